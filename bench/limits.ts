@@ -1,0 +1,2 @@
+/** Bounds of a benchmark run. */
+export const RUN_SECONDS_MAX = 600;

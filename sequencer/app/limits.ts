@@ -1,0 +1,2 @@
+/** Limits of the application that are not parameters in state. */
+export const TX_BYTES_MAX = 1 << 20;

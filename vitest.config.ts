@@ -1,0 +1,29 @@
+import { defineConfig } from "vitest/config";
+
+/** Two projects: `unit` is fast and runs in `npm run check`; `system` starts real nodes and rollups. */
+export default defineConfig({
+  test: {
+    passWithNoTests: false,
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: [
+            "{proto,sequencer,mev,rollup-adapter,bench}/**/*.test.ts",
+            "test/{vectors,scenarios,property}/**/*.test.ts",
+          ],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "system",
+          include: ["test/{e2e,interop,ops}/**/*.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
