@@ -1,0 +1,157 @@
+/**
+ * What a rollup offers to whoever feeds it ordered blocks: the TypeScript face of
+ * `weft.execution.v1.ExecutionService` (design.md §8). The contract, in words:
+ *
+ * - Payloads are arbitrary bytes that anyone may have posted. An executor never refuses a block for
+ *   what its payloads hold; it skips what it cannot use, with a reason, as a pure function of
+ *   (parent state, order), so that all nodes of a rollup skip the same.
+ * - Sequencer heights arrive without gaps. A height that was executed already is answered again
+ *   without running it, provided that its block hash is the same.
+ * - When a call has resolved, what it did survives a crash; a call that was cut off may be repeated.
+ */
+import type { Height, RollupId } from "../proto/brands.ts";
+import type { Timestamp } from "../proto/types.ts";
+
+/** A block of the rollup, as far as its driver needs to know it. Hashes are 32 bytes. */
+export interface ExecutedBlock {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly parentHash: Uint8Array;
+  readonly stateRoot: Uint8Array;
+  readonly receiptsRoot: Uint8Array;
+  /** The rollup's own notion of time, whole seconds since the Unix epoch. */
+  readonly timestampSeconds: bigint;
+  readonly gasUsed: bigint;
+}
+
+export interface InitRequest {
+  readonly rollupId: RollupId;
+  /** Chain id of the sequencer network that this rollup follows from now on. */
+  readonly sequencerChainId: string;
+  /** First sequencer height whose payloads belong to the rollup. */
+  readonly sequencerStartHeight: Height;
+}
+
+export interface InitResponse {
+  readonly rollupId: RollupId;
+  /** The rollup's own chain id, e.g. the EIP-155 one. */
+  readonly chainId: bigint;
+  readonly genesisHash: Uint8Array;
+  readonly head: ExecutedBlock;
+  /** The sequencer height that the next `executeBlock` must start at. */
+  readonly nextSequencerHeight: Height;
+}
+
+export interface ExecuteBlockRequest {
+  /** Hash of the sequencer block, 32 bytes: the idempotency key. */
+  readonly sequencerBlockHash: Uint8Array;
+  readonly sequencerHeight: Height;
+  /**
+   * Set when the driver gathered several sequencer blocks into this one request: the height of the
+   * first of them. `sequencerHeight`, the hash and the time are those of the last.
+   */
+  readonly sequencerHeightFirst?: Height;
+  /** BFT time of the sequencer block. */
+  readonly timestamp: Timestamp;
+  /** Hash of the rollup block that the caller believes is the head; checked when given. */
+  readonly parentHash?: Uint8Array;
+  readonly payloads: readonly Uint8Array[];
+}
+
+/** A payload that did not become part of the rollup's chain. */
+export interface SkippedPayload {
+  /** Index in the request's payloads (for a gathered block: in all that were gathered). */
+  readonly index: number;
+  /** UPPER_SNAKE code from the executor's closed list. */
+  readonly reason: string;
+}
+
+export interface ExecuteBlockResponse extends ExecutedBlock {
+  /**
+   * `block`: the request produced the block described here. `none`: it had no payloads, and the
+   * block described is the unchanged head. `gathered`: its payloads wait for more sequencer blocks,
+   * and the block described is the unchanged head.
+   */
+  readonly outcome: "block" | "none" | "gathered";
+  readonly included: number;
+  readonly skipped: readonly SkippedPayload[];
+}
+
+export interface SetFinalityRequest {
+  /** Hash of the newest rollup block that the network will not revert (level COMMITTED). */
+  readonly safeHash: Uint8Array;
+  /** Hash of the newest rollup block that is final by the deployment's own rule; not above `safe`. */
+  readonly finalizedHash: Uint8Array;
+}
+
+export interface FinalityStatus {
+  readonly safe: ExecutedBlock;
+  readonly finalized: ExecutedBlock;
+}
+
+export interface ExecutorStatus extends FinalityStatus {
+  readonly isInitialized: boolean;
+  readonly rollupId: RollupId;
+  readonly chainId: bigint;
+  readonly genesisHash: Uint8Array;
+  readonly head: ExecutedBlock;
+  /** Last sequencer block that was taken; absent before the first. */
+  readonly sequencer: { readonly height: Height; readonly blockHash: Uint8Array } | undefined;
+  readonly nextSequencerHeight: Height | undefined;
+  /** Payloads that were taken and wait for the block they belong to. */
+  readonly gatheredPayloads: number;
+}
+
+/** The port that drivers call. Calls may overlap; the executor runs them one after another. */
+export interface Executor {
+  /** Binds the rollup to a sequencer network; repeating it with the same values changes nothing. */
+  init(request: InitRequest): Promise<InitResponse>;
+  executeBlock(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse>;
+  setFinality(request: SetFinalityRequest): Promise<FinalityStatus>;
+  getStatus(): Promise<ExecutorStatus>;
+}
+
+export type ExecutionErrorInfo =
+  /** A field has the wrong size or range; repeating the call will not help. */
+  | { readonly code: "EXECUTION_INVALID_REQUEST" }
+  /** `executeBlock` or `setFinality` came before `init`. */
+  | { readonly code: "EXECUTION_NOT_INITIALIZED" }
+  /** `init` names another rollup, sequencer chain or start height than the data directory holds. */
+  | { readonly code: "EXECUTION_GENESIS_MISMATCH" }
+  /** The request does not start at the next sequencer height. */
+  | { readonly code: "EXECUTION_HEIGHT_GAP"; readonly expected: Height; readonly got: Height }
+  /** This sequencer height was executed with another block hash. */
+  | { readonly code: "EXECUTION_CONFLICT"; readonly height: Height }
+  /** The height lies before those whose answers are still kept. */
+  | { readonly code: "EXECUTION_HEIGHT_FORGOTTEN"; readonly height: Height }
+  /** `parentHash` is not the hash of the head. */
+  | { readonly code: "EXECUTION_PARENT_MISMATCH" }
+  /** No rollup block has the hash that was named. */
+  | { readonly code: "EXECUTION_BLOCK_UNKNOWN" }
+  /** `setFinality` would move `safe` or `finalized` backwards, or `finalized` above `safe`. */
+  | { readonly code: "EXECUTION_FINALITY_REGRESSION" }
+  /** The chain ends here by its own rules: no environment is defined for a further block. */
+  | { readonly code: "EXECUTION_HALTED" }
+  /** More calls wait than the executor queues. */
+  | { readonly code: "EXECUTION_BUSY" }
+  /** The executor was closed. */
+  | { readonly code: "EXECUTION_CLOSED" }
+  /** Storage or the virtual machine failed; state is as before the call. The operator must act. */
+  | { readonly code: "EXECUTION_INTERNAL" };
+
+/** The gRPC status that each code travels as; part of the contract (design.md §8). */
+export const EXECUTION_GRPC_STATUS = {
+  EXECUTION_INVALID_REQUEST: "INVALID_ARGUMENT",
+  EXECUTION_NOT_INITIALIZED: "FAILED_PRECONDITION",
+  EXECUTION_GENESIS_MISMATCH: "FAILED_PRECONDITION",
+  EXECUTION_HEIGHT_GAP: "FAILED_PRECONDITION",
+  EXECUTION_CONFLICT: "FAILED_PRECONDITION",
+  EXECUTION_HEIGHT_FORGOTTEN: "OUT_OF_RANGE",
+  EXECUTION_PARENT_MISMATCH: "FAILED_PRECONDITION",
+  EXECUTION_BLOCK_UNKNOWN: "NOT_FOUND",
+  EXECUTION_FINALITY_REGRESSION: "FAILED_PRECONDITION",
+  EXECUTION_HALTED: "FAILED_PRECONDITION",
+  EXECUTION_BUSY: "RESOURCE_EXHAUSTED",
+  EXECUTION_CLOSED: "UNAVAILABLE",
+  EXECUTION_INTERNAL: "INTERNAL",
+} as const satisfies Record<ExecutionErrorInfo["code"], string>;
