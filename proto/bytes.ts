@@ -63,5 +63,6 @@ export function utf8ToBytes(text: string): Uint8Array {
 
 /** A private copy: what is kept must not pin or alias a receive buffer. */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.slice();
+  // Not bytes.slice(): a Buffer's slice shares its memory.
+  return new Uint8Array(bytes);
 }

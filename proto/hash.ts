@@ -2,12 +2,17 @@ import { createHash, hash } from "node:crypto";
 
 /** SHA-256 of one byte string: 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return hash("sha256", bytes, "buffer");
+  return plain(hash("sha256", bytes, "buffer"));
 }
 
 /** SHA-256 of the concatenation of several byte strings: 32 bytes. */
 export function sha256Concat(...chunks: readonly Uint8Array[]): Uint8Array {
   const hasher = createHash("sha256");
   for (const chunk of chunks) hasher.update(chunk);
-  return hasher.digest();
+  return plain(hasher.digest());
+}
+
+/** A view without Buffer's overrides: its slice copies. */
+function plain(digest: Uint8Array): Uint8Array {
+  return new Uint8Array(digest.buffer, digest.byteOffset, digest.byteLength);
 }
