@@ -1,2 +1,4 @@
-/** Lines a single query prints at most unless asked for more. */
-export const QUERY_ROWS_MAX = 1_000;
+/** Validators that `weft testnet` and `weft dev` make at most. */
+export const TESTNET_VALIDATORS_MAX = 100;
+/** Time `weft dev` gives the whole network to answer before it says what is missing. */
+export const DEV_START_TIMEOUT_MS = 60_000;

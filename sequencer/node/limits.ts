@@ -1,2 +1,4 @@
-/** Time a graceful stop may take before it is forced. */
-export const STOP_TIMEOUT_MS = 10_000;
+/** Time a graceful stop may take before the process is ended anyway. */
+export const STOP_TIMEOUT_MS = 15_000;
+/** A configuration file larger than this is not one. */
+export const CONFIG_BYTES_MAX = 1 << 20;

@@ -1,0 +1,159 @@
+/**
+ * The one schema of `config.toml`: types, defaults, checks, the commented template and the reference
+ * all come from it. Section and key names are CometBFT's where CometBFT has the key, so that one home
+ * directory can change engine (design.md §3).
+ */
+import { z } from "zod";
+
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** Milliseconds of a duration such as `500ms`, `3s`, `1.5s`, `48h`; undefined when it is none. */
+export function parseDurationMs(text: string): number | undefined {
+  const match = DURATION.exec(text);
+  if (match === null) return undefined;
+  const unit = match[2] as keyof typeof UNIT_MS;
+  return Math.round(Number(match[1]) * UNIT_MS[unit]);
+}
+
+const duration = (fallback: string, doc: string) =>
+  z
+    .string()
+    .refine((v) => parseDurationMs(v) !== undefined, {
+      error: "expected a duration such as 500ms, 3s, 2m or 48h",
+    })
+    .default(fallback)
+    .describe(doc);
+
+const LISTEN = /^(tcp:\/\/)?[^\s/:]*:\d{1,5}$|^(tcp:\/\/)?\[[0-9a-fA-F:]+\]:\d{1,5}$/;
+const address = (fallback: string, doc: string) =>
+  z
+    .string()
+    .refine(
+      (v) => v === "" || (LISTEN.test(v) && Number(v.slice(v.lastIndexOf(":") + 1)) <= 65535),
+      {
+        error: "expected an address such as tcp://127.0.0.1:26657 (empty turns the listener off)",
+      },
+    )
+    .default(fallback)
+    .describe(doc);
+
+const count = (fallback: number, max: number, doc: string) =>
+  z.number().int().min(0).max(max).default(fallback).describe(doc);
+const flag = (fallback: boolean, doc: string) => z.boolean().default(fallback).describe(doc);
+const text = (fallback: string, doc: string) => z.string().default(fallback).describe(doc);
+
+const rpc = z.strictObject({
+  laddr: address("tcp://127.0.0.1:26657", "JSON-RPC over HTTP and WebSocket."),
+  cors_allowed_origins: z
+    .array(z.string())
+    .max(100)
+    .default([])
+    .describe("Origins a browser may call from; * allows all."),
+  max_open_connections: count(900, 100_000, "Connections at once; a further one is refused."),
+  max_subscription_clients: count(100, 10_000, "WebSocket clients with subscriptions."),
+  max_subscriptions_per_client: count(5, 1_000, "Subscriptions of one client."),
+  timeout_broadcast_tx_commit: duration("10s", "How long broadcast_tx_commit waits."),
+  max_body_bytes: count(1_000_000, 100_000_000, "Largest request body."),
+});
+
+const grpc = z.strictObject({
+  laddr: address(
+    "tcp://127.0.0.1:9090",
+    "weft.rollup.v1 for rollups and gateways, with health and reflection.",
+  ),
+  max_streams: count(
+    1_000,
+    100_000,
+    "Block streams at once; a further one gets RESOURCE_EXHAUSTED.",
+  ),
+});
+
+const p2p = z.strictObject({
+  laddr: address("tcp://0.0.0.0:26656", "Where peers connect."),
+  external_address: text("", "host:port that others should dial; empty: the listen address."),
+  persistent_peers: text("", "Comma-separated id@host:port of peers to keep connected."),
+  unconditional_peer_ids: text("", "Comma-separated ids that limits do not apply to."),
+  max_num_inbound_peers: count(40, 10_000, "Inbound peers besides the unconditional ones."),
+  max_num_outbound_peers: count(10, 10_000, "Outbound peers besides the persistent ones."),
+  send_rate: count(5_120_000, 10_000_000_000, "Bytes per second to one peer."),
+  recv_rate: count(5_120_000, 10_000_000_000, "Bytes per second from one peer."),
+  allow_duplicate_ip: flag(false, "Whether several peers may share an IP address."),
+  handshake_timeout: duration("20s", "Time for the whole handshake."),
+  dial_timeout: duration("3s", "Time for a TCP connection."),
+});
+
+const mempool = z.strictObject({
+  broadcast: flag(true, "Whether transactions are gossiped to peers."),
+  size: count(5_000, 1_000_000, "Transactions held at once."),
+  max_txs_bytes: count(67_108_864, 2_000_000_000, "Bytes held at once."),
+  max_tx_bytes: count(1_048_576, 16_777_216, "Largest transaction."),
+  max_per_account: count(1_000, 100_000, "Transactions of one account held at once."),
+});
+
+const consensus = z.strictObject({
+  timeout_propose: duration("3s", "How long to wait for a proposal in round 0."),
+  timeout_propose_delta: duration("500ms", "More per round."),
+  timeout_prevote: duration("1s", "How long to wait after +2/3 of any prevotes."),
+  timeout_prevote_delta: duration("500ms", "More per round."),
+  timeout_precommit: duration("1s", "How long to wait after +2/3 of any precommits."),
+  timeout_precommit_delta: duration("500ms", "More per round."),
+  timeout_commit: duration("500ms", "Pause after a block: the pace of the chain."),
+  skip_timeout_commit: flag(false, "Go on as soon as all precommits are in."),
+  create_empty_blocks: flag(true, "Whether blocks are made without transactions."),
+  create_empty_blocks_interval: duration(
+    "0s",
+    "With empty blocks on: the least time between them.",
+  ),
+  block_time_tolerance: duration("60s", "How far ahead of the local clock a block's time may be."),
+});
+
+const storage = z.strictObject({
+  retain_blocks: count(
+    0,
+    Number.MAX_SAFE_INTEGER,
+    "Blocks kept besides what rules demand; 0 keeps all.",
+  ),
+});
+
+const txIndex = z.strictObject({
+  indexer: z
+    .enum(["kv", "null"])
+    .default("kv")
+    .describe("kv: tx_search and block_search work; null: no index."),
+});
+
+const instrumentation = z.strictObject({
+  prometheus: flag(true, "Whether metrics and health are served."),
+  prometheus_listen_addr: address(
+    "tcp://127.0.0.1:26660",
+    "/metrics, /health, /livez and /readyz.",
+  ),
+});
+
+export const configSchema = z.strictObject({
+  moniker: z
+    .string()
+    .regex(/^[\x21-\x7e][\x20-\x7e]{0,63}$/, { error: "expected 1-64 printable ASCII characters" })
+    .default("weft")
+    .describe("Name of this node for humans."),
+  log_level: z
+    .enum(["error", "warn", "info", "debug"])
+    .default("info")
+    .describe("Least severity that is logged."),
+  log_format: z
+    .enum(["plain", "json"])
+    .default("plain")
+    .describe("plain for people, json for machines."),
+  rpc: rpc.prefault({}),
+  grpc: grpc.prefault({}),
+  p2p: p2p.prefault({}),
+  mempool: mempool.prefault({}),
+  consensus: consensus.prefault({}),
+  storage: storage.prefault({}),
+  tx_index: txIndex.prefault({}),
+  instrumentation: instrumentation.prefault({}),
+});
+
+/** The whole configuration of a node, durations still as text. */
+export type Config = z.infer<typeof configSchema>;

@@ -1,0 +1,62 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { loadConfig, listenAddress, renderConfig } from "./config.ts";
+
+function file(content: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), "weft-config-")), "config.toml");
+  writeFileSync(path, content);
+  return path;
+}
+
+describe("configuration", () => {
+  test("defaults: every key has one, and the rendered file reads back equal", () => {
+    const defaults = loadConfig(undefined, {}, {});
+    expect(defaults.consensus.timeout_commit).toBe("500ms");
+    const text = renderConfig(defaults);
+    expect(text).toContain("[p2p]");
+    expect(text).toContain("# Pause after a block");
+    expect(loadConfig(file(text), {}, {})).toEqual(defaults);
+  });
+
+  test("precedence: flag over environment over file over default", () => {
+    const path = file('[rpc]\nladdr = "tcp://127.0.0.1:1"\nmax_open_connections = 7\n');
+    const environment = { WEFT_RPC__LADDR: "tcp://127.0.0.1:2", WEFT_P2P__SEND_RATE: "9" };
+    expect(loadConfig(path, {}, {}).rpc.laddr).toBe("tcp://127.0.0.1:1");
+    const config = loadConfig(path, { "rpc.laddr": "tcp://127.0.0.1:3" }, environment);
+    expect(config.rpc).toMatchObject({ laddr: "tcp://127.0.0.1:3", max_open_connections: 7 });
+    expect(config.p2p.send_rate).toBe(9);
+  });
+
+  test("error: all problems at once, each with its path", () => {
+    const path = file(
+      'colour = 1\n[rpc]\nladdr = "nowhere"\nfoo = 2\n[consensus]\ntimeout_commit = "soon"\n',
+    );
+    expect(() => loadConfig(path, {}, {})).toThrow(
+      expect.objectContaining({
+        info: {
+          code: "CONFIG_INVALID",
+          problems: expect.arrayContaining([
+            expect.stringMatching(/^rpc\.laddr: expected an address/),
+            "rpc.foo: unknown key",
+            expect.stringMatching(/^consensus\.timeout_commit: expected a duration/),
+            "colour: unknown key",
+          ]),
+        },
+      }),
+    );
+  });
+
+  test("error: not TOML names the place, a missing file says what to do", () => {
+    expect(() => loadConfig(file("a = = b"), {}, {})).toThrow(/line 1, column/);
+    expect(() => loadConfig("/nonexistent/config.toml", {}, {})).toThrow(/weft init/);
+  });
+
+  test("listen addresses: host and port, all interfaces, off", () => {
+    expect(listenAddress("tcp://127.0.0.1:26657")).toEqual({ host: "127.0.0.1", port: 26657 });
+    expect(listenAddress(":26656")).toEqual({ host: "0.0.0.0", port: 26656 });
+    expect(listenAddress("[::1]:5")).toEqual({ host: "::1", port: 5 });
+    expect(listenAddress("")).toBeUndefined();
+  });
+});

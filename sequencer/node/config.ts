@@ -1,0 +1,172 @@
+/**
+ * Loading and writing `config.toml`. Precedence: flag > environment (`WEFT_SECTION__KEY`) > file >
+ * default. Unknown keys are errors; all problems are reported at once, each with its path.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { parse, TomlError } from "smol-toml";
+import { z } from "zod";
+import { WeftError } from "../../proto/errors.ts";
+import { type Config, configSchema, parseDurationMs } from "./config-schema.ts";
+import { CONFIG_BYTES_MAX } from "./limits.ts";
+
+export type ConfigErrorInfo =
+  /** The file cannot be read. */
+  | { readonly code: "CONFIG_UNREADABLE"; readonly path: string }
+  /** The file is not TOML. */
+  | { readonly code: "CONFIG_NOT_TOML"; readonly path: string }
+  /** Keys are unknown or values are out of range. */
+  | { readonly code: "CONFIG_INVALID"; readonly problems: readonly string[] };
+
+/** Values by dotted path, such as `{"rpc.laddr": "tcp://127.0.0.1:0"}`; from flags. */
+export type ConfigOverrides = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a configuration.
+ * @param path file to read; undefined for defaults alone
+ * @throws WeftError<ConfigErrorInfo> naming every problem
+ */
+export function loadConfig(
+  path: string | undefined,
+  overrides: ConfigOverrides,
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  const raw: Record<string, unknown> = path === undefined ? {} : readToml(path);
+  for (const [key, value] of environmentOverrides(environment)) setPath(raw, key, value);
+  for (const [key, value] of Object.entries(overrides)) setPath(raw, key, value);
+  const parsed = configSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(describeIssue);
+  throw new WeftError<ConfigErrorInfo>(
+    { code: "CONFIG_INVALID", problems },
+    `the configuration${path === undefined ? "" : ` ${path}`} has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`,
+  );
+}
+
+/** A duration of a checked configuration in milliseconds. */
+export function durationMs(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined) throw new RangeError(`expected a checked duration, got ${text}`);
+  return ms;
+}
+
+/** Host and port of a checked listen address; undefined when the listener is off. */
+export function listenAddress(text: string): { host: string; port: number } | undefined {
+  if (text === "") return undefined;
+  const bare = text.replace(/^tcp:\/\//, "");
+  const colon = bare.lastIndexOf(":");
+  const host = bare.slice(0, colon).replace(/^\[|\]$/g, "");
+  return { host: host === "" ? "0.0.0.0" : host, port: Number(bare.slice(colon + 1)) };
+}
+
+/** `config.toml` with every key, its value and its meaning. */
+export function renderConfig(config: Config): string {
+  const lines = [
+    "# Weft node configuration. Every key is shown; delete a line to get its default.",
+    "",
+  ];
+  const sections: string[] = [];
+  const shape: Readonly<Record<string, z.core.$ZodType>> = configSchema.shape;
+  for (const [key, value] of Object.entries(config)) {
+    const schema = shape[key];
+    if (typeof value === "object" && !Array.isArray(value)) {
+      sections.push("", `[${key}]`, "");
+      const fields = sectionShape(schema);
+      for (const [name, setting] of Object.entries(value)) {
+        sections.push(`# ${describe(fields[name])}`, `${name} = ${tomlValue(setting)}`);
+      }
+    } else {
+      lines.push(`# ${describe(schema)}`, `${key} = ${tomlValue(value)}`);
+    }
+  }
+  return `${[...lines, ...sections].join("\n")}\n`;
+}
+
+function describe(schema: z.core.$ZodType | undefined): string {
+  return (schema instanceof z.ZodType ? schema.description : undefined) ?? "";
+}
+
+function sectionShape(
+  schema: z.core.$ZodType | undefined,
+): Readonly<Record<string, z.core.$ZodType>> {
+  if (schema instanceof z.ZodPrefault) return sectionShape(schema.unwrap());
+  return schema instanceof z.ZodObject ? schema.shape : {};
+}
+
+function tomlValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(tomlValue).join(", ")}]`;
+  return JSON.stringify(value);
+}
+
+function readToml(path: string): Record<string, unknown> {
+  let source: string;
+  try {
+    if (statSync(path).size > CONFIG_BYTES_MAX) throw new RangeError("the file is over 1 MiB");
+    source = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new WeftError<ConfigErrorInfo>(
+      { code: "CONFIG_UNREADABLE", path },
+      `cannot read ${path}; run "weft init" first or pass --home`,
+      { cause },
+    );
+  }
+  try {
+    return parse(source);
+  } catch (cause) {
+    const where = cause instanceof TomlError ? ` (line ${cause.line}, column ${cause.column})` : "";
+    throw new WeftError<ConfigErrorInfo>(
+      { code: "CONFIG_NOT_TOML", path },
+      `${path} is not valid TOML${where}: ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+function environmentOverrides(
+  environment: Readonly<Record<string, string | undefined>>,
+): [string, unknown][] {
+  const known = new Set(["WEFT_HOME", "WEFT_VECTORS"]);
+  return Object.entries(environment)
+    .filter(
+      ([name, value]) => /^WEFT_[A-Z0-9_]*$/.test(name) && value !== undefined && !known.has(name),
+    )
+    .filter(
+      ([name]) =>
+        name.includes("__") || ["WEFT_MONIKER", "WEFT_LOG_LEVEL", "WEFT_LOG_FORMAT"].includes(name),
+    )
+    .map(([name, value]) => [
+      name.slice(5).toLowerCase().replace("__", "."),
+      parseScalar(value ?? ""),
+    ]);
+}
+
+/** An environment value: a number, a boolean or text. */
+function parseScalar(text: string): unknown {
+  if (text === "true" || text === "false") return text === "true";
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function setPath(target: Record<string, unknown>, path: string, value: unknown): void {
+  const dot = path.indexOf(".");
+  if (dot < 0) {
+    target[path] = value;
+    return;
+  }
+  const head = path.slice(0, dot);
+  const section = target[head];
+  const inner: Record<string, unknown> = isRecord(section) ? section : {};
+  target[head] = inner;
+  setPath(inner, path.slice(dot + 1), value);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const path = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    const prefix = path === "" ? "" : `${path}.`;
+    return issue.keys.map((key) => `${prefix}${key}: unknown key`).join("\n  ");
+  }
+  return `${path}: ${issue.message}`;
+}
