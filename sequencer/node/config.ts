@@ -124,7 +124,7 @@ function readToml(path: string): Record<string, unknown> {
 function environmentOverrides(
   environment: Readonly<Record<string, string | undefined>>,
 ): [string, unknown][] {
-  const known = new Set(["WEFT_HOME", "WEFT_VECTORS"]);
+  const known = new Set(["WEFT_HOME", "WEFT_VECTORS", "WEFT_SUPERVISED"]);
   return Object.entries(environment)
     .filter(
       ([name, value]) => /^WEFT_[A-Z0-9_]*$/.test(name) && value !== undefined && !known.has(name),

@@ -1,0 +1,58 @@
+/** Printing results: one JSON object with `--json`, aligned text for people otherwise. */
+
+/** JSON with bigint as decimal text and bytes as lower-case hex. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, v: unknown) => {
+    if (typeof v === "bigint") return v.toString();
+    if (v instanceof Uint8Array) return Buffer.from(v).toString("hex");
+    return v;
+  });
+}
+
+/** Prints one result. Nested objects are indented, empty values shown as a dash. */
+export function printResult(value: Readonly<Record<string, unknown>>, asJson: boolean): void {
+  process.stdout.write(asJson ? `${toJson(value)}\n` : `${render(value, "")}\n`);
+}
+
+function render(value: Readonly<Record<string, unknown>>, indent: string): string {
+  const width = Math.max(0, ...Object.keys(value).map((key) => key.length));
+  const lines: string[] = [];
+  for (const [key, entry] of Object.entries(value)) {
+    const label = `${indent}${key.padEnd(width)}  `;
+    if (Array.isArray(entry)) lines.push(...renderList(label, key, entry, indent));
+    else if (isPlainObject(entry)) lines.push(`${indent}${key}`, render(entry, `${indent}  `));
+    else lines.push(`${label}${scalar(entry)}`);
+  }
+  return lines.join("\n");
+}
+
+function renderList(
+  label: string,
+  key: string,
+  list: readonly unknown[],
+  indent: string,
+): string[] {
+  if (list.length === 0) return [`${label}-`];
+  if (!list.some(isPlainObject)) return [`${label}${list.map(scalar).join(", ")}`];
+  const lines = [`${indent}${key}`];
+  for (const entry of list) {
+    if (!isPlainObject(entry)) lines.push(`${indent}  ${scalar(entry)}`);
+    else lines.push(render(entry, `${indent}  `), "");
+  }
+  return lines;
+}
+
+function scalar(value: unknown): string {
+  if (value === undefined || value === null || value === "") return "-";
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  return typeof value === "string" ? value : toJson(value).replace(/^"|"$/g, "");
+}
+
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Uint8Array)
+  );
+}

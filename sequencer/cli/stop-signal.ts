@@ -1,0 +1,24 @@
+/** The end of a command that runs until it is told to stop. */
+import { SUPERVISED } from "./process-group.ts";
+
+/**
+ * Resolves on the first SIGINT or SIGTERM, or when the supervising process is gone. The second
+ * signal ends the process at once.
+ */
+export async function untilStopped(): Promise<string> {
+  return await new Promise((resolve) => {
+    let reason: string | undefined;
+    const stop = (why: string): void => {
+      if (reason !== undefined) process.exit(130);
+      reason = why;
+      resolve(why);
+    };
+    process.on("SIGINT", () => stop("SIGINT"));
+    process.on("SIGTERM", () => stop("SIGTERM"));
+    if (process.env[SUPERVISED] === "1") {
+      process.stdin.resume();
+      process.stdin.on("end", () => stop("the supervising process ended"));
+      process.stdin.on("error", () => stop("the supervising process ended"));
+    }
+  });
+}
