@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/**
+ * The `weft` command. Each command stands in a file of its own under `commands/`; here they are put
+ * together, and every failure becomes a message and a stable exit code.
+ */
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError } from "commander";
+import { describeError, exitCodeOf } from "./cli-error.ts";
+import { registerConfig } from "./commands/config.ts";
+import { registerVersion } from "./commands/version.ts";
+import type { CommandContext } from "./context.ts";
+import { ExitCode } from "./exit-codes.ts";
+import { toJson } from "./output.ts";
+
+export function createProgram(context: CommandContext): Command {
+  const program = new Command("weft")
+    .description("A shared, decentralized sequencer network: one BFT order for many rollups.")
+    .option("--json", "print one JSON object per result", false)
+    .showHelpAfterError("(run with --help for the options)")
+    .showSuggestionAfterError(true)
+    .exitOverride();
+  registerConfig(program, context);
+  registerVersion(program);
+  return program;
+}
+
+async function main(): Promise<void> {
+  const context: CommandContext = {
+    entry: fileURLToPath(import.meta.url),
+    environment: process.env,
+  };
+  const program = createProgram(context);
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    // Whatever happened is said once, in words, with the code that scripts rely on.
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? ExitCode.OK : ExitCode.USAGE;
+      return;
+    }
+    const code = exitCodeOf(error);
+    const text = describeError(error);
+    if (program.opts<{ json: boolean }>().json) {
+      process.stdout.write(`${toJson({ error: text, exitCode: code })}\n`);
+    }
+    process.stderr.write(`weft: ${text}\n`);
+    if (code === ExitCode.UNEXPECTED && error instanceof Error) {
+      process.stderr.write(`${error.stack ?? ""}\n`);
+    }
+    process.exitCode = code;
+  }
+}
+
+// Run only as the program, not when a test imports `createProgram`; npm starts it through a link.
+const started = process.argv[1];
+if (started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url)) {
+  await main();
+}
