@@ -1,2 +1,66 @@
-/** Limits of the transport (spec §16, §20). */
+/**
+ * Limits of the transport and its reactors (spec §16, §17, §20). Each says what happens when it is
+ * reached; every drop and every disconnect is counted by `P2pMetrics`.
+ */
+
+/** Data bytes of one `PacketMsg`; the same on every node of a network. More: the peer is dropped. */
 export const PACKET_PAYLOAD_BYTES_MAX = 1_024;
+/** Bytes of one `Packet` without its length prefix: Go's `maxPacketMsgSize` for that payload. */
+export const PACKET_BYTES_MAX = PACKET_PAYLOAD_BYTES_MAX + 10;
+
+/** Data bytes of one CometBFT frame. A frame that claims more closes the connection. */
+export const FRAME_DATA_BYTES_MAX = 1_024;
+/** Data bytes of one Weft frame, used only between peers that both announce it. */
+export const LARGE_FRAME_DATA_BYTES_MAX = 65_536;
+/** CometBFT frames in one send or receive slab. */
+export const SLAB_FRAMES = 64;
+/** Slabs a connection may have between itself and the kernel. All in flight: queues stop draining. */
+export const SEND_SLABS_MAX = 4;
+/** Bytes that may wait undecrypted while a handshake step is awaited. More: the peer is dropped. */
+export const HANDSHAKE_BACKLOG_BYTES_MAX = 256 << 10;
+/** Bytes of the authentication message. More: the handshake fails. */
+export const AUTH_MESSAGE_BYTES_MAX = 1_024;
+
+/** Bytes of a `NodeInfo`. More: the handshake fails. */
+export const NODE_INFO_BYTES_MAX = 10_240;
+/** Channels of a `NodeInfo`. More: the handshake fails. */
+export const CHANNELS_MAX = 16;
+
+/** Time from TCP connect to an exchanged `NodeInfo`. Later: closed (slow loris included). */
+export const HANDSHAKE_TIMEOUT_MS = 20_000;
+/** Time for TCP connect. */
+export const DIAL_TIMEOUT_MS = 3_000;
+/** Interval of pings and the time a pong may take. No pong: closed. */
+export const PING_INTERVAL_MS = 60_000;
+export const PONG_TIMEOUT_MS = 45_000;
+
+/** Peers that dialed us, and peers we dialed; persistent and unconditional peers are exempt. */
+export const INBOUND_PEERS_MAX = 40;
+export const OUTBOUND_PEERS_MAX = 10;
+/** Connections in the handshake at once. A further one is closed at once. */
+export const PENDING_HANDSHAKES_MAX = 64;
+/** Persistent peers. More is a configuration error. */
+export const PERSISTENT_PEERS_MAX = 200;
+
+/** Bytes per second and direction, CometBFT's defaults; 0 in the configuration lifts the limit. */
+export const SEND_RATE_BYTES_DEFAULT = 5_120_000;
+export const RECEIVE_RATE_BYTES_DEFAULT = 5_120_000;
+
+/** Send-queue length of a channel that names none, in messages. Full: `trySend` returns false. */
+export const SEND_QUEUE_MESSAGES_DEFAULT = 100;
+/** Bytes all send queues of one peer may hold. Full: `trySend` returns false. */
+export const SEND_QUEUE_BYTES_MAX = 16 << 20;
+/** Bytes of one received message on a channel that names none. More: the peer is dropped. */
+export const RECEIVE_MESSAGE_BYTES_DEFAULT = 1 << 20;
+/** A channel's assembly buffer larger than this is released after its message. */
+export const ASSEMBLY_KEEP_BYTES_MAX = 256 << 10;
+/** Slabs written in one turn of the event loop before other work gets its chance. */
+export const DRAIN_SLABS_PER_TURN_MAX = 8;
+
+/** First redial delays of a persistent peer: fast first, for networks that start together. */
+export const REDIAL_FAST_DELAYS_MS: readonly number[] = [100, 200, 400, 800, 1_600];
+/** Then every this long, with jitter, for as long as the node runs. */
+export const REDIAL_DELAY_MS = 5_000;
+export const REDIAL_DELAY_MAX_MS = 30_000;
+/** Slow redials before the delay starts to double. */
+export const REDIAL_SLOW_TRIES = 20;

@@ -1,0 +1,173 @@
+/** NodeInfo: what two nodes tell each other before they become peers (spec §16.3). */
+import { NodeId } from "../../proto/brands.ts";
+import { Reader } from "../../proto/codec/reader.ts";
+import { Writer } from "../../proto/codec/writer.ts";
+import { P2pError } from "./errors.ts";
+import { CHANNELS_MAX, NODE_INFO_BYTES_MAX } from "./limits.ts";
+
+/** Protocol numbers of CometBFT v0.38 (spec §0). */
+export const P2P_PROTOCOL = 8n;
+export const BLOCK_PROTOCOL = 11n;
+/** Software version announced; the leading part is what tools for 0.38 look for. */
+export const SOFTWARE_VERSION = "0.38.25";
+/**
+ * Announced by nodes that can use Weft frames (see `frame-writer.ts`). No message travels on it;
+ * CometBFT ignores channels it does not know.
+ */
+export const LARGE_FRAMES_CHANNEL = 0x70;
+
+export interface NodeInfo {
+  readonly protocolVersion: { readonly p2p: bigint; readonly block: bigint; readonly app: bigint };
+  readonly id: NodeId;
+  /** `host:port`, with or without `tcp://`. Not authenticated. */
+  readonly listenAddress: string;
+  /** The chain id. */
+  readonly network: string;
+  readonly version: string;
+  readonly channels: readonly number[];
+  readonly moniker: string;
+  readonly other: { readonly txIndex: string; readonly rpcAddress: string };
+}
+
+/** The message's bytes, without a length prefix. */
+export function encodeNodeInfo(info: NodeInfo): Uint8Array {
+  const writer = new Writer();
+  writer.message(1, info.protocolVersion, (version, { p2p, block, app }) => {
+    version.uint64(1, p2p);
+    version.uint64(2, block);
+    version.uint64(3, app);
+  });
+  writer.string(2, info.id);
+  writer.string(3, info.listenAddress);
+  writer.string(4, info.network);
+  writer.string(5, info.version);
+  writer.bytes(6, Uint8Array.from(info.channels));
+  writer.string(7, info.moniker);
+  writer.message(8, info.other, (other, { txIndex, rpcAddress }) => {
+    other.string(1, txIndex);
+    other.string(2, rpcAddress);
+  });
+  return writer.finish();
+}
+
+/**
+ * Reads and validates as CometBFT does.
+ *
+ * @throws P2pError `P2P_NODE_INFO_INVALID`
+ */
+export function decodeNodeInfo(bytes: Uint8Array): NodeInfo {
+  const max = NODE_INFO_BYTES_MAX;
+  const version = { p2p: 0n, block: 0n, app: 0n };
+  const other = { txIndex: "", rpcAddress: "" };
+  const text = { id: "", listenAddress: "", network: "", version: "", moniker: "" };
+  let channels: readonly number[] = [];
+  try {
+    const reader = new Reader(bytes, "lenient");
+    while (reader.next()) {
+      if (reader.field === 1) {
+        reader.message((inner) => {
+          while (inner.next()) {
+            if (inner.field === 1) version.p2p = inner.uint64();
+            else if (inner.field === 2) version.block = inner.uint64();
+            else if (inner.field === 3) version.app = inner.uint64();
+            else inner.unknown();
+          }
+        });
+      } else if (reader.field === 2) text.id = reader.string(max);
+      else if (reader.field === 3) text.listenAddress = reader.string(max);
+      else if (reader.field === 4) text.network = reader.string(max);
+      else if (reader.field === 5) text.version = reader.string(max);
+      else if (reader.field === 6) channels = [...reader.bytes(max)];
+      else if (reader.field === 7) text.moniker = reader.string(max);
+      else if (reader.field === 8) {
+        reader.message((inner) => {
+          while (inner.next()) {
+            if (inner.field === 1) other.txIndex = inner.string(max);
+            else if (inner.field === 2) other.rpcAddress = inner.string(max);
+            else inner.unknown();
+          }
+        });
+      } else reader.unknown();
+    }
+  } catch (error) {
+    throw invalid("a protobuf NodeInfo", "bytes that do not decode", error);
+  }
+  if (!/^[0-9a-f]{40}$/.test(text.id)) throw invalid("an id of 40 hex digits", quote(text.id));
+  const info: NodeInfo = {
+    protocolVersion: version,
+    id: NodeId(text.id),
+    listenAddress: text.listenAddress,
+    network: text.network,
+    version: text.version,
+    channels,
+    moniker: text.moniker,
+    other,
+  };
+  validateNodeInfo(info);
+  return info;
+}
+
+/** Throws `P2P_NODE_INFO_INVALID` for what CometBFT would refuse, our own settings included. */
+export function validateNodeInfo(info: NodeInfo): void {
+  const address = info.listenAddress.replace(/^[a-z]+:\/\//, "");
+  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:@/[\]]+):(\d{1,5})$/.exec(address)?.[1];
+  if (port === undefined || Number(port) > 65_535) {
+    throw invalid("listen_addr as host:port", quote(info.listenAddress));
+  }
+  if (info.version !== "" && !isVisibleAscii(info.version)) {
+    throw invalid("version in ASCII", quote(info.version));
+  }
+  if (info.channels.length > CHANNELS_MAX) {
+    throw invalid(`at most ${CHANNELS_MAX} channels`, String(info.channels.length));
+  }
+  if (new Set(info.channels).size !== info.channels.length) {
+    throw invalid("distinct channels", info.channels.join(" "));
+  }
+  if (!isVisibleAscii(info.moniker)) throw invalid("a moniker in ASCII", quote(info.moniker));
+  if (!["", "on", "off"].includes(info.other.txIndex)) {
+    throw invalid('tx_index "on", "off" or empty', quote(info.other.txIndex));
+  }
+  if (info.other.rpcAddress !== "" && !isVisibleAscii(info.other.rpcAddress)) {
+    throw invalid("rpc_address in ASCII", quote(info.other.rpcAddress));
+  }
+}
+
+/**
+ * Same block protocol, same network, a channel in common.
+ *
+ * @throws P2pError `P2P_PEER_INCOMPATIBLE`
+ */
+export function assertCompatible(ours: NodeInfo, theirs: NodeInfo): void {
+  const refuse = (what: string, expected: string, got: string): P2pError =>
+    new P2pError("P2P_PEER_INCOMPATIBLE", `expected ${what} ${expected}, got ${got}`);
+  if (ours.protocolVersion.block !== theirs.protocolVersion.block) {
+    throw refuse(
+      "block protocol",
+      String(ours.protocolVersion.block),
+      String(theirs.protocolVersion.block),
+    );
+  }
+  if (ours.network !== theirs.network) {
+    throw refuse("network", quote(ours.network), quote(theirs.network));
+  }
+  const carrying = ours.channels.filter((id) => id !== LARGE_FRAMES_CHANNEL);
+  if (carrying.length > 0 && !carrying.some((id) => theirs.channels.includes(id))) {
+    throw refuse("one of the channels", carrying.join(" "), theirs.channels.join(" "));
+  }
+}
+
+function isVisibleAscii(text: string): boolean {
+  return /^[\x20-\x7e]+$/.test(text) && text.trim() !== "";
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}
+
+function invalid(expected: string, got: string, cause?: unknown): P2pError {
+  return new P2pError(
+    "P2P_NODE_INFO_INVALID",
+    `expected NodeInfo with ${expected}, got ${got}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

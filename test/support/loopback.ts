@@ -1,0 +1,39 @@
+/** Two connected TCP sockets on the loopback interface, for transport tests. */
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+export interface SocketPair {
+  readonly dialed: Socket;
+  readonly accepted: Socket;
+  close(): Promise<void>;
+}
+
+export async function createSocketPair(): Promise<SocketPair> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no TCP address");
+  const dialed = connect(address.port, "127.0.0.1");
+  const accepted = await new Promise<Socket>((resolve) => server.once("connection", resolve));
+  if (dialed.connecting) await once(dialed, "connect");
+  for (const socket of [dialed, accepted]) socket.on("error", () => socket.destroy());
+  return {
+    dialed,
+    accepted,
+    async close() {
+      dialed.destroy();
+      accepted.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** Resolves when `condition` holds; it is looked at after every turn of the event loop. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
