@@ -24,6 +24,10 @@ export type CodecErrorCode =
   | "CODEC_TOO_LARGE"
   /** More repeated elements than their limit. */
   | "CODEC_TOO_MANY"
+  /** A byte string that must have one exact length has another. */
+  | "CODEC_LENGTH"
+  /** Repeated elements that must ascend strictly do not. */
+  | "CODEC_ELEMENT_ORDER"
   /** A string that is not UTF-8. */
   | "CODEC_UTF8";
 
