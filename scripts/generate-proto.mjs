@@ -15,7 +15,10 @@ const require = createRequire(import.meta.url);
 const TOOLS = ["protobufjs", "protobufjs-cli", "@bufbuild/buf"];
 const OUTPUTS = ["weft.js", "weft.d.ts", "descriptors.ts"];
 /** Services are read through these; the codecs of transactions and blocks are made by hand. */
-const ENTRY_FILES = ["proto/weft/rollup/v1/rollup.proto", "proto/weft/execution/v1/execution.proto"];
+const ENTRY_FILES = [
+  "proto/weft/rollup/v1/rollup.proto",
+  "proto/weft/execution/v1/execution.proto",
+];
 
 const sources = readdirSync(join(root, "proto/weft"), { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith(".proto"))
@@ -47,19 +50,35 @@ function generate(digest) {
       process.execPath,
       [
         join(dirname(require.resolve("protobufjs-cli/package.json")), "bin/pbjs"),
-        ...["-t", "static-module", "-w", "esm", "-r", "weft", "--dts", ...omit],
-        ...["-p", join(root, "proto"), "-o", out, ...ENTRY_FILES.map((f) => join(root, f))],
+        "--target=static-module",
+        "--wrap=esm",
+        "--root=weft",
+        "--dts",
+        ...omit,
+        `--path=${join(root, "proto")}`,
+        `--out=${out}`,
+        ...ENTRY_FILES.map((f) => join(root, f)),
       ],
       { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
     );
     const set = execFileSync(
       join(root, "node_modules/.bin/buf"),
-      ["build", "--path", "proto/weft", "--as-file-descriptor-set", "--exclude-source-info", "-o", "-"],
+      [
+        "build",
+        "--path",
+        "proto/weft",
+        "--as-file-descriptor-set",
+        "--exclude-source-info",
+        "-o",
+        "-",
+      ],
       { cwd: root, maxBuffer: 1 << 24 },
     );
     const comments = /^[ \t]*\/\*\*[\s\S]*?\*\/\n/gm; // they repeat the types, which stand in weft.d.ts
     const texts = {
-      "weft.js": readFileSync(out, "utf8").replace(comments, "").replace(/\n{3,}/g, "\n\n"),
+      "weft.js": readFileSync(out, "utf8")
+        .replace(comments, "")
+        .replace(/\n{3,}/g, "\n\n"),
       "weft.d.ts": readFileSync(join(work, "weft.d.ts"), "utf8"),
       "descriptors.ts": descriptorsText(splitFileDescriptorSet(set)),
     };
