@@ -15,6 +15,7 @@ import type {
   Vote,
   VoteType,
 } from "../../proto/types.ts";
+import type { IgnoreCode } from "./ignore-code.ts";
 import type { EarliestVoteTime } from "./inputs.ts";
 import type { Step } from "./step.ts";
 
@@ -36,13 +37,18 @@ export type ConsensusEffect =
     }
   /** Sign the proposal (its signature and timestamp are empty). Answer: `proposalSigned`. */
   | { readonly kind: "signProposal"; readonly proposal: Proposal }
-  /** Full validation of a complete block, ProcessProposal included. Answer: `blockValidated`. */
+  /**
+   * Check a complete block by the rules of spec §10.4 and, when `withApplication`, by ProcessProposal.
+   * A block that is already decided is only checked by the rules. Asked once per block and height.
+   * Answer: `blockValidated`.
+   */
   | {
       readonly kind: "validateBlock";
       readonly height: Height;
       readonly round: Round;
       readonly blockId: BlockId;
       readonly block: Block;
+      readonly withApplication: boolean;
     }
   /** Sign a vote; for a precommit of a block with extensions on, ExtendVote first. Answer: `voteSigned`. */
   | {
@@ -89,8 +95,8 @@ export type ConsensusEffect =
   | { readonly kind: "conflictingVotes"; readonly first: Vote; readonly second: Vote }
   /** The sender broke a rule that an honest peer cannot break. */
   | { readonly kind: "peerMisbehaved"; readonly peer: NodeId; readonly reason: string }
-  /** An input was not used; for logs and metrics. `code` is bounded. */
-  | { readonly kind: "inputIgnored"; readonly code: string; readonly detail: string }
+  /** An input was not used; for logs and metrics. */
+  | { readonly kind: "inputIgnored"; readonly code: IgnoreCode; readonly detail: string }
   /** +2/3 precommits and the whole block: save, mark the height's end, apply. Answer: `heightStarted`. */
   | {
       readonly kind: "commitBlock";

@@ -3,6 +3,10 @@
  * inputs and replay feeds them again. Everything here was already checked at the edge: votes and
  * proposals carry verified signatures (and, for precommits of the current height, verified
  * extensions); the core checks heights, rounds, indices and quorums.
+ *
+ * A bounded number of messages for the next height is kept until that height starts (`limits.ts`);
+ * their signatures are checked with the next height's validators before they come here. Precommits
+ * with an extension are not kept: the application cannot judge them yet.
  */
 import type { Height, NodeId, Round } from "../../proto/brands.ts";
 import type {
@@ -85,12 +89,18 @@ export type ConsensusInput =
       readonly blockId: BlockId;
       readonly parts: readonly Part[];
     }
-  /** Answer to `validateBlock`. A refused block is prevoted nil. */
+  /**
+   * Answer to `validateBlock`. A block that is invalid or not accepted is prevoted nil. +2/3 for an
+   * invalid block halt the node; +2/3 for a block that only our application refused do not (§13.2).
+   */
   | {
       readonly kind: "blockValidated";
       readonly height: Height;
       readonly blockId: BlockId;
+      /** The rules of spec §10.4 hold. */
       readonly isValid: boolean;
+      /** ProcessProposal said yes; true when it was not asked. */
+      readonly isAccepted: boolean;
       readonly reason: string;
     }
   /** Answer to `signProposal`; undefined when the signer refused (it may have signed before a crash). */
