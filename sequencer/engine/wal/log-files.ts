@@ -1,0 +1,251 @@
+/**
+ * The log as files: `wal` is the head, `wal.000`, `wal.001`, ... are full ones, oldest first
+ * (spec/cometbft-v0.38.md §15.1). A rotated file was synced before its successor was begun.
+ */
+import { copyFile, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { concatBytes } from "../../../proto/bytes.ts";
+import type { Logger } from "../../ports/logger.ts";
+import { WAL_FILE_BYTES_MAX, WAL_TOTAL_BYTES_MAX } from "../limits.ts";
+import { WalError } from "./errors.ts";
+import { frameRecord, scanFrames } from "./record-frames.ts";
+
+const HEAD = "wal";
+
+export interface LogFilesOptions {
+  readonly directory: string;
+  /**
+   * What to do with a damaged record that good ones follow: `refuse` to start, or `truncate` to the
+   * good prefix as CometBFT does. Either way the file is copied to `<name>.CORRUPTED` first.
+   */
+  readonly onCorruption: "refuse" | "truncate";
+  readonly fileBytesMax?: number;
+  readonly totalBytesMax?: number;
+}
+
+export interface LogFiles {
+  /** Takes a record; it is in the operating system's hands only after `flush` or `sync`. */
+  append(payload: Uint8Array): void;
+  /** Writes what was appended; survives the process, not the power. */
+  flush(): Promise<void>;
+  /** Writes what was appended and makes all of it durable. Does nothing when nothing is new. */
+  sync(): Promise<void>;
+  /** Payloads of every record, file by file, newest file first; records in order within a file. */
+  filesNewestFirst(): AsyncIterable<readonly Uint8Array[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the log, repairing a torn tail of the head.
+ * @throws WalError WAL_CORRUPTED; WAL_WRITE_FAILED from `flush` and `sync`, and from then on always.
+ */
+export async function openLogFiles(
+  options: LogFilesOptions,
+  deps: { readonly logger: Logger },
+): Promise<LogFiles> {
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const files = new AppendedFiles(options, deps.logger);
+  await files.open();
+  return files;
+}
+
+class AppendedFiles implements LogFiles {
+  readonly #directory: string;
+  readonly #onCorruption: "refuse" | "truncate";
+  readonly #fileBytesMax: number;
+  readonly #totalBytesMax: number;
+  readonly #logger: Logger;
+  #head: FileHandle | undefined;
+  #headBytes = 0;
+  #pending: Uint8Array[] = [];
+  #isSynced = true;
+  /** Writes and syncs run one after the other. */
+  #tail: Promise<void> = Promise.resolve();
+  #failure: WalError | undefined;
+
+  constructor(options: LogFilesOptions, logger: Logger) {
+    this.#directory = options.directory;
+    this.#onCorruption = options.onCorruption;
+    this.#fileBytesMax = options.fileBytesMax ?? WAL_FILE_BYTES_MAX;
+    this.#totalBytesMax = options.totalBytesMax ?? WAL_TOTAL_BYTES_MAX;
+    this.#logger = logger;
+  }
+
+  async open(): Promise<void> {
+    const path = join(this.#directory, HEAD);
+    const bytes = await readFileOrEmpty(path);
+    const scan = scanFrames(bytes);
+    if (scan.end === "corrupted") {
+      await this.#corrupted(path, scan.goodBytes, bytes.length);
+    } else if (scan.end === "tornTail") {
+      this.#logger.warn("wal tail torn by a crash, truncated", {
+        path,
+        keptBytes: scan.goodBytes,
+        cutBytes: bytes.length - scan.goodBytes,
+      });
+    }
+    const head = await open(path, "a", 0o600);
+    if (scan.goodBytes < bytes.length) {
+      await head.truncate(scan.goodBytes);
+      await head.sync();
+    }
+    this.#head = head;
+    this.#headBytes = scan.goodBytes;
+    await syncDirectory(this.#directory);
+  }
+
+  append(payload: Uint8Array): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#pending.push(frameRecord(payload));
+    this.#isSynced = false;
+  }
+
+  flush(): Promise<void> {
+    return this.#enqueue(() => this.#write());
+  }
+
+  sync(): Promise<void> {
+    return this.#enqueue(async () => {
+      if (this.#isSynced) return;
+      await this.#write();
+      await this.#handle().datasync();
+      // What was appended while the disk worked is not covered.
+      this.#isSynced = this.#pending.length === 0;
+      if (this.#headBytes >= this.#fileBytesMax) await this.#rotate();
+    });
+  }
+
+  async *filesNewestFirst(): AsyncIterable<readonly Uint8Array[]> {
+    await this.flush();
+    for (const name of [HEAD, ...(await this.#rotatedNames()).toReversed()]) {
+      const path = join(this.#directory, name);
+      const bytes = await readFileOrEmpty(path);
+      const scan = scanFrames(bytes);
+      if (scan.end !== "whole") await this.#corrupted(path, scan.goodBytes, bytes.length);
+      yield scan.payloads;
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.sync();
+    } finally {
+      await this.#head?.close();
+      this.#head = undefined;
+    }
+  }
+
+  #enqueue(task: () => Promise<void>): Promise<void> {
+    const run = async (): Promise<void> => {
+      if (this.#failure !== undefined) throw this.#failure;
+      try {
+        await task();
+      } catch (cause) {
+        this.#failure = new WalError(
+          { code: "WAL_WRITE_FAILED", path: this.#directory },
+          `the write-ahead log in ${this.#directory} cannot be written (${String(cause)}); free the disk or replace it, then restart`,
+          { cause },
+        );
+        throw this.#failure;
+      }
+    };
+    const result = this.#tail.then(run, run);
+    this.#tail = result.catch(() => {}); // the caller gets the error; the chain only keeps order
+    return result;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    const bytes = concatBytes(...this.#pending);
+    this.#pending = [];
+    const head = this.#handle();
+    for (let at = 0; at < bytes.length; ) {
+      at += (await head.write(bytes, at, bytes.length - at)).bytesWritten;
+    }
+    this.#headBytes += bytes.length;
+  }
+
+  async #rotate(): Promise<void> {
+    const names = await this.#rotatedNames();
+    const last = names.at(-1);
+    const index = last === undefined ? 0 : rotatedIndex(last) + 1;
+    await this.#handle().close();
+    const headPath = join(this.#directory, HEAD);
+    await rename(headPath, join(this.#directory, `${HEAD}.${String(index).padStart(3, "0")}`));
+    this.#head = await open(headPath, "a", 0o600);
+    this.#headBytes = 0;
+    await this.#dropOldest();
+    await syncDirectory(this.#directory);
+  }
+
+  async #dropOldest(): Promise<void> {
+    const names = await this.#rotatedNames();
+    const sizes: number[] = [];
+    for (const name of names) sizes.push((await stat(join(this.#directory, name))).size);
+    let total = sizes.reduce((sum, size) => sum + size, 0);
+    for (const [i, name] of names.entries()) {
+      if (total <= this.#totalBytesMax) return;
+      await rm(join(this.#directory, name));
+      total -= sizes[i] ?? 0;
+    }
+  }
+
+  async #rotatedNames(): Promise<string[]> {
+    const names = await readdir(this.#directory);
+    return names
+      .filter((name) => /^wal\.\d{3,}$/.test(name))
+      .sort((a, b) => rotatedIndex(a) - rotatedIndex(b));
+  }
+
+  async #corrupted(path: string, offset: number, length: number): Promise<void> {
+    const copy = `${path}.CORRUPTED`;
+    await copyFile(path, copy);
+    const fields = { path, offset, length, copy };
+    if (this.#onCorruption === "refuse") {
+      this.#logger.error("wal corrupted", fields);
+      throw new WalError(
+        { code: "WAL_CORRUPTED", path, offset },
+        `the write-ahead log ${path} is damaged at byte ${offset} of ${length}, before records that are good: expected a disk that keeps what was synced. ` +
+          `A copy is in ${copy}. Check the disk; then either restore the file or start with the log cut to its good prefix`,
+      );
+    }
+    this.#logger.warn("wal corrupted, cut to its good prefix", fields);
+    const file = await open(path, "r+");
+    try {
+      await file.truncate(offset);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  #handle(): FileHandle {
+    if (this.#head === undefined) throw new Error("the log is closed");
+    return this.#head;
+  }
+}
+
+function rotatedIndex(name: string): number {
+  return Number.parseInt(name.slice(HEAD.length + 1), 10);
+}
+
+async function readFileOrEmpty(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+      return new Uint8Array(0); // a fresh log, or a crash between rename and creation
+    }
+    throw error;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

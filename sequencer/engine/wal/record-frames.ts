@@ -1,0 +1,84 @@
+/**
+ * Framing of log records (spec/cometbft-v0.38.md §15.1): CRC-32C of the payload, 4 bytes big-endian;
+ * payload length, 4 bytes big-endian; payload.
+ */
+import { WAL_PAYLOAD_BYTES_MAX } from "../limits.ts";
+import { crc32c } from "./crc32c.ts";
+import { WalError } from "./errors.ts";
+
+const HEADER_BYTES = 8;
+
+/** One record as it stands in the file. */
+export function frameRecord(payload: Uint8Array): Uint8Array {
+  if (payload.length === 0 || payload.length > WAL_PAYLOAD_BYTES_MAX) {
+    throw new WalError(
+      { code: "WAL_RECORD_TOO_LARGE", bytes: payload.length },
+      `a log record has 1 to ${WAL_PAYLOAD_BYTES_MAX} bytes, got ${payload.length}`,
+    );
+  }
+  const frame = new Uint8Array(HEADER_BYTES + payload.length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, crc32c(payload));
+  view.setUint32(4, payload.length);
+  frame.set(payload, HEADER_BYTES);
+  return frame;
+}
+
+export interface FrameScan {
+  /** Payloads of the good records, as views into the input. */
+  readonly payloads: readonly Uint8Array[];
+  /** Bytes of the good prefix. */
+  readonly goodBytes: number;
+  /**
+   * `whole`: nothing follows the good prefix. `tornTail`: what follows is one record that a crash
+   * cut short. `corrupted`: good records follow a bad one to the file's end, which no crash does.
+   */
+  readonly end: "whole" | "tornTail" | "corrupted";
+}
+
+/** Reads records from the start of a file until the first that is not good. */
+export function scanFrames(file: Uint8Array): FrameScan {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const payloads: Uint8Array[] = [];
+  let offset = 0;
+  while (offset < file.length) {
+    const payload = payloadAt(file, view, offset);
+    if (payload === undefined) {
+      const end = hasChainAfter(file, view, offset + 1) ? "corrupted" : "tornTail";
+      return { payloads, goodBytes: offset, end };
+    }
+    payloads.push(payload);
+    offset += HEADER_BYTES + payload.length;
+  }
+  return { payloads, goodBytes: offset, end: "whole" };
+}
+
+/** A zero length is never good: a run of zeros, which a lost page leaves behind, is no record. */
+function payloadAt(file: Uint8Array, view: DataView, offset: number): Uint8Array | undefined {
+  const start = offset + HEADER_BYTES;
+  if (start > file.length) return undefined;
+  const length = view.getUint32(offset + 4);
+  if (length === 0 || length > WAL_PAYLOAD_BYTES_MAX || start + length > file.length) {
+    return undefined;
+  }
+  const payload = file.subarray(start, start + length);
+  return crc32c(payload) === view.getUint32(offset) ? payload : undefined;
+}
+
+/**
+ * Whether a chain of good records starts after `from` and fills the file to its end. One good record
+ * alone proves nothing: whoever writes transactions can put the bytes of one into a torn block part.
+ * This reads the tail of one file, once, at start.
+ */
+function hasChainAfter(file: Uint8Array, view: DataView, from: number): boolean {
+  for (let start = from; start + HEADER_BYTES < file.length; start++) {
+    let offset = start;
+    for (;;) {
+      const payload = payloadAt(file, view, offset);
+      if (payload === undefined) break;
+      offset += HEADER_BYTES + payload.length;
+      if (offset === file.length) return true;
+    }
+  }
+  return false;
+}
