@@ -1,3 +1,3 @@
-/** Limits of the block rules (design.md §5). */
-export const LISTS_PART_BYTES_MAX = 4_096;
-export const EXTENSION_BYTES_MAX = 65_536;
+/** Limits of the block rules; those that are part of a format live in `proto/codec`. */
+export { EXTENSION_BYTES_MAX, LISTED_TXS_MAX } from "../proto/codec/weft-extension.ts";
+export { INJECTED_ENTRIES_MAX, LISTS_BYTES_MAX } from "../proto/codec/weft-block.ts";
