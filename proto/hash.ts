@@ -5,6 +5,14 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return plain(hash("sha256", bytes, "buffer"));
 }
 
+/**
+ * SHA-256 as 32 Latin-1 characters: a map key, and less than half the cost of a byte array, for
+ * code that hashes thousands of small inputs.
+ */
+export function sha256Latin1(bytes: Uint8Array): string {
+  return hash("sha256", bytes, "binary");
+}
+
 /** SHA-256 of the concatenation of several byte strings: 32 bytes. */
 export function sha256Concat(...chunks: readonly Uint8Array[]): Uint8Array {
   const hasher = createHash("sha256");

@@ -1,0 +1,65 @@
+import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
+
+/** Writes that are put into a batch in one go: about 4 ms. */
+const WRITES_PER_SLICE = 1_000;
+
+/** One write of a batch; without a value the key is removed. */
+export interface KeyValueWrite {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+}
+
+/**
+ * The database under the state: string keys in byte order, values as bytes. `write` is atomic, and
+ * durable when its promise resolves.
+ */
+export interface KeyValueStore {
+  /** A private copy of the value, or undefined. Synchronous: execution does not await. */
+  get(key: string): Uint8Array | undefined;
+  /** All pairs with `from <= key < to`, in order. */
+  range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
+  write(writes: readonly KeyValueWrite[]): Promise<void>;
+}
+
+/** What is used of an abstract-level database (classic-level, memory-level) with utf8 keys and `view` values. */
+export interface LevelDatabase {
+  open(): Promise<void>;
+  getSync(key: string): Uint8Array | undefined;
+  iterator(options: {
+    readonly gte: string;
+    readonly lt: string;
+  }): AsyncIterable<[string, Uint8Array]>;
+  batch(): LevelBatch;
+}
+
+export interface LevelBatch {
+  put(key: string, value: Uint8Array): unknown;
+  del(key: string): unknown;
+  write(options: { readonly sync: boolean }): Promise<void>;
+}
+
+/** Opens a level database as a `KeyValueStore`; every write is synced. The caller closes it. */
+export async function openKeyValueStore(
+  database: LevelDatabase,
+  yieldToLoop: YieldToLoop,
+): Promise<KeyValueStore> {
+  await database.open();
+  return {
+    get(key) {
+      const value = database.getSync(key);
+      // Level may answer with a Buffer, whose slices alias; a plain view copies.
+      return value && new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    },
+    range: (from, to) => database.iterator({ gte: from, lt: to }),
+    async write(writes) {
+      const batch = database.batch();
+      let slice = 0;
+      for (const { key, value } of writes) {
+        if (++slice % WRITES_PER_SLICE === 0) await yieldToLoop();
+        if (value === undefined) batch.del(key);
+        else batch.put(key, value);
+      }
+      await batch.write({ sync: true });
+    },
+  };
+}

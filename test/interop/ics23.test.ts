@@ -1,0 +1,62 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { MemoryLevel } from "memory-level";
+import { expect, test } from "vitest";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
+import { StateStore } from "../../sequencer/app/state-tree/state-store.ts";
+import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
+
+interface Question {
+  readonly root: string;
+  readonly key: string;
+  readonly value: string | null;
+  readonly proof: string;
+}
+
+const JUDGE = fileURLToPath(new URL("./ics23-judge", import.meta.url));
+const hasGo = spawnSync("go", ["version"]).status === 0;
+
+function verdicts(questions: readonly Question[]): readonly string[] {
+  const input = questions.map((question) => JSON.stringify(question)).join("\n");
+  const output = execFileSync("go", ["run", "."], { cwd: JUDGE, input, encoding: "utf8" });
+  return output.trim().split("\n");
+}
+
+async function storeWith(keys: readonly string[]): Promise<StateStore> {
+  const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
+  const database = await openKeyValueStore(level, yieldToLoop);
+  const store = await StateStore.open({}, { database, yieldToLoop });
+  await store.commit(await store.stage(new Map(keys.map((k) => [k, utf8ToBytes(`${k}=`)]))), 1);
+  // Proofs come from stored pages, as in a node that has restarted.
+  return StateStore.open({}, { database, yieldToLoop });
+}
+
+test.skipIf(!hasGo && process.env["CI"] === undefined)(
+  "interop: the Go implementation of ICS-23 accepts our proofs and refuses changed ones",
+  async () => {
+    const right: Question[] = [];
+    const wrong: Question[] = [];
+    for (const size of [1, 2, 3, 5, 17, 200, 3_000]) {
+      const keys = Array.from({ length: size }, (_, n) => `account/${n}`);
+      const store = await storeWith(keys);
+      const root = toHex(store.version.root);
+      for (let n = 0; n < Math.min(size, 40); n++) {
+        const present = `account/${n}`;
+        const absent = `missing/${n}`;
+        const exists = toHex(store.prove(present) ?? new Uint8Array());
+        const lacks = toHex(store.prove(absent) ?? new Uint8Array());
+        const key = toHex(utf8ToBytes(present));
+        const value = toHex(utf8ToBytes(`${present}=`));
+        right.push({ root, key, value, proof: exists });
+        right.push({ root, key: toHex(utf8ToBytes(absent)), value: null, proof: lacks });
+        wrong.push({ root, key, value: `${value}00`, proof: exists });
+        wrong.push({ root, key: toHex(utf8ToBytes(absent)), value, proof: exists });
+        wrong.push({ root, key, value: null, proof: lacks });
+        wrong.push({ root: root.replace(/^../, "ff"), key, value, proof: exists });
+      }
+    }
+    expect(new Set(verdicts(right))).toEqual(new Set(["ok"]));
+    expect(new Set(verdicts(wrong))).toEqual(new Set(["refused"]));
+  },
+);
