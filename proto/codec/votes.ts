@@ -186,7 +186,7 @@ export function readCommitSig(reader: Reader): CommitSig {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        flag = blockIdFlag(reader.int32());
+        flag = blockIdFlag(reader.int32() & 0xff);
         break;
       case 2:
         validatorAddress = reader.bytesCopy(SHORT_BYTES_MAX);
@@ -304,7 +304,7 @@ function readExtendedCommitSig(reader: Reader): ExtendedCommitSig {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        flag = blockIdFlag(reader.int32());
+        flag = blockIdFlag(reader.int32() & 0xff);
         break;
       case 2:
         validatorAddress = reader.bytesCopy(SHORT_BYTES_MAX);
@@ -344,6 +344,7 @@ export function readIndex(reader: Reader): number {
   return value;
 }
 
+/** Go keeps the low byte of the enum. */
 function blockIdFlag(value: number): BlockIdFlag {
   switch (value) {
     case BlockIdFlag.UNKNOWN:
