@@ -21,7 +21,7 @@ import {
   partSignBytes,
 } from "../proto/codec/weft-extension.ts";
 import { assert } from "../proto/errors.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { type Refusal, refusal } from "../proto/refusal.ts";
 import type { SignatureCheck, SignPart, VerifySignatures } from "./signatures.ts";
 
 /** What an extension belongs to. */

@@ -19,7 +19,7 @@ import {
   type ExtensionContext,
   type ExtensionRefusal,
 } from "./extension.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { type Refusal, refusal } from "../proto/refusal.ts";
 import type { ApplicationKeyOf, VerifySignatures } from "./signatures.ts";
 
 /** One validator's vote in ABCI's `CommitInfo`; all validators of the height, in set order. */

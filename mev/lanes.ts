@@ -7,7 +7,7 @@ import type { Item } from "../proto/codec/weft-block.ts";
 import type { Action, SignedTx } from "../proto/codec/weft-tx.ts";
 import { varintSize } from "../proto/codec/writer.ts";
 import { assert, assertNever } from "../proto/errors.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { type Refusal, refusal } from "../proto/refusal.ts";
 
 /** Sections of a block, contiguous, in this order. */
 export const Lane = {

@@ -5,12 +5,12 @@
 import { Height } from "../brands.ts";
 import { EMPTY_BYTES } from "../bytes.ts";
 import { assertNever } from "../errors.ts";
+import { HASH_BYTES, VOTES_MAX } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import {
   checkLength,
   encodeTxBody,
-  HASH_BYTES,
   readSignedTx,
   SIGNATURE_BYTES,
   type SignedTx,
@@ -22,8 +22,8 @@ import { encode, type Writer } from "./writer.ts";
 export const MANIFEST_VERSION = 1;
 /** Content of a LISTS part, whatever the other limits say. */
 export const LISTS_BYTES_MAX = 4_096;
-/** CometBFT's `MaxVotesCount`: no commit has more signatures. */
-export const INJECTED_ENTRIES_MAX = 10_000;
+/** One entry per signature of a commit at most. */
+export const INJECTED_ENTRIES_MAX: number = VOTES_MAX;
 
 /** Kind of an item: the number of the member that is set. */
 export const ItemKind = { MANIFEST: 1, INJECTED_COMMIT: 2, TX: 4 } as const;

@@ -5,10 +5,11 @@
  */
 import type { Height } from "../brands.ts";
 import { compareBytes, EMPTY_BYTES } from "../bytes.ts";
+import { HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import { LISTS_BYTES_MAX } from "./weft-block.ts";
-import { checkLength, HASH_BYTES, SIGNATURE_BYTES, signPrefix } from "./weft-tx.ts";
+import { checkLength, SIGNATURE_BYTES, signPrefix } from "./weft-tx.ts";
 import { encode, type Writer } from "./writer.ts";
 
 export const EXTENSION_BYTES_MAX = 65_536;

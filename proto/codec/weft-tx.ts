@@ -9,14 +9,13 @@ import { Height } from "../brands.ts";
 import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { assert, assertNever } from "../errors.ts";
 import { sha256 } from "../hash.ts";
+import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import { encode, varintSize, type Writer } from "./writer.ts";
 
 export const PUBLIC_KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
-export const ADDRESS_BYTES = 20;
-export const HASH_BYTES = 32;
 export const SALT_BYTES_MAX = 16;
 export const ROLLUP_DATA_ENTRIES_MAX = 10_000;
 export const ROLLUP_NAME_LENGTH_MAX = 64;

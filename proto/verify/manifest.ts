@@ -1,0 +1,312 @@
+/**
+ * What a rollup checks before it believes that a block holds exactly these entries for it, or none
+ * (docs/formats.md, "Manifest"). The way of trust: signed header → `data_hash` → item 0 (the manifest) →
+ * the rollup's leaf, or the neighbours between which it is missing → the entries.
+ *
+ * Verifiers return a `Refusal` for anything that does not hold and never throw on bytes of others.
+ */
+import { bytesEqual, compareBytes, toHex } from "../bytes.ts";
+import { isCodecError } from "../codec/errors.ts";
+import { decodeItem, type Manifest } from "../codec/weft-block.ts";
+import { payloadHash } from "../codec/weft-tx.ts";
+import { assert } from "../errors.ts";
+import { sha256 } from "../hash.ts";
+import { HASH_BYTES } from "../limits.ts";
+import { merkleRoot, verifyMerkleProof } from "../merkle.ts";
+import { type Refusal, refusal } from "../refusal.ts";
+import type { MerkleProof } from "../types.ts";
+
+export const ORDERED_ENTRY_BYTES = 102;
+export const MANIFEST_LEAF_BYTES = 152;
+
+export const EntryKind = { ROLLUP_DATA: 1, SEALED: 2, BUNDLE_LEG: 3, FORCED: 4 } as const;
+export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
+
+/** Place of one thing that a rollup executes. Outside a bundle: no bundle id, leg 0 of 1. */
+export interface EntryHead {
+  readonly kind: EntryKind;
+  readonly lane: number;
+  /** Transaction id, 32 bytes. */
+  readonly itemId: Uint8Array;
+  readonly bundleId: Uint8Array | undefined;
+  readonly leg: number;
+  readonly legs: number;
+}
+
+/** What the manifest commits to, in block order. */
+export interface OrderedEntry extends EntryHead {
+  readonly payloadHash: Uint8Array;
+}
+
+/** What a rollup is given: the payload itself. For rollup data see `rollupDataEntries`. */
+export interface DeliveredEntry extends EntryHead {
+  readonly payload: Uint8Array;
+}
+
+export interface ManifestLeaf {
+  /** 32 bytes, as are the roots. */
+  readonly rollupId: Uint8Array;
+  readonly orderedRoot: Uint8Array;
+  readonly orderedCount: number;
+  readonly fillRoot: Uint8Array;
+  readonly fillCount: number;
+  readonly decisionRoot: Uint8Array;
+  readonly decisionCount: number;
+}
+
+/** A leaf of the manifest, encoded, with its proof to the manifest's root. */
+export interface ProvenLeaf {
+  readonly leaf: Uint8Array;
+  readonly proof: MerkleProof;
+}
+
+export interface Presence extends ProvenLeaf {
+  readonly kind: "presence";
+  /** All ordered entries of the rollup in this block. */
+  readonly entries: readonly DeliveredEntry[];
+}
+
+export interface Absence {
+  readonly kind: "absence";
+  readonly neighbours: readonly ProvenLeaf[];
+}
+
+/** A block's part for one rollup, below its header. */
+export interface RollupSlice {
+  /** Item 0, as it stands in the block. */
+  readonly manifest: Uint8Array;
+  readonly manifestProof: MerkleProof;
+  readonly slice: Presence | Absence;
+}
+
+export type ManifestRefusalCode =
+  /** Item 0 is not proven to stand at index 0 under this data_hash. */
+  | "MANIFEST_ITEM_UNPROVEN"
+  /** Item 0 is not a canonical manifest. */
+  | "MANIFEST_ITEM_MALFORMED"
+  /** A leaf has not 152 bytes, or a count that is no safe integer. */
+  | "MANIFEST_LEAF_MALFORMED"
+  /** A leaf proof speaks of another number of leaves than the manifest. */
+  | "MANIFEST_LEAF_COUNT"
+  /** A leaf is not proven under the manifest's root. */
+  | "MANIFEST_LEAF_UNPROVEN"
+  /** The leaf is another rollup's. */
+  | "MANIFEST_LEAF_OTHER_ROLLUP"
+  /** The leaf commits to fills or decisions, which this version does not deliver. */
+  | "MANIFEST_LIST_MISSING"
+  /** An entry has a field out of range. */
+  | "MANIFEST_ENTRY_MALFORMED"
+  /** Entries are missing or too many. */
+  | "MANIFEST_ENTRY_COUNT"
+  /** The entries are not those that the leaf commits to, or not in their order. */
+  | "MANIFEST_ENTRIES_DIFFER"
+  /** The rollup's own leaf among the neighbours: it is present. */
+  | "MANIFEST_NOT_ABSENT"
+  /** The neighbours leave room for a leaf between, before or after them. */
+  | "MANIFEST_ABSENCE_GAP";
+
+export type ManifestRefusal = Refusal<ManifestRefusalCode>;
+
+/**
+ * All steps below the header: the entries that this block holds for the rollup, none if it is absent.
+ * `dataHash` is the header's and was verified by the caller.
+ */
+export function verifyRollupSlice(
+  dataHash: Uint8Array,
+  rollupId: Uint8Array,
+  { manifest: item, manifestProof, slice }: RollupSlice,
+): readonly DeliveredEntry[] | ManifestRefusal {
+  const manifest = verifyManifestItem(dataHash, item, manifestProof);
+  if ("code" in manifest) return manifest;
+  if (slice.kind === "absence") return verifyAbsence(manifest, rollupId, slice) ?? [];
+  return verifyPresence(manifest, rollupId, slice) ?? slice.entries;
+}
+
+/** Item 0 under the header's data_hash, whose leaves are hashes of items (spec/cometbft-v0.38.md §5.2). */
+export function verifyManifestItem(
+  dataHash: Uint8Array,
+  item: Uint8Array,
+  proof: MerkleProof,
+): Manifest | ManifestRefusal {
+  if (proof.index !== 0 || !verifyMerkleProof(proof, dataHash, sha256(item))) {
+    return refusal(
+      "MANIFEST_ITEM_UNPROVEN",
+      `item 0 is not proven under data_hash ${toHex(dataHash)}`,
+    );
+  }
+  try {
+    const decoded = decodeItem(item);
+    if (decoded.kind === "manifest") return decoded.manifest;
+    return refusal("MANIFEST_ITEM_MALFORMED", `item 0 is of kind ${decoded.kind}`);
+  } catch (error) {
+    // Bytes of others: to refuse them is the answer. Anything else is a bug.
+    if (!isCodecError(error)) throw error;
+    return refusal("MANIFEST_ITEM_MALFORMED", error.message);
+  }
+}
+
+/** Whether these are all entries that the block holds for the rollup, in order. */
+export function verifyPresence(
+  manifest: Manifest,
+  rollupId: Uint8Array,
+  presence: Omit<Presence, "kind">,
+): ManifestRefusal | undefined {
+  const leaf = verifyLeaf(manifest, presence);
+  if ("code" in leaf) return leaf;
+  if (!bytesEqual(leaf.rollupId, rollupId)) {
+    return refusal("MANIFEST_LEAF_OTHER_ROLLUP", `the leaf is of rollup ${toHex(leaf.rollupId)}`);
+  }
+  if (leaf.fillCount !== 0 || leaf.decisionCount !== 0) {
+    return refusal(
+      "MANIFEST_LIST_MISSING",
+      `the leaf has ${leaf.fillCount} fills and ${leaf.decisionCount} decisions; expected none`,
+    );
+  }
+  const { entries } = presence;
+  if (entries.length !== leaf.orderedCount) {
+    return refusal(
+      "MANIFEST_ENTRY_COUNT",
+      `the leaf has ${leaf.orderedCount} entries, ${entries.length} came`,
+    );
+  }
+  const encoded: Uint8Array[] = [];
+  for (const [index, entry] of entries.entries()) {
+    if (!isEntryHeadInRange(entry)) {
+      return refusal("MANIFEST_ENTRY_MALFORMED", `entry ${index} has a field out of range`);
+    }
+    encoded.push(encodeOrderedEntry({ ...entry, payloadHash: payloadHash(entry.payload) }));
+  }
+  if (!bytesEqual(merkleRoot(encoded), leaf.orderedRoot)) {
+    return refusal("MANIFEST_ENTRIES_DIFFER", "the entries do not hash to the leaf's ordered root");
+  }
+  return undefined;
+}
+
+/**
+ * Whether the block holds nothing for the rollup: no leaves at all; or two adjacent ones around its
+ * id; or the first one, which is greater; or the last one, which is smaller.
+ */
+export function verifyAbsence(
+  manifest: Manifest,
+  rollupId: Uint8Array,
+  absence: Omit<Absence, "kind">,
+): ManifestRefusal | undefined {
+  const { neighbours } = absence;
+  if (manifest.leafCount === 0 && neighbours.length === 0) return undefined;
+  const places: { readonly index: number; readonly side: number }[] = [];
+  for (const neighbour of neighbours) {
+    const leaf = verifyLeaf(manifest, neighbour);
+    if ("code" in leaf) return leaf;
+    const side = compareBytes(leaf.rollupId, rollupId);
+    if (side === 0) return refusal("MANIFEST_NOT_ABSENT", "the rollup has a leaf in this block");
+    places.push({ index: neighbour.proof.index, side });
+  }
+  const [first, second] = places;
+  const isGapClosed =
+    first !== undefined &&
+    (second === undefined
+      ? (first.side > 0 && first.index === 0) ||
+        (first.side < 0 && first.index === manifest.leafCount - 1)
+      : places.length === 2 &&
+        first.side < 0 &&
+        second.side > 0 &&
+        second.index === first.index + 1);
+  if (isGapClosed) return undefined;
+  const got = places.map(({ index }) => index).join(", ");
+  return refusal(
+    "MANIFEST_ABSENCE_GAP",
+    `leaves [${got}] of ${manifest.leafCount} do not enclose the rollup's id`,
+  );
+}
+
+/** The leaf, 152 bytes: id, then root and count of each list. Counts are u64. */
+export function encodeManifestLeaf(leaf: ManifestLeaf): Uint8Array {
+  const out = new Uint8Array(MANIFEST_LEAF_BYTES);
+  const view = new DataView(out.buffer);
+  setHash(out, 0, leaf.rollupId);
+  setHash(out, 32, leaf.orderedRoot);
+  view.setBigUint64(64, BigInt(leaf.orderedCount));
+  setHash(out, 72, leaf.fillRoot);
+  view.setBigUint64(104, BigInt(leaf.fillCount));
+  setHash(out, 112, leaf.decisionRoot);
+  view.setBigUint64(144, BigInt(leaf.decisionCount));
+  return out;
+}
+
+/** Undefined unless 152 bytes with counts that are safe integers. The result holds views. */
+export function decodeManifestLeaf(bytes: Uint8Array): ManifestLeaf | undefined {
+  if (bytes.length !== MANIFEST_LEAF_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [orderedCount, fillCount, decisionCount] = [
+    Number(view.getBigUint64(64)),
+    Number(view.getBigUint64(104)),
+    Number(view.getBigUint64(144)),
+  ];
+  if (![orderedCount, fillCount, decisionCount].every(Number.isSafeInteger)) return undefined;
+  return {
+    rollupId: bytes.subarray(0, 32),
+    orderedRoot: bytes.subarray(32, 64),
+    orderedCount,
+    fillRoot: bytes.subarray(72, 104),
+    fillCount,
+    decisionRoot: bytes.subarray(112, 144),
+    decisionCount,
+  };
+}
+
+/** An ordered entry, 102 bytes. Fields out of range are a programmer's error here. */
+export function encodeOrderedEntry(entry: OrderedEntry): Uint8Array {
+  assert(isEntryHeadInRange(entry), "an ordered entry's fields are in range");
+  const out = new Uint8Array(ORDERED_ENTRY_BYTES);
+  const view = new DataView(out.buffer);
+  out[0] = entry.kind;
+  out[1] = entry.lane;
+  setHash(out, 2, entry.itemId);
+  if (entry.bundleId !== undefined) setHash(out, 34, entry.bundleId);
+  view.setUint16(66, entry.leg);
+  view.setUint16(68, entry.legs);
+  setHash(out, 70, entry.payloadHash);
+  return out;
+}
+
+function verifyLeaf(
+  manifest: Manifest,
+  { leaf: bytes, proof }: ProvenLeaf,
+): ManifestLeaf | ManifestRefusal {
+  const leaf = decodeManifestLeaf(bytes);
+  if (leaf === undefined) {
+    return refusal("MANIFEST_LEAF_MALFORMED", `a leaf of ${bytes.length} bytes; expected 152`);
+  }
+  if (proof.total !== manifest.leafCount) {
+    return refusal(
+      "MANIFEST_LEAF_COUNT",
+      `a proof for ${proof.total} leaves, the manifest has ${manifest.leafCount}`,
+    );
+  }
+  if (!verifyMerkleProof(proof, manifest.root, bytes)) {
+    return refusal("MANIFEST_LEAF_UNPROVEN", "a leaf is not proven under the manifest's root");
+  }
+  return leaf;
+}
+
+function isEntryHeadInRange(entry: EntryHead): boolean {
+  return (
+    isUint(entry.kind, 0xff) &&
+    isUint(entry.lane, 0xff) &&
+    isUint(entry.leg, 0xffff) &&
+    isUint(entry.legs, 0xffff) &&
+    entry.itemId.length === HASH_BYTES &&
+    // An id of zeros would read like "no bundle".
+    (entry.bundleId === undefined ||
+      (entry.bundleId.length === HASH_BYTES && entry.bundleId.some((byte) => byte !== 0)))
+  );
+}
+
+function isUint(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+function setHash(out: Uint8Array, at: number, hash: Uint8Array): void {
+  assert(hash.length === HASH_BYTES, `a hash has 32 bytes, got ${hash.length}`);
+  out.set(hash, at);
+}
