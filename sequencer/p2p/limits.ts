@@ -39,6 +39,8 @@ export const INBOUND_PEERS_MAX = 40;
 export const OUTBOUND_PEERS_MAX = 10;
 /** Connections in the handshake at once. A further one is closed at once. */
 export const PENDING_HANDSHAKES_MAX = 64;
+/** Of those, from one address, so that one host cannot hold every place. */
+export const PENDING_HANDSHAKES_PER_HOST_MAX = 16;
 /** Persistent peers. More is a configuration error. */
 export const PERSISTENT_PEERS_MAX = 200;
 

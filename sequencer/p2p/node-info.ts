@@ -1,7 +1,9 @@
 /** NodeInfo: what two nodes tell each other before they become peers (spec §16.3). */
 import { NodeId } from "../../proto/brands.ts";
+import { EMPTY_BYTES } from "../../proto/bytes.ts";
 import { Reader } from "../../proto/codec/reader.ts";
 import { Writer } from "../../proto/codec/writer.ts";
+import type { NodeInfo } from "../../proto/messages.ts";
 import { P2pError } from "./errors.ts";
 import { CHANNELS_MAX, NODE_INFO_BYTES_MAX } from "./limits.ts";
 
@@ -16,19 +18,6 @@ export const SOFTWARE_VERSION = "0.38.25";
  */
 export const LARGE_FRAMES_CHANNEL = 0x70;
 
-export interface NodeInfo {
-  readonly protocolVersion: { readonly p2p: bigint; readonly block: bigint; readonly app: bigint };
-  readonly id: NodeId;
-  /** `host:port`, with or without `tcp://`. Not authenticated. */
-  readonly listenAddress: string;
-  /** The chain id. */
-  readonly network: string;
-  readonly version: string;
-  readonly channels: readonly number[];
-  readonly moniker: string;
-  readonly other: { readonly txIndex: string; readonly rpcAddress: string };
-}
-
 /** The message's bytes, without a length prefix. */
 export function encodeNodeInfo(info: NodeInfo): Uint8Array {
   const writer = new Writer();
@@ -37,11 +26,11 @@ export function encodeNodeInfo(info: NodeInfo): Uint8Array {
     version.uint64(2, block);
     version.uint64(3, app);
   });
-  writer.string(2, info.id);
+  writer.string(2, info.nodeId);
   writer.string(3, info.listenAddress);
   writer.string(4, info.network);
   writer.string(5, info.version);
-  writer.bytes(6, Uint8Array.from(info.channels));
+  writer.bytes(6, info.channels);
   writer.string(7, info.moniker);
   writer.message(8, info.other, (other, { txIndex, rpcAddress }) => {
     other.string(1, txIndex);
@@ -60,7 +49,7 @@ export function decodeNodeInfo(bytes: Uint8Array): NodeInfo {
   const version = { p2p: 0n, block: 0n, app: 0n };
   const other = { txIndex: "", rpcAddress: "" };
   const text = { id: "", listenAddress: "", network: "", version: "", moniker: "" };
-  let channels: readonly number[] = [];
+  let channels: Uint8Array = EMPTY_BYTES;
   try {
     const reader = new Reader(bytes, "lenient");
     while (reader.next()) {
@@ -77,7 +66,7 @@ export function decodeNodeInfo(bytes: Uint8Array): NodeInfo {
       else if (reader.field === 3) text.listenAddress = reader.string(max);
       else if (reader.field === 4) text.network = reader.string(max);
       else if (reader.field === 5) text.version = reader.string(max);
-      else if (reader.field === 6) channels = [...reader.bytes(max)];
+      else if (reader.field === 6) channels = reader.bytesCopy(max);
       else if (reader.field === 7) text.moniker = reader.string(max);
       else if (reader.field === 8) {
         reader.message((inner) => {
@@ -95,7 +84,7 @@ export function decodeNodeInfo(bytes: Uint8Array): NodeInfo {
   if (!/^[0-9a-f]{40}$/.test(text.id)) throw invalid("an id of 40 hex digits", quote(text.id));
   const info: NodeInfo = {
     protocolVersion: version,
-    id: NodeId(text.id),
+    nodeId: NodeId(text.id),
     listenAddress: text.listenAddress,
     network: text.network,
     version: text.version,
@@ -150,7 +139,7 @@ export function assertCompatible(ours: NodeInfo, theirs: NodeInfo): void {
   if (ours.network !== theirs.network) {
     throw refuse("network", quote(ours.network), quote(theirs.network));
   }
-  const carrying = ours.channels.filter((id) => id !== LARGE_FRAMES_CHANNEL);
+  const carrying = [...ours.channels].filter((id) => id !== LARGE_FRAMES_CHANNEL);
   if (carrying.length > 0 && !carrying.some((id) => theirs.channels.includes(id))) {
     throw refuse("one of the channels", carrying.join(" "), theirs.channels.join(" "));
   }

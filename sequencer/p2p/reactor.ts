@@ -1,7 +1,7 @@
 /** What a reactor and the switch know of each other. */
 import type { NodeId } from "../../proto/brands.ts";
+import type { NodeInfo } from "../../proto/messages.ts";
 import type { P2pError } from "./errors.ts";
-import type { NodeInfo } from "./node-info.ts";
 
 /** A channel of the wire (spec §17.1). */
 export interface ChannelDescriptor {
@@ -34,6 +34,8 @@ export interface Peer {
   trySend(channelId: number, message: Uint8Array): boolean;
   /** Messages that can be queued on the channel now. */
   sendRoom(channelId: number): number;
+  /** Disconnects for `reason`; every reactor hears of it through `removePeer`. */
+  close(reason: P2pError): void;
   /** A snapshot for `/net_info` and metrics. */
   status(): PeerStatus;
 }

@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { concatBytes, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import { AssertionFailure } from "../../proto/errors.ts";
 import { P2pError, toP2pError } from "./errors.ts";
 import { createFrameReader, type FrameReader } from "./frame-reader.ts";
 import { createFrameWriter, type FrameWriter } from "./frame-writer.ts";
@@ -180,6 +181,7 @@ function createSocketStream(socket: Socket): SocketStream {
     try {
       work();
     } catch (error) {
+      if (error instanceof AssertionFailure) throw error;
       close(toP2pError(error, "P2P_MESSAGE_INVALID", "the peer's bytes could not be handled"));
     }
   };

@@ -1,0 +1,293 @@
+/**
+ * MConnection (spec §16.4): many channels over one SecretConnection. Messages are cut into packets,
+ * packets of different channels interleave by priority, and everything queued in one turn of the
+ * event loop leaves in one flush. There is no flush timer.
+ */
+import type { Cancel, Clock } from "../ports/clock.ts";
+import { P2pError } from "./errors.ts";
+import {
+  ASSEMBLY_KEEP_BYTES_MAX,
+  DRAIN_SLABS_PER_TURN_MAX,
+  LARGE_FRAME_DATA_BYTES_MAX,
+  PACKET_PAYLOAD_BYTES_MAX,
+} from "./limits.ts";
+import {
+  createPacketParser,
+  PACKET_HEADER_BYTES_MAX,
+  PING_PACKET,
+  PONG_PACKET,
+  writePacketHeader,
+} from "./packet.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import type { ChannelDescriptor } from "./reactor.ts";
+import type { SecretConnection } from "./secret-connection.ts";
+import { createSendQueues, packetLength, type SendQueue, waiting } from "./send-queues.ts";
+
+export interface MConnectionOptions {
+  /** Channels of this node: what may be received. */
+  readonly channels: readonly ChannelDescriptor[];
+  /** Channels the peer announced: what may be sent. */
+  readonly peerChannels: readonly number[];
+  /** 0: no limit. */
+  readonly sendRateBytesPerSecond: number;
+  readonly receiveRateBytesPerSecond: number;
+  readonly pingIntervalMs: number;
+  readonly pongTimeoutMs: number;
+}
+
+export interface MConnectionHandler {
+  /** One complete message, owned by the handler. Throwing closes the connection. */
+  message(channel: ChannelDescriptor, bytes: Uint8Array): void;
+  /** A queue that refused a message has room again. */
+  sendable(channelId: number): void;
+}
+
+export interface MConnection {
+  /** Begins to receive; before it nothing is handed over. */
+  start(): void;
+  /** Queues without copying. False: full, unknown to the peer, or closed. */
+  trySend(channelId: number, message: Uint8Array): boolean;
+  sendRoom(channelId: number): number;
+  readonly pendingBytes: number;
+  queues(): readonly SendQueue[];
+}
+
+const PACKET_ROOM = PACKET_HEADER_BYTES_MAX + PACKET_PAYLOAD_BYTES_MAX;
+
+interface Assembly {
+  readonly channel: ChannelDescriptor;
+  buffer: Uint8Array;
+  length: number;
+}
+
+export function createMConnection(
+  options: MConnectionOptions,
+  dependencies: {
+    readonly connection: SecretConnection;
+    readonly clock: Clock;
+    readonly handler: MConnectionHandler;
+  },
+): MConnection {
+  const { connection, clock, handler } = dependencies;
+  const { writer } = connection;
+  const queues = createSendQueues(
+    options.channels.filter(({ id }) => options.peerChannels.includes(id)),
+  );
+  const assemblies = new Map<number, Assembly>(
+    options.channels.map((channel) => [
+      channel.id,
+      { channel, buffer: new Uint8Array(0), length: 0 },
+    ]),
+  );
+  const nowMs = clock.monotonicMs();
+  const sendLimit = createRateLimit({ bytesPerSecond: options.sendRateBytesPerSecond, nowMs });
+  const receiveLimit = createRateLimit({
+    bytesPerSecond: options.receiveRateBytesPerSecond,
+    nowMs,
+  });
+  const header = new Uint8Array(PACKET_HEADER_BYTES_MAX);
+  const timers = new Map<"ping" | "pong" | "send" | "receive", Cancel>();
+  let isClosed = false;
+  let isDrainScheduled = false;
+  let isPingDue = false;
+  let isPongDue = false;
+
+  const setTimer = (name: "ping" | "pong" | "send" | "receive", ms: number, task: () => void) => {
+    timers.get(name)?.cancel();
+    timers.set(
+      name,
+      clock.after(ms, () => {
+        timers.delete(name);
+        task();
+      }),
+    );
+  };
+  const clearTimer = (name: "pong"): void => {
+    timers.get(name)?.cancel();
+    timers.delete(name);
+  };
+
+  const writePacket = (queue: SendQueue): number => {
+    const message = queue.messages[queue.head];
+    if (message === undefined) return 0;
+    const length = packetLength(queue);
+    const isLast = queue.offset + length === message.length;
+    const headerLength = writePacketHeader(header, queue.channel.id, isLast, length);
+    writer.write(header, 0, headerLength);
+    writer.write(message, queue.offset, queue.offset + length);
+    queues.advance(queue, length);
+    return headerLength + length;
+  };
+  /** Tells the reactors of queues that refused a message and have room again. */
+  const announceRoom = (): void => {
+    for (const queue of queues.takeReady()) {
+      // Not from within the drain: the reactor will queue more.
+      queueMicrotask(() => {
+        if (!isClosed) handler.sendable(queue.channel.id);
+      });
+    }
+  };
+  const drain = (): void => {
+    isDrainScheduled = false;
+    if (isClosed) return;
+    const startMs = clock.monotonicMs();
+    const budget = DRAIN_SLABS_PER_TURN_MAX * LARGE_FRAME_DATA_BYTES_MAX;
+    let written = 0;
+    for (;;) {
+      // A refused hasRoom leads to the room listener, which drains again.
+      if (!writer.hasRoom(PACKET_ROOM)) break;
+      if (isPongDue) {
+        isPongDue = false;
+        writer.write(PONG_PACKET, 0, PONG_PACKET.length);
+        continue;
+      }
+      if (isPingDue) {
+        isPingDue = false;
+        writer.write(PING_PACKET, 0, PING_PACKET.length);
+        continue;
+      }
+      const queue = queues.next(startMs);
+      if (queue === undefined) break;
+      const delayMs = sendLimit.delayMs(startMs);
+      if (delayMs > 0) {
+        setTimer("send", delayMs, scheduleDrain);
+        break;
+      }
+      const count = writePacket(queue);
+      sendLimit.take(count, startMs);
+      written += count;
+      if (written >= budget) {
+        isDrainScheduled = true;
+        setImmediate(drain);
+        break;
+      }
+    }
+    writer.flush();
+    announceRoom();
+  };
+  const scheduleDrain = (): void => {
+    if (isDrainScheduled || isClosed) return;
+    isDrainScheduled = true;
+    queueMicrotask(drain);
+  };
+
+  const giveUp = (): void => {
+    connection.close(
+      new P2pError(
+        "P2P_PONG_TIMEOUT",
+        `expected a pong within ${options.pongTimeoutMs} ms, got none`,
+      ),
+    );
+  };
+  const startPing = (): void => {
+    setTimer("ping", options.pingIntervalMs, () => {
+      isPingDue = true;
+      // An unanswered ping keeps its deadline when the next one leaves.
+      if (!timers.has("pong")) setTimer("pong", options.pongTimeoutMs, giveUp);
+      scheduleDrain();
+      startPing();
+    });
+  };
+
+  const receiveData = (
+    channelId: number,
+    isLast: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void => {
+    const assembly = assemblies.get(channelId);
+    if (assembly === undefined) {
+      throw new P2pError(
+        "P2P_CHANNEL_UNKNOWN",
+        `expected one of our channels, got a packet on 0x${channelId.toString(16)}`,
+      );
+    }
+    const { channel } = assembly;
+    const length = assembly.length + end - start;
+    if (length > channel.receiveMessageBytesMax) {
+      throw new P2pError(
+        "P2P_MESSAGE_TOO_LARGE",
+        `expected at most ${channel.receiveMessageBytesMax} bytes on channel ${channel.name}, got ${length} and counting`,
+      );
+    }
+    if (isLast && assembly.length === 0) {
+      handler.message(channel, bytes.slice(start, end));
+      return;
+    }
+    append(assembly, bytes, start, end);
+    if (!isLast) return;
+    const message = assembly.buffer.slice(0, length);
+    assembly.length = 0;
+    if (assembly.buffer.length > ASSEMBLY_KEEP_BYTES_MAX) assembly.buffer = new Uint8Array(0);
+    handler.message(channel, message);
+  };
+  const parser = createPacketParser({
+    ping() {
+      isPongDue = true;
+      scheduleDrain();
+    },
+    pong: () => clearTimer("pong"),
+    data: receiveData,
+  });
+
+  connection.setRoomListener(scheduleDrain);
+  connection.onClose(() => {
+    isClosed = true;
+    for (const timer of timers.values()) timer.cancel();
+    timers.clear();
+  });
+
+  return {
+    start() {
+      if (isClosed) return;
+      startPing();
+      connection.stream((bytes, start, end) => {
+        if (isClosed) return;
+        parser.push(bytes, start, end);
+        const now = clock.monotonicMs();
+        receiveLimit.take(end - start, now);
+        const delayMs = receiveLimit.delayMs(now);
+        if (delayMs > 0 && !timers.has("receive")) {
+          connection.pause();
+          setTimer("receive", delayMs, () => connection.resume());
+        }
+      });
+    },
+    trySend(channelId, message) {
+      if (isClosed || !queues.push(channelId, message)) return false;
+      scheduleDrain();
+      return true;
+    },
+    sendRoom: (channelId) => (isClosed ? 0 : queues.room(channelId)),
+    get pendingBytes() {
+      return queues.bytes;
+    },
+    queues: () => queues.all,
+  };
+}
+
+/** Adds a packet to its channel's message; the buffer doubles up to the channel's cap. */
+function append(assembly: Assembly, bytes: Uint8Array, start: number, end: number): void {
+  const length = assembly.length + end - start;
+  if (length > assembly.buffer.length) {
+    const capacity = Math.min(
+      assembly.channel.receiveMessageBytesMax,
+      Math.max(length, 2 * assembly.buffer.length, 4 * PACKET_PAYLOAD_BYTES_MAX),
+    );
+    const grown = new Uint8Array(capacity);
+    grown.set(assembly.buffer.subarray(0, assembly.length));
+    assembly.buffer = grown;
+  }
+  assembly.buffer.set(bytes.subarray(start, end), assembly.length);
+  assembly.length = length;
+}
+
+/** Messages and bytes waiting on a queue, for status reports. */
+export function queueStatus(queue: SendQueue): {
+  readonly id: number;
+  readonly sendQueueMessages: number;
+  readonly sendQueueBytes: number;
+} {
+  return { id: queue.channel.id, sendQueueMessages: waiting(queue), sendQueueBytes: queue.bytes };
+}

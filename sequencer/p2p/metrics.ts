@@ -1,0 +1,50 @@
+/** Instruments of the transport and its reactors. Labels are bounded by channels and peer limits. */
+import { type Counter, type Gauge, NULL_COUNTER, NULL_GAUGE } from "../ports/instruments.ts";
+
+/** Why something was dropped or somebody refused; closed set. */
+export type DropReason =
+  /** `trySend` on a full queue; gossip tries again. */
+  | "send_queue_full"
+  /** A connection refused before it was a peer. */
+  | "handshake"
+  /** A peer disconnected for breaking a rule. */
+  | "peer_error"
+  /** A connection beyond the limits of peers or of handshakes at once. */
+  | "peer_limit"
+  /** A mempool transaction that waited for a peer and was displaced. */
+  | "tx_queue_full"
+  /** A transaction that this node was offered and its pool did not take. */
+  | "tx_refused";
+
+export interface P2pMetrics {
+  /** cometbft_p2p_peers: number of connected peers. */
+  readonly peers: Gauge;
+  /** cometbft_p2p_peer_send_bytes_total{peer_id,channel}: message bytes queued for a peer. */
+  readonly peerSendBytes: Counter<"peer_id" | "channel">;
+  /** cometbft_p2p_peer_receive_bytes_total{peer_id,channel}: message bytes received from a peer. */
+  readonly peerReceiveBytes: Counter<"peer_id" | "channel">;
+  /** cometbft_p2p_peer_pending_send_bytes{peer_id}: bytes waiting in the send queues of a peer. */
+  readonly peerPendingSendBytes: Gauge<"peer_id">;
+  /** cometbft_p2p_message_send_bytes_total{message_type}: message bytes queued, by channel. */
+  readonly messageSendBytes: Counter<"message_type">;
+  /** cometbft_p2p_message_receive_bytes_total{message_type}: message bytes received, by channel. */
+  readonly messageReceiveBytes: Counter<"message_type">;
+  /** weft_p2p_dropped_total{reason}: messages dropped and connections refused or ended, by reason. */
+  readonly dropped: Counter<"reason">;
+  /** weft_p2p_dials_total{outcome}: outgoing connection attempts that ended as "ok" or "failed". */
+  readonly dials: Counter<"outcome">;
+  /** weft_p2p_mempool_pending_txs{peer_id}: transactions waiting to be sent to a peer. */
+  readonly mempoolPendingTxs: Gauge<"peer_id">;
+}
+
+export const NULL_P2P_METRICS: P2pMetrics = {
+  peers: NULL_GAUGE,
+  peerSendBytes: NULL_COUNTER,
+  peerReceiveBytes: NULL_COUNTER,
+  peerPendingSendBytes: NULL_GAUGE,
+  messageSendBytes: NULL_COUNTER,
+  messageReceiveBytes: NULL_COUNTER,
+  dropped: NULL_COUNTER,
+  dials: NULL_COUNTER,
+  mempoolPendingTxs: NULL_GAUGE,
+};

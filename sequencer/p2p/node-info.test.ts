@@ -1,0 +1,101 @@
+import { describe, expect, test } from "vitest";
+import { NodeId } from "../../proto/brands.ts";
+import { fromHex } from "../../proto/bytes.ts";
+import type { NodeInfo } from "../../proto/messages.ts";
+import { parseHostPort, parsePeerAddress } from "./address.ts";
+import { assertCompatible, decodeNodeInfo, encodeNodeInfo } from "./node-info.ts";
+import { createNodeKey, nodeKeyFromJson, nodeKeyToJson } from "./node-key.ts";
+import { redialDelayMs } from "./redial.ts";
+
+const info: NodeInfo = {
+  protocolVersion: { p2p: 8n, block: 11n, app: 1n },
+  nodeId: NodeId("0123456789abcdef0123456789abcdef01234567"),
+  listenAddress: "tcp://127.0.0.1:26656",
+  network: "test-chain",
+  version: "0.38.25",
+  channels: fromHex("2021222330"),
+  moniker: "node",
+  other: { txIndex: "on", rpcAddress: "tcp://0.0.0.0:26657" },
+};
+
+describe("NodeInfo", () => {
+  test("survives a round trip", () => {
+    expect(decodeNodeInfo(encodeNodeInfo(info))).toEqual(info);
+  });
+
+  test.each<[string, Partial<NodeInfo>]>([
+    ["an address without port", { listenAddress: "127.0.0.1" }],
+    ["a port out of range", { listenAddress: "127.0.0.1:70000" }],
+    ["no moniker", { moniker: "" }],
+    ["a blank moniker", { moniker: "  " }],
+    ["a moniker with a tab", { moniker: "a\tb" }],
+    ["a version that is not ASCII", { version: "0.38é" }],
+    ["17 channels", { channels: Uint8Array.from({ length: 17 }, (_, i) => i) }],
+    ["a channel twice", { channels: fromHex("2020") }],
+    ["another tx_index", { other: { txIndex: "yes", rpcAddress: "" } }],
+  ])("with %s is refused", (_name, change) => {
+    expect(() => decodeNodeInfo(encodeNodeInfo({ ...info, ...change }))).toThrow(
+      /expected NodeInfo with/,
+    );
+  });
+
+  test("is compatible with the same network, block protocol and a common channel only", () => {
+    expect(() => assertCompatible(info, { ...info, channels: fromHex("6030") })).not.toThrow();
+    for (const theirs of [
+      { ...info, network: "other" },
+      { ...info, protocolVersion: { p2p: 8n, block: 12n, app: 1n } },
+      { ...info, channels: fromHex("4061") },
+    ]) {
+      expect(() => assertCompatible(info, theirs), JSON.stringify(theirs.network)).toThrow(
+        /expected/,
+      );
+    }
+    const upgrading = { ...info, channels: fromHex("2070") };
+    expect(() => assertCompatible(upgrading, { ...info, channels: fromHex("4070") })).toThrow(
+      /channels/,
+    );
+  });
+});
+
+describe("node key", () => {
+  test("has CometBFT's id and file form, and refuses halves that do not match", () => {
+    const key = createNodeKey(new Uint8Array(32).fill(1));
+    // Address of the ed25519 key of seed 01×32 (spec §22.2).
+    expect(key.id).toMatch(/^34750f98.*a4b5$/);
+    expect(nodeKeyFromJson(nodeKeyToJson(key)).id).toBe(key.id);
+    const other = createNodeKey(new Uint8Array(32).fill(2));
+    const mixed = nodeKeyToJson({
+      ...key,
+      privateKey: Uint8Array.of(...key.privateKey.subarray(0, 32), ...other.publicKey),
+    });
+    expect(() => nodeKeyFromJson(mixed)).toThrow(/match its seed/);
+    expect(() => nodeKeyFromJson("{}")).toThrow(/PrivKeyEd25519/);
+  });
+});
+
+describe("addresses", () => {
+  test("read as CometBFT writes them", () => {
+    const id = "0123456789abcdef0123456789abcdef01234567";
+    expect(parsePeerAddress(`${id}@127.0.0.1:26656`)).toEqual({
+      id,
+      host: "127.0.0.1",
+      port: 26_656,
+    });
+    expect(parsePeerAddress(`${id}@[::1]:1`).host).toBe("::1");
+    expect(parseHostPort("tcp://0.0.0.0:0")).toEqual({ host: "0.0.0.0", port: 0 });
+    for (const text of ["127.0.0.1:1", `${id}@`, `${id}@host`, `${id}@h:99999`, "ab@h:1"]) {
+      expect(() => parsePeerAddress(text), text).toThrow(/P2P|expected/);
+    }
+  });
+});
+
+describe("redial delays", () => {
+  test("start below a quarter second and end at thirty seconds with jitter", () => {
+    expect(redialDelayMs(0, 0)).toBe(100);
+    expect(redialDelayMs(4, 0)).toBe(1_600);
+    expect(redialDelayMs(5, 0)).toBe(5_000);
+    expect(redialDelayMs(24, 0)).toBe(5_000);
+    expect(redialDelayMs(1_000_000, 0)).toBe(30_000);
+    expect(redialDelayMs(1_000_000, 0.999)).toBeLessThan(45_000);
+  });
+});

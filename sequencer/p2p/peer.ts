@@ -1,0 +1,111 @@
+/** A connected peer: one MConnection, its announced NodeInfo, and its counters. */
+import type { NodeId } from "../../proto/brands.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { P2pError } from "./errors.ts";
+import { createMConnection, queueStatus } from "./mconnection.ts";
+import type { P2pMetrics } from "./metrics.ts";
+import type { ChannelDescriptor, Peer } from "./reactor.ts";
+import type { UpgradedConnection } from "./transport.ts";
+
+export interface PeerOptions {
+  readonly channels: readonly ChannelDescriptor[];
+  readonly isPersistent: boolean;
+  readonly sendRateBytesPerSecond: number;
+  readonly receiveRateBytesPerSecond: number;
+  readonly pingIntervalMs: number;
+  readonly pongTimeoutMs: number;
+}
+
+export interface PeerHandler {
+  message(channel: ChannelDescriptor, peer: Peer, bytes: Uint8Array): void;
+  sendable(channelId: number, peer: Peer): void;
+}
+
+/** A peer and what only the switch may do with it. */
+export interface ManagedPeer extends Peer {
+  readonly connectedAtMs: number;
+  /** Begins to receive. */
+  start(): void;
+  onClose(listener: (reason: P2pError) => void): void;
+  readonly pendingBytes: number;
+}
+
+export function createPeer(
+  options: PeerOptions & { readonly upgraded: UpgradedConnection },
+  dependencies: {
+    readonly handler: PeerHandler;
+    readonly clock: Clock;
+    readonly metrics: P2pMetrics;
+  },
+): ManagedPeer {
+  const { upgraded, channels } = options;
+  const { connection, nodeInfo } = upgraded;
+  const { handler, clock, metrics } = dependencies;
+  const id: NodeId = nodeInfo.nodeId;
+  const connectedAtMs = clock.monotonicMs();
+  const labels = new Map(
+    channels.map(({ id: channelId, name }) => [
+      channelId,
+      { peer: { peer_id: id, channel: name }, type: { message_type: name } },
+    ]),
+  );
+  let isClosed = false;
+
+  const mconnection = createMConnection(
+    { ...options, peerChannels: [...nodeInfo.channels] },
+    {
+      connection,
+      clock,
+      handler: {
+        message(channel, bytes) {
+          const label = labels.get(channel.id);
+          if (label !== undefined) {
+            metrics.peerReceiveBytes.inc(label.peer, bytes.length);
+            metrics.messageReceiveBytes.inc(label.type, bytes.length);
+          }
+          handler.message(channel, peer, bytes);
+        },
+        sendable: (channelId) => handler.sendable(channelId, peer),
+      },
+    },
+  );
+  connection.onClose(() => {
+    isClosed = true;
+  });
+  const peer: ManagedPeer = {
+    id,
+    nodeInfo,
+    isOutbound: upgraded.isOutbound,
+    isPersistent: options.isPersistent,
+    remoteAddress: upgraded.remoteAddress,
+    connectedAtMs,
+    get isClosed() {
+      return isClosed;
+    },
+    trySend(channelId, message) {
+      const label = labels.get(channelId);
+      if (label === undefined || isClosed) return false;
+      if (!mconnection.trySend(channelId, message)) {
+        metrics.dropped.inc({ reason: "send_queue_full" });
+        return false;
+      }
+      metrics.peerSendBytes.inc(label.peer, message.length);
+      metrics.messageSendBytes.inc(label.type, message.length);
+      return true;
+    },
+    sendRoom: (channelId) => mconnection.sendRoom(channelId),
+    close: (reason) => connection.close(reason),
+    start: () => mconnection.start(),
+    onClose: (listener) => connection.onClose(listener),
+    get pendingBytes() {
+      return mconnection.pendingBytes;
+    },
+    status: () => ({
+      connectedMs: clock.monotonicMs() - connectedAtMs,
+      bytesSent: connection.bytesSent,
+      bytesReceived: connection.bytesReceived,
+      channels: mconnection.queues().map(queueStatus),
+    }),
+  };
+  return peer;
+}

@@ -1,0 +1,130 @@
+/** From a TCP connection to a proven, compatible other side (spec §16.2). */
+import { connect, type Socket } from "node:net";
+import type { NodeId } from "../../proto/brands.ts";
+import { concatBytes } from "../../proto/bytes.ts";
+import type { NodeInfo } from "../../proto/messages.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import { formatHostPort, type HostPort } from "./address.ts";
+import { P2pError, toP2pError } from "./errors.ts";
+import { NODE_INFO_BYTES_MAX } from "./limits.ts";
+import {
+  assertCompatible,
+  decodeNodeInfo,
+  encodeNodeInfo,
+  LARGE_FRAMES_CHANNEL,
+} from "./node-info.ts";
+import { nodeIdOf } from "./node-key.ts";
+import {
+  type NodeSigner,
+  openSecretConnection,
+  type SecretConnection,
+  type SignatureVerifier,
+} from "./secret-connection.ts";
+
+export interface UpgradedConnection {
+  readonly connection: SecretConnection;
+  readonly nodeInfo: NodeInfo;
+  readonly remoteAddress: string;
+  readonly isOutbound: boolean;
+}
+
+export interface UpgradeDependencies {
+  readonly signer: NodeSigner;
+  readonly verifySignature: SignatureVerifier;
+  readonly clock: Clock;
+}
+
+/**
+ * Runs both handshakes on a connected socket within one deadline.
+ *
+ * @throws P2pError; the socket is destroyed.
+ */
+export async function upgradeConnection(
+  options: {
+    readonly socket: Socket;
+    readonly ourInfo: NodeInfo;
+    /** The id that was dialed; undefined for an accepted connection. */
+    readonly expectedId: NodeId | undefined;
+    readonly timeoutMs: number;
+  },
+  dependencies: UpgradeDependencies,
+): Promise<UpgradedConnection> {
+  const { socket, ourInfo, expectedId, timeoutMs } = options;
+  const deadline = dependencies.clock.after(timeoutMs, () => {
+    socket.destroy(
+      new P2pError("P2P_HANDSHAKE_TIMEOUT", `expected a handshake within ${timeoutMs} ms`),
+    );
+  });
+  let connection: SecretConnection | undefined;
+  try {
+    const remoteAddress = formatHostPort({
+      host: socket.remoteAddress ?? "",
+      port: socket.remotePort ?? 0,
+    });
+    connection = await openSecretConnection({ socket }, dependencies);
+    const id = nodeIdOf(connection.remotePublicKey);
+    if (expectedId !== undefined && id !== expectedId) throw idMismatch(expectedId, id);
+    connection.send(delimited(encodeNodeInfo(ourInfo)));
+    const nodeInfo = decodeNodeInfo(await connection.readDelimited(NODE_INFO_BYTES_MAX));
+    if (nodeInfo.nodeId !== id) throw idMismatch(id, nodeInfo.nodeId);
+    if (id === ourInfo.nodeId) {
+      throw new P2pError("P2P_PEER_SELF", "expected another node, got ourselves");
+    }
+    assertCompatible(ourInfo, nodeInfo);
+    if (announcesLargeFrames(ourInfo) && announcesLargeFrames(nodeInfo)) {
+      connection.useLargeFrames();
+    }
+    return { connection, nodeInfo, remoteAddress, isOutbound: expectedId !== undefined };
+  } catch (error) {
+    const reason = toP2pError(error, "P2P_HANDSHAKE_MALFORMED", "the handshake failed");
+    if (connection === undefined) socket.destroy();
+    else connection.close(reason);
+    throw reason;
+  } finally {
+    deadline.cancel();
+  }
+}
+
+/** Connects over TCP. Throws `P2P_DIAL_FAILED`. */
+export async function dialTcp(
+  options: { readonly address: HostPort; readonly timeoutMs: number },
+  dependencies: { readonly clock: Clock },
+): Promise<Socket> {
+  const { address, timeoutMs } = options;
+  const socket = connect({ ...address, noDelay: true });
+  let timer: Cancel | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      timer = dependencies.clock.after(timeoutMs, () => {
+        reject(new RangeError(`no connection within ${timeoutMs} ms`));
+      });
+      socket.once("connect", resolve);
+      socket.once("error", reject);
+    });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw toP2pError(error, "P2P_DIAL_FAILED", `could not connect to ${formatHostPort(address)}`);
+  } finally {
+    timer?.cancel();
+    socket.removeAllListeners("connect");
+    socket.removeAllListeners("error");
+    // Until the handshake listens: an error here surfaces there as a closed socket.
+    socket.on("error", () => {});
+  }
+}
+
+/** Whether Weft frames may be used with this node. */
+export function announcesLargeFrames(info: NodeInfo): boolean {
+  return info.channels.includes(LARGE_FRAMES_CHANNEL);
+}
+
+function delimited(bytes: Uint8Array): Uint8Array {
+  const prefix =
+    bytes.length < 0x80 ? [bytes.length] : [(bytes.length & 0x7f) | 0x80, bytes.length >>> 7];
+  return concatBytes(Uint8Array.from(prefix), bytes);
+}
+
+function idMismatch(expected: NodeId, got: NodeId): P2pError {
+  return new P2pError("P2P_PEER_ID_MISMATCH", `expected node ${expected}, got ${got}`);
+}
