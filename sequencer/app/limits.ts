@@ -5,3 +5,25 @@ export const TX_BYTES_MAX = 1 << 20;
 export const RESIDENT_NODES_MAX = 1_000_000;
 /** Values of the state in memory; above it the least recently used ones are dropped. */
 export const VALUE_CACHE_BYTES_MAX = 64 << 20;
+/** Defaults of `PoolLimits`. When full, the pool drops what pays least. */
+export const POOL_BYTES_MAX = 256 << 20;
+export const POOL_COUNT_MAX = 100_000;
+export const POOL_PER_ACCOUNT_MAX = 4_096;
+/** Transactions of one account whose nonce is ahead of a gap; more are refused. */
+export const POOL_PARKED_PER_ACCOUNT_MAX = 64;
+/** Blocks that a transaction may wait in the pool. */
+export const POOL_WAIT_BLOCKS_MAX = 7_200;
+/** CheckTx calls whose signature is being verified; more are refused with POOL_BUSY. */
+export const CHECKS_IN_FLIGHT_MAX = 8_192;
+/** Transactions whose fate is remembered; the oldest are forgotten. */
+export const STATUSES_MAX = 200_000;
+/** Decoded and verified items beside the pool's own; the oldest are forgotten. */
+export const VERIFIED_BYTES_MAX = 64 << 20;
+/** Executed proposals of the height under way that are kept; the oldest is forgotten. */
+export const EXECUTED_BLOCKS_MAX = 4;
+/** Bytes that PrepareProposal keeps free for the manifest item and its framing. */
+export const MANIFEST_ITEM_BYTES_MAX = 64;
+/** Transactions in a row that do not fit before PrepareProposal calls the block full. */
+export const PREPARE_MISFITS_MAX = 64;
+/** Labels of `weft_app_extension_blanks_total`; validators above share the last one. */
+export const VALIDATOR_LABELS_MAX = 200;

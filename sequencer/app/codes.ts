@@ -1,0 +1,106 @@
+/** Codespace of every code below, in CheckTx, transaction results and queries. */
+export const CODESPACE = "weft";
+
+/**
+ * The one table of result codes. Numbers are frozen: clients match on them, and the code of a
+ * transaction result enters the block's results hash.
+ *
+ * 1-19: the item itself. 20-39: what the account may do now. 40-59: the pool of this node, nothing
+ * about the transaction. 60-79: the action failed in a block: the fee is paid, the rest did not happen.
+ * 80-99: queries.
+ */
+export const CODES = {
+  OK: { number: 0, message: "ok" },
+
+  /** The bytes are not one canonical item. */
+  TX_MALFORMED: { number: 1, message: "the bytes are not a canonical transaction item" },
+  /** An item that only a proposer makes (manifest, injected commit). */
+  TX_KIND: { number: 2, message: "only signed transactions may be submitted" },
+  /** Larger than the parameter tx_bytes_max. */
+  TX_TOO_LARGE: { number: 3, message: "the transaction is too large" },
+  /** The signature is not by the public key over this chain's sign bytes (ZIP-215). */
+  TX_SIGNATURE: { number: 4, message: "the signature does not verify for this chain" },
+
+  /** The nonce is below the account's: another transaction used it. */
+  NONCE_USED: { number: 20, message: "the nonce has been used" },
+  /** The nonce is above the account's, in a block; or too far above, in the pool. */
+  NONCE_GAP: { number: 21, message: "the nonce is ahead of the account's" },
+  /** The expiry height is not above the height of the block. */
+  UNORDERED_EXPIRED: { number: 22, message: "the expiry height has passed" },
+  /** The expiry height is more than the window ahead. */
+  UNORDERED_TOO_FAR: { number: 23, message: "the expiry height is too far ahead" },
+  /** The id is remembered: it was in a block. */
+  UNORDERED_SEEN: { number: 24, message: "the transaction has been in a block" },
+  /** The block holds as many unordered transactions as it may. */
+  UNORDERED_FULL: { number: 25, message: "the block is full of unordered transactions" },
+  /** The maximum fee is below the base fee. */
+  FEE_TOO_LOW: { number: 26, message: "the maximum fee per byte is below the base fee" },
+  /** The balance does not cover the fee; in the pool: fee and value of all that the account has pending. */
+  INSUFFICIENT_FUNDS: { number: 27, message: "the balance does not cover the cost" },
+
+  /** The pool or a recent block holds the id already. Nothing was done. */
+  TX_KNOWN: { number: 40, message: "the transaction is known already" },
+  /** The pool is full of better-paying transactions. */
+  POOL_FULL: { number: 41, message: "the pool is full of better-paying transactions" },
+  /** The account has as many transactions pending as it may. */
+  POOL_ACCOUNT_FULL: { number: 42, message: "the account has too many pending transactions" },
+  /** Same nonce as a pending transaction, without paying 10% more. */
+  POOL_UNDERPRICED: { number: 43, message: "a replacement has to pay at least 10% more" },
+  /** More checks are under way than the node takes on; try again. */
+  POOL_BUSY: { number: 44, message: "the node is busy; submit again" },
+  /** Pushed out of the pool by better-paying transactions. */
+  POOL_EVICTED: { number: 45, message: "evicted by better-paying transactions" },
+  /** Replaced by a transaction of the same account and nonce that pays more. */
+  POOL_REPLACED: { number: 46, message: "replaced by a better-paying transaction" },
+  /** Not in the pool: a recheck of something that has left it for a forgotten reason. */
+  POOL_ABSENT: { number: 47, message: "the transaction is not in the pool" },
+  /** Stood in the pool for too many blocks. */
+  POOL_TIMED_OUT: { number: 48, message: "the transaction waited in the pool for too long" },
+
+  /** Transfer: what is left after the fee is below the amount. */
+  TRANSFER_FUNDS: { number: 60, message: "the balance after the fee is below the amount" },
+  /** The rollup is not registered. */
+  ROLLUP_UNKNOWN: { number: 61, message: "the rollup is not registered" },
+  /** The rollup takes sealed transactions only. */
+  ROLLUP_SEALED_ONLY: { number: 62, message: "the rollup takes sealed transactions only" },
+  /** The name is taken. */
+  ROLLUP_EXISTS: { number: 63, message: "a rollup of that name exists" },
+  /** What is left after the fee is below the deposit. */
+  ROLLUP_DEPOSIT: { number: 64, message: "the balance after the fee is below the deposit" },
+  /** The transaction is not signed by the rollup's owner key. */
+  ROLLUP_NOT_OWNER: { number: 65, message: "only the owner key may update the rollup" },
+
+  /** No such query path, or its arguments are malformed. */
+  QUERY_PATH: { number: 80, message: "unknown query path" },
+  /** A height other than the last committed one. */
+  QUERY_HEIGHT: { number: 81, message: "only the last committed height can be queried" },
+  /** There is nothing under that name. */
+  QUERY_NOT_FOUND: { number: 82, message: "not found" },
+} as const satisfies Readonly<
+  Record<string, { readonly number: number; readonly message: string }>
+>;
+
+export type CodeName = keyof typeof CODES;
+
+/** A code and what exactly was expected and came; the sentence is for humans. */
+export interface Failure {
+  readonly code: CodeName;
+  readonly reason: string;
+}
+
+export function failure(code: CodeName, detail?: string): Failure {
+  const { message } = CODES[code];
+  return { code, reason: detail === undefined ? message : `${message}: ${detail}` };
+}
+
+/** The name of a code number, for clients and logs. */
+export function codeName(number: number): CodeName | undefined {
+  for (const [name, code] of Object.entries(CODES)) {
+    if (code.number === number && isCodeName(name)) return name;
+  }
+  return undefined;
+}
+
+function isCodeName(name: string): name is CodeName {
+  return Object.hasOwn(CODES, name);
+}

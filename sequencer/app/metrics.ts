@@ -1,0 +1,54 @@
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  NULL_COUNTER,
+  NULL_GAUGE,
+  NULL_HISTOGRAM,
+} from "../ports/instruments.ts";
+
+/** Instruments of the application and its pool. */
+export interface AppMetrics {
+  /** `weft_pool_transactions`: transactions in the pool. */
+  readonly poolTransactions: Gauge;
+  /** `weft_pool_bytes`: bytes of the items in the pool. */
+  readonly poolBytes: Gauge;
+  /** `weft_pool_rejected_total`: items that CheckTx refused, by `code` (name in the code table). */
+  readonly poolRejected: Counter<"code">;
+  /** `weft_pool_evicted_total`: transactions that left the pool without a block, by `code`. */
+  readonly poolEvicted: Counter<"code">;
+  /** `weft_app_block_items_total`: items of committed blocks, by `lane` (number). */
+  readonly blockItems: Counter<"lane">;
+  /** `weft_app_block_item_bytes_total`: bytes of the items of committed blocks. */
+  readonly blockItemBytes: Counter;
+  /** `weft_app_failed_actions_total`: items in committed blocks whose action failed, by `code`. */
+  readonly failedActions: Counter<"code">;
+  /** `weft_app_base_fee_nweft_per_byte`: base fee of the next block. */
+  readonly baseFee: Gauge;
+  /** `weft_app_phase_seconds`: duration of an ABCI call, by `phase` (prepare, process, finalize, commit). */
+  readonly phaseSeconds: Histogram<"phase">;
+  /** `weft_app_proposals_rejected_total`: proposals that ProcessProposal refused. */
+  readonly proposalsRejected: Counter;
+  /** `weft_app_fallback_proposals_total`: own proposals that failed their check and were replaced by the minimal block. */
+  readonly fallbackProposals: Counter;
+  /** `weft_app_extension_blanks_total`: COMMIT validators whose extension the proposer could not use, by `validator` (index, at most 200). */
+  readonly extensionBlanks: Counter<"validator">;
+  /** `weft_app_extensions_rejected_total`: vote extensions of others that were refused, by `code`. */
+  readonly extensionsRejected: Counter<"code">;
+}
+
+export const NULL_APP_METRICS: AppMetrics = {
+  poolTransactions: NULL_GAUGE,
+  poolBytes: NULL_GAUGE,
+  poolRejected: NULL_COUNTER,
+  poolEvicted: NULL_COUNTER,
+  blockItems: NULL_COUNTER,
+  blockItemBytes: NULL_COUNTER,
+  failedActions: NULL_COUNTER,
+  baseFee: NULL_GAUGE,
+  phaseSeconds: NULL_HISTOGRAM,
+  proposalsRejected: NULL_COUNTER,
+  fallbackProposals: NULL_COUNTER,
+  extensionBlanks: NULL_COUNTER,
+  extensionsRejected: NULL_COUNTER,
+};

@@ -1,0 +1,128 @@
+/** What the node, the gRPC service and the command line know of the application beside ABCI. */
+import type { SignPart, VerifySignatures } from "../../mev/signatures.ts";
+import type { Height } from "../../proto/brands.ts";
+import type {
+  AccountState,
+  ChainState,
+  LastBlockState,
+  ParamsState,
+  RollupState,
+  SupplyState,
+  ValidatorState,
+} from "../../proto/codec/weft-state.ts";
+import type { RollupPolicy } from "../../proto/codec/weft-tx.ts";
+import type { Application } from "../abci/application.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
+import type { AppMetrics } from "./metrics.ts";
+import type { KeyValueStore } from "./state-tree/key-value-store.ts";
+
+export interface ApplicationOptions {
+  /** Software version that Info reports. */
+  readonly version: string;
+  /** Bounds of the pool; `limits.ts` has the defaults. */
+  readonly pool?: Partial<PoolLimits>;
+}
+
+export interface PoolLimits {
+  /** Bytes of items. */
+  readonly bytesMax: number;
+  readonly countMax: number;
+  /** Transactions of one account. */
+  readonly perAccountMax: number;
+}
+
+export interface ApplicationDependencies {
+  /** The application's own database; see `openKeyValueStore`. */
+  readonly database: KeyValueStore;
+  /** ZIP-215 off the event loop, in batches. */
+  readonly verify: VerifySignatures;
+  /** The application key of this validator; undefined on a node that does not validate. */
+  readonly signer: ApplicationSigner | undefined;
+  /** For durations in metrics only; the rules have no clock. */
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: AppMetrics;
+  readonly yieldToLoop: YieldToLoop;
+}
+
+/** Signs parts of vote extensions with the validator's application key (ed25519). */
+export interface ApplicationSigner {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly sign: SignPart;
+}
+
+export interface WeftApplication extends Application {
+  /** Reads of the committed state. */
+  readonly read: ReadApi;
+  /** Where a transaction (32-byte id) is, as far as this node knows and remembers. */
+  transactionStatus(id: Uint8Array): TransactionStatus;
+  /**
+   * Why this node must not start as the validator with that consensus address, or undefined when it may:
+   * its key is not the one that the state holds. Meaningful once genesis is known (InitChain or later).
+   */
+  applicationKeyFault(consensusAddress: Uint8Array): string | undefined;
+  /** Bytes and number of pending transactions. */
+  poolSize(): { readonly count: number; readonly bytes: number };
+}
+
+export type TransactionStatus =
+  /** Never seen, or forgotten. */
+  | { readonly state: "unknown" }
+  /** In the pool. `reason` says what it waits for, if it cannot go into the next block. */
+  | { readonly state: "pending"; readonly reason: string | undefined; readonly hash: Uint8Array }
+  /** In a block, action applied (code 0) or failed (another code, fee paid, nothing else done). */
+  | {
+      readonly state: "committed" | "failed";
+      readonly height: Height;
+      /** Index of the item in the block. */
+      readonly index: number;
+      readonly code: number;
+      readonly reason: string;
+      readonly hash: Uint8Array;
+    }
+  /** Refused by CheckTx, expired, or pushed out of the pool. */
+  | {
+      readonly state: "rejected" | "expired" | "evicted";
+      readonly code: number;
+      readonly reason: string;
+      readonly hash: Uint8Array;
+    };
+
+/** Typed reads of the committed state: of the last committed block unless said otherwise. */
+export interface ReadApi {
+  /** Undefined before InitChain. */
+  chain(): ChainState | undefined;
+  /** Undefined before the first block. */
+  lastBlock(): LastBlockState | undefined;
+  appHash(): Uint8Array;
+  params(): ParamsState;
+  /** nweft per byte that the next block asks for. */
+  baseFeePerByte(): bigint;
+  supply(): SupplyState;
+  /** Nonce 0 and balance 0 for an account that does not exist. `address`: 20 bytes. */
+  account(address: Uint8Array): AccountState;
+  /** The account as it will be when its pending transactions are in blocks: next free nonce, funds left. */
+  pendingAccount(address: Uint8Array): AccountState;
+  /** `rollupId`: 32 bytes. The policy is the one in force in the next block. */
+  rollup(rollupId: Uint8Array): RollupState | undefined;
+  /** All registered rollups, ascending by id. */
+  rollups(): Promise<readonly RollupEntryState[]>;
+  /** `address`: consensus address, 20 bytes. */
+  validator(address: Uint8Array): ValidatorState | undefined;
+}
+
+export interface RollupEntryState extends RollupState {
+  /** 32 bytes. */
+  readonly id: Uint8Array;
+}
+
+/** The policy in force at a height. */
+export function policyAt(rollup: RollupState, height: Height): RollupPolicy {
+  const { pending } = rollup;
+  return pending !== undefined && pending.effectiveHeight <= height
+    ? pending.policy
+    : rollup.policy;
+}
