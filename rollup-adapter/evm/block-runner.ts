@@ -1,0 +1,358 @@
+/**
+ * Runs one rollup block: payloads in, block, receipts and state nodes out. Nothing is stored here,
+ * and nothing a payload holds can make it fail; it fails only when storage or the machine does.
+ */
+import {
+  type Block,
+  type BlockHeader,
+  type HeaderData,
+  createBlock,
+  createBlockHeader,
+  genTransactionsTrieRoot,
+  genWithdrawalsTrieRoot,
+} from "@ethereumjs/block";
+import type { Common } from "@ethereumjs/common";
+import { MerklePatriciaTrie } from "@ethereumjs/mpt";
+import { RLP } from "@ethereumjs/rlp";
+import type { TypedTransaction } from "@ethereumjs/tx";
+import {
+  Account,
+  Address,
+  KECCAK256_RLP,
+  bigIntToBytes,
+  createAddressFromString,
+  createWithdrawal,
+  setLengthLeft,
+} from "@ethereumjs/util";
+import { Bloom, type RunTxResult, encodeReceipt, runTx } from "@ethereumjs/vm";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import type { SkippedPayload } from "../execution.ts";
+import { blobGas, roomObjection, senderObjection } from "./admission.ts";
+import type { BlockEnvironment } from "./environment.ts";
+import { evmOptions } from "./genesis.ts";
+import { EXECUTION_SLICE_MS, STATE_CACHE_ENTRIES_MAX } from "./limits.ts";
+import { type Pacer, createPacer } from "./pacer.ts";
+import type { DecodedTransaction, PayloadDecoder, SkipReason } from "./payload.ts";
+import { BEACON_ROOTS_ADDRESS, BLOCK_HASHES_ADDRESS } from "./predeploys.ts";
+import type { StoredReceipt } from "./records.ts";
+import type { StateDb } from "./state-db.ts";
+import { type BlockHashes, type Machine, createMachine } from "./virtual-machine.ts";
+
+export interface RunInput {
+  readonly environment: BlockEnvironment;
+  readonly parentHash: Uint8Array;
+  readonly parentStateRoot: Uint8Array;
+  readonly payloads: readonly Uint8Array[];
+}
+
+export interface RunOutput {
+  readonly header: BlockHeader;
+  /** Bytes of the block in Ethereum's encoding. */
+  readonly size: number;
+  readonly transactions: readonly Uint8Array[];
+  readonly receipts: readonly StoredReceipt[];
+  readonly skipped: readonly SkippedPayload[];
+}
+
+const WEI_PER_GWEI = 1_000_000_000n;
+
+interface Included {
+  readonly decoded: DecodedTransaction;
+  readonly result: RunTxResult;
+}
+
+export class BlockRunner {
+  readonly #common: Common;
+  readonly #db: StateDb;
+  readonly #decoder: PayloadDecoder;
+  readonly #blockHashes: BlockHashes;
+  readonly #logger: Logger;
+  readonly #pacer: Pacer = createPacer(EXECUTION_SLICE_MS);
+  #machine: Machine | undefined;
+
+  constructor(
+    options: { readonly common: Common; readonly blockHashes: BlockHashes },
+    dependencies: {
+      readonly db: StateDb;
+      readonly decoder: PayloadDecoder;
+      readonly logger: Logger;
+    },
+  ) {
+    this.#common = options.common;
+    this.#blockHashes = options.blockHashes;
+    this.#db = dependencies.db;
+    this.#decoder = dependencies.decoder;
+    this.#logger = dependencies.logger;
+  }
+
+  /**
+   * Executes. State nodes are then pending in the node store. When it throws, or when the block is
+   * not kept after all, `reset` must be called before the next run.
+   */
+  async run(input: RunInput): Promise<RunOutput> {
+    const machine = await this.#machineAt(input.parentStateRoot);
+    const { vm } = machine;
+    const draft = this.#draft(input);
+    await vm.evm.journal.checkpoint();
+    await this.#recordAncestors(machine, input);
+    const { included, skipped } = await this.#runPayloads(machine, input, draft);
+    await payWithdrawals(machine, input.environment);
+    await vm.evm.journal.cleanup();
+    const stateRoot = await vm.stateManager.getStateRoot();
+    await vm.evm.journal.commit();
+    return this.#seal(input, included, skipped, stateRoot);
+  }
+
+  /** Forgets everything that is not on disk. */
+  reset(): void {
+    this.#machine = undefined;
+    this.#db.discard();
+  }
+
+  async #machineAt(root: Uint8Array): Promise<Machine> {
+    if (
+      this.#machine !== undefined &&
+      this.#machine.state.cachedEntries() > STATE_CACHE_ENTRIES_MAX
+    ) {
+      this.#machine = undefined;
+    }
+    this.#machine ??= await createMachine({
+      common: this.#common,
+      db: this.#db,
+      root,
+      blockHashes: this.#blockHashes,
+      pacer: this.#pacer,
+    });
+    // Also drops the library's per-block storage tries, which would otherwise pile up.
+    await this.#machine.state.setStateRoot(root, false);
+    return this.#machine;
+  }
+
+  /** The block as the machine sees it while it runs: its environment, without its results. */
+  #draft(input: RunInput): Block {
+    return createBlock(
+      { header: environmentHeader(input.environment, input.parentHash) },
+      { ...evmOptions(this.#common), skipConsensusFormatValidation: true },
+    );
+  }
+
+  /** EIP-4788 and EIP-2935: what a block writes before its transactions, where the contracts exist. */
+  async #recordAncestors({ vm, state }: Machine, input: RunInput): Promise<void> {
+    const { environment } = input;
+    const store = async (at: string, slot: bigint, value: Uint8Array): Promise<void> => {
+      await state.putStorage(createAddressFromString(at), word(slot), value);
+    };
+    const exists = async (at: string): Promise<boolean> =>
+      (await state.getCode(createAddressFromString(at))).length > 0;
+
+    if (vm.common.isActivatedEIP(4788) && (await exists(BEACON_ROOTS_ADDRESS))) {
+      const length = vm.common.param("historicalRootsLength");
+      const slot = environment.timestampSeconds % length;
+      await store(BEACON_ROOTS_ADDRESS, slot, bigIntToBytes(environment.timestampSeconds));
+      await store(BEACON_ROOTS_ADDRESS, slot + length, environment.parentBeaconBlockRoot);
+    }
+    if (vm.common.isActivatedEIP(2935) && (await exists(BLOCK_HASHES_ADDRESS))) {
+      const window = vm.common.param("historyServeWindow");
+      const parent = BigInt(environment.number - 1);
+      await store(BLOCK_HASHES_ADDRESS, parent % window, input.parentHash);
+    }
+  }
+
+  async #runPayloads(
+    machine: Machine,
+    input: RunInput,
+    draft: Block,
+  ): Promise<{
+    readonly included: readonly Included[];
+    readonly skipped: readonly SkippedPayload[];
+  }> {
+    const { gasLimit, baseFeePerGas } = input.environment;
+    const blobBaseFee = draft.header.getBlobGasPrice();
+    let blobGasLeft = this.#common.getBlobGasSchedule().maxBlobGasPerBlock;
+    let gasLeft = gasLimit;
+    let cumulativeGas = 0n;
+    const included: Included[] = [];
+    const skipped: SkippedPayload[] = [];
+
+    for (const [index, payload] of input.payloads.entries()) {
+      if (this.#pacer.isDue()) await this.#pacer.rest();
+      const decodedPayload = this.#decoder.decode(payload);
+      if (decodedPayload.kind === "skip") {
+        skipped.push({ index, reason: decodedPayload.reason });
+        continue;
+      }
+      const { decoded } = decodedPayload;
+      const { transaction } = decoded;
+      const room = { gasLimit, gasLeft, blobGasLeft, baseFeePerGas, blobBaseFee };
+      const outcome = await this.#runOne(machine, decoded, draft, cumulativeGas, () =>
+        this.#objection(machine, decoded, room),
+      );
+      if (typeof outcome === "string") {
+        skipped.push({ index, reason: outcome });
+        continue;
+      }
+      gasLeft -= outcome.blockGasSpent;
+      blobGasLeft -= blobGas(transaction, this.#common);
+      cumulativeGas += outcome.totalGasSpent;
+      included.push({ decoded, result: outcome });
+    }
+    return { included, skipped };
+  }
+
+  async #objection(
+    { state }: Machine,
+    { transaction, sender }: DecodedTransaction,
+    room: Parameters<typeof roomObjection>[1],
+  ): Promise<SkipReason | undefined> {
+    const objection = roomObjection(transaction, room, this.#common);
+    if (objection !== undefined) return objection;
+    const account = await state.getAccount(sender);
+    return senderObjection(transaction, account, () => state.getCode(sender), this.#common);
+  }
+
+  async #runOne(
+    { vm }: Machine,
+    { transaction, hash }: DecodedTransaction,
+    draft: Block,
+    cumulativeGas: bigint,
+    objection: () => Promise<SkipReason | undefined>,
+  ): Promise<RunTxResult | SkipReason> {
+    const reason = await objection();
+    if (reason !== undefined) return reason;
+    try {
+      return await runTx(vm, {
+        tx: transaction,
+        block: draft,
+        blockGasUsed: cumulativeGas,
+        skipHardForkValidation: true,
+      });
+    } catch (cause) {
+      // A failed read may look like any other error once it has passed through the library, and
+      // memory and stack are no function of the chain: these must stop the node, not fork it.
+      if (this.#db.failure !== undefined) throw this.#db.failure;
+      if (cause instanceof RangeError) throw cause;
+      // Everything else is the library's verdict on these bytes, the same on every node; the
+      // machine has undone what the transaction did.
+      this.#logger.error("transaction refused by the virtual machine after its checks", {
+        hash: Buffer.from(hash).toString("hex"),
+        error: String(cause),
+      });
+      return "REFUSED_BY_VM";
+    }
+  }
+
+  async #seal(
+    input: RunInput,
+    included: readonly Included[],
+    skipped: readonly SkippedPayload[],
+    stateRoot: Uint8Array,
+  ): Promise<RunOutput> {
+    const { environment } = input;
+    const common = this.#common;
+    const bloom = new Bloom(undefined, common);
+    const receiptTrie = new MerklePatriciaTrie({ common });
+    const receipts: StoredReceipt[] = [];
+    let gasUsed = 0n;
+    let blobGasUsed = 0n;
+    for (const [index, { decoded, result }] of included.entries()) {
+      const { transaction } = decoded;
+      gasUsed += result.blockGasSpent;
+      blobGasUsed += result.blobGasUsed ?? 0n;
+      bloom.or(result.bloom);
+      await receiptTrie.put(RLP.encode(index), encodeReceipt(result.receipt, transaction.type));
+      receipts.push(toStoredReceipt(decoded, result, environment.baseFeePerGas));
+    }
+    const transactions = included.map(({ decoded }) => decoded.transaction);
+    const withdrawals = environment.withdrawals.map((w) =>
+      createWithdrawal({
+        index: w.index,
+        validatorIndex: w.validatorIndex,
+        address: w.address,
+        amount: w.amountGwei,
+      }),
+    );
+    const header = createBlockHeader(
+      {
+        ...environmentHeader(environment, input.parentHash),
+        stateRoot,
+        transactionsTrie: await transactionsRoot(transactions, common),
+        receiptTrie: included.length === 0 ? KECCAK256_RLP : receiptTrie.root(),
+        logsBloom: bloom.bitvector,
+        gasUsed,
+        blobGasUsed,
+        withdrawalsRoot: await genWithdrawalsTrieRoot(
+          withdrawals,
+          new MerklePatriciaTrie({ common }),
+        ),
+      },
+      { ...evmOptions(common), skipConsensusFormatValidation: true },
+    );
+    const raw = included.map(({ decoded }) => decoded.raw);
+    const body = transactions.map((tx) => (tx.type === 0 ? tx.raw() : tx.serialize()));
+    const size = RLP.encode([header.raw(), body, [], withdrawals.map((w) => w.raw())]).length;
+    return { header, size, transactions: raw, receipts, skipped };
+  }
+}
+
+function environmentHeader(environment: BlockEnvironment, parentHash: Uint8Array): HeaderData {
+  return {
+    parentHash,
+    number: BigInt(environment.number),
+    timestamp: environment.timestampSeconds,
+    coinbase: environment.feeRecipient,
+    gasLimit: environment.gasLimit,
+    baseFeePerGas: environment.baseFeePerGas,
+    mixHash: environment.prevRandao,
+    parentBeaconBlockRoot: environment.parentBeaconBlockRoot,
+    excessBlobGas: environment.excessBlobGas,
+    extraData: environment.extraData,
+  };
+}
+
+async function transactionsRoot(
+  transactions: readonly TypedTransaction[],
+  common: Common,
+): Promise<Uint8Array> {
+  return genTransactionsTrieRoot([...transactions], new MerklePatriciaTrie({ common }));
+}
+
+/** Withdrawals are paid after the transactions, without gas or receipts (EIP-4895). */
+async function payWithdrawals(
+  { vm, state }: Machine,
+  environment: BlockEnvironment,
+): Promise<void> {
+  for (const withdrawal of environment.withdrawals) {
+    const address = new Address(withdrawal.address);
+    const account = (await state.getAccount(address)) ?? new Account();
+    account.balance += withdrawal.amountGwei * WEI_PER_GWEI;
+    await vm.evm.journal.putAccount(address, account);
+  }
+}
+
+function toStoredReceipt(
+  { transaction, sender, hash }: DecodedTransaction,
+  result: RunTxResult,
+  baseFeePerGas: bigint,
+): StoredReceipt {
+  const { receipt } = result;
+  return {
+    isSuccess: result.execResult.exceptionError === undefined,
+    cumulativeGasUsed: receipt.cumulativeBlockGasUsed,
+    gasUsed: result.totalGasSpent,
+    logs: receipt.logs.map(([address, topics, data]) => ({ address, topics, data })),
+    sender: sender.bytes,
+    contractAddress:
+      transaction.to === undefined
+        ? (result.createdAddress?.bytes ?? new Uint8Array(0))
+        : new Uint8Array(0),
+    transactionHash: hash,
+    transactionType: transaction.type,
+    effectiveGasPrice: baseFeePerGas + transaction.getEffectivePriorityFee(baseFeePerGas),
+    blobGasUsed: result.blobGasUsed ?? 0n,
+    blobGasPrice: "blobGasPrice" in receipt ? receipt.blobGasPrice : 0n,
+  };
+}
+
+function word(value: bigint): Uint8Array {
+  return setLengthLeft(bigIntToBytes(value), 32);
+}

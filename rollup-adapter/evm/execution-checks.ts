@@ -1,0 +1,34 @@
+/** What a request of the execution port must look like, and how its errors are made. */
+import { WeftError } from "../../proto/errors.ts";
+import type { ExecuteBlockRequest, ExecutionErrorInfo } from "../execution.ts";
+import { PAYLOADS_PER_REQUEST_MAX } from "./limits.ts";
+
+/** Throws EXECUTION_INVALID_REQUEST for what no state of the rollup could make valid. */
+export function checkRequest(request: ExecuteBlockRequest): void {
+  const { sequencerBlockHash, sequencerHeight, sequencerHeightFirst, payloads } = request;
+  if (sequencerBlockHash.length !== 32) {
+    throw invalid(`a sequencer block hash has 32 bytes, got ${sequencerBlockHash.length}`);
+  }
+  if (sequencerHeight < 1) throw invalid(`sequencer heights start at 1, got ${sequencerHeight}`);
+  if (sequencerHeightFirst !== undefined && sequencerHeightFirst > sequencerHeight) {
+    throw invalid(`the first gathered height ${sequencerHeightFirst} is above ${sequencerHeight}`);
+  }
+  if (request.timestamp.seconds < 0n) {
+    throw invalid(`a block time is not before 1970, got ${request.timestamp.seconds} s`);
+  }
+  if (payloads.length > PAYLOADS_PER_REQUEST_MAX) {
+    throw invalid(`at most ${PAYLOADS_PER_REQUEST_MAX} payloads a request, got ${payloads.length}`);
+  }
+}
+
+export function failure(
+  info: ExecutionErrorInfo,
+  message: string,
+  cause?: unknown,
+): WeftError<ExecutionErrorInfo> {
+  return new WeftError(info, message, cause === undefined ? undefined : { cause });
+}
+
+function invalid(message: string): WeftError<ExecutionErrorInfo> {
+  return failure({ code: "EXECUTION_INVALID_REQUEST" }, message);
+}

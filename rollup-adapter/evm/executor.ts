@@ -1,0 +1,590 @@
+/**
+ * The reference EVM rollup behind the execution port: takes ordered payloads, makes blocks, keeps
+ * them. One rollup block per sequencer block that carries payloads; none for the others.
+ *
+ * Idempotent by sequencer block hash, and crash safe: a block, its state, its receipts and the
+ * sequencer position it brings the rollup to are one synced batch.
+ */
+import type { Common } from "@ethereumjs/common";
+import { hexToBytes } from "@ethereumjs/util";
+import { Height, type RollupId } from "../../proto/brands.ts";
+import { bytesEqual, copyBytes, toHex } from "../../proto/bytes.ts";
+import { assert, assertNever, isWeftError } from "../../proto/errors.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import type {
+  ExecuteBlockRequest,
+  ExecuteBlockResponse,
+  Executor,
+  ExecutorStatus,
+  FinalityStatus,
+  InitRequest,
+  InitResponse,
+  SetFinalityRequest,
+} from "../execution.ts";
+import { BlockRunner } from "./block-runner.ts";
+import { ChainStore } from "./chain-store.ts";
+import {
+  type BlockEnvironment,
+  type EnvironmentSource,
+  createSequencedEnvironmentSource,
+} from "./environment.ts";
+import { checkRequest, failure } from "./execution-checks.ts";
+import { writeGenesis } from "./genesis-block.ts";
+import { type EvmGenesis, createEvmCommon, genesisDigest, genesisRollupId } from "./genesis.ts";
+import { EXECUTION_QUEUE_MAX, GATHERED_BYTES_MAX } from "./limits.ts";
+import type { EvmMetrics } from "./metrics.ts";
+import { type PayloadDecoder, createPayloadDecoder } from "./payload.ts";
+import {
+  type SequencerRecord,
+  type StoredBlock,
+  type StoredReceipt,
+  toExecutedBlock,
+} from "./records.ts";
+import { StateDb } from "./state-db.ts";
+
+/** A block as it becomes visible, with what was left out of it. */
+export interface ExecutedBlockEvent {
+  readonly block: StoredBlock;
+  readonly receipts: readonly StoredReceipt[];
+  /** Payloads that were left out, with their bytes. */
+  readonly skipped: readonly { readonly payload: Uint8Array; readonly reason: string }[];
+}
+
+export interface EvmExecutorOptions {
+  /** Directory of the rollup's database; made when it does not exist. */
+  readonly dataDirectory: string;
+  readonly genesis: EvmGenesis;
+  /** Default: derived from the sequencer block. */
+  readonly environmentSource?: EnvironmentSource;
+}
+
+export interface EvmExecutorDependencies {
+  readonly logger: Logger;
+  readonly metrics: EvmMetrics;
+}
+
+/** What readers of the chain (the JSON-RPC server) need of the executor. */
+export interface EvmChain {
+  readonly common: Common;
+  readonly genesis: EvmGenesis;
+  readonly store: ChainStore;
+  readonly db: StateDb;
+  readonly decoder: PayloadDecoder;
+  head(): StoredBlock;
+  /** Number of the oldest block: 0, or that of the anchor. */
+  firstNumber(): number;
+  safe(): StoredBlock;
+  finalized(): StoredBlock;
+  blockHash(number: number): Uint8Array | undefined;
+  /** Environment that a block made now on top of the head would have. */
+  nextEnvironment(nowSeconds: bigint): BlockEnvironment;
+  /** Called after a block is stored; returns what ends it. */
+  onBlock(listener: (event: ExecutedBlockEvent) => void): () => void;
+}
+
+export class EvmExecutor implements Executor, EvmChain {
+  readonly common: Common;
+  readonly genesis: EvmGenesis;
+  readonly store: ChainStore;
+  readonly db: StateDb;
+  readonly decoder: PayloadDecoder;
+  readonly #environments: EnvironmentSource;
+  readonly #pricing: EnvironmentSource;
+  readonly #runner: BlockRunner;
+  readonly #logger: Logger;
+  readonly #metrics: EvmMetrics;
+  readonly #listeners = new Set<(event: ExecutedBlockEvent) => void>();
+  readonly #gathered: Uint8Array[];
+  readonly #genesisHash: Uint8Array;
+  readonly #firstNumber: number;
+  #head: StoredBlock;
+  #waiting = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  private constructor(
+    options: EvmExecutorOptions,
+    dependencies: EvmExecutorDependencies,
+    opened: {
+      readonly common: Common;
+      readonly store: ChainStore;
+      readonly db: StateDb;
+      readonly head: StoredBlock;
+      readonly gathered: Uint8Array[];
+    },
+  ) {
+    const { genesis } = options;
+    this.common = opened.common;
+    this.genesis = genesis;
+    this.store = opened.store;
+    this.db = opened.db;
+    this.#head = opened.head;
+    this.#gathered = opened.gathered;
+    this.#firstNumber = genesis.anchor?.number ?? 0;
+    this.#genesisHash = this.#block(this.#firstNumber).hash;
+    this.#logger = dependencies.logger;
+    this.#metrics = dependencies.metrics;
+    this.decoder = createPayloadDecoder({ common: opened.common, rules: genesis.rules });
+    this.#pricing = createSequencedEnvironmentSource({
+      gasLimit: genesis.gasLimit,
+      baseFee: genesis.baseFee,
+      feeRecipient: hexToBytes(genesis.feeRecipient),
+    });
+    this.#environments = options.environmentSource ?? this.#pricing;
+    this.#runner = new BlockRunner(
+      { common: opened.common, blockHashes: (number) => this.blockHash(number) },
+      { db: opened.db, decoder: this.decoder, logger: dependencies.logger },
+    );
+  }
+
+  /**
+   * Opens the data directory, and writes genesis into a new one. Throws EXECUTION_GENESIS_MISMATCH
+   * when the directory holds another chain, EXECUTION_INTERNAL when it cannot be used.
+   */
+  static async open(
+    options: EvmExecutorOptions,
+    dependencies: EvmExecutorDependencies,
+  ): Promise<EvmExecutor> {
+    const common = createEvmCommon(options.genesis);
+    const store = await ChainStore.open(options.dataDirectory, common);
+    try {
+      const db = new StateDb(store.readNode);
+      const digest = genesisDigest(options.genesis);
+      const stored = store.genesisDigest();
+      if (stored === undefined) await writeGenesis(options.genesis, digest, common, store, db);
+      else if (!bytesEqual(stored, digest)) {
+        throw failure(
+          { code: "EXECUTION_GENESIS_MISMATCH" },
+          `the database in ${options.dataDirectory} holds a chain of another genesis; give it its own or name another directory`,
+        );
+      }
+      const head = store.block(store.headNumber() ?? 0);
+      assert(head !== undefined, "a database with a genesis has a head");
+      const gathered = await store.gathered();
+      const executor = new EvmExecutor(options, dependencies, {
+        common,
+        store,
+        db,
+        head,
+        gathered,
+      });
+      executor.#report();
+      return executor;
+    } catch (cause) {
+      await store.close();
+      throw cause;
+    }
+  }
+
+  /** Waits for what is under way, then closes the database. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#tail;
+    this.#listeners.clear();
+    await this.store.close();
+  }
+
+  get rollupId(): RollupId {
+    return genesisRollupId(this.genesis);
+  }
+
+  async init(request: InitRequest): Promise<InitResponse> {
+    return this.#exclusive(async () => {
+      if (request.rollupId !== this.rollupId) {
+        throw failure(
+          { code: "EXECUTION_GENESIS_MISMATCH" },
+          `this is rollup ${this.rollupId} (${this.genesis.rollupName}), not ${request.rollupId}`,
+        );
+      }
+      if (request.sequencerStartHeight < 1) {
+        throw failure(
+          { code: "EXECUTION_INVALID_REQUEST" },
+          `the first sequencer height is at least 1, got ${request.sequencerStartHeight}`,
+        );
+      }
+      const bound = this.store.binding();
+      if (bound === undefined) await this.store.commitBinding(request);
+      else if (
+        bound.sequencerChainId !== request.sequencerChainId ||
+        bound.sequencerStartHeight !== request.sequencerStartHeight
+      ) {
+        throw failure(
+          { code: "EXECUTION_GENESIS_MISMATCH" },
+          `this rollup follows ${bound.sequencerChainId} from height ${bound.sequencerStartHeight}, not ${request.sequencerChainId} from ${request.sequencerStartHeight}`,
+        );
+      }
+      return {
+        rollupId: this.rollupId,
+        chainId: this.genesis.chainId,
+        genesisHash: this.#genesisHash,
+        head: toExecutedBlock(this.#head),
+        nextSequencerHeight: this.#nextHeight(),
+      };
+    });
+  }
+
+  async executeBlock(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
+    return this.#exclusive(async () => {
+      checkRequest(request);
+      const done = this.#earlierAnswer(request);
+      if (done !== undefined) return done;
+      this.#checkPosition(request);
+      return this.#take(request);
+    });
+  }
+
+  async setFinality(request: SetFinalityRequest): Promise<FinalityStatus> {
+    return this.#exclusive(async () => {
+      const safe = this.#numberOf(request.safeHash);
+      const finalized = this.#numberOf(request.finalizedHash);
+      const now = this.store.finality();
+      const isForward = now === undefined || (safe >= now.safe && finalized >= now.finalized);
+      if (!isForward || finalized > safe) {
+        throw failure(
+          { code: "EXECUTION_FINALITY_REGRESSION" },
+          `safe ${safe} and finalized ${finalized} must not fall below ${now?.safe ?? 0} and ${now?.finalized ?? 0}, nor finalized lie above safe`,
+        );
+      }
+      const isSame = now !== undefined && safe === now.safe && finalized === now.finalized;
+      if (!isSame) await this.store.commitFinality({ safe, finalized });
+      this.#report();
+      return this.#finality();
+    });
+  }
+
+  async getStatus(): Promise<ExecutorStatus> {
+    this.#checkOpen();
+    const binding = this.store.binding();
+    const cursor = this.store.cursor();
+    return {
+      ...this.#finality(),
+      isInitialized: binding !== undefined,
+      rollupId: this.rollupId,
+      chainId: this.genesis.chainId,
+      genesisHash: this.#genesisHash,
+      head: toExecutedBlock(this.#head),
+      sequencer: cursor,
+      nextSequencerHeight: binding === undefined ? undefined : this.#nextHeight(),
+      gatheredPayloads: this.#gathered.length,
+    };
+  }
+
+  head(): StoredBlock {
+    return this.#head;
+  }
+
+  firstNumber(): number {
+    return this.#firstNumber;
+  }
+
+  safe(): StoredBlock {
+    return this.#block(this.store.finality()?.safe ?? this.#firstNumber);
+  }
+
+  finalized(): StoredBlock {
+    return this.#block(this.store.finality()?.finalized ?? this.#firstNumber);
+  }
+
+  blockHash(number: number): Uint8Array | undefined {
+    return this.store.block(number)?.hash;
+  }
+
+  nextEnvironment(nowSeconds: bigint): BlockEnvironment {
+    const decision = this.#pricing.next({
+      parent: this.#parent(),
+      sequencerBlockHash: new Uint8Array(32),
+      sequencerHeight: Height(0),
+      timestamp: { seconds: nowSeconds, nanos: 0 },
+      payloads: [],
+    });
+    assert(decision.kind === "execute", "a sequenced environment always executes");
+    return decision.environment;
+  }
+
+  onBlock(listener: (event: ExecutedBlockEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The same request again gets the same answer; anything else at a past height is an error. */
+  #earlierAnswer(request: ExecuteBlockRequest): ExecuteBlockResponse | undefined {
+    const height = request.sequencerHeight;
+    const cursor = this.store.cursor();
+    if (cursor === undefined || height > cursor.height) return undefined;
+    const record = this.store.sequencerRecord(height);
+    if (record === undefined) {
+      throw failure(
+        { code: "EXECUTION_HEIGHT_FORGOTTEN", height },
+        `sequencer height ${height} was executed too long ago to tell how (now at ${cursor.height}), or was part of a gathered request`,
+      );
+    }
+    if (!bytesEqual(record.blockHash, request.sequencerBlockHash)) {
+      throw failure(
+        { code: "EXECUTION_CONFLICT", height },
+        `sequencer height ${height} was executed as block ${toHex(record.blockHash)}, not ${toHex(request.sequencerBlockHash)}`,
+      );
+    }
+    return this.#answer(record);
+  }
+
+  #checkPosition(request: ExecuteBlockRequest): void {
+    if (this.store.binding() === undefined) {
+      throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before executeBlock");
+    }
+    const expected = this.#nextHeight();
+    const got = request.sequencerHeightFirst ?? request.sequencerHeight;
+    if (got !== expected) {
+      throw failure(
+        { code: "EXECUTION_HEIGHT_GAP", expected, got },
+        `the next sequencer height is ${expected}, got ${got}`,
+      );
+    }
+    if (request.parentHash !== undefined && !bytesEqual(request.parentHash, this.#head.hash)) {
+      throw failure(
+        { code: "EXECUTION_PARENT_MISMATCH" },
+        `the head is ${toHex(this.#head.hash)}, not ${toHex(request.parentHash)}`,
+      );
+    }
+  }
+
+  async #take(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
+    if (request.payloads.length === 0) {
+      return this.#persist("none", request, (record) => this.store.noteEmpty(record));
+    }
+    const payloads = [...this.#gathered, ...request.payloads];
+    const decision = this.#environments.next({
+      parent: this.#parent(),
+      sequencerBlockHash: request.sequencerBlockHash,
+      sequencerHeight: request.sequencerHeight,
+      timestamp: request.timestamp,
+      payloads,
+    });
+    switch (decision.kind) {
+      case "execute":
+        return this.#execute(request, payloads, decision.environment);
+      case "gather":
+        return this.#gather(request, payloads);
+      case "halt":
+        throw failure({ code: "EXECUTION_HALTED" }, `no further block: ${decision.reason}`);
+      default:
+        return assertNever(decision, "environment decision");
+    }
+  }
+
+  async #gather(
+    request: ExecuteBlockRequest,
+    payloads: readonly Uint8Array[],
+  ): Promise<ExecuteBlockResponse> {
+    const bytes = payloads.reduce((sum, payload) => sum + payload.length, 0);
+    if (bytes > GATHERED_BYTES_MAX) {
+      throw failure(
+        { code: "EXECUTION_HALTED" },
+        `${bytes} payload bytes wait for a block, at most ${GATHERED_BYTES_MAX} may`,
+      );
+    }
+    const first = this.#gathered.length;
+    const answer = await this.#persist("gathered", request, (record) =>
+      this.store.commitGathered(record, first, request.payloads),
+    );
+    this.#gathered.push(...request.payloads.map(copyBytes));
+    return answer;
+  }
+
+  async #execute(
+    request: ExecuteBlockRequest,
+    payloads: readonly Uint8Array[],
+    environment: BlockEnvironment,
+  ): Promise<ExecuteBlockResponse> {
+    const started = performance.now();
+    try {
+      const parent = this.#head;
+      const output = await this.#runner.run({
+        environment,
+        parentHash: parent.hash,
+        parentStateRoot: parent.header.stateRoot,
+        payloads,
+      });
+      const block: StoredBlock = {
+        number: environment.number,
+        hash: output.header.hash(),
+        header: output.header,
+        transactions: output.transactions,
+        withdrawals: environment.withdrawals,
+        sequencerHeight: request.sequencerHeight,
+        sequencerBlockHash: copyBytes(request.sequencerBlockHash),
+        size: output.size,
+      };
+      const record: SequencerRecord = {
+        height: request.sequencerHeight,
+        blockHash: block.sequencerBlockHash,
+        outcome: "block",
+        rollupNumber: block.number,
+        included: block.transactions.length,
+        skipped: output.skipped,
+      };
+      const nodes = this.db.collect(output.header.stateRoot);
+      const gatheredCount = this.#gathered.length;
+      const { receipts } = output;
+      await this.store.commitBlock({ block, receipts, nodes, record, gatheredCount });
+      this.db.settle(nodes);
+      this.#gathered.length = 0;
+      this.#head = block;
+      this.#announce(block, receipts, payloads, record, (performance.now() - started) / 1000);
+      return this.#answer(record);
+    } catch (cause) {
+      this.#runner.reset();
+      // A failed write may have reached the disk all the same: what is there is what counts.
+      this.#head = this.#block(this.store.headNumber() ?? this.#firstNumber);
+      this.#metrics.executionFailures.inc();
+      if (isWeftError(cause)) throw cause;
+      throw failure(
+        { code: "EXECUTION_INTERNAL" },
+        `sequencer height ${request.sequencerHeight} could not be executed; nothing of it was kept`,
+        cause,
+      );
+    }
+  }
+
+  #announce(
+    block: StoredBlock,
+    receipts: readonly StoredReceipt[],
+    payloads: readonly Uint8Array[],
+    record: SequencerRecord,
+    seconds: number,
+  ): void {
+    const metrics = this.#metrics;
+    metrics.blocksExecuted.inc();
+    metrics.transactionsIncluded.inc(undefined, record.included);
+    for (const { reason } of record.skipped) metrics.payloadsSkipped.inc({ reason });
+    metrics.gasUsed.inc(undefined, Number(block.header.gasUsed));
+    metrics.blockExecutionSeconds.observe(seconds);
+    this.#report();
+    this.#logger.debug("rollup block executed", {
+      number: block.number,
+      hash: toHex(block.hash),
+      sequencerHeight: record.height,
+      included: record.included,
+      skipped: record.skipped.length,
+      gasUsed: Number(block.header.gasUsed),
+      seconds,
+    });
+    const skipped = record.skipped.flatMap(({ index, reason }) => {
+      const payload = payloads[index];
+      return payload === undefined ? [] : [{ payload, reason }];
+    });
+    for (const listener of this.#listeners) {
+      try {
+        listener({ block, receipts, skipped });
+      } catch (error) {
+        // The block is stored; a listener's fault must not make the driver think otherwise.
+        this.#logger.error("a listener of rollup blocks failed", { error: String(error) });
+      }
+    }
+  }
+
+  async #persist(
+    outcome: "none" | "gathered",
+    request: ExecuteBlockRequest,
+    write: (record: SequencerRecord) => Promise<void>,
+  ): Promise<ExecuteBlockResponse> {
+    const record: SequencerRecord = {
+      height: request.sequencerHeight,
+      blockHash: copyBytes(request.sequencerBlockHash),
+      outcome,
+      rollupNumber: this.#head.number,
+      included: 0,
+      skipped: [],
+    };
+    try {
+      await write(record);
+    } catch (cause) {
+      this.#metrics.executionFailures.inc();
+      throw failure(
+        { code: "EXECUTION_INTERNAL" },
+        `sequencer height ${request.sequencerHeight} could not be stored`,
+        cause,
+      );
+    }
+    this.#report();
+    return this.#answer(record);
+  }
+
+  #answer(record: SequencerRecord): ExecuteBlockResponse {
+    return {
+      ...toExecutedBlock(this.#block(record.rollupNumber)),
+      outcome: record.outcome,
+      included: record.included,
+      skipped: record.skipped,
+    };
+  }
+
+  #finality(): FinalityStatus {
+    return { safe: toExecutedBlock(this.safe()), finalized: toExecutedBlock(this.finalized()) };
+  }
+
+  #nextHeight(): Height {
+    const cursor = this.store.cursor();
+    if (cursor !== undefined) return Height(cursor.height + 1);
+    const binding = this.store.binding();
+    assert(binding !== undefined, "the next height is asked for after init");
+    return binding.sequencerStartHeight;
+  }
+
+  #parent(): Parameters<EnvironmentSource["next"]>[0]["parent"] {
+    const { header, number, hash } = this.#head;
+    return {
+      number,
+      hash,
+      timestampSeconds: header.timestamp,
+      gasLimit: header.gasLimit,
+      gasUsed: header.gasUsed,
+      baseFeePerGas: header.baseFeePerGas ?? 0n,
+    };
+  }
+
+  #numberOf(hash: Uint8Array): number {
+    const number = this.store.blockNumber(hash);
+    if (number === undefined) {
+      throw failure({ code: "EXECUTION_BLOCK_UNKNOWN" }, `no rollup block has hash ${toHex(hash)}`);
+    }
+    return number;
+  }
+
+  #block(number: number): StoredBlock {
+    const block = this.store.block(number);
+    assert(block !== undefined, `rollup block ${number} is stored`);
+    return block;
+  }
+
+  #report(): void {
+    const finality = this.store.finality();
+    this.#metrics.headNumber.set(this.#head.number);
+    this.#metrics.safeNumber.set(finality?.safe ?? this.#firstNumber);
+    this.#metrics.finalizedNumber.set(finality?.finalized ?? this.#firstNumber);
+    const cursor = this.store.cursor();
+    if (cursor !== undefined) this.#metrics.sequencerHeight.set(cursor.height);
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw failure({ code: "EXECUTION_CLOSED" }, "the executor was closed");
+  }
+
+  /** One call at a time, in the order in which they came; no more than a bounded number waits. */
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    if (this.#waiting >= EXECUTION_QUEUE_MAX) {
+      throw failure(
+        { code: "EXECUTION_BUSY" },
+        `${EXECUTION_QUEUE_MAX} calls wait already; call again when one has returned`,
+      );
+    }
+    this.#waiting += 1;
+    const turn = this.#tail.then(work).finally(() => {
+      this.#waiting -= 1;
+    });
+    // The queue goes on whatever becomes of one call; its caller gets the error.
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+}

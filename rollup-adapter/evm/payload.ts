@@ -1,0 +1,229 @@
+/**
+ * From bytes that anyone may have posted to a transaction with a sender, or the reason why not.
+ * A pure function of the bytes and the chain's rules: no state is looked at here.
+ */
+import type { Common } from "@ethereumjs/common";
+import { type NestedUint8Array, RLP } from "@ethereumjs/rlp";
+import {
+  type TypedTransaction,
+  create1559FeeMarketTxFromBytesArray,
+  createAccessList2930TxFromBytesArray,
+  createBlob4844TxFromBytesArray,
+  createEOACode7702TxFromBytesArray,
+  createLegacyTxFromBytesArray,
+} from "@ethereumjs/tx";
+import type { Address } from "@ethereumjs/util";
+import { keccak_256 } from "@noble/hashes/sha3.js";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { type PayloadRules, evmOptions } from "./genesis.ts";
+import { DECODED_TRANSACTIONS_CACHED, RLP_DEPTH_MAX, TRANSACTION_BYTES_MAX } from "./limits.ts";
+import { LruMap } from "./lru.ts";
+
+/** Why a payload did not become a transaction of the rollup. Never renamed. */
+export type SkipReason =
+  /** No bytes at all. */
+  | "EMPTY"
+  /** More bytes than a transaction may have. */
+  | "TOO_LARGE"
+  /** Not the one canonical encoding of a transaction of a known type. */
+  | "UNDECODABLE"
+  /** A type that only a rollup's own driver may make (0x7E), or one this chain does not know. */
+  | "TYPE_FORBIDDEN"
+  /** A blob transaction, on a chain without blobs. */
+  | "BLOB_FORBIDDEN"
+  /** A legacy transaction without a chain id. */
+  | "UNPROTECTED"
+  /** Signed for another chain. */
+  | "WRONG_CHAIN_ID"
+  /** Fields that contradict the rules of its type: init code or gas limit too large, tip above fee. */
+  | "INVALID_FIELDS"
+  /** No sender can be recovered. */
+  | "BAD_SIGNATURE"
+  /** The gas limit does not even cover the transaction's own bytes. */
+  | "INTRINSIC_GAS_TOO_LOW"
+  /** The gas limit is above the block's. */
+  | "GAS_LIMIT_ABOVE_BLOCK"
+  /** The block has less gas left than the gas limit; it would have fitted an emptier block. */
+  | "BLOCK_GAS_EXHAUSTED"
+  /** The block has no room for its blobs. */
+  | "BLOB_GAS_EXHAUSTED"
+  /** The fee cap is below the block's base fee. */
+  | "FEE_BELOW_BASE_FEE"
+  /** The blob fee cap is below the block's blob base fee. */
+  | "BLOB_FEE_TOO_LOW"
+  /** The sender has code and is no EOA (EIP-3607). */
+  | "SENDER_NOT_EOA"
+  /** Already used, or sent twice. */
+  | "NONCE_TOO_LOW"
+  /** Its predecessors are not there (yet). */
+  | "NONCE_TOO_HIGH"
+  /** The sender cannot pay gas limit * fee cap + value. */
+  | "INSUFFICIENT_FUNDS"
+  /** The virtual machine refused it although every check had passed. */
+  | "REFUSED_BY_VM";
+
+export interface DecodedTransaction {
+  readonly transaction: TypedTransaction;
+  readonly sender: Address;
+  /** Keccak-256 of the payload. */
+  readonly hash: Uint8Array;
+  /** The payload: the canonical encoding. */
+  readonly raw: Uint8Array;
+}
+
+export type DecodedPayload =
+  | { readonly kind: "transaction"; readonly decoded: DecodedTransaction }
+  | { readonly kind: "skip"; readonly reason: SkipReason };
+
+/** Decodes payloads, and remembers senders: recovering one costs more than executing a transfer. */
+export interface PayloadDecoder {
+  decode(payload: Uint8Array): DecodedPayload;
+}
+
+const TYPE_BLOB = 0x03;
+
+export function createPayloadDecoder(options: {
+  readonly common: Common;
+  readonly rules: PayloadRules;
+}): PayloadDecoder {
+  const { common, rules } = options;
+  const known = new LruMap<string, DecodedTransaction>(DECODED_TRANSACTIONS_CACHED);
+  return {
+    decode(payload) {
+      if (payload.length === 0) return skip("EMPTY");
+      if (payload.length > TRANSACTION_BYTES_MAX) return skip("TOO_LARGE");
+      const hash = keccak_256(payload);
+      const key = toHex(hash);
+      const seen = known.get(key);
+      if (seen !== undefined) return { kind: "transaction", decoded: seen };
+      const result = decodeFresh(payload.slice(), hash, common, rules);
+      if (result.kind === "transaction") known.set(key, result.decoded);
+      return result;
+    },
+  };
+}
+
+function decodeFresh(
+  raw: Uint8Array,
+  hash: Uint8Array,
+  common: Common,
+  rules: PayloadRules,
+): DecodedPayload {
+  const type = raw[0] ?? 0;
+  const isLegacy = type >= 0xc0;
+  if (!isLegacy && type > 0x7f) return skip("UNDECODABLE");
+  if (!isLegacy && (type === 0 || type > 4)) return skip("TYPE_FORBIDDEN");
+  if (type === 4 && !common.isActivatedEIP(7702)) return skip("TYPE_FORBIDDEN");
+  if (type === TYPE_BLOB && !rules.blobTransactions) return skip("BLOB_FORBIDDEN");
+  const body = isLegacy ? raw : raw.subarray(1);
+  if (!isShallowRlpList(body, RLP_DEPTH_MAX)) return skip("UNDECODABLE");
+
+  let fields: Uint8Array | NestedUint8Array;
+  try {
+    fields = RLP.decode(body);
+  } catch {
+    return skip("UNDECODABLE"); // arbitrary bytes; what is wrong with them matters to nobody
+  }
+  if (!Array.isArray(fields)) return skip("UNDECODABLE");
+  const signedFor = isLegacy ? legacyChainId(fields[6]) : numberField(fields[0]);
+  if (signedFor === undefined) return skip("UNDECODABLE");
+  if (signedFor === "unprotected") {
+    if (!rules.unprotectedTransactions) return skip("UNPROTECTED");
+  } else if (signedFor !== common.chainId()) return skip("WRONG_CHAIN_ID");
+
+  let transaction: TypedTransaction;
+  try {
+    transaction = fieldsToTransaction(isLegacy ? 0 : type, fields, common);
+    // One transaction, one encoding: otherwise its bytes could be varied without its signer.
+    if (!transaction.isSigned()) return skip("BAD_SIGNATURE");
+    if (!bytesEqual(transaction.serialize(), raw)) return skip("UNDECODABLE");
+  } catch {
+    return skip("INVALID_FIELDS"); // the library's constructors refuse with prose, not with codes
+  }
+  try {
+    const sender = transaction.getSenderAddress();
+    return { kind: "transaction", decoded: { transaction, sender, hash, raw } };
+  } catch {
+    return skip("BAD_SIGNATURE"); // r, s or the parity name no point of the curve
+  }
+}
+
+function fieldsToTransaction(type: number, fields: unknown[], common: Common): TypedTransaction {
+  const options = evmOptions(common);
+  // The library checks the shape of what it is given; its types cannot say "not checked yet".
+  const values = fields as never;
+  switch (type) {
+    case 0:
+      return createLegacyTxFromBytesArray(values, options);
+    case 1:
+      return createAccessList2930TxFromBytesArray(values, options);
+    case 2:
+      return create1559FeeMarketTxFromBytesArray(values, options);
+    case TYPE_BLOB:
+      return createBlob4844TxFromBytesArray(values, options);
+    default:
+      return createEOACode7702TxFromBytesArray(values, options);
+  }
+}
+
+/** Chain id of a legacy transaction's `v` (EIP-155). */
+function legacyChainId(v: unknown): bigint | "unprotected" | undefined {
+  const value = numberField(v);
+  if (value === undefined) return undefined;
+  if (value === 27n || value === 28n) return "unprotected";
+  return value < 35n ? undefined : (value - 35n) / 2n;
+}
+
+function numberField(field: unknown): bigint | undefined {
+  if (!(field instanceof Uint8Array) || field.length > 32) return undefined;
+  return field.length === 0 ? 0n : BigInt(`0x${toHex(field)}`);
+}
+
+/**
+ * Whether `bytes` are one RLP list, nested at most `depthMax` deep. The library's decoder recurses,
+ * so that a small payload of nested lists could exhaust the stack; this check does not.
+ */
+export function isShallowRlpList(bytes: Uint8Array, depthMax: number): boolean {
+  const ends: number[] = [];
+  let at = 0;
+  do {
+    while (ends.length > 0 && ends[ends.length - 1] === at) ends.pop();
+    if (ends.length === 0 && at > 0) return at === bytes.length;
+    const end = ends[ends.length - 1] ?? bytes.length;
+    const first = bytes[at];
+    if (first === undefined) return false;
+    if (first < 0x80) at += 1;
+    else if (first < 0xc0) {
+      const next = itemEnd(bytes, at, first - 0x80);
+      if (next === undefined || next.end > end) return false;
+      at = next.end;
+    } else {
+      const next = itemEnd(bytes, at, first - 0xc0);
+      if (next === undefined || next.end > end || ends.length >= depthMax) return false;
+      ends.push(next.end);
+      at = next.start;
+    }
+    if (ends.length === 0) return false; // a string where a list has to be
+  } while (at <= bytes.length);
+  return false;
+}
+
+/** Where the content of the item at `at` starts and ends; `code` is its first byte less the base. */
+function itemEnd(
+  bytes: Uint8Array,
+  at: number,
+  code: number,
+): { readonly start: number; readonly end: number } | undefined {
+  if (code <= 55) return { start: at + 1, end: at + 1 + code };
+  const lengthBytes = code - 55;
+  let length = 0;
+  for (let i = 1; i <= lengthBytes; i++) {
+    length = length * 256 + (bytes[at + i] ?? 0);
+    if (length > bytes.length) return undefined;
+  }
+  return { start: at + 1 + lengthBytes, end: at + 1 + lengthBytes + length };
+}
+
+function skip(reason: SkipReason): DecodedPayload {
+  return { kind: "skip", reason };
+}
