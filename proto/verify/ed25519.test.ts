@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../bytes.ts";
+import {
+  createEd25519Verifier,
+  ed25519Address,
+  ed25519KeyPairFromPrivateKey,
+  ed25519KeyPairFromSeed,
+  generateEd25519KeyPair,
+  nodeIdOfPublicKey,
+  signEd25519,
+  verifyEd25519,
+  verifyEd25519Sync,
+} from "./ed25519.ts";
+import { runSignatureSelfTest, SIGNATURE_VECTORS } from "./self-test.ts";
+
+const message = new Uint8Array([1, 2, 3]);
+
+describe("ed25519", () => {
+  test("signs and verifies on both paths, and refuses every changed bit of a signature", async () => {
+    const key = generateEd25519KeyPair();
+    const signature = signEd25519(key, message);
+    expect(verifyEd25519Sync(key.publicKey, message, signature)).toBe(true);
+    expect(await verifyEd25519(key.publicKey, message, signature)).toBe(true);
+    const verifier = createEd25519Verifier();
+    const damaged = Array.from({ length: 16 }, (_, i) => {
+      const copy = signature.slice();
+      copy[i * 4] = (copy[i * 4] ?? 0) ^ (1 << (i % 8));
+      return { publicKey: key.publicKey, message, signature: copy };
+    });
+    const verdicts = await verifier.verifyBatch([
+      ...damaged,
+      { publicKey: key.publicKey, message, signature },
+    ]);
+    expect(verdicts).toEqual([...damaged.map(() => false), true]);
+  });
+
+  test("wrong lengths are invalid signatures, not exceptions", async () => {
+    const key = generateEd25519KeyPair();
+    const signature = signEd25519(key, message);
+    expect(verifyEd25519Sync(key.publicKey, message, signature.subarray(1))).toBe(false);
+    expect(verifyEd25519Sync(key.publicKey.subarray(1), message, signature)).toBe(false);
+    expect(await verifyEd25519(key.publicKey, message, new Uint8Array(0))).toBe(false);
+  });
+
+  test("the ZIP-215 edge cases come out as pinned", async () => {
+    const verifier = createEd25519Verifier({ importedKeysMax: 2 });
+    await expect(runSignatureSelfTest(verifier)).resolves.toBeUndefined();
+    expect(SIGNATURE_VECTORS.map((vector) => vector.isValid)).toEqual(
+      [1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1].map(Boolean),
+    );
+  });
+
+  test("the self-test stops a verifier that follows another rule", async () => {
+    const strict = createEd25519Verifier();
+    const broken = { ...strict, verifySync: () => true };
+    await expect(runSignatureSelfTest(broken)).rejects.toThrow(/ZIP-215/);
+  });
+
+  test("address and node id of a known seed", () => {
+    // spec/cometbft-v0.38.md §22.2
+    const { publicKey } = ed25519KeyPairFromSeed(new Uint8Array(32).fill(1));
+    expect(toHex(ed25519Address(publicKey)).slice(0, 8)).toBe("34750f98");
+    expect(nodeIdOfPublicKey(publicKey).startsWith("34750f98")).toBe(true);
+  });
+
+  test("a key file whose halves do not belong together is refused", () => {
+    const key = generateEd25519KeyPair();
+    expect(ed25519KeyPairFromPrivateKey(key.privateKey)).toEqual(key);
+    const mixed = key.privateKey.slice();
+    mixed.set(generateEd25519KeyPair().publicKey, 32);
+    expect(() => ed25519KeyPairFromPrivateKey(mixed)).toThrow(/damaged/);
+    expect(() => ed25519KeyPairFromSeed(fromHex("00"))).toThrow(/32 bytes/);
+  });
+});
