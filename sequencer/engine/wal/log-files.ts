@@ -29,8 +29,8 @@ export interface LogFiles {
   append(payload: Uint8Array): void;
   /** Writes what was appended; survives the process, not the power. */
   flush(): Promise<void>;
-  /** Writes what was appended and makes all of it durable. Does nothing when nothing is new. */
-  sync(): Promise<void>;
+  /** Writes what was appended and makes all of it durable; false when nothing was new. */
+  sync(): Promise<boolean>;
   /** Payloads of every record, file by file, newest file first; records in order within a file. */
   filesNewestFirst(): AsyncIterable<readonly Uint8Array[]>;
   close(): Promise<void>;
@@ -105,14 +105,15 @@ class AppendedFiles implements LogFiles {
     return this.#enqueue(() => this.#write());
   }
 
-  sync(): Promise<void> {
+  sync(): Promise<boolean> {
     return this.#enqueue(async () => {
-      if (this.#isSynced) return;
+      if (this.#isSynced) return false;
       await this.#write();
       await this.#handle().datasync();
       // What was appended while the disk worked is not covered.
       this.#isSynced = this.#pending.length === 0;
       if (this.#headBytes >= this.#fileBytesMax) await this.#rotate();
+      return true;
     });
   }
 
@@ -136,11 +137,11 @@ class AppendedFiles implements LogFiles {
     }
   }
 
-  #enqueue(task: () => Promise<void>): Promise<void> {
-    const run = async (): Promise<void> => {
+  #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
       if (this.#failure !== undefined) throw this.#failure;
       try {
-        await task();
+        return await task();
       } catch (cause) {
         this.#failure = new WalError(
           { code: "WAL_WRITE_FAILED", path: this.#directory },
@@ -151,7 +152,7 @@ class AppendedFiles implements LogFiles {
       }
     };
     const result = this.#tail.then(run, run);
-    this.#tail = result.catch(() => {}); // the caller gets the error; the chain only keeps order
+    this.#tail = settled(result);
     return result;
   }
 
@@ -239,6 +240,11 @@ async function readFileOrEmpty(path: string): Promise<Uint8Array> {
     }
     throw error;
   }
+}
+
+/** The caller gets the error; the chain only keeps the order. */
+async function settled(result: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([result]);
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -1,0 +1,83 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { testGenesis, testKeys } from "../../test/support/chain-builder.ts";
+import { DEFAULT_CONSENSUS_PARAMS } from "./consensus-params.ts";
+import { genesisToJson, loadGenesis, parseGenesis, saveGenesis } from "./genesis.ts";
+
+const MINIMAL = { chain_id: "weft-1", genesis_time: "2026-01-02T03:04:05.000000007Z" };
+const parse = (changes: Record<string, unknown>) =>
+  parseGenesis(JSON.stringify({ ...MINIMAL, ...changes }));
+
+describe("genesis", () => {
+  test("a document without the optional fields gets CometBFT's defaults", () => {
+    expect(parse({})).toEqual({
+      genesisTime: { seconds: 1_767_323_045n, nanos: 7 },
+      chainId: "weft-1",
+      initialHeight: 1,
+      consensusParams: DEFAULT_CONSENSUS_PARAMS,
+      validators: [],
+      appHash: new Uint8Array(0),
+      appState: "",
+    });
+  });
+
+  test("app_state is kept to the letter, nested namesakes and numbers included", () => {
+    const appState = '{ "app_state": 1.50, "b":[12345678901234567890, "}\\""] }';
+    const text = `{"x":{"app_state":0},"chain_id":"c","genesis_time":"2026-01-02T03:04:05Z", "app_state" : ${appState} , "y":1}`;
+    expect(parseGenesis(text).appState).toBe(appState);
+    expect(parseGenesis(genesisToJson(parseGenesis(text))).appState).toBe(appState);
+    expect(parse({ app_state: 5 }).appState).toBe("5");
+  });
+
+  test("written and read again, nothing changes", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "weft-genesis-"));
+    const path = join(directory, "genesis.json");
+    const genesis = testGenesis(testKeys(3), { appState: '{"a": 1}' });
+    await saveGenesis(path, genesis);
+    expect(await loadGenesis(path)).toEqual(genesis);
+    await writeFile(path, "{");
+    await expect(loadGenesis(path)).rejects.toThrow(/genesis\.json: not JSON/);
+    await expect(loadGenesis(`${path}.none`)).rejects.toThrow(/cannot read .*none/);
+    await rm(directory, { recursive: true });
+  });
+
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ["no chain id", { chain_id: "" }, /chain_id: the genesis must have a non-empty chain_id/],
+    ["a long chain id", { chain_id: "x".repeat(51) }, /51 characters, at most 50/],
+    ["no time", { genesis_time: undefined }, /must have a genesis_time/],
+    ["a time that is none", { genesis_time: "yesterday" }, /genesis_time: .*RFC 3339/],
+    ["a height as a number", { initial_height: 1 }, /expected a decimal number in quotes, got 1/],
+    ["a negative height", { initial_height: "-1" }, /initial_height: expected 0 to 2\^53, got -1/],
+    ["validators that are no list", { validators: {} }, /validators: expected an array/],
+    [
+      "no voting power",
+      { validators: [validator({ power: "0" })] },
+      /validators\[0\]\.power: the genesis cannot contain validators with no voting power/,
+    ],
+    [
+      "a wrong address",
+      { validators: [validator({ address: "00" })] },
+      /incorrect address 00, it should be [0-9A-F]{40}/,
+    ],
+    [
+      "an unknown key type",
+      { validators: [validator({ pub_key: { type: "tendermint/PubKeySr25519", value: "" } })] },
+      /expected tendermint\/PubKeyEd25519, got "tendermint\/PubKeySr25519"/,
+    ],
+    [
+      "parameters out of range",
+      { consensus_params: { block: { max_bytes: "0" } } },
+      /consensus parameter block\.max_bytes: expected -1 or 1 to 104857600, got 0/,
+    ],
+  ])("refused: %s", (_, changes, message) => {
+    expect(() => parse(changes)).toThrow(message);
+  });
+});
+
+function validator(changes: Record<string, unknown>): Record<string, unknown> {
+  const [key] = testKeys(1);
+  const value = Buffer.from(key?.publicKey.bytes ?? []).toString("base64");
+  return { pub_key: { type: "tendermint/PubKeyEd25519", value }, power: "1", ...changes };
+}

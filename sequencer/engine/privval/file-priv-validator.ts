@@ -1,0 +1,165 @@
+/** The signer that keeps key and state in files (spec/cometbft-v0.38.md §15.3; `privval/file.go`). */
+import { EMPTY_BYTES, bytesEqual } from "../../../proto/bytes.ts";
+import { isNilBlockId } from "../../../proto/codec/canonical.ts";
+import { decodeDelimited, type Reader } from "../../../proto/codec/reader.ts";
+import { readTimestamp } from "../../../proto/codec/types.ts";
+import {
+  proposalSignBytes,
+  voteExtensionSignBytes,
+  voteSignBytes,
+} from "../../../proto/sign-bytes.ts";
+import { SignedMsgType, type Proposal, type Timestamp, type Vote } from "../../../proto/types.ts";
+import { PrivValidatorError } from "./errors.ts";
+import { loadKeyFile, type ValidatorKey } from "./key-file.ts";
+import type { PrivValidator } from "./priv-validator.ts";
+import { SignStep, openSignStateFile, type SignState, type SignStateFile } from "./sign-state.ts";
+
+export interface FilePrivValidatorOptions {
+  readonly keyPath: string;
+  readonly statePath: string;
+  /** The block store is empty: a missing state file is made instead of refused. */
+  readonly isFresh: boolean;
+}
+
+export interface FilePrivValidator extends PrivValidator {
+  /** What was signed last. */
+  readonly lastSigned: SignState;
+  close(): Promise<void>;
+}
+
+/** @throws PrivValidatorError when a file is missing, unreadable or readable by others. */
+export async function openFilePrivValidator(
+  options: FilePrivValidatorOptions,
+): Promise<FilePrivValidator> {
+  const key = await loadKeyFile(options.keyPath);
+  const stateFile = await openSignStateFile(options.statePath, options.isFresh);
+  return new KeyInFile(key, stateFile);
+}
+
+interface Signed {
+  readonly timestamp: Timestamp;
+  readonly signature: Uint8Array;
+}
+
+/** Number of the timestamp's field in CanonicalVote and CanonicalProposal. */
+const VOTE_TIMESTAMP = 5;
+const PROPOSAL_TIMESTAMP = 6;
+const SIGN_BYTES_MAX = 4_096;
+
+class KeyInFile implements FilePrivValidator {
+  readonly #key: ValidatorKey;
+  readonly #file: SignStateFile;
+  /** One signature at a time: the guard compares with the one before. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(key: ValidatorKey, file: SignStateFile) {
+    this.#key = key;
+    this.#file = file;
+  }
+
+  get lastSigned(): SignState {
+    return this.#file.state;
+  }
+
+  async publicKey() {
+    return this.#key.publicKey;
+  }
+
+  async signVote(chainId: string, vote: Vote, isExtended: boolean): Promise<Vote> {
+    const step = vote.type === SignedMsgType.PREVOTE ? SignStep.PREVOTE : SignStep.PRECOMMIT;
+    const signed = await this.#inTurn(() =>
+      this.#sign(vote.height, vote.round, step, vote.timestamp, VOTE_TIMESTAMP, (timestamp) =>
+        voteSignBytes(chainId, { ...vote, timestamp }),
+      ),
+    );
+    const hasExtension = isExtended && step === SignStep.PRECOMMIT && !isNilBlockId(vote.blockId);
+    return {
+      ...vote,
+      ...signed,
+      extension: hasExtension ? vote.extension : EMPTY_BYTES,
+      extensionSignature: hasExtension
+        ? this.#key.sign(voteExtensionSignBytes(chainId, vote))
+        : EMPTY_BYTES,
+    };
+  }
+
+  async signProposal(chainId: string, proposal: Proposal): Promise<Proposal> {
+    const { height, round, timestamp } = proposal;
+    const signed = await this.#inTurn(() =>
+      this.#sign(height, round, SignStep.PROPOSE, timestamp, PROPOSAL_TIMESTAMP, (timestamp) =>
+        proposalSignBytes(chainId, { ...proposal, timestamp }),
+      ),
+    );
+    return { ...proposal, ...signed };
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#tail]);
+    await this.#file.close();
+  }
+
+  async #sign(
+    height: number,
+    round: number,
+    step: SignStep,
+    timestamp: Timestamp,
+    timestampField: number,
+    signBytesAt: (timestamp: Timestamp) => Uint8Array,
+  ): Promise<Signed> {
+    const last = this.#file.state;
+    const order = compareSteps({ height, round, step }, last);
+    if (order < 0) {
+      throw new PrivValidatorError(
+        { code: "PRIVVAL_REGRESSION", last: at(last), asked: at({ height, round, step }) },
+        `refused to sign at ${at({ height, round, step })}: ${at(last)} was signed already`,
+      );
+    }
+    if (order === 0 && last.signed !== undefined) {
+      const { signature, signBytes } = last.signed;
+      const before = timestampOf(signBytes, timestampField);
+      // The very same message but for its time: what was signed then is sent again.
+      if (before !== undefined && bytesEqual(signBytesAt(before), signBytes)) {
+        return { timestamp: before, signature };
+      }
+      throw new PrivValidatorError(
+        { code: "PRIVVAL_CONFLICTING_DATA", at: at(last) },
+        `refused to sign twice at ${at(last)}: something else was signed there`,
+      );
+    }
+    const signBytes = signBytesAt(timestamp);
+    const signature = this.#key.sign(signBytes);
+    await this.#file.save({ height, round, step, signed: { signature, signBytes } });
+    return { timestamp, signature };
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(task);
+    this.#tail = Promise.allSettled([result]);
+    return result;
+  }
+}
+
+/** The time inside sign bytes; undefined when they are not of this kind of message. */
+function timestampOf(signBytes: Uint8Array, field: number): Timestamp | undefined {
+  const find = (reader: Reader): Timestamp | undefined => {
+    let found: Timestamp | undefined;
+    while (reader.next()) {
+      if (reader.field === field) found = reader.message(readTimestamp);
+      else reader.unknown();
+    }
+    return found;
+  };
+  return decodeDelimited(find, signBytes, "lenient", SIGN_BYTES_MAX);
+}
+
+type SignPoint = Pick<SignState, "height" | "round" | "step">;
+
+function compareSteps(a: SignPoint, b: SignPoint): number {
+  return a.height - b.height || a.round - b.round || a.step - b.step;
+}
+
+function at({ height, round, step }: SignPoint): string {
+  return `height ${height}, round ${round}, ${STEP_NAMES[step]}`;
+}
+
+const STEP_NAMES = ["nothing", "proposal", "prevote", "precommit"] as const;

@@ -1,0 +1,155 @@
+/**
+ * `priv_validator_state.json` (spec/cometbft-v0.38.md §15.3): the last thing that was signed, in
+ * CometBFT's format. It is durable, directory entry included, before a signature leaves the process.
+ */
+import { open, readFile, rename } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
+import { fromBase64, fromHex, toBase64, toHex } from "../../../proto/bytes.ts";
+import { PrivValidatorError } from "./errors.ts";
+
+/** Steps as the file counts them. */
+export const SignStep = { NONE: 0, PROPOSE: 1, PREVOTE: 2, PRECOMMIT: 3 } as const;
+export type SignStep = (typeof SignStep)[keyof typeof SignStep];
+
+export interface SignState {
+  readonly height: number;
+  readonly round: number;
+  readonly step: SignStep;
+  /** What was signed then; undefined before the first signature. */
+  readonly signed: { readonly signature: Uint8Array; readonly signBytes: Uint8Array } | undefined;
+}
+
+const EMPTY_STATE: SignState = { height: 0, round: 0, step: SignStep.NONE, signed: undefined };
+
+export interface SignStateFile {
+  readonly state: SignState;
+  /** Durable when it resolves. After a failure every later call fails too. */
+  save(state: SignState): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the state file. A missing one is made only when `isFresh`: on a home with blocks it would
+ * forget what was signed.
+ * @throws PrivValidatorError PRIVVAL_STATE_FILE
+ */
+export async function openSignStateFile(path: string, isFresh: boolean): Promise<SignStateFile> {
+  const directory = await open(dirname(path), "r");
+  try {
+    const loaded = await load(path);
+    if (loaded === undefined && !isFresh) {
+      throw new PrivValidatorError(
+        { code: "PRIVVAL_STATE_FILE", path },
+        `the signer's state ${path} is missing although this home holds blocks: signing now could contradict earlier votes and be slashed. Restore the newest copy from this very machine; never one from a backup`,
+      );
+    }
+    const file = new DurableStateFile(path, directory, loaded ?? EMPTY_STATE);
+    if (loaded === undefined) await file.save(EMPTY_STATE);
+    return file;
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}
+
+class DurableStateFile implements SignStateFile {
+  state: SignState;
+  readonly #path: string;
+  readonly #directory: FileHandle;
+  #failure: PrivValidatorError | undefined;
+
+  constructor(path: string, directory: FileHandle, state: SignState) {
+    this.#path = path;
+    this.#directory = directory;
+    this.state = state;
+  }
+
+  async save(state: SignState): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      const temporary = `${this.#path}.new`;
+      const file = await open(temporary, "w", 0o600);
+      try {
+        await file.writeFile(stateToJson(state));
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.#path);
+      // Without this the rename itself can be lost with the power (cometbft#6031).
+      await this.#directory.sync();
+    } catch (cause) {
+      this.#failure = new PrivValidatorError(
+        { code: "PRIVVAL_PERSIST_FAILED", path: this.#path },
+        `the signer's state ${this.#path} cannot be written (${String(cause)}); nothing is signed any more: free the disk or replace it, then restart`,
+        { cause },
+      );
+      throw this.#failure;
+    }
+    this.state = state;
+  }
+
+  close(): Promise<void> {
+    return this.#directory.close();
+  }
+}
+
+async function load(path: string): Promise<SignState | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw badFile(path, error);
+  }
+  try {
+    return stateFromJson(JSON.parse(text));
+  } catch (cause) {
+    throw badFile(path, cause);
+  }
+}
+
+function stateToJson({ height, round, step, signed }: SignState): string {
+  const last = signed && {
+    signature: toBase64(signed.signature),
+    signbytes: toHex(signed.signBytes).toUpperCase(),
+  };
+  return `${JSON.stringify({ height: String(height), round, step, ...last }, undefined, 2)}\n`;
+}
+
+function stateFromJson(json: unknown): SignState {
+  if (typeof json !== "object" || json === null) throw new RangeError("not a JSON object");
+  const fields: Record<string, unknown> = Object.fromEntries(Object.entries(json));
+  const text = fields["height"];
+  const height = typeof text === "string" && /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  const { round, step, signature, signbytes } = {
+    round: fields["round"] ?? 0,
+    step: fields["step"] ?? 0,
+    signature: fields["signature"],
+    signbytes: fields["signbytes"],
+  };
+  const known = Object.values(SignStep).find((value) => value === step);
+  if (!Number.isSafeInteger(height) || !Number.isSafeInteger(round) || known === undefined) {
+    throw new RangeError("height, round or step is not a number in range");
+  }
+  if ((signature === undefined) !== (signbytes === undefined)) {
+    throw new RangeError("signature and signbytes go together");
+  }
+  const signed =
+    typeof signature === "string" && typeof signbytes === "string"
+      ? { signature: fromBase64(signature), signBytes: fromHex(signbytes) }
+      : undefined;
+  if (signed === undefined && known !== SignStep.NONE) {
+    throw new RangeError("something was signed, but signature and signbytes are not there");
+  }
+  return { height, round: Number(round), step: known, signed };
+}
+
+function badFile(path: string, cause: unknown): PrivValidatorError {
+  return new PrivValidatorError(
+    { code: "PRIVVAL_STATE_FILE", path },
+    `the signer's state ${path} cannot be read (${String(cause)}): expected CometBFT's priv_validator_state.json. Do not delete it: without it this validator could sign twice`,
+    { cause },
+  );
+}

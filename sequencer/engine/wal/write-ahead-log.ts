@@ -1,0 +1,74 @@
+/** The write-ahead log of consensus: entries in, one sync for many, entries of a height back. */
+import { Height } from "../../../proto/brands.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Logger } from "../../ports/logger.ts";
+import type { EngineMetrics } from "../metrics.ts";
+import { openLogFiles, type LogFiles, type LogFilesOptions } from "./log-files.ts";
+import { decodeWalEntry, encodeWalEntry, endHeightOf, type WalEntry } from "./wal-entry.ts";
+
+export interface WriteAheadLog {
+  /** Takes an entry; durable only after `sync`, safe from a killed process after `flush`. */
+  append(entry: WalEntry): void;
+  flush(): Promise<void>;
+  /** Makes all that was appended durable: one fdatasync, none when nothing is new. */
+  sync(): Promise<void>;
+  /** Whether EndHeight(`height`) is in the log. */
+  hasEndHeight(height: Height): Promise<boolean>;
+  /** Everything after EndHeight(`height`); undefined when the log has no such marker. */
+  entriesAfter(height: Height): Promise<readonly WalEntry[] | undefined>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens, or begins with EndHeight(0), the log of a directory.
+ * @throws WalError WAL_CORRUPTED
+ */
+export async function openWriteAheadLog(
+  options: LogFilesOptions,
+  deps: { readonly logger: Logger; readonly clock: Clock; readonly metrics: EngineMetrics },
+): Promise<WriteAheadLog> {
+  const files = await openLogFiles(options, deps);
+  const log = createLog(files, deps);
+  if (await isEmpty(files)) {
+    log.append({ kind: "endHeight", height: Height(0) });
+    await log.sync();
+  }
+  return log;
+}
+
+function createLog(
+  files: LogFiles,
+  deps: { readonly clock: Clock; readonly metrics: EngineMetrics },
+): WriteAheadLog {
+  /** Records after the marker, newest file first; undefined when it is nowhere. */
+  async function payloadsAfter(height: Height): Promise<Uint8Array[][] | undefined> {
+    const newer: Uint8Array[][] = [];
+    for await (const payloads of files.filesNewestFirst()) {
+      const at = payloads.findLastIndex((payload) => endHeightOf(payload) === height);
+      newer.push(payloads.slice(at + 1));
+      if (at !== -1) return newer;
+    }
+    return undefined;
+  }
+  return {
+    append: (entry) => files.append(encodeWalEntry(entry)),
+    flush: () => files.flush(),
+    async sync() {
+      const started = deps.clock.monotonicMs();
+      if (await files.sync()) {
+        deps.metrics.walFsyncSeconds.observe((deps.clock.monotonicMs() - started) / 1_000);
+      }
+    },
+    hasEndHeight: async (height) => (await payloadsAfter(height)) !== undefined,
+    async entriesAfter(height) {
+      const newestFirst = await payloadsAfter(height);
+      return newestFirst?.toReversed().flat().map(decodeWalEntry);
+    },
+    close: () => files.close(),
+  };
+}
+
+async function isEmpty(files: LogFiles): Promise<boolean> {
+  for await (const payloads of files.filesNewestFirst()) if (payloads.length > 0) return false;
+  return true;
+}

@@ -1,0 +1,212 @@
+import { Height } from "../../proto/brands.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
+import { decodeBlock, decodeBlockMeta, encodeBlockMeta } from "../../proto/codec/block.ts";
+import { decode } from "../../proto/codec/reader.ts";
+import { readPart, writePart } from "../../proto/codec/types.ts";
+import {
+  decodeCommit,
+  decodeExtendedCommit,
+  encodeCommit,
+  encodeExtendedCommit,
+} from "../../proto/codec/votes.ts";
+import { encode } from "../../proto/codec/writer.ts";
+import { assert } from "../../proto/errors.ts";
+import { BLOCK_PART_SIZE_BYTES } from "../../proto/limits.ts";
+import type { BlockMeta, Part } from "../../proto/types.ts";
+import type { BlockRecord, BlockStore } from "./block-store.ts";
+import { StoreError } from "./errors.ts";
+import type { KeyValueStore, KeyValueWrite } from "./key-value-store.ts";
+import { hashKey, heightKey, partKey } from "./keys.ts";
+import { PRUNE_BLOCKS_PER_STEP_MAX } from "./limits.ts";
+
+const RANGE_KEY = utf8ToBytes("R");
+const META = "H";
+const PART = "P";
+const COMMIT = "C";
+const SEEN_COMMIT = "S";
+const EXTENDED_COMMIT = "E";
+const BY_HASH = "B";
+/** Room for the proof beside a part's bytes. */
+const PROOF_BYTES_MAX = 1_024;
+
+/** A block store on a key-value store. Takes the key-value store over: `close` closes it. */
+export async function openBlockStore(store: KeyValueStore): Promise<BlockStore> {
+  const range = await store.get(RANGE_KEY);
+  const view = range && new DataView(range.buffer, range.byteOffset, range.byteLength);
+  return new LevelBlockStore(
+    store,
+    Height(Number(view?.getBigUint64(0) ?? 0n)),
+    Height(Number(view?.getBigUint64(8) ?? 0n)),
+  );
+}
+
+class LevelBlockStore implements BlockStore {
+  readonly #store: KeyValueStore;
+  #base: Height;
+  #height: Height;
+
+  constructor(store: KeyValueStore, base: Height, height: Height) {
+    this.#store = store;
+    this.#base = base;
+    this.#height = height;
+  }
+
+  base(): Height {
+    return this.#base;
+  }
+
+  height(): Height {
+    return this.#height;
+  }
+
+  async save(record: BlockRecord): Promise<void> {
+    const { block, blockId, parts } = record;
+    const { height } = block.header;
+    if (this.#height !== 0 && height !== this.#height + 1) {
+      throw new StoreError(
+        { code: "STORE_HEIGHT_GAP", expected: this.#height + 1, got: height },
+        `the block store ends at ${this.#height}: expected block ${this.#height + 1}, got ${height}`,
+      );
+    }
+    assert(parts.length === blockId.partSetHeader.total, "a saved block has all of its parts");
+    assert(record.seenCommit.height === height, "the seen commit is for the saved block");
+    const meta: BlockMeta = {
+      blockId,
+      blockSizeBytes: parts.reduce((sum, part) => sum + part.bytes.length, 0),
+      header: block.header,
+      txCount: block.txs.length,
+    };
+    const base = this.#base === 0 ? height : this.#base;
+    const writes: KeyValueWrite[] = parts.map((part) => ({
+      type: "put",
+      key: partKey(PART, height, part.index),
+      value: encode(writePart, part, BLOCK_PART_SIZE_BYTES + PROOF_BYTES_MAX),
+    }));
+    const put = (key: Uint8Array, value: Uint8Array) => writes.push({ type: "put", key, value });
+    put(heightKey(META, height), encodeBlockMeta(meta));
+    put(hashKey(BY_HASH, blockId.hash), heightBytes(height));
+    put(heightKey(SEEN_COMMIT, height), encodeCommit(record.seenCommit));
+    if (record.extendedCommit !== undefined) {
+      put(heightKey(EXTENDED_COMMIT, height), encodeExtendedCommit(record.extendedCommit));
+    }
+    if (this.#height !== 0) put(heightKey(COMMIT, height - 1), encodeCommit(block.lastCommit));
+    put(RANGE_KEY, rangeBytes(base, height));
+    await this.#store.write(writes);
+    this.#base = base;
+    this.#height = height;
+  }
+
+  meta(height: Height) {
+    return this.#read(heightKey(META, height), decodeBlockMeta);
+  }
+
+  async block(height: Height) {
+    const bytes = await this.blockBytes(height);
+    return bytes && this.#decoded(`block ${height}`, bytes, decodeBlock);
+  }
+
+  async blockBytes(height: Height) {
+    const meta = await this.meta(height);
+    if (meta === undefined) return undefined;
+    const bytes = new Uint8Array(meta.blockSizeBytes);
+    let offset = 0;
+    for (let index = 0; index < meta.blockId.partSetHeader.total; index++) {
+      const part = await this.part(height, index);
+      if (part === undefined || offset + part.bytes.length > bytes.length) {
+        throw corrupted(`part ${index} of block ${height}`);
+      }
+      bytes.set(part.bytes, offset);
+      offset += part.bytes.length;
+    }
+    if (offset !== bytes.length) throw corrupted(`block ${height}`);
+    return bytes;
+  }
+
+  part(height: Height, index: number): Promise<Part | undefined> {
+    return this.#read(partKey(PART, height, index), (bytes) => decode(readPart, bytes, "lenient"));
+  }
+
+  heightByHash(blockHash: Uint8Array) {
+    return this.#read(hashKey(BY_HASH, blockHash), heightFromBytes);
+  }
+
+  async commit(height: Height) {
+    return this.#read(heightKey(COMMIT, height), decodeCommit);
+  }
+
+  seenCommit(height: Height) {
+    return this.#read(heightKey(SEEN_COMMIT, height), decodeCommit);
+  }
+
+  extendedCommit(height: Height) {
+    return this.#read(heightKey(EXTENDED_COMMIT, height), decodeExtendedCommit);
+  }
+
+  async prune(retainHeight: Height): Promise<number> {
+    assert(retainHeight <= this.#height, "the last block is never pruned");
+    const from = this.#base;
+    const to = Math.min(retainHeight, from + PRUNE_BLOCKS_PER_STEP_MAX);
+    if (from === 0 || to <= from) return 0;
+    const writes: KeyValueWrite[] = [];
+    const del = (key: Uint8Array) => writes.push({ type: "del", key });
+    for (let height = from as number; height < to; height++) {
+      const meta = await this.meta(Height(height));
+      if (meta === undefined) throw corrupted(`block ${height}`);
+      del(heightKey(META, height));
+      del(hashKey(BY_HASH, meta.blockId.hash));
+      for (let i = 0; i < meta.blockId.partSetHeader.total; i++) del(partKey(PART, height, i));
+      del(heightKey(COMMIT, height));
+      del(heightKey(SEEN_COMMIT, height));
+      del(heightKey(EXTENDED_COMMIT, height));
+    }
+    // A save that ran meanwhile moved the upper end: it is read at the very last moment.
+    writes.push({
+      type: "put",
+      key: RANGE_KEY,
+      value: rangeBytes(Height(to), this.#height),
+    });
+    this.#base = Height(to);
+    await this.#store.write(writes);
+    return to - from;
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  async #read<T>(key: Uint8Array, decoder: (bytes: Uint8Array) => T): Promise<T | undefined> {
+    const bytes = await this.#store.get(key);
+    return bytes && this.#decoded(new TextDecoder().decode(key), bytes, decoder);
+  }
+
+  #decoded<T>(name: string, bytes: Uint8Array, decoder: (bytes: Uint8Array) => T): T {
+    try {
+      return decoder(bytes);
+    } catch (cause) {
+      throw corrupted(name, cause);
+    }
+  }
+}
+
+function corrupted(key: string, cause?: unknown): StoreError {
+  return new StoreError(
+    { code: "STORE_CORRUPTED", key },
+    `the block store is damaged at ${JSON.stringify(key)}: expected what was written; check the disk and restore the data directory, or sync anew`,
+    { cause },
+  );
+}
+
+function heightBytes(height: Height): Uint8Array {
+  return heightKey("", height);
+}
+
+function heightFromBytes(bytes: Uint8Array): Height {
+  return Height(Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)));
+}
+
+function rangeBytes(base: Height, height: Height): Uint8Array {
+  const bytes = new Uint8Array(16);
+  bytes.set(heightBytes(base));
+  bytes.set(heightBytes(height), 8);
+  return bytes;
+}

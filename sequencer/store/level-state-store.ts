@@ -1,0 +1,167 @@
+import { Height } from "../../proto/brands.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
+import {
+  decodeConsensusParams,
+  decodeValidatorSet,
+  encodeConsensusParams,
+  encodeValidatorSet,
+} from "../../proto/codec/types.ts";
+import type { ConsensusParams, ValidatorSet } from "../../proto/types.ts";
+import { incrementProposerPriority } from "../../proto/validator-set.ts";
+import type { FinalizeBlockResponse } from "../abci/application.ts";
+import { decodeChainState, encodeChainState } from "./chain-state-codec.ts";
+import type { ChainState } from "./chain-state.ts";
+import { StoreError } from "./errors.ts";
+import {
+  decodeFinalizeBlockResponse,
+  encodeFinalizeBlockResponse,
+} from "./finalize-response-codec.ts";
+import type { KeyValueStore, KeyValueWrite } from "./key-value-store.ts";
+import { heightKey } from "./keys.ts";
+import { PRUNE_BLOCKS_PER_STEP_MAX, VALIDATORS_CHECKPOINT_HEIGHTS } from "./limits.ts";
+import type { StateStore } from "./state-store.ts";
+
+const STATE_KEY = utf8ToBytes("Z");
+const PRUNED_KEY = utf8ToBytes("Y");
+/** Validators by height: 8 bytes with the height of the last change, then the set if it is here. */
+const VALIDATORS = "V";
+const PARAMS = "N";
+const RESPONSE = "F";
+
+/** A state store on a key-value store. Takes the key-value store over: `close` closes it. */
+export function createStateStore(store: KeyValueStore): StateStore {
+  async function read<T>(
+    key: Uint8Array,
+    decoder: (bytes: Uint8Array) => T,
+  ): Promise<T | undefined> {
+    const bytes = await store.get(key);
+    if (bytes === undefined) return undefined;
+    try {
+      return decoder(bytes);
+    } catch (cause) {
+      const name = new TextDecoder().decode(key);
+      throw new StoreError(
+        { code: "STORE_CORRUPTED", key: name },
+        `the state store is damaged at ${JSON.stringify(name)}: expected what was written; check the disk and restore the data directory, or sync anew`,
+        { cause },
+      );
+    }
+  }
+
+  async function validators(height: Height): Promise<ValidatorSet | undefined> {
+    const entry = await read(heightKey(VALIDATORS, height), decodeValidatorsEntry);
+    if (entry === undefined) return undefined;
+    if (entry.set !== undefined) return entry.set;
+    const base = await read(heightKey(VALIDATORS, entry.storedAt), decodeValidatorsEntry);
+    if (base?.set === undefined) return undefined;
+    return incrementProposerPriority(base.set, height - entry.storedAt);
+  }
+
+  return {
+    load: () => read(STATE_KEY, decodeChainState),
+
+    async save(state) {
+      const next = Height(Math.max(state.lastBlockHeight + 1, state.initialHeight));
+      const writes: KeyValueWrite[] = [
+        { type: "put", key: STATE_KEY, value: encodeChainState(state) },
+        {
+          type: "put",
+          key: heightKey(PARAMS, next),
+          value: encodeEntry(state.lastHeightConsensusParamsChanged, next, () =>
+            encodeConsensusParams(state.consensusParams),
+          ),
+        },
+      ];
+      const putValidators = (height: number, storedAt: number, set: ValidatorSet): void => {
+        writes.push({
+          type: "put",
+          key: heightKey(VALIDATORS, height),
+          value: encodeEntry(storedAt, height, () => encodeValidatorSet(set)),
+        });
+      };
+      if (state.lastBlockHeight === 0) putValidators(next, next, state.validators);
+      const after = next + 1;
+      putValidators(after, storedAt(state, after), state.nextValidators);
+      await store.write(writes);
+    },
+
+    validators,
+
+    async consensusParams(height) {
+      const entry = await read(heightKey(PARAMS, height), decodeParamsEntry);
+      if (entry === undefined || entry.params !== undefined) return entry?.params;
+      return (await read(heightKey(PARAMS, entry.storedAt), decodeParamsEntry))?.params;
+    },
+
+    saveFinalizeBlockResponse: (height, response: FinalizeBlockResponse) =>
+      store.write([
+        {
+          type: "put",
+          key: heightKey(RESPONSE, height),
+          value: encodeFinalizeBlockResponse(response),
+        },
+      ]),
+
+    finalizeBlockResponse: (height) =>
+      read(heightKey(RESPONSE, height), decodeFinalizeBlockResponse),
+
+    async prune(retainHeight) {
+      const from = (await read(PRUNED_KEY, readHeightBytes)) ?? 1;
+      const to = Math.min(retainHeight, from + PRUNE_BLOCKS_PER_STEP_MAX);
+      if (to <= from) return;
+      // What the heights that stay refer to stays with them.
+      const set = await read(heightKey(VALIDATORS, retainHeight), decodeValidatorsEntry);
+      const params = await read(heightKey(PARAMS, retainHeight), decodeParamsEntry);
+      const writes: KeyValueWrite[] = [];
+      for (let height = from; height < to; height++) {
+        if (height !== set?.storedAt) {
+          writes.push({ type: "del", key: heightKey(VALIDATORS, height) });
+        }
+        if (height !== params?.storedAt) {
+          writes.push({ type: "del", key: heightKey(PARAMS, height) });
+        }
+        writes.push({ type: "del", key: heightKey(RESPONSE, height) });
+      }
+      writes.push({ type: "put", key: PRUNED_KEY, value: heightKey("", to) });
+      await store.write(writes, { sync: false });
+    },
+
+    close: () => store.close(),
+  };
+}
+
+/** Where the set of `height` is stored in full: at its last change, or at a later checkpoint. */
+function storedAt(state: ChainState, height: number): number {
+  const checkpoint = height - (height % VALIDATORS_CHECKPOINT_HEIGHTS);
+  return Math.max(state.lastHeightValidatorsChanged, checkpoint);
+}
+
+function encodeEntry(storedAt: number, height: number, encodeValue: () => Uint8Array): Uint8Array {
+  const pointer = heightKey("", storedAt);
+  if (storedAt !== height) return pointer;
+  const value = encodeValue();
+  const bytes = new Uint8Array(pointer.length + value.length);
+  bytes.set(pointer);
+  bytes.set(value, pointer.length);
+  return bytes;
+}
+
+function decodeValidatorsEntry(bytes: Uint8Array): {
+  readonly storedAt: Height;
+  readonly set: ValidatorSet | undefined;
+} {
+  const set = bytes.length > 8 ? decodeValidatorSet(bytes.subarray(8)) : undefined;
+  return { storedAt: readHeightBytes(bytes), set };
+}
+
+function decodeParamsEntry(bytes: Uint8Array): {
+  readonly storedAt: Height;
+  readonly params: ConsensusParams | undefined;
+} {
+  const params = bytes.length > 8 ? decodeConsensusParams(bytes.subarray(8)) : undefined;
+  return { storedAt: readHeightBytes(bytes), params };
+}
+
+function readHeightBytes(bytes: Uint8Array): Height {
+  return Height(Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)));
+}
