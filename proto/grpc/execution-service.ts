@@ -1,0 +1,291 @@
+/**
+ * `weft.execution.v1.ExecutionService`: what a rollup serves to whoever feeds it ordered blocks
+ * (proto/weft/execution/v1/execution.proto holds the contract). Messages have the shape of
+ * `rollup-adapter/execution.ts`, so an `Executor` can be served or called as it is.
+ */
+import { weft } from "#proto-gen/weft.js";
+import { type Height, RollupId } from "../brands.ts";
+import { fromHex, toHex } from "../bytes.ts";
+import { codecError } from "../codec/errors.ts";
+import { HASH_BYTES } from "../limits.ts";
+import type { Timestamp } from "../types.ts";
+import {
+  messageCodec,
+  method,
+  required,
+  toBigint,
+  toBytes,
+  toHeight,
+  toInt64,
+  toNumber,
+  toUint64,
+  UNARY,
+} from "./wire.ts";
+
+const v1 = weft.execution.v1;
+
+export interface ExecutedBlock {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly parentHash: Uint8Array;
+  readonly stateRoot: Uint8Array;
+  readonly receiptsRoot: Uint8Array;
+  readonly timestampSeconds: bigint;
+  readonly gasUsed: bigint;
+}
+
+export interface InitRequest {
+  readonly rollupId: RollupId;
+  readonly sequencerChainId: string;
+  readonly sequencerStartHeight: Height;
+}
+
+export interface InitResponse {
+  readonly rollupId: RollupId;
+  readonly chainId: bigint;
+  readonly genesisHash: Uint8Array;
+  readonly head: ExecutedBlock;
+  readonly nextSequencerHeight: Height;
+}
+
+export interface ExecuteBlockRequest {
+  readonly sequencerBlockHash: Uint8Array;
+  readonly sequencerHeight: Height;
+  readonly sequencerHeightFirst?: Height;
+  readonly timestamp: Timestamp;
+  readonly parentHash?: Uint8Array;
+  readonly payloads: readonly Uint8Array[];
+}
+
+export interface SkippedPayload {
+  readonly index: number;
+  readonly reason: string;
+}
+
+export interface ExecuteBlockResponse extends ExecutedBlock {
+  readonly outcome: "block" | "none" | "gathered";
+  readonly included: number;
+  readonly skipped: readonly SkippedPayload[];
+}
+
+export interface SetFinalityRequest {
+  readonly safeHash: Uint8Array;
+  readonly finalizedHash: Uint8Array;
+}
+
+export interface FinalityStatus {
+  readonly safe: ExecutedBlock;
+  readonly finalized: ExecutedBlock;
+}
+
+export interface ExecutorStatus extends FinalityStatus {
+  readonly isInitialized: boolean;
+  readonly rollupId: RollupId;
+  readonly chainId: bigint;
+  readonly genesisHash: Uint8Array;
+  readonly head: ExecutedBlock;
+  readonly sequencer: { readonly height: Height; readonly blockHash: Uint8Array } | undefined;
+  readonly nextSequencerHeight: Height | undefined;
+  readonly gatheredPayloads: number;
+}
+
+export type GetStatusRequest = Readonly<Record<string, never>>;
+
+/** Trailing metadata: the exact error code, and the heights it speaks of as decimal text. */
+export const EXECUTION_ERROR_METADATA = {
+  code: "weft-code",
+  expected: "weft-expected",
+  got: "weft-got",
+  height: "weft-height",
+} as const;
+
+const initRequest = messageCodec(
+  v1.InitRequest,
+  (value: InitRequest) => ({ ...value, rollupId: fromHex(value.rollupId) }),
+  (wire): InitRequest => ({
+    rollupId: toRollupId(wire.rollupId),
+    sequencerChainId: wire.sequencerChainId,
+    sequencerStartHeight: toHeight(wire.sequencerStartHeight),
+  }),
+);
+
+const initResponse = messageCodec(
+  v1.InitResponse,
+  (value: InitResponse) => ({
+    rollupId: fromHex(value.rollupId),
+    chainId: toUint64(value.chainId),
+    genesisHash: value.genesisHash,
+    head: toWireBlock(value.head),
+    nextSequencerHeight: value.nextSequencerHeight,
+  }),
+  (wire): InitResponse => ({
+    rollupId: toRollupId(wire.rollupId),
+    chainId: toBigint(wire.chainId),
+    genesisHash: toBytes(wire.genesisHash),
+    head: fromWireBlock(wire.head),
+    nextSequencerHeight: toHeight(wire.nextSequencerHeight),
+  }),
+);
+
+const executeBlockRequest = messageCodec(
+  v1.ExecuteBlockRequest,
+  (value: ExecuteBlockRequest) => ({
+    sequencerBlockHash: value.sequencerBlockHash,
+    sequencerHeight: value.sequencerHeight,
+    sequencerHeightFirst: value.sequencerHeightFirst ?? 0,
+    time: { seconds: toInt64(value.timestamp.seconds), nanos: value.timestamp.nanos },
+    parentHash: value.parentHash ?? null,
+    payloads: [...value.payloads],
+  }),
+  (wire): ExecuteBlockRequest => {
+    const time = required(wire.time, "time");
+    const first = toHeight(wire.sequencerHeightFirst);
+    const parentHash = toBytes(wire.parentHash);
+    return {
+      sequencerBlockHash: toBytes(wire.sequencerBlockHash),
+      sequencerHeight: toHeight(wire.sequencerHeight),
+      ...(first === 0 ? {} : { sequencerHeightFirst: first }),
+      timestamp: { seconds: toBigint(time.seconds ?? 0), nanos: time.nanos ?? 0 },
+      ...(parentHash.length === 0 ? {} : { parentHash }),
+      payloads: wire.payloads.map(toBytes),
+    };
+  },
+);
+
+const OUTCOMES = {
+  block: v1.ExecutionOutcome.EXECUTION_OUTCOME_BLOCK,
+  none: v1.ExecutionOutcome.EXECUTION_OUTCOME_NONE,
+  gathered: v1.ExecutionOutcome.EXECUTION_OUTCOME_GATHERED,
+};
+
+const executeBlockResponse = messageCodec(
+  v1.ExecuteBlockResponse,
+  (value: ExecuteBlockResponse) => ({
+    block: toWireBlock(value),
+    outcome: OUTCOMES[value.outcome],
+    included: value.included,
+    skipped: value.skipped.map(({ index, reason }) => ({ index, reason })),
+  }),
+  (wire): ExecuteBlockResponse => ({
+    ...fromWireBlock(wire.block),
+    outcome: toOutcome(wire.outcome),
+    included: wire.included,
+    skipped: wire.skipped.map(({ index, reason }) => ({
+      index: index ?? 0,
+      reason: reason ?? "",
+    })),
+  }),
+);
+
+const setFinalityRequest = messageCodec(
+  v1.SetFinalityRequest,
+  (value: SetFinalityRequest) => value,
+  (wire) => ({ safeHash: toBytes(wire.safeHash), finalizedHash: toBytes(wire.finalizedHash) }),
+);
+
+const setFinalityResponse = messageCodec(
+  v1.SetFinalityResponse,
+  (value: FinalityStatus) => ({
+    safe: toWireBlock(value.safe),
+    finalized: toWireBlock(value.finalized),
+  }),
+  (wire): FinalityStatus => ({
+    safe: fromWireBlock(wire.safe),
+    finalized: fromWireBlock(wire.finalized),
+  }),
+);
+
+const getStatusRequest = messageCodec(
+  v1.GetStatusRequest,
+  (): weft.execution.v1.GetStatusRequest.$Properties => ({}),
+  (): GetStatusRequest => ({}),
+);
+
+const getStatusResponse = messageCodec(
+  v1.GetStatusResponse,
+  (value: ExecutorStatus) => ({
+    isInitialized: value.isInitialized,
+    rollupId: fromHex(value.rollupId),
+    chainId: toUint64(value.chainId),
+    genesisHash: value.genesisHash,
+    head: toWireBlock(value.head),
+    safe: toWireBlock(value.safe),
+    finalized: toWireBlock(value.finalized),
+    sequencer: value.sequencer ?? null,
+    nextSequencerHeight: value.nextSequencerHeight ?? 0,
+    gatheredPayloads: value.gatheredPayloads,
+  }),
+  (wire): ExecutorStatus => {
+    const next = toHeight(wire.nextSequencerHeight);
+    return {
+      isInitialized: wire.isInitialized,
+      rollupId: toRollupId(wire.rollupId),
+      chainId: toBigint(wire.chainId),
+      genesisHash: toBytes(wire.genesisHash),
+      head: fromWireBlock(wire.head),
+      safe: fromWireBlock(wire.safe),
+      finalized: fromWireBlock(wire.finalized),
+      sequencer:
+        wire.sequencer === null || wire.sequencer === undefined
+          ? undefined
+          : {
+              height: toHeight(wire.sequencer.height ?? 0),
+              blockHash: toBytes(wire.sequencer.blockHash),
+            },
+      nextSequencerHeight: next === 0 ? undefined : next,
+      gatheredPayloads: toNumber(wire.gatheredPayloads),
+    };
+  },
+);
+
+const PATH = "/weft.execution.v1.ExecutionService";
+
+export const EXECUTION_SERVICE_NAME = "weft.execution.v1.ExecutionService";
+
+export const EXECUTION_SERVICE = {
+  init: method(`${PATH}/Init`, UNARY, initRequest, initResponse),
+  executeBlock: method(`${PATH}/ExecuteBlock`, UNARY, executeBlockRequest, executeBlockResponse),
+  setFinality: method(`${PATH}/SetFinality`, UNARY, setFinalityRequest, setFinalityResponse),
+  getStatus: method(`${PATH}/GetStatus`, UNARY, getStatusRequest, getStatusResponse),
+} as const;
+
+function toWireBlock(block: ExecutedBlock): weft.execution.v1.ExecutedBlock.$Properties {
+  return {
+    number: block.number,
+    hash: block.hash,
+    parentHash: block.parentHash,
+    stateRoot: block.stateRoot,
+    receiptsRoot: block.receiptsRoot,
+    timestampSeconds: toUint64(block.timestampSeconds),
+    gasUsed: toUint64(block.gasUsed),
+  };
+}
+
+function fromWireBlock(
+  wire: weft.execution.v1.ExecutedBlock.$Properties | null | undefined,
+): ExecutedBlock {
+  const block = required(wire, "block");
+  return {
+    number: toNumber(block.number ?? 0),
+    hash: toBytes(block.hash),
+    parentHash: toBytes(block.parentHash),
+    stateRoot: toBytes(block.stateRoot),
+    receiptsRoot: toBytes(block.receiptsRoot),
+    timestampSeconds: toBigint(block.timestampSeconds ?? 0),
+    gasUsed: toBigint(block.gasUsed ?? 0),
+  };
+}
+
+function toRollupId(bytes: Uint8Array): RollupId {
+  if (bytes.length !== HASH_BYTES) {
+    throw codecError("CODEC_LENGTH", `rollup_id: expected 32 bytes, got ${bytes.length}`);
+  }
+  return RollupId(toHex(bytes));
+}
+
+function toOutcome(wire: weft.execution.v1.ExecutionOutcome): ExecuteBlockResponse["outcome"] {
+  if (wire === OUTCOMES.block) return "block";
+  if (wire === OUTCOMES.none) return "none";
+  if (wire === OUTCOMES.gathered) return "gathered";
+  throw codecError("CODEC_OUT_OF_RANGE", `outcome: expected 1 to 3, got ${wire}`);
+}
