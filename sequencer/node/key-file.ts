@@ -1,0 +1,121 @@
+/**
+ * Ed25519 key files in CometBFT's JSON (spec §19.2): accounts, application keys and validators use the
+ * same shape, `{address, pub_key, priv_key}`. Files are created with mode 0600 and refused when
+ * others may read them.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { z } from "zod";
+import { bytesEqual, fromBase64, fromHex, toBase64, toHex } from "../../proto/bytes.ts";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { WeftError } from "../../proto/errors.ts";
+import {
+  type Ed25519KeyPair,
+  ed25519KeyPairFromPrivateKey,
+  generateEd25519KeyPair,
+} from "../../proto/verify/ed25519.ts";
+
+export type KeyFileErrorInfo =
+  /** No such file. */
+  | { readonly code: "KEY_FILE_MISSING"; readonly path: string }
+  /** There is a file already; keys are never overwritten. */
+  | { readonly code: "KEY_FILE_EXISTS"; readonly path: string }
+  /** Others than the owner may read the file. */
+  | { readonly code: "KEY_FILE_MODE"; readonly path: string }
+  /** Not a key file, or its halves do not match. */
+  | { readonly code: "KEY_FILE_INVALID"; readonly path: string };
+
+const schema = z.object({
+  address: z.string().regex(/^[0-9A-Fa-f]{40}$/),
+  pub_key: z.object({ type: z.literal("tendermint/PubKeyEd25519"), value: z.string() }),
+  priv_key: z.object({ type: z.literal("tendermint/PrivKeyEd25519"), value: z.string() }),
+});
+
+/** Reads a key. @throws WeftError<KeyFileErrorInfo> */
+export function readKeyFile(path: string): Ed25519KeyPair {
+  let text: string;
+  try {
+    const mode = statSync(path).mode & 0o077;
+    if (mode !== 0) {
+      throw new WeftError<KeyFileErrorInfo>(
+        { code: "KEY_FILE_MODE", path },
+        `${path} may be read by others (mode ${(statSync(path).mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
+      );
+    }
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof WeftError) throw cause;
+    throw new WeftError<KeyFileErrorInfo>(
+      { code: "KEY_FILE_MISSING", path },
+      `cannot read the key file ${path}; make one with "weft keys new" or "weft init"`,
+      { cause },
+    );
+  }
+  return parseKey(path, text);
+}
+
+/** Writes a new key file, synced, mode 0600. @throws KEY_FILE_EXISTS */
+export function writeKeyFile(path: string, key: Ed25519KeyPair): void {
+  let file: number;
+  try {
+    file = openSync(path, "wx", 0o600);
+  } catch (cause) {
+    throw new WeftError<KeyFileErrorInfo>(
+      { code: "KEY_FILE_EXISTS", path },
+      `will not write a key to ${path}: the file exists already or the folder cannot be written`,
+      { cause },
+    );
+  }
+  try {
+    writeSync(file, `${JSON.stringify(keyToJson(key), undefined, 2)}\n`);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The key in `path`, made when there is none. */
+export function readOrCreateKeyFile(path: string): Ed25519KeyPair {
+  try {
+    return readKeyFile(path);
+  } catch (error) {
+    // Only a missing file is made anew; anything else is the operator's to look at.
+    if (!(error instanceof WeftError) || error.code !== "KEY_FILE_MISSING") throw error;
+  }
+  const key = generateEd25519KeyPair();
+  writeKeyFile(path, key);
+  return key;
+}
+
+function keyToJson(key: Ed25519KeyPair): z.infer<typeof schema> {
+  return {
+    address: toHex(accountAddress(key.publicKey)).toUpperCase(),
+    pub_key: { type: "tendermint/PubKeyEd25519", value: toBase64(key.publicKey) },
+    priv_key: { type: "tendermint/PrivKeyEd25519", value: toBase64(key.privateKey) },
+  };
+}
+
+function parseKey(path: string, text: string): Ed25519KeyPair {
+  const invalid = (why: string, cause?: unknown) =>
+    new WeftError<KeyFileErrorInfo>(
+      { code: "KEY_FILE_INVALID", path },
+      `${path} is not a key file: ${why}; restore it from your backup`,
+      { cause },
+    );
+  let json: z.infer<typeof schema>;
+  try {
+    json = schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw invalid("expected {address, pub_key, priv_key} with ed25519 keys", cause);
+  }
+  let key: Ed25519KeyPair;
+  try {
+    key = ed25519KeyPairFromPrivateKey(fromBase64(json.priv_key.value));
+  } catch (cause) {
+    throw invalid("the private key is damaged", cause);
+  }
+  const isConsistent =
+    bytesEqual(key.publicKey, fromBase64(json.pub_key.value)) &&
+    bytesEqual(accountAddress(key.publicKey), fromHex(json.address));
+  if (!isConsistent) throw invalid("address, public and private key do not belong together");
+  return key;
+}
