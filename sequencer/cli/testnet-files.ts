@@ -1,0 +1,160 @@
+/**
+ * Writes the home directories of a whole network: keys, one genesis, one configuration each. Used by
+ * `weft init`, `weft testnet`, `weft dev`, the benchmark and the tests.
+ */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { formatAddress } from "../../proto/address.ts";
+import { Height } from "../../proto/brands.ts";
+import { fromHex, toHex } from "../../proto/bytes.ts";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import type { Timestamp } from "../../proto/types.ts";
+import { validatorAddress } from "../../proto/validator-set.ts";
+import { type Ed25519KeyPair, nodeIdOfPublicKey } from "../../proto/verify/ed25519.ts";
+import type { GenesisAppState } from "../app/genesis.ts";
+import { DEFAULT_CONSENSUS_PARAMS } from "../engine/consensus-params.ts";
+import { type Genesis, saveGenesis } from "../engine/genesis.ts";
+import { loadConfig, renderConfig } from "../node/config.ts";
+import { type Home, homeAt } from "../node/home.ts";
+import { readOrCreateKeyFile } from "../node/key-file.ts";
+import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
+import { cliError } from "./cli-error.ts";
+import type { ValidatorPlace } from "./network-layout.ts";
+
+/** Bytes of a block in the networks this command makes; a parameter of the chain. */
+const BLOCK_BYTES_MAX = 4n << 20n;
+const VALIDATOR_POWER = 10n;
+
+export interface GenesisAccount {
+  /** 20 bytes. */
+  readonly address: Uint8Array;
+  /** nweft. */
+  readonly balance: bigint;
+}
+
+export interface GenesisRollup {
+  readonly name: string;
+  /** ed25519, 32 bytes. */
+  readonly ownerKey: Uint8Array;
+}
+
+export interface TestnetOptions {
+  readonly chainId: string;
+  readonly genesisTime: Timestamp;
+  readonly validators: readonly ValidatorPlace[];
+  readonly accounts: readonly GenesisAccount[];
+  readonly rollups: readonly GenesisRollup[];
+  /** Configuration values by dotted path for every node, over the defaults. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Host that peers dial, by validator. */
+  readonly host: (index: number) => string;
+}
+
+/**
+ * Writes the network's files. A home that is there already is left as it is and must be of the same
+ * network; so the call may be repeated.
+ */
+export async function createTestnet(options: TestnetOptions): Promise<void> {
+  const homes = options.validators.map((place) => homeAt(place.home));
+  if (homes.every((home) => existsSync(home.genesisFile))) return;
+  const started = homes.find((home) => existsSync(home.genesisFile));
+  if (started !== undefined) {
+    throw cliError(
+      "FILE",
+      `${started.root} holds a network already but other homes beside it are missing; choose another folder or remove it`,
+    );
+  }
+  const keys = homes.map(createKeys);
+  const genesis = createGenesis(options, keys);
+  const peers = keys.map(
+    ({ nodeId }, i) => `${nodeId}@${options.host(i)}:${options.validators[i]?.p2pPort ?? 0}`,
+  );
+  for (const [i, place] of options.validators.entries()) {
+    const home = homes[i];
+    if (home === undefined) continue;
+    const others = peers.filter((_, j) => j !== i).join(",");
+    writeFileSync(home.configFile, renderConfig(nodeConfig(place, others, options.config)));
+    // Last: a genesis file says that the home is complete.
+    await saveGenesis(home.genesisFile, genesis);
+  }
+}
+
+interface ValidatorKeys {
+  readonly consensus: Ed25519KeyPair;
+  readonly application: Ed25519KeyPair;
+  readonly nodeId: string;
+}
+
+function createKeys(home: Home): ValidatorKeys {
+  mkdirSync(home.configDir, { recursive: true, mode: 0o700 });
+  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
+  return {
+    consensus: readOrCreateKeyFile(home.validatorKeyFile),
+    application: readOrCreateKeyFile(home.applicationKeyFile),
+    nodeId: nodeIdOfPublicKey(loadOrCreateNodeKey(home.nodeKeyFile).publicKey),
+  };
+}
+
+function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]): Genesis {
+  const appState: GenesisAppState = {
+    accounts: options.accounts.map(({ address, balance }) => ({
+      address: formatAddress(address),
+      balance: balance.toString(),
+    })),
+    validators: keys.map(({ consensus, application }) => ({
+      address: toHex(accountAddress(consensus.publicKey)),
+      application_key: toHex(application.publicKey),
+    })),
+    rollups: options.rollups.map(({ name, ownerKey }) => ({ name, owner_key: toHex(ownerKey) })),
+  };
+  return {
+    genesisTime: options.genesisTime,
+    chainId: options.chainId,
+    initialHeight: Height(1),
+    consensusParams: {
+      ...DEFAULT_CONSENSUS_PARAMS,
+      block: { ...DEFAULT_CONSENSUS_PARAMS.block, maxBytes: BLOCK_BYTES_MAX },
+      abci: { voteExtensionsEnableHeight: Height(1) },
+    },
+    validators: keys.map(({ consensus }, i) => {
+      const publicKey = { type: "ed25519", bytes: consensus.publicKey } as const;
+      return {
+        address: validatorAddress(publicKey),
+        publicKey,
+        power: VALIDATOR_POWER,
+        name: options.validators[i]?.name ?? "",
+      };
+    }),
+    appHash: fromHex(""),
+    appState: JSON.stringify(appState),
+  };
+}
+
+function nodeConfig(
+  place: ValidatorPlace,
+  peers: string,
+  extra: Readonly<Record<string, unknown>>,
+) {
+  return loadConfig(
+    undefined,
+    {
+      moniker: place.name,
+      "rpc.laddr": `tcp://127.0.0.1:${place.rpcPort}`,
+      "grpc.laddr": `tcp://127.0.0.1:${place.grpcPort}`,
+      "p2p.laddr": `tcp://127.0.0.1:${place.p2pPort}`,
+      "p2p.persistent_peers": peers,
+      "p2p.allow_duplicate_ip": true,
+      // One machine: the default pace per peer would be the bottleneck, not the protection.
+      "p2p.send_rate": 1_000_000_000,
+      "p2p.recv_rate": 1_000_000_000,
+      "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${place.metricsPort}`,
+      ...extra,
+    },
+    {},
+  );
+}
+
+/** The folder of a network's own accounts. */
+export function accountKeyFile(root: string, name: string): string {
+  return join(root, "keys", `${name}.json`);
+}
