@@ -1,2 +1,23 @@
-/** Limits of the adapter. */
+/** Limits of the adapter: sizes in bytes, queues in entries. */
+
+/** One streamed block message; a block is at most 22 MiB by default parameters. */
 export const STREAM_MESSAGE_BYTES_MAX = 64 << 20;
+/** Payload bytes of one signed submission. */
+export const BATCH_BYTES_MAX = 512 << 10;
+/** Payloads of one signed submission; the format allows 10,000. */
+export const BATCH_ENTRIES_MAX = 1_000;
+/** Payloads a gateway holds until they are ordered; a further one is refused. */
+export const GATEWAY_PENDING_MAX = 50_000;
+/** Their bytes; a further payload is refused. */
+export const GATEWAY_PENDING_BYTES_MAX = 64 << 20;
+/** Times a payload is submitted again before it is given up and counted. */
+export const RESUBMISSIONS_MAX = 20;
+/** First and longest pause before a connection or a call is tried again, in ms. */
+export const RETRY_MS_FIRST = 50;
+export const RETRY_MS_MAX = 5_000;
+/** A unary call that has no answer by then has failed, in ms. */
+export const CALL_TIMEOUT_MS = 10_000;
+/** A stream that is silent this long is opened anew, in ms. */
+export const STREAM_SILENCE_MS = 30_000;
+/** Blocks after which the trusted state is written again; at most so many are verified twice. */
+export const TRUST_SAVE_BLOCKS = 100;

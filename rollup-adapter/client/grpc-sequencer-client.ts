@@ -1,0 +1,171 @@
+/** A sequencer node behind `weft.rollup.v1.RollupService`, over gRPC. */
+import {
+  type CallOptions,
+  type ChannelOptions,
+  type ClientReadableStream,
+  Client,
+  credentials,
+  type ServiceError,
+  status as GrpcStatus,
+} from "@grpc/grpc-js";
+import { fromHex } from "../../proto/bytes.ts";
+import { WeftError } from "../../proto/errors.ts";
+import {
+  Level,
+  type RollupBlock as WireRollupBlock,
+  ROLLUP_SERVICE,
+  TransactionState as WireState,
+} from "../../proto/grpc/rollup-service.ts";
+import type { Method } from "../../proto/grpc/wire.ts";
+import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
+import { decodeRollupBlock, type RollupBlock } from "./rollup-block.ts";
+import type { BlocksRequest, SequencerClient, TransactionState } from "./sequencer-client.ts";
+
+export type SequencerClientErrorInfo =
+  /** The node answered with an error, or did not answer. `status`: the gRPC status. */
+  | { readonly code: "SEQUENCER_CALL_FAILED"; readonly status: string }
+  /** The stream said nothing for STREAM_SILENCE_MS. */
+  | { readonly code: "SEQUENCER_STREAM_SILENT" };
+
+const STATES: Readonly<Record<WireState, TransactionState>> = {
+  [WireState.UNSPECIFIED]: "unknown",
+  [WireState.UNKNOWN]: "unknown",
+  [WireState.PENDING]: "pending",
+  [WireState.COMMITTED]: "committed",
+  [WireState.FAILED]: "failed",
+  [WireState.REJECTED]: "rejected",
+  [WireState.EXPIRED]: "expired",
+  [WireState.EVICTED]: "evicted",
+};
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  "grpc.max_receive_message_length": STREAM_MESSAGE_BYTES_MAX,
+  "grpc.max_send_message_length": STREAM_MESSAGE_BYTES_MAX,
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+  "grpc.enable_retries": 0,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+};
+
+/** @param address host:port of a node's gRPC listener */
+export function createGrpcSequencerClient(address: string): SequencerClient {
+  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const call = <Request, Response>(method: Method<Request, Response>, request: Request) =>
+    unary(client, address, method, request);
+
+  return {
+    async chainInfo() {
+      const info = await call(ROLLUP_SERVICE.getChainInfo, {});
+      return {
+        chainId: info.chainId,
+        height: info.height,
+        initialHeight: info.initialHeight,
+        earliestHeight: info.earliestHeight,
+        baseFeePerByte: info.baseFeePerByte,
+        unorderedWindow: info.unorderedWindow,
+        itemBytesMax: info.limits.itemBytesMax,
+        isCatchingUp: info.catchingUp,
+      };
+    },
+    account: (accountAddress) => call(ROLLUP_SERVICE.getAccount, { address: accountAddress }),
+    async submit(item) {
+      const { duplicate, ...outcome } = await call(ROLLUP_SERVICE.submit, { item });
+      return { ...outcome, isDuplicate: duplicate };
+    },
+    async transactionStatus(id) {
+      const answer = await call(ROLLUP_SERVICE.getTransactionStatus, { id });
+      return { ...answer, state: STATES[answer.state] };
+    },
+    blocks: (request) => streamBlocks(client, address, request),
+    close: () => client.close(),
+  };
+}
+
+function unary<Request, Response>(
+  client: Client,
+  address: string,
+  method: Method<Request, Response>,
+  request: Request,
+): Promise<Response> {
+  const options: CallOptions = { deadline: Date.now() + CALL_TIMEOUT_MS };
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      options,
+      (error, response) => {
+        if (error !== null) reject(callFailed(address, method.path, error));
+        else if (response !== undefined) resolve(response);
+      },
+    );
+  });
+}
+
+async function* streamBlocks(
+  client: Client,
+  address: string,
+  request: BlocksRequest,
+): AsyncGenerator<RollupBlock> {
+  const method = ROLLUP_SERVICE.streamBlocks;
+  const stream = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    { rollupId: fromHex(request.rollupId), fromHeight: request.fromHeight, level: Level.COMMITTED },
+  );
+  const cancel = (): void => stream.cancel();
+  request.signal.addEventListener("abort", cancel);
+  const silence = watchSilence(stream);
+  try {
+    for await (const message of stream as AsyncIterable<WireRollupBlock>) {
+      // While the reader works on a block, silence is not the node's.
+      silence.stop();
+      yield decodeRollupBlock(message);
+      silence.start();
+    }
+  } catch (cause) {
+    if (request.signal.aborted) return;
+    if (silence.isSilent()) {
+      throw new WeftError<SequencerClientErrorInfo>(
+        { code: "SEQUENCER_STREAM_SILENT" },
+        `${address} sent nothing for ${STREAM_SILENCE_MS / 1_000} s; opening the stream anew`,
+        { cause },
+      );
+    }
+    throw isServiceError(cause) ? callFailed(address, method.path, cause) : cause;
+  } finally {
+    silence.stop();
+    request.signal.removeEventListener("abort", cancel);
+    stream.cancel();
+  }
+}
+
+/** Cancels a stream that has been silent too long: a node that hangs looks like one that is idle. */
+function watchSilence(stream: ClientReadableStream<unknown>) {
+  let isSilent = false;
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    timer = setTimeout(() => {
+      isSilent = true;
+      stream.cancel();
+    }, STREAM_SILENCE_MS);
+  };
+  start();
+  return { start, stop: () => clearTimeout(timer), isSilent: () => isSilent };
+}
+
+function callFailed(address: string, path: string, error: ServiceError) {
+  const status = GrpcStatus[error.code] ?? "UNKNOWN";
+  return new WeftError<SequencerClientErrorInfo>(
+    { code: "SEQUENCER_CALL_FAILED", status },
+    `${address} failed ${path.slice(path.lastIndexOf("/") + 1)} with ${status}: ${error.details}`,
+    { cause: error },
+  );
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "details" in error;
+}

@@ -1,0 +1,40 @@
+/** A streamed block with its header, commit and set decoded: form only, `block-verifier.ts` checks truth. */
+import type { Height } from "../../proto/brands.ts";
+import { decodeSignedHeader } from "../../proto/codec/block.ts";
+import { decodeValidatorSet } from "../../proto/codec/types.ts";
+import { WeftError } from "../../proto/errors.ts";
+import type { RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-service.ts";
+import type { SignedHeader, ValidatorSet } from "../../proto/types.ts";
+import type { RollupSlice } from "../../proto/verify/manifest.ts";
+
+export type StreamErrorInfo =
+  /** The message is not a block: a field is missing or cannot be decoded. */
+  { readonly code: "STREAM_MALFORMED" };
+
+export interface RollupBlock {
+  readonly height: Height;
+  readonly signedHeader: SignedHeader;
+  /** Set of this height; undefined when it is that of the previous message. */
+  readonly validatorSet: ValidatorSet | undefined;
+  readonly slice: RollupSlice;
+}
+
+/** @throws WeftError<StreamErrorInfo> when the message is not a block. */
+export function decodeRollupBlock(message: WireRollupBlock): RollupBlock {
+  const { height, signedHeader, validatorSet, manifest, manifestProof, slice } = message;
+  try {
+    return {
+      height,
+      signedHeader: decodeSignedHeader(signedHeader),
+      validatorSet: validatorSet.length === 0 ? undefined : decodeValidatorSet(validatorSet),
+      slice: { manifest, manifestProof, slice },
+    };
+  } catch (cause) {
+    // Whatever a peer sends that is no block is one kind of fault: the peer's.
+    throw new WeftError<StreamErrorInfo>(
+      { code: "STREAM_MALFORMED" },
+      `the sequencer sent something that is not a block: ${cause instanceof Error ? cause.message : "unreadable"}`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,74 @@
+/** What a rollup needs of a sequencer node, as a port; `grpc-sequencer-client.ts` is the real one. */
+import type { Height, RollupId } from "../../proto/brands.ts";
+import type { RollupBlock } from "./rollup-block.ts";
+
+/** Facts about the chain that a sender needs. */
+export interface ChainInfo {
+  readonly chainId: string;
+  /** Last committed height; 0 before the first. */
+  readonly height: Height;
+  readonly initialHeight: Height;
+  /** First height the node still has. */
+  readonly earliestHeight: Height;
+  /** nweft per byte of an item. */
+  readonly baseFeePerByte: bigint;
+  /** How many heights ahead an unordered transaction may expire. */
+  readonly unorderedWindow: number;
+  readonly itemBytesMax: number;
+  readonly isCatchingUp: boolean;
+}
+
+/** The node's answer to one submission. `code` 0: it is in the pool (or was before: `isDuplicate`). */
+export interface SubmitOutcome {
+  readonly id: Uint8Array;
+  /** SHA-256 of the item: CometBFT's transaction hash. */
+  readonly hash: Uint8Array;
+  readonly code: number;
+  readonly codespace: string;
+  readonly reason: string;
+  readonly isDuplicate: boolean;
+}
+
+export type TransactionState =
+  | "unknown"
+  | "pending"
+  | "committed"
+  | "failed"
+  | "rejected"
+  | "expired"
+  | "evicted";
+
+export interface TransactionStatus {
+  readonly state: TransactionState;
+  readonly height: Height;
+  readonly index: number;
+  readonly code: number;
+  readonly codespace: string;
+  readonly reason: string;
+  readonly hash: Uint8Array;
+}
+
+export interface AccountInfo {
+  /** nweft. */
+  readonly balance: bigint;
+  readonly nonce: bigint;
+  readonly height: Height;
+}
+
+export interface BlocksRequest {
+  readonly rollupId: RollupId;
+  readonly fromHeight: Height;
+  /** Ends the stream when aborted. */
+  readonly signal: AbortSignal;
+}
+
+export interface SequencerClient {
+  chainInfo(): Promise<ChainInfo>;
+  account(address: Uint8Array): Promise<AccountInfo>;
+  /** Submits one encoded item. Rejects only when the node cannot be asked. */
+  submit(item: Uint8Array): Promise<SubmitOutcome>;
+  transactionStatus(id: Uint8Array): Promise<TransactionStatus>;
+  /** One block per height from `fromHeight` on, unverified, as the node sent them. */
+  blocks(request: BlocksRequest): AsyncIterable<RollupBlock>;
+  close(): void;
+}

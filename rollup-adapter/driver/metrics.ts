@@ -1,0 +1,39 @@
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  NULL_COUNTER,
+  NULL_GAUGE,
+  NULL_HISTOGRAM,
+} from "../../sequencer/ports/instruments.ts";
+
+/** Metrics of a driver: from a sequencer's stream to the rollup's executor. */
+export interface DriverMetrics {
+  /** weft_rollup_sequencer_height: last sequencer height that was verified and executed. */
+  readonly sequencerHeight: Gauge;
+  /** weft_rollup_sequencer_head: last sequencer height a node told of. */
+  readonly sequencerHead: Gauge;
+  /** weft_rollup_head_number: number of the rollup's head. */
+  readonly headNumber: Gauge;
+  /** weft_rollup_block_lag_seconds: age of a sequencer block, by its own time, when it was executed. */
+  readonly blockLagSeconds: Gauge;
+  /** weft_rollup_verify_seconds: time to verify one streamed block. */
+  readonly verifySeconds: Histogram;
+  /** weft_rollup_payloads_total: payloads handed to the executor. */
+  readonly payloads: Counter;
+  /** weft_rollup_refused_total{code}: streamed blocks that failed verification. */
+  readonly refused: Counter<"code">;
+  /** weft_rollup_stream_restarts_total: streams opened again after an end or an error. */
+  readonly streamRestarts: Counter;
+}
+
+export const NULL_DRIVER_METRICS: DriverMetrics = {
+  sequencerHeight: NULL_GAUGE,
+  sequencerHead: NULL_GAUGE,
+  headNumber: NULL_GAUGE,
+  blockLagSeconds: NULL_GAUGE,
+  verifySeconds: NULL_HISTOGRAM,
+  payloads: NULL_COUNTER,
+  refused: NULL_COUNTER,
+  streamRestarts: NULL_COUNTER,
+};

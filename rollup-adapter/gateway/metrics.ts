@@ -1,0 +1,30 @@
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  NULL_COUNTER,
+  NULL_GAUGE,
+  NULL_HISTOGRAM,
+} from "../../sequencer/ports/instruments.ts";
+
+/** Metrics of a gateway: what it carries into the order. */
+export interface GatewayMetrics {
+  /** weft_gateway_pending: payloads accepted or queued and not ordered yet. */
+  readonly pending: Gauge;
+  /** weft_gateway_submissions_total{result}: signed submissions by answer, accepted or refused. */
+  readonly submissions: Counter<"result">;
+  /** weft_gateway_resubmissions_total: payloads submitted again. */
+  readonly resubmissions: Counter;
+  /** weft_gateway_abandoned_total: payloads given up after their last submission. */
+  readonly abandoned: Counter;
+  /** weft_gateway_batch_bytes: size of a signed submission. */
+  readonly batchBytes: Histogram;
+}
+
+export const NULL_GATEWAY_METRICS: GatewayMetrics = {
+  pending: NULL_GAUGE,
+  submissions: NULL_COUNTER,
+  resubmissions: NULL_COUNTER,
+  abandoned: NULL_COUNTER,
+  batchBytes: NULL_HISTOGRAM,
+};
