@@ -42,3 +42,7 @@ export const INDEX_QUEUE_BLOCKS_MAX = 64;
 export const SEARCH_SCAN_MAX = 1_000_000;
 /** Results of one search that are held for ordering. */
 export const SEARCH_RESULTS_MAX = 100_000;
+/** Events that wait to be matched with subscriptions; beyond it all subscriptions are cancelled. */
+export const EVENTS_WAITING_MAX = 100_000;
+/** Longest stretch that event delivery and indexing hold the loop. */
+export const SLICE_MS = 5;
