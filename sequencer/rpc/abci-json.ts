@@ -7,7 +7,6 @@ import { toBase64 } from "../../proto/bytes.ts";
 import type { ConsensusParams, PublicKey } from "../../proto/types.ts";
 import type {
   AbciEvent,
-  CheckTxResponse,
   ExecTxResult,
   FinalizeBlockResponse,
   InfoResponse,
@@ -17,8 +16,8 @@ import type {
 import type { Json } from "./amino-json.ts";
 import { bytes, integer, omitEmpty } from "./amino-json.ts";
 
-/** `ExecTxResult` and `ResponseCheckTx`: every field. */
-export function txResultToJson(result: ExecTxResult | CheckTxResponse): Json {
+/** `ExecTxResult` and `ResponseCheckTx`, which has the same fields: every one is written. */
+export function txResultToJson(result: ExecTxResult): Json {
   return {
     code: result.code,
     data: bytes(result.data),

@@ -1,6 +1,8 @@
 /** Engine events as CometBFT's `types/events.go` shows them to subscribers. */
 import { toBase64 } from "../../proto/bytes.ts";
-import { sha256 } from "../../proto/hash.ts";
+import { assertNever } from "../../proto/errors.ts";
+import { txHash } from "../../proto/hashes.ts";
+import { validatorAddress } from "../../proto/validator-set.ts";
 import type { AbciEvent } from "../abci/application.ts";
 import { Step } from "../consensus/step.ts";
 import type { EngineEvent } from "../engine/event-bus.ts";
@@ -77,7 +79,7 @@ export function eventToJson(event: PublicEvent, hint: RoundHint): Json {
     case "ValidatorSetUpdates":
       return tagged("ValidatorSetUpdates", {
         validator_updates: event.updates.map((update) => ({
-          address: hex(sha256(update.publicKey.bytes).subarray(0, 20)),
+          address: hex(validatorAddress(update.publicKey)),
           pub_key: publicKey(update.publicKey),
           voting_power: integer(update.power),
           proposer_priority: "0",
@@ -108,6 +110,8 @@ export function eventToJson(event: PublicEvent, hint: RoundHint): Json {
         round: event.round,
         step: stepName(event.kind === "NewRoundStep" ? event.step : hint.step),
       });
+    default:
+      return assertNever(event, "event");
   }
 }
 
@@ -119,7 +123,7 @@ export function eventToMap(event: PublicEvent): EventMap {
   if (event.kind === "Tx") addEvents(map, event.result.events);
   add(map, "tm.event", event.kind);
   if (event.kind === "Tx") {
-    add(map, "tx.hash", hex(sha256(event.tx)));
+    add(map, "tx.hash", hex(txHash(event.tx)));
     add(map, "tx.height", integer(event.height));
   }
   return map;

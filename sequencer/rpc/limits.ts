@@ -32,17 +32,30 @@ export const CLIENT_REQUESTS_MAX = 16;
 /** Ping period of a WebSocket, and the silence after which it is closed. */
 export const PING_PERIOD_MS = 27_000;
 export const READ_TIMEOUT_MS = 30_000;
+/** Time a WebSocket client has to answer a close before it is cut off. */
+export const CLIENT_CLOSE_TIMEOUT_MS = 2_000;
 /** Time for a whole HTTP request (headers and body) to arrive. */
 export const REQUEST_TIMEOUT_MS = 10_000;
+/** Silence after which an HTTP connection is closed, an answer under way included. */
+export const IDLE_TIMEOUT_MS = 30_000;
 /** Time that a stop gives to answers under way. */
 export const STOP_TIMEOUT_MS = 3_000;
 /** Blocks of events that wait for the indexer; beyond it reads them back from the block store. */
 export const INDEX_QUEUE_BLOCKS_MAX = 64;
 /** Index entries that one search looks at; a wider query is refused, not cut. */
-export const SEARCH_SCAN_MAX = 1_000_000;
+export const SEARCH_SCAN_MAX = 200_000;
 /** Results of one search that are held for ordering. */
 export const SEARCH_RESULTS_MAX = 100_000;
 /** Events that wait to be matched with subscriptions; beyond it all subscriptions are cancelled. */
 export const EVENTS_WAITING_MAX = 100_000;
 /** Longest stretch that event delivery and indexing hold the loop. */
 export const SLICE_MS = 5;
+/** Bytes of an attribute's key with its type, and of its value, that are indexed; longer is left out. */
+export const INDEXED_TAG_BYTES_MAX = 256;
+export const INDEXED_VALUE_BYTES_MAX = 1_024;
+/** Index entries written at a time. */
+export const INDEX_BATCH_WRITES_MAX = 1_000;
+/** Heights that one block's indexing removes from the index when blocks were pruned. */
+export const INDEX_PRUNE_HEIGHTS_MAX = 10;
+/** Wait before an index write that failed is tried again. */
+export const INDEX_RETRY_MS = 1_000;

@@ -3,6 +3,7 @@
  * Types and words follow CometBFT (`rpc/jsonrpc/server/{http_json,http_uri}_handler.go`).
  */
 import { utf8ToBytes } from "../../proto/bytes.ts";
+import { assertNever } from "../../proto/errors.ts";
 import { invalidParams } from "./errors.ts";
 
 /** Go's type of an argument, and what a method gets for it. */
@@ -110,6 +111,8 @@ function zeroOf(kind: ParamKind): unknown {
       return new Uint8Array(0);
     case "json":
       return undefined;
+    default:
+      return assertNever(kind, "argument type");
   }
 }
 
@@ -147,6 +150,8 @@ function fromJson(kind: ParamKind, value: unknown, fail: Fail): unknown {
       return bytesFromHex(value, fail);
     case "json":
       return value;
+    default:
+      return assertNever(kind, "argument type");
   }
 }
 
@@ -171,7 +176,7 @@ function fromUriText(kind: ParamKind, text: string): unknown {
   try {
     value = JSON.parse(text);
   } catch {
-    throw uriFailure(`invalid character '${[...text][0] ?? ""}' looking for beginning of value`);
+    throw uriFailure(`invalid character '${firstRune(text)}' looking for beginning of value`);
   }
   if (value === null) return undefined;
   // A quoted string stands for its own bytes here, not for base64 or hex.
@@ -201,7 +206,7 @@ function integerFromText(kind: "int64" | "int" | "uint", text: string, fail: Fai
     throw fail(`json: cannot unmarshal number ${trimmed} into Go value of type ${kind}`);
   }
   if (trimmed === "") throw fail("unexpected end of JSON input");
-  throw fail(`invalid character '${[...trimmed][0] ?? ""}' looking for beginning of value`);
+  throw fail(`invalid character '${firstRune(trimmed)}' looking for beginning of value`);
 }
 
 function bytesFromBase64(text: string, fail: Fail): Uint8Array {
@@ -234,4 +239,8 @@ export function jsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
   return typeof value;
+}
+
+function firstRune(text: string): string {
+  return String.fromCodePoint(text.codePointAt(0) ?? 0);
 }

@@ -9,8 +9,8 @@ export interface CallContext {
   readonly client: string;
   /** Aborts when the connection closes or the server stops. */
   readonly signal: AbortSignal;
-  /** Makes the receiver of a subscription; only a WebSocket has one. */
-  readonly sink: (() => EventSink) | undefined;
+  /** Makes the receiver of a subscription, given its query as sent; only a WebSocket has one. */
+  readonly sink: ((query: string) => EventSink) | undefined;
 }
 
 export interface Route {

@@ -2,7 +2,7 @@
  * Event subscriptions of all clients. The engine's listener only queues; matching and JSON happen
  * in later turns of the loop, in slices, so that consensus never waits for a subscriber.
  */
-import { sha256 } from "../../proto/hash.ts";
+import { txHash } from "../../proto/hashes.ts";
 import type { EngineEvent } from "../engine/event-bus.ts";
 import { hex } from "./amino-json.ts";
 import { methodFailure } from "./errors.ts";
@@ -175,7 +175,7 @@ export class SubscriptionHub {
 
   #deliver(event: PublicEvent, hint: RoundHint): void {
     let map: EventMap | undefined;
-    let txHash: string | undefined;
+    let eventTxHash: string | undefined;
     let data: string | undefined;
     let events: string | undefined;
     const delivered: DeliveredEvent = {
@@ -187,8 +187,8 @@ export class SubscriptionHub {
     for (const subscription of this.#subscriptions) {
       if (subscription.kind !== undefined && subscription.kind !== event.kind) continue;
       if (subscription.txHash !== undefined && event.kind === "Tx") {
-        txHash ??= hex(sha256(event.tx));
-        if (subscription.txHash !== txHash) continue;
+        eventTxHash ??= hex(txHash(event.tx));
+        if (subscription.txHash !== eventTxHash) continue;
       }
       map ??= eventToMap(event);
       if (!matchesEvents(subscription.query, map)) continue;

@@ -9,12 +9,7 @@ import {
   txResultToJson,
   validatorUpdatesToJson,
 } from "../abci-json.ts";
-import {
-  blockMetaToJson,
-  blockWithIdToJson,
-  commitToJson,
-  headerToJson,
-} from "../chain-json.ts";
+import { blockMetaToJson, blockWithIdToJson, commitToJson, headerToJson } from "../chain-json.ts";
 import type { RpcEnvironment } from "../environment.ts";
 import { resolveHeight, resolvePage } from "../environment.ts";
 import { methodFailure } from "../errors.ts";
@@ -27,8 +22,7 @@ import { route } from "../routes.ts";
 export function blockRoutes(env: RpcEnvironment): Readonly<Record<string, Route>> {
   const byHeight = { height: optional("int64") };
   const cacheByHeight = { cacheUnlessDefault: ["height"] };
-  const heightOf = (wanted: bigint | undefined) =>
-    resolveHeight(env, env.blocks.height(), wanted);
+  const heightOf = (wanted: bigint | undefined) => resolveHeight(env, env.blocks.height(), wanted);
   return {
     blockchain: route(
       { minHeight: param("int64"), maxHeight: param("int64") },
@@ -44,22 +38,14 @@ export function blockRoutes(env: RpcEnvironment): Readonly<Record<string, Route>
       },
       { cacheUnlessDefault: [] },
     ),
-    header: route(
-      byHeight,
-      async ({ height }) => headerOf(env, heightOf(height)),
-      cacheByHeight,
-    ),
+    header: route(byHeight, async ({ height }) => headerOf(env, heightOf(height)), cacheByHeight),
     header_by_hash: route(
       { hash: param("hex") },
       async ({ hash }) => headerOf(env, await env.blocks.heightByHash(hash)),
       { cacheUnlessDefault: [] },
     ),
     commit: route(byHeight, ({ height }) => commitAt(env, heightOf(height)), cacheByHeight),
-    block_results: route(
-      byHeight,
-      ({ height }) => resultsAt(env, heightOf(height)),
-      cacheByHeight,
-    ),
+    block_results: route(byHeight, ({ height }) => resultsAt(env, heightOf(height)), cacheByHeight),
     block_search: route(
       {
         query: param("string"),

@@ -1,6 +1,5 @@
 /** Subscriptions, over WebSocket only (`rpc/core/events.go`). */
-import { RpcError } from "../errors.ts";
-import { methodFailure } from "../errors.ts";
+import { methodFailure, RpcError } from "../errors.ts";
 import type { RpcEnvironment } from "../environment.ts";
 import { QUERY_LENGTH_MAX } from "../limits.ts";
 import { param } from "../params.ts";
@@ -20,7 +19,7 @@ export function eventRoutes(env: RpcEnvironment): Readonly<Record<string, Route>
         if (Buffer.byteLength(query) > QUERY_LENGTH_MAX) {
           throw methodFailure("maximum query length exceeded");
         }
-        env.hub.subscribe(client, parse(query), sink());
+        env.hub.subscribe(client, parse(query), sink(query));
         return {};
       },
       { isWebSocketOnly },

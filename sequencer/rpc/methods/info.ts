@@ -1,7 +1,7 @@
 /** The node, its network, its application and its genesis. */
 import { Height } from "../../../proto/brands.ts";
-import { sha256 } from "../../../proto/hash.ts";
 import type { Timestamp } from "../../../proto/types.ts";
+import { validatorAddress } from "../../../proto/validator-set.ts";
 import type { Json } from "../amino-json.ts";
 import { hex, integer, publicKey, RawJson, time } from "../amino-json.ts";
 import { infoToJson, queryResponseToJson } from "../abci-json.ts";
@@ -71,7 +71,7 @@ async function status(env: RpcEnvironment): Promise<Json> {
     env.states.validators(validatorsHeight),
   ]);
   const key = env.consensus.publicKey;
-  const address = sha256(key.bytes).subarray(0, 20);
+  const address = validatorAddress(key);
   const self = validators?.validators.find((one) => Buffer.compare(one.address, address) === 0);
   const none = new Uint8Array(0);
   return {

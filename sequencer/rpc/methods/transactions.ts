@@ -1,9 +1,9 @@
 /** Transactions: sending, waiting, finding (`rpc/core/{mempool,tx,evidence}.go`). */
 import type { Height } from "../../../proto/brands.ts";
 import { toBase64 } from "../../../proto/bytes.ts";
-import { isWeftError } from "../../../proto/errors.ts";
-import { sha256 } from "../../../proto/hash.ts";
-import { merkleProof, merkleRoot } from "../../../proto/merkle.ts";
+import { assert, isWeftError } from "../../../proto/errors.ts";
+import { txHash } from "../../../proto/hashes.ts";
+import { merkleProofs } from "../../../proto/merkle.ts";
 import type { Block, MerkleProof } from "../../../proto/types.ts";
 import type { CheckTxResponse, ExecTxResult } from "../../abci/application.ts";
 import type { Json } from "../amino-json.ts";
@@ -27,7 +27,7 @@ export function transactionRoutes(env: RpcEnvironment): Readonly<Record<string, 
     broadcast_tx_async: route(txParam, ({ tx }) => sendAsync(tx)),
     broadcast_tx_sync: route(txParam, async ({ tx }) => {
       const { code, data, log, codespace } = await submit(env, tx);
-      return { code, data: hex(data), log, codespace, hash: hex(sha256(tx)) };
+      return { code, data: hex(data), log, codespace, hash: hex(txHash(tx)) };
     }),
     broadcast_tx_commit: route(txParam, ({ tx }, context) => broadcastCommit(env, tx, context)),
     check_tx: route(txParam, async ({ tx }) => {
@@ -118,9 +118,11 @@ function asyncSender(env: RpcEnvironment): (tx: Uint8Array) => Promise<Json> {
     pending++;
     const check = submit(env, tx).finally(() => pending--);
     const turn = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
-    check.catch((error: unknown) => env.logger.debug("refused a transaction sent async", { error }));
+    check.catch((error: unknown) =>
+      env.logger.debug("refused a transaction sent async", { error }),
+    );
     await Promise.race([check, turn]);
-    return { code: 0, data: "", log: "", codespace: "", hash: hex(sha256(tx)) };
+    return { code: 0, data: "", log: "", codespace: "", hash: hex(txHash(tx)) };
   };
 }
 
@@ -129,7 +131,7 @@ async function broadcastCommit(
   tx: Uint8Array,
   { client, signal }: CallContext,
 ): Promise<Json> {
-  const hash = hex(sha256(tx));
+  const hash = hex(txHash(tx));
   const answer = (check: CheckTxResponse, result: ExecTxResult, height: number): Json => ({
     check_tx: txResultToJson(check),
     tx_result: txResultToJson(result),
@@ -237,7 +239,7 @@ class TxReader {
   #height: Height | undefined;
   #block: Block | undefined;
   #results: readonly ExecTxResult[] = [];
-  #hashes: readonly Uint8Array[] | undefined;
+  #proofs: { readonly root: Uint8Array; readonly proofs: readonly MerkleProof[] } | undefined;
 
   constructor(env: RpcEnvironment) {
     this.#env = env;
@@ -253,13 +255,13 @@ class TxReader {
       this.#height = height;
       this.#block = block;
       this.#results = response?.txResults ?? [];
-      this.#hashes = undefined;
+      this.#proofs = undefined;
     }
     const tx = this.#block?.txs[index];
     const result = this.#results[index];
     if (tx === undefined || result === undefined) return undefined;
     return {
-      hash: hex(sha256(tx)),
+      hash: hex(txHash(tx)),
       height: integer(height),
       index,
       tx_result: txResultToJson(result),
@@ -270,10 +272,11 @@ class TxReader {
 
   #proof(tx: Uint8Array, index: number): Json {
     // The leaves of `data_hash` are the hashes of the transactions (spec §5.2).
-    this.#hashes ??= (this.#block?.txs ?? []).map(sha256);
-    const proof: MerkleProof = merkleProof(this.#hashes, index);
+    this.#proofs ??= merkleProofs((this.#block?.txs ?? []).map(txHash));
+    const proof = this.#proofs.proofs[index];
+    assert(proof !== undefined, `no proof of transaction ${index}`);
     return {
-      root_hash: hex(merkleRoot(this.#hashes)),
+      root_hash: hex(this.#proofs.root),
       data: toBase64(tx),
       proof: {
         total: integer(proof.total),

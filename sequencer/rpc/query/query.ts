@@ -1,4 +1,5 @@
 /** Queries over events: `tm.event = 'Tx' AND transfer.amount > 5` (`libs/pubsub/query`). */
+import { assertNever } from "../../../proto/errors.ts";
 import { methodFailure } from "../errors.ts";
 import { compareDecimals, parseDecimal } from "./number.ts";
 import type { Token } from "./scanner.ts";
@@ -54,16 +55,10 @@ export function matchesEvents(query: Query, events: EventMap): boolean {
 
 /** Whether a condition holds for one attribute value. */
 export function matchesValue(condition: Condition, value: string): boolean {
-  switch (condition.operator) {
-    case "exists":
-      return true;
-    case "contains":
-      return value.includes(condition.text);
-    default: {
-      const order = compareValue(condition.type, value, condition.text);
-      return order !== undefined && isOrdered(condition.operator, order);
-    }
-  }
+  if (condition.operator === "exists") return true;
+  if (condition.operator === "contains") return value.includes(condition.text);
+  const order = compareValue(condition.type, value, condition.text);
+  return order !== undefined && isOrdered(condition.operator, order);
 }
 
 /** The value a tag must equal, if the query says so with a string: `tm.event = 'Tx'`. */
@@ -76,23 +71,20 @@ export function requiredText(query: Query, tag: string): string | undefined {
   return undefined;
 }
 
+/** What an ordering compares with. */
+const ARGUMENTS: readonly Token[] = ["number", "time", "date"];
+
 function parseCondition(scanner: QueryScanner): Condition {
   require(scanner, ["tag"]);
   const tag = scanner.text;
   require(scanner, ["<=", ">=", "<", ">", "=", "contains", "exists"]);
   const operator = scanner.token;
-  switch (operator) {
-    case "exists":
-      return { tag, operator };
-    case "contains":
-      require(scanner, ["string"]);
-      return { tag, operator, text: scanner.text };
-    case "=":
-      require(scanner, ["number", "time", "date", "string"]);
-      break;
-    default:
-      require(scanner, ["number", "time", "date"]);
+  if (operator === "exists") return { tag, operator };
+  if (operator === "contains") {
+    require(scanner, ["string"]);
+    return { tag, operator, text: scanner.text };
   }
+  require(scanner, operator === "=" ? [...ARGUMENTS, "string"] : ARGUMENTS);
   return {
     tag,
     operator: operator as Comparison,
@@ -114,22 +106,12 @@ function require(scanner: QueryScanner, wanted: readonly Token[]): void {
 }
 
 function conditionToText(condition: Condition): string {
-  switch (condition.operator) {
-    case "exists":
-      return `${condition.tag} EXISTS`;
-    case "contains":
-      return `${condition.tag} CONTAINS '${condition.text}'`;
-    default: {
-      const { text, type } = condition;
-      const words = {
-        string: `'${text}'`,
-        number: text,
-        time: `TIME ${text}`,
-        date: `DATE ${text}`,
-      };
-      return `${condition.tag} ${condition.operator} ${words[type]}`;
-    }
-  }
+  const { tag } = condition;
+  if (condition.operator === "exists") return `${tag} EXISTS`;
+  if (condition.operator === "contains") return `${tag} CONTAINS '${condition.text}'`;
+  const { operator, text, type } = condition;
+  const words = { string: `'${text}'`, number: text, time: `TIME ${text}`, date: `DATE ${text}` };
+  return `${tag} ${operator} ${words[type]}`;
 }
 
 function matchesAny(condition: Condition, events: EventMap): boolean {
@@ -179,5 +161,7 @@ function isOrdered(operator: Comparison, order: number): boolean {
       return order > 0;
     case ">=":
       return order >= 0;
+    default:
+      return assertNever(operator, "comparison");
   }
 }

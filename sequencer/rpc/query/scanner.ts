@@ -46,7 +46,7 @@ export class QueryScanner {
   position = 0;
 
   constructor(query: string) {
-    this.#runes = [...query];
+    this.#runes = Array.from(query);
   }
 
   next(): Scan {

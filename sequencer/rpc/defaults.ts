@@ -1,0 +1,17 @@
+import {
+  BODY_BYTES_MAX,
+  BROADCAST_COMMIT_TIMEOUT_MS,
+  CONNECTIONS_MAX,
+  SUBSCRIPTION_CLIENTS_MAX,
+  SUBSCRIPTIONS_PER_CLIENT_MAX,
+} from "./limits.ts";
+
+/** What an option of the server is when it is not given: CometBFT's `[rpc]` section. */
+export const DEFAULTS = {
+  corsOrigins: [] as readonly string[],
+  connectionsMax: CONNECTIONS_MAX,
+  subscriptionClientsMax: SUBSCRIPTION_CLIENTS_MAX,
+  subscriptionsPerClientMax: SUBSCRIPTIONS_PER_CLIENT_MAX,
+  broadcastCommitTimeoutMs: BROADCAST_COMMIT_TIMEOUT_MS,
+  bodyBytesMax: BODY_BYTES_MAX,
+} as const;

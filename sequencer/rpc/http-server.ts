@@ -1,0 +1,319 @@
+/**
+ * The RPC server: JSON-RPC over POST, URIs over GET, WebSocket at `/websocket`, the list of methods
+ * at `/` (spec §19.3; `rpc/jsonrpc/server`).
+ */
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { WebSocketServer } from "ws";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import { corsHeaders } from "./cors.ts";
+import { invalidRequest, RpcError } from "./errors.ts";
+import type { Answer, Dispatcher } from "./json-rpc.ts";
+import { errorText, parseRequests } from "./json-rpc.ts";
+import {
+  HEADER_BYTES_MAX,
+  IDLE_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  STOP_TIMEOUT_MS,
+} from "./limits.ts";
+import { listMethods } from "./method-list.ts";
+import type { RpcMetrics } from "./metrics.ts";
+import { argsFromUri } from "./params.ts";
+import type { CallContext, Routes } from "./routes.ts";
+import type { SubscriptionHub } from "./subscriptions.ts";
+import { WebSocketClient } from "./websocket.ts";
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Origins that browsers may call from; `*` is all, `https://*.x` a family. */
+  readonly corsOrigins: readonly string[];
+  readonly connectionsMax: number;
+  readonly bodyBytesMax: number;
+}
+
+export interface HttpServerDependencies {
+  readonly routes: Routes;
+  readonly dispatcher: Dispatcher;
+  readonly hub: SubscriptionHub;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: RpcMetrics;
+}
+
+/** What a URI call's answer has for an id. */
+const URI_ID = -1;
+const CACHE_ONE_DAY = "public, max-age=86400";
+
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #deps: HttpServerDependencies;
+  readonly #server: Server;
+  readonly #webSockets: WebSocketServer;
+  readonly #clients = new Set<WebSocketClient>();
+  readonly #abort = new AbortController();
+  #connections = 0;
+
+  constructor(options: HttpServerOptions, deps: HttpServerDependencies) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#server = createServer(
+      {
+        maxHeaderSize: HEADER_BYTES_MAX,
+        headersTimeout: REQUEST_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        connectionsCheckingInterval: 1_000,
+        noDelay: true,
+      },
+      (request, response) => void this.#onRequest(request, response),
+    );
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.timeout = IDLE_TIMEOUT_MS;
+    this.#server.on("drop", () => deps.metrics.refused.inc({ reason: "connections" }));
+    this.#server.on("connection", (socket) => this.#onConnection(socket));
+    this.#server.on("upgrade", (request, socket: Socket, head) =>
+      this.#onUpgrade(request, socket, head),
+    );
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: options.bodyBytesMax,
+      perMessageDeflate: false,
+      clientTracking: false,
+    });
+  }
+
+  /** Resolves with the address it listens on. */
+  listen(): Promise<{ readonly host: string; readonly port: number }> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off("error", reject);
+        const address = this.#server.address();
+        if (address === null || typeof address === "string") {
+          reject(new Error(`expected a TCP address, got ${String(address)}`));
+          return;
+        }
+        resolve({ host: address.address, port: address.port });
+      });
+    });
+  }
+
+  /** Tells WebSocket clients, lets answers under way end, then closes what is left. */
+  async close(): Promise<void> {
+    for (const client of this.#clients) client.close();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    this.#abort.abort();
+    const force = this.#deps.clock.after(STOP_TIMEOUT_MS, () => this.#server.closeAllConnections());
+    await closed;
+    force.cancel();
+  }
+
+  #onConnection(socket: Socket): void {
+    this.#connections++;
+    this.#gauge();
+    socket.once("close", () => {
+      this.#connections--;
+      this.#gauge();
+    });
+  }
+
+  #gauge(): void {
+    const { connections } = this.#deps.metrics;
+    connections.set(this.#clients.size, { transport: "websocket" });
+    connections.set(this.#connections - this.#clients.size, { transport: "http" });
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (pathOf(request) !== "/websocket") {
+      socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      return;
+    }
+    const client = clientName(request);
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const one = new WebSocketClient(webSocket, client, this.#deps, () => {
+        this.#clients.delete(one);
+        this.#gauge();
+      });
+      this.#clients.add(one);
+      this.#gauge();
+    });
+  }
+
+  async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of corsHeaders(this.#options.corsOrigins, request.headers)) {
+      response.setHeader(name, value);
+    }
+    if (request.method === "OPTIONS") {
+      send(response, 204, "", {});
+      return;
+    }
+    if (!["GET", "POST", "HEAD"].includes(request.method ?? "")) {
+      send(response, 405, "method not allowed\n", { "Content-Type": TEXT, Allow: "GET, POST" });
+      return;
+    }
+    const connection = new AbortController();
+    response.once("close", () => connection.abort());
+    const context: CallContext = {
+      client: clientName(request),
+      signal: AbortSignal.any([connection.signal, this.#abort.signal]),
+      sink: undefined,
+    };
+    let body: string;
+    try {
+      body = await readBody(request, this.#options.bodyBytesMax);
+    } catch (error) {
+      if (!(error instanceof RpcError)) return; // The client went away while it sent.
+      this.#deps.metrics.refused.inc({ reason: "body" });
+      response.setHeader("Connection", "close");
+      sendJson(response, 400, errorText(undefined, error));
+      return;
+    }
+    const path = pathOf(request);
+    if (path !== "/") await this.#onUri(path, body, request, response, context);
+    else if (body === "") this.#onList(request, response);
+    else await this.#onJson(body, response, context);
+  }
+
+  async #onJson(body: string, response: ServerResponse, context: CallContext): Promise<void> {
+    let answers: readonly Answer[];
+    try {
+      const requests = parseRequests(body).filter(({ id }) => id !== undefined);
+      answers = await inOrder(requests, (one) => this.#deps.dispatcher.callJson(one, context));
+    } catch (error) {
+      const status = error instanceof RpcError && error.code === "RPC_INVALID_REQUEST" ? 200 : 500;
+      sendJson(response, status, errorText(undefined, error));
+      return;
+    }
+    const [first] = answers;
+    if (first === undefined) {
+      send(response, 200, "", {});
+      return;
+    }
+    // As in CometBFT, a batch of one is answered with an object.
+    const text =
+      answers.length === 1 ? first.text : `[${answers.map((one) => one.text).join(",")}]`;
+    sendJson(
+      response,
+      200,
+      text,
+      answers.every((one) => one.isCacheable),
+    );
+  }
+
+  async #onUri(
+    path: string,
+    body: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: CallContext,
+  ): Promise<void> {
+    const method = path.slice(1);
+    const known = this.#deps.routes.get(method);
+    if (path === "/websocket") {
+      send(response, 400, "Bad Request\n", { "Content-Type": TEXT });
+      return;
+    }
+    if (known === undefined) {
+      send(response, 404, "404 page not found\n", { "Content-Type": TEXT });
+      return;
+    }
+    const route = this.#deps.dispatcher.route(method, false);
+    if (route === undefined) {
+      sendJson(
+        response,
+        404,
+        errorText(URI_ID, new RpcError({ code: "RPC_METHOD_NOT_FOUND" }, "")),
+      );
+      return;
+    }
+    const answer = await this.#deps.dispatcher.call(URI_ID, method, route, context, () =>
+      argsFromUri(route.params, uriQuery(request, body)),
+    );
+    sendJson(response, answer.isError ? 500 : 200, answer.text, answer.isCacheable);
+  }
+
+  #onList(request: IncomingMessage, response: ServerResponse): void {
+    const html = listMethods(this.#deps.routes, request.headers.host ?? "");
+    send(response, 200, html, { "Content-Type": "text/html; charset=utf-8" });
+  }
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+/** One after another: a batch must not run many heavy calls at once. */
+async function inOrder<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await run(item));
+  return results;
+}
+
+function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on("data", (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > bytesMax) {
+        request.pause();
+        request.removeAllListeners("data");
+        reject(invalidRequest("error reading request body: http: request body too large"));
+        return;
+      }
+      chunks.push(chunk);
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    request.on("error", reject);
+    request.on("close", () => reject(new Error("the client went away")));
+  });
+}
+
+/** Arguments of a URI call; a form in the body adds to the query, as Go's FormValue does. */
+function uriQuery(request: IncomingMessage, body: string): URLSearchParams {
+  const query = new URLSearchParams((request.url ?? "").split("?", 2)[1] ?? "");
+  if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true) {
+    for (const [name, value] of new URLSearchParams(body)) {
+      if (!query.has(name)) query.set(name, value);
+    }
+  }
+  return query;
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?", 1)[0] ?? "/";
+}
+
+function clientName(request: IncomingMessage): string {
+  return `${request.socket.remoteAddress ?? ""}:${request.socket.remotePort ?? 0}`;
+}
+
+function sendJson(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  isCacheable = false,
+): void {
+  send(response, status, text, {
+    "Content-Type": "application/json",
+    ...(isCacheable ? { "Cache-Control": CACHE_ONE_DAY } : {}),
+  });
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (response.destroyed || response.writableEnded) return;
+  response.writeHead(status, {
+    ...headers,
+    "X-Server-Time": Math.floor(Date.now() / 1_000).toString(),
+    "Content-Length": Buffer.byteLength(text).toString(),
+  });
+  response.end(text);
+}

@@ -1,0 +1,114 @@
+/** Puts the RPC server together. */
+import { DEFAULTS } from "./defaults.ts";
+import type { RpcEnvironment } from "./environment.ts";
+import { HttpServer } from "./http-server.ts";
+import type { ChainIndex } from "./indexer/chain-index.ts";
+import { Dispatcher } from "./json-rpc.ts";
+import { blockRoutes } from "./methods/blocks.ts";
+import { consensusRoutes, validatorIndex } from "./methods/consensus.ts";
+import { eventRoutes } from "./methods/events.ts";
+import { infoRoutes } from "./methods/info.ts";
+import { transactionRoutes } from "./methods/transactions.ts";
+import type { RpcMetrics } from "./metrics.ts";
+import { NULL_RPC_METRICS } from "./metrics.ts";
+import type {
+  RpcApplication,
+  RpcBlocks,
+  RpcConsensus,
+  RpcEventSource,
+  RpcGenesis,
+  RpcMempool,
+  RpcNetwork,
+  RpcStates,
+} from "./ports.ts";
+import type { RoundHint } from "./events.ts";
+import { SubscriptionHub } from "./subscriptions.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+
+/** Settings with CometBFT's names and defaults, section `[rpc]`. */
+export interface RpcServerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Origins that browsers may call from; none by default. */
+  readonly corsOrigins?: readonly string[];
+  readonly connectionsMax?: number;
+  readonly subscriptionClientsMax?: number;
+  readonly subscriptionsPerClientMax?: number;
+  readonly broadcastCommitTimeoutMs?: number;
+  readonly bodyBytesMax?: number;
+}
+
+export interface RpcServerDependencies {
+  readonly blocks: RpcBlocks;
+  readonly states: RpcStates;
+  readonly app: RpcApplication;
+  readonly mempool: RpcMempool;
+  readonly network: RpcNetwork;
+  readonly consensus: RpcConsensus;
+  readonly genesis: RpcGenesis;
+  readonly events: RpcEventSource;
+  /** undefined switches `tx`, `tx_search` and `block_search` off. */
+  readonly index: ChainIndex | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics?: RpcMetrics;
+}
+
+export interface RpcServer {
+  /** Listens; resolves with the address. */
+  start(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Ends subscriptions with a reason and closes connections; answers under way may end. */
+  stop(): Promise<void>;
+}
+
+/** CometBFT's JSON-RPC over HTTP and WebSocket (spec §19.3). */
+export function createRpcServer(options: RpcServerOptions, deps: RpcServerDependencies): RpcServer {
+  const settings = { ...DEFAULTS, ...options };
+  const metrics = deps.metrics ?? NULL_RPC_METRICS;
+  const hub = new SubscriptionHub(
+    {
+      clientsMax: settings.subscriptionClientsMax,
+      perClientMax: settings.subscriptionsPerClientMax,
+    },
+    { events: deps.events, metrics, hint: () => roundHint(deps.consensus) },
+  );
+  const env: RpcEnvironment = {
+    ...deps,
+    hub,
+    metrics,
+    broadcastCommitTimeoutMs: settings.broadcastCommitTimeoutMs,
+  };
+  const routes = new Map(
+    Object.entries({
+      ...infoRoutes(env),
+      ...blockRoutes(env),
+      ...consensusRoutes(env),
+      ...transactionRoutes(env),
+      ...eventRoutes(env),
+    }),
+  );
+  const logger = deps.logger.child({ module: "rpc" });
+  const dispatcher = new Dispatcher({ routes, logger, metrics });
+  const { clock } = deps;
+  const server = new HttpServer(settings, { routes, dispatcher, hub, clock, logger, metrics });
+  return {
+    async start() {
+      const address = await server.listen();
+      logger.info("rpc server listens", { ...address });
+      return address;
+    },
+    async stop() {
+      hub.stop("the node is stopping");
+      await server.close();
+    },
+  };
+}
+
+/** What events do not say of the round they belong to, read at the moment they happen. */
+function roundHint(consensus: RpcConsensus): RoundHint {
+  const view = consensus.roundState();
+  if (view === undefined) return { step: 0, proposerIndex: -1 };
+  return { step: view.step, proposerIndex: validatorIndex(view.validators, view.proposer) };
+}
