@@ -1,0 +1,150 @@
+/**
+ * Typed reading of CometBFT's JSON (spec/cometbft-v0.38.md §19.2): int64 as decimal strings, byte
+ * slices in base64, hashes and addresses in hex, absent bytes as null. Throws JSON_SHAPE with the
+ * path of what is wrong.
+ */
+import { Height, Round } from "./brands.ts";
+import { EMPTY_BYTES, fromBase64, fromHex } from "./bytes.ts";
+import { isWeftError, WeftError } from "./errors.ts";
+import { parseTime } from "./time.ts";
+import type { Timestamp } from "./types.ts";
+
+/** A value that is not what its place demands. */
+export type JsonError = WeftError<{ readonly code: "JSON_SHAPE"; readonly path: string }>;
+
+/** A value of parsed JSON and where it stands. */
+export class JsonNode {
+  readonly path: string;
+  readonly #value: unknown;
+
+  constructor(value: unknown, path = "$") {
+    this.#value = value;
+    this.path = path;
+  }
+
+  /** Absent or null. */
+  get isAbsent(): boolean {
+    return this.#value === undefined || this.#value === null;
+  }
+
+  /** The member of that name; an absent node when there is none. Throws on what is no object. */
+  get(name: string): JsonNode {
+    const value = this.#value;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw this.error("an object");
+    }
+    const member: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+    return new JsonNode(member, `${this.path}.${name}`);
+  }
+
+  /** The first of several names that is there: one field has had more than one. */
+  getAny(...names: readonly string[]): JsonNode {
+    const found = names.map((name) => this.get(name)).find((node) => !node.isAbsent);
+    return found ?? this.get(names[0] ?? "");
+  }
+
+  /** Elements of an array; null and absent are empty. */
+  items(): readonly JsonNode[] {
+    if (this.isAbsent) return [];
+    if (!Array.isArray(this.#value)) throw this.error("an array");
+    const elements: readonly unknown[] = this.#value;
+    return elements.map((element, i) => new JsonNode(element, `${this.path}[${i}]`));
+  }
+
+  string(): string {
+    if (typeof this.#value !== "string") throw this.error("a string");
+    return this.#value;
+  }
+
+  /** A string; absent is empty. */
+  text(): string {
+    return this.isAbsent ? "" : this.string();
+  }
+
+  boolean(): boolean {
+    if (typeof this.#value !== "boolean") throw this.error("true or false");
+    return this.#value;
+  }
+
+  /** An int64 as a decimal string, or as a number that is a safe integer. Absent is 0. */
+  bigint(): bigint {
+    const value = this.#value;
+    if (this.isAbsent) return 0n;
+    if (typeof value === "string" && /^-?(0|[1-9]\d{0,19})$/.test(value)) return BigInt(value);
+    if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
+    throw this.error("a decimal integer");
+  }
+
+  /** As `bigint`, where a safe integer is wanted. */
+  integer(): number {
+    const value = Number(this.bigint());
+    if (!Number.isSafeInteger(value)) throw this.error("a safe integer");
+    return value;
+  }
+
+  height(): Height {
+    const value = this.integer();
+    if (value < 0) throw this.error("a height >= 0");
+    return Height(value);
+  }
+
+  round(): Round {
+    const value = this.integer();
+    if (value < -1 || value > 0x7fff_ffff) throw this.error("a round >= -1");
+    return Round(value);
+  }
+
+  /** A count or index >= 0. */
+  count(): number {
+    const value = this.integer();
+    if (value < 0) throw this.error("an integer >= 0");
+    return value;
+  }
+
+  /** Hex of either case; absent is empty. */
+  hex(): Uint8Array {
+    return this.#bytes(fromHex, "hex digits");
+  }
+
+  /** Base64; absent is empty. */
+  base64(): Uint8Array {
+    return this.#bytes(fromBase64, "base64");
+  }
+
+  time(): Timestamp {
+    const text = this.string();
+    try {
+      return parseTime(text);
+    } catch (cause) {
+      if (!isWeftError(cause)) throw cause;
+      throw this.error("a time of RFC 3339", cause);
+    }
+  }
+
+  error(expected: string, cause?: unknown): JsonError {
+    const got = JSON.stringify(this.#value)?.slice(0, 80) ?? "nothing";
+    const info = { code: "JSON_SHAPE", path: this.path } as const;
+    return new WeftError(info, `${this.path}: expected ${expected}, got ${got}`, { cause });
+  }
+
+  #bytes(read: (text: string) => Uint8Array, expected: string): Uint8Array {
+    if (this.isAbsent) return EMPTY_BYTES;
+    const text = this.string();
+    try {
+      return read(text);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw this.error(expected, cause);
+    }
+  }
+}
+
+/** Parses a JSON text. Throws JSON_SHAPE on anything else. */
+export function parseJson(text: string): JsonNode {
+  try {
+    return new JsonNode(JSON.parse(text));
+  } catch (cause) {
+    const info = { code: "JSON_SHAPE", path: "$" } as const;
+    throw new WeftError(info, "expected JSON text", { cause });
+  }
+}
