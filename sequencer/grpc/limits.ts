@@ -1,2 +1,18 @@
-/** Limits of the gRPC services. */
-export const MESSAGE_BYTES_MAX = 8 << 20;
+/** Limits of the gRPC services: sizes in bytes, times in ms, queues in entries. */
+
+/** Largest request. */
+export const REQUEST_BYTES_MAX = 8 << 20;
+/** Largest answer: one block of a rollup. */
+export const RESPONSE_BYTES_MAX = 64 << 20;
+/** Submissions of one stream that are checked at once; the stream is paused above. */
+export const SUBMISSIONS_IN_FLIGHT_MAX = 256;
+/** A reader that takes nothing for so long is dropped with RESOURCE_EXHAUSTED and the resume height. */
+export const SLOW_READER_MS = 30_000;
+/** Blocks kept ready for streams and proofs; the oldest used one goes first. */
+export const BLOCKS_CACHED_MAX = 64;
+/** Their items' bytes. */
+export const BLOCKS_CACHED_BYTES_MAX = 64 << 20;
+/** HTTP/2 streams of one connection. */
+export const STREAMS_PER_CONNECTION_MAX = 1_000;
+/** Time streams get to end when the server stops. */
+export const STOP_GRACE_MS = 2_000;

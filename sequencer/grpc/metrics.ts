@@ -1,0 +1,33 @@
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  NULL_COUNTER,
+  NULL_GAUGE,
+  NULL_HISTOGRAM,
+} from "../ports/instruments.ts";
+
+/** Metrics of the gRPC services. Label values are closed sets: method names and gRPC status names. */
+export interface GrpcMetrics {
+  /** weft_grpc_calls_total{method,status}: finished calls. */
+  readonly calls: Counter<"method" | "status">;
+  /** weft_grpc_call_seconds{method}: duration of unary calls. */
+  readonly callSeconds: Histogram<"method">;
+  /** weft_grpc_streams: block streams that are open. */
+  readonly streams: Gauge;
+  /** weft_grpc_stream_blocks_total: blocks sent to streams. */
+  readonly streamBlocks: Counter;
+  /** weft_grpc_slow_readers_total: streams dropped because the reader did not keep up. */
+  readonly slowReaders: Counter;
+  /** weft_grpc_submissions_total{result}: submitted transactions, accepted, duplicate or refused. */
+  readonly submissions: Counter<"result">;
+}
+
+export const NULL_GRPC_METRICS: GrpcMetrics = {
+  calls: NULL_COUNTER,
+  callSeconds: NULL_HISTOGRAM,
+  streams: NULL_GAUGE,
+  streamBlocks: NULL_COUNTER,
+  slowReaders: NULL_COUNTER,
+  submissions: NULL_COUNTER,
+};

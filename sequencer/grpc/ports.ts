@@ -1,0 +1,41 @@
+/** What the gRPC services need of the node; the composition root adapts engine and application. */
+import type { Height } from "../../proto/brands.ts";
+import type { Block, Commit, ValidatorSet } from "../../proto/types.ts";
+import type { Absence, Presence } from "../../proto/verify/manifest.ts";
+import type { CheckTxResponse, ExecTxResult } from "../abci/application.ts";
+import type { ReadApi, TransactionStatus } from "../app/weft-application.ts";
+
+/** Committed blocks. Reads may be slow; none holds consensus. */
+export interface GrpcBlocks {
+  /** First height held; 0 when empty. */
+  base(): Height;
+  /** Last height whose block was applied; 0 when empty. */
+  height(): Height;
+  block(height: Height): Promise<Block | undefined>;
+  seenCommit(height: Height): Promise<Commit | undefined>;
+  /** The set that decides `height`, up to the last height + 1. */
+  validators(height: Height): Promise<ValidatorSet | undefined>;
+  results(height: Height): Promise<readonly ExecTxResult[] | undefined>;
+  /** Calls `listener` after each applied block; returns how to stop that. */
+  onBlock(listener: (height: Height) => void): () => void;
+}
+
+/** One block's manifest and its part for any rollup. */
+export interface BlockSlices {
+  slice(rollupId: Uint8Array): Presence | Absence;
+}
+
+export interface GrpcApplication {
+  readonly read: ReadApi;
+  checkTx(tx: Uint8Array): Promise<CheckTxResponse>;
+  transactionStatus(id: Uint8Array): TransactionStatus;
+  /** Rebuilds the slices of a block from its items and their results. */
+  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): BlockSlices;
+}
+
+export interface GrpcNodeInfo {
+  readonly chainId: string;
+  readonly initialHeight: Height;
+  readonly version: string;
+  isCatchingUp(): boolean;
+}

@@ -1,0 +1,133 @@
+/**
+ * Makes the messages of StreamBlocks and GetBlock from stored blocks. What all readers of a height
+ * share (header, commit, proof of the manifest, leaves) is made once and kept for a while.
+ */
+import type { Height } from "../../proto/brands.ts";
+import { EMPTY_BYTES } from "../../proto/bytes.ts";
+import { encodeSignedHeader } from "../../proto/codec/block.ts";
+import { encodeValidatorSet } from "../../proto/codec/types.ts";
+import { assert } from "../../proto/errors.ts";
+import { type Level, type RollupBlock } from "../../proto/grpc/rollup-service.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { merkleProof } from "../../proto/merkle.ts";
+import type { MerkleProof } from "../../proto/types.ts";
+import { grpcError } from "./grpc-error.ts";
+import { BLOCKS_CACHED_BYTES_MAX, BLOCKS_CACHED_MAX } from "./limits.ts";
+import type { BlockSlices, GrpcApplication, GrpcBlocks } from "./ports.ts";
+
+interface SharedParts {
+  readonly signedHeader: Uint8Array;
+  readonly validatorSet: Uint8Array;
+  /** Hex-free identity of the set: equal sets have equal hashes in the header. */
+  readonly validatorsHash: Uint8Array;
+  readonly manifest: Uint8Array;
+  readonly manifestProof: MerkleProof;
+  readonly slices: BlockSlices;
+  readonly bytes: number;
+}
+
+export interface BuiltRollupBlock {
+  readonly message: RollupBlock;
+  readonly validatorsHash: Uint8Array;
+}
+
+export interface RollupBlockSource {
+  /** The block for one rollup, validator set included. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE */
+  build(height: Height, rollupId: Uint8Array, level: Level): Promise<BuiltRollupBlock>;
+}
+
+export function createRollupBlockSource(
+  blocks: GrpcBlocks,
+  application: GrpcApplication,
+): RollupBlockSource {
+  const cache = new Map<number, Promise<SharedParts>>();
+  const sizes = new Map<number, number>();
+  let cachedBytes = 0;
+
+  /** One read per height, however many streams ask at once. */
+  function shared(height: Height): Promise<SharedParts> {
+    const known = cache.get(height);
+    if (known !== undefined) {
+      cache.delete(height);
+      cache.set(height, known);
+      return known;
+    }
+    const loading = load(height);
+    cache.set(height, loading);
+    void loading.then(
+      (parts) => {
+        sizes.set(height, parts.bytes);
+        cachedBytes += parts.bytes;
+        evict();
+      },
+      () => cache.delete(height),
+    );
+    return loading;
+  }
+
+  function evict(): void {
+    for (const height of cache.keys()) {
+      if (cache.size <= BLOCKS_CACHED_MAX && cachedBytes <= BLOCKS_CACHED_BYTES_MAX) return;
+      cache.delete(height);
+      cachedBytes -= sizes.get(height) ?? 0;
+      sizes.delete(height);
+    }
+  }
+
+  async function load(height: Height): Promise<SharedParts> {
+    if (height < blocks.base()) {
+      throw grpcError(
+        "GRPC_OUT_OF_RANGE",
+        `height ${height} is pruned here; the first one held is ${blocks.base()}: ask an archive node, or start there from a trusted hash`,
+      );
+    }
+    const [block, commit, validators, results] = await Promise.all([
+      blocks.block(height),
+      blocks.seenCommit(height),
+      blocks.validators(height),
+      blocks.results(height),
+    ]);
+    if (
+      block === undefined ||
+      commit === undefined ||
+      validators === undefined ||
+      results === undefined
+    ) {
+      throw grpcError("GRPC_UNAVAILABLE", `height ${height} is not at hand yet; try again`);
+    }
+    const manifest = block.txs[0];
+    assert(manifest !== undefined, "every block has a manifest as item 0");
+    return {
+      signedHeader: encodeSignedHeader({ header: block.header, commit }),
+      validatorSet: encodeValidatorSet(validators),
+      validatorsHash: block.header.validatorsHash,
+      manifest,
+      manifestProof: merkleProof(block.txs.map(sha256), 0),
+      slices: application.blockSlices(block.txs, results),
+      bytes: block.txs.reduce((sum, tx) => sum + tx.length, 0),
+    };
+  }
+
+  return {
+    async build(height, rollupId, level) {
+      const parts = await shared(height);
+      return {
+        message: {
+          height,
+          level,
+          signedHeader: parts.signedHeader,
+          validatorSet: parts.validatorSet,
+          manifest: parts.manifest,
+          manifestProof: parts.manifestProof,
+          slice: parts.slices.slice(rollupId),
+        },
+        validatorsHash: parts.validatorsHash,
+      };
+    },
+  };
+}
+
+/** The same message without its validator set, for a reader that has it. */
+export function withoutValidatorSet(message: RollupBlock): RollupBlock {
+  return { ...message, validatorSet: EMPTY_BYTES };
+}

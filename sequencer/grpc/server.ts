@@ -1,0 +1,402 @@
+/**
+ * The node's gRPC listener: `weft.rollup.v1.RollupService`, health and reflection. Constructed with
+ * ports, started once, stopped with a grace for its streams.
+ */
+import {
+  type handleUnaryCall,
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  status,
+} from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { HealthImplementation } from "grpc-health-check";
+import { Height } from "../../proto/brands.ts";
+import { encodeValidatorSet } from "../../proto/codec/types.ts";
+import {
+  EXECUTOR_KEYS_MAX,
+  ROLLUP_DATA_ENTRIES_MAX,
+  rollupIdOfName,
+  SALT_BYTES_MAX,
+} from "../../proto/codec/weft-tx.ts";
+import { WeftError } from "../../proto/errors.ts";
+import {
+  type GetAccountResponse,
+  type GetChainInfoResponse,
+  type GetRollupRequest,
+  type GetRollupResponse,
+  type GetTransactionStatusResponse,
+  type GetValidatorSetResponse,
+  Level,
+  type RollupBlock,
+  ROLLUP_SERVICE,
+  ROLLUP_SERVICE_NAME,
+  type StreamBlocksRequest,
+  TransactionState,
+} from "../../proto/grpc/rollup-service.ts";
+import { weftFileDescriptors } from "../../proto/grpc/wire.ts";
+import { CODESPACE } from "../app/codes.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import { streamBlocks } from "./block-stream.ts";
+import { grpcError, statusOf } from "./grpc-error.ts";
+import {
+  REQUEST_BYTES_MAX,
+  RESPONSE_BYTES_MAX,
+  STOP_GRACE_MS,
+  STREAMS_PER_CONNECTION_MAX,
+} from "./limits.ts";
+import type { GrpcMetrics } from "./metrics.ts";
+import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
+import { createRollupBlockSource } from "./rollup-block-source.ts";
+import { createSubmit, submitStream } from "./submissions.ts";
+
+export type GrpcServerErrorInfo =
+  /** The address cannot be listened on. */
+  { readonly code: "GRPC_LISTEN_FAILED"; readonly address: string };
+
+export interface GrpcServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Block streams at once. */
+  readonly streamsMax: number;
+}
+
+export interface GrpcServerDependencies {
+  readonly node: GrpcNodeInfo;
+  readonly blocks: GrpcBlocks;
+  readonly application: GrpcApplication;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: GrpcMetrics;
+}
+
+export interface GrpcServer {
+  /** Resolves with the port. @throws WeftError<GrpcServerErrorInfo> */
+  start(): Promise<number>;
+  /** What the health service says; NOT_SERVING while the node catches up. */
+  setServing(isServing: boolean): void;
+  stop(): Promise<void>;
+}
+
+export function createGrpcServer(
+  options: GrpcServerOptions,
+  deps: GrpcServerDependencies,
+): GrpcServer {
+  const { node, blocks, application, clock, logger, metrics } = deps;
+  const server = new Server({
+    "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
+    "grpc.max_send_message_length": RESPONSE_BYTES_MAX,
+    "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION_MAX,
+    "grpc.keepalive_time_ms": 20_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+  });
+  const health = new HealthImplementation({
+    "": "NOT_SERVING",
+    [ROLLUP_SERVICE_NAME]: "NOT_SERVING",
+  });
+  const stopping = new AbortController();
+  const source = createRollupBlockSource(blocks, application);
+  const submit = createSubmit(node.chainId, application, metrics);
+  let openStreams = 0;
+
+  /** A unary method from a function that returns or throws. */
+  function unary<Request, Response>(
+    method: string,
+    handle: (request: Request) => Response | Promise<Response>,
+  ): handleUnaryCall<Request, Response> {
+    return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
+      const start = clock.monotonicMs();
+      const finish = (code: status): void => {
+        metrics.calls.inc({ method, status: status[code] });
+        metrics.callSeconds.observe((clock.monotonicMs() - start) / 1_000, { method });
+      };
+      void (async () => {
+        try {
+          callback(null, await handle(call.request));
+          finish(status.OK);
+        } catch (error) {
+          callback(answerFor(method, error));
+          finish(statusOf(error).code);
+        }
+      })();
+    };
+  }
+
+  /** Every failure ends as a status; what nobody foresaw is logged where an operator looks. */
+  function answerFor(method: string, error: unknown) {
+    const answer = statusOf(error);
+    if (answer.code === status.INTERNAL) {
+      logger.error("a gRPC call failed", { method, error: describe(error) });
+    }
+    return answer;
+  }
+
+  function openStream(call: ServerWritableStream<StreamBlocksRequest, RollupBlock>): void {
+    void (async () => {
+      let code: status = status.OK;
+      openStreams += 1;
+      metrics.streams.set(openStreams);
+      try {
+        if (openStreams > options.streamsMax) {
+          throw grpcError(
+            "GRPC_RESOURCE_EXHAUSTED",
+            `this node serves at most ${options.streamsMax} block streams; try another node`,
+          );
+        }
+        checkRollupId(call.request.rollupId);
+        checkLevel(call.request.level);
+        await streamBlocks(call, { blocks, source, metrics, stopped: stopping.signal });
+        call.end();
+      } catch (error) {
+        const answer = answerFor("StreamBlocks", error);
+        code = answer.code;
+        call.emit("error", answer);
+      } finally {
+        openStreams -= 1;
+        metrics.streams.set(openStreams);
+        metrics.calls.inc({ method: "StreamBlocks", status: status[code] });
+      }
+    })();
+  }
+
+  server.addService(ROLLUP_SERVICE, {
+    submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
+    submitStream: (call: Parameters<typeof submitStream>[0]) => {
+      submitStream(call, submit, (error) => {
+        call.emit("error", answerFor("SubmitStream", error));
+      });
+    },
+    getTransactionStatus: unary("GetTransactionStatus", ({ id }: { readonly id: Uint8Array }) =>
+      transactionStatus(application, id),
+    ),
+    getAccount: unary("GetAccount", ({ address }: { readonly address: Uint8Array }) =>
+      account(application, blocks, address),
+    ),
+    getRollup: unary("GetRollup", (request: GetRollupRequest) =>
+      rollup(application, blocks, request),
+    ),
+    getChainInfo: unary("GetChainInfo", () => chainInfo(node, application, blocks)),
+    getValidatorSet: unary("GetValidatorSet", ({ height }: { readonly height: Height }) =>
+      validatorSet(blocks, height),
+    ),
+    streamBlocks: openStream,
+    getBlock: unary(
+      "GetBlock",
+      async ({ rollupId, height }: { readonly rollupId: Uint8Array; readonly height: Height }) => {
+        checkRollupId(rollupId);
+        if (height < 1 || height > blocks.height()) {
+          throw grpcError(
+            "GRPC_OUT_OF_RANGE",
+            `expected a height from ${blocks.base()} to ${blocks.height()}, got ${height}`,
+          );
+        }
+        return (await source.build(height, rollupId, Level.COMMITTED)).message;
+      },
+    ),
+  });
+  health.addToServer(server);
+  new ReflectionService({
+    "weft.rollup.v1": {
+      format: "Protocol Buffer 3 DescriptorProto",
+      type: {},
+      fileDescriptorProtos: weftFileDescriptors(),
+    },
+  }).addToServer(server);
+
+  return {
+    async start() {
+      const address = `${options.host}:${options.port}`;
+      return await new Promise<number>((resolve, reject) => {
+        server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+          if (error === null) {
+            resolve(port);
+            return;
+          }
+          reject(
+            new WeftError<GrpcServerErrorInfo>(
+              { code: "GRPC_LISTEN_FAILED", address },
+              `cannot listen for gRPC on ${address}; is another node running? Set grpc.laddr to a free port`,
+              { cause: error },
+            ),
+          );
+        });
+      });
+    },
+    setServing(isServing) {
+      const serving = isServing ? "SERVING" : "NOT_SERVING";
+      health.setStatus("", serving);
+      health.setStatus(ROLLUP_SERVICE_NAME, serving);
+    },
+    async stop() {
+      stopping.abort();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(() => server.forceShutdown(), STOP_GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+function transactionStatus(
+  application: GrpcApplication,
+  id: Uint8Array,
+): GetTransactionStatusResponse {
+  if (id.length !== 32) {
+    throw grpcError("GRPC_INVALID_ARGUMENT", `a transaction id has 32 bytes, got ${id.length}`);
+  }
+  const known = application.transactionStatus(id);
+  const empty = {
+    height: Height(0),
+    index: 0,
+    code: 0,
+    codespace: "",
+    reason: "",
+    hash: new Uint8Array(0),
+  };
+  switch (known.state) {
+    case "unknown":
+      return {
+        ...empty,
+        state: TransactionState.UNKNOWN,
+        reason: "this node has not seen the transaction, or has forgotten it",
+      };
+    case "pending":
+      return {
+        ...empty,
+        state: TransactionState.PENDING,
+        reason: known.reason ?? "",
+        hash: known.hash,
+      };
+    case "committed":
+    case "failed": {
+      const state = known.state === "failed" ? TransactionState.FAILED : TransactionState.COMMITTED;
+      const { height, index, code, reason, hash } = known;
+      return { state, height, index, code, codespace: code === 0 ? "" : CODESPACE, reason, hash };
+    }
+    case "rejected":
+      return { ...empty, ...coded(known), state: TransactionState.REJECTED };
+    case "expired":
+      return { ...empty, ...coded(known), state: TransactionState.EXPIRED };
+    case "evicted":
+      return { ...empty, ...coded(known), state: TransactionState.EVICTED };
+  }
+}
+
+function coded(known: {
+  readonly code: number;
+  readonly reason: string;
+  readonly hash: Uint8Array;
+}) {
+  return { code: known.code, codespace: CODESPACE, reason: known.reason, hash: known.hash };
+}
+
+function account(
+  application: GrpcApplication,
+  blocks: GrpcBlocks,
+  address: Uint8Array,
+): GetAccountResponse {
+  if (address.length !== 20) {
+    throw grpcError(
+      "GRPC_INVALID_ARGUMENT",
+      `an account address has 20 bytes, got ${address.length}`,
+    );
+  }
+  const { balance, nonce } = application.read.account(address);
+  return { balance, nonce, height: blocks.height() };
+}
+
+function rollup(
+  application: GrpcApplication,
+  blocks: GrpcBlocks,
+  request: GetRollupRequest,
+): GetRollupResponse {
+  const id = request.kind === "id" ? request.id : rollupIdOfName(request.name);
+  checkRollupId(id);
+  const found = application.read.rollup(id);
+  if (found === undefined) {
+    throw grpcError(
+      "GRPC_NOT_FOUND",
+      request.kind === "name"
+        ? `no rollup is registered under the name ${request.name}`
+        : "no rollup has this id",
+    );
+  }
+  return {
+    id,
+    name: found.name,
+    ownerKey: found.ownerKey,
+    policy: found.policy,
+    pending:
+      found.pending === undefined
+        ? undefined
+        : { policy: found.pending.policy, height: found.pending.effectiveHeight },
+    registeredHeight: found.registeredHeight,
+    deposit: found.deposit,
+    height: blocks.height(),
+  };
+}
+
+function chainInfo(
+  node: GrpcNodeInfo,
+  application: GrpcApplication,
+  blocks: GrpcBlocks,
+): GetChainInfoResponse {
+  const { read } = application;
+  const chain = read.chain();
+  if (chain === undefined)
+    throw grpcError("GRPC_UNAVAILABLE", "the chain has not begun; try again");
+  const params = read.params();
+  return {
+    chainId: node.chainId,
+    height: blocks.height(),
+    appVersion: 1n,
+    baseFeePerByte: read.baseFeePerByte(),
+    unorderedWindow: params.unorderedWindow,
+    initialHeight: node.initialHeight,
+    limits: {
+      blockBytesMax: chain.blockBytesMax,
+      itemBytesMax: params.txBytesMax,
+      rollupDataEntriesMax: ROLLUP_DATA_ENTRIES_MAX,
+      saltBytesMax: SALT_BYTES_MAX,
+      executorKeysMax: EXECUTOR_KEYS_MAX,
+    },
+    earliestHeight: blocks.base(),
+    nodeVersion: node.version,
+    catchingUp: node.isCatchingUp(),
+  };
+}
+
+async function validatorSet(blocks: GrpcBlocks, asked: Height): Promise<GetValidatorSetResponse> {
+  const height = asked === 0 ? Height(blocks.height() + 1) : asked;
+  const set = await blocks.validators(height);
+  if (set === undefined) {
+    throw grpcError("GRPC_OUT_OF_RANGE", `the validator set of height ${height} is not known here`);
+  }
+  return { height, validatorSet: encodeValidatorSet(set) };
+}
+
+function checkRollupId(id: Uint8Array): void {
+  if (id.length !== 32) {
+    throw grpcError("GRPC_INVALID_ARGUMENT", `a rollup id has 32 bytes, got ${id.length}`);
+  }
+}
+
+function checkLevel(level: Level): void {
+  if (level === Level.UNSPECIFIED) {
+    throw grpcError("GRPC_INVALID_ARGUMENT", "name a level: LEVEL_COMMITTED or LEVEL_FILLED");
+  }
+  if (level === Level.PROPOSED || level === Level.ANCHORED) {
+    throw grpcError("GRPC_UNIMPLEMENTED", "this node serves LEVEL_COMMITTED and LEVEL_FILLED");
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : "unknown";
+}
