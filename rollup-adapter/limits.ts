@@ -21,3 +21,5 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const STREAM_SILENCE_MS = 30_000;
 /** Blocks after which the trusted state is written again; at most so many are verified twice. */
 export const TRUST_SAVE_BLOCKS = 100;
+/** An executor that has not answered by then is asked again, in ms; blocks of a replay may be large. */
+export const EXECUTE_TIMEOUT_MS = 120_000;

@@ -171,8 +171,9 @@ export function createSubmitter(
       // Registered before it is sent: it may be committed before the answer arrives.
       batches.set(batch.id, batch);
       const outcome = await client.submit(signed.item);
-      metrics.submissions.inc({ result: outcome.code === 0 ? "accepted" : "refused" });
-      if (outcome.code !== 0) {
+      const isAccepted = outcome.code === 0 || outcome.isDuplicate;
+      metrics.submissions.inc({ result: isAccepted ? "accepted" : "refused" });
+      if (!isAccepted) {
         throw new WeftError<SubmitterErrorInfo>(
           { code: "GATEWAY_REFUSED", txCode: outcome.code, codespace: outcome.codespace },
           `the sequencer refused the submission: ${outcome.reason}`,

@@ -1,0 +1,166 @@
+/** `weft.execution.v1` both ways: an `Executor` served over gRPC, and one called over gRPC. */
+import {
+  Client,
+  credentials,
+  Metadata,
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { Height } from "../../proto/brands.ts";
+import { isWeftError, WeftError } from "../../proto/errors.ts";
+import {
+  EXECUTION_ERROR_METADATA,
+  EXECUTION_SERVICE,
+  EXECUTION_SERVICE_NAME,
+} from "../../proto/grpc/execution-service.ts";
+import type { Method } from "../../proto/grpc/wire.ts";
+import { EXECUTION_GRPC_STATUS, type ExecutionErrorInfo, type Executor } from "../execution.ts";
+import { EXECUTE_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX } from "../limits.ts";
+
+export type ExecutorServerErrorInfo =
+  /** The address cannot be listened on. */
+  { readonly code: "EXECUTOR_LISTEN_FAILED"; readonly address: string };
+
+export interface ExecutorServer {
+  /** Resolves with the port. */
+  start(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** Serves an executor, with health. Port 0: any free one. */
+export function createExecutorServer(
+  options: { readonly host: string; readonly port: number },
+  executor: Executor,
+): ExecutorServer {
+  const server = new Server({
+    "grpc.max_receive_message_length": STREAM_MESSAGE_BYTES_MAX,
+    "grpc.max_send_message_length": STREAM_MESSAGE_BYTES_MAX,
+  });
+  server.addService(EXECUTION_SERVICE, {
+    init: serve(executor.init.bind(executor)),
+    executeBlock: serve(executor.executeBlock.bind(executor)),
+    setFinality: serve(executor.setFinality.bind(executor)),
+    getStatus: serve(() => executor.getStatus()),
+  });
+  const health = new HealthImplementation({ "": "SERVING", [EXECUTION_SERVICE_NAME]: "SERVING" });
+  health.addToServer(server);
+  return {
+    start: () =>
+      new Promise((resolve, reject) => {
+        const address = `${options.host}:${options.port}`;
+        server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+          if (error === null) resolve(port);
+          else {
+            reject(
+              new WeftError<ExecutorServerErrorInfo>(
+                { code: "EXECUTOR_LISTEN_FAILED", address },
+                `cannot serve the executor on ${address}; choose a free port`,
+                { cause: error },
+              ),
+            );
+          }
+        });
+      }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.tryShutdown(() => resolve());
+      }),
+  };
+}
+
+/** An executor behind gRPC. Errors come back as the `WeftError<ExecutionErrorInfo>` they were. */
+export function createGrpcExecutor(address: string): Executor & { close(): void } {
+  const client = new Client(address, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": STREAM_MESSAGE_BYTES_MAX,
+    "grpc.max_send_message_length": STREAM_MESSAGE_BYTES_MAX,
+    "grpc.enable_retries": 0,
+    "grpc.max_reconnect_backoff_ms": 2_000,
+  });
+  const call = <Request, Response>(method: Method<Request, Response>, request: Request) =>
+    unary(client, method, request);
+  return {
+    init: (request) => call(EXECUTION_SERVICE.init, request),
+    executeBlock: (request) => call(EXECUTION_SERVICE.executeBlock, request),
+    setFinality: (request) => call(EXECUTION_SERVICE.setFinality, request),
+    getStatus: () => call(EXECUTION_SERVICE.getStatus, {}),
+    close: () => client.close(),
+  };
+}
+
+function serve<Request, Response>(handle: (request: Request) => Promise<Response>) {
+  return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+    void (async () => {
+      try {
+        callback(null, await handle(call.request));
+      } catch (error) {
+        callback(toStatus(error));
+      }
+    })();
+  };
+}
+
+function toStatus(error: unknown) {
+  const metadata = new Metadata();
+  const code = isExecutionError(error) ? error.info.code : "EXECUTION_INTERNAL";
+  metadata.set(EXECUTION_ERROR_METADATA.code, code);
+  if (isExecutionError(error)) {
+    for (const field of ["expected", "got", "height"] as const) {
+      const value: unknown = Object.entries(error.info).find(([name]) => name === field)?.[1];
+      if (typeof value === "number") metadata.set(EXECUTION_ERROR_METADATA[field], String(value));
+    }
+  }
+  const details = error instanceof Error ? error.message : "the executor failed";
+  return { code: status[EXECUTION_GRPC_STATUS[code]], details, metadata };
+}
+
+function unary<Request, Response>(
+  client: Client,
+  method: Method<Request, Response>,
+  request: Request,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      { deadline: Date.now() + EXECUTE_TIMEOUT_MS },
+      (error, response) => {
+        if (error !== null) reject(fromStatus(error));
+        else if (response !== undefined) resolve(response);
+      },
+    );
+  });
+}
+
+/** The executor's own error again; what carries no known code is a failure of the connection. */
+function fromStatus(error: ServiceError): WeftError<ExecutionErrorInfo> {
+  const text = (key: string): string => String(error.metadata.get(key)[0] ?? "");
+  const heightOf = (key: string): Height => Height(Number(text(key)) || 0);
+  const code = text(EXECUTION_ERROR_METADATA.code);
+  const info: ExecutionErrorInfo = !isExecutionCode(code)
+    ? { code: "EXECUTION_CLOSED" }
+    : code === "EXECUTION_HEIGHT_GAP"
+      ? {
+          code,
+          expected: heightOf(EXECUTION_ERROR_METADATA.expected),
+          got: heightOf(EXECUTION_ERROR_METADATA.got),
+        }
+      : code === "EXECUTION_CONFLICT" || code === "EXECUTION_HEIGHT_FORGOTTEN"
+        ? { code, height: heightOf(EXECUTION_ERROR_METADATA.height) }
+        : { code };
+  return new WeftError<ExecutionErrorInfo>(info, error.details, { cause: error });
+}
+
+function isExecutionCode(code: string): code is ExecutionErrorInfo["code"] {
+  return Object.hasOwn(EXECUTION_GRPC_STATUS, code);
+}
+
+function isExecutionError(error: unknown): error is WeftError<ExecutionErrorInfo> {
+  return isWeftError(error) && isExecutionCode(error.code);
+}
