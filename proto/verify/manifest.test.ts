@@ -22,7 +22,7 @@ import {
 } from "./manifest.ts";
 
 /** Ids 10, 20, .. 50 (all bytes), each with as many entries as its place. */
-const id = (value: number) => new Uint8Array(32).fill(value);
+const id = (value: number): Uint8Array => new Uint8Array(32).fill(value);
 const IDS = [10, 20, 30, 40, 50].map(id);
 const [FIRST, , THIRD] = IDS;
 if (FIRST === undefined || THIRD === undefined) throw new Error("ids are missing");

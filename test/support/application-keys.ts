@@ -10,15 +10,15 @@ import { BlockIdFlag } from "../../proto/types.ts";
 /** Validators with application keys made from their index, and everything the block rules ask of them. */
 export interface TestValidators {
   readonly validators: readonly TestValidator[];
-  keyOf(address: Uint8Array): Uint8Array | undefined;
-  verify: SignatureVerifier["verifyBatch"];
+  readonly keyOf: (address: Uint8Array) => Uint8Array | undefined;
+  readonly verify: SignatureVerifier["verifyBatch"];
 }
 
 export interface TestValidator {
   readonly address: Uint8Array;
   readonly power: bigint;
   readonly publicKey: Uint8Array;
-  sign(message: Uint8Array): Promise<Uint8Array>;
+  readonly sign: (message: Uint8Array) => Promise<Uint8Array>;
 }
 
 export function testValidators(powers: readonly bigint[]): TestValidators {

@@ -1,0 +1,190 @@
+import { describe, expect, test } from "vitest";
+import { testValidators } from "../test/support/application-keys.ts";
+import { Height } from "../proto/brands.ts";
+import { concatBytes, EMPTY_BYTES } from "../proto/bytes.ts";
+import {
+  decodeLists,
+  decodeVoteExtension,
+  encodeLists,
+  encodeVoteExtension,
+  LISTED_TXS_MAX,
+  type ListedTx,
+  PartType,
+  partSignBytes,
+} from "../proto/codec/weft-extension.ts";
+import {
+  buildExtension,
+  type ExtensionContext,
+  listsBytesMax,
+  verifyExtension,
+} from "./extension.ts";
+
+const hash = (value: number): Uint8Array => new Uint8Array(32).fill(value);
+const POWERS = [10n, 10n, 10n, 10n];
+const { validators, verify } = testValidators(POWERS);
+const [alice, bob] = validators;
+if (alice === undefined || bob === undefined) throw new Error("validators are missing");
+
+const context: ExtensionContext = {
+  chainId: "weft-test",
+  height: Height(41),
+  blockHash: hash(7),
+  blockBytesMax: 4_194_304,
+  validatorCount: POWERS.length,
+};
+
+function listed(value: number, size = 200): ListedTx {
+  return { id: hash(value), receivedAgoMs: 1000 - value, size };
+}
+
+async function extensionOf(validator: typeof alice, wanted: readonly ListedTx[] = [listed(1)]) {
+  return buildExtension(context, wanted, (message) => validator?.sign(message) ?? never());
+}
+
+function never(): never {
+  throw new Error("no validator");
+}
+
+async function verdict(extension: Uint8Array, change: Partial<ExtensionContext> = {}) {
+  const fault = await verifyExtension(
+    { ...context, ...change },
+    extension,
+    alice?.publicKey,
+    verify,
+  );
+  return fault?.code ?? "accepted";
+}
+
+/** An extension with this LISTS content, properly signed. */
+async function withContent(content: Uint8Array, type: PartType = PartType.LISTS) {
+  const { chainId, height, blockHash } = context;
+  const signature = await alice?.sign(partSignBytes(chainId, height, blockHash, type, content));
+  return { type, content, signature: signature ?? never() };
+}
+
+const ABSTAIN = encodeLists({ listed: [], shares: { kind: "abstain" } });
+
+describe("behavior: a validator's own extension", () => {
+  test("is accepted by everybody else, and by itself (cometbft #5204)", async () => {
+    expect(await verdict(await extensionOf(alice))).toBe("accepted");
+    expect(await verdict(await extensionOf(alice, []))).toBe("accepted");
+  });
+
+  test("lists the most wanted that fit, in order of id, once each", async () => {
+    const wanted = [9, 3, 3, 200, 5].map((value) => listed(value));
+    const [part] = decodeVoteExtension(await extensionOf(alice, wanted)).parts;
+    expect(decodeLists(part?.content ?? EMPTY_BYTES).listed).toEqual(
+      [3, 5, 9, 200].map((value) => listed(value)),
+    );
+  });
+
+  test("stays within min(4096, max_bytes / 8n), dropping the least wanted", async () => {
+    const wanted = Array.from({ length: 100 }, (_, i) => listed(255 - i, 2 ** 31));
+    for (const blockBytesMax of [4_194_304, 32 * 1_000, 32 * 100, 32 * 2]) {
+      const small = { ...context, blockBytesMax };
+      const bytes = await buildExtension(
+        small,
+        wanted,
+        (message) => alice?.sign(message) ?? never(),
+      );
+      expect(await verdict(bytes, { blockBytesMax })).toBe("accepted");
+      const [part] = decodeVoteExtension(bytes).parts;
+      const content = part?.content ?? EMPTY_BYTES;
+      const taken = decodeLists(content).listed;
+      const max = listsBytesMax(blockBytesMax, POWERS.length);
+      expect(content.length).toBeLessThanOrEqual(max);
+      // One more would not have fitted, or would be the 65th.
+      const next = encodeLists({
+        listed: wanted.slice(0, Math.min(taken.length + 1, LISTED_TXS_MAX)).toReversed(),
+        shares: { kind: "abstain" },
+      });
+      expect(taken.length === LISTED_TXS_MAX || next.length > max).toBe(true);
+      expect(new Set(taken.map(({ id }) => id[0]))).toEqual(
+        new Set(wanted.slice(0, taken.length).map(({ id }) => id[0])),
+      );
+    }
+  });
+
+  test("the bound on LISTS", () => {
+    expect(listsBytesMax(4_194_304, 4)).toBe(4096);
+    expect(listsBytesMax(4_194_304, 200)).toBe(2621);
+  });
+});
+
+describe("behavior: VerifyVoteExtension refuses faults, not opinions", () => {
+  test.each<[string, () => Promise<Uint8Array>, string]>([
+    ["nothing", async () => EMPTY_BYTES, "EXTENSION_MALFORMED"],
+    [
+      "bytes under an unknown tag (Babylon GHSA-2fcv-qww3-9v6h)",
+      async () => concatBytes(await extensionOf(alice), new Uint8Array([0x7a, 2, 1, 1])),
+      "EXTENSION_MALFORMED",
+    ],
+    [
+      "an oversized extension",
+      async () => concatBytes(await extensionOf(alice), new Uint8Array(65_536)),
+      "EXTENSION_MALFORMED",
+    ],
+    [
+      "unknown bytes inside LISTS, signed",
+      async () =>
+        encodeVoteExtension({
+          parts: [await withContent(concatBytes(ABSTAIN, new Uint8Array([0x7a, 1, 1])))],
+        }),
+      "EXTENSION_LISTS_MALFORMED",
+    ],
+    [
+      "no shares member",
+      async () => encodeVoteExtension({ parts: [await withContent(new Uint8Array([0x0a, 0]))] }),
+      "EXTENSION_LISTS_MALFORMED",
+    ],
+    [
+      "a root of shares while there is no key",
+      async () =>
+        encodeVoteExtension({
+          parts: [
+            await withContent(encodeLists({ listed: [], shares: { kind: "root", root: hash(1) } })),
+          ],
+        }),
+      "EXTENSION_SHARES_UNEXPECTED",
+    ],
+    [
+      "SHARES while there is no key",
+      async () =>
+        encodeVoteExtension({
+          parts: [await withContent(ABSTAIN), await withContent(hash(1), PartType.SHARES)],
+        }),
+      "EXTENSION_SHARES_UNEXPECTED",
+    ],
+    ["another validator's extension", async () => extensionOf(bob), "EXTENSION_BAD_SIGNATURE"],
+    [
+      "a changed signature",
+      async () => {
+        const bytes = await extensionOf(alice);
+        return bytes.with(bytes.length - 1, (bytes.at(-1) ?? 0) ^ 1);
+      },
+      "EXTENSION_BAD_SIGNATURE",
+    ],
+  ])("%s", async (_, make, code) => {
+    expect(await verdict(await make())).toBe(code);
+  });
+
+  test.each<[string, Partial<ExtensionContext>]>([
+    ["chain", { chainId: "weft-test-2" }],
+    ["height", { height: Height(42) }],
+    ["block", { blockHash: hash(8) }],
+  ])("an extension for another %s", async (_, change) => {
+    expect(await verdict(await extensionOf(alice), change)).toBe("EXTENSION_BAD_SIGNATURE");
+  });
+
+  test("LISTS over the bound of a smaller block", async () => {
+    const wanted = Array.from({ length: 64 }, (_, i) => listed(i));
+    expect(await verdict(await extensionOf(alice, wanted), { blockBytesMax: 32 * 1_000 })).toBe(
+      "EXTENSION_LISTS_TOO_LARGE",
+    );
+  });
+
+  test("a validator without an application key", async () => {
+    const fault = await verifyExtension(context, await extensionOf(alice), undefined, verify);
+    expect(fault?.code).toBe("EXTENSION_NO_KEY");
+  });
+});
