@@ -170,20 +170,22 @@ export interface BuiltBlock extends CompleteBlock, BlockRecord {
   readonly response: FinalizeBlockResponse;
 }
 
-/** Builds `count` blocks, each with one transaction, one second apart. */
+/** Builds `count` blocks, each with one transaction unless `txsOf` says otherwise, one second apart. */
 export function buildChain(
   keys: readonly ValidatorKey[],
   count: number,
   genesis: Genesis = testGenesis(keys),
+  txsOf: (height: Height) => readonly Uint8Array[] = (height) => [utf8ToBytes(`tx of ${height}`)],
 ): readonly BuiltBlock[] {
   const blocks: BuiltBlock[] = [];
   let state = testState(genesis);
   let lastCommit = emptyCommit();
   for (let i = 0; i < count; i++) {
     const height = nextHeight(state);
+    const txs = txsOf(height);
     const block = completeBlock(
       makeBlock(state, {
-        txs: [utf8ToBytes(`tx of ${height}`)],
+        txs,
         evidence: [],
         lastCommit,
         proposerAddress: state.validators.proposer.address,
@@ -191,7 +193,7 @@ export function buildChain(
     );
     const time = addMs(block.block.header.time, 1_000);
     const extended = signedCommit(keys, state.validators, height, block.blockId, time);
-    const response = emptyResponse(1);
+    const response = emptyResponse(txs.length);
     const stateAfter = advanceChainState(state, block.blockId, block.block.header, response);
     lastCommit = withoutExtensions(extended);
     blocks.push({
