@@ -9,6 +9,7 @@ import {
   status as GrpcStatus,
 } from "@grpc/grpc-js";
 import { fromHex } from "../../proto/bytes.ts";
+import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
 import {
   Level,
@@ -67,6 +68,11 @@ export function createGrpcSequencerClient(address: string): SequencerClient {
         itemBytesMax: info.limits.itemBytesMax,
         isCatchingUp: info.catchingUp,
       };
+    },
+    rollup: (name) => call(ROLLUP_SERVICE.getRollup, { kind: "name", name }),
+    async validatorSet(height) {
+      const { validatorSet } = await call(ROLLUP_SERVICE.getValidatorSet, { height });
+      return decodeValidatorSet(validatorSet);
     },
     account: (accountAddress) => call(ROLLUP_SERVICE.getAccount, { address: accountAddress }),
     async submit(item) {

@@ -1,5 +1,7 @@
 /** What a rollup needs of a sequencer node, as a port; `grpc-sequencer-client.ts` is the real one. */
 import type { Height, RollupId } from "../../proto/brands.ts";
+import type { GetRollupResponse } from "../../proto/grpc/rollup-service.ts";
+import type { ValidatorSet } from "../../proto/types.ts";
 import type { RollupBlock } from "./rollup-block.ts";
 
 /** Facts about the chain that a sender needs. */
@@ -65,6 +67,9 @@ export interface BlocksRequest {
 export interface SequencerClient {
   chainInfo(): Promise<ChainInfo>;
   account(address: Uint8Array): Promise<AccountInfo>;
+  rollup(name: string): Promise<GetRollupResponse>;
+  /** The set that decides `height`; 0: the next one. */
+  validatorSet(height: Height): Promise<ValidatorSet>;
   /** Submits one encoded item. Rejects only when the node cannot be asked. */
   submit(item: Uint8Array): Promise<SubmitOutcome>;
   transactionStatus(id: Uint8Array): Promise<TransactionStatus>;

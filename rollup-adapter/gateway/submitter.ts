@@ -6,19 +6,14 @@
 import { randomBytes } from "node:crypto";
 import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
-import { encodeTxItem, txItemBytes } from "../../proto/codec/weft-block.ts";
-import {
-  encodeTxBody,
-  rollupData,
-  type TxBody,
-  txId,
-  txSignBytes,
-} from "../../proto/codec/weft-tx.ts";
+import { txItemBytes } from "../../proto/codec/weft-block.ts";
+import { rollupData, type TxBody } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { RollupId } from "../../proto/brands.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { ChainInfo, SequencerClient } from "../client/sequencer-client.ts";
+import { signTx, type TxSigner } from "../client/signed-tx.ts";
 import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
@@ -39,13 +34,6 @@ export type SubmitterErrorInfo =
   | { readonly code: "GATEWAY_UNREACHABLE" }
   /** The gateway was stopped. */
   | { readonly code: "GATEWAY_STOPPED" };
-
-/** The account that pays for ordering. */
-export interface SubmitterKey {
-  /** ed25519, 32 bytes. */
-  readonly publicKey: Uint8Array;
-  sign(message: Uint8Array): Uint8Array;
-}
 
 export interface SubmitterOptions {
   readonly rollupId: RollupId;
@@ -94,7 +82,8 @@ export function createSubmitter(
   options: SubmitterOptions,
   deps: {
     readonly client: SequencerClient;
-    readonly key: SubmitterKey;
+    /** The account that pays for ordering. */
+    readonly key: TxSigner;
     readonly logger: Logger;
     readonly metrics: GatewayMetrics;
   },
@@ -218,14 +207,8 @@ export function createSubmitter(
         payloads.map((entry) => entry.payload),
       ),
     };
-    const bodyBytes = encodeTxBody(body);
-    const signature = key.sign(txSignBytes(chain.chainId, bodyBytes));
     metrics.batchBytes.observe(txItemBytes(body));
-    return {
-      id: txId(chain.chainId, bodyBytes),
-      item: encodeTxItem({ bodyBytes, signature }),
-      expiryHeight,
-    };
+    return { ...signTx(chain.chainId, body, key), expiryHeight };
   }
 
   /** Queues again what its submission did not carry through; gives up after RESUBMISSIONS_MAX. */

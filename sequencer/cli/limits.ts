@@ -2,3 +2,5 @@
 export const TESTNET_VALIDATORS_MAX = 100;
 /** Time `weft dev` gives the whole network to answer before it says what is missing. */
 export const DEV_START_TIMEOUT_MS = 60_000;
+/** How long `weft tx` waits for its transaction to be in a block. */
+export const TX_WAIT_MS = 60_000;

@@ -8,6 +8,11 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { describeError, exitCodeOf } from "./cli-error.ts";
 import { registerConfig } from "./commands/config.ts";
+import { registerKeys } from "./commands/keys.ts";
+import { registerQuery } from "./commands/query.ts";
+import { registerStatus } from "./commands/status.ts";
+import { registerInit, registerTestnet } from "./commands/testnet.ts";
+import { registerTx } from "./commands/tx.ts";
 import { registerVersion } from "./commands/version.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit-codes.ts";
@@ -20,6 +25,12 @@ export function createProgram(context: CommandContext): Command {
     .showHelpAfterError("(run with --help for the options)")
     .showSuggestionAfterError(true)
     .exitOverride();
+  registerInit(program, context);
+  registerTestnet(program);
+  registerKeys(program, context);
+  registerTx(program);
+  registerQuery(program);
+  registerStatus(program);
   registerConfig(program, context);
   registerVersion(program);
   return program;

@@ -1,0 +1,69 @@
+/** Talking to a running node from the command line. */
+import { isWeftError } from "../../proto/errors.ts";
+import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
+import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
+import { cliError } from "./cli-error.ts";
+
+/** Runs `use` with a gRPC client of a node and closes it; failures to reach it exit with UNREACHABLE. */
+export async function withSequencer<T>(
+  address: string,
+  use: (client: SequencerClient) => Promise<T>,
+): Promise<T> {
+  const client = createGrpcSequencerClient(address);
+  try {
+    return await use(client);
+  } catch (error) {
+    if (isWeftError(error) && error.code === "SEQUENCER_CALL_FAILED") {
+      const { status }: { readonly code: string; readonly status?: string } = error.info;
+      const code =
+        status === "NOT_FOUND" || status === "OUT_OF_RANGE"
+          ? "NOT_FOUND"
+          : status === "INVALID_ARGUMENT"
+            ? "USAGE"
+            : "UNREACHABLE";
+      throw cliError(code, error.message);
+    }
+    throw error;
+  } finally {
+    client.close();
+  }
+}
+
+/** Calls a method of CometBFT's JSON-RPC and gives its result. */
+export async function callRpc(
+  url: string,
+  method: string,
+  params: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  let body: unknown;
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    body = await response.json();
+  } catch (cause) {
+    throw cliError(
+      "UNREACHABLE",
+      `no node answers at ${url}; is it running? Name another with --rpc`,
+      cause,
+    );
+  }
+  if (!isRecord(body)) throw cliError("UNREACHABLE", `${url} is not a node's RPC`);
+  const { error, result } = body as { readonly error?: unknown; readonly result?: unknown };
+  if (isRecord(error)) {
+    const text = [error["message"], error["data"]]
+      .filter((part) => typeof part === "string")
+      .join(": ");
+    throw cliError("NOT_FOUND", `${method}: ${text}`);
+  }
+  if (!isRecord(result))
+    throw cliError("UNREACHABLE", `${url} answered ${method} without a result`);
+  return result;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,90 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { formatAddress } from "../../../proto/address.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import { accountAddress } from "../../../proto/codec/weft-tx.ts";
+import {
+  type Ed25519KeyPair,
+  ed25519KeyPairFromSeed,
+  generateEd25519KeyPair,
+} from "../../../proto/verify/ed25519.ts";
+import { readKeyFile, writeKeyFile } from "../../node/key-file.ts";
+import type { CommandContext, GlobalOptions } from "../context.ts";
+import { homeOption, parseHexBytes } from "../options.ts";
+import { printResult } from "../output.ts";
+
+export function registerKeys(program: Command, context: CommandContext): void {
+  const keys = program
+    .command("keys")
+    .description("make and show account keys (ed25519, one file each, mode 0600)");
+  keys
+    .command("new")
+    .description("make a key in <home>/keys/<name>.json")
+    .argument("<name>", "name of the key", parseName)
+    .addOption(homeOption(context))
+    .action((name: string, options: { home: string }, command: Command) => {
+      const path = keyPath(options.home, name);
+      const key = generateEd25519KeyPair();
+      writeKeyFile(path, key);
+      print(path, key, command);
+    });
+  keys
+    .command("import")
+    .description("make a key file from a seed")
+    .argument("<name>", "name of the key", parseName)
+    .requiredOption("--seed <hex>", "ed25519 seed, 32 bytes in hex", parseHexBytes(32))
+    .addOption(homeOption(context))
+    .action((name: string, options: { home: string; seed: Uint8Array }, command: Command) => {
+      const path = keyPath(options.home, name);
+      const key = ed25519KeyPairFromSeed(options.seed);
+      writeKeyFile(path, key);
+      print(path, key, command);
+    });
+  keys
+    .command("show")
+    .description("print address and public key of a key file")
+    .argument("<file>", "path of a key file")
+    .action((path: string, _options, command: Command) => print(path, readKeyFile(path), command));
+  keys
+    .command("list")
+    .description("list the keys in <home>/keys")
+    .addOption(homeOption(context))
+    .action((options: { home: string }, command: Command) => {
+      const folder = join(options.home, "keys");
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const files = readdirSync(folder)
+        .filter((name) => name.endsWith(".json"))
+        .sort();
+      const list = files.map((name) =>
+        describe(join(folder, name), readKeyFile(join(folder, name))),
+      );
+      printResult({ keys: list }, command.optsWithGlobals<GlobalOptions>().json);
+    });
+}
+
+function keyPath(home: string, name: string): string {
+  const folder = join(home, "keys");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return join(folder, `${name}.json`);
+}
+
+function print(path: string, key: Ed25519KeyPair, command: Command): void {
+  printResult(describe(path, key), command.optsWithGlobals<GlobalOptions>().json);
+}
+
+function describe(path: string, key: Ed25519KeyPair) {
+  return {
+    name: basename(path, ".json"),
+    address: formatAddress(accountAddress(key.publicKey)),
+    publicKey: toHex(key.publicKey),
+    file: path,
+  };
+}
+
+function parseName(text: string): string {
+  if (!/^[a-z0-9-]{1,64}$/.test(text)) {
+    throw new InvalidArgumentError("expected 1-64 characters of a-z, 0-9 and -");
+  }
+  return text;
+}

@@ -1,0 +1,115 @@
+import type { Command } from "commander";
+import { formatAddress } from "../../../proto/address.ts";
+import { toBase64, toHex } from "../../../proto/bytes.ts";
+import { callRpc, withSequencer } from "../clients.ts";
+import type { GlobalOptions } from "../context.ts";
+import { nodeOption, parseAccount, parseCount, parseHexBytes, rpcOption } from "../options.ts";
+import { printResult } from "../output.ts";
+
+interface NodeOptions {
+  readonly node: string;
+}
+interface RpcOptions {
+  readonly rpc: string;
+}
+
+export function registerQuery(program: Command): void {
+  const query = program
+    .command("query")
+    .description("ask a node about accounts, rollups, blocks and transactions");
+  const isJson = (command: Command): boolean => command.optsWithGlobals<GlobalOptions>().json;
+  const height = parseCount(1, Number.MAX_SAFE_INTEGER);
+
+  query
+    .command("account")
+    .description("balance and next nonce of an account")
+    .argument("<address>", "weft1..., or a public key in hex", parseAccount)
+    .addOption(nodeOption())
+    .action(async (address: Uint8Array, options: NodeOptions, command: Command) => {
+      const account = await withSequencer(options.node, (client) => client.account(address));
+      printResult({ address: formatAddress(address), ...account }, isJson(command));
+    });
+  query
+    .command("rollup")
+    .description("a rollup's registration and policy")
+    .argument("<name>", "name of the rollup")
+    .addOption(nodeOption())
+    .action(async (name: string, options: NodeOptions, command: Command) => {
+      const rollup = await withSequencer(options.node, (client) => client.rollup(name));
+      printResult({ ...rollup }, isJson(command));
+    });
+  query
+    .command("chain")
+    .description("chain id, height, base fee and limits")
+    .addOption(nodeOption())
+    .action(async (options: NodeOptions, command: Command) => {
+      const info = await withSequencer(options.node, (client) => client.chainInfo());
+      printResult({ ...info }, isJson(command));
+    });
+  query
+    .command("tx")
+    .description("where a transaction is, and why")
+    .argument("<id>", "transaction id, 32 bytes in hex", parseHexBytes(32))
+    .addOption(nodeOption())
+    .action(async (id: Uint8Array, options: NodeOptions, command: Command) => {
+      const status = await withSequencer(options.node, (client) => client.transactionStatus(id));
+      printResult({ id: toHex(id), ...status }, isJson(command));
+    });
+  query
+    .command("block")
+    .description("a block as CometBFT's RPC gives it; the last one without a height")
+    .argument("[height]", "height of the block", height)
+    .addOption(rpcOption())
+    .action(async (at: number | undefined, options: RpcOptions, command: Command) => {
+      printResult(await callRpc(options.rpc, "block", heightParam(at)), isJson(command));
+    });
+  query
+    .command("results")
+    .description("results of the items of a block")
+    .argument("[height]", "height of the block", height)
+    .addOption(rpcOption())
+    .action(async (at: number | undefined, options: RpcOptions, command: Command) => {
+      printResult(await callRpc(options.rpc, "block_results", heightParam(at)), isJson(command));
+    });
+  query
+    .command("validators")
+    .description("the validator set of a height")
+    .argument("[height]", "height that the set decides", height)
+    .addOption(rpcOption())
+    .action(async (at: number | undefined, options: RpcOptions, command: Command) => {
+      const params = { ...heightParam(at), per_page: "100" };
+      printResult(await callRpc(options.rpc, "validators", params), isJson(command));
+    });
+  query
+    .command("state")
+    .description("a value of the state tree with its ICS-23 proof")
+    .argument("<key>", "key of the state, such as params")
+    .addOption(rpcOption())
+    .action(async (key: string, options: RpcOptions, command: Command) => {
+      const data = Buffer.from(key, "utf8").toString("hex");
+      const params = { path: "/store", data, prove: true };
+      printResult(await callRpc(options.rpc, "abci_query", params), isJson(command));
+    });
+  query
+    .command("params")
+    .description("parameters in force")
+    .addOption(rpcOption())
+    .action(async (options: RpcOptions, command: Command) => {
+      printResult(await queryJson(options.rpc, "/params"), isJson(command));
+    });
+}
+
+function heightParam(height: number | undefined): Readonly<Record<string, string>> {
+  return height === undefined ? {} : { height: String(height) };
+}
+
+/** An application query whose value is JSON. */
+async function queryJson(rpc: string, path: string): Promise<Readonly<Record<string, unknown>>> {
+  const answer = await callRpc(rpc, "abci_query", { path, data: "", prove: false });
+  const { response } = answer as { readonly response?: { readonly value?: string | null } };
+  const text = Buffer.from(response?.value ?? toBase64(new Uint8Array(0)), "base64").toString(
+    "utf8",
+  );
+  const value: unknown = text === "" ? {} : JSON.parse(text);
+  return typeof value === "object" && value !== null ? { ...value } : { value };
+}

@@ -1,0 +1,223 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { Height } from "../../../proto/brands.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import {
+  type Action,
+  ORDERING_COMMIT_ORDER,
+  rollupData,
+  rollupIdOfName,
+  type RollupPolicy,
+  type TxBody,
+} from "../../../proto/codec/weft-tx.ts";
+import { type Ed25519KeyPair, signEd25519 } from "../../../proto/verify/ed25519.ts";
+import type {
+  SequencerClient,
+  TransactionStatus,
+} from "../../../rollup-adapter/client/sequencer-client.ts";
+import { signTx } from "../../../rollup-adapter/client/signed-tx.ts";
+import { readKeyFile } from "../../node/key-file.ts";
+import { cliError } from "../cli-error.ts";
+import { withSequencer } from "../clients.ts";
+import type { GlobalOptions } from "../context.ts";
+import { TX_WAIT_MS } from "../limits.ts";
+import { addTxOptions, parseAccount, parseAmount, parseCount, parseHexBytes } from "../options.ts";
+import { printResult } from "../output.ts";
+
+interface TxOptions {
+  readonly from: string;
+  readonly node: string;
+  readonly tip: bigint;
+  readonly maxFee?: bigint;
+  readonly nonce?: bigint;
+  readonly wait: boolean;
+}
+
+/** Blocks until an unordered transaction of the command line expires. */
+const EXPIRY_BLOCKS = 100;
+
+export function registerTx(program: Command): void {
+  const tx = program.command("tx").description("sign and submit transactions");
+  addTxOptions(
+    tx
+      .command("transfer")
+      .description("send nweft to an account")
+      .argument("<to>", "weft1..., or a public key in hex", parseAccount)
+      .argument("<amount>", "nweft", parseAmount),
+  ).action((to: Uint8Array, amount: bigint, options: TxOptions, command: Command) =>
+    run(options, command, () => ({ kind: "transfer", to, amount })),
+  );
+  addTxOptions(
+    tx
+      .command("rollup-data")
+      .description("put data into a rollup's order: hex arguments, or files with --file")
+      .argument("<rollup>", "name of the rollup")
+      .argument("[data...]", "payloads in hex")
+      .option("--file <paths...>", "payloads read from files"),
+  ).action(
+    (
+      name: string,
+      data: string[],
+      options: TxOptions & { readonly file?: string[] },
+      command: Command,
+    ) =>
+      run(options, command, () => {
+        const payloads = [
+          ...data.map(parseHexBytes(undefined)),
+          ...(options.file ?? []).map((path) => new Uint8Array(readFileSync(path))),
+        ];
+        if (payloads.length === 0) throw cliError("USAGE", "nothing to submit: give hex or --file");
+        return rollupData(rollupIdOfName(name), payloads);
+      }),
+  );
+  addPolicyOptions(
+    addTxOptions(
+      tx
+        .command("register-rollup")
+        .description("register a rollup; its deposit is taken from the account")
+        .argument("<name>", "1-64 characters of a-z, 0-9 and -")
+        .option(
+          "--owner <hex>",
+          "owner key, 32 bytes; default: the signing key",
+          parseHexBytes(32),
+        ),
+    ),
+  ).action(
+    (
+      name: string,
+      options: TxOptions & PolicyOptions & { readonly owner?: Uint8Array },
+      command: Command,
+    ) =>
+      run(options, command, (key) => ({
+        kind: "registerRollup",
+        name,
+        policy: policyOf(options),
+        ownerKey: options.owner ?? key.publicKey,
+      })),
+  );
+  addPolicyOptions(
+    addTxOptions(
+      tx
+        .command("update-rollup")
+        .description("change a rollup's policy or owner; signed by the owner key")
+        .argument("<name>", "name of the rollup")
+        .option("--new-owner <hex>", "new owner key, 32 bytes", parseHexBytes(32)),
+    ),
+  ).action(
+    (
+      name: string,
+      options: TxOptions & PolicyOptions & { readonly newOwner?: Uint8Array },
+      command: Command,
+    ) =>
+      run(options, command, () => ({
+        kind: "updateRollup",
+        rollupId: rollupIdOfName(name),
+        policy: policyOf(options),
+        newOwnerKey: options.newOwner ?? new Uint8Array(0),
+      })),
+  );
+}
+
+interface PolicyOptions {
+  readonly revenueShareBps: number;
+}
+
+function addPolicyOptions(command: Command): Command {
+  return command.option(
+    "--revenue-share-bps <n>",
+    "share of its revenue that goes to the rollup, in basis points",
+    parseCount(0, 10_000),
+    8_000,
+  );
+}
+
+function policyOf(options: PolicyOptions): RollupPolicy {
+  return {
+    ordering: ORDERING_COMMIT_ORDER,
+    sealedOnly: false,
+    auction: false,
+    reserve: 0n,
+    revenueShareBps: options.revenueShareBps,
+    executorKeys: [],
+  };
+}
+
+async function run(
+  options: TxOptions,
+  command: Command,
+  action: (key: Ed25519KeyPair) => Action,
+): Promise<void> {
+  const key = readKeyFile(options.from);
+  const wanted = action(key);
+  const result = await withSequencer(options.node, (client) =>
+    submit(client, key, wanted, options),
+  );
+  printResult(result, command.optsWithGlobals<GlobalOptions>().json);
+}
+
+async function submit(
+  client: SequencerClient,
+  key: Ed25519KeyPair,
+  action: Action,
+  options: TxOptions,
+) {
+  const info = await client.chainInfo();
+  const expiry = Math.min(EXPIRY_BLOCKS, info.unorderedWindow);
+  const body: TxBody = {
+    publicKey: key.publicKey,
+    replay:
+      options.nonce === undefined
+        ? {
+            kind: "unordered",
+            expiryHeight: Height(info.height + expiry),
+            salt: new Uint8Array(randomBytes(8)),
+          }
+        : { kind: "nonce", value: options.nonce },
+    fee: {
+      maxFeePerByte: options.maxFee ?? info.baseFeePerByte * 2n + options.tip,
+      tipPerByte: options.tip,
+    },
+    action,
+  };
+  const signed = signTx(info.chainId, body, {
+    publicKey: key.publicKey,
+    sign: (message) => signEd25519(key, message),
+  });
+  const outcome = await client.submit(signed.item);
+  if (outcome.code !== 0 && !outcome.isDuplicate) {
+    throw cliError("REJECTED", `refused with code ${outcome.code}: ${outcome.reason}`);
+  }
+  const ids = {
+    id: toHex(signed.id),
+    hash: toHex(outcome.hash).toUpperCase(),
+    bytes: signed.item.length,
+  };
+  if (!options.wait) return { ...ids, state: "pending" };
+  const status = await waitUntilSettled(client, signed.id);
+  if (status.state !== "committed") {
+    throw cliError("REJECTED", `the transaction ${ids.id} is ${status.state}: ${status.reason}`);
+  }
+  return { ...ids, state: status.state, height: status.height, index: status.index };
+}
+
+/** Asks until the transaction is in a block or cannot be any more. */
+async function waitUntilSettled(
+  client: SequencerClient,
+  id: Uint8Array,
+): Promise<TransactionStatus> {
+  const end = Date.now() + TX_WAIT_MS;
+  for (;;) {
+    const status = await client.transactionStatus(id);
+    if (status.state !== "pending" && status.state !== "unknown") return status;
+    if (Date.now() > end) {
+      throw cliError(
+        "TIMEOUT",
+        `the transaction ${toHex(id)} was in no block within ${TX_WAIT_MS / 1_000} s; ask again with: weft query tx`,
+      );
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100);
+    });
+  }
+}

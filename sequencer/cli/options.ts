@@ -1,0 +1,94 @@
+/** Options that several commands share, with their checks. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseAddress } from "../../proto/address.ts";
+import { fromHex } from "../../proto/bytes.ts";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { defaultHome } from "../node/home.ts";
+import type { CommandContext } from "./context.ts";
+
+export function homeOption(context: CommandContext): Option {
+  return new Option("--home <dir>", "home directory").default(defaultHome(context.environment));
+}
+
+export function nodeOption(): Option {
+  return new Option("--node <host:port>", "gRPC address of a node")
+    .default("127.0.0.1:9090")
+    .argParser(parseHostPort);
+}
+
+export function rpcOption(): Option {
+  return new Option("--rpc <url>", "JSON-RPC address of a node").default("http://127.0.0.1:26657");
+}
+
+/** Adds `--from` and the fee options of every transaction. */
+export function addTxOptions(command: Command): Command {
+  return command
+    .requiredOption("--from <key file>", "key that signs and pays")
+    .addOption(nodeOption())
+    .option("--tip <nweft>", "tip per byte, over the base fee", parseAmount, 0n)
+    .option(
+      "--max-fee <nweft>",
+      "highest fee per byte; default: twice the base fee plus the tip",
+      parseAmount,
+    )
+    .option(
+      "--nonce <n>",
+      "use this account nonce instead of an unordered transaction",
+      parseAmount,
+    )
+    .option("--no-wait", "do not wait until the transaction is in a block");
+}
+
+export function parseHostPort(text: string): string {
+  const port = Number(text.slice(text.lastIndexOf(":") + 1));
+  if (!/^[^\s:]+:\d{1,5}$/.test(text) || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError("expected host:port, such as 127.0.0.1:9090");
+  }
+  return text;
+}
+
+/** A whole number from 0 to 2^63 - 1. */
+export function parseAmount(text: string): bigint {
+  if (!/^\d{1,19}$/.test(text) || BigInt(text) >= 1n << 63n) {
+    throw new InvalidArgumentError("expected a whole number from 0 to 2^63 - 1");
+  }
+  return BigInt(text);
+}
+
+/** A whole number of things, at least `min`, at most `max`. */
+export function parseCount(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`);
+    }
+    return value;
+  };
+}
+
+export function parsePort(text: string): number {
+  return parseCount(0, 65_535)(text);
+}
+
+export function parseHexBytes(length: number | undefined): (text: string) => Uint8Array {
+  return (text) => {
+    const bare = text.replace(/^0x/, "");
+    const isHex = /^([0-9a-fA-F]{2})*$/.test(bare);
+    if (!isHex || (length !== undefined && bare.length !== length * 2)) {
+      throw new InvalidArgumentError(
+        length === undefined ? "expected hex" : `expected ${length} bytes in hex`,
+      );
+    }
+    return fromHex(bare);
+  };
+}
+
+/** An account: `weft1...`, or a public key in hex. */
+export function parseAccount(text: string): Uint8Array {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return accountAddress(fromHex(text));
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : "expected weft1...");
+  }
+}
