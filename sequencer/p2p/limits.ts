@@ -66,3 +66,23 @@ export const REDIAL_DELAY_MS = 5_000;
 export const REDIAL_DELAY_MAX_MS = 30_000;
 /** Slow redials before the delay starts to double. */
 export const REDIAL_SLOW_TRIES = 20;
+
+/** A vote or proposal of another node is relayed when it is this old and a peer still lacks it. */
+export const VOTE_RELAY_DELAY_MS = 40;
+/** A part of another node, to a peer that still waits for the proposal. */
+export const PART_RELAY_DELAY_MS = 120;
+/** The same, to a peer that went on without it or has it and did not say so. */
+export const PART_RELAY_LATE_DELAY_MS = 1_000;
+/** Gossip looks after every peer this often, whatever the events (CometBFT: 100 ms). */
+export const GOSSIP_INTERVAL_MS = 100;
+/** Time between claims of majorities to one peer (CometBFT: 2 s). */
+export const MAJORITY_QUERY_INTERVAL_MS = 2_000;
+/** A peer without progress is sent again what it was only assumed to have; then twice as late. */
+export const REPEAT_DELAY_MS = 1_000;
+export const REPEAT_DELAY_MAX_MS = 30_000;
+/** A peer one height behind for this long is helped as one that lags. */
+export const BEHIND_GRACE_MS = 100;
+/** Parts of an own proposal that a peer may be sent before it reaches the height. */
+export const EARLY_PARTS_MAX = 1_601;
+/** Own votes of the next height that a peer may be sent before it reaches the height. */
+export const EARLY_VOTES_MAX = 8;

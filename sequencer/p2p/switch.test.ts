@@ -9,11 +9,11 @@ import {
   createChatReactor,
   createTestNode,
   hexes,
+  packet,
   type TestNode,
 } from "../../test/support/p2p.ts";
 import { parseHostPort } from "./address.ts";
 import { createNodeKey } from "./node-key.ts";
-import { PACKET_HEADER_BYTES_MAX, writePacketHeader } from "./packet.ts";
 import type { SwitchOptions } from "./switch.ts";
 
 const running: TestNode[] = [];
@@ -33,14 +33,6 @@ async function start(
 
 const areConnected = (...nodes: readonly TestNode[]): boolean =>
   nodes.every((node) => node.network.peers().length === nodes.length - 1);
-
-/** One whole packet, by hand. */
-function packet(channelId: number, data: Uint8Array, isLast = true): Uint8Array {
-  const bytes = new Uint8Array(PACKET_HEADER_BYTES_MAX + data.length);
-  const length = writePacketHeader(bytes, channelId, isLast, data.length);
-  bytes.set(data, length);
-  return bytes.subarray(0, length + data.length);
-}
 
 describe("switch", () => {
   test.each([

@@ -6,6 +6,7 @@ import { parseHostPort } from "../../sequencer/p2p/address.ts";
 import type { P2pError } from "../../sequencer/p2p/errors.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
 import { createNodeKey, type NodeKey } from "../../sequencer/p2p/node-key.ts";
+import { PACKET_HEADER_BYTES_MAX, writePacketHeader } from "../../sequencer/p2p/packet.ts";
 import type { ChannelDescriptor, Peer, Reactor } from "../../sequencer/p2p/reactor.ts";
 import type { SecretConnection } from "../../sequencer/p2p/secret-connection.ts";
 import { createSwitch, type Switch, type SwitchOptions } from "../../sequencer/p2p/switch.ts";
@@ -123,4 +124,12 @@ export async function connectByHand(
 
 export function hexes(chat: ChatReactor): string[] {
   return chat.heard.map(({ bytes }) => toHex(bytes));
+}
+
+/** One whole packet, by hand. */
+export function packet(channelId: number, data: Uint8Array, isLast = true): Uint8Array {
+  const bytes = new Uint8Array(PACKET_HEADER_BYTES_MAX + data.length);
+  const length = writePacketHeader(bytes, channelId, isLast, data.length);
+  bytes.set(data, length);
+  return bytes.subarray(0, length + data.length);
 }

@@ -1,0 +1,151 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import {
+  type CoreNode,
+  type CoreNodeOptions,
+  createCoreNode,
+  createTestValidators,
+} from "../../test/support/core-node.ts";
+import { eventually } from "../../test/support/loopback.ts";
+import { connectByHand, packet } from "../../test/support/p2p.ts";
+import { P2pError } from "./errors.ts";
+import { createNodeKey } from "./node-key.ts";
+
+const running: CoreNode[] = [];
+afterEach(async () => {
+  for (const node of running.splice(0)) await node.stop();
+});
+
+/** Nodes of all validators of a set, not yet connected. */
+async function startNodes(
+  count: number,
+  options: Partial<CoreNodeOptions> = {},
+): Promise<CoreNode[]> {
+  const validators = createTestValidators(count);
+  const nodes: CoreNode[] = [];
+  for (let i = 0; i < count; i++) {
+    nodes.push(await startNode({ validators, validatorIndex: i, ...options }));
+  }
+  return nodes;
+}
+
+async function startNode(
+  options: Omit<CoreNodeOptions, "key"> & { key?: CoreNodeOptions["key"] },
+): Promise<CoreNode> {
+  const node = createCoreNode({ key: createNodeKey(), ...options });
+  running.push(node);
+  await node.start();
+  return node;
+}
+
+function connectAll(nodes: readonly CoreNode[]): void {
+  nodes.forEach((node, i) => {
+    for (const other of nodes.slice(i + 1)) node.network.addPersistentPeer(other.address());
+  });
+}
+
+/** Number of different hashes among `nodes`, summed over the heights up to `height`. */
+function distinctBlocks(nodes: readonly CoreNode[], height: number): number {
+  let count = 0;
+  for (let h = 0; h < height; h++) {
+    const hashes = nodes.map(({ store }) => store.blocks[h]?.meta.blockId.hash ?? EMPTY_BYTES);
+    count += new Set(hashes.map(toHex)).size;
+  }
+  return count;
+}
+
+describe("consensus reactor", () => {
+  test("four validators decide block after block in round 0", async () => {
+    const nodes = await startNodes(4, { stopAtHeight: 50 });
+    connectAll(nodes);
+    await eventually(() => nodes.every(({ store }) => store.blocks.length >= 50), "50 blocks");
+    expect(distinctBlocks(nodes, 50)).toBe(50);
+    const rounds = nodes[0]?.store.blocks.slice(5).map(({ commit }) => commit.round) ?? [];
+    expect(Math.max(...rounds)).toBe(0);
+  });
+
+  test("blocks of many parts cross each link about once", async () => {
+    const nodes = await startNodes(4, { stopAtHeight: 40, blockBytes: 1_000_000 });
+    connectAll(nodes);
+    await eventually(() => nodes.every(({ store }) => store.blocks.length >= 40), "40 blocks");
+    expect(distinctBlocks(nodes, 40)).toBe(40);
+    // 16 parts a block from its proposer to three others: 1920 in all without a duplicate, about
+    // three times as many if everybody relayed. On a busy machine some relays come due.
+    const parts = nodes.reduce((sum, { received }) => sum + received.part, 0);
+    expect(parts).toBeGreaterThanOrEqual(1_920);
+    expect(parts).toBeLessThan(3_840);
+    // Six votes of others a height and node.
+    const votes = nodes.reduce((sum, { received }) => sum + received.vote, 0);
+    expect(votes).toBeLessThan(40 * 4 * 6 * 2);
+  });
+
+  test("nodes in a line reach each other through relays", async () => {
+    const nodes = await startNodes(4, { stopAtHeight: 3, blockBytes: 100_000 });
+    nodes.slice(1).forEach((node, i) => node.network.addPersistentPeer(nodes[i]?.address() ?? ""));
+    await eventually(() => nodes.every(({ store }) => store.blocks.length >= 3), "3 blocks");
+    expect(distinctBlocks(nodes, 3)).toBe(3);
+  });
+
+  test("works without Weft frames, as with CometBFT peers", async () => {
+    const nodes = await startNodes(4, {
+      stopAtHeight: 10,
+      blockBytes: 200_000,
+      network: { usesLargeFrames: false },
+    });
+    connectAll(nodes);
+    await eventually(() => nodes.every(({ store }) => store.blocks.length >= 10), "10 blocks");
+    expect(distinctBlocks(nodes, 10)).toBe(10);
+  });
+
+  test("a node that starts hundreds of blocks late catches up at hundreds a second", async () => {
+    const validators = createTestValidators(3);
+    const three = await Promise.all(
+      [0, 1, 2].map((validatorIndex) =>
+        startNode({ validators, validatorIndex, stopAtHeight: 300 }),
+      ),
+    );
+    connectAll(three);
+    await eventually(() => three.every(({ store }) => store.blocks.length >= 300), "300 blocks");
+    const began = performance.now();
+    const late = await startNode({ validators, validatorIndex: undefined });
+    for (const node of three) late.network.addPersistentPeer(node.address());
+    await eventually(() => late.store.blocks.length >= 299, "the late node has 299 blocks");
+    const perSecond = 299_000 / (performance.now() - began);
+    expect(distinctBlocks([...three, late], 299)).toBe(299);
+    // Several hundred on an idle machine; this one may be busy.
+    expect(perSecond).toBeGreaterThan(50);
+  });
+
+  test("a node that was cut off for a while joins again where the others are", async () => {
+    const nodes = await startNodes(4, { timeoutCommitMs: 20, timeoutProposeMs: 300 });
+    connectAll(nodes);
+    const [first, , , cut] = nodes;
+    if (first === undefined || cut === undefined) throw new Error("four nodes");
+    await eventually(() => cut.store.blocks.length >= 5, "5 blocks");
+    for (const peer of cut.network.peers()) {
+      peer.close(new P2pError("P2P_STOPPED", "cut off by the test"));
+    }
+    const height = first.store.blocks.length;
+    await eventually(() => nodes.every(({ store }) => store.blocks.length >= height + 20), "on");
+    expect(distinctBlocks(nodes, height + 20)).toBe(height + 20);
+  });
+
+  test.each([
+    ["NewRoundStep of step 0", 0x20, "0a0a08011001180020012801"],
+    ["NewRoundStep with a last commit before the first height", 0x20, "0a06080118012801"],
+    ["NewRoundStep of height 0", 0x20, "0a0418012801"],
+    ["NewValidBlock without parts", 0x20, "12020801"],
+    ["VoteSetMaj23 with a hash of 3 bytes", 0x20, "420d0801180122070a030102031200"],
+    ["a proposal without fields", 0x21, "1a040a020820"],
+    ["bytes that are no message", 0x22, "ffffffff"],
+  ])("%s ends the connection", async (_name, channelId, hex) => {
+    const [node] = await startNodes(1, { stopAtHeight: 1 });
+    if (node === undefined) throw new Error("one node");
+    const enemy = await connectByHand(node, { channels: fromHex("20212223") });
+    const closed = new Promise<P2pError>((resolve) => enemy.onClose(resolve));
+    enemy.stream(() => {});
+    enemy.send(packet(channelId, fromHex(hex)));
+    expect((await closed).code).toBe("P2P_SOCKET_CLOSED");
+    await eventually(() => node.network.peers().length === 0, "nobody is left");
+  });
+});

@@ -1,0 +1,511 @@
+/**
+ * The consensus reactor (spec §17.2): receives and checks the form of consensus messages, keeps
+ * what each peer is known to have, and sends what it lacks. It is driven by events; a slow timer
+ * per node is the safety net for loss.
+ */
+import type { Height, NodeId, Round } from "../../proto/brands.ts";
+import {
+  decodeConsensusMessage,
+  encodeConsensusMessage,
+} from "../../proto/codec/consensus-messages.ts";
+import { EMPTY_BIT_ARRAY } from "../../proto/codec/types.ts";
+import { AssertionFailure, assertNever, isWeftError } from "../../proto/errors.ts";
+import type { ConsensusMessage, VoteSetMaj23Message } from "../../proto/messages.ts";
+import type { ConsensusParams, Part, Vote } from "../../proto/types.ts";
+import {
+  validateConsensusMessage,
+  validateNewRoundStepHeight,
+  validateProposalSize,
+} from "../../proto/validate-basic.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import { catchUp, type CatchUpDependencies, isBehind } from "./catch-up.ts";
+import {
+  DATA_CHANNEL,
+  STATE_CHANNEL,
+  VOTE_CHANNEL,
+  VOTE_SET_BITS_CHANNEL,
+} from "./consensus-channels.ts";
+import {
+  createGossipPeer,
+  type GossipPeer,
+  pumpHeight,
+  type ReceiptTimes,
+  sendMajorities,
+  sendPart,
+  sendProposal,
+  sendVote,
+} from "./consensus-gossip.ts";
+import type {
+  BlockSource,
+  ConsensusGossip,
+  ConsensusPort,
+  RoundStepMessage,
+  ValidBlockMessage,
+} from "./consensus-port.ts";
+import { P2pError } from "./errors.ts";
+import {
+  EARLY_PARTS_MAX,
+  EARLY_VOTES_MAX,
+  GOSSIP_INTERVAL_MS,
+  MAJORITY_QUERY_INTERVAL_MS,
+  REPEAT_DELAY_MAX_MS,
+  REPEAT_DELAY_MS,
+  VOTE_RELAY_DELAY_MS,
+} from "./limits.ts";
+import type { Peer, Reactor } from "./reactor.ts";
+import { announcesLargeFrames } from "./transport.ts";
+
+export interface ConsensusReactorDependencies {
+  readonly consensus: ConsensusPort & {
+    /** In force for the height under way: bounds what a proposal may announce. */
+    chainState(): { readonly consensusParams: ConsensusParams };
+  };
+  readonly blocks: BlockSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What a peer says of its round, for RPC. */
+export interface PeerRound {
+  readonly height: Height;
+  readonly round: Round;
+  readonly step: number;
+  /** Monotonic ms at which its height began. */
+  readonly startMs: number;
+}
+
+export interface ConsensusReactor extends Reactor {
+  /** To be given to the engine. */
+  readonly gossip: ConsensusGossip;
+  /** Starts the timer; the engine must have started. */
+  start(): void;
+  stop(): void;
+  /** Undefined before the peer's first NewRoundStep. */
+  peerRound(id: NodeId): PeerRound | undefined;
+}
+
+export function createConsensusReactor(
+  dependencies: ConsensusReactorDependencies,
+): ConsensusReactor {
+  const { consensus, blocks, clock } = dependencies;
+  const logger = dependencies.logger.child({ module: "consensus-reactor" });
+  const targets = new Map<NodeId, GossipPeer>();
+  const wakes = new Map<NodeId, { readonly atMs: number; readonly timer: Cancel }>();
+  const received: ReceiptTimes = new WeakMap();
+  /** Peers that need no HasVote for a vote: who sent it, or whom we sent it. */
+  const voteHolders = new WeakMap<Vote, ReadonlySet<NodeId>>();
+  let timer: Cancel | undefined;
+  let relayTimer: Cancel | undefined;
+  let isRunning = false;
+  let knownHeight = 0;
+  const nowMs = (): number => clock.monotonicMs();
+  const isSyncing = (): boolean => !isRunning || consensus.status().catchingUp;
+  const catchUpDependencies = (): CatchUpDependencies => ({
+    view: consensus.view(),
+    blocks,
+    received,
+    nowMs,
+  });
+
+  const broadcastState = (message: ConsensusMessage, except?: ReadonlySet<NodeId>): void => {
+    if (targets.size === 0) return;
+    const bytes = encodeConsensusMessage(message);
+    for (const { peer } of targets.values()) {
+      if (except?.has(peer.id) !== true) peer.trySend(STATE_CHANNEL.id, bytes);
+    }
+  };
+
+  /** Sends what is due now; what is held back wakes us later. */
+  const pump = (target: GossipPeer): void => {
+    target.isPumpScheduled = false;
+    if (isSyncing() || target.peer.isClosed) return;
+    const view = consensus.view();
+    noteDistance(target, view.height, nowMs());
+    wakeAfter(target, pumpHeight(target, view, received, nowMs()));
+    const behind = catchUpDependencies();
+    if (!isBehind(target, behind)) return;
+    if (target.isCatchingUp) {
+      target.catchUpAgain = true;
+      return;
+    }
+    target.isCatchingUp = true;
+    void help(target, behind);
+  };
+  const help = async (target: GossipPeer, behind: CatchUpDependencies): Promise<void> => {
+    try {
+      wakeAfter(target, await catchUp(target, behind));
+    } catch (error) {
+      if (error instanceof AssertionFailure) throw error;
+      // The peer asks again with its next step; the store's owner reports what is wrong with it.
+      logger.error("Stored block could not be read for a peer", {
+        peer: target.peer.id,
+        height: target.state.height,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    target.isCatchingUp = false;
+    if (!target.catchUpAgain) return;
+    target.catchUpAgain = false;
+    schedulePump(target);
+  };
+  const schedulePump = (target: GossipPeer): void => {
+    if (target.isPumpScheduled) return;
+    target.isPumpScheduled = true;
+    queueMicrotask(() => pump(target));
+  };
+  const pumpAll = (): void => {
+    for (const target of targets.values()) schedulePump(target);
+  };
+  /** What others made has arrived: peers that still lack it when it is old enough get it from us. */
+  const scheduleRelay = (): void => {
+    relayTimer ??= clock.after(VOTE_RELAY_DELAY_MS, () => {
+      relayTimer = undefined;
+      pumpAll();
+    });
+  };
+  const wakeAfter = (target: GossipPeer, delayMs: number | undefined): void => {
+    // The gossip timer comes soon enough for anything later.
+    if (delayMs === undefined || delayMs >= GOSSIP_INTERVAL_MS) return;
+    const { id } = target.peer;
+    const atMs = nowMs() + delayMs;
+    const waiting = wakes.get(id);
+    if (waiting !== undefined && waiting.atMs <= atMs) return;
+    waiting?.timer.cancel();
+    const wake = clock.after(delayMs, () => {
+      wakes.delete(id);
+      if (targets.get(id) === target) pump(target);
+    });
+    wakes.set(id, { atMs, timer: wake });
+  };
+  const tick = (): void => {
+    if (!isRunning) return;
+    timer = clock.after(GOSSIP_INTERVAL_MS, tick);
+    if (isSyncing()) return;
+    const now = nowMs();
+    const view = consensus.view();
+    for (const target of targets.values()) {
+      repeatIfStuck(target, now);
+      if (now - target.majorityQueryAtMs >= MAJORITY_QUERY_INTERVAL_MS) {
+        target.majorityQueryAtMs = now;
+        sendMajorities(target, view);
+      }
+      pump(target);
+    }
+  };
+
+  const handle = (channelId: number, target: GossipPeer, message: ConsensusMessage): void => {
+    const { peer, state } = target;
+    switch (message.kind) {
+      case "newRoundStep": {
+        validateNewRoundStepHeight(message, consensus.view().initialHeight);
+        const height = state.height;
+        if (!state.applyNewRoundStep(message, nowMs())) return;
+        target.progressAtMs = nowMs();
+        target.repeats = 0;
+        if (height !== state.height) {
+          target.behindSinceMs = nowMs();
+          applyEarly(target, consensus.view().validators.validators.length);
+        }
+        schedulePump(target);
+        return;
+      }
+      case "newValidBlock":
+        if (!state.applyNewValidBlock(message)) return;
+        target.progressAtMs = nowMs();
+        schedulePump(target);
+        return;
+      case "hasVote":
+        ensureVoteBits(target);
+        state.applyHasVote(message);
+        return;
+      case "voteSetMaj23":
+        answerMajority(peer, message);
+        return;
+      case "proposal": {
+        const { proposal } = message;
+        validateProposalSize(proposal, consensus.chainState().consensusParams.block.maxBytes);
+        state.setHasProposal(proposal);
+        received.set(proposal, nowMs());
+        consensus.receiveProposal(proposal, peer.id);
+        return;
+      }
+      case "proposalPol":
+        state.applyProposalPol(message);
+        schedulePump(target);
+        return;
+      case "blockPart":
+        state.setHasPart(message.height, message.round, message.part.index, "confirmed");
+        received.set(message.part, nowMs());
+        consensus.receivePart(message.height, message.round, message.part, peer.id);
+        return;
+      case "vote": {
+        const { vote } = message;
+        ensureVoteBits(target);
+        state.setHasVote(vote.height, vote.round, vote.type, vote.validatorIndex, "confirmed");
+        received.set(vote, nowMs());
+        consensus.receiveVote(vote, peer.id);
+        return;
+      }
+      case "voteSetBits": {
+        const view = consensus.view();
+        const ours =
+          view.height === message.height
+            ? (view.votes(message.round, message.type)?.bitArrayFor(message.blockId) ??
+              EMPTY_BIT_ARRAY)
+            : undefined;
+        state.applyVoteSetBits(message, ours);
+        schedulePump(target);
+        return;
+      }
+      default:
+        assertNever(message, `consensus message on channel ${channelId}`);
+    }
+  };
+  const ensureVoteBits = (target: GossipPeer): void => {
+    const view = consensus.view();
+    target.state.ensureVoteBits(view.height, view.validators.validators.length);
+    const last = view.lastCommit;
+    if (last !== undefined) target.state.ensureVoteBits(last.height, last.size);
+  };
+  const answerMajority = (peer: Peer, message: VoteSetMaj23Message): void => {
+    if (isSyncing()) return;
+    const view = consensus.view();
+    const { height, round, type, blockId } = message;
+    if (view.height !== height) return;
+    consensus.receiveMajorityClaim(height, round, type, blockId, peer.id);
+    const votes = view.votes(round, type)?.bitArrayFor(blockId) ?? EMPTY_BIT_ARRAY;
+    peer.trySend(
+      VOTE_SET_BITS_CHANNEL.id,
+      encodeConsensusMessage({ kind: "voteSetBits", height, round, type, blockId, votes }),
+    );
+  };
+
+  const gossip: ConsensusGossip = {
+    proposal(proposal, origin) {
+      if (origin !== undefined) {
+        scheduleRelay();
+        return;
+      }
+      const view = consensus.view();
+      const bytes = encodeConsensusMessage({ kind: "proposal", proposal });
+      for (const target of targets.values()) {
+        const { state } = target;
+        if (state.height === proposal.height && state.round === proposal.round) {
+          if (!state.hasProposal) sendProposal(target, proposal, view, bytes);
+        } else if (isEarly(target, proposal.height, proposal.round)) {
+          const early = earlyOf(target, proposal.height);
+          if (target.peer.trySend(DATA_CHANNEL.id, bytes)) early.proposal = proposal;
+        }
+      }
+    },
+    part(height, round, part, origin) {
+      if (origin !== undefined) {
+        scheduleRelay();
+        return;
+      }
+      const header = consensus.view().proposalParts?.header;
+      const bytes = encodeConsensusMessage({ kind: "blockPart", height, round, part });
+      for (const target of targets.values()) {
+        const { state } = target;
+        if (state.height === height && header !== undefined && state.wantsPartsOf(header)) {
+          if (state.parts?.known.isMissing(part.index)) {
+            sendPart(target, height, round, part, bytes);
+          }
+        } else if (isEarly(target, height, round)) {
+          sendPartEarly(target, height, part, bytes);
+        }
+      }
+    },
+    vote(vote, origin) {
+      if (origin !== undefined) {
+        voteHolders.set(vote, new Set([origin]));
+        scheduleRelay();
+        return;
+      }
+      const holders = new Set<NodeId>();
+      const bytes = encodeConsensusMessage({ kind: "vote", vote });
+      for (const target of targets.values()) {
+        ensureVoteBits(target);
+        if (sendOwnVote(target, vote, bytes)) holders.add(target.peer.id);
+      }
+      voteHolders.set(vote, holders);
+    },
+    hasVote(vote) {
+      const { height, round, type, validatorIndex: index } = vote;
+      broadcastState({ kind: "hasVote", height, round, type, index }, voteHolders.get(vote));
+    },
+    newRoundStep(event) {
+      broadcastState(roundStepMessage(event));
+      if (event.height !== knownHeight) {
+        knownHeight = event.height;
+        for (const target of targets.values()) target.behindSinceMs = nowMs();
+      }
+      pumpAll();
+    },
+    newValidBlock(event) {
+      broadcastState(validBlockMessage(event));
+      pumpAll();
+    },
+    peerMisbehaved(id, reason) {
+      targets.get(id)?.peer.close(new P2pError("P2P_MESSAGE_INVALID", reason));
+    },
+  };
+
+  return {
+    name: "consensus",
+    channels: [STATE_CHANNEL, DATA_CHANNEL, VOTE_CHANNEL, VOTE_SET_BITS_CHANNEL],
+    gossip,
+    start() {
+      isRunning = true;
+      tick();
+    },
+    stop() {
+      isRunning = false;
+      timer?.cancel();
+      relayTimer?.cancel();
+      for (const { timer: wake } of wakes.values()) wake.cancel();
+      wakes.clear();
+    },
+    addPeer(peer) {
+      targets.set(peer.id, createGossipPeer(peer, announcesLargeFrames(peer.nodeInfo), nowMs()));
+      if (!isSyncing()) sendRoundStep(peer, consensus);
+    },
+    removePeer(peer) {
+      if (targets.get(peer.id)?.peer !== peer) return;
+      targets.delete(peer.id);
+      wakes.get(peer.id)?.timer.cancel();
+      wakes.delete(peer.id);
+    },
+    receive(channelId, peer, bytes) {
+      const target = targets.get(peer.id);
+      if (target === undefined || !isRunning) return;
+      try {
+        const message = decodeConsensusMessage(bytes);
+        validateConsensusMessage(message);
+        // A message on another channel than its own is ignored, as in CometBFT.
+        if (channelOf(message) !== channelId) return;
+        if (channelId !== STATE_CHANNEL.id && isSyncing()) return;
+        handle(channelId, target, message);
+      } catch (error) {
+        if (!isWeftError(error)) throw error;
+        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+      }
+    },
+    onSendable(channelId, peer) {
+      const target = targets.get(peer.id);
+      if (target === undefined || isSyncing()) return;
+      // A step that did not fit would leave the peer with an old one.
+      if (channelId === STATE_CHANNEL.id) sendRoundStep(peer, consensus);
+      schedulePump(target);
+    },
+    peerRound(id) {
+      const state = targets.get(id)?.state;
+      if (state === undefined || state.height === 0) return undefined;
+      const { height, round, step, startMs } = state;
+      return { height, round, step, startMs };
+    },
+  };
+}
+
+/** Whether a message of ours for round 0 of the next height is kept by a peer still at this one. */
+function isEarly(target: GossipPeer, height: Height, round: Round): boolean {
+  return target.keepsEarly && round === 0 && target.state.height === height - 1;
+}
+
+function earlyOf(target: GossipPeer, height: Height): NonNullable<GossipPeer["early"]> {
+  if (target.early?.height !== height) {
+    target.early = { height, proposal: undefined, parts: [], votes: [] };
+  }
+  return target.early;
+}
+
+function sendPartEarly(target: GossipPeer, height: Height, part: Part, bytes: Uint8Array): void {
+  const early = earlyOf(target, height);
+  if (early.proposal === undefined || early.parts.length >= EARLY_PARTS_MAX) return;
+  if (target.peer.trySend(DATA_CHANNEL.id, bytes)) early.parts.push(part.index);
+}
+
+/** Sends our vote to a peer that can use it. Returns whether it was queued. */
+function sendOwnVote(target: GossipPeer, vote: Vote, bytes: Uint8Array): boolean {
+  const { state } = target;
+  if (isEarly(target, vote.height, vote.round)) {
+    const early = earlyOf(target, vote.height);
+    if (early.votes.length >= EARLY_VOTES_MAX) return false;
+    if (!target.peer.trySend(VOTE_CHANNEL.id, bytes)) return false;
+    early.votes.push(vote);
+    return true;
+  }
+  // A peer tracks rounds up to the one after its own.
+  const isOfItsHeight = state.height === vote.height && vote.round <= state.round + 1;
+  const isOfItsLastCommit =
+    state.height === vote.height + 1 && state.lastCommitRound === vote.round;
+  return (isOfItsHeight || isOfItsLastCommit) && sendVote(target, vote, bytes);
+}
+
+/** The peer reached the height that we sent it messages of: it is assumed to have them. */
+function applyEarly(target: GossipPeer, validatorCount: number): void {
+  const { early, state } = target;
+  target.early = undefined;
+  if (early === undefined || early.height !== state.height || state.round !== 0) return;
+  if (early.proposal !== undefined) state.setHasProposal(early.proposal);
+  for (const index of early.parts) state.setHasPart(early.height, state.round, index, "assumed");
+  state.ensureVoteBits(early.height, validatorCount);
+  for (const vote of early.votes) {
+    state.setHasVote(vote.height, vote.round, vote.type, vote.validatorIndex, "assumed");
+  }
+}
+
+/** A peer two heights behind is lagging until it is level again. */
+function noteDistance(target: GossipPeer, ourHeight: Height, nowMs: number): void {
+  const { height } = target.state;
+  if (height === 0) return;
+  if (height >= ourHeight) {
+    target.isLagging = false;
+    target.behindSinceMs = nowMs;
+  } else if (height <= ourHeight - 2) {
+    target.isLagging = true;
+  }
+}
+
+/** Forgets what a peer without progress was only assumed to have, later and later. */
+function repeatIfStuck(target: GossipPeer, nowMs: number): void {
+  const delayMs = Math.min(REPEAT_DELAY_MS * 2 ** target.repeats, REPEAT_DELAY_MAX_MS);
+  if (nowMs - target.progressAtMs < delayMs) return;
+  target.progressAtMs = nowMs;
+  target.repeats = Math.min(target.repeats + 1, 10);
+  target.state.forgetAssumed();
+}
+
+function channelOf(message: ConsensusMessage): number {
+  switch (message.kind) {
+    case "newRoundStep":
+    case "newValidBlock":
+    case "hasVote":
+    case "voteSetMaj23":
+      return STATE_CHANNEL.id;
+    case "proposal":
+    case "proposalPol":
+    case "blockPart":
+      return DATA_CHANNEL.id;
+    case "vote":
+      return VOTE_CHANNEL.id;
+    case "voteSetBits":
+      return VOTE_SET_BITS_CHANNEL.id;
+    default:
+      return assertNever(message, "consensus message");
+  }
+}
+
+function sendRoundStep(peer: Peer, consensus: ConsensusPort): void {
+  peer.trySend(STATE_CHANNEL.id, encodeConsensusMessage(roundStepMessage(consensus.roundStep())));
+}
+
+function roundStepMessage(event: RoundStepMessage): ConsensusMessage {
+  return { kind: "newRoundStep", ...event };
+}
+
+function validBlockMessage(event: ValidBlockMessage): ConsensusMessage {
+  const { height, round, partSetHeader: blockPartSetHeader, parts: blockParts, isCommit } = event;
+  return { kind: "newValidBlock", height, round, blockPartSetHeader, blockParts, isCommit };
+}
