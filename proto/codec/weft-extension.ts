@@ -4,12 +4,12 @@
  * extension cannot carry bytes that nobody looks at (Babylon GHSA-2fcv-qww3-9v6h).
  */
 import type { Height } from "../brands.ts";
-import { compareBytes, EMPTY_BYTES } from "../bytes.ts";
+import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import { LISTS_BYTES_MAX } from "./weft-block.ts";
-import { checkLength, SIGNATURE_BYTES, signPrefix } from "./weft-tx.ts";
+import { checkLength, SIGNATURE_BYTES, startSignBytes } from "./weft-tx.ts";
 import { encode, type Writer } from "./writer.ts";
 
 export const EXTENSION_BYTES_MAX = 65_536;
@@ -17,7 +17,7 @@ export const LISTED_TXS_MAX = 64;
 export const PartType = { LISTS: 1, SHARES: 2 } as const;
 export type PartType = (typeof PartType)[keyof typeof PartType];
 
-const SIGN_TAG = "weft/extension-part/v1";
+const SIGN_TAG = utf8ToBytes("weft/extension-part/v1");
 
 /** Parts in ascending order of type; the first one is LISTS. */
 export interface VoteExtension {
@@ -58,14 +58,11 @@ export function partSignBytes(
   content: Uint8Array,
 ): Uint8Array {
   checkLength("block hash", blockHash, HASH_BYTES);
-  const prefix = signPrefix(SIGN_TAG, chainId);
-  const out = new Uint8Array(prefix.length + 8 + HASH_BYTES + 1 + content.length);
-  let at = prefix.length;
-  out.set(prefix);
+  const { out, at } = startSignBytes(SIGN_TAG, chainId, 8 + HASH_BYTES + 1 + content.length);
   new DataView(out.buffer).setBigUint64(at, BigInt(height));
-  out.set(blockHash, (at += 8));
-  out[(at += HASH_BYTES)] = type;
-  out.set(content, at + 1);
+  out.set(blockHash, at + 8);
+  out[at + 8 + HASH_BYTES] = type;
+  out.set(content, at + 8 + HASH_BYTES + 1);
   return out;
 }
 

@@ -26,7 +26,8 @@ export const AMOUNT_LIMIT = 1n << 63n;
 /** The one ordering policy of today; see `RollupPolicy.ordering`. */
 export const ORDERING_COMMIT_ORDER = 1;
 
-const SIGN_TAG = "weft/tx/v1";
+const utf8 = new TextEncoder();
+const SIGN_TAG = utf8.encode("weft/tx/v1");
 const ROLLUP_NAME = /^[a-z0-9-]{1,64}$/;
 /** Tag byte of `RollupData.data`: field 2, length-delimited. */
 const DATA_TAG = 0x12;
@@ -109,10 +110,8 @@ export interface RollupPolicy {
 
 /** What is signed: lp("weft/tx/v1") ‖ lp(chain id) ‖ body. */
 export function txSignBytes(chainId: string, bodyBytes: Uint8Array): Uint8Array {
-  const prefix = signPrefix(SIGN_TAG, chainId);
-  const out = new Uint8Array(prefix.length + bodyBytes.length);
-  out.set(prefix);
-  out.set(bodyBytes, prefix.length);
+  const { out, at } = startSignBytes(SIGN_TAG, chainId, bodyBytes.length);
+  out.set(bodyBytes, at);
   return out;
 }
 
@@ -121,17 +120,21 @@ export function txId(chainId: string, bodyBytes: Uint8Array): Uint8Array {
   return sha256(txSignBytes(chainId, bodyBytes));
 }
 
-/** lp(tag) ‖ lp(chain id), the head of all of Weft's sign bytes. */
-export function signPrefix(tag: string, chainId: string): Uint8Array {
-  const tagBytes = utf8ToBytes(tag);
-  const chainBytes = utf8ToBytes(chainId);
-  assert(tagBytes.length <= 255 && chainBytes.length <= 255, "lp() takes at most 255 bytes");
-  const out = new Uint8Array(2 + tagBytes.length + chainBytes.length);
-  out[0] = tagBytes.length;
-  out.set(tagBytes, 1);
-  out[1 + tagBytes.length] = chainBytes.length;
-  out.set(chainBytes, 2 + tagBytes.length);
-  return out;
+/** lp(tag) ‖ lp(chain id), the head of all of Weft's sign bytes, and room for `restBytes` from `at` on. */
+export function startSignBytes(
+  tag: Uint8Array,
+  chainId: string,
+  restBytes: number,
+): { readonly out: Uint8Array; readonly at: number } {
+  const chain = utf8.encode(chainId);
+  assert(tag.length <= 255 && chain.length <= 255, "lp() takes at most 255 bytes");
+  const at = 2 + tag.length + chain.length;
+  const out = new Uint8Array(at + restBytes);
+  out[0] = tag.length;
+  out.set(tag, 1);
+  out[1 + tag.length] = chain.length;
+  out.set(chain, 2 + tag.length);
+  return { out, at };
 }
 
 /** Address of an account: SHA-256(public key)[0..20]. */
