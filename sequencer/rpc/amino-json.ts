@@ -3,6 +3,7 @@
  * hashes upper-case hex, other bytes base64 with null for none, times RFC 3339 with nanoseconds.
  */
 import { toBase64, toHex } from "../../proto/bytes.ts";
+import { formatTime } from "../../proto/time.ts";
 import type { PublicKey, Timestamp } from "../../proto/types.ts";
 
 export type Json =
@@ -40,9 +41,7 @@ export function bytes(value: Uint8Array): string | null {
 
 /** RFC 3339 in UTC with as many digits of nanoseconds as are not zero at the end. */
 export function time(value: Timestamp): string {
-  const date = new Date(Number(value.seconds) * 1000).toISOString().slice(0, 19);
-  const fraction = value.nanos.toString().padStart(9, "0").replace(/0+$/, "");
-  return fraction === "" ? `${date}Z` : `${date}.${fraction}Z`;
+  return formatTime(value);
 }
 
 const KEY_TYPES = {

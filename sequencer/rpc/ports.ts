@@ -96,6 +96,6 @@ export interface RpcConsensus {
 }
 
 export interface RpcGenesis {
-  /** The genesis document as compact JSON, `app_state` verbatim. */
+  /** The genesis document as JSON, `app_state` verbatim. */
   readonly json: string;
 }
