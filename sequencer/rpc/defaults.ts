@@ -2,6 +2,7 @@ import {
   BODY_BYTES_MAX,
   BROADCAST_COMMIT_TIMEOUT_MS,
   CONNECTIONS_MAX,
+  REQUEST_TIMEOUT_MS,
   SUBSCRIPTION_CLIENTS_MAX,
   SUBSCRIPTIONS_PER_CLIENT_MAX,
 } from "./limits.ts";
@@ -14,4 +15,5 @@ export const DEFAULTS = {
   subscriptionsPerClientMax: SUBSCRIPTIONS_PER_CLIENT_MAX,
   broadcastCommitTimeoutMs: BROADCAST_COMMIT_TIMEOUT_MS,
   bodyBytesMax: BODY_BYTES_MAX,
+  requestTimeoutMs: REQUEST_TIMEOUT_MS,
 } as const;

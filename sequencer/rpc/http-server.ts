@@ -12,12 +12,7 @@ import { corsHeaders } from "./cors.ts";
 import { invalidRequest, RpcError } from "./errors.ts";
 import type { Answer, Dispatcher } from "./json-rpc.ts";
 import { errorText, parseRequests } from "./json-rpc.ts";
-import {
-  HEADER_BYTES_MAX,
-  IDLE_TIMEOUT_MS,
-  REQUEST_TIMEOUT_MS,
-  STOP_TIMEOUT_MS,
-} from "./limits.ts";
+import { HEADER_BYTES_MAX, IDLE_TIMEOUT_MS, STOP_TIMEOUT_MS } from "./limits.ts";
 import { listMethods } from "./method-list.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { argsFromUri } from "./params.ts";
@@ -33,6 +28,8 @@ export interface HttpServerOptions {
   readonly corsOrigins: readonly string[];
   readonly connectionsMax: number;
   readonly bodyBytesMax: number;
+  /** Time that headers and body of a request may take to arrive. */
+  readonly requestTimeoutMs: number;
 }
 
 export interface HttpServerDependencies {
@@ -63,9 +60,9 @@ export class HttpServer {
     this.#server = createServer(
       {
         maxHeaderSize: HEADER_BYTES_MAX,
-        headersTimeout: REQUEST_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        connectionsCheckingInterval: 1_000,
+        headersTimeout: options.requestTimeoutMs,
+        requestTimeout: options.requestTimeoutMs,
+        connectionsCheckingInterval: Math.min(1_000, options.requestTimeoutMs),
         noDelay: true,
       },
       (request, response) => void this.#onRequest(request, response),

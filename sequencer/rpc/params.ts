@@ -215,7 +215,8 @@ function bytesFromBase64(text: string, fail: Fail): Uint8Array {
   if (bad >= 0) throw fail(`illegal base64 data at input byte ${bad}`);
   const padding = clean.indexOf("=");
   if (clean.length % 4 !== 0 || (padding >= 0 && !/^={1,2}$/.test(clean.slice(padding)))) {
-    throw fail(`illegal base64 data at input byte ${padding >= 0 ? padding : clean.length}`);
+    const at = padding >= 0 ? padding : clean.length - (clean.length % 4);
+    throw fail(`illegal base64 data at input byte ${at}`);
   }
   return new Uint8Array(Buffer.from(clean, "base64"));
 }

@@ -38,6 +38,8 @@ export interface RpcServerOptions {
   readonly subscriptionsPerClientMax?: number;
   readonly broadcastCommitTimeoutMs?: number;
   readonly bodyBytesMax?: number;
+  /** Time that headers and body of a request may take to arrive. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface RpcServerDependencies {

@@ -3,7 +3,7 @@
  * engine publishes them, and a pool that puts what it takes into the next block.
  */
 import { MemoryLevel } from "memory-level";
-import { Height, NodeId, Round } from "../../proto/brands.ts";
+import { type Height, NodeId, Round } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { txHash } from "../../proto/hashes.ts";
@@ -24,6 +24,7 @@ import type {
 import type { RoundStateView, VoteSetView } from "../../sequencer/consensus/round-state.ts";
 import { Step } from "../../sequencer/consensus/step.ts";
 import { advanceChainState, nextHeight } from "../../sequencer/engine/chain-state.ts";
+import { DEFAULT_CONSENSUS_PARAMS } from "../../sequencer/engine/consensus-params.ts";
 import { createEventBus, type EventBus } from "../../sequencer/engine/event-bus.ts";
 import { genesisToJson } from "../../sequencer/engine/genesis.ts";
 import { completeBlock, emptyCommit, makeBlock } from "../../sequencer/engine/make-block.ts";
@@ -97,7 +98,10 @@ export function okResult(changes: Partial<ExecTxResult> = {}): ExecTxResult {
 export class TestChain {
   readonly bus: EventBus = createEventBus();
   readonly keys = testKeys(4);
-  readonly genesis = testGenesis(this.keys, { appState: '{"big":12345678901234567890}' });
+  readonly genesis = testGenesis(this.keys, {
+    appState: '{"big":12345678901234567890}',
+    consensusParams: { ...DEFAULT_CONSENSUS_PARAMS, version: { app: 1n } },
+  });
   readonly blocks: BlockStore;
   readonly states: StateStore;
   readonly values = new Map<string, Uint8Array>();
