@@ -1,7 +1,7 @@
 /**
  * The checks between a decoded transaction and the block it wants to enter, in the order of
- * design.md §8: what it needs of the block, then nonce, then balance. Pure: executor and gateway
- * ask the same questions, the one for the block at hand, the other for the next.
+ * design.md §8: nonce and balance of the sender, then gas and fee. Pure: executor and gateway ask
+ * the same questions, the one about the block at hand, the other about the next.
  */
 import type { Common } from "@ethereumjs/common";
 import { type TypedTransaction, getCalldataFloorGas, isBlob4844Tx } from "@ethereumjs/tx";

@@ -204,10 +204,12 @@ export class BlockRunner {
     { transaction, sender }: DecodedTransaction,
     room: Parameters<typeof roomObjection>[1],
   ): Promise<SkipReason | undefined> {
-    const objection = roomObjection(transaction, room, this.#common);
-    if (objection !== undefined) return objection;
     const account = await state.getAccount(sender);
-    return senderObjection(transaction, account, () => state.getCode(sender), this.#common);
+    const code = (): Promise<Uint8Array> => state.getCode(sender);
+    return (
+      (await senderObjection(transaction, account, code, this.#common)) ??
+      roomObjection(transaction, room, this.#common)
+    );
   }
 
   async #runOne(

@@ -18,6 +18,7 @@ import {
   type EnvironmentSource,
   createPinnedEnvironmentSource,
 } from "./environment.ts";
+import type { EvmChain } from "./executor.ts";
 import {
   DEFAULT_BASE_FEE,
   EVM_HARDFORKS,
@@ -167,6 +168,28 @@ export function createReplayEnvironmentSource(fixture: BlockFixture): Environmen
       return present.size === wanted.size;
     },
   });
+}
+
+/** What differs between the block that was executed and the one its own chain made; empty: nothing. */
+export function compareReplay(fixture: BlockFixture, chain: EvmChain): readonly string[] {
+  const { expected, number } = fixture;
+  const block = chain.store.block(number);
+  if (block === undefined) return [`block ${number} was not executed`];
+  const { header } = block;
+  const hashes = (chain.store.receipts(number) ?? []).map((receipt) => receipt.transactionHash);
+  const pairs: readonly (readonly [what: string, got: string, want: string])[] = [
+    ["transactions", String(hashes.length), String(expected.transactionHashes.length)],
+    ["gas used", String(header.gasUsed), String(expected.gasUsed)],
+    ["receipts root", toHex(header.receiptTrie), toHex(expected.receiptsRoot)],
+    ["logs bloom", toHex(header.logsBloom), toHex(expected.logsBloom)],
+    ...expected.transactionHashes.map(
+      (hash, i) =>
+        [`transaction ${i}`, toHex(hashes[i] ?? new Uint8Array(0)), toHex(hash)] as const,
+    ),
+  ];
+  return pairs
+    .filter(([, got, want]) => got !== want)
+    .map(([what, got, want]) => `${what}: got ${got}, the block says ${want}`);
 }
 
 function toRawTransaction(

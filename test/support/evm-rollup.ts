@@ -6,11 +6,21 @@ import { type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
-import type { ExecuteBlockRequest, ExecuteBlockResponse } from "../../rollup-adapter/execution.ts";
+import type {
+  ExecuteBlockRequest,
+  ExecuteBlockResponse,
+  Executor,
+} from "../../rollup-adapter/execution.ts";
+import { type EvmRollup, createEvmRollup } from "../../rollup-adapter/evm/evm-rollup.ts";
 import { EvmExecutor } from "../../rollup-adapter/evm/executor.ts";
-import { type EvmGenesis, parseEvmGenesis } from "../../rollup-adapter/evm/genesis.ts";
+import {
+  type EvmGenesis,
+  genesisRollupId,
+  parseEvmGenesis,
+} from "../../rollup-adapter/evm/genesis.ts";
 import { NULL_EVM_METRICS } from "../../rollup-adapter/evm/metrics.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
 export const TEST_CHAIN_ID = 7_001;
 const GENESIS_SECONDS = 1_700_000_000;
@@ -72,7 +82,7 @@ export function blockRequest(
 }
 
 export async function execute(
-  executor: EvmExecutor,
+  executor: Executor,
   height: number,
   payloads: readonly Uint8Array[],
 ): Promise<ExecuteBlockResponse> {
@@ -106,4 +116,83 @@ export async function signed(
     ...fields,
   });
   return fromHex(text.slice(2));
+}
+
+/** A rollup that serves JSON-RPC, fed by a sequencer that orders at once whatever is submitted. */
+export interface InstantRollup {
+  readonly rollup: EvmRollup;
+  /** Has these payloads ordered as the next sequencer block. */
+  order(payloads: readonly Uint8Array[]): Promise<ExecuteBlockResponse>;
+  /** Resolves when everything submitted so far has been executed. */
+  settled(): Promise<void>;
+  /** While held, submitted payloads wait. */
+  hold(isHeld: boolean): void;
+  /** Payloads that wait, in the order in which they were submitted. */
+  readonly waiting: Uint8Array[];
+  /** Makes the next submissions fail with this reason, until undefined. */
+  refuse(reason: string | undefined): void;
+  close(): Promise<void>;
+}
+
+export async function startInstantRollup(
+  directory: string,
+  genesis: EvmGenesis = testGenesis(),
+): Promise<InstantRollup> {
+  const waiting: Uint8Array[] = [];
+  const state: { isHeld: boolean; refusal: string | undefined } = {
+    isHeld: false,
+    refusal: undefined,
+  };
+  let tail: Promise<unknown> = Promise.resolve();
+  let height = 0;
+
+  const order = (payloads: readonly Uint8Array[]): Promise<ExecuteBlockResponse> => {
+    const turn = tail.then(() => {
+      height += 1;
+      return execute(rollup.executor, height, payloads);
+    });
+    tail = turn.catch(() => undefined);
+    return turn;
+  };
+  const drain = (): void => {
+    if (!state.isHeld && waiting.length > 0) void order(waiting.splice(0));
+  };
+  const rollup = await createEvmRollup(
+    { dataDirectory: directory, genesis, rpc: { port: 0 } },
+    {
+      submit: async (raw) => {
+        if (state.refusal !== undefined) throw new Error(state.refusal);
+        waiting.push(raw);
+        setImmediate(drain);
+      },
+      clock: createSystemClock(),
+      logger: NULL_LOGGER,
+      metrics: NULL_EVM_METRICS,
+    },
+  );
+  await rollup.executor.init({
+    rollupId: genesisRollupId(genesis),
+    sequencerChainId: "test-network",
+    sequencerStartHeight: Height(1),
+  });
+  return {
+    rollup,
+    order,
+    waiting,
+    settled: async () => {
+      while (waiting.length > 0 && !state.isHeld) await new Promise((done) => setImmediate(done));
+      await tail;
+    },
+    hold: (value) => {
+      state.isHeld = value;
+      drain();
+    },
+    refuse: (value) => {
+      state.refusal = value;
+    },
+    close: async () => {
+      await tail;
+      await rollup.close();
+    },
+  };
 }

@@ -1,0 +1,102 @@
+/** The whole reference EVM rollup, put together: executor, pool of pending transactions, JSON-RPC. */
+import type { Clock } from "../../sequencer/ports/clock.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import type { Executor } from "../execution.ts";
+import type { EnvironmentSource } from "./environment.ts";
+import { type EvmChain, EvmExecutor } from "./executor.ts";
+import type { EvmGenesis } from "./genesis.ts";
+import type { EvmMetrics } from "./metrics.ts";
+import { Dispatcher } from "./rpc/dispatcher.ts";
+import { createTipSuggester } from "./rpc/fees.ts";
+import { FilterTable } from "./rpc/filters.ts";
+import { createMethodTable } from "./rpc/methods.ts";
+import { PendingPool, type SubmitPort } from "./rpc/pending-pool.ts";
+import { type Readiness, type RpcServerOptions, startRpcServer } from "./rpc/server.ts";
+import { Simulator } from "./rpc/simulator.ts";
+
+export interface EvmRollupOptions {
+  /** Directory of the rollup's database; made when it does not exist. */
+  readonly dataDirectory: string;
+  readonly genesis: EvmGenesis;
+  readonly rpc: RpcServerOptions;
+  /** Default: derived from the sequencer block. */
+  readonly environmentSource?: EnvironmentSource;
+  /** What web3_clientVersion says. */
+  readonly clientVersion?: string;
+}
+
+export interface EvmRollupDependencies {
+  /** Has the sequencer order a transaction of this rollup; throws with a reason when it will not. */
+  readonly submit: SubmitPort;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: EvmMetrics;
+  /** What /readyz says; default: ready as soon as the rollup is open. */
+  readonly readiness?: () => Promise<Readiness>;
+}
+
+export interface EvmRollup {
+  /** What a driver feeds. */
+  readonly executor: Executor;
+  /** What there is to read. */
+  readonly chain: EvmChain;
+  readonly rpc: { readonly host: string; readonly port: number; readonly url: string };
+  /** Stops serving, then waits for the block under way, then closes the database. */
+  close(): Promise<void>;
+}
+
+/** Opens the data directory and serves. Errors: those of `EvmExecutor.open`, and a taken port. */
+export async function createEvmRollup(
+  options: EvmRollupOptions,
+  dependencies: EvmRollupDependencies,
+): Promise<EvmRollup> {
+  const { clock, metrics } = dependencies;
+  const logger = dependencies.logger.child({ module: "evm", rollup: options.genesis.rollupName });
+  const executor = await EvmExecutor.open(options, { logger, metrics });
+  const pool = new PendingPool({
+    chain: executor,
+    submit: dependencies.submit,
+    clock,
+    logger,
+    metrics,
+  });
+  const filters = new FilterTable({ chain: executor, pool, clock, metrics });
+  const stop = async (): Promise<void> => {
+    filters.close();
+    pool.close();
+    await executor.close();
+  };
+  try {
+    const methods = createMethodTable({
+      chain: executor,
+      pool,
+      simulator: new Simulator(executor),
+      filters,
+      suggestTip: createTipSuggester(executor),
+      clock,
+      clientVersion: options.clientVersion ?? "weft/0.1.0",
+    });
+    const server = await startRpcServer(options.rpc, {
+      dispatcher: new Dispatcher({ methods, logger, metrics }),
+      chain: executor,
+      pool,
+      readiness: dependencies.readiness ?? (() => Promise.resolve({ isReady: true })),
+      logger,
+      metrics,
+    });
+    const { host, port } = server;
+    const shownHost = host.includes(":") ? `[${host}]` : host;
+    return {
+      executor,
+      chain: executor,
+      rpc: { host, port, url: `http://${shownHost}:${port}` },
+      close: async () => {
+        await server.close();
+        await stop();
+      },
+    };
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+}

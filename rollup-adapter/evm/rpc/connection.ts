@@ -1,0 +1,138 @@
+/** One WebSocket: its calls, its subscriptions, and what happens when it does not keep up. */
+import { randomBytes } from "node:crypto";
+import { bytesToHex } from "@ethereumjs/util";
+import type { RawData, WebSocket } from "ws";
+import {
+  RPC_SUBSCRIPTIONS_MAX,
+  RPC_WEBSOCKET_BACKLOG_BYTES_MAX,
+  RPC_WEBSOCKET_CALLS_MAX,
+} from "../limits.ts";
+import type { EvmMetrics } from "../metrics.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { RPC_CODE, invalidParams, limitExceeded } from "./errors.ts";
+import { type Json, formatHead, formatPending } from "./format.ts";
+import { logsOfBlock } from "./logs.ts";
+import type { Method, MethodDependencies } from "./methods.ts";
+import { booleanParam, logFilterParam } from "./params.ts";
+
+const POLICY_VIOLATION = 1008;
+
+export function serveConnection(
+  socket: WebSocket,
+  dependencies: Pick<MethodDependencies, "chain" | "pool"> & {
+    readonly dispatcher: Dispatcher;
+    readonly metrics: EvmMetrics;
+  },
+): void {
+  const { dispatcher, metrics } = dependencies;
+  const subscriptions = new Map<string, () => void>();
+  let underWay = 0;
+
+  const send = (text: string): void => {
+    if (socket.readyState !== socket.OPEN) return;
+    if (socket.bufferedAmount > RPC_WEBSOCKET_BACKLOG_BYTES_MAX) {
+      metrics.rpcDropped.inc({ what: "websocket_backlog" });
+      socket.close(POLICY_VIOLATION, "too slow");
+      return;
+    }
+    socket.send(text);
+  };
+  const extra = subscriptionMethods(dependencies, subscriptions, send);
+  const answer = async (text: string): Promise<void> => {
+    const reply = await dispatcher.answer(text, extra); // never throws: errors are answers
+    underWay -= 1;
+    if (reply !== undefined) send(reply);
+  };
+
+  socket.on("message", (data, isBinary) => {
+    if (isBinary) {
+      socket.close(POLICY_VIOLATION, "text only");
+      return;
+    }
+    if (underWay >= RPC_WEBSOCKET_CALLS_MAX) {
+      metrics.rpcDropped.inc({ what: "websocket_calls" });
+      const error = { code: RPC_CODE.LIMIT_EXCEEDED, message: "too many calls under way" };
+      send(JSON.stringify({ jsonrpc: "2.0", id: null, error }));
+      return;
+    }
+    underWay += 1;
+    void answer(messageText(data));
+  });
+  socket.on("close", () => {
+    for (const stop of subscriptions.values()) stop();
+    subscriptions.clear();
+  });
+  // A broken connection is closed by ws itself; there is nobody to tell.
+  socket.on("error", () => undefined);
+}
+
+function messageText(data: RawData): string {
+  if (Buffer.isBuffer(data)) return data.toString("utf8");
+  return Buffer.concat(Array.isArray(data) ? data : [new Uint8Array(data)]).toString("utf8");
+}
+
+function subscriptionMethods(
+  { chain, pool }: Pick<MethodDependencies, "chain" | "pool">,
+  subscriptions: Map<string, () => void>,
+  send: (text: string) => void,
+): Map<string, Method> {
+  const start = (subscribe: (notify: (result: Json) => void) => () => void): string => {
+    if (subscriptions.size >= RPC_SUBSCRIPTIONS_MAX) {
+      throw limitExceeded(`at most ${RPC_SUBSCRIPTIONS_MAX} subscriptions a connection`);
+    }
+    const id = bytesToHex(randomBytes(16));
+    const stop = subscribe((result) => {
+      const params = { subscription: id, result };
+      // After the answer that tells the id: a client cannot place what comes before it.
+      setImmediate(() => {
+        if (!subscriptions.has(id)) return;
+        send(JSON.stringify({ jsonrpc: "2.0", method: "eth_subscription", params }));
+      });
+    });
+    subscriptions.set(id, stop);
+    return id;
+  };
+
+  const kinds: Readonly<Record<string, (options: unknown) => string>> = {
+    newHeads: () => start((notify) => chain.onBlock(({ block }) => notify(formatHead(block)))),
+    logs: (options) => {
+      const filter = logFilterParam(options ?? {}, "filter");
+      return start((notify) =>
+        chain.onBlock(({ block, receipts }) => {
+          for (const log of logsOfBlock(block, receipts, filter)) notify(log);
+        }),
+      );
+    },
+    newPendingTransactions: (options) => {
+      const isFull = booleanParam(options, "full");
+      return start((notify) =>
+        pool.onTransaction(({ transaction, hash, sender }) =>
+          notify(isFull ? formatPending(transaction, hash, sender.bytes) : bytesToHex(hash)),
+        ),
+      );
+    },
+  };
+
+  return new Map<string, Method>([
+    [
+      "eth_subscribe",
+      ([name, options]) => {
+        const kind =
+          typeof name === "string" && Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+        if (kind === undefined) {
+          throw invalidParams(`unknown subscription; one of ${Object.keys(kinds).join(", ")}`);
+        }
+        return kind(options);
+      },
+    ],
+    [
+      "eth_unsubscribe",
+      ([id]) => {
+        if (typeof id !== "string") throw invalidParams("subscription id: expected a string");
+        const stop = subscriptions.get(id);
+        stop?.();
+        return subscriptions.delete(id);
+      },
+    ],
+  ]);
+}

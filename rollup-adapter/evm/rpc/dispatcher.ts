@@ -1,0 +1,144 @@
+/** JSON-RPC 2.0: one request or a batch in, the answer's text out. */
+import type { Logger } from "../../../sequencer/ports/logger.ts";
+import { RPC_BATCH_ANSWER_BYTES_MAX, RPC_BATCH_MAX } from "../limits.ts";
+import type { EvmMetrics } from "../metrics.ts";
+import { RPC_CODE, RpcError } from "./errors.ts";
+import type { Json } from "./format.ts";
+import type { Method, MethodTable } from "./methods.ts";
+import type { Params } from "./params.ts";
+
+type Id = string | number | null;
+
+/** Methods that exist on one connection only (eth_subscribe). */
+export type ConnectionMethods = ReadonlyMap<string, Method>;
+
+export class Dispatcher {
+  readonly #methods: MethodTable;
+  readonly #logger: Logger;
+  readonly #metrics: EvmMetrics;
+
+  constructor(dependencies: {
+    readonly methods: MethodTable;
+    readonly logger: Logger;
+    readonly metrics: EvmMetrics;
+  }) {
+    this.#methods = dependencies.methods;
+    this.#logger = dependencies.logger;
+    this.#metrics = dependencies.metrics;
+  }
+
+  /** The answer to `body`, or nothing when it held notifications only. Never throws. */
+  async answer(body: string, extra?: ConnectionMethods): Promise<string | undefined> {
+    let request: unknown;
+    try {
+      request = JSON.parse(body);
+    } catch {
+      return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is not JSON");
+    }
+    if (!Array.isArray(request)) return this.#one(request, extra);
+    if (request.length === 0) {
+      return this.#refusal(null, RPC_CODE.INVALID_REQUEST, "an empty batch");
+    }
+    if (request.length > RPC_BATCH_MAX) {
+      return this.#refusal(
+        null,
+        RPC_CODE.LIMIT_EXCEEDED,
+        `at most ${RPC_BATCH_MAX} calls a batch, got ${request.length}`,
+      );
+    }
+    return this.#batch(request, extra);
+  }
+
+  async #batch(requests: unknown[], extra?: ConnectionMethods): Promise<string | undefined> {
+    const answers: string[] = [];
+    let bytes = 0;
+    for (const request of requests) {
+      const answer =
+        bytes > RPC_BATCH_ANSWER_BYTES_MAX
+          ? this.#refusal(idOf(request), RPC_CODE.LIMIT_EXCEEDED, "batch answer too large")
+          : await this.#one(request, extra);
+      if (answer === undefined) continue;
+      bytes += answer.length;
+      answers.push(answer);
+    }
+    return answers.length === 0 ? undefined : `[${answers.join(",")}]`;
+  }
+
+  async #one(request: unknown, extra?: ConnectionMethods): Promise<string | undefined> {
+    const call = readCall(request);
+    if (call === undefined) {
+      return this.#refusal(idOf(request), RPC_CODE.INVALID_REQUEST, "not a JSON-RPC 2.0 request");
+    }
+    const known = this.#methods.get(call.method) ?? extra?.get(call.method);
+    const label = known === undefined ? "other" : call.method;
+    const started = performance.now();
+    const answer = await this.#run(known, call);
+    this.#metrics.rpcRequestSeconds.observe((performance.now() - started) / 1000, {
+      method: label,
+    });
+    const code = "error" in answer ? answer.error.code : 0;
+    this.#metrics.rpcRequests.inc({ method: label, code: String(code) });
+    return call.id === undefined
+      ? undefined
+      : JSON.stringify({ jsonrpc: "2.0", id: call.id, ...answer });
+  }
+
+  async #run(
+    method: Method | undefined,
+    call: { readonly method: string; readonly params: unknown },
+  ): Promise<{ readonly result: Json } | { readonly error: ErrorObject }> {
+    if (method === undefined) {
+      return failed(
+        RPC_CODE.METHOD_NOT_FOUND,
+        `the method ${call.method.slice(0, 64)} does not exist/is not available`,
+      );
+    }
+    if (call.params !== undefined && call.params !== null && !Array.isArray(call.params)) {
+      return failed(RPC_CODE.INVALID_PARAMS, "params: expected a list");
+    }
+    try {
+      return { result: await method((call.params ?? []) as Params) };
+    } catch (error) {
+      if (error instanceof RpcError) return failed(error.code, error.message, error.data);
+      // A bug or a failed disk: the caller learns that much, the operator learns what.
+      this.#logger.error("a JSON-RPC method failed", {
+        method: call.method,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+      return failed(RPC_CODE.INTERNAL, "internal error");
+    }
+  }
+
+  #refusal(id: Id, code: number, message: string): string {
+    this.#metrics.rpcRequests.inc({ method: "other", code: String(code) });
+    return JSON.stringify({ jsonrpc: "2.0", id, ...failed(code, message) });
+  }
+}
+
+interface ErrorObject {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: string;
+}
+
+function failed(code: number, message: string, data?: string): { readonly error: ErrorObject } {
+  return { error: { code, message, ...(data === undefined ? {} : { data }) } };
+}
+
+function readCall(
+  request: unknown,
+): { readonly id: Id | undefined; readonly method: string; readonly params: unknown } | undefined {
+  if (typeof request !== "object" || request === null) return undefined;
+  const { jsonrpc, method, params, id } = request as Readonly<Record<string, unknown>>;
+  if (jsonrpc !== "2.0" || typeof method !== "string") return undefined;
+  if (id !== undefined && id !== null && typeof id !== "string" && typeof id !== "number") {
+    return undefined;
+  }
+  return { id, method, params };
+}
+
+function idOf(request: unknown): Id {
+  if (typeof request !== "object" || request === null || !("id" in request)) return null;
+  const { id } = request;
+  return typeof id === "string" || typeof id === "number" ? id : null;
+}

@@ -1,0 +1,41 @@
+/** Errors as Ethereum clients expect them: JSON-RPC 2.0 and EIP-1474 codes, geth's words. */
+
+export const RPC_CODE = {
+  PARSE_ERROR: -32_700,
+  INVALID_REQUEST: -32_600,
+  METHOD_NOT_FOUND: -32_601,
+  INVALID_PARAMS: -32_602,
+  INTERNAL: -32_603,
+  /** "Missing or invalid parameters" of EIP-1474; geth uses it for every refusal. */
+  SERVER: -32_000,
+  RESOURCE_NOT_FOUND: -32_001,
+  TRANSACTION_REJECTED: -32_003,
+  LIMIT_EXCEEDED: -32_005,
+  /** A call that the contract reverted; `data` holds what it said. */
+  REVERTED: 3,
+} as const;
+
+/** What a method throws to answer with an error; anything else becomes INTERNAL. */
+export class RpcError extends Error {
+  readonly code: number;
+  readonly data: string | undefined;
+
+  constructor(code: number, message: string, data?: string) {
+    super(message);
+    this.name = "RpcError";
+    this.code = code;
+    this.data = data;
+  }
+}
+
+export function invalidParams(message: string): RpcError {
+  return new RpcError(RPC_CODE.INVALID_PARAMS, message);
+}
+
+export function serverError(message: string): RpcError {
+  return new RpcError(RPC_CODE.SERVER, message);
+}
+
+export function limitExceeded(message: string): RpcError {
+  return new RpcError(RPC_CODE.LIMIT_EXCEEDED, message);
+}

@@ -1,0 +1,76 @@
+/** Which logs a filter means. */
+import { Bloom } from "@ethereumjs/vm";
+import { bytesEqual } from "../../../proto/bytes.ts";
+import type { EvmChain } from "../executor.ts";
+import { EXECUTION_SLICE_MS, LOG_RANGE_BLOCKS_MAX, LOG_RESULTS_MAX } from "../limits.ts";
+import { createPacer } from "../pacer.ts";
+import type { StoredBlock, StoredLog, StoredReceipt } from "../records.ts";
+import { limitExceeded } from "./errors.ts";
+import { type Json, formatLog } from "./format.ts";
+import type { LogFilter } from "./params.ts";
+
+type Criteria = Pick<LogFilter, "addresses" | "topics">;
+
+/** Matching logs of blocks `from` to `to`, oldest first. Throws LIMIT_EXCEEDED. */
+export async function findLogs(
+  chain: EvmChain,
+  criteria: Criteria,
+  from: number,
+  to: number,
+): Promise<Json[]> {
+  if (to - from + 1 > LOG_RANGE_BLOCKS_MAX) {
+    throw limitExceeded(
+      `the range spans ${to - from + 1} blocks, at most ${LOG_RANGE_BLOCKS_MAX}; ask for less at a time`,
+    );
+  }
+  const pacer = createPacer(EXECUTION_SLICE_MS);
+  const found: Json[] = [];
+  for (let number = from; number <= to; number++) {
+    if (pacer.isDue()) await pacer.rest();
+    const block = chain.store.block(number);
+    if (block === undefined || !mayContain(block, criteria)) continue;
+    found.push(...logsOfBlock(block, chain.store.receipts(number) ?? [], criteria));
+    if (found.length > LOG_RESULTS_MAX) {
+      throw limitExceeded(
+        `more than ${LOG_RESULTS_MAX} logs match; ask for a range of fewer blocks`,
+      );
+    }
+  }
+  return found;
+}
+
+export function logsOfBlock(
+  block: StoredBlock,
+  receipts: readonly StoredReceipt[],
+  criteria: Criteria,
+): Json[] {
+  const found: Json[] = [];
+  let logIndex = 0;
+  for (const [index, receipt] of receipts.entries()) {
+    for (const log of receipt.logs) {
+      if (isMatch(log, criteria)) found.push(formatLog(block, receipt, index, log, logIndex));
+      logIndex += 1;
+    }
+  }
+  return found;
+}
+
+/** False when the block's bloom rules out every match. */
+function mayContain(block: StoredBlock, { addresses, topics }: Criteria): boolean {
+  if (block.transactions.length === 0) return false;
+  const bloom = new Bloom(block.header.logsBloom);
+  const hasAny = (entries: readonly Uint8Array[]): boolean =>
+    entries.length === 0 || entries.some((entry) => bloom.check(entry));
+  return hasAny(addresses) && topics.every((position) => position === null || hasAny(position));
+}
+
+function isMatch(log: StoredLog, { addresses, topics }: Criteria): boolean {
+  if (addresses.length > 0 && !addresses.some((address) => bytesEqual(address, log.address))) {
+    return false;
+  }
+  return topics.every((position, i) => {
+    const topic = log.topics[i];
+    if (topic === undefined) return false;
+    return position === null || position.some((wanted) => bytesEqual(wanted, topic));
+  });
+}

@@ -1,0 +1,37 @@
+/** The JSON-RPC methods: names, and what each does with its parameters. */
+import type { Clock } from "../../../sequencer/ports/clock.ts";
+import type { EvmChain } from "../executor.ts";
+import { blockMethods } from "./block-methods.ts";
+import type { FilterTable } from "./filters.ts";
+import type { Json } from "./format.ts";
+import { logMethods } from "./log-methods.ts";
+import type { Params } from "./params.ts";
+import type { PendingPool } from "./pending-pool.ts";
+import type { Simulator } from "./simulator.ts";
+import { stateMethods } from "./state-methods.ts";
+import { transactionMethods } from "./transaction-methods.ts";
+
+export interface MethodDependencies {
+  readonly chain: EvmChain;
+  readonly pool: PendingPool;
+  readonly simulator: Simulator;
+  readonly filters: FilterTable;
+  readonly suggestTip: () => bigint;
+  readonly clock: Clock;
+  /** What web3_clientVersion says. */
+  readonly clientVersion: string;
+}
+
+export type Method = (params: Params) => Json | Promise<Json>;
+export type MethodTable = ReadonlyMap<string, Method>;
+
+export function createMethodTable(dependencies: MethodDependencies): MethodTable {
+  return new Map<string, Method>(
+    Object.entries({
+      ...blockMethods(dependencies),
+      ...stateMethods(dependencies),
+      ...transactionMethods(dependencies),
+      ...logMethods(dependencies),
+    }),
+  );
+}

@@ -1,0 +1,336 @@
+/**
+ * Transactions on their way from a wallet to a block. The pool checks what can be checked before
+ * the sequencer is paid for carrying the bytes, posts a sender's transactions in the order of their
+ * nonces, and posts again what a block had no room for. It decides nothing about order: whatever
+ * the sequencer delivers is executed, whether it came from here or not.
+ */
+import { Account, type Address } from "@ethereumjs/util";
+import { copyBytes, toHex } from "../../../proto/bytes.ts";
+import type { Clock } from "../../../sequencer/ports/clock.ts";
+import type { Logger } from "../../../sequencer/ports/logger.ts";
+import { maxCost, maxFeePerGas, roomObjection } from "../admission.ts";
+import type { EvmChain, ExecutedBlockEvent } from "../executor.ts";
+import {
+  PENDING_AGE_MS,
+  PENDING_PER_SENDER_MAX,
+  PENDING_TRANSACTIONS_MAX,
+  RESUBMISSIONS_MAX,
+} from "../limits.ts";
+import type { EvmMetrics } from "../metrics.ts";
+import { createPacer } from "../pacer.ts";
+import type { DecodedTransaction, SkipReason } from "../payload.ts";
+import { StateView } from "../virtual-machine.ts";
+import { RPC_CODE, RpcError, limitExceeded, serverError } from "./errors.ts";
+
+/** Has the sequencer order one payload of this rollup. Throws with a reason when it will not. */
+export type SubmitPort = (rawTransaction: Uint8Array) => Promise<void>;
+
+export interface PendingTransaction extends DecodedTransaction {
+  readonly nonce: bigint;
+}
+
+interface Entry extends PendingTransaction {
+  readonly addedMs: number;
+  /** Posted at least once; false while its predecessors are missing. */
+  isPosted: boolean;
+  resubmissions: number;
+}
+
+/** Skipped for these, the same bytes may find a place in a later block. */
+const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set<SkipReason>([
+  "NONCE_TOO_HIGH",
+  "BLOCK_GAS_EXHAUSTED",
+]);
+/** geth's price bump: a replacement must offer this much more, percent. */
+const REPLACEMENT_BUMP_PERCENT = 10n;
+
+export class PendingPool {
+  readonly #chain: EvmChain;
+  readonly #submit: SubmitPort;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #metrics: EvmMetrics;
+  /** By hash, in order of arrival. */
+  readonly #byHash = new Map<string, Entry>();
+  /** By sender and nonce: the newest of that nonce. */
+  readonly #bySender = new Map<string, Map<bigint, Entry>>();
+  /** End of each sender's line of posts. */
+  readonly #posting = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<(transaction: PendingTransaction) => void>();
+  readonly #stop: () => void;
+
+  constructor(dependencies: {
+    readonly chain: EvmChain;
+    readonly submit: SubmitPort;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly metrics: EvmMetrics;
+  }) {
+    this.#chain = dependencies.chain;
+    this.#submit = dependencies.submit;
+    this.#clock = dependencies.clock;
+    this.#logger = dependencies.logger;
+    this.#metrics = dependencies.metrics;
+    this.#stop = this.#chain.onBlock((event) => this.#onBlock(event));
+  }
+
+  close(): void {
+    this.#stop();
+    this.#listeners.clear();
+    this.#byHash.clear();
+    this.#bySender.clear();
+  }
+
+  get size(): number {
+    return this.#byHash.size;
+  }
+
+  get(hash: Uint8Array): PendingTransaction | undefined {
+    return this.#byHash.get(toHex(hash));
+  }
+
+  all(): readonly PendingTransaction[] {
+    return [...this.#byHash.values()];
+  }
+
+  /** The nonce after the sender's unbroken run of pending ones. */
+  nextNonce(sender: Address, confirmed: bigint): bigint {
+    const entries = this.#bySender.get(sender.toString());
+    let nonce = confirmed;
+    while (entries?.has(nonce) === true) nonce += 1n;
+    return nonce;
+  }
+
+  /** Called with each transaction that was taken; returns what ends it. */
+  onTransaction(listener: (transaction: PendingTransaction) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Takes a wallet's transaction; resolves with its hash once the sequencer has it (or at once, when
+   * it waits for a predecessor). Throws what geth would say about it.
+   */
+  async add(raw: Uint8Array): Promise<Uint8Array> {
+    const payload = this.#chain.decoder.decode(copyBytes(raw));
+    if (payload.kind === "skip") throw undecodable(payload.reason, this.#chain);
+    const { decoded } = payload;
+    const key = toHex(decoded.hash);
+    if (this.#byHash.has(key)) throw serverError("already known");
+    const account = await this.#account(decoded.sender);
+    this.#check(decoded, account);
+    // Checked once more after waiting: two calls may have brought the same bytes.
+    if (this.#byHash.has(key)) throw serverError("already known");
+    const entry = this.#insert(decoded);
+    for (const listener of this.#listeners) listener(entry);
+    await this.#postReady(decoded.sender, account.nonce, entry);
+    return decoded.hash;
+  }
+
+  #check(decoded: DecodedTransaction, account: Account): void {
+    const { transaction, sender } = decoded;
+    const { common } = this.#chain;
+    const next = this.#chain.nextEnvironment(this.#clock.now().seconds);
+    const room = {
+      gasLimit: next.gasLimit,
+      gasLeft: next.gasLimit,
+      blobGasLeft: 0n,
+      baseFeePerGas: next.baseFeePerGas,
+      blobBaseFee: 0n,
+    };
+    const { nonce } = transaction;
+    if (nonce < account.nonce) {
+      throw serverError(`nonce too low: next nonce ${account.nonce}, tx nonce ${nonce}`);
+    }
+    const objection = roomObjection(transaction, room, common);
+    if (objection === "INTRINSIC_GAS_TOO_LOW") {
+      throw serverError(`intrinsic gas too low: gas ${transaction.gasLimit}`);
+    }
+    if (objection === "FEE_BELOW_BASE_FEE") {
+      throw serverError(
+        `max fee per gas less than block base fee: address ${sender.toString()}, maxFeePerGas: ${maxFeePerGas(transaction)}, baseFee: ${next.baseFeePerGas}`,
+      );
+    }
+    if (objection !== undefined) throw serverError("exceeds block gas limit");
+    const cost = maxCost(transaction, common);
+    if (account.balance < cost) {
+      throw serverError(
+        `insufficient funds for gas * price + value: balance ${account.balance}, tx cost ${cost}, overshot ${cost - account.balance}`,
+      );
+    }
+    this.#checkPlace(decoded);
+  }
+
+  #checkPlace({ transaction, sender }: DecodedTransaction): void {
+    this.#expire();
+    const entries = this.#bySender.get(sender.toString());
+    const rival = entries?.get(transaction.nonce);
+    if (rival !== undefined) {
+      const price = maxFeePerGas(rival.transaction);
+      const least = price + (price * REPLACEMENT_BUMP_PERCENT) / 100n;
+      if (maxFeePerGas(transaction) < least) {
+        throw serverError("replacement transaction underpriced");
+      }
+    }
+    const isFull = this.#byHash.size >= PENDING_TRANSACTIONS_MAX;
+    if (isFull || (entries?.size ?? 0) >= PENDING_PER_SENDER_MAX) {
+      this.#metrics.rpcDropped.inc({ what: isFull ? "pool" : "pool_sender" });
+      throw limitExceeded(
+        isFull ? "txpool is full" : `more than ${PENDING_PER_SENDER_MAX} pending transactions`,
+      );
+    }
+  }
+
+  #insert(decoded: DecodedTransaction): Entry {
+    const { nonce } = decoded.transaction;
+    const entry: Entry = {
+      ...decoded,
+      nonce,
+      addedMs: this.#clock.monotonicMs(),
+      isPosted: false,
+      resubmissions: 0,
+    };
+    this.#byHash.set(toHex(decoded.hash), entry);
+    const sender = decoded.sender.toString();
+    const entries = this.#bySender.get(sender) ?? new Map<bigint, Entry>();
+    entries.set(nonce, entry);
+    this.#bySender.set(sender, entries);
+    this.#metrics.pendingTransactions.set(this.#byHash.size);
+    return entry;
+  }
+
+  #remove(entry: Entry): void {
+    this.#byHash.delete(toHex(entry.hash));
+    const sender = entry.sender.toString();
+    const entries = this.#bySender.get(sender);
+    if (entries?.get(entry.nonce) === entry) entries.delete(entry.nonce);
+    if (entries?.size === 0) this.#bySender.delete(sender);
+    this.#metrics.pendingTransactions.set(this.#byHash.size);
+  }
+
+  /** Posts what is next in line for `sender`; fails when `awaited` is among it and refused. */
+  async #postReady(sender: Address, confirmed: bigint, awaited?: Entry): Promise<void> {
+    const entries = this.#bySender.get(sender.toString());
+    const ready: Promise<void>[] = [];
+    for (let nonce = confirmed; ; nonce += 1n) {
+      const entry = entries?.get(nonce);
+      if (entry === undefined) break;
+      if (entry.isPosted) continue;
+      entry.isPosted = true;
+      const posted = this.#post(entry);
+      if (entry === awaited) ready.push(posted);
+      else posted.catch((error: unknown) => this.#lost(entry, error));
+    }
+    await Promise.all(ready);
+  }
+
+  /** One at a time per sender, so that the sequencer sees nonces in order. */
+  #post(entry: Entry): Promise<void> {
+    const sender = entry.sender.toString();
+    const before = this.#posting.get(sender) ?? Promise.resolve();
+    const post = this.#postAfter(before, entry);
+    // The line goes on after a refusal; whoever waits for this entry gets the error.
+    const tail = post
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#posting.get(sender) === tail) this.#posting.delete(sender);
+      });
+    this.#posting.set(sender, tail);
+    return post;
+  }
+
+  async #postAfter(before: Promise<void>, entry: Entry): Promise<void> {
+    await before;
+    try {
+      await this.#submit(entry.raw);
+    } catch (cause) {
+      this.#remove(entry);
+      throw new RpcError(RPC_CODE.TRANSACTION_REJECTED, `transaction rejected: ${reason(cause)}`);
+    }
+  }
+
+  #onBlock({ receipts, skipped }: ExecutedBlockEvent): void {
+    const touched = new Set<string>();
+    for (const receipt of receipts) {
+      const entry = this.#byHash.get(toHex(receipt.transactionHash));
+      touched.add(`0x${toHex(receipt.sender)}`);
+      if (entry !== undefined) this.#remove(entry);
+    }
+    for (const { payload, reason: why } of skipped) {
+      const decoded = this.#chain.decoder.decode(payload);
+      if (decoded.kind === "skip") continue;
+      const entry = this.#byHash.get(toHex(decoded.decoded.hash));
+      if (entry === undefined) continue;
+      if (WORTH_ANOTHER_TRY.has(why) && entry.resubmissions < RESUBMISSIONS_MAX) {
+        entry.resubmissions += 1;
+        entry.isPosted = false;
+        this.#metrics.resubmissions.inc();
+        touched.add(entry.sender.toString());
+      } else this.#lost(entry, why);
+    }
+    this.#expire();
+    for (const sender of touched) {
+      this.#catchUp(sender).catch((error: unknown) => {
+        // Only order is lost here: what was overtaken goes when it is too old.
+        this.#logger.warn("pending transactions could not be compared with the state", {
+          error: String(error),
+        });
+      });
+    }
+  }
+
+  /** Forgets what the sender's nonce has overtaken, and posts what has become next. */
+  async #catchUp(sender: string): Promise<void> {
+    const entries = this.#bySender.get(sender);
+    const [first] = entries?.values() ?? [];
+    if (entries === undefined || first === undefined) return;
+    const account = await this.#account(first.sender);
+    for (const entry of entries.values()) if (entry.nonce < account.nonce) this.#remove(entry);
+    await this.#postReady(first.sender, account.nonce);
+  }
+
+  #lost(entry: Entry, why: unknown): void {
+    this.#remove(entry);
+    this.#metrics.rpcDropped.inc({ what: "pending_transaction" });
+    this.#logger.warn("pending transaction was not included", {
+      hash: toHex(entry.hash),
+      reason: reason(why),
+    });
+  }
+
+  #expire(): void {
+    const oldest = this.#clock.monotonicMs() - PENDING_AGE_MS;
+    for (const entry of this.#byHash.values()) {
+      if (entry.addedMs > oldest) return;
+      this.#lost(entry, "not seen in a block in time");
+    }
+  }
+
+  async #account(sender: Address): Promise<Account> {
+    const { common, db } = this.#chain;
+    const root = this.#chain.head().header.stateRoot;
+    const pacer = createPacer(Number.POSITIVE_INFINITY);
+    const state = new StateView({ common, db, root, pacer });
+    return (await state.getAccount(sender)) ?? new Account();
+  }
+}
+
+/** What geth says to payloads that are no transaction of this chain. */
+const UNDECODABLE_WORDS: Readonly<Partial<Record<SkipReason, string>>> = {
+  TOO_LARGE: "oversized data",
+  WRONG_CHAIN_ID: "invalid sender: invalid chain id for signer",
+  UNPROTECTED: "only replay-protected (EIP-155) transactions allowed over RPC",
+  BLOB_FORBIDDEN: "transaction type not supported",
+  TYPE_FORBIDDEN: "transaction type not supported",
+  BAD_SIGNATURE: "invalid sender: the signature recovers no address",
+  INVALID_FIELDS: "invalid transaction: its fields contradict the rules of its type",
+};
+
+function undecodable(why: SkipReason, chain: EvmChain): RpcError {
+  const words = UNDECODABLE_WORDS[why] ?? "invalid transaction: not the canonical encoding of one";
+  return serverError(why === "WRONG_CHAIN_ID" ? `${words}: want ${chain.genesis.chainId}` : words);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,74 @@
+/** Methods about transactions: sending them, and finding them again. */
+import { bytesToHex } from "@ethereumjs/util";
+import type { StoredBlock } from "../records.ts";
+import { type Json, formatPending, formatReceipt, formatTransaction } from "./format.ts";
+import type { Method, MethodDependencies } from "./methods.ts";
+import { blockParam, bytesParam, hashParam, indexParam } from "./params.ts";
+import { findBlock } from "./places.ts";
+
+export function transactionMethods(dependencies: MethodDependencies): Record<string, Method> {
+  const { chain, pool } = dependencies;
+  const { store, common } = chain;
+
+  const located = (
+    hash: Uint8Array,
+    show: (block: StoredBlock, index: number) => Json,
+  ): Json | undefined => {
+    const location = store.transactionLocation(hash);
+    const block = location === undefined ? undefined : store.block(location.blockNumber);
+    if (location === undefined || block === undefined) return undefined;
+    return show(block, location.index);
+  };
+  const transaction = (block: StoredBlock, index: number): Json =>
+    formatTransaction(block, store.receipts(block.number) ?? [], index, common);
+  const rawTransaction = (block: StoredBlock, index: number): Json => {
+    const raw = block.transactions[index];
+    return raw === undefined ? null : bytesToHex(raw);
+  };
+  const atIndex = (
+    block: StoredBlock | undefined,
+    index: unknown,
+    show: (block: StoredBlock, index: number) => Json,
+  ): Json => {
+    const at = indexParam(index, "index");
+    return block === undefined ? null : show(block, at);
+  };
+  const byHash = (value: unknown): StoredBlock | undefined =>
+    findBlock(chain, { kind: "hash", hash: hashParam(value, "block hash") });
+  const byNumber = (value: unknown): StoredBlock | undefined =>
+    findBlock(chain, blockParam(value, "block"));
+
+  return {
+    eth_sendRawTransaction: async ([raw]) =>
+      bytesToHex(await pool.add(bytesParam(raw, "transaction"))),
+    eth_getTransactionByHash: ([value]) => {
+      const hash = hashParam(value, "transaction hash");
+      const mined = located(hash, transaction);
+      if (mined !== undefined) return mined;
+      const pending = pool.get(hash);
+      return pending === undefined
+        ? null
+        : formatPending(pending.transaction, pending.hash, pending.sender.bytes);
+    },
+    eth_getRawTransactionByHash: ([value]) => {
+      const hash = hashParam(value, "transaction hash");
+      const pending = pool.get(hash);
+      const mined = located(hash, rawTransaction);
+      return mined ?? (pending === undefined ? null : bytesToHex(pending.raw));
+    },
+    eth_getTransactionByBlockHashAndIndex: ([block, index]) =>
+      atIndex(byHash(block), index, transaction),
+    eth_getTransactionByBlockNumberAndIndex: ([block, index]) =>
+      atIndex(byNumber(block), index, transaction),
+    eth_getTransactionReceipt: ([hash]) =>
+      located(hashParam(hash, "transaction hash"), (block, index) =>
+        formatReceipt(block, store.receipts(block.number) ?? [], index, common),
+      ) ?? null,
+    eth_getBlockReceipts: ([value]) => {
+      const block = findBlock(chain, blockParam(value, "block"));
+      if (block === undefined) return null;
+      const receipts = store.receipts(block.number) ?? [];
+      return receipts.map((_, index) => formatReceipt(block, receipts, index, common));
+    },
+  };
+}
