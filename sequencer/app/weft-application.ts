@@ -10,7 +10,6 @@ import type {
   SupplyState,
   ValidatorState,
 } from "../../proto/codec/weft-state.ts";
-import type { RollupPolicy } from "../../proto/codec/weft-tx.ts";
 import type { Application } from "../abci/application.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -117,12 +116,4 @@ export interface ReadApi {
 export interface RollupEntryState extends RollupState {
   /** 32 bytes. */
   readonly id: Uint8Array;
-}
-
-/** The policy in force at a height. */
-export function policyAt(rollup: RollupState, height: Height): RollupPolicy {
-  const { pending } = rollup;
-  return pending !== undefined && pending.effectiveHeight <= height
-    ? pending.policy
-    : rollup.policy;
 }

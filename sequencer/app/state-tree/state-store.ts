@@ -57,6 +57,13 @@ export interface StateVersion {
 /** Changes on top of the committed state; `undefined` removes a key. */
 export type StateChanges = ReadonlyMap<string, Uint8Array | undefined>;
 
+export interface CommitExtras {
+  /** Writes outside the state that belong to the same batch. */
+  readonly alsoWrite?: readonly KeyValueWrite[];
+  /** Called when reads begin to see the new state. */
+  readonly onVisible?: () => void;
+}
+
 /** The outcome of changes that are not committed: their root, and what a commit needs. */
 export interface StagedState {
   readonly root: Uint8Array;
@@ -81,8 +88,8 @@ export class StateStore {
   #root: ResidentNode;
   #height: number;
   #residentNodes = 0;
-  /** Values of a commit whose write is under way: the database may still give the old ones. */
-  #writing: StateChanges | undefined;
+  /** A commit whose write is under way: the database may still give the old values. */
+  #writing: { readonly changes: StateChanges; readonly done: Promise<void> } | undefined;
 
   private constructor(
     options: StateStoreOptions,
@@ -130,13 +137,14 @@ export class StateStore {
 
   /** The committed value of a key. Do not modify it. */
   get(key: string): Uint8Array | undefined {
-    if (this.#writing?.has(key) === true) return this.#writing.get(key);
+    const writing = this.#writing?.changes;
+    if (writing?.has(key) === true) return writing.get(key);
     return this.#cache.getOrLoad(key, () => this.#database.get(`v${key}`));
   }
 
-  /** All committed pairs whose key starts with `prefix`, in byte order. Not during a commit. */
+  /** All committed pairs whose key starts with `prefix`, in byte order; waits for a write under way. */
   async *entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
-    assert(this.#writing === undefined, "the state is not listed while it is being written");
+    while (this.#writing !== undefined) await this.#writing.done;
     for await (const [key, value] of this.#database.range(`v${prefix}`, `v${prefix}\u{7f}`)) {
       yield [key.slice(1), value];
     }
@@ -164,21 +172,30 @@ export class StateStore {
   }
 
   /**
-   * Makes a staged state the committed one in one atomic, synced write. Reads see it at once; it is
-   * durable when the promise resolves. A failed write is fatal: the node has to stop.
+   * Makes a staged state the committed one in one atomic, synced write. Reads see it, whole, from the
+   * moment `onVisible` is called; it is durable when the promise resolves. A failed write is fatal: the
+   * node has to stop.
    */
-  async commit(staged: StagedState, height: number): Promise<void> {
+  async commit(
+    staged: StagedState,
+    height: number,
+    { alsoWrite = [], onVisible }: CommitExtras = {},
+  ): Promise<void> {
     assert(this.#writing === undefined, "one commit at a time");
     assert(
       staged.baseHeight === this.#height,
       `the staged state builds on height ${staged.baseHeight}, the state is at ${this.#height}`,
     );
-    const writes = await this.#writesFor(staged, height);
-    this.#writing = staged.changes;
+    const writes = [...(await this.#writesFor(staged, height)), ...alsoWrite];
+    const written = this.#database.write(writes);
+    const { changes } = staged;
+    // Waiters go on whatever the outcome; the caller gets the error.
+    this.#writing = { changes, done: written.catch(() => {}) };
     this.#root = staged.tree;
     this.#height = height;
-    for (const [key, value] of staged.changes) this.#cache.set(key, value);
-    await this.#database.write(writes);
+    for (const [key, value] of changes) this.#cache.set(key, value);
+    onVisible?.();
+    await written;
     this.#writing = undefined;
     if (this.#residentNodes > this.#residentNodesMax) {
       // The levels that stay hold at most half of the limit, in whole pages.
@@ -238,7 +255,7 @@ export class StateStore {
     const stored = this.#database.get(pathKey(path));
     if (stored !== undefined) return Buffer.from(stored).toString("latin1");
     // A key of the commit under way is not in the database yet.
-    for (const key of this.#writing?.keys() ?? []) if (hashKey(key) === path) return key;
+    for (const key of this.#writing?.changes.keys() ?? []) if (hashKey(key) === path) return key;
     throw damaged("a leaf of the state tree has no key");
   }
 

@@ -1,0 +1,438 @@
+import { listsBytesMax } from "../../mev/extension.ts";
+import { itemBlockBytes } from "../../mev/lanes.ts";
+import { Height } from "../../proto/brands.ts";
+import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import { assert, WeftError } from "../../proto/errors.ts";
+import { sha256 } from "../../proto/hash.ts";
+import {
+  ADDRESS_BYTES,
+  BLOCK_OVERHEAD_BYTES_MAX,
+  BLOCK_SIZE_BYTES_MAX,
+  COMMIT_OVERHEAD_BYTES_MAX,
+  COMMIT_SIG_BYTES_MAX,
+  HEADER_BYTES_MAX,
+} from "../../proto/limits.ts";
+import type { ConsensusParams } from "../../proto/types.ts";
+import type {
+  CheckTxRequest,
+  CheckTxResponse,
+  CommitInfo,
+  CommitResponse,
+  ExtendVoteRequest,
+  FinalizeBlockRequest,
+  FinalizeBlockResponse,
+  InfoRequest,
+  InfoResponse,
+  InitChainRequest,
+  InitChainResponse,
+  PrepareProposalRequest,
+  ProcessProposalRequest,
+  QueryRequest,
+  QueryResponse,
+  Verdict,
+  VerifyVoteExtensionRequest,
+} from "../abci/application.ts";
+import { codeName } from "./codes.ts";
+import { checkResult } from "./execution/events.ts";
+import {
+  type BlockInput,
+  executeBlock,
+  type ExecutedBlock,
+  type RefusedBlock,
+} from "./execution/execute-block.ts";
+import { VerifiedTxs } from "./execution/verified-txs.ts";
+import { type GenesisError, genesisState } from "./genesis.ts";
+import {
+  EXECUTED_BLOCKS_MAX,
+  MANIFEST_ITEM_BYTES_MAX,
+  POOL_BYTES_MAX,
+  POOL_COUNT_MAX,
+  POOL_PER_ACCOUNT_MAX,
+  STATUSES_MAX,
+  VERIFIED_BYTES_MAX,
+} from "./limits.ts";
+import { Pool } from "./pool/pool.ts";
+import { recordBlock, recordDrop, statusOf, TxAdmission } from "./pool/tx-admission.ts";
+import { TxStatuses } from "./pool/tx-statuses.ts";
+import { blockKey } from "./proposal/block-key.ts";
+import { buildBlock } from "./proposal/build-block.ts";
+import { ExtensionLog } from "./proposal/extension-log.ts";
+import { Extensions } from "./proposal/extensions.ts";
+import { query } from "./query.ts";
+import { createReadApi } from "./read-api.ts";
+import { CommittedState } from "./state/committed-state.ts";
+import { type StagedState, StateStore } from "./state-tree/state-store.ts";
+import type {
+  ApplicationDependencies,
+  ApplicationOptions,
+  ReadApi,
+  TransactionStatus,
+  WeftApplication,
+} from "./weft-application.ts";
+
+/** Version of the application's rules; enters the header. */
+export const APP_VERSION = 1n;
+
+/** Why the application cannot go on; the node has to stop. */
+export type ApplicationError =
+  /** A decided block is invalid: more than a third of the power is faulty, or the software differs. */
+  | { readonly code: "APP_BLOCK_INVALID"; readonly height: number }
+  /** InitChain for a chain that has blocks already. */
+  | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number };
+
+/**
+ * Opens the application on its database. Consensus calls come one at a time (see `Application`).
+ *
+ *     const application = await createApplication({ version }, { database, verify, signer, ... });
+ */
+export async function createApplication(
+  options: ApplicationOptions,
+  dependencies: ApplicationDependencies,
+): Promise<WeftApplication> {
+  const { database, yieldToLoop } = dependencies;
+  const store = await StateStore.open({}, { database, yieldToLoop });
+  const committed = await CommittedState.load(store);
+  const extensionLog = await ExtensionLog.open(database);
+  return new Weft(options, dependencies, committed, extensionLog);
+}
+
+/** A block that has been finalized and is not committed yet. */
+interface FinalizedBlock {
+  readonly executed: ExecutedBlock;
+  readonly staged: StagedState;
+}
+
+class Weft implements WeftApplication {
+  readonly read: ReadApi;
+  readonly #options: ApplicationOptions;
+  readonly #dependencies: ApplicationDependencies;
+  readonly #committed: CommittedState;
+  readonly #extensionLog: ExtensionLog;
+  readonly #extensions: Extensions;
+  readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
+  readonly #statuses = new TxStatuses(STATUSES_MAX);
+  readonly #pool: Pool;
+  readonly #admission: TxAdmission;
+  /** Outcomes of the height under way by `blockKey`, oldest first. */
+  readonly #executed = new Map<string, ExecutedBlock | RefusedBlock>();
+  #finalized: FinalizedBlock | undefined;
+
+  constructor(
+    options: ApplicationOptions,
+    dependencies: ApplicationDependencies,
+    committed: CommittedState,
+    extensionLog: ExtensionLog,
+  ) {
+    const { verify, signer, logger, metrics } = dependencies;
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#committed = committed;
+    this.#extensionLog = extensionLog;
+    this.#extensions = new Extensions({
+      committed,
+      log: extensionLog,
+      signer,
+      verify,
+      logger,
+      metrics,
+    });
+    const limits = {
+      bytesMax: POOL_BYTES_MAX,
+      countMax: POOL_COUNT_MAX,
+      perAccountMax: POOL_PER_ACCOUNT_MAX,
+      ...options.pool,
+    };
+    this.#pool = new Pool(limits, {
+      committed,
+      metrics,
+      onDropped: (tx, why) => recordDrop(this.#statuses, tx, why),
+    });
+    this.#admission = new TxAdmission({
+      committed,
+      pool: this.#pool,
+      statuses: this.#statuses,
+      verified: this.#verified,
+      verify,
+      metrics,
+    });
+    this.read = createReadApi(committed, this.#pool);
+  }
+
+  async info(_request: InfoRequest): Promise<InfoResponse> {
+    const { height, root } = this.#committed.store.version;
+    return {
+      data: "weft",
+      version: this.#options.version,
+      appVersion: APP_VERSION,
+      lastBlockHeight: Height(height),
+      lastBlockAppHash: height === 0 ? EMPTY_BYTES : root,
+    };
+  }
+
+  /** May be called again until the first block is committed, as after a crash. */
+  async initChain(request: InitChainRequest): Promise<InitChainResponse> {
+    const { store } = this.#committed;
+    const { height } = store.version;
+    if (height !== 0) {
+      throw new WeftError<ApplicationError>(
+        { code: "APP_CHAIN_HAS_BEGUN", height },
+        `InitChain, but the application is at height ${height}; use the data directory of this chain or an empty one`,
+      );
+    }
+    const blockBytesMax = checkedBlockBytes(request);
+    const validatorPowers = new Map(
+      request.validators.map(({ publicKey, power }) => [
+        toHex(sha256(publicKey.bytes).subarray(0, ADDRESS_BYTES)),
+        power,
+      ]),
+    );
+    const { chainId, initialHeight } = request;
+    const state = genesisState(request.appStateBytes, {
+      chainId,
+      initialHeight,
+      blockBytesMax,
+      validatorPowers,
+    });
+    const changes = new Map<string, Uint8Array | undefined>();
+    for await (const [key] of store.entries("")) changes.set(key, undefined);
+    for (const [key, value] of state) changes.set(key, value);
+    await store.commit(await store.stage(changes), 0);
+    await this.#committed.reload();
+    this.#executed.clear();
+    return {
+      consensusParams: withExtensions(request),
+      validators: [],
+      appHash: store.version.root,
+    };
+  }
+
+  async query(request: QueryRequest): Promise<QueryResponse> {
+    return query(request, this.#committed, this.read);
+  }
+
+  async checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {
+    const { tx, type } = request;
+    const { tx: decoded, fault } =
+      type === "new" ? await this.#admission.admit(tx) : await this.#admission.recheck(tx);
+    return checkResult(decoded?.id ?? EMPTY_BYTES, tx.length, fault);
+  }
+
+  /**
+   * Ends by running what every other validator will run on the result. A proposal that fails its own
+   * check, which takes a bug, gives way to the minimal block (design.md §5).
+   */
+  async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
+    return this.#timed("prepare", async () => {
+      const { logger, metrics, verify, yieldToLoop } = this.#dependencies;
+      const { height, maxTxBytes, localLastCommit } = request;
+      const built = await buildBlock(
+        { height, txBytesMax: maxTxBytes, votes: localLastCommit.votes },
+        { committed: this.#committed, pool: this.#pool, verify, yieldToLoop, logger, metrics },
+      );
+      const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));
+      if (outcome.kind === "executed") return built.txs;
+      metrics.fallbackProposals.inc();
+      logger.error("own proposal is invalid: proposing the minimal block", {
+        height,
+        reason: outcome.reason,
+      });
+      return built.minimal;
+    });
+  }
+
+  async processProposal(request: ProcessProposalRequest): Promise<Verdict> {
+    return this.#timed("process", async () => {
+      const { logger, metrics } = this.#dependencies;
+      const input = blockInput(request, request.proposedLastCommit, request.txs);
+      const outcome = await this.#execute(input);
+      if (outcome.kind === "executed") return { accept: true };
+      metrics.proposalsRejected.inc();
+      logger.warn("proposal refused", {
+        height: request.height,
+        proposer: toHex(request.proposerAddress),
+        reason: outcome.reason,
+      });
+      return { accept: false, reason: outcome.reason };
+    });
+  }
+
+  async extendVote(request: ExtendVoteRequest): Promise<Uint8Array> {
+    return this.#extensions.extend(request.height, request.hash);
+  }
+
+  async verifyVoteExtension(request: VerifyVoteExtensionRequest): Promise<Verdict> {
+    return this.#extensions.verify(request);
+  }
+
+  /** Free of execution when the block was processed before. May be called again until Commit. */
+  async finalizeBlock(request: FinalizeBlockRequest): Promise<FinalizeBlockResponse> {
+    return this.#timed("finalize", async () => {
+      const { height, time, hash } = request;
+      const input = blockInput(request, request.decidedLastCommit, request.txs);
+      const executed = await this.#execute(input);
+      if (executed.kind === "refused") {
+        throw new WeftError<ApplicationError>(
+          { code: "APP_BLOCK_INVALID", height },
+          `block ${height} was decided, but is invalid here: ${executed.reason}; stop, and compare software versions with other operators`,
+        );
+      }
+      const changes = executed.working.changes({ height, time, hash: hash.slice() });
+      const staged = await this.#committed.store.stage(changes);
+      this.#finalized = { executed, staged };
+      return {
+        events: [],
+        txResults: executed.results,
+        validatorUpdates: [],
+        consensusParamUpdates: undefined,
+        appHash: staged.root,
+      };
+    });
+  }
+
+  async commit(): Promise<CommitResponse> {
+    return this.#timed("commit", async () => {
+      const finalized = this.#finalized;
+      assert(finalized !== undefined, "Commit comes after FinalizeBlock");
+      const { executed, staged } = finalized;
+      const { height } = executed.input;
+      await this.#committed.store.commit(staged, height, {
+        alsoWrite: this.#extensionLog.forget(height),
+        onVisible: () => this.#advance(executed, staged),
+      });
+      this.#finalized = undefined;
+      this.#executed.clear();
+      // No block is given up yet; the operator decides what to prune.
+      return { retainHeight: Height(0) };
+    });
+  }
+
+  transactionStatus(id: Uint8Array): TransactionStatus {
+    return statusOf(this.#pool, this.#statuses, Buffer.from(id).toString("latin1"));
+  }
+
+  applicationKeyFault(consensusAddress: Uint8Array): string | undefined {
+    return this.#extensions.keyFault(consensusAddress);
+  }
+
+  poolSize(): { readonly count: number; readonly bytes: number } {
+    return { count: this.#pool.count, bytes: this.#pool.bytes };
+  }
+
+  /** Takes the new state into what is kept in memory, in one turn of the loop. */
+  #advance(executed: ExecutedBlock, staged: StagedState): void {
+    const { metrics } = this.#dependencies;
+    this.#committed.advance(staged.changes);
+    recordBlock(this.#statuses, executed);
+    const included = executed.txs.filter((tx) => tx !== undefined);
+    this.#pool.advance(included, executed.working.touchedAccounts(), executed.input.height);
+    const lanes = new Map<number, number>();
+    for (const { laneUse } of included) lanes.set(laneUse.lane, (lanes.get(laneUse.lane) ?? 0) + 1);
+    for (const [lane, count] of lanes) metrics.blockItems.inc({ lane: lane.toString() }, count);
+    metrics.blockItemBytes.inc(
+      undefined,
+      included.reduce((sum, tx) => sum + tx.item.length, 0),
+    );
+    for (const { code } of executed.results) {
+      if (code !== 0) metrics.failedActions.inc({ code: codeName(code) ?? code.toString() });
+    }
+    metrics.baseFee.set(Number(this.#committed.requireTerms().baseFeePerByte));
+  }
+
+  async #execute(input: BlockInput): Promise<ExecutedBlock | RefusedBlock> {
+    const key = blockKey(input);
+    const known = this.#executed.get(key);
+    if (known !== undefined) return known;
+    const { verify, yieldToLoop } = this.#dependencies;
+    const outcome = await executeBlock(input, {
+      committed: this.#committed,
+      verified: this.#verified,
+      verify,
+      yieldToLoop,
+    });
+    this.#executed.set(key, outcome);
+    for (const oldest of this.#executed.keys()) {
+      if (this.#executed.size <= EXECUTED_BLOCKS_MAX) break;
+      this.#executed.delete(oldest);
+    }
+    return outcome;
+  }
+
+  async #timed<T>(phase: string, task: () => Promise<T>): Promise<T> {
+    const { clock, metrics } = this.#dependencies;
+    const startMs = clock.monotonicMs();
+    const result = await task();
+    metrics.phaseSeconds.observe((clock.monotonicMs() - startMs) / 1_000, { phase });
+    return result;
+  }
+}
+
+/** The fields of a request that decide a block's outcome. */
+function blockInput(
+  request: Pick<
+    ProcessProposalRequest,
+    "height" | "time" | "proposerAddress" | "nextValidatorsHash" | "misbehavior"
+  >,
+  lastCommit: Pick<CommitInfo, "round" | "votes">,
+  txs: readonly Uint8Array[],
+): BlockInput {
+  const { height, time, proposerAddress, nextValidatorsHash, misbehavior } = request;
+  const { round, votes } = lastCommit;
+  return {
+    height,
+    time,
+    proposerAddress,
+    nextValidatorsHash,
+    misbehavior,
+    round,
+    votes,
+    txs,
+  };
+}
+
+/** `block.max_bytes`, -1 read as CometBFT does; a chain whose minimal block might not fit is refused. */
+function checkedBlockBytes({ consensusParams, validators }: InitChainRequest): number {
+  const { maxBytes } = consensusParams.block;
+  const blockBytesMax = maxBytes === -1n ? BLOCK_SIZE_BYTES_MAX : Number(maxBytes);
+  const count = Math.max(validators.length, 1);
+  const entryBytes = listsBytesMax(blockBytesMax, count) + INJECTED_ENTRY_OVERHEAD_BYTES;
+  const needed =
+    BLOCK_OVERHEAD_BYTES_MAX +
+    HEADER_BYTES_MAX +
+    COMMIT_OVERHEAD_BYTES_MAX +
+    COMMIT_SIG_BYTES_MAX * count +
+    Number(consensusParams.evidence.maxBytes) +
+    itemBlockBytes(MANIFEST_ITEM_BYTES_MAX) +
+    itemBlockBytes(INJECTED_OVERHEAD_BYTES + entryBytes * count);
+  if (blockBytesMax >= needed && listsBytesMax(blockBytesMax, count) >= LISTS_BYTES_MIN) {
+    return blockBytesMax;
+  }
+  throw genesisError(
+    `block.max_bytes is ${blockBytesMax}: too small for ${count} validators, whose minimal block may take ${needed} bytes`,
+  );
+}
+
+/** Height, block hash and framing of an injected commit. */
+const INJECTED_OVERHEAD_BYTES = 64;
+/** Index, signature and framing of one of its entries. */
+const INJECTED_ENTRY_OVERHEAD_BYTES = 84;
+/** A LISTS part that lists nothing. */
+const LISTS_BYTES_MIN = 2;
+
+/** Vote extensions begin with the chain: every block but the first holds those of the one before. */
+function withExtensions({
+  consensusParams,
+  initialHeight,
+}: InitChainRequest): ConsensusParams | undefined {
+  const { voteExtensionsEnableHeight } = consensusParams.abci;
+  if (voteExtensionsEnableHeight === initialHeight) return undefined;
+  if (voteExtensionsEnableHeight === 0) {
+    return { ...consensusParams, abci: { voteExtensionsEnableHeight: initialHeight } };
+  }
+  throw genesisError(
+    `abci.vote_extensions_enable_height is ${voteExtensionsEnableHeight}, expected the initial height ${initialHeight}`,
+  );
+}
+
+function genesisError(message: string): WeftError<GenesisError> {
+  return new WeftError<GenesisError>({ code: "APP_GENESIS_INVALID" }, message);
+}

@@ -1,0 +1,62 @@
+import { laneOf } from "../../mev/lanes.ts";
+import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { decodeItem } from "../../proto/codec/weft-block.ts";
+import { txId } from "../../proto/codec/weft-tx.ts";
+import { assert } from "../../proto/errors.ts";
+import type { Absence, DeliveredEntry, Presence } from "../../proto/verify/manifest.ts";
+import type { ExecTxResult } from "../abci/application.ts";
+
+/** A committed block as rollups get it. */
+export interface BlockSlices {
+  /** Ids of the rollups that the block holds something for, ascending. */
+  readonly rollupIds: readonly Uint8Array[];
+  /** What the block holds for a rollup, with its proof to item 0; or the proof that it holds nothing. */
+  slice(rollupId: Uint8Array): Presence | Absence;
+}
+
+/**
+ * Takes a stored block apart again: a pure function of its items and their results, which say whose
+ * action failed and so added nothing. Payloads are views into `txs`. The first `slice` hashes the tree of
+ * leaves; keep the result for all readers of a height.
+ */
+export function blockSlices(
+  chainId: string,
+  txs: readonly Uint8Array[],
+  results: readonly Pick<ExecTxResult, "code">[],
+): BlockSlices {
+  assert(txs.length === results.length, "a block has one result for each item");
+  const builder = createManifestBuilder();
+  const delivered = new Map<string, DeliveredEntry[]>();
+  for (const [index, bytes] of txs.entries()) {
+    const item = decodeItem(bytes);
+    if (item.kind !== "tx" || results[index]?.code !== 0) continue;
+    const { action } = item.tx.body;
+    if (action.kind !== "rollupData") continue;
+    const id = txId(chainId, item.tx.bodyBytes);
+    const { payload } = action;
+    for (const { rollupId, entry } of rollupEntriesOf(item.tx, id, laneOf(item, false))) {
+      builder.add(rollupId, entry);
+      const key = toHex(rollupId);
+      const { kind, lane, itemId, bundleId, leg, legs } = entry;
+      const list = delivered.get(key) ?? [];
+      list.push({ kind, lane, itemId, bundleId, leg, legs, payload });
+      delivered.set(key, list);
+    }
+  }
+  const built = builder.build();
+  const manifest = txs[0];
+  assert(
+    manifest !== undefined && bytesEqual(manifest, built.item),
+    "the block's items and results make its manifest",
+  );
+  return {
+    rollupIds: built.rollupIds,
+    slice(rollupId) {
+      const proof = built.prove(rollupId);
+      if (proof.kind === "absence") return proof;
+      const entries = delivered.get(toHex(rollupId)) ?? [];
+      return { kind: "presence", leaf: proof.leaf, proof: proof.proof, entries };
+    },
+  };
+}

@@ -1,0 +1,109 @@
+import { type LaneUse, laneUse } from "../../../mev/lanes.ts";
+import { type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
+import type { SignatureCheck } from "../../../mev/signatures.ts";
+import { formatAddress } from "../../../proto/address.ts";
+import { copyBytes, toHex } from "../../../proto/bytes.ts";
+import { isCodecError } from "../../../proto/codec/errors.ts";
+import { decodeItem } from "../../../proto/codec/weft-block.ts";
+import {
+  accountAddress,
+  rollupIdOfName,
+  type SignedTx,
+  txSignBytes,
+} from "../../../proto/codec/weft-tx.ts";
+import { assertNever } from "../../../proto/errors.ts";
+import { sha256, sha256Latin1 } from "../../../proto/hash.ts";
+import { type Failure, failure } from "../codes.ts";
+import type { Digest } from "../state-tree/node.ts";
+import { digestToBytes } from "../state-tree/proof.ts";
+
+/**
+ * A transaction item taken apart once per node: pool, proposals and blocks share it. Everything here
+ * follows from the bytes and the chain id; whether the signature holds is for `VerifiedTxs` to know.
+ */
+export class DecodedTx {
+  /** The item as it came; a private copy. */
+  readonly item: Uint8Array;
+  readonly tx: SignedTx;
+  /** Transaction id, as a map key and as 32 bytes. */
+  readonly idKey: Digest;
+  readonly id: Uint8Array;
+  /** Address of the account, 40 lower-case hex characters. */
+  readonly sender: string;
+  /** Id of the rollup that the action names, 64 lower-case hex characters; empty if none. */
+  readonly rollupId: string;
+  readonly laneUse: LaneUse;
+  #entries: readonly RollupEntry[] | undefined;
+  #senderText: string | undefined;
+  #hash: Uint8Array | undefined;
+
+  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest) {
+    this.item = item;
+    this.tx = tx;
+    this.idKey = idKey;
+    this.id = digestToBytes(idKey);
+    this.sender = toHex(accountAddress(tx.body.publicKey));
+    this.rollupId = rollupOf(tx);
+    // The state holds no inclusion list yet, so nothing is due (docs/formats.md, "Block items").
+    this.laneUse = laneUse({ kind: "tx", tx }, item.length, this.id, false);
+  }
+
+  /** The address as people write it. */
+  get senderText(): string {
+    this.#senderText ??= formatAddress(accountAddress(this.tx.body.publicKey));
+    return this.#senderText;
+  }
+
+  /** What it adds to the manifest when its action succeeds. */
+  get entries(): readonly RollupEntry[] {
+    this.#entries ??= rollupEntriesOf(this.tx, this.id, this.laneUse.lane);
+    return this.#entries;
+  }
+
+  /** SHA-256 of the item: the hash that CometBFT's RPC knows. */
+  get hash(): Uint8Array {
+    this.#hash ??= sha256(this.item);
+    return this.#hash;
+  }
+}
+
+/** A decoded transaction and the check of its signature that is left to do. */
+export interface UnverifiedTx {
+  readonly decoded: DecodedTx;
+  readonly signatureCheck: SignatureCheck;
+}
+
+/** Takes an item of kind 4 apart, or says why it is none. Never throws on bad bytes. */
+export function decodeTx(chainId: string, bytes: Uint8Array): UnverifiedTx | Failure {
+  const item = copyBytes(bytes);
+  let tx: SignedTx;
+  try {
+    const decoded = decodeItem(item);
+    if (decoded.kind !== "tx") return failure("TX_KIND", `got ${decoded.kind}`);
+    ({ tx } = decoded);
+  } catch (error) {
+    // The bytes are somebody else's; to refuse them is the answer. Anything else is a bug.
+    if (!isCodecError(error)) throw error;
+    return failure("TX_MALFORMED", error.message);
+  }
+  const message = txSignBytes(chainId, tx.bodyBytes);
+  return {
+    decoded: new DecodedTx(item, tx, sha256Latin1(message)),
+    signatureCheck: { publicKey: tx.body.publicKey, message, signature: tx.signature },
+  };
+}
+
+function rollupOf(tx: SignedTx): string {
+  const { action } = tx.body;
+  switch (action.kind) {
+    case "rollupData":
+    case "updateRollup":
+      return toHex(action.rollupId);
+    case "registerRollup":
+      return toHex(rollupIdOfName(action.name));
+    case "transfer":
+      return "";
+    default:
+      return assertNever(action, "action");
+  }
+}

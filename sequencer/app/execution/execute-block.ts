@@ -1,0 +1,212 @@
+import { createLaneRules, type LaneUse, laneUse } from "../../../mev/lanes.ts";
+import { createManifestBuilder } from "../../../mev/manifest.ts";
+import { type CommitVote, verifyInjectedCommit } from "../../../mev/injected-commit.ts";
+import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
+import type { Height, Round } from "../../../proto/brands.ts";
+import { bytesEqual, EMPTY_BYTES } from "../../../proto/bytes.ts";
+import { isCodecError } from "../../../proto/codec/errors.ts";
+import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec/weft-block.ts";
+import { assert } from "../../../proto/errors.ts";
+import type { Misbehavior, ExecTxResult } from "../../abci/application.ts";
+import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
+import type { Timestamp } from "../../../proto/types.ts";
+import type { CommittedState } from "../state/committed-state.ts";
+import { WorkingState } from "../state/working-state.ts";
+import { laneParams } from "../params.ts";
+import { applyTx, type TxTerms, validityFault } from "./apply-tx.ts";
+import { nextBaseFee } from "./base-fee.ts";
+import { type DecodedTx, decodeTx } from "./decoded-tx.ts";
+import { SYSTEM_ITEM_RESULT, txResult } from "./events.ts";
+import type { VerifiedTxs } from "./verified-txs.ts";
+
+/** Transactions that are decoded or applied in one go: a few milliseconds. */
+const TXS_PER_SLICE = 256;
+
+/** All that a block's validity and outcome depend on, beside the committed state. */
+export interface BlockInput {
+  readonly height: Height;
+  readonly time: Timestamp;
+  readonly proposerAddress: Uint8Array;
+  readonly nextValidatorsHash: Uint8Array;
+  readonly misbehavior: readonly Misbehavior[];
+  readonly round: Round;
+  /** Votes of the block's last commit, all validators in set order; empty at the initial height. */
+  readonly votes: readonly CommitVote[];
+  readonly txs: readonly Uint8Array[];
+}
+
+export interface ExecuteDependencies {
+  readonly committed: CommittedState;
+  readonly verified: VerifiedTxs;
+  readonly verify: VerifySignatures;
+  readonly yieldToLoop: YieldToLoop;
+}
+
+/** A valid block and what it does. */
+export interface ExecutedBlock {
+  readonly kind: "executed";
+  readonly input: BlockInput;
+  readonly working: WorkingState;
+  /** One per item. */
+  readonly results: readonly ExecTxResult[];
+  /** One per item; undefined for system items. */
+  readonly txs: readonly (DecodedTx | undefined)[];
+}
+
+/** A block that no honest proposer makes. */
+export interface RefusedBlock {
+  readonly kind: "refused";
+  readonly reason: string;
+}
+
+/**
+ * The one function behind ProcessProposal and FinalizeBlock (design.md §4, "Validity"): a block is valid
+ * when it has an outcome. A pure function of the input and the committed state, on a branch of its own;
+ * it awaits only the signature port and the event loop.
+ */
+export async function executeBlock(
+  input: BlockInput,
+  dependencies: ExecuteDependencies,
+): Promise<ExecutedBlock | RefusedBlock> {
+  const { committed, yieldToLoop } = dependencies;
+  const { chain, params, baseFeePerByte, lastBlock } = committed.requireTerms();
+  assert(input.height === committed.nextHeight(), "blocks are executed in order of height");
+  const isInitialHeight = lastBlock === undefined;
+
+  const items = await decodeItems(chain.chainId, input.txs, dependencies);
+  if (!Array.isArray(items)) return items;
+  const rules = createLaneRules(laneParams(params, chain.blockBytesMax), isInitialHeight);
+  for (const item of items) {
+    const fault = rules.take(item.use);
+    if (fault !== undefined) return refused(`${fault.code}: ${fault.reason}`);
+  }
+  const unfinished = rules.finish();
+  if (unfinished !== undefined) return refused(`${unfinished.code}: ${unfinished.reason}`);
+
+  const unsigned = await signatureFault(items, dependencies);
+  if (unsigned !== undefined) return unsigned;
+  if (lastBlock !== undefined) {
+    const injected = items[1]?.injectedCommit;
+    assert(injected !== undefined, "the lane rules put the injected commit at item 1");
+    const { chainId, blockBytesMax } = chain;
+    const context = { chainId, height: lastBlock.height, blockHash: lastBlock.hash, blockBytesMax };
+    const verdict = await verifyInjectedCommit(
+      context,
+      injected,
+      input.votes,
+      (address) => committed.validator(address)?.applicationKey,
+      dependencies.verify,
+    );
+    if ("code" in verdict) return refused(`${verdict.code}: ${verdict.reason}`);
+  }
+
+  const working = new WorkingState(committed, input.height);
+  const terms: TxTerms = { height: input.height, params, baseFeePerByte };
+  const manifest = createManifestBuilder();
+  const results: ExecTxResult[] = [];
+  let usedBytes = 0;
+  for (const [index, { decoded }] of items.entries()) {
+    if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
+    if (decoded === undefined) {
+      results.push(SYSTEM_ITEM_RESULT);
+      continue;
+    }
+    const fault = validityFault(working, decoded, terms);
+    if (fault !== undefined) return refused(`item ${index}: ${fault.code}: ${fault.reason}`);
+    const applied = applyTx(working, decoded, terms);
+    usedBytes += decoded.item.length;
+    if (applied.failure === undefined) {
+      for (const { rollupId, entry } of decoded.entries) manifest.add(rollupId, entry);
+    }
+    results.push(txResult(decoded, applied.fee, applied.failure));
+  }
+  if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
+    return refused("the manifest is not the one that the items make");
+  }
+  working.setBaseFee(nextBaseFee(baseFeePerByte, usedBytes, params));
+  return { kind: "executed", input, working, results, txs: items.map((item) => item.decoded) };
+}
+
+interface BlockItem {
+  readonly use: LaneUse;
+  readonly decoded: DecodedTx | undefined;
+  /** Left to do; undefined when the signature is known to hold. */
+  readonly signatureCheck: SignatureCheck | undefined;
+  readonly injectedCommit: InjectedCommit | undefined;
+}
+
+async function decodeItems(
+  chainId: string,
+  txs: readonly Uint8Array[],
+  { verified, yieldToLoop }: ExecuteDependencies,
+): Promise<BlockItem[] | RefusedBlock> {
+  const items: BlockItem[] = [];
+  for (const [index, bytes] of txs.entries()) {
+    if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
+    const known = verified.get(bytes);
+    if (known !== undefined) {
+      const { laneUse: use } = known;
+      items.push({ use, decoded: known, signatureCheck: undefined, injectedCommit: undefined });
+      continue;
+    }
+    // Items of the proposer stand in front only; anything else has to be a transaction.
+    const item = index < 2 ? systemItem(bytes) : undefined;
+    if (item !== undefined && item.kind !== "tx") {
+      items.push({
+        use: laneUse(item, bytes.length, EMPTY_BYTES, false),
+        decoded: undefined,
+        signatureCheck: undefined,
+        injectedCommit: item.kind === "injectedCommit" ? item.injectedCommit : undefined,
+      });
+      continue;
+    }
+    const tx = decodeTx(chainId, bytes);
+    if ("code" in tx) return refused(`item ${index}: ${tx.code}: ${tx.reason}`);
+    items.push({
+      use: tx.decoded.laneUse,
+      decoded: tx.decoded,
+      signatureCheck: tx.signatureCheck,
+      injectedCommit: undefined,
+    });
+  }
+  return items;
+}
+
+/** The item, or undefined when the bytes are none; then `decodeTx` says why. */
+function systemItem(bytes: Uint8Array): Item | undefined {
+  try {
+    return decodeItem(bytes);
+  } catch (error) {
+    // The proposer's bytes, refused by the caller. Anything else is a bug.
+    if (!isCodecError(error)) throw error;
+    return undefined;
+  }
+}
+
+/** Verifies what is not known yet, in one batch, and remembers it. */
+async function signatureFault(
+  items: readonly BlockItem[],
+  { verify, verified }: ExecuteDependencies,
+): Promise<RefusedBlock | undefined> {
+  const checks: SignatureCheck[] = [];
+  const checked: DecodedTx[] = [];
+  for (const { decoded, signatureCheck } of items) {
+    if (decoded === undefined || signatureCheck === undefined) continue;
+    checks.push(signatureCheck);
+    checked.push(decoded);
+  }
+  if (checks.length === 0) return undefined;
+  const verdicts = await verify(checks);
+  for (const [at, decoded] of checked.entries()) {
+    if (verdicts[at] !== true) {
+      const index = items.findIndex((item) => item.decoded === decoded);
+      return refused(`item ${index}: TX_SIGNATURE`);
+    }
+  }
+  for (const decoded of checked) verified.add(decoded);
+  return undefined;
+}
+
+function refused(reason: string): RefusedBlock {
+  return { kind: "refused", reason };
+}

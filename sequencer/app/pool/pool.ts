@@ -1,0 +1,379 @@
+import { assert } from "../../../proto/errors.ts";
+import { type Failure, failure } from "../codes.ts";
+import { actionFault, actionValue, type TxTerms, validityFault } from "../execution/apply-tx.ts";
+import { feePerByte } from "../execution/base-fee.ts";
+import type { DecodedTx } from "../execution/decoded-tx.ts";
+import { POOL_PARKED_PER_ACCOUNT_MAX, POOL_WAIT_BLOCKS_MAX } from "../limits.ts";
+import type { AppMetrics } from "../metrics.ts";
+import type { CommittedState } from "../state/committed-state.ts";
+import type { Digest } from "../state-tree/node.ts";
+import type { PoolLimits } from "../weft-application.ts";
+import { PoolAccount, type PoolEntry } from "./pool-account.ts";
+import { type Priced, PriceHeap, paysWorse } from "./price-heap.ts";
+import { Selection } from "./selection.ts";
+
+export interface PoolDependencies {
+  readonly committed: CommittedState;
+  readonly metrics: AppMetrics;
+  /** Told about every transaction that leaves the pool without a block. */
+  readonly onDropped: (tx: DecodedTx, why: Failure) => void;
+}
+
+interface EvictionCandidate extends Priced {
+  readonly entry: PoolEntry;
+}
+
+/** Price of what waits behind a nonce gap or cannot pay the base fee: dropped first, never drawn. */
+const UNREADY_PRICE = -1;
+
+/**
+ * Pending transactions: bounded by bytes, count and account; drawn by price and nonce; when full, what
+ * pays least is dropped, never silently. Signatures are the caller's business. Synchronous throughout,
+ * so nothing can slip between a check and the insertion it decides (prior art: Astria #2131).
+ */
+export class Pool {
+  readonly #limits: PoolLimits;
+  readonly #committed: CommittedState;
+  readonly #metrics: AppMetrics;
+  readonly #onDropped: (tx: DecodedTx, why: Failure) => void;
+  readonly #entries = new Map<Digest, PoolEntry>();
+  readonly #accounts = new Map<string, PoolAccount>();
+  readonly #byExpiry = new Map<number, Set<PoolEntry>>();
+  readonly #byAddedHeight = new Map<number, Set<PoolEntry>>();
+  readonly #evictable = new PriceHeap<EvictionCandidate>(paysWorse);
+  #isEvictableCurrent = false;
+  #bytes = 0;
+  #arrivals = 0;
+
+  constructor(limits: PoolLimits, { committed, metrics, onDropped }: PoolDependencies) {
+    this.#limits = limits;
+    this.#committed = committed;
+    this.#metrics = metrics;
+    this.#onDropped = onDropped;
+  }
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(id: Digest): DecodedTx | undefined {
+    return this.#entries.get(id)?.tx;
+  }
+
+  /** Why a transaction would be refused now, or undefined. Changes nothing. */
+  fault(tx: DecodedTx): Failure | undefined {
+    if (this.#entries.has(tx.idKey)) return failure("TX_KNOWN", "it is in the pool");
+    return this.#stateFault(tx) ?? this.#accountFault(tx);
+  }
+
+  /** Takes a transaction whose signature holds, or says why not. */
+  add(tx: DecodedTx): Failure | undefined {
+    const fault = this.fault(tx);
+    if (fault !== undefined) return fault;
+    const entry = this.#entryOf(tx);
+    const replaced = this.#replacedBy(tx);
+    const victims = this.#victimsFor(entry, replaced);
+    if (victims === undefined) {
+      return failure("POOL_FULL", `${this.count} transactions, ${this.#bytes} bytes`);
+    }
+    if (replaced !== undefined) this.#drop(replaced, failure("POOL_REPLACED"));
+    for (const victim of victims) this.#drop(victim, failure("POOL_EVICTED"));
+    this.#insert(entry);
+    this.#report();
+    return undefined;
+  }
+
+  /** What a pending transaction waits for, if it cannot be in the next block. */
+  waitsFor(tx: DecodedTx): string | undefined {
+    const { baseFeePerByte } = this.#committed.requireTerms();
+    const entry = this.#entries.get(tx.idKey);
+    if (entry === undefined) return undefined;
+    const next = this.nextNonce(tx.sender);
+    if (entry.nonce !== undefined && entry.nonce > next) {
+      return `waiting for the account's nonce ${next}`;
+    }
+    const { maxFeePerByte } = tx.tx.body.fee;
+    if (maxFeePerByte >= baseFeePerByte) return undefined;
+    return `waiting for a base fee of at most ${maxFeePerByte}, it is ${baseFeePerByte}`;
+  }
+
+  /** The first nonce of the account that is neither used nor pending. */
+  nextNonce(address: string): bigint {
+    const { nonce } = this.#committed.account(address);
+    return nonce + BigInt(this.#accounts.get(address)?.readyCount(nonce) ?? 0);
+  }
+
+  /** nweft that the pending transactions of an account may take. */
+  pendingCost(address: string): bigint {
+    return this.#accounts.get(address)?.cost ?? 0n;
+  }
+
+  /** Draws for a proposal on top of the committed state. */
+  select(): Selection {
+    return new Selection(this.#accountsWithNonces(), (entry) => this.#price(entry));
+  }
+
+  /**
+   * After a commit: lets go of what the block held, and looks again at the accounts that it touched and
+   * at what has run out of time. Nothing else can have changed.
+   */
+  advance(included: Iterable<DecodedTx>, touchedAccounts: Iterable<string>, height: number): void {
+    for (const tx of included) {
+      const entry = this.#entries.get(tx.idKey);
+      if (entry !== undefined) this.#remove(entry);
+    }
+    for (const address of touchedAccounts) this.#revisit(address);
+    for (const [expiry, entries] of this.#byExpiry) {
+      // The next block is at height + 1, and valid is height + 1 < expiry.
+      if (expiry > height + 1) continue;
+      for (const entry of entries) this.#drop(entry, failure("UNORDERED_EXPIRED", `at ${expiry}`));
+    }
+    for (const entry of this.#byAddedHeight.get(height - POOL_WAIT_BLOCKS_MAX) ?? []) {
+      this.#drop(entry, failure("POOL_TIMED_OUT", `${POOL_WAIT_BLOCKS_MAX} blocks`));
+    }
+    this.#isEvictableCurrent = false;
+    this.#report();
+  }
+
+  #stateFault(tx: DecodedTx): Failure | undefined {
+    const terms = this.#terms();
+    const fault = validityFault(this.#committed, tx, terms);
+    // A gap may close; how wide it may be is decided with the account.
+    if (fault !== undefined && fault.code !== "NONCE_GAP") return fault;
+    const { fee } = tx.tx.body;
+    if (fee.maxFeePerByte < terms.baseFeePerByte) {
+      return failure(
+        "FEE_TOO_LOW",
+        `max_fee_per_byte is ${fee.maxFeePerByte}, the base fee ${terms.baseFeePerByte}`,
+      );
+    }
+    const { balance } = this.#committed.account(tx.sender);
+    return actionFault(this.#committed, tx, terms, balance - maxFee(tx));
+  }
+
+  #accountFault(tx: DecodedTx): Failure | undefined {
+    const account = this.#accounts.get(tx.sender);
+    const { replay, fee } = tx.tx.body;
+    const { nonce, balance } = this.#committed.account(tx.sender);
+    const replaced = this.#replacedBy(tx);
+    if (replaced !== undefined && !outbids(fee, replaced.tx.tx.body.fee)) {
+      const { maxFeePerByte, tipPerByte } = replaced.tx.tx.body.fee;
+      return failure(
+        "POOL_UNDERPRICED",
+        `the pending one has max_fee_per_byte ${maxFeePerByte}, tip_per_byte ${tipPerByte}`,
+      );
+    }
+    if (replay.kind === "nonce" && replaced === undefined) {
+      const ready = account?.readyCount(nonce) ?? 0;
+      const next = nonce + BigInt(ready);
+      const parked = (account?.ordered.length ?? 0) - ready;
+      const isTooFar = replay.value >= nonce + BigInt(this.#limits.perAccountMax);
+      if (isTooFar || (replay.value > next && parked >= POOL_PARKED_PER_ACCOUNT_MAX)) {
+        return failure("NONCE_GAP", `the next nonce is ${next}, got ${replay.value}`);
+      }
+    }
+    if (replaced === undefined && (account?.size ?? 0) >= this.#limits.perAccountMax) {
+      return failure("POOL_ACCOUNT_FULL", `at most ${this.#limits.perAccountMax}`);
+    }
+    const cost = this.#costOf(tx);
+    const pending = (account?.cost ?? 0n) - (replaced?.cost ?? 0n);
+    if (balance >= pending + cost) return undefined;
+    return failure(
+      "INSUFFICIENT_FUNDS",
+      `the balance is ${balance} nweft; pending transactions may take ${pending}, this one ${cost}`,
+    );
+  }
+
+  #replacedBy(tx: DecodedTx): PoolEntry | undefined {
+    const { replay } = tx.tx.body;
+    if (replay.kind !== "nonce") return undefined;
+    return this.#accounts.get(tx.sender)?.withNonce(replay.value);
+  }
+
+  #costOf(tx: DecodedTx): bigint {
+    return maxFee(tx) + actionValue(tx.tx.body.action, this.#committed.requireTerms().params);
+  }
+
+  #entryOf(tx: DecodedTx): PoolEntry {
+    const { replay } = tx.tx.body;
+    return {
+      tx,
+      nonce: replay.kind === "nonce" ? replay.value : undefined,
+      cost: this.#costOf(tx),
+      arrival: this.#arrivals++,
+      addedHeight: this.#committed.requireTerms().lastBlock?.height ?? 0,
+    };
+  }
+
+  /** What has to go for `entry` to fit; undefined when that pays as much as it does. */
+  #victimsFor(entry: PoolEntry, replaced: PoolEntry | undefined): readonly PoolEntry[] | undefined {
+    let count = this.count + 1 - (replaced === undefined ? 0 : 1);
+    let bytes = this.#bytes + entry.tx.item.length - (replaced?.tx.item.length ?? 0);
+    const { countMax, bytesMax } = this.#limits;
+    if (count <= countMax && bytes <= bytesMax) return [];
+    if (!this.#isEvictableCurrent) this.#rebuildEvictable();
+    const price = this.#standingPrice(entry);
+    const victims = new Set<PoolEntry>();
+    const popped: EvictionCandidate[] = [];
+    while (count > countMax || bytes > bytesMax) {
+      const candidate = this.#evictable.pop();
+      if (candidate === undefined) break;
+      if (this.#entries.get(candidate.entry.tx.idKey) !== candidate.entry) continue;
+      popped.push(candidate);
+      if (candidate.price >= price) break;
+      // An account does not pay for its own nonces to be dropped from behind.
+      if (candidate.entry.tx.sender === entry.tx.sender) continue;
+      const victim = this.#lastOf(candidate.entry, victims);
+      if (victim === undefined) continue;
+      victims.add(victim);
+      count--;
+      bytes -= victim.tx.item.length;
+    }
+    for (const candidate of popped) this.#evictable.push(candidate);
+    return count > countMax || bytes > bytesMax ? undefined : [...victims];
+  }
+
+  /** Dropping a nonce would strand those behind it, so the account's last one goes instead. */
+  #lastOf(entry: PoolEntry, taken: ReadonlySet<PoolEntry>): PoolEntry | undefined {
+    if (entry.nonce === undefined) return taken.has(entry) ? undefined : entry;
+    return this.#accounts.get(entry.tx.sender)?.ordered.findLast((last) => !taken.has(last));
+  }
+
+  #rebuildEvictable(): void {
+    const candidates: EvictionCandidate[] = [];
+    for (const [account, nextNonce] of this.#accountsWithNonces()) {
+      const ready = account.readyCount(nextNonce);
+      // What stands behind a cheap nonce is worth no more than that nonce.
+      let worth = Number.POSITIVE_INFINITY;
+      for (const [at, entry] of account.ordered.entries()) {
+        worth = at < ready ? Math.min(worth, this.#price(entry)) : UNREADY_PRICE;
+        candidates.push({ price: worth, arrival: entry.arrival, entry });
+      }
+      for (const entry of account.unordered) {
+        candidates.push({ price: this.#price(entry), arrival: entry.arrival, entry });
+      }
+    }
+    this.#evictable.build(candidates);
+    this.#isEvictableCurrent = true;
+  }
+
+  *#accountsWithNonces(): Iterable<readonly [PoolAccount, bigint]> {
+    for (const [address, account] of this.#accounts) {
+      yield [account, account.ordered.length > 0 ? this.#committed.account(address).nonce : 0n];
+    }
+  }
+
+  /** Price of a transaction that is not in the pool yet, or has just come. */
+  #standingPrice(entry: PoolEntry): number {
+    const isParked = entry.nonce !== undefined && entry.nonce > this.nextNonce(entry.tx.sender);
+    return isParked ? UNREADY_PRICE : this.#price(entry);
+  }
+
+  #price({ tx }: PoolEntry): number {
+    const { baseFeePerByte } = this.#committed.requireTerms();
+    const { fee } = tx.tx.body;
+    if (fee.maxFeePerByte < baseFeePerByte) return UNREADY_PRICE;
+    return Number(feePerByte(fee, baseFeePerByte) - baseFeePerByte);
+  }
+
+  #insert(entry: PoolEntry): void {
+    const { tx, addedHeight } = entry;
+    if (this.#isEvictableCurrent) {
+      const price = this.#standingPrice(entry);
+      this.#evictable.push({ price, arrival: entry.arrival, entry });
+    }
+    this.#entries.set(tx.idKey, entry);
+    this.#bytes += tx.item.length;
+    let account = this.#accounts.get(tx.sender);
+    if (account === undefined) {
+      account = new PoolAccount();
+      this.#accounts.set(tx.sender, account);
+    }
+    account.add(entry);
+    const { replay } = tx.tx.body;
+    if (replay.kind === "unordered") addTo(this.#byExpiry, replay.expiryHeight, entry);
+    addTo(this.#byAddedHeight, addedHeight, entry);
+  }
+
+  #remove(entry: PoolEntry): void {
+    const { tx, addedHeight } = entry;
+    this.#entries.delete(tx.idKey);
+    this.#bytes -= tx.item.length;
+    const account = this.#accounts.get(tx.sender);
+    assert(account !== undefined, "every pending transaction belongs to an account");
+    account.remove(entry);
+    if (account.size === 0) this.#accounts.delete(tx.sender);
+    const { replay } = tx.tx.body;
+    if (replay.kind === "unordered") removeFrom(this.#byExpiry, replay.expiryHeight, entry);
+    removeFrom(this.#byAddedHeight, addedHeight, entry);
+  }
+
+  #drop(entry: PoolEntry, why: Failure): void {
+    this.#remove(entry);
+    this.#metrics.poolEvicted.inc({ code: why.code });
+    this.#onDropped(entry.tx, why);
+  }
+
+  /** Nonce or balance of the account may have changed. */
+  #revisit(address: string): void {
+    const account = this.#accounts.get(address);
+    if (account === undefined) return;
+    const { nonce, balance } = this.#committed.account(address);
+    const isUsed = (entry: PoolEntry) => entry.nonce !== undefined && entry.nonce < nonce;
+    for (const entry of account.ordered.filter(isUsed)) {
+      this.#drop(entry, failure("NONCE_USED", `the account's next nonce is ${nonce}`));
+    }
+    if (account.cost <= balance) return;
+    const lastFirst = [...account.unordered, ...account.ordered].reverse();
+    for (const entry of lastFirst) {
+      if (account.cost <= balance) break;
+      const detail = `the balance is ${balance} nweft, ${account.cost} are pending`;
+      this.#drop(entry, failure("INSUFFICIENT_FUNDS", detail));
+    }
+  }
+
+  #terms(): TxTerms {
+    const { params, baseFeePerByte } = this.#committed.requireTerms();
+    return { height: this.#committed.nextHeight(), params, baseFeePerByte };
+  }
+
+  #report(): void {
+    this.#metrics.poolTransactions.set(this.count);
+    this.#metrics.poolBytes.set(this.#bytes);
+  }
+}
+
+/** Most that a transaction may pay in fees: the base fee can rise up to its maximum. */
+function maxFee(tx: DecodedTx): bigint {
+  return BigInt(tx.item.length) * tx.tx.body.fee.maxFeePerByte;
+}
+
+interface Bid {
+  readonly maxFeePerByte: bigint;
+  readonly tipPerByte: bigint;
+}
+
+/** At least 10% more in both, and more in one. */
+function outbids(bid: Bid, old: Bid): boolean {
+  return (
+    bid.maxFeePerByte * 10n >= old.maxFeePerByte * 11n &&
+    bid.tipPerByte * 10n >= old.tipPerByte * 11n &&
+    (bid.maxFeePerByte > old.maxFeePerByte || bid.tipPerByte > old.tipPerByte)
+  );
+}
+
+function addTo(index: Map<number, Set<PoolEntry>>, key: number, entry: PoolEntry): void {
+  const entries = index.get(key);
+  if (entries === undefined) index.set(key, new Set([entry]));
+  else entries.add(entry);
+}
+
+function removeFrom(index: Map<number, Set<PoolEntry>>, key: number, entry: PoolEntry): void {
+  const entries = index.get(key);
+  entries?.delete(entry);
+  if (entries?.size === 0) index.delete(key);
+}

@@ -1,0 +1,161 @@
+import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
+import { codeName, CODES, type Failure, failure } from "../codes.ts";
+import { type DecodedTx, decodeTx } from "../execution/decoded-tx.ts";
+import type { ExecutedBlock } from "../execution/execute-block.ts";
+import type { VerifiedTxs } from "../execution/verified-txs.ts";
+import { CHECKS_IN_FLIGHT_MAX, TX_BYTES_MAX } from "../limits.ts";
+import type { AppMetrics } from "../metrics.ts";
+import type { CommittedState } from "../state/committed-state.ts";
+import type { Digest } from "../state-tree/node.ts";
+import type { TransactionStatus } from "../weft-application.ts";
+import type { Pool } from "./pool.ts";
+import { isFinal, type TxFate, type TxStatuses } from "./tx-statuses.ts";
+
+export interface AdmissionDependencies {
+  readonly committed: CommittedState;
+  readonly pool: Pool;
+  readonly statuses: TxStatuses;
+  readonly verified: VerifiedTxs;
+  readonly verify: VerifySignatures;
+  readonly metrics: AppMetrics;
+}
+
+/** What CheckTx found: the id when the item could be decoded, and why it was refused, if it was. */
+export interface Admission {
+  readonly tx: DecodedTx | undefined;
+  readonly fault: Failure | undefined;
+}
+
+/** The way into the pool: size, decoding, state, signature, cheapest first; then all of it once more. */
+export class TxAdmission {
+  readonly #dependencies: AdmissionDependencies;
+  readonly #inFlight = new Map<Digest, Promise<boolean>>();
+
+  constructor(dependencies: AdmissionDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** CheckTx for a new item. */
+  async admit(item: Uint8Array): Promise<Admission> {
+    const admission = await this.#admit(item);
+    const { fault } = admission;
+    if (fault !== undefined) this.#dependencies.metrics.poolRejected.inc({ code: fault.code });
+    return admission;
+  }
+
+  /** CheckTx of type recheck: whether the pool still wants it, from what it knows already. */
+  async recheck(item: Uint8Array): Promise<Admission> {
+    const { pool, statuses, verified, committed } = this.#dependencies;
+    const known = verified.get(item);
+    const decoded = known ?? decodeUnverified(committed, item);
+    if ("code" in decoded) return { tx: undefined, fault: decoded };
+    if (pool.get(decoded.idKey) !== undefined) return { tx: decoded, fault: undefined };
+    const fate = statuses.get(decoded.idKey);
+    // Nothing is known of it when the node has been restarted: then it gets a new chance.
+    return fate === undefined ? this.admit(item) : { tx: decoded, fault: fateFault(fate) };
+  }
+
+  async #admit(item: Uint8Array): Promise<Admission> {
+    const { committed, pool, statuses, verified } = this.#dependencies;
+    if (item.length > TX_BYTES_MAX) {
+      const fault = failure("TX_TOO_LARGE", `${item.length} bytes, at most ${TX_BYTES_MAX}`);
+      return { tx: undefined, fault };
+    }
+    const known = verified.get(item);
+    let tx = known;
+    if (tx === undefined) {
+      const { chainId } = committed.requireTerms().chain;
+      const decoded = decodeTx(chainId, item);
+      if ("code" in decoded) return { tx: undefined, fault: decoded };
+      tx = decoded.decoded;
+      const early = this.#fault(tx);
+      // Not remembered under the id: without a signature anybody could speak for it.
+      if (early !== undefined) return { tx, fault: early };
+      const signature = await this.#signatureFault(tx, decoded.signatureCheck);
+      if (signature !== undefined) return { tx, fault: signature };
+      verified.add(tx);
+    }
+    const fault = this.#knownFault(tx) ?? pool.add(tx);
+    if (fault !== undefined && fault.code !== "TX_KNOWN") {
+      statuses.set(tx.idKey, { ...describe("rejected", fault), hash: tx.hash });
+    }
+    return { tx, fault };
+  }
+
+  #fault(tx: DecodedTx): Failure | undefined {
+    return this.#knownFault(tx) ?? this.#dependencies.pool.fault(tx);
+  }
+
+  #knownFault(tx: DecodedTx): Failure | undefined {
+    const fate = this.#dependencies.statuses.get(tx.idKey);
+    if (fate === undefined || !("height" in fate)) return undefined;
+    return failure("TX_KNOWN", `it is in block ${fate.height}`);
+  }
+
+  /** The same signature is verified once, however many ask for it at the same time. */
+  async #signatureFault(tx: DecodedTx, check: SignatureCheck): Promise<Failure | undefined> {
+    const underWay = this.#inFlight.get(tx.idKey);
+    // A copy with another signature may fail where the first one holds, so a failure is not shared.
+    if (underWay !== undefined && (await underWay)) return failure("TX_KNOWN", "it has just come");
+    if (this.#inFlight.size >= CHECKS_IN_FLIGHT_MAX) return failure("POOL_BUSY");
+    const verdict = this.#verify(check);
+    this.#inFlight.set(tx.idKey, verdict);
+    try {
+      return (await verdict) ? undefined : failure("TX_SIGNATURE");
+    } finally {
+      this.#inFlight.delete(tx.idKey);
+    }
+  }
+
+  async #verify(check: SignatureCheck): Promise<boolean> {
+    const [isValid] = await this.#dependencies.verify([check]);
+    return isValid === true;
+  }
+}
+
+/** Writes down what a block did to its transactions. */
+export function recordBlock(statuses: TxStatuses, { input, txs, results }: ExecutedBlock): void {
+  for (const [index, tx] of txs.entries()) {
+    const result = results[index];
+    if (tx === undefined || result === undefined) continue;
+    statuses.set(tx.idKey, {
+      state: result.code === CODES.OK.number ? "committed" : "failed",
+      height: input.height,
+      index,
+      code: result.code,
+      reason: result.log,
+      hash: tx.hash,
+    });
+  }
+}
+
+/** Writes down why a transaction left the pool. */
+export function recordDrop(statuses: TxStatuses, tx: DecodedTx, why: Failure): void {
+  const state = why.code === "UNORDERED_EXPIRED" ? "expired" : "evicted";
+  statuses.set(tx.idKey, { ...describe(state, why), hash: tx.hash });
+}
+
+export function statusOf(pool: Pool, statuses: TxStatuses, id: Digest): TransactionStatus {
+  const fate = statuses.get(id);
+  if (fate !== undefined && isFinal(fate)) return fate;
+  const pending = pool.get(id);
+  if (pending === undefined) return fate ?? { state: "unknown" };
+  return { state: "pending", reason: pool.waitsFor(pending), hash: pending.hash };
+}
+
+function describe<State extends "rejected" | "expired" | "evicted">(
+  state: State,
+  { code, reason }: Failure,
+): { readonly state: State; readonly code: number; readonly reason: string } {
+  return { state, code: CODES[code].number, reason };
+}
+
+function decodeUnverified(committed: CommittedState, item: Uint8Array): DecodedTx | Failure {
+  const decoded = decodeTx(committed.requireTerms().chain.chainId, item);
+  return "code" in decoded ? decoded : decoded.decoded;
+}
+
+function fateFault(fate: TxFate): Failure {
+  if ("height" in fate) return failure("TX_KNOWN", `it is in block ${fate.height}`);
+  return { code: codeName(fate.code) ?? "POOL_ABSENT", reason: fate.reason };
+}

@@ -1,0 +1,146 @@
+import { buildInjectedCommit, type ExtendedCommitVote } from "../../../mev/injected-commit.ts";
+import { createLaneRules, itemBlockBytes, type LaneRules, laneUse } from "../../../mev/lanes.ts";
+import { createManifestBuilder } from "../../../mev/manifest.ts";
+import type { VerifySignatures } from "../../../mev/signatures.ts";
+import type { Height } from "../../../proto/brands.ts";
+import { EMPTY_BYTES } from "../../../proto/bytes.ts";
+import { encodeItem, type Item } from "../../../proto/codec/weft-block.ts";
+import { assert } from "../../../proto/errors.ts";
+import type { Logger } from "../../ports/logger.ts";
+import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
+import { applyTx, type TxTerms, validityFault } from "../execution/apply-tx.ts";
+import type { DecodedTx } from "../execution/decoded-tx.ts";
+import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } from "../limits.ts";
+import type { AppMetrics } from "../metrics.ts";
+import { laneParams } from "../params.ts";
+import type { Pool } from "../pool/pool.ts";
+import type { CommittedState } from "../state/committed-state.ts";
+import { WorkingState } from "../state/working-state.ts";
+
+/** Transactions that are tried in one go: a few milliseconds. */
+const TXS_PER_SLICE = 256;
+
+export interface BuildRequest {
+  readonly height: Height;
+  /** Bytes that the items may take together, framing included. */
+  readonly txBytesMax: number;
+  /** Extended votes of the last commit; empty at the initial height. */
+  readonly votes: readonly ExtendedCommitVote[];
+}
+
+export interface BuildDependencies {
+  readonly committed: CommittedState;
+  readonly pool: Pool;
+  readonly verify: VerifySignatures;
+  readonly yieldToLoop: YieldToLoop;
+  readonly logger: Logger;
+  readonly metrics: AppMetrics;
+}
+
+/** Items of a proposal, and the smallest ones that are valid in any case. */
+export interface BuiltBlock {
+  readonly txs: readonly Uint8Array[];
+  readonly minimal: readonly Uint8Array[];
+}
+
+/**
+ * Items for a proposal: manifest, injected commit, then what the pool offers, as far as it fits and is
+ * valid in that order. Bad input is dropped, never proposed (spec/mev.md R2).
+ */
+export async function buildBlock(
+  request: BuildRequest,
+  dependencies: BuildDependencies,
+): Promise<BuiltBlock> {
+  const { committed, pool, yieldToLoop } = dependencies;
+  const { chain, params, baseFeePerByte, lastBlock } = committed.requireTerms();
+  const rules = createLaneRules(laneParams(params, chain.blockBytesMax), lastBlock === undefined);
+  const injected = await injectedItem(request, dependencies);
+  const emptyManifest = createManifestBuilder().build().item;
+  takeSystemItem(rules, decodedManifest(), emptyManifest.length);
+
+  let bytesLeft = request.txBytesMax - itemBlockBytes(MANIFEST_ITEM_BYTES_MAX);
+  if (injected !== undefined) {
+    takeSystemItem(rules, injected.item, injected.bytes.length);
+    bytesLeft -= itemBlockBytes(injected.bytes.length);
+  }
+
+  const working = new WorkingState(committed, request.height);
+  const terms: TxTerms = { height: request.height, params, baseFeePerByte };
+  const manifest = createManifestBuilder();
+  const chosen: DecodedTx[] = [];
+  const selection = pool.select();
+  let misfits = 0;
+  let tried = 0;
+  for (;;) {
+    if (++tried % TXS_PER_SLICE === 0) await yieldToLoop();
+    const tx = selection.next()?.tx;
+    if (tx === undefined || misfits >= PREPARE_MISFITS_MAX) break;
+    const bytes = itemBlockBytes(tx.item.length);
+    if (bytes > bytesLeft) {
+      misfits++;
+      continue;
+    }
+    if (validityFault(working, tx, terms) !== undefined) continue;
+    if (rules.take(tx.laneUse) !== undefined) continue;
+    const applied = applyTx(working, tx, terms);
+    if (applied.failure === undefined) {
+      for (const { rollupId, entry } of tx.entries) manifest.add(rollupId, entry);
+    }
+    selection.take();
+    chosen.push(tx);
+    bytesLeft -= bytes;
+    misfits = 0;
+  }
+
+  const system = injected === undefined ? [] : [injected.bytes];
+  const manifestItem = manifest.build().item;
+  assert(manifestItem.length <= MANIFEST_ITEM_BYTES_MAX, "room was kept for the manifest");
+  return {
+    txs: [manifestItem, ...system, ...chosen.map((tx) => tx.item)],
+    minimal: [emptyManifest, ...system],
+  };
+}
+
+/** Item 1; undefined at the initial height. */
+async function injectedItem(
+  request: BuildRequest,
+  { committed, verify, logger, metrics }: BuildDependencies,
+): Promise<{ readonly item: Item; readonly bytes: Uint8Array } | undefined> {
+  const { chain, lastBlock } = committed.requireTerms();
+  if (lastBlock === undefined) return undefined;
+  const built = await buildInjectedCommit(
+    {
+      chainId: chain.chainId,
+      height: lastBlock.height,
+      blockHash: lastBlock.hash,
+      blockBytesMax: chain.blockBytesMax,
+    },
+    request.votes,
+    (address) => committed.validator(address)?.applicationKey,
+    verify,
+  );
+  for (const { validatorIndex, refusal } of built.blanks) {
+    const validator = Math.min(validatorIndex, VALIDATOR_LABELS_MAX - 1).toString();
+    metrics.extensionBlanks.inc({ validator });
+    logger.warn("vote extension left blank", { validatorIndex, ...refusal });
+  }
+  if (!built.hasQuorum) {
+    logger.error("too few usable vote extensions for a valid block", {
+      height: request.height,
+      blanks: built.blanks.length,
+      votes: request.votes.length,
+    });
+  }
+  const item: Item = { kind: "injectedCommit", injectedCommit: built.commit };
+  return { item, bytes: encodeItem(item) };
+}
+
+function takeSystemItem(rules: LaneRules, item: Item, itemBytes: number): void {
+  const fault = rules.take(laneUse(item, itemBytes, EMPTY_BYTES, false));
+  assert(fault === undefined, `system items come first: ${fault?.reason}`);
+}
+
+/** The rules look at the kind of a system item only. */
+function decodedManifest(): Item {
+  return { kind: "manifest", manifest: createManifestBuilder().build().manifest };
+}

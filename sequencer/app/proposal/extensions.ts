@@ -1,0 +1,97 @@
+import { buildExtension, type ExtensionContext, verifyExtension } from "../../../mev/extension.ts";
+import type { VerifySignatures } from "../../../mev/signatures.ts";
+import type { Height } from "../../../proto/brands.ts";
+import { bytesEqual, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { assert } from "../../../proto/errors.ts";
+import type { Verdict, VerifyVoteExtensionRequest } from "../../abci/application.ts";
+import type { Logger } from "../../ports/logger.ts";
+import type { AppMetrics } from "../metrics.ts";
+import type { CommittedState } from "../state/committed-state.ts";
+import type { ApplicationSigner } from "../weft-application.ts";
+import type { ExtensionLog } from "./extension-log.ts";
+
+export interface ExtensionDependencies {
+  readonly committed: CommittedState;
+  readonly log: ExtensionLog;
+  readonly signer: ApplicationSigner | undefined;
+  readonly verify: VerifySignatures;
+  readonly logger: Logger;
+  readonly metrics: AppMetrics;
+}
+
+/** Vote extensions of this validator and of others (docs/formats.md, "Vote extensions"). */
+export class Extensions {
+  readonly #dependencies: ExtensionDependencies;
+
+  constructor(dependencies: ExtensionDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Own extension: the first answer for a height and block is on disk before it is returned, and is
+   * given again after a crash. Without the registered key the answer is empty, which every validator
+   * refuses together with the vote: such a node is not started as a validator (`keyFault`).
+   */
+  async extend(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
+    const { log, signer, logger, verify } = this.#dependencies;
+    const answered = log.get(height, blockHash);
+    if (answered !== undefined) return answered;
+    if (signer === undefined || !this.#isRegistered(signer.publicKey)) {
+      logger.error("no registered application key: this node's votes will not count", {
+        height,
+        key: signer === undefined ? undefined : toHex(signer.publicKey),
+      });
+      return EMPTY_BYTES;
+    }
+    const context = this.#context(height, blockHash);
+    const extension = await buildExtension(context, [], signer.sign);
+    const refusal = await verifyExtension(context, extension, signer.publicKey, verify);
+    assert(refusal === undefined, `own extension is refused: ${refusal?.code}: ${refusal?.reason}`);
+    await log.put(height, blockHash, extension);
+    return extension;
+  }
+
+  async verify(request: VerifyVoteExtensionRequest): Promise<Verdict> {
+    const { committed, verify, metrics, logger } = this.#dependencies;
+    const refusal = await verifyExtension(
+      this.#context(request.height, request.hash),
+      request.voteExtension,
+      committed.validator(request.validatorAddress)?.applicationKey,
+      verify,
+    );
+    if (refusal === undefined) return { accept: true };
+    metrics.extensionsRejected.inc({ code: refusal.code });
+    logger.warn("vote extension refused", {
+      validator: toHex(request.validatorAddress),
+      height: request.height,
+      ...refusal,
+    });
+    return { accept: false, reason: `${refusal.code}: ${refusal.reason}` };
+  }
+
+  /** See `WeftApplication.applicationKeyFault`. */
+  keyFault(consensusAddress: Uint8Array): string | undefined {
+    const { committed, signer } = this.#dependencies;
+    const registered = committed.validator(consensusAddress)?.applicationKey;
+    const validator = toHex(consensusAddress);
+    if (registered === undefined) return `the state has no application key of ${validator}`;
+    if (signer === undefined) return `the application key of ${validator} is not configured`;
+    if (bytesEqual(registered, signer.publicKey)) return undefined;
+    return `the configured application key is ${toHex(signer.publicKey)}, registered is ${toHex(registered)}`;
+  }
+
+  #isRegistered(publicKey: Uint8Array): boolean {
+    for (const { applicationKey } of this.#dependencies.committed.validators()) {
+      if (bytesEqual(applicationKey, publicKey)) return true;
+    }
+    return false;
+  }
+
+  #context(height: Height, blockHash: Uint8Array): ExtensionContext {
+    const { committed } = this.#dependencies;
+    const { chainId, blockBytesMax } = committed.requireTerms().chain;
+    // Genesis fixes the validators; when they change, the state will hold the set of each height.
+    const validatorCount = committed.validatorCount();
+    return { chainId, height, blockHash, validatorCount, blockBytesMax };
+  }
+}

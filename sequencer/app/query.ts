@@ -1,0 +1,146 @@
+import { formatAddress, parseAddress } from "../../proto/address.ts";
+import { Height } from "../../proto/brands.ts";
+import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import type { QueryRequest, QueryResponse } from "../abci/application.ts";
+import { CODES, CODESPACE, type Failure, failure } from "./codes.ts";
+import type { CommittedState } from "./state/committed-state.ts";
+import {
+  accountKey,
+  CHAIN_KEY,
+  FEES_KEY,
+  LAST_BLOCK_KEY,
+  PARAMS_KEY,
+  rollupKey,
+  SUPPLY_KEY,
+  validatorKey,
+} from "./state/keys.ts";
+import type { ReadApi } from "./weft-application.ts";
+
+/** ICS-23 proofs of sparse Merkle trees; the name that ibc-go and the Cosmos SDK know. */
+const PROOF_TYPE = "ics23:smt";
+
+interface Target {
+  readonly key: string;
+  /** What the value says, for people. */
+  readonly json: unknown;
+}
+
+/**
+ * ABCI Query. Paths: `/store` (data: the key), `/account/<weft1... or hex>`, `/rollup/<id or name>`,
+ * `/validator/<consensus address>`, `/chain`, `/params`, `/supply`, `/fees`, `/last_block`. `value` is the
+ * state's own encoding (`weft.state.v1`), `info` the same as JSON; with `prove`, an ICS-23 proof that the
+ * app hash after block `height`, which the header of `height + 1` holds, has that value or has none.
+ */
+export function query(
+  request: QueryRequest,
+  committed: CommittedState,
+  read: ReadApi,
+): QueryResponse {
+  const { height } = committed.store.version;
+  if (request.height !== 0 && request.height !== height) {
+    const detail = `the state is at height ${height}, asked for ${request.height}`;
+    return refused(failure("QUERY_HEIGHT", detail), height);
+  }
+  const target = findTarget(request, read);
+  if ("code" in target) return refused(target, height);
+  const { key, json } = target;
+  const proof = request.prove ? committed.store.prove(key) : undefined;
+  const keyBytes = utf8ToBytes(key);
+  return {
+    code: CODES.OK.number,
+    log: "",
+    info: json === undefined ? "" : JSON.stringify(json, jsonValue),
+    index: 0n,
+    key: keyBytes,
+    value: committed.store.get(key) ?? EMPTY_BYTES,
+    proofOps: proof === undefined ? [] : [{ type: PROOF_TYPE, key: keyBytes, data: proof }],
+    height: Height(height),
+    codespace: "",
+  };
+}
+
+function findTarget(request: QueryRequest, read: ReadApi): Target | Failure {
+  const [kind, argument, ...rest] = request.path.replace(/^\//, "").split("/");
+  if (rest.length > 0) return failure("QUERY_PATH", request.path);
+  if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
+  if (argument === undefined) {
+    switch (kind ?? "") {
+      case "store":
+        return storeTarget(request.data);
+      case "chain":
+        return { key: CHAIN_KEY, json: read.chain() };
+      case "params":
+        return { key: PARAMS_KEY, json: read.params() };
+      case "supply":
+        return { key: SUPPLY_KEY, json: read.supply() };
+      case "fees":
+        return { key: FEES_KEY, json: { baseFeePerByte: read.baseFeePerByte() } };
+      case "last_block":
+        return { key: LAST_BLOCK_KEY, json: read.lastBlock() };
+      default:
+        return failure("QUERY_PATH", request.path);
+    }
+  }
+  try {
+    switch (kind ?? "") {
+      case "account": {
+        const address = accountArgument(argument);
+        const account = read.account(address);
+        return {
+          key: accountKey(toHex(address)),
+          json: { address: formatAddress(address), ...account },
+        };
+      }
+      case "rollup": {
+        const id = /^[0-9a-f]{64}$/i.test(argument) ? fromHex(argument) : rollupIdOfName(argument);
+        const rollup = read.rollup(id);
+        if (rollup === undefined) return failure("QUERY_NOT_FOUND", argument);
+        return { key: rollupKey(toHex(id)), json: { id: toHex(id), ...rollup } };
+      }
+      case "validator": {
+        const address = fromHex(argument);
+        const validator = read.validator(address);
+        if (validator === undefined) return failure("QUERY_NOT_FOUND", argument);
+        return { key: validatorKey(toHex(address)), json: validator };
+      }
+      default:
+        return failure("QUERY_PATH", request.path);
+    }
+  } catch (error) {
+    // The argument is a stranger's; addresses and hex that are none are thrown as RangeErrors.
+    if (!(error instanceof RangeError)) throw error;
+    return failure("QUERY_PATH", error.message);
+  }
+}
+
+function storeTarget(data: Uint8Array): Target | Failure {
+  const isAscii = data.every((byte) => byte < 0x80);
+  if (!isAscii) return failure("QUERY_PATH", "keys of the state are ASCII");
+  return { key: new TextDecoder().decode(data), json: undefined };
+}
+
+function accountArgument(text: string): Uint8Array {
+  if (!/^[0-9a-f]{40}$/i.test(text)) return parseAddress(text);
+  return fromHex(text);
+}
+
+/** Amounts as decimal strings, bytes as hex: JSON has neither. */
+function jsonValue(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return value.toString();
+  return value instanceof Uint8Array ? toHex(value) : value;
+}
+
+function refused(fault: Failure, height: number): QueryResponse {
+  return {
+    code: CODES[fault.code].number,
+    log: fault.reason,
+    info: fault.code,
+    index: 0n,
+    key: EMPTY_BYTES,
+    value: EMPTY_BYTES,
+    proofOps: [],
+    height: Height(height),
+    codespace: CODESPACE,
+  };
+}

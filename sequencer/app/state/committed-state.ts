@@ -1,0 +1,204 @@
+import type { Height } from "../../../proto/brands.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import {
+  type AccountState,
+  type ChainState,
+  decodeAccount,
+  decodeBaseFee,
+  decodeChain,
+  decodeLastBlock,
+  decodeParams,
+  decodeRollup,
+  decodeSupply,
+  decodeUnorderedIds,
+  decodeValidator,
+  type LastBlockState,
+  type ParamsState,
+  type RollupState,
+  type SupplyState,
+  type UnorderedIdsState,
+  type ValidatorState,
+} from "../../../proto/codec/weft-state.ts";
+import { assert } from "../../../proto/errors.ts";
+import type { Digest } from "../state-tree/node.ts";
+import type { StateStore } from "../state-tree/state-store.ts";
+import {
+  accountKey,
+  CHAIN_KEY,
+  FEES_KEY,
+  LAST_BLOCK_KEY,
+  PARAMS_KEY,
+  ROLLUP_PREFIX,
+  rollupKey,
+  SUPPLY_KEY,
+  UNORDERED_PREFIX,
+  VALIDATOR_PREFIX,
+} from "./keys.ts";
+
+/** An account that has never been touched. */
+export const EMPTY_ACCOUNT: AccountState = { nonce: 0n, balance: 0n };
+
+/** The record of one block's unordered transactions. */
+export interface RememberedBlock {
+  readonly key: string;
+  readonly expiryMax: Height;
+  readonly ids: readonly Digest[];
+}
+
+/** Everything that is the same for a whole block, decoded. */
+export interface ChainTerms {
+  readonly chain: ChainState;
+  readonly params: ParamsState;
+  readonly baseFeePerByte: bigint;
+  readonly supply: SupplyState;
+  /** Undefined before the first block. */
+  readonly lastBlock: LastBlockState | undefined;
+}
+
+/** Typed reads of the committed state, with what is derived from it kept in memory. */
+export class CommittedState {
+  readonly store: StateStore;
+  /** Undefined until genesis is known. */
+  terms: ChainTerms | undefined;
+  readonly #remembered = new Map<string, RememberedBlock>();
+  readonly #rememberedIds = new Set<Digest>();
+  readonly #rollups = new Map<string, RollupState>();
+  readonly #validators = new Map<string, ValidatorState>();
+
+  private constructor(store: StateStore) {
+    this.store = store;
+  }
+
+  static async load(store: StateStore): Promise<CommittedState> {
+    const state = new CommittedState(store);
+    await state.reload();
+    return state;
+  }
+
+  /** Reads everything again; what `advance` keeps up to date without reading. */
+  async reload(): Promise<void> {
+    this.#remembered.clear();
+    this.#rememberedIds.clear();
+    this.#rollups.clear();
+    this.#validators.clear();
+    this.terms = this.#readTerms();
+    for await (const [key, value] of this.store.entries(UNORDERED_PREFIX)) {
+      this.#remember(key, decodeUnorderedIds(value));
+    }
+    for await (const [key, value] of this.store.entries(VALIDATOR_PREFIX)) {
+      this.#validators.set(key.slice(VALIDATOR_PREFIX.length), decodeValidator(value));
+    }
+  }
+
+  /** After a commit: reads what changes in every block, and takes over remembered ids. */
+  advance(changes: ReadonlyMap<string, Uint8Array | undefined>): void {
+    this.terms = this.#readTerms();
+    for (const [key, value] of changes) {
+      if (key.startsWith(UNORDERED_PREFIX)) {
+        if (value !== undefined) this.#remember(key, decodeUnorderedIds(value));
+        else this.#forget(key);
+      } else if (key.startsWith(VALIDATOR_PREFIX)) {
+        const address = key.slice(VALIDATOR_PREFIX.length);
+        if (value === undefined) this.#validators.delete(address);
+        else this.#validators.set(address, decodeValidator(value));
+      } else if (key.startsWith(ROLLUP_PREFIX)) {
+        this.#rollups.delete(key.slice(ROLLUP_PREFIX.length));
+      }
+    }
+  }
+
+  /** What holds for the next block. InitChain comes before anything that asks. */
+  requireTerms(): ChainTerms {
+    assert(this.terms !== undefined, "InitChain comes before every other call");
+    return this.terms;
+  }
+
+  /** Height of the next block. */
+  nextHeight(): number {
+    const { lastBlock, chain } = this.requireTerms();
+    return lastBlock === undefined ? chain.initialHeight : lastBlock.height + 1;
+  }
+
+  /** `address`: lower-case hex. */
+  account(address: string): AccountState {
+    const bytes = this.store.get(accountKey(address));
+    return bytes === undefined ? EMPTY_ACCOUNT : decodeAccount(bytes);
+  }
+
+  /** `rollupId`: lower-case hex. */
+  rollup(rollupId: string): RollupState | undefined {
+    const known = this.#rollups.get(rollupId);
+    if (known !== undefined) return known;
+    const bytes = this.store.get(rollupKey(rollupId));
+    if (bytes === undefined) return undefined;
+    const rollup = decodeRollup(bytes);
+    // Bounded by deposits: ids that are not registered are not kept.
+    this.#rollups.set(rollupId, rollup);
+    return rollup;
+  }
+
+  async rollups(): Promise<readonly (readonly [id: string, rollup: RollupState])[]> {
+    const all: (readonly [string, RollupState])[] = [];
+    for await (const [key, value] of this.store.entries(ROLLUP_PREFIX)) {
+      all.push([key.slice(ROLLUP_PREFIX.length), decodeRollup(value)]);
+    }
+    return all;
+  }
+
+  /** True when a block that is still remembered holds the unordered transaction. */
+  isRemembered(id: Digest): boolean {
+    return this.#rememberedIds.has(id);
+  }
+
+  rememberedBlocks(): Iterable<RememberedBlock> {
+    return this.#remembered.values();
+  }
+
+  validator(address: Uint8Array): ValidatorState | undefined {
+    return this.#validators.get(toHex(address));
+  }
+
+  validators(): Iterable<ValidatorState> {
+    return this.#validators.values();
+  }
+
+  validatorCount(): number {
+    return this.#validators.size;
+  }
+
+  #remember(key: string, { expiryMax, ids }: UnorderedIdsState): void {
+    const text = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).toString("latin1");
+    const list: Digest[] = [];
+    for (let at = 0; at < text.length; at += 32) {
+      // A slice would keep the whole text of the block alive, which is fine: all of it is kept.
+      const id = text.slice(at, at + 32);
+      list.push(id);
+      this.#rememberedIds.add(id);
+    }
+    this.#remembered.set(key, { key, expiryMax, ids: list });
+  }
+
+  #forget(key: string): void {
+    for (const id of this.#remembered.get(key)?.ids ?? []) this.#rememberedIds.delete(id);
+    this.#remembered.delete(key);
+  }
+
+  #readTerms(): ChainTerms | undefined {
+    const chain = this.store.get(CHAIN_KEY);
+    if (chain === undefined) return undefined;
+    const lastBlock = this.store.get(LAST_BLOCK_KEY);
+    return {
+      chain: decodeChain(chain),
+      params: decodeParams(this.#require(PARAMS_KEY)),
+      baseFeePerByte: decodeBaseFee(this.#require(FEES_KEY)),
+      supply: decodeSupply(this.#require(SUPPLY_KEY)),
+      lastBlock: lastBlock && decodeLastBlock(lastBlock),
+    };
+  }
+
+  #require(key: string): Uint8Array {
+    const value = this.store.get(key);
+    assert(value !== undefined, `the state has ${key} since genesis`);
+    return value;
+  }
+}
