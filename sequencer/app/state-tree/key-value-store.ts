@@ -47,10 +47,13 @@ export async function openKeyValueStore(
   return {
     get(key) {
       const value = database.getSync(key);
-      // Level may answer with a Buffer, whose slices alias; a plain view copies.
-      return value && new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+      return value && plain(value);
     },
-    range: (from, to) => database.iterator({ gte: from, lt: to }),
+    async *range(from, to) {
+      for await (const [key, value] of database.iterator({ gte: from, lt: to })) {
+        yield [key, plain(value)];
+      }
+    },
     async write(writes) {
       const batch = database.batch();
       let slice = 0;
@@ -62,4 +65,9 @@ export async function openKeyValueStore(
       await batch.write({ sync: true });
     },
   };
+}
+
+/** Level may answer with a Buffer, whose slices alias; a plain view's slices copy. */
+function plain(value: Uint8Array): Uint8Array {
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }

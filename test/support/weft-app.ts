@@ -1,0 +1,337 @@
+/** Applications without an engine: a chain of blocks decided in lockstep, as consensus would. */
+import { MemoryLevel } from "memory-level";
+import { formatAddress } from "../../proto/address.ts";
+import { Height, Round } from "../../proto/brands.ts";
+import { bytesEqual, EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { encodeTxItem } from "../../proto/codec/weft-block.ts";
+import {
+  accountAddress,
+  type Action,
+  encodeTxBody,
+  type Replay,
+  rollupData,
+  rollupIdOfName,
+  txSignBytes,
+} from "../../proto/codec/weft-tx.ts";
+import { assert } from "../../proto/errors.ts";
+import { sha256, sha256Concat } from "../../proto/hash.ts";
+import { BlockIdFlag, type ConsensusParams, type Timestamp } from "../../proto/types.ts";
+import {
+  createEd25519Verifier,
+  type Ed25519KeyPair,
+  ed25519Address,
+  ed25519KeyPairFromSeed,
+  signEd25519,
+} from "../../proto/verify/ed25519.ts";
+import type {
+  ExtendedVoteInfo,
+  FinalizeBlockResponse,
+  ProcessProposalRequest,
+} from "../../sequencer/abci/application.ts";
+import { createApplication } from "../../sequencer/app/application.ts";
+import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
+import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
+import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
+import type { PoolLimits, WeftApplication } from "../../sequencer/app/weft-application.ts";
+import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
+
+export const CHAIN_ID = "weft-test";
+export const ROLLUPS = ["alpha", "beta"] as const;
+export const START_BALANCE = 1_000_000_000_000n;
+
+export interface Wallet {
+  readonly key: Ed25519KeyPair;
+  readonly address: Uint8Array;
+}
+
+export function wallet(index: number): Wallet {
+  return walletOf(`wallet/${index}`);
+}
+
+function walletOf(name: string): Wallet {
+  const key = ed25519KeyPairFromSeed(sha256(utf8ToBytes(name)));
+  return { key, address: accountAddress(key.publicKey) };
+}
+
+export interface TxTerms {
+  readonly maxFeePerByte?: bigint;
+  readonly tipPerByte?: bigint;
+  readonly chainId?: string;
+}
+
+/** A signed item. */
+export function signedItem(
+  { key }: Wallet,
+  replay: Replay,
+  action: Action,
+  { maxFeePerByte = 1_000n, tipPerByte = 1n, chainId = CHAIN_ID }: TxTerms = {},
+): Uint8Array {
+  const fee = { maxFeePerByte, tipPerByte };
+  const bodyBytes = encodeTxBody({ publicKey: key.publicKey, replay, fee, action });
+  return encodeTxItem({ bodyBytes, signature: signEd25519(key, txSignBytes(chainId, bodyBytes)) });
+}
+
+export const nonce = (value: number | bigint): Replay => ({ kind: "nonce", value: BigInt(value) });
+
+export function unordered(expiryHeight: number, salt = ""): Replay {
+  return { kind: "unordered", expiryHeight: Height(expiryHeight), salt: utf8ToBytes(salt) };
+}
+
+export const transferTo = (to: Uint8Array, amount: bigint): Action => ({
+  kind: "transfer",
+  to,
+  amount,
+});
+
+export function dataFor(rollup: string, ...entries: readonly string[]): Action {
+  return rollupData(rollupIdOfName(rollup), entries.map(utf8ToBytes));
+}
+
+export interface TestNode {
+  app: WeftApplication;
+  readonly level: MemoryLevel<string, Uint8Array>;
+  readonly consensusAddress: Uint8Array;
+  readonly applicationKey: Ed25519KeyPair;
+}
+
+export interface ChainOptions {
+  readonly validators?: number;
+  readonly wallets?: number;
+  readonly params?: GenesisAppState["params"];
+  readonly pool?: Partial<PoolLimits>;
+  readonly maxTxBytes?: number;
+}
+
+/** What one step decided. */
+export interface DecidedBlock {
+  readonly height: Height;
+  readonly txs: readonly Uint8Array[];
+  readonly response: FinalizeBlockResponse;
+  readonly hash: Uint8Array;
+}
+
+const PARAMS: ConsensusParams = {
+  block: { maxBytes: 4_194_304n, maxGas: -1n },
+  evidence: {
+    maxAgeBlocks: 100_000n,
+    maxAgeDurationNanos: 172_800_000_000_000n,
+    maxBytes: 1_048_576n,
+  },
+  validator: { publicKeyTypes: ["ed25519"] },
+  version: { app: 0n },
+  abci: { voteExtensionsEnableHeight: Height(0) },
+};
+const verifier = createEd25519Verifier();
+
+/** Starts (or, on a used database, restarts) one application. */
+export async function startNode(
+  level: MemoryLevel<string, Uint8Array>,
+  applicationKey: Ed25519KeyPair,
+  pool: Partial<PoolLimits> = {},
+): Promise<WeftApplication> {
+  return createApplication(
+    { version: "test", pool },
+    {
+      database: await openKeyValueStore(level, yieldToLoop),
+      verify: (checks) => verifier.verifyBatch(checks),
+      signer: {
+        publicKey: applicationKey.publicKey,
+        sign: async (bytes) => signEd25519(applicationKey, bytes),
+      },
+      clock: createSystemClock(),
+      logger: NULL_LOGGER,
+      metrics: NULL_APP_METRICS,
+      yieldToLoop,
+    },
+  );
+}
+
+/** Several applications from one genesis. */
+export class TestChain {
+  readonly nodes: TestNode[];
+  readonly #options: ChainOptions;
+  readonly #genesis: Uint8Array;
+  height = 0;
+  blockHash = EMPTY_BYTES;
+  /** The commit of the last block, extensions included. */
+  lastVotes: ExtendedVoteInfo[] = [];
+
+  private constructor(options: ChainOptions, nodes: TestNode[], genesis: Uint8Array) {
+    this.#options = options;
+    this.nodes = nodes;
+    this.#genesis = genesis;
+  }
+
+  static async start(options: ChainOptions = {}): Promise<TestChain> {
+    const nodes: TestNode[] = [];
+    for (let n = 0; n < (options.validators ?? 4); n++) {
+      const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
+      const applicationKey = walletOf(`application/${n}`).key;
+      nodes.push({
+        app: await startNode(level, applicationKey, options.pool),
+        level,
+        consensusAddress: ed25519Address(walletOf(`consensus/${n}`).key.publicKey),
+        applicationKey,
+      });
+    }
+    const chain = new TestChain(
+      options,
+      nodes,
+      utf8ToBytes(JSON.stringify(genesis(options, nodes))),
+    );
+    for (const node of nodes) await chain.initChain(node);
+    return chain;
+  }
+
+  async initChain(node: TestNode): Promise<Uint8Array> {
+    const response = await node.app.initChain({
+      time: this.time(0),
+      chainId: CHAIN_ID,
+      consensusParams: PARAMS,
+      validators: this.nodes.map((_, n) => ({
+        publicKey: { type: "ed25519", bytes: walletOf(`consensus/${n}`).key.publicKey },
+        power: 10n,
+      })),
+      appStateBytes: this.#genesis,
+      initialHeight: Height(1),
+    });
+    return response.appHash;
+  }
+
+  node(index: number): TestNode {
+    const node = this.nodes[index];
+    if (node === undefined) throw new RangeError(`no node ${index}`);
+    return node;
+  }
+
+  get app(): WeftApplication {
+    return this.node(0).app;
+  }
+
+  async restart(index: number): Promise<void> {
+    const node = this.node(index);
+    node.app = await startNode(node.level, node.applicationKey, this.#options.pool);
+  }
+
+  time(height: number): Timestamp {
+    return { seconds: 1_700_000_000n + BigInt(height), nanos: 5 };
+  }
+
+  /** CheckTx of one node; the code. */
+  async submit(item: Uint8Array, index = 0): Promise<number> {
+    return (await this.node(index).app.checkTx({ tx: item, type: "new" })).code;
+  }
+
+  async prepare(proposer: number): Promise<readonly Uint8Array[]> {
+    const votes = this.lastVotes;
+    return this.node(proposer).app.prepareProposal({
+      ...this.#context(proposer),
+      maxTxBytes: this.#options.maxTxBytes ?? 1 << 20,
+      txs: [],
+      localLastCommit: { round: Round(0), votes },
+    });
+  }
+
+  /** The request that every validator gets for these items. */
+  processRequest(txs: readonly Uint8Array[], proposer = 0): ProcessProposalRequest {
+    const context = this.#context(proposer);
+    const votes = this.lastVotes.map(({ validator, blockIdFlag }) => ({ validator, blockIdFlag }));
+    return {
+      ...context,
+      txs,
+      proposedLastCommit: { round: Round(0), votes },
+      hash: sha256Concat(sha256(utf8ToBytes(`${context.height}`)), ...txs),
+    };
+  }
+
+  /** ProcessProposal on one node; the reason of a refusal, or undefined. */
+  async refusal(txs: readonly Uint8Array[], index = 0): Promise<string | undefined> {
+    const verdict = await this.node(index).app.processProposal(this.processRequest(txs));
+    return verdict.accept ? undefined : verdict.reason;
+  }
+
+  /** One height: propose, check everywhere, extend, finalize, commit. */
+  async step(proposer = this.height % this.nodes.length): Promise<DecidedBlock> {
+    const txs = await this.prepare(proposer);
+    return this.decide(txs, proposer);
+  }
+
+  async decide(txs: readonly Uint8Array[], proposer = 0): Promise<DecidedBlock> {
+    const request = this.processRequest(txs, proposer);
+    for (const [index, { app }] of this.nodes.entries()) {
+      const verdict = await app.processProposal(request);
+      const reason = verdict.accept ? "" : verdict.reason;
+      assert(verdict.accept, `node ${index}, height ${request.height}: ${reason}`);
+    }
+    const votes = await this.extend(request);
+    const responses: FinalizeBlockResponse[] = [];
+    for (const { app } of this.nodes) responses.push(await app.finalizeBlock(finalize(request)));
+    const [response] = responses;
+    if (response === undefined) throw new RangeError("a chain has nodes");
+    for (const other of responses) {
+      assert(bytesEqual(other.appHash, response.appHash), "all nodes have one app hash");
+    }
+    for (const { app } of this.nodes) await app.commit();
+    this.height = request.height;
+    this.blockHash = request.hash;
+    this.lastVotes = votes;
+    return { height: request.height, txs, response, hash: request.hash };
+  }
+
+  /** Everybody's extension, accepted by everybody. */
+  async extend(request: ProcessProposalRequest): Promise<ExtendedVoteInfo[]> {
+    const votes: ExtendedVoteInfo[] = [];
+    for (const { app, consensusAddress } of this.nodes) {
+      const voteExtension = await app.extendVote(request);
+      for (const { app: other } of this.nodes) {
+        const verdict = await other.verifyVoteExtension({
+          hash: request.hash,
+          validatorAddress: consensusAddress,
+          height: request.height,
+          voteExtension,
+        });
+        assert(verdict.accept, `extension: ${verdict.accept ? "" : verdict.reason}`);
+      }
+      votes.push({
+        validator: { address: consensusAddress, power: 10n },
+        blockIdFlag: BlockIdFlag.COMMIT,
+        voteExtension,
+        extensionSignature: new Uint8Array(64),
+      });
+    }
+    return votes;
+  }
+
+  #context(proposer: number) {
+    const height = Height(this.height + 1);
+    return {
+      height,
+      time: this.time(height),
+      misbehavior: [],
+      nextValidatorsHash: new Uint8Array(32).fill(1),
+      proposerAddress: this.node(proposer).consensusAddress,
+    };
+  }
+}
+
+export function finalize(request: ProcessProposalRequest) {
+  const { proposedLastCommit, ...rest } = request;
+  return { ...rest, decidedLastCommit: proposedLastCommit };
+}
+
+function genesis(options: ChainOptions, nodes: readonly TestNode[]): GenesisAppState {
+  return {
+    accounts: Array.from({ length: options.wallets ?? 8 }, (_, n) => ({
+      address: formatAddress(wallet(n).address),
+      balance: START_BALANCE.toString(),
+    })),
+    validators: nodes.map(({ consensusAddress, applicationKey }) => ({
+      address: toHex(consensusAddress),
+      application_key: toHex(applicationKey.publicKey),
+    })),
+    rollups: ROLLUPS.map((name) => ({ name, owner_key: toHex(wallet(0).key.publicKey) })),
+    params: options.params,
+  };
+}
