@@ -38,6 +38,8 @@ export type P2pErrorCode =
   | "P2P_MESSAGE_TOO_LARGE"
   /** A message does not decode or breaks a reactor's rules. */
   | "P2P_MESSAGE_INVALID"
+  /** A transaction is empty or larger than the mempool takes. */
+  | "P2P_TX_INVALID"
   /** No pong in time. */
   | "P2P_PONG_TIMEOUT"
   /** Connecting failed or took too long. */

@@ -86,3 +86,23 @@ export const BEHIND_GRACE_MS = 100;
 export const EARLY_PARTS_MAX = 1_601;
 /** Own votes of the next height that a peer may be sent before it reaches the height. */
 export const EARLY_VOTES_MAX = 8;
+
+/** Bytes of one transaction (CometBFT: max_tx_bytes). A peer that sends more is dropped. */
+export const TX_BYTES_MAX = 1 << 20;
+/** Bytes of transactions in one message, unless a single one is larger. */
+export const TX_BATCH_BYTES_MAX = 64 << 10;
+/** Messages of transactions waiting for one peer; more stay in the log until there is room. */
+export const TX_SEND_QUEUE_MESSAGES_MAX = 8;
+/** Transactions remembered by hash, so that none is checked twice. The oldest is forgotten. */
+export const TX_CACHE_MAX = 100_000;
+/** Transactions kept to be sent, all peers together. Full: the oldest is not sent any more. */
+export const TX_LOG_COUNT_MAX = 20_000;
+export const TX_LOG_BYTES_MAX = 64 << 20;
+/** Transactions of peers that the application is checking. A further one is dropped. */
+export const TX_CHECKS_MAX = 4_096;
+/** The same for one peer. */
+export const TX_CHECKS_PER_PEER_MAX = 1_024;
+/** A transaction of a peer is relayed after this long where nobody knows who has it already. */
+export const TX_RELAY_DELAY_MS = 500;
+/** Peers that one peer may name as its own. More: it is dropped. */
+export const NEIGHBOURS_MAX = 512;

@@ -48,6 +48,8 @@ export interface MConnection {
   /** Queues without copying. False: full, unknown to the peer, or closed. */
   trySend(channelId: number, message: Uint8Array): boolean;
   sendRoom(channelId: number): number;
+  /** Whether both sides have the channel. */
+  hasChannel(channelId: number): boolean;
   readonly pendingBytes: number;
   queues(): readonly SendQueue[];
 }
@@ -259,6 +261,7 @@ export function createMConnection(
       scheduleDrain();
       return true;
     },
+    hasChannel: (channelId) => queues.has(channelId),
     sendRoom: (channelId) => (isClosed ? 0 : queues.room(channelId)),
     get pendingBytes() {
       return queues.bytes;

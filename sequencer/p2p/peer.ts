@@ -84,7 +84,7 @@ export function createPeer(
     },
     trySend(channelId, message) {
       const label = labels.get(channelId);
-      if (label === undefined || isClosed) return false;
+      if (label === undefined || isClosed || !mconnection.hasChannel(channelId)) return false;
       if (!mconnection.trySend(channelId, message)) {
         metrics.dropped.inc({ reason: "send_queue_full" });
         return false;

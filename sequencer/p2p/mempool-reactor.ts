@@ -1,0 +1,357 @@
+/**
+ * The mempool reactor (spec §17.3): carries transactions between peers and the application's pool.
+ *
+ * CometBFT sends every transaction over every link in both directions. Between Weft nodes each
+ * tells its peers who its peers are (channel 0x71, `neighbours.ts`): a transaction that came from O
+ * is not sent to X when O and X are connected, because O, which follows the same rule, has sent it
+ * or knows who has. In a full mesh a transaction therefore crosses each link once at most. Where
+ * nobody knows (CometBFT peers) it is relayed after a delay, unless a block has it by then.
+ */
+import type { NodeId } from "../../proto/brands.ts";
+import { decodeTxsMessage, encodeTxsMessage } from "../../proto/codec/sync-messages.ts";
+import { AssertionFailure, isWeftError } from "../../proto/errors.ts";
+import { sha256 } from "../../proto/hash.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import { P2pError } from "./errors.ts";
+import {
+  TX_BATCH_BYTES_MAX,
+  TX_BYTES_MAX,
+  TX_CACHE_MAX,
+  TX_CHECKS_MAX,
+  TX_CHECKS_PER_PEER_MAX,
+  TX_LOG_BYTES_MAX,
+  TX_LOG_COUNT_MAX,
+  TX_RELAY_DELAY_MS,
+  TX_SEND_QUEUE_MESSAGES_MAX,
+} from "./limits.ts";
+import { LruSet } from "./lru-set.ts";
+import type { P2pMetrics } from "./metrics.ts";
+import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "./neighbours.ts";
+import type { ChannelDescriptor, Peer, Reactor } from "./reactor.ts";
+import { type LoggedTx, TxLog, txKey } from "./tx-log.ts";
+
+export interface MempoolReactorOptions {
+  readonly txBytesMax?: number;
+  readonly relayDelayMs?: number;
+  /** False: transactions are taken but none is sent (CometBFT's `broadcast`). */
+  readonly isBroadcasting?: boolean;
+}
+
+/** The pool's answer; code 0 means that it keeps the transaction. */
+interface CheckResult {
+  readonly code: number;
+}
+
+export interface MempoolReactorDependencies<R extends CheckResult> {
+  readonly checkTx: (tx: Uint8Array) => Promise<R>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: P2pMetrics;
+}
+
+export interface MempoolReactor<R extends CheckResult> extends Reactor {
+  /**
+   * A transaction of a client of ours: checked, and sent to every peer when the pool keeps it.
+   * Throws `P2P_TX_INVALID` for an empty or oversized one. `tx` must not change afterwards.
+   */
+  submit(tx: Uint8Array): Promise<R>;
+  /** These transactions are in a block: nobody needs them from us any more. */
+  committed(txs: readonly Uint8Array[]): void;
+  stop(): void;
+}
+
+interface Target {
+  readonly peer: Peer;
+  /** Next transaction of our clients, and of other peers, to look at. */
+  ownCursor: number;
+  relayCursor: number;
+  /** Peers of this peer; undefined until it says so (CometBFT never does). */
+  neighbours: ReadonlySet<NodeId> | undefined;
+  checks: number;
+}
+
+/** A batch of consecutive entries without exceptions: the same bytes serve every peer. */
+interface SharedBatch {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+}
+
+export function createMempoolReactor<R extends CheckResult>(
+  options: MempoolReactorOptions,
+  dependencies: MempoolReactorDependencies<R>,
+): MempoolReactor<R> {
+  const { clock, metrics } = dependencies;
+  const logger = dependencies.logger.child({ module: "mempool-reactor" });
+  const txBytesMax = options.txBytesMax ?? TX_BYTES_MAX;
+  const relayDelayMs = options.relayDelayMs ?? TX_RELAY_DELAY_MS;
+  const isBroadcasting = options.isBroadcasting ?? true;
+  const logOptions = { countMax: TX_LOG_COUNT_MAX, bytesMax: TX_LOG_BYTES_MAX };
+  const own = new TxLog(logOptions);
+  const relayed = new TxLog(logOptions);
+  const seen = new LruSet(TX_CACHE_MAX);
+  const targets = new Map<NodeId, Target>();
+  const channel: ChannelDescriptor = {
+    id: 0x30,
+    name: "mempool",
+    priority: 5,
+    sendQueueMessagesMax: TX_SEND_QUEUE_MESSAGES_MAX,
+    // Go's cap: a message with one transaction of the largest size.
+    receiveMessageBytesMax: txBytesMax + 16,
+  };
+  let checks = 0;
+  let isPumpScheduled = false;
+  let areNeighboursDue = false;
+  let relayTimer: Cancel | undefined;
+  let shared: SharedBatch | undefined;
+  let isStopped = false;
+
+  const log = (entry: LoggedTx): void => {
+    if (!isBroadcasting || isStopped) return;
+    const pushedOut = (entry.origin === undefined ? own : relayed).push(entry);
+    if (pushedOut > 0) metrics.dropped.inc({ reason: "tx_queue_full" }, pushedOut);
+    schedulePump();
+  };
+  const schedulePump = (): void => {
+    if (isPumpScheduled || isStopped) return;
+    isPumpScheduled = true;
+    // After the messages of this turn: consensus goes first, and more transactions join the batch.
+    setImmediate(() => {
+      isPumpScheduled = false;
+      if (isStopped) return;
+      if (areNeighboursDue) sendNeighbours();
+      for (const target of targets.values()) pump(target);
+    });
+  };
+  const pump = (target: Target): void => {
+    pumpOwn(target);
+    pumpRelayed(target);
+    const waiting = own.end - target.ownCursor + relayed.end - target.relayCursor;
+    metrics.mempoolPendingTxs.set(waiting, { peer_id: target.peer.id });
+  };
+  const pumpOwn = (target: Target): void => {
+    target.ownCursor = Math.max(target.ownCursor, own.start);
+    while (target.ownCursor < own.end && target.peer.sendRoom(channel.id) > 0) {
+      const start = target.ownCursor;
+      if (shared?.start === start) {
+        if (!target.peer.trySend(channel.id, shared.bytes)) return;
+        target.ownCursor = shared.end;
+        continue;
+      }
+      const batch = collect(own, start, (entry) =>
+        entry.senders?.has(target.peer.id) === true ? "skip" : "send",
+      );
+      target.ownCursor = batch.end;
+      if (batch.txs.length === 0) continue;
+      const bytes = encodeTxsMessage({ kind: "txs", txs: batch.txs });
+      if (!batch.hasExceptions) shared = { start, end: batch.end, bytes };
+      if (!target.peer.trySend(channel.id, bytes)) {
+        target.ownCursor = start;
+        return;
+      }
+    }
+  };
+  const pumpRelayed = (target: Target): void => {
+    const nowMs = clock.monotonicMs();
+    target.relayCursor = Math.max(target.relayCursor, relayed.start);
+    while (target.relayCursor < relayed.end && target.peer.sendRoom(channel.id) > 0) {
+      const start = target.relayCursor;
+      const batch = collect(relayed, start, (entry) => decideRelay(entry, target, nowMs));
+      target.relayCursor = batch.end;
+      if (batch.txs.length > 0) {
+        const bytes = encodeTxsMessage({ kind: "txs", txs: batch.txs });
+        if (!target.peer.trySend(channel.id, bytes)) {
+          target.relayCursor = start;
+          return;
+        }
+      }
+      if (batch.isWaiting) {
+        relayTimer ??= clock.after(relayDelayMs, () => {
+          relayTimer = undefined;
+          schedulePump();
+        });
+        return;
+      }
+    }
+  };
+  const decideRelay = (entry: LoggedTx, target: Target, nowMs: number): Decision => {
+    const { origin, senders } = entry;
+    const { id } = target.peer;
+    if (origin === undefined || origin === id || senders?.has(id) === true) return "skip";
+    const ofOrigin = targets.get(origin)?.neighbours;
+    if (target.neighbours !== undefined) {
+      return target.neighbours.has(origin) ? "skip" : "send";
+    }
+    if (ofOrigin !== undefined) return ofOrigin.has(id) ? "skip" : "send";
+    return nowMs - entry.atMs >= relayDelayMs ? "send" : "wait";
+  };
+  const sendNeighbours = (): void => {
+    areNeighboursDue = false;
+    const bytes = encodeNeighbours([...targets.keys()]);
+    for (const { peer } of targets.values()) peer.trySend(NEIGHBOURS_CHANNEL.id, bytes);
+  };
+
+  const receiveTxs = (target: Target, bytes: Uint8Array): void => {
+    const { txs } = decodeTxsMessage(bytes);
+    if (txs.length === 0) throw invalid("at least one transaction, got none");
+    for (const view of txs) {
+      if (view.length === 0 || view.length > txBytesMax) {
+        throw invalid(`transactions of 1 to ${txBytesMax} bytes, got one of ${view.length}`);
+      }
+    }
+    for (const view of txs) receiveTx(target, view);
+  };
+  const receiveTx = (target: Target, view: Uint8Array): void => {
+    const { id } = target.peer;
+    const key = txKey(sha256(view));
+    if (seen.has(key)) {
+      const entry = own.get(key) ?? relayed.get(key);
+      if (entry !== undefined) (entry.senders ??= new Set()).add(id);
+      return;
+    }
+    if (checks >= TX_CHECKS_MAX || target.checks >= TX_CHECKS_PER_PEER_MAX) {
+      metrics.dropped.inc({ reason: "tx_refused" });
+      return;
+    }
+    seen.add(key);
+    // A private copy: the view would keep a whole batch alive in the pool.
+    const tx = view.slice();
+    checks += 1;
+    target.checks += 1;
+    void checkPeerTx(tx, key, id).finally(() => {
+      checks -= 1;
+      target.checks -= 1;
+    });
+  };
+  const checkPeerTx = async (tx: Uint8Array, key: string, origin: NodeId): Promise<void> => {
+    try {
+      const { code } = await dependencies.checkTx(tx);
+      if (code === 0) {
+        const atMs = clock.monotonicMs();
+        log({ tx, key, origin, atMs, senders: undefined, isRemoved: false });
+        return;
+      }
+    } catch (error) {
+      if (error instanceof AssertionFailure) throw error;
+      // The pool's trouble, not the peer's: the transaction may come again.
+      logger.debug("Transaction of a peer could not be checked", {
+        peer: origin,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    seen.delete(key);
+    metrics.dropped.inc({ reason: "tx_refused" });
+  };
+
+  return {
+    name: "mempool",
+    channels: [channel, NEIGHBOURS_CHANNEL],
+    async submit(tx) {
+      if (tx.length === 0 || tx.length > txBytesMax) {
+        throw new P2pError(
+          "P2P_TX_INVALID",
+          `expected a transaction of 1 to ${txBytesMax} bytes, got ${tx.length}`,
+        );
+      }
+      const key = txKey(sha256(tx));
+      const result = await dependencies.checkTx(tx);
+      if (result.code !== 0) return result;
+      seen.add(key);
+      if (own.get(key) === undefined) {
+        const atMs = clock.monotonicMs();
+        log({ tx, key, origin: undefined, atMs, senders: undefined, isRemoved: false });
+      }
+      return result;
+    },
+    committed(txs) {
+      for (const tx of txs) {
+        const key = txKey(sha256(tx));
+        seen.add(key);
+        own.remove(key);
+        relayed.remove(key);
+      }
+    },
+    stop() {
+      isStopped = true;
+      relayTimer?.cancel();
+    },
+    addPeer(peer) {
+      targets.set(peer.id, {
+        peer,
+        ownCursor: own.start,
+        relayCursor: relayed.start,
+        neighbours: undefined,
+        checks: 0,
+      });
+      areNeighboursDue = true;
+      schedulePump();
+    },
+    removePeer(peer) {
+      if (targets.get(peer.id)?.peer !== peer) return;
+      targets.delete(peer.id);
+      metrics.mempoolPendingTxs.set(0, { peer_id: peer.id });
+      areNeighboursDue = true;
+      schedulePump();
+    },
+    receive(channelId, peer, bytes) {
+      const target = targets.get(peer.id);
+      if (target === undefined) return;
+      try {
+        if (channelId === channel.id) receiveTxs(target, bytes);
+        else {
+          target.neighbours = decodeNeighbours(bytes);
+          schedulePump();
+        }
+      } catch (error) {
+        if (!isWeftError(error)) throw error;
+        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+      }
+    },
+    onSendable(channelId) {
+      if (channelId === NEIGHBOURS_CHANNEL.id) areNeighboursDue = true;
+      schedulePump();
+    },
+  };
+}
+
+type Decision = "send" | "skip" | "wait";
+
+interface Batch {
+  readonly txs: readonly Uint8Array[];
+  /** Sequence number after the last entry looked at. */
+  readonly end: number;
+  /** An entry was left out, so that the batch is not for everybody. */
+  readonly hasExceptions: boolean;
+  /** The entry at `end` is to be sent later. */
+  readonly isWaiting: boolean;
+}
+
+/** The next entries of `log` from `start` on that fill one message. */
+function collect(log: TxLog, start: number, decide: (entry: LoggedTx) => Decision): Batch {
+  const txs: Uint8Array[] = [];
+  let bytes = 0;
+  let hasExceptions = false;
+  let end = start;
+  for (; end < log.end; end++) {
+    const entry = log.at(end);
+    if (entry === undefined || entry.isRemoved) continue;
+    const decision = decide(entry);
+    if (decision === "wait") return { txs, end, hasExceptions, isWaiting: true };
+    if (decision === "skip") {
+      hasExceptions = true;
+      continue;
+    }
+    if (txs.length > 0 && bytes + entry.tx.length > TX_BATCH_BYTES_MAX) break;
+    txs.push(entry.tx);
+    bytes += entry.tx.length + TX_FRAMING_BYTES_MAX;
+  }
+  return { txs, end, hasExceptions, isWaiting: false };
+}
+
+/** Tag and length of one transaction in a message, at most. */
+const TX_FRAMING_BYTES_MAX = 6;
+
+function invalid(expected: string): P2pError {
+  return new P2pError("P2P_MESSAGE_INVALID", `expected ${expected}`);
+}
