@@ -49,3 +49,22 @@ export const NULL_GOSSIP_SINK: GossipSink = {
   newValidBlock: () => {},
   peerMisbehaved: () => {},
 };
+
+/** A sink whose receiver comes later: the reactor needs the engine, and the engine a sink. */
+export interface GossipRelay extends GossipSink {
+  attach(sink: GossipSink): void;
+}
+
+export function createGossipRelay(): GossipRelay {
+  let to = NULL_GOSSIP_SINK;
+  return {
+    attach: (sink) => void (to = sink),
+    proposal: (proposal, origin) => to.proposal(proposal, origin),
+    part: (height, round, part, origin) => to.part(height, round, part, origin),
+    vote: (vote, origin) => to.vote(vote, origin),
+    hasVote: (vote) => to.hasVote(vote),
+    newRoundStep: (event) => to.newRoundStep(event),
+    newValidBlock: (event) => to.newValidBlock(event),
+    peerMisbehaved: (peer, reason) => to.peerMisbehaved(peer, reason),
+  };
+}

@@ -8,6 +8,8 @@ export const OWN_INPUT_QUEUE_MAX = 4_000;
 export const INPUT_BATCH_MAX = 256;
 /** Peer messages of the next height kept while the current one is being applied; then dropped. */
 export const NEXT_HEIGHT_INPUTS_MAX = 1_000;
+/** Those of one peer: the parts of a full block and its votes. */
+export const NEXT_HEIGHT_INPUTS_PER_PEER_MAX = 400;
 /** Peer messages whose signature is being checked at one time; a further one is dropped. */
 export const PENDING_CHECKS_MAX = 2_000;
 /** Events that wait for a subscriber; one more closes the subscription as too slow. */
@@ -28,3 +30,11 @@ export const VALIDATED_BLOCKS_MAX = 16;
 export const CHAIN_ID_LENGTH_MAX = 50;
 /** genesis.json is read whole. */
 export const GENESIS_FILE_BYTES_MAX = 100 << 20;
+/** Characters of a reason that is logged and stored. */
+export const REASON_LENGTH_MAX = 1_000;
+/** Pairs of conflicting votes that wait for their height to end; more are not recorded. */
+export const CONFLICTS_MAX = 1_000;
+/** Pieces of evidence read for one proposal. */
+export const EVIDENCE_READ_MAX = 1_000;
+/** Expired pieces of evidence deleted per block. */
+export const EVIDENCE_PRUNED_PER_BLOCK_MAX = 100;

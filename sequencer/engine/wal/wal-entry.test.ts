@@ -72,6 +72,8 @@ function examples(): readonly WalEntry[] {
   return [
     { kind: "endHeight", height },
     { kind: "endHeight", height: Height(0) },
+    { kind: "heightStarted", height, startDelayMs: 0 },
+    { kind: "heightStarted", height, startDelayMs: 490 },
     { kind: "txsAvailable", height },
     { kind: "proposalReceived", proposal, origin: PEER, signer: key.address },
     { kind: "proposalReceived", proposal, origin: undefined, signer: EMPTY_BYTES },

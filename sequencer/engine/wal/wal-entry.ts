@@ -34,6 +34,8 @@ type InputOf<K extends ConsensusInput["kind"]> = Extract<ConsensusInput, { reado
 export type WalEntry =
   /** The block of this height is stored; what follows belongs to the next height. */
   | { readonly kind: "endHeight"; readonly height: Height }
+  /** How a height was begun, so that replay begins it in the same way. */
+  | { readonly kind: "heightStarted"; readonly height: Height; readonly startDelayMs: number }
   /** One part of a block we made, before the `blockCreated` that ends it. */
   | { readonly kind: "createdPart"; readonly part: Part }
   | Omit<InputOf<"blockCreated">, "block" | "parts">
@@ -52,11 +54,15 @@ const FIELD = {
   blockValidated: 10,
   proposalSigned: 11,
   voteSigned: 12,
+  heightStarted: 13,
 } as const satisfies Record<WalEntry["kind"], number>;
 
-/** The records of one input, in order. `heightStarted` has none: it is made anew from the state. */
+/** The records of one input, in order. The context of a height is made anew from the state. */
 export function inputToWalEntries(input: ConsensusInput): readonly WalEntry[] {
-  if (input.kind === "heightStarted") return [];
+  if (input.kind === "heightStarted") {
+    const { height, startDelayMs } = input.context;
+    return [{ kind: input.kind, height, startDelayMs: Math.max(0, Math.ceil(startDelayMs)) }];
+  }
   if (input.kind !== "blockCreated") return [input];
   const parts = input.parts.map((part) => ({ kind: "createdPart" as const, part }));
   const { kind, height, round, blockId } = input;
@@ -96,6 +102,10 @@ function writeBody(writer: Writer, entry: WalEntry): void {
     case "endHeight":
     case "txsAvailable":
       writer.int(1, entry.height);
+      return;
+    case "heightStarted":
+      writer.int(1, entry.height);
+      writer.int(5, entry.startDelayMs);
       return;
     case "proposalReceived":
       writer.message(3, entry.proposal, writeProposal);
@@ -178,6 +188,7 @@ const KIND_BY_FIELD: ReadonlyMap<number, WalEntry["kind"]> = new Map([
   [FIELD.blockValidated, "blockValidated"],
   [FIELD.proposalSigned, "proposalSigned"],
   [FIELD.voteSigned, "voteSigned"],
+  [FIELD.heightStarted, "heightStarted"],
 ] as const);
 
 const STEPS: readonly Step[] = Object.values(Step);
@@ -217,6 +228,8 @@ function readBody(reader: Reader, kind: WalEntry["kind"]): WalEntry {
     case "endHeight":
     case "txsAvailable":
       return { kind, height };
+    case "heightStarted":
+      return { kind, height, startDelayMs: number };
     case "proposalReceived":
       return { kind, proposal: need(proposal, kind), origin: from, signer };
     case "partReceived":

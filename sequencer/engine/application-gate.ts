@@ -1,0 +1,103 @@
+/**
+ * The application behind its connections (spec/cometbft-v0.38.md §12.6): consensus calls run one at
+ * a time, CheckTx stands still around Commit, Info and Query pass.
+ */
+import { assert } from "../../proto/errors.ts";
+import type {
+  Application,
+  CheckTxRequest,
+  CheckTxResponse,
+  CommitResponse,
+} from "../abci/application.ts";
+import { EngineError } from "./errors.ts";
+import { CHECK_TX_WAITING_MAX } from "./limits.ts";
+
+export interface ApplicationGate {
+  /**
+   * Runs one consensus call after those asked for before it.
+   * @throws EngineError ENGINE_APPLICATION, whatever the application threw.
+   */
+  call<T>(name: string, task: (application: Application) => Promise<T>): Promise<T>;
+  /** Waits for CheckTx calls under way, keeps new ones waiting, and commits. */
+  commit(): Promise<CommitResponse>;
+  /**
+   * CheckTx, never during Commit.
+   * @throws EngineError ENGINE_CHECK_TX_BUSY when too many wait.
+   */
+  checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
+}
+
+export function createApplicationGate(application: Application): ApplicationGate {
+  return new Gate(application);
+}
+
+class Gate implements ApplicationGate {
+  readonly #application: Application;
+  #lastCall: Promise<unknown> = Promise.resolve();
+  #checksUnderWay = 0;
+  #checksWaiting = 0;
+  /** Set while Commit runs or waits for checks to end. */
+  #commitEnd: Promise<void> | undefined;
+  #onChecksDone: (() => void) | undefined;
+
+  constructor(application: Application) {
+    this.#application = application;
+  }
+
+  call<T>(name: string, task: (application: Application) => Promise<T>): Promise<T> {
+    const result = this.#lastCall.then(async () => {
+      try {
+        return await task(this.#application);
+      } catch (cause) {
+        throw new EngineError(
+          { code: "ENGINE_APPLICATION", call: name },
+          `the application failed in ${name}: ${String(cause)}`,
+          { cause },
+        );
+      }
+    });
+    this.#lastCall = Promise.allSettled([result]);
+    return result;
+  }
+
+  commit(): Promise<CommitResponse> {
+    return this.call("Commit", async (application) => {
+      assert(this.#commitEnd === undefined, "commits follow one another");
+      let end = (): void => {};
+      this.#commitEnd = new Promise((resolve) => (end = resolve));
+      try {
+        if (this.#checksUnderWay > 0) {
+          await new Promise<void>((resolve) => (this.#onChecksDone = resolve));
+        }
+        return await application.commit();
+      } finally {
+        this.#commitEnd = undefined;
+        end();
+      }
+    });
+  }
+
+  async checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {
+    if (this.#commitEnd !== undefined) {
+      if (this.#checksWaiting >= CHECK_TX_WAITING_MAX) {
+        throw new EngineError(
+          { code: "ENGINE_CHECK_TX_BUSY" },
+          `${CHECK_TX_WAITING_MAX} transactions wait for a block to be committed; submit again in a moment`,
+        );
+      }
+      this.#checksWaiting++;
+      while (this.#commitEnd !== undefined) await this.#commitEnd;
+      this.#checksWaiting--;
+    }
+    this.#checksUnderWay++;
+    try {
+      return await this.#application.checkTx(request);
+    } finally {
+      this.#checksUnderWay--;
+      if (this.#checksUnderWay === 0) {
+        this.#onChecksDone?.();
+        this.#onChecksDone = undefined;
+      }
+    }
+  }
+}

@@ -1,0 +1,283 @@
+/** Engines of one chain in one process, each on its own directory, wired by an in-memory gossip. */
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Height, NodeId, type Round } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { SignedMsgType, type Vote } from "../../proto/types.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import type { OnCrashPoint } from "../../sequencer/engine/crash-points.ts";
+import { openEngineHome, type EngineHome } from "../../sequencer/engine/engine-home.ts";
+import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
+import type { Genesis } from "../../sequencer/engine/genesis.ts";
+import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
+import { NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
+import { createKeyFile } from "../../sequencer/engine/privval/key-file.ts";
+import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { KvApplication } from "./kv-application.ts";
+
+export interface TestNode {
+  readonly id: NodeId;
+  readonly engine: Engine;
+  readonly application: KvApplication;
+  readonly home: EngineHome;
+  /** Stops the engine and closes its files. */
+  close(): Promise<void>;
+}
+
+export interface TestNodeOptions {
+  readonly directory: string;
+  readonly genesis: Genesis;
+  readonly seed: Uint8Array | undefined;
+  readonly engine?: Partial<EngineOptions>;
+  readonly gossip?: (id: NodeId) => GossipSink;
+  readonly onCrashPoint?: OnCrashPoint;
+  readonly logger?: Logger;
+  readonly configure?: (application: KvApplication) => void;
+}
+
+export const FAST_TIMEOUTS = {
+  proposeMs: 1_000,
+  proposeDeltaMs: 200,
+  prevoteMs: 200,
+  prevoteDeltaMs: 100,
+  precommitMs: 200,
+  precommitDeltaMs: 100,
+};
+
+/** Opens the home and makes the engine; does not start it. */
+export async function createTestNode(id: NodeId, options: TestNodeOptions): Promise<TestNode> {
+  const { directory, genesis, seed } = options;
+  await mkdir(directory, { recursive: true });
+  const keyPath = join(directory, "priv_validator_key.json");
+  const hasKey = await stat(keyPath).then(
+    () => true,
+    () => false,
+  );
+  if (seed !== undefined && !hasKey) await createKeyFile(keyPath, seed);
+  const home = await openEngineHome({
+    dataDirectory: join(directory, "data"),
+    privValidatorKeyPath: seed === undefined ? undefined : keyPath,
+  });
+  const application = await new KvApplication({ path: join(directory, "app.json") }).load();
+  options.configure?.(application);
+  const engine = createEngine(
+    {
+      genesis,
+      softwareVersion: "test",
+      walDirectory: home.walDirectory,
+      onWalCorruption: "refuse",
+      timeouts: FAST_TIMEOUTS,
+      timeoutCommitMs: 0,
+      skipTimeoutCommit: false,
+      createEmptyBlocks: true,
+      createEmptyBlocksIntervalMs: 0,
+      blockTimeToleranceMs: 60_000,
+      doubleSignCheckHeight: 0,
+      ...options.engine,
+    },
+    {
+      ...home,
+      application,
+      gossip: options.gossip?.(id) ?? SILENT,
+      verifier: createEd25519Verifier(),
+      clock: createSystemClock(),
+      logger: options.logger ?? NULL_LOGGER,
+      metrics: NULL_ENGINE_METRICS,
+      hasTxs: () => application.pool.size > 0,
+      onCrashPoint: options.onCrashPoint,
+    },
+  );
+  return {
+    id,
+    engine,
+    application,
+    home,
+    async close() {
+      await engine.stop();
+      await home.close();
+    },
+  };
+}
+
+const SILENT: GossipSink = {
+  proposal: () => {},
+  part: () => {},
+  vote: () => {},
+  hasVote: () => {},
+  newRoundStep: () => {},
+  newValidBlock: () => {},
+  peerMisbehaved: () => {},
+};
+
+/**
+ * Delivers what each engine says to all others, in its own turn of the loop, and brings those that
+ * are behind up by pulling, as the consensus reactor does: stored blocks and their precommits to a
+ * node at a lower height; proposal, parts and votes of the round to a node at the same height.
+ */
+export class MemoryGossip {
+  readonly #nodes = new Map<NodeId, Engine>();
+  readonly misbehaviour: string[] = [];
+  /** True cuts the link, in one direction. */
+  isCut: (from: NodeId, to: NodeId) => boolean = () => false;
+  /** What changes a vote on its way; undefined drops it. */
+  tamper: (vote: Vote, from: NodeId, to: NodeId) => Vote | undefined = (vote) => vote;
+
+  attach(id: NodeId, engine: Engine): void {
+    this.#nodes.set(id, engine);
+  }
+
+  detach(id: NodeId): void {
+    this.#nodes.delete(id);
+  }
+
+  sink(id: NodeId): GossipSink {
+    return {
+      ...SILENT,
+      proposal: (proposal, origin) => {
+        if (origin === undefined) this.#toAll(id, (to) => to.receiveProposal(proposal, id));
+      },
+      part: (height, round, part, origin) => {
+        if (origin === undefined) {
+          this.#toAll(id, (to) => to.receivePart(height, round, part, id));
+        }
+      },
+      vote: (vote, origin) => {
+        if (origin === undefined) this.#voteToAll(id, vote);
+      },
+      peerMisbehaved: (peer, reason) => this.misbehaviour.push(`${peer}: ${reason}`),
+    };
+  }
+
+  /** One turn of pulling for every pair of nodes. */
+  async pull(): Promise<void> {
+    for (const [fromId, from] of this.#nodes) {
+      for (const [toId, to] of this.#nodes) {
+        if (fromId === toId || this.isCut(fromId, toId)) continue;
+        if (from.status().catchingUp || to.status().catchingUp) continue;
+        if (to.view().height < from.view().height) await this.#sendStored(fromId, from, to);
+        else if (to.view().height === from.view().height) this.#sendRound(fromId, toId, from, to);
+      }
+    }
+  }
+
+  async #sendStored(fromId: NodeId, from: Engine, to: Engine): Promise<void> {
+    const { height, round } = to.view();
+    const { blockStore } = from;
+    const commit =
+      (await blockStore.extendedCommit(height)) ?? (await blockStore.seenCommit(height));
+    const meta = await blockStore.meta(height);
+    if (commit === undefined || meta === undefined) return;
+    const signatures =
+      "extendedSignatures" in commit
+        ? commit.extendedSignatures
+        : commit.signatures.map((sig) => ({
+            ...sig,
+            extension: new Uint8Array(0),
+            extensionSignature: new Uint8Array(0),
+          }));
+    for (const [validatorIndex, sig] of signatures.entries()) {
+      if (sig.blockIdFlag !== 2) continue;
+      const { validatorAddress, timestamp, signature, extension, extensionSignature } = sig;
+      to.receiveVote(
+        {
+          type: SignedMsgType.PRECOMMIT,
+          height,
+          round: commit.round,
+          blockId: commit.blockId,
+          timestamp,
+          validatorAddress,
+          validatorIndex,
+          signature,
+          extension,
+          extensionSignature,
+        },
+        fromId,
+      );
+    }
+    for (let index = 0; index < meta.blockId.partSetHeader.total; index++) {
+      const part = await blockStore.part(height, index);
+      if (part !== undefined) to.receivePart(height, round, part, fromId);
+    }
+  }
+
+  #sendRound(fromId: NodeId, toId: NodeId, from: Engine, to: Engine): void {
+    const view = from.view();
+    const target = to.view();
+    const deliver = (vote: Vote | undefined): void => {
+      const sent = vote && this.tamper(vote, fromId, toId);
+      if (sent !== undefined) to.receiveVote(sent, fromId);
+    };
+    if (view.proposal !== undefined && view.round === target.round) {
+      to.receiveProposal(view.proposal, fromId);
+      const parts = view.proposalParts;
+      for (let i = 0; i < (parts?.header.total ?? 0); i++) {
+        const part = parts?.partAt(i);
+        if (part !== undefined) to.receivePart(view.height, view.round, part, fromId);
+      }
+    }
+    for (let round = target.round as number; round <= view.round; round++) {
+      for (const type of [SignedMsgType.PREVOTE, SignedMsgType.PRECOMMIT] as const) {
+        const votes = view.votes(round as Round, type);
+        for (let i = 0; i < (votes?.size ?? 0); i++) deliver(votes?.voteAt(i));
+      }
+    }
+    for (let i = 0; i < (view.lastCommit?.size ?? 0); i++) deliver(view.lastCommit?.voteAt(i));
+  }
+
+  #voteToAll(from: NodeId, vote: Vote): void {
+    for (const to of this.#nodes.keys()) {
+      this.#later(from, to, (engine) => {
+        const sent = this.tamper(vote, from, to);
+        if (sent !== undefined) engine.receiveVote(sent, from);
+      });
+    }
+  }
+
+  #toAll(from: NodeId, deliver: (engine: Engine) => void): void {
+    for (const to of this.#nodes.keys()) this.#later(from, to, deliver);
+  }
+
+  #later(from: NodeId, to: NodeId, deliver: (engine: Engine) => void): void {
+    if (from === to || this.isCut(from, to)) return;
+    setImmediate(() => {
+      const engine = this.#nodes.get(to);
+      if (engine !== undefined) deliver(engine);
+    });
+  }
+}
+
+export function testNodeId(index: number): NodeId {
+  return NodeId(String(index).padStart(40, "0"));
+}
+
+/** Resolves when the node has committed `height`; rejects when it halts first. */
+export function untilHeight(engine: Engine, height: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const check = (): boolean => {
+      const { haltReason } = engine.status();
+      if (haltReason !== undefined) reject(new Error(`halted: ${haltReason}`));
+      else if (engine.view().height > height) resolve();
+      else return false;
+      return true;
+    };
+    if (check()) return;
+    const stop = engine.events.on((event) => {
+      if (event.kind !== "NewRoundStep" && event.kind !== "Halted") return;
+      // The height is over once the core has begun the next.
+      setImmediate(() => {
+        if (check()) stop();
+      });
+    });
+  });
+}
+
+/** Block hashes of a node, by height. */
+export async function blockHashes(engine: Engine, to: number): Promise<readonly string[]> {
+  const hashes: string[] = [];
+  for (let height = 1; height <= to; height++) {
+    const meta = await engine.blockStore.meta(Height(height));
+    hashes.push(meta === undefined ? "none" : toHex(meta.blockId.hash));
+  }
+  return hashes;
+}
