@@ -1,0 +1,75 @@
+import type { AppMetrics } from "../app/metrics.ts";
+import type { SpecsOf } from "../ports/prometheus.ts";
+import { SECONDS_BUCKETS } from "../ports/prometheus.ts";
+
+export const APP_SPECS: SpecsOf<AppMetrics> = {
+  poolTransactions: {
+    type: "gauge",
+    name: "weft_pool_transactions",
+    help: "Transactions in the pool",
+  },
+  poolBytes: { type: "gauge", name: "weft_pool_bytes", help: "Bytes of the items in the pool" },
+  poolRejected: {
+    type: "counter",
+    name: "weft_pool_rejected_total",
+    help: "Items that CheckTx refused, by code (name in the code table)",
+    labels: ["code"],
+  },
+  poolEvicted: {
+    type: "counter",
+    name: "weft_pool_evicted_total",
+    help: "Transactions that left the pool without a block, by code",
+    labels: ["code"],
+  },
+  blockItems: {
+    type: "counter",
+    name: "weft_app_block_items_total",
+    help: "Items of committed blocks, by lane (number)",
+    labels: ["lane"],
+  },
+  blockItemBytes: {
+    type: "counter",
+    name: "weft_app_block_item_bytes_total",
+    help: "Bytes of the items of committed blocks",
+  },
+  failedActions: {
+    type: "counter",
+    name: "weft_app_failed_actions_total",
+    help: "Items in committed blocks whose action failed, by code",
+    labels: ["code"],
+  },
+  baseFee: {
+    type: "gauge",
+    name: "weft_app_base_fee_nweft_per_byte",
+    help: "Base fee of the next block",
+  },
+  phaseSeconds: {
+    type: "histogram",
+    name: "weft_app_phase_seconds",
+    help: "Duration of an ABCI call, by phase (prepare, process, finalize, commit)",
+    labels: ["phase"],
+    buckets: SECONDS_BUCKETS,
+  },
+  proposalsRejected: {
+    type: "counter",
+    name: "weft_app_proposals_rejected_total",
+    help: "Proposals that ProcessProposal refused",
+  },
+  fallbackProposals: {
+    type: "counter",
+    name: "weft_app_fallback_proposals_total",
+    help: "Own proposals that failed their check and were replaced by the minimal block",
+  },
+  extensionBlanks: {
+    type: "counter",
+    name: "weft_app_extension_blanks_total",
+    help: "COMMIT validators whose extension the proposer could not use, by validator (index, at most 200)",
+    labels: ["validator"],
+  },
+  extensionsRejected: {
+    type: "counter",
+    name: "weft_app_extensions_rejected_total",
+    help: "Vote extensions of others that were refused, by code",
+    labels: ["code"],
+  },
+};

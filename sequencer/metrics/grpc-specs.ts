@@ -1,0 +1,36 @@
+import type { GrpcMetrics } from "../grpc/metrics.ts";
+import type { SpecsOf } from "../ports/prometheus.ts";
+import { SECONDS_BUCKETS } from "../ports/prometheus.ts";
+
+export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
+  calls: {
+    type: "counter",
+    name: "weft_grpc_calls_total",
+    help: "Finished calls",
+    labels: ["method", "status"],
+  },
+  callSeconds: {
+    type: "histogram",
+    name: "weft_grpc_call_seconds",
+    help: "Duration of unary calls",
+    labels: ["method"],
+    buckets: SECONDS_BUCKETS,
+  },
+  streams: { type: "gauge", name: "weft_grpc_streams", help: "Block streams that are open" },
+  streamBlocks: {
+    type: "counter",
+    name: "weft_grpc_stream_blocks_total",
+    help: "Blocks sent to streams",
+  },
+  slowReaders: {
+    type: "counter",
+    name: "weft_grpc_slow_readers_total",
+    help: "Streams dropped because the reader did not keep up",
+  },
+  submissions: {
+    type: "counter",
+    name: "weft_grpc_submissions_total",
+    help: "Submitted transactions, accepted, duplicate or refused",
+    labels: ["result"],
+  },
+};

@@ -1,0 +1,24 @@
+/** What a node says of itself, to balancers and supervisors. */
+export type HealthStatus =
+  /** Starting: stores open, handshake or replay under way. */
+  | "starting"
+  /** Running, but behind the chain. */
+  | "syncing"
+  /** Running and up with the chain; signs when it is a validator. */
+  | "ready"
+  /** Stopped processing (spec §13.7), or cannot go on: an operator must act. */
+  | "failed";
+
+export interface HealthReport {
+  readonly status: HealthStatus;
+  /** Last committed height; 0 before the first. */
+  readonly height: number;
+  /** Why it is not ready, for people. */
+  readonly reason?: string;
+}
+
+/** Status code of `/health`, as validators' tools know it: 200 ready, 206 syncing, 503 otherwise. */
+export function healthStatusCode(status: HealthStatus): 200 | 206 | 503 {
+  if (status === "ready") return 200;
+  return status === "syncing" ? 206 : 503;
+}

@@ -1,0 +1,68 @@
+/** All metrics of a node, made once. Each node has its own registry: several may share a process. */
+import type { AppMetrics } from "../app/metrics.ts";
+import type { EngineMetrics } from "../engine/metrics.ts";
+import type { GrpcMetrics } from "../grpc/metrics.ts";
+import type { P2pMetrics } from "../p2p/metrics.ts";
+import type { PrometheusRegistry } from "../ports/prometheus.ts";
+import { createPrometheusRegistry } from "../ports/prometheus.ts";
+import type { RpcMetrics } from "../rpc/metrics.ts";
+import { APP_SPECS } from "./app-specs.ts";
+import { ENGINE_SPECS } from "./engine-specs.ts";
+import { GRPC_SPECS } from "./grpc-specs.ts";
+import type { HealthReport } from "./health.ts";
+import { P2P_SPECS } from "./p2p-specs.ts";
+import type { ProcessMetrics } from "./process-metrics.ts";
+import { processSpecs } from "./process-metrics.ts";
+import { RPC_SPECS } from "./rpc-specs.ts";
+
+export interface NodeMetricsOptions {
+  /** Directory whose file system is watched. */
+  readonly homeDirectory: string;
+  readonly version: string;
+  readonly network: string;
+  readonly moniker: string;
+  /** What the pool takes at most, from the configuration. */
+  readonly poolTransactionsMax: number;
+  readonly poolBytesMax: number;
+  /** Off in tests and where another node of the same process reports it. */
+  readonly hasProcessMetrics?: boolean;
+}
+
+export interface NodeMetrics {
+  readonly registry: PrometheusRegistry;
+  readonly app: AppMetrics;
+  readonly engine: EngineMetrics;
+  readonly grpc: GrpcMetrics;
+  readonly p2p: P2pMetrics;
+  readonly process: ProcessMetrics;
+  readonly rpc: RpcMetrics;
+}
+
+/** `health` is asked at every scrape. */
+export function createNodeMetrics(
+  options: NodeMetricsOptions,
+  deps: { readonly health: () => HealthReport },
+): NodeMetrics {
+  const { homeDirectory, hasProcessMetrics = true } = options;
+  const registry = createPrometheusRegistry({ hasProcessMetrics });
+  const process = registry.createInstruments<ProcessMetrics>(
+    processSpecs({
+      homeDirectory,
+      isReady: () => deps.health().status === "ready",
+      isSyncing: () => deps.health().status === "syncing",
+    }),
+  );
+  const { version, network, moniker } = options;
+  process.info.set(1, { version, network, moniker });
+  process.poolTransactionsMax.set(options.poolTransactionsMax);
+  process.poolBytesMax.set(options.poolBytesMax);
+  return {
+    registry,
+    process,
+    app: registry.createInstruments<AppMetrics>(APP_SPECS),
+    engine: registry.createInstruments<EngineMetrics>(ENGINE_SPECS),
+    grpc: registry.createInstruments<GrpcMetrics>(GRPC_SPECS),
+    p2p: registry.createInstruments<P2pMetrics>(P2P_SPECS),
+    rpc: registry.createInstruments<RpcMetrics>(RPC_SPECS),
+  };
+}

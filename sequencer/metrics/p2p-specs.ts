@@ -1,0 +1,54 @@
+import type { P2pMetrics } from "../p2p/metrics.ts";
+import type { SpecsOf } from "../ports/prometheus.ts";
+
+export const P2P_SPECS: SpecsOf<P2pMetrics> = {
+  peers: { type: "gauge", name: "cometbft_p2p_peers", help: "Number of connected peers" },
+  peerSendBytes: {
+    type: "counter",
+    name: "cometbft_p2p_peer_send_bytes_total",
+    help: "Message bytes queued for a peer",
+    labels: ["peer_id", "channel"],
+  },
+  peerReceiveBytes: {
+    type: "counter",
+    name: "cometbft_p2p_peer_receive_bytes_total",
+    help: "Message bytes received from a peer",
+    labels: ["peer_id", "channel"],
+  },
+  peerPendingSendBytes: {
+    type: "gauge",
+    name: "cometbft_p2p_peer_pending_send_bytes",
+    help: "Bytes waiting in the send queues of a peer",
+    labels: ["peer_id"],
+  },
+  messageSendBytes: {
+    type: "counter",
+    name: "cometbft_p2p_message_send_bytes_total",
+    help: "Message bytes queued, by channel",
+    labels: ["message_type"],
+  },
+  messageReceiveBytes: {
+    type: "counter",
+    name: "cometbft_p2p_message_receive_bytes_total",
+    help: "Message bytes received, by channel",
+    labels: ["message_type"],
+  },
+  dropped: {
+    type: "counter",
+    name: "weft_p2p_dropped_total",
+    help: "Messages dropped and connections refused or ended, by reason",
+    labels: ["reason"],
+  },
+  dials: {
+    type: "counter",
+    name: "weft_p2p_dials_total",
+    help: 'Outgoing connection attempts that ended as "ok" or "failed"',
+    labels: ["outcome"],
+  },
+  mempoolPendingTxs: {
+    type: "gauge",
+    name: "weft_p2p_mempool_pending_txs",
+    help: "Transactions waiting to be sent to a peer",
+    labels: ["peer_id"],
+  },
+};
