@@ -50,6 +50,32 @@ describe("ed25519", () => {
     );
   });
 
+  test("all 196 pairs of small-order points with S = 0 are valid, as ZIP-215's own vectors are", async () => {
+    // The eight torsion points, then their encodings that are not canonical.
+    const edge = (first: string, middle: string, last: string) =>
+      fromHex(first + middle.repeat(30) + last);
+    const points = [
+      fromHex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+      fromHex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"),
+      fromHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+      fromHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85"),
+      ...["00", "80"].map((last) => edge("00", "00", last)),
+      ...["00", "80"].map((last) => edge("01", "00", last)),
+      ...["ec", "ed", "ee"].flatMap((first) => [edge(first, "ff", "7f"), edge(first, "ff", "ff")]),
+    ];
+    expect(points.length).toBe(14);
+    const items = points.flatMap((publicKey) =>
+      points.map((r) => ({
+        publicKey,
+        message: new TextEncoder().encode("Zcash"),
+        signature: new Uint8Array([...r, ...new Uint8Array(32)]),
+      })),
+    );
+    const atOnce = items.map((i) => verifyEd25519Sync(i.publicKey, i.message, i.signature));
+    expect(atOnce).not.toContain(false);
+    expect(await createEd25519Verifier().verifyBatch(items)).not.toContain(false);
+  });
+
   test("the self-test stops a verifier that follows another rule", async () => {
     const strict = createEd25519Verifier();
     const broken = { ...strict, verifySync: () => true };
