@@ -45,13 +45,11 @@ export interface SubmitterOptions {
   readonly tipPerByte: bigint;
 }
 
-/** What a committed sequencer block did with the payloads of this rollup. */
+/** What a committed sequencer block holds of this rollup. */
 export interface OrderedBatch {
   readonly height: Height;
   /** Transaction ids of the rollup's entries in this block. */
   readonly itemIds: readonly Uint8Array[];
-  /** Payloads that the executor skipped because an earlier nonce was missing. */
-  readonly waiting: readonly Uint8Array[];
 }
 
 export interface Submitter {
@@ -259,20 +257,15 @@ export function createSubmitter(
     },
     blockOrdered(ordered) {
       height = Math.max(height, ordered.height);
-      const mine = new Map<string, Waiting>();
       for (const id of ordered.itemIds) {
         const batch = batches.get(toHex(id));
         if (batch === undefined) continue;
         batches.delete(batch.id);
         for (const entry of batch.payloads) {
           settled(entry);
+          // Ordered before its submission was answered: an answer all the same.
           if (!batch.isAccepted) entry.accepted();
-          mine.set(toHex(sha256(entry.payload)), entry);
         }
-      }
-      for (const payload of ordered.waiting) {
-        const entry = mine.get(toHex(sha256(payload)));
-        if (entry !== undefined) again(entry);
       }
       for (const batch of batches.values()) {
         // Valid while height < expiry; an unanswered submission is settled by its own call.

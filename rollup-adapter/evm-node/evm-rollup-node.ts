@@ -1,0 +1,142 @@
+/**
+ * One process of an EVM rollup: executor with JSON-RPC, the driver that feeds it from the sequencer,
+ * and the gateway that carries its wallets' transactions there. Built, started and stopped in the
+ * order that stands here.
+ */
+import { join } from "node:path";
+import { Height } from "../../proto/brands.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import type { Clock } from "../../sequencer/ports/clock.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import { createGrpcSequencerClient } from "../client/grpc-sequencer-client.ts";
+import type { TxSigner } from "../client/signed-tx.ts";
+import { createDriver, type Driver, type DriverStatus } from "../driver/driver.ts";
+import { createExecutorServer, type ExecutorServer } from "../driver/grpc-executor.ts";
+import type { DriverMetrics } from "../driver/metrics.ts";
+import { createFileTrustStore } from "../driver/trust-store.ts";
+import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
+import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
+import type { EvmMetrics } from "../evm/metrics.ts";
+import type { GatewayMetrics } from "../gateway/metrics.ts";
+import { createSubmitter } from "../gateway/submitter.ts";
+import { configuredTrust, type RollupConfig } from "./rollup-config.ts";
+
+export interface EvmRollupNodeOptions {
+  readonly config: RollupConfig;
+  /** Databases and the trusted state. */
+  readonly dataDirectory: string;
+  readonly clientVersion: string;
+}
+
+export interface EvmRollupNodeDependencies {
+  /** The account that pays for ordering what wallets send here. */
+  readonly gatewayKey: TxSigner;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: {
+    readonly driver: DriverMetrics;
+    readonly evm: EvmMetrics;
+    readonly gateway: GatewayMetrics;
+  };
+}
+
+export interface EvmRollupNode {
+  /** Where the JSON-RPC listens. */
+  readonly rpcUrl: string;
+  status(): DriverStatus & { readonly gatewayPending: number };
+  /** Settles when the driver ends for a reason that trying again cannot mend. */
+  readonly failed: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Opens the data, serves, and begins to follow the sequencer. */
+export async function startEvmRollupNode(
+  options: EvmRollupNodeOptions,
+  deps: EvmRollupNodeDependencies,
+): Promise<EvmRollupNode> {
+  const { config, dataDirectory } = options;
+  const { clock, logger, metrics } = deps;
+  const genesis = parseEvmGenesis(config.genesis);
+  const rollupId = genesisRollupId(genesis);
+  const clients = config.sequencer.nodes.map(createGrpcSequencerClient);
+  const [submitClient] = clients;
+  if (submitClient === undefined) throw new RangeError("a checked configuration names a node");
+
+  const submitter = createSubmitter(
+    {
+      rollupId,
+      coalesceMs: config.gateway.coalesce_ms,
+      expiryBlocks: config.gateway.expiry_blocks,
+      tipPerByte: BigInt(config.gateway.tip_per_byte),
+    },
+    { client: submitClient, key: deps.gatewayKey, logger, metrics: metrics.gateway },
+  );
+  let driver: Driver | undefined;
+  const rollup: EvmRollup = await createEvmRollup(
+    {
+      dataDirectory: join(dataDirectory, "evm"),
+      genesis,
+      rpc: { host: config.rpc.host, port: config.rpc.port, corsOrigins: config.rpc.cors_origins },
+      clientVersion: options.clientVersion,
+    },
+    {
+      submit: (payload) => submitter.submit(payload),
+      clock,
+      logger,
+      metrics: metrics.evm,
+      readiness: () => Promise.resolve(readiness(driver?.status())),
+    },
+  );
+  const executorServer: ExecutorServer | undefined =
+    config.execution === undefined
+      ? undefined
+      : createExecutorServer(config.execution, rollup.executor);
+  await executorServer?.start();
+
+  driver = createDriver(
+    {
+      rollupId,
+      startHeight: Height(config.sequencer.start_height),
+      trust: configuredTrust(config),
+    },
+    {
+      clients,
+      executor: rollup.executor,
+      trustStore: createFileTrustStore(join(dataDirectory, "trust.json")),
+      signatures: createEd25519Verifier(),
+      clock,
+      logger: logger.child({ module: "driver" }),
+      metrics: metrics.driver,
+      onExecuted: (block) => {
+        submitter.blockOrdered({
+          height: block.header.height,
+          itemIds: block.entries.map((entry) => entry.itemId),
+        });
+      },
+    },
+  );
+  const running = driver;
+  const failed = new Promise<never>((_, reject) => {
+    running.run().catch(reject);
+  });
+  // Whoever awaits `failed` learns of it; nobody doing so must not end the process by accident.
+  failed.catch(() => {});
+
+  return {
+    rpcUrl: rollup.rpc.url,
+    status: () => ({ ...running.status(), gatewayPending: submitter.pendingCount() }),
+    failed,
+    async stop() {
+      submitter.stop();
+      await running.stop();
+      await executorServer?.stop();
+      await rollup.close();
+      for (const client of clients) client.close();
+    },
+  };
+}
+
+function readiness(status: DriverStatus | undefined) {
+  if (status?.isStreaming === true) return { isReady: true };
+  return { isReady: false, detail: status?.lastError ?? "not following a sequencer yet" };
+}
