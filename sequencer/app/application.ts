@@ -318,6 +318,17 @@ class Weft implements WeftApplication {
     return { count: this.#pool.count, bytes: this.#pool.bytes };
   }
 
+  poolItems(limit: number): readonly Uint8Array[] {
+    const selection = this.#pool.select();
+    const items: Uint8Array[] = [];
+    for (let entry = selection.next(); entry !== undefined && items.length < limit; ) {
+      items.push(entry.tx.item);
+      selection.take();
+      entry = selection.next();
+    }
+    return items;
+  }
+
   /** Takes the new state into what is kept in memory, in one turn of the loop. */
   #advance(executed: ExecutedBlock, staged: StagedState): void {
     const { metrics } = this.#dependencies;

@@ -65,6 +65,8 @@ export interface WeftApplication extends Application {
   applicationKeyFault(consensusAddress: Uint8Array): string | undefined;
   /** Bytes and number of pending transactions. */
   poolSize(): { readonly count: number; readonly bytes: number };
+  /** Up to `limit` items in the order the next proposal would take them. */
+  poolItems(limit: number): readonly Uint8Array[];
 }
 
 export type TransactionStatus =

@@ -1,0 +1,395 @@
+/**
+ * The composition root of a node: everything is constructed here, in readable order, from the disk
+ * up; started in that order and stopped in the reverse one.
+ */
+import { join } from "node:path";
+import { ClassicLevel } from "classic-level";
+import { toHex } from "../../proto/bytes.ts";
+import { WeftError } from "../../proto/errors.ts";
+import { ed25519Address, createEd25519Verifier, signEd25519 } from "../../proto/verify/ed25519.ts";
+import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
+import { createApplication } from "../app/application.ts";
+import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
+import type { WeftApplication } from "../app/weft-application.ts";
+import { createEngine, type Engine } from "../engine/engine.ts";
+import { openEngineHome } from "../engine/engine-home.ts";
+import { type Genesis, genesisToJson, loadGenesis } from "../engine/genesis.ts";
+import { createGossipRelay } from "../engine/gossip-sink.ts";
+import { createGrpcServer } from "../grpc/server.ts";
+import type { HealthReport } from "../metrics/health.ts";
+import { createMetricsServer } from "../metrics/http-server.ts";
+import { createNodeMetrics } from "../metrics/metrics.ts";
+import { createConsensusReactor } from "../p2p/consensus-reactor.ts";
+import { createMempoolReactor } from "../p2p/mempool-reactor.ts";
+import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
+import { createSwitch } from "../p2p/switch.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
+import { openLevelKeyValueStore } from "../store/level-key-value-store.ts";
+import { createIndexerService } from "../rpc/indexer/indexer-service.ts";
+import { openChainIndex } from "../rpc/indexer/level-index.ts";
+import { createRpcServer } from "../rpc/rpc-server.ts";
+import type { Config } from "./config-schema.ts";
+import { durationMs, listenAddress } from "./config.ts";
+import type { Home } from "./home.ts";
+import { readKeyFile } from "./key-file.ts";
+import { type BlockSummary, createNotifier } from "./notifier.ts";
+import { createCheckTx, createGrpcPorts, createRpcPorts } from "./wiring.ts";
+import { VERSION } from "./version.ts";
+
+export type NodeErrorInfo =
+  /** The application key on disk is not the one that the chain knows for this validator. */
+  { readonly code: "KEY_APPLICATION_MISMATCH" };
+
+export interface NodeOptions {
+  readonly home: Home;
+  readonly config: Config;
+  /** Told of each applied block. */
+  readonly onBlock: (summary: BlockSummary) => void;
+}
+
+export interface Node {
+  /** Resolves when everything listens and consensus runs. */
+  start(): Promise<void>;
+  /** Stops everything in reverse order; what was committed is on disk. */
+  stop(): Promise<void>;
+  readonly engine: Engine;
+  readonly application: WeftApplication;
+}
+
+/** Opens the home directory and builds the node; nothing listens yet. */
+export async function createNode(
+  options: NodeOptions,
+  deps: { readonly clock: Clock; readonly logger: Logger },
+): Promise<Node> {
+  const { home, config } = options;
+  const { clock, logger } = deps;
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await assemble();
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+
+  async function assemble(): Promise<Node> {
+    // What the node is: genesis, keys, metrics.
+    const genesis = await loadGenesis(home.genesisFile);
+    const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
+    const validatorKey = readKeyFile(home.validatorKeyFile);
+    const applicationKey = readKeyFile(home.applicationKeyFile);
+    const verifier = createEd25519Verifier();
+    await runSignatureSelfTest(verifier);
+
+    const metrics = createNodeMetrics(
+      {
+        homeDirectory: home.root,
+        version: VERSION.weft,
+        network: genesis.chainId,
+        moniker: config.moniker,
+        poolTransactionsMax: config.mempool.size,
+        poolBytesMax: config.mempool.max_txs_bytes,
+      },
+      { health: () => health(isStarted, engine) },
+    );
+
+    // Disk: one lock, the engine's stores, the application's state.
+    const disk = await openEngineHome({
+      dataDirectory: home.dataDir,
+      privValidatorKeyPath: home.validatorKeyFile,
+    });
+    closers.push(() => disk.close());
+    const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
+      keyEncoding: "utf8",
+      valueEncoding: "view",
+    });
+    const database = await openKeyValueStore(level, yieldToLoop);
+    closers.push(() => level.close());
+
+    // The state machine and the engine that drives it.
+    const application = await createApplication(
+      {
+        version: VERSION.weft,
+        pool: {
+          countMax: config.mempool.size,
+          bytesMax: config.mempool.max_txs_bytes,
+          perAccountMax: config.mempool.max_per_account,
+        },
+      },
+      {
+        database,
+        verify: (checks) =>
+          verifier.verifyBatch(
+            checks.map(({ publicKey, message, signature }) => ({ publicKey, message, signature })),
+          ),
+        signer: {
+          publicKey: applicationKey.publicKey,
+          sign: (message) => Promise.resolve(signEd25519(applicationKey, message)),
+        },
+        clock,
+        logger: logger.child({ module: "app" }),
+        metrics: metrics.app,
+        yieldToLoop,
+      },
+    );
+    const gossip = createGossipRelay();
+    let isStarted = false;
+    const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
+      application,
+      blockStore: disk.blockStore,
+      stateStore: disk.stateStore,
+      evidenceStore: disk.evidenceStore,
+      privValidator: disk.privValidator,
+      gossip,
+      verifier,
+      clock,
+      logger: logger.child({ module: "consensus" }),
+      metrics: metrics.engine,
+      hasTxs: () => application.poolSize().count > 0,
+    });
+
+    // Peers.
+    const consensusReactor = createConsensusReactor({
+      consensus: engine,
+      blocks: disk.blockStore,
+      clock,
+      logger,
+    });
+    gossip.attach(consensusReactor.gossip);
+    const mempoolReactor = createMempoolReactor(
+      { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
+      { checkTx: createCheckTx(engine), clock, logger, metrics: metrics.p2p },
+    );
+    const submitTx = (tx: Uint8Array) => mempoolReactor.submit(tx);
+    const peers = createSwitch(switchOptions(genesis, config), {
+      nodeKey,
+      verifySignature: verifier.verifySync,
+      reactors: [consensusReactor, mempoolReactor],
+      clock,
+      logger,
+      metrics: metrics.p2p,
+      random: Math.random,
+    });
+
+    // Who asks from outside.
+    const indexStore =
+      config.tx_index.indexer === "kv"
+        ? await openLevelKeyValueStore(join(home.dataDir, "tx_index.db"))
+        : undefined;
+    if (indexStore !== undefined) closers.push(() => indexStore.close());
+    const index =
+      indexStore === undefined
+        ? undefined
+        : await openChainIndex(
+            { isPrunable: config.storage.retain_blocks > 0 },
+            { store: indexStore, blocks: disk.blockStore },
+          );
+    const indexer =
+      index === undefined
+        ? undefined
+        : createIndexerService({
+            index,
+            blocks: disk.blockStore,
+            states: disk.stateStore,
+            events: engine.events,
+            clock,
+            logger,
+            metrics: metrics.rpc,
+          });
+    const rpcAddress = listenAddress(config.rpc.laddr);
+    const rpc =
+      rpcAddress === undefined
+        ? undefined
+        : createRpcServer(
+            {
+              ...rpcAddress,
+              corsOrigins: config.rpc.cors_allowed_origins,
+              connectionsMax: config.rpc.max_open_connections,
+              subscriptionClientsMax: config.rpc.max_subscription_clients,
+              subscriptionsPerClientMax: config.rpc.max_subscriptions_per_client,
+              broadcastCommitTimeoutMs: durationMs(config.rpc.timeout_broadcast_tx_commit),
+              bodyBytesMax: config.rpc.max_body_bytes,
+            },
+            {
+              ...createRpcPorts({
+                engine,
+                application,
+                peers,
+                submitTx,
+                publicKey: { type: "ed25519", bytes: validatorKey.publicKey },
+                version: VERSION,
+              }),
+              blocks: disk.blockStore,
+              states: disk.stateStore,
+              events: engine.events,
+              genesis: { json: genesisToJson(genesis) },
+              index,
+              clock,
+              logger,
+              metrics: metrics.rpc,
+            },
+          );
+    const grpcAddress = listenAddress(config.grpc.laddr);
+    const grpc =
+      grpcAddress === undefined
+        ? undefined
+        : createGrpcServer(
+            { ...grpcAddress, streamsMax: config.grpc.max_streams },
+            {
+              ...createGrpcPorts({ engine, application, submitTx, genesis, version: VERSION.weft }),
+              clock,
+              logger: logger.child({ module: "grpc" }),
+              metrics: metrics.grpc,
+            },
+          );
+    const metricsAddress = config.instrumentation.prometheus
+      ? listenAddress(config.instrumentation.prometheus_listen_addr)
+      : undefined;
+
+    async function start(): Promise<void> {
+      if (metricsAddress !== undefined) {
+        const server = createMetricsServer(metricsAddress, {
+          registry: metrics.registry,
+          health: () => health(isStarted, engine),
+          clock,
+          logger,
+        });
+        closers.push(() => server.stop());
+        await server.start();
+      }
+      closers.push(() => engine.stop());
+      await engine.start();
+      await checkApplicationKey(disk.privValidator, application);
+      const notify = createNotifier({
+        peers: () => peers.peers().length,
+        pool: () => application.poolSize().count,
+      });
+      closers.push(
+        stopper(
+          engine.events.on((event) => {
+            if (event.kind !== "NewBlock") return;
+            mempoolReactor.committed(event.block.txs);
+            options.onBlock(notify(event.block, event.result));
+          }),
+        ),
+      );
+      closers.push(() => peers.stop());
+      await peers.start();
+      consensusReactor.start();
+      closers.push(
+        stopper(() => consensusReactor.stop()),
+        stopper(() => mempoolReactor.stop()),
+      );
+      if (indexer !== undefined) {
+        indexer.start();
+        closers.push(() => indexer.stop());
+      }
+      if (grpc !== undefined) {
+        closers.push(() => grpc.stop());
+        await grpc.start();
+        grpc.setServing(true);
+      }
+      if (rpc !== undefined) {
+        closers.push(() => rpc.stop());
+        await rpc.start();
+      }
+      isStarted = true;
+      logger.info("node started", {
+        version: VERSION.weft,
+        network: genesis.chainId,
+        node: nodeKey.id,
+        height: engine.status().height,
+        p2p: peers.listenAddress(),
+      });
+    }
+
+    return { start, stop: closeAll, engine, application };
+  }
+}
+
+/** A halted node has failed; one that replays or catches up is not ready. */
+function health(isStarted: boolean, engine: Engine): HealthReport {
+  const { haltReason, catchingUp, height } = engine.status();
+  if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
+  if (!isStarted) return { status: "starting", height, reason: "replaying or connecting" };
+  return catchingUp
+    ? { status: "syncing", height, reason: "behind the chain" }
+    : { status: "ready", height };
+}
+
+async function checkApplicationKey(
+  privValidator: { publicKey(): Promise<{ readonly bytes: Uint8Array }> } | undefined,
+  application: WeftApplication,
+): Promise<void> {
+  if (privValidator === undefined) return;
+  const address = ed25519Address((await privValidator.publicKey()).bytes);
+  const fault = application.applicationKeyFault(address);
+  if (fault === undefined) return;
+  throw new WeftError<NodeErrorInfo>(
+    { code: "KEY_APPLICATION_MISMATCH" },
+    `validator ${toHex(address)}: ${fault}; restore config/application_key.json`,
+  );
+}
+
+function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {
+  const { consensus } = config;
+  return {
+    genesis,
+    softwareVersion: VERSION.cometbft,
+    walDirectory,
+    onWalCorruption: "refuse",
+    timeouts: {
+      proposeMs: durationMs(consensus.timeout_propose),
+      proposeDeltaMs: durationMs(consensus.timeout_propose_delta),
+      prevoteMs: durationMs(consensus.timeout_prevote),
+      prevoteDeltaMs: durationMs(consensus.timeout_prevote_delta),
+      precommitMs: durationMs(consensus.timeout_precommit),
+      precommitDeltaMs: durationMs(consensus.timeout_precommit_delta),
+    },
+    timeoutCommitMs: durationMs(consensus.timeout_commit),
+    skipTimeoutCommit: consensus.skip_timeout_commit,
+    createEmptyBlocks: consensus.create_empty_blocks,
+    createEmptyBlocksIntervalMs: durationMs(consensus.create_empty_blocks_interval),
+    blockTimeToleranceMs: durationMs(consensus.block_time_tolerance),
+    doubleSignCheckHeight: 0,
+  } as const;
+}
+
+function switchOptions(genesis: Genesis, config: Config) {
+  const { p2p, rpc } = config;
+  const listen = listenAddress(p2p.laddr);
+  const list = (text: string): string[] =>
+    text
+      .split(",")
+      .map((entry) => entry.trim())
+      .filter(Boolean);
+  return {
+    listenAddress: listen === undefined ? undefined : `${listen.host}:${listen.port}`,
+    externalAddress: p2p.external_address === "" ? undefined : p2p.external_address,
+    network: genesis.chainId,
+    moniker: config.moniker,
+    version: VERSION.cometbft,
+    rpcAddress: rpc.laddr,
+    isTxIndexOn: config.tx_index.indexer === "kv",
+    persistentPeers: list(p2p.persistent_peers),
+    unconditionalPeerIds: list(p2p.unconditional_peer_ids),
+    inboundPeersMax: p2p.max_num_inbound_peers,
+    outboundPeersMax: p2p.max_num_outbound_peers,
+    allowsDuplicateIp: p2p.allow_duplicate_ip,
+    sendRateBytesPerSecond: p2p.send_rate,
+    receiveRateBytesPerSecond: p2p.recv_rate,
+    handshakeTimeoutMs: durationMs(p2p.handshake_timeout),
+    dialTimeoutMs: durationMs(p2p.dial_timeout),
+  };
+}
+
+function stopper(stop: () => void): () => Promise<void> {
+  return () => {
+    stop();
+    return Promise.resolve();
+  };
+}

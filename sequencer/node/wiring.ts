@@ -1,0 +1,134 @@
+/** Adapters between parts that do not know each other: the ports of RPC and gRPC, the way of a transaction. */
+import { Height } from "../../proto/brands.ts";
+import type { PublicKey } from "../../proto/types.ts";
+import type { CheckTxResponse } from "../abci/application.ts";
+import { blockSlices } from "../app/block-slices.ts";
+import type { WeftApplication } from "../app/weft-application.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Genesis } from "../engine/genesis.ts";
+import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "../grpc/ports.ts";
+import type { Switch } from "../p2p/switch.ts";
+import type {
+  RpcApplication,
+  RpcConsensus,
+  RpcMempool,
+  RpcNetwork,
+  RpcNodeInfo,
+} from "../rpc/ports.ts";
+import type { VERSION } from "./version.ts";
+
+/** What a client submits: checked, kept and passed on to peers. */
+export type SubmitTx = (tx: Uint8Array) => Promise<CheckTxResponse>;
+
+/** CheckTx that tells the engine when there is something to order. */
+export function createCheckTx(engine: Engine): SubmitTx {
+  return async (tx) => {
+    const answer = await engine.checkTx({ tx, type: "new" });
+    if (answer.code === 0) engine.notifyTxsAvailable();
+    return answer;
+  };
+}
+
+export function createRpcPorts(parts: {
+  readonly engine: Engine;
+  readonly application: WeftApplication;
+  readonly peers: Switch;
+  readonly submitTx: SubmitTx;
+  readonly publicKey: PublicKey;
+  readonly version: typeof VERSION;
+}): {
+  readonly app: RpcApplication;
+  readonly mempool: RpcMempool;
+  readonly network: RpcNetwork;
+  readonly consensus: RpcConsensus;
+} {
+  const { engine, application, peers, submitTx, publicKey, version } = parts;
+  return {
+    app: {
+      info: () =>
+        application.info({
+          version: version.cometbft,
+          blockVersion: BigInt(version.block),
+          p2pVersion: BigInt(version.p2p),
+          abciVersion: version.abci,
+        }),
+      query: (request) => application.query(request),
+      dryRun: undefined,
+    },
+    mempool: {
+      submit: submitTx,
+      count: () => application.poolSize().count,
+      sizeBytes: () => application.poolSize().bytes,
+      list: (limit) => application.poolItems(limit),
+    },
+    network: {
+      nodeInfo: () => rpcNodeInfo(peers.nodeInfo()),
+      isListening: () => peers.listenAddress() !== undefined,
+      listeners: () => {
+        const address = peers.listenAddress();
+        return address === undefined ? [] : [`Listener(@${address})`];
+      },
+      peers: () =>
+        peers.peers().map((peer) => ({
+          id: peer.id,
+          nodeInfo: rpcNodeInfo(peer.nodeInfo),
+          isOutbound: peer.isOutbound,
+          remoteAddress: peer.remoteAddress,
+          status: () => peer.status(),
+        })),
+    },
+    consensus: {
+      isCatchingUp: () => engine.status().catchingUp,
+      roundState: () => (engine.view().height === 0 ? undefined : engine.view()),
+      heightStartTime: () => engine.status().heightStartTime,
+      publicKey,
+    },
+  };
+}
+
+export function createGrpcPorts(parts: {
+  readonly engine: Engine;
+  readonly application: WeftApplication;
+  readonly submitTx: SubmitTx;
+  readonly genesis: Genesis;
+  readonly version: string;
+}): {
+  readonly node: GrpcNodeInfo;
+  readonly blocks: GrpcBlocks;
+  readonly application: GrpcApplication;
+} {
+  const { engine, application, submitTx, genesis, version } = parts;
+  const { blockStore, stateStore } = engine;
+  return {
+    node: {
+      chainId: genesis.chainId,
+      initialHeight: genesis.initialHeight,
+      version,
+      isCatchingUp: () => engine.status().catchingUp,
+    },
+    blocks: {
+      base: () => blockStore.base(),
+      // What is applied, not only stored: results and the next validator set are there too.
+      height: () => Height(Math.min(blockStore.height(), engine.status().height)),
+      block: (height) => blockStore.block(height),
+      seenCommit: (height) => blockStore.seenCommit(height),
+      validators: (height) => stateStore.validators(height),
+      results: async (height) => (await stateStore.finalizeBlockResponse(height))?.txResults,
+      onBlock: (listener) =>
+        engine.events.on((event) => {
+          if (event.kind === "NewBlock") listener(event.block.header.height);
+        }),
+    },
+    application: {
+      read: application.read,
+      checkTx: submitTx,
+      transactionStatus: (id) => application.transactionStatus(id),
+      blockSlices: (txs, results) => blockSlices(genesis.chainId, txs, results),
+    },
+  };
+}
+
+function rpcNodeInfo(info: ReturnType<Switch["nodeInfo"]>): RpcNodeInfo {
+  const { nodeId, channels, ...rest } = info;
+  return { ...rest, id: nodeId, channels: [...channels] };
+}
