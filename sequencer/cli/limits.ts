@@ -4,3 +4,5 @@ export const TESTNET_VALIDATORS_MAX = 100;
 export const DEV_START_TIMEOUT_MS = 60_000;
 /** How long `weft tx` waits for its transaction to be in a block. */
 export const TX_WAIT_MS = 60_000;
+/** Time the processes of `weft dev` get to stop by themselves. */
+export const DEV_STOP_GRACE_MS = 15_000;

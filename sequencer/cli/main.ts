@@ -8,8 +8,11 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { describeError, exitCodeOf } from "./cli-error.ts";
 import { registerConfig } from "./commands/config.ts";
+import { registerDev } from "./commands/dev.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerQuery } from "./commands/query.ts";
+import { registerRollup } from "./commands/rollup.ts";
+import { registerStart } from "./commands/start.ts";
 import { registerStatus } from "./commands/status.ts";
 import { registerInit, registerTestnet } from "./commands/testnet.ts";
 import { registerTx } from "./commands/tx.ts";
@@ -25,12 +28,15 @@ export function createProgram(context: CommandContext): Command {
     .showHelpAfterError("(run with --help for the options)")
     .showSuggestionAfterError(true)
     .exitOverride();
+  registerDev(program, context);
   registerInit(program, context);
+  registerStart(program, context);
   registerTestnet(program);
   registerKeys(program, context);
   registerTx(program);
   registerQuery(program);
   registerStatus(program);
+  registerRollup(program);
   registerConfig(program, context);
   registerVersion(program);
   return program;

@@ -1,7 +1,4 @@
-/**
- * Child processes of `weft dev`: started, logged to a file each, watched, and stopped in order. A
- * child that ends by itself ends the whole group with its reason.
- */
+/** Child processes of a local network: started, logged to a file each, watched, and stopped in order. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
@@ -35,7 +32,15 @@ interface Child {
   readonly ended: Promise<void>;
 }
 
-export function createProcessGroup(entry: string): ProcessGroup {
+/** @param onEnded told of each child that ends by itself, with its command to start it again */
+export function createProcessGroup(
+  entry: string,
+  onEnded: (child: {
+    readonly name: string;
+    readonly reason: string;
+    readonly restart: string;
+  }) => void,
+): ProcessGroup {
   const children: Child[] = [];
   let isStopping = false;
   let fail: (reason: { name: string; reason: string }) => void = () => {};
@@ -70,7 +75,9 @@ export function createProcessGroup(entry: string): ProcessGroup {
           log.end();
           if (!isStopping) {
             const how = signal === null ? `exit code ${code ?? "?"}` : `signal ${signal}`;
-            fail({ name: spec.name, reason: `ended with ${how}\n${tail.join("\n")}` });
+            const reason = `ended with ${how}`;
+            fail({ name: spec.name, reason: `${reason}\n${tail.join("\n")}` });
+            onEnded({ name: spec.name, reason, restart: `weft ${spec.args.join(" ")}` });
           }
           resolve();
         });

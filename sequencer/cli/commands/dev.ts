@@ -1,0 +1,130 @@
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { createSystemClock } from "../../ports/system-clock.ts";
+import { callRpc } from "../clients.ts";
+import { cliError } from "../cli-error.ts";
+import type { CommandContext, GlobalOptions } from "../context.ts";
+import { DEV_START_TIMEOUT_MS, DEV_STOP_GRACE_MS, TESTNET_VALIDATORS_MAX } from "../limits.ts";
+import {
+  checkPorts,
+  EVM_DEV_ACCOUNTS,
+  type LocalNetwork,
+  prepareLocalNetwork,
+  untilAnswers,
+} from "../local-network.ts";
+import { DEFAULT_PORTS } from "../network-layout.ts";
+import { parseCount } from "../options.ts";
+import { printResult } from "../output.ts";
+import { untilStopped } from "../stop-signal.ts";
+
+interface DevOptions {
+  readonly home: string;
+  readonly validators: number;
+  readonly rollups: string[];
+  readonly reset: boolean;
+}
+
+export function registerDev(program: Command, context: CommandContext): void {
+  program
+    .command("dev")
+    .description(
+      "run a whole network here: validators, EVM rollups with their JSON-RPC, a funded account; Ctrl-C stops it, the same command goes on",
+    )
+    .option(
+      "--home <dir>",
+      "folder of the network",
+      context.environment["WEFT_HOME"] ?? "./.weft/dev",
+    )
+    .option("--validators <n>", "number of validators", parseCount(1, TESTNET_VALIDATORS_MAX), 4)
+    .option("--rollups <names...>", "names of the EVM rollups", ["alpha", "beta"])
+    .option("--reset", "begin with an empty network", false)
+    .action(async (options: DevOptions, command: Command) => {
+      await dev(options, context, command.optsWithGlobals<GlobalOptions>().json);
+    });
+}
+
+async function dev(options: DevOptions, context: CommandContext, isJson: boolean): Promise<void> {
+  const root = resolve(options.home);
+  if (options.reset) rmSync(root, { recursive: true, force: true });
+  const stopped = untilStopped();
+  let isReady = false;
+  const network = await prepareLocalNetwork(
+    {
+      root,
+      chainId: "weft-dev",
+      validators: options.validators,
+      rollups: options.rollups,
+      ports: DEFAULT_PORTS,
+      config: {},
+      entry: context.entry,
+      onStatusLine: (validator, line) => {
+        if (isReady && validator === "validator-0" && !isJson) process.stdout.write(`${line}\n`);
+      },
+      onEnded: ({ name, reason, restart }) => {
+        // The rest goes on without it: that is what the network is for.
+        if (isReady) process.stderr.write(`${name} ${reason}; start it again with: ${restart}\n`);
+      },
+    },
+    createSystemClock(),
+  );
+  await checkPorts(network);
+  for (const i of network.validators.keys()) network.startValidator(i);
+  for (const i of network.rollups.keys()) network.startRollup(i);
+  // Whatever comes first: all is up, a process ended, or somebody wants to stop already.
+  const failed = network.processes.failed.then(({ name, reason }) => {
+    throw cliError("UNEXPECTED", `${name} ${reason}\nits log is under ${root}`);
+  });
+  // After the start a lost process is news, not the end; `onEnded` tells of it.
+  failed.catch(() => {});
+  try {
+    const first = await Promise.race([untilUp(network), stopped, failed]);
+    if (first === undefined) {
+      printResult(summary(network, root), isJson);
+      isReady = true;
+      await stopped;
+    }
+    if (!isJson) process.stdout.write("stopping\n");
+  } finally {
+    await network.processes.stop(DEV_STOP_GRACE_MS);
+  }
+}
+
+/** Every validator commits blocks and every rollup answers. */
+async function untilUp(network: LocalNetwork): Promise<undefined> {
+  for (const place of network.validators) {
+    await untilAnswers(place.name, DEV_START_TIMEOUT_MS, async () => {
+      const status = await callRpc(`http://127.0.0.1:${place.rpcPort}`, "status", {});
+      const { sync_info: sync } = status as {
+        readonly sync_info?: { readonly latest_block_height?: string };
+      };
+      return Number(sync?.latest_block_height ?? 0) > 0;
+    });
+  }
+  for (const place of network.rollups) {
+    await untilAnswers(`rollup ${place.name}`, DEV_START_TIMEOUT_MS, async () => {
+      const response = await fetch(`http://127.0.0.1:${place.rpcPort}/readyz`);
+      return response.ok;
+    });
+  }
+  return undefined;
+}
+
+function summary(network: LocalNetwork, root: string): Readonly<Record<string, unknown>> {
+  const [first] = network.validators;
+  return {
+    network: `${network.validators.length} validators in ${root}`,
+    rpc: `http://127.0.0.1:${first?.rpcPort ?? 0}`,
+    grpc: `127.0.0.1:${first?.grpcPort ?? 0}`,
+    metrics: `http://127.0.0.1:${first?.metricsPort ?? 0}/metrics`,
+    rollups: network.rollups.map(({ name, rpcPort, evmChainId }) => ({
+      name,
+      jsonRpc: `http://127.0.0.1:${rpcPort}`,
+      chainId: evmChainId,
+    })),
+    ownerKey: network.ownerKeyFile,
+    evmAccounts: EVM_DEV_ACCOUNTS.map(({ address, privateKey }) => ({ address, privateKey })),
+    logs: join(root, "*", "*.log"),
+    processes: network.processes.pids(),
+  };
+}

@@ -1,0 +1,80 @@
+import type { Command } from "commander";
+import { createNode } from "../../node/node.ts";
+import { loadConfig } from "../../node/config.ts";
+import { homeAt } from "../../node/home.ts";
+import type { BlockSummary } from "../../node/notifier.ts";
+import { createPinoLogger } from "../../ports/pino-logger.ts";
+import { createSystemClock } from "../../ports/system-clock.ts";
+import type { CommandContext, GlobalOptions } from "../context.ts";
+import { cliError } from "../cli-error.ts";
+import { homeOption } from "../options.ts";
+import { toJson } from "../output.ts";
+import { untilStopped } from "../stop-signal.ts";
+
+export function registerStart(program: Command, context: CommandContext): void {
+  program
+    .command("start")
+    .description("run a node; prints one line per block")
+    .addOption(homeOption(context))
+    .option(
+      "--set <key=value...>",
+      "configuration values over the file, such as consensus.timeout_commit=1s",
+      [],
+    )
+    .action(async (options: { home: string; set: string[] }, command: Command) => {
+      const home = homeAt(options.home);
+      const config = loadConfig(home.configFile, parseSettings(options.set), context.environment);
+      const isJson = command.optsWithGlobals<GlobalOptions>().json;
+      const logger = createPinoLogger({
+        level: config.log_level,
+        format: isJson ? "json" : config.log_format,
+      });
+      const node = await createNode(
+        {
+          home,
+          config,
+          onBlock: (block) => process.stdout.write(`${statusLine(block, isJson)}\n`),
+        },
+        { clock: createSystemClock(), logger },
+      );
+      await node.start();
+      const reason = await untilStopped();
+      logger.info("stopping", { reason });
+      await node.stop();
+    });
+}
+
+/** `key=value` pairs as configuration overrides; numbers and booleans are recognised. */
+function parseSettings(settings: readonly string[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    settings.map((setting) => {
+      const at = setting.indexOf("=");
+      if (at < 1) throw cliError("USAGE", `expected key=value, got ${setting}`);
+      const text = setting.slice(at + 1);
+      const value =
+        text === "true"
+          ? true
+          : text === "false"
+            ? false
+            : /^\d+$/.test(text)
+              ? Number(text)
+              : text;
+      return [setting.slice(0, at), value];
+    }),
+  );
+}
+
+function statusLine(block: BlockSummary, isJson: boolean): string {
+  if (isJson) return toJson(block);
+  const size = block.bytes < 10_240 ? `${block.bytes} B` : `${Math.round(block.bytes / 1_024)} KiB`;
+  return [
+    `block ${block.height}`,
+    `${block.txs} txs`,
+    size,
+    `${block.intervalMs} ms`,
+    `round ${block.round}`,
+    `peers ${block.peers}`,
+    `pool ${block.pool}`,
+    `app ${block.appHash.slice(0, 8)}`,
+  ].join("  ");
+}

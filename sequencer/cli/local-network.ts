@@ -1,0 +1,241 @@
+/**
+ * A whole network as processes of this machine: validators and EVM rollups, their files made when
+ * missing. `weft dev`, the benchmark and the end-to-end tests run it.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { loadGenesis } from "../engine/genesis.ts";
+import { homeAt } from "../node/home.ts";
+import { readOrCreateKeyFile } from "../node/key-file.ts";
+import type { Clock } from "../ports/clock.ts";
+import { cliError } from "./cli-error.ts";
+import {
+  type BasePorts,
+  type RollupPlace,
+  rollupPlaces,
+  type ValidatorPlace,
+  validatorPlaces,
+} from "./network-layout.ts";
+import { createProcessGroup, type ProcessGroup } from "./process-group.ts";
+import { createGatewayKey, createRollupFiles, rollupHomeAt } from "./rollup-files.ts";
+import { accountKeyFile, createTestnet } from "./testnet-files.ts";
+
+/** nweft of the account that owns the rollups and pays for tests. */
+const OWNER_BALANCE = 1_000_000_000_000_000_000n;
+/** nweft of each rollup's gateway account. */
+const GATEWAY_BALANCE = 100_000_000_000_000_000n;
+/** Wei of each prefunded Ethereum account. */
+const EVM_BALANCE = 10n ** 24n;
+
+/**
+ * Ethereum accounts that development networks everywhere fund: the first three of the mnemonic
+ * "test test test test test test test test test test test junk". Their keys are public knowledge.
+ */
+export const EVM_DEV_ACCOUNTS = [
+  {
+    address: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+    privateKey: "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+  },
+  {
+    address: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    privateKey: "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+  },
+  {
+    address: "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+    privateKey: "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+  },
+] as const;
+
+export interface LocalNetworkOptions {
+  /** Folder of everything. */
+  readonly root: string;
+  readonly chainId: string;
+  readonly validators: number;
+  readonly rollups: readonly string[];
+  readonly ports: BasePorts | readonly BasePorts[];
+  /** Configuration values for every validator by dotted path. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Absolute path of the command line's entry. */
+  readonly entry: string;
+  /** Lines that validators write to standard output: one per block. */
+  readonly onStatusLine: (validator: string, line: string) => void;
+  /** A process ended by itself; `restart` is the command line that starts it again. */
+  readonly onEnded: (child: {
+    readonly name: string;
+    readonly reason: string;
+    readonly restart: string;
+  }) => void;
+}
+
+export interface LocalNetwork {
+  readonly validators: readonly ValidatorPlace[];
+  readonly rollups: readonly RollupPlace[];
+  /** Key file of the funded account. */
+  readonly ownerKeyFile: string;
+  readonly processes: ProcessGroup;
+  startValidator(index: number): void;
+  startRollup(index: number): void;
+}
+
+/** Writes what is missing; starts nothing. */
+export async function prepareLocalNetwork(
+  options: LocalNetworkOptions,
+  clock: Clock,
+): Promise<LocalNetwork> {
+  const { root } = options;
+  mkdirSync(join(root, "keys"), { recursive: true, mode: 0o700 });
+  const { validators, rollups } = places(options);
+  const ownerKeyFile = accountKeyFile(root, "owner");
+  const owner = readOrCreateKeyFile(ownerKeyFile);
+  const gateways = rollups.map((place) => createGatewayKey(rollupHomeAt(place.home)));
+  await createTestnet({
+    chainId: options.chainId,
+    genesisTime: clock.now(),
+    validators,
+    accounts: [
+      { address: accountAddress(owner.publicKey), balance: OWNER_BALANCE },
+      ...gateways.map((key) => ({ address: accountAddress(key), balance: GATEWAY_BALANCE })),
+    ],
+    rollups: rollups.map(({ name }) => ({ name, ownerKey: owner.publicKey })),
+    config: options.config,
+    host: () => "127.0.0.1",
+  });
+  const [first] = validators;
+  if (first === undefined) throw cliError("USAGE", "a network has at least one validator");
+  const sequencerGenesis = await loadGenesis(homeAt(first.home).genesisFile);
+  for (const place of rollups) {
+    createRollupFiles({
+      home: rollupHomeAt(place.home),
+      name: place.name,
+      evmChainId: place.evmChainId,
+      sequencerGenesis,
+      sequencerNodes: validators.map(({ grpcPort }) => `127.0.0.1:${grpcPort}`),
+      rpcPort: place.rpcPort,
+      metricsPort: place.metricsPort,
+      alloc: Object.fromEntries(EVM_DEV_ACCOUNTS.map(({ address }) => [address, EVM_BALANCE])),
+    });
+  }
+  const processes = createProcessGroup(options.entry, options.onEnded);
+  return {
+    validators,
+    rollups,
+    ownerKeyFile,
+    processes,
+    startValidator(index) {
+      const place = validators[index];
+      if (place === undefined) throw new RangeError(`there is no validator ${index}`);
+      processes.start({
+        name: place.name,
+        args: ["start", "--home", place.home],
+        logFile: join(place.home, "node.log"),
+        onLine: (line) => options.onStatusLine(place.name, line),
+      });
+    },
+    startRollup(index) {
+      const place = rollups[index];
+      if (place === undefined) throw new RangeError(`there is no rollup ${index}`);
+      processes.start({
+        name: `rollup-${place.name}`,
+        args: ["rollup", "start", "--home", place.home],
+        logFile: join(place.home, "rollup.log"),
+        onLine: () => {},
+      });
+    },
+  };
+}
+
+/** Refuses at once, by name, when a port that the network needs is taken. */
+export async function checkPorts(network: LocalNetwork): Promise<void> {
+  const wanted = [
+    ...network.validators.flatMap((place) => [
+      { port: place.p2pPort, what: `p2p of ${place.name}` },
+      { port: place.rpcPort, what: `RPC of ${place.name}` },
+      { port: place.grpcPort, what: `gRPC of ${place.name}` },
+      { port: place.metricsPort, what: `metrics of ${place.name}` },
+    ]),
+    ...network.rollups.flatMap((place) => [
+      { port: place.rpcPort, what: `JSON-RPC of rollup ${place.name}` },
+      { port: place.metricsPort, what: `metrics of rollup ${place.name}` },
+    ]),
+  ];
+  const taken: string[] = [];
+  for (const { port, what } of wanted) if (!(await isFree(port))) taken.push(`${port} (${what})`);
+  if (taken.length > 0) {
+    throw cliError("PORT", `these ports are taken: ${taken.join(", ")}; stop what uses them first`);
+  }
+}
+
+/** Resolves when `url` answers with success; rejects with what was missing when time is up. */
+export async function untilAnswers(
+  what: string,
+  timeoutMs: number,
+  isReady: () => Promise<boolean>,
+): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    // A refused connection is "not yet".
+    if (await isReady().catch(() => false)) return;
+    if (performance.now() > end)
+      throw cliError("TIMEOUT", `${what} did not answer within ${timeoutMs / 1_000} s`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+  }
+}
+
+function places(options: LocalNetworkOptions): {
+  readonly validators: readonly ValidatorPlace[];
+  readonly rollups: readonly RollupPlace[];
+} {
+  const { root, validators: count, rollups: names, ports } = options;
+  if (!isPortList(ports)) {
+    return {
+      validators: validatorPlaces(root, count, ports),
+      rollups: rollupPlaces(root, names, count, ports),
+    };
+  }
+  // One entry for each process: tests take ports that are free, wherever they are.
+  const at = (i: number): BasePorts => {
+    const entry = ports[i];
+    if (entry === undefined)
+      throw new RangeError(`ports for ${count + names.length} processes, got ${ports.length}`);
+    return entry;
+  };
+  const one = <T>(list: readonly T[]): T => {
+    const [entry] = list;
+    if (entry === undefined) throw new RangeError("expected one place");
+    return entry;
+  };
+  return {
+    validators: Array.from({ length: count }, (_, i) => ({
+      ...one(validatorPlaces(root, 1, at(i))),
+      name: `validator-${i}`,
+      home: join(root, `validator-${i}`),
+    })),
+    rollups: names.map((name, i) => ({
+      ...one(rollupPlaces(root, [name], 0, at(count + i))),
+      evmChainId: 4_242n + BigInt(i),
+    })),
+  };
+}
+
+function isPortList(ports: LocalNetworkOptions["ports"]): ports is readonly BasePorts[] {
+  return Array.isArray(ports);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () =>
+      server.close(() => resolve(true)),
+    );
+  });
+}
+
+/** Whether a folder holds a network already. */
+export function holdsNetwork(root: string): boolean {
+  return existsSync(homeAt(join(root, "validator-0")).genesisFile);
+}
