@@ -19,7 +19,7 @@ import {
   writePacketHeader,
 } from "./packet.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import type { ChannelDescriptor } from "./reactor.ts";
+import type { ChannelDescriptor, ChannelStatus } from "./reactor.ts";
 import type { SecretConnection } from "./secret-connection.ts";
 import { createSendQueues, packetLength, type SendQueue, waiting } from "./send-queues.ts";
 
@@ -286,11 +286,15 @@ function append(assembly: Assembly, bytes: Uint8Array, start: number, end: numbe
   assembly.length = length;
 }
 
-/** Messages and bytes waiting on a queue, for status reports. */
-export function queueStatus(queue: SendQueue): {
-  readonly id: number;
-  readonly sendQueueMessages: number;
-  readonly sendQueueBytes: number;
-} {
-  return { id: queue.channel.id, sendQueueMessages: waiting(queue), sendQueueBytes: queue.bytes };
+/** A queue as status reports show it. */
+export function queueStatus(queue: SendQueue): ChannelStatus {
+  const { id, priority, sendQueueMessagesMax } = queue.channel;
+  return {
+    id,
+    priority,
+    sendQueueMessagesMax,
+    sendQueueMessages: waiting(queue),
+    sendQueueBytes: queue.bytes,
+    recentlySentBytes: Math.round(queue.recentlySent),
+  };
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { NodeId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
+import { encodeNodeInfo } from "../../proto/codec/p2p-messages.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
 import { parseHostPort, parsePeerAddress } from "./address.ts";
-import { assertCompatible, decodeNodeInfo, encodeNodeInfo } from "./node-info.ts";
+import { assertCompatible, readNodeInfo } from "./node-info.ts";
 import { createNodeKey, nodeKeyFromJson, nodeKeyToJson } from "./node-key.ts";
 import { redialDelayMs } from "./redial.ts";
 
@@ -20,7 +21,7 @@ const info: NodeInfo = {
 
 describe("NodeInfo", () => {
   test("survives a round trip", () => {
-    expect(decodeNodeInfo(encodeNodeInfo(info))).toEqual(info);
+    expect(readNodeInfo(encodeNodeInfo(info))).toEqual(info);
   });
 
   test.each<[string, Partial<NodeInfo>]>([
@@ -34,7 +35,7 @@ describe("NodeInfo", () => {
     ["a channel twice", { channels: fromHex("2020") }],
     ["another tx_index", { other: { txIndex: "yes", rpcAddress: "" } }],
   ])("with %s is refused", (_name, change) => {
-    expect(() => decodeNodeInfo(encodeNodeInfo({ ...info, ...change }))).toThrow(
+    expect(() => readNodeInfo(encodeNodeInfo({ ...info, ...change }))).toThrow(
       /expected NodeInfo with/,
     );
   });
@@ -68,7 +69,7 @@ describe("node key", () => {
       ...key,
       privateKey: Uint8Array.of(...key.privateKey.subarray(0, 32), ...other.publicKey),
     });
-    expect(() => nodeKeyFromJson(mixed)).toThrow(/match its seed/);
+    expect(() => nodeKeyFromJson(mixed)).toThrow(/does not belong to the seed/);
     expect(() => nodeKeyFromJson("{}")).toThrow(/PrivKeyEd25519/);
   });
 });

@@ -1,11 +1,8 @@
 /** NodeInfo: what two nodes tell each other before they become peers (spec §16.3). */
-import { NodeId } from "../../proto/brands.ts";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
-import { Reader } from "../../proto/codec/reader.ts";
-import { Writer } from "../../proto/codec/writer.ts";
+import { decodeNodeInfo } from "../../proto/codec/p2p-messages.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
 import { P2pError } from "./errors.ts";
-import { CHANNELS_MAX, NODE_INFO_BYTES_MAX } from "./limits.ts";
+import { CHANNELS_MAX } from "./limits.ts";
 
 /** Protocol numbers of CometBFT v0.38 (spec §0). */
 export const P2P_PROTOCOL = 8n;
@@ -18,80 +15,18 @@ export const SOFTWARE_VERSION = "0.38.25";
  */
 export const LARGE_FRAMES_CHANNEL = 0x70;
 
-/** The message's bytes, without a length prefix. */
-export function encodeNodeInfo(info: NodeInfo): Uint8Array {
-  const writer = new Writer();
-  writer.message(1, info.protocolVersion, (version, { p2p, block, app }) => {
-    version.uint64(1, p2p);
-    version.uint64(2, block);
-    version.uint64(3, app);
-  });
-  writer.string(2, info.nodeId);
-  writer.string(3, info.listenAddress);
-  writer.string(4, info.network);
-  writer.string(5, info.version);
-  writer.bytes(6, info.channels);
-  writer.string(7, info.moniker);
-  writer.message(8, info.other, (other, { txIndex, rpcAddress }) => {
-    other.string(1, txIndex);
-    other.string(2, rpcAddress);
-  });
-  return writer.finish();
-}
-
 /**
- * Reads and validates as CometBFT does.
+ * Reads the delimited form and validates as CometBFT does.
  *
  * @throws P2pError `P2P_NODE_INFO_INVALID`
  */
-export function decodeNodeInfo(bytes: Uint8Array): NodeInfo {
-  const max = NODE_INFO_BYTES_MAX;
-  const version = { p2p: 0n, block: 0n, app: 0n };
-  const other = { txIndex: "", rpcAddress: "" };
-  const text = { id: "", listenAddress: "", network: "", version: "", moniker: "" };
-  let channels: Uint8Array = EMPTY_BYTES;
+export function readNodeInfo(bytes: Uint8Array): NodeInfo {
+  let info: NodeInfo;
   try {
-    const reader = new Reader(bytes, "lenient");
-    while (reader.next()) {
-      if (reader.field === 1) {
-        reader.message((inner) => {
-          while (inner.next()) {
-            if (inner.field === 1) version.p2p = inner.uint64();
-            else if (inner.field === 2) version.block = inner.uint64();
-            else if (inner.field === 3) version.app = inner.uint64();
-            else inner.unknown();
-          }
-        });
-      } else if (reader.field === 2) text.id = reader.string(max);
-      else if (reader.field === 3) text.listenAddress = reader.string(max);
-      else if (reader.field === 4) text.network = reader.string(max);
-      else if (reader.field === 5) text.version = reader.string(max);
-      else if (reader.field === 6) channels = reader.bytesCopy(max);
-      else if (reader.field === 7) text.moniker = reader.string(max);
-      else if (reader.field === 8) {
-        reader.message((inner) => {
-          while (inner.next()) {
-            if (inner.field === 1) other.txIndex = inner.string(max);
-            else if (inner.field === 2) other.rpcAddress = inner.string(max);
-            else inner.unknown();
-          }
-        });
-      } else reader.unknown();
-    }
+    info = decodeNodeInfo(bytes);
   } catch (error) {
-    throw invalid("a protobuf NodeInfo", "bytes that do not decode", error);
+    throw invalid("fields that decode", error instanceof Error ? error.message : "others", error);
   }
-  if (!/^[0-9a-f]{40}$/.test(text.id)) throw invalid("an id of 40 hex digits", quote(text.id));
-  const info: NodeInfo = {
-    protocolVersion: version,
-    nodeId: NodeId(text.id),
-    listenAddress: text.listenAddress,
-    network: text.network,
-    version: text.version,
-    channels,
-    moniker: text.moniker,
-    other,
-  };
   validateNodeInfo(info);
   return info;
 }

@@ -1,9 +1,15 @@
 /** The node key: file as CometBFT writes it (`node_key.json`, spec §1, §19.2). */
-import { createPrivateKey, createPublicKey, randomBytes, sign } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { NodeId } from "../../proto/brands.ts";
-import { concatBytes, fromBase64, fromHex, toBase64, toHex } from "../../proto/bytes.ts";
-import { sha256 } from "../../proto/hash.ts";
+import type { NodeId } from "../../proto/brands.ts";
+import { fromBase64, toBase64 } from "../../proto/bytes.ts";
+import {
+  type Ed25519KeyPair,
+  ed25519KeyPairFromPrivateKey,
+  ed25519KeyPairFromSeed,
+  generateEd25519KeyPair,
+  nodeIdOfPublicKey,
+  signEd25519,
+} from "../../proto/verify/ed25519.ts";
 import { P2pError } from "./errors.ts";
 import type { NodeSigner } from "./secret-connection.ts";
 
@@ -13,28 +19,9 @@ export interface NodeKey extends NodeSigner {
   readonly privateKey: Uint8Array;
 }
 
-const PKCS8_ED25519_PREFIX = fromHex("302e020100300506032b657004220420");
-
-/** Id of the node that owns an ed25519 public key: hex of SHA-256(key)[0..20]. */
-export function nodeIdOf(publicKey: Uint8Array): NodeId {
-  return NodeId(toHex(sha256(publicKey).subarray(0, 20)));
-}
-
 /** The key of a 32-byte seed; a fresh one by default. */
-export function createNodeKey(seed: Uint8Array = randomBytes(32)): NodeKey {
-  const keyObject = createPrivateKey({
-    key: Buffer.from(concatBytes(PKCS8_ED25519_PREFIX, seed)),
-    format: "der",
-    type: "pkcs8",
-  });
-  const spki = createPublicKey(keyObject).export({ format: "der", type: "spki" });
-  const publicKey = new Uint8Array(spki.subarray(spki.length - 32));
-  return {
-    id: nodeIdOf(publicKey),
-    publicKey,
-    privateKey: concatBytes(seed, publicKey),
-    sign: (message) => sign(null, message, keyObject),
-  };
+export function createNodeKey(seed?: Uint8Array): NodeKey {
+  return nodeKeyOf(seed === undefined ? generateEd25519KeyPair() : ed25519KeyPairFromSeed(seed));
 }
 
 /** The text of `node_key.json`. */
@@ -46,7 +33,6 @@ export function nodeKeyToJson(key: NodeKey): string {
 
 /** Throws `P2P_NODE_KEY_INVALID` when the text is not a node key or its halves do not match. */
 export function nodeKeyFromJson(text: string): NodeKey {
-  let bytes: Uint8Array;
   try {
     const parsed: unknown = JSON.parse(text);
     const field = isRecord(parsed) ? parsed["priv_key"] : undefined;
@@ -55,8 +41,7 @@ export function nodeKeyFromJson(text: string): NodeKey {
     }
     const value = field["value"];
     if (typeof value !== "string") throw new RangeError("priv_key.value is not a string");
-    bytes = fromBase64(value);
-    if (bytes.length !== 64) throw new RangeError(`priv_key.value has ${bytes.length} bytes`);
+    return nodeKeyOf(ed25519KeyPairFromPrivateKey(fromBase64(value)));
   } catch (error) {
     throw new P2pError(
       "P2P_NODE_KEY_INVALID",
@@ -66,14 +51,6 @@ export function nodeKeyFromJson(text: string): NodeKey {
       { cause: error },
     );
   }
-  const key = createNodeKey(bytes.slice(0, 32));
-  if (toHex(key.privateKey) !== toHex(bytes)) {
-    throw new P2pError(
-      "P2P_NODE_KEY_INVALID",
-      "expected the public half of the node key to match its seed, got another one; restore the file",
-    );
-  }
-  return key;
 }
 
 /** The key in `file`, made (mode 0600) when there is none. */
@@ -94,4 +71,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isMissing(error: unknown): boolean {
   return isRecord(error) && error["code"] === "ENOENT";
+}
+
+function nodeKeyOf(pair: Ed25519KeyPair): NodeKey {
+  const { publicKey, privateKey } = pair;
+  return {
+    id: nodeIdOfPublicKey(publicKey),
+    publicKey,
+    privateKey,
+    sign: (message) => signEd25519(pair, message),
+  };
 }

@@ -44,11 +44,16 @@ export interface PeerStatus {
   readonly connectedMs: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  readonly channels: readonly {
-    readonly id: number;
-    readonly sendQueueMessages: number;
-    readonly sendQueueBytes: number;
-  }[];
+  readonly channels: readonly ChannelStatus[];
+}
+
+export interface ChannelStatus {
+  readonly id: number;
+  readonly priority: number;
+  readonly sendQueueMessagesMax: number;
+  readonly sendQueueMessages: number;
+  readonly sendQueueBytes: number;
+  readonly recentlySentBytes: number;
 }
 
 /** A protocol on some channels. The switch owns its peers; a reactor keeps its own state per peer. */

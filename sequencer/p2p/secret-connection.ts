@@ -4,7 +4,10 @@
  */
 import type { Socket } from "node:net";
 import { concatBytes, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import { decodeAuthSigMessage, encodeAuthSigMessage } from "../../proto/codec/p2p-messages.ts";
+import { delimitedRange } from "../../proto/codec/reader.ts";
 import { AssertionFailure } from "../../proto/errors.ts";
+import type { VerifySignature } from "../../proto/verify/ed25519.ts";
 import { P2pError, toP2pError } from "./errors.ts";
 import { createFrameReader, type FrameReader } from "./frame-reader.ts";
 import { createFrameWriter, type FrameWriter } from "./frame-writer.ts";
@@ -18,13 +21,6 @@ export interface NodeSigner {
   sign(message: Uint8Array): Uint8Array;
 }
 
-/** The network's signature rule (ZIP-215, `design.md` §3). */
-export type SignatureVerifier = (
-  publicKey: Uint8Array,
-  message: Uint8Array,
-  signature: Uint8Array,
-) => boolean;
-
 export interface SecretConnection {
   /** Proven ed25519 key of the other side. */
   readonly remotePublicKey: Uint8Array;
@@ -34,7 +30,7 @@ export interface SecretConnection {
   readonly bytesReceived: number;
   /** Writes one message and flushes it: for handshake steps, not for traffic. */
   send(bytes: Uint8Array): void;
-  /** The next uvarint-delimited message, without its prefix. For handshake steps. */
+  /** The next uvarint-delimited message, its length included. For handshake steps. */
   readDelimited(bytesMax: number): Promise<Uint8Array>;
   /** From now on plaintext goes to `sink` as it arrives; spans are valid only during the call. */
   stream(sink: (bytes: Uint8Array, start: number, end: number) => void): void;
@@ -62,7 +58,7 @@ const EPHEMERAL_MESSAGE_BYTES = 35;
  */
 export async function openSecretConnection(
   options: { readonly socket: Socket; readonly ephemeralKey?: EphemeralKey },
-  dependencies: { readonly signer: NodeSigner; readonly verifySignature: SignatureVerifier },
+  dependencies: { readonly signer: NodeSigner; readonly verifySignature: VerifySignature },
 ): Promise<SecretConnection> {
   const { signer, verifySignature } = dependencies;
   const stream = createSocketStream(options.socket);
@@ -72,15 +68,24 @@ export async function openSecretConnection(
     const theirs = await stream.readEphemeralKey();
     const session = deriveSession(ours, theirs);
     stream.seal(session.sendKey, session.receiveKey);
-    stream.send(encodeAuthMessage(signer.publicKey, signer.sign(session.challenge)));
-    const auth = decodeAuthMessage(await stream.readDelimited(AUTH_MESSAGE_BYTES_MAX));
-    if (!verifySignature(auth.publicKey, session.challenge, auth.signature)) {
+    stream.send(
+      encodeAuthSigMessage({
+        publicKey: { type: "ed25519", bytes: signer.publicKey },
+        signature: signer.sign(session.challenge),
+      }),
+    );
+    const auth = decodeAuthSigMessage(await stream.readDelimited(AUTH_MESSAGE_BYTES_MAX));
+    const { type, bytes: key } = auth.publicKey;
+    if (type !== "ed25519") {
+      throw new P2pError("P2P_HANDSHAKE_MALFORMED", `expected an ed25519 key, got ${type}`);
+    }
+    if (!verifySignature(key, session.challenge, auth.signature)) {
       throw new P2pError(
         "P2P_HANDSHAKE_BAD_SIGNATURE",
-        `expected the challenge signed with ${toHex(auth.publicKey)}, got a signature that does not verify`,
+        `expected the challenge signed with ${toHex(key)}, got a signature that does not verify`,
       );
     }
-    return stream.authenticated(auth.publicKey);
+    return stream.authenticated(key);
   } catch (error) {
     const reason = toP2pError(error, "P2P_HANDSHAKE_MALFORMED", "the secret handshake failed");
     stream.close(reason);
@@ -182,7 +187,8 @@ function createSocketStream(socket: Socket): SocketStream {
       work();
     } catch (error) {
       if (error instanceof AssertionFailure) throw error;
-      close(toP2pError(error, "P2P_MESSAGE_INVALID", "the peer's bytes could not be handled"));
+      const code = streamSink === undefined ? "P2P_HANDSHAKE_MALFORMED" : "P2P_MESSAGE_INVALID";
+      close(toP2pError(error, code, "the peer's bytes could not be handled"));
     }
   };
   /** Lets the reader go on with what has already arrived. */
@@ -234,8 +240,8 @@ function createSocketStream(socket: Socket): SocketStream {
     read(() => {
       const message = takeDelimited(inbox, bytesMax);
       if (message === undefined) return undefined;
-      inbox = inbox.slice(message.byteOffset - inbox.byteOffset + message.length);
-      return message.slice();
+      inbox = inbox.slice(message.length);
+      return message;
     });
 
   return {
@@ -320,52 +326,10 @@ function createSocketStream(socket: Socket): SocketStream {
   };
 }
 
-/** A view of the first delimited message of `bytes`, or undefined while it is incomplete. */
+/** The first delimited message of `bytes`, its length included; undefined while it is incomplete. */
 function takeDelimited(bytes: Uint8Array, bytesMax: number): Uint8Array | undefined {
-  let length = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i] ?? 0;
-    length += (byte & 0x7f) * 2 ** (7 * i);
-    if (length > bytesMax || i === 4) {
-      throw new P2pError(
-        "P2P_HANDSHAKE_MALFORMED",
-        `expected a message of at most ${bytesMax} bytes, got a length of at least ${length}`,
-      );
-    }
-    if (byte < 0x80) {
-      return bytes.length - i - 1 < length ? undefined : bytes.subarray(i + 1, i + 1 + length);
-    }
-  }
-  return undefined;
-}
-
-/** Delimited AuthSigMessage{1 pub_key{1 ed25519}, 2 sig}: 103 bytes of fixed layout. */
-const AUTH_KEY_HEADER = fromHex("0a220a20");
-const AUTH_SIGNATURE_HEADER = fromHex("1240");
-const AUTH_BODY_BYTES = 102;
-
-function encodeAuthMessage(publicKey: Uint8Array, signature: Uint8Array): Uint8Array {
-  return concatBytes(
-    new Uint8Array([AUTH_BODY_BYTES]),
-    AUTH_KEY_HEADER,
-    publicKey,
-    AUTH_SIGNATURE_HEADER,
-    signature,
-  );
-}
-
-function decodeAuthMessage(body: Uint8Array): { publicKey: Uint8Array; signature: Uint8Array } {
-  const isShaped =
-    body.length === AUTH_BODY_BYTES &&
-    AUTH_KEY_HEADER.every((byte, i) => body[i] === byte) &&
-    AUTH_SIGNATURE_HEADER.every((byte, i) => body[36 + i] === byte);
-  if (!isShaped) {
-    throw new P2pError(
-      "P2P_HANDSHAKE_MALFORMED",
-      `expected an ed25519 key and a 64-byte signature, got ${body.length} bytes of another shape`,
-    );
-  }
-  return { publicKey: body.slice(4, 36), signature: body.slice(38) };
+  const range = delimitedRange(bytes, 0, bytesMax);
+  return range === undefined || range.end > bytes.length ? undefined : bytes.slice(0, range.end);
 }
 
 function notAnEphemeralKey(): P2pError {

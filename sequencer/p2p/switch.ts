@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { NodeId } from "../../proto/brands.ts";
 import { assert } from "../../proto/errors.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
+import type { VerifySignature } from "../../proto/verify/ed25519.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { formatHostPort, parseHostPort, parsePeerAddress, type PeerAddress } from "./address.ts";
@@ -35,7 +36,6 @@ import type { NodeKey } from "./node-key.ts";
 import { createPeer, type ManagedPeer } from "./peer.ts";
 import type { Peer, Reactor } from "./reactor.ts";
 import { redialDelayMs } from "./redial.ts";
-import type { SignatureVerifier } from "./secret-connection.ts";
 import { dialTcp, type UpgradedConnection, upgradeConnection } from "./transport.ts";
 
 export interface SwitchOptions {
@@ -70,7 +70,7 @@ export interface SwitchOptions {
 
 export interface SwitchDependencies {
   readonly nodeKey: NodeKey;
-  readonly verifySignature: SignatureVerifier;
+  readonly verifySignature: VerifySignature;
   readonly reactors: readonly Reactor[];
   readonly clock: Clock;
   readonly logger: Logger;

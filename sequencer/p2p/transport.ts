@@ -1,24 +1,18 @@
 /** From a TCP connection to a proven, compatible other side (spec §16.2). */
 import { connect, type Socket } from "node:net";
 import type { NodeId } from "../../proto/brands.ts";
-import { concatBytes } from "../../proto/bytes.ts";
+import { encodeNodeInfo } from "../../proto/codec/p2p-messages.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
+import { nodeIdOfPublicKey, type VerifySignature } from "../../proto/verify/ed25519.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
 import { P2pError, toP2pError } from "./errors.ts";
 import { NODE_INFO_BYTES_MAX } from "./limits.ts";
-import {
-  assertCompatible,
-  decodeNodeInfo,
-  encodeNodeInfo,
-  LARGE_FRAMES_CHANNEL,
-} from "./node-info.ts";
-import { nodeIdOf } from "./node-key.ts";
+import { assertCompatible, LARGE_FRAMES_CHANNEL, readNodeInfo } from "./node-info.ts";
 import {
   type NodeSigner,
   openSecretConnection,
   type SecretConnection,
-  type SignatureVerifier,
 } from "./secret-connection.ts";
 
 export interface UpgradedConnection {
@@ -30,7 +24,7 @@ export interface UpgradedConnection {
 
 export interface UpgradeDependencies {
   readonly signer: NodeSigner;
-  readonly verifySignature: SignatureVerifier;
+  readonly verifySignature: VerifySignature;
   readonly clock: Clock;
 }
 
@@ -62,10 +56,10 @@ export async function upgradeConnection(
       port: socket.remotePort ?? 0,
     });
     connection = await openSecretConnection({ socket }, dependencies);
-    const id = nodeIdOf(connection.remotePublicKey);
+    const id = nodeIdOfPublicKey(connection.remotePublicKey);
     if (expectedId !== undefined && id !== expectedId) throw idMismatch(expectedId, id);
-    connection.send(delimited(encodeNodeInfo(ourInfo)));
-    const nodeInfo = decodeNodeInfo(await connection.readDelimited(NODE_INFO_BYTES_MAX));
+    connection.send(encodeNodeInfo(ourInfo));
+    const nodeInfo = readNodeInfo(await connection.readDelimited(NODE_INFO_BYTES_MAX));
     if (nodeInfo.nodeId !== id) throw idMismatch(id, nodeInfo.nodeId);
     if (id === ourInfo.nodeId) {
       throw new P2pError("P2P_PEER_SELF", "expected another node, got ourselves");
@@ -117,12 +111,6 @@ export async function dialTcp(
 /** Whether Weft frames may be used with this node. */
 export function announcesLargeFrames(info: NodeInfo): boolean {
   return info.channels.includes(LARGE_FRAMES_CHANNEL);
-}
-
-function delimited(bytes: Uint8Array): Uint8Array {
-  const prefix =
-    bytes.length < 0x80 ? [bytes.length] : [(bytes.length & 0x7f) | 0x80, bytes.length >>> 7];
-  return concatBytes(Uint8Array.from(prefix), bytes);
 }
 
 function idMismatch(expected: NodeId, got: NodeId): P2pError {

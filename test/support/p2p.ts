@@ -1,7 +1,8 @@
 /** Switches and hand-driven peers on the loopback interface, for transport tests. */
-import { createPublicKey, randomBytes, verify } from "node:crypto";
-import { concatBytes, fromHex, toHex } from "../../proto/bytes.ts";
+import { randomBytes } from "node:crypto";
+import { toHex } from "../../proto/bytes.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
+import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { parseHostPort } from "../../sequencer/p2p/address.ts";
 import type { P2pError } from "../../sequencer/p2p/errors.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
@@ -13,20 +14,6 @@ import { createSwitch, type Switch, type SwitchOptions } from "../../sequencer/p
 import { dialTcp, upgradeConnection } from "../../sequencer/p2p/transport.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
-
-export function verifySignature(
-  key: Uint8Array,
-  message: Uint8Array,
-  signature: Uint8Array,
-): boolean {
-  const spki = Buffer.from(concatBytes(fromHex("302a300506032b6570032100"), key));
-  return verify(
-    null,
-    message,
-    createPublicKey({ key: spki, format: "der", type: "spki" }),
-    signature,
-  );
-}
 
 export const CHAT_CHANNEL: ChannelDescriptor = {
   id: 0x20,
@@ -87,7 +74,7 @@ export function createTestNode(
     },
     {
       nodeKey: key,
-      verifySignature,
+      verifySignature: verifyEd25519Sync,
       reactors: reactors ?? [chat],
       clock: createSystemClock(),
       logger: NULL_LOGGER,
@@ -117,7 +104,7 @@ export async function connectByHand(
       expectedId: to.key.id,
       timeoutMs: 3_000,
     },
-    { signer: key, verifySignature, clock },
+    { signer: key, verifySignature: verifyEd25519Sync, clock },
   );
   return connection;
 }
