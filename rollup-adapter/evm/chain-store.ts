@@ -10,7 +10,7 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { ExecutionErrorInfo } from "../execution.ts";
-import { BLOCKS_CACHED, SEQUENCER_RECORDS_KEPT } from "./limits.ts";
+import { BLOCK_BYTES_CACHED, RECEIPT_BYTES_CACHED, SEQUENCER_RECORDS_KEPT } from "./limits.ts";
 import { LruMap } from "./lru.ts";
 import {
   type SequencerRecord,
@@ -76,8 +76,11 @@ const META = {
 export class ChainStore {
   readonly #db: Level;
   readonly #common: Common;
-  readonly #blocks = new LruMap<number, StoredBlock>(BLOCKS_CACHED);
-  readonly #receipts = new LruMap<number, readonly StoredReceipt[]>(BLOCKS_CACHED);
+  readonly #blocks = new LruMap<number, StoredBlock>(BLOCK_BYTES_CACHED, weighBlock);
+  readonly #receipts = new LruMap<number, readonly StoredReceipt[]>(
+    RECEIPT_BYTES_CACHED,
+    weighReceipts,
+  );
 
   private constructor(db: Level, common: Common) {
     this.#db = db;
@@ -259,6 +262,20 @@ export class ChainStore {
     // Plain arrays only: a Buffer's slices would alias what is cached.
     return value === undefined ? undefined : new Uint8Array(value);
   }
+}
+
+/** Rough bytes in memory. */
+function weighBlock(block: StoredBlock): number {
+  return 4_096 + block.size + 128 * block.transactions.length;
+}
+
+function weighReceipts(receipts: readonly StoredReceipt[]): number {
+  let bytes = 256;
+  for (const { logs } of receipts) {
+    bytes += 512;
+    for (const log of logs) bytes += 512 + log.data.length;
+  }
+  return bytes;
 }
 
 function blockPuts(block: StoredBlock, receipts: readonly StoredReceipt[]): Put[] {

@@ -80,6 +80,7 @@ export async function createEvmRollup(
       dispatcher: new Dispatcher({ methods, logger, metrics }),
       chain: executor,
       pool,
+      clock,
       readiness: dependencies.readiness ?? (() => Promise.resolve({ isReady: true })),
       logger,
       metrics,

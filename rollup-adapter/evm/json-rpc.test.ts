@@ -1,4 +1,3 @@
-import solc from "solc";
 import {
   BaseError,
   type Chain,
@@ -27,6 +26,7 @@ import {
   temporaryDirectory,
   testGenesis,
 } from "../../test/support/evm-rollup.ts";
+import { compileSolidity } from "../../test/support/solidity.ts";
 import { LOG_RANGE_BLOCKS_MAX, RPC_BATCH_MAX } from "./limits.ts";
 import { findLogs } from "./rpc/logs.ts";
 
@@ -61,7 +61,7 @@ const abi = parseAbi([
   "event Raised(address indexed by, uint256 indexed amount, uint256 count)",
   "error TooMuch(uint256 most)",
 ]);
-const bytecode = compile();
+const bytecode = compileSolidity(SOURCE, "Counter");
 const BLOCK_GAS = 200_000n;
 const ZERO_WORD: Hex = `0x${"0".repeat(64)}`;
 
@@ -566,19 +566,4 @@ describe("the protocol", () => {
 
 function hexOf(bytes: Uint8Array): Hex {
   return `0x${Buffer.from(bytes).toString("hex")}`;
-}
-
-function compile(): Hex {
-  const input = {
-    language: "Solidity",
-    sources: { "counter.sol": { content: SOURCE } },
-    settings: { evmVersion: "prague", outputSelection: { "*": { "*": ["evm.bytecode.object"] } } },
-  };
-  const output = JSON.parse(solc.compile(JSON.stringify(input))) as {
-    contracts?: Record<string, Record<string, { evm: { bytecode: { object: string } } }>>;
-    errors?: unknown;
-  };
-  const object = output.contracts?.["counter.sol"]?.["Counter"]?.evm.bytecode.object;
-  if (object === undefined) throw new Error(`solc: ${JSON.stringify(output.errors)}`);
-  return `0x${object}`;
 }

@@ -4,8 +4,8 @@
 export const TRANSACTION_BYTES_MAX = 131_072;
 /** Nesting of a transaction's RLP: fields, access list, its entry, its keys. Deeper is gibberish. */
 export const RLP_DEPTH_MAX = 4;
-/** Decoded transactions (with their recovered senders) kept; the oldest is dropped. */
-export const DECODED_TRANSACTIONS_CACHED = 16_384;
+/** Recovered public keys kept, so that a sender is recovered once; the oldest is dropped. */
+export const SENDERS_CACHED = 65_536;
 
 /** Calls of the execution port that may wait; a further one is refused with EXECUTION_BUSY. */
 export const EXECUTION_QUEUE_MAX = 64;
@@ -16,28 +16,31 @@ export const GATHERED_BYTES_MAX = 64 << 20;
 /** Sequencer heights whose answers are kept for repeated calls; older ones are forgotten. */
 export const SEQUENCER_RECORDS_KEPT = 65_536;
 
-/** Trie nodes and codes kept decoded-free in memory; the oldest is dropped. */
-export const STATE_NODES_CACHED = 65_536;
+/** Bytes of trie nodes and codes kept in memory; the oldest are dropped. */
+export const STATE_NODE_BYTES_CACHED = 64 << 20;
 /** Accounts, codes and slots that the virtual machine keeps between blocks; then it starts afresh. */
 export const STATE_CACHE_ENTRIES_MAX = 200_000;
-/** Blocks and receipt lists kept decoded in memory; the oldest is dropped. */
-export const BLOCKS_CACHED = 256;
+/** Bytes of blocks, and of receipts, kept decoded in memory; the oldest are dropped. */
+export const BLOCK_BYTES_CACHED = 32 << 20;
+export const RECEIPT_BYTES_CACHED = 32 << 20;
 /** Time the executor may hold the event loop before it lets others run. */
 export const EXECUTION_SLICE_MS = 8;
 
 /** Body of one HTTP request, or one WebSocket message. */
-export const RPC_BODY_BYTES_MAX = 5 << 20;
+export const RPC_BODY_BYTES_MAX = 2 << 20;
 /** Calls in one JSON-RPC batch. */
 export const RPC_BATCH_MAX = 100;
 /** Bytes a whole batch may answer with; the rest of the batch answers LIMIT_EXCEEDED. */
 export const RPC_BATCH_ANSWER_BYTES_MAX = 25 << 20;
 /** HTTP connections and WebSocket connections at a time; a further one is refused. */
-export const RPC_CONNECTIONS_MAX = 1_024;
+export const RPC_CONNECTIONS_MAX = 512;
 export const RPC_WEBSOCKETS_MAX = 256;
 /** Calls of one WebSocket that may be under way; a further one is refused. */
 export const RPC_WEBSOCKET_CALLS_MAX = 64;
 /** Bytes a slow WebSocket may leave unread before it is dropped. */
 export const RPC_WEBSOCKET_BACKLOG_BYTES_MAX = 8 << 20;
+/** Time between two pings; a WebSocket that did not answer the last one is dropped. */
+export const RPC_WEBSOCKET_PING_MS = 30_000;
 /** Subscriptions of one WebSocket. */
 export const RPC_SUBSCRIPTIONS_MAX = 64;
 /** Time a client has to send a whole request. */
@@ -58,8 +61,8 @@ export const LOG_ADDRESSES_MAX = 1_000;
 export const LOG_TOPIC_ALTERNATIVES_MAX = 1_000;
 /** Installed filters; the one asked about the longest ago is dropped. */
 export const FILTERS_MAX = 1_024;
-/** Entries a filter keeps for its owner; the oldest is dropped. */
-export const FILTER_ENTRIES_MAX = 10_000;
+/** Pending transactions a filter keeps for its owner; the oldest is dropped. */
+export const FILTER_ENTRIES_MAX = 1_000;
 /** A filter nobody asked about for this long is dropped. */
 export const FILTER_IDLE_MS = 300_000;
 /** Blocks of one eth_feeHistory, and percentiles per block. */
@@ -73,6 +76,7 @@ export const PROOF_KEYS_MAX = 1_024;
 /** Transactions that were submitted and not yet seen in a block; a further one is refused. */
 export const PENDING_TRANSACTIONS_MAX = 50_000;
 export const PENDING_PER_SENDER_MAX = 1_024;
+export const PENDING_BYTES_MAX = 64 << 20;
 /** A pending transaction not seen in a block for this long is forgotten. */
 export const PENDING_AGE_MS = 600_000;
 /** Times a transaction is posted again when a block skipped it for want of room or of its turn. */

@@ -19,3 +19,18 @@ export function createPacer(sliceMs: number): Pacer {
       }),
   };
 }
+
+/** `items` mapped one by one, giving way to others after every slice. */
+export async function mapPaced<T, R>(
+  items: readonly T[],
+  sliceMs: number,
+  map: (item: T, index: number) => R,
+): Promise<R[]> {
+  const pacer = createPacer(sliceMs);
+  const results: R[] = [];
+  for (const [index, item] of items.entries()) {
+    if (pacer.isDue()) await pacer.rest();
+    results.push(map(item, index));
+  }
+  return results;
+}

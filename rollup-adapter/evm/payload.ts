@@ -16,7 +16,7 @@ import type { Address } from "@ethereumjs/util";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { type PayloadRules, evmOptions } from "./genesis.ts";
-import { DECODED_TRANSACTIONS_CACHED, RLP_DEPTH_MAX, TRANSACTION_BYTES_MAX } from "./limits.ts";
+import { RLP_DEPTH_MAX, SENDERS_CACHED, TRANSACTION_BYTES_MAX } from "./limits.ts";
 import { LruMap } from "./lru.ts";
 
 /** Why a payload did not become a transaction of the rollup. Never renamed. */
@@ -87,64 +87,65 @@ export function createPayloadDecoder(options: {
   readonly rules: PayloadRules;
 }): PayloadDecoder {
   const { common, rules } = options;
-  const known = new LruMap<string, DecodedTransaction>(DECODED_TRANSACTIONS_CACHED);
+  const publicKeys = new LruMap<string, Uint8Array>(SENDERS_CACHED);
   return {
     decode(payload) {
       if (payload.length === 0) return skip("EMPTY");
       if (payload.length > TRANSACTION_BYTES_MAX) return skip("TOO_LARGE");
-      const hash = keccak_256(payload);
+      const parsed = parsePayload(payload.slice(), common, rules);
+      if (typeof parsed === "string") return skip(parsed);
+      const { transaction, raw } = parsed;
+      const hash = keccak_256(raw);
       const key = toHex(hash);
-      const seen = known.get(key);
-      if (seen !== undefined) return { kind: "transaction", decoded: seen };
-      const result = decodeFresh(payload.slice(), hash, common, rules);
-      if (result.kind === "transaction") known.set(key, result.decoded);
-      return result;
+      const publicKey = publicKeys.get(key);
+      // The library looks here before it recovers; the key belongs to these very bytes.
+      if (publicKey !== undefined) transaction.cache.senderPubKey = publicKey;
+      try {
+        const sender = transaction.getSenderAddress();
+        if (publicKey === undefined) publicKeys.set(key, transaction.getSenderPublicKey());
+        return { kind: "transaction", decoded: { transaction, sender, hash, raw } };
+      } catch {
+        return skip("BAD_SIGNATURE"); // r, s or the parity name no point of the curve
+      }
     },
   };
 }
 
-function decodeFresh(
+function parsePayload(
   raw: Uint8Array,
-  hash: Uint8Array,
   common: Common,
   rules: PayloadRules,
-): DecodedPayload {
+): { readonly transaction: TypedTransaction; readonly raw: Uint8Array } | SkipReason {
   const type = raw[0] ?? 0;
   const isLegacy = type >= 0xc0;
-  if (!isLegacy && type > 0x7f) return skip("UNDECODABLE");
-  if (!isLegacy && (type === 0 || type > 4)) return skip("TYPE_FORBIDDEN");
-  if (type === 4 && !common.isActivatedEIP(7702)) return skip("TYPE_FORBIDDEN");
-  if (type === TYPE_BLOB && !rules.blobTransactions) return skip("BLOB_FORBIDDEN");
+  if (!isLegacy && type > 0x7f) return "UNDECODABLE";
+  if (!isLegacy && (type === 0 || type > 4)) return "TYPE_FORBIDDEN";
+  if (type === 4 && !common.isActivatedEIP(7702)) return "TYPE_FORBIDDEN";
+  if (type === TYPE_BLOB && !rules.blobTransactions) return "BLOB_FORBIDDEN";
   const body = isLegacy ? raw : raw.subarray(1);
-  if (!isShallowRlpList(body, RLP_DEPTH_MAX)) return skip("UNDECODABLE");
+  if (!isShallowRlpList(body, RLP_DEPTH_MAX)) return "UNDECODABLE";
 
   let fields: Uint8Array | NestedUint8Array;
   try {
     fields = RLP.decode(body);
   } catch {
-    return skip("UNDECODABLE"); // arbitrary bytes; what is wrong with them matters to nobody
+    return "UNDECODABLE"; // arbitrary bytes; what is wrong with them matters to nobody
   }
-  if (!Array.isArray(fields)) return skip("UNDECODABLE");
+  if (!Array.isArray(fields)) return "UNDECODABLE";
   const signedFor = isLegacy ? legacyChainId(fields[6]) : numberField(fields[0]);
-  if (signedFor === undefined) return skip("UNDECODABLE");
+  if (signedFor === undefined) return "UNDECODABLE";
   if (signedFor === "unprotected") {
-    if (!rules.unprotectedTransactions) return skip("UNPROTECTED");
-  } else if (signedFor !== common.chainId()) return skip("WRONG_CHAIN_ID");
+    if (!rules.unprotectedTransactions) return "UNPROTECTED";
+  } else if (signedFor !== common.chainId()) return "WRONG_CHAIN_ID";
 
-  let transaction: TypedTransaction;
   try {
-    transaction = fieldsToTransaction(isLegacy ? 0 : type, fields, common);
+    const transaction = fieldsToTransaction(isLegacy ? 0 : type, fields, common);
+    if (!transaction.isSigned()) return "BAD_SIGNATURE";
     // One transaction, one encoding: otherwise its bytes could be varied without its signer.
-    if (!transaction.isSigned()) return skip("BAD_SIGNATURE");
-    if (!bytesEqual(transaction.serialize(), raw)) return skip("UNDECODABLE");
+    if (!bytesEqual(transaction.serialize(), raw)) return "UNDECODABLE";
+    return { transaction, raw };
   } catch {
-    return skip("INVALID_FIELDS"); // the library's constructors refuse with prose, not with codes
-  }
-  try {
-    const sender = transaction.getSenderAddress();
-    return { kind: "transaction", decoded: { transaction, sender, hash, raw } };
-  } catch {
-    return skip("BAD_SIGNATURE"); // r, s or the parity name no point of the curve
+    return "INVALID_FIELDS"; // the library's constructors refuse with prose, not with codes
   }
 }
 

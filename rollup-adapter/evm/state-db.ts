@@ -5,7 +5,7 @@
  */
 import type { BatchDBOp, DB } from "@ethereumjs/util";
 import { fromHex } from "../../proto/bytes.ts";
-import { STATE_NODES_CACHED } from "./limits.ts";
+import { STATE_NODE_BYTES_CACHED } from "./limits.ts";
 import { LruMap } from "./lru.ts";
 import { reachableNodes } from "./state-sweep.ts";
 
@@ -14,10 +14,16 @@ export type ReadNode = (keyHex: string) => Uint8Array | undefined;
 
 type Value = string | Uint8Array;
 
+/** What an entry costs beside its bytes: key and objects, roughly. */
+const NODE_OVERHEAD_BYTES = 200;
+
 export class StateDb implements DB<string, Value> {
   readonly #read: ReadNode;
   readonly #pending = new Map<string, Uint8Array>();
-  readonly #cache = new LruMap<string, Uint8Array>(STATE_NODES_CACHED);
+  readonly #cache = new LruMap<string, Uint8Array>(
+    STATE_NODE_BYTES_CACHED,
+    (node) => node.length + NODE_OVERHEAD_BYTES,
+  );
   #failure: unknown;
 
   constructor(read: ReadNode) {
@@ -89,7 +95,7 @@ export class StateDb implements DB<string, Value> {
 
   #hold(key: string, value: Value): void {
     // The trie writes back every node it has read; those are on disk already.
-    if (this.#cache.get(key) !== undefined) return;
+    if (this.#cache.has(key)) return;
     this.#pending.set(key, typeof value === "string" ? fromHex(value) : value);
   }
 }

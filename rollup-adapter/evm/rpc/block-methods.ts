@@ -22,7 +22,7 @@ export function blockMethods(dependencies: MethodDependencies): Record<string, M
   const chainId = quantity(chain.genesis.chainId);
   const nextBaseFee = (): bigint => chain.nextEnvironment(clock.now().seconds).baseFeePerGas;
 
-  const show = (selector: BlockSelector, isFull: boolean): Json => {
+  const show = async (selector: BlockSelector, isFull: boolean): Promise<Json> => {
     if (selector.kind === "tag" && selector.tag === "pending") {
       return formatPendingBlock(dependencies, isFull);
     }
@@ -53,7 +53,7 @@ export function blockMethods(dependencies: MethodDependencies): Record<string, M
     eth_gasPrice: () => quantity(nextBaseFee() + suggestTip()),
     eth_maxPriorityFeePerGas: () => quantity(suggestTip()),
     eth_blobBaseFee: () => quantity(chain.head().header.getBlobGasPrice()),
-    eth_feeHistory: ([blocks, newest, percentiles]) => {
+    eth_feeHistory: async ([blocks, newest, percentiles]) => {
       const wanted = quantityParam(blocks, "block count");
       const list = percentiles === undefined || percentiles === null ? [] : percentiles;
       const numbers = listParam(list, "percentiles").map((value) => {
@@ -63,9 +63,9 @@ export function blockMethods(dependencies: MethodDependencies): Record<string, M
       const block = requireBlock(chain, blockParam(newest, "newest block"));
       return feeHistory(chain, Number(wanted), block, numbers);
     },
-    eth_getBlockByNumber: ([block, isFull]) =>
+    eth_getBlockByNumber: async ([block, isFull]) =>
       show(blockParam(block, "block"), booleanParam(isFull, "full")),
-    eth_getBlockByHash: ([hash, isFull]) =>
+    eth_getBlockByHash: async ([hash, isFull]) =>
       show({ kind: "hash", hash: hashParam(hash, "block hash") }, booleanParam(isFull, "full")),
     eth_getBlockTransactionCountByHash: ([hash]) => count(byHash(hash)),
     eth_getBlockTransactionCountByNumber: ([block]) => count(byNumber(block)),

@@ -81,14 +81,19 @@ function subscriptionMethods(
       throw limitExceeded(`at most ${RPC_SUBSCRIPTIONS_MAX} subscriptions a connection`);
     }
     const id = bytesToHex(randomBytes(16));
-    const stop = subscribe((result) => {
+    // Until the answer that tells the id is out: a client cannot place what comes before it.
+    let held: Json[] | undefined = [];
+    const notify = (result: Json): void => {
       const params = { subscription: id, result };
-      // After the answer that tells the id: a client cannot place what comes before it.
-      setImmediate(() => {
-        if (!subscriptions.has(id)) return;
-        send(JSON.stringify({ jsonrpc: "2.0", method: "eth_subscription", params }));
-      });
+      if (held !== undefined) held.push(result);
+      else send(JSON.stringify({ jsonrpc: "2.0", method: "eth_subscription", params }));
+    };
+    setImmediate(() => {
+      const results = held ?? [];
+      held = undefined;
+      if (subscriptions.has(id)) for (const result of results) notify(result);
     });
+    const stop = subscribe(notify);
     subscriptions.set(id, stop);
     return id;
   };

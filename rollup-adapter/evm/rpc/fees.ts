@@ -1,10 +1,13 @@
 /** What to pay: suggestions from the blocks of late, and their history. */
 import type { EvmChain } from "../executor.ts";
 import {
+  EXECUTION_SLICE_MS,
   FEE_HISTORY_BLOCKS_MAX,
   FEE_HISTORY_PERCENTILES_MAX,
   FEE_SAMPLE_BLOCKS,
 } from "../limits.ts";
+import { LruMap } from "../lru.ts";
+import { createPacer } from "../pacer.ts";
 import type { StoredBlock } from "../records.ts";
 import { invalidParams } from "./errors.ts";
 import { type Json, quantity } from "./format.ts";
@@ -13,41 +16,44 @@ import { type Json, quantity } from "./format.ts";
 const TIP_DEFAULT = 1_000_000n;
 /** Of the tips paid in the sampled blocks, the one that this share of them does not exceed. */
 const SUGGESTED_PERCENTILE = 60;
+/** A block's lowest tips, which were enough; as geth's oracle samples. */
+const TIPS_PER_BLOCK = 3;
 
 interface PaidTip {
   readonly tip: bigint;
   readonly gasUsed: bigint;
 }
 
-/** Tip that got others into the recent blocks, wei; worked out once per head. */
+/** Tip that got others into the recent blocks, wei; every block is looked at once. */
 export function createTipSuggester(chain: EvmChain): () => bigint {
-  let known: { readonly head: number; readonly tip: bigint } | undefined;
+  const samples = new LruMap<number, readonly bigint[]>(2 * FEE_SAMPLE_BLOCKS);
+  const sampleOf = (number: number): readonly bigint[] => {
+    const known = samples.get(number);
+    if (known !== undefined) return known;
+    const block = chain.store.block(number);
+    const tips = block === undefined ? [] : paidTips(chain, block).map(({ tip }) => tip);
+    const sample = tips.sort(compare).slice(0, TIPS_PER_BLOCK);
+    samples.set(number, sample);
+    return sample;
+  };
   return () => {
     const head = chain.head().number;
-    if (known?.head !== head) known = { head, tip: suggestTip(chain) };
-    return known.tip;
+    const tips: bigint[] = [];
+    for (let i = 0; i < FEE_SAMPLE_BLOCKS && head - i >= chain.firstNumber(); i++) {
+      tips.push(...sampleOf(head - i));
+    }
+    tips.sort(compare);
+    return tips[Math.floor(((tips.length - 1) * SUGGESTED_PERCENTILE) / 100)] ?? TIP_DEFAULT;
   };
 }
 
-function suggestTip(chain: EvmChain): bigint {
-  const head = chain.head().number;
-  const tips: bigint[] = [];
-  for (let i = 0; i < FEE_SAMPLE_BLOCKS && head - i >= chain.firstNumber(); i++) {
-    const block = chain.store.block(head - i);
-    if (block !== undefined) tips.push(...paidTips(chain, block).map(({ tip }) => tip));
-  }
-  if (tips.length === 0) return TIP_DEFAULT;
-  tips.sort(compare);
-  return tips[Math.floor(((tips.length - 1) * SUGGESTED_PERCENTILE) / 100)] ?? TIP_DEFAULT;
-}
-
 /** eth_feeHistory: `count` blocks up to `newest`. */
-export function feeHistory(
+export async function feeHistory(
   chain: EvmChain,
   count: number,
   newest: StoredBlock,
   percentiles: readonly number[],
-): Json {
+): Promise<Json> {
   if (percentiles.length > FEE_HISTORY_PERCENTILES_MAX) {
     throw invalidParams(`at most ${FEE_HISTORY_PERCENTILES_MAX} percentiles`);
   }
@@ -59,12 +65,14 @@ export function feeHistory(
   const available = newest.number - chain.firstNumber() + 1;
   const length = Math.min(count, FEE_HISTORY_BLOCKS_MAX, available);
   const oldest = newest.number - length + 1;
+  const pacer = createPacer(EXECUTION_SLICE_MS);
   const baseFees: string[] = [];
   const blobBaseFees: string[] = [];
   const ratios: number[] = [];
   const blobRatios: number[] = [];
   const rewards: string[][] = [];
   for (let number = oldest; number <= newest.number; number++) {
+    if (pacer.isDue()) await pacer.rest();
     const block = chain.store.block(number);
     if (block === undefined) continue;
     const { header } = block;

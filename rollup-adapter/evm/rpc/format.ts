@@ -11,6 +11,8 @@ import {
 import { bytesToHex } from "@ethereumjs/util";
 import { Bloom } from "@ethereumjs/vm";
 import { evmOptions } from "../genesis.ts";
+import { EXECUTION_SLICE_MS } from "../limits.ts";
+import { mapPaced } from "../pacer.ts";
 import type { StoredBlock, StoredLog, StoredReceipt } from "../records.ts";
 
 export type Json =
@@ -25,19 +27,21 @@ export function quantity(value: bigint | number): string {
   return `0x${value.toString(16)}`;
 }
 
-export function formatBlock(
+export async function formatBlock(
   block: StoredBlock,
   receipts: readonly StoredReceipt[],
   isFull: boolean,
   common: Common,
-): Json {
+): Promise<Json> {
   return {
     ...headerFields(block),
     totalDifficulty: "0x0",
     size: quantity(block.size),
     uncles: [],
     transactions: isFull
-      ? block.transactions.map((_, index) => formatTransaction(block, receipts, index, common))
+      ? await mapPaced(block.transactions, EXECUTION_SLICE_MS, (_, index) =>
+          formatTransaction(block, receipts, index, common),
+        )
       : receipts.map((receipt) => bytesToHex(receipt.transactionHash)),
     withdrawals: block.withdrawals.map((w) => ({
       index: quantity(w.index),

@@ -32,13 +32,12 @@ export function logMethods({ chain, filters }: MethodDependencies): Record<strin
     eth_getLogs: async ([filter]) => search(logFilterParam(filter, "filter")),
     eth_newFilter: ([value]) => {
       const filter = logFilterParam(value, "filter");
-      const from = isNumber(filter.fromBlock) ? filter.fromBlock.number : 0;
-      const to = isNumber(filter.toBlock) ? filter.toBlock.number : Number.POSITIVE_INFINITY;
-      const isInRange = (number: number): boolean => number >= from && number <= to;
-      return filters.install({ kind: "logs", filter, isInRange });
+      const first = isNumber(filter.fromBlock) ? filter.fromBlock.number : 0;
+      const last = isNumber(filter.toBlock) ? filter.toBlock.number : Number.MAX_SAFE_INTEGER;
+      return filters.installLogs(filter, first, last);
     },
-    eth_newBlockFilter: () => filters.install({ kind: "blocks" }),
-    eth_newPendingTransactionFilter: () => filters.install({ kind: "pending" }),
+    eth_newBlockFilter: () => filters.installBlocks(),
+    eth_newPendingTransactionFilter: () => filters.installPending(),
     eth_getFilterChanges: ([id]) => filters.changes(idParam(id)),
     eth_getFilterLogs: async ([id]) => search(filters.logFilter(idParam(id))),
     eth_uninstallFilter: ([id]) => filters.uninstall(idParam(id)),

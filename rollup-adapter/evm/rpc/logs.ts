@@ -23,20 +23,36 @@ export async function findLogs(
       `the range spans ${to - from + 1} blocks, at most ${LOG_RANGE_BLOCKS_MAX}; ask for less at a time`,
     );
   }
-  const pacer = createPacer(EXECUTION_SLICE_MS);
-  const found: Json[] = [];
-  for (let number = from; number <= to; number++) {
-    if (pacer.isDue()) await pacer.rest();
-    const block = chain.store.block(number);
-    if (block === undefined || !mayContain(block, criteria)) continue;
-    found.push(...logsOfBlock(block, chain.store.receipts(number) ?? [], criteria));
-    if (found.length > LOG_RESULTS_MAX) {
-      throw limitExceeded(
-        `more than ${LOG_RESULTS_MAX} logs match; ask for a range of fewer blocks`,
-      );
-    }
+  const { logs, next } = await collectLogs(chain, criteria, from, to);
+  if (next <= to) {
+    throw limitExceeded(`more than ${LOG_RESULTS_MAX} logs match; ask for a range of fewer blocks`);
   }
-  return found;
+  return logs;
+}
+
+/** As many matching logs as one answer may hold, and the block to go on with. */
+export async function collectLogs(
+  chain: EvmChain,
+  criteria: Criteria,
+  from: number,
+  to: number,
+): Promise<{ readonly logs: Json[]; readonly next: number }> {
+  const pacer = createPacer(EXECUTION_SLICE_MS);
+  const end = Math.min(to, from + LOG_RANGE_BLOCKS_MAX - 1);
+  const logs: Json[] = [];
+  let next = from;
+  while (next <= end) {
+    if (pacer.isDue()) await pacer.rest();
+    const block = chain.store.block(next);
+    if (block !== undefined && mayContain(block, criteria)) {
+      const found = logsOfBlock(block, chain.store.receipts(next) ?? [], criteria);
+      // A single block is always answered whole: there is no smaller range to ask for.
+      if (logs.length > 0 && logs.length + found.length > LOG_RESULTS_MAX) break;
+      logs.push(...found);
+    }
+    next += 1;
+  }
+  return { logs, next };
 }
 
 export function logsOfBlock(

@@ -12,6 +12,7 @@ import { maxCost, maxFeePerGas, roomObjection } from "../admission.ts";
 import type { EvmChain, ExecutedBlockEvent } from "../executor.ts";
 import {
   PENDING_AGE_MS,
+  PENDING_BYTES_MAX,
   PENDING_PER_SENDER_MAX,
   PENDING_TRANSACTIONS_MAX,
   RESUBMISSIONS_MAX,
@@ -57,6 +58,7 @@ export class PendingPool {
   /** End of each sender's line of posts. */
   readonly #posting = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(transaction: PendingTransaction) => void>();
+  #bytes = 0;
   readonly #stop: () => void;
 
   constructor(dependencies: {
@@ -172,7 +174,8 @@ export class PendingPool {
         throw serverError("replacement transaction underpriced");
       }
     }
-    const isFull = this.#byHash.size >= PENDING_TRANSACTIONS_MAX;
+    const isFull =
+      this.#byHash.size >= PENDING_TRANSACTIONS_MAX || this.#bytes >= PENDING_BYTES_MAX;
     if (isFull || (entries?.size ?? 0) >= PENDING_PER_SENDER_MAX) {
       this.#metrics.rpcDropped.inc({ what: isFull ? "pool" : "pool_sender" });
       throw limitExceeded(
@@ -191,6 +194,7 @@ export class PendingPool {
       resubmissions: 0,
     };
     this.#byHash.set(toHex(decoded.hash), entry);
+    this.#bytes += entry.raw.length;
     const sender = decoded.sender.toString();
     const entries = this.#bySender.get(sender) ?? new Map<bigint, Entry>();
     entries.set(nonce, entry);
@@ -200,7 +204,8 @@ export class PendingPool {
   }
 
   #remove(entry: Entry): void {
-    this.#byHash.delete(toHex(entry.hash));
+    if (!this.#byHash.delete(toHex(entry.hash))) return;
+    this.#bytes -= entry.raw.length;
     const sender = entry.sender.toString();
     const entries = this.#bySender.get(sender);
     if (entries?.get(entry.nonce) === entry) entries.delete(entry.nonce);

@@ -1,8 +1,9 @@
 /** HTTP and WebSocket on one port: JSON-RPC, and health for whoever watches the process. */
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 import { assert } from "../../../proto/errors.ts";
+import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
 import type { EvmChain } from "../executor.ts";
 import {
@@ -10,6 +11,7 @@ import {
   RPC_CONNECTIONS_MAX,
   RPC_REQUEST_TIMEOUT_MS,
   RPC_WEBSOCKETS_MAX,
+  RPC_WEBSOCKET_PING_MS,
 } from "../limits.ts";
 import type { EvmMetrics } from "../metrics.ts";
 import { serveConnection } from "./connection.ts";
@@ -36,6 +38,7 @@ export interface RpcServerDependencies {
   readonly chain: EvmChain;
   readonly pool: PendingPool;
   readonly readiness: () => Promise<Readiness>;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EvmMetrics;
 }
@@ -70,6 +73,18 @@ export async function startRpcServer(
     maxPayload: RPC_BODY_BYTES_MAX,
     perMessageDeflate: false,
   });
+  /** Those that have not answered the last ping. */
+  const silent = new WeakSet<WebSocket>();
+  const beat = (): Cancel =>
+    dependencies.clock.after(RPC_WEBSOCKET_PING_MS, () => {
+      for (const client of websockets.clients) {
+        if (silent.has(client)) client.terminate();
+        silent.add(client);
+        client.ping();
+      }
+      heartbeat = beat();
+    });
+  let heartbeat = beat();
   http.on("upgrade", (request, socket, head) => {
     const isAllowed = isAllowedOrigin(request.headers.origin, origins);
     if (!isAllowed || websockets.clients.size >= RPC_WEBSOCKETS_MAX) {
@@ -80,17 +95,24 @@ export async function startRpcServer(
     websockets.handleUpgrade(request, socket, head, (websocket) => {
       metrics.rpcWebSockets.set(websockets.clients.size);
       websocket.on("close", () => metrics.rpcWebSockets.set(websockets.clients.size));
+      websocket.on("pong", () => silent.delete(websocket));
       serveConnection(websocket, dependencies);
     });
   });
 
-  await listen(http, options);
+  try {
+    await listen(http, options);
+  } catch (cause) {
+    heartbeat.cancel();
+    throw cause;
+  }
   const address = addressOf(http);
   logger.info("Ethereum JSON-RPC is served", { host: address.address, port: address.port });
   return {
     host: address.address,
     port: address.port,
     close: async () => {
+      heartbeat.cancel();
       for (const client of websockets.clients) client.terminate();
       websockets.close();
       http.closeAllConnections();

@@ -1,5 +1,7 @@
 /** Methods about transactions: sending them, and finding them again. */
 import { bytesToHex } from "@ethereumjs/util";
+import { EXECUTION_SLICE_MS } from "../limits.ts";
+import { mapPaced } from "../pacer.ts";
 import type { StoredBlock } from "../records.ts";
 import { type Json, formatPending, formatReceipt, formatTransaction } from "./format.ts";
 import type { Method, MethodDependencies } from "./methods.ts";
@@ -64,11 +66,13 @@ export function transactionMethods(dependencies: MethodDependencies): Record<str
       located(hashParam(hash, "transaction hash"), (block, index) =>
         formatReceipt(block, store.receipts(block.number) ?? [], index, common),
       ) ?? null,
-    eth_getBlockReceipts: ([value]) => {
+    eth_getBlockReceipts: async ([value]) => {
       const block = findBlock(chain, blockParam(value, "block"));
       if (block === undefined) return null;
       const receipts = store.receipts(block.number) ?? [];
-      return receipts.map((_, index) => formatReceipt(block, receipts, index, common));
+      return mapPaced(receipts, EXECUTION_SLICE_MS, (_, index) =>
+        formatReceipt(block, receipts, index, common),
+      );
     },
   };
 }
