@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatAddress, parseAddress } from "./address.ts";
 import { fromHex } from "./bytes.ts";
@@ -11,6 +12,14 @@ const VECTOR = [
 test("vectors: an address and its text", () => {
   expect(formatAddress(fromHex(VECTOR[0]))).toBe(VECTOR[1]);
   expect(parseAddress(VECTOR[1])).toEqual(fromHex(VECTOR[0]));
+});
+
+test("property: what is written is what a general decoder reads", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 20, maxLength: 20 }), (address) => {
+      expect(parseAddress(formatAddress(address))).toEqual(address);
+    }),
+  );
 });
 
 test("behavior: refuses another prefix, length or a typing error", () => {

@@ -3,6 +3,7 @@ import {
   CHAIN_ID,
   dataFor,
   finalize,
+  idOf,
   nonce,
   signedItem,
   START_BALANCE,
@@ -17,17 +18,10 @@ import {
   ORDERING_COMMIT_ORDER,
   rollupDataEntries,
   rollupIdOfName,
-  txId,
 } from "../../proto/codec/weft-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { blockSlices } from "./block-slices.ts";
 import { CODES } from "./codes.ts";
-
-const idOf = (item: Uint8Array): Uint8Array => {
-  const decoded = decodeItem(item);
-  if (decoded.kind !== "tx") throw new TypeError("not a transaction");
-  return txId(CHAIN_ID, decoded.tx.bodyBytes);
-};
 
 describe("application", () => {
   test("behavior: empty blocks are made, checked and committed by all", async () => {
@@ -256,6 +250,29 @@ describe("application", () => {
       lastBlockHeight: 1,
       lastBlockAppHash: appHash,
     });
+  });
+
+  test("behavior: a signature is verified once per node, whatever calls it passes through", async () => {
+    const chain = await TestChain.start({ validators: 2 });
+    const item = signedItem(wallet(0), nonce(0), dataFor("alpha", "x"));
+    const codes = await Promise.all([chain.submit(item), chain.submit(item), chain.submit(item)]);
+    expect(codes.sort((a, b) => a - b)).toEqual([0, CODES.TX_KNOWN.number, CODES.TX_KNOWN.number]);
+    await chain.step(0);
+    expect(chain.node(0).verified.count).toBe(1);
+    // The other node has met it in the proposal only.
+    expect(chain.node(1).verified.count).toBe(1);
+  });
+
+  test("behavior: an own proposal that fails its check gives way to the minimal block", async () => {
+    const chain = await TestChain.start();
+    await chain.step();
+    await chain.submit(signedItem(wallet(0), nonce(0), dataFor("alpha", "x")));
+    // The extensions pass when the block is built and fail when it is checked: a broken machine.
+    chain.node(0).verified.failAfter = 1;
+    const txs = await chain.prepare(0);
+    expect(txs).toHaveLength(2);
+    await chain.decide(txs);
+    expect(await chain.prepare(0)).toHaveLength(3);
   });
 
   test("behavior: a decided block that is invalid stops the node", async () => {

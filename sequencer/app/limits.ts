@@ -14,7 +14,7 @@ export const POOL_PARKED_PER_ACCOUNT_MAX = 64;
 /** Blocks that a transaction may wait in the pool. */
 export const POOL_WAIT_BLOCKS_MAX = 7_200;
 /** CheckTx calls whose signature is being verified; more are refused with POOL_BUSY. */
-export const CHECKS_IN_FLIGHT_MAX = 2_048;
+export const CHECKS_IN_FLIGHT_MAX = 8_192;
 /** Transactions whose fate is remembered; the oldest are forgotten. */
 export const STATUSES_MAX = 200_000;
 /** Decoded and verified items beside the pool's own; the oldest are forgotten. */

@@ -3,7 +3,7 @@ import { MemoryLevel } from "memory-level";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, Round } from "../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
-import { encodeTxItem } from "../../proto/codec/weft-block.ts";
+import { decodeItem, encodeTxItem } from "../../proto/codec/weft-block.ts";
 import {
   accountAddress,
   type Action,
@@ -11,6 +11,7 @@ import {
   type Replay,
   rollupData,
   rollupIdOfName,
+  txId,
   txSignBytes,
 } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
@@ -94,6 +95,15 @@ export interface TestNode {
   readonly level: MemoryLevel<string, Uint8Array>;
   readonly consensusAddress: Uint8Array;
   readonly applicationKey: Ed25519KeyPair;
+  readonly verified: Verifications;
+}
+
+/** The signature port of one node, watched. */
+export interface Verifications {
+  /** Transaction signatures that the node has had verified. */
+  count: number;
+  /** Says that every signature is bad, this many batches from now, once. */
+  failAfter?: number;
 }
 
 export interface ChainOptions {
@@ -102,6 +112,12 @@ export interface ChainOptions {
   readonly params?: GenesisAppState["params"];
   readonly pool?: Partial<PoolLimits>;
   readonly maxTxBytes?: number;
+}
+
+export function idOf(item: Uint8Array): Uint8Array {
+  const decoded = decodeItem(item);
+  assert(decoded.kind === "tx", "expected a transaction item");
+  return txId(CHAIN_ID, decoded.tx.bodyBytes);
 }
 
 /** What one step decided. */
@@ -130,12 +146,19 @@ export async function startNode(
   level: MemoryLevel<string, Uint8Array>,
   applicationKey: Ed25519KeyPair,
   pool: Partial<PoolLimits> = {},
+  verified: Verifications = { count: 0 },
 ): Promise<WeftApplication> {
   return createApplication(
     { version: "test", pool },
     {
       database: await openKeyValueStore(level, yieldToLoop),
-      verify: (checks) => verifier.verifyBatch(checks),
+      verify: (checks) => {
+        verified.count += checks.filter(({ message }) => isTxMessage(message)).length;
+        const { failAfter } = verified;
+        if (failAfter !== undefined) verified.failAfter = failAfter - 1;
+        if (failAfter === 0) return Promise.resolve(checks.map(() => false));
+        return verifier.verifyBatch(checks);
+      },
       signer: {
         publicKey: applicationKey.publicKey,
         sign: async (bytes) => signEd25519(applicationKey, bytes),
@@ -146,6 +169,11 @@ export async function startNode(
       yieldToLoop,
     },
   );
+}
+
+/** Sign bytes begin with the length and text of their domain tag. */
+function isTxMessage(message: Uint8Array): boolean {
+  return Buffer.from(message.subarray(1, 11)).toString() === "weft/tx/v1";
 }
 
 /** Several applications from one genesis. */
@@ -169,9 +197,11 @@ export class TestChain {
     for (let n = 0; n < (options.validators ?? 4); n++) {
       const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
       const applicationKey = walletOf(`application/${n}`).key;
+      const verified = { count: 0 };
       nodes.push({
-        app: await startNode(level, applicationKey, options.pool),
+        app: await startNode(level, applicationKey, options.pool, verified),
         level,
+        verified,
         consensusAddress: ed25519Address(walletOf(`consensus/${n}`).key.publicKey),
         applicationKey,
       });
@@ -212,7 +242,8 @@ export class TestChain {
 
   async restart(index: number): Promise<void> {
     const node = this.node(index);
-    node.app = await startNode(node.level, node.applicationKey, this.#options.pool);
+    const { level, applicationKey, verified } = node;
+    node.app = await startNode(level, applicationKey, this.#options.pool, verified);
   }
 
   time(height: number): Timestamp {

@@ -35,6 +35,7 @@ export class DecodedTx {
   readonly laneUse: LaneUse;
   #entries: readonly RollupEntry[] | undefined;
   #senderText: string | undefined;
+  #idText: string | undefined;
   #hash: Uint8Array | undefined;
 
   constructor(item: Uint8Array, tx: SignedTx, idKey: Digest) {
@@ -52,6 +53,12 @@ export class DecodedTx {
   get senderText(): string {
     this.#senderText ??= formatAddress(accountAddress(this.tx.body.publicKey));
     return this.#senderText;
+  }
+
+  /** The id as people write it: 64 lower-case hex characters. */
+  get idText(): string {
+    this.#idText ??= toHex(this.id);
+    return this.#idText;
   }
 
   /** What it adds to the manifest when its action succeeds. */

@@ -1,5 +1,5 @@
 import { formatAddress } from "../../../proto/address.ts";
-import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { EMPTY_BYTES } from "../../../proto/bytes.ts";
 import { assertNever } from "../../../proto/errors.ts";
 import type { AbciEvent, EventAttribute, ExecTxResult } from "../../abci/application.ts";
 import { CODES, CODESPACE, type Failure } from "../codes.ts";
@@ -58,7 +58,7 @@ function txEvents(tx: DecodedTx, fee: bigint, succeeded: boolean): readonly Abci
   const { action } = tx.tx.body;
   const sender = tx.senderText;
   const own = event("tx", [
-    indexed("id", toHex(tx.id)),
+    indexed("id", tx.idText),
     indexed("sender", sender),
     indexed("action", action.kind),
     plain("fee", fee.toString()),

@@ -57,6 +57,9 @@ export class TxAdmission {
 
   async #admit(item: Uint8Array): Promise<Admission> {
     const { committed, pool, statuses, verified } = this.#dependencies;
+    if (committed.terms === undefined) {
+      return { tx: undefined, fault: failure("POOL_BUSY", "the chain has not begun") };
+    }
     if (item.length > TX_BYTES_MAX) {
       const fault = failure("TX_TOO_LARGE", `${item.length} bytes, at most ${TX_BYTES_MAX}`);
       return { tx: undefined, fault };
@@ -64,7 +67,7 @@ export class TxAdmission {
     const known = verified.get(item);
     let tx = known;
     if (tx === undefined) {
-      const { chainId } = committed.requireTerms().chain;
+      const { chainId } = committed.terms.chain;
       const decoded = decodeTx(chainId, item);
       if ("code" in decoded) return { tx: undefined, fault: decoded };
       tx = decoded.decoded;

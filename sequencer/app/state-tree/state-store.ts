@@ -139,7 +139,7 @@ export class StateStore {
   get(key: string): Uint8Array | undefined {
     const writing = this.#writing?.changes;
     if (writing?.has(key) === true) return writing.get(key);
-    return this.#cache.getOrLoad(key, () => this.#database.get(`v${key}`));
+    return this.#cache.getOrLoad(key, this.#loadValue);
   }
 
   /** All committed pairs whose key starts with `prefix`, in byte order; waits for a write under way. */
@@ -258,6 +258,8 @@ export class StateStore {
     for (const key of this.#writing?.changes.keys() ?? []) if (hashKey(key) === path) return key;
     throw damaged("a leaf of the state tree has no key");
   }
+
+  readonly #loadValue = (key: string): Uint8Array | undefined => this.#database.get(`v${key}`);
 
   readonly #load = (stub: Stub, path: Digest, depth: number): Inner => {
     const name = pathPrefix(path, depth / PAGE_BITS);

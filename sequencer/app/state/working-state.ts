@@ -1,6 +1,7 @@
 import { Height } from "../../../proto/brands.ts";
 import { concatBytes } from "../../../proto/bytes.ts";
 import {
+  type AccountState,
   encodeAccount,
   encodeBaseFee,
   encodeLastBlock,
@@ -26,6 +27,8 @@ import {
 export interface WorkingAccount {
   nonce: bigint;
   balance: bigint;
+  /** As committed. */
+  readonly before: AccountState;
 }
 
 /**
@@ -60,8 +63,8 @@ export class WorkingState {
   account(address: string): WorkingAccount {
     let account = this.#accounts.get(address);
     if (account === undefined) {
-      const { nonce, balance } = this.#committed.account(address);
-      account = { nonce, balance };
+      const before = this.#committed.account(address);
+      account = { nonce: before.nonce, balance: before.balance, before };
       this.#accounts.set(address, account);
     }
     return account;
@@ -116,7 +119,7 @@ export class WorkingState {
     const changes = new Map<string, Uint8Array | undefined>();
     for (const key of this.#expired) changes.set(key, undefined);
     for (const [address, account] of this.#accounts) {
-      const before = this.#committed.account(address);
+      const { before } = account;
       if (before.nonce === account.nonce && before.balance === account.balance) continue;
       changes.set(accountKey(address), encodeAccount(account));
     }

@@ -1,0 +1,95 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Height } from "../brands.ts";
+import { fromHex, toHex } from "../bytes.ts";
+import {
+  decodeAccount,
+  decodeChain,
+  decodeLastBlock,
+  decodeRollup,
+  decodeUnorderedIds,
+  decodeValidator,
+  encodeAccount,
+  encodeChain,
+  encodeLastBlock,
+  encodeRollup,
+  encodeUnorderedIds,
+  encodeValidator,
+} from "./weft-state.ts";
+import { ORDERING_COMMIT_ORDER } from "./weft-tx.ts";
+
+const amount = fc.bigInt(0n, (1n << 63n) - 1n);
+const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const height = fc.nat().map(Height);
+const policy = fc.record({
+  ordering: fc.constant(ORDERING_COMMIT_ORDER),
+  sealedOnly: fc.boolean(),
+  auction: fc.boolean(),
+  reserve: amount,
+  revenueShareBps: fc.nat(10_000),
+  executorKeys: fc.constantFrom(
+    [],
+    [new Uint8Array(32)],
+    [new Uint8Array(32), fromHex("ff".repeat(32))],
+  ),
+});
+
+describe("state codec", () => {
+  test("vectors: canonical bytes of an account and a validator", () => {
+    expect(toHex(encodeAccount({ nonce: 0n, balance: 0n }))).toBe("");
+    expect(toHex(encodeAccount({ nonce: 3n, balance: 300n }))).toBe("080310ac02");
+    const validator = { applicationKey: new Uint8Array(32).fill(1), power: 10n };
+    expect(toHex(encodeValidator(validator))).toBe(`0a20${"01".repeat(32)}100a`);
+  });
+
+  test("property: every value comes back, from one encoding only", () => {
+    fc.assert(
+      fc.property(
+        fc.record({ nonce: amount, balance: amount }),
+        fc.record({
+          name: fc.constantFrom("a", "rollup-1"),
+          ownerKey: bytes(32),
+          policy,
+          pending: fc.option(fc.record({ policy, effectiveHeight: height }), { nil: undefined }),
+          deposit: amount,
+          registeredHeight: height,
+        }),
+        fc.record({
+          height,
+          hash: bytes(32),
+          time: fc.record({
+            seconds: fc.bigInt(-(1n << 40n), 1n << 40n),
+            nanos: fc.nat(999_999_999),
+          }),
+        }),
+        fc.record({
+          expiryMax: height,
+          ids: fc.constantFrom(new Uint8Array(32), new Uint8Array(96).fill(7)),
+        }),
+        fc.record({
+          chainId: fc.constantFrom("", "weft-1"),
+          initialHeight: height,
+          blockBytesMax: fc.nat(),
+        }),
+        fc.record({ applicationKey: bytes(32), power: amount }),
+        (account, rollup, block, ids, chain, validator) => {
+          expect(decodeAccount(encodeAccount(account))).toEqual(account);
+          expect(decodeRollup(encodeRollup(rollup))).toEqual(rollup);
+          expect(decodeLastBlock(encodeLastBlock(block))).toEqual(block);
+          expect(decodeUnorderedIds(encodeUnorderedIds(ids))).toEqual(ids);
+          expect(decodeChain(encodeChain(chain))).toEqual(chain);
+          expect(decodeValidator(encodeValidator(validator))).toEqual(validator);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test("behavior: refuses amounts of 2^63 and more, cut keys and split ids", () => {
+    expect(() => encodeAccount({ nonce: 0n, balance: 1n << 63n })).toThrow(/2\^63/);
+    expect(() => decodeAccount(fromHex("1080808080808080808001"))).toThrow(/2\^63/);
+    expect(() => decodeValidator(fromHex("0a0101"))).toThrow(/application_key/);
+    expect(() => decodeUnorderedIds(fromHex("0801120101"))).toThrow(/32-byte/);
+    expect(() => decodeAccount(fromHex("10010801"))).toThrow(/ascending/);
+  });
+});

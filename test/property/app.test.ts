@@ -1,0 +1,217 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { decodeAccount } from "../../proto/codec/weft-state.ts";
+import { type Action, ORDERING_COMMIT_ORDER, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { assertNever } from "../../proto/errors.ts";
+import {
+  dataFor,
+  nonce,
+  ROLLUPS,
+  signedItem,
+  TestChain,
+  type TestNode,
+  transferTo,
+  unordered,
+  wallet,
+} from "../support/weft-app.ts";
+
+const WALLETS = 5;
+const VALIDATORS = 3;
+
+/** One transaction to make, and the nodes that hear of it. */
+interface Draft {
+  readonly sender: number;
+  readonly kind: "transfer" | "data" | "register" | "update" | "broken";
+  readonly recipient: number;
+  readonly amount: bigint;
+  readonly isOrdered: boolean;
+  /** Added to the nonce that would be right. */
+  readonly nonceSkew: number;
+  readonly tip: bigint;
+  readonly bytes: number;
+  readonly heardBy: readonly boolean[];
+}
+
+const draft: fc.Arbitrary<Draft> = fc.record({
+  sender: fc.nat(WALLETS),
+  kind: fc.constantFrom("transfer", "data", "data", "register", "update", "broken"),
+  recipient: fc.nat(WALLETS + 3),
+  amount: fc.bigInt(1n, 3_000_000_000_000n),
+  isOrdered: fc.boolean(),
+  nonceSkew: fc.constantFrom(0, 0, 0, 0, 1, -1),
+  tip: fc.bigInt(0n, 50n),
+  bytes: fc.nat(3_000),
+  heardBy: fc.array(fc.boolean(), { minLength: VALIDATORS, maxLength: VALIDATORS }),
+});
+
+const block = fc.record({
+  drafts: fc.array(draft, { maxLength: 12 }),
+  proposer: fc.nat(VALIDATORS - 1),
+});
+
+function actionOf({ kind, recipient, amount, bytes }: Draft): Action {
+  const policy = {
+    ordering: ORDERING_COMMIT_ORDER,
+    sealedOnly: bytes % 2 === 1,
+    auction: false,
+    reserve: amount,
+    revenueShareBps: bytes,
+    executorKeys: [],
+  } as const;
+  switch (kind) {
+    case "transfer":
+      return transferTo(wallet(recipient).address, amount);
+    case "register":
+      return {
+        kind: "registerRollup",
+        name: `r${recipient}`,
+        policy,
+        ownerKey: wallet(0).key.publicKey,
+      };
+    case "update":
+      return {
+        kind: "updateRollup",
+        rollupId: rollupIdOfName(recipient % 2 === 0 ? "alpha" : `r${recipient}`),
+        policy,
+        newOwnerKey: new Uint8Array(),
+      };
+    case "data":
+    case "broken": {
+      const rollup = recipient > WALLETS ? `r${recipient}` : (ROLLUPS[recipient % 2] ?? "alpha");
+      return dataFor(rollup, "x".repeat(bytes + 1));
+    }
+    default:
+      return assertNever(kind, "kind of draft");
+  }
+}
+
+async function submitDrafts(
+  chain: TestChain,
+  drafts: readonly Draft[],
+  salt: number,
+): Promise<void> {
+  for (const [at, each] of drafts.entries()) {
+    const sender = wallet(each.sender);
+    const { app } = chain.node(each.heardBy.indexOf(true) === -1 ? 0 : each.heardBy.indexOf(true));
+    const next = app.read.pendingAccount(sender.address).nonce + BigInt(each.nonceSkew);
+    const replay = each.isOrdered
+      ? nonce(next < 0n ? 0n : next)
+      : unordered(chain.height + 2 + each.recipient, `${salt}/${at}`);
+    const item = signedItem(sender, replay, actionOf(each), { tipPerByte: each.tip });
+    const sent =
+      each.kind === "broken" ? item.with(each.bytes % item.length, each.recipient) : item;
+    for (const [index, hears] of each.heardBy.entries()) if (hears) await chain.submit(sent, index);
+  }
+}
+
+async function balances({ level }: TestNode): Promise<bigint> {
+  let sum = 0n;
+  for await (const [, value] of level.iterator({ gte: "vaccount/", lt: "vaccount0" })) {
+    sum += decodeAccount(new Uint8Array(value)).balance;
+  }
+  return sum;
+}
+
+describe("application properties", () => {
+  test("property: every prepared block is accepted by every node whatever its pool, and supply is conserved", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(block, { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1_500, max: 20_000 }),
+        async (blocks, maxTxBytes) => {
+          const params = { rollup_deposit: "1000000", policy_delay: 2, block_bytes_target: 4_096 };
+          const chain = await TestChain.start({
+            validators: VALIDATORS,
+            wallets: WALLETS,
+            maxTxBytes,
+            params,
+          });
+          const total = chain.app.read.supply().total;
+          for (const [at, { drafts, proposer }] of blocks.entries()) {
+            await submitDrafts(chain, drafts, at);
+            // Asserts that all nodes accept and reach one app hash.
+            const { txs } = await chain.step(proposer);
+            const size = txs.reduce((sum, tx) => sum + tx.length + 5, 0);
+            expect(size).toBeLessThanOrEqual(maxTxBytes);
+            for (const node of chain.nodes) {
+              const supply = node.app.read.supply();
+              expect(supply.total).toBe(total);
+              expect((await balances(node)) + supply.feePool + supply.deposits).toBe(total);
+            }
+          }
+          // A node that starts again from its database goes on with the others.
+          await chain.restart(1);
+          await chain.step(1);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  }, 60_000);
+
+  test("property: whatever bytes a proposer sends, nothing throws and nothing changes", async () => {
+    const chain = await TestChain.start({ validators: VALIDATORS, wallets: WALLETS });
+    await chain.step();
+    await chain.submit(signedItem(wallet(0), nonce(0), dataFor("alpha", "one", "two")));
+    await chain.submit(signedItem(wallet(1), unordered(9), dataFor("beta", "three")));
+    // All of it is rollup data, so the manifest pins every item and any change is a fault.
+    const good = await chain.prepare(0);
+    const before = chain.app.read.appHash();
+    const damage = fc.record({
+      item: fc.nat(good.length - 1),
+      at: fc.nat(2_000),
+      byte: fc.nat(255),
+      action: fc.constantFrom("set", "cut", "insert", "drop", "repeat", "replace", "swap"),
+      junk: fc.uint8Array({ maxLength: 80 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (damages) => {
+        const txs = good.map((tx) => tx.slice());
+        for (const { item, at, byte, action, junk } of damages) {
+          const target = txs[item % Math.max(txs.length, 1)];
+          if (target === undefined) continue;
+          const place = at % Math.max(target.length, 1);
+          if (action === "set") target[place] = byte;
+          else if (action === "cut") txs[item] = target.slice(0, place);
+          else if (action === "insert") {
+            txs[item] = Uint8Array.from([
+              ...target.slice(0, place),
+              ...junk,
+              ...target.slice(place),
+            ]);
+          } else if (action === "drop") txs.splice(item, 1);
+          else if (action === "repeat") txs.push(target);
+          else if (action === "replace") txs[item] = junk;
+          else txs.reverse();
+        }
+        const isSame =
+          txs.length === good.length &&
+          txs.every((tx, n) => Buffer.compare(tx, good[n] ?? tx) === 0);
+        const reason = await chain.refusal(txs, 1);
+        expect(reason === undefined, reason ?? "accepted").toBe(isSame);
+        expect(chain.node(1).app.read.appHash()).toEqual(before);
+      }),
+      { numRuns: 400 },
+    );
+    await chain.decide(good);
+  }, 60_000);
+
+  test("property: whatever bytes are submitted, CheckTx answers with a code", async () => {
+    const chain = await TestChain.start({ validators: 1, wallets: WALLETS });
+    const good = signedItem(wallet(0), nonce(0), dataFor("alpha", "one", "two"));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 300 }),
+          fc.tuple(fc.nat(good.length - 1), fc.nat(255)).map(([at, byte]) => good.with(at, byte)),
+        ),
+        async (bytes) => {
+          const isGood = Buffer.compare(bytes, good) === 0;
+          const { code, log } = await chain.app.checkTx({ tx: bytes, type: "new" });
+          expect(code !== 0 || isGood).toBe(true);
+          expect(code === 0 || log !== "").toBe(true);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  }, 60_000);
+});
