@@ -313,6 +313,32 @@ describe("payloads are arbitrary bytes", () => {
   });
 });
 
+describe("the event loop", () => {
+  test("behavior: others get their turns while a long transaction runs", async () => {
+    const loop = "0x5b5f56"; // JUMPDEST PUSH0 JUMP: uses all the gas it has
+    const text = await ALICE.signTransaction({
+      type: "eip1559",
+      chainId: TEST_CHAIN_ID,
+      nonce: 0,
+      gas: 3_000_000n,
+      data: loop,
+      maxFeePerGas: 2_000_000_000n,
+    });
+    let turns = 0;
+    let isRunning = true;
+    const turn = (): void => {
+      turns += 1;
+      if (isRunning) setImmediate(turn);
+    };
+    turn();
+    const answer = await execute(executor, 1, [fromHex(text.slice(2))]);
+    isRunning = false;
+    expect(answer.gasUsed).toBe(3_000_000n);
+    // Hundreds of milliseconds of work, cut into slices of a few.
+    expect(turns).toBeGreaterThan(10);
+  });
+});
+
 describe("crashes", () => {
   test("behavior: a failed write leaves nothing, and the request may be repeated", async () => {
     await execute(executor, 1, [await signed(ALICE, { nonce: 0 })]);

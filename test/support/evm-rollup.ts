@@ -196,3 +196,13 @@ export async function startInstantRollup(
     },
   };
 }
+
+/** Payloads of a sequencer block, the same in every life of a process: every third has none. */
+export async function scriptedPayloads(height: number): Promise<readonly Uint8Array[]> {
+  if (height % 3 === 0) return [];
+  const nonce = height - 1 - Math.floor((height - 1) / 3);
+  return [
+    Uint8Array.of(height & 0xff, 1, 2),
+    await signed(ALICE, { nonce, to: PAUPER.address, value: BigInt(height) }),
+  ];
+}

@@ -23,7 +23,11 @@ import type { DecodedTransaction, SkipReason } from "../payload.ts";
 import { StateView } from "../virtual-machine.ts";
 import { RPC_CODE, RpcError, limitExceeded, serverError } from "./errors.ts";
 
-/** Has the sequencer order one payload of this rollup. Throws with a reason when it will not. */
+/**
+ * Has the sequencer order one payload of this rollup; resolves when it has taken it, throws with a
+ * reason when it will not. Payloads should be ordered as they were handed over: where that fails, the
+ * pool posts again what came too early.
+ */
 export type SubmitPort = (rawTransaction: Uint8Array) => Promise<void>;
 
 export interface PendingTransaction extends DecodedTransaction {
@@ -55,8 +59,6 @@ export class PendingPool {
   readonly #byHash = new Map<string, Entry>();
   /** By sender and nonce: the newest of that nonce. */
   readonly #bySender = new Map<string, Map<bigint, Entry>>();
-  /** End of each sender's line of posts. */
-  readonly #posting = new Map<string, Promise<void>>();
   readonly #listeners = new Set<(transaction: PendingTransaction) => void>();
   #bytes = 0;
   readonly #stop: () => void;
@@ -229,23 +231,7 @@ export class PendingPool {
     await Promise.all(ready);
   }
 
-  /** One at a time per sender, so that the sequencer sees nonces in order. */
-  #post(entry: Entry): Promise<void> {
-    const sender = entry.sender.toString();
-    const before = this.#posting.get(sender) ?? Promise.resolve();
-    const post = this.#postAfter(before, entry);
-    // The line goes on after a refusal; whoever waits for this entry gets the error.
-    const tail = post
-      .catch(() => undefined)
-      .finally(() => {
-        if (this.#posting.get(sender) === tail) this.#posting.delete(sender);
-      });
-    this.#posting.set(sender, tail);
-    return post;
-  }
-
-  async #postAfter(before: Promise<void>, entry: Entry): Promise<void> {
-    await before;
+  async #post(entry: Entry): Promise<void> {
     try {
       await this.#submit(entry.raw);
     } catch (cause) {
