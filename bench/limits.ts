@@ -1,2 +1,27 @@
-/** Bounds of a benchmark run. */
+/** Bounds of a benchmark run: times in ms unless named otherwise, sizes in bytes. */
 export const RUN_SECONDS_MAX = 600;
+export const VALIDATORS_MAX = 16;
+export const RATE_MAX = 100_000;
+
+/** Bytes of one payload: what a rollup posts. */
+export const PAYLOAD_BYTES = 256;
+/** Accounts that sign in turn, so that no account's share of the pool is the limit. */
+export const ACCOUNTS = 64;
+/** Load before the window: caches fill, the compiler settles, blocks grow to their size. */
+export const WARMUP_MS = 2_000;
+/** Heights that a signed transaction stays valid for; the chain's own default allows 600. */
+export const EXPIRY_AHEAD = 550;
+/** A transaction that expires within so many heights is not sent any more. */
+export const EXPIRY_MARGIN = 20;
+/** Signed items held ready at once. */
+export const SIGNED_BYTES_MAX = 384 << 20;
+/** Submitted and neither committed nor refused: above it nothing is submitted. */
+export const OUTSTANDING_BYTES_MAX = 24 << 20;
+export const OUTSTANDING_ITEMS_MAX = 12_000;
+/** Items of one answer of the signing thread. */
+export const SIGNED_CHUNK_BYTES = 1 << 20;
+
+export const NETWORK_START_TIMEOUT_MS = 60_000;
+export const NETWORK_STOP_GRACE_MS = 15_000;
+/** Time for what is outstanding after the window to be committed. */
+export const DRAIN_TIMEOUT_MS = 15_000;

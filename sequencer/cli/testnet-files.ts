@@ -44,6 +44,8 @@ export interface TestnetOptions {
   readonly validators: readonly ValidatorPlace[];
   readonly accounts: readonly GenesisAccount[];
   readonly rollups: readonly GenesisRollup[];
+  /** Parameters of the application that differ from their defaults. */
+  readonly params?: NonNullable<GenesisAppState["params"]>;
   /** Configuration values by dotted path for every node, over the defaults. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Host that peers dial, by validator. */
@@ -106,6 +108,7 @@ function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]):
       application_key: toHex(application.publicKey),
     })),
     rollups: options.rollups.map(({ name, ownerKey }) => ({ name, owner_key: toHex(ownerKey) })),
+    params: options.params ?? {},
   };
   return {
     genesisTime: options.genesisTime,

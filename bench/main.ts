@@ -1,0 +1,125 @@
+/** `npm run bench`: see README.md. */
+import { Command, Option } from "commander";
+import { RATE_MAX, RUN_SECONDS_MAX, VALIDATORS_MAX } from "./limits.ts";
+import { type Mode, MODES } from "./load/shape.ts";
+import { calibrate } from "./measure/calibration.ts";
+import { hottest } from "./measure/cpu-profile.ts";
+import { NODE_CONFIG, startNetwork } from "./network.ts";
+import { type ReferenceReport, runReference } from "./reference/pipeline.ts";
+import { type BenchReport, machine, printReport } from "./report.ts";
+import { runModes } from "./run.ts";
+
+interface Options {
+  readonly seconds: number;
+  readonly validators: number;
+  readonly mode: Mode | "all";
+  readonly rate: number;
+  readonly ingress: "one" | "all";
+  readonly reference: boolean;
+  readonly profile: boolean;
+  readonly micro: boolean;
+  readonly json: boolean;
+  readonly set: readonly string[];
+}
+
+const REFERENCE_SECONDS = 3;
+const HOT_FUNCTIONS = 45;
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new RangeError(`expected a whole number from ${min} to ${max}, got ${text}`);
+    }
+    return value;
+  };
+}
+
+const options: Options = new Command("bench")
+  .description("committed throughput and latency of a network of validators on this machine")
+  .option("--seconds <n>", "length of each window", integer(1, RUN_SECONDS_MAX), 4)
+  .option("--validators <n>", "validators, a process each", integer(1, VALIDATORS_MAX), 4)
+  .addOption(
+    new Option("--mode <mode>", "payloads per signed submission")
+      .choices([...Object.keys(MODES), "all"])
+      .default("all"),
+  )
+  .option("--rate <n>", "payloads per second at light load; 0: none", integer(0, RATE_MAX), 1_000)
+  .addOption(
+    new Option("--ingress <which>", "validators that submissions go to")
+      .choices(["one", "all"])
+      .default("one"),
+  )
+  .option("--no-reference", "do not run the reference pipeline")
+  .option("--set <key=value...>", "configuration of the validators, such as p2p.send_rate=0", [])
+  .option("--profile", "write CPU profiles of the validators and sum them up", false)
+  .option("--micro", "run the micro benchmarks instead", false)
+  .option("--json", "print one JSON object", false)
+  .parse()
+  .opts();
+
+const progress = (text: string): void => {
+  if (!options.json) process.stderr.write(`${text}\n`);
+};
+
+if (options.micro) {
+  const { runMicro } = await import("./micro/micro.ts");
+  await runMicro(options.json);
+} else {
+  const report = await run();
+  if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else printReport(report);
+}
+
+async function run(): Promise<BenchReport> {
+  const { validators, seconds, rate, ingress } = options;
+  const modes: readonly Mode[] =
+    options.mode === "all" ? ["single", "batch100", "batch1000"] : [options.mode];
+  const config = Object.fromEntries(options.set.map(setting));
+  const calibrationBefore = calibrate();
+  const references: ReferenceReport[] = [];
+  if (options.reference) {
+    for (const sealing of ["openssl", "sodium"] as const) {
+      progress(`reference pipeline (${sealing})`);
+      references.push(await runReference({ validators, sealing, seconds: REFERENCE_SECONDS }));
+    }
+  }
+  progress("starting validators");
+  const network = await startNetwork({ validators, isProfiled: options.profile, config });
+  const stopAndExit = (): void => {
+    void network.stop().then(() => process.exit(130));
+  };
+  process.once("SIGINT", stopAndExit);
+  process.once("SIGTERM", stopAndExit);
+  let profiles: readonly string[] = [];
+  try {
+    const results = await runModes(network, { modes, seconds, rate, ingress }, progress);
+    profiles = await network.stop();
+    return {
+      machine: machine(),
+      startedAt: new Date().toISOString(),
+      validators,
+      ingress,
+      config: { ...NODE_CONFIG, ...config },
+      calibrationBefore,
+      calibrationAfter: calibrate(),
+      references,
+      modes: results,
+      hottest: options.profile ? hottest(profiles, HOT_FUNCTIONS) : undefined,
+    };
+  } finally {
+    await network.stop();
+  }
+}
+
+function setting(text: string): readonly [string, unknown] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new RangeError(`expected key=value, got ${text}`);
+  const value = text.slice(at + 1);
+  const parsed = /^\d+$/.test(value)
+    ? Number(value)
+    : value === "true" || value === "false"
+      ? value === "true"
+      : value;
+  return [text.slice(0, at), parsed];
+}

@@ -1,0 +1,3 @@
+export async function runMicro(isJson: boolean): Promise<void> {
+  await Promise.resolve(isJson);
+}
