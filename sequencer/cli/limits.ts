@@ -6,3 +6,5 @@ export const DEV_START_TIMEOUT_MS = 60_000;
 export const TX_WAIT_MS = 60_000;
 /** Time the processes of `weft dev` get to stop by themselves. */
 export const DEV_STOP_GRACE_MS = 15_000;
+/** How long a replay may wait for its payloads to be ordered and executed. */
+export const REPLAY_TIMEOUT_MS = 120_000;

@@ -11,6 +11,7 @@ import { registerConfig } from "./commands/config.ts";
 import { registerDev } from "./commands/dev.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerQuery } from "./commands/query.ts";
+import { registerReplay } from "./commands/replay.ts";
 import { registerRollup } from "./commands/rollup.ts";
 import { registerStart } from "./commands/start.ts";
 import { registerStatus } from "./commands/status.ts";
@@ -37,6 +38,7 @@ export function createProgram(context: CommandContext): Command {
   registerQuery(program);
   registerStatus(program);
   registerRollup(program);
+  registerReplay(program, context);
   registerConfig(program, context);
   registerVersion(program);
   return program;
