@@ -12,6 +12,7 @@ export default defineConfig({
             "{proto,sequencer,mev,rollup-adapter,bench}/**/*.test.ts",
             "test/{vectors,scenarios,property}/**/*.test.ts",
           ],
+          setupFiles: ["test/support/seed.ts"],
           testTimeout: 60_000,
         },
       },

@@ -8,6 +8,9 @@ import type { RollupConfigDocument } from "../../rollup-adapter/evm-node/rollup-
 import type { Genesis } from "../engine/genesis.ts";
 import { readOrCreateKeyFile } from "../node/key-file.ts";
 
+/** Gas of one rollup block in the genesis files that this command writes. */
+const EVM_GAS_LIMIT = 15_000_000;
+
 export interface RollupHome {
   readonly root: string;
   readonly configFile: string;
@@ -52,6 +55,8 @@ export function createRollupFiles(options: RollupFilesOptions): void {
   const genesis: EvmGenesisDocument = {
     rollup: options.name,
     chainId: options.evmChainId.toString(),
+    // What an EVM in JavaScript can execute between two blocks even when the code is hostile.
+    gasLimit: EVM_GAS_LIMIT,
     timestamp: sequencerGenesis.genesisTime.seconds.toString(),
     alloc: Object.fromEntries(
       Object.entries(options.alloc).map(([address, wei]) => [address, { balance: wei.toString() }]),

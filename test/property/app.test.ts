@@ -167,20 +167,21 @@ describe("application properties", () => {
       fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (damages) => {
         const txs = good.map((tx) => tx.slice());
         for (const { item, at, byte, action, junk } of damages) {
-          const target = txs[item % Math.max(txs.length, 1)];
+          const index = item % Math.max(txs.length, 1);
+          const target = txs[index];
           if (target === undefined) continue;
           const place = at % Math.max(target.length, 1);
           if (action === "set") target[place] = byte;
-          else if (action === "cut") txs[item] = target.slice(0, place);
+          else if (action === "cut") txs[index] = target.slice(0, place);
           else if (action === "insert") {
-            txs[item] = Uint8Array.from([
+            txs[index] = Uint8Array.from([
               ...target.slice(0, place),
               ...junk,
               ...target.slice(place),
             ]);
-          } else if (action === "drop") txs.splice(item, 1);
+          } else if (action === "drop") txs.splice(index, 1);
           else if (action === "repeat") txs.push(target);
-          else if (action === "replace") txs[item] = junk;
+          else if (action === "replace") txs[index] = junk;
           else txs.reverse();
         }
         const isSame =
