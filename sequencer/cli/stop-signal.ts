@@ -11,6 +11,8 @@ export async function untilStopped(): Promise<string> {
     const stop = (why: string): void => {
       if (reason !== undefined) process.exit(130);
       reason = why;
+      // An open standard input would keep the process alive after everything has stopped.
+      process.stdin.destroy();
       resolve(why);
     };
     process.on("SIGINT", () => stop("SIGINT"));

@@ -1,0 +1,356 @@
+/**
+ * A network of real processes for the end-to-end tests: the built `weft` on ports that were free a
+ * moment ago, in a temporary folder, with every process ended by `close`.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
+import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
+import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
+import {
+  type LocalNetwork,
+  type LocalNetworkOptions,
+  prepareLocalNetwork,
+} from "../../sequencer/cli/local-network.ts";
+import type { BasePorts, RollupPlace, ValidatorPlace } from "../../sequencer/cli/network-layout.ts";
+import { createGatewayKey, rollupHomeAt } from "../../sequencer/cli/rollup-files.ts";
+import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+
+/** The built command line; `npm test` builds it first. */
+export const ENTRY = fileURLToPath(
+  new URL("../../dist/sequencer/cli/main.js", import.meta.url),
+);
+
+export interface TestValidator extends ValidatorPlace {
+  readonly rpc: string;
+  readonly ws: string;
+  readonly grpc: string;
+  readonly metrics: string;
+  /** Calls the node's gRPC service; closed with the network. */
+  readonly client: SequencerClient;
+}
+
+export interface TestRollup extends RollupPlace {
+  /** Name of its process. */
+  readonly process: string;
+  readonly rpc: string;
+  readonly ws: string;
+  readonly metrics: string;
+}
+
+export interface TestNetworkOptions {
+  readonly validators?: number;
+  readonly rollups?: readonly string[];
+  /** Rollups of the list above that a second node follows, as process `follower-<rollup>`. */
+  readonly followers?: readonly string[];
+  /** Configuration of every validator by dotted path. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+export interface TestNetwork {
+  readonly root: string;
+  readonly validators: readonly TestValidator[];
+  readonly rollups: readonly TestRollup[];
+  /** Second nodes of rollups. */
+  readonly followers: readonly TestRollup[];
+  readonly owner: Ed25519KeyPair;
+  readonly ownerKeyFile: string;
+  /** Starts what is named; all when nothing is. */
+  start(...names: readonly string[]): void;
+  /** Starts everything and waits until validators commit and rollups follow. */
+  startAll(): Promise<void>;
+  /** Sends a signal to a process and resolves when it has ended. */
+  end(name: string, signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+  /** SIGTERM to everything, as Ctrl-C of `weft dev` does. */
+  stopAll(): Promise<void>;
+  isRunning(name: string): boolean;
+  pid(name: string): number;
+  /** Ends everything and removes the folder. */
+  close(): Promise<void>;
+}
+
+/** Quick blocks, so that a test sees many of them. */
+const QUICK: Readonly<Record<string, unknown>> = {
+  "consensus.timeout_commit": "100ms",
+  "consensus.timeout_propose": "1s",
+  "consensus.timeout_propose_delta": "200ms",
+  "consensus.timeout_prevote": "300ms",
+  "consensus.timeout_prevote_delta": "200ms",
+  "consensus.timeout_precommit": "300ms",
+  "consensus.timeout_precommit_delta": "200ms",
+};
+
+export async function createTestNetwork(options: TestNetworkOptions = {}): Promise<TestNetwork> {
+  if (!existsSync(ENTRY)) throw new Error(`${ENTRY} is missing; run: npm run build`);
+  const root = mkdtempSync(join(tmpdir(), "weft-e2e-"));
+  const names = options.rollups ?? [];
+  const count = options.validators ?? 4;
+  const followed = options.followers ?? [];
+  const ports = await reservePorts(count + names.length + followed.length);
+  /** Resolved when the process of that name ends. */
+  const waiting = new Map<string, (() => void)[]>();
+  const running = new Set<string>();
+  const settings: LocalNetworkOptions = {
+    root,
+    chainId: "weft-e2e",
+    validators: count,
+    rollups: names,
+    ports: ports.slice(0, count + names.length),
+    config: { ...QUICK, ...options.config },
+    entry: ENTRY,
+    onStatusLine: () => {},
+    onEnded: ({ name }) => {
+      running.delete(name);
+      for (const resolve of waiting.get(name)?.splice(0) ?? []) resolve();
+    },
+  };
+  let network = await prepareLocalNetwork(settings, createSystemClock());
+  const validators = network.validators.map(describeValidator);
+  const rollups = network.rollups.map((place) => describeRollup(place, `rollup-${place.name}`));
+  const followers = followed.map((name, i) => {
+    const original = rollups.find((place) => place.name === name);
+    const at = ports[count + names.length + i];
+    if (original === undefined || at === undefined) throw new Error(`there is no rollup ${name}`);
+    return describeRollup(createFollower(root, original, at), `follower-${name}`);
+  });
+
+  function start(...wanted: readonly string[]): void {
+    const isWanted = (name: string) => wanted.length === 0 || wanted.includes(name);
+    for (const [i, { name }] of validators.entries()) {
+      if (isWanted(name) && !running.has(name)) begin(name, () => network.startValidator(i));
+    }
+    for (const [i, { process: name }] of rollups.entries()) {
+      if (isWanted(name) && !running.has(name)) begin(name, () => network.startRollup(i));
+    }
+    for (const { process: name, home } of followers) {
+      if (!isWanted(name) || running.has(name)) continue;
+      const args = ["rollup", "start", "--home", home];
+      const logFile = join(home, "rollup.log");
+      begin(name, () => network.processes.start({ name, args, logFile, onLine: () => {} }));
+    }
+  }
+
+  function begin(name: string, run: () => void): void {
+    running.add(name);
+    run();
+  }
+
+  function pid(name: string): number {
+    const id = network.processes.pids()[name];
+    if (id === undefined || !running.has(name)) throw new Error(`${name} is not running`);
+    return id;
+  }
+
+  async function stopAll(): Promise<void> {
+    await network.processes.stop(STOP_GRACE_MS);
+    running.clear();
+    // A stopped group is done: the next start belongs to a new one, as with a second `weft dev`.
+    network = await prepareLocalNetwork(settings, createSystemClock());
+  }
+
+  return {
+    root,
+    validators,
+    rollups,
+    followers,
+    owner: readKeyFile(network.ownerKeyFile),
+    ownerKeyFile: network.ownerKeyFile,
+    start,
+    async startAll() {
+      start();
+      await untilUp(validators, [...rollups, ...followers], network);
+    },
+    async end(name, signal) {
+      const id = pid(name);
+      await new Promise<void>((resolve) => {
+        waiting.set(name, [...(waiting.get(name) ?? []), resolve]);
+        process.kill(id, signal);
+      });
+    },
+    stopAll,
+    isRunning: (name) => running.has(name),
+    pid,
+    async close() {
+      for (const { client } of validators) client.close();
+      await network.processes.stop(STOP_GRACE_MS);
+      if (process.env["WEFT_E2E_KEEP"] === undefined) {
+        rmSync(root, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+const STOP_GRACE_MS = 15_000;
+const UP_TIMEOUT_MS = 60_000;
+
+async function untilUp(
+  validators: readonly TestValidator[],
+  rollups: readonly TestRollup[],
+  network: LocalNetwork,
+): Promise<void> {
+  // Whoever ends while it starts says why; that is the message one wants.
+  const failed = network.processes.failed.then(({ name, reason }) => {
+    throw new Error(`${name} ${reason}`);
+  });
+  const up = Promise.all([
+    ...validators.map((place) =>
+      until(`${place.name} commits`, async () => (await height(place)) > 0, UP_TIMEOUT_MS),
+    ),
+    ...rollups.map((place) =>
+      until(
+        `rollup ${place.name} is ready`,
+        async () => (await fetch(`${place.rpc}/readyz`)).ok,
+        UP_TIMEOUT_MS,
+      ),
+    ),
+  ]);
+  await Promise.race([up, failed]);
+}
+
+/** The last height that a node has committed. */
+export async function height(validator: TestValidator): Promise<number> {
+  return (await validator.client.chainInfo()).height;
+}
+
+/**
+ * Resolves with what `look` gives as soon as that is true-ish. A call that fails is "not yet"; the
+ * last failure is in the message when time is up.
+ */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | false | undefined>,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const found = await look();
+      if (found !== false && found !== undefined) return found;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > end) {
+      throw new Error(`not within ${timeoutMs / 1_000} s: ${what}`, { cause: last });
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, POLL_MS);
+    });
+  }
+}
+
+const POLL_MS = 20;
+
+/** Resolves when every named node has committed `target`. */
+export async function untilHeight(
+  validators: readonly TestValidator[],
+  target: number,
+  timeoutMs = 30_000,
+): Promise<void> {
+  await Promise.all(
+    validators.map((place) =>
+      until(
+        `${place.name} commits height ${target}`,
+        async () => (await height(place)) >= target,
+        timeoutMs,
+      ),
+    ),
+  );
+}
+
+/** Calls a method of CometBFT's JSON-RPC; throws what the node answers as an error. */
+export async function rpc<T>(
+  validator: TestValidator,
+  method: string,
+  params: Readonly<Record<string, unknown>> = {},
+): Promise<T> {
+  const response = await fetch(validator.rpc, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const body = (await response.json()) as { result?: T; error?: { message: string; data?: string } };
+  if (body.error !== undefined) {
+    throw new Error(`${method}: ${body.error.message}: ${body.error.data ?? ""}`);
+  }
+  return body.result as T;
+}
+
+/** Value of a metric, summed over its labels, of a Prometheus page. */
+export async function metric(page: string, name: string, label = ""): Promise<number> {
+  const text = await (await fetch(page)).text();
+  const lines = text
+    .split("\n")
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .filter((line) => line.includes(label));
+  if (lines.length === 0) throw new Error(`${page} has no metric ${name}`);
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+}
+
+/** Ports that were free a moment ago: all are held at once, so that none is given twice. */
+export async function reservePorts(processes: number): Promise<readonly BasePorts[]> {
+  const servers: Server[] = [];
+  const port = async (): Promise<number> => {
+    const server = createServer();
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    if (address === null || typeof address === "string") throw new Error("no TCP address");
+    return address.port;
+  };
+  const ports: BasePorts[] = [];
+  for (let i = 0; i < processes; i++) {
+    ports.push({
+      p2p: await port(),
+      rpc: await port(),
+      grpc: await port(),
+      metrics: await port(),
+      rollupRpc: await port(),
+    });
+  }
+  await Promise.all(
+    servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+  );
+  return ports;
+}
+
+function describeValidator(place: ValidatorPlace): TestValidator {
+  return {
+    ...place,
+    rpc: `http://127.0.0.1:${place.rpcPort}`,
+    ws: `ws://127.0.0.1:${place.rpcPort}`,
+    grpc: `127.0.0.1:${place.grpcPort}`,
+    metrics: `http://127.0.0.1:${place.metricsPort}/metrics`,
+    client: createGrpcSequencerClient(`127.0.0.1:${place.grpcPort}`),
+  };
+}
+
+/** Another node of a rollup: the same configuration, its own ports, data and key. */
+function createFollower(root: string, original: TestRollup, ports: BasePorts): RollupPlace {
+  const home = join(root, `follower-${original.name}`);
+  createGatewayKey(rollupHomeAt(home));
+  const document = JSON.parse(readFileSync(rollupHomeAt(original.home).configFile, "utf8")) as {
+    rpc: { port: number };
+    metrics: { port: number };
+  };
+  document.rpc.port = ports.rollupRpc;
+  document.metrics.port = ports.metrics;
+  writeFileSync(rollupHomeAt(home).configFile, JSON.stringify(document));
+  return { ...original, home, rpcPort: ports.rollupRpc, metricsPort: ports.metrics };
+}
+
+function describeRollup(place: RollupPlace, process: string): TestRollup {
+  return {
+    ...place,
+    process,
+    ws: `ws://127.0.0.1:${place.rpcPort}`,
+    rpc: `http://127.0.0.1:${place.rpcPort}`,
+    metrics: `http://127.0.0.1:${place.metricsPort}/metrics`,
+  };
+}
