@@ -21,9 +21,7 @@ import { readKeyFile } from "../../sequencer/node/key-file.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
 /** The built command line; `npm test` builds it first. */
-export const ENTRY = fileURLToPath(
-  new URL("../../dist/sequencer/cli/main.js", import.meta.url),
-);
+export const ENTRY = fileURLToPath(new URL("../../dist/sequencer/cli/main.js", import.meta.url));
 
 export interface TestValidator extends ValidatorPlace {
   readonly rpc: string;
@@ -63,8 +61,8 @@ export interface TestNetwork {
   start(...names: readonly string[]): void;
   /** Starts everything and waits until validators commit and rollups follow. */
   startAll(): Promise<void>;
-  /** Sends a signal to a process and resolves when it has ended. */
-  end(name: string, signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+  /** Sends a signal to a process; resolves with how it ended, such as `ended with exit code 0`. */
+  end(name: string, signal: "SIGKILL" | "SIGTERM"): Promise<string>;
   /** SIGTERM to everything, as Ctrl-C of `weft dev` does. */
   stopAll(): Promise<void>;
   isRunning(name: string): boolean;
@@ -92,7 +90,7 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
   const followed = options.followers ?? [];
   const ports = await reservePorts(count + names.length + followed.length);
   /** Resolved when the process of that name ends. */
-  const waiting = new Map<string, (() => void)[]>();
+  const waiting = new Map<string, ((reason: string) => void)[]>();
   const running = new Set<string>();
   const settings: LocalNetworkOptions = {
     root,
@@ -103,9 +101,9 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     config: { ...QUICK, ...options.config },
     entry: ENTRY,
     onStatusLine: () => {},
-    onEnded: ({ name }) => {
+    onEnded: ({ name, reason }) => {
       running.delete(name);
-      for (const resolve of waiting.get(name)?.splice(0) ?? []) resolve();
+      for (const resolve of waiting.get(name)?.splice(0) ?? []) resolve(reason);
     },
   };
   let network = await prepareLocalNetwork(settings, createSystemClock());
@@ -166,7 +164,7 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     },
     async end(name, signal) {
       const id = pid(name);
-      await new Promise<void>((resolve) => {
+      return await new Promise<string>((resolve) => {
         waiting.set(name, [...(waiting.get(name) ?? []), resolve]);
         process.kill(id, signal);
       });
@@ -275,7 +273,10 @@ export async function rpc<T>(
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
     signal: AbortSignal.timeout(10_000),
   });
-  const body = (await response.json()) as { result?: T; error?: { message: string; data?: string } };
+  const body = (await response.json()) as {
+    result?: T;
+    error?: { message: string; data?: string };
+  };
   if (body.error !== undefined) {
     throw new Error(`${method}: ${body.error.message}: ${body.error.data ?? ""}`);
   }
