@@ -82,10 +82,19 @@ export interface BlockExecutor {
   /** A verdict on a peer's, or our own, extension; accepted unasked when the height is decided (§14). */
   verifyVoteExtension(request: VerifyVoteExtensionRequest): Promise<Verdict>;
   /**
-   * Executes a decided block in the strict order of §10.5 and returns the state after it.
+   * Executes a decided block in the order of §10.5 and returns the state after it. FinalizeBlock,
+   * which leaves nothing behind, may run while the block is being stored; Commit waits for
+   * `isStored`. The state is durable when `settled` resolves.
    * @throws EngineError; whatever it throws, the engine must not go on.
    */
-  applyBlock(state: ChainState, block: Block, blockId: BlockId): Promise<ChainState>;
+  applyBlock(
+    state: ChainState,
+    block: Block,
+    blockId: BlockId,
+    isStored: Promise<void>,
+  ): Promise<ChainState>;
+  /** Resolves when the state after the last applied block is durable: before the next is stored. */
+  settled(): Promise<void>;
   /** The last steps of `applyBlock` when the application committed before a crash (§15.4). */
   finishApplied(
     state: ChainState,
@@ -113,6 +122,7 @@ class Executor implements BlockExecutor {
   readonly #deps: BlockExecutorDeps;
   /** Verdicts of valid-or-not by block id, since one block is asked about up to three times. */
   readonly #faults = new Map<string, Promise<BlockFault | undefined>>();
+  #stateSaved: Promise<void> = Promise.resolve();
   /** Last height whose FinalizeBlock was called. */
   #finalizedHeight = 0;
 
@@ -214,8 +224,13 @@ class Executor implements BlockExecutor {
     return verdict;
   }
 
-  async applyBlock(state: ChainState, block: Block, blockId: BlockId): Promise<ChainState> {
-    const { clock, logger, metrics, stateStore } = this.#deps;
+  async applyBlock(
+    state: ChainState,
+    block: Block,
+    blockId: BlockId,
+    isStored: Promise<void>,
+  ): Promise<ChainState> {
+    const { clock, logger, metrics } = this.#deps;
     const started = clock.monotonicMs();
     const fault = await this.findFault(state, block, blockId);
     if (fault !== undefined) throw blockFaultToError(fault);
@@ -223,10 +238,7 @@ class Executor implements BlockExecutor {
     // +2/3 have decided: our clock is wrong, or theirs are; halting would help nobody (§10.4).
     if (ahead !== undefined) logger.warn("decided block is ahead of our clock", { reason: ahead });
     const { height } = block.header;
-    const response = await this.#finalize(block, blockId, state);
-    await this.#crashPoint("blockFinalized", height);
-    await this.#timed("responses", () => stateStore.saveFinalizeBlockResponse(height, response));
-    await this.#crashPoint("responseSaved", height);
+    const [response] = await Promise.all([this.#finalizeDurably(block, blockId, state), isStored]);
     const next = advanceChainState(state, blockId, block.header, response);
     const { retainHeight } = await this.#timed("commit", () => this.#deps.gate.commit());
     await this.#crashPoint("applicationCommitted", height);
@@ -234,6 +246,10 @@ class Executor implements BlockExecutor {
     await this.#prune(retainHeight);
     metrics.blockProcessingMs.observe(clock.monotonicMs() - started);
     return next;
+  }
+
+  settled(): Promise<void> {
+    return this.#stateSaved;
   }
 
   async finishApplied(
@@ -268,6 +284,20 @@ class Executor implements BlockExecutor {
     return height <= this.#finalizedHeight;
   }
 
+  async #finalizeDurably(
+    block: Block,
+    blockId: BlockId,
+    state: ChainState,
+  ): Promise<FinalizeBlockResponse> {
+    const { height } = block.header;
+    const { stateStore } = this.#deps;
+    const response = await this.#finalize(block, blockId, state);
+    await this.#crashPoint("blockFinalized", height);
+    await this.#timed("responses", () => stateStore.saveFinalizeBlockResponse(height, response));
+    await this.#crashPoint("responseSaved", height);
+    return response;
+  }
+
   async #finalize(
     block: Block,
     blockId: BlockId,
@@ -294,8 +324,10 @@ class Executor implements BlockExecutor {
   ): Promise<void> {
     const { evidencePool, stateStore, metrics } = this.#deps;
     await evidencePool.update(next, block.evidence);
-    await this.#timed("state", () => stateStore.save(next));
-    await this.#crashPoint("stateSaved", next.lastBlockHeight);
+    // A crash before it is durable is mended from the stored response; `settled` bounds the lag.
+    this.#stateSaved = this.#timed("state", () => stateStore.save(next)).then(() =>
+      this.#crashPoint("stateSaved", next.lastBlockHeight),
+    );
     if (response.validatorUpdates.length > 0) metrics.validatorSetUpdates.inc();
     if (response.consensusParamUpdates !== undefined) metrics.consensusParamUpdates.inc();
     this.#faults.clear();
@@ -305,6 +337,7 @@ class Executor implements BlockExecutor {
   async #prune(retainHeight: Height): Promise<void> {
     const { blockStore, stateStore, logger } = this.#deps;
     if (retainHeight <= blockStore.base()) return;
+    await this.#stateSaved;
     if (retainHeight > blockStore.height()) {
       const height = blockStore.height();
       logger.error("retain height above the last block, not pruned", { retainHeight, height });

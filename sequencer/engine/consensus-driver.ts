@@ -271,7 +271,10 @@ export class ConsensusDriver {
       case "validBlockSeen": {
         const { height, round, partSetHeader, parts, isCommit } = effect;
         gossip.newValidBlock({ height, round, partSetHeader, parts, isCommit });
-        if (!isCommit) events.publish({ kind: "ValidBlock", height, round });
+        if (!isCommit) {
+          this.#consensusMetrics.quorumPrevoted(this.#deps.core.view);
+          events.publish({ kind: "ValidBlock", height, round });
+        }
         return;
       }
       case "conflictingVotes":
@@ -370,23 +373,16 @@ export class ConsensusDriver {
 
   /** §13.2 finalizeCommit: save, mark the height's end, apply, begin the next height. */
   async #commit(effect: EffectOf<"commitBlock">): Promise<void> {
-    const { blockStore, wal, executor, clock, logger, onCrashPoint } = this.#deps;
+    const { executor, clock, logger, onCrashPoint } = this.#deps;
     const { height, round, block, blockId, parts, commit } = effect;
     const committedMs = clock.monotonicMs();
     const before = this.#state;
     assert(height === nextHeight(before), `height ${height} follows ${before.lastBlockHeight}`);
     await onCrashPoint?.("blockDecided", height);
-    if (blockStore.height() < height) {
-      const isExtended = areExtensionsEnabled(before.consensusParams, height);
-      const extendedCommit = isExtended ? commit : undefined;
-      const seenCommit = plainCommit(commit);
-      await blockStore.save({ block, blockId, parts, seenCommit, extendedCommit });
-    }
-    await onCrashPoint?.("blockSaved", height);
-    wal.append({ kind: "endHeight", height });
-    await wal.sync();
-    await onCrashPoint?.("endHeightSynced", height);
-    this.#state = await executor.applyBlock(before, block, blockId);
+    await executor.settled();
+    const isStored = this.#store(effect, before);
+    this.#state = await executor.applyBlock(before, block, blockId, isStored);
+    this.#task(executor.settled());
     this.#consensusMetrics.blockCommitted(block, before, sizeOf(parts));
     logger.info("block committed", { height, round, txs: block.txs.length });
 
@@ -399,6 +395,22 @@ export class ConsensusDriver {
     const effects = this.#deps.core.step(begin);
     this.#afterHeightStarted();
     await this.#execute(effects);
+  }
+
+  /** The block, then the mark in the log that it is stored; both durable. */
+  async #store(effect: EffectOf<"commitBlock">, state: ChainState): Promise<void> {
+    const { blockStore, wal, onCrashPoint } = this.#deps;
+    const { height, block, blockId, parts, commit } = effect;
+    if (blockStore.height() < height) {
+      const isExtended = areExtensionsEnabled(state.consensusParams, height);
+      const extendedCommit = isExtended ? commit : undefined;
+      const seenCommit = plainCommit(commit);
+      await blockStore.save({ block, blockId, parts, seenCommit, extendedCommit });
+    }
+    await onCrashPoint?.("blockSaved", height);
+    wal.append({ kind: "endHeight", height });
+    await wal.sync();
+    await onCrashPoint?.("endHeightSynced", height);
   }
 
   #afterHeightStarted(): void {

@@ -65,6 +65,13 @@ export class ConsensusMetrics {
     this.#metrics.validatorPower.set(Number(own?.votingPower ?? 0n));
   }
 
+  /** +2/3 prevoted the proposal. */
+  quorumPrevoted({ proposal }: RoundStateView): void {
+    if (proposal === undefined) return;
+    const delayMs = timeToMs(this.#clock.now()) - timeToMs(proposal.timestamp);
+    this.#metrics.quorumPrevoteDelaySeconds.set(delayMs / 1_000);
+  }
+
   /** `before` is the state the block was decided in. */
   blockCommitted(block: Block, before: ChainState, sizeBytes: number): void {
     const { header, txs, lastCommit, evidence } = block;

@@ -263,7 +263,7 @@ class EmbeddedEngine implements Engine {
     const { clock } = this.#deps;
     const untilStartMs = (driver?.startTimeMs ?? 0) - clock.monotonicMs();
     return {
-      height: this.blockStore.height(),
+      height: driver?.state.lastBlockHeight ?? this.blockStore.height(),
       catchingUp: driver?.hasBegun !== true,
       haltReason: driver?.haltReason,
       publicKey: this.#publicKey,

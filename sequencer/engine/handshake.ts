@@ -140,11 +140,15 @@ async function replayStoredBlocks(
       );
     }
     requireAppHash(info.lastBlockAppHash, response.appHash, s);
-    return deps.executor.finishApplied(state, block, blockId, response);
+    const finished = await deps.executor.finishApplied(state, block, blockId, response);
+    await deps.executor.settled();
+    return finished;
   }
   const before = Height(s - 1);
   await replayToApplication(state, firstNeeded, before, info.lastBlockAppHash, deps);
-  return deps.executor.applyBlock(state, block, blockId);
+  const applied = await deps.executor.applyBlock(state, block, blockId, Promise.resolve());
+  await deps.executor.settled();
+  return applied;
 }
 
 /** FinalizeBlock and Commit for stored blocks; each header must hold the hash of the one before. */
