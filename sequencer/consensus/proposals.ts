@@ -56,7 +56,8 @@ export function handlePart(state: HeightState, input: Input<"partReceived">): vo
   }
   if (!parts.isComplete) return;
   const block = decodeOrUndefined(parts);
-  if (block === undefined) {
+  // A header without validators has no hash: its block could not be told from nil.
+  if (block === undefined || block.header.validatorsHash.length === 0) {
     ignore(state, "BLOCK_UNDECODABLE", `parts of round ${state.round}`);
     return;
   }
