@@ -6,7 +6,6 @@ import type { ConsensusEffect } from "./effects.ts";
 import { type HeightState, ignore } from "./height-state.ts";
 import { handleTimeout, handleTxsAvailable, startHeight } from "./heights.ts";
 import type { ConsensusInput } from "./inputs.ts";
-import { NextHeight } from "./next-height.ts";
 import type { ConsensusCoreOptions } from "./options.ts";
 import {
   handleBlockCreated,
@@ -26,7 +25,6 @@ import { handleClaim, handleVote, handleVoteSigned } from "./votes.ts";
  */
 export function createConsensusCore(options: ConsensusCoreOptions): ConsensusCore {
   const ticker = new Ticker();
-  const nextHeight = new NextHeight();
   const effects: ConsensusEffect[] = [];
   let state: HeightState | undefined;
   let haltReason: string | undefined;
@@ -38,32 +36,14 @@ export function createConsensusCore(options: ConsensusCoreOptions): ConsensusCor
       ignore(state, "HEIGHT_MISMATCH", `height ${height} started already`);
       return;
     }
-    const areTxsAvailable = nextHeight.areTxsAvailable(height);
-    const early = nextHeight.take(height);
     state = startHeight(options, context, state, { ticker, effects });
-    if (areTxsAvailable) handleTxsAvailable(state);
-    for (const kept of early) handle(state, kept);
   }
 
-  /** Handles an input that belongs to a height; keeps what is for the next one. */
   function dispatch(current: HeightState, input: RoundInput): void {
     const { height } = current.context;
     const inputHeight = heightOf(input);
-    if (inputHeight === height || isLateVote(height, input)) {
-      handle(current, input);
-    } else if (inputHeight !== height + 1) {
-      ignore(current, "HEIGHT_MISMATCH", `${input.kind} of height ${inputHeight}`);
-    } else if (input.kind === "txsAvailable") {
-      nextHeight.keepTxsAvailable(inputHeight);
-    } else if (
-      input.kind !== "proposalReceived" &&
-      input.kind !== "partReceived" &&
-      input.kind !== "voteReceived"
-    ) {
-      ignore(current, "HEIGHT_MISMATCH", `${input.kind} of height ${inputHeight}`);
-    } else if (!nextHeight.keep(inputHeight, input)) {
-      ignore(current, "NEXT_HEIGHT_FULL", `${input.kind} of height ${inputHeight}`);
-    }
+    if (inputHeight === height || isLateVote(height, input)) handle(current, input);
+    else ignore(current, "HEIGHT_MISMATCH", `${input.kind} of height ${inputHeight}`);
   }
 
   return {
@@ -90,7 +70,7 @@ export function createConsensusCore(options: ConsensusCoreOptions): ConsensusCor
       if (timer === undefined) return requests;
       return [...requests, { kind: "scheduleTimeout", ...timer }];
     },
-    stateDigest: () => digestState(state, [ticker.describe(), nextHeight.describe()]),
+    stateDigest: () => digestState(state, [ticker.describe()]),
   };
 }
 

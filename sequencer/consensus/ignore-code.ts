@@ -43,6 +43,4 @@ export type IgnoreCode =
   /** The peer has already opened its share of later rounds. */
   | "VOTE_UNWANTED_ROUND"
   /** The claim of a majority is not about a round we track, or there are too many claims. */
-  | "CLAIM_NOT_TRACKED"
-  /** What is kept for the next height is full. */
-  | "NEXT_HEIGHT_FULL";
+  | "CLAIM_NOT_TRACKED";

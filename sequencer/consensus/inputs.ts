@@ -4,9 +4,9 @@
  * proposals carry verified signatures (and, for precommits of the current height, verified
  * extensions); the core checks heights, rounds, indices and quorums.
  *
- * A bounded number of messages for the next height is kept until that height starts (`limits.ts`);
- * their signatures are checked with the next height's validators before they come here. Precommits
- * with an extension are not kept: the application cannot judge them yet.
+ * Messages of another height are ignored, those of the next height too: they must reach the core after
+ * `heightStarted`, so that they stand in the log of their height. A core that kept them would lose them
+ * in a crash, and with them a lock.
  */
 import type { Height, NodeId, Round } from "../../proto/brands.ts";
 import type {

@@ -10,9 +10,5 @@ export const CATCHUP_PEERS_MAX = 1024;
 export const MAJORITY_CLAIMS_MAX = 256;
 export const VALIDATORS_MAX = 10_000;
 export const VOTE_EXTENSION_BYTES_MAX = 1 << 20;
-/** Votes for the next height kept until it starts: one prevote and one precommit per index. */
-export const NEXT_HEIGHT_VOTES_MAX = 2 * 1024;
-/** Bytes of block parts for the next height kept until it starts. */
-export const NEXT_HEIGHT_PART_BYTES_MAX = 32 << 20;
 /** Validation results remembered per height; when full, the oldest is forgotten and asked again. */
 export const VALIDATIONS_MAX = 256;

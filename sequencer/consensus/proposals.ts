@@ -13,6 +13,7 @@ import {
   expectParts,
   type HeightState,
   ignore,
+  isProposer,
   type KnownBlock,
   NO_ROUND,
 } from "./height-state.ts";
@@ -66,16 +67,20 @@ export function handlePart(state: HeightState, input: Input<"partReceived">): vo
   continueComplete(state);
 }
 
-/** A new block of our own. Too late for its round, it is of no use: we prevoted already. */
+/**
+ * A new block of our own. Too late for its round, it is of no use: we prevoted already. It is taken
+ * without a request, too, once per round: a replay may reach the proposal a little later than the
+ * run that it repeats, and must not lose the block, which may become locked.
+ */
 export function handleBlockCreated(state: HeightState, input: Input<"blockCreated">): void {
   const name = `block ${input.round}`;
-  if (!state.requests.has(name)) {
-    ignore(state, "ANSWER_UNEXPECTED", name);
+  state.requests.delete(name);
+  if (input.round !== state.round || state.step > Step.PROPOSE) {
+    ignore(state, "ROUND_MISMATCH", name);
     return;
   }
-  state.requests.delete(name);
-  if (state.step !== Step.PROPOSE) {
-    ignore(state, "ROUND_MISMATCH", name);
+  if (state.ownBlock !== undefined || !isProposer(state)) {
+    ignore(state, "ANSWER_UNEXPECTED", name);
     return;
   }
   const { block, blockId } = input;

@@ -65,7 +65,8 @@ export function enterPropose(state: HeightState, round: number): void {
   if (round !== state.round || state.step >= Step.PROPOSE) return;
   scheduleStep(state, Step.PROPOSE);
   moveTo(state, Step.PROPOSE);
-  if (isProposer(state) && state.proposal === undefined) decideProposal(state);
+  const isUndecided = state.proposal === undefined && state.ownBlock === undefined;
+  if (isProposer(state) && isUndecided) decideProposal(state);
   if (isProposalComplete(state)) enterPrevote(state, round);
 }
 

@@ -1,8 +1,9 @@
 /** What an added vote sets off (spec §13.3). */
 import { bytesEqual } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
 import type { Vote } from "../../proto/types.ts";
 import { SignedMsgType } from "../../proto/types.ts";
-import { NIL_KEY } from "./block-key.ts";
+import { blockKey, isNil, NIL_KEY } from "./block-key.ts";
 import {
   announceParts,
   emit,
@@ -59,7 +60,22 @@ export function handleVoteSigned(state: HeightState, input: Input<"voteSigned">)
     ignore(state, "SIGNATURE_REFUSED", `${input.height}/${input.round}/${input.type}`);
     return;
   }
+  assertLocked(state, vote);
   handleVote(state, vote, undefined);
+}
+
+/**
+ * We lock what we precommit, when we ask for the signature. If our own precommit of this round comes
+ * out of the log and there is no lock, then the log lacks what led to it, and to go on could fork.
+ */
+function assertLocked(state: HeightState, vote: Vote): void {
+  const isOfRound = vote.height === state.context.height && vote.round === state.round;
+  if (!isOfRound || vote.type !== SignedMsgType.PRECOMMIT || isNil(vote.blockId)) return;
+  assert(
+    state.lockedBlock?.key === blockKey(vote.blockId) && state.lockedRound === vote.round,
+    `consensus failure: our precommit ${vote.height}/${vote.round} is for a block we did not lock; ` +
+      "the log of this height is incomplete",
+  );
 }
 
 export function handleClaim(state: HeightState, input: Input<"majorityClaimed">): void {

@@ -26,7 +26,7 @@ interface Early {
 export interface GossipPeer {
   readonly peer: Peer;
   readonly state: PeerState;
-  /** Keeps messages of the next height until it gets there (see `consensus/next-height.ts`). */
+  /** Keeps messages of the next height until it gets there (see `engine/message-edge.ts`). */
   readonly keepsEarly: boolean;
   /** Two or more heights behind and not yet level again: nothing is held back from it. */
   isLagging: boolean;

@@ -2,10 +2,17 @@ import { expect, test } from "vitest";
 import { Network, type NetworkOptions } from "../support/consensus-network.ts";
 import { Random } from "../support/random.ts";
 
-/** One seed by hand: `WEFT_SEED=123 npx vitest run test/property/consensus-agreement.test.ts`. */
+/**
+ * One seed again: `WEFT_SEED=123 npx vitest run test/property/consensus-agreement.test.ts`; more of
+ * them with `WEFT_SEEDS=5000`.
+ */
 const SEED = process.env["WEFT_SEED"];
-const SEEDS = SEED === undefined ? Array.from({ length: 2000 }, (_, i) => i + 1) : [Number(SEED)];
-const DISTURBED_EVENTS = 500;
+const SEED_COUNT = Number(process.env["WEFT_SEEDS"] ?? 120);
+const SEEDS =
+  SEED === undefined ? Array.from({ length: SEED_COUNT }, (_, i) => i + 1) : [Number(SEED)];
+const DISTURBED_EVENTS = 300;
+const STORM_PHASES = 20;
+const STORM_HEIGHTS_MAX = 4;
 const TIMERS_MAX = 400;
 
 const FOUR = [10n, 10n, 10n, 10n];
@@ -17,7 +24,7 @@ function drawOptions(seed: number): NetworkOptions {
   const random = new Random(seed * 7919);
   const isSmall = random.chance(60);
   const faulty = isSmall ? [random.below(4)] : [0, 6];
-  const fault = random.below(3);
+  const fault = random.pick([0, 0, 0, 1, 2]) ?? 0;
   return {
     seed,
     powers: isSmall ? FOUR : SEVEN,
@@ -37,7 +44,9 @@ function drawOptions(seed: number): NetworkOptions {
 function run(seed: number): { readonly network: Network; readonly height: number } {
   const network = new Network(drawOptions(seed));
   try {
+    network.storm(STORM_PHASES, STORM_HEIGHTS_MAX);
     network.disturb(DISTURBED_EVENTS);
+    network.storm(STORM_PHASES, STORM_HEIGHTS_MAX);
     const height = Math.max(...network.honest().map((node) => node.height)) + 2;
     if (!network.settle(height, TIMERS_MAX)) throw new Error(`height ${height} was not decided`);
     return { network, height };
@@ -49,14 +58,17 @@ function run(seed: number): { readonly network: Network; readonly height: number
   }
 }
 
-test("behavior: nodes agree under faults, and go on once the faults stop", () => {
+test("behavior: nodes agree under faults, and go on once the faults stop", {
+  timeout: 600_000,
+}, () => {
   let evidenceCount = 0;
   for (const seed of SEEDS) {
     const { network, height } = run(seed);
     evidenceCount += network.evidenceCount;
     expect(height, `seed ${seed}`).toBeGreaterThan(2);
   }
-  if (SEED === undefined) expect(evidenceCount).toBeGreaterThan(0);
+  // The faults are real: somebody was caught, unless one chosen seed has nobody to catch.
+  expect(evidenceCount).toBeGreaterThan(SEED === undefined ? 0 : -1);
 });
 
 test("behavior: the same seed takes the same course", () => {

@@ -3,9 +3,10 @@
  * is byzantine, what is lost, delayed, doubled, who crashes. Safety is checked after every event.
  */
 import { Round } from "../../proto/brands.ts";
-import { toHex } from "../../proto/bytes.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
 import {
+  type BlockId,
   BlockIdFlag,
   NIL_BLOCK_ID,
   SignedMsgType,
@@ -60,6 +61,20 @@ interface Message {
 }
 
 const IN_FLIGHT_MAX = 1500;
+const TOPICS = ["proposal", "prevote", "precommit"];
+
+function link(from: string | undefined, to: number, input: ConsensusInput): string {
+  return `${from} ${to} ${topicOf(input)}`;
+}
+
+function topicOf(input: ConsensusInput): string {
+  if (input.kind !== "voteReceived") return "proposal";
+  return input.vote.type === SignedMsgType.PREVOTE ? "prevote" : "precommit";
+}
+
+function originOf(input: ConsensusInput): string | undefined {
+  return "origin" in input ? input.origin : undefined;
+}
 
 export class Network implements NodeWorld {
   readonly nodes: readonly SimulatedNode[];
@@ -72,6 +87,9 @@ export class Network implements NodeWorld {
   readonly #claimed = new Set<string>();
   #inFlight: Message[] = [];
   #now = 0;
+  #isStorm = false;
+  /** Nodes that neither hear nor are heard, with the phases that this lasts. */
+  readonly #isolated = new Map<number, number>();
   /** Conflicting votes that were reported. */
   evidenceCount = 0;
 
@@ -115,13 +133,42 @@ export class Network implements NodeWorld {
   }
 
   /**
+   * Rounds fail in ways that make locks matter. In each phase some links carry no proposals, no
+   * prevotes or no precommits, while timers fire; and who decides first may be cut off for a while,
+   * so that the others must come to the same decision without knowing of it.
+   */
+  storm(phases: number, heightsMax: number): void {
+    this.#isStorm = true;
+    const end = this.#decided.size + heightsMax;
+    for (let phase = 0; phase < phases && this.#decided.size < end; phase++) {
+      this.#isolated.forEach((left, index) => {
+        if (left > 1) this.#isolated.set(index, left - 1);
+        else this.#isolated.delete(index);
+      });
+      const cut = this.#drawCutLinks();
+      const isLost = ({ to, input }: Message) => cut.has(link(originOf(input), to, input));
+      const turns = 1 + this.#random.below(6);
+      for (let turn = 0; turn < turns; turn++) {
+        this.#drain(8, isLost);
+        for (const node of this.nodes) if (node instanceof EquivocatingNode) node.beguile();
+        if (this.#gossipAll()) this.#drain(8, isLost);
+        const timers = 1 + this.#random.below(this.nodes.length);
+        for (let count = 0; count < timers; count++) this.#fireEarliest();
+      }
+      if (this.#random.below(100) < this.#options.crashPerMille) this.#crashAny();
+    }
+    this.#isolated.clear();
+    this.#isStorm = false;
+  }
+
+  /**
    * From now on nothing is lost, and timers are slow compared to messages. True when every honest
    * node has decided `height` before so many timers fired.
    */
   settle(height: number, timersMax: number): boolean {
     for (let timers = 0; timers < timersMax; timers++) {
       for (let turn = 0; turn < 4; turn++) {
-        this.#drain();
+        this.#drain(20);
         if (this.honest().every((node) => node.store.has(height))) return true;
         if (!this.#gossipAll()) break;
       }
@@ -131,10 +178,12 @@ export class Network implements NodeWorld {
   }
 
   broadcast(from: SimulatedNode, input: ConsensusInput): void {
+    if (this.#isolated.has(from.index)) return;
     for (const peer of this.#running()) if (peer !== from) this.send(peer.index, input);
   }
 
   send(to: number, input: ConsensusInput): void {
+    if (this.#isolated.has(to)) return;
     if (this.#inFlight.length >= IN_FLIGHT_MAX) this.#takeMessage();
     this.#inFlight.push({ to, input });
   }
@@ -149,6 +198,11 @@ export class Network implements NodeWorld {
 
   committed(from: SimulatedNode, commit: Commit): void {
     if (this.#options.byzantine.includes(from.index)) return;
+    const isFirst = !this.#decided.has(commit.height);
+    if (this.#isStorm && isFirst && this.#random.chance(60)) {
+      this.#isolated.set(from.index, 10);
+      this.#inFlight = this.#inFlight.filter(({ input }) => originOf(input) !== from.id);
+    }
     const key = blockKey(commit.blockId);
     const decided = this.#decided.get(commit.height) ?? key;
     assert(
@@ -197,6 +251,22 @@ export class Network implements NodeWorld {
     const set = this.#sets[height - 1];
     assert(set !== undefined, "a set was made for the height");
     return set;
+  }
+
+  /** Links that lose one kind of message; in some phases one node is not heard to precommit. */
+  #drawCutLinks(): ReadonlySet<string> {
+    const percent = this.#random.pick([10, 25, 40]) ?? 0;
+    const mute = this.#random.chance(60) ? this.#random.below(this.nodes.length) : -1;
+    const cut = new Set<string>();
+    for (const from of this.nodes) {
+      for (const to of this.nodes) {
+        for (const topic of TOPICS) {
+          const isMute = from.index === mute && topic === "precommit";
+          if (isMute || this.#random.chance(percent)) cut.add(`${from.id} ${to.index} ${topic}`);
+        }
+      }
+    }
+    return cut;
   }
 
   /** Takes a random message out of flight. */
@@ -271,11 +341,14 @@ export class Network implements NodeWorld {
   }
 
   /** Delivers what is in flight and what that sets off; in turns, for heights may follow at once. */
-  #drain(): void {
-    for (let turn = 0; turn < 20; turn++) {
+  #drain(turns: number, isLost: (message: Message) => boolean = () => false): void {
+    for (let turn = 0; turn < turns; turn++) {
       const messages = this.#inFlight;
       this.#inFlight = [];
-      for (const { to, input } of messages) this.nodes[to]?.feed(input);
+      for (const message of messages) {
+        if (this.#isolated.has(message.to)) continue;
+        if (!isLost(message)) this.nodes[message.to]?.feed(message.input);
+      }
       let isIdle = messages.length === 0;
       for (const node of this.#running()) {
         for (const answer of node.answers.splice(0)) {
@@ -289,6 +362,7 @@ export class Network implements NodeWorld {
 
   /** Sends a peer what it lacks, as the consensus reactor does (spec §17.2); true when anything. */
   #gossip(from: SimulatedNode, to: SimulatedNode): boolean {
+    if (this.#isolated.has(from.index)) return false;
     const before = this.#inFlight.length;
     if (from.height === to.height) {
       this.#gossipRound(from, to);
@@ -344,9 +418,10 @@ export class Network implements NodeWorld {
   #claim(from: SimulatedNode, to: SimulatedNode, votes: VoteSetView): void {
     const { height, round, type } = votes;
     const blockId = votes.majority();
+    const theirs = to.core.view.votes(round, type);
+    if (blockId === undefined || theirs === undefined || theirs.majority() !== undefined) return;
     const name = `${from.index}>${to.index} ${height}/${round}/${type}`;
-    if (blockId === undefined || this.#claimed.has(name)) return;
-    if (to.core.view.votes(round, type) === undefined) return;
+    if (this.#claimed.has(name)) return;
     this.#claimed.add(name);
     const origin = from.id;
     this.send(to.index, { kind: "majorityClaimed", height, round, type, blockId, origin });
@@ -421,46 +496,74 @@ class EquivocatingNode extends SimulatedNode {
     super.execute(effect);
   }
 
+  /** Gives each peer the votes, and the proposal, that lead it where others are not. */
+  beguile(): void {
+    for (const peer of this.#network.honest()) {
+      const { height, round, proposal, proposer } = peer.core.view;
+      if (proposal === undefined && bytesEqual(proposer, this.address)) {
+        const isNew = this.#random.chance(60);
+        const old = this.#blocks.findLast((made) => made.block.header.height === height);
+        this.#propose(isNew || old === undefined ? this.#make(height, round) : old, round, [peer]);
+      }
+      const wanted = proposal !== undefined && this.#random.chance(70);
+      this.#vote(peer, round, SignedMsgType.PREVOTE, wanted ? proposal.blockId : NIL_BLOCK_ID);
+      if (this.#random.chance(60)) continue;
+      this.#vote(peer, round, SignedMsgType.PRECOMMIT, wanted ? proposal.blockId : NIL_BLOCK_ID);
+    }
+  }
+
   #proposeOtherwise(height: number, round: number): void {
-    const isRefused = this.#random.chance(30);
-    const made = makeBlock(
-      height,
-      `${height}/${round} by liar ${this.index}${isRefused ? "!" : ""}`,
-    );
+    const peers = this.#network.nodes.filter((peer) => peer !== this && this.#random.chance(50));
+    this.#propose(this.#make(height, round), round, peers);
+  }
+
+  #make(height: number, round: number): MadeBlock {
+    const isRefused = this.#random.chance(20);
+    const tag = `${height}/${round}/${this.#blocks.length} by liar ${this.index}`;
+    const made = makeBlock(height, isRefused ? `${tag}!` : tag);
     this.#blocks.push(made);
-    const proposal = makeProposal(height, round, made.blockId);
+    return made;
+  }
+
+  #propose(made: MadeBlock, round: number, peers: readonly SimulatedNode[]): void {
+    const proposal = makeProposal(made.block.header.height, round, made.blockId);
+    const { height } = proposal;
     const signer = this.address;
     const origin = this.id;
-    for (const peer of this.#network.nodes) {
-      if (peer === this || this.#random.chance(50)) continue;
-      const { height: at, round: in_ } = proposal;
-      this.#network.send(peer.index, { kind: "proposalReceived", proposal, signer, origin });
+    for (const { index } of peers) {
+      this.#network.send(index, { kind: "proposalReceived", proposal, signer, origin });
       for (const part of made.parts) {
-        this.#network.send(peer.index, {
+        const input = {
           kind: "partReceived",
-          height: at,
-          round: in_,
+          height,
+          round: proposal.round,
           part,
           origin,
-        });
+        } as const;
+        this.#network.send(index, input);
       }
     }
   }
 
-  #voteOtherwise(effect: Extract<ConsensusEffect, { readonly kind: "signVote" }>): void {
-    const { height, type, validatorIndex } = effect;
+  #vote(peer: SimulatedNode, round: number, type: VoteType, blockId: BlockId): void {
+    const { height } = peer;
     const { isExtended, validatorsAt } = this.options;
+    const fields = { height, round, type, blockId, isExtended };
+    const vote = makeVote(validatorsAt(height), this.index, fields);
+    this.#network.send(peer.index, { kind: "voteReceived", vote, origin: this.id });
+  }
+
+  #voteOtherwise(effect: Extract<ConsensusEffect, { readonly kind: "signVote" }>): void {
+    const { height, type } = effect;
     const own = this.core.view;
     const seen = [own.validBlockId, own.lockedBlockId, own.proposal?.blockId];
     const made = this.#blocks.filter((block) => block.block.header.height === height);
     const blockIds = [NIL_BLOCK_ID, ...made.map((block) => block.blockId), ...seen];
-    for (const peer of this.#network.nodes) {
+    for (const peer of this.#network.honest()) {
       const blockId = this.#random.pick(blockIds);
-      if (peer === this || blockId === undefined) continue;
-      const round = effect.round + (this.#random.chance(10) ? this.#random.below(5) : 0);
-      const fields = { height, round, type, blockId, isExtended };
-      const vote = makeVote(validatorsAt(height), validatorIndex, fields);
-      this.#network.send(peer.index, { kind: "voteReceived", vote, origin: this.id });
+      if (peer.height !== height || blockId === undefined) continue;
+      const ahead = this.#random.chance(10) ? this.#random.below(5) : 0;
+      this.#vote(peer, effect.round + ahead, type, blockId);
     }
   }
 }
@@ -474,6 +577,7 @@ function isKnown(
 ): boolean {
   const held = theirs?.voteAt(index);
   if (theirs === undefined || held === undefined) return false;
+  if (held === vote) return true;
   if (majority === undefined || blockKey(majority) !== blockKey(vote.blockId)) return true;
   const bits = theirs.bitArrayFor(vote.blockId);
   return (((bits.elems[index >> 6] ?? 0n) >> BigInt(index & 63)) & 1n) === 1n;

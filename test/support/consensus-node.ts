@@ -3,7 +3,7 @@
  * memory: a log, a double-sign guard, answers that come later, a crash and the replay after it.
  */
 import { Height, NodeId } from "../../proto/brands.ts";
-import { assert } from "../../proto/errors.ts";
+import { assert, assertNever } from "../../proto/errors.ts";
 import type { Proposal, ValidatorSet, Vote } from "../../proto/types.ts";
 import { blockKey } from "../../sequencer/consensus/block-key.ts";
 import type { ConsensusCore } from "../../sequencer/consensus/consensus-core.ts";
@@ -150,8 +150,13 @@ export class SimulatedNode {
       case "gossipVote":
         this.#gossip(effect);
         return;
-      default:
+      case "stepChanged":
+      case "validBlockSeen":
+      case "peerMisbehaved":
+      case "inputIgnored":
         return;
+      default:
+        assertNever(effect, "effect");
     }
   }
 

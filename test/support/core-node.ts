@@ -109,6 +109,13 @@ export interface CoreNode extends TestNode {
   stop(): Promise<void>;
 }
 
+/** Whether a peer's message is of that height. */
+function isForHeight(input: ConsensusInput, height: number): boolean {
+  if (input.kind === "proposalReceived") return input.proposal.height === height;
+  if (input.kind === "voteReceived") return input.vote.height === height;
+  return input.kind === "partReceived" && input.height === height;
+}
+
 export function createCoreNode(options: CoreNodeOptions): CoreNode {
   const { validators, validatorIndex } = options;
   const clock = createSystemClock();
@@ -130,6 +137,8 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
   });
   const received = { proposal: 0, part: 0, vote: 0, useless: 0 };
   const inputs: ConsensusInput[] = [];
+  /** Peers' messages of the next height, which the core must not see before it starts. */
+  const parked: ConsensusInput[] = [];
   let isStepping = false;
   let isRunning = false;
   let heightStartMs = clock.monotonicMs();
@@ -140,7 +149,12 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
     if (isStepping || !isRunning) return;
     isStepping = true;
     for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
+      if (isForHeight(next, core.view.height + 1)) {
+        parked.push(next);
+        continue;
+      }
       for (const effect of core.step(next)) carryOut(effect);
+      if (next.kind === "heightStarted") inputs.unshift(...parked.splice(0));
     }
     isStepping = false;
   };
