@@ -1,0 +1,181 @@
+/** All metrics of a rollup's side, made once per adapter process. */
+import type { PrometheusRegistry, SpecsOf } from "../sequencer/ports/prometheus.ts";
+import { BYTES_BUCKETS, SECONDS_BUCKETS } from "../sequencer/ports/prometheus.ts";
+import type { DriverMetrics } from "./driver/metrics.ts";
+import type { EvmMetrics } from "./evm/metrics.ts";
+import type { GatewayMetrics } from "./gateway/metrics.ts";
+
+export interface AdapterMetrics {
+  readonly driver: DriverMetrics;
+  readonly evm: EvmMetrics;
+  readonly gateway: GatewayMetrics;
+}
+
+/** `registry` comes from `createPrometheusRegistry`; a second call on the same one throws. */
+export function createAdapterMetrics(registry: PrometheusRegistry): AdapterMetrics {
+  return {
+    driver: registry.createInstruments<DriverMetrics>(DRIVER_SPECS),
+    evm: registry.createInstruments<EvmMetrics>(EVM_SPECS),
+    gateway: registry.createInstruments<GatewayMetrics>(GATEWAY_SPECS),
+  };
+}
+
+const DRIVER_SPECS: SpecsOf<DriverMetrics> = {
+  sequencerHeight: {
+    type: "gauge",
+    name: "weft_rollup_sequencer_height",
+    help: "Last sequencer height that was verified and executed",
+  },
+  sequencerHead: {
+    type: "gauge",
+    name: "weft_rollup_sequencer_head",
+    help: "Last sequencer height a node told of",
+  },
+  headNumber: {
+    type: "gauge",
+    name: "weft_rollup_head_number",
+    help: "Number of the rollup's head",
+  },
+  blockLagSeconds: {
+    type: "gauge",
+    name: "weft_rollup_block_lag_seconds",
+    help: "Age of a sequencer block, by its own time, when it was executed",
+  },
+  verifySeconds: {
+    type: "histogram",
+    name: "weft_rollup_verify_seconds",
+    help: "Time to verify one streamed block",
+    buckets: SECONDS_BUCKETS,
+  },
+  payloads: {
+    type: "counter",
+    name: "weft_rollup_payloads_total",
+    help: "Payloads handed to the executor",
+  },
+  refused: {
+    type: "counter",
+    name: "weft_rollup_refused_total",
+    help: "Streamed blocks that failed verification",
+    labels: ["code"],
+  },
+  streamRestarts: {
+    type: "counter",
+    name: "weft_rollup_stream_restarts_total",
+    help: "Streams opened again after an end or an error",
+  },
+};
+
+const EVM_SPECS: SpecsOf<EvmMetrics> = {
+  blocksExecuted: {
+    type: "counter",
+    name: "weft_evm_blocks_executed_total",
+    help: "Rollup blocks produced",
+  },
+  transactionsIncluded: {
+    type: "counter",
+    name: "weft_evm_transactions_included_total",
+    help: "Transactions that became part of a block",
+  },
+  payloadsSkipped: {
+    type: "counter",
+    name: "weft_evm_payloads_skipped_total",
+    help: "Payloads that did not, by reason code",
+    labels: ["reason"],
+  },
+  gasUsed: { type: "counter", name: "weft_evm_gas_used_total", help: "Gas of the blocks produced" },
+  blockExecutionSeconds: {
+    type: "histogram",
+    name: "weft_evm_block_execution_seconds",
+    help: "Time to execute and store one rollup block",
+    buckets: SECONDS_BUCKETS,
+  },
+  headNumber: {
+    type: "gauge",
+    name: "weft_evm_head_number",
+    help: "Number of the newest rollup block",
+  },
+  safeNumber: {
+    type: "gauge",
+    name: "weft_evm_safe_number",
+    help: "Number of the block that safe names",
+  },
+  finalizedNumber: {
+    type: "gauge",
+    name: "weft_evm_finalized_number",
+    help: "Number of the block that finalized names",
+  },
+  sequencerHeight: {
+    type: "gauge",
+    name: "weft_evm_sequencer_height",
+    help: "Last sequencer height taken",
+  },
+  executionFailures: {
+    type: "counter",
+    name: "weft_evm_execution_failures_total",
+    help: "Requests that ended in EXECUTION_INTERNAL",
+  },
+  rpcRequests: {
+    type: "counter",
+    name: "weft_evm_rpc_requests_total",
+    help: 'JSON-RPC calls by method (unknown ones as "other") and code',
+    labels: ["method", "code"],
+  },
+  rpcRequestSeconds: {
+    type: "histogram",
+    name: "weft_evm_rpc_request_seconds",
+    help: "Time to answer one JSON-RPC call, by method",
+    labels: ["method"],
+    buckets: SECONDS_BUCKETS,
+  },
+  rpcWebSockets: {
+    type: "gauge",
+    name: "weft_evm_rpc_websockets",
+    help: "Open WebSocket connections",
+  },
+  rpcDropped: {
+    type: "counter",
+    name: "weft_evm_rpc_dropped_total",
+    help: "Refused or dropped for a limit, by what was full",
+    labels: ["what"],
+  },
+  pendingTransactions: {
+    type: "gauge",
+    name: "weft_evm_pending_transactions",
+    help: "Submitted transactions not yet seen in a block",
+  },
+  resubmissions: {
+    type: "counter",
+    name: "weft_evm_resubmissions_total",
+    help: "Transactions posted again after a block had no room for them",
+  },
+};
+
+const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
+  pending: {
+    type: "gauge",
+    name: "weft_gateway_pending",
+    help: "Payloads accepted or queued and not ordered yet",
+  },
+  submissions: {
+    type: "counter",
+    name: "weft_gateway_submissions_total",
+    help: "Signed submissions by answer, accepted or refused",
+    labels: ["result"],
+  },
+  resubmissions: {
+    type: "counter",
+    name: "weft_gateway_resubmissions_total",
+    help: "Payloads submitted again",
+  },
+  abandoned: {
+    type: "counter",
+    name: "weft_gateway_abandoned_total",
+    help: "Payloads given up after their last submission",
+  },
+  batchBytes: {
+    type: "histogram",
+    name: "weft_gateway_batch_bytes",
+    help: "Size of a signed submission",
+    buckets: BYTES_BUCKETS,
+  },
+};

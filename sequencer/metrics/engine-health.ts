@@ -1,0 +1,23 @@
+import type { Engine } from "../engine/engine.ts";
+import type { HealthReport } from "./health.ts";
+
+/** A node's health as its engine tells it; until the engine has started once, it is starting. */
+export function createEngineHealth(engine: Pick<Engine, "status">): {
+  /** To be called when `Engine.start` has resolved. */
+  started(): void;
+  report(): HealthReport;
+} {
+  let hasStarted = false;
+  return {
+    started() {
+      hasStarted = true;
+    },
+    report() {
+      const { height, catchingUp, haltReason } = engine.status();
+      if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
+      if (!hasStarted) return { status: "starting", height, reason: "handshake and replay" };
+      if (catchingUp) return { status: "syncing", height, reason: "catching up with the chain" };
+      return { status: "ready", height };
+    },
+  };
+}
