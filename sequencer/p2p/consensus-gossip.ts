@@ -10,7 +10,12 @@ import { type Part, type Proposal, SignedMsgType, type Vote } from "../../proto/
 import type { PartSetView, RoundStateView, VoteSetView } from "../consensus/round-state.ts";
 import { Step } from "../consensus/step.ts";
 import { DATA_CHANNEL, STATE_CHANNEL, VOTE_CHANNEL } from "./consensus-channels.ts";
-import { PART_RELAY_DELAY_MS, PART_RELAY_LATE_DELAY_MS, VOTE_RELAY_DELAY_MS } from "./limits.ts";
+import {
+  PART_RELAY_DELAY_MS,
+  PART_RELAY_LATE_DELAY_MS,
+  RELAY_DELAY_MAX_MS,
+  VOTE_RELAY_DELAY_MS,
+} from "./limits.ts";
 import { PeerState } from "./peer-state.ts";
 import type { Peer } from "./reactor.ts";
 
@@ -40,6 +45,8 @@ export interface GossipPeer {
   catchUpAgain: boolean;
   /** When its present height was first seen to be below ours. */
   behindSinceMs: number;
+  /** How much later than we it says to have a vote, smoothed: distance, or a busy machine. */
+  voteLagMs: number;
 }
 
 export function createGossipPeer(peer: Peer, keepsEarly: boolean, nowMs: number): GossipPeer {
@@ -56,6 +63,7 @@ export function createGossipPeer(peer: Peer, keepsEarly: boolean, nowMs: number)
     isCatchingUp: false,
     catchUpAgain: false,
     behindSinceMs: nowMs,
+    voteLagMs: 0,
   };
 }
 
@@ -74,7 +82,7 @@ export function pumpHeight(
 ): number | undefined {
   const { state } = target;
   if (state.height !== view.height) return undefined;
-  const delay = new Delay(nowMs, received);
+  const delay = new Delay(target, received, nowMs);
   pumpData(target, view, delay);
   pumpVotesOfHeight(target, view, delay);
   return delay.nextMs;
@@ -93,7 +101,7 @@ export function pumpLastCommit(
   if (state.height === votes.height) {
     state.ensureCatchUpRound(votes.height, votes.round, votes.size);
   }
-  const delay = new Delay(nowMs, received);
+  const delay = new Delay(target, received, nowMs);
   pumpVotes(target, votes, delay, target.isLagging ? 0 : VOTE_RELAY_DELAY_MS);
   return delay.nextMs;
 }
@@ -231,21 +239,34 @@ function pumpVotes(
   }
 }
 
+/** Notes that a peer says to have a vote that we received `lagMs` ago. */
+export function noteVoteLag(target: GossipPeer, lagMs: number): void {
+  target.voteLagMs += (lagMs - target.voteLagMs) * VOTE_LAG_WEIGHT;
+}
+
+/** Weight of a new observation of `voteLagMs`. */
+const VOTE_LAG_WEIGHT = 0.1;
+/** Relays wait for this many times the usual lag: what is later than that may be lost. */
+const RELAY_LAGS = 3;
+
 /** Decides by age, and remembers when the next thing held back is due. */
 class Delay {
   nextMs: number | undefined;
+  readonly #leastMs: number;
   readonly #nowMs: number;
   readonly #received: ReceiptTimes;
 
-  constructor(nowMs: number, received: ReceiptTimes) {
+  constructor(target: GossipPeer, received: ReceiptTimes, nowMs: number) {
+    this.#leastMs = Math.min(target.voteLagMs * RELAY_LAGS, RELAY_DELAY_MAX_MS);
     this.#nowMs = nowMs;
     this.#received = received;
   }
 
+  /** Whether the item is as old as it must be for this peer: `waitMs`, or longer when it is slow. */
   isDue(item: object, waitMs: number): boolean {
     const receivedMs = this.#received.get(item);
     if (waitMs === 0 || receivedMs === undefined) return true;
-    const leftMs = receivedMs + waitMs - this.#nowMs;
+    const leftMs = receivedMs + Math.max(waitMs, this.#leastMs) - this.#nowMs;
     if (leftMs <= 0) return true;
     if (this.nextMs === undefined || leftMs < this.nextMs) this.nextMs = leftMs;
     return false;

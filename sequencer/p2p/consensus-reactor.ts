@@ -29,6 +29,7 @@ import {
 import {
   createGossipPeer,
   type GossipPeer,
+  noteVoteLag,
   pumpHeight,
   type ReceiptTimes,
   sendMajorities,
@@ -215,10 +216,16 @@ export function createConsensusReactor(
         target.progressAtMs = nowMs();
         schedulePump(target);
         return;
-      case "hasVote":
+      case "hasVote": {
         ensureVoteBits(target);
         state.applyHasVote(message);
+        const { height, round, type, index } = message;
+        const view = consensus.view();
+        const vote = view.height === height ? view.votes(round, type)?.voteAt(index) : undefined;
+        const receivedMs = vote === undefined ? undefined : received.get(vote);
+        if (receivedMs !== undefined) noteVoteLag(target, nowMs() - receivedMs);
         return;
+      }
       case "voteSetMaj23":
         answerMajority(peer, message);
         return;

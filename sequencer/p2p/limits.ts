@@ -73,6 +73,8 @@ export const VOTE_RELAY_DELAY_MS = 40;
 export const PART_RELAY_DELAY_MS = 120;
 /** The same, to a peer that went on without it or has it and did not say so. */
 export const PART_RELAY_LATE_DELAY_MS = 1_000;
+/** Peers that are usually slow are relayed to later, but no later than this. */
+export const RELAY_DELAY_MAX_MS = 1_000;
 /** Gossip looks after every peer this often, whatever the events (CometBFT: 100 ms). */
 export const GOSSIP_INTERVAL_MS = 100;
 /** Time between claims of majorities to one peer (CometBFT: 2 s). */
