@@ -1,10 +1,12 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { MemoryLevel } from "memory-level";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { Height } from "../../proto/brands.ts";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
 import { StateStore } from "../../sequencer/app/state-tree/state-store.ts";
+import { START_BALANCE, TestChain, wallet } from "../support/weft-app.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 
 interface Question {
@@ -32,31 +34,54 @@ async function storeWith(keys: readonly string[]): Promise<StateStore> {
   return StateStore.open({}, { database, yieldToLoop });
 }
 
-test.skipIf(!hasGo && process.env["CI"] === undefined)(
-  "interop: the Go implementation of ICS-23 accepts our proofs and refuses changed ones",
-  async () => {
-    const right: Question[] = [];
-    const wrong: Question[] = [];
-    for (const size of [1, 2, 3, 5, 17, 200, 3_000]) {
-      const keys = Array.from({ length: size }, (_, n) => `account/${n}`);
-      const store = await storeWith(keys);
-      const root = toHex(store.version.root);
-      for (let n = 0; n < Math.min(size, 40); n++) {
-        const present = `account/${n}`;
-        const absent = `missing/${n}`;
-        const exists = toHex(store.prove(present) ?? new Uint8Array());
-        const lacks = toHex(store.prove(absent) ?? new Uint8Array());
-        const key = toHex(utf8ToBytes(present));
-        const value = toHex(utf8ToBytes(`${present}=`));
-        right.push({ root, key, value, proof: exists });
-        right.push({ root, key: toHex(utf8ToBytes(absent)), value: null, proof: lacks });
-        wrong.push({ root, key, value: `${value}00`, proof: exists });
-        wrong.push({ root, key: toHex(utf8ToBytes(absent)), value, proof: exists });
-        wrong.push({ root, key, value: null, proof: lacks });
-        wrong.push({ root: root.replace(/^../, "ff"), key, value, proof: exists });
+describe.skipIf(!hasGo && process.env["CI"] === undefined)(
+  "ICS-23, judged by cosmos/ics23/go",
+  () => {
+    test("interop: proofs that a query answers hold against the app hash", async () => {
+      const chain = await TestChain.start({ validators: 1 });
+      await chain.step();
+      await chain.step();
+      const root = toHex(chain.app.read.appHash());
+      const questions: Question[] = [];
+      for (const [owner, isPresent] of [
+        [wallet(0), true],
+        [wallet(77), false],
+      ] as const) {
+        const path = `/account/${toHex(owner.address)}`;
+        const request = { path, data: new Uint8Array(), height: Height(0), prove: true };
+        const { key, value, proofOps, info } = await chain.app.query(request);
+        expect(JSON.parse(info)).toMatchObject({ balance: isPresent ? `${START_BALANCE}` : "0" });
+        expect(value.length > 0).toBe(isPresent);
+        const proof = toHex(proofOps[0]?.data ?? new Uint8Array());
+        questions.push({ root, key: toHex(key), value: isPresent ? toHex(value) : null, proof });
       }
-    }
-    expect(new Set(verdicts(right))).toEqual(new Set(["ok"]));
-    expect(new Set(verdicts(wrong))).toEqual(new Set(["refused"]));
+      expect(verdicts(questions)).toEqual(["ok", "ok"]);
+    });
+
+    test("interop: the Go implementation of ICS-23 accepts our proofs and refuses changed ones", async () => {
+      const right: Question[] = [];
+      const wrong: Question[] = [];
+      for (const size of [1, 2, 3, 5, 17, 200, 3_000]) {
+        const keys = Array.from({ length: size }, (_, n) => `account/${n}`);
+        const store = await storeWith(keys);
+        const root = toHex(store.version.root);
+        for (let n = 0; n < Math.min(size, 40); n++) {
+          const present = `account/${n}`;
+          const absent = `missing/${n}`;
+          const exists = toHex(store.prove(present) ?? new Uint8Array());
+          const lacks = toHex(store.prove(absent) ?? new Uint8Array());
+          const key = toHex(utf8ToBytes(present));
+          const value = toHex(utf8ToBytes(`${present}=`));
+          right.push({ root, key, value, proof: exists });
+          right.push({ root, key: toHex(utf8ToBytes(absent)), value: null, proof: lacks });
+          wrong.push({ root, key, value: `${value}00`, proof: exists });
+          wrong.push({ root, key: toHex(utf8ToBytes(absent)), value, proof: exists });
+          wrong.push({ root, key, value: null, proof: lacks });
+          wrong.push({ root: root.replace(/^../, "ff"), key, value, proof: exists });
+        }
+      }
+      expect(new Set(verdicts(right))).toEqual(new Set(["ok"]));
+      expect(new Set(verdicts(wrong))).toEqual(new Set(["refused"]));
+    });
   },
 );

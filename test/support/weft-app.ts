@@ -183,6 +183,8 @@ export class TestChain {
   readonly #genesis: Uint8Array;
   height = 0;
   blockHash = EMPTY_BYTES;
+  /** Every decided block, as nodes were asked to check it. */
+  readonly history: ProcessProposalRequest[] = [];
   /** The commit of the last block, extensions included. */
   lastVotes: ExtendedVoteInfo[] = [];
 
@@ -228,6 +230,19 @@ export class TestChain {
       initialHeight: Height(1),
     });
     return response.appHash;
+  }
+
+  /** A new node that is given the decided blocks only, as in block sync; its application. */
+  async replay(): Promise<WeftApplication> {
+    const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
+    const { applicationKey, consensusAddress } = this.node(0);
+    const app = await startNode(level, applicationKey);
+    await this.initChain({ app, level, applicationKey, consensusAddress, verified: { count: 0 } });
+    for (const request of this.history) {
+      await app.finalizeBlock(finalize(request));
+      await app.commit();
+    }
+    return app;
   }
 
   node(index: number): TestNode {
@@ -308,6 +323,7 @@ export class TestChain {
     this.height = request.height;
     this.blockHash = request.hash;
     this.lastVotes = votes;
+    this.history.push(request);
     return { height: request.height, txs, response, hash: request.hash };
   }
 

@@ -1,4 +1,8 @@
 import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ClassicLevel } from "classic-level";
 import * as fc from "fast-check";
 import { MemoryLevel } from "memory-level";
 import { describe, expect, test } from "vitest";
@@ -240,6 +244,26 @@ describe("state tree", () => {
     const listed: string[] = [];
     for await (const [key] of store.entries("a/")) listed.push(key);
     expect(listed).toEqual(["a/10", "a/2"]);
+  });
+
+  test("behavior: lives in the database that nodes use, across closing and opening", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "weft-state-"));
+    try {
+      const keys = Array.from({ length: 700 }, (_, n) => `key/${n}`);
+      const first = new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: "view" });
+      const store = await openStore(await openKeyValueStore(first, yieldToLoop));
+      await store.commit(await store.stage(changes(keys.map((k) => [k, k]))), 1);
+      await store.commit(await store.stage(changes(keys.slice(600).map((k) => [k, undefined]))), 2);
+      await first.close();
+      const second = new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: "view" });
+      const reopened = await openStore(await openKeyValueStore(second, yieldToLoop));
+      expect(reopened.version).toEqual(store.version);
+      expect(reopened.get("key/5")).toEqual(utf8ToBytes("key/5"));
+      expect(reopened.get("key/650")).toBeUndefined();
+      await second.close();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test("behavior: refuses a database of another layout", async () => {
