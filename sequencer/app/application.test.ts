@@ -258,9 +258,9 @@ describe("application", () => {
     const codes = await Promise.all([chain.submit(item), chain.submit(item), chain.submit(item)]);
     expect(codes.sort((a, b) => a - b)).toEqual([0, CODES.TX_KNOWN.number, CODES.TX_KNOWN.number]);
     await chain.step(0);
-    expect(chain.node(0).verified.count).toBe(1);
+    expect(chain.node(0).watch.signatures).toBe(1);
     // The other node has met it in the proposal only.
-    expect(chain.node(1).verified.count).toBe(1);
+    expect(chain.node(1).watch.signatures).toBe(1);
   });
 
   test("behavior: an own proposal that fails its check gives way to the minimal block", async () => {
@@ -268,9 +268,10 @@ describe("application", () => {
     await chain.step();
     await chain.submit(signedItem(wallet(0), nonce(0), dataFor("alpha", "x")));
     // The extensions pass when the block is built and fail when it is checked: a broken machine.
-    chain.node(0).verified.failAfter = 1;
+    chain.node(0).watch.failAfter = 1;
     const txs = await chain.prepare(0);
     expect(txs).toHaveLength(2);
+    expect(chain.node(0).watch.fallbacks).toBe(1);
     await chain.decide(txs);
     expect(await chain.prepare(0)).toHaveLength(3);
   });

@@ -95,13 +95,15 @@ export interface TestNode {
   readonly level: MemoryLevel<string, Uint8Array>;
   readonly consensusAddress: Uint8Array;
   readonly applicationKey: Ed25519KeyPair;
-  readonly verified: Verifications;
+  readonly watch: Watch;
 }
 
-/** The signature port of one node, watched. */
-export interface Verifications {
-  /** Transaction signatures that the node has had verified. */
-  count: number;
+/** What one node does at its ports. */
+export interface Watch {
+  /** Transaction signatures that it has had verified. */
+  signatures: number;
+  /** Own proposals that gave way to the minimal block. */
+  fallbacks: number;
   /** Says that every signature is bad, this many batches from now, once. */
   failAfter?: number;
 }
@@ -146,16 +148,16 @@ export async function startNode(
   level: MemoryLevel<string, Uint8Array>,
   applicationKey: Ed25519KeyPair,
   pool: Partial<PoolLimits> = {},
-  verified: Verifications = { count: 0 },
+  watch: Watch = { signatures: 0, fallbacks: 0 },
 ): Promise<WeftApplication> {
   return createApplication(
     { version: "test", pool },
     {
       database: await openKeyValueStore(level, yieldToLoop),
       verify: (checks) => {
-        verified.count += checks.filter(({ message }) => isTxMessage(message)).length;
-        const { failAfter } = verified;
-        if (failAfter !== undefined) verified.failAfter = failAfter - 1;
+        watch.signatures += checks.filter(({ message }) => isTxMessage(message)).length;
+        const { failAfter } = watch;
+        if (failAfter !== undefined) watch.failAfter = failAfter - 1;
         if (failAfter === 0) return Promise.resolve(checks.map(() => false));
         return verifier.verifyBatch(checks);
       },
@@ -165,7 +167,7 @@ export async function startNode(
       },
       clock: createSystemClock(),
       logger: NULL_LOGGER,
-      metrics: NULL_APP_METRICS,
+      metrics: { ...NULL_APP_METRICS, fallbackProposals: { inc: () => watch.fallbacks++ } },
       yieldToLoop,
     },
   );
@@ -199,11 +201,11 @@ export class TestChain {
     for (let n = 0; n < (options.validators ?? 4); n++) {
       const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
       const applicationKey = walletOf(`application/${n}`).key;
-      const verified = { count: 0 };
+      const watch = { signatures: 0, fallbacks: 0 };
       nodes.push({
-        app: await startNode(level, applicationKey, options.pool, verified),
+        app: await startNode(level, applicationKey, options.pool, watch),
         level,
-        verified,
+        watch,
         consensusAddress: ed25519Address(walletOf(`consensus/${n}`).key.publicKey),
         applicationKey,
       });
@@ -237,7 +239,13 @@ export class TestChain {
     const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
     const { applicationKey, consensusAddress } = this.node(0);
     const app = await startNode(level, applicationKey);
-    await this.initChain({ app, level, applicationKey, consensusAddress, verified: { count: 0 } });
+    await this.initChain({
+      app,
+      level,
+      applicationKey,
+      consensusAddress,
+      watch: { signatures: 0, fallbacks: 0 },
+    });
     for (const request of this.history) {
       await app.finalizeBlock(finalize(request));
       await app.commit();
@@ -257,8 +265,8 @@ export class TestChain {
 
   async restart(index: number): Promise<void> {
     const node = this.node(index);
-    const { level, applicationKey, verified } = node;
-    node.app = await startNode(level, applicationKey, this.#options.pool, verified);
+    const { level, applicationKey, watch } = node;
+    node.app = await startNode(level, applicationKey, this.#options.pool, watch);
   }
 
   time(height: number): Timestamp {
