@@ -252,6 +252,54 @@ describe("application", () => {
     });
   });
 
+  test("behavior: a proposer leaves out what exceeds a quota or a count, and takes it next time", async () => {
+    const chain = await TestChain.start({
+      blockBytesMax: 65_536,
+      params: {
+        unordered_per_block_max: 2,
+        rollup_quota_bps: 500,
+        rollup_quota_bytes_floor: 1_024,
+      },
+    });
+    for (let n = 0; n < 3; n++) {
+      expect(await chain.submit(signedItem(wallet(n), unordered(50), dataFor("alpha", "u")))).toBe(
+        0,
+      );
+    }
+    // 5% of 65,536 bytes are 3,276.
+    for (let n = 3; n < 6; n++) {
+      const big = dataFor("beta", "x".repeat(1_400));
+      expect(await chain.submit(signedItem(wallet(n), nonce(0), big))).toBe(0);
+    }
+    expect((await chain.step(0)).txs).toHaveLength(1 + 2 + 2);
+    expect((await chain.step(0)).txs).toHaveLength(2 + 1 + 1);
+    expect(chain.node(0).watch.fallbacks).toBe(0);
+  });
+
+  test("behavior: what begins to fail while it waits is proposed, pays, and adds nothing", async () => {
+    const chain = await TestChain.start({ validators: 2, params: { policy_delay: 1 } });
+    const data = signedItem(wallet(1), nonce(0), dataFor("alpha", "too late"));
+    expect(await chain.submit(data, 0)).toBe(0);
+    const policy = {
+      ordering: ORDERING_COMMIT_ORDER,
+      sealedOnly: true,
+      auction: false,
+      reserve: 0n,
+      revenueShareBps: 0,
+      executorKeys: [],
+    } as const;
+    const rollupId = rollupIdOfName("alpha");
+    const seal = { kind: "updateRollup", rollupId, policy, newOwnerKey: new Uint8Array() } as const;
+    expect(await chain.submit(signedItem(wallet(0), nonce(0), seal), 1)).toBe(0);
+    await chain.step(1);
+    const block = await chain.step(0);
+    expect(block.response.txResults.at(-1)?.code).toBe(CODES.ROLLUP_SEALED_ONLY.number);
+    expect(chain.app.transactionStatus(idOf(data)).state).toBe("failed");
+    expect(chain.node(0).watch.fallbacks).toBe(0);
+    const slices = blockSlices(CHAIN_ID, block.txs, block.response.txResults);
+    expect(slices.rollupIds).toEqual([]);
+  });
+
   test("behavior: a signature is verified once per node, whatever calls it passes through", async () => {
     const chain = await TestChain.start({ validators: 2 });
     const item = signedItem(wallet(0), nonce(0), dataFor("alpha", "x"));

@@ -119,11 +119,20 @@ describe("application properties", () => {
         fc.array(block, { minLength: 1, maxLength: 5 }),
         fc.integer({ min: 1_500, max: 20_000 }),
         async (blocks, maxTxBytes) => {
-          const params = { rollup_deposit: "1000000", policy_delay: 2, block_bytes_target: 4_096 };
+          // Tight, so that quotas and counts decide what goes in.
+          const params = {
+            rollup_deposit: "1000000",
+            policy_delay: 1,
+            block_bytes_target: 4_096,
+            unordered_per_block_max: 3,
+            rollup_quota_bps: 800,
+            rollup_quota_bytes_floor: 1_024,
+          };
           const chain = await TestChain.start({
             validators: VALIDATORS,
             wallets: WALLETS,
             maxTxBytes,
+            blockBytesMax: 65_536,
             params,
           });
           const total = chain.app.read.supply().total;

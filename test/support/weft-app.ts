@@ -114,6 +114,7 @@ export interface ChainOptions {
   readonly params?: GenesisAppState["params"];
   readonly pool?: Partial<PoolLimits>;
   readonly maxTxBytes?: number;
+  readonly blockBytesMax?: number;
 }
 
 export function idOf(item: Uint8Array): Uint8Array {
@@ -135,7 +136,7 @@ const PARAMS: ConsensusParams = {
   evidence: {
     maxAgeBlocks: 100_000n,
     maxAgeDurationNanos: 172_800_000_000_000n,
-    maxBytes: 1_048_576n,
+    maxBytes: 10_000n,
   },
   validator: { publicKeyTypes: ["ed25519"] },
   version: { app: 0n },
@@ -223,7 +224,10 @@ export class TestChain {
     const response = await node.app.initChain({
       time: this.time(0),
       chainId: CHAIN_ID,
-      consensusParams: PARAMS,
+      consensusParams: {
+        ...PARAMS,
+        block: { maxBytes: BigInt(this.#options.blockBytesMax ?? 4_194_304), maxGas: -1n },
+      },
       validators: this.nodes.map((_, n) => ({
         publicKey: { type: "ed25519", bytes: walletOf(`consensus/${n}`).key.publicKey },
         power: 10n,
