@@ -21,6 +21,8 @@ export interface StateReader {
   account(address: string): AccountState;
   rollup(rollupId: string): RollupState | undefined;
   isRemembered(id: Digest): boolean;
+  /** Unordered transactions of the block under way. */
+  readonly unorderedCount: number;
 }
 
 /** What is the same for all transactions of a block. */
@@ -159,7 +161,9 @@ function replayFault(
       `expiry ${expiryHeight} at height ${height}, at most ${params.unorderedWindow} ahead`,
     );
   }
-  return state.isRemembered(tx.idKey) ? failure("UNORDERED_SEEN") : undefined;
+  if (state.isRemembered(tx.idKey)) return failure("UNORDERED_SEEN");
+  if (state.unorderedCount < params.unorderedPerBlockMax) return undefined;
+  return failure("UNORDERED_FULL", `at most ${params.unorderedPerBlockMax}`);
 }
 
 /** The changes of an action that `actionFault` has let through. */

@@ -58,6 +58,8 @@ export interface ChainTerms {
 /** Typed reads of the committed state, with what is derived from it kept in memory. */
 export class CommittedState {
   readonly store: StateStore;
+  /** No block is under way here. */
+  readonly unorderedCount = 0;
   /** Undefined until genesis is known. */
   terms: ChainTerms | undefined;
   readonly #remembered = new Map<string, RememberedBlock>();
