@@ -1,10 +1,12 @@
 import { tmpdir } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
+import { Height } from "../../proto/brands.ts";
 import { eventually } from "../../test/support/loopback.ts";
 import type { Counter, Gauge, Histogram } from "../ports/instruments.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createPrometheusRegistry, LABEL_SETS_MAX } from "../ports/prometheus.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
+import { createEngineHealth } from "./engine-health.ts";
 import type { HealthReport } from "./health.ts";
 import type { MetricsServer } from "./http-server.ts";
 import { createMetricsServer } from "./http-server.ts";
@@ -125,6 +127,30 @@ describe("node metrics", () => {
     const text = await metrics.registry.text();
     expect(text).toContain("nodejs_eventloop_lag_p99_seconds");
     expect(text).toContain("process_resident_memory_bytes");
+  });
+});
+
+describe("health of an engine", () => {
+  it("behavior: starting, syncing, ready, failed", () => {
+    const status = {
+      height: Height(7),
+      catchingUp: true,
+      haltReason: undefined as string | undefined,
+      publicKey: undefined,
+      heightStartTime: { seconds: 0n, nanos: 0 },
+    };
+    const health = createEngineHealth({ status: () => status });
+    expect(health.report().status).toBe("starting");
+    health.started();
+    expect(health.report().status).toBe("syncing");
+    status.catchingUp = false;
+    expect(health.report()).toEqual({ status: "ready", height: 7 });
+    status.haltReason = "two commits for one height";
+    expect(health.report()).toEqual({
+      status: "failed",
+      height: 7,
+      reason: "two commits for one height",
+    });
   });
 });
 

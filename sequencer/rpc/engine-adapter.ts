@@ -1,25 +1,26 @@
-import type { PublicKey, Timestamp } from "../../proto/types.ts";
+import type { PublicKey } from "../../proto/types.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Clock } from "../ports/clock.ts";
 import type { RpcConsensus } from "./ports.ts";
 
-/** The engine as the RPC server sees it. `publicKey` is the key this node signs with. */
+/**
+ * The engine as the RPC server sees it. `fallbackKey` stands in the status of a node that has no
+ * validator key.
+ */
 export function createRpcConsensus(
-  engine: Pick<Engine, "status" | "view" | "roundStep">,
-  deps: { readonly publicKey: PublicKey; readonly clock: Clock },
+  engine: Pick<Engine, "status" | "view">,
+  deps: { readonly fallbackKey: PublicKey },
 ): RpcConsensus {
-  let hasStarted = false;
+  let hasBegun = false;
   return {
-    publicKey: deps.publicKey,
+    get publicKey() {
+      return engine.status().publicKey ?? deps.fallbackKey;
+    },
     isCatchingUp: () => engine.status().catchingUp,
     roundState() {
-      // The view exists from the end of the start on, and stays.
-      hasStarted ||= !engine.status().catchingUp;
-      return hasStarted ? engine.view() : undefined;
+      // There is a view from the first height on, also while later ones are fetched.
+      hasBegun ||= !engine.status().catchingUp;
+      return hasBegun ? engine.view() : undefined;
     },
-    heightStartTime(): Timestamp {
-      const { seconds } = deps.clock.now();
-      return { seconds: seconds - BigInt(engine.roundStep().secondsSinceStartTime), nanos: 0 };
-    },
+    heightStartTime: () => engine.status().heightStartTime,
   };
 }

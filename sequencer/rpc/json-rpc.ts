@@ -54,8 +54,10 @@ export class Dispatcher {
   /** Calls a method with the `params` of a JSON-RPC request. Never rejects. */
   async callJson(request: Request, context: CallContext): Promise<Answer> {
     const route = this.route(request.method, context.sink !== undefined);
-    if (route === undefined)
+    if (route === undefined) {
+      this.#metrics.requests.inc({ method: "unknown", outcome: "error" });
       return this.fail(request.id, new RpcError({ code: "RPC_METHOD_NOT_FOUND" }, ""));
+    }
     return this.call(request.id, request.method, route, context, () =>
       argsFromJson(route.params, request.params),
     );

@@ -89,7 +89,7 @@ export interface RpcConsensus {
   isCatchingUp(): boolean;
   /** The round under way; undefined until the engine has started. */
   roundState(): RoundStateView | undefined;
-  /** When the height under way began, or shall begin; to the second. */
+  /** When the height under way began, or shall begin. */
   heightStartTime(): Timestamp;
   /** Key this node signs with; a node that is no validator has one too. */
   readonly publicKey: PublicKey;

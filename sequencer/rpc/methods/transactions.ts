@@ -69,7 +69,9 @@ export function transactionRoutes(env: RpcEnvironment): Readonly<Record<string, 
           `error converting json params to arguments: unknown type ${JSON.stringify(type)}`,
         );
       }
-      throw methodFailure("failed to add evidence: this node keeps no evidence pool");
+      throw methodFailure(
+        "failed to add evidence: this node takes evidence from consensus and blocks only",
+      );
     }),
   };
 }
