@@ -52,7 +52,7 @@ export type DropReason =
 export interface MessageEdgeDeps {
   readonly queue: InputQueue;
   readonly verifier: SignatureVerifier;
-  readonly executor: BlockExecutor;
+  readonly executor: Pick<BlockExecutor, "verifyVoteExtension">;
   readonly clock: Clock;
   readonly metrics: EngineMetrics;
   readonly view: () => RoundStateView;

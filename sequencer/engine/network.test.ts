@@ -120,6 +120,22 @@ describe("four validators", () => {
     expect(signed?.length).toBeGreaterThanOrEqual(3);
   });
 
+  test("a block of many parts reaches everybody", async () => {
+    const nodes = await startAll();
+    const value = "x".repeat(300_000);
+    for (const node of nodes) node.application.submit(`big=${value}`);
+    await allReach(nodes, 3);
+    await expectOneChain(nodes, 3);
+    for (const node of nodes) expect(node.application.value("big")?.length).toBe(300_000);
+    const counts: number[] = [];
+    for (let height = 1; height <= 3; height++) {
+      const meta = await nodes[0]?.engine.blockStore.meta(Height(height));
+      counts.push(meta?.blockId.partSetHeader.total ?? 0);
+    }
+    expect(Math.max(...counts)).toBeGreaterThanOrEqual(5);
+    expect(gossip.misbehaviour).toEqual([]);
+  });
+
   test("three go on without the fourth, which catches up after its restart", async () => {
     const nodes = await startAll();
     await allReach(nodes, 2);
