@@ -1,5 +1,7 @@
 import { bytesEqual } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
 import type { ValidatorSet } from "../../proto/types.ts";
+import { VALIDATORS_MAX } from "./limits.ts";
 
 /** Who may vote at a height and with what power; shared by all vote sets of the height. */
 export interface Electorate {
@@ -12,8 +14,10 @@ export interface Electorate {
 }
 
 export function createElectorate(set: ValidatorSet): Electorate {
+  const count = set.validators.length;
+  assert(count > 0 && count <= VALIDATORS_MAX, `expected 1 to ${VALIDATORS_MAX}, got ${count}`);
   return {
-    size: set.validators.length,
+    size: count,
     addresses: set.validators.map((validator) => validator.address),
     powers: set.validators.map((validator) => validator.votingPower),
     total: set.totalVotingPower,

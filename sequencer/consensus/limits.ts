@@ -9,6 +9,5 @@ export const CATCHUP_PEERS_MAX = 1024;
 /** Claims of a majority (VoteSetMaj23) kept per vote set, one per peer. */
 export const MAJORITY_CLAIMS_MAX = 256;
 export const VALIDATORS_MAX = 10_000;
-export const VOTE_EXTENSION_BYTES_MAX = 1 << 20;
 /** Validation results remembered per height; when full, the oldest is forgotten and asked again. */
 export const VALIDATIONS_MAX = 256;
