@@ -30,7 +30,7 @@ const LARGE_FRAME_ROOM_MIN = 2_048;
 export type SealedSink = (bytes: Uint8Array, onWritten: () => void) => void;
 
 export interface FrameWriter {
-  /** Whether `length` plaintext bytes (at most 4 KiB) can be written now. If not, wait for `onRoom`. */
+  /** Whether `length` plaintext bytes (at most half a slab) can be written now. If not, wait for `onRoom`. */
   hasRoom(length: number): boolean;
   /** Appends `bytes[start, end)`. The caller has checked `hasRoom`. */
   write(bytes: Uint8Array, start: number, end: number): void;

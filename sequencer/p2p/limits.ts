@@ -5,8 +5,8 @@
 
 /** Data bytes of one `PacketMsg`; the same on every node of a network. More: the peer is dropped. */
 export const PACKET_PAYLOAD_BYTES_MAX = 1_024;
-/** Bytes of one `Packet` without its length prefix: Go's `maxPacketMsgSize` for that payload. */
-export const PACKET_BYTES_MAX = PACKET_PAYLOAD_BYTES_MAX + 10;
+/** The same where Weft frames are used. */
+export const LARGE_PACKET_PAYLOAD_BYTES_MAX = 32_768;
 
 /** Data bytes of one CometBFT frame. A frame that claims more closes the connection. */
 export const FRAME_DATA_BYTES_MAX = 1_024;

@@ -28,6 +28,8 @@ export interface MConnectionOptions {
   readonly channels: readonly ChannelDescriptor[];
   /** Channels the peer announced: what may be sent. */
   readonly peerChannels: readonly number[];
+  /** Data of one packet, both ways: 1,024 with CometBFT peers. At most half a slab. */
+  readonly packetPayloadBytesMax: number;
   /** 0: no limit. */
   readonly sendRateBytesPerSecond: number;
   readonly receiveRateBytesPerSecond: number;
@@ -54,8 +56,6 @@ export interface MConnection {
   queues(): readonly SendQueue[];
 }
 
-const PACKET_ROOM = PACKET_HEADER_BYTES_MAX + PACKET_PAYLOAD_BYTES_MAX;
-
 interface Assembly {
   readonly channel: ChannelDescriptor;
   buffer: Uint8Array;
@@ -72,6 +72,8 @@ export function createMConnection(
 ): MConnection {
   const { connection, clock, handler } = dependencies;
   const { writer } = connection;
+  const { packetPayloadBytesMax } = options;
+  const packetRoom = PACKET_HEADER_BYTES_MAX + packetPayloadBytesMax;
   const queues = createSendQueues(
     options.channels.filter(({ id }) => options.peerChannels.includes(id)),
   );
@@ -112,7 +114,7 @@ export function createMConnection(
   const writePacket = (queue: SendQueue): number => {
     const message = queue.messages[queue.head];
     if (message === undefined) return 0;
-    const length = packetLength(queue);
+    const length = packetLength(queue, packetPayloadBytesMax);
     const isLast = queue.offset + length === message.length;
     const headerLength = writePacketHeader(header, queue.channel.id, isLast, length);
     writer.write(header, 0, headerLength);
@@ -137,7 +139,7 @@ export function createMConnection(
     let written = 0;
     for (;;) {
       // A refused hasRoom leads to the room listener, which drains again.
-      if (!writer.hasRoom(PACKET_ROOM)) break;
+      if (!writer.hasRoom(packetRoom)) break;
       if (isPongDue) {
         isPongDue = false;
         writer.write(PONG_PACKET, 0, PONG_PACKET.length);
@@ -224,14 +226,17 @@ export function createMConnection(
     if (assembly.buffer.length > ASSEMBLY_KEEP_BYTES_MAX) assembly.buffer = new Uint8Array(0);
     handler.message(channel, message);
   };
-  const parser = createPacketParser({
-    ping() {
-      isPongDue = true;
-      scheduleDrain();
+  const parser = createPacketParser(
+    {
+      ping() {
+        isPongDue = true;
+        scheduleDrain();
+      },
+      pong: () => clearTimer("pong"),
+      data: receiveData,
     },
-    pong: () => clearTimer("pong"),
-    data: receiveData,
-  });
+    packetPayloadBytesMax,
+  );
 
   connection.setRoomListener(scheduleDrain);
   connection.onClose(() => {

@@ -19,13 +19,20 @@ function packet(channelId: number, isLast: boolean, data: Uint8Array): Uint8Arra
 }
 
 function parse(...spans: readonly Uint8Array[]): Seen[] {
+  return parseWith(1_024, ...spans);
+}
+
+function parseWith(payloadBytesMax: number, ...spans: readonly Uint8Array[]): Seen[] {
   const seen: Seen[] = [];
-  const parser = createPacketParser({
-    ping: () => seen.push("ping"),
-    pong: () => seen.push("pong"),
-    data: (channelId, isLast, bytes, start, end) =>
-      seen.push(`${channelId}${isLast ? "." : "+"}${toHex(bytes.subarray(start, end))}`),
-  });
+  const parser = createPacketParser(
+    {
+      ping: () => seen.push("ping"),
+      pong: () => seen.push("pong"),
+      data: (channelId, isLast, bytes, start, end) =>
+        seen.push(`${channelId}${isLast ? "." : "+"}${toHex(bytes.subarray(start, end))}`),
+    },
+    payloadBytesMax,
+  );
   for (const span of spans) parser.push(span, 0, span.length);
   return seen;
 }
@@ -73,6 +80,15 @@ describe("packets", () => {
       ),
       { numRuns: 200 },
     );
+  });
+
+  test.each([127, 128, 1_024, 16_383, 16_384, 32_768])("hold %i bytes where allowed", (size) => {
+    const data = new Uint8Array(size).fill(7);
+    const stream = concatBytes(packet(0x21, true, data), packet(0x21, false, data), PING_PACKET);
+    const expected = [`33.${toHex(data)}`, `33+${toHex(data)}`, "ping"];
+    expect(parseWith(32_768, stream)).toEqual(expected);
+    const halves = [stream.subarray(0, size + 9), stream.subarray(size + 9)];
+    expect(parseWith(32_768, ...halves)).toEqual(expected);
   });
 
   test("unknown fields are skipped and the last oneof member counts", () => {

@@ -3,13 +3,17 @@
  * parsed by hand because every kilobyte of every block passes here.
  */
 import { P2pError } from "./errors.ts";
-import { PACKET_BYTES_MAX } from "./limits.ts";
+import { PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
 
 export const PING_PACKET: Uint8Array = new Uint8Array([2, 0x0a, 0]);
 export const PONG_PACKET: Uint8Array = new Uint8Array([2, 0x12, 0]);
 /** Bytes before the data of a PacketMsg, at most. */
-export const PACKET_HEADER_BYTES_MAX = 14;
+export const PACKET_HEADER_BYTES_MAX = 15;
 
+/** Three tags, the channel and the end mark around the data; two lengths come on top. */
+const PACKET_FIXED_BYTES = 6;
+/** Bytes of a length prefix, at most. */
+const PREFIX_BYTES_MAX = 3;
 const TAG_PING = 0x0a;
 const TAG_PONG = 0x12;
 const TAG_MESSAGE = 0x1a;
@@ -62,10 +66,16 @@ interface Cursor {
   at: number;
 }
 
-export function createPacketParser(handler: PacketHandler): PacketParser {
+/** `payloadBytesMax`: data that one packet may hold on this connection. */
+export function createPacketParser(
+  handler: PacketHandler,
+  payloadBytesMax: number = PACKET_PAYLOAD_BYTES_MAX,
+): PacketParser {
+  /** Go's `maxPacketMsgSize` for that payload. */
+  const packetBytesMax = payloadBytesMax + PACKET_FIXED_BYTES + 2 * uvarintLength(payloadBytesMax);
   const cursor: Cursor = { at: 0 };
   /** A packet (with its prefix) that began in an earlier span. */
-  const carry = new Uint8Array(PACKET_BYTES_MAX + 2);
+  const carry = new Uint8Array(packetBytesMax + PREFIX_BYTES_MAX);
   let carried = 0;
   /** Where the last `prefix` call found the body, and its length. */
   let bodyStart = 0;
@@ -73,22 +83,19 @@ export function createPacketParser(handler: PacketHandler): PacketParser {
 
   /** Reads the length prefix at `at`; false when it is incomplete. */
   const prefix = (bytes: Uint8Array, at: number, end: number): boolean => {
-    if (at >= end) return false;
-    const first = bytes[at] ?? 0;
-    if (first < 0x80) {
-      bodyStart = at + 1;
-      bodyLength = first;
-    } else {
-      if (at + 1 >= end) return false;
-      const second = bytes[at + 1] ?? 0;
-      if (second >= 0x80) throw malformed(`a length prefix of at most ${PACKET_BYTES_MAX}`);
-      bodyStart = at + 2;
-      bodyLength = (first & 0x7f) | (second << 7);
+    let length = 0;
+    for (let i = 0; i < PREFIX_BYTES_MAX; i++) {
+      if (at + i >= end) return false;
+      const byte = bytes[at + i] ?? 0;
+      length |= (byte & 0x7f) << (7 * i);
+      if (byte < 0x80) {
+        if (length > packetBytesMax) break;
+        bodyStart = at + i + 1;
+        bodyLength = length;
+        return true;
+      }
     }
-    if (bodyLength > PACKET_BYTES_MAX) {
-      throw malformed(`at most ${PACKET_BYTES_MAX} bytes, not ${bodyLength}`);
-    }
-    return true;
+    throw malformed(`at most ${packetBytesMax} bytes`);
   };
   const stash = (bytes: Uint8Array, start: number, end: number): void => {
     carry.set(bytes.subarray(start, end), carried);

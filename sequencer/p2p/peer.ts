@@ -2,6 +2,7 @@
 import type { NodeId } from "../../proto/brands.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { P2pError } from "./errors.ts";
+import { LARGE_PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
 import { createMConnection, queueStatus } from "./mconnection.ts";
 import type { P2pMetrics } from "./metrics.ts";
 import type { ChannelDescriptor, Peer } from "./reactor.ts";
@@ -52,7 +53,13 @@ export function createPeer(
   let isClosed = false;
 
   const mconnection = createMConnection(
-    { ...options, peerChannels: [...nodeInfo.channels] },
+    {
+      ...options,
+      peerChannels: [...nodeInfo.channels],
+      packetPayloadBytesMax: upgraded.usesLargeFrames
+        ? LARGE_PACKET_PAYLOAD_BYTES_MAX
+        : PACKET_PAYLOAD_BYTES_MAX,
+    },
     {
       connection,
       clock,

@@ -25,7 +25,7 @@ describe("send queues", () => {
       const queue = queues.next(0);
       if (queue === undefined) break;
       sent[queue.channel.id] = (sent[queue.channel.id] ?? 0) + 1;
-      queues.advance(queue, packetLength(queue));
+      queues.advance(queue, packetLength(queue, 1_024));
     }
     expect(sent[1]).toBeGreaterThan(90);
     expect(sent[1]).toBeLessThan(110);
@@ -38,7 +38,7 @@ describe("send queues", () => {
     expect(queues.room(1)).toBe(0);
     const drainOne = (): void => {
       const queue = queues.next(0);
-      if (queue !== undefined) queues.advance(queue, packetLength(queue));
+      if (queue !== undefined) queues.advance(queue, packetLength(queue, 1_024));
     };
     drainOne();
     expect(queues.takeReady()).toHaveLength(0);
@@ -59,8 +59,8 @@ describe("send queues", () => {
     queues.push(1, new Uint8Array(2_500));
     const lengths: number[] = [];
     for (let queue = queues.next(0); queue !== undefined; queue = queues.next(0)) {
-      lengths.push(packetLength(queue));
-      queues.advance(queue, packetLength(queue));
+      lengths.push(packetLength(queue, 1_024));
+      queues.advance(queue, packetLength(queue, 1_024));
     }
     expect(lengths).toEqual([1_024, 1_024, 452]);
   });

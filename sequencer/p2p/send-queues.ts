@@ -1,6 +1,6 @@
 /** The send queues of one peer: bounded, one per channel, drained packet by packet by priority. */
 import type { ChannelDescriptor } from "./reactor.ts";
-import { PACKET_PAYLOAD_BYTES_MAX, SEND_QUEUE_BYTES_MAX } from "./limits.ts";
+import { SEND_QUEUE_BYTES_MAX } from "./limits.ts";
 
 /** CometBFT's decay of `recentlySent`: times 0.8 every 2 s. */
 const DECAY_INTERVAL_MS = 2_000;
@@ -136,7 +136,7 @@ export function waiting(queue: SendQueue): number {
 }
 
 /** Data bytes of the next packet of `queue`. */
-export function packetLength(queue: SendQueue): number {
+export function packetLength(queue: SendQueue, payloadBytesMax: number): number {
   const length = queue.messages[queue.head]?.length ?? 0;
-  return Math.min(length - queue.offset, PACKET_PAYLOAD_BYTES_MAX);
+  return Math.min(length - queue.offset, payloadBytesMax);
 }

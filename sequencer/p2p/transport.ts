@@ -20,6 +20,8 @@ export interface UpgradedConnection {
   readonly nodeInfo: NodeInfo;
   readonly remoteAddress: string;
   readonly isOutbound: boolean;
+  /** Both sides announced Weft frames; they are in use. */
+  readonly usesLargeFrames: boolean;
 }
 
 export interface UpgradeDependencies {
@@ -65,10 +67,10 @@ export async function upgradeConnection(
       throw new P2pError("P2P_PEER_SELF", "expected another node, got ourselves");
     }
     assertCompatible(ourInfo, nodeInfo);
-    if (announcesLargeFrames(ourInfo) && announcesLargeFrames(nodeInfo)) {
-      connection.useLargeFrames();
-    }
-    return { connection, nodeInfo, remoteAddress, isOutbound: expectedId !== undefined };
+    const usesLargeFrames = announcesLargeFrames(ourInfo) && announcesLargeFrames(nodeInfo);
+    if (usesLargeFrames) connection.useLargeFrames();
+    const isOutbound = expectedId !== undefined;
+    return { connection, nodeInfo, remoteAddress, isOutbound, usesLargeFrames };
   } catch (error) {
     const reason = toP2pError(error, "P2P_HANDSHAKE_MALFORMED", "the handshake failed");
     if (connection === undefined) socket.destroy();
