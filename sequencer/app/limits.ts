@@ -9,14 +9,17 @@ export const VALUE_CACHE_BYTES_MAX = 64 << 20;
 export const POOL_BYTES_MAX = 256 << 20;
 export const POOL_COUNT_MAX = 100_000;
 export const POOL_PER_ACCOUNT_MAX = 4_096;
-/** Transactions of one account whose nonce is ahead of a gap; more are refused. */
-export const POOL_PARKED_PER_ACCOUNT_MAX = 64;
+/**
+ * Transactions of one account whose nonce is ahead of a gap; more are refused. Wide, because a burst of
+ * one account's signatures is verified on several threads and may finish out of order.
+ */
+export const POOL_PARKED_PER_ACCOUNT_MAX = 1_024;
 /** Blocks that a transaction may wait in the pool. */
 export const POOL_WAIT_BLOCKS_MAX = 7_200;
 /** CheckTx calls whose signature is being verified; more are refused with POOL_BUSY. */
 export const CHECKS_IN_FLIGHT_MAX = 8_192;
 /** Transactions whose fate is remembered; the oldest are forgotten. */
-export const STATUSES_MAX = 200_000;
+export const STATUSES_MAX = 100_000;
 /** Decoded and verified items beside the pool's own; the oldest are forgotten. */
 export const VERIFIED_BYTES_MAX = 64 << 20;
 /** Executed proposals of the height under way that are kept; the oldest is forgotten. */

@@ -106,6 +106,10 @@ export interface Watch {
   fallbacks: number;
   /** Says that every signature is bad, this many batches from now, once. */
   failAfter?: number;
+  /** Lets the next batch finish only after those that follow it at once. */
+  delayNext?: boolean;
+  /** Batches at the port that are not delayed. */
+  underWay?: number;
 }
 
 export interface ChainOptions {
@@ -155,12 +159,18 @@ export async function startNode(
     { version: "test", pool },
     {
       database: await openKeyValueStore(level, yieldToLoop),
-      verify: (checks) => {
+      verify: async (checks) => {
+        const isDelayed = watch.delayNext === true;
+        watch.delayNext = false;
         watch.signatures += checks.filter(({ message }) => isTxMessage(message)).length;
         const { failAfter } = watch;
         if (failAfter !== undefined) watch.failAfter = failAfter - 1;
-        if (failAfter === 0) return Promise.resolve(checks.map(() => false));
-        return verifier.verifyBatch(checks);
+        if (failAfter === 0) return checks.map(() => false);
+        if (!isDelayed) watch.underWay = (watch.underWay ?? 0) + 1;
+        const verdicts = await verifier.verifyBatch(checks);
+        if (!isDelayed) watch.underWay = (watch.underWay ?? 0) - 1;
+        while (isDelayed && (watch.underWay ?? 0) > 0) await yieldToLoop();
+        return verdicts;
       },
       signer: {
         publicKey: applicationKey.publicKey,

@@ -13,6 +13,7 @@ import {
   wallet,
 } from "../../../test/support/weft-app.ts";
 import { CODES } from "../codes.ts";
+import { POOL_PARKED_PER_ACCOUNT_MAX } from "../limits.ts";
 
 const codeOf = (name: keyof typeof CODES): number => CODES[name].number;
 
@@ -111,9 +112,32 @@ describe("pool", () => {
     expect(chain.app.transactionStatus(idOf(late))).toMatchObject({ reason: undefined });
     expect(await included(chain)).toHaveLength(3);
     // Only so many may wait.
-    for (let n = 0; n < 64; n++) expect(await chain.submit(item(1, 10 + n, 1n))).toBe(0);
+    for (let n = 0; n < POOL_PARKED_PER_ACCOUNT_MAX; n++) {
+      expect(await chain.submit(item(1, 10 + n, 1n))).toBe(0);
+    }
     expect(await chain.submit(item(1, 5, 1n))).toBe(codeOf("NONCE_GAP"));
     expect(await chain.submit(item(1, 0, 1n))).toBe(0);
+  });
+
+  test("behavior: a burst of one account's nonces gets in whatever order its signatures finish", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    const burst = Array.from({ length: 300 }, (_, n) => item(0, n, 1n));
+    const codes = await Promise.all(burst.toReversed().map((tx) => chain.submit(tx)));
+    expect(new Set(codes)).toEqual(new Set([0]));
+    expect(await included(chain)).toEqual(burst.map(toHex));
+  });
+
+  test("behavior: a well-paid burst gets into a full pool, however its signatures finish", async () => {
+    const chain = await TestChain.start({ validators: 1, pool: { countMax: 200 } });
+    const cheap = Array.from({ length: 200 }, (_, n) => item(0, n, 1n));
+    for (const tx of cheap) expect(await chain.submit(tx)).toBe(0);
+    // The first signature takes longest, so that all others are ahead of it for a while.
+    chain.node(0).watch.delayNext = true;
+    const burst = Array.from({ length: 100 }, (_, n) => item(1, n, 9n));
+    const codes = await Promise.all(burst.map((tx) => chain.submit(tx)));
+    expect(new Set(codes)).toEqual(new Set([0]));
+    expect(chain.app.poolSize().count).toBe(200);
+    expect(chain.app.read.pendingAccount(wallet(0).address).nonce).toBe(100n);
   });
 
   test("behavior: an account funded for one transaction has one pending, not a thousand", async () => {

@@ -30,6 +30,8 @@ export interface Admission {
 export class TxAdmission {
   readonly #dependencies: AdmissionDependencies;
   readonly #inFlight = new Map<Digest, Promise<boolean>>();
+  /** Settled when all that has come from an account so far is decided. */
+  readonly #lastOfSender = new Map<string, Promise<unknown>>();
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
@@ -56,7 +58,7 @@ export class TxAdmission {
   }
 
   async #admit(item: Uint8Array): Promise<Admission> {
-    const { committed, pool, statuses, verified } = this.#dependencies;
+    const { committed, pool, verified } = this.#dependencies;
     if (committed.terms === undefined) {
       return { tx: undefined, fault: failure("POOL_BUSY", "the chain has not begun") };
     }
@@ -65,28 +67,55 @@ export class TxAdmission {
       return { tx: undefined, fault };
     }
     const known = verified.get(item);
-    let tx = known;
-    if (tx === undefined) {
-      const { chainId } = committed.terms.chain;
-      const decoded = decodeTx(chainId, item);
-      if ("code" in decoded) return { tx: undefined, fault: decoded };
-      tx = decoded.decoded;
-      const early = this.#fault(tx);
-      // Not remembered under the id: without a signature anybody could speak for it.
-      if (early !== undefined) return { tx, fault: early };
-      const signature = await this.#signatureFault(tx, decoded.signatureCheck);
-      if (signature !== undefined) return { tx, fault: signature };
-      verified.add(tx);
+    if (known !== undefined) return { tx: known, fault: this.#add(known) };
+    const decoded = decodeTx(committed.terms.chain.chainId, item);
+    if ("code" in decoded) return { tx: undefined, fault: decoded };
+    const { decoded: tx, signatureCheck } = decoded;
+    // Not remembered under the id: without a signature anybody could speak for it.
+    const early = this.#knownFault(tx) ?? pool.fault(tx);
+    if (early !== undefined) return { tx, fault: early };
+    return { tx, fault: await this.#verifyAndAdd(tx, signatureCheck) };
+  }
+
+  /**
+   * Signatures are verified on several threads and may finish out of order. A nonce that is refused for
+   * being ahead waits for those of its account that came before it, and is tried once more.
+   */
+  async #verifyAndAdd(tx: DecodedTx, check: SignatureCheck): Promise<Failure | undefined> {
+    const { sender } = tx;
+    const earlier = this.#lastOfSender.get(sender);
+    const run = async (): Promise<Failure | undefined> => {
+      const signature = await this.#signatureFault(tx, check);
+      if (signature !== undefined) return signature;
+      this.#dependencies.verified.add(tx);
+      const fault = this.#add(tx);
+      if (earlier === undefined || !this.#isAhead(tx, fault)) return fault;
+      await earlier;
+      return this.#add(tx);
+    };
+    const mine = run();
+    const settled = Promise.allSettled([earlier, mine]);
+    this.#lastOfSender.set(sender, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.#lastOfSender.get(sender) === settled) this.#lastOfSender.delete(sender);
     }
+  }
+
+  #isAhead(tx: DecodedTx, fault: Failure | undefined): boolean {
+    if (fault?.code !== "NONCE_GAP" && fault?.code !== "POOL_FULL") return false;
+    const { replay } = tx.tx.body;
+    return replay.kind === "nonce" && replay.value > this.#dependencies.pool.nextNonce(tx.sender);
+  }
+
+  #add(tx: DecodedTx): Failure | undefined {
+    const { pool, statuses } = this.#dependencies;
     const fault = this.#knownFault(tx) ?? pool.add(tx);
     if (fault !== undefined && fault.code !== "TX_KNOWN") {
       statuses.set(tx.idKey, { ...describe("rejected", fault), hash: tx.hash });
     }
-    return { tx, fault };
-  }
-
-  #fault(tx: DecodedTx): Failure | undefined {
-    return this.#knownFault(tx) ?? this.#dependencies.pool.fault(tx);
+    return fault;
   }
 
   #knownFault(tx: DecodedTx): Failure | undefined {
