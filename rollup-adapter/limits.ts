@@ -23,3 +23,5 @@ export const STREAM_SILENCE_MS = 30_000;
 export const TRUST_SAVE_BLOCKS = 100;
 /** An executor that has not answered by then is asked again, in ms; blocks of a replay may be large. */
 export const EXECUTE_TIMEOUT_MS = 120_000;
+/** A gateway asks a node for height and base fee again after this long, in ms. */
+export const CHAIN_INFO_AGE_MS = 500;

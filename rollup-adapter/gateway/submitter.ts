@@ -17,6 +17,7 @@ import { signTx, type TxSigner } from "../client/signed-tx.ts";
 import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
+  CHAIN_INFO_AGE_MS,
   GATEWAY_PENDING_BYTES_MAX,
   GATEWAY_PENDING_MAX,
   RESUBMISSIONS_MAX,
@@ -96,7 +97,18 @@ export function createSubmitter(
   let isFlushing = false;
   let isStopped = false;
   let info: ChainInfo | undefined;
+  let infoMs = Number.NEGATIVE_INFINITY;
   let height = 0;
+
+  /** Height and base fee of at most CHAIN_INFO_AGE_MS ago: the fee and the expiry leave room. */
+  async function currentInfo(): Promise<ChainInfo> {
+    if (info === undefined || performance.now() > infoMs + CHAIN_INFO_AGE_MS) {
+      info = await client.chainInfo();
+      infoMs = performance.now();
+      height = Math.max(height, info.height);
+    }
+    return info;
+  }
 
   function enqueue(entry: Waiting): void {
     queue.push(entry);
@@ -146,9 +158,7 @@ export function createSubmitter(
   async function sendBatch(payloads: Waiting[]): Promise<void> {
     let batch: Batch | undefined;
     try {
-      info = await client.chainInfo();
-      height = Math.max(height, info.height);
-      const signed = signBatch(info, payloads);
+      const signed = signBatch(await currentInfo(), payloads);
       batch = {
         id: toHex(signed.id),
         payloads,

@@ -1,6 +1,5 @@
 /** Talking to a running node from the command line. */
 import { isWeftError } from "../../proto/errors.ts";
-import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
 import { cliError } from "./cli-error.ts";
 
@@ -9,6 +8,10 @@ export async function withSequencer<T>(
   address: string,
   use: (client: SequencerClient) => Promise<T>,
 ): Promise<T> {
+  // gRPC takes longer to load than most commands take to run.
+  const { createGrpcSequencerClient } = await import(
+    "../../rollup-adapter/client/grpc-sequencer-client.ts"
+  );
   const client = createGrpcSequencerClient(address);
   try {
     return await use(client);

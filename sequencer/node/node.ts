@@ -8,7 +8,7 @@ import { toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { ed25519Address, createEd25519Verifier, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
-import { createApplication } from "../app/application.ts";
+import { APP_VERSION, createApplication } from "../app/application.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -16,7 +16,7 @@ import { openEngineHome } from "../engine/engine-home.ts";
 import { type Genesis, genesisToJson, loadGenesis } from "../engine/genesis.ts";
 import { createGossipRelay } from "../engine/gossip-sink.ts";
 import { createGrpcServer } from "../grpc/server.ts";
-import type { HealthReport } from "../metrics/health.ts";
+import { createEngineHealth } from "../metrics/engine-health.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
 import { createConsensusReactor } from "../p2p/consensus-reactor.ts";
@@ -94,7 +94,7 @@ export async function createNode(
         poolTransactionsMax: config.mempool.size,
         poolBytesMax: config.mempool.max_txs_bytes,
       },
-      { health: () => health(isStarted, engine) },
+      { health: () => health.report() },
     );
 
     // Disk: one lock, the engine's stores, the application's state.
@@ -137,7 +137,6 @@ export async function createNode(
       },
     );
     const gossip = createGossipRelay();
-    let isStarted = false;
     const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
       application,
       blockStore: disk.blockStore,
@@ -151,6 +150,8 @@ export async function createNode(
       metrics: metrics.engine,
       hasTxs: () => application.poolSize().count > 0,
     });
+
+    const health = createEngineHealth(engine);
 
     // Peers.
     const consensusReactor = createConsensusReactor({
@@ -220,7 +221,7 @@ export async function createNode(
                 application,
                 peers,
                 submitTx,
-                publicKey: { type: "ed25519", bytes: validatorKey.publicKey },
+                validatorKey: { type: "ed25519", bytes: validatorKey.publicKey },
                 version: VERSION,
               }),
               blocks: disk.blockStore,
@@ -254,7 +255,7 @@ export async function createNode(
       if (metricsAddress !== undefined) {
         const server = createMetricsServer(metricsAddress, {
           registry: metrics.registry,
-          health: () => health(isStarted, engine),
+          health: () => health.report(),
           clock,
           logger,
         });
@@ -263,6 +264,7 @@ export async function createNode(
       }
       closers.push(() => engine.stop());
       await engine.start();
+      health.started();
       await checkApplicationKey(disk.privValidator, application);
       const notify = createNotifier({
         peers: () => peers.peers().length,
@@ -297,7 +299,6 @@ export async function createNode(
         closers.push(() => rpc.stop());
         await rpc.start();
       }
-      isStarted = true;
       logger.info("node started", {
         version: VERSION.weft,
         network: genesis.chainId,
@@ -309,16 +310,6 @@ export async function createNode(
 
     return { start, stop: closeAll, engine, application };
   }
-}
-
-/** A halted node has failed; one that replays or catches up is not ready. */
-function health(isStarted: boolean, engine: Engine): HealthReport {
-  const { haltReason, catchingUp, height } = engine.status();
-  if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
-  if (!isStarted) return { status: "starting", height, reason: "replaying or connecting" };
-  return catchingUp
-    ? { status: "syncing", height, reason: "behind the chain" }
-    : { status: "ready", height };
 }
 
 async function checkApplicationKey(
@@ -373,6 +364,7 @@ function switchOptions(genesis: Genesis, config: Config) {
     network: genesis.chainId,
     moniker: config.moniker,
     version: VERSION.cometbft,
+    appVersion: APP_VERSION,
     rpcAddress: rpc.laddr,
     isTxIndexOn: config.tx_index.indexer === "kv",
     persistentPeers: list(p2p.persistent_peers),

@@ -15,6 +15,7 @@ import type {
   RpcNetwork,
   RpcNodeInfo,
 } from "../rpc/ports.ts";
+import { createRpcConsensus } from "../rpc/engine-adapter.ts";
 import type { VERSION } from "./version.ts";
 
 /** What a client submits: checked, kept and passed on to peers. */
@@ -34,7 +35,7 @@ export function createRpcPorts(parts: {
   readonly application: WeftApplication;
   readonly peers: Switch;
   readonly submitTx: SubmitTx;
-  readonly publicKey: PublicKey;
+  readonly validatorKey: PublicKey;
   readonly version: typeof VERSION;
 }): {
   readonly app: RpcApplication;
@@ -42,7 +43,7 @@ export function createRpcPorts(parts: {
   readonly network: RpcNetwork;
   readonly consensus: RpcConsensus;
 } {
-  const { engine, application, peers, submitTx, publicKey, version } = parts;
+  const { engine, application, peers, submitTx, validatorKey, version } = parts;
   return {
     app: {
       info: () =>
@@ -77,12 +78,7 @@ export function createRpcPorts(parts: {
           status: () => peer.status(),
         })),
     },
-    consensus: {
-      isCatchingUp: () => engine.status().catchingUp,
-      roundState: () => (engine.view().height === 0 ? undefined : engine.view()),
-      heightStartTime: () => engine.status().heightStartTime,
-      publicKey,
-    },
+    consensus: createRpcConsensus(engine, { fallbackKey: validatorKey }),
   };
 }
 

@@ -1,13 +1,11 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { loadBlockFixture } from "../../../rollup-adapter/evm/replay.ts";
 import { createPinoLogger } from "../../ports/pino-logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { printResult } from "../output.ts";
-import { replayThroughNetwork } from "../replay.ts";
 
 const BLOCK = "ethereum/block24476005.json";
 const STATE = "ethereum/block24476005State.json";
@@ -35,6 +33,9 @@ export function registerReplay(program: Command, context: CommandContext): void 
             `there is no ${missing}; name both files: weft replay BLOCK.json STATE.json`,
           );
         }
+        // The EVM and its libraries load only here.
+        const { loadBlockFixture } = await import("../../../rollup-adapter/evm/replay.ts");
+        const { replayThroughNetwork } = await import("../replay.ts");
         const fixture = await loadBlockFixture(blockFile, stateFile);
         const result = await replayThroughNetwork(fixture, context.entry, {
           clock: createSystemClock(),

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { createNode } from "../../node/node.ts";
 import { loadConfig } from "../../node/config.ts";
 import { homeAt } from "../../node/home.ts";
 import type { BlockSummary } from "../../node/notifier.ts";
@@ -29,6 +28,7 @@ export function registerStart(program: Command, context: CommandContext): void {
         level: config.log_level,
         format: isJson ? "json" : config.log_format,
       });
+      const { createNode } = await import("../../node/node.ts");
       const node = await createNode(
         {
           home,
