@@ -40,8 +40,14 @@ export async function openEngineHome(options: EngineHomeOptions): Promise<Engine
     const lock = await lockHome(dataDirectory);
     closers.push(() => lock.release());
     const blocks = await openLevelKeyValueStore(join(dataDirectory, "blockstore.db"));
-    closers.push(() => blocks.close());
-    const blockStore = await openBlockStore(blocks);
+    const blobDirectory = join(dataDirectory, "blocks");
+    const blockStore = await openBlockStore(blocks, { blobDirectory }).catch(
+      async (error: unknown) => {
+        await blocks.close();
+        throw error;
+      },
+    );
+    closers.push(() => blockStore.close());
     const states = await openLevelKeyValueStore(join(dataDirectory, "state.db"));
     closers.push(() => states.close());
     const evidenceStore = await openLevelKeyValueStore(join(dataDirectory, "evidence.db"));

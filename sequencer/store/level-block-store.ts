@@ -1,5 +1,5 @@
 import { Height } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
 import { decodeBlock, decodeBlockMeta, encodeBlockMeta } from "../../proto/codec/block.ts";
 import { decode } from "../../proto/codec/reader.ts";
 import { readPart, writePart } from "../../proto/codec/types.ts";
@@ -13,7 +13,9 @@ import { encode } from "../../proto/codec/writer.ts";
 import { assert } from "../../proto/errors.ts";
 import { BLOCK_PART_SIZE_BYTES } from "../../proto/limits.ts";
 import type { BlockMeta, Part } from "../../proto/types.ts";
+import { openBlobFiles, type BlobFiles, type BlobPlace } from "./blob-files.ts";
 import type { BlockRecord, BlockStore } from "./block-store.ts";
+import { crc32c } from "./crc32c.ts";
 import { StoreError } from "./errors.ts";
 import type { KeyValueStore, KeyValueWrite } from "./key-value-store.ts";
 import { hashKey, heightKey, partKey } from "./keys.ts";
@@ -26,15 +28,35 @@ const COMMIT = "C";
 const SEEN_COMMIT = "S";
 const EXTENDED_COMMIT = "E";
 const BY_HASH = "B";
+/** Where the bytes of a large block lie: file, offset, then the CRC-32C of each part. */
+const PLACE = "L";
+const BLOBS_END_KEY = utf8ToBytes("T");
 /** Room for the proof beside a part's bytes. */
 const PROOF_BYTES_MAX = 1_024;
 
-/** A block store on a key-value store. Takes the key-value store over: `close` closes it. */
-export async function openBlockStore(store: KeyValueStore): Promise<BlockStore> {
+/**
+ * A block store on a key-value store, which it takes over: `close` closes it. With `blobDirectory`,
+ * the bytes of blocks of several parts lie in append-only files there.
+ */
+export async function openBlockStore(
+  store: KeyValueStore,
+  options: { readonly blobDirectory?: string; readonly blobFileBytesMax?: number } = {},
+): Promise<BlockStore> {
   const range = await store.get(RANGE_KEY);
   const view = range && new DataView(range.buffer, range.byteOffset, range.byteLength);
+  const { blobDirectory, blobFileBytesMax } = options;
+  const end = await store.get(BLOBS_END_KEY);
+  const blobs =
+    blobDirectory === undefined
+      ? undefined
+      : await openBlobFiles(
+          blobDirectory,
+          end && decodePlace(end),
+          blobFileBytesMax === undefined ? {} : { fileBytesMax: blobFileBytesMax },
+        );
   return new LevelBlockStore(
     store,
+    blobs,
     Height(Number(view?.getBigUint64(0) ?? 0n)),
     Height(Number(view?.getBigUint64(8) ?? 0n)),
   );
@@ -42,11 +64,13 @@ export async function openBlockStore(store: KeyValueStore): Promise<BlockStore> 
 
 class LevelBlockStore implements BlockStore {
   readonly #store: KeyValueStore;
+  readonly #blobs: BlobFiles | undefined;
   #base: Height;
   #height: Height;
 
-  constructor(store: KeyValueStore, base: Height, height: Height) {
+  constructor(store: KeyValueStore, blobs: BlobFiles | undefined, base: Height, height: Height) {
     this.#store = store;
+    this.#blobs = blobs;
     this.#base = base;
     this.#height = height;
   }
@@ -77,12 +101,19 @@ class LevelBlockStore implements BlockStore {
       txCount: block.txs.length,
     };
     const base = this.#base === 0 ? height : this.#base;
-    const writes: KeyValueWrite[] = parts.map((part) => ({
-      type: "put",
-      key: partKey(PART, height, part.index),
-      value: encode(writePart, part, BLOCK_PART_SIZE_BYTES + PROOF_BYTES_MAX),
-    }));
+    const writes: KeyValueWrite[] = [];
     const put = (key: Uint8Array, value: Uint8Array) => writes.push({ type: "put", key, value });
+    const isLarge = this.#blobs !== undefined && parts.length > 1;
+    if (isLarge && this.#blobs !== undefined) {
+      const place = await this.#blobs.append(parts.map((part) => part.bytes));
+      put(heightKey(PLACE, height), encodePlace(place, parts));
+      put(BLOBS_END_KEY, encodePlace(this.#blobs.end(), []));
+    }
+    for (const part of parts) {
+      const kept = isLarge ? { ...part, bytes: EMPTY_BYTES } : part;
+      const capacity = kept.bytes.length + PROOF_BYTES_MAX;
+      put(partKey(PART, height, part.index), encode(writePart, kept, capacity));
+    }
     put(heightKey(META, height), encodeBlockMeta(meta));
     put(hashKey(BY_HASH, blockId.hash), heightBytes(height));
     put(heightKey(SEEN_COMMIT, height), encodeCommit(record.seenCommit));
@@ -122,8 +153,24 @@ class LevelBlockStore implements BlockStore {
     return bytes;
   }
 
-  part(height: Height, index: number): Promise<Part | undefined> {
-    return this.#read(partKey(PART, height, index), (bytes) => decode(readPart, bytes, "lenient"));
+  async part(height: Height, index: number): Promise<Part | undefined> {
+    const part = await this.#read(partKey(PART, height, index), (bytes) =>
+      decode(readPart, bytes, "lenient"),
+    );
+    if (part === undefined || part.bytes.length > 0) return part;
+    const meta = await this.meta(height);
+    const place = await this.#store.get(heightKey(PLACE, height));
+    if (meta === undefined || place === undefined || this.#blobs === undefined) {
+      throw corrupted(`part ${index} of block ${height}`);
+    }
+    const start = index * BLOCK_PART_SIZE_BYTES;
+    const length = Math.min(BLOCK_PART_SIZE_BYTES, meta.blockSizeBytes - start);
+    const { file, offset } = decodePlace(place);
+    const bytes = await this.#blobs.read({ file, offset: offset + start }, length);
+    if (crc32c(bytes) !== partChecksum(place, index)) {
+      throw corrupted(`part ${index} of block ${height}`);
+    }
+    return { ...part, bytes };
   }
 
   heightByHash(blockHash: Uint8Array) {
@@ -158,6 +205,7 @@ class LevelBlockStore implements BlockStore {
       del(heightKey(COMMIT, height));
       del(heightKey(SEEN_COMMIT, height));
       del(heightKey(EXTENDED_COMMIT, height));
+      del(heightKey(PLACE, height));
     }
     // A save that ran meanwhile moved the upper end: it is read at the very last moment.
     writes.push({
@@ -167,11 +215,22 @@ class LevelBlockStore implements BlockStore {
     });
     this.#base = Height(to);
     await this.#store.write(writes);
+    await this.#removeOldBlobs(Height(to));
     return to - from;
   }
 
-  close(): Promise<void> {
-    return this.#store.close();
+  async close(): Promise<void> {
+    await this.#blobs?.close();
+    await this.#store.close();
+  }
+
+  /** Files that only pruned blocks lie in. */
+  async #removeOldBlobs(base: Height): Promise<void> {
+    if (this.#blobs === undefined) return;
+    const range = { from: heightKey(PLACE, base), to: heightKey(PLACE, Number.MAX_SAFE_INTEGER) };
+    for await (const [, place] of this.#store.entries({ ...range, limit: 1 })) {
+      await this.#blobs.removeBefore(decodePlace(place).file);
+    }
   }
 
   async #read<T>(key: Uint8Array, decoder: (bytes: Uint8Array) => T): Promise<T | undefined> {
@@ -194,6 +253,28 @@ function corrupted(key: string, cause?: unknown): StoreError {
     `the block store is damaged at ${JSON.stringify(key)}: expected what was written; check the disk and restore the data directory, or sync anew`,
     { cause },
   );
+}
+
+const PLACE_BYTES = 16;
+
+function encodePlace({ file, offset }: BlobPlace, parts: readonly Part[]): Uint8Array {
+  const bytes = new Uint8Array(PLACE_BYTES + 4 * parts.length);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(file));
+  view.setBigUint64(8, BigInt(offset));
+  for (const [i, part] of parts.entries()) view.setUint32(PLACE_BYTES + 4 * i, crc32c(part.bytes));
+  return bytes;
+}
+
+function decodePlace(bytes: Uint8Array): BlobPlace {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { file: Number(view.getBigUint64(0)), offset: Number(view.getBigUint64(8)) };
+}
+
+function partChecksum(place: Uint8Array, index: number): number {
+  const at = PLACE_BYTES + 4 * index;
+  if (at + 4 > place.length) return -1;
+  return new DataView(place.buffer, place.byteOffset).getUint32(at);
 }
 
 function heightBytes(height: Height): Uint8Array {

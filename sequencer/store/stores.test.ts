@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MemoryLevel } from "memory-level";
@@ -15,6 +15,7 @@ import {
   testState,
 } from "../../test/support/chain-builder.ts";
 import { advanceChainState } from "../engine/chain-state.ts";
+import type { BlockStore } from "./block-store.ts";
 import type { KeyValueStore } from "./key-value-store.ts";
 import { openBlockStore } from "./level-block-store.ts";
 import { createLevelKeyValueStore, openLevelKeyValueStore } from "./level-key-value-store.ts";
@@ -28,13 +29,27 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const KEYS = testKeys(3);
 const CHAIN = buildChain(KEYS, 5);
+/** Blocks of five parts each. */
+const LARGE_CHAIN = buildChain(KEYS, 5, testGenesis(KEYS), (height) => [
+  utf8ToBytes(`tx of ${height}`.padEnd(260_000, ".")),
+]);
 
-describe.each<[string, () => Promise<KeyValueStore>]>([
-  ["memory-level", async () => openMemory()],
-  ["classic-level", () => openLevelKeyValueStore(join(directory, "db"))],
-])("stores on %s", (_, open) => {
-  test("block store: everything of a height comes back", async () => {
-    const store = await openBlockStore(await open());
+const openDisk = () => openLevelKeyValueStore(join(directory, "db"));
+
+describe.each<[string, () => Promise<BlockStore>]>([
+  ["memory-level", async () => openBlockStore(await openMemory())],
+  ["classic-level", async () => openBlockStore(await openDisk())],
+  [
+    "classic-level and files",
+    async () =>
+      openBlockStore(await openDisk(), {
+        blobDirectory: join(directory, "blocks"),
+        blobFileBytesMax: 300_000,
+      }),
+  ],
+])("block store on %s", (_, open) => {
+  test("everything of a height comes back", async () => {
+    const store = await open();
     expect([store.base(), store.height()]).toEqual([0, 0]);
     for (const record of CHAIN) await store.save(record);
     expect([store.base(), store.height()]).toEqual([1, 5]);
@@ -56,8 +71,8 @@ describe.each<[string, () => Promise<KeyValueStore>]>([
     await store.close();
   });
 
-  test("block store: a gap is refused, an extended commit is kept", async () => {
-    const store = await openBlockStore(await open());
+  test("a gap is refused, an extended commit is kept", async () => {
+    const store = await open();
     const [first, , third] = CHAIN;
     if (first === undefined || third === undefined) throw new Error("the chain is too short");
     const { height, time } = first.block.header;
@@ -69,8 +84,8 @@ describe.each<[string, () => Promise<KeyValueStore>]>([
     await store.close();
   });
 
-  test("block store: pruned heights are gone, the rest stays", async () => {
-    const store = await openBlockStore(await open());
+  test("pruned heights are gone, the rest stays", async () => {
+    const store = await open();
     for (const record of CHAIN) await store.save(record);
     expect(await store.prune(Height(4))).toBe(3);
     expect(await store.prune(Height(4))).toBe(0);
@@ -82,6 +97,79 @@ describe.each<[string, () => Promise<KeyValueStore>]>([
     await store.close();
   });
 
+  test("blocks of many parts come back, whole and by part, also below pruned ones", async () => {
+    const store = await open();
+    for (const record of LARGE_CHAIN) await store.save(record);
+    await store.prune(Height(3));
+    for (const { block, parts } of LARGE_CHAIN.slice(2)) {
+      const { height } = block.header;
+      expect(parts.length).toBeGreaterThan(3);
+      expect(await store.blockBytes(height)).toEqual(encodeBlock(block));
+      for (const part of parts) expect(await store.part(height, part.index)).toEqual(part);
+      expect(await store.part(height, parts.length)).toBeUndefined();
+    }
+    expect(await store.part(Height(2), 0)).toBeUndefined();
+    await store.close();
+  });
+});
+
+describe("files of block bytes", () => {
+  const blobDirectory = () => join(directory, "blocks");
+  const open = async () =>
+    openBlockStore(await openDisk(), {
+      blobDirectory: blobDirectory(),
+      blobFileBytesMax: 300_000,
+    });
+
+  test("what a crash left behind the last block is cut, and the next block goes there", async () => {
+    const first = await open();
+    const [one, two, three] = LARGE_CHAIN;
+    if (one === undefined || two === undefined || three === undefined) throw new Error("too short");
+    await first.save(one);
+    await first.close();
+    await appendFile(join(blobDirectory(), "blocks.000000"), "half a block");
+    await writeFile(join(blobDirectory(), "blocks.000001"), "a block that was never indexed");
+    const second = await open();
+    await second.save(two);
+    await second.save(three);
+    for (const { block } of [one, two, three]) {
+      expect(await second.block(block.header.height)).toEqual(block);
+    }
+    await second.close();
+  });
+
+  test("files that only pruned blocks lie in are deleted", async () => {
+    const store = await open();
+    for (const record of LARGE_CHAIN) await store.save(record);
+    const before = await readdir(blobDirectory());
+    await store.prune(Height(5));
+    const after = await readdir(blobDirectory());
+    expect(after.length).toBeLessThan(before.length);
+    expect(await store.block(Height(5))).toEqual(LARGE_CHAIN[4]?.block);
+    await store.close();
+  });
+
+  test("a changed byte is found, and so is a file that ends early", async () => {
+    const store = await open();
+    const [one] = LARGE_CHAIN;
+    if (one === undefined) throw new Error("too short");
+    await store.save(one);
+    const path = join(blobDirectory(), "blocks.000000");
+    const bytes = await readFile(path);
+    bytes[70_000] = (bytes[70_000] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+    expect(await store.part(Height(1), 0)).toEqual(one.parts[0]);
+    await expect(store.part(Height(1), 1)).rejects.toMatchObject({ code: "STORE_CORRUPTED" });
+    await truncate(path, 1_000);
+    await expect(store.block(Height(1))).rejects.toMatchObject({ code: "STORE_CORRUPTED" });
+    await store.close();
+  });
+});
+
+describe.each<[string, () => Promise<KeyValueStore>]>([
+  ["memory-level", async () => openMemory()],
+  ["classic-level", openDisk],
+])("stores on %s", (_, open) => {
   test("state store: the state, and the validators and parameters of each height", async () => {
     const store = createStateStore(await open());
     expect(await store.load()).toBeUndefined();

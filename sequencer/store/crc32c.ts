@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli, reflected 0x82F63B78), four bytes at a step: what log records carry (spec §15.1). */
+/** CRC-32C (Castagnoli, reflected 0x82F63B78), four bytes at a step: what log records (spec §15.1) and block files carry. */
 const TABLES: readonly Uint32Array[] = makeTables();
 
 export function crc32c(bytes: Uint8Array): number {
