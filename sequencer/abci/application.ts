@@ -193,9 +193,15 @@ export type Verdict =
 /**
  * The application behind the engine. InitChain, PrepareProposal, ProcessProposal, ExtendVote,
  * VerifyVoteExtension, FinalizeBlock and Commit are called one at a time by consensus; Info, Query
- * and CheckTx may run between them and never block them. CheckTx is fenced around Commit.
+ * and CheckTx may run between them and never block them. CheckTx is fenced around Commit,
+ * unless the application says that it need not be.
  */
 export interface Application {
+  /**
+   * True when CheckTx may run while Commit does: its state changes in one turn of the loop. The
+   * engine then puts no fence around Commit, and a flood of checks cannot hold a block up.
+   */
+  readonly checksDuringCommit?: boolean;
   info(request: InfoRequest): Promise<InfoResponse>;
   initChain(request: InitChainRequest): Promise<InitChainResponse>;
   query(request: QueryRequest): Promise<QueryResponse>;

@@ -103,6 +103,7 @@ interface FinalizedBlock {
 }
 
 class Weft implements WeftApplication {
+  readonly checksDuringCommit = true;
   readonly read: ReadApi;
   readonly #options: ApplicationOptions;
   readonly #dependencies: ApplicationDependencies;

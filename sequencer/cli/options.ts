@@ -20,21 +20,26 @@ export function rpcOption(): Option {
   return new Option("--rpc <url>", "JSON-RPC address of a node").default("http://127.0.0.1:26657");
 }
 
+/** An option that takes a whole number up to 2^63 - 1; its default is shown as text. */
+export function amountOption(flags: string, description: string, fallback?: bigint): Option {
+  const option = new Option(flags, description).argParser(parseAmount);
+  return fallback === undefined ? option : option.default(fallback, fallback.toString());
+}
+
 /** Adds `--from` and the fee options of every transaction. */
 export function addTxOptions(command: Command): Command {
   return command
     .requiredOption("--from <key file>", "key that signs and pays")
     .addOption(nodeOption())
-    .option("--tip <nweft>", "tip per byte, over the base fee", parseAmount, 0n)
-    .option(
-      "--max-fee <nweft>",
-      "highest fee per byte; default: twice the base fee plus the tip",
-      parseAmount,
+    .addOption(amountOption("--tip <nweft>", "tip per byte, over the base fee", 0n))
+    .addOption(
+      amountOption(
+        "--max-fee <nweft>",
+        "highest fee per byte; default: twice the base fee plus the tip",
+      ),
     )
-    .option(
-      "--nonce <n>",
-      "use this account nonce instead of an unordered transaction",
-      parseAmount,
+    .addOption(
+      amountOption("--nonce <n>", "use this account nonce instead of an unordered transaction"),
     )
     .option("--no-wait", "do not wait until the transaction is in a block");
 }

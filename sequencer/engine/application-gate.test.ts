@@ -73,6 +73,19 @@ describe("application gate", () => {
     expect(application.log.slice(3)).toEqual(["commit ended", "checkTx began", "checkTx ended"]);
   });
 
+  test("no fence for an application that admits CheckTx during Commit", async () => {
+    const application = Object.assign(new SlowApplication(), { checksDuringCommit: true });
+    const gate = createApplicationGate(application);
+    const check = gate.checkTx(TX);
+    const commit = gate.commit();
+    await turn();
+    expect(application.log).toEqual(["checkTx began", "commit began"]);
+    application.end("commit");
+    await commit;
+    application.end("checkTx");
+    expect((await check).code).toBe(0);
+  });
+
   test("a failure names the call, and later calls still run", async () => {
     const gate = createApplicationGate(new KvApplication({ path: undefined }));
     const failing = gate.call("ExtendVote", () => Promise.reject(new Error("disk full")));

@@ -1,6 +1,7 @@
 /**
  * The application behind its connections (spec/cometbft-v0.38.md §12.6): consensus calls run one at
- * a time, CheckTx stands still around Commit, Info and Query pass.
+ * a time, CheckTx stands still around Commit (unless the application admits it then), Info and Query
+ * pass.
  */
 import { assert } from "../../proto/errors.ts";
 import type {
@@ -18,7 +19,7 @@ export interface ApplicationGate {
    * @throws EngineError ENGINE_APPLICATION, whatever the application threw.
    */
   call<T>(name: string, task: (application: Application) => Promise<T>): Promise<T>;
-  /** Waits for CheckTx calls under way, keeps new ones waiting, and commits. */
+  /** Waits for CheckTx calls under way, keeps new ones waiting where a fence is wanted, and commits. */
   commit(): Promise<CommitResponse>;
   /**
    * CheckTx, never during Commit.
@@ -62,6 +63,7 @@ class Gate implements ApplicationGate {
 
   commit(): Promise<CommitResponse> {
     return this.call("Commit", async (application) => {
+      if (application.checksDuringCommit === true) return application.commit();
       assert(this.#commitEnd === undefined, "commits follow one another");
       let end = (): void => {};
       this.#commitEnd = new Promise((resolve) => (end = resolve));

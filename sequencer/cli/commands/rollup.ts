@@ -3,7 +3,7 @@ import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../../engine/genesis.ts";
 import type { GlobalOptions } from "../context.ts";
-import { parseAmount, parseHostPort, parsePort } from "../options.ts";
+import { amountOption, parseHostPort, parsePort } from "../options.ts";
 import { printResult } from "../output.ts";
 import { createGatewayKey, createRollupFiles, rollupHomeAt } from "../rollup-files.ts";
 
@@ -21,7 +21,7 @@ export function registerRollup(program: Command): void {
       parseHostPort,
       "127.0.0.1:9090",
     )
-    .option("--chain-id <n>", "EIP-155 chain id of the rollup", parseAmount, 4_242n)
+    .addOption(amountOption("--chain-id <n>", "EIP-155 chain id of the rollup", 4_242n))
     .option("--rpc-port <port>", "Ethereum JSON-RPC port", parsePort, 8545)
     .option("--fund <address>", "address that starts with 1,000,000 ether")
     .action(

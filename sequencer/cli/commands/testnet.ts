@@ -8,7 +8,7 @@ import { createSystemClock } from "../../ports/system-clock.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { TESTNET_VALIDATORS_MAX } from "../limits.ts";
 import { DEFAULT_PORTS, validatorPlaces } from "../network-layout.ts";
-import { homeOption, parseAmount, parseCount, parsePort } from "../options.ts";
+import { amountOption, homeOption, parseCount, parsePort } from "../options.ts";
 import { printResult } from "../output.ts";
 import { accountKeyFile, createTestnet } from "../testnet-files.ts";
 
@@ -52,7 +52,7 @@ export function registerTestnet(program: Command): void {
       DEFAULT_PORTS.metrics,
     )
     .option("--rollup <names...>", "rollups registered at genesis", [])
-    .option("--balance <nweft>", "balance of the funded account", parseAmount, BALANCE_DEFAULT)
+    .addOption(amountOption("--balance <nweft>", "balance of the funded account", BALANCE_DEFAULT))
     .action(
       async (
         options: {
@@ -107,7 +107,7 @@ export function registerInit(program: Command, context: CommandContext): void {
     .addOption(homeOption(context))
     .option("--chain-id <id>", "chain id, at most 50 characters", "weft-local")
     .option("--moniker <name>", "name of the node", "weft")
-    .option("--balance <nweft>", "balance of the funded account", parseAmount, BALANCE_DEFAULT)
+    .addOption(amountOption("--balance <nweft>", "balance of the funded account", BALANCE_DEFAULT))
     .action(
       async (
         options: { home: string; chainId: string; moniker: string; balance: bigint },
