@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +24,8 @@ import {
   type TestNode,
   type TestNodeOptions,
 } from "../../test/support/engine-network.ts";
+import { NULL_LOGGER } from "../ports/logger.ts";
+import type { CrashPoint, OnCrashPoint } from "./crash-points.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "./consensus-params.ts";
 
 const COUNT = 4;
@@ -150,6 +153,55 @@ describe("four validators", () => {
     await allReach(three, height + 1);
     expect(again.engine.status()).toMatchObject({ catchingUp: false, haltReason: undefined });
     await expectOneChain([...three, again], height + 1);
+  });
+
+  test.each<[CrashPoint, number]>([
+    ["beforeSign", 1],
+    ["afterSign", 1],
+    ["beforeSign", 2],
+    ["afterSign", 2],
+    ["blockDecided", 1],
+    ["endHeightSynced", 1],
+    ["applicationCommitted", 1],
+  ])("one that dies at %s (hit %i) among others never contradicts itself", async (point, hit) => {
+    let hits = 0;
+    let isDead = false;
+    const dead = testNodeId(0);
+    gossip.isCut = (from, to) => isDead && (from === dead || to === dead);
+    const onCrashPoint: OnCrashPoint = (at, height) => {
+      if (isDead || at !== point || height !== 3 || ++hits !== hit) return;
+      // From here on nothing of it is heard: the copy of its disk is all that is left.
+      isDead = true;
+      cpSync(join(root, "0"), join(root, "after"), { recursive: true });
+    };
+    const conflicts: string[] = [];
+    const warn = (message: string): void => {
+      if (message.startsWith("a validator signed two votes")) conflicts.push(message);
+    };
+    const logger = { ...NULL_LOGGER, warn };
+    const first = await startNode(0, { onCrashPoint, logger });
+    const others: TestNode[] = [];
+    for (let i = 1; i < COUNT; i++) others.push(await startNode(i, { logger }));
+    await allReach(others, 4);
+    expect(isDead).toBe(true);
+    open.splice(open.indexOf(first), 1);
+    await closeNode(first);
+
+    isDead = false;
+    const votesAgain = new Promise<void>((resolve) => {
+      const address = KEYS[0]?.address ?? new Uint8Array(0);
+      const isOurs = (other: Uint8Array): boolean => bytesEqual(other, address);
+      others[0]?.engine.events.on((event) => {
+        if (event.kind === "Vote" && isOurs(event.vote.validatorAddress)) resolve();
+      });
+    });
+    const second = await startNode(0, { directory: join(root, "after"), logger });
+    const height = (others[0]?.engine.status().height ?? 0) + 3;
+    await allReach([second, ...others], height);
+    await votesAgain;
+    await expectOneChain([second, ...others], height);
+    expect(conflicts).toEqual([]);
+    expect(gossip.misbehaviour).toEqual([]);
   });
 
   test("a refused proposal costs a round, not the chain", async () => {
