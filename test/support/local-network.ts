@@ -283,6 +283,25 @@ export async function rpc<T>(
   return body.result as T;
 }
 
+/** `Promise.all` of `task` over the items, at most 32 at a time; results in order. */
+export async function mapSome<T, R>(
+  items: readonly T[],
+  task: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += TASKS_MAX) {
+    results.push(...(await Promise.all(items.slice(at, at + TASKS_MAX).map(task))));
+  }
+  return results;
+}
+
+const TASKS_MAX = 32;
+
+/** The whole numbers from `first` to `last`. */
+export function range(first: number, last: number): readonly number[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+}
+
 /** Value of a metric, summed over its labels, of a Prometheus page. */
 export async function metric(page: string, name: string, label = ""): Promise<number> {
   const text = await (await fetch(page)).text();
