@@ -35,7 +35,7 @@ import { durationMs, listenAddress } from "./config.ts";
 import type { Home } from "./home.ts";
 import { readKeyFile } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
-import { createCheckTx, createGrpcPorts, createRpcPorts } from "./wiring.ts";
+import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { VERSION } from "./version.ts";
 
 export type NodeErrorInfo =
@@ -165,7 +165,7 @@ export async function createNode(
       { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
       { checkTx: createCheckTx(engine), clock, logger, metrics: metrics.p2p },
     );
-    const submitTx = (tx: Uint8Array) => mempoolReactor.submit(tx);
+    const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const peers = createSwitch(switchOptions(genesis, config), {
       nodeKey,
       verifySignature: verifier.verifySync,

@@ -1,8 +1,12 @@
 /** Adapters between parts that do not know each other: the ports of RPC and gRPC, the way of a transaction. */
 import { Height } from "../../proto/brands.ts";
+import { EMPTY_BYTES } from "../../proto/bytes.ts";
+import { isWeftError } from "../../proto/errors.ts";
 import type { PublicKey } from "../../proto/types.ts";
 import type { CheckTxResponse } from "../abci/application.ts";
 import { blockSlices } from "../app/block-slices.ts";
+import { failure } from "../app/codes.ts";
+import { checkResult } from "../app/execution/events.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Genesis } from "../engine/genesis.ts";
@@ -27,6 +31,22 @@ export function createCheckTx(engine: Engine): SubmitTx {
     const answer = await engine.checkTx({ tx, type: "new" });
     if (answer.code === 0) engine.notifyTxsAvailable();
     return answer;
+  };
+}
+
+/**
+ * Submission at the doors. Bytes that no peer would take are refused as the application refuses
+ * others: with a code and a reason, not as a failure of the node.
+ */
+export function createSubmitTx(submit: SubmitTx): SubmitTx {
+  return async (tx) => {
+    try {
+      return await submit(tx);
+    } catch (error) {
+      if (!isWeftError(error) || error.code !== "P2P_TX_INVALID") throw error;
+      const code = tx.length === 0 ? "TX_MALFORMED" : "TX_TOO_LARGE";
+      return checkResult(EMPTY_BYTES, tx.length, failure(code, error.message));
+    }
   };
 }
 
