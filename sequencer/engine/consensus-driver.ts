@@ -4,7 +4,6 @@
  * Application, signer and disk are awaited outside the loop; their answers come back as inputs. Only
  * a decided block stops the loop until it is applied, as in CometBFT.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { Round, type Height } from "../../proto/brands.ts";
 import { assert, assertNever } from "../../proto/errors.ts";
 import type { Part } from "../../proto/types.ts";
@@ -15,6 +14,7 @@ import type { ConsensusInput } from "../consensus/inputs.ts";
 import { Step } from "../consensus/step.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import { plainCommit, type BlockExecutor } from "./block-executor.ts";
@@ -52,6 +52,7 @@ export interface ConsensusDriverDeps {
   readonly gossip: GossipSink;
   readonly events: EventBus;
   readonly clock: Clock;
+  readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: EngineMetrics;
   /** Something to order waits in the application's pool. */
@@ -194,14 +195,14 @@ export class ConsensusDriver {
 
   /** Logs a batch, syncs once if it must, then steps input by input. */
   async #handle(batch: readonly ConsensusInput[]): Promise<void> {
-    const { wal, metrics, queue } = this.#deps;
+    const { wal, metrics, queue, yieldToLoop } = this.#deps;
     for (const input of batch) this.#log(input);
     if (batch.some(isOwnMessage)) {
       await wal.sync();
     } else {
       // Peers' messages and timeouts may be lost with the power, not with the process.
       this.#task(wal.flush());
-      await nextTurn();
+      await yieldToLoop();
     }
     for (const input of batch) {
       // A halt from elsewhere may come between two inputs.

@@ -21,7 +21,9 @@ import { createConsensusCore } from "../consensus/core.ts";
 import type { ConsensusTimeouts } from "../consensus/options.ts";
 import type { RoundStateView } from "../consensus/round-state.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { FileSystem } from "../ports/file-system.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import type { KeyValueStore } from "../store/key-value-store.ts";
@@ -79,6 +81,9 @@ export interface EngineDeps {
   readonly gossip: GossipSink;
   readonly verifier: SignatureVerifier;
   readonly clock: Clock;
+  readonly yieldToLoop: YieldToLoop;
+  /** Where the log lies. */
+  readonly fileSystem: FileSystem;
   readonly logger: Logger;
   readonly metrics: EngineMetrics;
   /** Whether the application's pool holds anything; asked at the start of each height. */
@@ -189,7 +194,7 @@ class EmbeddedEngine implements Engine {
     if (ownAddress !== undefined) await this.#checkDoubleSignRisk(ownAddress);
     const wal = await openWriteAheadLog(
       { directory: walDirectory, onCorruption: this.#options.onWalCorruption },
-      { logger, clock, metrics },
+      { fileSystem: deps.fileSystem, logger, clock, metrics },
     );
     try {
       const { timeouts, createEmptyBlocks, createEmptyBlocksIntervalMs, skipTimeoutCommit } =

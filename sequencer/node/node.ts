@@ -25,6 +25,7 @@ import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { createSwitch } from "../p2p/switch.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { openLevelKeyValueStore } from "../store/level-key-value-store.ts";
 import { createIndexerService } from "../rpc/indexer/indexer-service.ts";
@@ -146,6 +147,8 @@ export async function createNode(
       gossip,
       verifier,
       clock,
+      yieldToLoop,
+      fileSystem: NODE_FILE_SYSTEM,
       logger: logger.child({ module: "consensus" }),
       metrics: metrics.engine,
       hasTxs: () => application.poolSize().count > 0,
@@ -163,7 +166,7 @@ export async function createNode(
     gossip.attach(consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
       { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
-      { checkTx: createCheckTx(engine), clock, logger, metrics: metrics.p2p },
+      { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: metrics.p2p },
     );
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const peers = createSwitch(switchOptions(genesis, config), {

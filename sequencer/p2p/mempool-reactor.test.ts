@@ -5,6 +5,7 @@ import { eventually } from "../../test/support/loopback.ts";
 import { connectByHand, createTestNode, packet, type TestNode } from "../../test/support/p2p.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import type { P2pError } from "./errors.ts";
 import { createMempoolReactor, type MempoolReactor } from "./mempool-reactor.ts";
 import { NULL_P2P_METRICS } from "./metrics.ts";
@@ -37,6 +38,7 @@ async function startNode(
         return { code: tx[0] === 0xff ? 1 : 0 };
       },
       clock: createSystemClock(),
+      yieldToLoop,
       logger: NULL_LOGGER,
       metrics: NULL_P2P_METRICS,
     },

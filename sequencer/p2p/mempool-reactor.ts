@@ -13,6 +13,7 @@ import { AssertionFailure, isWeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import { P2pError } from "./errors.ts";
 import {
   TX_BATCH_BYTES_MAX,
@@ -46,6 +47,7 @@ interface CheckResult {
 export interface MempoolReactorDependencies<R extends CheckResult> {
   readonly checkTx: (tx: Uint8Array) => Promise<R>;
   readonly clock: Clock;
+  readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: P2pMetrics;
 }
@@ -117,7 +119,7 @@ export function createMempoolReactor<R extends CheckResult>(
     if (isPumpScheduled || isStopped) return;
     isPumpScheduled = true;
     // After the messages of this turn: consensus goes first, and more transactions join the batch.
-    setImmediate(() => {
+    void dependencies.yieldToLoop().then(() => {
       isPumpScheduled = false;
       if (isStopped) return;
       if (areNeighboursDue) sendNeighbours();

@@ -3,9 +3,8 @@
  * to three times slower, with pauses. Where a blob lies is kept by the caller, who writes that place
  * only after `append` has resolved; whatever lies beyond the last known place is cut at the next opening.
  */
-import { mkdir, open, readdir, rm } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { syncDirectory, type FileSystem, type OpenFile } from "../ports/file-system.ts";
 import { StoreError } from "./errors.ts";
 import { BLOB_FILE_BYTES_MAX } from "./limits.ts";
 
@@ -32,28 +31,37 @@ export interface BlobFiles {
 export async function openBlobFiles(
   directory: string,
   end: BlobPlace | undefined,
-  options: { readonly fileBytesMax?: number } = {},
+  options: { readonly fileBytesMax: number | undefined },
+  fileSystem: FileSystem,
 ): Promise<BlobFiles> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await fileSystem.makeDirectory(directory);
   const place = end ?? { file: 0, offset: 0 };
-  for (const name of await readdir(directory)) {
+  for (const name of await fileSystem.list(directory)) {
     const number = fileNumber(name);
-    if (number !== undefined && number > place.file) await rm(join(directory, name));
+    if (number !== undefined && number > place.file) await fileSystem.remove(join(directory, name));
   }
-  const head = await open(pathOf(directory, place.file), "a+", 0o600);
+  const head = await fileSystem.open(pathOf(directory, place.file), "readAppend");
   await head.truncate(place.offset);
-  await syncDirectory(directory);
+  await syncDirectory(fileSystem, directory);
   const fileBytesMax = options.fileBytesMax ?? BLOB_FILE_BYTES_MAX;
-  return new Files(directory, head, place, fileBytesMax);
+  return new Files(fileSystem, directory, head, place, fileBytesMax);
 }
 
 class Files implements BlobFiles {
+  readonly #fileSystem: FileSystem;
   readonly #directory: string;
   readonly #fileBytesMax: number;
-  #head: FileHandle;
+  #head: OpenFile;
   #end: BlobPlace;
 
-  constructor(directory: string, head: FileHandle, end: BlobPlace, fileBytesMax: number) {
+  constructor(
+    fileSystem: FileSystem,
+    directory: string,
+    head: OpenFile,
+    end: BlobPlace,
+    fileBytesMax: number,
+  ) {
+    this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.#head = head;
     this.#end = end;
@@ -70,7 +78,7 @@ class Files implements BlobFiles {
     let { offset } = place;
     for (const chunk of chunks) {
       for (let at = 0; at < chunk.length; ) {
-        at += (await this.#head.write(chunk, at, chunk.length - at)).bytesWritten;
+        at += await this.#head.write(chunk, at, chunk.length - at);
       }
       offset += chunk.length;
     }
@@ -82,7 +90,7 @@ class Files implements BlobFiles {
   async read(place: BlobPlace, length: number): Promise<Uint8Array> {
     // Closing a handle waits for the reads under way, so the head may be replaced meanwhile.
     if (place.file === this.#end.file) return this.#read(this.#head, place, length);
-    const older = await open(pathOf(this.#directory, place.file), "r");
+    const older = await this.#fileSystem.open(pathOf(this.#directory, place.file), "read");
     try {
       return await this.#read(older, place, length);
     } finally {
@@ -91,9 +99,10 @@ class Files implements BlobFiles {
   }
 
   async removeBefore(file: number): Promise<void> {
-    for (const name of await readdir(this.#directory)) {
+    for (const name of await this.#fileSystem.list(this.#directory)) {
       const number = fileNumber(name);
-      if (number !== undefined && number < file) await rm(join(this.#directory, name));
+      if (number === undefined || number >= file) continue;
+      await this.#fileSystem.remove(join(this.#directory, name));
     }
   }
 
@@ -101,10 +110,10 @@ class Files implements BlobFiles {
     return this.#head.close();
   }
 
-  async #read(file: FileHandle, place: BlobPlace, length: number): Promise<Uint8Array> {
+  async #read(file: OpenFile, place: BlobPlace, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
-      const { bytesRead } = await file.read(bytes, at, length - at, place.offset + at);
+      const bytesRead = await file.read(bytes, at, length - at, place.offset + at);
       if (bytesRead === 0) throw truncated(pathOf(this.#directory, place.file), place, length);
       at += bytesRead;
     }
@@ -114,9 +123,9 @@ class Files implements BlobFiles {
   async #nextFile(): Promise<void> {
     const file = this.#end.file + 1;
     const before = this.#head;
-    this.#head = await open(pathOf(this.#directory, file), "a+", 0o600);
+    this.#head = await this.#fileSystem.open(pathOf(this.#directory, file), "readAppend");
     this.#end = { file, offset: 0 };
-    await syncDirectory(this.#directory);
+    await syncDirectory(this.#fileSystem, this.#directory);
     await before.close();
   }
 }
@@ -128,15 +137,6 @@ function pathOf(directory: string, file: number): string {
 function fileNumber(name: string): number | undefined {
   const match = /^blocks\.(\d{6,})$/.exec(name);
   return match === null ? undefined : Number(match[1]);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function truncated(path: string, place: BlobPlace, length: number): StoreError {

@@ -13,6 +13,8 @@ import { encode } from "../../proto/codec/writer.ts";
 import { assert } from "../../proto/errors.ts";
 import { BLOCK_PART_SIZE_BYTES } from "../../proto/limits.ts";
 import type { BlockMeta, Part } from "../../proto/types.ts";
+import type { FileSystem } from "../ports/file-system.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { openBlobFiles, type BlobFiles, type BlobPlace } from "./blob-files.ts";
 import type { BlockRecord, BlockStore } from "./block-store.ts";
 import { crc32c } from "./crc32c.ts";
@@ -34,13 +36,19 @@ const BLOBS_END_KEY = utf8ToBytes("T");
 /** Room for the proof beside a part's bytes. */
 const PROOF_BYTES_MAX = 1_024;
 
+export interface BlockStoreOptions {
+  readonly blobDirectory?: string;
+  readonly blobFileBytesMax?: number;
+}
+
 /**
  * A block store on a key-value store, which it takes over: `close` closes it. With `blobDirectory`,
  * the bytes of blocks of several parts lie in append-only files there.
  */
 export async function openBlockStore(
   store: KeyValueStore,
-  options: { readonly blobDirectory?: string; readonly blobFileBytesMax?: number } = {},
+  options: BlockStoreOptions = {},
+  { fileSystem }: { readonly fileSystem: FileSystem } = { fileSystem: NODE_FILE_SYSTEM },
 ): Promise<BlockStore> {
   const range = await store.get(RANGE_KEY);
   const view = range && new DataView(range.buffer, range.byteOffset, range.byteLength);
@@ -52,7 +60,8 @@ export async function openBlockStore(
       : await openBlobFiles(
           blobDirectory,
           end && decodePlace(end),
-          blobFileBytesMax === undefined ? {} : { fileBytesMax: blobFileBytesMax },
+          { fileBytesMax: blobFileBytesMax },
+          fileSystem,
         );
   return new LevelBlockStore(
     store,

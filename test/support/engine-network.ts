@@ -13,7 +13,9 @@ import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
 import { NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createKeyFile } from "../../sequencer/engine/privval/key-file.ts";
 import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
+import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 import { KvApplication } from "./kv-application.ts";
 
 export interface TestNode {
@@ -82,6 +84,8 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
       gossip: options.gossip?.(id) ?? SILENT,
       verifier: createEd25519Verifier(),
       clock: createSystemClock(),
+      yieldToLoop,
+      fileSystem: NODE_FILE_SYSTEM,
       logger: options.logger ?? NULL_LOGGER,
       metrics: NULL_ENGINE_METRICS,
       hasTxs: () => application.pool.size > 0,

@@ -9,6 +9,7 @@ import {
   voteSignBytes,
 } from "../../../proto/sign-bytes.ts";
 import { SignedMsgType, type Proposal, type Timestamp, type Vote } from "../../../proto/types.ts";
+import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
 import { PrivValidatorError } from "./errors.ts";
 import { loadKeyFile, type ValidatorKey } from "./key-file.ts";
 import type { PrivValidator } from "./priv-validator.ts";
@@ -32,7 +33,15 @@ export async function openFilePrivValidator(
   options: FilePrivValidatorOptions,
 ): Promise<FilePrivValidator> {
   const key = await loadKeyFile(options.keyPath);
-  const stateFile = await openSignStateFile(options.statePath, options.isFresh);
+  const stateFile = await openSignStateFile(options.statePath, options.isFresh, NODE_FILE_SYSTEM);
+  return createFilePrivValidator(key, stateFile);
+}
+
+/** The signer of a key whose state is open already; closing it closes the state. */
+export function createFilePrivValidator(
+  key: ValidatorKey,
+  stateFile: SignStateFile,
+): FilePrivValidator {
   return new KeyInFile(key, stateFile);
 }
 

@@ -2,12 +2,9 @@
  * `priv_validator_state.json` (spec/cometbft-v0.38.md §15.3): the last thing that was signed, in
  * CometBFT's format. It is durable, directory entry included, before a signature leaves the process.
  */
-import { closeSync, fdatasync, fsync, openSync, renameSync, writeSync } from "node:fs";
-import { open, readFile } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
 import { fromBase64, fromHex, toBase64, toHex } from "../../../proto/bytes.ts";
+import type { FileSystem, OpenFile } from "../../ports/file-system.ts";
 import { PrivValidatorError } from "./errors.ts";
 
 /** Steps as the file counts them. */
@@ -36,17 +33,21 @@ export interface SignStateFile {
  * forget what was signed.
  * @throws PrivValidatorError PRIVVAL_STATE_FILE
  */
-export async function openSignStateFile(path: string, isFresh: boolean): Promise<SignStateFile> {
-  const directory = await open(dirname(path), "r");
+export async function openSignStateFile(
+  path: string,
+  isFresh: boolean,
+  fileSystem: FileSystem,
+): Promise<SignStateFile> {
+  const directory = await fileSystem.open(dirname(path), "read");
   try {
-    const loaded = await load(path);
+    const loaded = await load(path, fileSystem);
     if (loaded === undefined && !isFresh) {
       throw new PrivValidatorError(
         { code: "PRIVVAL_STATE_FILE", path },
         `the signer's state ${path} is missing although this home holds blocks: signing now could contradict earlier votes and be slashed. Restore the newest copy from this very machine; never one from a backup`,
       );
     }
-    const file = new DurableStateFile(path, directory, loaded ?? EMPTY_STATE);
+    const file = new DurableStateFile(path, fileSystem, directory, loaded ?? EMPTY_STATE);
     if (loaded === undefined) await file.save(EMPTY_STATE);
     return file;
   } catch (error) {
@@ -55,17 +56,16 @@ export async function openSignStateFile(path: string, isFresh: boolean): Promise
   }
 }
 
-const datasyncFile = promisify(fdatasync);
-const syncFile = promisify(fsync);
-
 class DurableStateFile implements SignStateFile {
   state: SignState;
   readonly #path: string;
-  readonly #directory: FileHandle;
+  readonly #fileSystem: FileSystem;
+  readonly #directory: OpenFile;
   #failure: PrivValidatorError | undefined;
 
-  constructor(path: string, directory: FileHandle, state: SignState) {
+  constructor(path: string, fileSystem: FileSystem, directory: OpenFile, state: SignState) {
     this.#path = path;
+    this.#fileSystem = fileSystem;
     this.#directory = directory;
     this.state = state;
   }
@@ -76,16 +76,16 @@ class DurableStateFile implements SignStateFile {
       const temporary = `${this.#path}.new`;
       // Calls that only touch the page cache cost less than a turn of the thread pool; the disk is
       // waited for away from the loop.
-      const file = openSync(temporary, "w", 0o600);
+      const file = this.#fileSystem.replaceSync(temporary);
       try {
-        writeSync(file, stateToJson(state));
-        await datasyncFile(file);
+        file.writeSync(stateToJson(state));
+        await file.datasync();
       } finally {
-        closeSync(file);
+        file.closeSync();
       }
-      renameSync(temporary, this.#path);
+      this.#fileSystem.renameSync(temporary, this.#path);
       // Without this the rename itself can be lost with the power (cometbft#6031).
-      await syncFile(this.#directory.fd);
+      await this.#directory.sync();
     } catch (cause) {
       this.#failure = new PrivValidatorError(
         { code: "PRIVVAL_PERSIST_FAILED", path: this.#path },
@@ -102,16 +102,11 @@ class DurableStateFile implements SignStateFile {
   }
 }
 
-async function load(path: string): Promise<SignState | undefined> {
-  let text: string;
+async function load(path: string, fileSystem: FileSystem): Promise<SignState | undefined> {
   try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw badFile(path, error);
-  }
-  try {
-    return stateFromJson(JSON.parse(text));
+    const bytes = await fileSystem.readFile(path);
+    if (bytes === undefined) return undefined;
+    return stateFromJson(JSON.parse(new TextDecoder().decode(bytes)));
   } catch (cause) {
     throw badFile(path, cause);
   }

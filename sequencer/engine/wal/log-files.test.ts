@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { concatBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
+import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
 import { crc32c } from "../../store/crc32c.ts";
 import { openLogFiles, type LogFilesOptions } from "./log-files.ts";
 import { frameRecord, scanFrames } from "./record-frames.ts";
@@ -16,7 +17,10 @@ describe("log files", () => {
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
   const openLog = (options: Partial<LogFilesOptions> = {}) =>
-    openLogFiles({ directory, onCorruption: "refuse", ...options }, { logger: NULL_LOGGER });
+    openLogFiles(
+      { directory, onCorruption: "refuse", ...options },
+      { fileSystem: NODE_FILE_SYSTEM, logger: NULL_LOGGER },
+    );
 
   async function written(options: Partial<LogFilesOptions> = {}): Promise<string[][]> {
     const log = await openLog(options);

@@ -2,11 +2,9 @@
  * The log as files: `wal` is the head, `wal.000`, `wal.001`, ... are full ones, oldest first
  * (spec/cometbft-v0.38.md §15.1). A rotated file was synced before its successor was begun.
  */
-import { writeSync } from "node:fs";
-import { copyFile, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { concatBytes } from "../../../proto/bytes.ts";
+import { syncDirectory, type FileSystem, type OpenFile } from "../../ports/file-system.ts";
 import type { Logger } from "../../ports/logger.ts";
 import { WAL_FILE_BYTES_MAX, WAL_TOTAL_BYTES_MAX } from "../limits.ts";
 import { WalError } from "./errors.ts";
@@ -24,6 +22,11 @@ export interface LogFilesOptions {
   readonly onCorruption: "refuse" | "truncate";
   readonly fileBytesMax?: number;
   readonly totalBytesMax?: number;
+}
+
+export interface LogFilesDeps {
+  readonly fileSystem: FileSystem;
+  readonly logger: Logger;
 }
 
 export interface LogFiles {
@@ -44,10 +47,10 @@ export interface LogFiles {
  */
 export async function openLogFiles(
   options: LogFilesOptions,
-  deps: { readonly logger: Logger },
+  deps: LogFilesDeps,
 ): Promise<LogFiles> {
-  await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const files = new AppendedFiles(options, deps.logger);
+  await deps.fileSystem.makeDirectory(options.directory);
+  const files = new AppendedFiles(options, deps);
   await files.open();
   return files;
 }
@@ -57,8 +60,9 @@ class AppendedFiles implements LogFiles {
   readonly #onCorruption: "refuse" | "truncate";
   readonly #fileBytesMax: number;
   readonly #totalBytesMax: number;
+  readonly #fileSystem: FileSystem;
   readonly #logger: Logger;
-  #head: FileHandle | undefined;
+  #head: OpenFile | undefined;
   #headBytes = 0;
   #pending: Uint8Array[] = [];
   #isSynced = true;
@@ -66,17 +70,18 @@ class AppendedFiles implements LogFiles {
   #tail: Promise<void> = Promise.resolve();
   #failure: WalError | undefined;
 
-  constructor(options: LogFilesOptions, logger: Logger) {
+  constructor(options: LogFilesOptions, { fileSystem, logger }: LogFilesDeps) {
     this.#directory = options.directory;
     this.#onCorruption = options.onCorruption;
     this.#fileBytesMax = options.fileBytesMax ?? WAL_FILE_BYTES_MAX;
     this.#totalBytesMax = options.totalBytesMax ?? WAL_TOTAL_BYTES_MAX;
+    this.#fileSystem = fileSystem;
     this.#logger = logger;
   }
 
   async open(): Promise<void> {
     const path = join(this.#directory, HEAD);
-    const bytes = await readFileOrEmpty(path);
+    const bytes = await this.#read(path);
     const scan = scanFrames(bytes);
     if (scan.end === "corrupted") {
       await this.#corrupted(path, scan.goodBytes, bytes.length);
@@ -87,14 +92,14 @@ class AppendedFiles implements LogFiles {
         cutBytes: bytes.length - scan.goodBytes,
       });
     }
-    const head = await open(path, "a", 0o600);
+    const head = await this.#fileSystem.open(path, "append");
     if (scan.goodBytes < bytes.length) {
       await head.truncate(scan.goodBytes);
       await head.sync();
     }
     this.#head = head;
     this.#headBytes = scan.goodBytes;
-    await syncDirectory(this.#directory);
+    await syncDirectory(this.#fileSystem, this.#directory);
   }
 
   append(payload: Uint8Array): void {
@@ -123,7 +128,7 @@ class AppendedFiles implements LogFiles {
     await this.flush();
     for (const name of [HEAD, ...(await this.#rotatedNames()).toReversed()]) {
       const path = join(this.#directory, name);
-      const bytes = await readFileOrEmpty(path);
+      const bytes = await this.#read(path);
       const scan = scanFrames(bytes);
       if (scan.end !== "whole") await this.#corrupted(path, scan.goodBytes, bytes.length);
       yield scan.payloads;
@@ -166,9 +171,7 @@ class AppendedFiles implements LogFiles {
     for (let at = 0; at < bytes.length; ) {
       // A small write only copies into the page cache: less than a turn of the thread pool costs.
       const isSmall = bytes.length - at <= SYNC_WRITE_BYTES_MAX;
-      at += isSmall
-        ? writeSync(head.fd, bytes, at)
-        : (await head.write(bytes, at, SYNC_WRITE_BYTES_MAX)).bytesWritten;
+      at += isSmall ? head.writeSync(bytes, at) : await head.write(bytes, at, SYNC_WRITE_BYTES_MAX);
     }
     this.#headBytes += bytes.length;
   }
@@ -179,27 +182,29 @@ class AppendedFiles implements LogFiles {
     const index = last === undefined ? 0 : rotatedIndex(last) + 1;
     await this.#handle().close();
     const headPath = join(this.#directory, HEAD);
-    await rename(headPath, join(this.#directory, `${HEAD}.${String(index).padStart(3, "0")}`));
-    this.#head = await open(headPath, "a", 0o600);
+    const rotated = join(this.#directory, `${HEAD}.${String(index).padStart(3, "0")}`);
+    this.#fileSystem.renameSync(headPath, rotated);
+    this.#head = await this.#fileSystem.open(headPath, "append");
     this.#headBytes = 0;
     await this.#dropOldest();
-    await syncDirectory(this.#directory);
+    await syncDirectory(this.#fileSystem, this.#directory);
   }
 
   async #dropOldest(): Promise<void> {
     const names = await this.#rotatedNames();
     const sizes: number[] = [];
-    for (const name of names) sizes.push((await stat(join(this.#directory, name))).size);
+    for (const name of names)
+      sizes.push(await this.#fileSystem.sizeBytes(join(this.#directory, name)));
     let total = sizes.reduce((sum, size) => sum + size, 0);
     for (const [i, name] of names.entries()) {
       if (total <= this.#totalBytesMax) return;
-      await rm(join(this.#directory, name));
+      await this.#fileSystem.remove(join(this.#directory, name));
       total -= sizes[i] ?? 0;
     }
   }
 
   async #rotatedNames(): Promise<string[]> {
-    const names = await readdir(this.#directory);
+    const names = await this.#fileSystem.list(this.#directory);
     return names
       .filter((name) => /^wal\.\d{3,}$/.test(name))
       .sort((a, b) => rotatedIndex(a) - rotatedIndex(b));
@@ -207,7 +212,7 @@ class AppendedFiles implements LogFiles {
 
   async #corrupted(path: string, offset: number, length: number): Promise<void> {
     const copy = `${path}.CORRUPTED`;
-    await copyFile(path, copy);
+    await this.#fileSystem.copy(path, copy);
     const fields = { path, offset, length, copy };
     if (this.#onCorruption === "refuse") {
       this.#logger.error("wal corrupted", fields);
@@ -218,7 +223,7 @@ class AppendedFiles implements LogFiles {
       );
     }
     this.#logger.warn("wal corrupted, cut to its good prefix", fields);
-    const file = await open(path, "r+");
+    const file = await this.#fileSystem.open(path, "update");
     try {
       await file.truncate(offset);
       await file.sync();
@@ -227,7 +232,12 @@ class AppendedFiles implements LogFiles {
     }
   }
 
-  #handle(): FileHandle {
+  /** Empty when it is missing: a fresh log, or a crash between rename and creation. */
+  async #read(path: string): Promise<Uint8Array> {
+    return (await this.#fileSystem.readFile(path)) ?? new Uint8Array(0);
+  }
+
+  #handle(): OpenFile {
     if (this.#head === undefined) throw new Error("the log is closed");
     return this.#head;
   }
@@ -237,27 +247,7 @@ function rotatedIndex(name: string): number {
   return Number.parseInt(name.slice(HEAD.length + 1), 10);
 }
 
-async function readFileOrEmpty(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
-      return new Uint8Array(0); // a fresh log, or a crash between rename and creation
-    }
-    throw error;
-  }
-}
-
 /** The caller gets the error; the chain only keeps the order. */
 async function settled(result: Promise<unknown>): Promise<void> {
   await Promise.allSettled([result]);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

@@ -1,9 +1,13 @@
 /** The write-ahead log of consensus: entries in, one sync for many, entries of a height back. */
 import { Height } from "../../../proto/brands.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Logger } from "../../ports/logger.ts";
 import type { EngineMetrics } from "../metrics.ts";
-import { openLogFiles, type LogFiles, type LogFilesOptions } from "./log-files.ts";
+import {
+  openLogFiles,
+  type LogFiles,
+  type LogFilesDeps,
+  type LogFilesOptions,
+} from "./log-files.ts";
 import { decodeWalEntry, encodeWalEntry, endHeightOf, type WalEntry } from "./wal-entry.ts";
 
 export interface WriteAheadLog {
@@ -25,7 +29,7 @@ export interface WriteAheadLog {
  */
 export async function openWriteAheadLog(
   options: LogFilesOptions,
-  deps: { readonly logger: Logger; readonly clock: Clock; readonly metrics: EngineMetrics },
+  deps: LogFilesDeps & { readonly clock: Clock; readonly metrics: EngineMetrics },
 ): Promise<WriteAheadLog> {
   const files = await openLogFiles(options, deps);
   const log = createLog(files, deps);
