@@ -12,6 +12,7 @@ import { healthStatusCode } from "./health.ts";
 import {
   CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
+  IDLE_TIMEOUT_MS,
   REQUEST_TIMEOUT_MS,
   STOP_TIMEOUT_MS,
 } from "./limits.ts";
@@ -111,6 +112,7 @@ export function createMetricsServer(
     (request, response) => void respond(request, response),
   );
   server.maxConnections = CONNECTIONS_MAX;
+  server.timeout = IDLE_TIMEOUT_MS;
 
   return {
     start() {
@@ -118,6 +120,10 @@ export function createMetricsServer(
         server.once("error", reject);
         server.listen(options.port, options.host, () => {
           server.off("error", reject);
+          // Accepting may fail for a while (no descriptors, no memory); the server goes on after it.
+          server.on("error", (error) =>
+            logger.warn("connection not accepted", { error: error.message }),
+          );
           const address = server.address();
           if (address === null || typeof address === "string") {
             reject(new Error(`expected a TCP address, got ${String(address)}`));

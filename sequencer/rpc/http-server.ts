@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import { WebSocketServer } from "ws";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
+import { refuseUpgrade } from "../ports/refuse-upgrade.ts";
 import { corsHeaders } from "./cors.ts";
 import { invalidRequest, RpcError } from "./errors.ts";
 import type { Answer, Dispatcher } from "./json-rpc.ts";
@@ -89,6 +90,10 @@ export class HttpServer {
       this.#server.once("error", reject);
       this.#server.listen(port, host, () => {
         this.#server.off("error", reject);
+        // Accepting may fail for a while (no descriptors, no memory); the server goes on after it.
+        this.#server.on("error", (error) =>
+          this.#deps.logger.warn("rpc connection not accepted", { error: error.message }),
+        );
         const address = this.#server.address();
         if (address === null || typeof address === "string") {
           reject(new Error(`expected a TCP address, got ${String(address)}`));
@@ -127,7 +132,7 @@ export class HttpServer {
 
   #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     if (pathOf(request) !== "/websocket") {
-      socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      refuseUpgrade(socket, "404 Not Found");
       return;
     }
     const client = clientName(request);

@@ -116,6 +116,27 @@ describe("rpc server", () => {
     );
   });
 
+  it("behavior: an upgrade elsewhere is refused and closed, whatever its client does", async () => {
+    node = await startTestNode();
+    const upgrade =
+      "GET /nope HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    // Keeps its own side open for ever.
+    const held = connect({ host: node.host, port: node.port, allowHalfOpen: true });
+    held.on("error", () => {}).resume();
+    held.write(upgrade);
+    await once(held, "end");
+    // Resets at once; without a listener for that, the process would end here.
+    for (let i = 0; i < 20; i++) {
+      const { socket } = await rawConnection(upgrade);
+      socket.resetAndDestroy();
+    }
+    expect((await fetch(node.url)).status).toBe(200);
+    // Not kept waiting by `held`.
+    await node.stop();
+    held.destroy();
+    node = await startTestNode();
+  });
+
   it("behavior: a request that trickles in is cut off, before and after its headers", async () => {
     node = await startTestNode({ requestTimeoutMs: 50 });
     for (const start of [

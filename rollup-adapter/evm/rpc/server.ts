@@ -5,6 +5,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { assert } from "../../../proto/errors.ts";
 import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
+import { refuseUpgrade } from "../../../sequencer/ports/refuse-upgrade.ts";
 import type { EvmChain } from "../executor.ts";
 import {
   RPC_BODY_BYTES_MAX,
@@ -89,7 +90,7 @@ export async function startRpcServer(
     const isAllowed = isAllowedOrigin(request.headers.origin, origins);
     if (!isAllowed || websockets.clients.size >= RPC_WEBSOCKETS_MAX) {
       metrics.rpcDropped.inc({ what: isAllowed ? "websocket" : "websocket_origin" });
-      socket.end(`HTTP/1.1 ${isAllowed ? "503 Service Unavailable" : "403 Forbidden"}\r\n\r\n`);
+      refuseUpgrade(socket, isAllowed ? "503 Service Unavailable" : "403 Forbidden");
       return;
     }
     websockets.handleUpgrade(request, socket, head, (websocket) => {
@@ -106,6 +107,8 @@ export async function startRpcServer(
     heartbeat.cancel();
     throw cause;
   }
+  // Accepting may fail for a while (no descriptors, no memory); the server goes on after it.
+  http.on("error", (error) => logger.warn("connection not accepted", { error: error.message }));
   const address = addressOf(http);
   logger.info("Ethereum JSON-RPC is served", { host: address.address, port: address.port });
   return {
