@@ -4,7 +4,7 @@
 export const REQUEST_BYTES_MAX = 8 << 20;
 /** Largest answer: one block of a rollup. */
 export const RESPONSE_BYTES_MAX = 64 << 20;
-/** Submissions of one stream that are checked at once; the stream is paused above. */
+/** Submissions of one stream whose answers its reader has not taken; the stream is paused above. */
 export const SUBMISSIONS_IN_FLIGHT_MAX = 256;
 /** A reader that takes nothing for so long is dropped with RESOURCE_EXHAUSTED and the resume height. */
 export const SLOW_READER_MS = 30_000;
@@ -12,6 +12,10 @@ export const SLOW_READER_MS = 30_000;
 export const BLOCKS_CACHED_MAX = 64;
 /** Their items' bytes. */
 export const BLOCKS_CACHED_BYTES_MAX = 64 << 20;
+/** Blocks that are read and taken apart at once; further heights wait. */
+export const BLOCK_LOADS_MAX = 4;
+/** Heights that may wait to be read; a further one is refused with RESOURCE_EXHAUSTED. */
+export const BLOCK_LOADS_WAITING_MAX = 4_096;
 /** HTTP/2 streams of one connection. */
 export const STREAMS_PER_CONNECTION_MAX = 1_000;
 /** Time streams get to end when the server stops. */

@@ -12,7 +12,12 @@ import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
 import { grpcError } from "./grpc-error.ts";
-import { BLOCKS_CACHED_BYTES_MAX, BLOCKS_CACHED_MAX } from "./limits.ts";
+import {
+  BLOCK_LOADS_MAX,
+  BLOCK_LOADS_WAITING_MAX,
+  BLOCKS_CACHED_BYTES_MAX,
+  BLOCKS_CACHED_MAX,
+} from "./limits.ts";
 import type { BlockSlices, GrpcApplication, GrpcBlocks } from "./ports.ts";
 
 interface SharedParts {
@@ -24,6 +29,12 @@ interface SharedParts {
   readonly manifestProof: MerkleProof;
   readonly slices: BlockSlices;
   readonly bytes: number;
+}
+
+interface CachedParts {
+  readonly parts: Promise<SharedParts>;
+  /** 0 until they are read. */
+  bytes: number;
 }
 
 export interface BuiltRollupBlock {
@@ -40,9 +51,10 @@ export function createRollupBlockSource(
   blocks: GrpcBlocks,
   application: GrpcApplication,
 ): RollupBlockSource {
-  const cache = new Map<number, Promise<SharedParts>>();
-  const sizes = new Map<number, number>();
+  const cache = new Map<number, CachedParts>();
   let cachedBytes = 0;
+  let loadsRunning = 0;
+  const loadsWaiting: (() => void)[] = [];
 
   /** One read per height, however many streams ask at once. */
   function shared(height: Height): Promise<SharedParts> {
@@ -50,27 +62,51 @@ export function createRollupBlockSource(
     if (known !== undefined) {
       cache.delete(height);
       cache.set(height, known);
-      return known;
+      return known.parts;
     }
-    const loading = load(height);
-    cache.set(height, loading);
-    void loading.then(
-      (parts) => {
-        sizes.set(height, parts.bytes);
-        cachedBytes += parts.bytes;
+    const entry: CachedParts = { parts: loadInTurn(height), bytes: 0 };
+    cache.set(height, entry);
+    void entry.parts.then(
+      ({ bytes }) => {
+        // Pushed out while it was read: then it is its readers' alone.
+        if (cache.get(height) !== entry) return;
+        entry.bytes = bytes;
+        cachedBytes += bytes;
         evict();
       },
-      () => cache.delete(height),
+      () => {
+        if (cache.get(height) === entry) cache.delete(height);
+      },
     );
-    return loading;
+    evict();
+    return entry.parts;
   }
 
   function evict(): void {
-    for (const height of cache.keys()) {
+    for (const [height, { bytes }] of cache) {
       if (cache.size <= BLOCKS_CACHED_MAX && cachedBytes <= BLOCKS_CACHED_BYTES_MAX) return;
       cache.delete(height);
-      cachedBytes -= sizes.get(height) ?? 0;
-      sizes.delete(height);
+      cachedBytes -= bytes;
+    }
+  }
+
+  /** A few blocks at a time: readers at many heights must not hold as many blocks in memory. */
+  async function loadInTurn(height: Height): Promise<SharedParts> {
+    if (loadsRunning >= BLOCK_LOADS_MAX) {
+      if (loadsWaiting.length >= BLOCK_LOADS_WAITING_MAX) {
+        throw grpcError(
+          "GRPC_RESOURCE_EXHAUSTED",
+          `${BLOCK_LOADS_WAITING_MAX} heights wait to be read already; ask for height ${height} again later, or ask another node`,
+        );
+      }
+      await new Promise<void>((resolve) => loadsWaiting.push(resolve));
+    }
+    loadsRunning += 1;
+    try {
+      return await load(height);
+    } finally {
+      loadsRunning -= 1;
+      loadsWaiting.shift()?.();
     }
   }
 

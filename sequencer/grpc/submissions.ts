@@ -34,7 +34,10 @@ export function createSubmit(
   };
 }
 
-/** Answers in the order of the requests, with a bounded number of them being checked at once. */
+/**
+ * Answers in the order of the requests. A request counts against the bound until its answer has been
+ * taken by the reader, so that a client which sends and never reads is not read any more.
+ */
 export function submitStream(
   call: ServerDuplexStream<SubmitRequest, SubmitResponse>,
   submit: Submit,
@@ -43,35 +46,54 @@ export function submitStream(
   let inFlight = 0;
   let tail: Promise<void> = Promise.resolve();
   let isEnded = false;
+  /** The call has its status, or nobody to tell it to. */
+  let isOver = false;
   const settle = (): void => {
     inFlight -= 1;
     if (inFlight < SUBMISSIONS_IN_FLIGHT_MAX) call.resume();
-    if (isEnded && inFlight === 0) call.end();
+    if (isEnded && !isOver && inFlight === 0) call.end();
+  };
+  const answer = async (response: Promise<SubmitResponse>): Promise<void> => {
+    try {
+      const message = await response;
+      if (!isOver && !call.write(message)) await drained(call);
+    } catch (error) {
+      if (isOver) return;
+      isOver = true;
+      onError(error);
+    } finally {
+      settle();
+    }
   };
   call.on("data", (request: SubmitRequest) => {
+    if (isOver) return;
     inFlight += 1;
     if (inFlight >= SUBMISSIONS_IN_FLIGHT_MAX) call.pause();
-    const answer = submit(request.item);
-    tail = tail.then(async () => {
-      try {
-        const response = await answer;
-        if (!call.cancelled) call.write(response);
-      } catch (error) {
-        onError(error);
-      } finally {
-        settle();
-      }
-    });
-    // `tail` awaits it; this keeps a failure from counting as unhandled meanwhile.
-    answer.catch(() => {});
+    const response = submit(request.item);
+    // `answer` awaits it in its turn; this keeps a failure from counting as unhandled meanwhile.
+    response.catch(() => {});
+    tail = tail.then(() => answer(response));
   });
   call.on("end", () => {
     isEnded = true;
-    if (inFlight === 0) call.end();
+    if (inFlight === 0 && !isOver) call.end();
   });
-  call.on("error", () => {
-    // The client is gone; what it submitted stays submitted.
-    isEnded = true;
+  // The client is gone; what it submitted stays submitted.
+  const onGone = (): void => {
+    isOver = true;
+  };
+  call.on("cancelled", onGone);
+  call.on("error", onGone);
+}
+
+/** Resolves when the reader has taken what was written, or will not take it any more. */
+function drained(call: ServerDuplexStream<SubmitRequest, SubmitResponse>): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      for (const event of ["drain", "cancelled", "close", "error"]) call.off(event, finish);
+      resolve();
+    };
+    for (const event of ["drain", "cancelled", "close", "error"]) call.once(event, finish);
   });
 }
 

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { Height } from "../../proto/brands.ts";
+import { Level } from "../../proto/grpc/rollup-service.ts";
+import { buildChain, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
+import { BLOCK_LOADS_MAX, BLOCKS_CACHED_MAX } from "./limits.ts";
+import type { GrpcApplication, GrpcBlocks } from "./ports.ts";
+import { createRollupBlockSource } from "./rollup-block-source.ts";
+
+const keys = testKeys(1);
+const [built] = buildChain(keys, 1, testGenesis(keys), () => [new Uint8Array(1 << 20)]);
+if (built === undefined) throw new Error("one block was asked for");
+
+/** A node whose blocks are all the same one, of 1 MiB; counts what is read. */
+function createCountingSource() {
+  const counts = { reads: 0, atOnce: 0, atOnceMost: 0 };
+  const blocks: Partial<GrpcBlocks> = {
+    base: () => Height(1),
+    block: async () => {
+      counts.reads += 1;
+      counts.atOnce += 1;
+      counts.atOnceMost = Math.max(counts.atOnceMost, counts.atOnce);
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+      counts.atOnce -= 1;
+      return built?.block;
+    },
+    seenCommit: () => Promise.resolve(built?.seenCommit),
+    validators: () => Promise.resolve(built?.stateBefore.validators),
+    results: () => Promise.resolve(built?.response.txResults),
+  };
+  const application: Partial<GrpcApplication> = {
+    blockSlices: () => ({ slice: () => ({ kind: "absence", neighbours: [] }) }),
+  };
+  // Only what the source uses.
+  const source = createRollupBlockSource(blocks as GrpcBlocks, application as GrpcApplication);
+  const ask = (height: number) => source.build(Height(height), new Uint8Array(32), Level.COMMITTED);
+  return { counts, ask };
+}
+
+describe("rollup block source", () => {
+  it("behavior: readers at many heights have a few blocks read at a time", async () => {
+    const { counts, ask } = createCountingSource();
+    await Promise.all(Array.from({ length: 40 }, (_, i) => ask(i + 1)));
+    expect(counts.reads).toBe(40);
+    expect(counts.atOnceMost).toBeLessThanOrEqual(BLOCK_LOADS_MAX);
+  });
+
+  it("behavior: what is pushed out while it is read leaves the cache as it should be", async () => {
+    const { counts, ask } = createCountingSource();
+    await Promise.all(Array.from({ length: 3 * BLOCKS_CACHED_MAX }, (_, i) => ask(i + 1)));
+    await ask(1_000);
+    const { reads } = counts;
+    await ask(1_000);
+    expect(counts.reads).toBe(reads);
+  });
+});
