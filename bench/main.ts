@@ -18,6 +18,7 @@ interface Options {
   readonly reference: boolean;
   readonly profile: boolean;
   readonly micro: boolean;
+  readonly verbose: boolean;
   readonly json: boolean;
   readonly set: readonly string[];
 }
@@ -54,6 +55,7 @@ const options: Options = new Command("bench")
   .option("--set <key=value...>", "configuration of the validators, such as p2p.send_rate=0", [])
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
+  .option("--verbose", "show what the validators log", false)
   .option("--json", "print one JSON object", false)
   .parse()
   .opts();
@@ -85,7 +87,12 @@ async function run(): Promise<BenchReport> {
     }
   }
   progress("starting validators");
-  const network = await startNetwork({ validators, isProfiled: options.profile, config });
+  const network = await startNetwork({
+    validators,
+    isProfiled: options.profile,
+    isVerbose: options.verbose,
+    config,
+  });
   const stopAndExit = (): void => {
     void network.stop().then(() => process.exit(130));
   };

@@ -55,6 +55,8 @@ export interface BenchNetwork {
 export async function startNetwork(options: {
   readonly validators: number;
   readonly isProfiled: boolean;
+  /** Shows the log of all validators, and the first one's line per block, on standard error. */
+  readonly isVerbose: boolean;
   readonly config: Readonly<Record<string, unknown>>;
 }): Promise<BenchNetwork> {
   const root = mkdtempSync(join(tmpdir(), "weft-bench-"));
@@ -67,7 +69,10 @@ export async function startNetwork(options: {
   });
   failed.catch(() => {});
 
-  async function stop(): Promise<readonly string[]> {
+  let stopped: Promise<readonly string[]> | undefined;
+  const stop = (): Promise<readonly string[]> => (stopped ??= stopAll());
+
+  async function stopAll(): Promise<readonly string[]> {
     isStopping = true;
     const ended = children.map(
       (child) =>
@@ -97,11 +102,18 @@ export async function startNetwork(options: {
     for (const { name, home } of places) {
       const child = spawn(process.execPath, [...nodeArgs, ENTRY, "start", "--home", home], {
         // Standard input ends with this process, and the validator with it.
-        stdio: ["pipe", "ignore", "pipe"],
+        stdio: ["pipe", "pipe", "pipe"],
         env: { ...process.env, [SUPERVISED]: "1" },
+        // A scheduling group of its own, and Ctrl-C for the benchmark alone, which stops them all.
+        detached: true,
       });
       const log = join(home, "node.log");
       child.stderr?.pipe(createWriteStream(log));
+      if (options.isVerbose) {
+        child.stderr?.pipe(process.stderr);
+        if (name === places[0]?.name) child.stdout?.pipe(process.stderr);
+      }
+      child.stdout?.resume();
       child.once("exit", (code, signal) => {
         if (isStopping) return;
         const tail = readFileSync(log, "utf8").slice(-2_000);
