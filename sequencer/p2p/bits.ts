@@ -39,6 +39,20 @@ export class Bits {
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = other.#words[i] ?? 0;
   }
 
+  /** Gains the bits of `other`, up to its own size. */
+  add(other: Bits): void {
+    for (let i = 0; i < this.#words.length; i++) {
+      this.#words[i] = (this.#words[i] ?? 0) | (other.#words[i] ?? 0);
+    }
+  }
+
+  /** How many are missing. */
+  missingCount(): number {
+    let count = 0;
+    for (let index = 0; index < this.size; index++) if (!this.has(index)) count += 1;
+    return count;
+  }
+
   /** Becomes (this without `ours`) or `theirs`: what VoteSetBits says of one block id (spec §17.2). */
   reconcile(ours: Bits, theirs: Bits): void {
     for (let i = 0; i < this.#words.length; i++) {

@@ -23,9 +23,8 @@ import {
   sendPart,
   sendVote,
 } from "./consensus-gossip.ts";
-import type { Bits } from "./bits.ts";
 import type { BlockSource } from "./consensus-port.ts";
-import { BEHIND_GRACE_MS } from "./limits.ts";
+import { BEHIND_GRACE_MS, PART_RELAY_DELAY_PER_PART_MS } from "./limits.ts";
 
 export interface CatchUpDependencies {
   readonly view: RoundStateView;
@@ -63,10 +62,10 @@ export async function catchUp(
       if (commit === undefined || !sendCommit(target, commit)) return undefined;
     }
     // Level in a moment, or nothing to send: no need to read the store.
-    const graceMs = target.behindSinceMs + BEHIND_GRACE_MS - nowMs();
-    const isWaiting = graceMs > 0 && !state.arePartsListed && !(target.isLagging && state.parts);
-    if (isWaiting) return Math.min(waitMs ?? graceMs, graceMs);
-    if (state.parts !== undefined && !hasMissing(state.parts.known)) return waitMs;
+    const missing = state.parts?.known.missingCount();
+    if (missing === 0) return waitMs;
+    const graceMs = graceOf(target, missing ?? 1) - nowMs();
+    if (graceMs > 0) return Math.min(waitMs ?? graceMs, graceMs);
     const meta = await blocks.meta(height);
     if (state.height !== height) continue;
     if (meta === undefined) return waitMs;
@@ -86,9 +85,12 @@ export async function catchUp(
   return undefined;
 }
 
-function hasMissing(bits: Bits): boolean {
-  for (let index = 0; index < bits.size; index++) if (bits.isMissing(index)) return true;
-  return false;
+/** When to send stored parts: the maker of the block may still be sending them. */
+function graceOf(target: GossipPeer, missingParts: number): number {
+  const { state, isLagging, behindSinceMs } = target;
+  if (isLagging && state.parts !== undefined) return 0;
+  const transferMs = missingParts * PART_RELAY_DELAY_PER_PART_MS;
+  return behindSinceMs + transferMs + (state.arePartsListed ? 0 : BEHIND_GRACE_MS);
 }
 
 /** Queues the precommits the peer lacks; false when the queue is full. */

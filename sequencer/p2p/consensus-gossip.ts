@@ -12,6 +12,7 @@ import { Step } from "../consensus/step.ts";
 import { DATA_CHANNEL, STATE_CHANNEL, VOTE_CHANNEL } from "./consensus-channels.ts";
 import {
   PART_RELAY_DELAY_MS,
+  PART_RELAY_DELAY_PER_PART_MS,
   PART_RELAY_LATE_DELAY_MS,
   RELAY_DELAY_MAX_MS,
   VOTE_RELAY_DELAY_MS,
@@ -191,11 +192,12 @@ function pumpParts(
   const { state } = target;
   const known = state.parts?.known;
   if (known === undefined) return;
+  const transferMs = parts.header.total * PART_RELAY_DELAY_PER_PART_MS;
   const waitMs = state.arePartsListed
-    ? 0
+    ? transferMs
     : state.step <= Step.PROPOSE
-      ? PART_RELAY_DELAY_MS
-      : PART_RELAY_LATE_DELAY_MS;
+      ? PART_RELAY_DELAY_MS + transferMs
+      : PART_RELAY_LATE_DELAY_MS + transferMs;
   for (let index = 0; index < parts.header.total; index++) {
     if (!known.isMissing(index)) continue;
     const part = parts.partAt(index);

@@ -475,8 +475,15 @@ function noteDistance(target: GossipPeer, ourHeight: Height, nowMs: number): voi
   }
 }
 
-/** Forgets what a peer without progress was only assumed to have, later and later. */
+/**
+ * Forgets what a peer without progress was only assumed to have, later and later. While something
+ * still waits to be sent, more of it would not help.
+ */
 function repeatIfStuck(target: GossipPeer, nowMs: number): void {
+  if (target.peer.sendRoom(DATA_CHANNEL.id) < DATA_CHANNEL.sendQueueMessagesMax) {
+    target.progressAtMs = nowMs;
+    return;
+  }
   const delayMs = Math.min(REPEAT_DELAY_MS * 2 ** target.repeats, REPEAT_DELAY_MAX_MS);
   if (nowMs - target.progressAtMs < delayMs) return;
   target.progressAtMs = nowMs;

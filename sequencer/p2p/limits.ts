@@ -69,8 +69,13 @@ export const REDIAL_SLOW_TRIES = 20;
 
 /** A vote or proposal of another node is relayed when it is this old and a peer still lacks it. */
 export const VOTE_RELAY_DELAY_MS = 40;
-/** A part of another node, to a peer that still waits for the proposal. */
+/** A part of another node, to a peer that still waits for the proposal; and more for each part of the block. */
 export const PART_RELAY_DELAY_MS = 120;
+/**
+ * Time that its maker is given to send one part itself (4 MB/s). Relaying sooner would double the
+ * traffic just when links or machines are the bottleneck.
+ */
+export const PART_RELAY_DELAY_PER_PART_MS = 15;
 /** The same, to a peer that went on without it or has it and did not say so. */
 export const PART_RELAY_LATE_DELAY_MS = 1_000;
 /** Peers that are usually slow are relayed to later, but no later than this. */

@@ -108,6 +108,30 @@ describe("peer state", () => {
     expect(state.wantsPartsOf(OTHER)).toBe(true);
   });
 
+  test("parts on their way are not missing because a peer lists what it has so far", () => {
+    const state = at(5, 1);
+    state.setHasProposal(proposal(5, 1));
+    state.setHasPart(Height(5), Round(1), 1, "assumed");
+    const message = {
+      kind: "newValidBlock" as const,
+      height: Height(5),
+      round: Round(1),
+      blockPartSetHeader: HEADER,
+      blockParts: bits(HEADER.total, 0),
+      isCommit: false,
+    };
+    state.applyNewValidBlock(message);
+    const missing = () => [0, 1, 2].filter((index) => state.parts?.known.isMissing(index));
+    expect(missing()).toEqual([2]);
+    // It makes no progress: they are taken for lost, what it listed is not.
+    state.forgetAssumed();
+    expect(missing()).toEqual([1, 2]);
+    // Parts of another block say nothing about this one.
+    state.setHasPart(Height(5), Round(1), 1, "assumed");
+    state.applyNewValidBlock({ ...message, blockPartSetHeader: OTHER });
+    expect(missing()).toEqual([1, 2]);
+  });
+
   test("looks votes up at the round, the proof-of-lock round and the last commit", () => {
     const state = at(5, 2);
     state.setHasProposal(proposal(5, 2, 1));

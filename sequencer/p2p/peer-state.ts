@@ -56,6 +56,11 @@ export class KnownBits {
   forgetAssumed(): void {
     this.known.assign(this.#confirmed);
   }
+
+  /** Takes over what `other`, bits of the same things, only assumes. */
+  assumeFrom(other: KnownBits): void {
+    this.known.add(other.known);
+  }
 }
 
 export class PeerState {
@@ -109,8 +114,14 @@ export class PeerState {
   applyNewValidBlock(message: NewValidBlockMessage): boolean {
     if (this.height !== message.height) return false;
     if (this.round !== message.round && !message.isCommit) return false;
+    const listed = KnownBits.confirmed(message.blockParts);
+    // What is on its way is not sent again because the peer has not seen it yet; if it was lost, the
+    // peer makes no progress, and `forgetAssumed` follows.
+    if (this.parts !== undefined && this.wantsPartsOf(message.blockPartSetHeader)) {
+      listed.assumeFrom(this.parts);
+    }
     this.partsHeader = message.blockPartSetHeader;
-    this.parts = KnownBits.confirmed(message.blockParts);
+    this.parts = listed;
     this.arePartsListed = true;
     return true;
   }
