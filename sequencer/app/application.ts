@@ -124,7 +124,7 @@ class Weft implements WeftApplication {
     committed: CommittedState,
     extensionLog: ExtensionLog,
   ) {
-    const { verify, signer, logger, metrics } = dependencies;
+    const { verify, verifyIncoming = verify, signer, logger, metrics } = dependencies;
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -153,7 +153,7 @@ class Weft implements WeftApplication {
       pool: this.#pool,
       statuses: this.#statuses,
       verified: this.#verified,
-      verify,
+      verify: verifyIncoming,
       metrics,
     });
     this.read = createReadApi(committed, this.#pool);

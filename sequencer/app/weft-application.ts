@@ -35,8 +35,10 @@ export interface PoolLimits {
 export interface ApplicationDependencies {
   /** The application's own database; see `openKeyValueStore`. */
   readonly database: KeyValueStore;
-  /** ZIP-215 off the event loop, in batches. */
+  /** ZIP-215, in batches, without holding the event loop: signatures of blocks and extensions. */
   readonly verify: VerifySignatures;
+  /** The same for transactions that come in, which blocks must not wait behind; default: `verify`. */
+  readonly verifyIncoming?: VerifySignatures;
   /** The application key of this validator; undefined on a node that does not validate. */
   readonly signer: ApplicationSigner | undefined;
   /** For durations in metrics only; the rules have no clock. */

@@ -84,6 +84,7 @@ export async function createNode(
     const validatorKey = readKeyFile(home.validatorKeyFile);
     const applicationKey = readKeyFile(home.applicationKeyFile);
     const verifier = createEd25519Verifier();
+    const incomingVerifier = createEd25519Verifier();
     await runSignatureSelfTest(verifier);
 
     const metrics = createNodeMetrics(
@@ -123,10 +124,8 @@ export async function createNode(
       },
       {
         database,
-        verify: (checks) =>
-          verifier.verifyBatch(
-            checks.map(({ publicKey, message, signature }) => ({ publicKey, message, signature })),
-          ),
+        verify: (checks) => verifier.verifyBatch(checks),
+        verifyIncoming: (checks) => incomingVerifier.verifyBatch(checks),
         signer: {
           publicKey: applicationKey.publicKey,
           sign: (message) => Promise.resolve(signEd25519(applicationKey, message)),
