@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { RATE_MAX, RUN_SECONDS_MAX, VALIDATORS_MAX } from "./limits.ts";
 import { type Mode, MODES } from "./load/shape.ts";
 import { calibrate } from "./measure/calibration.ts";
-import { hottest } from "./measure/cpu-profile.ts";
+import { summarizeProfiles } from "./measure/cpu-profile.ts";
 import { NODE_CONFIG, startNetwork } from "./network.ts";
 import { type ReferenceReport, runReference } from "./reference/pipeline.ts";
 import { type BenchReport, machine, printReport } from "./report.ts";
@@ -112,7 +112,15 @@ async function run(): Promise<BenchReport> {
       calibrationAfter: calibrate(),
       references,
       modes: results,
-      hottest: options.profile ? hottest(profiles, HOT_FUNCTIONS) : undefined,
+      profile: options.profile
+        ? summarizeProfiles(
+            profiles,
+            results.flatMap(({ phases }) =>
+              phases.filter(({ load }) => load === "saturated").map(({ window }) => window),
+            ),
+            HOT_FUNCTIONS,
+          )
+        : undefined,
     };
   } finally {
     await network.stop();

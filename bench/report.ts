@@ -1,7 +1,7 @@
 /** What a run prints. */
 import { arch, cpus, platform, release, totalmem } from "node:os";
 import type { Calibration } from "./measure/calibration.ts";
-import type { HotFunction } from "./measure/cpu-profile.ts";
+import type { ProfileSummary } from "./measure/cpu-profile.ts";
 import type { Quantiles } from "./measure/statistics.ts";
 import type { ReferenceReport } from "./reference/pipeline.ts";
 import { LOOP_BOUND, type ModeReport, type PhaseReport } from "./run.ts";
@@ -16,7 +16,7 @@ export interface BenchReport {
   readonly calibrationAfter: Calibration;
   readonly references: readonly ReferenceReport[];
   readonly modes: readonly ModeReport[];
-  readonly hottest: readonly HotFunction[] | undefined;
+  readonly profile: ProfileSummary | undefined;
 }
 
 export function machine(): BenchReport["machine"] {
@@ -48,13 +48,9 @@ export function printReport(report: BenchReport): void {
   for (const mode of report.modes) {
     for (const phase of mode.phases) printPhase(mode, phase, report.references);
   }
-  if (report.hottest !== undefined) {
-    print("\nvalidators' self time, idle time left out");
-    for (const { where, selfMs, share } of report.hottest) {
-      print(
-        `  ${(share * 100).toFixed(1).padStart(5)} %  ${whole(selfMs).padStart(8)} ms  ${where}`,
-      );
-    }
+  if (report.profile !== undefined) {
+    printHot("by function, validators together, saturated windows", report.profile.self);
+    printHot("by the function of ours that called it", report.profile.own);
   }
 }
 
@@ -87,6 +83,10 @@ function printPhase(
   print(
     `  refused     ${refusals.length === 0 ? "none" : refusals.join(", ")}; lost ${phase.lost}; stale ${phase.stale}; signed during the window ${phase.signedLate}`,
   );
+  const traffic = Object.entries(phase.trafficPerByte)
+    .filter(([, times]) => times >= 0.05)
+    .map(([type, times]) => `${type} ${times.toFixed(1)}`);
+  print(`  traffic     bytes between validators per committed byte: ${traffic.join(", ")}`);
   const uses = phase.processes.map(
     ({ name, cpuSeconds, residentBytes }) =>
       `${name} ${cpuSeconds.toFixed(2)} s ${whole(residentBytes / 2 ** 20)} MiB`,
@@ -97,6 +97,13 @@ function printPhase(
   print(
     `  CPU, memory ${uses.join("; ")}; others ${phase.foreignCpuSeconds.toFixed(2)} s in ${fixed(phase.windowSeconds)} s`,
   );
+}
+
+function printHot(title: string, functions: ProfileSummary["self"]): void {
+  print(`\n${title}`);
+  for (const { where, ms, share } of functions) {
+    print(`  ${(share * 100).toFixed(1).padStart(5)} %  ${whole(ms).padStart(8)} ms  ${where}`);
+  }
 }
 
 function calibrationLine(at: Calibration): string {

@@ -12,7 +12,9 @@ import { openPhase, type PhaseResult } from "./load/phase.ts";
 import { type Mode, MODES } from "./load/shape.ts";
 import { createSigner } from "./load/signer.ts";
 import { type ProcessUse, readMachineCpuSeconds, readProcess } from "./measure/processes.ts";
+import { receivedBytes } from "./measure/prometheus.ts";
 import { type Quantiles, quantiles, throughput, type Throughput } from "./measure/statistics.ts";
+import type { ProfileWindow } from "./measure/cpu-profile.ts";
 import type { BenchNetwork } from "./network.ts";
 
 export interface RunOptions {
@@ -41,7 +43,10 @@ export interface PhaseReport {
   /** Signed while the window ran, at the cost of the system under test. */
   readonly signedLate: number;
   readonly stale: number;
+  /** Bytes that validators received from each other for each committed byte, by kind of message. */
+  readonly trafficPerByte: Readonly<Record<string, number>>;
   readonly windowSeconds: number;
+  readonly window: ProfileWindow;
   readonly processes: readonly ProcessReport[];
   /** CPU time of validators and generator for one committed payload, µs. */
   readonly cpuMicrosPerPayload: number;
@@ -113,11 +118,20 @@ async function runPhase(
     await source.fill(Math.min(items, itemsMax));
     progress(`${mode} ${load}: running`);
     const meter = createMeter(network);
-    const result = await Promise.race([
-      phase.run(source, (edge) => meter.edge(edge)),
-      network.failed,
-    ]);
-    return report(load, rate, result, source, meter.read());
+    const urls = network.validators.map(({ metricsUrl }) => metricsUrl);
+    // Over the whole phase, its warm-up and its end: nothing is under way at either edge.
+    const before = await receivedBytes(urls);
+    const running = phase.run(source, (edge) => meter.edge(edge));
+    const result = await Promise.race([running, network.failed]);
+    const after = await receivedBytes(urls);
+    const committedBytes = result.ledger.committedPayloads * PAYLOAD_BYTES;
+    const trafficPerByte = Object.fromEntries(
+      Object.entries(after).map(([type, bytes]) => [
+        type,
+        committedBytes > 0 ? (bytes - (before[type] ?? 0)) / committedBytes : 0,
+      ]),
+    );
+    return { ...report(load, rate, result, source, meter.read()), trafficPerByte };
   } finally {
     phase.close();
     await signer.stop();
@@ -129,8 +143,8 @@ function report(
   rate: number | undefined,
   result: PhaseResult,
   source: { readonly signedLate: number; readonly stale: number },
-  use: Pick<PhaseReport, "processes" | "foreignCpuSeconds" | "windowSeconds">,
-): PhaseReport {
+  use: Pick<PhaseReport, "processes" | "foreignCpuSeconds" | "windowSeconds" | "window">,
+): Omit<PhaseReport, "trafficPerByte"> {
   const { ledger, blocks, fromMs, toMs, lost } = result;
   const committed = blocks
     .filter(({ atMs }) => atMs >= fromMs && atMs < toMs)
@@ -166,12 +180,12 @@ function createMeter(network: BenchNetwork) {
     { name: GENERATOR, pid: process.pid },
   ];
   interface Reading {
-    readonly atMs: number;
+    readonly atMicros: number;
     readonly machineCpuSeconds: number;
     readonly uses: readonly ProcessUse[];
   }
   const take = (): Reading => ({
-    atMs: performance.now(),
+    atMicros: Number(process.hrtime.bigint() / 1_000n),
     machineCpuSeconds: readMachineCpuSeconds(),
     uses: names.map(({ pid }) => readProcess(pid)),
   });
@@ -180,7 +194,7 @@ function createMeter(network: BenchNetwork) {
     edge(edge: "begin" | "end"): void {
       readings[edge] = take();
     },
-    read(): Pick<PhaseReport, "processes" | "foreignCpuSeconds" | "windowSeconds"> {
+    read(): Pick<PhaseReport, "processes" | "foreignCpuSeconds" | "windowSeconds" | "window"> {
       const begin = readings.begin ?? take();
       const end = readings.end ?? take();
       const processes = names.map(({ name }, i) => ({
@@ -191,7 +205,8 @@ function createMeter(network: BenchNetwork) {
       const own = processes.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
       const all = end.machineCpuSeconds - begin.machineCpuSeconds;
       return {
-        windowSeconds: (end.atMs - begin.atMs) / 1_000,
+        windowSeconds: (end.atMicros - begin.atMicros) / 1e6,
+        window: { fromMicros: begin.atMicros, toMicros: end.atMicros },
         processes,
         foreignCpuSeconds: Math.max(0, all - own),
       };
