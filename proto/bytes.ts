@@ -18,6 +18,11 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 export function concatBytes(...chunks: readonly Uint8Array[]): Uint8Array {
+  return joinBytes(chunks);
+}
+
+/** As `concatBytes`, for any number of chunks: a call takes only so many arguments. */
+export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const chunk of chunks) length += chunk.length;
   const out = new Uint8Array(length);

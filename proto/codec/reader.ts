@@ -1,4 +1,4 @@
-import { concatBytes } from "../bytes.ts";
+import { joinBytes } from "../bytes.ts";
 import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 import { varintSize } from "./writer.ts";
@@ -51,6 +51,8 @@ export class Reader {
   #start: number;
   #lastField = 0;
   #mayRepeat = false;
+  /** Embedded messages of the message being read that occur more than once, by field. */
+  #merged: Map<number, unknown> | undefined;
   /** The varint just read, as unsigned 32-bit halves. */
   #low = 0;
   #high = 0;
@@ -216,12 +218,17 @@ export class Reader {
   message<T>(decode: MessageDecoder<T>): T {
     const start = this.#delimitedStart();
     const end = this.#position;
-    if (!this.strict) {
-      if (this.#occurrences() > 1) {
-        const chunks: Uint8Array[] = [];
-        this.#occurrences(chunks);
-        return decodeMerged(chunks, decode);
-      }
+    const { field } = this;
+    // Once per field: looking for all occurrences at each of them would be quadratic, and whoever
+    // sends a message chooses how many there are.
+    if (this.#merged?.has(field) === true) return this.#merged.get(field) as T;
+    if (!this.strict && this.#occurrences() > 1) {
+      const chunks: Uint8Array[] = [];
+      this.#occurrences(chunks);
+      const value = decodeMerged(chunks, decode);
+      this.#merged ??= new Map();
+      this.#merged.set(field, value);
+      return value;
     }
     return this.#nested(start, end, decode);
   }
@@ -386,17 +393,20 @@ export class Reader {
     const outerEnd = this.#end;
     const outerMayRepeat = this.#mayRepeat;
     const outerField = this.field;
+    const outerMerged = this.#merged;
     this.#start = start;
     this.#position = start;
     this.#end = end;
     this.#lastField = 0;
     this.#mayRepeat = false;
+    this.#merged = undefined;
     const value = decode(this);
     assert(this.#position === end, "a message decoder reads its message to the end");
     this.#start = outerStart;
     this.#end = outerEnd;
     this.#mayRepeat = outerMayRepeat;
     this.#lastField = outerField;
+    this.#merged = outerMerged;
     this.field = outerField;
     return value;
   }
@@ -536,5 +546,5 @@ function decodeMerged<T>(chunks: readonly Uint8Array[], decoder: MessageDecoder<
     const reader = new Reader(chunk, "lenient");
     while (reader.next()) reader.unknown();
   }
-  return decode(decoder, concatBytes(...chunks), "lenient");
+  return decode(decoder, joinBytes(chunks), "lenient");
 }

@@ -159,6 +159,14 @@ describe("protobuf writer and reader", () => {
     expect(read("88800003", "lenient").id).toBe(3n);
   });
 
+  test("an embedded message that is repeated very often is read in time linear in its bytes", () => {
+    const count = 200_000;
+    const bytes = new Uint8Array(6 * count);
+    for (let i = 0; i < count; i++) bytes.set([0x2a, 0x04, 0x08, i & 0x7f, 0x10, 0x01], 6 * i);
+    const { inner } = decode(readSample, bytes, "lenient");
+    expect(inner).toEqual({ round: (count - 1) & 0x7f, flag: true });
+  }, 10_000);
+
   test("nothing malformed passes in either mode", () => {
     for (const mode of ["strict", "lenient"] as const) {
       expect(refusal("08", mode)).toBe("CODEC_TRUNCATED");
