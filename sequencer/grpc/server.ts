@@ -209,7 +209,8 @@ export function createGrpcServer(
 
   return {
     async start() {
-      const address = `${options.host}:${options.port}`;
+      const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+      const address = `${host}:${options.port}`;
       return await new Promise<number>((resolve, reject) => {
         server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
           if (error === null) {

@@ -19,6 +19,7 @@ import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
+import { formatHostPort } from "../p2p/address.ts";
 import { createConsensusReactor } from "../p2p/consensus-reactor.ts";
 import { createMempoolReactor } from "../p2p/mempool-reactor.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
@@ -36,6 +37,7 @@ import { durationMs, listenAddress } from "./config.ts";
 import type { Home } from "./home.ts";
 import { readKeyFile } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
+import { createSyncState } from "./sync-state.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { VERSION } from "./version.ts";
 
@@ -67,13 +69,31 @@ export async function createNode(
   const { home, config } = options;
   const { clock, logger } = deps;
   const closers: (() => Promise<void>)[] = [];
+  /** Closes everything, whatever fails on the way: what comes last holds files and locks. */
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    const failures: unknown[] = [];
+    for (const close of closers.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, "the node did not stop cleanly");
+  };
+  /** After a failure, which is what is told; a failure to close on top of it goes to the log. */
+  const abandon = async (): Promise<void> => {
+    try {
+      await closeAll();
+    } catch (error) {
+      logger.error("could not close everything", { error: String(error) });
+    }
   };
   try {
     return await assemble();
   } catch (error) {
-    await closeAll();
+    await abandon();
     throw error;
   }
 
@@ -153,8 +173,6 @@ export async function createNode(
       hasTxs: () => application.poolSize().count > 0,
     });
 
-    const health = createEngineHealth(engine);
-
     // Peers.
     const consensusReactor = createConsensusReactor({
       consensus: engine,
@@ -176,6 +194,19 @@ export async function createNode(
       logger,
       metrics: metrics.p2p,
       random: Math.random,
+    });
+
+    // How far the node is, for whoever asks.
+    const lastBlock = await disk.blockStore.meta(disk.blockStore.height());
+    const syncState = createSyncState(lastBlock?.header.time, {
+      height: () => engine.status().height,
+      peerHeights: () =>
+        peers.peers().flatMap(({ id }) => consensusReactor.peerRound(id)?.height ?? []),
+      clock,
+    });
+    const isCatchingUp = () => engine.status().catchingUp || syncState.isBehind();
+    const health = createEngineHealth({
+      status: () => ({ ...engine.status(), catchingUp: isCatchingUp() }),
     });
 
     // Who asks from outside.
@@ -224,6 +255,7 @@ export async function createNode(
                 peers,
                 submitTx,
                 validatorKey: { type: "ed25519", bytes: validatorKey.publicKey },
+                isCatchingUp,
                 version: VERSION,
               }),
               blocks: disk.blockStore,
@@ -243,7 +275,14 @@ export async function createNode(
         : createGrpcServer(
             { ...grpcAddress, streamsMax: config.grpc.max_streams },
             {
-              ...createGrpcPorts({ engine, application, submitTx, genesis, version: VERSION.weft }),
+              ...createGrpcPorts({
+                engine,
+                application,
+                submitTx,
+                genesis,
+                isCatchingUp,
+                version: VERSION.weft,
+              }),
               clock,
               logger: logger.child({ module: "grpc" }),
               metrics: metrics.grpc,
@@ -254,6 +293,16 @@ export async function createNode(
       : undefined;
 
     async function start(): Promise<void> {
+      try {
+        await startAll();
+      } catch (error) {
+        // Half a node is none: without this, peers would see a validator that nobody can reach.
+        await abandon();
+        throw error;
+      }
+    }
+
+    async function startAll(): Promise<void> {
       if (metricsAddress !== undefined) {
         const server = createMetricsServer(metricsAddress, {
           registry: metrics.registry,
@@ -275,19 +324,22 @@ export async function createNode(
       closers.push(
         stopper(
           engine.events.on((event) => {
+            if (event.kind === "Halted") grpc?.setServing(false);
             if (event.kind !== "NewBlock") return;
+            syncState.applied(event.block.header.time);
+            grpc?.setServing(health.report().status === "ready");
             mempoolReactor.committed(event.block.txs);
             options.onBlock(notify(event.block, event.result));
           }),
         ),
       );
-      closers.push(() => peers.stop());
-      await peers.start();
       consensusReactor.start();
       closers.push(
         stopper(() => consensusReactor.stop()),
         stopper(() => mempoolReactor.stop()),
       );
+      closers.push(() => peers.stop());
+      await peers.start();
       if (indexer !== undefined) {
         indexer.start();
         closers.push(() => indexer.stop());
@@ -295,7 +347,7 @@ export async function createNode(
       if (grpc !== undefined) {
         closers.push(() => grpc.stop());
         await grpc.start();
-        grpc.setServing(true);
+        grpc.setServing(health.report().status === "ready");
       }
       if (rpc !== undefined) {
         closers.push(() => rpc.stop());
@@ -361,7 +413,7 @@ function switchOptions(genesis: Genesis, config: Config) {
       .map((entry) => entry.trim())
       .filter(Boolean);
   return {
-    listenAddress: listen === undefined ? undefined : `${listen.host}:${listen.port}`,
+    listenAddress: listen === undefined ? undefined : formatHostPort(listen),
     externalAddress: p2p.external_address === "" ? undefined : p2p.external_address,
     network: genesis.chainId,
     moniker: config.moniker,

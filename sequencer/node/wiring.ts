@@ -56,6 +56,7 @@ export function createRpcPorts(parts: {
   readonly peers: Switch;
   readonly submitTx: SubmitTx;
   readonly validatorKey: PublicKey;
+  readonly isCatchingUp: () => boolean;
   readonly version: typeof VERSION;
 }): {
   readonly app: RpcApplication;
@@ -63,7 +64,7 @@ export function createRpcPorts(parts: {
   readonly network: RpcNetwork;
   readonly consensus: RpcConsensus;
 } {
-  const { engine, application, peers, submitTx, validatorKey, version } = parts;
+  const { engine, application, peers, submitTx, validatorKey, isCatchingUp, version } = parts;
   return {
     app: {
       info: () =>
@@ -98,7 +99,7 @@ export function createRpcPorts(parts: {
           status: () => peer.status(),
         })),
     },
-    consensus: createRpcConsensus(engine, { fallbackKey: validatorKey }),
+    consensus: createRpcConsensus(engine, { fallbackKey: validatorKey, isCatchingUp }),
   };
 }
 
@@ -107,20 +108,21 @@ export function createGrpcPorts(parts: {
   readonly application: WeftApplication;
   readonly submitTx: SubmitTx;
   readonly genesis: Genesis;
+  readonly isCatchingUp: () => boolean;
   readonly version: string;
 }): {
   readonly node: GrpcNodeInfo;
   readonly blocks: GrpcBlocks;
   readonly application: GrpcApplication;
 } {
-  const { engine, application, submitTx, genesis, version } = parts;
+  const { engine, application, submitTx, genesis, isCatchingUp, version } = parts;
   const { blockStore, stateStore } = engine;
   return {
     node: {
       chainId: genesis.chainId,
       initialHeight: genesis.initialHeight,
       version,
-      isCatchingUp: () => engine.status().catchingUp,
+      isCatchingUp,
     },
     blocks: {
       base: () => blockStore.base(),

@@ -1,0 +1,78 @@
+import { createServer, type Server } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createTestnet } from "../cli/testnet-files.ts";
+import { NULL_LOGGER } from "../ports/logger.ts";
+import { createSystemClock } from "../ports/system-clock.ts";
+import { loadConfig } from "./config.ts";
+import { type Home, homeAt } from "./home.ts";
+import { createNode, type Node } from "./node.ts";
+
+let root: string;
+let home: Home;
+let onBlock: () => void = () => {};
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "weft-node-"));
+  home = homeAt(root);
+  await createTestnet({
+    chainId: "node-test",
+    genesisTime: createSystemClock().now(),
+    validators: [
+      { name: "validator-0", home: root, p2pPort: 0, rpcPort: 0, grpcPort: 0, metricsPort: 0 },
+    ],
+    accounts: [],
+    rollups: [],
+    config: {},
+    host: () => "127.0.0.1",
+  });
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+function create(settings: Readonly<Record<string, unknown>>): Promise<Node> {
+  const config = loadConfig(home.configFile, settings, {});
+  return createNode(
+    { home, config, onBlock: () => onBlock() },
+    { clock: createSystemClock(), logger: NULL_LOGGER },
+  );
+}
+
+async function listenAnywhere(): Promise<{ readonly server: Server; readonly port: number }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no TCP address");
+  return { server, port: address.port };
+}
+
+describe("node", () => {
+  test("error: a node that cannot listen everywhere leaves nothing running and nothing locked", async () => {
+    const { server, port } = await listenAnywhere();
+    const node = await create({ "rpc.laddr": `tcp://127.0.0.1:${port}` });
+    await expect(node.start()).rejects.toMatchObject({ code: "EADDRINUSE" });
+    server.close();
+    // The same home again, at once: everything was given back.
+    const again = await create({});
+    const blocks = new Promise<void>((resolve) => {
+      onBlock = resolve;
+    });
+    await again.start();
+    await blocks;
+    await again.stop();
+  });
+
+  test("listens on IPv6 addresses", async () => {
+    const node = await create({
+      "rpc.laddr": "tcp://[::1]:0",
+      "grpc.laddr": "tcp://[::1]:0",
+      "p2p.laddr": "tcp://[::1]:0",
+      "instrumentation.prometheus_listen_addr": "tcp://[::1]:0",
+    });
+    await node.start();
+    await node.stop();
+  });
+});
