@@ -25,3 +25,5 @@ export const TRUST_SAVE_BLOCKS = 100;
 export const EXECUTE_TIMEOUT_MS = 120_000;
 /** A gateway asks a node for height and base fee again after this long, in ms. */
 export const CHAIN_INFO_AGE_MS = 500;
+/** Time that calls of an executor server get to end when it stops, in ms. */
+export const STOP_GRACE_MS = 2_000;

@@ -202,11 +202,14 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
 
   function pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = clock.after(delayMs, resolve);
-      abort.signal.addEventListener("abort", () => {
+      const end = (): void => {
         timer.cancel();
+        // One listener for each of the pauses of a long outage would pile up.
+        abort.signal.removeEventListener("abort", end);
         resolve();
-      });
+      };
+      const timer = clock.after(delayMs, end);
+      abort.signal.addEventListener("abort", end);
     });
   }
 

@@ -20,7 +20,7 @@ import {
 } from "../../proto/grpc/execution-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { EXECUTION_GRPC_STATUS, type ExecutionErrorInfo, type Executor } from "../execution.ts";
-import { EXECUTE_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX } from "../limits.ts";
+import { EXECUTE_TIMEOUT_MS, STOP_GRACE_MS, STREAM_MESSAGE_BYTES_MAX } from "../limits.ts";
 
 export type ExecutorServerErrorInfo =
   /** The address cannot be listened on. */
@@ -68,7 +68,12 @@ export function createExecutorServer(
       }),
     stop: () =>
       new Promise((resolve) => {
-        server.tryShutdown(() => resolve());
+        // Someone who watches the health has a stream that never ends by itself.
+        const timer = setTimeout(() => server.forceShutdown(), STOP_GRACE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
       }),
   };
 }

@@ -91,7 +91,14 @@ export async function startEvmRollupNode(
     config.execution === undefined
       ? undefined
       : createExecutorServer(config.execution, rollup.executor);
-  await executorServer?.start();
+  try {
+    await executorServer?.start();
+  } catch (error) {
+    // Its database must not stay locked, nor its port taken, by a node that did not start.
+    await rollup.close();
+    for (const client of clients) client.close();
+    throw error;
+  }
 
   driver = createDriver(
     {
