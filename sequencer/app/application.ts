@@ -295,15 +295,15 @@ class Weft implements WeftApplication {
       const finalized = this.#finalized;
       assert(finalized !== undefined, "Commit comes after FinalizeBlock");
       const { executed, staged } = finalized;
-      const { height } = executed.input;
+      const { height, time } = executed.input;
       await this.#committed.store.commit(staged, height, {
         alsoWrite: this.#extensionLog.forget(height),
         onVisible: () => this.#advance(executed, staged),
       });
       this.#finalized = undefined;
       this.#executed.clear();
-      // No block is given up yet; the operator decides what to prune.
-      return { retainHeight: Height(0) };
+      const retainHeight = await this.#dependencies.retainHeight?.(height, time);
+      return { retainHeight: retainHeight ?? Height(0) };
     });
   }
 

@@ -1,6 +1,7 @@
 /** What the node, the gRPC service and the command line know of the application beside ABCI. */
 import type { SignPart, VerifySignatures } from "../../mev/signatures.ts";
 import type { Height } from "../../proto/brands.ts";
+import type { Timestamp } from "../../proto/types.ts";
 import type {
   AccountState,
   ChainState,
@@ -46,6 +47,8 @@ export interface ApplicationDependencies {
   readonly logger: Logger;
   readonly metrics: AppMetrics;
   readonly yieldToLoop: YieldToLoop;
+  /** First height to keep after this block, 0 for all: the operator's wish, within what rules allow. */
+  readonly retainHeight?: (height: Height, time: Timestamp) => Promise<Height>;
 }
 
 /** Signs parts of vote extensions with the validator's application key (ed25519). */

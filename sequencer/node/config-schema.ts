@@ -25,6 +25,18 @@ const duration = (fallback: string, doc: string) =>
     .default(fallback)
     .describe(doc);
 
+/** The entries of a comma-separated list. */
+export function splitList(value: string): string[] {
+  return value
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+}
+
+const NODE_ID = "[0-9a-f]{40}";
+const PEER = new RegExp(`^${NODE_ID}@([^\\s/:@]+|\\[[0-9a-fA-F:]+\\]):\\d{1,5}$`);
+const PEER_ID = new RegExp(`^${NODE_ID}$`);
+
 const LISTEN = /^(tcp:\/\/)?[^\s/:]*:\d{1,5}$|^(tcp:\/\/)?\[[0-9a-fA-F:]+\]:\d{1,5}$/;
 const address = (fallback: string, doc: string) =>
   z
@@ -41,6 +53,15 @@ const address = (fallback: string, doc: string) =>
 const count = (fallback: number, max: number, doc: string) =>
   z.number().int().min(0).max(max).default(fallback).describe(doc);
 const flag = (fallback: boolean, doc: string) => z.boolean().default(fallback).describe(doc);
+/** Comma-separated entries that each match `entry`. */
+const list = (entry: RegExp, example: string, doc: string) =>
+  z
+    .string()
+    .refine((v) => splitList(v).every((one) => entry.test(one)), {
+      error: `expected entries such as ${example}, separated by commas`,
+    })
+    .default("")
+    .describe(doc);
 const text = (fallback: string, doc: string) => z.string().default(fallback).describe(doc);
 
 const rpc = z.strictObject({
@@ -72,12 +93,19 @@ const grpc = z.strictObject({
 const p2p = z.strictObject({
   laddr: address("tcp://0.0.0.0:26656", "Where peers connect."),
   external_address: text("", "host:port that others should dial; empty: the listen address."),
-  persistent_peers: text("", "Comma-separated id@host:port of peers to keep connected."),
-  unconditional_peer_ids: text("", "Comma-separated ids that limits do not apply to."),
+  persistent_peers: list(
+    PEER,
+    "<40 hex digits>@host:26656",
+    "Comma-separated id@host:port of peers to keep connected.",
+  ),
+  unconditional_peer_ids: list(
+    PEER_ID,
+    "<40 hex digits>",
+    "Comma-separated ids that limits do not apply to.",
+  ),
   max_num_inbound_peers: count(40, 10_000, "Inbound peers besides the unconditional ones."),
-  max_num_outbound_peers: count(10, 10_000, "Outbound peers besides the persistent ones."),
-  send_rate: count(5_120_000, 10_000_000_000, "Bytes per second to one peer."),
-  recv_rate: count(5_120_000, 10_000_000_000, "Bytes per second from one peer."),
+  send_rate: count(5_120_000, 10_000_000_000, "Bytes per second to one peer; 0 lifts the limit."),
+  recv_rate: count(5_120_000, 10_000_000_000, "Bytes per second from one peer; 0 lifts the limit."),
   allow_duplicate_ip: flag(false, "Whether several peers may share an IP address."),
   handshake_timeout: duration("20s", "Time for the whole handshake."),
   dial_timeout: duration("3s", "Time for a TCP connection."),
@@ -112,7 +140,7 @@ const storage = z.strictObject({
   retain_blocks: count(
     0,
     Number.MAX_SAFE_INTEGER,
-    "Blocks kept besides what rules demand; 0 keeps all.",
+    "Blocks kept, and those that evidence may still name; 0 keeps all. A node that joins later needs one that does.",
   ),
 });
 

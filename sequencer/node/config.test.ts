@@ -53,6 +53,17 @@ describe("configuration", () => {
     expect(() => loadConfig("/nonexistent/config.toml", {}, {})).toThrow(/weft init/);
   });
 
+  test("error: peers that are no peers are told at once, not when they are dialed", () => {
+    const id = "ab".repeat(20);
+    const peers = (text: string) => () =>
+      loadConfig(undefined, { "p2p.persistent_peers": text }, {});
+    expect(peers(`${id}@10.0.0.1:26656, ${id}@[::1]:1`)).not.toThrow();
+    expect(peers("10.0.0.1:26656")).toThrow(/p2p\.persistent_peers: expected entries such as/);
+    expect(() => loadConfig(undefined, { "p2p.unconditional_peer_ids": "me" }, {})).toThrow(
+      /unconditional_peer_ids/,
+    );
+  });
+
   test("listen addresses: host and port, all interfaces, off", () => {
     expect(listenAddress("tcp://127.0.0.1:26657")).toEqual({ host: "127.0.0.1", port: 26657 });
     expect(listenAddress(":26656")).toEqual({ host: "0.0.0.0", port: 26656 });

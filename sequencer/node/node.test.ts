@@ -73,6 +73,7 @@ describe("node", () => {
       "instrumentation.prometheus_listen_addr": "tcp://[::1]:0",
     });
     await node.start();
+    expect(node.engine.status().catchingUp).toBe(false);
     await node.stop();
   });
 });

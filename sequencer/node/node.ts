@@ -32,11 +32,12 @@ import { openLevelKeyValueStore } from "../store/level-key-value-store.ts";
 import { createIndexerService } from "../rpc/indexer/indexer-service.ts";
 import { openChainIndex } from "../rpc/indexer/level-index.ts";
 import { createRpcServer } from "../rpc/rpc-server.ts";
-import type { Config } from "./config-schema.ts";
+import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress } from "./config.ts";
 import type { Home } from "./home.ts";
 import { readKeyFile } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
+import { createRetention } from "./retention.ts";
 import { createSyncState } from "./sync-state.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { VERSION } from "./version.ts";
@@ -154,6 +155,14 @@ export async function createNode(
         logger: logger.child({ module: "app" }),
         metrics: metrics.app,
         yieldToLoop,
+        // The parameters are the genesis' own: no application of this version changes them.
+        retainHeight: createRetention(
+          {
+            retainBlocks: config.storage.retain_blocks,
+            evidence: genesis.consensusParams.evidence,
+          },
+          disk.blockStore,
+        ),
       },
     );
     const gossip = createGossipRelay();
@@ -407,11 +416,6 @@ function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {
 function switchOptions(genesis: Genesis, config: Config) {
   const { p2p, rpc } = config;
   const listen = listenAddress(p2p.laddr);
-  const list = (text: string): string[] =>
-    text
-      .split(",")
-      .map((entry) => entry.trim())
-      .filter(Boolean);
   return {
     listenAddress: listen === undefined ? undefined : formatHostPort(listen),
     externalAddress: p2p.external_address === "" ? undefined : p2p.external_address,
@@ -421,10 +425,9 @@ function switchOptions(genesis: Genesis, config: Config) {
     appVersion: APP_VERSION,
     rpcAddress: rpc.laddr,
     isTxIndexOn: config.tx_index.indexer === "kv",
-    persistentPeers: list(p2p.persistent_peers),
-    unconditionalPeerIds: list(p2p.unconditional_peer_ids),
+    persistentPeers: splitList(p2p.persistent_peers),
+    unconditionalPeerIds: splitList(p2p.unconditional_peer_ids),
     inboundPeersMax: p2p.max_num_inbound_peers,
-    outboundPeersMax: p2p.max_num_outbound_peers,
     allowsDuplicateIp: p2p.allow_duplicate_ip,
     sendRateBytesPerSecond: p2p.send_rate,
     receiveRateBytesPerSecond: p2p.recv_rate,
