@@ -30,14 +30,19 @@ const SYSTEM_CODES: Readonly<Record<string, keyof typeof ExitCode>> = {
   ECONNRESET: "UNREACHABLE",
   ENOTFOUND: "UNREACHABLE",
   ETIMEDOUT: "UNREACHABLE",
+  LEVEL_LOCKED: "FILE",
 };
 
 /** Prefixes of error codes of other modules and what they mean for a script. */
 const MODULE_CODES: readonly (readonly [RegExp, keyof typeof ExitCode])[] = [
-  [/^(CONFIG|GENESIS)_/, "CONFIG"],
-  [/^(KEY|PRIVVAL|NODE_KEY)_/, "KEY"],
-  [/_PORT_|_LISTEN_|ADDRESS_IN_USE/, "PORT"],
-  [/LOCK|^(HOME|STORE|WAL)_/, "FILE"],
+  [/^(CONFIG|GENESIS)_|_GENESIS(_|$)/, "CONFIG"],
+  [/^(ENGINE_CONSENSUS_PARAMS|P2P_(ADDRESS_INVALID|NODE_INFO_INVALID|PEER_LIMIT))$/, "CONFIG"],
+  [/^DRIVER_TRUST_AHEAD$/, "CONFIG"],
+  [/^(KEY|PRIVVAL)_|_NODE_KEY_/, "KEY"],
+  [/_LISTEN_/, "PORT"],
+  [/^(STORE|TRUST_STORE|WAL|STATE)_/, "FILE"],
+  [/^VERIFY_|^REPLAY_HASH_MISMATCH$|^SIGNATURE_SELF_TEST$/, "VERIFICATION"],
+  [/^REPLAY_/, "USAGE"],
 ];
 
 /** The exit code of any error: ours by their code, the system's by `errno`, else UNEXPECTED. */
@@ -49,6 +54,8 @@ export function exitCodeOf(error: unknown): ExitCode {
       const known = MODULE_CODES.find(([pattern]) => pattern.test(code));
       if (known !== undefined) return ExitCode[known[1]];
     }
+    // A port below 1024 is refused like a file that may not be read.
+    if ("syscall" in e && e.syscall === "listen") return ExitCode.PORT;
     const errno: unknown = "code" in e ? e.code : undefined;
     const system = typeof errno === "string" ? SYSTEM_CODES[errno] : undefined;
     if (system !== undefined) return ExitCode[system];

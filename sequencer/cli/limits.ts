@@ -4,6 +4,8 @@ export const TESTNET_VALIDATORS_MAX = 100;
 export const DEV_START_TIMEOUT_MS = 60_000;
 /** How long `weft tx` waits for its transaction to be in a block. */
 export const TX_WAIT_MS = 60_000;
+/** Time a graceful stop of one process may take before it is ended anyway. */
+export const STOP_TIMEOUT_MS = 12_000;
 /** Time the processes of `weft dev` get to stop by themselves. */
 export const DEV_STOP_GRACE_MS = 15_000;
 /** How long a replay may wait for its payloads to be ordered and executed. */

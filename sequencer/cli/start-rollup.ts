@@ -10,7 +10,7 @@ import { createPrometheusRegistry } from "../ports/prometheus.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
 import { toJson } from "./output.ts";
 import { rollupHomeAt } from "./rollup-files.ts";
-import { untilStopped } from "./stop-signal.ts";
+import { stopInTime, untilStopped } from "./stop-signal.ts";
 
 /** Runs a rollup node until it is told to stop. */
 export async function startRollup(
@@ -48,14 +48,16 @@ export async function startRollup(
           clock,
           logger,
         });
-  await server?.start();
-  const ready = { rpc: node.rpcUrl };
-  process.stdout.write(isJson ? `${toJson(ready)}\n` : `rollup ready  JSON-RPC ${node.rpcUrl}\n`);
   try {
+    await server?.start();
+    const ready = { rpc: node.rpcUrl };
+    process.stdout.write(isJson ? `${toJson(ready)}\n` : `rollup ready  JSON-RPC ${node.rpcUrl}\n`);
     const reason = await Promise.race([untilStopped(), node.failed]);
     logger.info("stopping", { reason });
   } finally {
-    await server?.stop();
-    await node.stop();
+    await stopInTime(async () => {
+      await server?.stop();
+      await node.stop();
+    });
   }
 }

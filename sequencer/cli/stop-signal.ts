@@ -1,4 +1,6 @@
 /** The end of a command that runs until it is told to stop. */
+import { ExitCode } from "./exit-codes.ts";
+import { STOP_TIMEOUT_MS } from "./limits.ts";
 import { SUPERVISED } from "./process-group.ts";
 
 /**
@@ -23,4 +25,17 @@ export async function untilStopped(): Promise<string> {
       process.stdin.on("error", () => stop("the supervising process ended"));
     }
   });
+}
+
+/** Runs a graceful stop; ends the process when it takes too long, for its disk is good at any moment. */
+export async function stopInTime(stop: () => Promise<void>): Promise<void> {
+  const timer = setTimeout(() => {
+    process.stderr.write(`weft: not stopped after ${STOP_TIMEOUT_MS / 1_000} s, ending anyway\n`);
+    process.exit(ExitCode.TIMEOUT);
+  }, STOP_TIMEOUT_MS);
+  try {
+    await stop();
+  } finally {
+    clearTimeout(timer);
+  }
 }

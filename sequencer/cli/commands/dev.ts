@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { createSystemClock } from "../../ports/system-clock.ts";
@@ -9,6 +9,7 @@ import { DEV_START_TIMEOUT_MS, DEV_STOP_GRACE_MS, TESTNET_VALIDATORS_MAX } from 
 import {
   checkPorts,
   EVM_DEV_ACCOUNTS,
+  holdsNetwork,
   type LocalNetwork,
   prepareLocalNetwork,
   untilAnswers,
@@ -38,7 +39,7 @@ export function registerDev(program: Command, context: CommandContext): void {
     )
     .option("--validators <n>", "number of validators", parseCount(1, TESTNET_VALIDATORS_MAX), 4)
     .option("--rollups <names...>", "names of the EVM rollups", ["alpha", "beta"])
-    .option("--reset", "begin with an empty network", false)
+    .option("--reset", "begin with an empty network: removes its keys and chains", false)
     .action(async (options: DevOptions, command: Command) => {
       await dev(options, context, command.optsWithGlobals<GlobalOptions>().json);
     });
@@ -46,7 +47,7 @@ export function registerDev(program: Command, context: CommandContext): void {
 
 async function dev(options: DevOptions, context: CommandContext, isJson: boolean): Promise<void> {
   const root = resolve(options.home);
-  if (options.reset) rmSync(root, { recursive: true, force: true });
+  if (options.reset) removeNetwork(root);
   const stopped = untilStopped();
   let isReady = false;
   const network = await prepareLocalNetwork(
@@ -87,6 +88,17 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
     if (!isJson) process.stdout.write("stopping\n");
   } finally {
     await network.processes.stop(DEV_STOP_GRACE_MS);
+  }
+}
+
+/** Removes what `weft dev` makes, and nothing else that may stand in the folder, such as a validator's keys. */
+export function removeNetwork(root: string): void {
+  // The accounts of a home that is no network are its owner's.
+  const names = holdsNetwork(root)
+    ? /^(keys|validator-\d+|rollup-.+)$/
+    : /^(validator-\d+|rollup-.+)$/;
+  for (const name of existsSync(root) ? readdirSync(root) : []) {
+    if (names.test(name)) rmSync(join(root, name), { recursive: true, force: true });
   }
 }
 

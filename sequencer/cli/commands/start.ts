@@ -8,7 +8,7 @@ import type { CommandContext, GlobalOptions } from "../context.ts";
 import { cliError } from "../cli-error.ts";
 import { homeOption } from "../options.ts";
 import { toJson } from "../output.ts";
-import { untilStopped } from "../stop-signal.ts";
+import { stopInTime, untilStopped } from "../stop-signal.ts";
 
 export function registerStart(program: Command, context: CommandContext): void {
   program
@@ -40,7 +40,7 @@ export function registerStart(program: Command, context: CommandContext): void {
       await node.start();
       const reason = await untilStopped();
       logger.info("stopping", { reason });
-      await node.stop();
+      await stopInTime(() => node.stop());
     });
 }
 
