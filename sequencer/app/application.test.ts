@@ -311,6 +311,20 @@ describe("application", () => {
     expect(chain.node(1).watch.signatures).toBe(1);
   });
 
+  test("attack: a block full of bad signatures is refused after a few of them", async () => {
+    const chain = await TestChain.start({ wallets: 2 });
+    await chain.step();
+    const [manifest, injected] = await chain.prepare(0);
+    const items = Array.from({ length: 600 }, (_, n) => {
+      const item = signedItem(wallet(0), nonce(n), transferTo(wallet(1).address, 1n));
+      item[item.length - 1] = (item[item.length - 1] ?? 0) ^ 1;
+      return item;
+    });
+    const txs = [manifest, injected, ...items].filter((x) => x !== undefined);
+    expect(await chain.refusal(txs, 1)).toMatch(/item 2: TX_SIGNATURE/);
+    expect(chain.node(1).watch.signatures).toBeLessThanOrEqual(128);
+  });
+
   test("behavior: an own proposal that fails its check gives way to the minimal block", async () => {
     const chain = await TestChain.start();
     await chain.step();
