@@ -35,8 +35,11 @@ export const HASH_BYTES = 32;
 export const SHORT_BYTES_MAX = 65_536;
 /** Bytes of any single string when decoding. */
 export const SHORT_TEXT_BYTES_MAX = 10_240;
-/** Transactions of a block when decoding: each takes at least two bytes. */
-export const BLOCK_TXS_MAX = BLOCK_SIZE_BYTES_MAX / 2;
+/**
+ * Transactions of a block when decoding. More than the largest block holds of the smallest items that
+ * are valid (140 bytes); a block of millions of empty ones would take gigabytes to take apart.
+ */
+export const BLOCK_TXS_MAX: number = 1 << 20;
 /** Evidence items of a block when decoding. */
 export const BLOCK_EVIDENCE_MAX = 100_000;
 /** Addresses in one answer of peer exchange. */

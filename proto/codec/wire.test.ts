@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../bytes.ts";
+import { BLOCK_TXS_MAX } from "../limits.ts";
+import { readTxs } from "./block.ts";
 import { isCodecError } from "./errors.ts";
 import { decode, decodeDelimited, delimitedRange, type Reader, type ReadMode } from "./reader.ts";
 import { encode, encodeDelimited, varintSize, Writer } from "./writer.ts";
@@ -166,6 +168,12 @@ describe("protobuf writer and reader", () => {
     const { inner } = decode(readSample, bytes, "lenient");
     expect(inner).toEqual({ round: (count - 1) & 0x7f, flag: true });
   }, 10_000);
+
+  test("a list of more transactions than a block can hold is refused", () => {
+    const bytes = new Uint8Array(2 * (BLOCK_TXS_MAX + 1));
+    for (let i = 0; i < bytes.length; i += 2) bytes[i] = 0x0a;
+    expect(() => decode(readTxs, bytes, "lenient")).toThrow(/too many transactions/);
+  });
 
   test("nothing malformed passes in either mode", () => {
     for (const mode of ["strict", "lenient"] as const) {
