@@ -132,6 +132,14 @@ describe("conflicts", () => {
     expect(set.sum).toBe(5n);
   });
 
+  test("attack: what a claim puts beside an empty hash does not become nil's block id", () => {
+    const set = createSet();
+    const odd = { hash: NIL_BLOCK_ID.hash, partSetHeader: A.partSetHeader };
+    set.claimMajority("peer", odd);
+    for (const index of [0, 1, 2, 3, 4]) set.add(vote(index, NIL_BLOCK_ID));
+    expect(set.majority()).toEqual(NIL_BLOCK_ID);
+  });
+
   test("behavior: only the first majority counts", () => {
     const set = createSet();
     set.claimMajority("peer", B);

@@ -234,9 +234,11 @@ export class VoteSet implements VoteSetView {
   }
 
   #openBucket(blockId: BlockId): Bucket {
-    const key = isNil(blockId) ? NIL_KEY : blockKey(blockId);
+    const nil = isNil(blockId);
+    const key = nil ? NIL_KEY : blockKey(blockId);
     const bucket: Bucket = {
-      blockId,
+      // A claim may put anything beside an empty hash; what we say of nil later must be nil.
+      blockId: nil ? NIL_BLOCK_ID : blockId,
       key,
       votes: [],
       bits: new BitSet(this.size),
