@@ -12,6 +12,8 @@ export const NEXT_HEIGHT_INPUTS_MAX = 1_000;
 export const NEXT_HEIGHT_INPUTS_PER_PEER_MAX = 400;
 /** Peer messages whose signature is being checked at one time; a further one is dropped. */
 export const PENDING_CHECKS_MAX = 2_000;
+/** Those of one peer, so that one alone cannot fill the line with forgeries. */
+export const PENDING_CHECKS_PER_PEER_MAX = 500;
 /** Events that wait for a subscriber; one more closes the subscription as too slow. */
 export const EVENT_SUBSCRIPTION_QUEUE_MAX = 1_000;
 /** Subscriptions of the event bus; a further one is refused. */

@@ -22,7 +22,11 @@ import type { ChainState } from "../store/chain-state.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "./consensus-params.ts";
 import { heightContext } from "./height-context.ts";
 import { InputQueue } from "./input-queue.ts";
-import { NEXT_HEIGHT_INPUTS_PER_PEER_MAX, PEER_INPUT_QUEUE_MAX } from "./limits.ts";
+import {
+  NEXT_HEIGHT_INPUTS_PER_PEER_MAX,
+  PEER_INPUT_QUEUE_MAX,
+  PENDING_CHECKS_PER_PEER_MAX,
+} from "./limits.ts";
 import { MessageEdge } from "./message-edge.ts";
 import { NULL_ENGINE_METRICS } from "./metrics.ts";
 
@@ -169,6 +173,34 @@ describe("message edge", () => {
       "ab a vote with an invalid signature",
       "cd a proposal with an invalid signature",
     ]);
+  });
+
+  test("attack: a forgery under a true signature does not keep the true message out", async () => {
+    const type = SignedMsgType.PRECOMMIT;
+    const late = { ...TIME, nanos: 7 };
+    edge.receiveVote({ ...vote(0), timestamp: late }, PEER);
+    edge.receiveVote(vote(0), OTHER);
+    edge.receiveProposal({ ...proposal(), timestamp: late }, PEER);
+    edge.receiveProposal(proposal(), OTHER);
+    for (const part of block.parts) edge.receivePart(Height(1), Round(0), part, OTHER);
+    const parts = block.parts.map(() => "partReceived");
+    expect((await queued()).toSorted()).toEqual([...parts, "proposalReceived", "voteReceived"]);
+    makeEdge(true);
+    const extended = vote(1, { type, extension: utf8ToBytes("one") });
+    edge.receiveVote({ ...extended, extension: utf8ToBytes("changed") }, PEER);
+    edge.receiveVote(extended, OTHER);
+    expect(await queued()).toEqual(["voteReceived"]);
+  });
+
+  test("attack: one peer's forgeries leave room for what others send", async () => {
+    const forged = { ...vote(0), signature: new Uint8Array(64).fill(2) };
+    for (let nanos = 0; nanos <= PENDING_CHECKS_PER_PEER_MAX; nanos++) {
+      edge.receiveVote({ ...forged, timestamp: { ...TIME, nanos } }, PEER);
+    }
+    expect(drops).toEqual(["checksFull"]);
+    edge.receiveVote(vote(1), OTHER);
+    expect(checked).toBe(PENDING_CHECKS_PER_PEER_MAX + 1);
+    expect(await queued()).toEqual(["voteReceived"]);
   });
 
   test("extension data without extensions is refused unseen", async () => {

@@ -5,6 +5,7 @@
  */
 import type { Height, NodeId, Round } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { sha256Concat } from "../../proto/hash.ts";
 import { isNilBlockId } from "../../proto/codec/canonical.ts";
 import {
   proposalSignBytes,
@@ -31,6 +32,7 @@ import {
   NEXT_HEIGHT_INPUTS_MAX,
   NEXT_HEIGHT_INPUTS_PER_PEER_MAX,
   PENDING_CHECKS_MAX,
+  PENDING_CHECKS_PER_PEER_MAX,
 } from "./limits.ts";
 import type { EngineMetrics } from "./metrics.ts";
 
@@ -74,6 +76,8 @@ export class MessageEdge {
   readonly #deps: MessageEdgeDeps;
   /** Signatures being checked, so that the same message from two peers costs one check. */
   readonly #pending = new Set<string>();
+  /** How many of them each peer has under way: forged signatures are slow to reject. */
+  readonly #checksOfPeer = new Map<NodeId, number>();
   /** Messages of the next height, to be admitted when it starts. */
   #parked: Parked[] = [];
   /** The proposal being checked; its parts wait for it, in their order. */
@@ -95,8 +99,7 @@ export class MessageEdge {
     const proposer = view.validators.proposer;
     const message = proposalSignBytes(this.#chainId, proposal);
     const items = [signedItem(proposer, message, proposal.signature)];
-    const key = `proposal/${height}/${round}/${toHex(proposal.signature)}`;
-    const check = this.#check(key, items, origin, "proposal", async () => {
+    const check = this.#check(items, origin, "proposal", async () => {
       const signer = proposer.address;
       if (this.#enqueue({ kind: "proposalReceived", proposal, origin, signer })) {
         this.#queuedProposal = { height, round };
@@ -114,7 +117,12 @@ export class MessageEdge {
       return;
     }
     const { metrics } = this.#deps;
-    if (this.#proposalCheck !== undefined) {
+    const view = this.#deps.view();
+    const parts = view.proposalParts;
+    const queued = this.#queuedProposal;
+    const isExpected =
+      parts !== undefined || (queued?.height === height && queued.round === view.round);
+    if (!isExpected && this.#proposalCheck !== undefined) {
       if (this.#pending.size >= PENDING_CHECKS_MAX) return this.#drop("checksFull");
       const key = `part/${height}/${round}/${part.index}/${origin}`;
       if (this.#pending.has(key)) return this.#drop("duplicate");
@@ -125,7 +133,6 @@ export class MessageEdge {
       });
       return;
     }
-    const parts = this.#deps.view().proposalParts;
     if (parts?.partAt(part.index) !== undefined) {
       metrics.duplicateBlockPart.inc();
       return this.#drop("duplicate");
@@ -164,9 +171,7 @@ export class MessageEdge {
     }
     const items = this.#voteItems(vote, validator, isLate);
     if (items === undefined) return this.#drop("extensionForm");
-    const { height, round, type, validatorIndex } = vote;
-    const key = `vote/${height}/${round}/${type}/${validatorIndex}/${toHex(vote.signature)}`;
-    void this.#check(key, items, origin, "vote", async () => {
+    void this.#check(items, origin, "vote", async () => {
       const isAccepted = items.length < 2 || isLate || (await this.#isExtensionAccepted(vote));
       if (!isAccepted) return this.#drop("extensionRefused");
       this.#enqueue({ kind: "voteReceived", vote, origin });
@@ -250,24 +255,31 @@ export class MessageEdge {
 
   /** Checks signatures, then goes on; undefined when the same check runs already or too many do. */
   #check(
-    key: string,
     items: readonly SignedItem[],
     origin: NodeId,
     what: string,
     onValid: () => Promise<void>,
   ): Promise<void> | undefined {
+    const key = checkKey(items);
     if (this.#pending.has(key)) {
       this.#drop("duplicate");
       return undefined;
     }
-    if (this.#pending.size >= PENDING_CHECKS_MAX) {
+    const ofPeer = this.#checksOfPeer.get(origin) ?? 0;
+    if (this.#pending.size >= PENDING_CHECKS_MAX || ofPeer >= PENDING_CHECKS_PER_PEER_MAX) {
       this.#drop("checksFull");
       return undefined;
     }
     this.#pending.add(key);
+    this.#checksOfPeer.set(origin, ofPeer + 1);
     return this.#verify(items, origin, what, onValid)
       .catch(this.#deps.onFatal)
-      .finally(() => this.#pending.delete(key));
+      .finally(() => {
+        this.#pending.delete(key);
+        const left = (this.#checksOfPeer.get(origin) ?? 0) - 1;
+        if (left > 0) this.#checksOfPeer.set(origin, left);
+        else this.#checksOfPeer.delete(origin);
+      });
   }
 
   async #verify(
@@ -297,6 +309,14 @@ export class MessageEdge {
   #drop(reason: DropReason): void {
     this.#deps.metrics.inputsDropped.inc({ reason });
   }
+}
+
+/**
+ * Everything that a check depends on. The signature alone would let a forged message under it, sent
+ * by somebody else, pass for the true one and keep that out.
+ */
+function checkKey(items: readonly SignedItem[]): string {
+  return toHex(sha256Concat(...items.flatMap(({ message, signature }) => [message, signature])));
 }
 
 function signedItem(validator: Validator, message: Uint8Array, signature: Uint8Array): SignedItem {
