@@ -6,9 +6,9 @@
  * what Go accepts and split the chain. A rejected signature costs about 1 ms, which whoever takes
  * signatures from strangers has to budget per peer.
  *
- * Everything runs on the calling thread. A check costs 40 µs there; to hand it to OpenSSL on the
- * thread pool costs about half of that, 65 µs elsewhere, and makes file system and database calls
- * wait behind the checks, since the pool is theirs too.
+ * Everything here runs on the calling thread, 40 µs a check. libuv's thread pool is no place for it:
+ * file system and database calls would wait behind the checks. A node gives its checks threads of
+ * their own (`sequencer/node/signature-workers`).
  */
 import { createHash, randomBytes } from "node:crypto";
 import { setImmediate as atNextTurn } from "node:timers";

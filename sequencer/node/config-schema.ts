@@ -173,6 +173,15 @@ export const configSchema = z.strictObject({
     .enum(["plain", "json"])
     .default("plain")
     .describe("plain for people, json for machines."),
+  signature_workers: z
+    .number()
+    .int()
+    .min(0)
+    .max(2)
+    .default(1)
+    .describe(
+      "Threads that check signatures: 0 none, 1 for submitted transactions, 2 also for votes and blocks (four cores or more).",
+    ),
   rpc: rpc.prefault({}),
   grpc: grpc.prefault({}),
   p2p: p2p.prefault({}),

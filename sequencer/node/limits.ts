@@ -5,3 +5,7 @@ export const BEHIND_BLOCKS_MAX = 2;
 export const CONFIG_BYTES_MAX = 1 << 20;
 /** Blocks that one commit gives up at most when old ones are pruned. */
 export const RETENTION_STEP_BLOCKS = 10;
+/** Signatures that cross to a worker in one message: about 4 ms of its time. */
+export const SIGNATURE_BATCH_MAX = 100;
+/** Messages a worker has at once: one to work on, one to go on with; the rest waits here. */
+export const SIGNATURE_BATCHES_ABROAD_MAX = 2;

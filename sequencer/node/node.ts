@@ -6,7 +6,12 @@ import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 import { toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
-import { ed25519Address, createEd25519Verifier, signEd25519 } from "../../proto/verify/ed25519.ts";
+import {
+  createEd25519Verifier,
+  ed25519Address,
+  signEd25519,
+  type SignatureVerifier,
+} from "../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
 import { APP_VERSION, createApplication } from "../app/application.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
@@ -40,6 +45,7 @@ import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { createRetention } from "./retention.ts";
 import { createSyncState } from "./sync-state.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
+import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
 export type NodeErrorInfo =
@@ -98,15 +104,24 @@ export async function createNode(
     throw error;
   }
 
+  /** Votes and blocks have one lane, what clients and peers submit another: neither waits for the other. */
+  function createLane(onThread: boolean): SignatureVerifier {
+    if (!onThread) return createEd25519Verifier();
+    const lane = createWorkerVerifier(logger.child({ module: "signatures" }));
+    closers.push(() => lane.stop());
+    return lane;
+  }
+
   async function assemble(): Promise<Node> {
     // What the node is: genesis, keys, metrics.
     const genesis = await loadGenesis(home.genesisFile);
     const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
     const validatorKey = readKeyFile(home.validatorKeyFile);
     const applicationKey = readKeyFile(home.applicationKeyFile);
-    const verifier = createEd25519Verifier();
-    const incomingVerifier = createEd25519Verifier();
+    const verifier = createLane(config.signature_workers >= 2);
+    const incomingVerifier = createLane(config.signature_workers >= 1);
     await runSignatureSelfTest(verifier);
+    await runSignatureSelfTest(incomingVerifier);
 
     const metrics = createNodeMetrics(
       {

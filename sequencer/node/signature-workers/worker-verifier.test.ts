@@ -1,0 +1,72 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { utf8ToBytes } from "../../../proto/bytes.ts";
+import {
+  generateEd25519KeyPair,
+  signEd25519,
+  type SignedItem,
+} from "../../../proto/verify/ed25519.ts";
+import { runSignatureSelfTest } from "../../../proto/verify/self-test.ts";
+import { NULL_LOGGER } from "../../ports/logger.ts";
+import { packItems, unpackItems } from "./packing.ts";
+import { createWorkerVerifier, type WorkerVerifier } from "./worker-verifier.ts";
+
+const key = generateEd25519KeyPair();
+const verifiers: WorkerVerifier[] = [];
+
+function start(logger = NULL_LOGGER): WorkerVerifier {
+  const verifier = createWorkerVerifier(logger);
+  verifiers.push(verifier);
+  return verifier;
+}
+
+function signed(text: string, isGood = true): SignedItem {
+  const message = utf8ToBytes(text);
+  const signature = signEd25519(key, isGood ? message : utf8ToBytes("another"));
+  return { publicKey: key.publicKey, message, signature };
+}
+
+afterEach(async () => {
+  for (const verifier of verifiers.splice(0)) await verifier.stop();
+});
+
+describe("signatures on a worker", () => {
+  test("packing: round trip, empty messages included", () => {
+    const items = [signed(""), signed("one"), signed("x".repeat(70_000))];
+    expect(unpackItems(packItems(items))).toEqual(items);
+    expect(unpackItems(packItems([]))).toEqual([]);
+  });
+
+  test("the rule is ZIP-215 there too", async () => {
+    await expect(runSignatureSelfTest(start())).resolves.toBeUndefined();
+  });
+
+  test("each answer belongs to its question, whatever the batches, bad ones and wrong lengths included", async () => {
+    const verifier = start();
+    const requests = Array.from({ length: 60 }, (_, i) =>
+      Array.from({ length: i % 7 }, (_, j) =>
+        j === 3
+          ? { ...signed(`${i}/${j}`), signature: new Uint8Array(3) }
+          : signed(`${i}/${j}`, (i + j) % 3 !== 0),
+      ),
+    );
+    const verdicts = await Promise.all(requests.map((items) => verifier.verifyBatch(items)));
+    expect(verdicts).toEqual(
+      requests.map((items, i) => items.map((_, j) => j !== 3 && (i + j) % 3 !== 0)),
+    );
+  });
+
+  test("a thread that ends is reported, and checks go on without it", async () => {
+    const errors: string[] = [];
+    const logger = { ...NULL_LOGGER, error: (message: string) => void errors.push(message) };
+    let end: () => void = () => {};
+    const verifier = createWorkerVerifier(logger, (worker) => {
+      end = () => void worker.terminate();
+    });
+    const asked = verifier.verifyBatch(Array.from({ length: 500 }, (_, i) => signed(`${i}`)));
+    end();
+    expect(await asked).toEqual(Array.from({ length: 500 }, () => true));
+    const later = signed("later");
+    expect(await verifier.verify(later.publicKey, later.message, later.signature)).toBe(true);
+    expect(errors).toHaveLength(1);
+  });
+});

@@ -1,0 +1,115 @@
+/**
+ * A `SignatureVerifier` on a thread of its own: accepted or rejected, a signature costs the main loop
+ * next to nothing. What is asked for within one turn crosses as one message. One verifier is one
+ * lane; give votes and transactions one each, so that votes do not wait behind transactions.
+ */
+import { Worker } from "node:worker_threads";
+import {
+  createEd25519Verifier,
+  type SignatureVerifier,
+  type SignedItem,
+  verifyEd25519Sync,
+} from "../../../proto/verify/ed25519.ts";
+import type { Logger } from "../../ports/logger.ts";
+import { SIGNATURE_BATCH_MAX, SIGNATURE_BATCHES_ABROAD_MAX } from "../limits.ts";
+import { isPackable, packItems } from "./packing.ts";
+
+export interface WorkerVerifier extends SignatureVerifier {
+  stop(): Promise<void>;
+}
+
+interface Request {
+  readonly items: readonly SignedItem[];
+  readonly resolve: (verdicts: readonly boolean[]) => void;
+}
+
+/** Compiled code only: a worker cannot load TypeScript. */
+const WORKER_FILE = import.meta.url.endsWith(".ts")
+  ? new URL("../../../dist/sequencer/node/signature-workers/worker.js", import.meta.url)
+  : new URL("./worker.js", import.meta.url);
+
+/**
+ * Starts the thread. If it ever dies, checks go on here, on the main loop, and an error is logged.
+ * @param onStarted given the thread, for whoever watches it
+ */
+export function createWorkerVerifier(
+  logger: Logger,
+  onStarted: (worker: Worker) => void = () => {},
+): WorkerVerifier {
+  const worker = new Worker(WORKER_FILE);
+  onStarted(worker);
+  const fallback = createEd25519Verifier();
+  /** Asked for, not sent; and sent, in order, not answered. */
+  let waiting: Request[] = [];
+  const abroad: (readonly Request[])[] = [];
+  let isFlushDue = false;
+  let isDead = false;
+
+  function check(items: readonly SignedItem[]): Promise<readonly boolean[]> {
+    if (isDead) return fallback.verifyBatch(items);
+    return new Promise((resolve) => {
+      waiting.push({ items, resolve });
+      if (isFlushDue) return;
+      isFlushDue = true;
+      queueMicrotask(flush);
+    });
+  }
+
+  function flush(): void {
+    isFlushDue = false;
+    while (waiting.length > 0 && abroad.length < SIGNATURE_BATCHES_ABROAD_MAX) {
+      const batch = takeBatch();
+      abroad.push(batch);
+      const buffer = packItems(batch.flatMap(({ items }) => items.filter(isPackable)));
+      worker.postMessage(buffer, [buffer]);
+    }
+  }
+
+  function takeBatch(): Request[] {
+    let count = 0;
+    let requests = 0;
+    for (const { items } of waiting) {
+      if (requests > 0 && count + items.length > SIGNATURE_BATCH_MAX) break;
+      count += items.length;
+      requests += 1;
+    }
+    return waiting.splice(0, requests);
+  }
+
+  worker.on("message", (verdicts: Uint8Array) => {
+    let at = 0;
+    for (const { items, resolve } of abroad.shift() ?? []) {
+      resolve(items.map((item) => isPackable(item) && verdicts[at++] === 1));
+    }
+    flush();
+  });
+  const onEnd = (reason: string): void => {
+    if (isDead) return;
+    isDead = true;
+    logger.error(
+      "the signature thread ended; signatures are checked on the main loop from now on",
+      {
+        reason,
+      },
+    );
+    const orphans = [...abroad.flat(), ...waiting];
+    abroad.length = 0;
+    waiting = [];
+    for (const { items, resolve } of orphans) void fallback.verifyBatch(items).then(resolve);
+  };
+  worker.on("error", (error) => onEnd(error instanceof Error ? error.message : "unknown"));
+  worker.on("exit", (code) => onEnd(`exit code ${code}`));
+
+  return {
+    verifySync: verifyEd25519Sync,
+    async verify(publicKey, message, signature) {
+      const [isValid] = await check([{ publicKey, message, signature }]);
+      return isValid === true;
+    },
+    verifyBatch: (items) => (items.length === 0 ? Promise.resolve([]) : check(items)),
+    async stop() {
+      isDead = true;
+      await worker.terminate();
+    },
+  };
+}
