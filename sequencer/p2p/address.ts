@@ -11,7 +11,8 @@ export interface PeerAddress extends HostPort {
   readonly id: NodeId;
 }
 
-const HOST_PORT = /^(?:[a-z]+:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([^\s:@/[\]]*)):(\d{1,5})$/;
+const HOST_PORT =
+  /^(?:[a-z]+:\/\/)?(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^\s:@/[\]]*)):(\d{1,5})$/;
 
 /** Reads `host:port`, `[v6]:port` or `tcp://host:port`. Throws `P2P_ADDRESS_INVALID`. */
 export function parseHostPort(text: string): HostPort {

@@ -48,12 +48,8 @@ export const PERSISTENT_PEERS_MAX = 200;
 export const SEND_RATE_BYTES_DEFAULT = 5_120_000;
 export const RECEIVE_RATE_BYTES_DEFAULT = 5_120_000;
 
-/** Send-queue length of a channel that names none, in messages. Full: `trySend` returns false. */
-export const SEND_QUEUE_MESSAGES_DEFAULT = 100;
 /** Bytes all send queues of one peer may hold. Full: `trySend` returns false. */
 export const SEND_QUEUE_BYTES_MAX = 16 << 20;
-/** Bytes of one received message on a channel that names none. More: the peer is dropped. */
-export const RECEIVE_MESSAGE_BYTES_DEFAULT = 1 << 20;
 /** A channel's assembly buffer larger than this is released after its message. */
 export const ASSEMBLY_KEEP_BYTES_MAX = 256 << 10;
 /** Slabs written in one turn of the event loop before other work gets its chance. */
@@ -109,6 +105,8 @@ export const TX_LOG_BYTES_MAX = 64 << 20;
 export const TX_CHECKS_MAX = 4_096;
 /** The same for one peer. */
 export const TX_CHECKS_PER_PEER_MAX = 1_024;
+/** Their bytes, all peers together: checks that stand still must not fill the memory. */
+export const TX_CHECKS_BYTES_MAX = 64 << 20;
 /** A transaction of a peer is relayed after this long where nobody knows who has it already. */
 export const TX_RELAY_DELAY_MS = 500;
 /** Peers that one peer may name as its own. More: it is dropped. */

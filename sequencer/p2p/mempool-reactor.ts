@@ -19,6 +19,7 @@ import {
   TX_BATCH_BYTES_MAX,
   TX_BYTES_MAX,
   TX_CACHE_MAX,
+  TX_CHECKS_BYTES_MAX,
   TX_CHECKS_MAX,
   TX_CHECKS_PER_PEER_MAX,
   TX_LOG_BYTES_MAX,
@@ -103,6 +104,7 @@ export function createMempoolReactor<R extends CheckResult>(
     receiveMessageBytesMax: txBytesMax + 16,
   };
   let checks = 0;
+  let checkBytes = 0;
   let isPumpScheduled = false;
   let areNeighboursDue = false;
   let relayTimer: Cancel | undefined;
@@ -212,7 +214,8 @@ export function createMempoolReactor<R extends CheckResult>(
       if (entry !== undefined) (entry.senders ??= new Set()).add(id);
       return;
     }
-    if (checks >= TX_CHECKS_MAX || target.checks >= TX_CHECKS_PER_PEER_MAX) {
+    const isFull = checks >= TX_CHECKS_MAX || checkBytes + view.length > TX_CHECKS_BYTES_MAX;
+    if (isFull || target.checks >= TX_CHECKS_PER_PEER_MAX) {
       metrics.dropped.inc({ reason: "tx_refused" });
       return;
     }
@@ -220,9 +223,11 @@ export function createMempoolReactor<R extends CheckResult>(
     // A private copy: the view would keep a whole batch alive in the pool.
     const tx = view.slice();
     checks += 1;
+    checkBytes += tx.length;
     target.checks += 1;
     void checkPeerTx(tx, key, id).finally(() => {
       checks -= 1;
+      checkBytes -= tx.length;
       target.checks -= 1;
     });
   };

@@ -1,5 +1,5 @@
 /** The node key: file as CometBFT writes it (`node_key.json`, spec §1, §19.2). */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import type { NodeId } from "../../proto/brands.ts";
 import { fromBase64, toBase64 } from "../../proto/bytes.ts";
 import {
@@ -53,24 +53,29 @@ export function nodeKeyFromJson(text: string): NodeKey {
   }
 }
 
-/** The key in `file`, made (mode 0600) when there is none. */
+/**
+ * The key in `file`, made (mode 0600, synced) when there is none.
+ *
+ * @throws P2pError `P2P_NODE_KEY_INVALID`, also when others may read the file
+ */
 export function loadOrCreateNodeKey(file: string): NodeKey {
-  try {
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode;
+  if (mode !== undefined) {
+    if ((mode & 0o077) !== 0) {
+      throw new P2pError(
+        "P2P_NODE_KEY_INVALID",
+        `expected ${file} with mode 600, got ${(mode & 0o777).toString(8)}: others may read the key; run: chmod 600 ${file}`,
+      );
+    }
     return nodeKeyFromJson(readFileSync(file, "utf8"));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
   }
   const key = createNodeKey();
-  writeFileSync(file, nodeKeyToJson(key), { mode: 0o600, flag: "wx" });
+  writeFileSync(file, nodeKeyToJson(key), { mode: 0o600, flag: "wx", flush: true });
   return key;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
-}
-
-function isMissing(error: unknown): boolean {
-  return isRecord(error) && error["code"] === "ENOENT";
 }
 
 function nodeKeyOf(pair: Ed25519KeyPair): NodeKey {
