@@ -20,6 +20,7 @@ import {
   rollupIdOfName,
 } from "../../proto/codec/weft-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { blockSlices } from "./block-slices.ts";
 import { CODES } from "./codes.ts";
 
@@ -76,7 +77,7 @@ describe("application", () => {
     expect(chain.app.read.account(wallet(0).address).nonce).toBe(1n);
     expect(chain.app.read.supply().feePool).toBeGreaterThan(0n);
     expect(chain.app.transactionStatus(idOf(item)).state).toBe("failed");
-    const slices = blockSlices(CHAIN_ID, block.txs, block.response.txResults);
+    const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
     expect(slices.slice(rollupIdOfName("nobody")).kind).toBe("absence");
   });
 
@@ -86,7 +87,7 @@ describe("application", () => {
     await chain.submit(signedItem(wallet(0), nonce(1), dataFor("beta", "c")));
     await chain.submit(signedItem(wallet(0), nonce(2), dataFor("alpha", "d")));
     const block = await chain.step(0);
-    const slices = blockSlices(CHAIN_ID, block.txs, block.response.txResults);
+    const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
     expect(slices.rollupIds).toHaveLength(2);
     const slice = slices.slice(rollupIdOfName("alpha"));
     expect(slice.kind).toBe("presence");
@@ -296,7 +297,7 @@ describe("application", () => {
     expect(block.response.txResults.at(-1)?.code).toBe(CODES.ROLLUP_SEALED_ONLY.number);
     expect(chain.app.transactionStatus(idOf(data)).state).toBe("failed");
     expect(chain.node(0).watch.fallbacks).toBe(0);
-    const slices = blockSlices(CHAIN_ID, block.txs, block.response.txResults);
+    const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
     expect(slices.rollupIds).toEqual([]);
   });
 

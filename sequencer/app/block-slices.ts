@@ -6,6 +6,7 @@ import { txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import type { Absence, DeliveredEntry, Presence } from "../../proto/verify/manifest.ts";
 import type { ExecTxResult } from "../abci/application.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
 /** A committed block as rollups get it. */
 export interface BlockSlices {
@@ -15,20 +16,26 @@ export interface BlockSlices {
   slice(rollupId: Uint8Array): Presence | Absence;
 }
 
+/** Items taken apart between two turns of the event loop: about 2 ms. */
+const ITEMS_PER_SLICE = 256;
+
 /**
  * Takes a stored block apart again: a pure function of its items and their results, which say whose
  * action failed and so added nothing. Payloads are views into `txs`. The first `slice` hashes the tree of
- * leaves; keep the result for all readers of a height.
+ * leaves; keep the result for all readers of a height. Anybody may ask for any height, so that the work is
+ * done in slices.
  */
-export function blockSlices(
+export async function blockSlices(
   chainId: string,
   txs: readonly Uint8Array[],
   results: readonly Pick<ExecTxResult, "code">[],
-): BlockSlices {
+  yieldToLoop: YieldToLoop,
+): Promise<BlockSlices> {
   assert(txs.length === results.length, "a block has one result for each item");
   const builder = createManifestBuilder();
   const delivered = new Map<string, DeliveredEntry[]>();
   for (const [index, bytes] of txs.entries()) {
+    if (index % ITEMS_PER_SLICE === ITEMS_PER_SLICE - 1) await yieldToLoop();
     const item = decodeItem(bytes);
     if (item.kind !== "tx" || results[index]?.code !== 0) continue;
     const { action } = item.tx.body;

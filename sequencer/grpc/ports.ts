@@ -30,7 +30,7 @@ export interface GrpcApplication {
   checkTx(tx: Uint8Array): Promise<CheckTxResponse>;
   transactionStatus(id: Uint8Array): TransactionStatus;
   /** Rebuilds the slices of a block from its items and their results. */
-  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): BlockSlices;
+  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices>;
 }
 
 export interface GrpcNodeInfo {

@@ -30,7 +30,7 @@ function createCountingSource() {
     results: () => Promise.resolve(built?.response.txResults),
   };
   const application: Partial<GrpcApplication> = {
-    blockSlices: () => ({ slice: () => ({ kind: "absence", neighbours: [] }) }),
+    blockSlices: () => Promise.resolve({ slice: () => ({ kind: "absence", neighbours: [] }) }),
   };
   // Only what the source uses.
   const source = createRollupBlockSource(blocks as GrpcBlocks, application as GrpcApplication);

@@ -11,6 +11,7 @@ import { type Level, type RollupBlock } from "../../proto/grpc/rollup-service.ts
 import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { grpcError } from "./grpc-error.ts";
 import {
   BLOCK_LOADS_MAX,
@@ -133,13 +134,18 @@ export function createRollupBlockSource(
     }
     const manifest = block.txs[0];
     assert(manifest !== undefined, "every block has a manifest as item 0");
+    // A full block takes long enough to be noticed by consensus: others run in between.
+    const slices = await application.blockSlices(block.txs, results);
+    await yieldToLoop();
+    const hashes = block.txs.map(sha256);
+    await yieldToLoop();
     return {
       signedHeader: encodeSignedHeader({ header: block.header, commit }),
       validatorSet: encodeValidatorSet(validators),
       validatorsHash: block.header.validatorsHash,
       manifest,
-      manifestProof: merkleProof(block.txs.map(sha256), 0),
-      slices: application.blockSlices(block.txs, results),
+      manifestProof: merkleProof(hashes, 0),
+      slices,
       bytes: block.txs.reduce((sum, tx) => sum + tx.length, 0),
     };
   }

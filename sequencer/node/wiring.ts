@@ -19,6 +19,7 @@ import type {
   RpcNetwork,
   RpcNodeInfo,
 } from "../rpc/ports.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { createRpcConsensus } from "../rpc/engine-adapter.ts";
 import type { VERSION } from "./version.ts";
 
@@ -141,7 +142,7 @@ export function createGrpcPorts(parts: {
       read: application.read,
       checkTx: submitTx,
       transactionStatus: (id) => application.transactionStatus(id),
-      blockSlices: (txs, results) => blockSlices(genesis.chainId, txs, results),
+      blockSlices: (txs, results) => blockSlices(genesis.chainId, txs, results, yieldToLoop),
     },
   };
 }
