@@ -204,10 +204,14 @@ export class ConsensusDriver {
       this.#task(wal.flush());
       await yieldToLoop();
     }
-    for (const input of batch) {
+    for (const [at, input] of batch.entries()) {
       // A halt from elsewhere may come between two inputs.
       if (this.#haltReason !== undefined) return;
+      const before = this.#state;
       await this.#execute(this.#deps.core.step(input));
+      // What is stepped in the next height has to stand in its log too: a last precommit may be all
+      // that started its first round.
+      if (this.#state !== before) for (const later of batch.slice(at + 1)) this.#log(later);
     }
     const { own, peer } = queue.depths;
     metrics.inputQueueDepth.set(own, { queue: "own" });
