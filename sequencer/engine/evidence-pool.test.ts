@@ -130,6 +130,12 @@ describe("evidence pool", () => {
     expect(await pool.check(stateAfter(8), [piece])).toMatch(/it is too old/);
   });
 
+  test("evidence that is too old is refused also where it has not been deleted yet", async () => {
+    const piece = await evidenceOf(4);
+    expect(await pool.check(stateAfter(6), [piece])).toBeUndefined();
+    expect(await pool.check(stateAfter(8), [piece])).toMatch(/it is too old/);
+  });
+
   test("others' evidence is checked in every field", async () => {
     const good = await evidenceOf(4);
     const fresh = async (piece: DuplicateVoteEvidence) => pool.check(stateAfter(5), [piece]);

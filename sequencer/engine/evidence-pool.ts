@@ -92,7 +92,9 @@ class Pool implements EvidencePool {
       if ((await this.#deps.store.get(keyOf(COMMITTED, piece))) !== undefined) {
         return `evidence ${id} is in an earlier block`;
       }
-      if ((await this.#deps.store.get(keyOf(PENDING, piece))) !== undefined) continue;
+      // Its age counts in any case: who has not deleted it yet must not judge otherwise than others.
+      const isVerified = (await this.#deps.store.get(keyOf(PENDING, piece))) !== undefined;
+      if (isVerified && !isExpired(state, heightOf(piece), piece.timestamp)) continue;
       const problem = await this.#problem(state, piece);
       if (problem !== undefined) return `evidence ${id}: ${problem}`;
     }
