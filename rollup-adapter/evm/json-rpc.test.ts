@@ -29,8 +29,10 @@ import {
   testGenesis,
 } from "../../test/support/evm-rollup.ts";
 import { compileSolidity } from "../../test/support/solidity.ts";
-import { LOG_RANGE_BLOCKS_MAX, RPC_BATCH_MAX } from "./limits.ts";
-import { findLogs } from "./rpc/logs.ts";
+import type { EvmChain } from "./executor.ts";
+import { LOG_RANGE_BLOCKS_MAX, LOG_RESULT_BYTES_MAX, RPC_BATCH_MAX } from "./limits.ts";
+import type { StoredReceipt } from "./records.ts";
+import { collectLogs, findLogs } from "./rpc/logs.ts";
 
 const SOURCE = `
 // SPDX-License-Identifier: Apache-2.0
@@ -535,6 +537,25 @@ describe("the protocol", () => {
     await expect(
       findLogs(instant.rollup.chain, anything, 0, LOG_RANGE_BLOCKS_MAX),
     ).rejects.toMatchObject({ code: -32_005 });
+  });
+
+  test("logs with much data come in answers of bounded size", async () => {
+    const { chain } = instant.rollup;
+    const log = { address: new Uint8Array(20), topics: [], data: new Uint8Array(1 << 20) };
+    const bytes = new Uint8Array(32);
+    const receipt = { logs: [log], transactionHash: bytes } as unknown as StoredReceipt;
+    const genesis = chain.head();
+    // One such log in each block: a few would fill any answer.
+    const store = {
+      block: (number: number) => ({ ...genesis, number, transactions: [bytes] }),
+      receipts: () => [receipt],
+    };
+    const noisy = { ...chain, store } as unknown as EvmChain;
+    const everything = { addresses: [], topics: [] };
+    const { logs, next } = await collectLogs(noisy, everything, 1, 1_000);
+    expect(logs.length).toBe(LOG_RESULT_BYTES_MAX >> 20);
+    expect(next).toBe(logs.length + 1);
+    await expect(findLogs(noisy, everything, 1, 1_000)).rejects.toMatchObject({ code: -32_005 });
   });
 
   test("error: a call that uses all its gas", async () => {

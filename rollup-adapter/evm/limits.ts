@@ -53,9 +53,10 @@ export const SIMULATION_GAS_MAX = 50_000_000n;
 /** Time one simulated execution may take. */
 export const SIMULATION_TIME_MAX_MS = 5_000;
 
-/** Blocks one eth_getLogs may span, and logs it may return. */
+/** Blocks one eth_getLogs may span, logs it may return, and bytes of their data. */
 export const LOG_RANGE_BLOCKS_MAX = 10_000;
 export const LOG_RESULTS_MAX = 10_000;
+export const LOG_RESULT_BYTES_MAX = 8 << 20;
 /** Addresses, and alternatives per topic position, of a log filter. */
 export const LOG_ADDRESSES_MAX = 1_000;
 export const LOG_TOPIC_ALTERNATIVES_MAX = 1_000;

@@ -78,9 +78,13 @@ export class Dispatcher {
     });
     const code = "error" in answer ? answer.error.code : 0;
     this.#metrics.rpcRequests.inc({ method: label, code: String(code) });
-    return call.id === undefined
-      ? undefined
-      : JSON.stringify({ jsonrpc: "2.0", id: call.id, ...answer });
+    if (call.id === undefined) return undefined;
+    try {
+      return JSON.stringify({ jsonrpc: "2.0", id: call.id, ...answer });
+    } catch {
+      // Longer than a string may be, which no limit on the way should allow.
+      return this.#refusal(call.id, RPC_CODE.LIMIT_EXCEEDED, "the answer is too large");
+    }
   }
 
   async #run(

@@ -2,7 +2,12 @@
 import { Bloom } from "@ethereumjs/vm";
 import { bytesEqual } from "../../../proto/bytes.ts";
 import type { EvmChain } from "../executor.ts";
-import { EXECUTION_SLICE_MS, LOG_RANGE_BLOCKS_MAX, LOG_RESULTS_MAX } from "../limits.ts";
+import {
+  EXECUTION_SLICE_MS,
+  LOG_RANGE_BLOCKS_MAX,
+  LOG_RESULT_BYTES_MAX,
+  LOG_RESULTS_MAX,
+} from "../limits.ts";
 import { createPacer } from "../pacer.ts";
 import type { StoredBlock, StoredLog, StoredReceipt } from "../records.ts";
 import { limitExceeded } from "./errors.ts";
@@ -25,7 +30,9 @@ export async function findLogs(
   }
   const { logs, next } = await collectLogs(chain, criteria, from, to);
   if (next <= to) {
-    throw limitExceeded(`more than ${LOG_RESULTS_MAX} logs match; ask for a range of fewer blocks`);
+    throw limitExceeded(
+      `more than ${LOG_RESULTS_MAX} logs, or ${LOG_RESULT_BYTES_MAX} bytes of them, match; ask for a range of fewer blocks`,
+    );
   }
   return logs;
 }
@@ -40,15 +47,19 @@ export async function collectLogs(
   const pacer = createPacer(EXECUTION_SLICE_MS);
   const end = Math.min(to, from + LOG_RANGE_BLOCKS_MAX - 1);
   const logs: Json[] = [];
+  let bytes = 0;
   let next = from;
   while (next <= end) {
     if (pacer.isDue()) await pacer.rest();
     const block = chain.store.block(next);
     if (block !== undefined && mayContain(block, criteria)) {
-      const found = logsOfBlock(block, chain.store.receipts(next) ?? [], criteria);
+      const receipts = chain.store.receipts(next) ?? [];
+      const found = logsOfBlock(block, receipts, criteria);
+      bytes += found.length === 0 ? 0 : dataBytesOf(receipts, criteria);
+      const isFull = logs.length + found.length > LOG_RESULTS_MAX || bytes > LOG_RESULT_BYTES_MAX;
       // A single block is always answered whole: there is no smaller range to ask for.
-      if (logs.length > 0 && logs.length + found.length > LOG_RESULTS_MAX) break;
-      logs.push(...found);
+      if (logs.length > 0 && isFull) break;
+      for (const log of found) logs.push(log);
     }
     next += 1;
   }
@@ -69,6 +80,14 @@ export function logsOfBlock(
     }
   }
   return found;
+}
+
+function dataBytesOf(receipts: readonly StoredReceipt[], criteria: Criteria): number {
+  let bytes = 0;
+  for (const { logs } of receipts) {
+    for (const log of logs) if (isMatch(log, criteria)) bytes += log.data.length;
+  }
+  return bytes;
 }
 
 /** False when the block's bloom rules out every match. */
