@@ -1,5 +1,4 @@
 /** Methods about the chain and its blocks. */
-import { bytesToHex } from "@ethereumjs/util";
 import type { EvmChain } from "../executor.ts";
 import type { StoredBlock } from "../records.ts";
 import { feeHistory } from "./fees.ts";
@@ -16,6 +15,7 @@ import {
 } from "./params.ts";
 import { findBlock, requireBlock } from "./places.ts";
 import { invalidParams } from "./errors.ts";
+import { bytesToHex } from "./hex.ts";
 
 export function blockMethods(dependencies: MethodDependencies): Record<string, Method> {
   const { chain, clock, suggestTip } = dependencies;

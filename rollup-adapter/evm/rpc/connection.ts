@@ -1,6 +1,5 @@
 /** One WebSocket: its calls, its subscriptions, and what happens when it does not keep up. */
 import { randomBytes } from "node:crypto";
-import { bytesToHex } from "@ethereumjs/util";
 import type { RawData, WebSocket } from "ws";
 import {
   RPC_SUBSCRIPTIONS_MAX,
@@ -11,6 +10,7 @@ import type { EvmMetrics } from "../metrics.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { RPC_CODE, invalidParams, limitExceeded } from "./errors.ts";
 import { type Json, formatHead, formatPending } from "./format.ts";
+import { bytesToHex } from "./hex.ts";
 import { logsOfBlock } from "./logs.ts";
 import type { Method, MethodDependencies } from "./methods.ts";
 import { booleanParam, logFilterParam } from "./params.ts";

@@ -4,7 +4,6 @@
  * one unasked the longest when there are too many.
  */
 import { randomBytes } from "node:crypto";
-import { bytesToHex } from "@ethereumjs/util";
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { EvmChain } from "../executor.ts";
 import {
@@ -16,6 +15,7 @@ import {
 import type { EvmMetrics } from "../metrics.ts";
 import { serverError } from "./errors.ts";
 import type { Json } from "./format.ts";
+import { bytesToHex } from "./hex.ts";
 import { collectLogs } from "./logs.ts";
 import type { LogFilter } from "./params.ts";
 import type { PendingPool } from "./pending-pool.ts";

@@ -8,12 +8,12 @@ import {
   isEOACode7702Tx,
   isFeeMarket1559Tx,
 } from "@ethereumjs/tx";
-import { bytesToHex } from "@ethereumjs/util";
 import { Bloom } from "@ethereumjs/vm";
 import { evmOptions } from "../genesis.ts";
 import { EXECUTION_SLICE_MS } from "../limits.ts";
 import { mapPaced } from "../pacer.ts";
 import type { StoredBlock, StoredLog, StoredReceipt } from "../records.ts";
+import { bytesToHex } from "./hex.ts";
 
 export type Json =
   | string

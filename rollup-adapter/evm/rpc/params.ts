@@ -1,5 +1,6 @@
 /** Readers of JSON-RPC parameters. Each throws INVALID_PARAMS and says which parameter is wrong. */
-import { Address, hexToBytes } from "@ethereumjs/util";
+import { Address } from "@ethereumjs/util";
+import { fromHex } from "../../../proto/bytes.ts";
 import type { Hex } from "../genesis.ts";
 import { LOG_ADDRESSES_MAX, LOG_TOPIC_ALTERNATIVES_MAX } from "../limits.ts";
 import { invalidParams } from "./errors.ts";
@@ -42,13 +43,14 @@ export interface LogFilter {
 }
 
 export function bytesParam(value: unknown, name: string, length?: number): Uint8Array {
-  if (typeof value !== "string" || !/^0x([0-9a-fA-F]{2})*$/.test(value)) {
+  const isHex = typeof value === "string" && /^0x[0-9a-fA-F]*$/.test(value);
+  if (!isHex || value.length % 2 !== 0) {
     throw invalidParams(`${name}: expected 0x and an even number of hex digits`);
   }
   if (length !== undefined && value.length !== 2 + 2 * length) {
     throw invalidParams(`${name}: expected ${length} bytes, got ${(value.length - 2) / 2}`);
   }
-  return hexToBytes(value as Hex);
+  return fromHex(value.slice(2));
 }
 
 export function hashParam(value: unknown, name: string): Uint8Array {
@@ -79,7 +81,7 @@ export function slotParam(value: unknown, name: string): Uint8Array {
   if (typeof value !== "string" || !/^0x[0-9a-fA-F]{1,64}$/.test(value)) {
     throw invalidParams(`${name}: expected a 0x key of at most 32 bytes`);
   }
-  return hexToBytes(`0x${value.slice(2).padStart(64, "0")}`);
+  return fromHex(value.slice(2).padStart(64, "0"));
 }
 
 export function booleanParam(value: unknown, name: string): boolean {

@@ -4,13 +4,7 @@
  */
 import { type Block, createBlock } from "@ethereumjs/block";
 import { type TypedTransaction, createTx } from "@ethereumjs/tx";
-import {
-  Account,
-  type Address,
-  type PrefixedHexString,
-  bytesToHex,
-  createZeroAddress,
-} from "@ethereumjs/util";
+import { Account, type Address, type PrefixedHexString, createZeroAddress } from "@ethereumjs/util";
 import { runTx } from "@ethereumjs/vm";
 import { minimumGasLimit } from "../admission.ts";
 import type { BlockEnvironment } from "../environment.ts";
@@ -27,6 +21,7 @@ import { type Pacer, createPacer } from "../pacer.ts";
 import { StateDb } from "../state-db.ts";
 import { type Machine, createMachine } from "../virtual-machine.ts";
 import { RPC_CODE, RpcError, limitExceeded, serverError } from "./errors.ts";
+import { bytesToHex } from "./hex.ts";
 import { type BlockOverrides, type StateOverrides, applyStateOverrides } from "./overrides.ts";
 import type { CallRequest } from "./params.ts";
 

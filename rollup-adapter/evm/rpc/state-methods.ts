@@ -1,12 +1,13 @@
 /** Methods that read state, or run messages on it. */
 import { getMerkleStateProof } from "@ethereumjs/statemanager";
-import { type Account, bytesToHex } from "@ethereumjs/util";
+import type { Account } from "@ethereumjs/util";
 import { EXECUTION_SLICE_MS, PROOF_KEYS_MAX } from "../limits.ts";
 import { createPacer } from "../pacer.ts";
 import { StateDb } from "../state-db.ts";
 import { StateView } from "../virtual-machine.ts";
 import { invalidParams } from "./errors.ts";
 import { quantity } from "./format.ts";
+import { bytesToHex } from "./hex.ts";
 import type { Method, MethodDependencies } from "./methods.ts";
 import { blockOverridesParam, stateOverridesParam } from "./overrides.ts";
 import {

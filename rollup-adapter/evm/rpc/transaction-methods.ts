@@ -1,9 +1,9 @@
 /** Methods about transactions: sending them, and finding them again. */
-import { bytesToHex } from "@ethereumjs/util";
 import { EXECUTION_SLICE_MS } from "../limits.ts";
 import { mapPaced } from "../pacer.ts";
 import type { StoredBlock } from "../records.ts";
 import { type Json, formatPending, formatReceipt, formatTransaction } from "./format.ts";
+import { bytesToHex } from "./hex.ts";
 import type { Method, MethodDependencies } from "./methods.ts";
 import { blockParam, bytesParam, hashParam, indexParam } from "./params.ts";
 import { findBlock } from "./places.ts";
