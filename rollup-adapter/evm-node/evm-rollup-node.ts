@@ -8,6 +8,7 @@ import { Height } from "../../proto/brands.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
+import { createFailoverClient } from "../client/failover-client.ts";
 import { createGrpcSequencerClient } from "../client/grpc-sequencer-client.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
 import { createDriver, type Driver, type DriverStatus } from "../driver/driver.ts";
@@ -59,8 +60,6 @@ export async function startEvmRollupNode(
   const genesis = parseEvmGenesis(config.genesis);
   const rollupId = genesisRollupId(genesis);
   const clients = config.sequencer.nodes.map(createGrpcSequencerClient);
-  const [submitClient] = clients;
-  if (submitClient === undefined) throw new RangeError("a checked configuration names a node");
 
   const submitter = createSubmitter(
     {
@@ -69,7 +68,12 @@ export async function startEvmRollupNode(
       expiryBlocks: config.gateway.expiry_blocks,
       tipPerByte: BigInt(config.gateway.tip_per_byte),
     },
-    { client: submitClient, key: deps.gatewayKey, logger, metrics: metrics.gateway },
+    {
+      client: createFailoverClient(clients),
+      key: deps.gatewayKey,
+      logger,
+      metrics: metrics.gateway,
+    },
   );
   let driver: Driver | undefined;
   const rollup: EvmRollup = await createEvmRollup(

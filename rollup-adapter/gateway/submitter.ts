@@ -12,7 +12,8 @@ import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { RollupId } from "../../proto/brands.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
-import type { ChainInfo, SequencerClient } from "../client/sequencer-client.ts";
+import type { SubmitClient } from "../client/failover-client.ts";
+import type { ChainInfo } from "../client/sequencer-client.ts";
 import { signTx, type TxSigner } from "../client/signed-tx.ts";
 import {
   BATCH_BYTES_MAX,
@@ -80,7 +81,7 @@ interface Batch {
 export function createSubmitter(
   options: SubmitterOptions,
   deps: {
-    readonly client: SequencerClient;
+    readonly client: SubmitClient;
     /** The account that pays for ordering. */
     readonly key: TxSigner;
     readonly logger: Logger;
