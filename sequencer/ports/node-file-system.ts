@@ -79,7 +79,9 @@ class DescriptorFile implements NewFile {
   }
 
   writeSync(text: string): void {
-    writeSync(this.#descriptor, text);
+    const bytes = Buffer.from(text);
+    // A full disk may take a part of it without an error; the next call then fails.
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
   }
 
   datasync(): Promise<void> {
