@@ -14,7 +14,8 @@ import {
   type Vote,
 } from "../../../proto/types.ts";
 import { openFilePrivValidator } from "./file-priv-validator.ts";
-import { createKeyFile, generateKeyBytes, keyFromBytes, loadKeyFile } from "./key-file.ts";
+import { generateEd25519KeyPair } from "../../../proto/verify/ed25519.ts";
+import { createKeyFile, keyFromBytes, loadKeyFile } from "./key-file.ts";
 
 const CHAIN = "weft-test";
 const blockId = (name: string): BlockId => ({
@@ -58,7 +59,7 @@ describe("file signer", () => {
     directory = await mkdtemp(join(tmpdir(), "weft-privval-"));
     keyPath = join(directory, "priv_validator_key.json");
     statePath = join(directory, "priv_validator_state.json");
-    await createKeyFile(keyPath, generateKeyBytes());
+    await createKeyFile(keyPath, generateEd25519KeyPair().privateKey);
   });
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
@@ -187,7 +188,9 @@ describe("file signer", () => {
     const json = await readFile(keyPath, "utf8");
     await writeFile(keyPath, json.replace(/"address": "../, '"address": "00'));
     await expect(loadKeyFile(keyPath)).rejects.toMatchObject({ code: "PRIVVAL_KEY_FILE" });
-    await expect(createKeyFile(keyPath, generateKeyBytes())).rejects.toThrow(/EEXIST/);
+    await expect(createKeyFile(keyPath, generateEd25519KeyPair().privateKey)).rejects.toThrow(
+      /EEXIST/,
+    );
     await expect(loadKeyFile(join(directory, "none"))).rejects.toThrow(/there is no validator key/);
   });
 

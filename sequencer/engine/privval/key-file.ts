@@ -1,10 +1,15 @@
 /** `priv_validator_key.json` in CometBFT's format (spec/cometbft-v0.38.md §19.2). */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
-import type { KeyObject } from "node:crypto";
 import { open, readFile, stat } from "node:fs/promises";
-import { bytesEqual, concatBytes, fromBase64, toBase64, toHex } from "../../../proto/bytes.ts";
+import { bytesEqual, fromBase64, toBase64, toHex } from "../../../proto/bytes.ts";
 import type { PublicKey } from "../../../proto/types.ts";
 import { validatorAddress } from "../../../proto/validator-set.ts";
+import {
+  ED25519_SEED_BYTES,
+  type Ed25519KeyPair,
+  ed25519KeyPairFromPrivateKey,
+  ed25519KeyPairFromSeed,
+  signEd25519,
+} from "../../../proto/verify/ed25519.ts";
 import { PrivValidatorError } from "./errors.ts";
 
 /** An ed25519 key that signs. */
@@ -14,31 +19,21 @@ export interface ValidatorKey {
   sign(bytes: Uint8Array): Uint8Array;
 }
 
-const SEED_BYTES = 32;
-
-/** A fresh key, as the 64 bytes seed ‖ public key of CometBFT. */
-export function generateKeyBytes(): Uint8Array {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const { d, x } = privateKey.export({ format: "jwk" });
-  return concatBytes(fromBase64Url(d), fromBase64Url(x));
-}
-
-/** The key of a seed (32 bytes), or of seed ‖ public key (64 bytes). */
+/** The key of a seed (32 bytes), or of seed ‖ public key (64 bytes). Throws ED25519_KEY. */
 export function keyFromBytes(bytes: Uint8Array): ValidatorKey {
-  if (bytes.length !== SEED_BYTES && bytes.length !== 2 * SEED_BYTES) {
-    throw new RangeError(`an ed25519 key has 32 or 64 bytes, got ${bytes.length}`);
-  }
-  const privateKey = privateKeyFromSeed(bytes.subarray(0, SEED_BYTES));
-  const { x } = createPublicKey(privateKey).export({ format: "jwk" });
-  const publicKey: PublicKey = { type: "ed25519", bytes: fromBase64Url(x) };
-  if (bytes.length > SEED_BYTES && !bytesEqual(bytes.subarray(SEED_BYTES), publicKey.bytes)) {
-    throw new RangeError("the public half of the key does not belong to its seed");
-  }
+  const pair = keyPairFromBytes(bytes);
+  const publicKey: PublicKey = { type: "ed25519", bytes: pair.publicKey };
   return {
     publicKey,
     address: validatorAddress(publicKey),
-    sign: (message) => new Uint8Array(sign(null, message, privateKey)),
+    sign: (message) => signEd25519(pair, message),
   };
+}
+
+function keyPairFromBytes(bytes: Uint8Array): Ed25519KeyPair {
+  return bytes.length === ED25519_SEED_BYTES
+    ? ed25519KeyPairFromSeed(bytes)
+    : ed25519KeyPairFromPrivateKey(bytes);
 }
 
 /**
@@ -73,11 +68,13 @@ export async function loadKeyFile(path: string): Promise<ValidatorKey> {
 /** Writes a new key file, mode 0600; refuses to replace one. */
 export async function createKeyFile(path: string, keyBytes: Uint8Array): Promise<ValidatorKey> {
   const key = keyFromBytes(keyBytes);
-  const whole = concatBytes(keyBytes.subarray(0, SEED_BYTES), key.publicKey.bytes);
   const json = {
     address: toHex(key.address).toUpperCase(),
     pub_key: { type: "tendermint/PubKeyEd25519", value: toBase64(key.publicKey.bytes) },
-    priv_key: { type: "tendermint/PrivKeyEd25519", value: toBase64(whole) },
+    priv_key: {
+      type: "tendermint/PrivKeyEd25519",
+      value: toBase64(keyPairFromBytes(keyBytes).privateKey),
+    },
   };
   const file = await open(path, "wx", 0o600);
   try {
@@ -108,12 +105,6 @@ async function checkMode(path: string): Promise<void> {
   }
 }
 
-/** PKCS #8 of an ed25519 seed: a fixed prefix, then the seed. */
-function privateKeyFromSeed(seed: Uint8Array): KeyObject {
-  const prefix = Buffer.from("302e020100300506032b657004220420", "hex");
-  return createPrivateKey({ key: Buffer.concat([prefix, seed]), format: "der", type: "pkcs8" });
-}
-
 function parseObject(text: string): Record<string, unknown> {
   const json: unknown = JSON.parse(text);
   if (typeof json !== "object" || json === null) throw new RangeError("not a JSON object");
@@ -125,8 +116,4 @@ function tagged(value: unknown, field: string, tag: string): string {
     if (value.type === tag && typeof value.value === "string") return value.value;
   }
   throw new RangeError(`${field} is not {"type": "${tag}", "value": "..."}`);
-}
-
-function fromBase64Url(text: string | undefined): Uint8Array {
-  return new Uint8Array(Buffer.from(text ?? "", "base64url"));
 }
