@@ -29,6 +29,11 @@ export interface KnownBlock {
   readonly blockId: BlockId;
   readonly key: BlockKey;
   readonly parts: PartSet;
+  /**
+   * The parts hold the one encoding that the block has. Others may be decided, but no node that makes
+   * the parts anew from the block, as block sync does, arrives at their id: such a block is prevoted nil.
+   */
+  readonly isCanonical: boolean;
 }
 
 /** What the engine found about a block; "pending" until it answers. */

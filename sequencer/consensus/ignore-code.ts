@@ -26,6 +26,8 @@ export type IgnoreCode =
   | "PART_INVALID"
   /** The parts hold more bytes than a block may have. */
   | "BLOCK_TOO_LARGE"
+  /** Other bytes than the block encodes to: prevoted nil. */
+  | "BLOCK_NOT_CANONICAL"
   /** The complete part set is not a block. */
   | "BLOCK_UNDECODABLE"
   /** This very vote is already here. */

@@ -1,5 +1,5 @@
 /** Proposals, block parts and the answers about our own proposal (spec §13.2). */
-import { decodeBlock } from "../../proto/codec/block.ts";
+import { decodeBlock, encodeBlock } from "../../proto/codec/block.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
@@ -56,14 +56,17 @@ export function handlePart(state: HeightState, input: Input<"partReceived">): vo
     return;
   }
   if (!parts.isComplete) return;
-  const block = decodeOrUndefined(parts);
+  const decoded = decodeOrUndefined(parts.bytes());
   // A header without validators has no hash: its block could not be told from nil.
-  if (block === undefined || block.header.validatorsHash.length === 0) {
+  if (decoded === undefined || decoded.block.header.validatorsHash.length === 0) {
     ignore(state, "BLOCK_UNDECODABLE", `parts of round ${state.round}`);
     return;
   }
+  const { block, isCanonical } = decoded;
   const blockId = { hash: headerHash(block.header), partSetHeader: parts.header };
-  state.proposalBlock = { block, blockId, key: blockKey(blockId), parts };
+  const key = blockKey(blockId);
+  if (!isCanonical) ignore(state, "BLOCK_NOT_CANONICAL", key);
+  state.proposalBlock = { block, blockId, key, parts, isCanonical };
   continueComplete(state);
 }
 
@@ -85,7 +88,8 @@ export function handleBlockCreated(state: HeightState, input: Input<"blockCreate
   }
   const { block, blockId } = input;
   const parts = PartSet.complete({ header: blockId.partSetHeader, parts: input.parts });
-  requestProposal(state, { block, blockId, key: blockKey(blockId), parts }, NO_ROUND);
+  const known = { block, blockId, key: blockKey(blockId), parts, isCanonical: true };
+  requestProposal(state, known, NO_ROUND);
 }
 
 /**
@@ -162,9 +166,12 @@ function partFault(parts: PartSet | undefined, part: Part): IgnoreCode | undefin
   }
 }
 
-function decodeOrUndefined(parts: PartSet): Block | undefined {
+function decodeOrUndefined(
+  bytes: Uint8Array,
+): { readonly block: Block; readonly isCanonical: boolean } | undefined {
   try {
-    return decodeBlock(parts.bytes());
+    const block = decodeBlock(bytes);
+    return { block, isCanonical: bytesEqual(encodeBlock(block), bytes) };
   } catch (error) {
     // The proposer made nonsense; without a block we prevote nil.
     if (isWeftError(error)) return undefined;

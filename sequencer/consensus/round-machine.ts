@@ -256,7 +256,7 @@ function prevoteWhenValidated(state: HeightState, known: KnownBlock): void {
     state.pendingPrevote = known;
     return;
   }
-  const isGood = validation.isValid && validation.isAccepted;
+  const isGood = validation.isValid && validation.isAccepted && known.isCanonical;
   requestVote(state, SignedMsgType.PREVOTE, isGood ? known : undefined);
 }
 
