@@ -4,10 +4,16 @@ import { codecError } from "./errors.ts";
 const VARINT = 0;
 const FIXED64 = 1;
 const DELIMITED = 2;
+const VARINT_BYTES_MAX = 10;
 const TWO_32 = 0x1_0000_0000;
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 const INT64_MIN = -0x8000_0000_0000_0000n;
 const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
+
+/** Share of a buffer that may stay unused behind what was written. */
+const UNUSED_SHARE_MAX = 0.125;
+/** Strings up to this length are written character by character while they are ASCII. */
+const SHORT_STRING_MAX = 80;
 
 const utf8 = new TextEncoder();
 
@@ -37,10 +43,16 @@ export class Writer {
     return this.#position;
   }
 
-  /** The bytes written. The writer must not be used afterwards. */
+  /**
+   * The bytes written, possibly as a view into a slightly larger buffer: copying a block for the sake
+   * of a few unused bytes costs more than they do. The writer must not be used afterwards.
+   */
   finish(): Uint8Array {
     const { length } = this.#buffer;
-    return this.#position === length ? this.#buffer : this.#buffer.slice(0, this.#position);
+    const used = this.#position;
+    if (used === length) return this.#buffer;
+    const isNearlyFull = length - used <= length * UNUSED_SHARE_MAX;
+    return isNearlyFull ? this.#buffer.subarray(0, used) : this.#buffer.slice(0, used);
   }
 
   /** A safe integer >= 0. */
@@ -132,6 +144,7 @@ export class Writer {
   }
 
   stringElement(field: number, value: string): void {
+    if (value.length <= SHORT_STRING_MAX && this.#shortAscii(field, value)) return;
     this.bytesElement(field, utf8.encode(value));
   }
 
@@ -209,8 +222,26 @@ export class Writer {
     }
   }
 
+  /** Writes nothing and returns false when a character is not ASCII. */
+  #shortAscii(field: number, value: string): boolean {
+    const start = this.#position;
+    const { length } = value;
+    this.#tag(field, DELIMITED);
+    this.#reserve(1 + length);
+    this.#buffer[this.#position++] = length;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) {
+        this.#position = start;
+        return false;
+      }
+      this.#buffer[this.#position++] = code;
+    }
+    return true;
+  }
+
   #varintNumber(value: number): void {
-    this.#reserve(10);
+    if (this.#position + VARINT_BYTES_MAX > this.#buffer.length) this.#reserve(varintSize(value));
     let rest = value;
     while (rest >= TWO_32) {
       this.#buffer[this.#position++] = (rest % 128) | 0x80;

@@ -8,10 +8,12 @@ import { syncDirectory, type FileSystem, type OpenFile } from "../../ports/file-
 import type { Logger } from "../../ports/logger.ts";
 import { WAL_FILE_BYTES_MAX, WAL_TOTAL_BYTES_MAX } from "../limits.ts";
 import { WalError } from "./errors.ts";
-import { frameRecord, scanFrames } from "./record-frames.ts";
+import { recordHeader, scanFrames } from "./record-frames.ts";
 
 const HEAD = "wal";
 const SYNC_WRITE_BYTES_MAX = 1 << 20;
+/** Smaller pieces are gathered into one write; copying larger ones for that would cost more. */
+const GATHERED_BYTES_MAX = 16 << 10;
 
 export interface LogFilesOptions {
   readonly directory: string;
@@ -104,7 +106,7 @@ class AppendedFiles implements LogFiles {
 
   append(payload: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure;
-    this.#pending.push(frameRecord(payload));
+    this.#pending.push(recordHeader(payload), payload);
     this.#isSynced = false;
   }
 
@@ -165,15 +167,19 @@ class AppendedFiles implements LogFiles {
 
   async #write(): Promise<void> {
     if (this.#pending.length === 0) return;
-    const bytes = concatBytes(...this.#pending);
+    const pieces = gathered(this.#pending);
     this.#pending = [];
     const head = this.#handle();
-    for (let at = 0; at < bytes.length; ) {
-      // A small write only copies into the page cache: less than a turn of the thread pool costs.
-      const isSmall = bytes.length - at <= SYNC_WRITE_BYTES_MAX;
-      at += isSmall ? head.writeSync(bytes, at) : await head.write(bytes, at, SYNC_WRITE_BYTES_MAX);
+    for (const bytes of pieces) {
+      for (let at = 0; at < bytes.length; ) {
+        // A small write only copies into the page cache: less than a turn of the thread pool costs.
+        const isSmall = bytes.length - at <= SYNC_WRITE_BYTES_MAX;
+        at += isSmall
+          ? head.writeSync(bytes, at)
+          : await head.write(bytes, at, SYNC_WRITE_BYTES_MAX);
+      }
+      this.#headBytes += bytes.length;
     }
-    this.#headBytes += bytes.length;
   }
 
   async #rotate(): Promise<void> {
@@ -241,6 +247,26 @@ class AppendedFiles implements LogFiles {
     if (this.#head === undefined) throw new Error("the log is closed");
     return this.#head;
   }
+}
+
+/** The same bytes in fewer pieces. */
+function gathered(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  let small: Uint8Array[] = [];
+  const flush = (): void => {
+    if (small.length > 0) out.push(concatBytes(...small));
+    small = [];
+  };
+  for (const piece of pieces) {
+    if (piece.length <= GATHERED_BYTES_MAX) {
+      small.push(piece);
+      continue;
+    }
+    flush();
+    out.push(piece);
+  }
+  flush();
+  return out;
 }
 
 function rotatedIndex(name: string): number {

@@ -2,6 +2,7 @@
  * Framing of log records (spec/cometbft-v0.38.md §15.1): CRC-32C of the payload, 4 bytes big-endian;
  * payload length, 4 bytes big-endian; payload.
  */
+import { concatBytes } from "../../../proto/bytes.ts";
 import { WAL_PAYLOAD_BYTES_MAX } from "../limits.ts";
 import { crc32c } from "../../store/crc32c.ts";
 import { WalError } from "./errors.ts";
@@ -10,18 +11,22 @@ const HEADER_BYTES = 8;
 
 /** One record as it stands in the file. */
 export function frameRecord(payload: Uint8Array): Uint8Array {
+  return concatBytes(recordHeader(payload), payload);
+}
+
+/** What stands before the payload. */
+export function recordHeader(payload: Uint8Array): Uint8Array {
   if (payload.length === 0 || payload.length > WAL_PAYLOAD_BYTES_MAX) {
     throw new WalError(
       { code: "WAL_RECORD_TOO_LARGE", bytes: payload.length },
       `a log record has 1 to ${WAL_PAYLOAD_BYTES_MAX} bytes, got ${payload.length}`,
     );
   }
-  const frame = new Uint8Array(HEADER_BYTES + payload.length);
-  const view = new DataView(frame.buffer);
+  const header = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(header.buffer);
   view.setUint32(0, crc32c(payload));
   view.setUint32(4, payload.length);
-  frame.set(payload, HEADER_BYTES);
-  return frame;
+  return header;
 }
 
 export interface FrameScan {

@@ -70,7 +70,13 @@ export function inputToWalEntries(input: ConsensusInput): readonly WalEntry[] {
 }
 
 export function encodeWalEntry(entry: WalEntry): Uint8Array {
-  return encode(writeEntry, entry, 256);
+  const isPart = entry.kind === "partReceived" || entry.kind === "createdPart";
+  return encode(writeEntry, entry, 256 + (isPart ? partRoom(entry.part) : 0));
+}
+
+/** Bytes that a part takes at most, with its proof. */
+function partRoom(part: Part): number {
+  return part.bytes.length + 64 + 40 * part.proof.aunts.length;
 }
 
 /** @throws WalError WAL_RECORD_UNKNOWN; CodecError when the body does not decode. */
