@@ -71,3 +71,13 @@ export function copyBytes(bytes: Uint8Array): Uint8Array {
   // Not bytes.slice(): a Buffer's slice shares its memory.
   return new Uint8Array(bytes);
 }
+
+/**
+ * Bytes to keep that their owner will not change: as they are when they fill at least half of their
+ * buffer, else a private copy, so that a few bytes never keep a large receive buffer alive.
+ */
+export function keepBytes(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = bytes;
+  if (length * 2 < buffer.byteLength) return copyBytes(bytes);
+  return new Uint8Array(buffer, byteOffset, length);
+}

@@ -94,6 +94,7 @@ export interface ExecTxResult {
 export type CheckTxResponse = ExecTxResult;
 
 export interface CheckTxRequest {
+  /** Must not change afterwards: the application may keep it. */
   readonly tx: Uint8Array;
   readonly type: "new" | "recheck";
 }

@@ -100,7 +100,7 @@ export function createGrpcServer(
   });
   const stopping = new AbortController();
   const source = createRollupBlockSource(blocks, application);
-  const submit = createSubmit(node.chainId, application, metrics);
+  const submit = createSubmit(application, metrics);
   let openStreams = 0;
 
   /** A unary method from a function that returns or throws. */

@@ -30,7 +30,7 @@ describe("SubmitStream", () => {
       submitted += 1;
       return Promise.resolve(REFUSED);
     };
-    const submit = createSubmit("test", { checkTx }, NULL_GRPC_METRICS);
+    const submit = createSubmit({ checkTx }, NULL_GRPC_METRICS);
     await withStream(
       (call) => submitStream(call, submit, () => {}),
       async (stream) => {

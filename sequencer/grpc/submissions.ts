@@ -1,9 +1,5 @@
 /** Submit and SubmitStream: CheckTx with an answer that always carries a reason. */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
-import { isCodecError } from "../../proto/codec/errors.ts";
-import { decodeItem } from "../../proto/codec/weft-block.ts";
-import { txId } from "../../proto/codec/weft-tx.ts";
 import type { SubmitRequest, SubmitResponse } from "../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { CODES } from "../app/codes.ts";
@@ -14,7 +10,6 @@ import type { GrpcApplication } from "./ports.ts";
 export type Submit = (item: Uint8Array) => Promise<SubmitResponse>;
 
 export function createSubmit(
-  chainId: string,
   application: Pick<GrpcApplication, "checkTx">,
   metrics: GrpcMetrics,
 ): Submit {
@@ -24,7 +19,8 @@ export function createSubmit(
     const result = duplicate ? "duplicate" : answer.code === 0 ? "accepted" : "refused";
     metrics.submissions.inc({ result });
     return {
-      id: idOf(chainId, item),
+      // CheckTx tells the id of whatever it could decode.
+      id: answer.data,
       hash: sha256(item),
       code: answer.code,
       codespace: answer.codespace,
@@ -95,15 +91,4 @@ function drained(call: ServerDuplexStream<SubmitRequest, SubmitResponse>): Promi
     };
     for (const event of ["drain", "cancelled", "close", "error"]) call.once(event, finish);
   });
-}
-
-function idOf(chainId: string, item: Uint8Array): Uint8Array {
-  try {
-    const decoded = decodeItem(item);
-    return decoded.kind === "tx" ? txId(chainId, decoded.tx.bodyBytes) : EMPTY_BYTES;
-  } catch (error) {
-    // An item that is no item has no id; CheckTx said so already.
-    if (!isCodecError(error)) throw error;
-    return EMPTY_BYTES;
-  }
 }

@@ -8,6 +8,7 @@
  * nobody knows (CometBFT peers) it is relayed after a delay, unless a block has it by then.
  */
 import type { NodeId } from "../../proto/brands.ts";
+import { keepBytes } from "../../proto/bytes.ts";
 import { decodeTxsMessage, encodeTxsMessage } from "../../proto/codec/sync-messages.ts";
 import { AssertionFailure, isWeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
@@ -220,8 +221,8 @@ export function createMempoolReactor<R extends CheckResult>(
       return;
     }
     seen.add(key);
-    // A private copy: the view would keep a whole batch alive in the pool.
-    const tx = view.slice();
+    // The view would keep a whole batch alive in the pool.
+    const tx = keepBytes(view);
     checks += 1;
     checkBytes += tx.length;
     target.checks += 1;

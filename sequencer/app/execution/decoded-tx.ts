@@ -2,7 +2,7 @@ import { type LaneUse, laneUse } from "../../../mev/lanes.ts";
 import { type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import { formatAddress } from "../../../proto/address.ts";
-import { copyBytes, toHex } from "../../../proto/bytes.ts";
+import { keepBytes, toHex } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
 import {
@@ -22,7 +22,7 @@ import { digestToBytes } from "../state-tree/proof.ts";
  * follows from the bytes and the chain id; whether the signature holds is for `VerifiedTxs` to know.
  */
 export class DecodedTx {
-  /** The item as it came; a private copy. */
+  /** The item as it came; it does not pin a larger buffer. */
   readonly item: Uint8Array;
   readonly tx: SignedTx;
   /** Transaction id, as a map key and as 32 bytes. */
@@ -80,9 +80,9 @@ export interface UnverifiedTx {
   readonly signatureCheck: SignatureCheck;
 }
 
-/** Takes an item of kind 4 apart, or says why it is none. Never throws on bad bytes. */
+/** Takes an item of kind 4 apart, or says why it is none. Never throws on bad bytes, which must not change afterwards. */
 export function decodeTx(chainId: string, bytes: Uint8Array): UnverifiedTx | Failure {
-  const item = copyBytes(bytes);
+  const item = keepBytes(bytes);
   let tx: SignedTx;
   try {
     const decoded = decodeItem(item);
