@@ -4,8 +4,8 @@ import { writeBlockId, writeSimpleValidator, writeTimestamp } from "./codec/type
 import { writeCommitSig } from "./codec/votes.ts";
 import { encode, Writer } from "./codec/writer.ts";
 import { EMPTY_BYTES } from "./bytes.ts";
-import { sha256 } from "./hash.ts";
-import { merkleRoot, merkleRootOfHashes } from "./merkle.ts";
+import { sha256, sha256Latin1 } from "./hash.ts";
+import { merkleRoot, merkleRootOfDigests } from "./merkle.ts";
 import type { CommitSig, ConsensusParams, Evidence, Header, Validator } from "./types.ts";
 
 /** Hash of a transaction, which is its key too. */
@@ -15,7 +15,21 @@ export function txHash(tx: Uint8Array): Uint8Array {
 
 /** data_hash: a tree over the hashes of the transactions. */
 export function dataHash(txs: readonly Uint8Array[]): Uint8Array {
-  return merkleRootOfHashes(txs);
+  return merkleRootOfDigests(txHashes(txs));
+}
+
+const hashesByList = new WeakMap<readonly Uint8Array[], readonly string[]>();
+
+/**
+ * SHA-256 of each transaction as a latin1 string. A block's list is hashed once, however many ask:
+ * proposal, validation, execution, pool, indexes. It must not change afterwards, and cannot: it is frozen.
+ */
+export function txHashes(txs: readonly Uint8Array[]): readonly string[] {
+  const known = hashesByList.get(txs);
+  if (known !== undefined) return known;
+  const hashes = Object.freeze(txs.map(sha256Latin1));
+  hashesByList.set(Object.freeze(txs), hashes);
+  return hashes;
 }
 
 /** Hash of a header, which is the hash of its block; empty when validatorsHash is (spec §5.1). */

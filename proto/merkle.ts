@@ -6,7 +6,7 @@
 import { hash } from "node:crypto";
 import { bytesEqual } from "./bytes.ts";
 import { assert } from "./errors.ts";
-import { sha256, sha256Concat } from "./hash.ts";
+import { sha256, sha256Concat, sha256Latin1 } from "./hash.ts";
 import { HASH_BYTES, MERKLE_AUNTS_MAX } from "./limits.ts";
 import type { MerkleProof } from "./types.ts";
 
@@ -20,10 +20,17 @@ export function merkleRoot(items: readonly Uint8Array[]): Uint8Array {
 
 /** Root over the SHA-256 hashes of the items, as data_hash is (spec §5.2). */
 export function merkleRootOfHashes(items: readonly Uint8Array[]): Uint8Array {
+  return merkleRootOfDigests(items.map(sha256Latin1));
+}
+
+/**
+ * Root over items of 32 bytes, given as latin1 strings: what `sha256Latin1` gives.
+ */
+export function merkleRootOfDigests(items: readonly string[]): Uint8Array {
   const scratch = Buffer.allocUnsafe(1 + HASH_BYTES);
   scratch[0] = 0;
   const digests = items.map((item) => {
-    scratch.write(hash("sha256", item, "binary"), 1, "latin1");
+    scratch.write(item, 1, "latin1");
     return hash("sha256", scratch, "binary");
   });
   return rootOfDigests(digests);

@@ -54,7 +54,7 @@ import {
 import { Pool } from "./pool/pool.ts";
 import { recordBlock, recordDrop, statusOf, TxAdmission } from "./pool/tx-admission.ts";
 import { TxStatuses } from "./pool/tx-statuses.ts";
-import { BlockKeys } from "./proposal/block-key.ts";
+import { blockKey } from "./proposal/block-key.ts";
 import { buildBlock } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
@@ -114,8 +114,7 @@ class Weft implements WeftApplication {
   readonly #statuses = new TxStatuses(STATUSES_MAX);
   readonly #pool: Pool;
   readonly #admission: TxAdmission;
-  readonly #blockKeys = new BlockKeys();
-  /** Outcomes of the height under way by key, oldest first. */
+  /** Outcomes of the height under way by `blockKey`, oldest first. */
   readonly #executed = new Map<string, ExecutedBlock | RefusedBlock>();
   #finalized: FinalizedBlock | undefined;
 
@@ -352,7 +351,7 @@ class Weft implements WeftApplication {
   }
 
   async #execute(input: BlockInput): Promise<ExecutedBlock | RefusedBlock> {
-    const key = this.#blockKeys.keyOf(input);
+    const key = blockKey(input);
     const known = this.#executed.get(key);
     if (known !== undefined) return known;
     const { verify, yieldToLoop } = this.#dependencies;

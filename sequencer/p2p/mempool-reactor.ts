@@ -11,7 +11,8 @@ import type { NodeId } from "../../proto/brands.ts";
 import { keepBytes } from "../../proto/bytes.ts";
 import { decodeTxsMessage, encodeTxsMessage } from "../../proto/codec/sync-messages.ts";
 import { AssertionFailure, isWeftError } from "../../proto/errors.ts";
-import { sha256 } from "../../proto/hash.ts";
+import { sha256Latin1 } from "../../proto/hash.ts";
+import { txHashes } from "../../proto/hashes.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
@@ -32,7 +33,7 @@ import { LruSet } from "./lru-set.ts";
 import type { P2pMetrics } from "./metrics.ts";
 import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "./neighbours.ts";
 import type { ChannelDescriptor, Peer, Reactor } from "./reactor.ts";
-import { type LoggedTx, TxLog, txKey } from "./tx-log.ts";
+import { type LoggedTx, TxLog } from "./tx-log.ts";
 
 export interface MempoolReactorOptions {
   readonly txBytesMax?: number;
@@ -209,7 +210,7 @@ export function createMempoolReactor<R extends CheckResult>(
   };
   const receiveTx = (target: Target, view: Uint8Array): void => {
     const { id } = target.peer;
-    const key = txKey(sha256(view));
+    const key = sha256Latin1(view);
     if (seen.has(key)) {
       const entry = own.get(key) ?? relayed.get(key);
       if (entry !== undefined) (entry.senders ??= new Set()).add(id);
@@ -262,7 +263,7 @@ export function createMempoolReactor<R extends CheckResult>(
           `expected a transaction of 1 to ${txBytesMax} bytes, got ${tx.length}`,
         );
       }
-      const key = txKey(sha256(tx));
+      const key = sha256Latin1(tx);
       const result = await dependencies.checkTx(tx);
       if (result.code !== 0) return result;
       seen.add(key);
@@ -273,8 +274,7 @@ export function createMempoolReactor<R extends CheckResult>(
       return result;
     },
     committed(txs) {
-      for (const tx of txs) {
-        const key = txKey(sha256(tx));
+      for (const key of txHashes(txs)) {
         seen.add(key);
         own.remove(key);
         relayed.remove(key);

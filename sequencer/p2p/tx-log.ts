@@ -96,8 +96,3 @@ export class TxLog {
     }
   }
 }
-
-/** The key of a transaction in logs and caches. */
-export function txKey(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("latin1");
-}

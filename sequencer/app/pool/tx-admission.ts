@@ -1,4 +1,5 @@
 import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
+import { txHashes } from "../../../proto/hashes.ts";
 import { codeName, CODES, type Failure, failure } from "../codes.ts";
 import { type DecodedTx, decodeTx } from "../execution/decoded-tx.ts";
 import type { ExecutedBlock } from "../execution/execute-block.ts";
@@ -7,6 +8,7 @@ import { CHECKS_IN_FLIGHT_MAX, TX_BYTES_MAX } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import type { Digest } from "../state-tree/node.ts";
+import { digestToBytes } from "../state-tree/proof.ts";
 import type { TransactionStatus } from "../weft-application.ts";
 import type { Pool } from "./pool.ts";
 import { isFinal, type TxFate, type TxStatuses } from "./tx-statuses.ts";
@@ -147,16 +149,18 @@ export class TxAdmission {
 
 /** Writes down what a block did to its transactions. */
 export function recordBlock(statuses: TxStatuses, { input, txs, results }: ExecutedBlock): void {
+  const hashes = txHashes(input.txs);
   for (const [index, tx] of txs.entries()) {
     const result = results[index];
-    if (tx === undefined || result === undefined) continue;
+    const hash = hashes[index];
+    if (tx === undefined || result === undefined || hash === undefined) continue;
     statuses.set(tx.idKey, {
       state: result.code === CODES.OK.number ? "committed" : "failed",
       height: input.height,
       index,
       code: result.code,
       reason: result.log,
-      hash: tx.hash,
+      hash: digestToBytes(hash),
     });
   }
 }
