@@ -18,6 +18,7 @@ import type {
   CheckTxResponse,
   CommitInfo,
   CommitResponse,
+  ExecTxResult,
   ExtendVoteRequest,
   FinalizeBlockRequest,
   FinalizeBlockResponse,
@@ -32,6 +33,7 @@ import type {
   Verdict,
   VerifyVoteExtensionRequest,
 } from "../abci/application.ts";
+import { type BlockSlices, blockSlices } from "./block-slices.ts";
 import { codeName } from "./codes.ts";
 import { checkResult } from "./execution/events.ts";
 import {
@@ -116,6 +118,8 @@ class Weft implements WeftApplication {
   readonly #admission: TxAdmission;
   /** Outcomes of the height under way by `blockKey`, oldest first. */
   readonly #executed = new Map<string, ExecutedBlock | RefusedBlock>();
+  /** Transactions of applied blocks by the block's list, for as long as somebody keeps that. */
+  readonly #appliedTxs = new WeakMap<readonly Uint8Array[], ExecutedBlock["txs"]>();
   #finalized: FinalizedBlock | undefined;
 
   constructor(
@@ -319,6 +323,12 @@ class Weft implements WeftApplication {
     return { count: this.#pool.count, bytes: this.#pool.bytes };
   }
 
+  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices> {
+    const { chainId } = this.#committed.requireTerms().chain;
+    const { yieldToLoop } = this.#dependencies;
+    return blockSlices(chainId, txs, results, yieldToLoop, this.#appliedTxs.get(txs));
+  }
+
   poolItems(limit: number): readonly Uint8Array[] {
     const selection = this.#pool.select();
     const items: Uint8Array[] = [];
@@ -335,6 +345,7 @@ class Weft implements WeftApplication {
     const { metrics } = this.#dependencies;
     this.#committed.advance(staged.changes);
     recordBlock(this.#statuses, executed);
+    this.#appliedTxs.set(executed.input.txs, executed.txs);
     const included = executed.txs.filter((tx) => tx !== undefined);
     this.#pool.advance(included, executed.working.touchedAccounts(), executed.input.height);
     const lanes = new Map<number, number>();

@@ -6,6 +6,7 @@ import { txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import type { Absence, DeliveredEntry, Presence } from "../../proto/verify/manifest.ts";
 import type { ExecTxResult } from "../abci/application.ts";
+import type { DecodedTx } from "./execution/decoded-tx.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
 /** A committed block as rollups get it. */
@@ -23,26 +24,26 @@ const ITEMS_PER_SLICE = 256;
  * Takes a stored block apart again: a pure function of its items and their results, which say whose
  * action failed and so added nothing. Payloads are views into `txs`. The first `slice` hashes the tree of
  * leaves; keep the result for all readers of a height. Anybody may ask for any height, so that the work is
- * done in slices.
+ * done in slices; what was decoded before, item by item, is not decoded and hashed again.
  */
 export async function blockSlices(
   chainId: string,
   txs: readonly Uint8Array[],
   results: readonly Pick<ExecTxResult, "code">[],
   yieldToLoop: YieldToLoop,
+  decoded: readonly (DecodedTx | undefined)[] = [],
 ): Promise<BlockSlices> {
   assert(txs.length === results.length, "a block has one result for each item");
   const builder = createManifestBuilder();
   const delivered = new Map<string, DeliveredEntry[]>();
   for (const [index, bytes] of txs.entries()) {
     if (index % ITEMS_PER_SLICE === ITEMS_PER_SLICE - 1) await yieldToLoop();
-    const item = decodeItem(bytes);
-    if (item.kind !== "tx" || results[index]?.code !== 0) continue;
-    const { action } = item.tx.body;
-    if (action.kind !== "rollupData") continue;
-    const id = txId(chainId, item.tx.bodyBytes);
+    if (results[index]?.code !== 0) continue;
+    const found = decoded[index] ?? decodeRollupData(chainId, bytes);
+    const action = found?.tx.body.action;
+    if (found === undefined || action?.kind !== "rollupData") continue;
     const { payload } = action;
-    for (const { rollupId, entry } of rollupEntriesOf(item.tx, id, laneOf(item, false))) {
+    for (const { rollupId, entry } of found.entries) {
       builder.add(rollupId, entry);
       const key = toHex(rollupId);
       const { kind, lane, itemId, bundleId, leg, legs } = entry;
@@ -66,4 +67,16 @@ export async function blockSlices(
       return { kind: "presence", leaf: proof.leaf, proof: proof.proof, entries };
     },
   };
+}
+
+/** What a transaction that posts rollup data adds; undefined for any other item. */
+function decodeRollupData(
+  chainId: string,
+  bytes: Uint8Array,
+): Pick<DecodedTx, "tx" | "entries"> | undefined {
+  const item = decodeItem(bytes);
+  if (item.kind !== "tx" || item.tx.body.action.kind !== "rollupData") return undefined;
+  const { tx } = item;
+  const id = txId(chainId, tx.bodyBytes);
+  return { tx, entries: rollupEntriesOf(tx, id, laneOf(item, false)) };
 }

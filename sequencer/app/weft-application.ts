@@ -11,10 +11,11 @@ import type {
   SupplyState,
   ValidatorState,
 } from "../../proto/codec/weft-state.ts";
-import type { Application } from "../abci/application.ts";
+import type { Application, ExecTxResult } from "../abci/application.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
+import type { BlockSlices } from "./block-slices.ts";
 import type { AppMetrics } from "./metrics.ts";
 import type { KeyValueStore } from "./state-tree/key-value-store.ts";
 
@@ -70,6 +71,8 @@ export interface WeftApplication extends Application {
   applicationKeyFault(consensusAddress: Uint8Array): string | undefined;
   /** Bytes and number of pending transactions. */
   poolSize(): { readonly count: number; readonly bytes: number };
+  /** `blockSlices` of a stored block; of one that was just applied, from what is decoded already. */
+  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices>;
   /** Up to `limit` items in the order the next proposal would take them. */
   poolItems(limit: number): readonly Uint8Array[];
 }

@@ -9,3 +9,6 @@ export const RETENTION_STEP_BLOCKS = 10;
 export const SIGNATURE_BATCH_MAX = 100;
 /** Messages a worker has at once: one to work on, one to go on with; the rest waits here. */
 export const SIGNATURE_BATCHES_ABROAD_MAX = 2;
+/** Applied blocks kept in memory, and their items' bytes; the oldest goes first. */
+export const RECENT_BLOCKS_MAX = 8;
+export const RECENT_BLOCKS_BYTES_MAX = 16 << 20;

@@ -4,7 +4,6 @@ import { EMPTY_BYTES } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import type { PublicKey } from "../../proto/types.ts";
 import type { CheckTxResponse } from "../abci/application.ts";
-import { blockSlices } from "../app/block-slices.ts";
 import { failure } from "../app/codes.ts";
 import { checkResult } from "../app/execution/events.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
@@ -19,8 +18,8 @@ import type {
   RpcNetwork,
   RpcNodeInfo,
 } from "../rpc/ports.ts";
-import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { createRpcConsensus } from "../rpc/engine-adapter.ts";
+import { createRecentBlocks } from "./recent-blocks.ts";
 import type { VERSION } from "./version.ts";
 
 /** What a client submits: checked, kept and passed on to peers. */
@@ -118,6 +117,7 @@ export function createGrpcPorts(parts: {
 } {
   const { engine, application, submitTx, genesis, isCatchingUp, version } = parts;
   const { blockStore, stateStore } = engine;
+  const recent = createRecentBlocks(engine.events);
   return {
     node: {
       chainId: genesis.chainId,
@@ -128,11 +128,14 @@ export function createGrpcPorts(parts: {
     blocks: {
       base: () => blockStore.base(),
       // What is applied, not only stored: results and the next validator set are there too.
-      height: () => Height(Math.min(blockStore.height(), engine.status().height)),
-      block: (height) => blockStore.block(height),
+      // The engine's own word comes a moment after the event that wakes the streams.
+      height: () =>
+        Height(Math.max(recent.height(), Math.min(blockStore.height(), engine.status().height))),
+      block: async (height) => recent.get(height)?.block ?? blockStore.block(height),
       seenCommit: (height) => blockStore.seenCommit(height),
       validators: (height) => stateStore.validators(height),
-      results: async (height) => (await stateStore.finalizeBlockResponse(height))?.txResults,
+      results: async (height) =>
+        recent.get(height)?.results ?? (await stateStore.finalizeBlockResponse(height))?.txResults,
       onBlock: (listener) =>
         engine.events.on((event) => {
           if (event.kind === "NewBlock") listener(event.block.header.height);
@@ -142,7 +145,7 @@ export function createGrpcPorts(parts: {
       read: application.read,
       checkTx: submitTx,
       transactionStatus: (id) => application.transactionStatus(id),
-      blockSlices: (txs, results) => blockSlices(genesis.chainId, txs, results, yieldToLoop),
+      blockSlices: (txs, results) => application.blockSlices(txs, results),
     },
   };
 }
