@@ -20,6 +20,7 @@ import {
   type GossipPeer,
   pumpLastCommit,
   type ReceiptTimes,
+  sendMajority,
   sendPart,
   sendVote,
 } from "./consensus-gossip.ts";
@@ -91,6 +92,23 @@ function graceOf(target: GossipPeer, missingParts: number): number {
   if (isLagging && state.parts !== undefined) return 0;
   const transferMs = missingParts * PART_RELAY_DELAY_PER_PART_MS;
   return behindSinceMs + transferMs + (state.arePartsListed ? 0 : BEHIND_GRACE_MS);
+}
+
+/**
+ * VoteSetMaj23 of the commit of the peer's height (spec §17.2, Maj23 loop). Without it a peer that a
+ * validator sent another precommit than the one in the commit would refuse the latter for good, and
+ * with a third of the power silent or gone, never see the commit whole.
+ */
+export async function sendCommitMajority(
+  target: GossipPeer,
+  dependencies: CatchUpDependencies,
+): Promise<void> {
+  const { state } = target;
+  const { height } = state;
+  const commit = await dependencies.blocks.seenCommit(height);
+  if (commit === undefined || state.height !== height || target.peer.isClosed) return;
+  const { round, blockId } = commit;
+  sendMajority(target, { height, round, type: SignedMsgType.PRECOMMIT, blockId });
 }
 
 /** Queues the precommits the peer lacks; false when the queue is full. */

@@ -5,7 +5,7 @@
  */
 import type { Height, Round } from "../../proto/brands.ts";
 import { encodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
-import type { ConsensusMessage } from "../../proto/messages.ts";
+import type { ConsensusMessage, VoteSetMaj23Message } from "../../proto/messages.ts";
 import { type Part, type Proposal, SignedMsgType, type Vote } from "../../proto/types.ts";
 import type { PartSetView, RoundStateView, VoteSetView } from "../consensus/round-state.ts";
 import { Step } from "../consensus/step.ts";
@@ -155,21 +155,25 @@ export function sendPart(
 
 /** VoteSetMaj23 of every majority at the peer's height (spec §17.2, Maj23 loop). */
 export function sendMajorities(target: GossipPeer, view: RoundStateView): void {
-  const { state, peer } = target;
+  const { state } = target;
   if (state.height !== view.height) return;
   const send = (votes: VoteSetView | undefined): void => {
     const blockId = votes?.majority();
     if (votes === undefined || blockId === undefined) return;
     const { height, round, type } = votes;
-    peer.trySend(
-      STATE_CHANNEL.id,
-      encodeConsensusMessage({ kind: "voteSetMaj23", height, round, type, blockId }),
-    );
+    sendMajority(target, { height, round, type, blockId });
   };
   if (state.round < 0) return;
   send(view.votes(state.round, SignedMsgType.PREVOTE));
   send(view.votes(state.round, SignedMsgType.PRECOMMIT));
   if (state.polRound >= 0) send(view.votes(state.polRound, SignedMsgType.PREVOTE));
+}
+
+export function sendMajority(
+  { peer }: GossipPeer,
+  majority: Omit<VoteSetMaj23Message, "kind">,
+): void {
+  peer.trySend(STATE_CHANNEL.id, encodeConsensusMessage({ kind: "voteSetMaj23", ...majority }));
 }
 
 function pumpData(target: GossipPeer, view: RoundStateView, delay: Delay): void {

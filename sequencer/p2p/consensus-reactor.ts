@@ -19,7 +19,7 @@ import {
 } from "../../proto/validate-basic.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import { catchUp, type CatchUpDependencies, isBehind } from "./catch-up.ts";
+import { catchUp, type CatchUpDependencies, isBehind, sendCommitMajority } from "./catch-up.ts";
 import {
   DATA_CHANNEL,
   STATE_CHANNEL,
@@ -137,18 +137,28 @@ export function createConsensusReactor(
     try {
       wakeAfter(target, await catchUp(target, behind));
     } catch (error) {
-      if (error instanceof AssertionFailure) throw error;
-      // The peer asks again with its next step; the store's owner reports what is wrong with it.
-      logger.error("Stored block could not be read for a peer", {
-        peer: target.peer.id,
-        height: target.state.height,
-        error: error instanceof Error ? error.message : String(error),
-      });
+      noteUnreadable(target, error);
     }
     target.isCatchingUp = false;
     if (!target.catchUpAgain) return;
     target.catchUpAgain = false;
     schedulePump(target);
+  };
+  const claimCommit = async (target: GossipPeer, behind: CatchUpDependencies): Promise<void> => {
+    try {
+      await sendCommitMajority(target, behind);
+    } catch (error) {
+      noteUnreadable(target, error);
+    }
+  };
+  /** The peer asks again with its next step; the store's owner reports what is wrong with it. */
+  const noteUnreadable = (target: GossipPeer, error: unknown): void => {
+    if (error instanceof AssertionFailure) throw error;
+    logger.error("Stored block could not be read for a peer", {
+      peer: target.peer.id,
+      height: target.state.height,
+      error: error instanceof Error ? error.message : String(error),
+    });
   };
   const schedulePump = (target: GossipPeer): void => {
     if (target.isPumpScheduled) return;
@@ -190,6 +200,8 @@ export function createConsensusReactor(
       if (now - target.majorityQueryAtMs >= MAJORITY_QUERY_INTERVAL_MS) {
         target.majorityQueryAtMs = now;
         sendMajorities(target, view);
+        const behind = catchUpDependencies();
+        if (isBehind(target, behind)) void claimCommit(target, behind);
       }
       pump(target);
     }

@@ -171,6 +171,26 @@ describe("peer state", () => {
     expect(known).toEqual([false, true, true, true]);
   });
 
+  test("VoteSetBits of another height than ours replaces all that we knew", () => {
+    const state = at(5, 0);
+    state.setHasVote(Height(5), Round(0), PRECOMMIT, 0, "confirmed");
+    state.setHasVote(Height(5), Round(0), PRECOMMIT, 2, "confirmed");
+    // It has a precommit of 2, but for another block than the one that was decided.
+    state.applyVoteSetBits(
+      {
+        kind: "voteSetBits",
+        height: Height(5),
+        round: Round(0),
+        type: PRECOMMIT,
+        blockId: NIL_BLOCK_ID,
+        votes: bits(4, 0),
+      },
+      undefined,
+    );
+    const known = [0, 1, 2, 3].map((index) => has(state, 5, 0, PRECOMMIT, index));
+    expect(known).toEqual([true, false, false, false]);
+  });
+
   test("forgets what was only assumed, not what the peer said", () => {
     const state = at(5, 0);
     state.setHasProposal(proposal(5, 0));

@@ -53,6 +53,11 @@ export class KnownBits {
     this.#confirmed.reconcile(ours, theirs);
   }
 
+  replace(theirs: Bits): void {
+    this.known.assign(theirs);
+    this.#confirmed.assign(theirs);
+  }
+
   forgetAssumed(): void {
     this.known.assign(this.#confirmed);
   }
@@ -175,11 +180,15 @@ export class PeerState {
     this.votes(height, round, type)?.set(index, evidence);
   }
 
-  /** `ours`: our votes for that block id; undefined when we are at another height. */
+  /**
+   * `ours`: our votes for that block id; undefined when we are at another height, where only the
+   * commit's block counts and a vote for another block is as good as none.
+   */
   applyVoteSetBits(message: VoteSetBitsMessage, ours: BitArray | undefined): void {
     const votes = this.votes(message.height, message.round, message.type);
     const theirs = Bits.from(message.votes);
-    votes?.reconcile(ours === undefined ? theirs : Bits.from(ours), theirs);
+    if (ours === undefined) votes?.replace(theirs);
+    else votes?.reconcile(Bits.from(ours), theirs);
   }
 
   /** Makes the arrays of a height once its number of validators is known. */
