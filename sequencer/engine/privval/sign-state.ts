@@ -40,6 +40,9 @@ export async function openSignStateFile(
 ): Promise<SignStateFile> {
   const directory = await fileSystem.open(dirname(path), "read");
   try {
+    // A process killed between rename and sync leaves a state that the power could still take back,
+    // while what it allows to be sent again cannot be taken back.
+    await directory.sync();
     const loaded = await load(path, fileSystem);
     if (loaded === undefined && !isFresh) {
       throw new PrivValidatorError(

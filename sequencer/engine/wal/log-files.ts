@@ -95,10 +95,9 @@ class AppendedFiles implements LogFiles {
       });
     }
     const head = await this.#fileSystem.open(path, "append");
-    if (scan.goodBytes < bytes.length) {
-      await head.truncate(scan.goodBytes);
-      await head.sync();
-    }
+    if (scan.goodBytes < bytes.length) await head.truncate(scan.goodBytes);
+    // A killed process leaves records that the disk does not have yet; replay sends what they hold.
+    await head.sync();
     this.#head = head;
     this.#headBytes = scan.goodBytes;
     await syncDirectory(this.#fileSystem, this.#directory);
