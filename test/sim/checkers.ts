@@ -1,0 +1,300 @@
+/**
+ * What must hold after every event, whatever the seed draws. A checker throws `SimulationFailure`, or
+ * hands it to the run when it is found beside an event.
+ */
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { decodeAccount } from "../../proto/codec/weft-state.ts";
+import { sha256Concat } from "../../proto/hash.ts";
+import {
+  SignedMsgType,
+  type BlockId,
+  type Proposal,
+  type ValidatorSet,
+  type Vote,
+} from "../../proto/types.ts";
+import { verifyCommit } from "../../proto/verify/commit.ts";
+import type { VerifySignature } from "../../proto/verify/ed25519.ts";
+import { blockSlices } from "../../sequencer/app/block-slices.ts";
+import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
+import type { EngineEvent } from "../../sequencer/engine/event-bus.ts";
+import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
+import { scanFrames } from "../../sequencer/engine/wal/record-frames.ts";
+import { decodeWalEntry } from "../../sequencer/engine/wal/wal-entry.ts";
+import type { BlockStore } from "../../sequencer/store/block-store.ts";
+import type { SimDatabase } from "./sim-database.ts";
+import type { SimFiles } from "./sim-files.ts";
+
+export class SimulationFailure extends Error {
+  override readonly name = "SimulationFailure";
+}
+
+type NewBlock = Extract<EngineEvent, { readonly kind: "NewBlock" }>;
+
+interface DecidedHeight {
+  readonly node: string;
+  readonly blockHash: string;
+  readonly appHash: string;
+  /** Results, and what each rollup gets with its proof. */
+  readonly resultsHash: string;
+}
+
+/** One chain: whoever decides a height decides the same as the first who did. */
+export class AgreementChecker {
+  readonly #chainId: string;
+  readonly #validators: ValidatorSet;
+  readonly #verify: VerifySignature;
+  readonly #heights = new Map<number, DecidedHeight>();
+  evidenceCount = 0;
+  txCount = 0;
+
+  constructor(chainId: string, validators: ValidatorSet, verify: VerifySignature) {
+    this.#chainId = chainId;
+    this.#validators = validators;
+    this.#verify = verify;
+  }
+
+  get height(): number {
+    return this.#heights.size;
+  }
+
+  blockHash(height: number): string | undefined {
+    return this.#heights.get(height)?.blockHash;
+  }
+
+  async decided(node: string, event: NewBlock): Promise<void> {
+    const { block, blockId, result } = event;
+    const { height } = block.header;
+    const decided: DecidedHeight = {
+      node,
+      blockHash: toHex(blockId.hash),
+      appHash: toHex(result.appHash),
+      resultsHash: await this.#slicesHash(event),
+    };
+    const first = this.#heights.get(height);
+    if (first === undefined) {
+      this.#heights.set(height, decided);
+      this.evidenceCount += block.evidence.length;
+      this.txCount += block.txs.length;
+      return;
+    }
+    for (const key of ["blockHash", "appHash", "resultsHash"] as const) {
+      if (first[key] === decided[key]) continue;
+      throw new SimulationFailure(
+        `agreement: at height ${height} ${first.node} has ${key} ${first[key]}, ${node} has ${decided[key]}`,
+      );
+    }
+  }
+
+  /** The commit that a node keeps for a height holds by the rule that a light client uses. */
+  async committed(
+    node: string,
+    blockStore: BlockStore,
+    { block, blockId }: NewBlock,
+  ): Promise<void> {
+    const { height } = block.header;
+    const commit = await blockStore.seenCommit(height);
+    if (commit === undefined) {
+      throw new SimulationFailure(`commit: ${node} applied height ${height} and has no commit`);
+    }
+    const verdict = verifyCommit(
+      { chainId: this.#chainId, validators: this.#validators, blockId, height },
+      commit,
+      this.#verify,
+    );
+    if (verdict.isValid) return;
+    throw new SimulationFailure(
+      `commit: ${node} keeps one for height ${height} that does not hold: ${verdict.message}`,
+    );
+  }
+
+  /** A node that starts has the state that its last block left. */
+  restarted(node: string, height: number, appHash: Uint8Array): void {
+    const decided = this.#heights.get(height);
+    if (decided === undefined || decided.appHash === toHex(appHash)) return;
+    throw new SimulationFailure(
+      `recovery: ${node} starts at height ${height} with app hash ${toHex(appHash)}, decided was ${decided.appHash}`,
+    );
+  }
+
+  async #slicesHash({ block, result }: NewBlock): Promise<string> {
+    const yieldToLoop = () => Promise.resolve();
+    const slices = await blockSlices(this.#chainId, block.txs, result.txResults, yieldToLoop);
+    const parts: Uint8Array[] = result.txResults.map(({ code, data }) =>
+      sha256Concat(Uint8Array.of(code & 0xff, code >> 8), data),
+    );
+    for (const id of slices.rollupIds) {
+      const slice = slices.slice(id);
+      if (slice.kind === "absence") {
+        throw new SimulationFailure(
+          `manifest: height ${block.header.height} names rollup ${toHex(id)} and proves that it is absent`,
+        );
+      }
+      parts.push(id, ...slice.entries.flatMap(({ itemId, payload }) => [itemId, payload]));
+    }
+    return toHex(sha256Concat(...parts));
+  }
+}
+
+/** Nothing is made and nothing is lost: balances, fee pool and deposits are the supply of genesis. */
+export class SupplyChecker {
+  #total: bigint | undefined;
+
+  check(node: string, application: WeftApplication, state: SimDatabase): void {
+    const { total, feePool, deposits } = application.read.supply();
+    this.#total ??= total;
+    let balances = 0n;
+    for (const value of state.values("vaccount/")) balances += decodeAccount(value).balance;
+    const sum = balances + feePool + deposits;
+    if (total === this.#total && sum === total) return;
+    throw new SimulationFailure(
+      `supply: ${node} has ${sum} nweft in accounts, fees and deposits, its supply says ${total}, genesis ${this.#total}`,
+    );
+  }
+}
+
+/** An honest validator signs one thing for each height, round and type, and never goes back. */
+export class SigningChecker {
+  readonly #name: string;
+  readonly #signed = new Map<string, string>();
+  #last = { height: 0, round: 0, step: 0 };
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Watches a signer; the checker outlives it. */
+  watch(signer: PrivValidator): PrivValidator {
+    return {
+      publicKey: () => signer.publicKey(),
+      signVote: async (chainId, vote, isExtended) => {
+        const signed = await signer.signVote(chainId, vote, isExtended);
+        this.#sign(signed, signed.type === SignedMsgType.PREVOTE ? 2 : 3);
+        return signed;
+      },
+      signProposal: async (chainId, proposal) => {
+        const signed = await signer.signProposal(chainId, proposal);
+        this.#sign(signed, 1);
+        return signed;
+      },
+    };
+  }
+
+  #sign(signed: Vote | Proposal, step: number): void {
+    const { height, round, blockId, signature } = signed;
+    const at = `${height}/${round}/${step}`;
+    const what = `${toHex(blockId.hash)} ${toHex(signature)}`;
+    const before = this.#signed.get(at);
+    if (before !== undefined && before !== what) {
+      throw new SimulationFailure(
+        `double signing: ${this.#name} signed ${before} and ${what} at height/round/step ${at}`,
+      );
+    }
+    const { last } = { last: this.#last };
+    const order = height - last.height || round - last.round || step - last.step;
+    if (order < 0) {
+      throw new SimulationFailure(
+        `double signing: ${this.#name} signed at ${at} after ${last.height}/${last.round}/${last.step}`,
+      );
+    }
+    this.#signed.set(at, what);
+    this.#last = { height, round, step };
+  }
+}
+
+/** Nothing that a validator signed leaves it before it stands in its log, durably. */
+export class DurableLogChecker {
+  readonly #name: string;
+  readonly #files: SimFiles;
+  readonly #directory: string;
+  readonly #signatures = new Set<string>();
+  /** Bytes of the head that were read; a shorter head is another file. */
+  #readBytes = 0;
+
+  constructor(name: string, files: SimFiles, directory: string) {
+    this.#name = name;
+    this.#files = files;
+    this.#directory = directory;
+  }
+
+  /** Reads what has become durable in the head. */
+  synced(path: string): void {
+    if (path !== `${this.#directory}/wal`) return;
+    const bytes = this.#files.durableBytes(path);
+    if (bytes.length < this.#readBytes) this.#readBytes = 0;
+    const scan = scanFrames(bytes.subarray(this.#readBytes));
+    this.#readBytes += scan.goodBytes;
+    this.#read(scan.payloads);
+  }
+
+  /** After a crash: files may have been cut, and unsynced bytes may have survived. */
+  rescan(): void {
+    this.#readBytes = 0;
+    for (const path of this.#files.durableList(this.#directory)) {
+      this.#read(scanFrames(this.#files.durableBytes(path)).payloads);
+    }
+  }
+
+  sent(what: string, signature: Uint8Array): void {
+    if (this.#signatures.has(toHex(signature))) return;
+    throw new SimulationFailure(
+      `log before send: ${this.#name} sends ${what}, which its log does not hold durably`,
+    );
+  }
+
+  #read(payloads: readonly Uint8Array[]): void {
+    for (const payload of payloads) {
+      const entry = decodeWalEntry(payload);
+      if (entry.kind === "voteSigned" && entry.vote !== undefined) {
+        this.#signatures.add(toHex(entry.vote.signature));
+      } else if (entry.kind === "proposalSigned" && entry.proposal !== undefined) {
+        this.#signatures.add(toHex(entry.proposal.signature));
+      }
+    }
+  }
+}
+
+/** Nothing that a validator signed leaves it before its signer would remember it after a loss of power. */
+export class DurableSignerChecker {
+  readonly #name: string;
+  readonly #files: SimFiles;
+  readonly #path: string;
+
+  constructor(name: string, files: SimFiles, path: string) {
+    this.#name = name;
+    this.#files = files;
+    this.#path = path;
+  }
+
+  sent({ height, round, type }: Vote): void {
+    const text = new TextDecoder().decode(this.#files.durableBytes(this.#path));
+    const state: unknown = text === "" ? {} : JSON.parse(text);
+    const numbers = new Map(
+      Object.entries(typeof state === "object" && state !== null ? state : {}).map(
+        ([key, value]) => [key, Number(value)],
+      ),
+    );
+    const at = (key: string): number => numbers.get(key) ?? -1;
+    const step = type === SignedMsgType.PREVOTE ? 2 : 3;
+    const order = at("height") - height || at("round") - round || at("step") - step;
+    if (order >= 0) return;
+    throw new SimulationFailure(
+      `signer before send: ${this.#name} sends a vote at ${height}/${round}/${step}, its durable state is at ${at("height")}/${at("round")}/${at("step")}`,
+    );
+  }
+}
+
+/** What honest validators are seen to send: one vote for each height, round and type. */
+export class WireChecker {
+  readonly #votes = new Map<string, BlockId>();
+
+  sent(node: string, { height, round, type, blockId }: Vote): void {
+    const key = `${node}/${height}/${round}/${type}`;
+    const before = this.#votes.get(key);
+    if (before === undefined) this.#votes.set(key, blockId);
+    else if (!bytesEqual(before.hash, blockId.hash)) {
+      throw new SimulationFailure(
+        `equivocation: ${node} sent votes of type ${type} for ${toHex(before.hash)} and ${toHex(blockId.hash)} at ${height}/${round}`,
+      );
+    }
+  }
+}

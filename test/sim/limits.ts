@@ -1,0 +1,16 @@
+/** Limits of the simulator. Times are virtual milliseconds. */
+
+/** Events of one seed; more means that something spins, and fails the seed. */
+export const EVENTS_MAX = 3_000_000;
+/** Heights after which the faults stop, whatever the time. */
+export const FAULTY_HEIGHTS_MAX = 14;
+/** Heights that every honest node must decide after the faults have stopped. */
+export const LIVE_HEIGHTS = 3;
+/** How long that may take. Rounds begun under faults have long timeouts that must first run out. */
+export const LIVENESS_BOUND_MS = 600_000;
+/** Heights a node may be behind without being looked at by the final comparison. */
+export const WORKLOAD_PENDING_MAX = 200;
+/** Verdicts on signatures that are kept; the oldest goes first. */
+export const SIGNATURE_MEMO_MAX = 50_000;
+/** Bytes of one simulated message queue of one channel are not counted; its messages are. */
+export const HELD_MESSAGES_MAX = 10_000;

@@ -1,0 +1,411 @@
+/**
+ * A whole node on simulated ports: production engine, application and reactors, put together as
+ * `node/node.ts` does it. Its disk, its clocks and its checkers outlive its crashes.
+ */
+import { NodeId } from "../../proto/brands.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
+import type { NodeInfo } from "../../proto/messages.ts";
+import {
+  ed25519KeyPairFromSeed,
+  signEd25519,
+  type Ed25519KeyPair,
+  type SignatureVerifier,
+} from "../../proto/verify/ed25519.ts";
+import { createApplication } from "../../sequencer/app/application.ts";
+import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
+import type { ApplicationSigner, WeftApplication } from "../../sequencer/app/weft-application.ts";
+import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
+import type { Genesis } from "../../sequencer/engine/genesis.ts";
+import { createGossipRelay } from "../../sequencer/engine/gossip-sink.ts";
+import { NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
+import { createFilePrivValidator } from "../../sequencer/engine/privval/file-priv-validator.ts";
+import { keyFromBytes, type ValidatorKey } from "../../sequencer/engine/privval/key-file.ts";
+import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
+import { createCheckTx } from "../../sequencer/node/wiring.ts";
+import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus-channels.ts";
+import { createConsensusReactor } from "../../sequencer/p2p/consensus-reactor.ts";
+import { createMempoolReactor, type MempoolReactor } from "../../sequencer/p2p/mempool-reactor.ts";
+import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
+import type { CheckTxResponse } from "../../sequencer/abci/application.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import { openBlockStore } from "../../sequencer/store/level-block-store.ts";
+import { createStateStore } from "../../sequencer/store/level-state-store.ts";
+import type { Random } from "../support/random.ts";
+import { Saboteur } from "./byzantine.ts";
+import {
+  DurableLogChecker,
+  DurableSignerChecker,
+  SigningChecker,
+  SimulationFailure,
+  type AgreementChecker,
+  type SupplyChecker,
+  type WireChecker,
+} from "./checkers.ts";
+import { createSimClock, createSimYield, Life, type Skew } from "./life.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { SimDatabase } from "./sim-database.ts";
+import { SimFiles, type DiskSpeed } from "./sim-files.ts";
+import type { Outgoing, SimNetwork } from "./sim-network.ts";
+import type { Misbehaviour } from "./swarm.ts";
+
+const DATA = "/home/data";
+const WAL = `${DATA}/cs.wal`;
+const SIGN_STATE = `${DATA}/priv_validator_state.json`;
+/** Four consensus channels, mempool, and Weft's two. */
+const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x70, 0x71);
+
+export interface NodeKeys {
+  readonly validator: ValidatorKey;
+  readonly application: Ed25519KeyPair;
+}
+
+export function simKeys(index: number): NodeKeys {
+  return {
+    validator: keyFromBytes(sha256(utf8ToBytes(`sim validator ${index}`))),
+    application: ed25519KeyPairFromSeed(sha256(utf8ToBytes(`sim application ${index}`))),
+  };
+}
+
+export interface SimNodeOptions {
+  readonly index: number;
+  readonly genesis: Genesis;
+  readonly isValidator: boolean;
+  /** Empty for an honest node. */
+  readonly misbehaviours: readonly Misbehaviour[];
+  readonly blockBytesMax: number;
+  readonly engine: Omit<EngineOptions, "genesis" | "walDirectory">;
+}
+
+/** What all nodes of a run share. */
+export interface SimWorld {
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly network: SimNetwork;
+  readonly verifier: SignatureVerifier;
+  readonly speed: DiskSpeed;
+  readonly loopLagMsMax: () => number;
+  readonly agreement: AgreementChecker;
+  readonly supply: SupplyChecker;
+  readonly wire: WireChecker;
+  readonly logger: (node: string) => Logger;
+  /** Something that must not happen happened. */
+  readonly fail: (failure: unknown) => void;
+  readonly count: (kind: string) => void;
+  /** Whether the node dies at this crash point. */
+  readonly diesAt: (node: SimNode) => boolean;
+}
+
+/** What a node is between a start and a crash. */
+interface Running {
+  readonly life: Life;
+  engine: Engine | undefined;
+  application: WeftApplication | undefined;
+  mempool: MempoolReactor<CheckTxResponse> | undefined;
+}
+
+export class SimNode {
+  readonly name: string;
+  readonly index: number;
+  readonly isByzantine: boolean;
+  readonly skew: Skew;
+  readonly #options: SimNodeOptions;
+  readonly #world: SimWorld;
+  readonly #keys: NodeKeys;
+  readonly #files: SimFiles;
+  readonly #databases: {
+    readonly blocks: SimDatabase;
+    readonly states: SimDatabase;
+    readonly evidence: SimDatabase;
+    readonly application: SimDatabase;
+  };
+  readonly #signing: SigningChecker;
+  readonly #log: DurableLogChecker;
+  readonly #signer: DurableSignerChecker;
+  #running: Running | undefined;
+  #lives = 0;
+
+  constructor(options: SimNodeOptions, skew: Skew, world: SimWorld) {
+    const { random } = world;
+    this.index = options.index;
+    this.name = `node ${options.index}`;
+    this.isByzantine = options.misbehaviours.length > 0;
+    this.skew = skew;
+    this.#options = options;
+    this.#world = world;
+    this.#keys = simKeys(options.index);
+    this.#files = new SimFiles(random);
+    this.#databases = {
+      blocks: new SimDatabase(random),
+      states: new SimDatabase(random),
+      evidence: new SimDatabase(random),
+      application: new SimDatabase(random),
+    };
+    this.#signing = new SigningChecker(this.name);
+    this.#log = new DurableLogChecker(this.name, this.#files, WAL);
+    this.#signer = new DurableSignerChecker(this.name, this.#files, SIGN_STATE);
+    this.#files.onDurable = (path) => this.#log.synced(path);
+  }
+
+  get isUp(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Last height that it decided in this life; 0 while it is down or starting. */
+  get height(): number {
+    const engine = this.#running?.engine;
+    return engine === undefined || engine.status().catchingUp ? 0 : engine.status().height;
+  }
+
+  /** For messages about a run. */
+  get state(): string {
+    const engine = this.#running?.engine;
+    if (engine === undefined) return this.isUp ? "starting" : "down";
+    const { catchingUp, haltReason } = engine.status();
+    if (catchingUp) return "replaying";
+    const { height, round, step } = engine.view();
+    return `${height}/${round}/${step}${haltReason === undefined ? "" : ` halted: ${haltReason}`}`;
+  }
+
+  get application(): WeftApplication | undefined {
+    const running = this.#running;
+    return running?.engine?.status().catchingUp === false ? running.application : undefined;
+  }
+
+  /** A client of this node submits a transaction; nothing comes of it while the node is down. */
+  submit(tx: Uint8Array): void {
+    const mempool = this.application === undefined ? undefined : this.#running?.mempool;
+    mempool?.submit(tx).catch((error: unknown) => this.#failed("submit", error));
+  }
+
+  start(): void {
+    if (this.#running !== undefined) return;
+    this.#lives += 1;
+    const life = new Life(this.name, this.#world.scheduler);
+    const running: Running = {
+      life,
+      engine: undefined,
+      application: undefined,
+      mempool: undefined,
+    };
+    this.#running = running;
+    this.#boot(running).catch((error: unknown) => {
+      if (!life.isOver) this.#failed(`start ${this.#lives}`, error);
+    });
+  }
+
+  /** Ends this life without a word. */
+  crash(losesPower: boolean): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    running.life.end();
+    this.#running = undefined;
+    const { network, count } = this.#world;
+    network.leave(this.index);
+    for (const database of Object.values(this.#databases)) database.crash(losesPower);
+    if (losesPower) {
+      const torn = this.#files.losePower();
+      for (let i = 0; i < torn; i++) count("torn write");
+    }
+    if (this.#options.misbehaviours.includes("amnesia")) {
+      this.#files.forget(WAL);
+      this.#files.forget(SIGN_STATE);
+    }
+    this.#log.rescan();
+  }
+
+  async #boot(running: Running): Promise<void> {
+    const { life } = running;
+    const { scheduler, random, speed, network, verifier, count, fail } = this.#world;
+    const { genesis, isValidator, misbehaviours, engine: engineOptions } = this.#options;
+    const logger = this.#world.logger(this.name);
+    const clock = createSimClock(life, scheduler, this.skew);
+    const yieldToLoop = createSimYield(life, random, this.#world.loopLagMsMax());
+    const fileSystem = this.#files.mount(life, speed);
+
+    await fileSystem.makeDirectory(DATA);
+    const blockStore = await openBlockStore(
+      this.#databases.blocks.mount(life, speed),
+      { blobDirectory: `${DATA}/blocks`, blobFileBytesMax: 300_000 },
+      { fileSystem },
+    );
+    const stateStore = createStateStore(this.#databases.states.mount(life, speed));
+    const applicationSigner: ApplicationSigner = {
+      publicKey: this.#keys.application.publicKey,
+      sign: async (message) => signEd25519(this.#keys.application, message),
+    };
+    const application = await createApplication(
+      { version: "sim" },
+      {
+        database: this.#databases.application.mountState(life, speed),
+        verify: (checks) => verifier.verifyBatch(checks),
+        signer: isValidator ? applicationSigner : undefined,
+        clock,
+        logger,
+        metrics: NULL_APP_METRICS,
+        yieldToLoop,
+      },
+    );
+    const saboteur = !this.isByzantine
+      ? undefined
+      : new Saboteur(
+          {
+            chainId: genesis.chainId,
+            kinds: misbehaviours,
+            validatorCount: genesis.validators.length,
+            blockBytesMax: this.#options.blockBytesMax,
+          },
+          {
+            key: this.#keys.validator,
+            applicationSigner,
+            random,
+            view: () =>
+              running.engine?.status().catchingUp === false ? running.engine.view() : undefined,
+            onAct: (kind) => count(kind),
+          },
+        );
+    const isFresh = blockStore.height() === 0;
+    const privValidator = !isValidator
+      ? undefined
+      : (saboteur?.signer() ??
+        this.#signing.watch(
+          createFilePrivValidator(
+            this.#keys.validator,
+            await openSignStateFile(SIGN_STATE, isFresh, fileSystem),
+          ),
+        ));
+    const gossip = createGossipRelay();
+    const engine = createEngine(
+      { ...engineOptions, genesis, walDirectory: WAL },
+      {
+        application: saboteur?.application(application) ?? application,
+        blockStore,
+        stateStore,
+        evidenceStore: this.#databases.evidence.mount(life, speed),
+        privValidator,
+        gossip,
+        verifier,
+        clock,
+        yieldToLoop,
+        fileSystem,
+        logger,
+        metrics: NULL_ENGINE_METRICS,
+        hasTxs: () => application.poolSize().count > 0,
+        onCrashPoint: (point) => {
+          if (!this.#world.diesAt(this)) return;
+          count(`crash at ${point}`);
+          this.crash(random.chance(50));
+          return new Promise<void>(() => {});
+        },
+      },
+    );
+    const consensusReactor = createConsensusReactor({
+      consensus: engine,
+      blocks: blockStore,
+      clock,
+      logger,
+    });
+    gossip.attach(saboteur?.gossip(consensusReactor.gossip) ?? consensusReactor.gossip);
+    const mempoolReactor = createMempoolReactor(
+      {},
+      { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS },
+    );
+    Object.assign(running, { engine, application, mempool: mempoolReactor });
+
+    engine.events.on((event) => {
+      if (life.isOver) return;
+      try {
+        if (event.kind === "Halted" && !this.isByzantine) {
+          throw new SimulationFailure(`halt: ${this.name} stopped: ${event.reason}`);
+        }
+        if (event.kind !== "NewBlock") return;
+        scheduler.note(
+          `${this.name} decided ${event.block.header.height} ${toHex(event.blockId.hash)}`,
+        );
+        mempoolReactor.committed(event.block.txs);
+        if (this.isByzantine) return;
+        this.#world.agreement.decided(this.name, event).catch(fail);
+        this.#world.agreement.committed(this.name, blockStore, event).catch(fail);
+        this.#world.supply.check(this.name, application, this.#databases.application);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    await engine.start();
+    if (!this.isByzantine) {
+      const { lastBlockHeight, appHash } = engine.chainState();
+      this.#world.agreement.restarted(this.name, lastBlockHeight, appHash);
+    }
+    consensusReactor.start();
+    network.join({
+      index: this.index,
+      life,
+      nodeInfo: nodeInfoOf(this.index, genesis.chainId),
+      reactors: [consensusReactor, mempoolReactor],
+      outgoing:
+        saboteur === undefined
+          ? this.#watchOutgoing()
+          : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
+    });
+  }
+
+  /** Own votes and proposals are checked on their way out; one encoding goes to many peers. */
+  #watchOutgoing(): Outgoing {
+    const checked = new WeakSet<Uint8Array>();
+    const { address } = this.#keys.validator;
+    return (channelId, message) => {
+      const isWatched = channelId === VOTE_CHANNEL.id || channelId === DATA_CHANNEL.id;
+      if (!isWatched || checked.has(message)) return [message];
+      checked.add(message);
+      try {
+        const decoded = decodeConsensusMessage(message);
+        if (decoded.kind === "vote" && bytesEqual(decoded.vote.validatorAddress, address)) {
+          this.#world.wire.sent(this.name, decoded.vote);
+          this.#signer.sent(decoded.vote);
+          this.#log.sent(
+            `a vote at ${decoded.vote.height}/${decoded.vote.round}`,
+            decoded.vote.signature,
+          );
+        }
+      } catch (error) {
+        this.#world.fail(error);
+      }
+      return [message];
+    };
+  }
+
+  #failed(what: string, error: unknown): void {
+    if (this.isByzantine) {
+      // It did this to itself.
+      this.crash(false);
+      return;
+    }
+    const failure =
+      error instanceof SimulationFailure
+        ? error
+        : new SimulationFailure(`${this.name} failed in ${what}: ${String(error)}`, {
+            cause: error,
+          });
+    this.#world.fail(failure);
+  }
+}
+
+/** The id that peers know a node by. */
+export function simNodeId(index: number): NodeId {
+  return NodeId(String(index).padStart(40, "0"));
+}
+
+function nodeInfoOf(index: number, network: string): NodeInfo {
+  return {
+    protocolVersion: { p2p: 8n, block: 11n, app: 1n },
+    nodeId: simNodeId(index),
+    listenAddress: `127.0.0.1:${26_000 + index}`,
+    network,
+    version: "sim",
+    channels: CHANNELS,
+    moniker: `node-${index}`,
+    other: { txIndex: "off", rpcAddress: "" },
+  };
+}

@@ -1,0 +1,443 @@
+/**
+ * One seed, from its draw to its verdict: a network under faults, checked after every event; then the
+ * faults stop, and it has to go on within a bound.
+ */
+import { formatAddress } from "../../proto/address.ts";
+import { Height } from "../../proto/brands.ts";
+import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import {
+  accountAddress,
+  encodeTxBody,
+  rollupData,
+  rollupIdOfName,
+  txSignBytes,
+  type Action,
+} from "../../proto/codec/weft-tx.ts";
+import { encodeTxItem } from "../../proto/codec/weft-block.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { createValidatorSet } from "../../proto/validator-set.ts";
+import {
+  ed25519KeyPairFromSeed,
+  signEd25519,
+  verifyEd25519Sync,
+  type SignatureVerifier,
+  type VerifySignature,
+} from "../../proto/verify/ed25519.ts";
+import type { Genesis } from "../../sequencer/engine/genesis.ts";
+import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
+import { Random } from "../support/random.ts";
+import { AgreementChecker, SimulationFailure, SupplyChecker, WireChecker } from "./checkers.ts";
+import { EPOCH } from "./life.ts";
+import {
+  EVENTS_MAX,
+  FAULTY_HEIGHTS_MAX,
+  LIVE_HEIGHTS,
+  LIVENESS_BOUND_MS,
+  SIGNATURE_MEMO_MAX,
+} from "./limits.ts";
+import { Scheduler } from "./scheduler.ts";
+import { NO_FAULTS, SimNetwork } from "./sim-network.ts";
+import { SimNode, simKeys, type SimWorld } from "./sim-node.ts";
+import { drawSwarm, type SwarmOptions } from "./swarm.ts";
+
+const CHAIN_ID = "weft-sim";
+const ROLLUPS = ["alpha", "beta"];
+const WALLETS = 6;
+const ALONE_EVERY_EVENTS = 64;
+const START_BALANCE = 1_000_000_000_000n;
+
+export interface SimulationReport {
+  readonly seed: number;
+  readonly options: SwarmOptions;
+  readonly digest: string;
+  /** Highest height decided. */
+  readonly height: number;
+  readonly txCount: number;
+  readonly evidenceCount: number;
+  readonly events: number;
+  readonly virtualMs: number;
+  /** Faults injected, by kind. */
+  readonly faults: ReadonlyMap<string, number>;
+  /** Undefined when the seed held. */
+  readonly failure: string | undefined;
+}
+
+export interface SimulationDependencies {
+  /** Lines of the nodes; silent unless a seed is being looked at. */
+  readonly logger?: (node: string, nowMs: () => number) => Logger;
+  /** Called between events now and then; throws when something outside of virtual time is under way. */
+  readonly assertAlone?: () => void;
+}
+
+/** Runs one seed; never throws. */
+export async function simulate(
+  seed: number,
+  dependencies: SimulationDependencies = {},
+): Promise<SimulationReport> {
+  return new Simulation(drawSwarm(seed), dependencies).run();
+}
+
+class Simulation {
+  readonly #options: SwarmOptions;
+  readonly #random: Random;
+  readonly #scheduler = new Scheduler();
+  readonly #network: SimNetwork;
+  readonly #agreement: AgreementChecker;
+  readonly #nodes: readonly SimNode[];
+  readonly #faults = new Map<string, number>();
+  readonly #wallets = Array.from({ length: WALLETS }, (_, i) => walletOf(i));
+  readonly #assertAlone: () => void;
+  #areFaultsOn = true;
+  #failure: unknown;
+
+  constructor(options: SwarmOptions, { logger, assertAlone }: SimulationDependencies) {
+    this.#assertAlone = assertAlone ?? (() => {});
+    this.#options = options;
+    const random = new Random(options.seed);
+    this.#random = random;
+    this.#network = new SimNetwork(this.#scheduler, random);
+    this.#network.faults = options.network;
+    this.#network.onDropped = (by, peer, reason) => {
+      this.#count("dropped peer");
+      if (options.byzantine.has(by) || options.byzantine.has(peer)) return;
+      this.#failure ??= new SimulationFailure(
+        `accusation: node ${by} drops node ${peer}, both are honest: ${reason.message}`,
+      );
+    };
+    const genesis = genesisOf(options);
+    const verify = rememberVerdicts(verifyEd25519Sync);
+    this.#agreement = new AgreementChecker(
+      CHAIN_ID,
+      createValidatorSet(
+        genesis.validators.map(({ publicKey, power }) => ({ publicKey, votingPower: power })),
+      ),
+      verify,
+    );
+    const world: SimWorld = {
+      scheduler: this.#scheduler,
+      random,
+      network: this.#network,
+      verifier: inlineVerifier(verify),
+      speed: { syncMs: () => this.#syncMs() },
+      loopLagMsMax: () => (this.#areFaultsOn ? options.loopLagMsMax : 0),
+      agreement: this.#agreement,
+      supply: new SupplyChecker(),
+      wire: new WireChecker(),
+      logger: (node) => logger?.(node, () => this.#scheduler.nowMs) ?? NULL_LOGGER,
+      fail: (failure) => (this.#failure ??= failure),
+      count: (kind) => this.#count(kind),
+      diesAt: (node) => this.#diesAt(node),
+    };
+    const { timeoutScale: scale, byzantine } = options;
+    const count = options.powers.length + options.fullNodes;
+    this.#nodes = Array.from({ length: count }, (_, index) => {
+      const skewMs = options.skewMsMax;
+      const skew = {
+        offsetMs: random.below(2 * skewMs + 1) - skewMs,
+        rate: 1 + (random.below(2 * options.driftPpm + 1) - options.driftPpm) / 1_000_000,
+      };
+      return new SimNode(
+        {
+          index,
+          genesis,
+          isValidator: index < options.powers.length,
+          misbehaviours: byzantine.get(index) ?? [],
+          blockBytesMax: options.blockBytesMax,
+          engine: {
+            softwareVersion: "sim",
+            onWalCorruption: "refuse",
+            timeouts: {
+              proposeMs: Math.round(600 * scale),
+              proposeDeltaMs: Math.round(200 * scale),
+              prevoteMs: Math.round(300 * scale),
+              prevoteDeltaMs: Math.round(100 * scale),
+              precommitMs: Math.round(300 * scale),
+              precommitDeltaMs: Math.round(100 * scale),
+            },
+            timeoutCommitMs: options.timeoutCommitMs,
+            skipTimeoutCommit: options.skipTimeoutCommit,
+            createEmptyBlocks: options.createEmptyBlocks,
+            createEmptyBlocksIntervalMs: options.createEmptyBlocks ? 0 : 2_000,
+            blockTimeToleranceMs: 60_000,
+            doubleSignCheckHeight: 0,
+          },
+        },
+        skew,
+        world,
+      );
+    });
+  }
+
+  async run(): Promise<SimulationReport> {
+    const onRejection = (error: unknown): void => {
+      this.#failure ??= error;
+    };
+    process.on("unhandledRejection", onRejection);
+    try {
+      for (const node of this.#nodes) this.#later(this.#random.below(1_000), () => node.start());
+      this.#schedulePartition();
+      this.#scheduleCrash();
+      this.#scheduleClockStep();
+      this.#scheduleTx();
+      await this.#until(this.#options.faultyMs, () => this.#agreement.height >= FAULTY_HEIGHTS_MAX);
+      this.#heal();
+      const goal = this.#agreement.height + LIVE_HEIGHTS;
+      const isLive = await this.#until(LIVENESS_BOUND_MS, () =>
+        this.#honest().every((node) => node.height >= goal),
+      );
+      if (!isLive) {
+        throw new SimulationFailure(
+          `liveness: height ${goal} was not decided everywhere within ${LIVENESS_BOUND_MS} ms after the faults stopped`,
+        );
+      }
+    } catch (error) {
+      this.#failure ??= error;
+    } finally {
+      process.off("unhandledRejection", onRejection);
+    }
+    return this.#report();
+  }
+
+  /** Events until `isDone`; false when `forMs` have passed before. */
+  async #until(forMs: number, isDone: () => boolean): Promise<boolean> {
+    const endMs = this.#scheduler.nowMs + forMs;
+    let isTimeUp = false;
+    this.#later(forMs, () => (isTimeUp = true));
+    while (!isDone()) {
+      if (isTimeUp) return false;
+      if (!(await this.#scheduler.step())) throw new SimulationFailure("nothing happens any more");
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#scheduler.eventCount % ALONE_EVERY_EVENTS === 0) this.#assertAlone();
+      if (this.#scheduler.eventCount > EVENTS_MAX) {
+        throw new SimulationFailure(
+          `more than ${EVENTS_MAX} events by ${Math.round(this.#scheduler.nowMs)} ms, ${Math.round(endMs)} ms were meant to come`,
+        );
+      }
+    }
+    return true;
+  }
+
+  #later(delayMs: number, task: () => void): void {
+    this.#scheduler.after(delayMs, "fault", task);
+  }
+
+  /** Something that comes every `everyMs` on average, while faults are on. */
+  #repeatedly(everyMs: number, task: () => void): void {
+    if (everyMs === 0) return;
+    this.#later(this.#random.below(2 * everyMs), () => {
+      if (!this.#areFaultsOn) return;
+      task();
+      this.#repeatedly(everyMs, task);
+    });
+  }
+
+  #heal(): void {
+    this.#areFaultsOn = false;
+    this.#scheduler.note("faults stop");
+    this.#network.faults = NO_FAULTS;
+    this.#network.mend(this.#options.mendResets);
+    for (const node of this.#nodes) node.start();
+  }
+
+  #schedulePartition(): void {
+    const { partitionEveryMs, partitionMsMax, isPartitionOneWay, mendResets } = this.#options;
+    this.#repeatedly(partitionEveryMs, () => {
+      const side = new Set(
+        this.#nodes.filter(() => this.#random.chance(40)).map((node) => node.index),
+      );
+      this.#count("partition");
+      for (const { index: a } of this.#nodes) {
+        for (const { index: b } of this.#nodes) {
+          if (!side.has(a) || side.has(b)) continue;
+          this.#network.cut(a, b);
+          if (!isPartitionOneWay) this.#network.cut(b, a);
+        }
+      }
+      this.#later(this.#random.below(partitionMsMax), () => this.#network.mend(mendResets));
+    });
+  }
+
+  #scheduleCrash(): void {
+    const { crashEveryMs, powerLossPercent } = this.#options;
+    this.#repeatedly(crashEveryMs, () => {
+      const node = this.#random.pick(this.#nodes.filter(({ isUp }) => isUp));
+      if (node === undefined) return;
+      const losesPower = this.#random.chance(powerLossPercent);
+      this.#count(losesPower ? "loss of power" : "crash");
+      node.crash(losesPower);
+      this.#startLater(node);
+    });
+  }
+
+  #startLater(node: SimNode): void {
+    this.#later(this.#random.below(this.#options.downMsMax), () => node.start());
+  }
+
+  #diesAt(node: SimNode): boolean {
+    if (!this.#areFaultsOn) return false;
+    if (this.#random.below(1_000) >= this.#options.crashPointPerMille) return false;
+    this.#startLater(node);
+    return true;
+  }
+
+  #scheduleClockStep(): void {
+    const { clockStepEveryMs, skewMsMax } = this.#options;
+    this.#repeatedly(clockStepEveryMs, () => {
+      const node = this.#random.pick(this.#nodes);
+      if (node === undefined) return;
+      this.#count("clock set");
+      const rangeMs = Math.max(skewMsMax, 1_000);
+      node.skew.offsetMs = this.#random.below(2 * rangeMs + 1) - rangeMs;
+    });
+  }
+
+  /** Clients do not stop when the faults do. */
+  #scheduleTx(): void {
+    this.#scheduler.after(this.#random.below(2 * this.#options.txEveryMs), "client", () => {
+      this.#submit();
+      this.#scheduleTx();
+    });
+  }
+
+  #submit(): void {
+    const random = this.#random;
+    const node = random.pick(this.#nodes);
+    const wallet = random.pick(this.#wallets);
+    const to = random.pick(this.#wallets);
+    const application = node?.application;
+    if (node === undefined || wallet === undefined || to === undefined || !application) return;
+    const { nonce } = application.read.pendingAccount(wallet.address);
+    const action: Action = random.chance(40)
+      ? { kind: "transfer", to: to.address, amount: BigInt(random.below(1_000_000)) }
+      : rollupData(rollupIdOfName(random.pick(ROLLUPS) ?? ""), [
+          new Uint8Array(1 + random.below(this.#options.txBytesMax)).fill(random.below(256)),
+        ]);
+    const bodyBytes = encodeTxBody({
+      publicKey: wallet.key.publicKey,
+      replay: { kind: "nonce", value: nonce },
+      fee: { maxFeePerByte: 1_000n, tipPerByte: BigInt(random.below(10)) },
+      action,
+    });
+    const signature = signEd25519(wallet.key, txSignBytes(CHAIN_ID, bodyBytes));
+    node.submit(encodeTxItem({ bodyBytes, signature }));
+  }
+
+  #syncMs(): number {
+    const { syncMsMax, slowSyncPercent } = this.#options;
+    if (!this.#areFaultsOn) return 1;
+    const takesMs = this.#random.below(syncMsMax * 10) / 10;
+    if (!this.#random.chance(slowSyncPercent)) return takesMs;
+    this.#count("slow sync");
+    return takesMs * 50;
+  }
+
+  #honest(): readonly SimNode[] {
+    return this.#nodes.filter((node) => !node.isByzantine);
+  }
+
+  #count(kind: string): void {
+    this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + 1);
+  }
+
+  #report(): SimulationReport {
+    const { lost, duplicated, reordered, disconnects } = this.#network.counts;
+    for (const [kind, count] of Object.entries({ lost, duplicated, reordered, disconnects })) {
+      if (count > 0) this.#faults.set(kind, count);
+    }
+    const height = this.#agreement.height;
+    this.#scheduler.note(`end ${height} ${this.#agreement.blockHash(height) ?? ""}`);
+    const failure = this.#failure;
+    const states = this.#nodes.map((node) => `${node.index}: ${node.state}`).join(", ");
+    return {
+      seed: this.#options.seed,
+      options: this.#options,
+      digest: this.#scheduler.digest(),
+      height,
+      txCount: this.#agreement.txCount,
+      evidenceCount: this.#agreement.evidenceCount,
+      events: this.#scheduler.eventCount,
+      virtualMs: Math.round(this.#scheduler.nowMs),
+      faults: this.#faults,
+      failure:
+        failure === undefined
+          ? undefined
+          : `${messageOf(failure)}; at ${Math.round(this.#scheduler.nowMs)} ms, nodes ${states}`,
+    };
+  }
+}
+
+function messageOf(failure: unknown): string {
+  if (failure instanceof SimulationFailure) return failure.message;
+  return failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
+}
+
+function walletOf(index: number) {
+  const key = ed25519KeyPairFromSeed(sha256(utf8ToBytes(`sim wallet ${index}`)));
+  return { key, address: accountAddress(key.publicKey) };
+}
+
+function genesisOf({ powers, blockBytesMax }: SwarmOptions): Genesis {
+  const keys = powers.map((_, index) => simKeys(index));
+  const appState = {
+    accounts: Array.from({ length: WALLETS }, (_, index) => ({
+      address: formatAddress(walletOf(index).address),
+      balance: START_BALANCE.toString(),
+    })),
+    validators: keys.map(({ validator, application }) => ({
+      address: toHex(validator.address),
+      application_key: toHex(application.publicKey),
+    })),
+    rollups: ROLLUPS.map((name) => ({ name, owner_key: toHex(walletOf(0).key.publicKey) })),
+  };
+  return {
+    genesisTime: EPOCH,
+    chainId: CHAIN_ID,
+    initialHeight: Height(1),
+    consensusParams: {
+      block: { maxBytes: BigInt(blockBytesMax), maxGas: -1n },
+      evidence: {
+        maxAgeBlocks: 100_000n,
+        maxAgeDurationNanos: 172_800_000_000_000n,
+        maxBytes: 10_000n,
+      },
+      validator: { publicKeyTypes: ["ed25519"] },
+      version: { app: 0n },
+      abci: { voteExtensionsEnableHeight: Height(1) },
+    },
+    validators: keys.map(({ validator }, index) => ({
+      address: validator.address,
+      publicKey: validator.publicKey,
+      power: BigInt(powers[index] ?? 0),
+      name: `validator ${index}`,
+    })),
+    appHash: EMPTY_BYTES,
+    appState: JSON.stringify(appState),
+  };
+}
+
+/** A signature is checked once for all nodes: the verdict is a function of its bytes. */
+function rememberVerdicts(verify: VerifySignature): VerifySignature {
+  const verdicts = new Map<string, boolean>();
+  return (publicKey, message, signature) => {
+    const key = toHex(sha256(Buffer.concat([publicKey, sha256(message), signature])));
+    const known = verdicts.get(key);
+    if (known !== undefined) return known;
+    const isValid = verify(publicKey, message, signature);
+    verdicts.set(key, isValid);
+    if (verdicts.size > SIGNATURE_MEMO_MAX) {
+      const [oldest] = verdicts.keys();
+      if (oldest !== undefined) verdicts.delete(oldest);
+    }
+    return isValid;
+  };
+}
+
+/** On the spot, where the real one uses the thread pool. */
+function inlineVerifier(verifySync: VerifySignature): SignatureVerifier {
+  return {
+    verifySync,
+    verify: async (publicKey, message, signature) => verifySync(publicKey, message, signature),
+    verifyBatch: async (items) =>
+      items.map(({ publicKey, message, signature }) => verifySync(publicKey, message, signature)),
+  };
+}

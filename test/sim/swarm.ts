@@ -1,0 +1,147 @@
+/** What a seed draws: how many nodes, how slow, which faults. Every seed has its own mix. */
+import { Random } from "../support/random.ts";
+import type { NetworkFaults } from "./sim-network.ts";
+
+/** How a faulty validator misbehaves; several at once are possible. */
+export type Misbehaviour =
+  /** Says nothing. */
+  | "silent"
+  /** Votes for a block and for nil, to different peers or to all. */
+  | "equivocateVotes"
+  /** Proposes two valid blocks, each to some peers, and votes for both. */
+  | "equivocateProposals"
+  /** Keeps parts of its blocks from some peers. */
+  | "withholdParts"
+  /** Proposes blocks that break a rule. */
+  | "invalidProposals"
+  /** Extends its votes with garbage. */
+  | "garbageExtensions"
+  /** Sends votes without end: bad signatures, far rounds, unknown validators. */
+  | "floodVotes"
+  /** Votes for whatever is proposed, and loses log and signer's state in each crash. */
+  | "amnesia";
+
+export const MISBEHAVIOURS: readonly Misbehaviour[] = [
+  "silent",
+  "equivocateVotes",
+  "equivocateProposals",
+  "withholdParts",
+  "invalidProposals",
+  "garbageExtensions",
+  "floodVotes",
+  "amnesia",
+];
+
+export interface SwarmOptions {
+  readonly seed: number;
+  readonly powers: readonly number[];
+  /** Nodes beside the validators. */
+  readonly fullNodes: number;
+  /** Index of the faulty validators, with what they do. Together below a third of the power. */
+  readonly byzantine: ReadonlyMap<number, readonly Misbehaviour[]>;
+  readonly network: NetworkFaults;
+  /** Partitions begin this often, in ms on average; 0 never. */
+  readonly partitionEveryMs: number;
+  readonly partitionMsMax: number;
+  /** Only one direction of a link is cut. */
+  readonly isPartitionOneWay: boolean;
+  readonly mendResets: boolean;
+  readonly crashEveryMs: number;
+  /** Of 100 crashes, those that are losses of power. */
+  readonly powerLossPercent: number;
+  /** Chance in 1,000 that a node dies at one of the engine's crash points. */
+  readonly crashPointPerMille: number;
+  readonly downMsMax: number;
+  readonly skewMsMax: number;
+  /** Clocks are set anew this often, in ms on average; 0 never. */
+  readonly clockStepEveryMs: number;
+  readonly driftPpm: number;
+  readonly syncMsMax: number;
+  /** Of 100 syncs, those that take 50 times as long. */
+  readonly slowSyncPercent: number;
+  readonly loopLagMsMax: number;
+  readonly timeoutScale: number;
+  readonly timeoutCommitMs: number;
+  readonly skipTimeoutCommit: boolean;
+  readonly createEmptyBlocks: boolean;
+  readonly blockBytesMax: number;
+  /** A transaction is submitted this often, in ms on average. */
+  readonly txEveryMs: number;
+  readonly txBytesMax: number;
+  /** Faults stop after this time, in ms. */
+  readonly faultyMs: number;
+}
+
+export function drawSwarm(seed: number): SwarmOptions {
+  const random = new Random(Math.imul(seed, 0x9e3779b1) ^ 0x57454654);
+  const upTo = (max: number): number => random.below(max + 1);
+  const sometimes = <T>(percent: number, value: () => T, otherwise: T): T =>
+    random.chance(percent) ? value() : otherwise;
+
+  const count = random.pick([1, 3, 4, 4, 4, 4, 4, 5, 7]) ?? 4;
+  const isWeighted = random.chance(20);
+  const powers = Array.from({ length: count }, () => (isWeighted ? 5 + random.below(10) : 10));
+  const byzantine = drawByzantine(random, powers);
+  const isHarsh = random.chance(30);
+  const network: NetworkFaults = {
+    delayMs: [1 + random.below(5), 5 + random.below(random.chance(20) ? 800 : 60)],
+    clogPercent: sometimes(40, () => upTo(10), 0),
+    lossPercent: isHarsh ? sometimes(60, () => upTo(15), 0) : 0,
+    duplicatePercent: isHarsh ? sometimes(60, () => upTo(15), 0) : 0,
+    reorderPercent: isHarsh ? sometimes(60, () => upTo(15), 0) : 0,
+  };
+  return {
+    seed,
+    powers,
+    fullNodes: sometimes(20, () => 1, 0),
+    byzantine,
+    network,
+    partitionEveryMs: sometimes(50, () => 2_000 + random.below(10_000), 0),
+    partitionMsMax: 500 + random.below(8_000),
+    isPartitionOneWay: random.chance(30),
+    mendResets: random.chance(50),
+    crashEveryMs: sometimes(60, () => 1_000 + random.below(8_000), 0),
+    powerLossPercent: random.pick([0, 50, 100]) ?? 50,
+    crashPointPerMille: sometimes(30, () => 1 + random.below(15), 0),
+    downMsMax: 100 + random.below(6_000),
+    skewMsMax: sometimes(50, () => random.below(15_000), 0),
+    clockStepEveryMs: sometimes(25, () => 3_000 + random.below(10_000), 0),
+    driftPpm: sometimes(50, () => random.below(5_000), 0),
+    syncMsMax: 1 + random.below(random.chance(20) ? 60 : 8),
+    slowSyncPercent: sometimes(30, () => upTo(5), 0),
+    loopLagMsMax: sometimes(40, () => 1 + random.below(20), 0),
+    timeoutScale: random.pick([0.3, 1, 1, 3]) ?? 1,
+    timeoutCommitMs: random.pick([0, 50, 500]) ?? 0,
+    skipTimeoutCommit: random.chance(30),
+    createEmptyBlocks: random.chance(80),
+    blockBytesMax: random.chance(30) ? 1_048_576 : 200_000,
+    txEveryMs: 20 + random.below(400),
+    txBytesMax: random.chance(20) ? 60_000 : 1_000,
+    faultyMs: 8_000 + random.below(25_000),
+  };
+}
+
+function drawByzantine(
+  random: Random,
+  powers: readonly number[],
+): ReadonlyMap<number, readonly Misbehaviour[]> {
+  const byzantine = new Map<number, readonly Misbehaviour[]>();
+  if (random.chance(40)) return byzantine;
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  let faulty = 0;
+  const first = random.below(powers.length);
+  for (let i = 0; i < powers.length; i++) {
+    const index = (first + i) % powers.length;
+    const power = powers[index] ?? 0;
+    if ((faulty + power) * 3 >= total) continue;
+    faulty += power;
+    const kinds = new Set<Misbehaviour>();
+    const kindCount = 1 + random.below(3);
+    for (let k = 0; k < kindCount; k++) {
+      const kind = random.pick(MISBEHAVIOURS);
+      if (kind !== undefined) kinds.add(kind);
+    }
+    byzantine.set(index, [...kinds]);
+  }
+  return byzantine;
+}
