@@ -4,6 +4,7 @@
  * fails verification is left for the next.
  */
 import { Height, type RollupId } from "../../proto/brands.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { isWeftError, WeftError } from "../../proto/errors.ts";
 import { timeToMs } from "../../proto/time.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
@@ -16,14 +17,16 @@ import {
   type VerifiedBlock,
 } from "../client/block-verifier.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
-import type { ExecuteBlockResponse, Executor } from "../execution.ts";
+import type { ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
 import type { DriverMetrics } from "./metrics.ts";
 import type { TrustStore } from "./trust-store.ts";
 
 export type DriverErrorInfo =
   /** The configured trust lies above what the executor needs next. */
-  { readonly code: "DRIVER_TRUST_AHEAD"; readonly trusted: Height; readonly next: Height };
+  | { readonly code: "DRIVER_TRUST_AHEAD"; readonly trusted: Height; readonly next: Height }
+  /** Validators signed another block than the one that was executed at this height. */
+  | { readonly code: "DRIVER_FORK"; readonly height: Height };
 
 export interface DriverOptions {
   readonly rollupId: RollupId;
@@ -70,6 +73,11 @@ const FATAL_EXECUTION = new Set([
   "EXECUTION_INVALID_REQUEST",
 ]);
 
+const FATAL_DRIVER = new Set<string>([
+  "DRIVER_TRUST_AHEAD",
+  "DRIVER_FORK",
+] satisfies DriverErrorInfo["code"][]);
+
 export function createDriver(options: DriverOptions, deps: DriverDependencies): Driver {
   const { clients, executor, trustStore, clock, logger, metrics } = deps;
   const abort = new AbortController();
@@ -110,7 +118,9 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       sequencerChainId: options.trust.chainId,
       sequencerStartHeight: options.startHeight,
     });
+    const { sequencer: executed } = await executor.getStatus();
     const trusted = await trustBelow(next);
+    checkSame(trusted.height, trusted.blockHash, executed);
     const verifier = createBlockVerifier(options.rollupId, trusted, deps.signatures);
     const stream = client.blocks({
       rollupId: options.rollupId,
@@ -123,9 +133,24 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       const verified = await verifyTimed(verifier, block);
       // Between stored trust and the executor's height: verified again, executed before.
       if (verified.header.height >= next) await execute(verified);
+      else checkSame(verified.header.height, verified.hash, executed);
       if (abort.signal.aborted) break;
     }
     await saveTrust(verifier.trusted(), true);
+  }
+
+  /** What was executed is what is followed: a fork that enough keys signed must not go unseen. */
+  function checkSame(
+    height: Height,
+    hash: Uint8Array | undefined,
+    executed: ExecutorStatus["sequencer"],
+  ): void {
+    if (hash === undefined || executed?.height !== height) return;
+    if (bytesEqual(hash, executed.blockHash)) return;
+    throw new WeftError<DriverErrorInfo>(
+      { code: "DRIVER_FORK", height },
+      `sequencer block ${height} was executed as ${toHex(executed.blockHash)}, now ${toHex(hash)} is signed for that height: either the validators forked or the data belongs to another network; stop and find out which before going on`,
+    );
   }
 
   /** The stored trust, or the configured one when the executor's data is older than what is stored. */
@@ -228,7 +253,5 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
 }
 
 function isFatal(error: unknown): boolean {
-  return (
-    isWeftError(error) && (FATAL_EXECUTION.has(error.code) || error.code === "DRIVER_TRUST_AHEAD")
-  );
+  return isWeftError(error) && (FATAL_EXECUTION.has(error.code) || FATAL_DRIVER.has(error.code));
 }

@@ -41,6 +41,7 @@ const MODULE_CODES: readonly (readonly [RegExp, keyof typeof ExitCode])[] = [
   [/^(KEY|PRIVVAL)_|_NODE_KEY_/, "KEY"],
   [/_LISTEN_/, "PORT"],
   [/^(STORE|TRUST_STORE|WAL|STATE)_/, "FILE"],
+  [/^(DRIVER_FORK|EXECUTION_CONFLICT)$/, "VERIFICATION"],
   [/^VERIFY_|^REPLAY_HASH_MISMATCH$|^SIGNATURE_SELF_TEST$/, "VERIFICATION"],
   [/^REPLAY_/, "USAGE"],
 ];

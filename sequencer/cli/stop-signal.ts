@@ -13,14 +13,14 @@ export async function untilStopped(): Promise<string> {
     const stop = (why: string): void => {
       if (reason !== undefined) process.exit(130);
       reason = why;
-      // An open standard input would keep the process alive after everything has stopped.
-      process.stdin.destroy();
       resolve(why);
     };
     process.on("SIGINT", () => stop("SIGINT"));
     process.on("SIGTERM", () => stop("SIGTERM"));
     if (process.env[SUPERVISED] === "1") {
       process.stdin.resume();
+      // It is listened to, but must not keep the process alive when all else has stopped or failed.
+      process.stdin.unref();
       process.stdin.on("end", () => stop("the supervising process ended"));
       process.stdin.on("error", () => stop("the supervising process ended"));
     }
