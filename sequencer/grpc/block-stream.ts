@@ -7,7 +7,7 @@ import { Height } from "../../proto/brands.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
 import type { RollupBlock, StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 import { grpcError } from "./grpc-error.ts";
-import { SLOW_READER_MS } from "./limits.ts";
+import { SLOW_READER_MS, STREAM_UNREAD_BYTES_MAX, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import { type RollupBlockSource, withoutValidatorSet } from "./rollup-block-source.ts";
@@ -26,6 +26,7 @@ export async function streamBlocks(
   let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
   let lastValidatorsHash: Uint8Array | undefined;
   const news = createNews(blocks, stopped);
+  const unread = createUnread(call, stopped);
   call.on("cancelled", news.wake);
   try {
     while (!call.cancelled && !stopped.aborted) {
@@ -38,10 +39,15 @@ export async function streamBlocks(
         lastValidatorsHash !== undefined && bytesEqual(lastValidatorsHash, validatorsHash);
       lastValidatorsHash = validatorsHash;
       metrics.streamBlocks.inc();
-      if (!call.write(isSameSet ? withoutValidatorSet(message) : message)) {
-        await drained(call, next, stopped, metrics);
-      }
+      unread.write(isSameSet ? withoutValidatorSet(message) : message);
       next = Height(next + 1);
+      if (!(await unread.room())) {
+        metrics.slowReaders.inc();
+        throw grpcError(
+          "GRPC_RESOURCE_EXHAUSTED",
+          `nothing was read for ${SLOW_READER_MS / 1_000} s; go on from height ${unread.firstUnread()}`,
+        );
+      }
     }
     if (stopped.aborted) {
       throw grpcError("GRPC_UNAVAILABLE", `the node is stopping; go on from height ${next}`);
@@ -51,37 +57,64 @@ export async function streamBlocks(
   }
 }
 
-/** Resolves when the reader has taken what was written; throws when it takes nothing for too long. */
-function drained(
+/** What was written and the reader has not taken: bounded in messages and in bytes. */
+function createUnread(
   call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
-  height: Height,
   stopped: AbortSignal,
-  metrics: GrpcMetrics,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const finish = (end: () => void): void => {
-      clearTimeout(timer);
-      call.off("drain", onDrain);
-      call.off("cancelled", onDrain);
-      stopped.removeEventListener("abort", onDrain);
-      end();
-    };
-    const onDrain = (): void => finish(resolve);
-    const timer = setTimeout(() => {
-      metrics.slowReaders.inc();
-      finish(() =>
-        reject(
-          grpcError(
-            "GRPC_RESOURCE_EXHAUSTED",
-            `nothing was read for ${SLOW_READER_MS / 1_000} s; go on from height ${height}`,
-          ),
-        ),
-      );
-    }, SLOW_READER_MS);
-    call.once("drain", onDrain);
-    call.once("cancelled", onDrain);
-    stopped.addEventListener("abort", onDrain);
-  });
+) {
+  const waiting: { readonly height: Height; readonly bytes: number }[] = [];
+  let bytes = 0;
+  let firstUnread = Height(0);
+  let wake: (() => void) | undefined;
+  const isFull = (): boolean =>
+    waiting.length >= STREAM_UNREAD_MESSAGES_MAX || bytes > STREAM_UNREAD_BYTES_MAX;
+  const isOver = (): boolean => call.cancelled || stopped.aborted;
+
+  /** Waits for a message to be taken or the call to end; false after SLOW_READER_MS without either. */
+  function progress(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const finish = (isProgress: boolean): void => {
+        clearTimeout(timer);
+        call.off("cancelled", moved);
+        stopped.removeEventListener("abort", moved);
+        wake = undefined;
+        resolve(isProgress);
+      };
+      const moved = (): void => finish(true);
+      const timer = setTimeout(() => finish(false), SLOW_READER_MS);
+      wake = moved;
+      call.once("cancelled", moved);
+      stopped.addEventListener("abort", moved);
+    });
+  }
+
+  return {
+    write(message: RollupBlock): void {
+      const entry = { height: message.height, bytes: approximateBytes(message) };
+      waiting.push(entry);
+      bytes += entry.bytes;
+      call.write(message, () => {
+        waiting.shift();
+        bytes -= entry.bytes;
+        firstUnread = Height(entry.height + 1);
+        wake?.();
+      });
+    },
+    /** Resolves when there is room for another message, or the call is over; false: too slow. */
+    async room(): Promise<boolean> {
+      while (isFull() && !isOver()) if (!(await progress())) return false;
+      return true;
+    },
+    /** The height that a reader which got what was taken goes on from. */
+    firstUnread: (): Height => waiting[0]?.height ?? firstUnread,
+  };
+}
+
+/** Payloads, headers and proofs; framing does not matter here. */
+function approximateBytes({ signedHeader, validatorSet, manifest, slice }: RollupBlock): number {
+  const fixed = signedHeader.length + validatorSet.length + manifest.length;
+  if (slice.kind === "absence") return fixed;
+  return slice.entries.reduce((sum, entry) => sum + entry.payload.length + 128, fixed);
 }
 
 /** Waits for "there may be something new": a block, the end of the call, the end of the server. */

@@ -8,6 +8,9 @@ export const RESPONSE_BYTES_MAX = 64 << 20;
 export const SUBMISSIONS_IN_FLIGHT_MAX = 256;
 /** A reader that takes nothing for so long is dropped with RESOURCE_EXHAUSTED and the resume height. */
 export const SLOW_READER_MS = 30_000;
+/** Messages, and their bytes, that one block stream has written and its reader not taken: then it waits. */
+export const STREAM_UNREAD_MESSAGES_MAX = 16;
+export const STREAM_UNREAD_BYTES_MAX = 4 << 20;
 /** Blocks kept ready for streams and proofs; the oldest used one goes first. */
 export const BLOCKS_CACHED_MAX = 64;
 /** Their items' bytes. */
