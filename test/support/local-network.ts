@@ -63,6 +63,8 @@ export interface TestNetwork {
   startAll(): Promise<void>;
   /** Sends a signal to a process; resolves with how it ended, such as `ended with exit code 0`. */
   end(name: string, signal: "SIGKILL" | "SIGTERM"): Promise<string>;
+  /** Resolves with how it ended when a process ends by itself. */
+  untilEnded(name: string): Promise<string>;
   /** SIGTERM to everything, as Ctrl-C of `weft dev` does. */
   stopAll(): Promise<void>;
   isRunning(name: string): boolean;
@@ -143,6 +145,12 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     return id;
   }
 
+  function untilEnded(name: string): Promise<string> {
+    return new Promise((resolve) => {
+      waiting.set(name, [...(waiting.get(name) ?? []), resolve]);
+    });
+  }
+
   async function stopAll(): Promise<void> {
     await network.processes.stop(STOP_GRACE_MS);
     running.clear();
@@ -163,12 +171,11 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
       await untilUp(validators, [...rollups, ...followers], network);
     },
     async end(name, signal) {
-      const id = pid(name);
-      return await new Promise<string>((resolve) => {
-        waiting.set(name, [...(waiting.get(name) ?? []), resolve]);
-        process.kill(id, signal);
-      });
+      const ended = untilEnded(name);
+      process.kill(pid(name), signal);
+      return await ended;
     },
+    untilEnded,
     stopAll,
     isRunning: (name) => running.has(name),
     pid,
@@ -302,14 +309,14 @@ export function range(first: number, last: number): readonly number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
 }
 
-/** Value of a metric, summed over its labels, of a Prometheus page. */
+/** Value of a metric, summed over its labels, of a Prometheus page; 0 while no label has a value. */
 export async function metric(page: string, name: string, label = ""): Promise<number> {
   const text = await (await fetch(page)).text();
   const lines = text
     .split("\n")
     .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
     .filter((line) => line.includes(label));
-  if (lines.length === 0) throw new Error(`${page} has no metric ${name}`);
+  if (!text.includes(`# TYPE ${name} `)) throw new Error(`${page} has no metric ${name}`);
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
