@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
-import { toHex } from "../../../proto/bytes.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import {
   type Ed25519KeyPair,
@@ -10,8 +10,9 @@ import {
   generateEd25519KeyPair,
 } from "../../../proto/verify/ed25519.ts";
 import { readKeyFile, writeKeyFile } from "../../node/key-file.ts";
+import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
-import { homeOption, parseHexBytes } from "../options.ts";
+import { homeOption } from "../options.ts";
 import { printResult } from "../output.ts";
 
 export function registerKeys(program: Command, context: CommandContext): void {
@@ -33,11 +34,14 @@ export function registerKeys(program: Command, context: CommandContext): void {
     .command("import")
     .description("make a key file from a seed")
     .argument("<name>", "name of the key", parseName)
-    .requiredOption("--seed <hex>", "ed25519 seed, 32 bytes in hex", parseHexBytes(32))
+    .requiredOption(
+      "--seed-file <file>",
+      "file with the ed25519 seed, 32 bytes in hex; - reads standard input",
+    )
     .addOption(homeOption(context))
-    .action((name: string, options: { home: string; seed: Uint8Array }, command: Command) => {
+    .action((name: string, options: { home: string; seedFile: string }, command: Command) => {
       const path = keyPath(options.home, name);
-      const key = ed25519KeyPairFromSeed(options.seed);
+      const key = ed25519KeyPairFromSeed(readSeed(options.seedFile));
       writeKeyFile(path, key);
       print(path, key, command);
     });
@@ -80,6 +84,15 @@ function describe(path: string, key: Ed25519KeyPair) {
     publicKey: toHex(key.publicKey),
     file: path,
   };
+}
+
+/** Never from the command line itself: other users of the machine see it there. */
+function readSeed(file: string): Uint8Array {
+  const text = readFileSync(file === "-" ? 0 : file, "utf8").trim();
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
+    throw cliError("KEY", `${file} does not hold an ed25519 seed: expected 32 bytes in hex`);
+  }
+  return fromHex(text);
 }
 
 function parseName(text: string): string {
