@@ -24,52 +24,75 @@ import {
 
 const v1 = weft.execution.v1;
 
+/** A block of the rollup, as far as its driver needs to know it. Hashes are 32 bytes. */
 export interface ExecutedBlock {
   readonly number: number;
   readonly hash: Uint8Array;
   readonly parentHash: Uint8Array;
   readonly stateRoot: Uint8Array;
   readonly receiptsRoot: Uint8Array;
+  /** The rollup's own notion of time, whole seconds since the Unix epoch. */
   readonly timestampSeconds: bigint;
   readonly gasUsed: bigint;
 }
 
 export interface InitRequest {
   readonly rollupId: RollupId;
+  /** Chain id of the sequencer network that this rollup follows from now on. */
   readonly sequencerChainId: string;
+  /** First sequencer height whose payloads belong to the rollup. */
   readonly sequencerStartHeight: Height;
 }
 
 export interface InitResponse {
   readonly rollupId: RollupId;
+  /** The rollup's own chain id, e.g. the EIP-155 one. */
   readonly chainId: bigint;
   readonly genesisHash: Uint8Array;
   readonly head: ExecutedBlock;
+  /** The sequencer height that the next `executeBlock` must start at. */
   readonly nextSequencerHeight: Height;
 }
 
 export interface ExecuteBlockRequest {
+  /** Hash of the sequencer block, 32 bytes: the idempotency key. */
   readonly sequencerBlockHash: Uint8Array;
   readonly sequencerHeight: Height;
+  /**
+   * Set when the driver gathered several sequencer blocks into this one request: the height of the
+   * first of them. `sequencerHeight`, the hash and the time are those of the last.
+   */
   readonly sequencerHeightFirst?: Height;
+  /** BFT time of the sequencer block. */
   readonly timestamp: Timestamp;
+  /** Hash of the rollup block that the caller believes is the head; checked when given. */
   readonly parentHash?: Uint8Array;
   readonly payloads: readonly Uint8Array[];
 }
 
+/** A payload that did not become part of the rollup's chain. */
 export interface SkippedPayload {
+  /** Index in the request's payloads (for a gathered block: in all that were gathered). */
   readonly index: number;
+  /** UPPER_SNAKE code from the executor's closed list. */
   readonly reason: string;
 }
 
 export interface ExecuteBlockResponse extends ExecutedBlock {
+  /**
+   * `block`: the request produced the block described here. `none`: it had no payloads, and the
+   * block described is the unchanged head. `gathered`: its payloads wait for more sequencer blocks,
+   * and the block described is the unchanged head.
+   */
   readonly outcome: "block" | "none" | "gathered";
   readonly included: number;
   readonly skipped: readonly SkippedPayload[];
 }
 
 export interface SetFinalityRequest {
+  /** Hash of the newest rollup block that the network will not revert (level COMMITTED). */
   readonly safeHash: Uint8Array;
+  /** Hash of the newest rollup block that is final by the deployment's own rule; not above `safe`. */
   readonly finalizedHash: Uint8Array;
 }
 
@@ -84,8 +107,10 @@ export interface ExecutorStatus extends FinalityStatus {
   readonly chainId: bigint;
   readonly genesisHash: Uint8Array;
   readonly head: ExecutedBlock;
+  /** Last sequencer block that was taken; absent before the first. */
   readonly sequencer: { readonly height: Height; readonly blockHash: Uint8Array } | undefined;
   readonly nextSequencerHeight: Height | undefined;
+  /** Payloads that were taken and wait for the block they belong to. */
   readonly gatheredPayloads: number;
 }
 
