@@ -53,6 +53,8 @@ export interface EngineOptions {
   readonly walDirectory: string;
   /** See `LogFilesOptions.onCorruption`. */
   readonly onWalCorruption: "refuse" | "truncate";
+  /** Size at which the log's head is rotated; WAL_FILE_BYTES_MAX when it is not given. */
+  readonly walFileBytesMax?: number;
   readonly timeouts: ConsensusTimeouts;
   /** Pause between a block and the next height, in ms. */
   readonly timeoutCommitMs: number;
@@ -178,6 +180,7 @@ class EmbeddedEngine implements Engine {
     const { deps, events, gate } = { deps: this.#deps, events: this.events, gate: this.#gate };
     const { blockStore, stateStore, verifier, logger, clock, metrics, onCrashPoint } = deps;
     const { genesis, softwareVersion, blockTimeToleranceMs, walDirectory } = this.#options;
+    const { onWalCorruption: onCorruption, walFileBytesMax } = this.#options;
     this.#publicKey = await deps.privValidator?.publicKey();
     const ownAddress = this.#publicKey && validatorAddress(this.#publicKey);
     const pool = { store: deps.evidenceStore, blockStore, stateStore, verifier, logger };
@@ -193,7 +196,11 @@ class EmbeddedEngine implements Engine {
     );
     if (ownAddress !== undefined) await this.#checkDoubleSignRisk(ownAddress);
     const wal = await openWriteAheadLog(
-      { directory: walDirectory, onCorruption: this.#options.onWalCorruption },
+      {
+        directory: walDirectory,
+        onCorruption,
+        ...(walFileBytesMax === undefined ? {} : { fileBytesMax: walFileBytesMax }),
+      },
       { fileSystem: deps.fileSystem, logger, clock, metrics },
     );
     try {

@@ -7,6 +7,7 @@ import { decodeAccount } from "../../proto/codec/weft-state.ts";
 import { sha256Concat } from "../../proto/hash.ts";
 import {
   SignedMsgType,
+  type Block,
   type BlockId,
   type Proposal,
   type ValidatorSet,
@@ -38,18 +39,27 @@ interface DecidedHeight {
   readonly resultsHash: string;
 }
 
+export interface AgreementOptions {
+  readonly chainId: string;
+  readonly validators: ValidatorSet;
+  /** Addresses of the honest validators, in hex. */
+  readonly honest: ReadonlySet<string>;
+}
+
 /** One chain: whoever decides a height decides the same as the first who did. */
 export class AgreementChecker {
   readonly #chainId: string;
   readonly #validators: ValidatorSet;
+  readonly #honest: ReadonlySet<string>;
   readonly #verify: VerifySignature;
   readonly #heights = new Map<number, DecidedHeight>();
   evidenceCount = 0;
   txCount = 0;
 
-  constructor(chainId: string, validators: ValidatorSet, verify: VerifySignature) {
-    this.#chainId = chainId;
-    this.#validators = validators;
+  constructor(options: AgreementOptions, verify: VerifySignature) {
+    this.#chainId = options.chainId;
+    this.#validators = options.validators;
+    this.#honest = options.honest;
     this.#verify = verify;
   }
 
@@ -73,6 +83,7 @@ export class AgreementChecker {
     const first = this.#heights.get(height);
     if (first === undefined) {
       this.#heights.set(height, decided);
+      this.#checkEvidence(block);
       this.evidenceCount += block.evidence.length;
       this.txCount += block.txs.length;
       return;
@@ -114,6 +125,21 @@ export class AgreementChecker {
     throw new SimulationFailure(
       `recovery: ${node} starts at height ${height} with app hash ${toHex(appHash)}, decided was ${decided.appHash}`,
     );
+  }
+
+  /** Nobody honest is ever convicted. */
+  #checkEvidence({ header, evidence }: Block): void {
+    for (const piece of evidence) {
+      const accused =
+        piece.kind === "duplicateVote"
+          ? [piece.voteA.validatorAddress]
+          : piece.byzantineValidators.map(({ address }) => address);
+      const innocent = accused.find((address) => this.#honest.has(toHex(address)));
+      if (innocent === undefined) continue;
+      throw new SimulationFailure(
+        `evidence: block ${header.height} convicts ${toHex(innocent)}, which is honest`,
+      );
+    }
   }
 
   async #slicesHash({ block, result }: NewBlock): Promise<string> {
@@ -207,20 +233,23 @@ export class DurableLogChecker {
   readonly #files: SimFiles;
   readonly #directory: string;
   readonly #signatures = new Set<string>();
-  /** Bytes of the head that were read; a shorter head is another file. */
+  readonly #headPath: string;
+  /** Bytes of the head that were read. */
   #readBytes = 0;
 
   constructor(name: string, files: SimFiles, directory: string) {
     this.#name = name;
     this.#files = files;
     this.#directory = directory;
+    this.#headPath = `${directory}/wal`;
   }
 
   /** Reads what has become durable in the head. */
   synced(path: string): void {
-    if (path !== `${this.#directory}/wal`) return;
-    const bytes = this.#files.durableBytes(path);
-    if (bytes.length < this.#readBytes) this.#readBytes = 0;
+    // The directory is synced when the log was opened or rotated: the head is another file.
+    if (path === this.#directory) this.#readBytes = 0;
+    else if (path !== this.#headPath) return;
+    const bytes = this.#files.durableBytes(this.#headPath);
     const scan = scanFrames(bytes.subarray(this.#readBytes));
     this.#readBytes += scan.goodBytes;
     this.#read(scan.payloads);

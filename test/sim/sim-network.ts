@@ -147,8 +147,9 @@ export class SimNetwork {
     this.#links.delete(link.key);
     this.counts.disconnects += 1;
     link.end(reason);
-    const [a, b] = link.ends;
-    if (!a.life.isOver && !b.life.isOver) {
+    // A node that is back already found the old link in its way.
+    const [a, b] = link.ends.map(({ index }) => this.#endpoints.get(index));
+    if (a !== undefined && b !== undefined) {
       this.#dial(a, b, 100 + this.#random.below(REDIAL_MS_MAX));
     }
   }

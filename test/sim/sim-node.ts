@@ -104,6 +104,7 @@ interface Running {
   engine: Engine | undefined;
   application: WeftApplication | undefined;
   mempool: MempoolReactor<CheckTxResponse> | undefined;
+  reactors: readonly { stop(): void }[];
 }
 
 export class SimNode {
@@ -189,11 +190,29 @@ export class SimNode {
       engine: undefined,
       application: undefined,
       mempool: undefined,
+      reactors: [],
     };
     this.#running = running;
     this.#boot(running).catch((error: unknown) => {
       if (!life.isOver) this.#failed(`start ${this.#lives}`, error);
     });
+  }
+
+  /** Ends this life as an operator does; a node that still starts is left alone. */
+  stop(onStopped: () => void): void {
+    const running = this.#running;
+    const engine = running?.engine;
+    if (running === undefined || engine === undefined || engine.status().catchingUp) return;
+    this.#world.network.leave(this.index);
+    running.reactors.forEach((reactor) => reactor.stop());
+    engine.stop().then(
+      () => {
+        if (this.#running !== running) return;
+        this.crash(false);
+        onStopped();
+      },
+      (error: unknown) => this.#failed("stop", error),
+    );
   }
 
   /** Ends this life without a word. */
@@ -312,7 +331,10 @@ export class SimNode {
       {},
       { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS },
     );
-    Object.assign(running, { engine, application, mempool: mempoolReactor });
+    running.engine = engine;
+    running.application = application;
+    running.mempool = mempoolReactor;
+    running.reactors = [consensusReactor, mempoolReactor];
 
     engine.events.on((event) => {
       if (life.isOver) return;

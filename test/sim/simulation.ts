@@ -106,11 +106,15 @@ class Simulation {
     };
     const genesis = genesisOf(options);
     const verify = rememberVerdicts(verifyEd25519Sync);
+    const honest = genesis.validators.filter((_, index) => !options.byzantine.has(index));
     this.#agreement = new AgreementChecker(
-      CHAIN_ID,
-      createValidatorSet(
-        genesis.validators.map(({ publicKey, power }) => ({ publicKey, votingPower: power })),
-      ),
+      {
+        chainId: CHAIN_ID,
+        validators: createValidatorSet(
+          genesis.validators.map(({ publicKey, power }) => ({ publicKey, votingPower: power })),
+        ),
+        honest: new Set(honest.map(({ address }) => toHex(address))),
+      },
       verify,
     );
     const world: SimWorld = {
@@ -146,6 +150,7 @@ class Simulation {
           engine: {
             softwareVersion: "sim",
             onWalCorruption: "refuse",
+            walFileBytesMax: options.walFileBytesMax,
             timeouts: {
               proposeMs: Math.round(600 * scale),
               proposeDeltaMs: Math.round(200 * scale),
@@ -177,6 +182,7 @@ class Simulation {
       for (const node of this.#nodes) this.#later(this.#random.below(1_000), () => node.start());
       this.#schedulePartition();
       this.#scheduleCrash();
+      this.#scheduleBlackout();
       this.#scheduleClockStep();
       this.#scheduleTx();
       await this.#until(this.#options.faultyMs, () => this.#agreement.height >= FAULTY_HEIGHTS_MAX);
@@ -258,14 +264,29 @@ class Simulation {
   }
 
   #scheduleCrash(): void {
-    const { crashEveryMs, powerLossPercent } = this.#options;
+    const { crashEveryMs, powerLossPercent, stopPercent } = this.#options;
     this.#repeatedly(crashEveryMs, () => {
       const node = this.#random.pick(this.#nodes.filter(({ isUp }) => isUp));
       if (node === undefined) return;
+      if (this.#random.chance(stopPercent)) {
+        this.#count("stop");
+        node.stop(() => this.#startLater(node));
+        return;
+      }
       const losesPower = this.#random.chance(powerLossPercent);
       this.#count(losesPower ? "loss of power" : "crash");
       node.crash(losesPower);
       this.#startLater(node);
+    });
+  }
+
+  #scheduleBlackout(): void {
+    this.#repeatedly(this.#options.blackoutEveryMs, () => {
+      this.#count("blackout");
+      for (const node of this.#nodes) {
+        node.crash(true);
+        this.#startLater(node);
+      }
     });
   }
 

@@ -47,6 +47,10 @@ export interface SwarmOptions {
   readonly isPartitionOneWay: boolean;
   readonly mendResets: boolean;
   readonly crashEveryMs: number;
+  /** All nodes lose power at once this often, in ms on average; 0 never. */
+  readonly blackoutEveryMs: number;
+  /** Of 100 crashes, those that are orderly stops. */
+  readonly stopPercent: number;
   /** Of 100 crashes, those that are losses of power. */
   readonly powerLossPercent: number;
   /** Chance in 1,000 that a node dies at one of the engine's crash points. */
@@ -57,6 +61,8 @@ export interface SwarmOptions {
   readonly clockStepEveryMs: number;
   readonly driftPpm: number;
   readonly syncMsMax: number;
+  /** Size at which logs are rotated. */
+  readonly walFileBytesMax: number;
   /** Of 100 syncs, those that take 50 times as long. */
   readonly slowSyncPercent: number;
   readonly loopLagMsMax: number;
@@ -101,6 +107,8 @@ export function drawSwarm(seed: number): SwarmOptions {
     isPartitionOneWay: random.chance(30),
     mendResets: random.chance(50),
     crashEveryMs: sometimes(60, () => 1_000 + random.below(8_000), 0),
+    blackoutEveryMs: sometimes(20, () => 3_000 + random.below(10_000), 0),
+    stopPercent: sometimes(30, () => random.below(60), 0),
     powerLossPercent: random.pick([0, 50, 100]) ?? 50,
     crashPointPerMille: sometimes(30, () => 1 + random.below(15), 0),
     downMsMax: 100 + random.below(6_000),
@@ -108,6 +116,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     clockStepEveryMs: sometimes(25, () => 3_000 + random.below(10_000), 0),
     driftPpm: sometimes(50, () => random.below(5_000), 0),
     syncMsMax: 1 + random.below(random.chance(20) ? 60 : 8),
+    walFileBytesMax: random.pick([5_000, 50_000, 10_000_000]) ?? 50_000,
     slowSyncPercent: sometimes(30, () => upTo(5), 0),
     loopLagMsMax: sometimes(40, () => 1 + random.below(20), 0),
     timeoutScale: random.pick([0.3, 1, 1, 3]) ?? 1,
