@@ -6,7 +6,7 @@ import type { KeyValueStore as StateDatabase } from "../../sequencer/app/state-t
 import type { KeyValueStore } from "../../sequencer/store/key-value-store.ts";
 import type { Random } from "../support/random.ts";
 import type { Life } from "./life.ts";
-import type { DiskSpeed } from "./sim-files.ts";
+import type { DiskManner } from "./sim-files.ts";
 
 /** Keys are byte strings, one character for each byte, so that they sort as bytes. */
 interface Write {
@@ -28,7 +28,7 @@ export class SimDatabase {
   }
 
   /** The store of blocks, state or evidence as one life of the node sees it. */
-  mount(life: Life, speed: DiskSpeed): KeyValueStore {
+  mount(life: Life, speed: DiskManner): KeyValueStore {
     return {
       get: async (key) => this.#current.get(bytesToKey(key))?.slice(),
       write: (writes, options) => {
@@ -49,7 +49,7 @@ export class SimDatabase {
   }
 
   /** The application's state as one life of the node sees it. */
-  mountState(life: Life, speed: DiskSpeed): StateDatabase {
+  mountState(life: Life, speed: DiskManner): StateDatabase {
     return {
       get: (key) => this.#current.get(key)?.slice(),
       range: (from, to) => this.#pairs(this.#keys(from, to), (key) => key),
@@ -87,7 +87,7 @@ export class SimDatabase {
     this.#sortedKeys = undefined;
   }
 
-  #write(batch: readonly Write[], isSync: boolean, life: Life, speed: DiskSpeed): Promise<void> {
+  #write(batch: readonly Write[], isSync: boolean, life: Life, speed: DiskManner): Promise<void> {
     this.#underWay.push(batch);
     const done = this.#tail.then(async () => {
       await life.wait(isSync ? speed.syncMs() : 0, "write");

@@ -85,9 +85,11 @@ class Inode {
   }
 }
 
-export interface DiskSpeed {
+export interface DiskManner {
   /** Time that a sync takes, in ms, drawn anew for each. */
   syncMs(): number;
+  /** A sync of a file resolves and does nothing. */
+  readonly doesLie: boolean;
 }
 
 /** Told of what has become durable. */
@@ -138,7 +140,7 @@ export class SimFiles {
   }
 
   /** The file system as one life of the node sees it. */
-  mount(life: Life, speed: DiskSpeed): FileSystem {
+  mount(life: Life, speed: DiskManner): FileSystem {
     const open = (path: string, mode: OpenMode): OpenFile => {
       if (this.#directories.has(path)) return this.#openDirectory(path, life, speed);
       let inode = this.#names.get(path);
@@ -211,14 +213,14 @@ export class SimFiles {
     }
   }
 
-  async #sync(path: string, inode: Inode, life: Life, speed: DiskSpeed): Promise<void> {
+  async #sync(path: string, inode: Inode, life: Life, speed: DiskManner): Promise<void> {
     const { pending } = inode;
     await life.wait(speed.syncMs(), "fsync");
-    inode.synced(pending);
+    if (!speed.doesLie) inode.synced(pending);
     this.onDurable(path);
   }
 
-  #openFile(path: string, inode: Inode, life: Life, speed: DiskSpeed): OpenFile {
+  #openFile(path: string, inode: Inode, life: Life, speed: DiskManner): OpenFile {
     return {
       writeSync: (bytes, from) => {
         // A write may take less than it was given; callers go on with the rest.
@@ -245,7 +247,7 @@ export class SimFiles {
     };
   }
 
-  #openDirectory(path: string, life: Life, speed: DiskSpeed): OpenFile {
+  #openDirectory(path: string, life: Life, speed: DiskManner): OpenFile {
     const refuse = (): never => {
       throw new Error(`EISDIR: ${path}`);
     };

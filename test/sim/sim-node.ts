@@ -47,7 +47,7 @@ import {
 import { createSimClock, createSimYield, Life, type Skew } from "./life.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { SimDatabase } from "./sim-database.ts";
-import { SimFiles, type DiskSpeed } from "./sim-files.ts";
+import { SimFiles, type DiskManner } from "./sim-files.ts";
 import type { Outgoing, SimNetwork } from "./sim-network.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
@@ -85,7 +85,7 @@ export interface SimWorld {
   readonly random: Random;
   readonly network: SimNetwork;
   readonly verifier: SignatureVerifier;
-  readonly speed: DiskSpeed;
+  readonly speed: DiskManner;
   readonly loopLagMsMax: () => number;
   readonly agreement: AgreementChecker;
   readonly supply: SupplyChecker;

@@ -17,6 +17,20 @@ describe("simulator", () => {
     expect(failure, `again: npm run sim -- --seeds 1 --from ${seed} --log`).toBeUndefined();
   });
 
+  test("a disk that only says that it has synced is found out", async () => {
+    const { failure } = await simulate(1, {}, { doesDiskLie: true });
+    expect(failure).toMatch(/^(log|signer) before send: node \d sends a vote/);
+  });
+
+  test("a network with half of its power silent is found out", async () => {
+    const byzantine = new Map([
+      [0, ["silent" as const]],
+      [1, ["silent" as const]],
+    ]);
+    const { failure } = await simulate(1, {}, { byzantine });
+    expect(failure).toMatch(/^liveness: height 3 was not decided everywhere/);
+  });
+
   test("the same seed takes the same course", async () => {
     const [first, second, other] = [await simulate(13), await simulate(13), await simulate(16)];
     expect(second).toEqual(first);

@@ -69,12 +69,13 @@ export interface SimulationDependencies {
   readonly assertAlone?: () => void;
 }
 
-/** Runs one seed; never throws. */
+/** Runs one seed, perhaps with something else than it draws; never throws. */
 export async function simulate(
   seed: number,
   dependencies: SimulationDependencies = {},
+  changes: Partial<SwarmOptions> = {},
 ): Promise<SimulationReport> {
-  return new Simulation(drawSwarm(seed), dependencies).run();
+  return new Simulation({ ...drawSwarm(seed), ...changes }, dependencies).run();
 }
 
 class Simulation {
@@ -122,7 +123,7 @@ class Simulation {
       random,
       network: this.#network,
       verifier: inlineVerifier(verify),
-      speed: { syncMs: () => this.#syncMs() },
+      speed: { syncMs: () => this.#syncMs(), doesLie: options.doesDiskLie },
       loopLagMsMax: () => (this.#areFaultsOn ? options.loopLagMsMax : 0),
       agreement: this.#agreement,
       supply: new SupplyChecker(),

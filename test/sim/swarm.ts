@@ -60,6 +60,8 @@ export interface SwarmOptions {
   /** Clocks are set anew this often, in ms on average; 0 never. */
   readonly clockStepEveryMs: number;
   readonly driftPpm: number;
+  /** The disk says that it has synced and has not. No seed draws it: it shows that the checks see it. */
+  readonly doesDiskLie: boolean;
   readonly syncMsMax: number;
   /** Size at which logs are rotated. */
   readonly walFileBytesMax: number;
@@ -115,6 +117,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     skewMsMax: sometimes(50, () => random.below(15_000), 0),
     clockStepEveryMs: sometimes(25, () => 3_000 + random.below(10_000), 0),
     driftPpm: sometimes(50, () => random.below(5_000), 0),
+    doesDiskLie: false,
     syncMsMax: 1 + random.below(random.chance(20) ? 60 : 8),
     walFileBytesMax: random.pick([5_000, 50_000, 10_000_000]) ?? 50_000,
     slowSyncPercent: sometimes(30, () => upTo(5), 0),
