@@ -56,6 +56,11 @@ async function main(): Promise<void> {
     // Whatever happened is said once, in words, with the code that scripts rely on.
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? ExitCode.OK : ExitCode.USAGE;
+      // The parser has told people already; `opts` is of no use when it stopped halfway.
+      if (error.exitCode !== 0 && process.argv.includes("--json")) {
+        const text = error.message.replace(/^error: /, "");
+        process.stdout.write(`${toJson({ error: text, exitCode: ExitCode.USAGE })}\n`);
+      }
       return;
     }
     const code = exitCodeOf(error);

@@ -67,7 +67,16 @@ export function loadOrCreateNodeKey(file: string): NodeKey {
         `expected ${file} with mode 600, got ${(mode & 0o777).toString(8)}: others may read the key; run: chmod 600 ${file}`,
       );
     }
-    return nodeKeyFromJson(readFileSync(file, "utf8"));
+    const text = readFileSync(file, "utf8");
+    try {
+      return nodeKeyFromJson(text);
+    } catch (cause) {
+      throw new P2pError(
+        "P2P_NODE_KEY_INVALID",
+        `${file} is not a node key; restore it from your backup, or remove it to get a new identity`,
+        { cause },
+      );
+    }
   }
   const key = createNodeKey();
   writeFileSync(file, nodeKeyToJson(key), { mode: 0o600, flag: "wx", flush: true });

@@ -30,8 +30,10 @@ export function registerConfig(program: Command, context: CommandContext): void 
   config
     .command("docs")
     .description("print the template: every key, its default and its meaning")
-    .action(() => {
-      process.stdout.write(renderConfig(loadConfig(undefined, {}, {})));
+    .action((_options, command: Command) => {
+      const template = renderConfig(loadConfig(undefined, {}, {}));
+      if (command.optsWithGlobals<GlobalOptions>().json) printResult({ template }, true);
+      else process.stdout.write(template);
     });
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
-import { toBase64, toHex } from "../../../proto/bytes.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import { cliError } from "../cli-error.ts";
 import { callRpc, withSequencer } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
 import { nodeOption, parseAccount, parseCount, parseHexBytes, rpcOption } from "../options.ts";
@@ -103,13 +104,15 @@ function heightParam(height: number | undefined): Readonly<Record<string, string
   return height === undefined ? {} : { height: String(height) };
 }
 
-/** An application query whose value is JSON. */
+/** An application query as JSON: what the state's own encoding says, in words of the application. */
 async function queryJson(rpc: string, path: string): Promise<Readonly<Record<string, unknown>>> {
   const answer = await callRpc(rpc, "abci_query", { path, data: "", prove: false });
-  const { response } = answer as { readonly response?: { readonly value?: string | null } };
-  const text = Buffer.from(response?.value ?? toBase64(new Uint8Array(0)), "base64").toString(
-    "utf8",
-  );
-  const value: unknown = text === "" ? {} : JSON.parse(text);
+  const { response } = answer as {
+    readonly response?: { readonly code?: number; readonly info?: string; readonly log?: string };
+  };
+  if (response?.info === undefined || response.info === "") {
+    throw cliError("NOT_FOUND", `${path}: ${response?.log ?? "the node gave no answer"}`);
+  }
+  const value: unknown = JSON.parse(response.info);
   return typeof value === "object" && value !== null ? { ...value } : { value };
 }

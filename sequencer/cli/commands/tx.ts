@@ -53,18 +53,18 @@ export function registerTx(program: Command): void {
       .command("rollup-data")
       .description("put data into a rollup's order: hex arguments, or files with --file")
       .argument("<rollup>", "name of the rollup")
-      .argument("[data...]", "payloads in hex")
+      .argument("[data...]", "payloads in hex", appendHex, [])
       .option("--file <paths...>", "payloads read from files"),
   ).action(
     (
       name: string,
-      data: string[],
+      data: Uint8Array[],
       options: TxOptions & { readonly file?: string[] },
       command: Command,
     ) =>
       run(options, command, () => {
         const payloads = [
-          ...data.map(parseHexBytes(undefined)),
+          ...data,
           ...(options.file ?? []).map((path) => new Uint8Array(readFileSync(path))),
         ];
         if (payloads.length === 0) throw cliError("USAGE", "nothing to submit: give hex or --file");
@@ -117,6 +117,10 @@ export function registerTx(program: Command): void {
         newOwnerKey: options.newOwner ?? new Uint8Array(0),
       })),
   );
+}
+
+function appendHex(text: string, previous: Uint8Array[]): Uint8Array[] {
+  return [...previous, parseHexBytes(undefined)(text)];
 }
 
 interface PolicyOptions {
