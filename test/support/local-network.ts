@@ -3,13 +3,13 @@
  * moment ago, in a temporary folder, with every process ended by `close`.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
+import { freeBasePorts } from "../../sequencer/cli/free-ports.ts";
 import {
   type LocalNetwork,
   type LocalNetworkOptions,
@@ -90,7 +90,7 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
   const names = options.rollups ?? [];
   const count = options.validators ?? 4;
   const followed = options.followers ?? [];
-  const ports = await reservePorts(count + names.length + followed.length);
+  const ports = await freeBasePorts(count + names.length + followed.length);
   /** Resolved when the process of that name ends. */
   const waiting = new Map<string, ((reason: string) => void)[]>();
   const running = new Set<string>();
@@ -318,33 +318,6 @@ export async function metric(page: string, name: string, label = ""): Promise<nu
     .filter((line) => line.includes(label));
   if (!text.includes(`# TYPE ${name} `)) throw new Error(`${page} has no metric ${name}`);
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
-}
-
-/** Ports that were free a moment ago: all are held at once, so that none is given twice. */
-export async function reservePorts(processes: number): Promise<readonly BasePorts[]> {
-  const servers: Server[] = [];
-  const port = async (): Promise<number> => {
-    const server = createServer();
-    servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("no TCP address");
-    return address.port;
-  };
-  const ports: BasePorts[] = [];
-  for (let i = 0; i < processes; i++) {
-    ports.push({
-      p2p: await port(),
-      rpc: await port(),
-      grpc: await port(),
-      metrics: await port(),
-      rollupRpc: await port(),
-    });
-  }
-  await Promise.all(
-    servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
-  );
-  return ports;
 }
 
 function describeValidator(place: ValidatorPlace): TestValidator {
