@@ -196,6 +196,33 @@ export const dashboards = [
         panel("Dials", "ops", [sumBy("outcome", rate("weft_p2p_dials_total")), "{{outcome}}"]),
       ],
       [
+        "Block sync",
+        panel("Last synced height", "short", [gauge("cometbft_blocksync_latest_block_height"), NODE]),
+        panel(
+          "Synced per second",
+          "ops",
+          [rate("weft_blocksync_blocks_total"), `${NODE} blocks`],
+          [rate("cometbft_blocksync_total_txs"), `${NODE} transactions`],
+        ),
+        panel("Transactions in the last synced block", "short", [gauge("cometbft_blocksync_num_txs"), NODE]),
+        panel(
+          "Synced blocks",
+          "bytes",
+          [gauge("cometbft_blocksync_block_size_bytes"), `${NODE} last`],
+          [gauge("weft_blocksync_buffered_bytes"), `${NODE} waiting`],
+        ),
+        panel(
+          "Peers and requests",
+          "short",
+          [gauge("weft_blocksync_peers"), `${NODE} peers`],
+          [gauge("weft_blocksync_pending_requests"), `${NODE} requests`],
+        ),
+        panel("Blocks received", "ops", [sumBy("use", rate("weft_blocksync_blocks_received_total")), "{{use}}"]),
+        panel("Returns to block sync", "ops", [rate("weft_blocksync_returns_total"), NODE]),
+        panel("Peers banned", "ops", [sumBy("fault", rate("weft_blocksync_peers_dropped_total")), "{{fault}}"]),
+        panel("Blocks served", "ops", [sumBy("answer", rate("weft_p2p_blocks_served_total")), "{{answer}}"]),
+      ],
+      [
         "Services",
         panel("RPC calls", "reqps", [sumBy("method, outcome", rate("weft_rpc_requests_total")), "{{method}} {{outcome}}"]),
         panel("RPC calls (p95)", "s", [

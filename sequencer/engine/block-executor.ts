@@ -72,8 +72,16 @@ export interface BlockExecutor {
     lastCommit: ExtendedCommit | undefined,
     proposerAddress: Uint8Array,
   ): Promise<CompleteBlock | undefined>;
-  /** The first rule that the block breaks; remembered by block id. */
-  findFault(state: ChainState, block: Block, blockId: BlockId): Promise<BlockFault | undefined>;
+  /**
+   * The first rule that the block breaks; remembered by block id. `isCommitVerified`: its last commit
+   * was verified already, as in block sync.
+   */
+  findFault(
+    state: ChainState,
+    block: Block,
+    blockId: BlockId,
+    isCommitVerified?: boolean,
+  ): Promise<BlockFault | undefined>;
   /** Why we should not prevote a valid block whose time our clock has not reached. */
   timeFault(block: Block): string | undefined;
   processProposal(state: ChainState, block: Block, blockId: BlockId): Promise<Verdict>;
@@ -173,11 +181,16 @@ class Executor implements BlockExecutor {
     return completeBlock(makeBlock(state, { ...content, txs }));
   }
 
-  findFault(state: ChainState, block: Block, blockId: BlockId): Promise<BlockFault | undefined> {
+  findFault(
+    state: ChainState,
+    block: Block,
+    blockId: BlockId,
+    isCommitVerified = false,
+  ): Promise<BlockFault | undefined> {
     const key = `${state.lastBlockHeight}/${toHex(blockId.hash)}/${toHex(blockId.partSetHeader.hash)}`;
     const known = this.#faults.get(key);
     if (known !== undefined) return known;
-    const fault = this.#findFault(state, block);
+    const fault = this.#findFault(state, block, isCommitVerified);
     this.#faults.set(key, fault);
     if (this.#faults.size > VALIDATED_BLOCKS_MAX) {
       const [oldest] = this.#faults.keys();
@@ -273,8 +286,12 @@ class Executor implements BlockExecutor {
     return response.appHash;
   }
 
-  async #findFault(state: ChainState, block: Block): Promise<BlockFault | undefined> {
-    const fault = await findBlockFault(state, block, this.#deps);
+  async #findFault(
+    state: ChainState,
+    block: Block,
+    isCommitVerified: boolean,
+  ): Promise<BlockFault | undefined> {
+    const fault = await findBlockFault(state, block, this.#deps, isCommitVerified);
     if (fault !== undefined || block.evidence.length === 0) return fault;
     const problem = await this.#deps.evidencePool.check(state, block.evidence);
     return problem === undefined ? undefined : { rule: "evidence", message: problem };

@@ -98,7 +98,7 @@ test("a height that its last precommit started is replayed as it was", async () 
     close: async () => {},
   };
   const driver = new ConsensusDriver(
-    { timeoutCommitMs: 60_000, ownAddress: undefined },
+    { timeoutCommitMs: 60_000, ownAddress: undefined, startsSuspended: false },
     {
       core,
       queue,

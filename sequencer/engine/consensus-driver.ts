@@ -15,7 +15,7 @@ import { Step } from "../consensus/step.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
-import type { BlockStore } from "../store/block-store.ts";
+import type { BlockRecord, BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import { plainCommit, type BlockExecutor } from "./block-executor.ts";
 import { nextHeight } from "./chain-state.ts";
@@ -38,6 +38,8 @@ export interface ConsensusDriverOptions {
   /** Pause between a block and the next height, in ms (`timeout_commit`). */
   readonly timeoutCommitMs: number;
   readonly ownAddress: Uint8Array | undefined;
+  /** Begin suspended: block sync resumes consensus when this node is at the tip. */
+  readonly startsSuspended: boolean;
 }
 
 export interface ConsensusDriverDeps {
@@ -71,7 +73,9 @@ export class ConsensusDriver {
   #state: ChainState;
   #timer: Cancel | undefined;
   #loop: Promise<void> | undefined;
-  #phase: "new" | "running" | "stopping" = "new";
+  #phase: "new" | "running" | "suspended" | "stopping" = "new";
+  /** What the height under way asked for was carried out at least once. */
+  #hasRun = false;
   #haltReason: string | undefined;
   /** Requests under way, so that a stop can wait for them. */
   readonly #tasks = new Set<Promise<void>>();
@@ -103,6 +107,11 @@ export class ConsensusDriver {
     return this.#phase === "running" && this.#haltReason === undefined;
   }
 
+  /** Consensus stands still; blocks come from block sync. */
+  get isSuspended(): boolean {
+    return this.#phase === "suspended";
+  }
+
   /** Monotonic ms at which the height under way starts, or started. */
   get startTimeMs(): number {
     return this.#startTimeMs;
@@ -129,20 +138,108 @@ export class ConsensusDriver {
         inputs: logged.inputs.length,
       });
     }
-    this.#phase = "running";
-    this.#afterHeightStarted();
-    this.#announceStep(core.view.height, core.view.round, core.view.step);
-    this.#loop = this.#run(core.outstanding());
+    if (this.#options.startsSuspended) this.#phase = "suspended";
+    else this.#goOn();
   }
 
   async stop(): Promise<void> {
     if (this.#phase === "new") return;
     this.#phase = "stopping";
+    await this.#standStill();
+  }
+
+  /**
+   * Stops deciding, so that blocks can come from block sync: when it resolves nothing is being signed,
+   * asked or applied, and nothing will be until `resume`. False when there is nothing to suspend.
+   */
+  async suspend(): Promise<boolean> {
+    if (!this.isRunning) return this.isSuspended && this.#haltReason === undefined;
+    this.#phase = "suspended";
+    await this.#standStill();
+    return this.isSuspended && this.#haltReason === undefined;
+  }
+
+  /**
+   * Stores and executes the next block, whose commit was verified. The log is not written: a restart
+   * finds no end of the last height in it and begins the next height anew.
+   * @throws what the executor throws; the engine must not go on then.
+   */
+  async applySynced(record: BlockRecord): Promise<void> {
+    assert(this.isSuspended, "blocks of elsewhere are applied while consensus stands still");
+    const applied = this.#applySynced(record);
+    const task: Promise<void> = applied
+      .catch((error: unknown) => this.halt(error))
+      .finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+    await applied;
+  }
+
+  /** Goes on deciding: the same height as it was left, or the one after the last synced block. */
+  async resume(): Promise<void> {
+    if (!this.isSuspended || this.#haltReason !== undefined) return;
+    const { core, queue, wal, blockStore, executor } = this.#deps;
+    if (core.view.height === nextHeight(this.#state)) {
+      this.#goOn();
+      return;
+    }
+    const { lastBlockHeight } = this.#state;
+    await executor.settled();
+    const lastCommit = await storedLastCommit(this.#state, blockStore);
+    const last = await blockStore.meta(lastBlockHeight);
+    wal.append({ kind: "endHeight", height: lastBlockHeight });
+    await wal.sync();
+    if (!this.isSuspended || this.#haltReason !== undefined) return;
+    // Votes for heights that were decided without us, answers among them; the guard remembers ours.
+    queue.clear();
+    const startDelayMs = this.#options.timeoutCommitMs;
+    const context = heightContext(this.#state, lastCommit, last?.header.appHash, startDelayMs);
+    const begin: ConsensusInput = { kind: "heightStarted", context };
+    this.#log(begin);
+    this.#startTimeMs = this.#deps.clock.monotonicMs() + startDelayMs;
+    const effects = core.step(begin);
+    this.#hasRun = true;
+    this.#phase = "running";
+    this.#afterHeightStarted();
+    this.#loop = this.#run(effects);
+  }
+
+  /** Carries on with the height under way; what was asked before is not asked again. */
+  #goOn(): void {
+    const { core } = this.#deps;
+    const outstanding = core.outstanding();
+    const due = this.#hasRun
+      ? outstanding.filter(({ kind }) => kind === "scheduleTimeout")
+      : outstanding;
+    this.#hasRun = true;
+    this.#phase = "running";
+    this.#afterHeightStarted();
+    this.#announceStep(core.view.height, core.view.round, core.view.step);
+    this.#loop = this.#run(due);
+  }
+
+  /** Ends the loop and waits for all that is under way. */
+  async #standStill(): Promise<void> {
     this.#timer?.cancel();
     this.#deps.queue.wake();
     await this.#loop;
-    await Promise.allSettled(this.#tasks);
+    while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
     await this.#deps.ownMessages?.idle();
+  }
+
+  async #applySynced(record: BlockRecord): Promise<void> {
+    const { executor, blockStore, logger, onCrashPoint } = this.#deps;
+    const { block, blockId, parts } = record;
+    const { height } = block.header;
+    const before = this.#state;
+    assert(height === nextHeight(before), `block ${height} follows ${before.lastBlockHeight}`);
+    await executor.settled();
+    const store = async (): Promise<void> => {
+      await blockStore.save(record);
+      await onCrashPoint?.("blockSaved", height);
+    };
+    this.#state = await executor.applyBlock(before, block, blockId, store());
+    this.#consensusMetrics.blockCommitted(block, before, sizeOf(parts));
+    logger.info("block synced", { height, txs: block.txs.length });
   }
 
   /** What NewRoundStep says now. */

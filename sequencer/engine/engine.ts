@@ -29,7 +29,8 @@ import type { ChainState } from "../store/chain-state.ts";
 import type { KeyValueStore } from "../store/key-value-store.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { createApplicationGate } from "./application-gate.ts";
-import { createBlockExecutor, hasOwnSignature } from "./block-executor.ts";
+import { createBlockExecutor, hasOwnSignature, type BlockExecutor } from "./block-executor.ts";
+import type { SyncTarget } from "./block-sync/ports.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
 import type { OnCrashPoint } from "./crash-points.ts";
 import { EngineError } from "./errors.ts";
@@ -66,6 +67,8 @@ export interface EngineOptions {
   readonly blockTimeToleranceMs: number;
   /** Blocks to look back for our own signature before the first vote; 0 does not look. */
   readonly doubleSignCheckHeight: number;
+  /** Consensus stands still until block sync resumes it; for a node that has peers to ask. */
+  readonly startsSuspended?: boolean;
 }
 
 /** CometBFT's `block_time_tolerance` (spec §10.4). */
@@ -133,6 +136,8 @@ export interface Engine {
   notifyTxsAvailable(): void;
   /** CheckTx, fenced around Commit. */
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
+  /** What block sync drives. Throws before the handshake is done. */
+  syncTarget(): SyncTarget;
   readonly blockStore: BlockStore;
   readonly stateStore: StateStore;
   readonly events: EventBus;
@@ -153,6 +158,7 @@ interface Parts {
   readonly core: ConsensusCore;
   readonly edge: MessageEdge;
   readonly driver: ConsensusDriver;
+  readonly executor: BlockExecutor;
   readonly wal: WriteAheadLog;
 }
 
@@ -222,7 +228,11 @@ class EmbeddedEngine implements Engine {
           { ...deps, privValidator: deps.privValidator, executor, wal },
         );
       const driver: ConsensusDriver = new ConsensusDriver(
-        { timeoutCommitMs: this.#options.timeoutCommitMs, ownAddress },
+        {
+          timeoutCommitMs: this.#options.timeoutCommitMs,
+          ownAddress,
+          startsSuspended: this.#options.startsSuspended ?? false,
+        },
         {
           ...shared,
           ...deps,
@@ -250,7 +260,7 @@ class EmbeddedEngine implements Engine {
           onFatal: (error) => driver.halt(error),
         },
       );
-      this.#parts = { core, edge, driver, wal };
+      this.#parts = { core, edge, driver, executor, wal };
       await driver.start();
     } catch (error) {
       this.#parts = undefined;
@@ -276,7 +286,7 @@ class EmbeddedEngine implements Engine {
     const untilStartMs = (driver?.startTimeMs ?? 0) - clock.monotonicMs();
     return {
       height: driver?.state.lastBlockHeight ?? this.blockStore.height(),
-      catchingUp: driver?.hasBegun !== true,
+      catchingUp: driver?.hasBegun !== true || driver.isSuspended,
       haltReason: driver?.haltReason,
       publicKey: this.#publicKey,
       heightStartTime:
@@ -296,6 +306,22 @@ class EmbeddedEngine implements Engine {
 
   chainState(): ChainState {
     return this.#running().driver.state;
+  }
+
+  syncTarget(): SyncTarget {
+    const { driver, executor } = this.#running();
+    return {
+      chainId: this.#options.genesis.chainId,
+      ownAddress: this.#publicKey && validatorAddress(this.#publicKey),
+      state: () => driver.state,
+      isSuspended: () => driver.isSuspended && driver.haltReason === undefined,
+      suspend: () => driver.suspend(),
+      resume: () => driver.resume(),
+      findFault: (block, blockId, isCommitVerified) =>
+        executor.findFault(driver.state, block, blockId, isCommitVerified),
+      apply: (record) => driver.applySynced(record),
+      halt: (error) => driver.halt(error),
+    };
   }
 
   receiveProposal(proposal: Proposal, origin: NodeId): void {

@@ -32,6 +32,12 @@ export class InputQueue {
     return room === 0 ? own : [...own, ...this.#peer.splice(0, room)];
   }
 
+  /** Forgets what waits: it is of a height that was decided elsewhere. */
+  clear(): void {
+    this.#own = [];
+    this.#peer = [];
+  }
+
   /** Resolves when something waits, or when `wake` is called. */
   async wait(): Promise<void> {
     if (this.#own.length + this.#peer.length > 0) return;

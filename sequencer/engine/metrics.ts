@@ -124,3 +124,43 @@ export const NULL_ENGINE_METRICS: EngineMetrics = {
   inputsIgnored: NULL_COUNTER,
   halted: NULL_GAUGE,
 };
+
+/** Block sync; `cometbft_blocksync_syncing` is the process's, since it covers replay too. */
+export interface BlockSyncMetrics {
+  /** `cometbft_blocksync_latest_block_height`: last height that block sync applied. */
+  readonly latestBlockHeight: Gauge;
+  /** `cometbft_blocksync_num_txs`: transactions in the last synced block. */
+  readonly numTxs: Gauge;
+  /** `cometbft_blocksync_total_txs`: transactions synced since the process started. */
+  readonly totalTxs: Counter;
+  /** `cometbft_blocksync_block_size_bytes`: size of the last synced block as it was received. */
+  readonly blockSizeBytes: Gauge;
+  /** `weft_blocksync_blocks_total`: blocks applied by block sync. */
+  readonly blocks: Counter;
+  /** `weft_blocksync_returns_total`: times that consensus was left because the node fell behind. */
+  readonly returns: Counter;
+  /** `weft_blocksync_peers`: peers that blocks can be asked of. */
+  readonly peers: Gauge;
+  /** `weft_blocksync_pending_requests`: block requests without an answer yet. */
+  readonly pendingRequests: Gauge;
+  /** `weft_blocksync_buffered_bytes`: bytes of blocks that wait to be applied. */
+  readonly bufferedBytes: Gauge;
+  /** `weft_blocksync_blocks_received_total{use}`: blocks received that were "wanted" or came too "late". */
+  readonly received: Counter<"use">;
+  /** `weft_blocksync_peers_dropped_total{fault}`: peers banned for a minute, by fault; faults are bounded. */
+  readonly peersDropped: Counter<"fault">;
+}
+
+export const NULL_BLOCK_SYNC_METRICS: BlockSyncMetrics = {
+  latestBlockHeight: NULL_GAUGE,
+  numTxs: NULL_GAUGE,
+  totalTxs: NULL_COUNTER,
+  blockSizeBytes: NULL_GAUGE,
+  blocks: NULL_COUNTER,
+  returns: NULL_COUNTER,
+  peers: NULL_GAUGE,
+  pendingRequests: NULL_GAUGE,
+  bufferedBytes: NULL_GAUGE,
+  received: NULL_COUNTER,
+  peersDropped: NULL_COUNTER,
+};

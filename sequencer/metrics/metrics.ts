@@ -1,12 +1,13 @@
 /** All metrics of a node, made once. Each node has its own registry: several may share a process. */
 import type { AppMetrics } from "../app/metrics.ts";
-import type { EngineMetrics } from "../engine/metrics.ts";
+import type { BlockSyncMetrics, EngineMetrics } from "../engine/metrics.ts";
 import type { GrpcMetrics } from "../grpc/metrics.ts";
 import type { P2pMetrics } from "../p2p/metrics.ts";
 import type { PrometheusRegistry } from "../ports/prometheus.ts";
 import { createPrometheusRegistry } from "../ports/prometheus.ts";
 import type { RpcMetrics } from "../rpc/metrics.ts";
 import { APP_SPECS } from "./app-specs.ts";
+import { BLOCK_SYNC_SPECS } from "./block-sync-specs.ts";
 import { ENGINE_SPECS } from "./engine-specs.ts";
 import { GRPC_SPECS } from "./grpc-specs.ts";
 import type { HealthReport } from "./health.ts";
@@ -31,6 +32,7 @@ export interface NodeMetricsOptions {
 export interface NodeMetrics {
   readonly registry: PrometheusRegistry;
   readonly app: AppMetrics;
+  readonly blockSync: BlockSyncMetrics;
   readonly engine: EngineMetrics;
   readonly grpc: GrpcMetrics;
   readonly p2p: P2pMetrics;
@@ -60,6 +62,7 @@ export function createNodeMetrics(
     registry,
     process,
     app: registry.createInstruments<AppMetrics>(APP_SPECS),
+    blockSync: registry.createInstruments<BlockSyncMetrics>(BLOCK_SYNC_SPECS),
     engine: registry.createInstruments<EngineMetrics>(ENGINE_SPECS),
     grpc: registry.createInstruments<GrpcMetrics>(GRPC_SPECS),
     p2p: registry.createInstruments<P2pMetrics>(P2P_SPECS),

@@ -51,4 +51,10 @@ export const P2P_SPECS: SpecsOf<P2pMetrics> = {
     help: "Transactions waiting to be sent to a peer",
     labels: ["peer_id"],
   },
+  blocksServed: {
+    type: "counter",
+    name: "weft_p2p_blocks_served_total",
+    help: 'Block requests of peers answered with a "block" or "none"',
+    labels: ["answer"],
+  },
 };

@@ -136,6 +136,18 @@ const consensus = z.strictObject({
   block_time_tolerance: duration("60s", "How far ahead of the local clock a block's time may be."),
 });
 
+const blocksync = z.strictObject({
+  enable: flag(
+    true,
+    "Whether blocks are fetched from peers at start, and when the node falls behind.",
+  ),
+  return_distance: count(
+    10,
+    1_000_000,
+    "Blocks behind at which consensus is left for block sync; 0: only at start.",
+  ),
+});
+
 const storage = z.strictObject({
   retain_blocks: count(
     0,
@@ -187,6 +199,7 @@ export const configSchema = z.strictObject({
   p2p: p2p.prefault({}),
   mempool: mempool.prefault({}),
   consensus: consensus.prefault({}),
+  blocksync: blocksync.prefault({}),
   storage: storage.prefault({}),
   tx_index: txIndex.prefault({}),
   instrumentation: instrumentation.prefault({}),

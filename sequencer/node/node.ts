@@ -16,6 +16,7 @@ import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
 import { APP_VERSION, createApplication } from "../app/application.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
+import { type BlockSync, createBlockSync } from "../engine/block-sync/block-sync.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { openEngineHome } from "../engine/engine-home.ts";
 import { type Genesis, genesisToJson, loadGenesis } from "../engine/genesis.ts";
@@ -25,6 +26,7 @@ import { createEngineHealth } from "../metrics/engine-health.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
 import { formatHostPort } from "../p2p/address.ts";
+import { createBlockSyncReactor } from "../p2p/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus-reactor.ts";
 import { createMempoolReactor } from "../p2p/mempool-reactor.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
@@ -198,22 +200,30 @@ export async function createNode(
     });
 
     // Peers.
+    let blockSync: BlockSync | undefined;
     const consensusReactor = createConsensusReactor({
       consensus: engine,
       blocks: disk.blockStore,
       clock,
       logger,
+      onPeerHeight: (peer, height) => blockSync?.peerHeightSeen(peer, height),
     });
     gossip.attach(consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
       { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
       { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: metrics.p2p },
     );
+    const blockSyncReactor = createBlockSyncReactor({
+      blocks: disk.blockStore,
+      clock,
+      logger,
+      metrics: metrics.p2p,
+    });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const peers = createSwitch(switchOptions(genesis, config), {
       nodeKey,
       verifySignature: verifier.verifySync,
-      reactors: [consensusReactor, mempoolReactor],
+      reactors: [consensusReactor, mempoolReactor, blockSyncReactor],
       clock,
       logger,
       metrics: metrics.p2p,
@@ -357,13 +367,37 @@ export async function createNode(
           }),
         ),
       );
+      if (config.blocksync.enable) {
+        blockSync = createBlockSync(
+          {
+            returnDistance: config.blocksync.return_distance,
+            expectedPeers: splitList(config.p2p.persistent_peers).length,
+          },
+          {
+            target: engine.syncTarget(),
+            network: blockSyncReactor,
+            verifier,
+            clock,
+            logger,
+            metrics: metrics.blockSync,
+            onCaughtUp: () => grpc?.setServing(health.report().status === "ready"),
+          },
+        );
+        blockSyncReactor.attach(blockSync);
+      }
       consensusReactor.start();
       closers.push(
         stopper(() => consensusReactor.stop()),
         stopper(() => mempoolReactor.stop()),
+        stopper(() => blockSyncReactor.stop()),
       );
       closers.push(() => peers.stop());
       await peers.start();
+      if (blockSync !== undefined) {
+        const follower = blockSync;
+        closers.push(() => follower.stop());
+        follower.start();
+      }
       if (indexer !== undefined) {
         indexer.start();
         closers.push(() => indexer.stop());
@@ -425,6 +459,8 @@ function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {
     createEmptyBlocksIntervalMs: durationMs(consensus.create_empty_blocks_interval),
     blockTimeToleranceMs: durationMs(consensus.block_time_tolerance),
     doubleSignCheckHeight: 0,
+    // Block sync begins; it hands over at once to a validator that is alone.
+    startsSuspended: config.blocksync.enable,
   } as const;
 }
 

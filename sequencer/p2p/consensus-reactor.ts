@@ -65,6 +65,8 @@ export interface ConsensusReactorDependencies {
   readonly blocks: BlockSource;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A peer announced another height than before: block sync may want to know. */
+  readonly onPeerHeight?: (peer: NodeId, height: Height) => void;
 }
 
 /** What a peer says of its round, for RPC. */
@@ -217,6 +219,7 @@ export function createConsensusReactor(
         target.progressAtMs = nowMs();
         target.repeats = 0;
         if (height !== state.height) {
+          dependencies.onPeerHeight?.(peer.id, state.height);
           target.behindSinceMs = nowMs();
           applyEarly(target, consensus.view().validators.validators.length);
         }

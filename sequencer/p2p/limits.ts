@@ -111,3 +111,14 @@ export const TX_CHECKS_BYTES_MAX = 64 << 20;
 export const TX_RELAY_DELAY_MS = 500;
 /** Peers that one peer may name as its own. More: it is dropped. */
 export const NEIGHBOURS_MAX = 512;
+
+/** Block requests of one peer that wait to be answered. More: the peer is dropped. */
+export const BLOCK_REQUESTS_PER_PEER_MAX = 200;
+/** Bytes of answers queued for one peer; the next block is read when less wait. */
+export const BLOCK_SEND_QUEUE_BYTES_MAX = 2 << 20;
+/** How soon to look again whether they have left. */
+export const BLOCK_SEND_RETRY_MS = 20;
+/** Messages of block sync that may wait for one peer. Full: `trySend` returns false. */
+export const BLOCK_SEND_QUEUE_MESSAGES_MAX = 1_000;
+/** Blocks we asked one peer for and have no answer of. More are not asked for. */
+export const BLOCKS_OWED_PER_PEER_MAX = 100;

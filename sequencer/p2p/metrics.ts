@@ -35,6 +35,8 @@ export interface P2pMetrics {
   readonly dials: Counter<"outcome">;
   /** weft_p2p_mempool_pending_txs{peer_id}: transactions waiting to be sent to a peer. */
   readonly mempoolPendingTxs: Gauge<"peer_id">;
+  /** weft_p2p_blocks_served_total{answer}: block requests of peers answered with a "block" or "none". */
+  readonly blocksServed: Counter<"answer">;
 }
 
 export const NULL_P2P_METRICS: P2pMetrics = {
@@ -47,4 +49,5 @@ export const NULL_P2P_METRICS: P2pMetrics = {
   dropped: NULL_COUNTER,
   dials: NULL_COUNTER,
   mempoolPendingTxs: NULL_GAUGE,
+  blocksServed: NULL_COUNTER,
 };
