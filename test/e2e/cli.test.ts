@@ -387,6 +387,8 @@ describe("--json", () => {
     const at = ["--node", node.grpc];
     const over = ["--rpc", node.rpc];
     const keys = join(folder, "keys-home");
+    const seedFile = join(folder, "seed");
+    writeFileSync(seedFile, "07".repeat(32), { mode: 0o600 });
     const results: Record<string, unknown>[] = [];
     for (const args of [
       ["version"],
@@ -396,7 +398,7 @@ describe("--json", () => {
       ["config", "docs"],
       ["testnet", "--validators", "2", "--output", join(folder, "testnet")],
       ["keys", "new", "one", "--home", keys],
-      ["keys", "import", "two", "--seed", "07".repeat(32), "--home", keys],
+      ["keys", "import", "two", "--seed-file", seedFile, "--home", keys],
       ["keys", "show", join(keys, "keys", "one.json")],
       ["keys", "list", "--home", keys],
       ["status", ...over],
