@@ -1,8 +1,12 @@
 /** Small helpers for byte strings. Hashing helpers live in `hash.ts`. */
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
+/** Byte strings longer than this are compared by native code, which a call costs more than short ones. */
+const COMPARED_HERE_MAX = 64;
+
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
+  if (a.length > COMPARED_HERE_MAX) return Buffer.compare(a, b) === 0;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

@@ -1,6 +1,6 @@
 /** Codecs of headers, blocks, evidence and light blocks (spec/cometbft-v0.38.md §3.1). */
 import { Height } from "../brands.ts";
-import { EMPTY_BYTES } from "../bytes.ts";
+import { bytesEqual, EMPTY_BYTES } from "../bytes.ts";
 import { assertNever } from "../errors.ts";
 import {
   BLOCK_EVIDENCE_MAX,
@@ -42,7 +42,7 @@ import {
   writeValidatorSet,
 } from "./types.ts";
 import { readCommit, readVote, writeCommit, writeVote } from "./votes.ts";
-import { encode, type Writer } from "./writer.ts";
+import { encode, varintSize, Writer } from "./writer.ts";
 
 const EPOCH: Timestamp = { seconds: 0n, nanos: 0 };
 
@@ -354,6 +354,37 @@ export function readBlock(reader: Reader): Block {
 /** The bytes that are cut into parts; a valid block encodes to what Go makes (spec §2). */
 export function encodeBlock(block: Block): Uint8Array {
   return encode(writeBlock, block, blockSizeHint(block));
+}
+
+/**
+ * Whether `encodeBlock(block)` gives exactly `bytes`, for a block that was decoded from them; told
+ * without building them again, since nearly all of it are transactions that lie there as they are.
+ */
+export function isCanonicalBlock(block: Block, bytes: Uint8Array): boolean {
+  let dataBytes = 0;
+  for (const tx of block.txs) dataBytes += 1 + varintSize(tx.length) + tx.length;
+  const head = new Writer(1_024);
+  head.message(1, block.header, writeHeader);
+  head.varint((2 << 3) | 2);
+  head.varint(dataBytes);
+  const before = head.finish();
+  if (!bytesEqual(before, bytes.subarray(0, before.length))) return false;
+  let at = before.length;
+  const frame = new Writer(16);
+  for (const tx of block.txs) {
+    frame.reset();
+    frame.varint((1 << 3) | 2);
+    frame.varint(tx.length);
+    if (!frame.isAt(bytes, at)) return false;
+    at += frame.length;
+    const isInPlace = tx.buffer === bytes.buffer && tx.byteOffset === bytes.byteOffset + at;
+    if (!isInPlace && !bytesEqual(tx, bytes.subarray(at, at + tx.length))) return false;
+    at += tx.length;
+  }
+  const tail = new Writer(1_024 + 128 * block.lastCommit.signatures.length);
+  tail.message(3, block.evidence, writeEvidenceList);
+  tail.message(4, block.lastCommit, writeCommit);
+  return bytesEqual(tail.finish(), bytes.subarray(at));
 }
 
 /** `block.txs` are views into `bytes`: hand over a buffer that nobody reuses. */

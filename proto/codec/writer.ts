@@ -55,6 +55,19 @@ export class Writer {
     return isNearlyFull ? this.#buffer.subarray(0, used) : this.#buffer.slice(0, used);
   }
 
+  /** Begins anew in the same buffer; what `finish` gave before is overwritten. */
+  reset(): void {
+    this.#position = 0;
+  }
+
+  /** Whether what was written so far stands in `bytes` from `at` on. */
+  isAt(bytes: Uint8Array, at: number): boolean {
+    for (let i = 0; i < this.#position; i++) {
+      if (this.#buffer[i] !== bytes[at + i]) return false;
+    }
+    return true;
+  }
+
   /** A safe integer >= 0. */
   uint(field: number, value: number): void {
     if (value !== 0) this.uintElement(field, value);

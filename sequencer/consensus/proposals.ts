@@ -1,5 +1,5 @@
 /** Proposals, block parts and the answers about our own proposal (spec §13.2). */
-import { decodeBlock, encodeBlock } from "../../proto/codec/block.ts";
+import { decodeBlock, isCanonicalBlock } from "../../proto/codec/block.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
@@ -171,7 +171,7 @@ function decodeOrUndefined(
 ): { readonly block: Block; readonly isCanonical: boolean } | undefined {
   try {
     const block = decodeBlock(bytes);
-    return { block, isCanonical: bytesEqual(encodeBlock(block), bytes) };
+    return { block, isCanonical: isCanonicalBlock(block, bytes) };
   } catch (error) {
     // The proposer made nonsense; without a block we prevote nil.
     if (isWeftError(error)) return undefined;
