@@ -55,7 +55,12 @@ export class Writer {
     return isNearlyFull ? this.#buffer.subarray(0, used) : this.#buffer.slice(0, used);
   }
 
-  /** Begins anew in the same buffer; what `finish` gave before is overwritten. */
+  /** What was written so far, as a view that the next `reset` makes worthless. */
+  written(): Uint8Array {
+    return this.#buffer.subarray(0, this.#position);
+  }
+
+  /** Begins anew in the same buffer. What `finish` gave may be overwritten. */
   reset(): void {
     this.#position = 0;
   }

@@ -3,17 +3,15 @@
  * (spec/cometbft-v0.38.md §15.1). A rotated file was synced before its successor was begun.
  */
 import { join } from "node:path";
-import { concatBytes } from "../../../proto/bytes.ts";
 import { syncDirectory, type FileSystem, type OpenFile } from "../../ports/file-system.ts";
 import type { Logger } from "../../ports/logger.ts";
 import { WAL_FILE_BYTES_MAX, WAL_TOTAL_BYTES_MAX } from "../limits.ts";
 import { WalError } from "./errors.ts";
-import { recordHeader, scanFrames } from "./record-frames.ts";
+import { PendingRecords } from "./pending-records.ts";
+import { scanFrames } from "./record-frames.ts";
 
 const HEAD = "wal";
 const SYNC_WRITE_BYTES_MAX = 1 << 20;
-/** Smaller pieces are gathered into one write; copying larger ones for that would cost more. */
-const GATHERED_BYTES_MAX = 16 << 10;
 
 export interface LogFilesOptions {
   readonly directory: string;
@@ -32,7 +30,7 @@ export interface LogFilesDeps {
 }
 
 export interface LogFiles {
-  /** Takes a record; it is in the operating system's hands only after `flush` or `sync`. */
+  /** Copies a record; it is in the operating system's hands only after `flush` or `sync`. */
   append(payload: Uint8Array): void;
   /** Writes what was appended; survives the process, not the power. */
   flush(): Promise<void>;
@@ -66,7 +64,7 @@ class AppendedFiles implements LogFiles {
   readonly #logger: Logger;
   #head: OpenFile | undefined;
   #headBytes = 0;
-  #pending: Uint8Array[] = [];
+  readonly #pending = new PendingRecords();
   #isSynced = true;
   /** Writes and syncs run one after the other. */
   #tail: Promise<void> = Promise.resolve();
@@ -105,7 +103,7 @@ class AppendedFiles implements LogFiles {
 
   append(payload: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure;
-    this.#pending.push(recordHeader(payload), payload);
+    this.#pending.append(payload);
     this.#isSynced = false;
   }
 
@@ -119,7 +117,7 @@ class AppendedFiles implements LogFiles {
       await this.#write();
       await this.#handle().datasync();
       // What was appended while the disk worked is not covered.
-      this.#isSynced = this.#pending.length === 0;
+      this.#isSynced = this.#pending.isEmpty;
       if (this.#headBytes >= this.#fileBytesMax) await this.#rotate();
       return true;
     });
@@ -165,20 +163,16 @@ class AppendedFiles implements LogFiles {
   }
 
   async #write(): Promise<void> {
-    if (this.#pending.length === 0) return;
-    const pieces = gathered(this.#pending);
-    this.#pending = [];
+    if (this.#pending.isEmpty) return;
+    const bytes = this.#pending.take();
     const head = this.#handle();
-    for (const bytes of pieces) {
-      for (let at = 0; at < bytes.length; ) {
-        // A small write only copies into the page cache: less than a turn of the thread pool costs.
-        const isSmall = bytes.length - at <= SYNC_WRITE_BYTES_MAX;
-        at += isSmall
-          ? head.writeSync(bytes, at)
-          : await head.write(bytes, at, SYNC_WRITE_BYTES_MAX);
-      }
-      this.#headBytes += bytes.length;
+    for (let at = 0; at < bytes.length; ) {
+      // A small write only copies into the page cache: less than a turn of the thread pool costs.
+      const isSmall = bytes.length - at <= SYNC_WRITE_BYTES_MAX;
+      at += isSmall ? head.writeSync(bytes, at) : await head.write(bytes, at, SYNC_WRITE_BYTES_MAX);
     }
+    this.#headBytes += bytes.length;
+    this.#pending.giveBack(bytes);
   }
 
   async #rotate(): Promise<void> {
@@ -246,26 +240,6 @@ class AppendedFiles implements LogFiles {
     if (this.#head === undefined) throw new Error("the log is closed");
     return this.#head;
   }
-}
-
-/** The same bytes in fewer pieces. */
-function gathered(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const out: Uint8Array[] = [];
-  let small: Uint8Array[] = [];
-  const flush = (): void => {
-    if (small.length > 0) out.push(concatBytes(...small));
-    small = [];
-  };
-  for (const piece of pieces) {
-    if (piece.length <= GATHERED_BYTES_MAX) {
-      small.push(piece);
-      continue;
-    }
-    flush();
-    out.push(piece);
-  }
-  flush();
-  return out;
 }
 
 function rotatedIndex(name: string): number {

@@ -2,31 +2,31 @@
  * Framing of log records (spec/cometbft-v0.38.md §15.1): CRC-32C of the payload, 4 bytes big-endian;
  * payload length, 4 bytes big-endian; payload.
  */
-import { concatBytes } from "../../../proto/bytes.ts";
 import { WAL_PAYLOAD_BYTES_MAX } from "../limits.ts";
 import { crc32c } from "../../store/crc32c.ts";
 import { WalError } from "./errors.ts";
 
-const HEADER_BYTES = 8;
+export const RECORD_HEADER_BYTES = 8;
 
 /** One record as it stands in the file. */
 export function frameRecord(payload: Uint8Array): Uint8Array {
-  return concatBytes(recordHeader(payload), payload);
+  const frame = new Uint8Array(RECORD_HEADER_BYTES + payload.length);
+  writeRecordHeader(frame, 0, payload);
+  frame.set(payload, RECORD_HEADER_BYTES);
+  return frame;
 }
 
-/** What stands before the payload. */
-export function recordHeader(payload: Uint8Array): Uint8Array {
+/** Writes what stands before the payload. */
+export function writeRecordHeader(into: Uint8Array, at: number, payload: Uint8Array): void {
   if (payload.length === 0 || payload.length > WAL_PAYLOAD_BYTES_MAX) {
     throw new WalError(
       { code: "WAL_RECORD_TOO_LARGE", bytes: payload.length },
       `a log record has 1 to ${WAL_PAYLOAD_BYTES_MAX} bytes, got ${payload.length}`,
     );
   }
-  const header = new Uint8Array(HEADER_BYTES);
-  const view = new DataView(header.buffer);
+  const view = new DataView(into.buffer, into.byteOffset + at, RECORD_HEADER_BYTES);
   view.setUint32(0, crc32c(payload));
   view.setUint32(4, payload.length);
-  return header;
 }
 
 export interface FrameScan {
@@ -53,14 +53,14 @@ export function scanFrames(file: Uint8Array): FrameScan {
       return { payloads, goodBytes: offset, end };
     }
     payloads.push(payload);
-    offset += HEADER_BYTES + payload.length;
+    offset += RECORD_HEADER_BYTES + payload.length;
   }
   return { payloads, goodBytes: offset, end: "whole" };
 }
 
 /** A zero length is never good: a run of zeros, which a lost page leaves behind, is no record. */
 function payloadAt(file: Uint8Array, view: DataView, offset: number): Uint8Array | undefined {
-  const start = offset + HEADER_BYTES;
+  const start = offset + RECORD_HEADER_BYTES;
   if (start > file.length) return undefined;
   const length = view.getUint32(offset + 4);
   if (length === 0 || length > WAL_PAYLOAD_BYTES_MAX || start + length > file.length) {
@@ -76,12 +76,12 @@ function payloadAt(file: Uint8Array, view: DataView, offset: number): Uint8Array
  * This reads the tail of one file, once, at start.
  */
 function hasChainAfter(file: Uint8Array, view: DataView, from: number): boolean {
-  for (let start = from; start + HEADER_BYTES < file.length; start++) {
+  for (let start = from; start + RECORD_HEADER_BYTES < file.length; start++) {
     let offset = start;
     for (;;) {
       const payload = payloadAt(file, view, offset);
       if (payload === undefined) break;
-      offset += HEADER_BYTES + payload.length;
+      offset += RECORD_HEADER_BYTES + payload.length;
       if (offset === file.length) return true;
     }
   }

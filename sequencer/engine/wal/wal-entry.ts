@@ -70,13 +70,7 @@ export function inputToWalEntries(input: ConsensusInput): readonly WalEntry[] {
 }
 
 export function encodeWalEntry(entry: WalEntry): Uint8Array {
-  const isPart = entry.kind === "partReceived" || entry.kind === "createdPart";
-  return encode(writeEntry, entry, 256 + (isPart ? partRoom(entry.part) : 0));
-}
-
-/** Bytes that a part takes at most, with its proof. */
-function partRoom(part: Part): number {
-  return part.bytes.length + 64 + 40 * part.proof.aunts.length;
+  return encode(writeWalEntry, entry, 256);
 }
 
 /** @throws WalError WAL_RECORD_UNKNOWN; CodecError when the body does not decode. */
@@ -98,7 +92,8 @@ export function endHeightOf(bytes: Uint8Array): Height | undefined {
   return entry.kind === "endHeight" ? entry.height : undefined;
 }
 
-function writeEntry(writer: Writer, entry: WalEntry): void {
+/** Appends the record of an entry to what `writer` holds. */
+export function writeWalEntry(writer: Writer, entry: WalEntry): void {
   writer.message(FIELD[entry.kind], entry, writeBody);
 }
 

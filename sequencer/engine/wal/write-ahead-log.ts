@@ -1,4 +1,5 @@
 /** The write-ahead log of consensus: entries in, one sync for many, entries of a height back. */
+import { Writer } from "../../../proto/codec/writer.ts";
 import { Height } from "../../../proto/brands.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { EngineMetrics } from "../metrics.ts";
@@ -8,7 +9,10 @@ import {
   type LogFilesDeps,
   type LogFilesOptions,
 } from "./log-files.ts";
-import { decodeWalEntry, encodeWalEntry, endHeightOf, type WalEntry } from "./wal-entry.ts";
+import { decodeWalEntry, endHeightOf, type WalEntry, writeWalEntry } from "./wal-entry.ts";
+
+/** Room for a part of a block. */
+const RECORD_BYTES_FIRST = 80 << 10;
 
 export interface WriteAheadLog {
   /** Takes an entry; durable only after `sync`, safe from a killed process after `flush`. */
@@ -44,6 +48,9 @@ function createLog(
   files: LogFiles,
   deps: { readonly clock: Clock; readonly metrics: EngineMetrics },
 ): WriteAheadLog {
+  // One buffer for all records: blocks pass through here, and `append` copies.
+  const writer = new Writer(RECORD_BYTES_FIRST);
+
   /** Records after the marker, newest file first; undefined when it is nowhere. */
   async function payloadsAfter(height: Height): Promise<Uint8Array[][] | undefined> {
     const newer: Uint8Array[][] = [];
@@ -55,7 +62,11 @@ function createLog(
     return undefined;
   }
   return {
-    append: (entry) => files.append(encodeWalEntry(entry)),
+    append(entry) {
+      writer.reset();
+      writeWalEntry(writer, entry);
+      files.append(writer.written());
+    },
     flush: () => files.flush(),
     async sync() {
       const started = deps.clock.monotonicMs();
