@@ -18,6 +18,8 @@ export const SLAB_FRAMES = 64;
 export const SEND_SLABS_MAX = 4;
 /** Bytes that may wait undecrypted while a handshake step is awaited. More: the peer is dropped. */
 export const HANDSHAKE_BACKLOG_BYTES_MAX = 256 << 10;
+/** Buffer that all reads of a dialed connection share. */
+export const READ_BUFFER_BYTES = 64 << 10;
 /** Bytes of the authentication message. More: the handshake fails. */
 export const AUTH_MESSAGE_BYTES_MAX = 1_024;
 

@@ -163,7 +163,8 @@ function createSocketStream(socket: Socket): SocketStream {
         `expected the next handshake message, got ${backlogBytes} bytes ahead of it`,
       );
     }
-    backlog.push(chunk);
+    // The socket may read into the same buffer again.
+    backlog.push(new Uint8Array(chunk));
     socket.pause();
   };
   const feed = (chunk: Uint8Array): void => {

@@ -7,7 +7,7 @@ import { nodeIdOfPublicKey, type VerifySignature } from "../../proto/verify/ed25
 import type { Cancel, Clock } from "../ports/clock.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
 import { P2pError, toP2pError } from "./errors.ts";
-import { NODE_INFO_BYTES_MAX } from "./limits.ts";
+import { NODE_INFO_BYTES_MAX, READ_BUFFER_BYTES } from "./limits.ts";
 import { assertCompatible, LARGE_FRAMES_CHANNEL, readNodeInfo } from "./node-info.ts";
 import {
   type NodeSigner,
@@ -81,13 +81,27 @@ export async function upgradeConnection(
   }
 }
 
-/** Connects over TCP. Throws `P2P_DIAL_FAILED`. */
+/**
+ * Connects over TCP. All reads share one buffer, so a chunk is valid only while its `data` event runs.
+ * Throws `P2P_DIAL_FAILED`.
+ */
 export async function dialTcp(
   options: { readonly address: HostPort; readonly timeoutMs: number },
   dependencies: { readonly clock: Clock },
 ): Promise<Socket> {
   const { address, timeoutMs } = options;
-  const socket = connect({ ...address, noDelay: true });
+  const socket: Socket = connect({
+    ...address,
+    noDelay: true,
+    // Without it every read allocates as much, which is most of what a busy node would allocate.
+    onread: {
+      buffer: new Uint8Array(READ_BUFFER_BYTES),
+      callback(count, buffer) {
+        socket.emit("data", buffer.subarray(0, count));
+        return true;
+      },
+    },
+  });
   let timer: Cancel | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
