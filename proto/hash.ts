@@ -1,5 +1,8 @@
 import { createHash, hash } from "node:crypto";
 
+/** Up to this length, joining byte strings costs less than a hash object. */
+const JOINED_BYTES_MAX = 4_096;
+
 /** SHA-256 of one byte string: 32 bytes. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return plain(hash("sha256", bytes, "buffer"));
@@ -11,6 +14,14 @@ export function sha256(bytes: Uint8Array): Uint8Array {
  */
 export function sha256Latin1(bytes: Uint8Array): string {
   return hash("sha256", bytes, "binary");
+}
+
+/** As `sha256Latin1`, of two byte strings one after the other. */
+export function sha256Latin1OfPair(first: Uint8Array, second: Uint8Array): string {
+  if (first.length + second.length <= JOINED_BYTES_MAX) {
+    return hash("sha256", Buffer.concat([first, second]), "binary");
+  }
+  return createHash("sha256").update(first).update(second).digest("binary");
 }
 
 /** SHA-256 of the concatenation of several byte strings: 32 bytes. */

@@ -8,7 +8,7 @@
 import { Height } from "../brands.ts";
 import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { assert, assertNever } from "../errors.ts";
-import { sha256 } from "../hash.ts";
+import { sha256, sha256Concat } from "../hash.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
@@ -115,9 +115,14 @@ export function txSignBytes(chainId: string, bodyBytes: Uint8Array): Uint8Array 
   return out;
 }
 
+/** What stands before the body in `txSignBytes`. */
+export function txSignPrefix(chainId: string): Uint8Array {
+  return startSignBytes(SIGN_TAG, chainId, 0).out;
+}
+
 /** The transaction's id, which no signature changes: SHA-256 of the sign bytes. */
 export function txId(chainId: string, bodyBytes: Uint8Array): Uint8Array {
-  return sha256(txSignBytes(chainId, bodyBytes));
+  return sha256Concat(txSignPrefix(chainId), bodyBytes);
 }
 
 /** lp(tag) ‖ lp(chain id), the head of all of Weft's sign bytes, and room for `restBytes` from `at` on. */

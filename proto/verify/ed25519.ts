@@ -14,7 +14,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { setImmediate as atNextTurn } from "node:timers";
 import { hashes, verify as nobleVerify } from "@noble/ed25519";
 import sodium from "sodium-native";
-import { bytesEqual, toHex } from "../bytes.ts";
+import { bytesEqual, EMPTY_BYTES, toHex } from "../bytes.ts";
 import { NodeId } from "../brands.ts";
 import { WeftError } from "../errors.ts";
 import { sha256 } from "../hash.ts";
@@ -44,6 +44,8 @@ export type VerifySignature = (
 /** One signature to check. */
 export interface SignedItem {
   readonly publicKey: Uint8Array;
+  /** Signed in front of `message`: a domain tag, say, so that a large message need not be copied for it. */
+  readonly prefix?: Uint8Array | undefined;
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
 }
@@ -166,6 +168,7 @@ class Lane {
   #head = 0;
   #spentMicros = 0;
   #isTurnCounted = false;
+  #scratch = EMPTY_BYTES;
   /** Ends when the last rejected signature has been decided. */
   #lastDecision: Promise<unknown> = Promise.resolve();
 
@@ -207,24 +210,35 @@ class Lane {
   }
 
   #decide({ verdicts, undecided }: Job, item: SignedItem): void {
-    const { publicKey, message, signature } = item;
+    const { publicKey, signature } = item;
     const isWellFormed = hasRightLengths(publicKey, signature);
     const isAccepted =
-      isWellFormed && sodium.crypto_sign_verify_detached(signature, message, publicKey);
+      isWellFormed &&
+      sodium.crypto_sign_verify_detached(signature, this.#messageOf(item), publicKey);
     if (isWellFormed && !isAccepted) {
       undecided.push({ at: verdicts.length, verdict: this.#decideInTurn(item) });
     }
     verdicts.push(isAccepted);
   }
 
+  /** Valid until the next call. */
+  #messageOf({ prefix, message }: SignedItem): Uint8Array {
+    if (prefix === undefined) return message;
+    const length = prefix.length + message.length;
+    if (length > this.#scratch.length) this.#scratch = new Uint8Array(2 * length);
+    this.#scratch.set(prefix);
+    this.#scratch.set(message, prefix.length);
+    return this.#scratch.subarray(0, length);
+  }
+
   /**
    * Rejects are decided one by one, each in its own turn of the loop: a flood of bad signatures slows
    * its own answers, not the node. Callers bound the line by what they submit at once.
    */
-  #decideInTurn({ publicKey, message, signature }: SignedItem): Promise<boolean> {
+  #decideInTurn(item: SignedItem): Promise<boolean> {
     const decision = this.#lastDecision.then(async () => {
       await new Promise<void>((resolve) => atNextTurn(resolve));
-      return decideRejected(publicKey, message, signature);
+      return decideRejected(item.publicKey, this.#messageOf(item), item.signature);
     });
     // A failure belongs to its own caller and must not end the line.
     this.#lastDecision = decision.catch(() => undefined);

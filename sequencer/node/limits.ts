@@ -7,6 +7,8 @@ export const CONFIG_BYTES_MAX = 1 << 20;
 export const RETENTION_STEP_BLOCKS = 10;
 /** Signatures that cross to a worker in one message: about 4 ms of its time. */
 export const SIGNATURE_BATCH_MAX = 100;
+/** Larger messages are checked on the main loop: hashing them takes less than copying and collecting. */
+export const CARRIED_MESSAGE_BYTES_MAX = 16 << 10;
 /** Messages a worker has at once: one to work on, one to go on with; the rest waits here. */
 export const SIGNATURE_BATCHES_ABROAD_MAX = 2;
 /** Applied blocks kept in memory, and their items' bytes; the oldest goes first. */

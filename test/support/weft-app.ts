@@ -162,7 +162,9 @@ export async function startNode(
       verify: async (checks) => {
         const isDelayed = watch.delayNext === true;
         watch.delayNext = false;
-        watch.signatures += checks.filter(({ message }) => isTxMessage(message)).length;
+        watch.signatures += checks.filter(({ prefix, message }) =>
+          isTxMessage(prefix ?? message),
+        ).length;
         const { failAfter } = watch;
         if (failAfter !== undefined) watch.failAfter = failAfter - 1;
         if (failAfter === 0) return checks.map(() => false);

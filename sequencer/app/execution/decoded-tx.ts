@@ -9,10 +9,10 @@ import {
   accountAddress,
   rollupIdOfName,
   type SignedTx,
-  txSignBytes,
+  txSignPrefix,
 } from "../../../proto/codec/weft-tx.ts";
 import { assertNever } from "../../../proto/errors.ts";
-import { sha256, sha256Latin1 } from "../../../proto/hash.ts";
+import { sha256, sha256Latin1OfPair } from "../../../proto/hash.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
@@ -93,10 +93,11 @@ export function decodeTx(chainId: string, bytes: Uint8Array): UnverifiedTx | Fai
     if (!isCodecError(error)) throw error;
     return failure("TX_MALFORMED", error.message);
   }
-  const message = txSignBytes(chainId, tx.bodyBytes);
+  const { bodyBytes: message, signature, body } = tx;
+  const prefix = txSignPrefix(chainId);
   return {
-    decoded: new DecodedTx(item, tx, sha256Latin1(message)),
-    signatureCheck: { publicKey: tx.body.publicKey, message, signature: tx.signature },
+    decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message)),
+    signatureCheck: { publicKey: body.publicKey, prefix, message, signature },
   };
 }
 

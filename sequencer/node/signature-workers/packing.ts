@@ -13,7 +13,12 @@ import {
 const HEAD_BYTES = 4 + ED25519_PUBLIC_KEY_BYTES + ED25519_SIGNATURE_BYTES;
 
 export function packedBytes(item: SignedItem): number {
-  return HEAD_BYTES + item.message.length;
+  return HEAD_BYTES + signedBytes(item);
+}
+
+/** Bytes under the signature. */
+function signedBytes({ prefix, message }: SignedItem): number {
+  return (prefix?.length ?? 0) + message.length;
 }
 
 export function isPackable({ publicKey, signature }: SignedItem): boolean {
@@ -29,17 +34,19 @@ export function packItems(items: readonly SignedItem[]): ArrayBuffer {
   const view = new DataView(buffer);
   view.setUint32(0, items.length, true);
   let at = 4;
-  for (const { publicKey, message, signature } of items) {
-    view.setUint32(at, message.length, true);
+  for (const item of items) {
+    const { publicKey, prefix, message, signature } = item;
+    view.setUint32(at, signedBytes(item), true);
     bytes.set(publicKey, at + 4);
     bytes.set(signature, at + 4 + ED25519_PUBLIC_KEY_BYTES);
-    bytes.set(message, at + HEAD_BYTES);
-    at += HEAD_BYTES + message.length;
+    if (prefix !== undefined) bytes.set(prefix, at + HEAD_BYTES);
+    bytes.set(message, at + HEAD_BYTES + (prefix?.length ?? 0));
+    at += packedBytes(item);
   }
   return buffer;
 }
 
-/** Views into `buffer`. */
+/** Views into `buffer`, prefixes joined to their messages. */
 export function unpackItems(buffer: ArrayBuffer): SignedItem[] {
   const bytes = new Uint8Array(buffer);
   const view = new DataView(buffer);

@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
 import {
+  createEd25519Verifier,
   generateEd25519KeyPair,
   signEd25519,
   type SignedItem,
 } from "../../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../../proto/verify/self-test.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
+import { CARRIED_MESSAGE_BYTES_MAX } from "../limits.ts";
 import { packItems, unpackItems } from "./packing.ts";
 import { createWorkerVerifier, type WorkerVerifier } from "./worker-verifier.ts";
 
@@ -34,6 +36,29 @@ describe("signatures on a worker", () => {
     const items = [signed(""), signed("one"), signed("x".repeat(70_000))];
     expect(unpackItems(packItems(items))).toEqual(items);
     expect(unpackItems(packItems([]))).toEqual([]);
+  });
+
+  test("a prefix is signed in front of the message, here and there", async () => {
+    const [prefix, message] = [utf8ToBytes("domain"), utf8ToBytes("said")];
+    const signature = signEd25519(key, utf8ToBytes("domainsaid"));
+    const item = { publicKey: key.publicKey, prefix, message, signature };
+    const joined = { publicKey: key.publicKey, message: utf8ToBytes("domainsaid"), signature };
+    expect(unpackItems(packItems([item]))).toEqual([joined]);
+    const other = { ...item, prefix: utf8ToBytes("another") };
+    for (const verifier of [start(), createEd25519Verifier()]) {
+      expect(await verifier.verifyBatch([item, other, joined])).toEqual([true, false, true]);
+    }
+  });
+
+  test("large messages are checked here, small ones there, all of them answered", async () => {
+    const verifier = start();
+    const large = "x".repeat(CARRIED_MESSAGE_BYTES_MAX + 1);
+    const verdicts = await Promise.all([
+      verifier.verifyBatch([signed(large), signed("small")]),
+      verifier.verifyBatch([signed("small"), signed("bad", false)]),
+      verifier.verifyBatch([signed(large, false)]),
+    ]);
+    expect(verdicts).toEqual([[true, true], [true, false], [false]]);
   });
 
   test("the rule is ZIP-215 there too", async () => {

@@ -11,7 +11,11 @@ import {
   verifyEd25519Sync,
 } from "../../../proto/verify/ed25519.ts";
 import type { Logger } from "../../ports/logger.ts";
-import { SIGNATURE_BATCH_MAX, SIGNATURE_BATCHES_ABROAD_MAX } from "../limits.ts";
+import {
+  CARRIED_MESSAGE_BYTES_MAX,
+  SIGNATURE_BATCH_MAX,
+  SIGNATURE_BATCHES_ABROAD_MAX,
+} from "../limits.ts";
 import { isPackable, packItems } from "./packing.ts";
 
 export interface WorkerVerifier extends SignatureVerifier {
@@ -21,6 +25,10 @@ export interface WorkerVerifier extends SignatureVerifier {
 interface Request {
   readonly items: readonly SignedItem[];
   readonly resolve: (verdicts: readonly boolean[]) => void;
+}
+
+function isLarge({ message }: SignedItem): boolean {
+  return message.length > CARRIED_MESSAGE_BYTES_MAX;
 }
 
 /** Compiled code only: a worker cannot load TypeScript. */
@@ -38,7 +46,8 @@ export function createWorkerVerifier(
 ): WorkerVerifier {
   const worker = new Worker(WORKER_FILE);
   onStarted(worker);
-  const fallback = createEd25519Verifier();
+  /** For what is not worth carrying over, and for everything should the thread end. */
+  const local = createEd25519Verifier();
   /** Asked for, not sent; and sent, in order, not answered. */
   let waiting: Request[] = [];
   const abroad: (readonly Request[])[] = [];
@@ -46,7 +55,8 @@ export function createWorkerVerifier(
   let isDead = false;
 
   function check(items: readonly SignedItem[]): Promise<readonly boolean[]> {
-    if (isDead) return fallback.verifyBatch(items);
+    // To carry a large message over costs more than the check itself.
+    if (isDead || items.some(isLarge)) return local.verifyBatch(items);
     return new Promise((resolve) => {
       waiting.push({ items, resolve });
       if (isFlushDue) return;
@@ -95,7 +105,7 @@ export function createWorkerVerifier(
     const orphans = [...abroad.flat(), ...waiting];
     abroad.length = 0;
     waiting = [];
-    for (const { items, resolve } of orphans) void fallback.verifyBatch(items).then(resolve);
+    for (const { items, resolve } of orphans) void local.verifyBatch(items).then(resolve);
   };
   worker.on("error", (error) => onEnd(error instanceof Error ? error.message : "unknown"));
   worker.on("exit", (code) => onEnd(`exit code ${code}`));
