@@ -207,6 +207,21 @@ describe("a node with an empty disk", () => {
     expect(Math.min(...more.requests.map(({ height }) => height))).toBeGreaterThan(30);
   });
 
+  test("halts, and blames no peer, when its application disagrees with what +2/3 signed", async () => {
+    const node = await joiner({
+      configure: (application) => {
+        application.isHashConstant = true;
+      },
+    });
+    const peers = new SyncPeers();
+    peers.add(HONEST, { store: donor, claims });
+    sync(node.engine, peers);
+    await eventually(() => node.engine.status().haltReason !== undefined, "the engine halts");
+    expect(node.engine.status()).toMatchObject({ height: 1, catchingUp: true });
+    expect(node.engine.status().haltReason).toMatch(/appHash/);
+    expect(peers.dropped).toEqual([]);
+  });
+
   test("decides at once when it needs nobody", async () => {
     const genesis = { ...GENESIS, validators: GENESIS.validators.slice(1) };
     const node = await joiner({ genesis });
