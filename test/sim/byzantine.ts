@@ -36,7 +36,12 @@ import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
 import { completeBlock, type CompleteBlock } from "../../sequencer/engine/make-block.ts";
 import type { ValidatorKey } from "../../sequencer/engine/privval/key-file.ts";
 import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
-import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus-channels.ts";
+import { RoundStep, type ConsensusMessage } from "../../proto/messages.ts";
+import {
+  DATA_CHANNEL,
+  STATE_CHANNEL,
+  VOTE_CHANNEL,
+} from "../../sequencer/p2p/consensus-channels.ts";
 import type { Random } from "../support/random.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
@@ -155,6 +160,7 @@ export class Saboteur {
 
   /** What really leaves the node for one that it means to send. */
   outgoing(channelId: number, message: Uint8Array, to: number): readonly Uint8Array[] {
+    if (channelId === STATE_CHANNEL.id && this.#does("liesAboutState")) return this.#lie(message);
     if (channelId !== DATA_CHANNEL.id && channelId !== VOTE_CHANNEL.id) return [message];
     const { onAct } = this.#deps;
     const decoded = decodeConsensusMessage(message);
@@ -306,6 +312,66 @@ export class Saboteur {
       for (let i = random.below(6); i > 0; i--) messages.push(this.#junkVote(vote));
     }
     return messages;
+  }
+
+  /** What peers are told of our state, with something false instead or beside it. */
+  #lie(message: Uint8Array): readonly Uint8Array[] {
+    const { random, onAct, view: viewOf } = this.#deps;
+    const view = viewOf();
+    if (view === undefined || !random.chance(30)) return [message];
+    onAct("liesAboutState");
+    const { height, round } = view;
+    const type = random.chance(50) ? SignedMsgType.PREVOTE : SignedMsgType.PRECOMMIT;
+    const someRound = Round(round + random.below(3));
+    const lies: readonly (() => ConsensusMessage)[] = [
+      () => ({
+        kind: "newRoundStep",
+        height: Height(height + random.below(3)),
+        round: Round(round + random.below(50)),
+        step: random.pick(Object.values(RoundStep)) ?? RoundStep.PROPOSE,
+        secondsSinceStartTime: random.below(100),
+        lastCommitRound: Round(height === 1 ? -1 : random.below(3)),
+      }),
+      () => ({
+        kind: "voteSetMaj23",
+        height,
+        round: someRound,
+        type,
+        blockId: view.proposal?.blockId ?? randomBlockId(random),
+      }),
+      () => ({
+        kind: "voteSetMaj23",
+        height,
+        round: someRound,
+        type,
+        blockId: randomBlockId(random),
+      }),
+      () => ({
+        kind: "hasVote",
+        height,
+        round: someRound,
+        type,
+        index: random.below(this.#options.validatorCount + 1),
+      }),
+      () => ({
+        kind: "newValidBlock",
+        height,
+        round: someRound,
+        blockPartSetHeader: view.proposal?.blockId.partSetHeader ?? {
+          total: 1,
+          hash: bytesOf(random, 32),
+        },
+        blockParts: {
+          bits: view.proposal?.blockId.partSetHeader.total ?? 1,
+          elems: [view.proposal === undefined ? 1n : 0n],
+        },
+        isCommit: random.chance(50),
+      }),
+    ];
+    const lie = random.pick(lies)?.();
+    if (lie === undefined) return [message];
+    const bytes = encodeConsensusMessage(lie);
+    return random.chance(50) ? [bytes] : [message, bytes];
   }
 
   #proposed(vote: Vote): BlockId | undefined {

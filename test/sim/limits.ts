@@ -3,11 +3,11 @@
 /** Events of one seed; more means that something spins, and fails the seed. */
 export const EVENTS_MAX = 3_000_000;
 /** Heights after which the faults stop, whatever the time. */
-export const FAULTY_HEIGHTS_MAX = 14;
+export const FAULTY_HEIGHTS_MAX = 20;
 /** Heights that every honest node must decide after the faults have stopped. */
 export const LIVE_HEIGHTS = 3;
 /** How long that may take. Rounds begun under faults have long timeouts that must first run out. */
-export const LIVENESS_BOUND_MS = 600_000;
+export const LIVENESS_BOUND_MS = 120_000;
 /** Heights a node may be behind without being looked at by the final comparison. */
 export const WORKLOAD_PENDING_MAX = 200;
 /** Verdicts on signatures that are kept; the oldest goes first. */

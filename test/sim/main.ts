@@ -25,6 +25,7 @@ let failed = 0;
 let heights = 0;
 let events = 0;
 let virtualMs = 0;
+let slowestMs = 0;
 const now = performance.now.bind(performance);
 const startMs = now();
 forbidOutsideWorld();
@@ -37,6 +38,7 @@ for (let seed = from; seed < from + seeds; seed++) {
   heights += report.height;
   events += report.events;
   virtualMs += report.virtualMs;
+  slowestMs = Math.max(slowestMs, report.recoveryMs);
   print(lineOf(report));
   if (report.failure === undefined) continue;
   failed += 1;
@@ -46,7 +48,7 @@ for (let seed = from; seed < from + seeds; seed++) {
 const seconds = Math.round((now() - startMs) / 1_000);
 print(`faults: ${listOf(totals)}`);
 print(
-  `${events} events, ${heights} heights, ${Math.round(virtualMs / 60_000)} virtual minutes in ${seconds} s`,
+  `${events} events, ${heights} heights, ${Math.round(virtualMs / 60_000)} virtual minutes in ${seconds} s; slowest recovery ${Math.round(slowestMs / 1_000)} virtual s`,
 );
 print(`${seeds - failed} of ${seeds} seeds held`);
 process.exit(failed === 0 ? 0 : 1);
@@ -63,6 +65,7 @@ function lineOf(report: SimulationReport): string {
     `${evidenceCount} evidence`,
     `${report.events} events`,
     `${Math.round(report.virtualMs / 1_000)} virtual s`,
+    `recovered in ${(report.recoveryMs / 1_000).toFixed(1)} s`,
     `state ${digest.slice(0, 16)}`,
   ];
   if (values.verbose) parts.push(`faults: ${listOf(report.faults)}`);

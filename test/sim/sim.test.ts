@@ -5,7 +5,8 @@ import { simulate } from "./simulation.ts";
 /** Few, because `npm run check` waits for them; swarms run by `npm run sim`. */
 const SEEDS = [1, 5, 13, 16, 22];
 
-describe("simulator", () => {
+/** A seed takes one to three seconds of a processor; the machine may be busy. */
+describe("simulator", { timeout: 120_000 }, () => {
   test.each(SEEDS)("seed %i holds", async (seed) => {
     const { failure, height } = await simulate(seed);
     expect(failure, `again: npm run sim -- --seeds 1 --from ${seed} --log`).toBeUndefined();

@@ -56,6 +56,8 @@ export interface SimulationReport {
   readonly evidenceCount: number;
   readonly events: number;
   readonly virtualMs: number;
+  /** From the end of the faults until all honest nodes had decided what they had to. */
+  readonly recoveryMs: number;
   /** Faults injected, by kind. */
   readonly faults: ReadonlyMap<string, number>;
   /** Undefined when the seed held. */
@@ -89,6 +91,7 @@ class Simulation {
   readonly #wallets = Array.from({ length: WALLETS }, (_, i) => walletOf(i));
   readonly #assertAlone: () => void;
   #areFaultsOn = true;
+  #healedAtMs = 0;
   #failure: unknown;
 
   constructor(options: SwarmOptions, { logger, assertAlone }: SimulationDependencies) {
@@ -239,6 +242,7 @@ class Simulation {
   }
 
   #heal(): void {
+    this.#healedAtMs = this.#scheduler.nowMs;
     this.#areFaultsOn = false;
     this.#scheduler.note("faults stop");
     this.#network.faults = NO_FAULTS;
@@ -379,6 +383,7 @@ class Simulation {
       evidenceCount: this.#agreement.evidenceCount,
       events: this.#scheduler.eventCount,
       virtualMs: Math.round(this.#scheduler.nowMs),
+      recoveryMs: Math.round(this.#scheduler.nowMs - this.#healedAtMs),
       faults: this.#faults,
       failure:
         failure === undefined

@@ -18,6 +18,8 @@ export type Misbehaviour =
   | "garbageExtensions"
   /** Sends votes without end: bad signatures, far rounds, unknown validators. */
   | "floodVotes"
+  /** Says of its round, votes, parts and majorities what is not so. */
+  | "liesAboutState"
   /** Votes for whatever is proposed, and loses log and signer's state in each crash. */
   | "amnesia";
 
@@ -29,6 +31,7 @@ export const MISBEHAVIOURS: readonly Misbehaviour[] = [
   "invalidProposals",
   "garbageExtensions",
   "floodVotes",
+  "liesAboutState",
   "amnesia",
 ];
 
@@ -104,16 +107,16 @@ export function drawSwarm(seed: number): SwarmOptions {
     fullNodes: sometimes(20, () => 1, 0),
     byzantine,
     network,
-    partitionEveryMs: sometimes(50, () => 2_000 + random.below(10_000), 0),
+    partitionEveryMs: sometimes(50, () => 800 + random.below(8_000), 0),
     partitionMsMax: 500 + random.below(8_000),
     isPartitionOneWay: random.chance(30),
     mendResets: random.chance(50),
-    crashEveryMs: sometimes(60, () => 1_000 + random.below(8_000), 0),
+    crashEveryMs: sometimes(60, () => 300 + random.below(5_000), 0),
     blackoutEveryMs: sometimes(20, () => 3_000 + random.below(10_000), 0),
     stopPercent: sometimes(30, () => random.below(60), 0),
     powerLossPercent: random.pick([0, 50, 100]) ?? 50,
     crashPointPerMille: sometimes(30, () => 1 + random.below(15), 0),
-    downMsMax: 100 + random.below(6_000),
+    downMsMax: 50 + random.below(random.chance(50) ? 1_000 : 6_000),
     skewMsMax: sometimes(50, () => random.below(15_000), 0),
     clockStepEveryMs: sometimes(25, () => 3_000 + random.below(10_000), 0),
     driftPpm: sometimes(50, () => random.below(5_000), 0),
