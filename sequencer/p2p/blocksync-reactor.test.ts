@@ -38,7 +38,12 @@ class FakePeer implements Peer {
   constructor(nodeInfo: Peer["nodeInfo"]) {
     this.nodeInfo = nodeInfo;
   }
+  refusals = 0;
   trySend(channelId: number, message: Uint8Array): boolean {
+    if (this.refusals > 0) {
+      this.refusals -= 1;
+      return false;
+    }
     if (channelId !== 0x40) throw new Error(`sent on channel ${channelId}`);
     this.sent.push(toHex(message));
     return true;
@@ -252,6 +257,24 @@ describe("serving is bounded", () => {
     await eventually(() => reads === 2, "both blocks are served");
     expect(lastSent()).toBe(response(block(2)));
   });
+});
+
+test("a block that the queue refuses is sent later, and read once", async () => {
+  let reads = 0;
+  reactor = createReactor({
+    ...blocks,
+    blockBytes: (height) => {
+      reads += 1;
+      return blocks.blockBytes(height);
+    },
+  });
+  reactor.addPeer(peer);
+  peer.refusals = 3;
+  receive("0a020802");
+  receive("0a020803");
+  await eventually(() => lastSent() === response(block(2)), "both blocks are served");
+  expect(peer.sent.slice(-2)).toEqual([response(block(1)), response(block(2))]);
+  expect(reads).toBe(2);
 });
 
 test("two nodes exchange status and blocks over sockets", async () => {

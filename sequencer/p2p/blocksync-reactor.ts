@@ -80,10 +80,17 @@ export interface BlockSyncReactor extends Reactor {
   peers(): readonly NodeId[];
 }
 
+interface Answer {
+  readonly kind: "block" | "none";
+  readonly bytes: Uint8Array;
+}
+
 interface Target {
   readonly peer: Peer;
   /** What it asked for and was not sent yet, in its order. */
   readonly wanted: Height[];
+  /** The answer to the first of them, when its queue had no room for it. */
+  ready: Answer | undefined;
   /** What we asked it for. */
   readonly owed: Set<number>;
   isServing: boolean;
@@ -128,8 +135,11 @@ export function createBlockSyncReactor(dependencies: {
       const [height] = wanted;
       if (height === undefined) return;
       if (queuedBytes(peer) >= BLOCK_SEND_QUEUE_BYTES_MAX) break;
-      const answer = await readAnswer(height);
+      const answer = target.ready ?? (await readAnswer(height));
+      // A large block may be refused for long, until nothing else waits: it is not read again.
+      target.ready = answer;
       if (!peer.trySend(BLOCK_SYNC_CHANNEL.id, answer.bytes)) break;
+      target.ready = undefined;
       metrics.blocksServed.inc({ answer: answer.kind });
       wanted.shift();
     }
@@ -137,9 +147,7 @@ export function createBlockSyncReactor(dependencies: {
     target.retry?.cancel();
     target.retry = clock.after(BLOCK_SEND_RETRY_MS, () => serve(target));
   };
-  const readAnswer = async (
-    height: Height,
-  ): Promise<{ readonly kind: "block" | "none"; readonly bytes: Uint8Array }> => {
+  const readAnswer = async (height: Height): Promise<Answer> => {
     try {
       if (height >= blocks.base() && height <= blocks.height() && height > 0) {
         const block = await blocks.blockBytes(height);
@@ -234,6 +242,7 @@ export function createBlockSyncReactor(dependencies: {
       targets.set(peer.id, {
         peer,
         wanted: [],
+        ready: undefined,
         owed: new Set(),
         isServing: false,
         retry: undefined,
