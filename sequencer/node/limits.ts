@@ -14,3 +14,5 @@ export const SIGNATURE_BATCHES_ABROAD_MAX = 2;
 /** Applied blocks kept in memory, and their items' bytes; the oldest goes first. */
 export const RECENT_BLOCKS_MAX = 8;
 export const RECENT_BLOCKS_BYTES_MAX = 16 << 20;
+/** Growth of the heap, buffers included, that V8 lets pass before it collects, in percent of what is live. */
+export const HEAP_GROWING_PERCENT = 300;

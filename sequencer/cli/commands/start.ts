@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { loadConfig } from "../../node/config.ts";
+import { growHeapBetweenCollections } from "../../node/heap-growth.ts";
 import { homeAt } from "../../node/home.ts";
 import type { BlockSummary } from "../../node/notifier.ts";
 import { createPinoLogger } from "../../ports/pino-logger.ts";
@@ -28,6 +29,7 @@ export function registerStart(program: Command, context: CommandContext): void {
         level: config.log_level,
         format: isJson ? "json" : config.log_format,
       });
+      growHeapBetweenCollections();
       const { createNode } = await import("../../node/node.ts");
       const node = await createNode(
         {
