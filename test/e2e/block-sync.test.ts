@@ -14,7 +14,7 @@ import {
 } from "../support/local-network.ts";
 
 const HEIGHT = 300;
-const MISSED = 100;
+const MISSED = 50;
 
 interface Status {
   readonly validator_info: { readonly address: string };
@@ -122,7 +122,7 @@ describe("a validator that is behind", () => {
     const before = await height(late());
     const pid = network.pid(late().name);
     process.kill(pid, "SIGSTOP");
-    await untilHeight(others(), before + MISSED, 90_000);
+    await untilHeight(others(), before + MISSED, 150_000);
     process.kill(pid, "SIGCONT");
     await untilHeight([late()], before + MISSED, 60_000);
     expect(await metric(late().metrics, "weft_blocksync_returns_total")).toBeGreaterThan(0);
