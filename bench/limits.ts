@@ -8,7 +8,7 @@ export const PAYLOAD_BYTES = 256;
 /** Accounts that sign in turn, so that no account's share of the pool is the limit. */
 export const ACCOUNTS = 64;
 /** Load before the window: caches fill, the compiler settles, blocks grow to their size. */
-export const WARMUP_MS = 2_000;
+export const WARMUP_MS = 1_500;
 /** Heights that a signed transaction stays valid for; the chain's own default allows 600. */
 export const EXPIRY_AHEAD = 550;
 /** A transaction that expires within so many heights is not sent any more. */
@@ -16,8 +16,8 @@ export const EXPIRY_MARGIN = 20;
 /** Signed items held ready at once. */
 export const SIGNED_BYTES_MAX = 384 << 20;
 /** Submitted and neither committed nor refused: above it nothing is submitted. */
-export const OUTSTANDING_BYTES_MAX = 24 << 20;
-export const OUTSTANDING_ITEMS_MAX = 12_000;
+export const OUTSTANDING_BYTES_MAX = 12 << 20;
+export const OUTSTANDING_ITEMS_MAX = 9_000;
 /** Items of one answer of the signing thread. */
 export const SIGNED_CHUNK_BYTES = 1 << 20;
 

@@ -44,7 +44,11 @@ export async function runReference(options: {
       sealing,
       folder,
     };
-    return fork(NODE, [JSON.stringify(node)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    return fork(NODE, [JSON.stringify(node)], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      // A scheduling group each, as the validators have.
+      detached: true,
+    });
   });
   try {
     await Promise.all(children.map(untilMessage));
