@@ -378,6 +378,7 @@ export async function createNode(
             network: blockSyncReactor,
             verifier,
             clock,
+            yieldToLoop,
             logger,
             metrics: metrics.blockSync,
             onCaughtUp: () => grpc?.setServing(health.report().status === "ready"),

@@ -12,6 +12,7 @@ import {
   encodeConsensusMessage,
 } from "../../proto/codec/consensus-messages.ts";
 import { concatBytes } from "../../proto/bytes.ts";
+import { encodeBlockSyncMessage } from "../../proto/codec/sync-messages.ts";
 import { dataHash } from "../../proto/hashes.ts";
 import {
   proposalSignBytes,
@@ -42,6 +43,7 @@ import {
   STATE_CHANNEL,
   VOTE_CHANNEL,
 } from "../../sequencer/p2p/consensus-channels.ts";
+import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync-reactor.ts";
 import type { Random } from "../support/random.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
@@ -160,6 +162,9 @@ export class Saboteur {
 
   /** What really leaves the node for one that it means to send. */
   outgoing(channelId: number, message: Uint8Array, to: number): readonly Uint8Array[] {
+    if (channelId === BLOCK_SYNC_CHANNEL.id && this.#does("liesAboutState")) {
+      return this.#damage(message);
+    }
     if (channelId === STATE_CHANNEL.id && this.#does("liesAboutState")) return this.#lie(message);
     if (channelId !== DATA_CHANNEL.id && channelId !== VOTE_CHANNEL.id) return [message];
     const { onAct } = this.#deps;
@@ -372,6 +377,19 @@ export class Saboteur {
     if (lie === undefined) return [message];
     const bytes = encodeConsensusMessage(lie);
     return random.chance(50) ? [bytes] : [message, bytes];
+  }
+
+  /** Blocks with a byte changed, heights that are not so, and no answer at all. */
+  #damage(message: Uint8Array): readonly Uint8Array[] {
+    const { random, onAct } = this.#deps;
+    if (!random.chance(40)) return [message];
+    onAct("liesAboutState");
+    if (random.chance(20)) return [];
+    const height = Height(1 + random.below(200));
+    if (random.chance(40)) {
+      return [encodeBlockSyncMessage({ kind: "statusResponse", base: Height(1), height })];
+    }
+    return [message.with(random.below(message.length), random.below(256))];
   }
 
   #proposed(vote: Vote): BlockId | undefined {

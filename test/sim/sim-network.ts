@@ -217,6 +217,7 @@ class Side implements Peer {
   /** Messages on the way by channel, and when the last of them arrives. */
   readonly #queues = new Map<number, { waiting: number; lastAtMs: number; isRefused: boolean }>();
   #held: (() => void)[] = [];
+  #bytesReceived = 0;
 
   constructor(own: Endpoint, remote: Endpoint, context: LinkContext) {
     this.own = own;
@@ -272,7 +273,7 @@ class Side implements Peer {
   }
 
   status(): PeerStatus {
-    return { connectedMs: 0, bytesSent: 0, bytesReceived: 0, channels: [] };
+    return { connectedMs: 0, bytesSent: 0, bytesReceived: this.#bytesReceived, channels: [] };
   }
 
   /** Puts a message on its way, whatever the queue holds. */
@@ -329,6 +330,7 @@ class Side implements Peer {
   }
 
   receive(channelId: number, message: Uint8Array): void {
+    this.#bytesReceived += message.length;
     try {
       this.#reactor(this.own, channelId)?.receive(channelId, this, message.slice());
     } catch (error) {

@@ -17,15 +17,17 @@ import {
 import { createApplication } from "../../sequencer/app/application.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import type { ApplicationSigner, WeftApplication } from "../../sequencer/app/weft-application.ts";
+import { createBlockSync, type BlockSync } from "../../sequencer/engine/block-sync/block-sync.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
 import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import { createGossipRelay } from "../../sequencer/engine/gossip-sink.ts";
-import { NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
+import { NULL_BLOCK_SYNC_METRICS, NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createFilePrivValidator } from "../../sequencer/engine/privval/file-priv-validator.ts";
 import { keyFromBytes, type ValidatorKey } from "../../sequencer/engine/privval/key-file.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { createCheckTx } from "../../sequencer/node/wiring.ts";
 import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus-channels.ts";
+import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync-reactor.ts";
 import { createConsensusReactor } from "../../sequencer/p2p/consensus-reactor.ts";
 import { createMempoolReactor, type MempoolReactor } from "../../sequencer/p2p/mempool-reactor.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
@@ -49,13 +51,13 @@ import type { Scheduler } from "./scheduler.ts";
 import { SimDatabase } from "./sim-database.ts";
 import { SimFiles, type DiskManner } from "./sim-files.ts";
 import type { Outgoing, SimNetwork } from "./sim-network.ts";
-import type { Misbehaviour } from "./swarm.ts";
+import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
 
 const DATA = "/home/data";
 const WAL = `${DATA}/cs.wal`;
 const SIGN_STATE = `${DATA}/priv_validator_state.json`;
-/** Four consensus channels, mempool, and Weft's two. */
-const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x70, 0x71);
+/** Four consensus channels, mempool, block sync, and Weft's two. */
+const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x70, 0x71);
 
 export interface NodeKeys {
   readonly validator: ValidatorKey;
@@ -76,6 +78,9 @@ export interface SimNodeOptions {
   /** Empty for an honest node. */
   readonly misbehaviours: readonly Misbehaviour[];
   readonly blockBytesMax: number;
+  readonly blockSync: SwarmOptions["blockSync"];
+  /** Other nodes of the network. */
+  readonly peerCount: number;
   readonly engine: Omit<EngineOptions, "genesis" | "walDirectory">;
 }
 
@@ -104,7 +109,10 @@ interface Running {
   engine: Engine | undefined;
   application: WeftApplication | undefined;
   mempool: MempoolReactor<CheckTxResponse> | undefined;
+  blockSync: BlockSync | undefined;
   reactors: readonly { stop(): void }[];
+  /** The handshake is done and peers know it. */
+  isStarted: boolean;
 }
 
 export class SimNode {
@@ -190,7 +198,9 @@ export class SimNode {
       engine: undefined,
       application: undefined,
       mempool: undefined,
+      blockSync: undefined,
       reactors: [],
+      isStarted: false,
     };
     this.#running = running;
     this.#boot(running).catch((error: unknown) => {
@@ -202,17 +212,20 @@ export class SimNode {
   stop(onStopped: () => void): void {
     const running = this.#running;
     const engine = running?.engine;
-    if (running === undefined || engine === undefined || engine.status().catchingUp) return;
+    if (running === undefined || engine === undefined || !running.isStarted) return;
     this.#world.network.leave(this.index);
     running.reactors.forEach((reactor) => reactor.stop());
-    engine.stop().then(
-      () => {
-        if (this.#running !== running) return;
-        this.crash(false);
-        onStopped();
-      },
-      (error: unknown) => this.#failed("stop", error),
-    );
+    const stopped = running.blockSync?.stop() ?? Promise.resolve();
+    stopped
+      .then(() => engine.stop())
+      .then(
+        () => {
+          if (this.#running !== running) return;
+          this.crash(false);
+          onStopped();
+        },
+        (error: unknown) => this.#failed("stop", error),
+      );
   }
 
   /** Ends this life without a word. */
@@ -297,7 +310,12 @@ export class SimNode {
         ));
     const gossip = createGossipRelay();
     const engine = createEngine(
-      { ...engineOptions, genesis, walDirectory: WAL },
+      {
+        ...engineOptions,
+        genesis,
+        walDirectory: WAL,
+        startsSuspended: this.#options.blockSync !== undefined,
+      },
       {
         application: saboteur?.application(application) ?? application,
         blockStore,
@@ -325,6 +343,13 @@ export class SimNode {
       blocks: blockStore,
       clock,
       logger,
+      onPeerHeight: (peer, height) => running.blockSync?.peerHeightSeen(peer, height),
+    });
+    const blockSyncReactor = createBlockSyncReactor({
+      blocks: blockStore,
+      clock,
+      logger,
+      metrics: NULL_P2P_METRICS,
     });
     gossip.attach(saboteur?.gossip(consensusReactor.gossip) ?? consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
@@ -334,7 +359,7 @@ export class SimNode {
     running.engine = engine;
     running.application = application;
     running.mempool = mempoolReactor;
-    running.reactors = [consensusReactor, mempoolReactor];
+    running.reactors = [consensusReactor, mempoolReactor, blockSyncReactor];
 
     engine.events.on((event) => {
       if (life.isOver) return;
@@ -360,17 +385,39 @@ export class SimNode {
       const { lastBlockHeight, appHash } = engine.chainState();
       this.#world.agreement.restarted(this.name, lastBlockHeight, appHash);
     }
+    if (this.#options.blockSync !== undefined) {
+      running.blockSync = createBlockSync(
+        { ...this.#options.blockSync, expectedPeers: this.#options.peerCount },
+        {
+          target: engine.syncTarget(),
+          network: blockSyncReactor,
+          verifier,
+          clock,
+          yieldToLoop,
+          logger,
+          metrics: {
+            ...NULL_BLOCK_SYNC_METRICS,
+            returns: { inc: () => count("returned to block sync") },
+            blocks: { inc: () => count("block synced") },
+          },
+          onCaughtUp: () => count("block sync handed over"),
+        },
+      );
+      blockSyncReactor.attach(running.blockSync);
+    }
     consensusReactor.start();
+    running.isStarted = true;
     network.join({
       index: this.index,
       life,
       nodeInfo: nodeInfoOf(this.index, genesis.chainId),
-      reactors: [consensusReactor, mempoolReactor],
+      reactors: [consensusReactor, mempoolReactor, blockSyncReactor],
       outgoing:
         saboteur === undefined
           ? this.#watchOutgoing()
           : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
     });
+    running.blockSync?.start();
   }
 
   /** Own votes and proposals are checked on their way out; one encoding goes to many peers. */

@@ -1,5 +1,6 @@
 /** What a seed draws: how many nodes, how slow, which faults. Every seed has its own mix. */
 import { Random } from "../support/random.ts";
+import { LIVENESS_BOUND_MS } from "./limits.ts";
 import type { NetworkFaults } from "./sim-network.ts";
 
 /** How a faulty validator misbehaves; several at once are possible. */
@@ -47,6 +48,8 @@ export interface SwarmOptions {
   readonly partitionEveryMs: number;
   readonly partitionMsMax: number;
   /** Only one direction of a link is cut. */
+  /** Nodes begin with block sync, and return to it this many blocks behind (0: never). */
+  readonly blockSync: { readonly returnDistance: number } | undefined;
   readonly isPartitionOneWay: boolean;
   readonly mendResets: boolean;
   readonly crashEveryMs: number;
@@ -79,6 +82,8 @@ export interface SwarmOptions {
   /** A transaction is submitted this often, in ms on average. */
   readonly txEveryMs: number;
   readonly txBytesMax: number;
+  /** How long the network may take once the faults have stopped, in ms. */
+  readonly livenessMs: number;
   /** Faults stop after this time, in ms. */
   readonly faultyMs: number;
 }
@@ -121,6 +126,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     clockStepEveryMs: sometimes(25, () => 3_000 + random.below(10_000), 0),
     driftPpm: sometimes(50, () => random.below(5_000), 0),
     doesDiskLie: false,
+    blockSync: sometimes(60, () => ({ returnDistance: random.pick([0, 2, 5]) ?? 0 }), undefined),
     syncMsMax: 1 + random.below(random.chance(20) ? 60 : 8),
     walFileBytesMax: random.pick([5_000, 50_000, 10_000_000]) ?? 50_000,
     slowSyncPercent: sometimes(30, () => upTo(5), 0),
@@ -132,6 +138,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     blockBytesMax: random.chance(30) ? 1_048_576 : 200_000,
     txEveryMs: 20 + random.below(400),
     txBytesMax: random.chance(20) ? 60_000 : 1_000,
+    livenessMs: LIVENESS_BOUND_MS,
     faultyMs: 8_000 + random.below(25_000),
   };
 }

@@ -20,6 +20,7 @@ import { buildKvChain } from "../../../test/support/kv-chain.ts";
 import { type SyncAnswer, SyncPeers } from "../../../test/support/sync-peers.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
+import { yieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { BlockStore } from "../../store/block-store.ts";
 import type { Engine } from "../engine.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "../consensus-params.ts";
@@ -83,6 +84,7 @@ function sync(engine: Engine, peers: SyncPeers, returnDistance = 10): BlockSync 
       network: peers,
       verifier: createEd25519Verifier(),
       clock: createSystemClock(),
+      yieldToLoop,
       logger: NULL_LOGGER,
       metrics: NULL_BLOCK_SYNC_METRICS,
     },

@@ -17,6 +17,7 @@ import { verifyCommitAsync, verifyExtendedCommitAsync } from "../../../proto/ver
 import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
+import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import { plainCommit } from "../block-executor.ts";
 import { blockFaultToError } from "../block-validation.ts";
 import { nextHeight } from "../chain-state.ts";
@@ -48,6 +49,7 @@ export interface BlockSyncDeps {
   readonly network: BlockSyncNetwork;
   readonly verifier: SignatureVerifier;
   readonly clock: Clock;
+  readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: BlockSyncMetrics;
   /** Consensus took over again. */
@@ -189,7 +191,7 @@ class Follower implements BlockSync {
     if (this.#isPumpScheduled || !this.#isRunning) return;
     this.#isPumpScheduled = true;
     // After the messages of this turn: several answers make one look.
-    setImmediate(() => {
+    void this.#deps.yieldToLoop().then(() => {
       this.#isPumpScheduled = false;
       this.#pump();
     });
