@@ -6,7 +6,7 @@ import { Height, Round } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { encodeWalEntry } from "../../sequencer/engine/wal/wal-entry.ts";
-import { crc32c } from "../../sequencer/store/crc32c.ts";
+import { crc32c } from "../../sequencer/engine/wal/crc32c.ts";
 import { merkleRootOfHashes } from "../../proto/merkle.ts";
 import { splitIntoParts } from "../../proto/part-set.ts";
 import { voteSignBytes } from "../../proto/sign-bytes.ts";

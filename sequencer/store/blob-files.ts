@@ -78,7 +78,8 @@ class Files implements BlobFiles {
     let { offset } = place;
     for (const chunk of chunks) {
       for (let at = 0; at < chunk.length; ) {
-        at += await this.#head.write(chunk, at, chunk.length - at);
+        // A part only goes to the page cache: 20 µs, where a turn of the thread pool costs more.
+        at += this.#head.writeSync(chunk, at);
       }
       offset += chunk.length;
     }

@@ -1,5 +1,5 @@
 import { Height } from "../../proto/brands.ts";
-import { EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
+import { bytesEqual, EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
 import { decodeBlock, decodeBlockMeta, encodeBlockMeta } from "../../proto/codec/block.ts";
 import { decode } from "../../proto/codec/reader.ts";
 import { readPart, writePart } from "../../proto/codec/types.ts";
@@ -12,12 +12,12 @@ import {
 import { encode } from "../../proto/codec/writer.ts";
 import { assert } from "../../proto/errors.ts";
 import { BLOCK_PART_SIZE_BYTES } from "../../proto/limits.ts";
+import { merkleLeafHash } from "../../proto/merkle.ts";
 import type { BlockMeta, Part } from "../../proto/types.ts";
 import type { FileSystem } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { openBlobFiles, type BlobFiles, type BlobPlace } from "./blob-files.ts";
 import type { BlockRecord, BlockStore } from "./block-store.ts";
-import { crc32c } from "./crc32c.ts";
 import { StoreError } from "./errors.ts";
 import type { KeyValueStore, KeyValueWrite } from "./key-value-store.ts";
 import { hashKey, heightKey, partKey } from "./keys.ts";
@@ -30,7 +30,7 @@ const COMMIT = "C";
 const SEEN_COMMIT = "S";
 const EXTENDED_COMMIT = "E";
 const BY_HASH = "B";
-/** Where the bytes of a large block lie: file, offset, then the CRC-32C of each part. */
+/** Where the bytes of a large block lie: file and offset. The proof of each part tells whether they are whole. */
 const PLACE = "L";
 const BLOBS_END_KEY = utf8ToBytes("T");
 /** Room for the proof beside a part's bytes. */
@@ -115,8 +115,8 @@ class LevelBlockStore implements BlockStore {
     const isLarge = this.#blobs !== undefined && parts.length > 1;
     if (isLarge && this.#blobs !== undefined) {
       const place = await this.#blobs.append(parts.map((part) => part.bytes));
-      put(heightKey(PLACE, height), encodePlace(place, parts));
-      put(BLOBS_END_KEY, encodePlace(this.#blobs.end(), []));
+      put(heightKey(PLACE, height), encodePlace(place));
+      put(BLOBS_END_KEY, encodePlace(this.#blobs.end()));
     }
     for (const part of parts) {
       const kept = isLarge ? { ...part, bytes: EMPTY_BYTES } : part;
@@ -176,7 +176,7 @@ class LevelBlockStore implements BlockStore {
     const length = Math.min(BLOCK_PART_SIZE_BYTES, meta.blockSizeBytes - start);
     const { file, offset } = decodePlace(place);
     const bytes = await this.#blobs.read({ file, offset: offset + start }, length);
-    if (crc32c(bytes) !== partChecksum(place, index)) {
+    if (!bytesEqual(merkleLeafHash(bytes), part.proof.leafHash)) {
       throw corrupted(`part ${index} of block ${height}`);
     }
     return { ...part, bytes };
@@ -266,24 +266,17 @@ function corrupted(key: string, cause?: unknown): StoreError {
 
 const PLACE_BYTES = 16;
 
-function encodePlace({ file, offset }: BlobPlace, parts: readonly Part[]): Uint8Array {
-  const bytes = new Uint8Array(PLACE_BYTES + 4 * parts.length);
+function encodePlace({ file, offset }: BlobPlace): Uint8Array {
+  const bytes = new Uint8Array(PLACE_BYTES);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, BigInt(file));
   view.setBigUint64(8, BigInt(offset));
-  for (const [i, part] of parts.entries()) view.setUint32(PLACE_BYTES + 4 * i, crc32c(part.bytes));
   return bytes;
 }
 
 function decodePlace(bytes: Uint8Array): BlobPlace {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { file: Number(view.getBigUint64(0)), offset: Number(view.getBigUint64(8)) };
-}
-
-function partChecksum(place: Uint8Array, index: number): number {
-  const at = PLACE_BYTES + 4 * index;
-  if (at + 4 > place.length) return -1;
-  return new DataView(place.buffer, place.byteOffset).getUint32(at);
 }
 
 function heightBytes(height: Height): Uint8Array {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { concatBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
-import { crc32c } from "../../store/crc32c.ts";
+import { crc32c } from "./crc32c.ts";
 import { openLogFiles, type LogFilesOptions } from "./log-files.ts";
 import { frameRecord, scanFrames } from "./record-frames.ts";
 

@@ -3,7 +3,7 @@
  * payload length, 4 bytes big-endian; payload.
  */
 import { WAL_PAYLOAD_BYTES_MAX } from "../limits.ts";
-import { crc32c } from "../../store/crc32c.ts";
+import { crc32c } from "./crc32c.ts";
 import { WalError } from "./errors.ts";
 
 export const RECORD_HEADER_BYTES = 8;

@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli, reflected 0x82F63B78), eight bytes at a step: what log records (spec §15.1) and block files carry. */
+/** CRC-32C (Castagnoli, reflected 0x82F63B78), eight bytes at a step: what log records carry (spec §15.1). */
 
 const STEP = 8;
 /** Eight tables of 256: table k is the effect of a byte that k more bytes follow. */
