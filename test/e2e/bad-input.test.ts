@@ -163,9 +163,17 @@ async function overRpc(item: Uint8Array, place = node): Promise<Verdict> {
 /** What both doors say, which has to be the same. */
 async function verdictOf(item: Uint8Array): Promise<Verdict> {
   const [grpc, json] = [await overGrpc(item), await overRpc(item)];
-  expect(json).toEqual(grpc);
+  // A block may have come between the two: the words agree, heights in them may not.
+  expect({ ...json, reason: withoutNumbers(json.reason) }).toEqual({
+    ...grpc,
+    reason: withoutNumbers(grpc.reason),
+  });
   expect(grpc.reason.length, "a reason in words").toBeGreaterThan(10);
   return grpc;
+}
+
+function withoutNumbers(text: string): string {
+  return text.replace(/\d+/g, "#");
 }
 
 async function balance(address: Uint8Array): Promise<bigint> {

@@ -453,7 +453,7 @@ describe("a reader that does not read", () => {
       fromHeight: Height(from),
       level: Level.COMMITTED,
     });
-    await until("the slow reader is dropped", async () => (await slowReaders()) > before, 60_000);
+    await until("the slow reader is dropped", async () => (await slowReaders()) > before, 150_000);
     expect((await read(ALPHA, from, 3)).blocks).toHaveLength(3);
     const { messages, trailers } = await reader.readAll();
     expect(Number(trailers["grpc-status"])).toBe(status.RESOURCE_EXHAUSTED);
