@@ -4,7 +4,7 @@
  */
 import { createPublicClient, defineChain, type Hex, http, keccak256 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
@@ -54,6 +54,10 @@ beforeAll(async () => {
     action: () => ({ kind: "transfer", to: RECEIVER, amount: 1n }),
   });
   evm = startTraffic({ clients, key: network.owner, senders: 1, action: nextEvmAction() });
+});
+afterEach(async ({ task }) => {
+  // What the nodes thought when it failed is gone with them otherwise.
+  if (task.result?.state === "fail") process.stderr.write(await network.report());
 });
 afterAll(() => network.close());
 
@@ -154,6 +158,8 @@ function signers(commit: CommitJson): readonly string[] {
 }
 
 const RECOVERY_MS_MAX = 40_000;
+/** A kill and its recovery take about 5 s; a machine that is busy otherwise takes several times that. */
+const KILLS_TIMEOUT_MS = 480_000;
 
 interface CommitJson {
   readonly height: string;
@@ -177,26 +183,30 @@ interface BlockAnswer {
 }
 
 describe(`a network whose nodes are killed at random moments, seed ${SEED}`, () => {
-  it("goes on with three of four, and takes the fourth back", async () => {
-    for (let turn = 0; turn < ROUNDS * network.validators.length; turn++) {
-      const victim = validator(turn % network.validators.length);
-      await untilHeight([victim], (await height(victim)) + 1);
-      await someMoment();
-      await network.end(victim.name, "SIGKILL");
-      const rest = others(victim);
-      const killedAt = Math.max(...(await Promise.all(rest.map(height))));
-      await untilHeight(rest, killedAt + 3);
-      if (random() < 0.5) {
-        // Once more, while it recovers.
-        network.start(victim.name);
-        await someMoment();
+  it(
+    "goes on with three of four, and takes the fourth back",
+    async () => {
+      for (let turn = 0; turn < ROUNDS * network.validators.length; turn++) {
+        const victim = validator(turn % network.validators.length);
+        await untilHeight([victim], (await height(victim)) + 1);
         await someMoment();
         await network.end(victim.name, "SIGKILL");
+        const rest = others(victim);
+        const killedAt = Math.max(...(await Promise.all(rest.map(height))));
+        await untilHeight(rest, killedAt + 3);
+        if (random() < 0.5) {
+          // Once more, while it recovers.
+          network.start(victim.name);
+          await someMoment();
+          await someMoment();
+          await network.end(victim.name, "SIGKILL");
+        }
+        await recover(victim);
       }
-      await recover(victim);
-    }
-    expect(recoveries).toHaveLength(ROUNDS * network.validators.length);
-  });
+      expect(recoveries).toHaveLength(ROUNDS * network.validators.length);
+    },
+    KILLS_TIMEOUT_MS,
+  );
 
   it("stops without three of four, and goes on when they are back", async () => {
     const [a, b] = [validator(1), validator(3)];

@@ -65,11 +65,13 @@ export interface TestNetwork {
   end(name: string, signal: "SIGKILL" | "SIGTERM"): Promise<string>;
   /** Resolves with how it ended when a process ends by itself. */
   untilEnded(name: string): Promise<string>;
+  /** What each validator says of itself: one line each, for the report of a failed test. */
+  report(): Promise<string>;
   /** SIGTERM to everything, as Ctrl-C of `weft dev` does. */
   stopAll(): Promise<void>;
   isRunning(name: string): boolean;
   pid(name: string): number;
-  /** Ends everything and removes the folder. */
+  /** Ends everything and removes the folder. Throws when a process had ended by itself before. */
   close(): Promise<void>;
 }
 
@@ -94,6 +96,8 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
   /** Resolved when the process of that name ends. */
   const waiting = new Map<string, ((reason: string) => void)[]>();
   const running = new Set<string>();
+  /** Processes that ended although no test ended or awaited them. */
+  const deaths: string[] = [];
   const settings: LocalNetworkOptions = {
     root,
     chainId: "weft-e2e",
@@ -105,7 +109,13 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     onStatusLine: () => {},
     onEnded: ({ name, reason }) => {
       running.delete(name);
-      for (const resolve of waiting.get(name)?.splice(0) ?? []) resolve(reason);
+      const waiters = waiting.get(name)?.splice(0) ?? [];
+      if (waiters.length === 0) {
+        // Nobody wanted that: what it last wrote says why.
+        deaths.push(`${name} ${reason}`);
+        process.stderr.write(`${name} ${reason}\n${logTail(name)}\n`);
+      }
+      for (const resolve of waiters) resolve(reason);
     },
   };
   let network = await prepareLocalNetwork(settings, createSystemClock());
@@ -117,6 +127,15 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     if (original === undefined || at === undefined) throw new Error(`there is no rollup ${name}`);
     return describeRollup(createFollower(root, original, at), `follower-${name}`);
   });
+
+  function logTail(name: string): string {
+    const place = [...validators, ...rollups, ...followers].find(
+      (one) => one.name === name || ("process" in one && one.process === name),
+    );
+    const file = place && join(place.home, "process" in place ? "rollup.log" : "node.log");
+    if (file === undefined || !existsSync(file)) return "";
+    return readFileSync(file, "utf8").split("\n").slice(-LOG_TAIL_LINES).join("\n");
+  }
 
   function start(...wanted: readonly string[]): void {
     const isWanted = (name: string) => wanted.length === 0 || wanted.includes(name);
@@ -176,6 +195,20 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
       return await ended;
     },
     untilEnded,
+    async report() {
+      const lines = await Promise.all(
+        validators.map(async (place) => {
+          const health = place.metrics.replace("/metrics", "/health");
+          const answers = await Promise.all([
+            rpc(place, "consensus_state").catch(String),
+            rpc<{ n_peers: string }>(place, "net_info").then(({ n_peers: n }) => n, String),
+            fetch(health).then((response) => response.text(), String),
+          ]);
+          return `${place.name} ${running.has(place.name) ? "runs" : "is down"}: ${JSON.stringify(answers)}`;
+        }),
+      );
+      return `${root}\n${lines.join("\n")}\n`;
+    },
     stopAll,
     isRunning: (name) => running.has(name),
     pid,
@@ -185,10 +218,12 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
       if (process.env["WEFT_E2E_KEEP"] === undefined) {
         rmSync(root, { recursive: true, force: true });
       }
+      if (deaths.length > 0) throw new Error(`ended by themselves: ${deaths.join("; ")}`);
     },
   };
 }
 
+const LOG_TAIL_LINES = 30;
 const STOP_GRACE_MS = 15_000;
 const UP_TIMEOUT_MS = 60_000;
 
