@@ -1,7 +1,7 @@
 /** Frames between peers: CometBFT's of 1 KiB, and the larger ones that Weft nodes agree on. */
 import { randomBytes } from "node:crypto";
-import { createFrameReader } from "../../sequencer/p2p/frame-reader.ts";
-import { createFrameWriter } from "../../sequencer/p2p/frame-writer.ts";
+import { createFrameReader } from "../../sequencer/p2p/conn/frame-reader.ts";
+import { createFrameWriter } from "../../sequencer/p2p/conn/frame-writer.ts";
 import type { MicroCase } from "./case.ts";
 
 const BYTES = 1 << 20;

@@ -11,7 +11,7 @@ import {
   signEd25519,
 } from "../../proto/verify/ed25519.ts";
 import { P2pError } from "./errors.ts";
-import type { NodeSigner } from "./secret-connection.ts";
+import type { NodeSigner } from "./conn/secret-connection.ts";
 
 export interface NodeKey extends NodeSigner {
   readonly id: NodeId;

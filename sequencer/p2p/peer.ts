@@ -3,7 +3,7 @@ import type { NodeId } from "../../proto/brands.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { P2pError } from "./errors.ts";
 import { LARGE_PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
-import { createMConnection, queueStatus } from "./mconnection.ts";
+import { createMConnection, queueStatus } from "./conn/mconnection.ts";
 import type { P2pMetrics } from "./metrics.ts";
 import type { ChannelDescriptor, Peer } from "./reactor.ts";
 import type { UpgradedConnection } from "./transport.ts";

@@ -13,7 +13,7 @@ import {
   type NodeSigner,
   openSecretConnection,
   type SecretConnection,
-} from "./secret-connection.ts";
+} from "./conn/secret-connection.ts";
 
 export interface UpgradedConnection {
   readonly connection: SecretConnection;

@@ -42,8 +42,8 @@ import {
   DATA_CHANNEL,
   STATE_CHANNEL,
   VOTE_CHANNEL,
-} from "../../sequencer/p2p/consensus-channels.ts";
-import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync-reactor.ts";
+} from "../../sequencer/p2p/consensus/consensus-channels.ts";
+import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import type { Random } from "../support/random.ts";
 import type { Misbehaviour } from "./swarm.ts";
 

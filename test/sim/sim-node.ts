@@ -26,10 +26,13 @@ import { createFilePrivValidator } from "../../sequencer/engine/privval/file-pri
 import { keyFromBytes, type ValidatorKey } from "../../sequencer/engine/privval/key-file.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { createCheckTx } from "../../sequencer/node/wiring.ts";
-import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus-channels.ts";
-import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync-reactor.ts";
-import { createConsensusReactor } from "../../sequencer/p2p/consensus-reactor.ts";
-import { createMempoolReactor, type MempoolReactor } from "../../sequencer/p2p/mempool-reactor.ts";
+import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
+import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
+import { createConsensusReactor } from "../../sequencer/p2p/consensus/consensus-reactor.ts";
+import {
+  createMempoolReactor,
+  type MempoolReactor,
+} from "../../sequencer/p2p/mempool/mempool-reactor.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
 import type { CheckTxResponse } from "../../sequencer/abci/application.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";

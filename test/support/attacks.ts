@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { P2pError } from "../../sequencer/p2p/errors.ts";
 import { createNodeKey } from "../../sequencer/p2p/node-key.ts";
-import type { SecretConnection } from "../../sequencer/p2p/secret-connection.ts";
+import type { SecretConnection } from "../../sequencer/p2p/conn/secret-connection.ts";
 import { upgradeConnection } from "../../sequencer/p2p/transport.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { packet } from "./p2p.ts";

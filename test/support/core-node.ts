@@ -24,11 +24,14 @@ import type { ConsensusCore } from "../../sequencer/consensus/consensus-core.ts"
 import { createConsensusCore } from "../../sequencer/consensus/core.ts";
 import type { ConsensusEffect } from "../../sequencer/consensus/effects.ts";
 import type { ConsensusInput } from "../../sequencer/consensus/inputs.ts";
-import type { BlockSource, RoundStepMessage } from "../../sequencer/p2p/consensus-port.ts";
+import type {
+  BlockSource,
+  RoundStepMessage,
+} from "../../sequencer/p2p/consensus/consensus-port.ts";
 import {
   type ConsensusReactor,
   createConsensusReactor,
-} from "../../sequencer/p2p/consensus-reactor.ts";
+} from "../../sequencer/p2p/consensus/consensus-reactor.ts";
 import type { NodeKey } from "../../sequencer/p2p/node-key.ts";
 import type { SwitchOptions } from "../../sequencer/p2p/switch.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";

@@ -1,6 +1,6 @@
 /** The send queues of one peer: bounded, one per channel, drained packet by packet by priority. */
-import type { ChannelDescriptor } from "./reactor.ts";
-import { SEND_QUEUE_BYTES_MAX } from "./limits.ts";
+import type { ChannelDescriptor } from "../reactor.ts";
+import { SEND_QUEUE_BYTES_MAX } from "../limits.ts";
 
 /** CometBFT's decay of `recentlySent`: times 0.8 every 2 s. */
 const DECAY_INTERVAL_MS = 2_000;

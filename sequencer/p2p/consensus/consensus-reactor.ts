@@ -3,22 +3,22 @@
  * what each peer is known to have, and sends what it lacks. It is driven by events; a slow timer
  * per node is the safety net for loss.
  */
-import type { Height, NodeId, Round } from "../../proto/brands.ts";
+import type { Height, NodeId, Round } from "../../../proto/brands.ts";
 import {
   decodeConsensusMessage,
   encodeConsensusMessage,
-} from "../../proto/codec/consensus-messages.ts";
-import { EMPTY_BIT_ARRAY } from "../../proto/codec/types.ts";
-import { AssertionFailure, assertNever, isWeftError } from "../../proto/errors.ts";
-import type { ConsensusMessage, VoteSetMaj23Message } from "../../proto/messages.ts";
-import type { ConsensusParams, Part, Vote } from "../../proto/types.ts";
+} from "../../../proto/codec/consensus-messages.ts";
+import { EMPTY_BIT_ARRAY } from "../../../proto/codec/types.ts";
+import { AssertionFailure, assertNever, isWeftError } from "../../../proto/errors.ts";
+import type { ConsensusMessage, VoteSetMaj23Message } from "../../../proto/messages.ts";
+import type { ConsensusParams, Part, Vote } from "../../../proto/types.ts";
 import {
   validateConsensusMessage,
   validateNewRoundStepHeight,
   validateProposalSize,
-} from "../../proto/validate-basic.ts";
-import type { Cancel, Clock } from "../ports/clock.ts";
-import type { Logger } from "../ports/logger.ts";
+} from "../../../proto/validate-basic.ts";
+import type { Cancel, Clock } from "../../ports/clock.ts";
+import type { Logger } from "../../ports/logger.ts";
 import { catchUp, type CatchUpDependencies, isBehind, sendCommitMajority } from "./catch-up.ts";
 import {
   DATA_CHANNEL,
@@ -44,7 +44,7 @@ import type {
   RoundStepMessage,
   ValidBlockMessage,
 } from "./consensus-port.ts";
-import { P2pError } from "./errors.ts";
+import { P2pError } from "../errors.ts";
 import {
   EARLY_PARTS_MAX,
   EARLY_VOTES_MAX,
@@ -53,9 +53,9 @@ import {
   REPEAT_DELAY_MAX_MS,
   REPEAT_DELAY_MS,
   VOTE_RELAY_DELAY_MS,
-} from "./limits.ts";
-import type { Peer, Reactor } from "./reactor.ts";
-import { announcesLargeFrames } from "./transport.ts";
+} from "../limits.ts";
+import type { Peer, Reactor } from "../reactor.ts";
+import { announcesLargeFrames } from "../transport.ts";
 
 export interface ConsensusReactorDependencies {
   readonly consensus: ConsensusPort & {

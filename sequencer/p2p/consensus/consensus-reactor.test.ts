@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import {
   type CoreNode,
   type CoreNodeOptions,
   createCoreNode,
   createTestValidators,
-} from "../../test/support/core-node.ts";
-import { eventually } from "../../test/support/loopback.ts";
-import { connectByHand, packet } from "../../test/support/p2p.ts";
-import { P2pError } from "./errors.ts";
-import { createNodeKey } from "./node-key.ts";
+} from "../../../test/support/core-node.ts";
+import { eventually } from "../../../test/support/loopback.ts";
+import { connectByHand, packet } from "../../../test/support/p2p.ts";
+import { P2pError } from "../errors.ts";
+import { createNodeKey } from "../node-key.ts";
 
 const running: CoreNode[] = [];
 afterEach(async () => {

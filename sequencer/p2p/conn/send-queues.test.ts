@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { SEND_QUEUE_BYTES_MAX } from "./limits.ts";
-import type { ChannelDescriptor } from "./reactor.ts";
+import { SEND_QUEUE_BYTES_MAX } from "../limits.ts";
+import type { ChannelDescriptor } from "../reactor.ts";
 import { createSendQueues, packetLength } from "./send-queues.ts";
 
 function channel(id: number, priority: number, sendQueueMessagesMax = 10_000): ChannelDescriptor {

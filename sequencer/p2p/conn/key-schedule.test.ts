@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { fromHex, toHex } from "../../proto/bytes.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
 import { createEphemeralKey, deriveSession, deriveTrafficKeys } from "./key-schedule.ts";
 
 const vectors = join(process.env["WEFT_VECTORS"] ?? "../shared/vectors", "p2p/derive-secrets.csv");

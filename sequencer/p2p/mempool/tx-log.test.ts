@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { LruSet } from "./lru-set.ts";
+import { LruSet } from "../lru-set.ts";
 import { type LoggedTx, TxLog } from "./tx-log.ts";
 
 function entry(name: string, bytes = 10): LoggedTx {

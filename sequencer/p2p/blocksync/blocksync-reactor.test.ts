@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Height, NodeId } from "../../proto/brands.ts";
-import { fromHex, toHex } from "../../proto/bytes.ts";
-import { encodeBlock } from "../../proto/codec/block.ts";
-import { decodeBlockSyncMessage, encodeBlockResponse } from "../../proto/codec/sync-messages.ts";
-import { BLOCK_SIZE_BYTES_MAX, VOTES_MAX } from "../../proto/limits.ts";
-import { BlockIdFlag, type Block, type CommitSig } from "../../proto/types.ts";
-import { buildChain, testKeys } from "../../test/support/chain-builder.ts";
-import { eventually } from "../../test/support/loopback.ts";
-import { createTestNode, type TestNode } from "../../test/support/p2p.ts";
-import { NULL_LOGGER } from "../ports/logger.ts";
-import { createSystemClock } from "../ports/system-clock.ts";
+import { Height, NodeId } from "../../../proto/brands.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
+import { encodeBlock } from "../../../proto/codec/block.ts";
+import { decodeBlockSyncMessage, encodeBlockResponse } from "../../../proto/codec/sync-messages.ts";
+import { BLOCK_SIZE_BYTES_MAX, VOTES_MAX } from "../../../proto/limits.ts";
+import { BlockIdFlag, type Block, type CommitSig } from "../../../proto/types.ts";
+import { buildChain, testKeys } from "../../../test/support/chain-builder.ts";
+import { eventually } from "../../../test/support/loopback.ts";
+import { createTestNode, type TestNode } from "../../../test/support/p2p.ts";
+import { NULL_LOGGER } from "../../ports/logger.ts";
+import { createSystemClock } from "../../ports/system-clock.ts";
 import {
   BLOCK_SYNC_CHANNEL,
   type BlockSyncReactor,
@@ -17,10 +17,10 @@ import {
   createBlockSyncReactor,
   type ServedBlocks,
 } from "./blocksync-reactor.ts";
-import { P2pError } from "./errors.ts";
-import { BLOCK_REQUESTS_PER_PEER_MAX } from "./limits.ts";
-import { NULL_P2P_METRICS } from "./metrics.ts";
-import type { Peer } from "./reactor.ts";
+import { P2pError } from "../errors.ts";
+import { BLOCK_REQUESTS_PER_PEER_MAX } from "../limits.ts";
+import { NULL_P2P_METRICS } from "../metrics.ts";
+import type { Peer } from "../reactor.ts";
 
 const CHAIN = buildChain(testKeys(2), 3);
 const ID = NodeId("aa".repeat(20));

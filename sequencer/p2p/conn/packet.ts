@@ -2,8 +2,8 @@
  * The packet layer of MConnection (spec §16.4): uvarint-delimited `Packet` messages, written and
  * parsed by hand because every kilobyte of every block passes here.
  */
-import { P2pError } from "./errors.ts";
-import { PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
+import { P2pError } from "../errors.ts";
+import { PACKET_PAYLOAD_BYTES_MAX } from "../limits.ts";
 
 export const PING_PACKET: Uint8Array = new Uint8Array([2, 0x0a, 0]);
 export const PONG_PACKET: Uint8Array = new Uint8Array([2, 0x12, 0]);

@@ -4,23 +4,23 @@
  * no progress, what was only assumed is forgotten and sent again: unlike CometBFT, a message that
  * its receiver dropped is not lost for good.
  */
-import { Height, Round } from "../../proto/brands.ts";
+import { Height, Round } from "../../../proto/brands.ts";
 import type {
   HasVoteMessage,
   NewRoundStepMessage,
   NewValidBlockMessage,
   ProposalPolMessage,
   VoteSetBitsMessage,
-} from "../../proto/messages.ts";
-import { partSetHeadersEqual } from "../../proto/part-set.ts";
+} from "../../../proto/messages.ts";
+import { partSetHeadersEqual } from "../../../proto/part-set.ts";
 import {
   type BitArray,
   type PartSetHeader,
   type Proposal,
   SignedMsgType,
   type VoteType,
-} from "../../proto/types.ts";
-import { Bits } from "./bits.ts";
+} from "../../../proto/types.ts";
+import { Bits } from "../bits.ts";
 
 /** Who says that a peer has something. */
 export type Evidence = "assumed" | "confirmed";

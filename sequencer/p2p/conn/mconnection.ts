@@ -3,14 +3,14 @@
  * packets of different channels interleave by priority, and everything queued in one turn of the
  * event loop leaves in one flush. There is no flush timer.
  */
-import type { Cancel, Clock } from "../ports/clock.ts";
-import { P2pError } from "./errors.ts";
+import type { Cancel, Clock } from "../../ports/clock.ts";
+import { P2pError } from "../errors.ts";
 import {
   ASSEMBLY_KEEP_BYTES_MAX,
   DRAIN_SLABS_PER_TURN_MAX,
   LARGE_FRAME_DATA_BYTES_MAX,
   PACKET_PAYLOAD_BYTES_MAX,
-} from "./limits.ts";
+} from "../limits.ts";
 import {
   createPacketParser,
   PACKET_HEADER_BYTES_MAX,
@@ -19,7 +19,7 @@ import {
   writePacketHeader,
 } from "./packet.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import type { ChannelDescriptor, ChannelStatus } from "./reactor.ts";
+import type { ChannelDescriptor, ChannelStatus } from "../reactor.ts";
 import type { SecretConnection } from "./secret-connection.ts";
 import { createSendQueues, packetLength, type SendQueue, waiting } from "./send-queues.ts";
 

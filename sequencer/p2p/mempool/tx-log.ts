@@ -2,7 +2,7 @@
  * Transactions to be sent, in the order they came. Peers hold a cursor into it instead of a queue
  * each, so that memory does not depend on the number or the speed of peers.
  */
-import type { NodeId } from "../../proto/brands.ts";
+import type { NodeId } from "../../../proto/brands.ts";
 
 export interface LoggedTx {
   readonly tx: Uint8Array;

@@ -3,7 +3,7 @@
  * height, which tell it the block; then, as soon as it names that block, all parts it lacks at
  * once. The peer's next NewRoundStep starts the next height, so that one height costs one exchange.
  */
-import { Height } from "../../proto/brands.ts";
+import { Height } from "../../../proto/brands.ts";
 import {
   BlockIdFlag,
   type Commit,
@@ -13,9 +13,9 @@ import {
   NIL_BLOCK_ID,
   SignedMsgType,
   type Vote,
-} from "../../proto/types.ts";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
-import type { RoundStateView } from "../consensus/round-state.ts";
+} from "../../../proto/types.ts";
+import { EMPTY_BYTES } from "../../../proto/bytes.ts";
+import type { RoundStateView } from "../../consensus/round-state.ts";
 import {
   type GossipPeer,
   pumpLastCommit,
@@ -25,7 +25,7 @@ import {
   sendVote,
 } from "./consensus-gossip.ts";
 import type { BlockSource } from "./consensus-port.ts";
-import { BEHIND_GRACE_MS, PART_RELAY_DELAY_PER_PART_MS } from "./limits.ts";
+import { BEHIND_GRACE_MS, PART_RELAY_DELAY_PER_PART_MS } from "../limits.ts";
 
 export interface CatchUpDependencies {
   readonly view: RoundStateView;

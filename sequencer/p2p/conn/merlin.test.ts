@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { toHex, utf8ToBytes } from "../../../proto/bytes.ts";
 import { createTranscript } from "./merlin.ts";
 
 describe("merlin", () => {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concatBytes, fromHex, toHex } from "../../proto/bytes.ts";
-import { isWeftError } from "../../proto/errors.ts";
+import { concatBytes, fromHex, toHex } from "../../../proto/bytes.ts";
+import { isWeftError } from "../../../proto/errors.ts";
 import {
   createPacketParser,
   PACKET_HEADER_BYTES_MAX,

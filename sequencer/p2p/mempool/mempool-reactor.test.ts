@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
-import { fromHex, toHex } from "../../proto/bytes.ts";
-import { eventually } from "../../test/support/loopback.ts";
-import { connectByHand, createTestNode, packet, type TestNode } from "../../test/support/p2p.ts";
-import { NULL_LOGGER } from "../ports/logger.ts";
-import { createSystemClock } from "../ports/system-clock.ts";
-import { yieldToLoop } from "../ports/yield-to-loop.ts";
-import type { P2pError } from "./errors.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
+import { eventually } from "../../../test/support/loopback.ts";
+import { connectByHand, createTestNode, packet, type TestNode } from "../../../test/support/p2p.ts";
+import { NULL_LOGGER } from "../../ports/logger.ts";
+import { createSystemClock } from "../../ports/system-clock.ts";
+import { yieldToLoop } from "../../ports/yield-to-loop.ts";
+import type { P2pError } from "../errors.ts";
 import { createMempoolReactor, type MempoolReactor } from "./mempool-reactor.ts";
-import { NULL_P2P_METRICS } from "./metrics.ts";
-import { createNodeKey } from "./node-key.ts";
+import { NULL_P2P_METRICS } from "../metrics.ts";
+import { createNodeKey } from "../node-key.ts";
 
 interface PoolNode extends TestNode {
   readonly mempool: MempoolReactor<{ readonly code: number }>;

@@ -7,16 +7,16 @@
  * or knows who has. In a full mesh a transaction therefore crosses each link once at most. Where
  * nobody knows (CometBFT peers) it is relayed after a delay, unless a block has it by then.
  */
-import type { NodeId } from "../../proto/brands.ts";
-import { keepBytes } from "../../proto/bytes.ts";
-import { decodeTxsMessage, encodeTxsMessage } from "../../proto/codec/sync-messages.ts";
-import { AssertionFailure, isWeftError } from "../../proto/errors.ts";
-import { sha256Latin1 } from "../../proto/hash.ts";
-import { txHashes } from "../../proto/hashes.ts";
-import type { Cancel, Clock } from "../ports/clock.ts";
-import type { Logger } from "../ports/logger.ts";
-import type { YieldToLoop } from "../ports/yield-to-loop.ts";
-import { P2pError } from "./errors.ts";
+import type { NodeId } from "../../../proto/brands.ts";
+import { keepBytes } from "../../../proto/bytes.ts";
+import { decodeTxsMessage, encodeTxsMessage } from "../../../proto/codec/sync-messages.ts";
+import { AssertionFailure, isWeftError } from "../../../proto/errors.ts";
+import { sha256Latin1 } from "../../../proto/hash.ts";
+import { txHashes } from "../../../proto/hashes.ts";
+import type { Cancel, Clock } from "../../ports/clock.ts";
+import type { Logger } from "../../ports/logger.ts";
+import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
+import { P2pError } from "../errors.ts";
 import {
   TX_BATCH_BYTES_MAX,
   TX_BYTES_MAX,
@@ -28,11 +28,11 @@ import {
   TX_LOG_COUNT_MAX,
   TX_RELAY_DELAY_MS,
   TX_SEND_QUEUE_MESSAGES_MAX,
-} from "./limits.ts";
-import { LruSet } from "./lru-set.ts";
-import type { P2pMetrics } from "./metrics.ts";
-import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "./neighbours.ts";
-import type { ChannelDescriptor, Peer, Reactor } from "./reactor.ts";
+} from "../limits.ts";
+import { LruSet } from "../lru-set.ts";
+import type { P2pMetrics } from "../metrics.ts";
+import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "../consensus/neighbours.ts";
+import type { ChannelDescriptor, Peer, Reactor } from "../reactor.ts";
 import { type LoggedTx, TxLog } from "./tx-log.ts";
 
 export interface MempoolReactorOptions {

@@ -1,5 +1,5 @@
 /** The four channels of the consensus reactor (spec §17.1). */
-import type { ChannelDescriptor } from "./reactor.ts";
+import type { ChannelDescriptor } from "../reactor.ts";
 
 const CONSENSUS_MESSAGE_BYTES_MAX = 1 << 20;
 

@@ -3,7 +3,7 @@
  * Keccak-f[1600] with append and extract. Not a general STROBE.
  */
 import { keccakP } from "@noble/hashes/sha3.js";
-import { concatBytes, utf8ToBytes } from "../../proto/bytes.ts";
+import { concatBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 
 const RATE_BYTES = 166;
 const FLAG_C = 4;

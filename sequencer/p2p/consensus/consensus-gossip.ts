@@ -3,12 +3,12 @@
  * event shows the lack, with one exception: what others made is relayed only after a delay, because
  * in a well-connected network its maker has already sent it, and n² duplicates would follow.
  */
-import type { Height, Round } from "../../proto/brands.ts";
-import { encodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
-import type { ConsensusMessage, VoteSetMaj23Message } from "../../proto/messages.ts";
-import { type Part, type Proposal, SignedMsgType, type Vote } from "../../proto/types.ts";
-import type { PartSetView, RoundStateView, VoteSetView } from "../consensus/round-state.ts";
-import { Step } from "../consensus/step.ts";
+import type { Height, Round } from "../../../proto/brands.ts";
+import { encodeConsensusMessage } from "../../../proto/codec/consensus-messages.ts";
+import type { ConsensusMessage, VoteSetMaj23Message } from "../../../proto/messages.ts";
+import { type Part, type Proposal, SignedMsgType, type Vote } from "../../../proto/types.ts";
+import type { PartSetView, RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
+import { Step } from "../../consensus/step.ts";
 import { DATA_CHANNEL, STATE_CHANNEL, VOTE_CHANNEL } from "./consensus-channels.ts";
 import {
   PART_RELAY_DELAY_MS,
@@ -16,9 +16,9 @@ import {
   PART_RELAY_LATE_DELAY_MS,
   RELAY_DELAY_MAX_MS,
   VOTE_RELAY_DELAY_MS,
-} from "./limits.ts";
+} from "../limits.ts";
 import { PeerState } from "./peer-state.ts";
-import type { Peer } from "./reactor.ts";
+import type { Peer } from "../reactor.ts";
 
 /** Own messages of the next height, sent to a peer that is about to reach it. */
 interface Early {

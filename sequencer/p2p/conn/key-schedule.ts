@@ -6,8 +6,8 @@ import {
   hkdfSync,
   randomBytes,
 } from "node:crypto";
-import { compareBytes, concatBytes, fromHex, utf8ToBytes } from "../../proto/bytes.ts";
-import { P2pError } from "./errors.ts";
+import { compareBytes, concatBytes, fromHex, utf8ToBytes } from "../../../proto/bytes.ts";
+import { P2pError } from "../errors.ts";
 import { createTranscript } from "./merlin.ts";
 
 const PKCS8_X25519_PREFIX = fromHex("302e020100300506032b656e04220420");

@@ -1,14 +1,14 @@
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { concatBytes, fromHex, toHex } from "../../proto/bytes.ts";
-import { createSocketPair, eventually, type SocketPair } from "../../test/support/loopback.ts";
-import { isWeftError } from "../../proto/errors.ts";
-import { verifyEd25519Sync as verifySignature } from "../../proto/verify/ed25519.ts";
-import type { P2pError } from "./errors.ts";
+import { concatBytes, fromHex, toHex } from "../../../proto/bytes.ts";
+import { createSocketPair, eventually, type SocketPair } from "../../../test/support/loopback.ts";
+import { isWeftError } from "../../../proto/errors.ts";
+import { verifyEd25519Sync as verifySignature } from "../../../proto/verify/ed25519.ts";
+import type { P2pError } from "../errors.ts";
 import { createFrameReader } from "./frame-reader.ts";
 import { createFrameWriter, FRAME_SEALED_BYTES } from "./frame-writer.ts";
-import { createNodeKey } from "./node-key.ts";
+import { createNodeKey } from "../node-key.ts";
 import { openSecretConnection, type SecretConnection } from "./secret-connection.ts";
 
 const pairs: SocketPair[] = [];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Height, Round } from "../../proto/brands.ts";
-import type { NewRoundStepMessage } from "../../proto/messages.ts";
+import { Height, Round } from "../../../proto/brands.ts";
+import type { NewRoundStepMessage } from "../../../proto/messages.ts";
 import {
   type BitArray,
   BlockIdFlag,
@@ -9,8 +9,8 @@ import {
   type Proposal,
   SignedMsgType,
   ZERO_TIME,
-} from "../../proto/types.ts";
-import { Bits } from "./bits.ts";
+} from "../../../proto/types.ts";
+import { Bits } from "../bits.ts";
 import { commitVotes } from "./catch-up.ts";
 import { PeerState } from "./peer-state.ts";
 

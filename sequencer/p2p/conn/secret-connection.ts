@@ -3,16 +3,16 @@
  * Owns its socket: after `openSecretConnection` nothing else may read or write it.
  */
 import type { Socket } from "node:net";
-import { concatBytes, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
-import { decodeAuthSigMessage, encodeAuthSigMessage } from "../../proto/codec/p2p-messages.ts";
-import { delimitedRange } from "../../proto/codec/reader.ts";
-import { AssertionFailure } from "../../proto/errors.ts";
-import type { VerifySignature } from "../../proto/verify/ed25519.ts";
-import { P2pError, toP2pError } from "./errors.ts";
+import { concatBytes, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
+import { decodeAuthSigMessage, encodeAuthSigMessage } from "../../../proto/codec/p2p-messages.ts";
+import { delimitedRange } from "../../../proto/codec/reader.ts";
+import { AssertionFailure } from "../../../proto/errors.ts";
+import type { VerifySignature } from "../../../proto/verify/ed25519.ts";
+import { P2pError, toP2pError } from "../errors.ts";
 import { createFrameReader, type FrameReader } from "./frame-reader.ts";
 import { createFrameWriter, type FrameWriter } from "./frame-writer.ts";
 import { createEphemeralKey, deriveSession, type EphemeralKey } from "./key-schedule.ts";
-import { AUTH_MESSAGE_BYTES_MAX, HANDSHAKE_BACKLOG_BYTES_MAX } from "./limits.ts";
+import { AUTH_MESSAGE_BYTES_MAX, HANDSHAKE_BACKLOG_BYTES_MAX } from "../limits.ts";
 
 /** The key that names this node; only the handshake signs with it. */
 export interface NodeSigner {

@@ -9,13 +9,13 @@
  * data of 1 to 65,536 bytes, no padding. Keys and nonce counters are shared by both kinds.
  */
 import sodium from "sodium-native";
-import { assert } from "../../proto/errors.ts";
+import { assert } from "../../../proto/errors.ts";
 import {
   FRAME_DATA_BYTES_MAX,
   LARGE_FRAME_DATA_BYTES_MAX,
   SEND_SLABS_MAX,
   SLAB_FRAMES,
-} from "./limits.ts";
+} from "../limits.ts";
 
 export const FRAME_TAG_BYTES = 16;
 export const FRAME_LENGTH_BYTES = 4;

@@ -3,7 +3,7 @@
  * fit them as they are. The reactor checks form (spec §17.2); signatures are the engine's, off the
  * event loop, before the core.
  */
-import type { Height, NodeId, Round } from "../../proto/brands.ts";
+import type { Height, NodeId, Round } from "../../../proto/brands.ts";
 import type {
   BitArray,
   BlockId,
@@ -15,9 +15,9 @@ import type {
   Proposal,
   Vote,
   VoteType,
-} from "../../proto/types.ts";
-import type { RoundStateView } from "../consensus/round-state.ts";
-import type { Step } from "../consensus/step.ts";
+} from "../../../proto/types.ts";
+import type { RoundStateView } from "../../consensus/round-state.ts";
+import type { Step } from "../../consensus/step.ts";
 
 /** NewRoundStep (spec §17.2). */
 export interface RoundStepMessage {

@@ -2,29 +2,29 @@
  * The block sync reactor (spec §17.5): serves stored blocks, and carries the requests of this node's
  * own block sync. The rules of the wire are here; what to ask of whom is the listener's.
  */
-import { Height, type NodeId } from "../../proto/brands.ts";
+import { Height, type NodeId } from "../../../proto/brands.ts";
 import {
   decodeBlockSyncMessage,
   encodeBlockResponse,
   encodeBlockSyncMessage,
-} from "../../proto/codec/sync-messages.ts";
-import { encodeExtendedCommit } from "../../proto/codec/votes.ts";
-import { AssertionFailure, assertNever, isWeftError } from "../../proto/errors.ts";
-import { BLOCK_SIZE_BYTES_MAX, VOTES_MAX } from "../../proto/limits.ts";
-import type { BlockSyncMessage } from "../../proto/messages.ts";
-import type { Block, ExtendedCommit } from "../../proto/types.ts";
-import type { Cancel, Clock } from "../ports/clock.ts";
-import type { Logger } from "../ports/logger.ts";
-import { P2pError } from "./errors.ts";
+} from "../../../proto/codec/sync-messages.ts";
+import { encodeExtendedCommit } from "../../../proto/codec/votes.ts";
+import { AssertionFailure, assertNever, isWeftError } from "../../../proto/errors.ts";
+import { BLOCK_SIZE_BYTES_MAX, VOTES_MAX } from "../../../proto/limits.ts";
+import type { BlockSyncMessage } from "../../../proto/messages.ts";
+import type { Block, ExtendedCommit } from "../../../proto/types.ts";
+import type { Cancel, Clock } from "../../ports/clock.ts";
+import type { Logger } from "../../ports/logger.ts";
+import { P2pError } from "../errors.ts";
 import {
   BLOCKS_OWED_PER_PEER_MAX,
   BLOCK_REQUESTS_PER_PEER_MAX,
   BLOCK_SEND_QUEUE_BYTES_MAX,
   BLOCK_SEND_QUEUE_MESSAGES_MAX,
   BLOCK_SEND_RETRY_MS,
-} from "./limits.ts";
-import type { P2pMetrics } from "./metrics.ts";
-import type { ChannelDescriptor, Peer, Reactor } from "./reactor.ts";
+} from "../limits.ts";
+import type { P2pMetrics } from "../metrics.ts";
+import type { ChannelDescriptor, Peer, Reactor } from "../reactor.ts";
 
 /** Tag and length around a block in its message (`blocksync/msgs.go`). */
 const BLOCK_RESPONSE_FRAMING_BYTES = 5;

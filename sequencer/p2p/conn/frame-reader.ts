@@ -3,8 +3,8 @@
  * handed over as spans of it, valid only during the call (frame formats: `frame-writer.ts`).
  */
 import sodium from "sodium-native";
-import { assert } from "../../proto/errors.ts";
-import { P2pError } from "./errors.ts";
+import { assert } from "../../../proto/errors.ts";
+import { P2pError } from "../errors.ts";
 import {
   createNonce,
   FRAME_LENGTH_BYTES,
@@ -13,7 +13,7 @@ import {
   FRAME_TAG_BYTES,
   SLAB_BYTES,
 } from "./frame-writer.ts";
-import { FRAME_DATA_BYTES_MAX, LARGE_FRAME_DATA_BYTES_MAX, SLAB_FRAMES } from "./limits.ts";
+import { FRAME_DATA_BYTES_MAX, LARGE_FRAME_DATA_BYTES_MAX, SLAB_FRAMES } from "../limits.ts";
 
 /** Receives one frame's data. Returns false to be given no further frame until `resume`. */
 export type PlainSink = (bytes: Uint8Array, start: number, end: number) => boolean;

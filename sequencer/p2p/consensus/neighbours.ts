@@ -6,13 +6,13 @@
  *
  * A newer list replaces the older one.
  */
-import { NodeId } from "../../proto/brands.ts";
-import { fromHex, toHex } from "../../proto/bytes.ts";
-import { Reader } from "../../proto/codec/reader.ts";
-import { Writer } from "../../proto/codec/writer.ts";
-import { P2pError } from "./errors.ts";
-import { NEIGHBOURS_MAX } from "./limits.ts";
-import type { ChannelDescriptor } from "./reactor.ts";
+import { NodeId } from "../../../proto/brands.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
+import { Reader } from "../../../proto/codec/reader.ts";
+import { Writer } from "../../../proto/codec/writer.ts";
+import { P2pError } from "../errors.ts";
+import { NEIGHBOURS_MAX } from "../limits.ts";
+import type { ChannelDescriptor } from "../reactor.ts";
 
 const ID_BYTES = 20;
 
