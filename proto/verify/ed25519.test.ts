@@ -1,6 +1,7 @@
 import { setImmediate as atNextTurn } from "node:timers";
 import { describe, expect, test } from "vitest";
-import { fromHex, toHex } from "../bytes.ts";
+import { prefixedItems } from "../../test/support/prefixed-signatures.ts";
+import { concatBytes, EMPTY_BYTES, fromHex, toHex } from "../bytes.ts";
 import {
   createEd25519Verifier,
   ed25519Address,
@@ -100,6 +101,42 @@ describe("ed25519", () => {
     const atOnce = items.map((i) => verifyEd25519Sync(i.publicKey, i.message, i.signature));
     expect(atOnce).not.toContain(false);
     expect(await createEd25519Verifier().verifyBatch(items)).not.toContain(false);
+  });
+
+  test("a prefix counts as if it were joined to the message, ZIP-215's own cases and megabytes included", async () => {
+    const items = prefixedItems();
+    const joined = items.map(({ publicKey, prefix, message, signature }) =>
+      verifyEd25519Sync(publicKey, concatBytes(prefix ?? EMPTY_BYTES, message), signature),
+    );
+    expect(joined).toContain(true);
+    expect(joined).toContain(false);
+    expect(await createEd25519Verifier().verifyBatch(items)).toEqual(joined);
+    // Interleaved calls of one lane share its scratch space; none may see another's message.
+    const verifier = createEd25519Verifier();
+    const some = items.flatMap((item, i) => (i % 4 === 1 ? [{ item, verdict: joined[i] }] : []));
+    const calls = some.map(({ item }) => verifier.verifyBatch([item, ...items.slice(0, 2)]));
+    const expected = some.map(({ verdict }) => [verdict, ...joined.slice(0, 2)]);
+    expect(await Promise.all(calls)).toEqual(expected);
+  });
+
+  test("messages over the budget of a turn are answered one a turn, others get theirs between", async () => {
+    const key = generateEd25519KeyPair();
+    const prefix = new Uint8Array(40).fill(1);
+    const message = new Uint8Array(3 << 20).fill(2);
+    const signature = signEd25519(key, concatBytes(prefix, message));
+    const item = { publicKey: key.publicKey, prefix, message, signature };
+    let turns = 0;
+    let isDone = false;
+    const countTurn = () => {
+      turns += 1;
+      if (!isDone) atNextTurn(countTurn);
+    };
+    atNextTurn(countTurn);
+    expect(await createEd25519Verifier().verifyBatch([item, item, item, item])).toEqual(
+      [1, 1, 1, 1].map(Boolean),
+    );
+    isDone = true;
+    expect(turns).toBeGreaterThanOrEqual(3);
   });
 
   test("the self-test stops a verifier that follows another rule", async () => {

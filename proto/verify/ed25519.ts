@@ -50,6 +50,11 @@ export interface SignedItem {
   readonly signature: Uint8Array;
 }
 
+/** Bytes under the signature of an item: prefix and message. */
+export function signedBytes({ prefix, message }: SignedItem): number {
+  return (prefix?.length ?? 0) + message.length;
+}
+
 /**
  * Checks signatures without holding the loop: so many per turn, in the order they were asked for. Each
  * verifier is a lane of its own, so that votes do not wait behind transactions.
@@ -199,7 +204,7 @@ class Lane {
   }
 
   #count(item: SignedItem): void {
-    this.#spentMicros += CHECK_MICROS + item.message.length * BYTE_MICROS;
+    this.#spentMicros += CHECK_MICROS + signedBytes(item) * BYTE_MICROS;
     if (this.#isTurnCounted) return;
     this.#isTurnCounted = true;
     atNextTurn(() => {
@@ -222,9 +227,10 @@ class Lane {
   }
 
   /** Valid until the next call. */
-  #messageOf({ prefix, message }: SignedItem): Uint8Array {
+  #messageOf(item: SignedItem): Uint8Array {
+    const { prefix, message } = item;
     if (prefix === undefined) return message;
-    const length = prefix.length + message.length;
+    const length = signedBytes(item);
     if (length > this.#scratch.length) this.#scratch = new Uint8Array(2 * length);
     this.#scratch.set(prefix);
     this.#scratch.set(message, prefix.length);

@@ -8,17 +8,13 @@ import type { SignedItem } from "../../../proto/verify/ed25519.ts";
 import {
   ED25519_PUBLIC_KEY_BYTES,
   ED25519_SIGNATURE_BYTES,
+  signedBytes,
 } from "../../../proto/verify/ed25519.ts";
 
 const HEAD_BYTES = 4 + ED25519_PUBLIC_KEY_BYTES + ED25519_SIGNATURE_BYTES;
 
 export function packedBytes(item: SignedItem): number {
   return HEAD_BYTES + signedBytes(item);
-}
-
-/** Bytes under the signature. */
-function signedBytes({ prefix, message }: SignedItem): number {
-  return (prefix?.length ?? 0) + message.length;
 }
 
 export function isPackable({ publicKey, signature }: SignedItem): boolean {

@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { utf8ToBytes } from "../../../proto/bytes.ts";
+import { concatBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import {
   createEd25519Verifier,
   generateEd25519KeyPair,
   signEd25519,
   type SignedItem,
+  verifyEd25519Sync,
 } from "../../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../../proto/verify/self-test.ts";
+import { prefixedItems } from "../../../test/support/prefixed-signatures.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { CARRIED_MESSAGE_BYTES_MAX } from "../limits.ts";
 import { packItems, unpackItems } from "./packing.ts";
@@ -48,6 +50,38 @@ describe("signatures on a worker", () => {
     for (const verifier of [start(), createEd25519Verifier()]) {
       expect(await verifier.verifyBatch([item, other, joined])).toEqual([true, false, true]);
     }
+  });
+
+  test("prefixes of all lengths get the verdicts of prefix and message joined", async () => {
+    const items = prefixedItems();
+    const joined = items.map(({ publicKey, prefix, message, signature }) =>
+      verifyEd25519Sync(publicKey, concatBytes(prefix ?? new Uint8Array(0), message), signature),
+    );
+    const verifier = start();
+    expect(await verifier.verifyBatch(items)).toEqual(joined);
+    // Each by itself: the small ones cross, the large ones do not.
+    const oneByOne = await Promise.all(items.map((item) => verifier.verifyBatch([item])));
+    expect(oneByOne.flat()).toEqual(joined);
+  });
+
+  test("what counts as large is what is signed, prefix included", async () => {
+    let sent = 0;
+    const verifier = createWorkerVerifier(NULL_LOGGER, (worker) => {
+      const post = worker.postMessage.bind(worker);
+      worker.postMessage = (...args: Parameters<typeof post>) => {
+        sent += 1;
+        post(...args);
+      };
+    });
+    verifiers.push(verifier);
+    const prefix = new Uint8Array(CARRIED_MESSAGE_BYTES_MAX);
+    const message = utf8ToBytes("m");
+    const signature = signEd25519(key, concatBytes(prefix, message));
+    const item = { publicKey: key.publicKey, prefix, message, signature };
+    expect(await verifier.verifyBatch([item])).toEqual([true]);
+    expect(sent).toBe(0);
+    expect(await verifier.verifyBatch([{ ...item, prefix: prefix.subarray(1) }])).toEqual([false]);
+    expect(sent).toBe(1);
   });
 
   test("large messages are checked here, small ones there, all of them answered", async () => {

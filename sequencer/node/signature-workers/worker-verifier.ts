@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import {
   createEd25519Verifier,
   type SignatureVerifier,
+  signedBytes,
   type SignedItem,
   verifyEd25519Sync,
 } from "../../../proto/verify/ed25519.ts";
@@ -27,8 +28,8 @@ interface Request {
   readonly resolve: (verdicts: readonly boolean[]) => void;
 }
 
-function isLarge({ message }: SignedItem): boolean {
-  return message.length > CARRIED_MESSAGE_BYTES_MAX;
+function isLarge(item: SignedItem): boolean {
+  return signedBytes(item) > CARRIED_MESSAGE_BYTES_MAX;
 }
 
 /** Compiled code only: a worker cannot load TypeScript. */
