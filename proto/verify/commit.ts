@@ -20,6 +20,8 @@ import { twoThirdsOf } from "../validator-set.ts";
 import type { SignatureVerifier, SignedItem, VerifySignature } from "./ed25519.ts";
 
 const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
+/** Signatures of a stranger's commit that are checked before it is looked whether one was bad. */
+const SLICE_SIGNATURES = 16;
 
 /** Why a commit does not hold. */
 export type CommitFault =
@@ -131,6 +133,18 @@ export function verifyCommitLightAllSignatures(
 }
 
 /**
+ * As `verifyCommitLightAllSignatures`, with signatures checked away from the main loop. The first that
+ * does not verify ends it: such a commit is a stranger's, and refusing a signature is dear.
+ */
+export async function verifyCommitLightAllSignaturesAsync(
+  context: CommitContext,
+  commit: Commit,
+  verifier: SignatureVerifier,
+): Promise<CommitVerdict> {
+  return decideInSlices(planByIndex(context, commit, COMMIT_ALL), verifier);
+}
+
+/**
  * Whether more than `level` of a set that is trusted already signed a later commit. Signers are
  * found by address; those outside the set are skipped.
  */
@@ -163,6 +177,17 @@ export function verifyCommitLightTrustingAllSignatures(
   verify: VerifySignature,
 ): CommitVerdict {
   return decide(planByAddress(chainId, trusted, commit, level, COMMIT_ALL), verify);
+}
+
+/** The same with signatures checked away from the main loop; the first bad one ends it. */
+export async function verifyCommitLightTrustingAllSignaturesAsync(
+  chainId: string,
+  trusted: ValidatorSet,
+  commit: Commit,
+  level: TrustLevel,
+  verifier: SignatureVerifier,
+): Promise<CommitVerdict> {
+  return decideInSlices(planByAddress(chainId, trusted, commit, level, COMMIT_ALL), verifier);
 }
 
 /**
@@ -294,6 +319,16 @@ async function decideAsync(ready: Plan, verifier: SignatureVerifier): Promise<Co
   if (!ready.isReady) return ready.verdict;
   const bad = (await verifier.verifyBatch(ready.items)).indexOf(false);
   return bad < 0 ? { isValid: true } : wrongSignature(bad);
+}
+
+async function decideInSlices(ready: Plan, verifier: SignatureVerifier): Promise<CommitVerdict> {
+  if (!ready.isReady) return ready.verdict;
+  for (let start = 0; start < ready.items.length; start += SLICE_SIGNATURES) {
+    const slice = ready.items.slice(start, start + SLICE_SIGNATURES);
+    const bad = (await verifier.verifyBatch(slice)).indexOf(false);
+    if (bad >= 0) return wrongSignature(start + bad);
+  }
+  return { isValid: true };
 }
 
 function wrongSignature(index: number): CommitVerdict {
