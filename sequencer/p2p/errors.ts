@@ -42,6 +42,8 @@ export type P2pErrorCode =
   | "P2P_TX_INVALID"
   /** No pong in time. */
   | "P2P_PONG_TIMEOUT"
+  /** Nothing at all was heard for too long: the link is broken or the peer is gone. */
+  | "P2P_PEER_SILENT"
   /** Connecting failed or took too long. */
   | "P2P_DIAL_FAILED"
   /** node_key.json is unreadable or malformed. */

@@ -32,9 +32,21 @@ export const CHANNELS_MAX = 16;
 export const HANDSHAKE_TIMEOUT_MS = 20_000;
 /** Time for TCP connect. */
 export const DIAL_TIMEOUT_MS = 3_000;
-/** Interval of pings and the time a pong may take. No pong: closed. */
+/** Interval of pings and the time a pong may take, as in CometBFT. No pong: closed. */
 export const PING_INTERVAL_MS = 60_000;
 export const PONG_TIMEOUT_MS = 45_000;
+/**
+ * A Weft node sends a ping to another one when it has sent nothing, or heard nothing, for this long,
+ * so that silence means a broken link.
+ */
+export const HEARTBEAT_INTERVAL_MS = 500;
+/** Nothing heard of a Weft node for this long: closed, and dialed again if persistent. */
+export const SILENCE_TIMEOUT_MS = 3_000;
+/** The same for nodes that only answer pings, and may be slow to while they apply a block. */
+export const PLAIN_HEARTBEAT_INTERVAL_MS = 2_500;
+export const PLAIN_SILENCE_TIMEOUT_MS = 20_000;
+/** A connection that was silent this long gives way to a newer one of the same peer in any case. */
+export const SILENCE_SUSPECT_MS = 1_500;
 
 /** Peers that dialed us, and peers we dialed; persistent and unconditional peers are exempt. */
 export const INBOUND_PEERS_MAX = 40;
@@ -58,12 +70,20 @@ export const ASSEMBLY_KEEP_BYTES_MAX = 256 << 10;
 export const DRAIN_SLABS_PER_TURN_MAX = 8;
 
 /** First redial delays of a persistent peer: fast first, for networks that start together. */
-export const REDIAL_FAST_DELAYS_MS: readonly number[] = [100, 200, 400, 800, 1_600];
-/** Then every this long, with jitter, for as long as the node runs. */
-export const REDIAL_DELAY_MS = 5_000;
+export const REDIAL_FAST_DELAYS_MS: readonly number[] = [100, 200, 300];
+/** Then this long for the first minute: how late the return of a link may be noticed. */
+export const REDIAL_STEADY_DELAY_MS = 500;
+export const REDIAL_STEADY_TRIES = 120;
+/** Then this long for ten more, and twice as long each time after that. */
+export const REDIAL_SLOW_DELAY_MS = 1_000;
+export const REDIAL_SLOW_TRIES = 600;
 export const REDIAL_DELAY_MAX_MS = 30_000;
-/** Slow redials before the delay starts to double. */
-export const REDIAL_SLOW_TRIES = 20;
+/** Attempts to reach one persistent peer at once; a further one replaces the oldest. */
+export const DIALS_PER_PEER_MAX = 4;
+/** While a handshake is younger than this, no further attempt is begun. */
+export const HANDSHAKE_PATIENCE_MS = 3_000;
+/** A connection that lasted this long starts the delays anew. */
+export const CONNECTION_STABLE_MS = 5_000;
 
 /** A vote or proposal of another node is relayed when it is this old and a peer still lacks it. */
 export const VOTE_RELAY_DELAY_MS = 40;

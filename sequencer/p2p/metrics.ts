@@ -9,6 +9,8 @@ export type DropReason =
   | "handshake"
   /** A peer disconnected for breaking a rule. */
   | "peer_error"
+  /** A peer disconnected because nothing was heard of it any more. */
+  | "peer_silent"
   /** A connection beyond the limits of peers or of handshakes at once. */
   | "peer_limit"
   /** A mempool transaction that waited for a peer and was displaced. */

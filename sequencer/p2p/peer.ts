@@ -15,6 +15,8 @@ export interface PeerOptions {
   readonly receiveRateBytesPerSecond: number;
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly silenceTimeoutMs: number;
 }
 
 export interface PeerHandler {
@@ -29,6 +31,8 @@ export interface ManagedPeer extends Peer {
   start(): void;
   onClose(listener: (reason: P2pError) => void): void;
   readonly pendingBytes: number;
+  /** For how long nothing was heard, in ms. */
+  readonly silentMs: number;
 }
 
 export function createPeer(
@@ -106,6 +110,9 @@ export function createPeer(
     onClose: (listener) => connection.onClose(listener),
     get pendingBytes() {
       return mconnection.pendingBytes;
+    },
+    get silentMs() {
+      return mconnection.silentMs;
     },
     status: () => ({
       connectedMs: clock.monotonicMs() - connectedAtMs,

@@ -10,19 +10,24 @@ import type { VerifySignature } from "../../proto/verify/ed25519.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { formatHostPort, parseHostPort, parsePeerAddress, type PeerAddress } from "./address.ts";
+import { createDialer } from "./dialer.ts";
 import { P2pError, toP2pError } from "./errors.ts";
 import {
   DIAL_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
+  HEARTBEAT_INTERVAL_MS,
   INBOUND_PEERS_MAX,
   OUTBOUND_PEERS_MAX,
   PENDING_HANDSHAKES_MAX,
   PENDING_HANDSHAKES_PER_HOST_MAX,
-  PERSISTENT_PEERS_MAX,
   PING_INTERVAL_MS,
+  PLAIN_HEARTBEAT_INTERVAL_MS,
+  PLAIN_SILENCE_TIMEOUT_MS,
   PONG_TIMEOUT_MS,
   RECEIVE_RATE_BYTES_DEFAULT,
   SEND_RATE_BYTES_DEFAULT,
+  SILENCE_SUSPECT_MS,
+  SILENCE_TIMEOUT_MS,
 } from "./limits.ts";
 import type { P2pMetrics } from "./metrics.ts";
 import {
@@ -35,8 +40,12 @@ import {
 import type { NodeKey } from "./node-key.ts";
 import { createPeer, type ManagedPeer } from "./peer.ts";
 import type { Peer, Reactor } from "./reactor.ts";
-import { redialDelayMs } from "./redial.ts";
-import { dialTcp, type UpgradedConnection, upgradeConnection } from "./transport.ts";
+import {
+  announcesLargeFrames,
+  dialTcp,
+  type UpgradedConnection,
+  upgradeConnection,
+} from "./transport.ts";
 
 export interface SwitchOptions {
   /** `host:port` to listen on, port 0 for any; undefined: dial only. */
@@ -52,6 +61,8 @@ export interface SwitchOptions {
   readonly isTxIndexOn?: boolean;
   /** `id@host:port`, dialed for ever. */
   readonly persistentPeers: readonly string[];
+  /** Longest pause between dials of a persistent peer; 0 or undefined: `REDIAL_DELAY_MAX_MS`. */
+  readonly persistentPeersMaxDialPeriodMs?: number;
   /** Ids admitted beyond the limits. */
   readonly unconditionalPeerIds?: readonly string[];
   readonly inboundPeersMax?: number;
@@ -62,6 +73,9 @@ export interface SwitchOptions {
   readonly receiveRateBytesPerSecond?: number;
   readonly pingIntervalMs?: number;
   readonly pongTimeoutMs?: number;
+  /** Of Weft nodes, which announce Weft frames; others get longer ones. */
+  readonly heartbeatIntervalMs?: number;
+  readonly silenceTimeoutMs?: number;
   readonly handshakeTimeoutMs?: number;
   readonly dialTimeoutMs?: number;
   /** Use Weft frames with peers that announce them too; on by default. */
@@ -101,13 +115,6 @@ export interface Switch {
 /** A connection this young may be one of two that were dialed at the same time. */
 const SIMULTANEOUS_DIAL_MS = 5_000;
 
-interface PersistentPeer {
-  readonly address: PeerAddress;
-  attempt: number;
-  timer: Cancel | undefined;
-  isDialing: boolean;
-}
-
 export function createSwitch(options: SwitchOptions, dependencies: SwitchDependencies): Switch {
   const { nodeKey, reactors, clock, metrics } = dependencies;
   const logger = dependencies.logger.child({ module: "p2p" });
@@ -125,7 +132,6 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   const inboundMax = options.inboundPeersMax ?? INBOUND_PEERS_MAX;
   const outboundMax = options.outboundPeersMax ?? OUTBOUND_PEERS_MAX;
   const peers = new Map<NodeId, ManagedPeer>();
-  const persistent = new Map<NodeId, PersistentPeer>();
   const handshakes = new Set<Socket>();
   let server: Server | undefined;
   let isRunning = false;
@@ -153,6 +159,18 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     },
   });
 
+  const livenessOf = (theirs: NodeInfo) => {
+    const beats = usesLargeFrames && announcesLargeFrames(theirs);
+    return {
+      heartbeatIntervalMs: beats
+        ? (options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS)
+        : PLAIN_HEARTBEAT_INTERVAL_MS,
+      silenceTimeoutMs: beats
+        ? (options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS)
+        : PLAIN_SILENCE_TIMEOUT_MS,
+    };
+  };
+
   const removePeer = (peer: ManagedPeer, reason: P2pError): void => {
     if (peers.get(peer.id) === peer) {
       peers.delete(peer.id);
@@ -160,6 +178,12 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       metrics.peerPendingSendBytes.set(0, { peer_id: peer.id });
     }
     for (const reactor of reactors) reactor.removePeer(peer, reason);
+    if (reason.code === "P2P_PEER_SILENT" || reason.code === "P2P_PONG_TIMEOUT") {
+      metrics.dropped.inc({ reason: "peer_silent" });
+      logger.warn("Peer fell silent", { peer: peer.id, code: reason.code });
+      redialLater(peer);
+      return;
+    }
     const isOurFault = reason.code === "P2P_STOPPED" || reason.code === "P2P_PEER_DUPLICATE";
     if (!isOurFault && reason.code !== "P2P_SOCKET_CLOSED") {
       metrics.dropped.inc({ reason: "peer_error" });
@@ -171,13 +195,17 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     } else {
       logger.info("Peer gone", { peer: peer.id, code: reason.code });
     }
-    scheduleDial(peer.id);
+    redialLater(peer);
+  };
+  const redialLater = (peer: ManagedPeer): void => {
+    if (!isRunning || peers.has(peer.id)) return;
+    dialer.lost(peer.id, clock.monotonicMs() - peer.connectedAtMs);
   };
 
   /** Throws when `upgraded` must not become a peer; closes the peer that it replaces. */
   const admit = (upgraded: UpgradedConnection): void => {
     const id = upgraded.nodeInfo.nodeId;
-    const isExempt = persistent.has(id) || unconditionalIds.has(id);
+    const isExempt = dialer.has(id) || unconditionalIds.has(id);
     const existing = peers.get(id);
     if (existing !== undefined) {
       if (!isPreferred(nodeKey.id, upgraded, existing, clock.monotonicMs())) {
@@ -220,11 +248,12 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       {
         upgraded,
         channels,
-        isPersistent: persistent.has(id),
+        isPersistent: dialer.has(id),
         sendRateBytesPerSecond: options.sendRateBytesPerSecond ?? SEND_RATE_BYTES_DEFAULT,
         receiveRateBytesPerSecond: options.receiveRateBytesPerSecond ?? RECEIVE_RATE_BYTES_DEFAULT,
         pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
         pongTimeoutMs: options.pongTimeoutMs ?? PONG_TIMEOUT_MS,
+        ...livenessOf(upgraded.nodeInfo),
       },
       {
         clock,
@@ -238,8 +267,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     );
     peers.set(id, peer);
     metrics.peers.set(peers.size);
-    const watched = persistent.get(id);
-    if (watched !== undefined) watched.attempt = 0;
+    dialer.found(id);
     logger.info("Peer connected", {
       peer: id,
       address: upgraded.remoteAddress,
@@ -294,57 +322,49 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     });
   };
 
-  const dial = async (address: PeerAddress): Promise<void> => {
+  const dial = async (
+    address: PeerAddress,
+    attempt?: { readonly signal: AbortSignal; readonly onConnected: () => void },
+  ): Promise<void> => {
     if (peers.has(address.id)) {
       throw new P2pError("P2P_PEER_DUPLICATE", `peer ${address.id} is connected already`);
     }
+    const timeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
+    const signal = attempt?.signal;
+    let giveUp = (): void => {};
     try {
-      const timeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
-      const socket = await dialTcp({ address, timeoutMs }, { clock });
+      const socket = await dialTcp({ address, timeoutMs, signal }, { clock });
+      giveUp = () => socket.destroy();
+      signal?.addEventListener("abort", giveUp);
+      attempt?.onConnected();
       await upgrade(socket, address.id);
       metrics.dials.inc({ outcome: "ok" });
     } catch (error) {
       metrics.dials.inc({ outcome: "failed" });
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
   };
-  const scheduleDial = (id: NodeId, delayMs?: number): void => {
-    const watched = persistent.get(id);
-    if (watched === undefined || !isRunning || watched.timer !== undefined) return;
-    const delay = delayMs ?? redialDelayMs(watched.attempt, dependencies.random());
-    watched.timer = clock.after(delay, () => {
-      watched.timer = undefined;
-      redial(watched).catch((error: unknown) => {
+  const dialer = createDialer(
+    { delayMaxMs: options.persistentPeersMaxDialPeriodMs ?? 0 },
+    {
+      clock,
+      random: dependencies.random,
+      isConnected: (id) => peers.has(id),
+      connect: dial,
+      onFailure: (address, attempt, error) => {
         logger.debug("Dial failed", {
-          peer: id,
-          attempt: watched.attempt,
+          peer: address.id,
+          attempt,
           error: toP2pError(error, "P2P_DIAL_FAILED", "dial failed").message,
         });
-        watched.attempt += 1;
-        scheduleDial(id);
-      });
-    });
-  };
-  const redial = async (watched: PersistentPeer): Promise<void> => {
-    if (watched.isDialing || peers.has(watched.address.id) || !isRunning) return;
-    watched.isDialing = true;
-    try {
-      await dial(watched.address);
-    } finally {
-      watched.isDialing = false;
-    }
-  };
+      },
+    },
+  );
   const addPersistentPeer = (text: string): void => {
     const address = parsePeerAddress(text);
-    if (address.id === nodeKey.id || persistent.has(address.id)) return;
-    if (persistent.size >= PERSISTENT_PEERS_MAX) {
-      throw new P2pError(
-        "P2P_PEER_LIMIT",
-        `expected at most ${PERSISTENT_PEERS_MAX} persistent peers; name fewer`,
-      );
-    }
-    persistent.set(address.id, { address, attempt: 0, timer: undefined, isDialing: false });
-    scheduleDial(address.id, 0);
+    if (address.id !== nodeKey.id) dialer.watch(address);
   };
   const reportPending = (): void => {
     if (!isRunning) return;
@@ -367,14 +387,14 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       validateNodeInfo(nodeInfo());
       isRunning = true;
       logger.info("Listening for peers", { address: boundAddress, id: nodeKey.id });
-      for (const id of persistent.keys()) scheduleDial(id, 0);
+      dialer.start();
       reportPending();
     },
     async stop() {
       if (!isRunning) return;
       isRunning = false;
       pendingTimer?.cancel();
-      for (const watched of persistent.values()) watched.timer?.cancel();
+      dialer.stop();
       const closed =
         server === undefined
           ? Promise.resolve()
@@ -415,6 +435,7 @@ function isPreferred(
 ): boolean {
   const isSimultaneous =
     newer.isOutbound !== existing.isOutbound &&
+    existing.silentMs < SILENCE_SUSPECT_MS &&
     nowMs - existing.connectedAtMs < SIMULTANEOUS_DIAL_MS;
   if (!isSimultaneous) return true;
   const isOursLower = ourId < existing.id;

@@ -86,10 +86,15 @@ export async function upgradeConnection(
  * Throws `P2P_DIAL_FAILED`.
  */
 export async function dialTcp(
-  options: { readonly address: HostPort; readonly timeoutMs: number },
+  options: {
+    readonly address: HostPort;
+    readonly timeoutMs: number;
+    /** Gives the attempt up. */
+    readonly signal?: AbortSignal | undefined;
+  },
   dependencies: { readonly clock: Clock },
 ): Promise<Socket> {
-  const { address, timeoutMs } = options;
+  const { address, timeoutMs, signal } = options;
   const socket: Socket = connect({
     ...address,
     noDelay: true,
@@ -103,8 +108,12 @@ export async function dialTcp(
     },
   });
   let timer: Cancel | undefined;
+  let onAbort = (): void => {};
   try {
     await new Promise<void>((resolve, reject) => {
+      onAbort = () => reject(new RangeError("given up for a newer attempt"));
+      if (signal?.aborted === true) onAbort();
+      signal?.addEventListener("abort", onAbort);
       timer = dependencies.clock.after(timeoutMs, () => {
         reject(new RangeError(`no connection within ${timeoutMs} ms`));
       });
@@ -117,6 +126,7 @@ export async function dialTcp(
     throw toP2pError(error, "P2P_DIAL_FAILED", `could not connect to ${formatHostPort(address)}`);
   } finally {
     timer?.cancel();
+    signal?.removeEventListener("abort", onAbort);
     socket.removeAllListeners("connect");
     socket.removeAllListeners("error");
     // Until the handshake listens: an error here surfaces there as a closed socket.

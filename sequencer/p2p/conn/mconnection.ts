@@ -35,6 +35,10 @@ export interface MConnectionOptions {
   readonly receiveRateBytesPerSecond: number;
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
+  /** A ping is sent when nothing was sent, or nothing heard, for this long. */
+  readonly heartbeatIntervalMs: number;
+  /** Nothing heard for this long, own stalls not counted: the connection is closed. */
+  readonly silenceTimeoutMs: number;
 }
 
 export interface MConnectionHandler {
@@ -53,8 +57,12 @@ export interface MConnection {
   /** Whether both sides have the channel. */
   hasChannel(channelId: number): boolean;
   readonly pendingBytes: number;
+  /** For how long nothing was heard, in whole heartbeats. */
+  readonly silentMs: number;
   queues(): readonly SendQueue[];
 }
+
+type TimerName = "ping" | "pong" | "send" | "receive" | "heartbeat";
 
 interface Assembly {
   readonly channel: ChannelDescriptor;
@@ -90,13 +98,16 @@ export function createMConnection(
     nowMs,
   });
   const header = new Uint8Array(PACKET_HEADER_BYTES_MAX);
-  const timers = new Map<"ping" | "pong" | "send" | "receive", Cancel>();
+  const timers = new Map<TimerName, Cancel>();
   let isClosed = false;
+  let hasHeard = false;
+  let hasSent = false;
+  let silentMs = 0;
   let isDrainScheduled = false;
   let isPingDue = false;
   let isPongDue = false;
 
-  const setTimer = (name: "ping" | "pong" | "send" | "receive", ms: number, task: () => void) => {
+  const setTimer = (name: TimerName, ms: number, task: () => void) => {
     timers.get(name)?.cancel();
     timers.set(
       name,
@@ -142,6 +153,7 @@ export function createMConnection(
       if (!writer.hasRoom(packetRoom)) break;
       if (isPongDue) {
         isPongDue = false;
+        hasSent = true;
         writer.write(PONG_PACKET, 0, PONG_PACKET.length);
         continue;
       }
@@ -159,6 +171,7 @@ export function createMConnection(
       }
       const count = writePacket(queue);
       sendLimit.take(count, startMs);
+      hasSent = true;
       written += count;
       if (written >= budget) {
         isDrainScheduled = true;
@@ -190,6 +203,35 @@ export function createMConnection(
       if (!timers.has("pong")) setTimer("pong", options.pongTimeoutMs, giveUp);
       scheduleDrain();
       startPing();
+    });
+  };
+
+  /**
+   * Silence is counted in heartbeats, not read off the clock: when this process stood still, the
+   * timer is late once, and what arrived meanwhile is read before the next beat.
+   */
+  const startHeartbeat = (): void => {
+    const { heartbeatIntervalMs, silenceTimeoutMs } = options;
+    setTimer("heartbeat", heartbeatIntervalMs, () => {
+      // Not reading is our own doing.
+      if (hasHeard || timers.has("receive")) silentMs = 0;
+      else silentMs += heartbeatIntervalMs;
+      if (silentMs >= silenceTimeoutMs) {
+        connection.close(
+          new P2pError(
+            "P2P_PEER_SILENT",
+            `expected a sign of life every ${silenceTimeoutMs} ms, got none`,
+          ),
+        );
+        return;
+      }
+      if (!hasSent || !hasHeard) {
+        isPingDue = true;
+        scheduleDrain();
+      }
+      hasHeard = false;
+      hasSent = false;
+      startHeartbeat();
     });
   };
 
@@ -249,8 +291,11 @@ export function createMConnection(
     start() {
       if (isClosed) return;
       startPing();
+      startHeartbeat();
       connection.stream((bytes, start, end) => {
         if (isClosed) return;
+        hasHeard = true;
+        silentMs = 0;
         parser.push(bytes, start, end);
         const now = clock.monotonicMs();
         receiveLimit.take(end - start, now);
@@ -270,6 +315,9 @@ export function createMConnection(
     sendRoom: (channelId) => (isClosed ? 0 : queues.room(channelId)),
     get pendingBytes() {
       return queues.bytes;
+    },
+    get silentMs() {
+      return silentMs;
     },
     queues: () => queues.all,
   };
