@@ -2,20 +2,20 @@
  * One step of the light client (spec/cometbft-v0.38.md §18): whether a new header follows from a
  * trusted one. Pure: time is an input.
  */
-import { bytesEqual } from "../bytes.ts";
-import { isWeftError } from "../errors.ts";
-import { headerHash } from "../hashes.ts";
-import { addNanos, compareTime } from "../time.ts";
-import type { Header, SignedHeader, Timestamp, ValidatorSet } from "../types.ts";
-import { validateSignedHeader } from "../validate-basic.ts";
-import { validatorSetHash } from "../validator-set.ts";
+import { bytesEqual } from "../../bytes.ts";
+import { isWeftError } from "../../errors.ts";
+import { headerHash } from "../../hashes.ts";
+import { addNanos, compareTime } from "../../time.ts";
+import type { Header, LightBlock, Timestamp, ValidatorSet } from "../../types.ts";
+import { validateSignedHeader } from "../../validate-basic.ts";
+import { validatorSetHash } from "../../validator-set.ts";
 import {
-  verifyCommitLight,
-  verifyCommitLightTrusting,
+  verifyCommitLightAsync,
+  verifyCommitLightTrustingAsync,
   type CommitFault,
   type TrustLevel,
-} from "./commit.ts";
-import type { VerifySignature } from "./ed25519.ts";
+} from "../commit.ts";
+import type { SignatureVerifier } from "../ed25519.ts";
 
 /** What is trusted so far. */
 export interface TrustedState {
@@ -27,7 +27,9 @@ export interface TrustedState {
   readonly validators: ValidatorSet;
 }
 
-export interface LightClientOptions {
+/** What a step needs to know. */
+export interface StepOptions {
+  /** How much of the trusted set must have signed a header that is not the next one. */
   readonly trustLevel: TrustLevel;
   /** How long a header may be relied upon, in nanoseconds. */
   readonly trustingPeriodNanos: bigint;
@@ -36,7 +38,7 @@ export interface LightClientOptions {
 }
 
 /** Why a header is wrong whatever else may come. */
-export type LightClientFault =
+export type StepFault =
   | CommitFault
   /** The header or its commit is not valid by itself, or is of another chain. */
   | "LIGHT_INVALID_HEADER"
@@ -53,26 +55,28 @@ export type LightClientFault =
   /** The hash is not the one that the trusted header links to. */
   | "LIGHT_WRONG_LINK";
 
-export type LightClientVerdict =
+export type StepVerdict =
   | { readonly kind: "verified" }
   /** The trusted header is too old to rely upon: the operator must supply a newer one. */
   | { readonly kind: "expired" }
   /** Too little of the trusted set signed: try a header in between. */
   | { readonly kind: "notEnoughTrust" }
-  | { readonly kind: "invalid"; readonly fault: LightClientFault; readonly message: string };
+  | { readonly kind: "invalid"; readonly fault: StepFault; readonly message: string };
 
-/** Verifies `untrusted` and its validator set against what is trusted, at the time `now`. */
-export function verifyLightBlock(
+/**
+ * Verifies `untrusted` against what is trusted, at the time `now`. The signatures are checked in two
+ * batches, without holding the loop.
+ */
+export async function verifyLightBlock(
   trusted: TrustedState,
-  untrusted: SignedHeader,
-  untrustedValidators: ValidatorSet,
+  untrusted: LightBlock,
   now: Timestamp,
-  options: LightClientOptions,
-  verify: VerifySignature,
-): LightClientVerdict {
-  const { header, commit } = untrusted;
+  options: StepOptions,
+  verifier: SignatureVerifier,
+): Promise<StepVerdict> {
+  const { header, commit } = untrusted.signedHeader;
   if (isExpired(trusted.header, now, options.trustingPeriodNanos)) return { kind: "expired" };
-  const problem = checkNewHeader(trusted.header, untrusted, untrustedValidators, now, options);
+  const problem = checkNewHeader(trusted.header, untrusted, now, options);
   if (problem !== undefined) return problem;
 
   const { chainId } = trusted.header;
@@ -81,25 +85,37 @@ export function verifyLightBlock(
       return invalid("LIGHT_WRONG_NEXT_VALIDATORS", "not the validators announced before");
     }
   } else {
+    const level = options.trustLevel;
     const { validators } = trusted;
-    const { trustLevel } = options;
-    const verdict = verifyCommitLightTrusting(chainId, validators, commit, trustLevel, verify);
+    const verdict = await verifyCommitLightTrustingAsync(
+      chainId,
+      validators,
+      commit,
+      level,
+      verifier,
+    );
     if (!verdict.isValid) {
       return verdict.fault === "COMMIT_NOT_ENOUGH_POWER"
         ? { kind: "notEnoughTrust" }
         : invalid(verdict.fault, verdict.message);
     }
   }
-  const verdict = verifyCommitLight(
-    { chainId, validators: untrustedValidators, blockId: commit.blockId, height: header.height },
-    commit,
-    verify,
-  );
+  return verifyOwnCommit(untrusted, chainId, verifier);
+}
+
+/** Whether more than 2/3 of the block's own validators signed it. */
+export async function verifyOwnCommit(
+  { signedHeader: { header, commit }, validatorSet: validators }: LightBlock,
+  chainId: string,
+  verifier: SignatureVerifier,
+): Promise<StepVerdict> {
+  const context = { chainId, validators, blockId: commit.blockId, height: header.height };
+  const verdict = await verifyCommitLightAsync(context, commit, verifier);
   return verdict.isValid ? { kind: "verified" } : invalid(verdict.fault, verdict.message);
 }
 
 /** Verifies the header just below a trusted one, by its hash. */
-export function verifyBackwards(untrusted: Header, trusted: Header): LightClientVerdict {
+export function verifyBackwards(untrusted: Header, trusted: Header): StepVerdict {
   if (untrusted.chainId !== trusted.chainId) {
     return invalid("LIGHT_INVALID_HEADER", `header of chain ${JSON.stringify(untrusted.chainId)}`);
   }
@@ -118,14 +134,13 @@ export function isExpired(header: Header, now: Timestamp, trustingPeriodNanos: b
 
 function checkNewHeader(
   trusted: Header,
-  untrusted: SignedHeader,
-  validators: ValidatorSet,
+  untrusted: LightBlock,
   now: Timestamp,
-  options: LightClientOptions,
-): LightClientVerdict | undefined {
-  const { header } = untrusted;
+  options: StepOptions,
+): StepVerdict | undefined {
+  const { header } = untrusted.signedHeader;
   try {
-    validateSignedHeader(untrusted, trusted.chainId);
+    validateSignedHeader(untrusted.signedHeader, trusted.chainId);
   } catch (error) {
     // A header off the network may be anything; what is no validity error is a bug.
     if (!isWeftError(error)) throw error;
@@ -140,12 +155,12 @@ function checkNewHeader(
   if (compareTime(header.time, addNanos(now, options.maxClockDriftNanos)) >= 0) {
     return invalid("LIGHT_FROM_FUTURE", "the time is ahead of the clock");
   }
-  if (!bytesEqual(header.validatorsHash, validatorSetHash(validators))) {
+  if (!bytesEqual(header.validatorsHash, validatorSetHash(untrusted.validatorSet))) {
     return invalid("LIGHT_WRONG_VALIDATORS", "the validator set is not the header's");
   }
   return undefined;
 }
 
-function invalid(fault: LightClientFault, message: string): LightClientVerdict {
+function invalid(fault: StepFault, message: string): StepVerdict {
   return { kind: "invalid", fault, message };
 }
