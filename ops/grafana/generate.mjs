@@ -223,6 +223,12 @@ export const dashboards = [
         panel("Blocks served", "ops", [sumBy("answer", rate("weft_p2p_blocks_served_total")), "{{answer}}"]),
       ],
       [
+        "Snapshots and state sync",
+        panel("Newest snapshot", "short", [gauge("weft_app_snapshot_height"), NODE]),
+        panel("Snapshots due", "ops", [sumBy("outcome", rate("weft_app_snapshots_total")), "{{outcome}}"]),
+        panel("Time of a snapshot (p95)", "s", [quantile(0.95, "weft_app_snapshot_seconds"), NODE]),
+      ],
+      [
         "Services",
         panel("RPC calls", "reqps", [sumBy("method, outcome", rate("weft_rpc_requests_total")), "{{method}} {{outcome}}"]),
         panel("RPC calls (p95)", "s", [

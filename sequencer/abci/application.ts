@@ -186,6 +186,49 @@ export interface CommitResponse {
   readonly retainHeight: Height;
 }
 
+/** A snapshot of the application's state after `height` (spec §12.3). */
+export interface Snapshot {
+  readonly height: Height;
+  /** The application's own numbering of formats. */
+  readonly format: number;
+  /** How many chunks it has. */
+  readonly chunks: number;
+  /** Tells snapshots of one height and format apart; peers that have the same say the same. */
+  readonly hash: Uint8Array;
+  /** For the application that restores it. */
+  readonly metadata: Uint8Array;
+}
+
+export interface OfferSnapshotRequest {
+  readonly snapshot: Snapshot;
+  /** The trusted app hash after the snapshot's height: what the restored state must have. */
+  readonly appHash: Uint8Array;
+}
+
+export type OfferSnapshotResult = "accept" | "abort" | "reject" | "rejectFormat" | "rejectSender";
+
+export interface LoadSnapshotChunkRequest {
+  readonly height: Height;
+  readonly format: number;
+  readonly chunk: number;
+}
+
+export interface ApplySnapshotChunkRequest {
+  readonly index: number;
+  readonly chunk: Uint8Array;
+  /** Id of the peer that sent it. */
+  readonly sender: string;
+}
+
+export interface ApplySnapshotChunkResponse {
+  /** `retry`: this chunk again, once it is fetched anew; `retrySnapshot`: begin again with this one. */
+  readonly result: "accept" | "abort" | "retry" | "retrySnapshot" | "rejectSnapshot";
+  /** Chunks to fetch anew, whatever the result. */
+  readonly refetchChunks: readonly number[];
+  /** Peers whose chunks and snapshots are not to be used. */
+  readonly rejectSenders: readonly string[];
+}
+
 /** A verdict of ProcessProposal and VerifyVoteExtension; `reason` is for logs and metrics only. */
 export type Verdict =
   | { readonly accept: true }
@@ -213,4 +256,16 @@ export interface Application {
   verifyVoteExtension(request: VerifyVoteExtensionRequest): Promise<Verdict>;
   finalizeBlock(request: FinalizeBlockRequest): Promise<FinalizeBlockResponse>;
   commit(): Promise<CommitResponse>;
+}
+
+/**
+ * The snapshot connection. ListSnapshots and LoadSnapshotChunk may be called at any time;
+ * OfferSnapshot and ApplySnapshotChunk come one at a time, before any consensus call.
+ */
+export interface SnapshotApplication {
+  listSnapshots(): Promise<readonly Snapshot[]>;
+  /** Empty when there is no such chunk, or no longer. */
+  loadSnapshotChunk(request: LoadSnapshotChunkRequest): Promise<Uint8Array>;
+  offerSnapshot(request: OfferSnapshotRequest): Promise<OfferSnapshotResult>;
+  applySnapshotChunk(request: ApplySnapshotChunkRequest): Promise<ApplySnapshotChunkResponse>;
 }

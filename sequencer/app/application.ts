@@ -14,6 +14,8 @@ import {
 } from "../../proto/limits.ts";
 import type { ConsensusParams } from "../../proto/types.ts";
 import type {
+  ApplySnapshotChunkRequest,
+  ApplySnapshotChunkResponse,
   CheckTxRequest,
   CheckTxResponse,
   CommitInfo,
@@ -26,10 +28,14 @@ import type {
   InfoResponse,
   InitChainRequest,
   InitChainResponse,
+  LoadSnapshotChunkRequest,
+  OfferSnapshotRequest,
+  OfferSnapshotResult,
   PrepareProposalRequest,
   ProcessProposalRequest,
   QueryRequest,
   QueryResponse,
+  Snapshot,
   Verdict,
   VerifyVoteExtensionRequest,
 } from "../abci/application.ts";
@@ -62,6 +68,8 @@ import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
 import { query } from "./query.ts";
 import { createReadApi } from "./read-api.ts";
+import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
+import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
 import { CommittedState } from "./state/committed-state.ts";
 import { type StagedState, StateStore } from "./state-tree/state-store.ts";
 import type {
@@ -91,7 +99,10 @@ export async function createApplication(
   options: ApplicationOptions,
   dependencies: ApplicationDependencies,
 ): Promise<WeftApplication> {
-  const { database, yieldToLoop } = dependencies;
+  const { database, logger, yieldToLoop } = dependencies;
+  if (await clearUnfinishedRestore(database)) {
+    logger.warn("the restore of a snapshot was interrupted: its state was removed");
+  }
   const store = await StateStore.open({}, { database, yieldToLoop });
   const committed = await CommittedState.load(store);
   const extensionLog = await ExtensionLog.open(database);
@@ -120,6 +131,8 @@ class Weft implements WeftApplication {
   readonly #executed = new Map<string, ExecutedBlock | RefusedBlock>();
   /** Transactions of applied blocks by the block's list, for as long as somebody keeps that. */
   readonly #appliedTxs = new WeakMap<readonly Uint8Array[], ExecutedBlock["txs"]>();
+  readonly #snapshots: SnapshotMaker | undefined;
+  readonly #restore: Restore;
   #finalized: FinalizedBlock | undefined;
 
   constructor(
@@ -161,6 +174,19 @@ class Weft implements WeftApplication {
       metrics,
     });
     this.read = createReadApi(committed, this.#pool);
+    const { database, snapshotArchive } = dependencies;
+    this.#snapshots =
+      snapshotArchive &&
+      new SnapshotMaker(
+        options.snapshots ?? { interval: 0, keepRecent: 0 },
+        snapshotArchive,
+        dependencies,
+      );
+    this.#restore = new Restore(committed.store, {
+      database,
+      logger,
+      onChanged: () => committed.reload(),
+    });
   }
 
   async info(_request: InfoRequest): Promise<InfoResponse> {
@@ -301,14 +327,41 @@ class Weft implements WeftApplication {
       const { executed, staged } = finalized;
       const { height, time } = executed.input;
       await this.#committed.store.commit(staged, height, {
-        alsoWrite: this.#extensionLog.forget(height),
+        alsoWrite: [...this.#extensionLog.forget(height), ...this.#restore.blockCommitted()],
         onVisible: () => this.#advance(executed, staged),
       });
       this.#finalized = undefined;
       this.#executed.clear();
-      const retainHeight = await this.#dependencies.retainHeight?.(height, time);
-      return { retainHeight: retainHeight ?? Height(0) };
+      this.#snapshots?.committed(height, this.#committed.store);
+      const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
+      // Who restores the oldest snapshot goes on with the block after it.
+      const oldest = this.#dependencies.snapshotArchive?.list().at(-1);
+      return { retainHeight: Height(Math.min(wished, (oldest?.height ?? wished) + 1)) };
     });
+  }
+
+  async listSnapshots(): Promise<readonly Snapshot[]> {
+    return this.#dependencies.snapshotArchive?.list() ?? [];
+  }
+
+  async loadSnapshotChunk(request: LoadSnapshotChunkRequest): Promise<Uint8Array> {
+    const { height, format, chunk } = request;
+    const bytes = await this.#dependencies.snapshotArchive?.chunk(height, format, chunk);
+    return bytes ?? EMPTY_BYTES;
+  }
+
+  async offerSnapshot(request: OfferSnapshotRequest): Promise<OfferSnapshotResult> {
+    return this.#restore.offer(request);
+  }
+
+  async applySnapshotChunk(
+    request: ApplySnapshotChunkRequest,
+  ): Promise<ApplySnapshotChunkResponse> {
+    return this.#restore.apply(request);
+  }
+
+  async stop(): Promise<void> {
+    await this.#snapshots?.stop();
   }
 
   transactionStatus(id: Uint8Array): TransactionStatus {

@@ -30,3 +30,13 @@ export const MANIFEST_ITEM_BYTES_MAX = 64;
 export const PREPARE_MISFITS_MAX = 64;
 /** Labels of `weft_app_extension_blanks_total`; validators above share the last one. */
 export const VALIDATOR_LABELS_MAX = 200;
+/** Bytes of a snapshot's chunk; an entry that is larger has a chunk of its own. */
+export const SNAPSHOT_CHUNK_BYTES = 1 << 20;
+/** Bytes of the largest chunk that is made or taken; state sync carries 16 MB. A larger entry: no snapshot. */
+export const SNAPSHOT_CHUNK_BYTES_MAX = 10 << 20;
+/** Chunks of one snapshot; their hashes, 1 MiB, travel with each offer. A larger state: no snapshot. */
+export const SNAPSHOT_CHUNKS_MAX = 32_768;
+/** Snapshots kept at once; the oldest goes first. */
+export const SNAPSHOTS_KEPT_MAX = 100;
+/** Entries of a snapshot taken or restored between two turns of the event loop: about 2 ms. */
+export const SNAPSHOT_ENTRIES_PER_SLICE = 1_000;

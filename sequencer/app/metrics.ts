@@ -35,6 +35,12 @@ export interface AppMetrics {
   readonly extensionBlanks: Counter<"validator">;
   /** `weft_app_extensions_rejected_total`: vote extensions of others that were refused, by `code`. */
   readonly extensionsRejected: Counter<"code">;
+  /** `weft_app_snapshots_total`: snapshots that were due, by `outcome` ("taken", "skipped", "failed"). */
+  readonly snapshots: Counter<"outcome">;
+  /** `weft_app_snapshot_seconds`: time to take a snapshot, beside the chain. */
+  readonly snapshotSeconds: Histogram;
+  /** `weft_app_snapshot_height`: height of the newest snapshot; 0 when there is none. */
+  readonly snapshotHeight: Gauge;
 }
 
 export const NULL_APP_METRICS: AppMetrics = {
@@ -51,4 +57,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   fallbackProposals: NULL_COUNTER,
   extensionBlanks: NULL_COUNTER,
   extensionsRejected: NULL_COUNTER,
+  snapshots: NULL_COUNTER,
+  snapshotSeconds: NULL_HISTOGRAM,
+  snapshotHeight: NULL_GAUGE,
 };

@@ -11,12 +11,14 @@ import type {
   SupplyState,
   ValidatorState,
 } from "../../proto/codec/weft-state.ts";
-import type { Application, ExecTxResult } from "../abci/application.ts";
+import type { Application, ExecTxResult, SnapshotApplication } from "../abci/application.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockSlices } from "./block-slices.ts";
 import type { AppMetrics } from "./metrics.ts";
+import type { SnapshotArchive } from "./snapshots/snapshot-archive.ts";
+import type { SnapshotMakerOptions } from "./snapshots/snapshot-maker.ts";
 import type { KeyValueStore } from "./state-tree/key-value-store.ts";
 
 export interface ApplicationOptions {
@@ -24,6 +26,8 @@ export interface ApplicationOptions {
   readonly version: string;
   /** Bounds of the pool; `limits.ts` has the defaults. */
   readonly pool?: Partial<PoolLimits>;
+  /** Which snapshots are taken, where there is an archive for them. */
+  readonly snapshots?: SnapshotMakerOptions;
 }
 
 export interface PoolLimits {
@@ -48,6 +52,8 @@ export interface ApplicationDependencies {
   readonly logger: Logger;
   readonly metrics: AppMetrics;
   readonly yieldToLoop: YieldToLoop;
+  /** Where snapshots are kept; without it none are taken or served. */
+  readonly snapshotArchive?: SnapshotArchive;
   /** First height to keep after this block, 0 for all: the operator's wish, within what rules allow. */
   readonly retainHeight?: (height: Height, time: Timestamp) => Promise<Height>;
 }
@@ -59,7 +65,7 @@ export interface ApplicationSigner {
   readonly sign: SignPart;
 }
 
-export interface WeftApplication extends Application {
+export interface WeftApplication extends Application, SnapshotApplication {
   /** Reads of the committed state. */
   readonly read: ReadApi;
   /** Where a transaction (32-byte id) is, as far as this node knows and remembers. */
@@ -75,6 +81,8 @@ export interface WeftApplication extends Application {
   blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices>;
   /** Up to `limit` items in the order the next proposal would take them. */
   poolItems(limit: number): readonly Uint8Array[];
+  /** Gives up a snapshot under way; the database may be closed when it resolves. */
+  stop(): Promise<void>;
 }
 
 export type TransactionStatus =

@@ -10,3 +10,5 @@ export const STOP_TIMEOUT_MS = 12_000;
 export const DEV_STOP_GRACE_MS = 15_000;
 /** How long a replay may wait for its payloads to be ordered and executed. */
 export const REPLAY_TIMEOUT_MS = 120_000;
+/** Heights between snapshots of `weft dev`: some minutes of its chain. */
+export const DEV_SNAPSHOT_INTERVAL = 500;

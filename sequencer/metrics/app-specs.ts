@@ -72,4 +72,21 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     help: "Vote extensions of others that were refused, by code",
     labels: ["code"],
   },
+  snapshots: {
+    type: "counter",
+    name: "weft_app_snapshots_total",
+    help: 'Snapshots that were due, by outcome ("taken", "skipped", "failed")',
+    labels: ["outcome"],
+  },
+  snapshotSeconds: {
+    type: "histogram",
+    name: "weft_app_snapshot_seconds",
+    help: "Time to take a snapshot, beside the chain",
+    buckets: SECONDS_BUCKETS,
+  },
+  snapshotHeight: {
+    type: "gauge",
+    name: "weft_app_snapshot_height",
+    help: "Height of the newest snapshot; 0 when there is none",
+  },
 };

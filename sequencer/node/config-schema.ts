@@ -4,6 +4,7 @@
  * directory can change engine (design.md §3).
  */
 import { z } from "zod";
+import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -154,6 +155,18 @@ const storage = z.strictObject({
     Number.MAX_SAFE_INTEGER,
     "Blocks kept, and those that evidence may still name; 0 keeps all. A node that joins later needs one that does.",
   ),
+  snapshot_interval: count(
+    0,
+    1_000_000_000,
+    "Heights between snapshots of the state, from which others join by state sync; 0 takes none.",
+  ),
+  snapshot_keep_recent: z
+    .number()
+    .int()
+    .min(1)
+    .max(SNAPSHOTS_KEPT_MAX)
+    .default(2)
+    .describe("Snapshots kept; the oldest goes first. Blocks above the oldest are kept too."),
 });
 
 const txIndex = z.strictObject({

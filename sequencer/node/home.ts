@@ -14,6 +14,8 @@ export interface Home {
   /** Signs vote-extension parts (docs/formats.md); ours, not CometBFT's. */
   readonly applicationKeyFile: string;
   readonly walDir: string;
+  /** The application's snapshots; ours. */
+  readonly snapshotsDir: string;
 }
 
 /** Default home: `$WEFT_HOME`, else `~/.weft`. */
@@ -37,5 +39,6 @@ export function homeAt(root: string): Home {
     validatorStateFile: join(dataDir, "priv_validator_state.json"),
     applicationKeyFile: join(configDir, "application_key.json"),
     walDir: join(dataDir, "cs.wal"),
+    snapshotsDir: join(dataDir, "snapshots"),
   };
 }

@@ -14,6 +14,7 @@ import {
 } from "../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
 import { APP_VERSION, createApplication } from "../app/application.ts";
+import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import { type BlockSync, createBlockSync } from "../engine/block-sync/block-sync.ts";
@@ -150,10 +151,15 @@ export async function createNode(
     const database = await openKeyValueStore(level, yieldToLoop);
     closers.push(() => level.close());
 
+    const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
+    const snapshotArchive =
+      interval === 0 ? undefined : await SnapshotArchive.open(home.snapshotsDir, NODE_FILE_SYSTEM);
+
     // The state machine and the engine that drives it.
     const application = await createApplication(
       {
         version: VERSION.weft,
+        snapshots: { interval, keepRecent },
         pool: {
           countMax: config.mempool.size,
           bytesMax: config.mempool.max_txs_bytes,
@@ -172,6 +178,7 @@ export async function createNode(
         logger: logger.child({ module: "app" }),
         metrics: metrics.app,
         yieldToLoop,
+        ...(snapshotArchive === undefined ? {} : { snapshotArchive }),
         // The parameters are the genesis' own: no application of this version changes them.
         retainHeight: createRetention(
           {
@@ -182,6 +189,7 @@ export async function createNode(
         ),
       },
     );
+    closers.push(() => application.stop());
     const gossip = createGossipRelay();
     const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
       application,

@@ -120,17 +120,19 @@ export class SimDatabase {
     return this.#sortedKeys.filter((key) => key >= from && key < to);
   }
 
-  async *#pairs<K>(
+  #pairs<K>(
     keys: readonly string[],
     keyOf: (key: string) => K,
   ): AsyncIterable<readonly [K, Uint8Array]> {
     // As of the call: an iterator of the database reads a snapshot.
-    const values = keys.map((key) => this.#current.get(key));
-    for (const [index, key] of keys.entries()) {
-      const value = values[index];
-      if (value !== undefined) yield [keyOf(key), value.slice()];
-    }
+    return pairsOf(keys.map((key) => [keyOf(key), this.#current.get(key)]));
   }
+}
+
+async function* pairsOf<K>(
+  pairs: readonly (readonly [K, Uint8Array | undefined])[],
+): AsyncIterable<readonly [K, Uint8Array]> {
+  for (const [key, value] of pairs) if (value !== undefined) yield [key, value.slice()];
 }
 
 function put(map: Map<string, Uint8Array>, key: string, value: Uint8Array | undefined): void {

@@ -32,6 +32,7 @@ import type {
 import { createApplication } from "../../sequencer/app/application.ts";
 import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
+import type { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
 import type { PoolLimits, WeftApplication } from "../../sequencer/app/weft-application.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
@@ -119,6 +120,8 @@ export interface ChainOptions {
   readonly pool?: Partial<PoolLimits>;
   readonly maxTxBytes?: number;
   readonly blockBytesMax?: number;
+  /** Where the first node keeps its snapshots, one of every height. */
+  readonly archive?: SnapshotArchive;
 }
 
 export function idOf(item: Uint8Array): Uint8Array {
@@ -154,10 +157,12 @@ export async function startNode(
   applicationKey: Ed25519KeyPair,
   pool: Partial<PoolLimits> = {},
   watch: Watch = { signatures: 0, fallbacks: 0 },
+  archive?: SnapshotArchive,
 ): Promise<WeftApplication> {
   return createApplication(
-    { version: "test", pool },
+    { version: "test", pool, snapshots: { interval: 1, keepRecent: 100 } },
     {
+      ...(archive === undefined ? {} : { snapshotArchive: archive }),
       database: await openKeyValueStore(level, yieldToLoop),
       verify: async (checks) => {
         const isDelayed = watch.delayNext === true;
@@ -216,7 +221,13 @@ export class TestChain {
       const applicationKey = walletOf(`application/${n}`).key;
       const watch = { signatures: 0, fallbacks: 0 };
       nodes.push({
-        app: await startNode(level, applicationKey, options.pool, watch),
+        app: await startNode(
+          level,
+          applicationKey,
+          options.pool,
+          watch,
+          n === 0 ? options.archive : undefined,
+        ),
         level,
         watch,
         consensusAddress: ed25519Address(walletOf(`consensus/${n}`).key.publicKey),
@@ -250,8 +261,11 @@ export class TestChain {
     return response.appHash;
   }
 
-  /** A new node that is given the decided blocks only, as in block sync; its application. */
-  async replay(): Promise<WeftApplication> {
+  /** A new node that is given the first decided blocks only, as in block sync; its application. */
+  async replay(
+    blocks = this.history.length,
+    { isRestarted = false } = {},
+  ): Promise<WeftApplication> {
     const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
     const { applicationKey, consensusAddress } = this.node(0);
     const app = await startNode(level, applicationKey);
@@ -262,11 +276,11 @@ export class TestChain {
       consensusAddress,
       watch: { signatures: 0, fallbacks: 0 },
     });
-    for (const request of this.history) {
+    for (const request of this.history.slice(0, blocks)) {
       await app.finalizeBlock(finalize(request));
       await app.commit();
     }
-    return app;
+    return isRestarted ? startNode(level, applicationKey) : app;
   }
 
   node(index: number): TestNode {

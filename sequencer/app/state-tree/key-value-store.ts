@@ -16,7 +16,10 @@ export interface KeyValueWrite {
 export interface KeyValueStore {
   /** A private copy of the value, or undefined. Synchronous: execution does not await. */
   get(key: string): Uint8Array | undefined;
-  /** All pairs with `from <= key < to`, in order. */
+  /**
+   * All pairs with `from <= key < to`, in order, as they are at the moment of the call: later writes do
+   * not show. Read it to its end, or end the loop: until then it holds a view of the database.
+   */
   range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
   write(writes: readonly KeyValueWrite[]): Promise<void>;
 }
@@ -49,10 +52,9 @@ export async function openKeyValueStore(
       const value = database.getSync(key);
       return value && plain(value);
     },
-    async *range(from, to) {
-      for await (const [key, value] of database.iterator({ gte: from, lt: to })) {
-        yield [key, plain(value)];
-      }
+    range(from, to) {
+      // Made here, not at the first look: an iterator reads what there was when it was made.
+      return plainPairs(database.iterator({ gte: from, lt: to }));
     },
     async write(writes) {
       const batch = database.batch();
@@ -65,6 +67,12 @@ export async function openKeyValueStore(
       await batch.write({ sync: true });
     },
   };
+}
+
+async function* plainPairs(
+  pairs: AsyncIterable<[string, Uint8Array]>,
+): AsyncIterable<readonly [string, Uint8Array]> {
+  for await (const [key, value] of pairs) yield [key, plain(value)];
 }
 
 /** Level may answer with a Buffer, whose slices alias; a plain view's slices copy. */

@@ -32,10 +32,19 @@ export type StateStoreError =
 const LAYOUT = 1;
 /** Database keys: `m` meta, `v` + key a value, `k` + hex of H(key) its key, `t` + name a page. */
 const META = "m";
+/** All that belongs to the state lies in these ranges. */
+const RANGES = [
+  ["k", "l"],
+  ["m", "n"],
+  ["t", "u"],
+  ["v", "w"],
+] as const;
 const NODES_PER_PAGE = 16;
 const META_BYTES = 42;
 /** Changes that are hashed in one go: a few milliseconds. */
 const CHANGES_PER_SLICE = 500;
+/** Keys that one write removes when a state is cleared. */
+const REMOVALS_PER_WRITE = 5_000;
 
 /** Memory limits; `limits.ts` has the defaults. */
 export interface StateStoreOptions {
@@ -83,7 +92,8 @@ export interface StagedState {
 export class StateStore {
   readonly #database: KeyValueStore;
   readonly #yieldToLoop: YieldToLoop;
-  readonly #cache: ValueCache;
+  #cache: ValueCache;
+  readonly #valueCacheBytesMax: number;
   readonly #residentNodesMax: number;
   #root: ResidentNode;
   #height: number;
@@ -101,7 +111,8 @@ export class StateStore {
     this.#yieldToLoop = yieldToLoop;
     this.#root = root;
     this.#height = height;
-    this.#cache = new ValueCache(options.valueCacheBytesMax ?? VALUE_CACHE_BYTES_MAX);
+    this.#valueCacheBytesMax = options.valueCacheBytesMax ?? VALUE_CACHE_BYTES_MAX;
+    this.#cache = new ValueCache(this.#valueCacheBytesMax);
     this.#residentNodesMax = options.residentNodesMax ?? RESIDENT_NODES_MAX;
   }
 
@@ -148,6 +159,25 @@ export class StateStore {
     for await (const [key, value] of this.#database.range(`v${prefix}`, `v${prefix}\u{7f}`)) {
       yield [key.slice(1), value];
     }
+  }
+
+  /**
+   * All committed pairs in byte order of their keys, as they are now: commits that follow do not show.
+   * Not while a commit is under way.
+   */
+  view(): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+    assert(this.#writing === undefined, "a state is looked at when it is written");
+    return withoutTag(this.#database.range("v", "w"));
+  }
+
+  /** Becomes the empty state at height 0. Durable step by step: mark first what is under way. */
+  async clear(): Promise<void> {
+    assert(this.#writing === undefined, "a state is cleared when it is written");
+    this.#root = EMPTY;
+    this.#height = 0;
+    this.#residentNodes = 0;
+    this.#cache = new ValueCache(this.#valueCacheBytesMax);
+    await clearState(this.#database);
   }
 
   /** Applies changes to the tree in memory. Nothing is stored; forget the result to discard it. */
@@ -268,6 +298,26 @@ export class StateStore {
     this.#residentNodes += NODES_PER_PAGE;
     return decodePage(page, stub.hash, name);
   };
+}
+
+/** Removes a state, whole or not, from its database; for one that cannot be opened. */
+export async function clearState(database: KeyValueStore): Promise<void> {
+  for (const [from, to] of RANGES) {
+    let removals: KeyValueWrite[] = [];
+    for await (const [key] of database.range(from, to)) {
+      removals.push({ key, value: undefined });
+      if (removals.length < REMOVALS_PER_WRITE) continue;
+      await database.write(removals);
+      removals = [];
+    }
+    if (removals.length > 0) await database.write(removals);
+  }
+}
+
+async function* withoutTag(
+  pairs: AsyncIterable<readonly [key: string, value: Uint8Array]>,
+): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+  for await (const [key, value] of pairs) yield [key.slice(1), value];
 }
 
 /** H(key) as a path. */

@@ -5,7 +5,12 @@ import { createSystemClock } from "../../ports/system-clock.ts";
 import { callRpc } from "../clients.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
-import { DEV_START_TIMEOUT_MS, DEV_STOP_GRACE_MS, TESTNET_VALIDATORS_MAX } from "../limits.ts";
+import {
+  DEV_SNAPSHOT_INTERVAL,
+  DEV_START_TIMEOUT_MS,
+  DEV_STOP_GRACE_MS,
+  TESTNET_VALIDATORS_MAX,
+} from "../limits.ts";
 import {
   checkPorts,
   EVM_DEV_ACCOUNTS,
@@ -57,7 +62,8 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
       validators: options.validators,
       rollups: options.rollups,
       ports: DEFAULT_PORTS,
-      config: {},
+      // So that a node can be tried that joins by state sync.
+      config: { "storage.snapshot_interval": DEV_SNAPSHOT_INTERVAL },
       entry: context.entry,
       onStatusLine: (validator, line) => {
         if (isReady && validator === "validator-0" && !isJson) process.stdout.write(`${line}\n`);
