@@ -10,7 +10,7 @@ export default defineConfig({
           name: "unit",
           include: [
             "{proto,sequencer,mev,rollup-adapter,bench}/**/*.test.ts",
-            "test/{vectors,scenarios,property,sim}/**/*.test.ts",
+            "test/{vectors,scenarios,property,sim,conformance,fuzz}/**/*.test.ts",
           ],
           setupFiles: ["test/support/seed.ts"],
           testTimeout: 60_000,
