@@ -25,7 +25,7 @@ import {
   ed25519KeyPairFromSeed,
   signEd25519,
 } from "../../proto/verify/ed25519.ts";
-import type { LightClock } from "../../proto/verify/light/detector.ts";
+import type { LightClock } from "../../proto/verify/light/clock.ts";
 import { type LightBlockProvider, providerError } from "../../proto/verify/light/provider.ts";
 
 export const LIGHT_CHAIN_ID = "light-test";

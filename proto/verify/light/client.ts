@@ -11,11 +11,11 @@ import { HASH_BYTES } from "../../limits.ts";
 import type { LightBlock } from "../../types.ts";
 import { ONE_THIRD, type TrustLevel } from "../commit.ts";
 import type { SignatureVerifier } from "../ed25519.ts";
+import type { LightClock } from "./clock.ts";
 import {
   compareWithWitnesses,
   detectDivergence,
   type DetectorContext,
-  type LightClock,
   prioritiesDivergeError,
   type WitnessVerdict,
 } from "./detector.ts";

@@ -9,17 +9,11 @@ import { headerHash } from "../../hashes.ts";
 import { addNanos, compareTime } from "../../time.ts";
 import type { LightBlock, LightClientAttackEvidence, Timestamp } from "../../types.ts";
 import { makeLightClientAttackEvidence } from "../light-client-attack.ts";
+import { type LightClock, pause } from "./clock.ts";
 import { lightClientError } from "./errors.ts";
 import { EVIDENCE_REPORT_TIMEOUT_MS, WITNESS_POLL_MS } from "./limits.ts";
 import { fetchLightBlock, type LightBlockProvider, providerErrorCode } from "./provider.ts";
 import { heightOf, type VerifyContext, verifySkipping } from "./trace.ts";
-
-/** The part of a clock that the light client uses. */
-export interface LightClock {
-  now(): Timestamp;
-  /** Calls `task` once after `delayMs`. */
-  after(delayMs: number, task: () => void): { cancel(): void };
-}
 
 export interface DetectorContext extends VerifyContext {
   readonly primary: LightBlockProvider;
@@ -124,6 +118,7 @@ async function blockToCompare(
   const height = heightOf(block);
   const patience = 2n * options.maxClockDriftNanos + context.maxBlockLagNanos;
   const deadline = addNanos(clock.now(), patience);
+  let rounds = 0;
   for (;;) {
     try {
       return await fetchLightBlock(witness, chainId, height, signal);
@@ -132,14 +127,11 @@ async function blockToCompare(
     }
     const latest = await fetchLightBlock(witness, chainId, "latest", signal);
     if (heightOf(latest) === height) return latest;
-    if (heightOf(latest) < height) {
-      if (compareTime(timeOf(latest), timeOf(block)) >= 0) return latest;
-      if (compareTime(clock.now(), deadline) >= 0) return undefined;
-      await pause(clock, WITNESS_POLL_MS, signal);
-    } else if (compareTime(clock.now(), deadline) >= 0) {
-      // Above the height and yet "too high" at it: it plays for time.
-      return undefined;
-    }
+    const isLater = compareTime(timeOf(latest), timeOf(block)) >= 0;
+    if (heightOf(latest) < height && isLater) return latest;
+    // One that is above the height by now is asked for it again; it may still play for time.
+    if (compareTime(clock.now(), deadline) >= 0) return undefined;
+    if (heightOf(latest) < height || ++rounds > 1) await pause(clock, WITNESS_POLL_MS, signal);
   }
 }
 
@@ -256,20 +248,6 @@ async function reportToOthers(
   const others = [primary, ...witnesses].filter((other) => other !== accused);
   await Promise.allSettled(others.map((other) => other.reportEvidence(evidence, either)));
   timer.cancel();
-}
-
-async function pause(clock: LightClock, delayMs: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => {
-      timer.cancel();
-      reject(signal.reason);
-    };
-    const timer = clock.after(delayMs, () => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    });
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
 }
 
 function isSameHeader(a: LightBlock, b: LightBlock): boolean {

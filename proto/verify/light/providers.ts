@@ -2,7 +2,8 @@
 import type { Height } from "../../brands.ts";
 import { timeToMs } from "../../time.ts";
 import type { LightBlock } from "../../types.ts";
-import type { LightClock, WitnessVerdict } from "./detector.ts";
+import type { LightClock } from "./clock.ts";
+import type { WitnessVerdict } from "./detector.ts";
 import { lightClientError } from "./errors.ts";
 import { PROVIDER_REST_MS_FIRST, PROVIDER_REST_MS_MAX } from "./limits.ts";
 import { fetchLightBlock, type LightBlockProvider, providerErrorCode } from "./provider.ts";
