@@ -60,6 +60,13 @@ export const dashboards = [
           [gauge("cometbft_consensus_byzantine_validators"), `${NODE} byzantine`],
         ),
         panel(
+          "Evidence",
+          "short",
+          [gauge("weft_evidence_pending"), `${NODE} waiting`],
+          [gauge("weft_evidence_pending_bytes"), `${NODE} waiting, bytes`],
+          [rate("weft_evidence_total", "outcome"), "{{outcome}}/s"],
+        ),
+        panel(
           "Power",
           "short",
           [gauge("cometbft_consensus_validators_power"), `${NODE} total`],

@@ -32,7 +32,7 @@ import { advanceChainState, nextHeightRules } from "./chain-state.ts";
 import type { OnCrashPoint } from "./crash-points.ts";
 import { EngineError } from "./errors.ts";
 import type { EventBus } from "./event-bus.ts";
-import type { EvidencePool } from "./evidence-pool.ts";
+import type { EvidencePool } from "./evidence/evidence-pool.ts";
 import { VALIDATED_BLOCKS_MAX } from "./limits.ts";
 import {
   completeBlock,
@@ -53,7 +53,7 @@ export interface BlockExecutorDeps {
   readonly gate: ApplicationGate;
   readonly blockStore: BlockStore;
   readonly stateStore: StateStore;
-  readonly evidencePool: EvidencePool;
+  readonly evidencePool: Pick<EvidencePool, "pending" | "check" | "update">;
   readonly verifier: SignatureVerifier;
   readonly clock: Clock;
   readonly events: EventBus;
@@ -146,7 +146,7 @@ class Executor implements BlockExecutor {
   ): Promise<CompleteBlock | undefined> {
     const { gate, evidencePool, metrics } = this.#deps;
     const rules = nextHeightRules(state);
-    const evidence = await evidencePool.pending(Number(state.consensusParams.evidence.maxBytes));
+    const evidence = evidencePool.pending(Number(state.consensusParams.evidence.maxBytes));
     const bytesMax = dataBytesMax(
       rules.blockBytesMax,
       state.validators.validators.length,

@@ -105,12 +105,7 @@ test("a height that its last precommit started is replayed as it was", async () 
       wal,
       executor,
       blockStore,
-      evidencePool: {
-        pending: async () => [],
-        check: async () => undefined,
-        update: async () => {},
-        reportConflict: () => {},
-      },
+      evidencePool: { reportConflict: () => {} },
       ownMessages: undefined,
       gossip: NULL_GOSSIP_SINK,
       events: createEventBus(),

@@ -23,7 +23,7 @@ import { ConsensusMetrics, STEP_NAMES } from "./consensus-metrics.ts";
 import { areExtensionsEnabled } from "./consensus-params.ts";
 import type { OnCrashPoint } from "./crash-points.ts";
 import type { EventBus } from "./event-bus.ts";
-import type { EvidencePool } from "./evidence-pool.ts";
+import type { EvidencePool } from "./evidence/evidence-pool.ts";
 import type { GossipSink, RoundStepEvent } from "./gossip-sink.ts";
 import { heightContext, storedLastCommit } from "./height-context.ts";
 import type { InputQueue } from "./input-queue.ts";
@@ -48,7 +48,7 @@ export interface ConsensusDriverDeps {
   readonly wal: WriteAheadLog;
   readonly executor: BlockExecutor;
   readonly blockStore: BlockStore;
-  readonly evidencePool: EvidencePool;
+  readonly evidencePool: Pick<EvidencePool, "reportConflict">;
   /** Undefined on a node without a validator key. */
   readonly ownMessages: OwnMessages | undefined;
   readonly gossip: GossipSink;

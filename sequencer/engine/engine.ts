@@ -6,6 +6,7 @@ import { Height, type NodeId, type Round } from "../../proto/brands.ts";
 import { addMs } from "../../proto/time.ts";
 import type {
   BlockId,
+  Evidence,
   Part,
   Proposal,
   PublicKey,
@@ -35,7 +36,12 @@ import { ConsensusDriver } from "./consensus-driver.ts";
 import type { OnCrashPoint } from "./crash-points.ts";
 import { EngineError } from "./errors.ts";
 import { createEventBus, type EventBus } from "./event-bus.ts";
-import { createEvidencePool } from "./evidence-pool.ts";
+import {
+  createEvidencePool,
+  type EvidenceAnswer,
+  type EvidencePool,
+} from "./evidence/evidence-pool.ts";
+import type { PendingEvidence } from "./evidence/pending-list.ts";
 import type { Genesis } from "./genesis.ts";
 import type { GossipSink, RoundStepEvent } from "./gossip-sink.ts";
 import { handshake } from "./handshake.ts";
@@ -85,6 +91,8 @@ export interface EngineDeps {
   /** `createGossipRelay` where the receiver is made after the engine. */
   readonly gossip: GossipSink;
   readonly verifier: SignatureVerifier;
+  /** For evidence that strangers send; `verifier` when it is not given. */
+  readonly incomingVerifier?: SignatureVerifier | undefined;
   readonly clock: Clock;
   readonly yieldToLoop: YieldToLoop;
   /** Where the log lies. */
@@ -138,6 +146,15 @@ export interface Engine {
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
   /** What block sync drives. Throws before the handshake is done. */
   syncTarget(): SyncTarget;
+  /**
+   * Evidence of a peer or a client: verified against the chain, kept until a block holds it.
+   * @throws EngineError ENGINE_NOT_RUNNING
+   */
+  addEvidence(evidence: Evidence): Promise<EvidenceAnswer>;
+  /** Evidence that waits for a block, oldest first: a live list. Empty before the handshake is done. */
+  pendingEvidence(): readonly PendingEvidence[];
+  /** Tells when evidence was added; returns how to stop. */
+  onEvidenceAdded(listener: () => void): () => void;
   readonly blockStore: BlockStore;
   readonly stateStore: StateStore;
   readonly events: EventBus;
@@ -169,6 +186,7 @@ class EmbeddedEngine implements Engine {
   readonly #options: EngineOptions;
   readonly #deps: EngineDeps;
   readonly #gate: ReturnType<typeof createApplicationGate>;
+  readonly #evidencePool: EvidencePool;
   #publicKey: PublicKey | undefined;
   #parts: Parts | undefined;
   #isStopped = false;
@@ -179,6 +197,15 @@ class EmbeddedEngine implements Engine {
     this.blockStore = deps.blockStore;
     this.stateStore = deps.stateStore;
     this.#gate = createApplicationGate(deps.application);
+    this.#evidencePool = createEvidencePool({
+      store: deps.evidenceStore,
+      blockStore: deps.blockStore,
+      stateStore: deps.stateStore,
+      verifier: deps.verifier,
+      incomingVerifier: deps.incomingVerifier ?? deps.verifier,
+      logger: deps.logger,
+      metrics: deps.metrics,
+    });
   }
 
   async start(): Promise<void> {
@@ -189,8 +216,8 @@ class EmbeddedEngine implements Engine {
     const { onWalCorruption: onCorruption, walFileBytesMax } = this.#options;
     this.#publicKey = await deps.privValidator?.publicKey();
     const ownAddress = this.#publicKey && validatorAddress(this.#publicKey);
-    const pool = { store: deps.evidenceStore, blockStore, stateStore, verifier, logger };
-    const evidencePool = createEvidencePool(pool);
+    const evidencePool = this.#evidencePool;
+    await evidencePool.open();
     const shared = { gate, blockStore, stateStore, evidencePool, verifier, clock, events };
     const executor = createBlockExecutor(
       { blockTimeToleranceMs },
@@ -322,6 +349,18 @@ class EmbeddedEngine implements Engine {
       apply: (record) => driver.applySynced(record),
       halt: (error) => driver.halt(error),
     };
+  }
+
+  async addEvidence(evidence: Evidence): Promise<EvidenceAnswer> {
+    return this.#evidencePool.add(this.#running().driver.state, evidence);
+  }
+
+  pendingEvidence(): readonly PendingEvidence[] {
+    return this.#evidencePool.waiting();
+  }
+
+  onEvidenceAdded(listener: () => void): () => void {
+    return this.#evidencePool.onAdded(listener);
   }
 
   receiveProposal(proposal: Proposal, origin: NodeId): void {

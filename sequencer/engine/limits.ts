@@ -34,9 +34,3 @@ export const CHAIN_ID_LENGTH_MAX = 50;
 export const GENESIS_FILE_BYTES_MAX = 100 << 20;
 /** Characters of a reason that is logged and stored. */
 export const REASON_LENGTH_MAX = 1_000;
-/** Pairs of conflicting votes that wait for their height to end; more are not recorded. */
-export const CONFLICTS_MAX = 1_000;
-/** Pieces of evidence read for one proposal. */
-export const EVIDENCE_READ_MAX = 1_000;
-/** Expired pieces of evidence deleted per block. */
-export const EVIDENCE_PRUNED_PER_BLOCK_MAX = 100;

@@ -39,6 +39,13 @@ export interface EngineMetrics {
   readonly byzantineValidators: Gauge;
   /** `cometbft_consensus_byzantine_validators_power`: their power. */
   readonly byzantineValidatorsPower: Gauge;
+  /** `weft_evidence_pending`: pieces of evidence that wait for a block. */
+  readonly evidencePending: Gauge;
+  /** `weft_evidence_pending_bytes`: their size. */
+  readonly evidencePendingBytes: Gauge;
+  /** `weft_evidence_total{outcome}`: pieces of evidence that were added, known, invalid, unjudgeable or
+   * refused (full), that a block held (committed) or that never stood in one (expired). */
+  readonly evidence: Counter<"outcome">;
   /** `cometbft_consensus_num_txs`: transactions in the last block. */
   readonly numTxs: Gauge;
   /** `cometbft_consensus_total_txs`: transactions since the process started. */
@@ -101,6 +108,9 @@ export const NULL_ENGINE_METRICS: EngineMetrics = {
   missingValidatorsPower: NULL_GAUGE,
   byzantineValidators: NULL_GAUGE,
   byzantineValidatorsPower: NULL_GAUGE,
+  evidencePending: NULL_GAUGE,
+  evidencePendingBytes: NULL_GAUGE,
+  evidence: NULL_COUNTER,
   numTxs: NULL_GAUGE,
   totalTxs: NULL_COUNTER,
   blockSizeBytes: NULL_GAUGE,

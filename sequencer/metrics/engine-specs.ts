@@ -78,6 +78,22 @@ export const ENGINE_SPECS: SpecsOf<EngineMetrics> = {
     name: "cometbft_consensus_byzantine_validators_power",
     help: "Their power",
   },
+  evidencePending: {
+    type: "gauge",
+    name: "weft_evidence_pending",
+    help: "Pieces of evidence that wait for a block",
+  },
+  evidencePendingBytes: {
+    type: "gauge",
+    name: "weft_evidence_pending_bytes",
+    help: "Their size",
+  },
+  evidence: {
+    type: "counter",
+    name: "weft_evidence_total",
+    help: "Pieces of evidence that were added, known, invalid, unjudgeable or refused (full), that a block held (committed) or that never stood in one (expired)",
+    labels: ["outcome"],
+  },
   numTxs: {
     type: "gauge",
     name: "cometbft_consensus_num_txs",

@@ -199,6 +199,7 @@ export async function createNode(
       privValidator: disk.privValidator,
       gossip,
       verifier,
+      incomingVerifier,
       clock,
       yieldToLoop,
       fileSystem: NODE_FILE_SYSTEM,

@@ -1,22 +1,28 @@
 import { MemoryLevel } from "memory-level";
 import { beforeEach, describe, expect, test } from "vitest";
-import { Height, Round } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
-import { sha256 } from "../../proto/hash.ts";
+import { Height, Round } from "../../../proto/brands.ts";
+import { utf8ToBytes } from "../../../proto/bytes.ts";
+import { sha256 } from "../../../proto/hash.ts";
 import {
   NIL_BLOCK_ID,
   SignedMsgType,
   type DuplicateVoteEvidence,
   type Vote,
-} from "../../proto/types.ts";
-import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
-import { buildChain, signedVote, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
-import { NULL_LOGGER } from "../ports/logger.ts";
-import type { ChainState } from "../store/chain-state.ts";
-import { openBlockStore } from "../store/level-block-store.ts";
-import { createLevelKeyValueStore } from "../store/level-key-value-store.ts";
-import { createStateStore } from "../store/level-state-store.ts";
-import { DEFAULT_CONSENSUS_PARAMS } from "./consensus-params.ts";
+} from "../../../proto/types.ts";
+import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
+import {
+  buildChain,
+  signedVote,
+  testGenesis,
+  testKeys,
+} from "../../../test/support/chain-builder.ts";
+import { NULL_LOGGER } from "../../ports/logger.ts";
+import type { ChainState } from "../../store/chain-state.ts";
+import { openBlockStore } from "../../store/level-block-store.ts";
+import { createLevelKeyValueStore } from "../../store/level-key-value-store.ts";
+import { createStateStore } from "../../store/level-state-store.ts";
+import { DEFAULT_CONSENSUS_PARAMS } from "../consensus-params.ts";
+import { NULL_ENGINE_METRICS } from "../metrics.ts";
 import { createEvidencePool, type EvidencePool } from "./evidence-pool.ts";
 
 const KEYS = testKeys(4);
@@ -47,8 +53,11 @@ describe("evidence pool", () => {
       blockStore,
       stateStore,
       verifier: createEd25519Verifier(),
+      incomingVerifier: createEd25519Verifier(),
       logger: NULL_LOGGER,
+      metrics: NULL_ENGINE_METRICS,
     });
+    await pool.open();
   });
 
   function votes(height: number): readonly [Vote, Vote] {
@@ -77,7 +86,7 @@ describe("evidence pool", () => {
   async function evidenceOf(height: number): Promise<DuplicateVoteEvidence> {
     pool.reportConflict(...votes(height));
     await pool.update(stateAfter(height), []);
-    const [piece] = await pool.pending(BYTES_MAX);
+    const [piece] = pool.pending(BYTES_MAX);
     if (piece?.kind !== "duplicateVote") throw new Error("there is no evidence");
     return piece;
   }
@@ -86,9 +95,9 @@ describe("evidence pool", () => {
     const [forBlock, forNil] = votes(4);
     pool.reportConflict(forBlock, forNil);
     await pool.update(stateAfter(3), []);
-    expect(await pool.pending(BYTES_MAX)).toEqual([]);
+    expect(pool.pending(BYTES_MAX)).toEqual([]);
     await pool.update(stateAfter(4), []);
-    expect(await pool.pending(BYTES_MAX)).toEqual([
+    expect(pool.pending(BYTES_MAX)).toEqual([
       {
         kind: "duplicateVote",
         // Nil sorts before any block.
@@ -106,27 +115,27 @@ describe("evidence pool", () => {
     const [first, second] = votes(4);
     pool.reportConflict(second, first);
     await pool.update(stateAfter(4), []);
-    expect((await pool.pending(BYTES_MAX)).length).toBe(1);
-    expect(await pool.pending(100)).toEqual([]);
+    expect(pool.pending(BYTES_MAX).length).toBe(1);
+    expect(pool.pending(100)).toEqual([]);
   });
 
   test("what a block held is not offered again and not accepted again", async () => {
     const piece = await evidenceOf(4);
     expect(await pool.check(stateAfter(4), [piece])).toBeUndefined();
     await pool.update(stateAfter(5), [piece]);
-    expect(await pool.pending(BYTES_MAX)).toEqual([]);
+    expect(pool.pending(BYTES_MAX)).toEqual([]);
     expect(await pool.check(stateAfter(5), [piece])).toMatch(/is in an earlier block/);
     pool.reportConflict(...votes(4));
     await pool.update(stateAfter(5), []);
-    expect(await pool.pending(BYTES_MAX)).toEqual([]);
+    expect(pool.pending(BYTES_MAX)).toEqual([]);
   });
 
   test("evidence that is too old, in blocks and in time, is forgotten and refused", async () => {
     const piece = await evidenceOf(4);
     await pool.update(stateAfter(6), []);
-    expect((await pool.pending(BYTES_MAX)).length).toBe(1);
+    expect(pool.pending(BYTES_MAX).length).toBe(1);
     await pool.update(stateAfter(8), []);
-    expect(await pool.pending(BYTES_MAX)).toEqual([]);
+    expect(pool.pending(BYTES_MAX)).toEqual([]);
     expect(await pool.check(stateAfter(8), [piece])).toMatch(/it is too old/);
   });
 

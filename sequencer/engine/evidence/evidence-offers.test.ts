@@ -1,0 +1,292 @@
+/** What peers and clients offer to the pool: kept once, in one form, within limits, over a restart. */
+import { MemoryLevel } from "memory-level";
+import { beforeEach, describe, expect, test } from "vitest";
+import { Height, Round } from "../../../proto/brands.ts";
+import { EMPTY_BYTES, utf8ToBytes } from "../../../proto/bytes.ts";
+import { sha256 } from "../../../proto/hash.ts";
+import { evidenceId } from "../../../proto/hashes.ts";
+import { addMs } from "../../../proto/time.ts";
+import {
+  SignedMsgType,
+  type BlockId,
+  type DuplicateVoteEvidence,
+  type LightBlock,
+  type Vote,
+} from "../../../proto/types.ts";
+import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
+import { makeLightClientAttackEvidence } from "../../../proto/verify/light-client-attack.ts";
+import {
+  buildChain,
+  signedVote,
+  testGenesis,
+  testKeys,
+} from "../../../test/support/chain-builder.ts";
+import { forge, lightBlockOf, setOf } from "../../../test/support/forks.ts";
+import { NULL_LOGGER } from "../../ports/logger.ts";
+import type { ChainState } from "../../store/chain-state.ts";
+import type { KeyValueStore } from "../../store/key-value-store.ts";
+import { openBlockStore } from "../../store/level-block-store.ts";
+import { createLevelKeyValueStore } from "../../store/level-key-value-store.ts";
+import { createStateStore } from "../../store/level-state-store.ts";
+import { NULL_ENGINE_METRICS } from "../metrics.ts";
+import { createEvidencePool, type EvidencePool } from "./evidence-pool.ts";
+import { EVIDENCE_PENDING_PER_VALIDATOR_MAX } from "./limits.ts";
+
+const KEYS = testKeys(4);
+const PHANTOMS = testKeys(8).slice(4);
+const CHAIN = buildChain(KEYS, 8, testGenesis(KEYS));
+const BYTES_MAX = 1 << 20;
+
+describe("evidence that is offered", () => {
+  let store: KeyValueStore;
+  let open: () => Promise<EvidencePool>;
+  let pool: EvidencePool;
+
+  beforeEach(async () => {
+    const blockStore = await openBlockStore(await memory());
+    const stateStore = createStateStore(await memory());
+    const [first] = CHAIN;
+    if (first === undefined) throw new Error("there is no block");
+    await stateStore.save(first.stateBefore);
+    for (const record of CHAIN) {
+      await blockStore.save(record);
+      await stateStore.save(record.stateAfter);
+    }
+    store = await memory();
+    open = async () => {
+      const opened = createEvidencePool({
+        store,
+        blockStore,
+        stateStore,
+        verifier: createEd25519Verifier(),
+        incomingVerifier: createEd25519Verifier(),
+        logger: NULL_LOGGER,
+        metrics: NULL_ENGINE_METRICS,
+      });
+      await opened.open();
+      return opened;
+    };
+    pool = await open();
+  });
+
+  test("is verified, kept, told of once, and still there after a restart", async () => {
+    let told = 0;
+    pool.onAdded(() => told++);
+    const piece = doubleVote(4);
+    expect(await pool.add(stateAfter(8), piece)).toEqual({ kind: "added" });
+    expect(await pool.add(stateAfter(8), piece)).toEqual({ kind: "known" });
+    expect(told).toBe(1);
+    expect((await open()).pending(BYTES_MAX)).toEqual(pool.pending(BYTES_MAX));
+  });
+
+  test("what no signature covers makes no second piece, and is not kept", async () => {
+    const piece = doubleVote(4);
+    const altered: readonly DuplicateVoteEvidence[] = [
+      { ...piece, voteA: { ...piece.voteA, validatorIndex: 3 } },
+      {
+        ...piece,
+        voteB: { ...piece.voteB, extension: EMPTY_BYTES, extensionSignature: bytes(64) },
+      },
+      {
+        ...piece,
+        voteB: { ...piece.voteB, extension: bytes(500_000), extensionSignature: bytes(64) },
+      },
+    ];
+    const ids = new Set(
+      [piece, ...altered].map((one) => Buffer.from(evidenceId(one)).toString("hex")),
+    );
+    expect(ids.size, "CometBFT knows each by another id").toBe(4);
+    for (const variant of altered) {
+      // In a block each of them is valid, as it is for CometBFT.
+      const fresh = await freshPool();
+      expect(await fresh.check(stateAfter(8), [variant])).toBeUndefined();
+      expect(fresh.pending(BYTES_MAX)).toEqual([piece]);
+    }
+    const [, , large] = altered;
+    if (large === undefined) throw new Error("there is no variant");
+    expect((await pool.add(stateAfter(8), large)).kind).toBe("added");
+    expect(pool.pending(1_000)).toEqual([piece]);
+    for (const variant of [piece, ...altered]) {
+      expect((await pool.add(stateAfter(8), variant)).kind).toBe("known");
+    }
+  });
+
+  test("an offence that a block held in any form is not offered again, also after a restart", async () => {
+    const piece = doubleVote(4);
+    const variant = { ...piece, voteA: { ...piece.voteA, validatorIndex: 2 } };
+    await pool.add(stateAfter(8), piece);
+    await pool.update(stateAfter(8), [variant]);
+    expect(pool.pending(BYTES_MAX)).toEqual([]);
+    for (const one of [pool, await open()]) {
+      expect((await one.add(stateAfter(8), piece)).kind).toBe("known");
+      // A block of another node with the first form stays as valid as CometBFT finds it.
+      expect(await one.check(stateAfter(8), [piece])).toBeUndefined();
+      expect(await one.check(stateAfter(8), [variant])).toMatch(/in an earlier block/);
+    }
+  });
+
+  test("attacks on light clients: lunatic and equivocation are taken, in blocks too", async () => {
+    for (const piece of [lunatic(6, 2), equivocation(5)]) {
+      expect((await pool.add(stateAfter(8), piece)).kind).toBe("added");
+      expect(await (await freshPool()).check(stateAfter(8), [piece])).toBeUndefined();
+    }
+    // One forged header is one offence, whatever height it is said to branch off at.
+    expect((await pool.add(stateAfter(8), lunatic(6, 3))).kind).toBe("known");
+    expect(pool.waiting().map(({ judgeableFrom }) => judgeableFrom)).toEqual([7, 6]);
+  });
+
+  test("an attack is verified again in a block although its id is known", async () => {
+    const piece = lunatic(6, 2);
+    await pool.add(stateAfter(8), piece);
+    const less = { ...piece, byzantineValidators: piece.byzantineValidators.slice(1) };
+    expect(await pool.check(stateAfter(8), [piece])).toBeUndefined();
+    expect(await pool.check(stateAfter(8), [less])).toMatch(
+      /expected 2 byzantine validators, got 1/,
+    );
+    expect(await pool.check(stateAfter(8), [piece, piece])).toMatch(/stands twice/);
+  });
+
+  test("what CometBFT refuses in a block: amnesia, and a conflict with a height without a commit", async () => {
+    const cases = [
+      [attack(5, 5, { round: 1, signers: KEYS }), /blames nobody/],
+      // Block 8 is the last: the commit for it stands in block 9.
+      [equivocation(8), /block 8 has no commit yet/],
+      [forwardLunatic(), /block 12 has no commit yet/],
+    ] as const;
+    for (const [piece, message] of cases) {
+      expect(await pool.check(stateAfter(8), [piece])).toMatch(message);
+      const answer = await pool.add(stateAfter(8), piece);
+      expect(answer).toMatchObject({ kind: "unjudgeable" });
+    }
+  });
+
+  test("a block that is being stored is not looked at: nodes that lack it would judge otherwise", async () => {
+    expect(await pool.check(stateAfter(6), [equivocation(5)])).toBeUndefined();
+    expect(await pool.check(stateAfter(5), [equivocation(5)])).toMatch(/block 5 has no commit yet/);
+    expect(await pool.check(stateAfter(4), [doubleVote(5)])).toMatch(/block 5 is not in our store/);
+  });
+
+  test("malformed and forged pieces are invalid; unknown heights are not", async () => {
+    const piece = doubleVote(4);
+    const swapped = { ...piece, voteA: piece.voteB, voteB: piece.voteA };
+    expect(await pool.add(stateAfter(8), swapped)).toMatchObject({ kind: "invalid" });
+    const forged = { ...piece, voteA: { ...piece.voteA, signature: bytes(64) } };
+    expect(await pool.add(stateAfter(8), forged)).toMatchObject({ kind: "invalid" });
+    const early = doubleVote(8);
+    expect(await pool.add(stateAfter(7), early)).toMatchObject({ kind: "unjudgeable" });
+    expect(pool.waiting()).toEqual([]);
+  });
+
+  test("one validator's contradictions do not crowd out evidence against others", async () => {
+    for (let round = 0; round < EVIDENCE_PENDING_PER_VALIDATOR_MAX; round++) {
+      expect((await pool.add(stateAfter(8), doubleVote(4, 0, round))).kind).toBe("added");
+    }
+    expect((await pool.add(stateAfter(8), doubleVote(4, 0, 99))).kind).toBe("full");
+    expect((await pool.add(stateAfter(8), doubleVote(4, 1))).kind).toBe("added");
+  });
+
+  test("conflicts keep no extension; a large piece keeps smaller ones out of no block", async () => {
+    const piece = doubleVote(4);
+    const withExtension = (vote: Vote): Vote => ({
+      ...vote,
+      extension: bytes(1 << 20),
+      extensionSignature: bytes(64),
+    });
+    pool.reportConflict(withExtension(piece.voteA), withExtension(piece.voteB));
+    await pool.add(stateAfter(8), lunatic(6, 2));
+    await pool.update(stateAfter(8), []);
+    expect(pool.pending(1_000)).toEqual([piece]);
+    expect(pool.pending(BYTES_MAX).map(({ kind }) => kind)).toEqual([
+      "lightClientAttack",
+      "duplicateVote",
+    ]);
+  });
+
+  async function freshPool(): Promise<EvidencePool> {
+    store = await memory();
+    return open();
+  }
+});
+
+function builtAt(height: number) {
+  const built = CHAIN[height - 1];
+  if (built === undefined) throw new Error(`there is no block ${height}`);
+  return built;
+}
+
+function stateAfter(height: number): ChainState {
+  return builtAt(height).stateAfter;
+}
+
+/** Two precommits of one validator, in the form that the pool keeps. */
+function doubleVote(height: number, keyIndex = 0, round = 0): DuplicateVoteEvidence {
+  const key = KEYS[keyIndex];
+  if (key === undefined) throw new Error("there is no key");
+  const { blockId, block, stateBefore } = builtAt(height);
+  const other: BlockId = { ...blockId, hash: sha256(utf8ToBytes("other")) };
+  const [voteA, voteB] = [blockId, other]
+    .toSorted((a, b) => Buffer.compare(a.hash, b.hash))
+    .map((id) =>
+      signedVote(key, stateBefore.validators, {
+        type: SignedMsgType.PRECOMMIT,
+        height: Height(height),
+        round: Round(round),
+        blockId: id,
+        timestamp: block.header.time,
+      }),
+    );
+  if (voteA === undefined || voteB === undefined) throw new Error("there are no votes");
+  return {
+    kind: "duplicateVote",
+    voteA,
+    voteB,
+    totalVotingPower: 40n,
+    validatorPower: 10n,
+    timestamp: block.header.time,
+  };
+}
+
+function blockAt(height: number): LightBlock {
+  return lightBlockOf(builtAt(height));
+}
+
+function attack(
+  height: number,
+  commonHeight: number,
+  options: Partial<Parameters<typeof forge>[1]>,
+) {
+  const trusted = blockAt(height);
+  const validators = trusted.validatorSet;
+  const conflicting = forge(trusted, { signers: KEYS, validators, ...options });
+  return makeLightClientAttackEvidence(conflicting, trusted, blockAt(commonHeight));
+}
+
+function equivocation(height: number) {
+  return attack(height, height, { signers: KEYS.slice(1) });
+}
+
+function lunatic(height: number, commonHeight: number) {
+  const signers = [...KEYS.slice(0, 2), ...PHANTOMS.slice(0, 2)];
+  const header = { appHash: sha256(utf8ToBytes("never executed")) };
+  return attack(height, commonHeight, { signers, validators: setOf(signers), header });
+}
+
+function forwardLunatic() {
+  const signers = KEYS;
+  const time = addMs(blockAt(8).signedHeader.header.time, -1);
+  const header = { appHash: sha256(utf8ToBytes("never executed")), height: Height(12), time };
+  return attack(8, 4, { signers, header });
+}
+
+function bytes(count: number): Uint8Array {
+  return new Uint8Array(count).fill(7);
+}
+
+async function memory(): Promise<KeyValueStore> {
+  const level = new MemoryLevel<Uint8Array, Uint8Array>({
+    keyEncoding: "view",
+    valueEncoding: "view",
+  });
+  await level.open();
+  return createLevelKeyValueStore(level);
+}
