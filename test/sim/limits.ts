@@ -2,8 +2,6 @@
 
 /** Events of one seed; more means that something spins, and fails the seed. */
 export const EVENTS_MAX = 3_000_000;
-/** Heights after which the faults stop, whatever the time. */
-export const FAULTY_HEIGHTS_MAX = 20;
 /** Heights that every honest node must decide after the faults have stopped. */
 export const LIVE_HEIGHTS = 3;
 /** How long that may take. Rounds begun under faults have long timeouts that must first run out. */
@@ -14,3 +12,9 @@ export const WORKLOAD_PENDING_MAX = 200;
 export const SIGNATURE_MEMO_MAX = 50_000;
 /** Bytes of one simulated message queue of one channel are not counted; its messages are. */
 export const HELD_MESSAGES_MAX = 10_000;
+/** Worker processes of one swarm. */
+export const JOBS_MAX = 64;
+/** How far ahead of the oldest seed that is under way others are begun: their lines wait for its line. */
+export const SEEDS_AHEAD_MAX = 1_000;
+/** A seed that takes longer than this, in ms of real time, spins without an event and has failed. */
+export const SEED_REAL_MS_MAX = 600_000;

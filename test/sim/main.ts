@@ -3,78 +3,57 @@
  *
  *     npm run sim -- --seeds 200 --from 1     many seeds; exits with 1 when one failed
  *     npm run sim -- --seeds 1 --from 42 --log    one seed again, with what its nodes log
+ *
+ * `--jobs` processes work at once; lines come in the order of the seeds all the same.
  */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { Logger, LogFields } from "../../sequencer/ports/logger.ts";
-import { assertNothingOutside, forbidOutsideWorld } from "./determinism.ts";
-import { simulate, type SimulationReport } from "./simulation.ts";
+import { JOBS_MAX } from "./limits.ts";
+import { runSeed } from "./run-seed.ts";
+import { seedLine, SwarmTotals, type SeedResult } from "./seed-result.ts";
+import { runPool } from "./worker-pool.ts";
+
+const PROGRESS_EVERY_SEEDS = 100;
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },
+    jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     log: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
   },
 });
 const seeds = positive("--seeds", values.seeds);
 const from = positive("--from", values.from);
+const jobs = Math.min(positive("--jobs", values.jobs), JOBS_MAX);
 
-const totals = new Map<string, number>();
-let failed = 0;
-let heights = 0;
-let events = 0;
-let virtualMs = 0;
-let slowestMs = 0;
+const totals = new SwarmTotals();
 const now = performance.now.bind(performance);
 const startMs = now();
-forbidOutsideWorld();
-for (let seed = from; seed < from + seeds; seed++) {
-  const report = await simulate(seed, {
-    assertAlone: assertNothingOutside,
-    ...(values.log ? { logger: printingLogger } : {}),
-  });
-  for (const [kind, count] of report.faults) totals.set(kind, (totals.get(kind) ?? 0) + count);
-  heights += report.height;
-  events += report.events;
-  virtualMs += report.virtualMs;
-  slowestMs = Math.max(slowestMs, report.recoveryMs);
-  print(lineOf(report));
-  if (report.failure === undefined) continue;
-  failed += 1;
-  print(`  ${report.failure}`);
-  print(`  again: npm run sim -- --seeds 1 --from ${seed} --log`);
+if (values.log) {
+  for (let seed = from; seed < from + seeds; seed++) tell(await runSeed(seed, printingLogger));
+} else {
+  await runPool({ from, seeds, jobs, workerPath: new URL("worker.js", import.meta.url) }, tell);
 }
-const seconds = Math.round((now() - startMs) / 1_000);
-print(`faults: ${listOf(totals)}`);
-print(
-  `${events} events, ${heights} heights, ${Math.round(virtualMs / 60_000)} virtual minutes in ${seconds} s; slowest recovery ${Math.round(slowestMs / 1_000)} virtual s`,
-);
-print(`${seeds - failed} of ${seeds} seeds held`);
-process.exit(failed === 0 ? 0 : 1);
+for (const line of totals.lines(seconds())) print(line);
+print(`${totals.seeds - totals.failed} of ${seeds} seeds held`);
+process.exit(totals.failed === 0 && totals.seeds === seeds ? 0 : 1);
 
-function lineOf(report: SimulationReport): string {
-  const { seed, options, height, txCount, evidenceCount, failure, digest } = report;
-  const byzantine = [...options.byzantine.values()].map((kinds) => kinds.join("+")).join(", ");
-  const parts = [
-    `seed ${seed} ${failure === undefined ? "held" : "FAILED"}`,
-    `${options.powers.length} validators${options.fullNodes > 0 ? " + 1" : ""}`,
-    byzantine === "" ? "none byzantine" : `byzantine ${byzantine}`,
-    `height ${height}`,
-    `${txCount} items`,
-    `${evidenceCount} evidence`,
-    `${report.events} events`,
-    `${Math.round(report.virtualMs / 1_000)} virtual s`,
-    `recovered in ${(report.recoveryMs / 1_000).toFixed(1)} s`,
-    `state ${digest.slice(0, 16)}`,
-  ];
-  if (values.verbose) parts.push(`faults: ${listOf(report.faults)}`);
-  return parts.join(" | ");
+function tell(result: SeedResult): void {
+  totals.add(result);
+  print(seedLine(result, values.verbose));
+  if (result.failure !== undefined) {
+    print(`  ${result.failure}`);
+    print(`  again: npm run sim -- --seeds 1 --from ${result.seed} --log`);
+  }
+  if (totals.seeds % PROGRESS_EVERY_SEEDS !== 0 || totals.seeds === seeds) return;
+  print(`-- ${totals.seeds} of ${seeds} seeds run in ${seconds()} s, ${totals.failed} failed --`);
 }
 
-function listOf(counts: ReadonlyMap<string, number>): string {
-  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
-  return sorted.map(([kind, count]) => `${kind} ${count}`).join(", ");
+function seconds(): number {
+  return Math.round((now() - startMs) / 1_000);
 }
 
 function printingLogger(node: string, nowMs: () => number): Logger {

@@ -84,8 +84,10 @@ export interface SwarmOptions {
   readonly txBytesMax: number;
   /** How long the network may take once the faults have stopped, in ms. */
   readonly livenessMs: number;
-  /** Faults stop after this time, in ms. */
+  /** Faults stop after this time, in ms, */
   readonly faultyMs: number;
+  /** or when so many heights were decided. */
+  readonly faultyHeights: number;
 }
 
 export function drawSwarm(seed: number): SwarmOptions {
@@ -94,7 +96,7 @@ export function drawSwarm(seed: number): SwarmOptions {
   const sometimes = <T>(percent: number, value: () => T, otherwise: T): T =>
     random.chance(percent) ? value() : otherwise;
 
-  const count = random.pick([1, 3, 4, 4, 4, 4, 4, 5, 7]) ?? 4;
+  const count = random.pick([1, 2, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 7]) ?? 4;
   const isWeighted = random.chance(20);
   const powers = Array.from({ length: count }, () => (isWeighted ? 5 + random.below(10) : 10));
   const byzantine = drawByzantine(random, powers);
@@ -140,6 +142,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     txBytesMax: random.chance(20) ? 60_000 : 1_000,
     livenessMs: LIVENESS_BOUND_MS,
     faultyMs: 8_000 + random.below(25_000),
+    faultyHeights: random.pick([3, 5, 5, 6, 8, 8, 12, 20]) ?? 8,
   };
 }
 
