@@ -119,7 +119,7 @@ function isBefore(a: ScheduledEvent, b: ScheduledEvent): boolean {
 }
 
 const nextTurn = setImmediate;
-const { nextTick } = process;
+const nextTick = process.nextTick.bind(process);
 
 /**
  * Lets all promises go on: Node runs its queue of ticks only when no promise can go on. The code under
