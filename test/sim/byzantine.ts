@@ -2,7 +2,6 @@
  * Misbehaviour as middleware: a correct node whose signer has no guard, and whose outgoing messages,
  * proposals and extensions pass through here. It knows its own keys only.
  */
-import { buildExtension } from "../../mev/extension.ts";
 import { Height, Round } from "../../proto/brands.ts";
 import { EMPTY_BYTES, bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeBlock } from "../../proto/codec/block.ts";
@@ -31,7 +30,6 @@ import {
 } from "../../proto/types.ts";
 import { blockIdsEqual } from "../../proto/validate-basic.ts";
 import type { Application } from "../../sequencer/abci/application.ts";
-import type { ApplicationSigner } from "../../sequencer/app/weft-application.ts";
 import type { RoundStateView } from "../../sequencer/consensus/round-state.ts";
 import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
 import { completeBlock, type CompleteBlock } from "../../sequencer/engine/make-block.ts";
@@ -45,18 +43,21 @@ import {
 } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import type { Random } from "../support/random.ts";
+import { methodsOf } from "./chain-plan.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
 export interface SaboteurOptions {
   readonly chainId: string;
   readonly kinds: readonly Misbehaviour[];
   readonly validatorCount: number;
-  readonly blockBytesMax: number;
+  /** Whether precommits of a height carry extensions. */
+  readonly areExtended: (height: number) => boolean;
 }
 
 export interface SaboteurDependencies {
   readonly key: ValidatorKey;
-  readonly applicationSigner: ApplicationSigner;
+  /** An extension that others accept. */
+  readonly extend: (height: Height, blockHash: Uint8Array) => Promise<Uint8Array>;
   readonly random: Random;
   /** Undefined until the engine runs. */
   readonly view: () => RoundStateView | undefined;
@@ -402,7 +403,7 @@ export class Saboteur {
 
   /** The same vote for another block; undefined when it would need an extension that is not there. */
   #voteFor(vote: Vote, blockId: BlockId): Vote | undefined {
-    const needsExtension = vote.type === SignedMsgType.PRECOMMIT && !isNilBlockId(blockId);
+    const needsExtension = this.#isExtended({ ...vote, blockId });
     const extension = needsExtension ? this.#extensions.get(toHex(blockId.hash)) : EMPTY_BYTES;
     if (needsExtension && extension === undefined) {
       void this.#extend(vote.height, blockId.hash);
@@ -431,16 +432,22 @@ export class Saboteur {
   }
 
   async #extend(height: Height, blockHash: Uint8Array): Promise<void> {
-    const { chainId, validatorCount, blockBytesMax } = this.#options;
-    const context = { chainId, height, blockHash, validatorCount, blockBytesMax };
-    const extension = await buildExtension(context, [], this.#deps.applicationSigner.sign);
-    this.#extensions.set(toHex(blockHash), extension);
+    if (!this.#options.areExtended(height)) return;
+    this.#extensions.set(toHex(blockHash), await this.#deps.extend(height, blockHash));
+  }
+
+  #isExtended({ type, blockId, height }: Vote): boolean {
+    return (
+      type === SignedMsgType.PRECOMMIT &&
+      !isNilBlockId(blockId) &&
+      this.#options.areExtended(height)
+    );
   }
 
   #signVote(vote: Vote): Vote {
     const { chainId } = this.#options;
     const { key } = this.#deps;
-    const isExtended = vote.type === SignedMsgType.PRECOMMIT && !isNilBlockId(vote.blockId);
+    const isExtended = this.#isExtended(vote);
     const extension = isExtended ? vote.extension : EMPTY_BYTES;
     const unsigned: Vote = { ...vote, extension };
     return {
@@ -456,25 +463,6 @@ export class Saboteur {
     const signature = this.#deps.key.sign(proposalSignBytes(this.#options.chainId, proposal));
     return { ...proposal, signature };
   }
-}
-
-/** The methods of an application, bound, so that some can be replaced. */
-function methodsOf(inner: Application): Application {
-  return {
-    info: (request) => inner.info(request),
-    query: (request) => inner.query(request),
-    checkTx: (request) => inner.checkTx(request),
-    initChain: (request) => inner.initChain(request),
-    prepareProposal: (request) => inner.prepareProposal(request),
-    processProposal: (request) => inner.processProposal(request),
-    extendVote: (request) => inner.extendVote(request),
-    verifyVoteExtension: (request) => inner.verifyVoteExtension(request),
-    finalizeBlock: (request) => inner.finalizeBlock(request),
-    commit: () => inner.commit(),
-    ...(inner.checksDuringCommit === undefined
-      ? {}
-      : { checksDuringCommit: inner.checksDuringCommit }),
-  };
 }
 
 function bytesOf(random: Random, length: number): Uint8Array {

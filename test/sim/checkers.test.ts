@@ -12,7 +12,7 @@ import { Scheduler } from "./scheduler.ts";
 import { SimDatabase } from "./sim-database.ts";
 import { SimFiles } from "./sim-files.ts";
 
-const AT_ONCE = { syncMs: () => 0, doesLie: false };
+const AT_ONCE = { syncMs: () => 0, doesLie: false, fails: () => false };
 
 function voteAt(height: number, round: number, block: number): Vote {
   const blockId = {

@@ -3,26 +3,26 @@
  * hands it to the run when it is found beside an event.
  */
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
-import { decodeAccount } from "../../proto/codec/weft-state.ts";
+import type { SupplyState } from "../../proto/codec/weft-state.ts";
 import { sha256Concat } from "../../proto/hash.ts";
 import {
   SignedMsgType,
   type Block,
   type BlockId,
+  type Header,
   type Proposal,
   type ValidatorSet,
   type Vote,
 } from "../../proto/types.ts";
+import { validatorSetHash } from "../../proto/validator-set.ts";
 import { verifyCommit } from "../../proto/verify/commit.ts";
 import type { VerifySignature } from "../../proto/verify/ed25519.ts";
 import { blockSlices } from "../../sequencer/app/block-slices.ts";
-import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
 import type { EngineEvent } from "../../sequencer/engine/event-bus.ts";
 import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { scanFrames } from "../../sequencer/engine/wal/record-frames.ts";
 import { decodeWalEntry } from "../../sequencer/engine/wal/wal-entry.ts";
 import type { BlockStore } from "../../sequencer/store/block-store.ts";
-import type { SimDatabase } from "./sim-database.ts";
 import type { SimFiles } from "./sim-files.ts";
 
 export class SimulationFailure extends Error {
@@ -41,7 +41,10 @@ interface DecidedHeight {
 
 export interface AgreementOptions {
   readonly chainId: string;
-  readonly validators: ValidatorSet;
+  /** The set that signs a height. */
+  readonly validatorsAt: (height: number) => ValidatorSet;
+  /** Whether blocks have Weft's manifest and slices. */
+  readonly hasSlices: boolean;
   /** Addresses of the honest validators, in hex. */
   readonly honest: ReadonlySet<string>;
 }
@@ -49,16 +52,21 @@ export interface AgreementOptions {
 /** One chain: whoever decides a height decides the same as the first who did. */
 export class AgreementChecker {
   readonly #chainId: string;
-  readonly #validators: ValidatorSet;
+  readonly #validatorsAt: (height: number) => ValidatorSet;
+  readonly #hasSlices: boolean;
   readonly #honest: ReadonlySet<string>;
   readonly #verify: VerifySignature;
   readonly #heights = new Map<number, DecidedHeight>();
   evidenceCount = 0;
   txCount = 0;
+  /** Heights whose header names other validators, or other parameters, than the one before. */
+  readonly changes = { validators: 0, params: 0 };
+  #lastHeader: Header | undefined;
 
   constructor(options: AgreementOptions, verify: VerifySignature) {
     this.#chainId = options.chainId;
-    this.#validators = options.validators;
+    this.#validatorsAt = options.validatorsAt;
+    this.#hasSlices = options.hasSlices;
     this.#honest = options.honest;
     this.#verify = verify;
   }
@@ -83,6 +91,8 @@ export class AgreementChecker {
     const first = this.#heights.get(height);
     if (first === undefined) {
       this.#heights.set(height, decided);
+      this.#checkValidators(block);
+      this.#countChanges(block.header);
       this.#checkEvidence(block);
       this.evidenceCount += block.evidence.length;
       this.txCount += block.txs.length;
@@ -108,7 +118,7 @@ export class AgreementChecker {
       throw new SimulationFailure(`commit: ${node} applied height ${height} and has no commit`);
     }
     const verdict = verifyCommit(
-      { chainId: this.#chainId, validators: this.#validators, blockId, height },
+      { chainId: this.#chainId, validators: this.#validatorsAt(height), blockId, height },
       commit,
       this.#verify,
     );
@@ -124,6 +134,26 @@ export class AgreementChecker {
     if (decided === undefined || decided.appHash === toHex(appHash)) return;
     throw new SimulationFailure(
       `recovery: ${node} starts at height ${height} with app hash ${toHex(appHash)}, decided was ${decided.appHash}`,
+    );
+  }
+
+  #countChanges(header: Header): void {
+    const last = this.#lastHeader;
+    this.#lastHeader = header;
+    if (last === undefined) return;
+    if (!bytesEqual(last.validatorsHash, header.validatorsHash)) this.changes.validators += 1;
+    if (!bytesEqual(last.consensusHash, header.consensusHash)) this.changes.params += 1;
+  }
+
+  /** The header names the sets that genesis and the application's updates make. */
+  #checkValidators({ header }: Block): void {
+    const { height } = header;
+    const isRight =
+      bytesEqual(header.validatorsHash, validatorSetHash(this.#validatorsAt(height))) &&
+      bytesEqual(header.nextValidatorsHash, validatorSetHash(this.#validatorsAt(height + 1)));
+    if (isRight) return;
+    throw new SimulationFailure(
+      `validators: block ${height} names other validators than the application asked for`,
     );
   }
 
@@ -143,11 +173,12 @@ export class AgreementChecker {
   }
 
   async #slicesHash({ block, result }: NewBlock): Promise<string> {
-    const yieldToLoop = () => Promise.resolve();
-    const slices = await blockSlices(this.#chainId, block.txs, result.txResults, yieldToLoop);
     const parts: Uint8Array[] = result.txResults.map(({ code, data }) =>
       sha256Concat(Uint8Array.of(code & 0xff, code >> 8), data),
     );
+    if (!this.#hasSlices) return toHex(sha256Concat(...parts));
+    const yieldToLoop = () => Promise.resolve();
+    const slices = await blockSlices(this.#chainId, block.txs, result.txResults, yieldToLoop);
     for (const id of slices.rollupIds) {
       const slice = slices.slice(id);
       if (slice.kind === "absence") {
@@ -165,11 +196,9 @@ export class AgreementChecker {
 export class SupplyChecker {
   #total: bigint | undefined;
 
-  check(node: string, application: WeftApplication, state: SimDatabase): void {
-    const { total, feePool, deposits } = application.read.supply();
+  /** `balances`: the sum over all accounts. */
+  check(node: string, { total, feePool, deposits }: SupplyState, balances: bigint): void {
     this.#total ??= total;
-    let balances = 0n;
-    for (const value of state.values("vaccount/")) balances += decodeAccount(value).balance;
     const sum = balances + feePool + deposits;
     if (total === this.#total && sum === total) return;
     throw new SimulationFailure(

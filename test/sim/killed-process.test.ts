@@ -10,7 +10,7 @@ import { Life } from "./life.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SimFiles } from "./sim-files.ts";
 
-const AT_ONCE = { syncMs: () => 0, doesLie: false };
+const AT_ONCE = { syncMs: () => 0, doesLie: false, fails: () => false };
 
 describe("after a kill", () => {
   let files = new SimFiles(new Random(1));

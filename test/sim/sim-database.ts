@@ -6,7 +6,7 @@ import type { KeyValueStore as StateDatabase } from "../../sequencer/app/state-t
 import type { KeyValueStore } from "../../sequencer/store/key-value-store.ts";
 import type { Random } from "../support/random.ts";
 import type { Life } from "./life.ts";
-import type { DiskManner } from "./sim-files.ts";
+import { diskError, type DiskManner } from "./sim-files.ts";
 
 /** Keys are byte strings, one character for each byte, so that they sort as bytes. */
 interface Write {
@@ -22,6 +22,8 @@ export class SimDatabase {
   #unsynced: (readonly Write[])[] = [];
   #underWay: (readonly Write[])[] = [];
   #tail: Promise<void> = Promise.resolve();
+  /** LevelDB writes nothing more after an error, until it is opened again. */
+  #hasFailed = false;
 
   constructor(random: Random) {
     this.#random = random;
@@ -68,7 +70,16 @@ export class SimDatabase {
     for (const [key, value] of this.#current) if (key.startsWith(prefix)) yield value;
   }
 
+  /** An empty disk in the place of this one. */
+  wipe(): void {
+    this.#current.clear();
+    this.#durable.clear();
+    this.#unsynced = [];
+    this.#sortedKeys = undefined;
+  }
+
   crash(losesPower: boolean): void {
+    this.#hasFailed = false;
     for (const batch of this.#underWay) {
       if (!this.#random.chance(50)) break;
       this.#apply(batch);
@@ -92,10 +103,14 @@ export class SimDatabase {
     const done = this.#tail.then(async () => {
       await life.wait(isSync ? speed.syncMs() : 0, "write");
       this.#underWay.shift();
+      if (this.#hasFailed || speed.fails(isSync ? "sync" : "write")) {
+        this.#hasFailed = true;
+        throw diskError("write of a batch");
+      }
       this.#apply(batch);
       if (isSync) this.#synced(this.#unsynced.length);
     });
-    this.#tail = done;
+    this.#tail = done.catch(() => {}); // each caller hears of its own batch
     return done;
   }
 

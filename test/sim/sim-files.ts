@@ -50,6 +50,7 @@ class Inode {
   current = new Bytes();
   durable = new Bytes();
   #unsynced: DataOp[] = [];
+  #hasLost = false;
 
   write(op: DataOp): void {
     this.current.apply(op);
@@ -62,12 +63,20 @@ class Inode {
   }
 
   synced(count: number): void {
+    // What comes after lost bytes is no use: the file has a hole before it.
+    if (this.#hasLost) return;
     for (const op of this.#unsynced.splice(0, count)) this.durable.apply(op);
+  }
+
+  /** The device failed to take them: readable until the machine goes down, and never durable. */
+  lose(count: number): void {
+    if (count > 0) this.#hasLost = true;
   }
 
   /** Returns how the power went: true when a write was torn. */
   losePower(random: Random): boolean {
-    const kept = random.below(this.#unsynced.length + 1);
+    const kept = this.#hasLost ? 0 : random.below(this.#unsynced.length + 1);
+    this.#hasLost = false;
     const [torn] = this.#unsynced.slice(kept, kept + 1);
     this.synced(kept);
     let isTorn = false;
@@ -90,6 +99,13 @@ export interface DiskManner {
   syncMs(): number;
   /** A sync of a file resolves and does nothing. */
   readonly doesLie: boolean;
+  /** Whether a write or a sync fails; asked once for each. */
+  fails(what: string): boolean;
+}
+
+/** What Node says when the device does not do what it was asked for. */
+export function diskError(what: string): Error {
+  return Object.assign(new Error(`EIO: i/o error, ${what}`), { code: "EIO" });
 }
 
 /** Told of what has become durable. */
@@ -122,6 +138,14 @@ export class SimFiles {
     for (const names of [this.#names, this.#durableNames]) {
       for (const path of names.keys()) if (path.startsWith(prefix)) names.delete(path);
     }
+  }
+
+  /** An empty disk in the place of this one. */
+  wipe(): void {
+    this.#names.clear();
+    this.#durableNames.clear();
+    this.#directories.clear();
+    this.#nameOps.clear();
   }
 
   /** Returns the number of torn writes. */
@@ -163,7 +187,10 @@ export class SimFiles {
       replaceSync: (path): NewFile => {
         const inode = this.#link(path);
         return {
-          writeSync: (text) => inode.write({ kind: "append", bytes: utf8ToBytes(text) }),
+          writeSync: (text) => {
+            if (speed.fails("write")) throw diskError(`write ${path}`);
+            inode.write({ kind: "append", bytes: utf8ToBytes(text) });
+          },
           datasync: () => this.#sync(path, inode, life, speed),
           closeSync: () => {},
         };
@@ -216,6 +243,11 @@ export class SimFiles {
   async #sync(path: string, inode: Inode, life: Life, speed: DiskManner): Promise<void> {
     const { pending } = inode;
     await life.wait(speed.syncMs(), "fsync");
+    if (speed.fails("sync")) {
+      // As Linux has it: the pages count as clean, and no later sync will write them.
+      inode.lose(pending);
+      throw diskError(`fdatasync ${path}`);
+    }
     if (!speed.doesLie) inode.synced(pending);
     this.onDurable(path);
   }
@@ -223,6 +255,7 @@ export class SimFiles {
   #openFile(path: string, inode: Inode, life: Life, speed: DiskManner): OpenFile {
     return {
       writeSync: (bytes, from) => {
+        if (speed.fails("write")) throw diskError(`write ${path}`);
         // A write may take less than it was given; callers go on with the rest.
         const count = this.#random.chance(2)
           ? 1 + this.#random.below(bytes.length - from)
@@ -231,6 +264,7 @@ export class SimFiles {
         return count;
       },
       write: async (bytes, from, count) => {
+        if (speed.fails("write")) throw diskError(`write ${path}`);
         const taken = bytes.slice(from, from + count);
         inode.write({ kind: "append", bytes: taken });
         return taken.length;
@@ -254,6 +288,7 @@ export class SimFiles {
     const sync = async (): Promise<void> => {
       const count = this.#nameOps.get(path)?.length ?? 0;
       await life.wait(speed.syncMs(), "fsync");
+      if (speed.fails("sync")) throw diskError(`fsync ${path}`);
       this.#syncNames(path, count);
       this.onDurable(path);
     };

@@ -5,25 +5,16 @@
 import { NodeId } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
-import { sha256 } from "../../proto/hash.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
-import {
-  ed25519KeyPairFromSeed,
-  signEd25519,
-  type Ed25519KeyPair,
-  type SignatureVerifier,
-} from "../../proto/verify/ed25519.ts";
-import { createApplication } from "../../sequencer/app/application.ts";
-import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
-import type { ApplicationSigner, WeftApplication } from "../../sequencer/app/weft-application.ts";
+import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { createBlockSync, type BlockSync } from "../../sequencer/engine/block-sync/block-sync.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
 import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import { createGossipRelay } from "../../sequencer/engine/gossip-sink.ts";
 import { NULL_BLOCK_SYNC_METRICS, NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createFilePrivValidator } from "../../sequencer/engine/privval/file-priv-validator.ts";
-import { keyFromBytes, type ValidatorKey } from "../../sequencer/engine/privval/key-file.ts";
+import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { createCheckTx } from "../../sequencer/node/wiring.ts";
 import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
@@ -49,10 +40,13 @@ import {
   type SupplyChecker,
   type WireChecker,
 } from "./checkers.ts";
+import { areExtended, withChanges } from "./chain-plan.ts";
 import { createSimClock, createSimYield, Life, type Skew } from "./life.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { createSimApplication, type SimApplication } from "./sim-application.ts";
 import { SimDatabase } from "./sim-database.ts";
 import { SimFiles, type DiskManner } from "./sim-files.ts";
+import { simKeys, type NodeKeys } from "./sim-keys.ts";
 import type { Outgoing, SimNetwork } from "./sim-network.ts";
 import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
 
@@ -62,26 +56,13 @@ const SIGN_STATE = `${DATA}/priv_validator_state.json`;
 /** Four consensus channels, mempool, block sync, and Weft's two. */
 const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x70, 0x71);
 
-export interface NodeKeys {
-  readonly validator: ValidatorKey;
-  readonly application: Ed25519KeyPair;
-}
-
-export function simKeys(index: number): NodeKeys {
-  return {
-    validator: keyFromBytes(sha256(utf8ToBytes(`sim validator ${index}`))),
-    application: ed25519KeyPairFromSeed(sha256(utf8ToBytes(`sim application ${index}`))),
-  };
-}
-
 export interface SimNodeOptions {
   readonly index: number;
   readonly genesis: Genesis;
   readonly isValidator: boolean;
   /** Empty for an honest node. */
   readonly misbehaviours: readonly Misbehaviour[];
-  readonly blockBytesMax: number;
-  readonly blockSync: SwarmOptions["blockSync"];
+  readonly swarm: SwarmOptions;
   /** Other nodes of the network. */
   readonly peerCount: number;
   readonly engine: Omit<EngineOptions, "genesis" | "walDirectory">;
@@ -93,7 +74,11 @@ export interface SimWorld {
   readonly random: Random;
   readonly network: SimNetwork;
   readonly verifier: SignatureVerifier;
-  readonly speed: DiskManner;
+  readonly speed: Omit<DiskManner, "fails">;
+  /** Whether the disk fails to do what it was just asked for. */
+  readonly diskFails: () => boolean;
+  /** Time that a signature takes, in ms. */
+  readonly signMs: () => number;
   readonly loopLagMsMax: () => number;
   readonly agreement: AgreementChecker;
   readonly supply: SupplyChecker;
@@ -104,18 +89,25 @@ export interface SimWorld {
   readonly count: (kind: string) => void;
   /** Whether the node dies at this crash point. */
   readonly diesAt: (node: SimNode) => boolean;
+  /** The node stopped because its disk failed: somebody has to see to it. */
+  readonly onDiskFailure: (node: SimNode) => void;
 }
 
 /** What a node is between a start and a crash. */
 interface Running {
   readonly life: Life;
   engine: Engine | undefined;
-  application: WeftApplication | undefined;
+  application: SimApplication | undefined;
   mempool: MempoolReactor<CheckTxResponse> | undefined;
   blockSync: BlockSync | undefined;
   reactors: readonly { stop(): void }[];
   /** The handshake is done and peers know it. */
   isStarted: boolean;
+  /** Since when, in virtual ms, its disk has failed; undefined while it works. */
+  diskFailedMs: number | undefined;
+  /** It said that it signs and processes nothing more. */
+  isHalted: boolean;
+  diskFailure: string | undefined;
 }
 
 export class SimNode {
@@ -181,7 +173,7 @@ export class SimNode {
     return `${height}/${round}/${step}${haltReason === undefined ? "" : ` halted: ${haltReason}`}`;
   }
 
-  get application(): WeftApplication | undefined {
+  get application(): SimApplication | undefined {
     const running = this.#running;
     return running?.engine?.status().catchingUp === false ? running.application : undefined;
   }
@@ -204,10 +196,19 @@ export class SimNode {
       blockSync: undefined,
       reactors: [],
       isStarted: false,
+      diskFailedMs: undefined,
+      isHalted: false,
+      diskFailure: undefined,
     };
     this.#running = running;
     this.#boot(running).catch((error: unknown) => {
-      if (!life.isOver) this.#failed(`start ${this.#lives}`, error);
+      if (life.isOver) return;
+      if (running.diskFailedMs === undefined) this.#failed(`start ${this.#lives}`, error);
+      else {
+        running.isHalted = true;
+        this.#world.count("start failed with its disk");
+        this.#world.onDiskFailure(this);
+      }
     });
   }
 
@@ -232,9 +233,11 @@ export class SimNode {
   }
 
   /** Ends this life without a word. */
-  crash(losesPower: boolean): void {
+  crash(takesPower: boolean): void {
     const running = this.#running;
     if (running === undefined) return;
+    // Who sees to a failed disk takes the machine down.
+    const losesPower = takesPower || running.diskFailedMs !== undefined;
     running.life.end();
     this.#running = undefined;
     const { network, count } = this.#world;
@@ -251,13 +254,33 @@ export class SimNode {
     this.#log.rescan();
   }
 
+  /** Crashes, and comes back with an empty disk; for nodes that have signed nothing. */
+  wipe(): void {
+    assert(!this.#options.isValidator, "a validator does not forget what it signed");
+    this.crash(true);
+    for (const database of Object.values(this.#databases)) database.wipe();
+    this.#files.wipe();
+  }
+
+  /** Throws when the disk failed `forMs` ago and the node goes on as if nothing had happened. */
+  checkHalted(forMs: number): void {
+    const running = this.#running;
+    if (running?.diskFailedMs === undefined || running.isHalted || this.isByzantine) return;
+    if (this.#world.scheduler.nowMs - running.diskFailedMs < forMs) return;
+    throw new SimulationFailure(
+      `disk: ${this.name} goes on ${forMs} ms after its disk failed: ${running.diskFailure ?? ""}`,
+    );
+  }
+
   async #boot(running: Running): Promise<void> {
     const { life } = running;
-    const { scheduler, random, speed, network, verifier, count, fail } = this.#world;
-    const { genesis, isValidator, misbehaviours, engine: engineOptions } = this.#options;
+    const { scheduler, random, network, verifier, count, fail } = this.#world;
+    const { genesis, isValidator, misbehaviours, swarm, engine: engineOptions } = this.#options;
+    const { plan, blockSync } = swarm;
     const logger = this.#world.logger(this.name);
     const clock = createSimClock(life, scheduler, this.skew);
     const yieldToLoop = createSimYield(life, random, this.#world.loopLagMsMax());
+    const speed = this.#disk(running);
     const fileSystem = this.#files.mount(life, speed);
 
     await fileSystem.makeDirectory(DATA);
@@ -267,22 +290,26 @@ export class SimNode {
       { fileSystem },
     );
     const stateStore = createStateStore(this.#databases.states.mount(life, speed));
-    const applicationSigner: ApplicationSigner = {
-      publicKey: this.#keys.application.publicKey,
-      sign: async (message) => signEd25519(this.#keys.application, message),
-    };
-    const application = await createApplication(
-      { version: "sim" },
+    const sim = await createSimApplication(
       {
-        database: this.#databases.application.mountState(life, speed),
-        verify: (checks) => verifier.verifyBatch(checks),
-        signer: isValidator ? applicationSigner : undefined,
+        kind: swarm.application,
+        nodeName: this.name,
+        validatorIndex: isValidator ? this.index : undefined,
+        validatorCount: genesis.validators.length,
+        blockBytesMax: swarm.blockBytesMax,
+      },
+      {
+        database: this.#databases.application,
+        life,
+        manner: speed,
+        verifier,
         clock,
         logger,
-        metrics: NULL_APP_METRICS,
         yieldToLoop,
+        supply: this.#world.supply,
       },
     );
+    const application = withChanges(sim.application, plan, genesis.consensusParams);
     const saboteur = !this.isByzantine
       ? undefined
       : new Saboteur(
@@ -290,11 +317,11 @@ export class SimNode {
             chainId: genesis.chainId,
             kinds: misbehaviours,
             validatorCount: genesis.validators.length,
-            blockBytesMax: this.#options.blockBytesMax,
+            areExtended: (height) => areExtended(plan, height),
           },
           {
             key: this.#keys.validator,
-            applicationSigner,
+            extend: (height, blockHash) => sim.extend(height, blockHash),
             random,
             view: () =>
               running.engine?.status().catchingUp === false ? running.engine.view() : undefined,
@@ -306,9 +333,12 @@ export class SimNode {
       ? undefined
       : (saboteur?.signer() ??
         this.#signing.watch(
-          createFilePrivValidator(
-            this.#keys.validator,
-            await openSignStateFile(SIGN_STATE, isFresh, fileSystem),
+          this.#slow(
+            running,
+            createFilePrivValidator(
+              this.#keys.validator,
+              await openSignStateFile(SIGN_STATE, isFresh, fileSystem),
+            ),
           ),
         ));
     const gossip = createGossipRelay();
@@ -317,7 +347,7 @@ export class SimNode {
         ...engineOptions,
         genesis,
         walDirectory: WAL,
-        startsSuspended: this.#options.blockSync !== undefined,
+        startsSuspended: blockSync !== undefined,
       },
       {
         application: saboteur?.application(application) ?? application,
@@ -332,7 +362,7 @@ export class SimNode {
         fileSystem,
         logger,
         metrics: NULL_ENGINE_METRICS,
-        hasTxs: () => application.poolSize().count > 0,
+        hasTxs: () => sim.hasTxs(),
         onCrashPoint: (point) => {
           if (!this.#world.diesAt(this)) return;
           count(`crash at ${point}`);
@@ -360,13 +390,19 @@ export class SimNode {
       { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS },
     );
     running.engine = engine;
-    running.application = application;
+    running.application = sim;
     running.mempool = mempoolReactor;
     running.reactors = [consensusReactor, mempoolReactor, blockSyncReactor];
 
     engine.events.on((event) => {
       if (life.isOver) return;
       try {
+        if (event.kind === "Halted" && running.diskFailedMs !== undefined) {
+          running.isHalted = true;
+          count("halted by its disk");
+          this.#world.onDiskFailure(this);
+          return;
+        }
         if (event.kind === "Halted" && !this.isByzantine) {
           throw new SimulationFailure(`halt: ${this.name} stopped: ${event.reason}`);
         }
@@ -378,7 +414,7 @@ export class SimNode {
         if (this.isByzantine) return;
         this.#world.agreement.decided(this.name, event).catch(fail);
         this.#world.agreement.committed(this.name, blockStore, event).catch(fail);
-        this.#world.supply.check(this.name, application, this.#databases.application);
+        sim.check();
       } catch (error) {
         fail(error);
       }
@@ -388,9 +424,9 @@ export class SimNode {
       const { lastBlockHeight, appHash } = engine.chainState();
       this.#world.agreement.restarted(this.name, lastBlockHeight, appHash);
     }
-    if (this.#options.blockSync !== undefined) {
+    if (blockSync !== undefined) {
       running.blockSync = createBlockSync(
-        { ...this.#options.blockSync, expectedPeers: this.#options.peerCount },
+        { ...blockSync, expectedPeers: this.#options.peerCount },
         {
           target: engine.syncTarget(),
           network: blockSyncReactor,
@@ -421,6 +457,42 @@ export class SimNode {
           : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
     });
     running.blockSync?.start();
+  }
+
+  /** The disk in this life of the node, which may begin to fail. */
+  #disk(running: Running): DiskManner {
+    const { speed, diskFails, count, scheduler } = this.#world;
+    return {
+      ...speed,
+      fails: (what) => {
+        if (running.life.isOver || !diskFails()) return false;
+        running.diskFailedMs ??= scheduler.nowMs;
+        running.diskFailure ??= what;
+        count(`disk error: ${what}`);
+        return true;
+      },
+    };
+  }
+
+  /** A signer that takes its time, and none for a node that has halted. */
+  #slow(running: Running, signer: PrivValidator): PrivValidator {
+    const sign = async <T>(task: () => Promise<T>): Promise<T> => {
+      if (running.isHalted) {
+        this.#world.fail(new SimulationFailure(`halt: ${this.name} signs after it has halted`));
+      }
+      const takesMs = this.#world.signMs();
+      if (takesMs === 0) return task();
+      await running.life.wait(takesMs, "signer");
+      const signed = await task();
+      await running.life.wait(takesMs, "signer");
+      return signed;
+    };
+    return {
+      publicKey: () => signer.publicKey(),
+      signVote: (chainId, vote, isExtended) =>
+        sign(() => signer.signVote(chainId, vote, isExtended)),
+      signProposal: (chainId, proposal) => sign(() => signer.signProposal(chainId, proposal)),
+    };
   }
 
   /** Own votes and proposals are checked on their way out; one encoding goes to many peers. */

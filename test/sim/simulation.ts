@@ -2,23 +2,9 @@
  * One seed, from its draw to its verdict: a network under faults, checked after every event; then the
  * faults stop, and it has to go on within a bound.
  */
-import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
-import { EMPTY_BYTES, bytesEqual, concatBytes, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, bytesEqual, concatBytes, toHex } from "../../proto/bytes.ts";
 import {
-  accountAddress,
-  encodeTxBody,
-  rollupData,
-  rollupIdOfName,
-  txSignBytes,
-  type Action,
-} from "../../proto/codec/weft-tx.ts";
-import { encodeTxItem } from "../../proto/codec/weft-block.ts";
-import { sha256 } from "../../proto/hash.ts";
-import { createValidatorSet } from "../../proto/validator-set.ts";
-import {
-  ed25519KeyPairFromSeed,
-  signEd25519,
   verifyEd25519Sync,
   type SignatureVerifier,
   type SignedItem,
@@ -28,18 +14,21 @@ import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
 import { Random } from "../support/random.ts";
 import { AgreementChecker, SimulationFailure, SupplyChecker, WireChecker } from "./checkers.ts";
+import { validatorsAt } from "./chain-plan.ts";
 import { EPOCH } from "./life.ts";
 import { EVENTS_MAX, LIVE_HEIGHTS, SIGNATURE_MEMO_MAX } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
 import { NO_FAULTS, SimNetwork } from "./sim-network.ts";
-import { SimNode, simKeys, type SimWorld } from "./sim-node.ts";
+import { CHAIN_ID, genesisAppState } from "./sim-application.ts";
+import { simKeys } from "./sim-keys.ts";
+import { SimNode, type SimWorld } from "./sim-node.ts";
 import { drawSwarm, type SwarmOptions } from "./swarm.ts";
 
-const CHAIN_ID = "weft-sim";
-const ROLLUPS = ["alpha", "beta"];
-const WALLETS = 6;
+/** How often a node that begins late looks whether it is time. */
+const LATE_START_EVERY_MS = 50;
+/** A disk has failed, and by then the node has stopped. */
+const HALT_WITHIN_MS = 15_000;
 const ALONE_EVERY_EVENTS = 64;
-const START_BALANCE = 1_000_000_000_000n;
 
 export interface SimulationReport {
   readonly seed: number;
@@ -83,7 +72,6 @@ class Simulation {
   readonly #agreement: AgreementChecker;
   readonly #nodes: readonly SimNode[];
   readonly #faults = new Map<string, number>();
-  readonly #wallets = Array.from({ length: WALLETS }, (_, i) => walletOf(i));
   readonly #assertAlone: () => void;
   #areFaultsOn = true;
   #healedAtMs = 0;
@@ -114,9 +102,8 @@ class Simulation {
     this.#agreement = new AgreementChecker(
       {
         chainId: CHAIN_ID,
-        validators: createValidatorSet(
-          genesis.validators.map(({ publicKey, power }) => ({ publicKey, votingPower: power })),
-        ),
+        validatorsAt: (height) => validatorsAt(options.plan, options.powers, height),
+        hasSlices: options.application === "weft",
         honest: new Set(honest.map(({ address }) => toHex(address))),
       },
       verify,
@@ -127,6 +114,8 @@ class Simulation {
       network: this.#network,
       verifier: inlineVerifier(verify),
       speed: { syncMs: () => this.#syncMs(), doesLie: options.doesDiskLie },
+      diskFails: () => this.#diskFails(),
+      signMs: () => this.#signMs(),
       loopLagMsMax: () => (this.#areFaultsOn ? options.loopLagMsMax : 0),
       agreement: this.#agreement,
       supply: new SupplyChecker(),
@@ -135,6 +124,12 @@ class Simulation {
       fail: (failure) => (this.#failure ??= failure),
       count: (kind) => this.#count(kind),
       diesAt: (node) => this.#diesAt(node),
+      onDiskFailure: (node) => {
+        this.#later(this.#random.below(options.downMsMax), () => {
+          node.crash(true);
+          this.#startLater(node);
+        });
+      },
     };
     const { timeoutScale: scale, byzantine } = options;
     const count = options.powers.length + options.fullNodes;
@@ -150,8 +145,7 @@ class Simulation {
           genesis,
           isValidator: index < options.powers.length,
           misbehaviours: byzantine.get(index) ?? [],
-          blockBytesMax: options.blockBytesMax,
-          blockSync: options.blockSync,
+          swarm: options,
           peerCount: count - 1,
           engine: {
             softwareVersion: "sim",
@@ -185,11 +179,16 @@ class Simulation {
     };
     process.on("unhandledRejection", onRejection);
     try {
-      for (const node of this.#nodes) this.#later(this.#random.below(1_000), () => node.start());
+      for (const node of this.#nodes) {
+        const height = this.#options.lateStarts.get(node.index);
+        if (height !== undefined) this.#startLate(node, height);
+        else this.#later(this.#random.below(1_000), () => node.start());
+      }
       this.#schedulePartition();
       this.#scheduleCrash();
       this.#scheduleBlackout();
       this.#scheduleClockStep();
+      this.#scheduleWipe();
       this.#scheduleTx();
       const { faultyMs, faultyHeights } = this.#options;
       await this.#until(faultyMs, () => this.#agreement.height >= faultyHeights);
@@ -220,7 +219,10 @@ class Simulation {
       if (isTimeUp) return false;
       if (!(await this.#scheduler.step())) throw new SimulationFailure("nothing happens any more");
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#scheduler.eventCount % ALONE_EVERY_EVENTS === 0) this.#assertAlone();
+      if (this.#scheduler.eventCount % ALONE_EVERY_EVENTS === 0) {
+        this.#assertAlone();
+        for (const node of this.#nodes) node.checkHalted(HALT_WITHIN_MS);
+      }
       if (this.#scheduler.eventCount > EVENTS_MAX) {
         throw new SimulationFailure(
           `more than ${EVENTS_MAX} events by ${Math.round(this.#scheduler.nowMs)} ms, ${Math.round(endMs)} ms were meant to come`,
@@ -329,26 +331,9 @@ class Simulation {
   }
 
   #submit(): void {
-    const random = this.#random;
-    const node = random.pick(this.#nodes);
-    const wallet = random.pick(this.#wallets);
-    const to = random.pick(this.#wallets);
-    const application = node?.application;
-    if (node === undefined || wallet === undefined || to === undefined || !application) return;
-    const { nonce } = application.read.pendingAccount(wallet.address);
-    const action: Action = random.chance(40)
-      ? { kind: "transfer", to: to.address, amount: BigInt(random.below(1_000_000)) }
-      : rollupData(rollupIdOfName(random.pick(ROLLUPS) ?? ""), [
-          new Uint8Array(1 + random.below(this.#options.txBytesMax)).fill(random.below(256)),
-        ]);
-    const bodyBytes = encodeTxBody({
-      publicKey: wallet.key.publicKey,
-      replay: { kind: "nonce", value: nonce },
-      fee: { maxFeePerByte: 1_000n, tipPerByte: BigInt(random.below(10)) },
-      action,
-    });
-    const signature = signEd25519(wallet.key, txSignBytes(CHAIN_ID, bodyBytes));
-    node.submit(encodeTxItem({ bodyBytes, signature }));
+    const node = this.#random.pick(this.#nodes);
+    const tx = node?.application?.nextTx(this.#random, this.#options.txBytesMax);
+    if (tx !== undefined) node?.submit(tx);
   }
 
   #syncMs(): number {
@@ -358,6 +343,39 @@ class Simulation {
     if (!this.#random.chance(slowSyncPercent)) return takesMs;
     this.#count("slow sync");
     return takesMs * 50;
+  }
+
+  #diskFails(): boolean {
+    return this.#areFaultsOn && this.#random.below(100_000) < this.#options.diskErrorPer100k;
+  }
+
+  #signMs(): number {
+    const { slowSignPercent, signMsMax } = this.#options;
+    if (!this.#areFaultsOn || !this.#random.chance(slowSignPercent)) return 0;
+    this.#count("slow signature");
+    return this.#random.below(signMsMax);
+  }
+
+  /** Full nodes may come back with nothing. */
+  #scheduleWipe(): void {
+    this.#repeatedly(this.#options.wipeEveryMs, () => {
+      const node = this.#random.pick(this.#nodes.slice(this.#options.powers.length));
+      if (node === undefined) return;
+      this.#count("empty disk");
+      node.wipe();
+      this.#startLater(node);
+    });
+  }
+
+  /** Some nodes begin when the chain has got on. */
+  #startLate(node: SimNode, height: number): void {
+    if (node.isUp) return;
+    if (this.#agreement.height < height) {
+      this.#later(LATE_START_EVERY_MS, () => this.#startLate(node, height));
+      return;
+    }
+    this.#count("late start");
+    node.start();
   }
 
   #honest(): readonly SimNode[] {
@@ -373,7 +391,9 @@ class Simulation {
     for (const [kind, count] of Object.entries({ lost, duplicated, reordered, disconnects })) {
       if (count > 0) this.#faults.set(kind, count);
     }
-    const height = this.#agreement.height;
+    const { height, changes } = this.#agreement;
+    if (changes.validators > 0) this.#faults.set("validator set changed", changes.validators);
+    if (changes.params > 0) this.#faults.set("parameters changed", changes.params);
     this.#scheduler.note(`end ${height} ${this.#agreement.blockHash(height) ?? ""}`);
     const failure = this.#failure;
     const states = this.#nodes.map((node) => `${node.index}: ${node.state}`).join(", ");
@@ -401,24 +421,7 @@ function messageOf(failure: unknown): string {
   return failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
 }
 
-function walletOf(index: number) {
-  const key = ed25519KeyPairFromSeed(sha256(utf8ToBytes(`sim wallet ${index}`)));
-  return { key, address: accountAddress(key.publicKey) };
-}
-
-function genesisOf({ powers, blockBytesMax }: SwarmOptions): Genesis {
-  const keys = powers.map((_, index) => simKeys(index));
-  const appState = {
-    accounts: Array.from({ length: WALLETS }, (_, index) => ({
-      address: formatAddress(walletOf(index).address),
-      balance: START_BALANCE.toString(),
-    })),
-    validators: keys.map(({ validator, application }) => ({
-      address: toHex(validator.address),
-      application_key: toHex(application.publicKey),
-    })),
-    rollups: ROLLUPS.map((name) => ({ name, owner_key: toHex(walletOf(0).key.publicKey) })),
-  };
+function genesisOf({ powers, blockBytesMax, application, plan }: SwarmOptions): Genesis {
   return {
     genesisTime: EPOCH,
     chainId: CHAIN_ID,
@@ -432,16 +435,14 @@ function genesisOf({ powers, blockBytesMax }: SwarmOptions): Genesis {
       },
       validator: { publicKeyTypes: ["ed25519"] },
       version: { app: 0n },
-      abci: { voteExtensionsEnableHeight: Height(1) },
+      abci: { voteExtensionsEnableHeight: Height(plan.extensions === undefined ? 1 : 0) },
     },
-    validators: keys.map(({ validator }, index) => ({
-      address: validator.address,
-      publicKey: validator.publicKey,
-      power: BigInt(powers[index] ?? 0),
-      name: `validator ${index}`,
-    })),
+    validators: powers.map((power, index) => {
+      const { address, publicKey } = simKeys(index).validator;
+      return { address, publicKey, power: BigInt(power), name: `validator ${index}` };
+    }),
     appHash: EMPTY_BYTES,
-    appState: JSON.stringify(appState),
+    appState: genesisAppState(application, powers.length),
   };
 }
 

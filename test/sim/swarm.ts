@@ -1,6 +1,8 @@
 /** What a seed draws: how many nodes, how slow, which faults. Every seed has its own mix. */
 import { Random } from "../support/random.ts";
+import { drawPowerChanges, NO_CHANGES, type ChainPlan } from "./chain-plan.ts";
 import { LIVENESS_BOUND_MS } from "./limits.ts";
+import type { ApplicationKind } from "./sim-application.ts";
 import type { NetworkFaults } from "./sim-network.ts";
 
 /** How a faulty validator misbehaves; several at once are possible. */
@@ -82,6 +84,17 @@ export interface SwarmOptions {
   /** A transaction is submitted this often, in ms on average. */
   readonly txEveryMs: number;
   readonly txBytesMax: number;
+  readonly application: ApplicationKind;
+  readonly plan: ChainPlan;
+  /** Nodes that begin when the chain has decided so many heights. */
+  readonly lateStarts: ReadonlyMap<number, number>;
+  /** A full node comes back with an empty disk this often, in ms on average; 0 never. */
+  readonly wipeEveryMs: number;
+  /** Chance in 100,000 that a write or a sync fails. */
+  readonly diskErrorPer100k: number;
+  /** Of 100 signatures, those that take up to `signMsMax`, twice. */
+  readonly slowSignPercent: number;
+  readonly signMsMax: number;
   /** How long the network may take once the faults have stopped, in ms. */
   readonly livenessMs: number;
   /** Faults stop after this time, in ms, */
@@ -108,10 +121,13 @@ export function drawSwarm(seed: number): SwarmOptions {
     duplicatePercent: isHarsh ? sometimes(60, () => upTo(15), 0) : 0,
     reorderPercent: isHarsh ? sometimes(60, () => upTo(15), 0) : 0,
   };
-  return {
+  const fullNodes = sometimes(20, () => 1, 0);
+  const blockBytesMax = random.chance(30) ? 1_048_576 : 200_000;
+  const application = random.chance(25) ? "kv" : "weft";
+  const drawn: SwarmOptions = {
     seed,
     powers,
-    fullNodes: sometimes(20, () => 1, 0),
+    fullNodes,
     byzantine,
     network,
     partitionEveryMs: sometimes(50, () => 800 + random.below(8_000), 0),
@@ -137,12 +153,67 @@ export function drawSwarm(seed: number): SwarmOptions {
     timeoutCommitMs: random.pick([0, 50, 500]) ?? 0,
     skipTimeoutCommit: random.chance(30),
     createEmptyBlocks: random.chance(80),
-    blockBytesMax: random.chance(30) ? 1_048_576 : 200_000,
+    blockBytesMax,
     txEveryMs: 20 + random.below(400),
     txBytesMax: random.chance(20) ? 60_000 : 1_000,
     livenessMs: LIVENESS_BOUND_MS,
     faultyMs: 8_000 + random.below(25_000),
     faultyHeights: random.pick([3, 5, 5, 6, 8, 8, 12, 20]) ?? 8,
+    application,
+    plan: drawPlan(random, { powers, byzantine, application, blockBytesMax }),
+    lateStarts: sometimes(
+      20,
+      () => new Map([[count - 1 + fullNodes, 2 + random.below(8)]]),
+      new Map<number, number>(),
+    ),
+    wipeEveryMs: sometimes(40, () => 1_000 + random.below(10_000), 0),
+    diskErrorPer100k: sometimes(20, () => random.pick([10, 50, 200]) ?? 0, 0),
+    slowSignPercent: sometimes(20, () => 1 + random.below(50), 0),
+    signMsMax: 1 + random.below(random.chance(50) ? 100 : 1_500),
+  };
+  return random.chance(12) ? churn(random, drawn) : drawn;
+}
+
+/** Nodes that are killed again and again and start at once, while blocks are fetched and decided in turns. */
+function churn(random: Random, drawn: SwarmOptions): SwarmOptions {
+  return {
+    ...drawn,
+    network: { ...drawn.network, clogPercent: 0 },
+    partitionEveryMs: 0,
+    blockSync: { returnDistance: random.pick([0, 2, 2, 5]) ?? 2 },
+    crashEveryMs: 80 + random.below(700),
+    blackoutEveryMs: 0,
+    crashPointPerMille: random.pick([0, 0, 10]) ?? 0,
+    downMsMax: random.pick([1, 50, 500]) ?? 50,
+    clockStepEveryMs: 0,
+    timeoutCommitMs: random.pick([0, 50, 500]) ?? 0,
+    faultyMs: 4_000 + random.below(12_000),
+  };
+}
+
+function drawPlan(
+  random: Random,
+  {
+    powers,
+    byzantine,
+    application,
+    blockBytesMax,
+  }: Pick<SwarmOptions, "powers" | "byzantine" | "application" | "blockBytesMax">,
+): ChainPlan {
+  const sizes = new Map<number, number>();
+  if (random.chance(20)) {
+    for (let height = 1 + random.below(4); sizes.size < 3; height += 1 + random.below(5)) {
+      sizes.set(height, 120_000 + random.below(blockBytesMax - 120_000));
+    }
+  }
+  const at = 1 + random.below(4);
+  return {
+    powers: random.chance(35)
+      ? drawPowerChanges(random, powers, new Set(byzantine.keys()))
+      : NO_CHANGES.powers,
+    blockBytesMax: sizes,
+    // Weft's own chains have extensions from the first block on.
+    extensions: application === "kv" ? { at, from: at + 1 + random.below(4) } : undefined,
   };
 }
 

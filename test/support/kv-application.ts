@@ -25,6 +25,14 @@ import type {
 export interface KvApplicationOptions {
   /** File of the committed state; undefined keeps it in memory. */
   readonly path: string | undefined;
+  /** A place for it instead of a file. */
+  readonly disk?: KvDisk;
+}
+
+/** One text, replaced at once and durable when the promise resolves. */
+export interface KvDisk {
+  read(): string;
+  write(text: string): Promise<void>;
 }
 
 interface Committed {
@@ -48,15 +56,19 @@ export class KvApplication implements Application {
   isHashConstant = false;
   retainHeight: ((height: number) => number) | undefined;
   readonly #path: string | undefined;
+  readonly #disk: KvDisk | undefined;
   #committed: Committed = START;
   #next: Committed | undefined;
 
   constructor(options: KvApplicationOptions) {
     this.#path = options.path;
+    this.#disk = options.disk;
   }
 
   /** Reads the state of the last Commit. */
   async load(): Promise<this> {
+    const stored = this.#disk?.read() ?? "";
+    if (stored !== "") this.#committed = JSON.parse(stored) as Committed;
     if (this.#path === undefined) return this;
     const text = await readFile(this.#path, "utf8").catch(() => ""); // none before the first commit
     if (text !== "") this.#committed = JSON.parse(text) as Committed;
@@ -185,6 +197,7 @@ export class KvApplication implements Application {
   }
 
   async #save(state: Committed): Promise<void> {
+    await this.#disk?.write(JSON.stringify(state));
     if (this.#path === undefined) return;
     const file = await open(`${this.#path}.new`, "w");
     try {

@@ -1,0 +1,150 @@
+/**
+ * What the application of a run changes of the chain at which height: validators' powers and consensus
+ * parameters. A function of the height alone, so that every replay of a block gives the same answer.
+ */
+import { Height } from "../../proto/brands.ts";
+import type { ConsensusParams, ValidatorSet } from "../../proto/types.ts";
+import { createValidatorSet } from "../../proto/validator-set.ts";
+import type { Application, ValidatorUpdate } from "../../sequencer/abci/application.ts";
+import type { Random } from "../support/random.ts";
+import { simKeys } from "./sim-keys.ts";
+
+export interface PowerChange {
+  /** Index of the validator. */
+  readonly index: number;
+  /** 0 removes it. */
+  readonly power: number;
+}
+
+export interface ChainPlan {
+  /** By the height of the block whose results ask for them; they sign two heights later. */
+  readonly powers: ReadonlyMap<number, PowerChange>;
+  /** `block.max_bytes` from the next height on. */
+  readonly blockBytesMax: ReadonlyMap<number, number>;
+  /** Vote extensions begin at `from`, decided by the block at `at`; undefined: with the chain. */
+  readonly extensions: { readonly at: number; readonly from: number } | undefined;
+}
+
+export const NO_CHANGES: ChainPlan = {
+  powers: new Map(),
+  blockBytesMax: new Map(),
+  extensions: undefined,
+};
+
+/** A validator's update takes effect this many heights after its block. */
+const POWER_DELAY_HEIGHTS = 2;
+
+/** Changes of powers that leave the byzantine validators below a third in each set. */
+export function drawPowerChanges(
+  random: Random,
+  genesisPowers: readonly number[],
+  byzantine: ReadonlySet<number>,
+): ReadonlyMap<number, PowerChange> {
+  const changes = new Map<number, PowerChange>();
+  const powers = [...genesisPowers];
+  let height = 0;
+  for (let count = 1 + random.below(5); count > 0; count--) {
+    height += 1 + random.below(4);
+    const index = random.below(powers.length);
+    const isMember = (powers[index] ?? 0) > 0;
+    const power = isMember && random.chance(50) ? 0 : 1 + random.below(20);
+    const changed = powers.with(index, power);
+    const total = changed.reduce((sum, each) => sum + each, 0);
+    const faulty = changed.reduce((sum, each, at) => sum + (byzantine.has(at) ? each : 0), 0);
+    if (total === 0 || faulty * 3 >= total) continue;
+    powers[index] = power;
+    changes.set(height, { index, power });
+  }
+  return changes;
+}
+
+/** The set that signs a height, from the plan alone. */
+export function validatorsAt(
+  plan: ChainPlan,
+  genesisPowers: readonly number[],
+  height: number,
+): ValidatorSet {
+  const powers = [...genesisPowers];
+  for (const [at, { index, power }] of plan.powers) {
+    if (at + POWER_DELAY_HEIGHTS <= height) powers[index] = power;
+  }
+  return createValidatorSet(
+    powers.flatMap((power, index) =>
+      power === 0
+        ? []
+        : [{ publicKey: simKeys(index).validator.publicKey, votingPower: BigInt(power) }],
+    ),
+  );
+}
+
+/** Whether precommits of a height carry extensions. */
+export function areExtended({ extensions }: ChainPlan, height: number): boolean {
+  return extensions === undefined || height >= extensions.from;
+}
+
+/** The application, whose results ask for what the plan says. */
+export function withChanges(
+  inner: Application,
+  plan: ChainPlan,
+  genesisParams: ConsensusParams,
+): Application {
+  return {
+    ...methodsOf(inner),
+    finalizeBlock: async (request) => {
+      const response = await inner.finalizeBlock(request);
+      const { height } = request;
+      const change = plan.powers.get(height);
+      const updates: readonly ValidatorUpdate[] =
+        change === undefined
+          ? []
+          : [
+              {
+                publicKey: simKeys(change.index).validator.publicKey,
+                power: BigInt(change.power),
+              },
+            ];
+      return {
+        ...response,
+        validatorUpdates: [...response.validatorUpdates, ...updates],
+        consensusParamUpdates:
+          paramsAfter(plan, genesisParams, height) ?? response.consensusParamUpdates,
+      };
+    },
+  };
+}
+
+/** All parameters, when the block at `height` changes one of them. */
+function paramsAfter(
+  { blockBytesMax, extensions }: ChainPlan,
+  genesisParams: ConsensusParams,
+  height: number,
+): ConsensusParams | undefined {
+  if (!blockBytesMax.has(height) && extensions?.at !== height) return undefined;
+  const sizes = [...blockBytesMax].filter(([at]) => at <= height);
+  const [, maxBytes] = sizes.at(-1) ?? [0, Number(genesisParams.block.maxBytes)];
+  const isDecided = extensions !== undefined && extensions.at <= height;
+  return {
+    ...genesisParams,
+    block: { ...genesisParams.block, maxBytes: BigInt(maxBytes) },
+    abci: isDecided ? { voteExtensionsEnableHeight: Height(extensions.from) } : genesisParams.abci,
+  };
+}
+
+/** The methods of an application, bound, so that some can be replaced. */
+export function methodsOf(inner: Application): Application {
+  return {
+    info: (request) => inner.info(request),
+    query: (request) => inner.query(request),
+    checkTx: (request) => inner.checkTx(request),
+    initChain: (request) => inner.initChain(request),
+    prepareProposal: (request) => inner.prepareProposal(request),
+    processProposal: (request) => inner.processProposal(request),
+    extendVote: (request) => inner.extendVote(request),
+    verifyVoteExtension: (request) => inner.verifyVoteExtension(request),
+    finalizeBlock: (request) => inner.finalizeBlock(request),
+    commit: () => inner.commit(),
+    ...(inner.checksDuringCommit === undefined
+      ? {}
+      : { checksDuringCommit: inner.checksDuringCommit }),
+  };
+}
