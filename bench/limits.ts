@@ -1,6 +1,7 @@
 /** Bounds of a benchmark run: times in ms unless named otherwise, sizes in bytes. */
 export const RUN_SECONDS_MAX = 600;
 export const VALIDATORS_MAX = 16;
+export const PARTITION_RUNS_MAX = 100;
 export const RATE_MAX = 100_000;
 
 /** Bytes of one payload: what a rollup posts. */

@@ -1,23 +1,28 @@
 /** `npm run bench`: see README.md. */
 import { Command, Option } from "commander";
-import { RATE_MAX, RUN_SECONDS_MAX, VALIDATORS_MAX } from "./limits.ts";
+import { PARTITION_RUNS_MAX, RATE_MAX, RUN_SECONDS_MAX, VALIDATORS_MAX } from "./limits.ts";
 import { type Mode, MODES } from "./load/shape.ts";
 import { calibrate } from "./measure/calibration.ts";
 import { summarizeProfiles } from "./measure/cpu-profile.ts";
 import { NODE_CONFIG, startNetwork } from "./network.ts";
 import { type ReferenceReport, runReference } from "./reference/pipeline.ts";
 import { type BenchReport, machine, printReport } from "./report.ts";
+import { namespacesFault } from "./links/namespaces.ts";
+import { runLinks } from "./links/run-links.ts";
 import { runModes } from "./run.ts";
 
 interface Options {
-  readonly seconds: number;
-  readonly validators: number;
+  readonly seconds?: number;
+  readonly validators?: number;
   readonly mode: Mode | "all";
   readonly rate: number;
   readonly ingress: "one" | "all";
   readonly reference: boolean;
   readonly profile: boolean;
   readonly micro: boolean;
+  readonly partition: boolean;
+  readonly wan: boolean;
+  readonly runs: number;
   readonly verbose: boolean;
   readonly json: boolean;
   readonly set: readonly string[];
@@ -38,8 +43,16 @@ function integer(min: number, max: number): (text: string) => number {
 
 const options: Options = new Command("bench")
   .description("committed throughput and latency of a network of validators on this machine")
-  .option("--seconds <n>", "length of each window", integer(1, RUN_SECONDS_MAX), 4)
-  .option("--validators <n>", "validators, a process each", integer(1, VALIDATORS_MAX), 4)
+  .option(
+    "--seconds <n>",
+    "length of each window (4), of a partition (20) or of the run over wide links (60)",
+    integer(1, RUN_SECONDS_MAX),
+  )
+  .option(
+    "--validators <n>",
+    "validators, a process each (4; 7 over wide links)",
+    integer(2, VALIDATORS_MAX),
+  )
   .addOption(
     new Option("--mode <mode>", "payloads per signed submission")
       .choices([...Object.keys(MODES), "all"])
@@ -55,6 +68,9 @@ const options: Options = new Command("bench")
   .option("--set <key=value...>", "configuration of the validators, such as p2p.send_rate=0", [])
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
+  .option("--partition", "measure recovery after partitions, in network namespaces (root)", false)
+  .option("--wan", "measure commits over slow, lossy links, in network namespaces (root)", false)
+  .option("--runs <n>", "partitions", integer(1, PARTITION_RUNS_MAX), 5)
   .option("--verbose", "show what the validators log", false)
   .option("--json", "print one JSON object", false)
   .parse()
@@ -64,7 +80,23 @@ const progress = (text: string): void => {
   if (!options.json) process.stderr.write(`${text}\n`);
 };
 
-if (options.micro) {
+if (options.partition || options.wan) {
+  const fault = namespacesFault();
+  if (fault !== undefined) {
+    process.stderr.write(`not measured: ${fault}\n`);
+    process.exit(1);
+  }
+  const report = await runLinks({
+    kind: options.wan ? "wan" : "partition",
+    validators: options.validators,
+    seconds: options.seconds,
+    runs: options.runs,
+    config: Object.fromEntries(options.set.map(setting)),
+    isVerbose: options.verbose,
+    isQuiet: options.json,
+  });
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${report.text}\n`);
+} else if (options.micro) {
   const { runMicro } = await import("./micro/micro.ts");
   await runMicro(options.json);
 } else {
@@ -74,7 +106,7 @@ if (options.micro) {
 }
 
 async function run(): Promise<BenchReport> {
-  const { validators, seconds, rate, ingress } = options;
+  const { validators = 4, seconds = 4, rate, ingress } = options;
   const modes: readonly Mode[] =
     options.mode === "all" ? ["single", "batch100", "batch1000"] : [options.mode];
   const config = Object.fromEntries(options.set.map(setting));

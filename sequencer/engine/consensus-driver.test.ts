@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Height, NodeId, Round } from "../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES } from "../../proto/bytes.ts";
-import { BlockIdFlag, SignedMsgType, ZERO_TIME } from "../../proto/types.ts";
+import {
+  type BlockId,
+  BlockIdFlag,
+  NIL_BLOCK_ID,
+  SignedMsgType,
+  type VoteType,
+  ZERO_TIME,
+} from "../../proto/types.ts";
 import {
   buildChain,
   signedVote,
@@ -12,10 +19,12 @@ import {
   testKeys,
   testState,
 } from "../../test/support/chain-builder.ts";
+import { createManualClock } from "../../test/support/manual-clock.ts";
 import { createConsensusCore } from "../consensus/core.ts";
 import type { ConsensusInput } from "../consensus/inputs.ts";
 import { DEFAULT_CONSENSUS_TIMEOUTS } from "../consensus/options.ts";
 import { Step } from "../consensus/step.ts";
+import type { Clock } from "../ports/clock.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
@@ -59,7 +68,8 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test("a height that its last precommit started is replayed as it was", async () => {
+/** A node without a key, in front of height 1. */
+function setup(options: { readonly timeoutCommitMs: number; readonly clock?: Clock }) {
   const [built] = buildChain(KEYS, 1, GENESIS);
   if (built === undefined) throw new Error("there is no block");
   const core = createConsensusCore(OPTIONS);
@@ -98,7 +108,7 @@ test("a height that its last precommit started is replayed as it was", async () 
     close: async () => {},
   };
   const driver = new ConsensusDriver(
-    { timeoutCommitMs: 60_000, ownAddress: undefined, startsSuspended: false },
+    { timeoutCommitMs: options.timeoutCommitMs, ownAddress: undefined, startsSuspended: false },
     {
       core,
       queue,
@@ -109,7 +119,7 @@ test("a height that its last precommit started is replayed as it was", async () 
       ownMessages: undefined,
       gossip: NULL_GOSSIP_SINK,
       events: createEventBus(),
-      clock: createSystemClock(),
+      clock: options.clock ?? createSystemClock(),
       yieldToLoop,
       logger: NULL_LOGGER,
       metrics: NULL_ENGINE_METRICS,
@@ -118,6 +128,11 @@ test("a height that its last precommit started is replayed as it was", async () 
     },
     testState(GENESIS),
   );
+  return { built, core, queue, driver };
+}
+
+test("a height that its last precommit started is replayed as it was", async () => {
+  const { built, core, queue, driver } = setup({ timeoutCommitMs: 60_000 });
   await driver.start();
   // The next height waits for a minute, unless all precommits are in.
   const { blockId, parts, stateAfter } = built;
@@ -173,4 +188,41 @@ test("a height that its last precommit started is replayed as it was", async () 
   expect(again.view.step).toBe(Step.NEW_HEIGHT);
   for (const input of logged.inputs) again.step(input);
   expect(again.view.step).toBe(Step.PROPOSE);
+});
+
+test("a wait for votes ends when all votes are in, and not before", async () => {
+  const clock = createManualClock();
+  const { built, core, queue, driver } = setup({ timeoutCommitMs: 0, clock });
+  const [height, round] = [Height(1), Round(0)];
+  const timestamp = { seconds: 1_700_000_009n, nanos: 0 };
+  const vote = (i: number, type: VoteType, blockId: BlockId): ConsensusInput => {
+    const key = KEYS[i];
+    if (key === undefined) throw new Error("there are four");
+    const unsigned = { type, height, round, blockId, timestamp };
+    return {
+      kind: "voteReceived",
+      vote: signedVote(key, driver.state.validators, unsigned),
+      origin: PEER,
+    };
+  };
+  const reaches = async (wanted: Step, inRound = 0): Promise<void> => {
+    await vi.waitFor(() => expect([core.view.round, core.view.step]).toEqual([inRound, wanted]));
+  };
+  await driver.start();
+  await clock.advance(1);
+  await reaches(Step.PROPOSE);
+  // Three seconds for a proposal that does not come; votes of two halves that saw different things.
+  await clock.advance(3_000);
+  await reaches(Step.PREVOTE);
+  for (let i = 0; i < 3; i++) {
+    queue.pushPeer(vote(i, SignedMsgType.PREVOTE, i < 2 ? built.blockId : NIL_BLOCK_ID));
+  }
+  await reaches(Step.PREVOTE_WAIT);
+  await clock.advance(999);
+  expect(core.view.step).toBe(Step.PREVOTE_WAIT);
+  queue.pushPeer(vote(3, SignedMsgType.PREVOTE, NIL_BLOCK_ID));
+  await reaches(Step.PRECOMMIT);
+  for (let i = 0; i < 4; i++) queue.pushPeer(vote(i, SignedMsgType.PRECOMMIT, NIL_BLOCK_ID));
+  await reaches(Step.PROPOSE, 1);
+  await driver.stop();
 });

@@ -27,6 +27,7 @@ import type { EvidencePool } from "./evidence/evidence-pool.ts";
 import type { GossipSink, RoundStepEvent } from "./gossip-sink.ts";
 import { heightContext, storedLastCommit } from "./height-context.ts";
 import type { InputQueue } from "./input-queue.ts";
+import { isIdleWait, type TimeoutEffect } from "./idle-wait.ts";
 import { INPUT_BATCH_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import type { EngineMetrics } from "./metrics.ts";
 import type { OwnMessages } from "./own-messages.ts";
@@ -72,6 +73,8 @@ export class ConsensusDriver {
   readonly #consensusMetrics: ConsensusMetrics;
   #state: ChainState;
   #timer: Cancel | undefined;
+  /** What the timer measures. */
+  #timeout: TimeoutEffect | undefined;
   #loop: Promise<void> | undefined;
   #phase: "new" | "running" | "suspended" | "stopping" = "new";
   /** What the height under way asked for was carried out at least once. */
@@ -280,6 +283,7 @@ export class ConsensusDriver {
     const { queue } = this.#deps;
     try {
       await this.#execute(outstanding);
+      this.#endIdleWait();
       while (this.isRunning) {
         await queue.wait();
         if (!this.isRunning) return;
@@ -310,6 +314,7 @@ export class ConsensusDriver {
       // that started its first round.
       if (this.#state !== before) for (const later of batch.slice(at + 1)) this.#log(later);
     }
+    this.#endIdleWait();
     const { own, peer } = queue.depths;
     metrics.inputQueueDepth.set(own, { queue: "own" });
     metrics.inputQueueDepth.set(peer, { queue: "peer" });
@@ -399,16 +404,27 @@ export class ConsensusDriver {
     }
   }
 
-  #schedule({ height, round, step, durationMs }: EffectOf<"scheduleTimeout">): void {
-    const { clock, queue, logger } = this.#deps;
+  #schedule(effect: TimeoutEffect): void {
     this.#timer?.cancel();
-    this.#timer = clock.after(Math.max(0, durationMs), () => {
-      if (!this.isRunning) return;
-      if (step !== Step.NEW_HEIGHT) {
-        logger.debug("timed out", { height, round, step: STEP_NAMES[step], durationMs });
-      }
-      queue.pushOwn({ kind: "timeoutElapsed", height, round, step });
-    });
+    this.#timeout = effect;
+    this.#timer = this.#deps.clock.after(Math.max(0, effect.durationMs), () => this.#elapsed());
+  }
+
+  #elapsed(): void {
+    const timeout = this.#timeout;
+    this.#timeout = undefined;
+    if (timeout === undefined || !this.isRunning) return;
+    const { height, round, step, durationMs } = timeout;
+    if (step !== Step.NEW_HEIGHT) {
+      this.#deps.logger.debug("timed out", { height, round, step: STEP_NAMES[step], durationMs });
+    }
+    this.#deps.queue.pushOwn({ kind: "timeoutElapsed", height, round, step });
+  }
+
+  #endIdleWait(): void {
+    if (this.#timeout === undefined || !isIdleWait(this.#deps.core.view, this.#timeout)) return;
+    this.#timer?.cancel();
+    this.#elapsed();
   }
 
   async #createBlock({ height, round, lastCommit }: EffectOf<"createBlock">): Promise<void> {

@@ -73,7 +73,7 @@ describe("dialer", () => {
     dialer.start();
     await clock.advance(0);
     calls[0]?.onConnected();
-    await clock.advance(2_900);
+    await clock.advance(1_400);
     expect(calls.length).toBe(1);
     await clock.advance(1_000);
     expect(calls.length).toBeGreaterThan(1);

@@ -81,7 +81,7 @@ export const REDIAL_DELAY_MAX_MS = 30_000;
 /** Attempts to reach one persistent peer at once; a further one replaces the oldest. */
 export const DIALS_PER_PEER_MAX = 4;
 /** While a handshake is younger than this, no further attempt is begun. */
-export const HANDSHAKE_PATIENCE_MS = 3_000;
+export const HANDSHAKE_PATIENCE_MS = 1_500;
 /** A connection that lasted this long starts the delays anew. */
 export const CONNECTION_STABLE_MS = 5_000;
 

@@ -1,0 +1,21 @@
+/** When a wait for votes has nothing left to wait for. */
+import { SignedMsgType } from "../../proto/types.ts";
+import type { ConsensusEffect } from "../consensus/effects.ts";
+import type { RoundStateView } from "../consensus/round-state.ts";
+import { Step } from "../consensus/step.ts";
+
+export type TimeoutEffect = Extract<ConsensusEffect, { readonly kind: "scheduleTimeout" }>;
+
+/**
+ * Whether the prevote or precommit wait (Algorithm 1, L34 and L47) that `timeout` measures can end
+ * now: every validator's vote is in, and the wait is for votes still on their way. A timeout may be of
+ * any length, so ending one early concerns neither safety nor other nodes; it saves a network that
+ * was parted two seconds of waiting for what it already has.
+ */
+export function isIdleWait(view: RoundStateView, timeout: TimeoutEffect): boolean {
+  const { height, round, step } = timeout;
+  if (step !== Step.PREVOTE_WAIT && step !== Step.PRECOMMIT_WAIT) return false;
+  if (height !== view.height || round !== view.round) return false;
+  const type = step === Step.PREVOTE_WAIT ? SignedMsgType.PREVOTE : SignedMsgType.PRECOMMIT;
+  return view.votes(round, type)?.sum === view.validators.totalVotingPower;
+}
