@@ -50,3 +50,5 @@ export const NODE_INFO_BYTES_MAX = 10_240;
 export const CHUNK_BYTES_MAX = 16_000_000;
 /** Bytes of a snapshot's metadata. */
 export const SNAPSHOT_BYTES_MAX = 4_000_000;
+/** Bytes of a remote signer's error text when decoding. */
+export const SIGNER_FAULT_BYTES_MAX = 10_240;

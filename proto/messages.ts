@@ -199,3 +199,23 @@ export interface AuthSigMessage {
   readonly publicKey: PublicKey;
   readonly signature: Uint8Array;
 }
+
+/** Why a signer did not sign (spec §3.4, `privval/types.proto`). */
+export interface RemoteSignerFault {
+  readonly code: number;
+  readonly description: string;
+}
+
+/** Between a node and the process that holds its key (spec §15.3). */
+export type PrivvalMessage =
+  | { readonly kind: "publicKeyRequest"; readonly chainId: string }
+  | { readonly kind: "publicKeyResponse"; readonly publicKey: PublicKey }
+  | { readonly kind: "publicKeyRefused"; readonly error: RemoteSignerFault }
+  | { readonly kind: "signVoteRequest"; readonly vote: Vote; readonly chainId: string }
+  | { readonly kind: "signedVoteResponse"; readonly vote: Vote }
+  | { readonly kind: "voteRefused"; readonly error: RemoteSignerFault }
+  | { readonly kind: "signProposalRequest"; readonly proposal: Proposal; readonly chainId: string }
+  | { readonly kind: "signedProposalResponse"; readonly proposal: Proposal }
+  | { readonly kind: "proposalRefused"; readonly error: RemoteSignerFault }
+  | { readonly kind: "pingRequest" }
+  | { readonly kind: "pingResponse" };

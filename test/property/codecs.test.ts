@@ -18,6 +18,7 @@ import {
 import * as consensus from "../../proto/codec/consensus-messages.ts";
 import { isCodecError } from "../../proto/codec/errors.ts";
 import * as p2p from "../../proto/codec/p2p-messages.ts";
+import * as privval from "../../proto/codec/privval-messages.ts";
 import { decode, decodeDelimited, type MessageDecoder } from "../../proto/codec/reader.ts";
 import * as sync from "../../proto/codec/sync-messages.ts";
 import * as types from "../../proto/codec/types.ts";
@@ -122,6 +123,12 @@ const CODECS: readonly Codec[] = [
     sync.encodeTxsMessage,
     sync.decodeTxsMessage,
   ),
+  codec(
+    "privval.Message",
+    any.privvalMessages,
+    privval.encodePrivvalMessage,
+    privval.decodePrivvalMessage,
+  ),
   codec("p2p.Message", any.pexMessages, p2p.encodePexMessage, p2p.decodePexMessage),
   codec(
     "p2p.Packet",
@@ -172,6 +179,7 @@ function reflectedTypes(): protobuf.Root {
     "tendermint/statesync/types.proto",
     "tendermint/p2p/conn.proto",
     "tendermint/p2p/pex.proto",
+    "tendermint/privval/types.proto",
   ]);
   return root;
 }

@@ -9,6 +9,7 @@ import type {
   NodeInfo,
   Packet,
   PexMessage,
+  PrivvalMessage,
   RoundStep,
   StateSyncMessage,
 } from "../../proto/messages.ts";
@@ -300,6 +301,26 @@ export const pexMessages: Arbitrary<PexMessage> = fc.oneof(
     kind: fc.constant("pexAddresses" as const),
     addresses: fc.array(fc.record({ id: nodeId, ip: text, port: uint32 }), { maxLength: 4 }),
   }),
+);
+
+const signerFaults = fc.record({ code: fc.integer({ min: 0, max: 9 }), description: text });
+
+export const privvalMessages: Arbitrary<PrivvalMessage> = fc.oneof(
+  fc.record({ kind: fc.constant("publicKeyRequest" as const), chainId: text }),
+  fc.record({ kind: fc.constant("publicKeyResponse" as const), publicKey: publicKeys }),
+  fc.record({ kind: fc.constant("publicKeyRefused" as const), error: signerFaults }),
+  fc.record({ kind: fc.constant("signVoteRequest" as const), vote: votes, chainId: text }),
+  fc.record({ kind: fc.constant("signedVoteResponse" as const), vote: votes }),
+  fc.record({ kind: fc.constant("voteRefused" as const), error: signerFaults }),
+  fc.record({
+    kind: fc.constant("signProposalRequest" as const),
+    proposal: proposals,
+    chainId: text,
+  }),
+  fc.record({ kind: fc.constant("signedProposalResponse" as const), proposal: proposals }),
+  fc.record({ kind: fc.constant("proposalRefused" as const), error: signerFaults }),
+  fc.record({ kind: fc.constant("pingRequest" as const) }),
+  fc.record({ kind: fc.constant("pingResponse" as const) }),
 );
 
 export const packets: Arbitrary<Packet> = fc.oneof(
