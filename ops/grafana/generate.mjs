@@ -120,6 +120,26 @@ export const dashboards = [
         ]),
         panel("Log sync (p99)", "s", [quantile(0.99, "weft_engine_wal_fsync_seconds"), NODE]),
         panel("Signing (p95)", "s", [quantile(0.95, "weft_engine_sign_seconds", "kind"), "{{kind}}"]),
+        panel("Own signatures missed", "ops", [
+          sumBy("instance, kind, reason", rate("weft_engine_signatures_missed_total")),
+          `${NODE} {{kind}} {{reason}}`,
+        ]),
+        panel(
+          "Remote signer",
+          "short",
+          [gauge("weft_privval_connected"), `${NODE} connected`],
+          [rate("weft_privval_connections_total"), `${NODE} connections/s`],
+        ),
+        panel(
+          "Remote signer: failures",
+          "ops",
+          [rate("weft_privval_request_failures_total"), `${NODE} {{reason}}`],
+          [rate("weft_privval_connections_refused_total"), `${NODE} refused {{reason}}`],
+        ),
+        panel("Remote signer: answers (p95)", "s", [
+          quantile(0.95, "weft_privval_request_seconds", "instance, kind"),
+          `${NODE} {{kind}}`,
+        ]),
         panel("Signature checks (p95)", "s", [quantile(0.95, "weft_engine_verify_seconds"), NODE]),
         panel("Waiting inputs", "short", [gauge("weft_engine_input_queue_depth"), `${NODE} {{queue}}`]),
         panel("Dropped inputs", "ops", [
@@ -306,6 +326,30 @@ export const dashboards = [
           [gauge("weft_node_disk_size_bytes"), `${NODE} size`],
         ),
         panel("Open files", "short", [gauge("process_open_fds"), NODE]),
+      ],
+    ],
+  },
+  {
+    file: "weft-signer.json",
+    uid: "weft-signer",
+    title: "Weft signer",
+    rows: [
+      [
+        "Signer",
+        stat("Last signed height", "short", [gauge("weft_signer_last_signed_height"), NODE]),
+        stat("Nodes connected", "short", [gauge("weft_signer_connections"), NODE]),
+        panel("Answers", "ops", [
+          sumBy("instance, kind, result", rate("weft_signer_answers_total")),
+          `${NODE} {{kind}} {{result}}`,
+        ]),
+        panel("Signing (p95)", "s", [
+          quantile(0.95, "weft_signer_sign_seconds", "instance, kind"),
+          `${NODE} {{kind}}`,
+        ]),
+        panel("Failed connections", "ops", [
+          rate("weft_signer_connections_failed_total"),
+          `${NODE} {{reason}}`,
+        ]),
       ],
     ],
   },

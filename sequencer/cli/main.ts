@@ -13,6 +13,7 @@ import { registerKeys } from "./commands/keys.ts";
 import { registerQuery } from "./commands/query.ts";
 import { registerReplay } from "./commands/replay.ts";
 import { registerRollup } from "./commands/rollup.ts";
+import { registerSigner } from "./commands/signer.ts";
 import { registerStart } from "./commands/start.ts";
 import { registerStatus } from "./commands/status.ts";
 import { registerInit, registerTestnet } from "./commands/testnet.ts";
@@ -32,6 +33,7 @@ export function createProgram(context: CommandContext): Command {
   registerDev(program, context);
   registerInit(program, context);
   registerStart(program, context);
+  registerSigner(program);
   registerTestnet(program);
   registerKeys(program, context);
   registerTx(program);

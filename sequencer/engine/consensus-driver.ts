@@ -224,6 +224,7 @@ export class ConsensusDriver {
   async #standStill(): Promise<void> {
     this.#timer?.cancel();
     this.#deps.queue.wake();
+    this.#deps.ownMessages?.giveUp();
     await this.#loop;
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
     await this.#deps.ownMessages?.idle();
@@ -538,7 +539,8 @@ export class ConsensusDriver {
   }
 
   #announceStep(height: Height, round: Round, step: Step): void {
-    const { gossip, events, core } = this.#deps;
+    const { gossip, events, core, ownMessages } = this.#deps;
+    ownMessages?.movedTo(height, round, step);
     this.#consensusMetrics.stepChanged(step, round);
     gossip.newRoundStep(this.#roundStep(height, round, step));
     events.publish({ kind: "NewRoundStep", height, round, step });

@@ -34,3 +34,5 @@ export const CHAIN_ID_LENGTH_MAX = 50;
 export const GENESIS_FILE_BYTES_MAX = 100 << 20;
 /** Characters of a reason that is logged and stored. */
 export const REASON_LENGTH_MAX = 1_000;
+/** Pause before a signer that could not be asked is asked again. */
+export const SIGN_RETRY_DELAY_MS = 100;

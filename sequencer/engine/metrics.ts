@@ -78,6 +78,8 @@ export interface EngineMetrics {
   readonly walFsyncSeconds: Histogram;
   /** `weft_engine_sign_seconds{kind}`: how long the signer took, its own sync included. */
   readonly signSeconds: Histogram<"kind">;
+  /** `weft_engine_signatures_missed_total{kind,reason}`: proposals and votes of ours without a signature; reason is refused or late. */
+  readonly signaturesMissed: Counter<"kind" | "reason">;
   /** `weft_engine_verify_seconds`: how long one signature check took, waiting included. */
   readonly verifySeconds: Histogram;
   /** `weft_engine_apply_step_seconds{step}`: steps of applying a block: save, finalize, commit, state. */
@@ -127,6 +129,7 @@ export const NULL_ENGINE_METRICS: EngineMetrics = {
   validatorSetUpdates: NULL_COUNTER,
   walFsyncSeconds: NULL_HISTOGRAM,
   signSeconds: NULL_HISTOGRAM,
+  signaturesMissed: NULL_COUNTER,
   verifySeconds: NULL_HISTOGRAM,
   applyStepSeconds: NULL_HISTOGRAM,
   inputQueueDepth: NULL_GAUGE,

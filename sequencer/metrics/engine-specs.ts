@@ -182,6 +182,12 @@ export const ENGINE_SPECS: SpecsOf<EngineMetrics> = {
     labels: ["kind"],
     buckets: SECONDS_BUCKETS,
   },
+  signaturesMissed: {
+    type: "counter",
+    name: "weft_engine_signatures_missed_total",
+    help: "Proposals and votes of ours without a signature; reason is refused or late",
+    labels: ["kind", "reason"],
+  },
   verifySeconds: {
     type: "histogram",
     name: "weft_engine_verify_seconds",

@@ -6,6 +6,7 @@ import type { P2pMetrics } from "../p2p/metrics.ts";
 import type { PrometheusRegistry } from "../ports/prometheus.ts";
 import { createPrometheusRegistry } from "../ports/prometheus.ts";
 import type { RpcMetrics } from "../rpc/metrics.ts";
+import type { RemoteSignerMetrics } from "../signer/metrics.ts";
 import { APP_SPECS } from "./app-specs.ts";
 import { BLOCK_SYNC_SPECS } from "./block-sync-specs.ts";
 import { ENGINE_SPECS } from "./engine-specs.ts";
@@ -15,6 +16,7 @@ import { P2P_SPECS } from "./p2p-specs.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
 import { processSpecs } from "./process-metrics.ts";
 import { RPC_SPECS } from "./rpc-specs.ts";
+import { REMOTE_SIGNER_SPECS } from "./signer-specs.ts";
 
 export interface NodeMetricsOptions {
   /** Directory whose file system is watched. */
@@ -37,6 +39,7 @@ export interface NodeMetrics {
   readonly grpc: GrpcMetrics;
   readonly p2p: P2pMetrics;
   readonly process: ProcessMetrics;
+  readonly remoteSigner: RemoteSignerMetrics;
   readonly rpc: RpcMetrics;
 }
 
@@ -66,6 +69,7 @@ export function createNodeMetrics(
     engine: registry.createInstruments<EngineMetrics>(ENGINE_SPECS),
     grpc: registry.createInstruments<GrpcMetrics>(GRPC_SPECS),
     p2p: registry.createInstruments<P2pMetrics>(P2P_SPECS),
+    remoteSigner: registry.createInstruments<RemoteSignerMetrics>(REMOTE_SIGNER_SPECS),
     rpc: registry.createInstruments<RpcMetrics>(RPC_SPECS),
   };
 }

@@ -34,6 +34,17 @@ export function splitList(value: string): string[] {
     .filter(Boolean);
 }
 
+const TCP_SIGNER = /^(tcp:\/\/)?([0-9a-fA-F]{40}@)?([^\s/:@]*|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
+/** Where a remote signer is met: TCP under SecretConnection, or a Unix socket. */
+const signerAddress = (doc: string) =>
+  z
+    .string()
+    .refine((v) => v === "" || /^unix:\/\/.+$/.test(v) || TCP_SIGNER.test(v), {
+      error: "expected tcp://host:port or unix:///path (empty: no remote signer)",
+    })
+    .default("")
+    .describe(doc);
+
 const NODE_ID = "[0-9a-f]{40}";
 const PEER = new RegExp(`^${NODE_ID}@([^\\s/:@]+|\\[[0-9a-fA-F:]+\\]):\\d{1,5}$`);
 const PEER_ID = new RegExp(`^${NODE_ID}$`);
@@ -184,39 +195,62 @@ const instrumentation = z.strictObject({
   ),
 });
 
-export const configSchema = z.strictObject({
-  moniker: z
-    .string()
-    .regex(/^[\x21-\x7e][\x20-\x7e]{0,63}$/, { error: "expected 1-64 printable ASCII characters" })
-    .default("weft")
-    .describe("Name of this node for humans."),
-  log_level: z
-    .enum(["error", "warn", "info", "debug"])
-    .default("info")
-    .describe("Least severity that is logged."),
-  log_format: z
-    .enum(["plain", "json"])
-    .default("plain")
-    .describe("plain for people, json for machines."),
-  signature_workers: z
-    .number()
-    .int()
-    .min(0)
-    .max(2)
-    .default(1)
-    .describe(
-      "Threads that check signatures: 0 none, 1 for submitted transactions, 2 also for votes and blocks (four cores or more).",
+export const configSchema = z
+  .strictObject({
+    moniker: z
+      .string()
+      .regex(/^[\x21-\x7e][\x20-\x7e]{0,63}$/, {
+        error: "expected 1-64 printable ASCII characters",
+      })
+      .default("weft")
+      .describe("Name of this node for humans."),
+    log_level: z
+      .enum(["error", "warn", "info", "debug"])
+      .default("info")
+      .describe("Least severity that is logged."),
+    log_format: z
+      .enum(["plain", "json"])
+      .default("plain")
+      .describe("plain for people, json for machines."),
+    signature_workers: z
+      .number()
+      .int()
+      .min(0)
+      .max(2)
+      .default(1)
+      .describe(
+        "Threads that check signatures: 0 none, 1 for submitted transactions, 2 also for votes and blocks (four cores or more).",
+      ),
+    priv_validator_laddr: signerAddress(
+      "Where a remote signer (tmkms, horcrux, weft signer) connects, tcp:// or unix://; empty: the key file signs.",
     ),
-  rpc: rpc.prefault({}),
-  grpc: grpc.prefault({}),
-  p2p: p2p.prefault({}),
-  mempool: mempool.prefault({}),
-  consensus: consensus.prefault({}),
-  blocksync: blocksync.prefault({}),
-  storage: storage.prefault({}),
-  tx_index: txIndex.prefault({}),
-  instrumentation: instrumentation.prefault({}),
-});
+    priv_validator_dial_addr: signerAddress(
+      "The other direction: a remote signer that listens, tcp://[id@]host:port or unix://path.",
+    ),
+    priv_validator_signer_ids: list(
+      PEER_ID,
+      "<40 hex digits>",
+      "Comma-separated ids of connection keys that a remote signer may have over TCP; empty takes any.",
+    ),
+    priv_validator_timeout: duration("5s", "Time for one answer of the remote signer."),
+    priv_validator_start_timeout: duration(
+      "60s",
+      "How long a starting node waits for its remote signer.",
+    ),
+    rpc: rpc.prefault({}),
+    grpc: grpc.prefault({}),
+    p2p: p2p.prefault({}),
+    mempool: mempool.prefault({}),
+    consensus: consensus.prefault({}),
+    blocksync: blocksync.prefault({}),
+    storage: storage.prefault({}),
+    tx_index: txIndex.prefault({}),
+    instrumentation: instrumentation.prefault({}),
+  })
+  .refine((c) => c.priv_validator_laddr === "" || c.priv_validator_dial_addr === "", {
+    path: ["priv_validator_dial_addr"],
+    error: "priv_validator_laddr is set too: either the signer dials or the node does",
+  });
 
 /** The whole configuration of a node, durations still as text. */
 export type Config = z.infer<typeof configSchema>;

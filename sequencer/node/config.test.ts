@@ -29,6 +29,21 @@ describe("configuration", () => {
     expect(config.p2p.send_rate).toBe(9);
   });
 
+  test("a remote signer: one direction at a time, TCP or Unix", () => {
+    const environment = { WEFT_PRIV_VALIDATOR_LADDR: "unix:///run/weft/signer.sock" };
+    expect(loadConfig(undefined, {}, environment).priv_validator_laddr).toBe(
+      "unix:///run/weft/signer.sock",
+    );
+    const dial = { priv_validator_dial_addr: `tcp://${"ab".repeat(20)}@10.0.0.9:26659` };
+    expect(loadConfig(undefined, dial, {})).toMatchObject(dial);
+    expect(() => loadConfig(undefined, dial, environment)).toThrow(
+      /priv_validator_dial_addr: priv_validator_laddr is set too/,
+    );
+    expect(() => loadConfig(undefined, { priv_validator_laddr: "grpc://x" }, {})).toThrow(
+      /expected tcp:\/\/host:port or unix:\/\/\/path/,
+    );
+  });
+
   test("error: all problems at once, each with its path", () => {
     const path = file(
       'colour = 1\n[rpc]\nladdr = "nowhere"\nfoo = 2\n[consensus]\ntimeout_commit = "soon"\n',

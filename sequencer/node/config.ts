@@ -131,7 +131,9 @@ function environmentOverrides(
     )
     .filter(
       ([name]) =>
-        name.includes("__") || ["WEFT_MONIKER", "WEFT_LOG_LEVEL", "WEFT_LOG_FORMAT"].includes(name),
+        name.includes("__") ||
+        name.startsWith("WEFT_PRIV_VALIDATOR_") ||
+        ["WEFT_MONIKER", "WEFT_LOG_LEVEL", "WEFT_LOG_FORMAT"].includes(name),
     )
     .map(([name, value]) => [
       name.slice(5).toLowerCase().replace("__", "."),

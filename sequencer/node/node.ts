@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 import { toHex } from "../../proto/bytes.ts";
-import { WeftError } from "../../proto/errors.ts";
+import { assert, WeftError } from "../../proto/errors.ts";
+import type { PublicKey } from "../../proto/types.ts";
 import {
   createEd25519Verifier,
   ed25519Address,
@@ -22,6 +23,7 @@ import { createEngine, type Engine } from "../engine/engine.ts";
 import { openEngineHome } from "../engine/engine-home.ts";
 import { type Genesis, genesisToJson, loadGenesis } from "../engine/genesis.ts";
 import { createGossipRelay } from "../engine/gossip-sink.ts";
+import type { PrivValidator } from "../engine/privval/priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
@@ -48,6 +50,7 @@ import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { createRetention } from "./retention.ts";
 import { createSyncState } from "./sync-state.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
+import { connectRemoteSigner, hasRemoteSigner } from "./validator-signer.ts";
 import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
@@ -119,7 +122,6 @@ export async function createNode(
     // What the node is: genesis, keys, metrics.
     const genesis = await loadGenesis(home.genesisFile);
     const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
-    const validatorKey = readKeyFile(home.validatorKeyFile);
     const applicationKey = readKeyFile(home.applicationKeyFile);
     const verifier = createLane(config.signature_workers >= 2);
     const incomingVerifier = createLane(config.signature_workers >= 1);
@@ -139,11 +141,31 @@ export async function createNode(
     );
 
     // Disk: one lock, the engine's stores, the application's state.
+    const isSignedElsewhere = hasRemoteSigner(config);
     const disk = await openEngineHome({
       dataDirectory: home.dataDir,
-      privValidatorKeyPath: home.validatorKeyFile,
+      privValidatorKeyPath: isSignedElsewhere ? undefined : home.validatorKeyFile,
     });
     closers.push(() => disk.close());
+    const privValidator = isSignedElsewhere ? await connectSigner() : disk.privValidator;
+    assert(privValidator !== undefined, "a node has a signer, here or elsewhere");
+    const validatorKey = await privValidator.publicKey();
+
+    /** Nothing else listens before the validator's key is known. */
+    async function connectSigner(): Promise<PrivValidator> {
+      const signer = await connectRemoteSigner(
+        { config, chainId: genesis.chainId, keyFile: home.validatorKeyFile },
+        {
+          connectionKey: nodeKey,
+          clock,
+          logger: logger.child({ module: "privval" }),
+          metrics: metrics.remoteSigner,
+        },
+      );
+      closers.push(() => signer.close());
+      return signer;
+    }
+
     const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
       keyEncoding: "utf8",
       valueEncoding: "view",
@@ -196,7 +218,7 @@ export async function createNode(
       blockStore: disk.blockStore,
       stateStore: disk.stateStore,
       evidenceStore: disk.evidenceStore,
-      privValidator: disk.privValidator,
+      privValidator,
       gossip,
       verifier,
       incomingVerifier,
@@ -297,7 +319,7 @@ export async function createNode(
                 application,
                 peers,
                 submitTx,
-                validatorKey: { type: "ed25519", bytes: validatorKey.publicKey },
+                validatorKey,
                 isCatchingUp,
                 version: VERSION,
               }),
@@ -359,7 +381,7 @@ export async function createNode(
       closers.push(() => engine.stop());
       await engine.start();
       health.started();
-      await checkApplicationKey(disk.privValidator, application);
+      checkApplicationKey(validatorKey, application);
       const notify = createNotifier({
         peers: () => peers.peers().length,
         pool: () => application.poolSize().count,
@@ -434,12 +456,8 @@ export async function createNode(
   }
 }
 
-async function checkApplicationKey(
-  privValidator: { publicKey(): Promise<{ readonly bytes: Uint8Array }> } | undefined,
-  application: WeftApplication,
-): Promise<void> {
-  if (privValidator === undefined) return;
-  const address = ed25519Address((await privValidator.publicKey()).bytes);
+function checkApplicationKey(validatorKey: PublicKey, application: WeftApplication): void {
+  const address = ed25519Address(validatorKey.bytes);
   const fault = application.applicationKeyFault(address);
   if (fault === undefined) return;
   throw new WeftError<NodeErrorInfo>(

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { createNodeMetrics } from "../../sequencer/metrics/metrics.ts";
+import { createSignerProcessMetrics } from "../../sequencer/metrics/signer-specs.ts";
 import type { AnySpec } from "../../sequencer/ports/prometheus.ts";
 import { createPrometheusRegistry } from "../../sequencer/ports/prometheus.ts";
 
@@ -71,7 +72,13 @@ const registry = createNodeMetrics(
 ).registry;
 const adapterRegistry = createPrometheusRegistry({ hasProcessMetrics: false });
 createAdapterMetrics(adapterRegistry);
-const SPECS: readonly AnySpec[] = [...registry.specs(), ...adapterRegistry.specs()];
+const signerRegistry = createPrometheusRegistry({ hasProcessMetrics: false });
+createSignerProcessMetrics(signerRegistry);
+const SPECS: readonly AnySpec[] = [
+  ...registry.specs(),
+  ...adapterRegistry.specs(),
+  ...signerRegistry.specs(),
+];
 
 /** Fields of all interfaces of instruments, read from the source. */
 function declaredMetrics(): readonly Declared[] {

@@ -10,8 +10,9 @@ import { openEngineHome, type EngineHome } from "../../sequencer/engine/engine-h
 import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
 import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
-import { NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
+import { type EngineMetrics, NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createKeyFile } from "../../sequencer/engine/privval/key-file.ts";
+import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
@@ -36,6 +37,9 @@ export interface TestNodeOptions {
   readonly onCrashPoint?: OnCrashPoint;
   readonly logger?: Logger;
   readonly configure?: (application: KvApplication) => void;
+  /** Stands between the engine and the signer of the home. */
+  readonly wrapSigner?: (signer: PrivValidator) => PrivValidator;
+  readonly metrics?: EngineMetrics;
 }
 
 export const FAST_TIMEOUTS = {
@@ -87,9 +91,12 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
       yieldToLoop,
       fileSystem: NODE_FILE_SYSTEM,
       logger: options.logger ?? NULL_LOGGER,
-      metrics: NULL_ENGINE_METRICS,
+      metrics: options.metrics ?? NULL_ENGINE_METRICS,
       hasTxs: () => application.pool.size > 0,
       onCrashPoint: options.onCrashPoint,
+      ...(home.privValidator !== undefined && options.wrapSigner !== undefined
+        ? { privValidator: options.wrapSigner(home.privValidator) }
+        : {}),
     },
   );
   return {

@@ -12,6 +12,12 @@ export type PrivValidatorErrorInfo =
   /** The state file is missing although blocks exist, or it does not parse. */
   | { readonly code: "PRIVVAL_STATE_FILE"; readonly path: string }
   /** The state could not be made durable: nothing may be signed any more. */
-  | { readonly code: "PRIVVAL_PERSIST_FAILED"; readonly path: string };
+  | { readonly code: "PRIVVAL_PERSIST_FAILED"; readonly path: string }
+  /** The remote signer is not connected or did not answer in time; it may be asked again. */
+  | { readonly code: "PRIVVAL_UNAVAILABLE" }
+  /** The remote signer answered that it does not sign this. */
+  | { readonly code: "PRIVVAL_REMOTE_REFUSED"; readonly remoteCode: number }
+  /** The remote signer's answer is not a signature of what was asked. */
+  | { readonly code: "PRIVVAL_BAD_REPLY" };
 
 export class PrivValidatorError extends WeftError<PrivValidatorErrorInfo> {}

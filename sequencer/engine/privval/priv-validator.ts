@@ -1,5 +1,5 @@
 /**
- * The validator's key behind a port: a file today, a remote signer later. Every implementation
+ * The validator's key behind a port: a file here, or a signer elsewhere. Every implementation
  * guards against double signing by itself (spec/cometbft-v0.38.md §15.3) and has made what it
  * signed durable when its promise resolves.
  */
@@ -11,9 +11,11 @@ export interface PrivValidator {
    * Signs a vote whose signature fields are empty. When only the timestamp differs from what was
    * signed before at this height, round and step, the old timestamp and signature come back.
    * A precommit of a block also gets an extension signature, made anew each time, when `isExtended`.
-   * @throws PrivValidatorError when the guard refuses.
+   * A signer that is elsewhere and away is waited for until `signal` says that nobody needs the vote.
+   * @throws PrivValidatorError when the guard refuses; PRIVVAL_UNAVAILABLE when nobody answered, and
+   * the same may be asked again.
    */
-  signVote(chainId: string, vote: Vote, isExtended: boolean): Promise<Vote>;
+  signVote(chainId: string, vote: Vote, isExtended: boolean, signal?: AbortSignal): Promise<Vote>;
   /** Signs a proposal whose signature is empty; the same rules. */
-  signProposal(chainId: string, proposal: Proposal): Promise<Proposal>;
+  signProposal(chainId: string, proposal: Proposal, signal?: AbortSignal): Promise<Proposal>;
 }
