@@ -12,3 +12,5 @@ export const DEV_STOP_GRACE_MS = 15_000;
 export const REPLAY_TIMEOUT_MS = 120_000;
 /** Heights between snapshots of `weft dev`: some minutes of its chain. */
 export const DEV_SNAPSHOT_INTERVAL = 500;
+/** nweft of the account that a new network's genesis funds, unless told otherwise. */
+export const GENESIS_BALANCE_DEFAULT = 1_000_000_000_000_000_000n;

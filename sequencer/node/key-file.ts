@@ -17,6 +17,8 @@ import {
 export type KeyFileErrorInfo =
   /** No such file. */
   | { readonly code: "KEY_FILE_MISSING"; readonly path: string }
+  /** The file is there, or may be, and cannot be read. */
+  | { readonly code: "KEY_FILE_UNREADABLE"; readonly path: string }
   /** There is a file already; keys are never overwritten. */
   | { readonly code: "KEY_FILE_EXISTS"; readonly path: string }
   /** Others than the owner may read the file. */
@@ -32,22 +34,34 @@ const schema = z.object({
 
 /** Reads a key. @throws WeftError<KeyFileErrorInfo> */
 export function readKeyFile(path: string): Ed25519KeyPair {
+  const key = readKeyFileIfAny(path);
+  if (key !== undefined) return key;
+  throw new WeftError<KeyFileErrorInfo>(
+    { code: "KEY_FILE_MISSING", path },
+    `there is no key file ${path}; "weft keys new" makes an account's key`,
+  );
+}
+
+/** Reads a key; undefined when there is no such file. @throws WeftError<KeyFileErrorInfo> */
+export function readKeyFileIfAny(path: string): Ed25519KeyPair | undefined {
+  let mode: number;
   let text: string;
   try {
-    const mode = statSync(path).mode & 0o077;
-    if (mode !== 0) {
-      throw new WeftError<KeyFileErrorInfo>(
-        { code: "KEY_FILE_MODE", path },
-        `${path} may be read by others (mode ${(statSync(path).mode & 0o777).toString(8)}); run: chmod 600 ${path}`,
-      );
-    }
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    mode = stats.mode & 0o777;
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    if (cause instanceof WeftError) throw cause;
     throw new WeftError<KeyFileErrorInfo>(
-      { code: "KEY_FILE_MISSING", path },
-      `cannot read the key file ${path}; make one with "weft keys new" or "weft init"`,
+      { code: "KEY_FILE_UNREADABLE", path },
+      `cannot read the key file ${path}: it must belong to the user that runs this${typeof process.getuid === "function" ? ` (uid ${process.getuid()})` : ""}`,
       { cause },
+    );
+  }
+  if ((mode & 0o077) !== 0) {
+    throw new WeftError<KeyFileErrorInfo>(
+      { code: "KEY_FILE_MODE", path },
+      `${path} may be read by others (mode ${mode.toString(8)}); run: chmod 600 ${path}`,
     );
   }
   return parseKey(path, text);
@@ -75,12 +89,9 @@ export function writeKeyFile(path: string, key: Ed25519KeyPair): void {
 
 /** The key in `path`, made when there is none. */
 export function readOrCreateKeyFile(path: string): Ed25519KeyPair {
-  try {
-    return readKeyFile(path);
-  } catch (error) {
-    // Only a missing file is made anew; anything else is the operator's to look at.
-    if (!(error instanceof WeftError) || error.code !== "KEY_FILE_MISSING") throw error;
-  }
+  // Only a missing file is made anew; anything else is the operator's to look at.
+  const there = readKeyFileIfAny(path);
+  if (there !== undefined) return there;
   const key = generateEd25519KeyPair();
   writeKeyFile(path, key);
   return key;

@@ -4,12 +4,8 @@
  */
 import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
-import { toHex } from "../../proto/bytes.ts";
-import { assert, WeftError } from "../../proto/errors.ts";
-import type { PublicKey } from "../../proto/types.ts";
 import {
   createEd25519Verifier,
-  ed25519Address,
   signEd25519,
   type SignatureVerifier,
 } from "../../proto/verify/ed25519.ts";
@@ -45,18 +41,15 @@ import { createRpcServer } from "../rpc/rpc-server.ts";
 import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress } from "./config.ts";
 import type { Home } from "./home.ts";
-import { readKeyFile } from "./key-file.ts";
+import { readKeyFileIfAny } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { createRetention } from "./retention.ts";
 import { createSyncState } from "./sync-state.ts";
+import { checkRole, holdsValidatorKey } from "./validator-role.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { connectRemoteSigner, hasRemoteSigner } from "./validator-signer.ts";
 import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
-
-export type NodeErrorInfo =
-  /** The application key on disk is not the one that the chain knows for this validator. */
-  { readonly code: "KEY_APPLICATION_MISMATCH" };
 
 export interface NodeOptions {
   readonly home: Home;
@@ -122,7 +115,7 @@ export async function createNode(
     // What the node is: genesis, keys, metrics.
     const genesis = await loadGenesis(home.genesisFile);
     const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
-    const applicationKey = readKeyFile(home.applicationKeyFile);
+    const applicationKey = readKeyFileIfAny(home.applicationKeyFile);
     const verifier = createLane(config.signature_workers >= 2);
     const incomingVerifier = createLane(config.signature_workers >= 1);
     await runSignatureSelfTest(verifier);
@@ -144,12 +137,11 @@ export async function createNode(
     const isSignedElsewhere = hasRemoteSigner(config);
     const disk = await openEngineHome({
       dataDirectory: home.dataDir,
-      privValidatorKeyPath: isSignedElsewhere ? undefined : home.validatorKeyFile,
+      privValidatorKeyPath:
+        !isSignedElsewhere && holdsValidatorKey(home) ? home.validatorKeyFile : undefined,
     });
     closers.push(() => disk.close());
     const privValidator = isSignedElsewhere ? await connectSigner() : disk.privValidator;
-    assert(privValidator !== undefined, "a node has a signer, here or elsewhere");
-    const validatorKey = await privValidator.publicKey();
 
     /** Nothing else listens before the validator's key is known. */
     async function connectSigner(): Promise<PrivValidator> {
@@ -192,7 +184,7 @@ export async function createNode(
         database,
         verify: (checks) => verifier.verifyBatch(checks),
         verifyIncoming: (checks) => incomingVerifier.verifyBatch(checks),
-        signer: {
+        signer: applicationKey && {
           publicKey: applicationKey.publicKey,
           sign: (message) => Promise.resolve(signEd25519(applicationKey, message)),
         },
@@ -319,7 +311,8 @@ export async function createNode(
                 application,
                 peers,
                 submitTx,
-                validatorKey,
+                // CometBFT's status has a validator key always; a node without one shows its own.
+                validatorKey: { type: "ed25519", bytes: nodeKey.publicKey },
                 isCatchingUp,
                 version: VERSION,
               }),
@@ -381,7 +374,7 @@ export async function createNode(
       closers.push(() => engine.stop());
       await engine.start();
       health.started();
-      checkApplicationKey(validatorKey, application);
+      checkRole({ engine, application, logger }, home.applicationKeyFile);
       const notify = createNotifier({
         peers: () => peers.peers().length,
         pool: () => application.poolSize().count,
@@ -454,16 +447,6 @@ export async function createNode(
 
     return { start, stop: closeAll, engine, application };
   }
-}
-
-function checkApplicationKey(validatorKey: PublicKey, application: WeftApplication): void {
-  const address = ed25519Address(validatorKey.bytes);
-  const fault = application.applicationKeyFault(address);
-  if (fault === undefined) return;
-  throw new WeftError<NodeErrorInfo>(
-    { code: "KEY_APPLICATION_MISMATCH" },
-    `validator ${toHex(address)}: ${fault}; restore config/application_key.json`,
-  );
 }
 
 function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {

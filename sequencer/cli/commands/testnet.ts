@@ -5,14 +5,12 @@ import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { readOrCreateKeyFile } from "../../node/key-file.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
-import type { CommandContext, GlobalOptions } from "../context.ts";
-import { TESTNET_VALIDATORS_MAX } from "../limits.ts";
+import type { GlobalOptions } from "../context.ts";
+import { GENESIS_BALANCE_DEFAULT, TESTNET_VALIDATORS_MAX } from "../limits.ts";
 import { DEFAULT_PORTS, validatorPlaces } from "../network-layout.ts";
-import { amountOption, homeOption, parseCount, parsePort } from "../options.ts";
+import { amountOption, parseCount, parsePort } from "../options.ts";
 import { printResult } from "../output.ts";
 import { accountKeyFile, createTestnet } from "../testnet-files.ts";
-
-const BALANCE_DEFAULT = 1_000_000_000_000_000_000n;
 
 export function registerTestnet(program: Command): void {
   program
@@ -52,7 +50,9 @@ export function registerTestnet(program: Command): void {
       DEFAULT_PORTS.metrics,
     )
     .option("--rollup <names...>", "rollups registered at genesis", [])
-    .addOption(amountOption("--balance <nweft>", "balance of the funded account", BALANCE_DEFAULT))
+    .addOption(
+      amountOption("--balance <nweft>", "balance of the funded account", GENESIS_BALANCE_DEFAULT),
+    )
     .action(
       async (
         options: {
@@ -93,46 +93,6 @@ export function registerTestnet(program: Command): void {
             chainId: options.chainId,
             homes: places.map((place) => place.home),
             account: { address: formatAddress(accountAddress(owner.publicKey)), keyFile },
-          },
-          command.optsWithGlobals<GlobalOptions>().json,
-        );
-      },
-    );
-}
-
-export function registerInit(program: Command, context: CommandContext): void {
-  program
-    .command("init")
-    .description("write a home directory: a network of one validator, ready to start")
-    .addOption(homeOption(context))
-    .option("--chain-id <id>", "chain id, at most 50 characters", "weft-local")
-    .option("--moniker <name>", "name of the node", "weft")
-    .addOption(amountOption("--balance <nweft>", "balance of the funded account", BALANCE_DEFAULT))
-    .action(
-      async (
-        options: { home: string; chainId: string; moniker: string; balance: bigint },
-        command: Command,
-      ) => {
-        const [place] = validatorPlaces(options.home, 1, DEFAULT_PORTS);
-        if (place === undefined) return;
-        const keyFile = accountKeyFile(options.home, "owner");
-        mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
-        const owner = readOrCreateKeyFile(keyFile);
-        await createTestnet({
-          chainId: options.chainId,
-          genesisTime: createSystemClock().now(),
-          validators: [{ ...place, name: options.moniker, home: options.home }],
-          accounts: [{ address: accountAddress(owner.publicKey), balance: options.balance }],
-          rollups: [],
-          config: {},
-          host: () => "127.0.0.1",
-        });
-        printResult(
-          {
-            home: options.home,
-            chainId: options.chainId,
-            account: { address: formatAddress(accountAddress(owner.publicKey)), keyFile },
-            next: `weft start --home ${options.home}`,
           },
           command.optsWithGlobals<GlobalOptions>().json,
         );

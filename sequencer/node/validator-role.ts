@@ -1,0 +1,80 @@
+/**
+ * Whether a node votes or only follows. Its keys and the chain decide together: a node without
+ * `priv_validator_key.json`, or with one that the chain does not know, follows; one that the chain
+ * knows must also hold the application key that the state names.
+ */
+import { statSync } from "node:fs";
+import { toHex } from "../../proto/bytes.ts";
+import { WeftError } from "../../proto/errors.ts";
+import { validatorAddress, validatorIndexByAddress } from "../../proto/validator-set.ts";
+import type { WeftApplication } from "../app/weft-application.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Home } from "./home.ts";
+
+export type RoleErrorInfo =
+  /** The application key on disk is not the one that the chain knows for this validator. */
+  | { readonly code: "KEY_APPLICATION_MISMATCH" }
+  /** This home has signed before, and its validator key is gone. */
+  | { readonly code: "KEY_VALIDATOR_MISSING"; readonly path: string };
+
+/**
+ * Whether the home holds a validator key.
+ * @throws WeftError<RoleErrorInfo> KEY_VALIDATOR_MISSING when it once did: a validator that silently
+ * became a follower would be missed only by the others
+ */
+export function holdsValidatorKey(
+  home: Pick<Home, "validatorKeyFile" | "validatorStateFile">,
+): boolean {
+  if (isThere(home.validatorKeyFile)) return true;
+  if (!isThere(home.validatorStateFile)) return false;
+  const path = home.validatorKeyFile;
+  throw new WeftError<RoleErrorInfo>(
+    { code: "KEY_VALIDATOR_MISSING", path },
+    `${path} is missing, yet this home has been a validator's (${home.validatorStateFile} is there): restore the key from your backup; if the node shall only follow from now on, move that state file away, to where the key goes on signing`,
+  );
+}
+
+/**
+ * Says in the log whether this node votes.
+ * @throws WeftError<RoleErrorInfo> KEY_APPLICATION_MISMATCH when it would, without the registered
+ * application key: its votes would be refused one by one
+ */
+export function checkRole(
+  parts: {
+    readonly engine: Pick<Engine, "status" | "chainState">;
+    readonly application: Pick<WeftApplication, "applicationKeyFault">;
+    readonly logger: Logger;
+  },
+  applicationKeyFile: string,
+): void {
+  const { engine, application, logger } = parts;
+  const { publicKey } = engine.status();
+  if (publicKey === undefined) {
+    logger.info("no validator key: this node follows the chain and does not vote");
+    return;
+  }
+  const address = validatorAddress(publicKey);
+  const validator = toHex(address).toUpperCase();
+  const { validators, nextValidators } = engine.chainState();
+  const isIn = (set: typeof validators) => validatorIndexByAddress(set, address) >= 0;
+  if (!isIn(validators) && !isIn(nextValidators)) {
+    logger.info("not a validator of this chain: this node follows it and does not vote", {
+      validator,
+    });
+    return;
+  }
+  const fault = application.applicationKeyFault(address);
+  if (fault !== undefined) {
+    throw new WeftError<RoleErrorInfo>(
+      { code: "KEY_APPLICATION_MISMATCH" },
+      `validator ${validator}: ${fault}; restore ${applicationKeyFile} from your backup`,
+    );
+  }
+  logger.info("this node votes", { validator });
+}
+
+function isThere(path: string): boolean {
+  // Anything but "no such file" (a folder that may not be read, say) is thrown, not taken for absence.
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
