@@ -41,7 +41,7 @@ import type {
 } from "../abci/application.ts";
 import { type BlockSlices, blockSlices } from "./block-slices.ts";
 import { codeName } from "./codes.ts";
-import { checkResult } from "./execution/events.ts";
+import { checkResult, misbehaviorEvents } from "./execution/events.ts";
 import {
   type BlockInput,
   executeBlock,
@@ -311,7 +311,7 @@ class Weft implements WeftApplication {
       const staged = await this.#committed.store.stage(changes);
       this.#finalized = { executed, staged };
       return {
-        events: [],
+        events: misbehaviorEvents(request.misbehavior),
         txResults: executed.results,
         validatorUpdates: [],
         consensusParamUpdates: undefined,

@@ -27,6 +27,7 @@ import { createNodeMetrics } from "../metrics/metrics.ts";
 import { formatHostPort } from "../p2p/address.ts";
 import { createBlockSyncReactor } from "../p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus/consensus-reactor.ts";
+import { createEvidenceReactor } from "../p2p/evidence/evidence-reactor.ts";
 import { createMempoolReactor } from "../p2p/mempool/mempool-reactor.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { createSwitch } from "../p2p/switch.ts";
@@ -229,7 +230,10 @@ export async function createNode(
       blocks: disk.blockStore,
       clock,
       logger,
-      onPeerHeight: (peer, height) => blockSync?.peerHeightSeen(peer, height),
+      onPeerHeight: (peer, height) => {
+        blockSync?.peerHeightSeen(peer, height);
+        evidenceReactor.peerHeightSeen(peer);
+      },
     });
     gossip.attach(consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
@@ -242,11 +246,18 @@ export async function createNode(
       logger,
       metrics: metrics.p2p,
     });
+    const evidenceReactor = createEvidenceReactor({
+      evidence: engine,
+      peerHeight: (peer) => consensusReactor.peerRound(peer)?.height,
+      clock,
+      logger,
+      metrics: metrics.p2p,
+    });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const peers = createSwitch(switchOptions(genesis, config), {
       nodeKey,
       verifySignature: verifier.verifySync,
-      reactors: [consensusReactor, mempoolReactor, blockSyncReactor],
+      reactors: [consensusReactor, mempoolReactor, blockSyncReactor, evidenceReactor],
       clock,
       logger,
       metrics: metrics.p2p,
@@ -319,6 +330,7 @@ export async function createNode(
               blocks: disk.blockStore,
               states: disk.stateStore,
               events: engine.events,
+              evidence: engine,
               genesis: { json: genesisToJson(genesis) },
               index,
               clock,
@@ -411,10 +423,12 @@ export async function createNode(
         blockSyncReactor.attach(blockSync);
       }
       consensusReactor.start();
+      evidenceReactor.start();
       closers.push(
         stopper(() => consensusReactor.stop()),
         stopper(() => mempoolReactor.stop()),
         stopper(() => blockSyncReactor.stop()),
+        stopper(() => evidenceReactor.stop()),
       );
       closers.push(() => peers.stop());
       await peers.start();

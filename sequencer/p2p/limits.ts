@@ -144,3 +144,14 @@ export const BLOCK_SEND_RETRY_MS = 20;
 export const BLOCK_SEND_QUEUE_MESSAGES_MAX = 1_000;
 /** Blocks we asked one peer for and have no answer of. More are not asked for. */
 export const BLOCKS_OWED_PER_PEER_MAX = 100;
+
+/** Bytes of one evidence message (spec §17.1). More: the peer is dropped. */
+export const EVIDENCE_MESSAGE_BYTES_MAX = 1 << 20;
+/** Evidence messages that may wait for one peer. Full: the rest goes when there is room. */
+export const EVIDENCE_SEND_QUEUE_MESSAGES_MAX = 16;
+/** The list of evidence is begun anew for every peer this often. */
+export const EVIDENCE_RESEND_MS = 10_000;
+/** Pieces of peers that wait to be verified, their bytes, and those of one peer. More are dropped. */
+export const EVIDENCE_CHECKS_MAX = 256;
+export const EVIDENCE_CHECKS_BYTES_MAX = 16 << 20;
+export const EVIDENCE_CHECKS_PER_PEER_MAX = 16;

@@ -129,6 +129,7 @@ export function validatorSetToJson(set: ValidatorSet): Json {
   };
 }
 
+/** v0.38 has no JSON names for some of these fields and shows those of Go; v1 has snake case. */
 export function evidenceToJson(evidence: Evidence): Json {
   if (evidence.kind === "duplicateVote") {
     return {
@@ -136,9 +137,9 @@ export function evidenceToJson(evidence: Evidence): Json {
       value: {
         vote_a: voteToJson(evidence.voteA),
         vote_b: voteToJson(evidence.voteB),
-        total_voting_power: integer(evidence.totalVotingPower),
-        validator_power: integer(evidence.validatorPower),
-        timestamp: time(evidence.timestamp),
+        TotalVotingPower: integer(evidence.totalVotingPower),
+        ValidatorPower: integer(evidence.validatorPower),
+        Timestamp: time(evidence.timestamp),
       },
     };
   }

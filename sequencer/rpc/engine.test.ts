@@ -70,6 +70,7 @@ describe("rpc server on an engine", () => {
           peers: () => [],
         },
         consensus: createRpcConsensus(engine, { fallbackKey: key.publicKey }),
+        evidence: engine,
         genesis: { json: genesisToJson(GENESIS) },
       },
     );

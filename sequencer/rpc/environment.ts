@@ -10,6 +10,7 @@ import type {
   RpcApplication,
   RpcBlocks,
   RpcConsensus,
+  RpcEvidence,
   RpcGenesis,
   RpcMempool,
   RpcNetwork,
@@ -25,6 +26,7 @@ export interface RpcEnvironment {
   readonly mempool: RpcMempool;
   readonly network: RpcNetwork;
   readonly consensus: RpcConsensus;
+  readonly evidence: RpcEvidence;
   readonly genesis: RpcGenesis;
   /** undefined when indexing is switched off. */
   readonly index: ChainIndex | undefined;

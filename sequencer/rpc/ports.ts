@@ -4,7 +4,7 @@
  * consensus.
  */
 import type { NodeId } from "../../proto/brands.ts";
-import type { PublicKey, Timestamp } from "../../proto/types.ts";
+import type { Evidence, PublicKey, Timestamp } from "../../proto/types.ts";
 import type {
   CheckTxResponse,
   InfoResponse,
@@ -93,6 +93,17 @@ export interface RpcConsensus {
   heightStartTime(): Timestamp;
   /** Key this node signs with; a node that is no validator has one too. */
   readonly publicKey: PublicKey;
+}
+
+/** Where evidence that clients report goes; the engine fits as it is. */
+export interface RpcEvidence {
+  /** Verifies a piece against the chain and keeps it until a block holds it. */
+  addEvidence(
+    evidence: Evidence,
+  ): Promise<
+    | { readonly kind: "added" | "known" }
+    | { readonly kind: "invalid" | "unjudgeable" | "full"; readonly message: string }
+  >;
 }
 
 export interface RpcGenesis {

@@ -6,6 +6,7 @@ import type { ChainIndex } from "./indexer/chain-index.ts";
 import { Dispatcher } from "./json-rpc.ts";
 import { blockRoutes } from "./methods/blocks.ts";
 import { consensusRoutes, validatorIndex } from "./methods/consensus.ts";
+import { evidenceRoutes } from "./methods/evidence.ts";
 import { eventRoutes } from "./methods/events.ts";
 import { infoRoutes } from "./methods/info.ts";
 import { transactionRoutes } from "./methods/transactions.ts";
@@ -16,6 +17,7 @@ import type {
   RpcBlocks,
   RpcConsensus,
   RpcEventSource,
+  RpcEvidence,
   RpcGenesis,
   RpcMempool,
   RpcNetwork,
@@ -49,6 +51,7 @@ export interface RpcServerDependencies {
   readonly mempool: RpcMempool;
   readonly network: RpcNetwork;
   readonly consensus: RpcConsensus;
+  readonly evidence: RpcEvidence;
   readonly genesis: RpcGenesis;
   readonly events: RpcEventSource;
   /** undefined switches `tx`, `tx_search` and `block_search` off. */
@@ -88,6 +91,7 @@ export function createRpcServer(options: RpcServerOptions, deps: RpcServerDepend
       ...blockRoutes(env),
       ...consensusRoutes(env),
       ...transactionRoutes(env),
+      ...evidenceRoutes(env),
       ...eventRoutes(env),
     }),
   );

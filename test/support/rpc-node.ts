@@ -15,6 +15,7 @@ import {
   SignedMsgType,
   type VoteType,
 } from "../../proto/types.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type {
   AbciEvent,
   CheckTxResponse,
@@ -25,6 +26,8 @@ import type { RoundStateView, VoteSetView } from "../../sequencer/consensus/roun
 import { Step } from "../../sequencer/consensus/step.ts";
 import { advanceChainState, nextHeight } from "../../sequencer/engine/chain-state.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "../../sequencer/engine/consensus-params.ts";
+import { createEvidencePool } from "../../sequencer/engine/evidence/evidence-pool.ts";
+import { NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createEventBus, type EventBus } from "../../sequencer/engine/event-bus.ts";
 import { genesisToJson } from "../../sequencer/engine/genesis.ts";
 import { completeBlock, emptyCommit, makeBlock } from "../../sequencer/engine/make-block.ts";
@@ -283,6 +286,17 @@ export async function startTestNode(
   const [key] = chain.keys;
   if (key === undefined) throw new Error("a chain has keys");
   const base = { clock, logger: NULL_LOGGER };
+  const verifier = createEd25519Verifier();
+  const pool = createEvidencePool({
+    ...base,
+    store: memoryStore(),
+    blockStore: blocks,
+    stateStore: states,
+    verifier,
+    incomingVerifier: verifier,
+    metrics: NULL_ENGINE_METRICS,
+  });
+  await pool.open();
   const indexer = createIndexerService({
     ...base,
     index,
@@ -300,6 +314,7 @@ export async function startTestNode(
       states,
       events,
       mempool,
+      evidence: { addEvidence: (piece) => pool.add(chain.state, piece) },
       index,
       app: {
         info: async () => ({

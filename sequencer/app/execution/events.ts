@@ -1,7 +1,12 @@
 import { formatAddress } from "../../../proto/address.ts";
-import { EMPTY_BYTES } from "../../../proto/bytes.ts";
+import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import { assertNever } from "../../../proto/errors.ts";
-import type { AbciEvent, EventAttribute, ExecTxResult } from "../../abci/application.ts";
+import type {
+  AbciEvent,
+  EventAttribute,
+  ExecTxResult,
+  Misbehavior,
+} from "../../abci/application.ts";
 import { CODES, CODESPACE, type Failure } from "../codes.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 
@@ -93,6 +98,18 @@ function txEvents(tx: DecodedTx, fee: bigint, succeeded: boolean): readonly Abci
     default:
       return assertNever(action, "action");
   }
+}
+
+/** `misbehavior` {type, validator, height, power} for each validator that a block's evidence names. */
+export function misbehaviorEvents(misbehavior: readonly Misbehavior[]): readonly AbciEvent[] {
+  return misbehavior.map(({ type, validator, height }) =>
+    event("misbehavior", [
+      indexed("type", type),
+      indexed("validator", toHex(validator.address).toUpperCase()),
+      plain("height", String(height)),
+      plain("power", String(validator.power)),
+    ]),
+  );
 }
 
 function event(type: string, attributes: readonly EventAttribute[]): AbciEvent {

@@ -11,7 +11,7 @@ import { bytes, hex, integer } from "../amino-json.ts";
 import { EMPTY_TX_RESULT, txResultToJson } from "../abci-json.ts";
 import type { RpcEnvironment } from "../environment.ts";
 import { resolvePage, resolvePerPage } from "../environment.ts";
-import { invalidParams, methodFailure } from "../errors.ts";
+import { methodFailure } from "../errors.ts";
 import type { TxPosition } from "../indexer/chain-index.ts";
 import { ASYNC_TXS_PENDING_MAX, QUERY_LENGTH_MAX } from "../limits.ts";
 import { optional, param } from "../params.ts";
@@ -61,29 +61,7 @@ export function transactionRoutes(env: RpcEnvironment): Readonly<Record<string, 
       },
       (args) => txSearch(env, args),
     ),
-    broadcast_evidence: route({ evidence: param("json") }, ({ evidence }) => {
-      if (evidence === undefined) throw methodFailure("no evidence was provided");
-      const type = evidenceType(evidence);
-      if (!EVIDENCE_TYPES.has(type)) {
-        throw invalidParams(
-          `error converting json params to arguments: unknown type ${JSON.stringify(type)}`,
-        );
-      }
-      throw methodFailure(
-        "failed to add evidence: this node takes evidence from consensus and blocks only",
-      );
-    }),
   };
-}
-
-const EVIDENCE_TYPES: ReadonlySet<string> = new Set([
-  "tendermint/DuplicateVoteEvidence",
-  "tendermint/LightClientAttackEvidence",
-]);
-
-function evidenceType(value: unknown): string {
-  if (typeof value !== "object" || value === null || !("type" in value)) return "";
-  return typeof value.type === "string" ? value.type : "";
 }
 
 function pendingCounts(env: RpcEnvironment, shown: number): { readonly [key: string]: Json } {

@@ -1,0 +1,175 @@
+/**
+ * A validator's double vote, reported to one node of a running network over RPC: gossiped, committed by a
+ * block of another node, and handed to the application, once, whatever else is reported of it.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Height, Round } from "../../proto/brands.ts";
+import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { evidenceToJson } from "../../proto/json.ts";
+import { voteSignBytes } from "../../proto/sign-bytes.ts";
+import { parseTime } from "../../proto/time.ts";
+import {
+  SignedMsgType,
+  type BlockId,
+  type DuplicateVoteEvidence,
+  type Vote,
+} from "../../proto/types.ts";
+import { ed25519Address, signEd25519 } from "../../proto/verify/ed25519.ts";
+import { homeAt } from "../../sequencer/node/home.ts";
+import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import {
+  createTestNetwork,
+  rpc,
+  type TestNetwork,
+  type TestValidator,
+  until,
+  untilHeight,
+} from "../support/local-network.ts";
+
+const POWER = 10n;
+
+let network: TestNetwork;
+beforeAll(async () => {
+  network = await createTestNetwork();
+  await network.startAll();
+  await untilHeight(network.validators, 3);
+});
+afterAll(() => network.close());
+
+interface RpcBlock {
+  readonly block: {
+    readonly header: { readonly time: string; readonly proposer_address: string };
+    readonly evidence: { readonly evidence: readonly unknown[] };
+  };
+}
+
+function validatorAt(index: number): TestValidator {
+  const validator = network.validators[index];
+  if (validator === undefined) throw new Error(`there is no validator ${index}`);
+  return validator;
+}
+
+/** What the traitor, whose key is read from its home, could have signed at a height. */
+async function doubleVote(traitor: TestValidator, round: number): Promise<DuplicateVoteEvidence> {
+  const height = Height(2);
+  const { block } = await rpc<RpcBlock>(traitor, "block", { height: String(height) });
+  const timestamp = parseTime(block.header.time);
+  const key = readKeyFile(homeAt(traitor.home).validatorKeyFile);
+  const { validators } = await rpc<{ validators: readonly { address: string }[] }>(
+    traitor,
+    "validators",
+    { height: String(height) },
+  );
+  const address = ed25519Address(key.publicKey);
+  const index = validators.findIndex((one) => one.address === toHex(address).toUpperCase());
+  const vote = (byte: number): Vote => {
+    const hash = new Uint8Array(32).fill(byte);
+    const blockId: BlockId = {
+      hash,
+      partSetHeader: { total: 1, hash: sha256(utf8ToBytes("parts")) },
+    };
+    const body = {
+      type: SignedMsgType.PRECOMMIT,
+      height,
+      round: Round(round),
+      blockId,
+      timestamp,
+      validatorAddress: address,
+      validatorIndex: index,
+      extension: EMPTY_BYTES,
+      extensionSignature: EMPTY_BYTES,
+    } as const;
+    return { ...body, signature: signEd25519(key, voteSignBytes("weft-e2e", body)) };
+  };
+  return {
+    kind: "duplicateVote",
+    voteA: vote(1),
+    voteB: vote(2),
+    totalVotingPower: POWER * 4n,
+    validatorPower: POWER,
+    timestamp,
+  };
+}
+
+async function report(to: TestValidator, evidence: DuplicateVoteEvidence): Promise<string> {
+  const params = { evidence: evidenceToJson(evidence) };
+  return (await rpc<{ hash: string }>(to, "broadcast_evidence", params)).hash;
+}
+
+/** Heights whose results tell of misbehaviour, as the application's events are indexed. */
+async function punishedHeights(at: TestValidator): Promise<readonly string[]> {
+  const found = await rpc<{
+    blocks: readonly { readonly block: { readonly header: { readonly height: string } } }[];
+  }>(at, "block_search", { query: "misbehavior.type='duplicateVote'", order_by: "asc" });
+  return found.blocks.map(({ block }) => block.header.height);
+}
+
+it("a double vote reported at one node stands in a block of another and reaches the application", async () => {
+  const reporter = validatorAt(0);
+  const traitor = validatorAt(3);
+  const own = toHex(
+    ed25519Address(readKeyFile(homeAt(reporter.home).validatorKeyFile).publicKey),
+  ).toUpperCase();
+  const others = validatorAt(1);
+  const proposers: string[] = [];
+  const heights: string[] = [];
+  // Whose turn it is when the report comes is chance; the next report meets the next proposer.
+  for (let round = 0; proposers.every((one) => one === own) && round < 12; round++) {
+    const evidence = await doubleVote(traitor, round);
+    await report(reporter, evidence);
+    const found = await until(
+      "the evidence stands in a block",
+      async () => {
+        const all = await punishedHeights(others);
+        return all.length > heights.length && all;
+      },
+      30_000,
+    );
+    heights.splice(0, heights.length, ...found);
+    const { block } = await rpc<RpcBlock>(others, "block", { height: found.at(-1) ?? "" });
+    expect(block.evidence.evidence).toEqual([JSON.parse(JSON.stringify(evidenceToJson(evidence)))]);
+    proposers.push(block.header.proposer_address);
+  }
+  expect(proposers.some((one) => one !== own)).toBe(true);
+
+  const height = heights.at(-1) ?? "";
+  const results = await rpc<{ finalize_block_events: unknown }>(others, "block_results", {
+    height,
+  });
+  const address = toHex(
+    ed25519Address(readKeyFile(homeAt(traitor.home).validatorKeyFile).publicKey),
+  );
+  expect(results.finalize_block_events).toMatchObject([
+    {
+      type: "misbehavior",
+      attributes: [
+        { key: "type", value: "duplicateVote" },
+        { key: "validator", value: address.toUpperCase() },
+        { key: "height", value: "2" },
+        { key: "power", value: "10" },
+      ],
+    },
+  ]);
+}, 60_000);
+
+it("the same offence is not taken twice, and what proves nothing not at all", async () => {
+  const reporter = validatorAt(1);
+  const evidence = await doubleVote(validatorAt(3), 0);
+  const before = await punishedHeights(reporter);
+  // Another index is another piece for CometBFT: no signature covers it.
+  const copy = { ...evidence, voteA: { ...evidence.voteA, validatorIndex: 0 } };
+  await report(reporter, { ...copy, voteB: { ...evidence.voteB, validatorIndex: 0 } });
+  const fresh = await doubleVote(validatorAt(3), 50);
+  const voteB = { ...fresh.voteB, signature: new Uint8Array(64) };
+  await expect(report(reporter, { ...fresh, voteB })).rejects.toThrow(
+    /failed to add evidence: a signature does not verify/,
+  );
+  const status = await rpc<{ sync_info: { latest_block_height: string } }>(reporter, "status");
+  const goal = Number(status.sync_info.latest_block_height) + 5;
+  await until("five more blocks", async () => {
+    const now = await rpc<{ sync_info: { latest_block_height: string } }>(reporter, "status");
+    return Number(now.sync_info.latest_block_height) >= goal;
+  });
+  expect(await punishedHeights(reporter)).toEqual(before);
+}, 60_000);
