@@ -20,6 +20,7 @@ import { registerStatus } from "./commands/status.ts";
 import { registerTestnet } from "./commands/testnet.ts";
 import { registerTx } from "./commands/tx.ts";
 import { registerVersion } from "./commands/version.ts";
+import { registerWal } from "./commands/wal.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { toJson } from "./output.ts";
@@ -42,6 +43,7 @@ export function createProgram(context: CommandContext): Command {
   registerStatus(program);
   registerRollup(program);
   registerReplay(program, context);
+  registerWal(program, context);
   registerConfig(program, context);
   registerVersion(program);
   return program;

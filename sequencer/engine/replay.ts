@@ -47,7 +47,8 @@ export async function loadLoggedHeight(
   return { startDelayMs: undefined, inputs: [] };
 }
 
-function entriesToHeight(entries: readonly WalEntry[], height: Height): LoggedHeight {
+/** Inputs in order, blocks of ours joined from their parts. */
+export function entriesToHeight(entries: readonly WalEntry[], height: Height): LoggedHeight {
   let startDelayMs: number | undefined;
   const inputs: ConsensusInput[] = [];
   let createdParts: Part[] = [];

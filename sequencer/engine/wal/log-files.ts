@@ -218,7 +218,7 @@ class AppendedFiles implements LogFiles {
       throw new WalError(
         { code: "WAL_CORRUPTED", path, offset },
         `the write-ahead log ${path} is damaged at byte ${offset} of ${length}, before records that are good: expected a disk that keeps what was synced. ` +
-          `A copy is in ${copy}. Check the disk; then either restore the file or start with the log cut to its good prefix`,
+          `A copy is in ${copy}. Check the disk and look at the log with "weft wal verify"; then restore the data directory, or cut the log to its good prefix with "weft wal verify --cut"`,
       );
     }
     this.#logger.warn("wal corrupted, cut to its good prefix", fields);

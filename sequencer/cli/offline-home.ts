@@ -1,0 +1,43 @@
+/** A home whose node does not run: commands that read or mend its data hold the lock meanwhile. */
+import { existsSync } from "node:fs";
+import { type EngineHome, openEngineHome } from "../engine/engine-home.ts";
+import { type Home, homeAt } from "../node/home.ts";
+import { lockHome } from "../store/home-lock.ts";
+import { cliError } from "./cli-error.ts";
+
+/** @throws StoreError STORE_LOCKED while a node runs on the home */
+export async function withLockedHome<T>(
+  root: string,
+  task: (home: Home) => Promise<T>,
+): Promise<T> {
+  const home = existingHome(root);
+  const lock = await lockHome(home.dataDir);
+  try {
+    return await task(home);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** With the engine's stores open. @throws StoreError STORE_LOCKED while a node runs on the home */
+export async function withOpenHome<T>(
+  root: string,
+  task: (home: Home, stores: EngineHome) => Promise<T>,
+): Promise<T> {
+  const home = existingHome(root);
+  const stores = await openEngineHome({
+    dataDirectory: home.dataDir,
+    privValidatorKeyPath: undefined,
+  });
+  try {
+    return await task(home, stores);
+  } finally {
+    await stores.close();
+  }
+}
+
+function existingHome(root: string): Home {
+  const home = homeAt(root);
+  if (existsSync(home.dataDir)) return home;
+  throw cliError("FILE", `${home.root} holds no data of a node; pass its home with --home`);
+}
