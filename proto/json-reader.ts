@@ -27,6 +27,11 @@ export class JsonNode {
     return this.#value === undefined || this.#value === null;
   }
 
+  /** The plain value, unchecked: to pass it on. */
+  get raw(): unknown {
+    return this.#value;
+  }
+
   /** The member of that name; an absent node when there is none. Throws on what is no object. */
   get(name: string): JsonNode {
     const value = this.#value;

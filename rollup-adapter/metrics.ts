@@ -4,11 +4,13 @@ import { BYTES_BUCKETS, SECONDS_BUCKETS } from "../sequencer/ports/prometheus.ts
 import type { DriverMetrics } from "./driver/metrics.ts";
 import type { EvmMetrics } from "./evm/metrics.ts";
 import type { GatewayMetrics } from "./gateway/metrics.ts";
+import type { LightMetrics } from "./light/metrics.ts";
 
 export interface AdapterMetrics {
   readonly driver: DriverMetrics;
   readonly evm: EvmMetrics;
   readonly gateway: GatewayMetrics;
+  readonly light: LightMetrics;
 }
 
 /** `registry` comes from `createPrometheusRegistry`; a second call on the same one throws. */
@@ -17,7 +19,13 @@ export function createAdapterMetrics(registry: PrometheusRegistry): AdapterMetri
     driver: registry.createInstruments<DriverMetrics>(DRIVER_SPECS),
     evm: registry.createInstruments<EvmMetrics>(EVM_SPECS),
     gateway: registry.createInstruments<GatewayMetrics>(GATEWAY_SPECS),
+    light: createLightMetrics(registry),
   };
+}
+
+/** Those of a process that is a light client only. */
+export function createLightMetrics(registry: PrometheusRegistry): LightMetrics {
+  return registry.createInstruments<LightMetrics>(LIGHT_SPECS);
 }
 
 const DRIVER_SPECS: SpecsOf<DriverMetrics> = {
@@ -177,5 +185,40 @@ const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
     name: "weft_gateway_batch_bytes",
     help: "Size of a signed submission",
     buckets: BYTES_BUCKETS,
+  },
+};
+
+const LIGHT_SPECS: SpecsOf<LightMetrics> = {
+  trustedHeight: {
+    type: "gauge",
+    name: "weft_light_trusted_height",
+    help: "Highest height that the light client has verified",
+  },
+  blocksExamined: {
+    type: "counter",
+    name: "weft_light_blocks_examined_total",
+    help: "Light blocks looked at on the way to verified ones",
+  },
+  witnesses: {
+    type: "gauge",
+    name: "weft_light_witnesses",
+    help: "Witnesses that cross-check the primary",
+  },
+  providerFaults: {
+    type: "counter",
+    name: "weft_light_provider_faults_total",
+    help: "Providers that failed or lied, by what became of them (primary_replaced, witness_removed, witness_silent)",
+    labels: ["kind"],
+  },
+  attacks: {
+    type: "counter",
+    name: "weft_light_attacks_total",
+    help: "Attacks detected: two verified headers that contradict each other",
+  },
+  answers: {
+    type: "counter",
+    name: "weft_light_answers_total",
+    help: "Answers of the primary, by method and outcome (verified, passed_on, refused)",
+    labels: ["method", "outcome"],
   },
 };

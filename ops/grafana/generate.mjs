@@ -427,6 +427,21 @@ export const dashboards = [
         ),
         panel("Size of a submission (p95)", "bytes", [quantile(0.95, "weft_gateway_batch_bytes"), NODE]),
       ],
+      [
+        "Light client",
+        stat("Verified height", "short", [gauge("weft_light_trusted_height"), NODE]),
+        stat("Witnesses", "short", [gauge("weft_light_witnesses"), NODE]),
+        stat("Attacks", "short", [gauge("weft_light_attacks_total"), NODE]),
+        panel("Blocks examined", "ops", [rate("weft_light_blocks_examined_total"), NODE]),
+        panel("Failed or lying nodes", "ops", [
+          sumBy("kind", rate("weft_light_provider_faults_total")),
+          "{{kind}}",
+        ]),
+        panel("Answers", "reqps", [
+          sumBy("method, outcome", rate("weft_light_answers_total")),
+          "{{method}} {{outcome}}",
+        ]),
+      ],
     ],
   },
 ];

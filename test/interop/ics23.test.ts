@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { MemoryLevel } from "memory-level";
 import { describe, expect, test } from "vitest";
 import { Height } from "../../proto/brands.ts";
-import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { stateProofFault } from "../../proto/verify/ics23.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
 import { StateStore } from "../../sequencer/app/state-tree/state-store.ts";
 import { START_BALANCE, TestChain, wallet } from "../support/weft-app.ts";
@@ -59,29 +60,85 @@ describe.skipIf(!hasGo && process.env["CI"] === undefined)(
     });
 
     test("interop: the Go implementation of ICS-23 accepts our proofs and refuses changed ones", async () => {
-      const right: Question[] = [];
-      const wrong: Question[] = [];
-      for (const size of [1, 2, 3, 5, 17, 200, 3_000]) {
-        const keys = Array.from({ length: size }, (_, n) => `account/${n}`);
-        const store = await storeWith(keys);
-        const root = toHex(store.version.root);
-        for (let n = 0; n < Math.min(size, 40); n++) {
-          const present = `account/${n}`;
-          const absent = `missing/${n}`;
-          const exists = toHex(store.prove(present) ?? new Uint8Array());
-          const lacks = toHex(store.prove(absent) ?? new Uint8Array());
-          const key = toHex(utf8ToBytes(present));
-          const value = toHex(utf8ToBytes(`${present}=`));
-          right.push({ root, key, value, proof: exists });
-          right.push({ root, key: toHex(utf8ToBytes(absent)), value: null, proof: lacks });
-          wrong.push({ root, key, value: `${value}00`, proof: exists });
-          wrong.push({ root, key: toHex(utf8ToBytes(absent)), value, proof: exists });
-          wrong.push({ root, key, value: null, proof: lacks });
-          wrong.push({ root: root.replace(/^../, "ff"), key, value, proof: exists });
-        }
-      }
+      const { right, wrong } = await manyQuestions();
       expect(new Set(verdicts(right))).toEqual(new Set(["ok"]));
       expect(new Set(verdicts(wrong))).toEqual(new Set(["refused"]));
     });
+
+    test("interop: our verifier and Go's say the same of damaged proofs", async () => {
+      const { right } = await manyQuestions();
+      const damaged = right.flatMap((question, i) =>
+        [3, 40, 90, 140, 200].map((at) => flipped(question, at + (i % 37))),
+      );
+      expect(damaged.map(ownVerdict)).toEqual(verdicts(damaged));
+    });
   },
 );
+
+describe("ICS-23, judged by our own verifier", () => {
+  test("accepts every proof and refuses every changed one", async () => {
+    const { right, wrong } = await manyQuestions();
+    for (const question of right) expect(ownVerdict(question), question.key).toBe("ok");
+    for (const question of wrong) expect(ownVerdict(question), question.key).toBe("refused");
+  });
+
+  test("refuses neighbours that leave room for the key", async () => {
+    const keys = Array.from({ length: 50 }, (_, n) => `account/${n}`);
+    const store = await storeWith(keys);
+    const without = await storeWith(keys.filter((key) => key !== "account/7"));
+    const key = toHex(utf8ToBytes("account/7"));
+    const proof = toHex(without.prove("account/7") ?? new Uint8Array());
+    const question = { root: toHex(without.version.root), key, value: null, proof };
+    expect(ownVerdict(question)).toBe("ok");
+    expect(ownVerdict({ ...question, root: toHex(store.version.root) })).toBe("refused");
+    // The proof of another absence names neighbours that do not surround this key.
+    const elsewhere = without.prove("account/51") ?? new Uint8Array();
+    const renamed = Buffer.from(
+      toHex(elsewhere).replace(toHex(utf8ToBytes("account/51")), key),
+      "hex",
+    );
+    expect(ownVerdict({ ...question, proof: toHex(renamed) })).toBe("refused");
+  });
+});
+
+function ownVerdict({ root, key, value, proof }: Question): string {
+  const expected = value === null ? undefined : fromHex(value);
+  const fault = stateProofFault(fromHex(root), fromHex(key), expected, fromHex(proof));
+  return fault === undefined ? "ok" : "refused";
+}
+
+/** One bit of the proof is another. */
+function flipped(question: Question, at: number): Question {
+  const proof = fromHex(question.proof);
+  const place = at % proof.length;
+  proof[place] = (proof[place] ?? 0) ^ 4;
+  return { ...question, proof: toHex(proof) };
+}
+
+async function manyQuestions(): Promise<{
+  readonly right: readonly Question[];
+  readonly wrong: readonly Question[];
+}> {
+  const right: Question[] = [];
+  const wrong: Question[] = [];
+  for (const size of [1, 2, 3, 5, 17, 200, 3_000]) {
+    const keys = Array.from({ length: size }, (_, n) => `account/${n}`);
+    const store = await storeWith(keys);
+    const root = toHex(store.version.root);
+    for (let n = 0; n < Math.min(size, 40); n++) {
+      const present = `account/${n}`;
+      const absent = `missing/${n}`;
+      const exists = toHex(store.prove(present) ?? new Uint8Array());
+      const lacks = toHex(store.prove(absent) ?? new Uint8Array());
+      const key = toHex(utf8ToBytes(present));
+      const value = toHex(utf8ToBytes(`${present}=`));
+      right.push({ root, key, value, proof: exists });
+      right.push({ root, key: toHex(utf8ToBytes(absent)), value: null, proof: lacks });
+      wrong.push({ root, key, value: `${value}00`, proof: exists });
+      wrong.push({ root, key: toHex(utf8ToBytes(absent)), value, proof: exists });
+      wrong.push({ root, key, value: null, proof: lacks });
+      wrong.push({ root: root.replace(/^../, "ff"), key, value, proof: exists });
+    }
+  }
+  return { right, wrong };
+}
