@@ -252,7 +252,13 @@ class EmbeddedEngine implements Engine {
         ownAddress &&
         createOwnMessages(
           { chainId: genesis.chainId, ownAddress },
-          { ...deps, privValidator: deps.privValidator, executor, wal },
+          {
+            ...deps,
+            privValidator: deps.privValidator,
+            executor,
+            wal,
+            isHalted: () => driver.haltReason !== undefined,
+          },
         );
       const driver: ConsensusDriver = new ConsensusDriver(
         {

@@ -35,7 +35,7 @@ type EffectOf<K extends ConsensusEffect["kind"]> = Extract<ConsensusEffect, { re
 export interface OwnMessages {
   /**
    * Undefined when there is no signature: the guard refused, since we signed something else there
-   * before, or the signer was away until nobody needed the vote any more.
+   * before, the signer was away until nobody needed the vote any more, or the node has halted.
    */
   signVote(request: EffectOf<"signVote">, state: ChainState): Promise<Vote | undefined>;
   signProposal(request: EffectOf<"signProposal">): Promise<Proposal | undefined>;
@@ -54,6 +54,8 @@ export interface OwnMessagesDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EngineMetrics;
+  /** Asked at the last moment: a node that halts while it prepares a signature does not make it. */
+  readonly isHalted: () => boolean;
   readonly onCrashPoint?: OnCrashPoint | undefined;
 }
 
@@ -204,6 +206,7 @@ class Signing implements OwnMessages {
     const { clock, logger } = this.#deps;
     const { signal } = wish.waiting;
     for (let attempt = 1; ; attempt++) {
+      if (this.#deps.isHalted()) return undefined;
       try {
         return await ask(signal);
       } catch (error) {
