@@ -61,6 +61,8 @@ export interface SaboteurDependencies {
   readonly random: Random;
   /** Undefined until the engine runs. */
   readonly view: () => RoundStateView | undefined;
+  /** Sends to some peers, past all rules. */
+  readonly send: (channelId: number, message: Uint8Array, victims: (to: number) => boolean) => void;
   readonly onAct: (kind: Misbehaviour) => void;
 }
 
@@ -83,6 +85,7 @@ export class Saboteur {
   readonly #extensions = new Map<string, Uint8Array>();
   readonly #otherTxs = new Map<number, readonly Uint8Array[]>();
   #swap: Swap | undefined;
+  #foreign: { readonly proposal: Proposal; readonly parts: Part[] } | undefined;
 
   constructor(options: SaboteurOptions, deps: SaboteurDependencies) {
     this.#options = options;
@@ -142,14 +145,19 @@ export class Saboteur {
     return {
       ...inner,
       proposal: (proposal, origin) => {
-        if (origin !== undefined) return inner.proposal(proposal, origin);
+        if (origin !== undefined) {
+          this.#foreign = { proposal, parts: [] };
+          return inner.proposal(proposal, origin);
+        }
         held = proposal;
         parts = [];
       },
       part: (height, round, part, origin) => {
         const proposal = held;
         if (origin !== undefined || proposal === undefined) {
-          return inner.part(height, round, part, origin);
+          inner.part(height, round, part, origin);
+          if (origin !== undefined) this.#usurp(part);
+          return;
         }
         parts.push(part);
         if (parts.length < proposal.blockId.partSetHeader.total) return;
@@ -182,6 +190,32 @@ export class Saboteur {
     const isOwnVote =
       kind === "vote" && bytesEqual(decoded.vote.validatorAddress, this.#deps.key.address);
     return isOwnVote ? this.#outgoingVote(decoded.vote, message, to) : [message];
+  }
+
+  /** Takes another's proposal, puts its own name on the block and sends it to some as if it were its turn. */
+  #usurp(part: Part): void {
+    const { key, random, send, onAct } = this.#deps;
+    const foreign = this.#foreign;
+    if (foreign === undefined || !this.#does("usurps")) return;
+    const { proposal, parts } = foreign;
+    parts.push(part);
+    if (parts.length < proposal.blockId.partSetHeader.total) return;
+    this.#foreign = undefined;
+    const sorted = parts.toSorted((a, b) => a.index - b.index);
+    const block = decodedOrUndefined(concatBytes(...sorted.map(({ bytes }) => bytes)));
+    if (block === undefined || random.chance(30)) return;
+    onAct("usurps");
+    const header = { ...block.header, proposerAddress: key.address };
+    const stolen = completeBlock({ ...block, header });
+    const { height, round } = proposal;
+    const own = this.#signProposal({ ...proposal, blockId: stolen.blockId });
+    const half = random.below(4_096);
+    const victims = (to: number): boolean => ((half >> to) & 1) === 1;
+    send(DATA_CHANNEL.id, encodeConsensusMessage({ kind: "proposal", proposal: own }), victims);
+    for (const each of stolen.parts) {
+      const message = encodeConsensusMessage({ kind: "blockPart", height, round, part: each });
+      send(DATA_CHANNEL.id, message, victims);
+    }
   }
 
   #prepareSwap(proposal: Proposal, parts: readonly Part[]): void {
@@ -462,6 +496,15 @@ export class Saboteur {
   #signProposal(proposal: Proposal): Proposal {
     const signature = this.#deps.key.sign(proposalSignBytes(this.#options.chainId, proposal));
     return { ...proposal, signature };
+  }
+}
+
+function decodedOrUndefined(bytes: Uint8Array): Block | undefined {
+  try {
+    return decodeBlock(bytes);
+  } catch {
+    // Somebody else's garbage.
+    return undefined;
   }
 }
 

@@ -4,7 +4,12 @@
  */
 import { Height } from "../../proto/brands.ts";
 import type { ConsensusParams, ValidatorSet } from "../../proto/types.ts";
-import { createValidatorSet } from "../../proto/validator-set.ts";
+import { assert } from "../../proto/errors.ts";
+import {
+  createValidatorSet,
+  incrementProposerPriority,
+  updateValidatorSet,
+} from "../../proto/validator-set.ts";
 import type { Application, ValidatorUpdate } from "../../sequencer/abci/application.ts";
 import type { Random } from "../support/random.ts";
 import { simKeys } from "./sim-keys.ts";
@@ -31,9 +36,6 @@ export const NO_CHANGES: ChainPlan = {
   extensions: undefined,
 };
 
-/** A validator's update takes effect this many heights after its block. */
-const POWER_DELAY_HEIGHTS = 2;
-
 /** Changes of powers that leave the byzantine validators below a third in each set. */
 export function drawPowerChanges(
   random: Random,
@@ -58,23 +60,48 @@ export function drawPowerChanges(
   return changes;
 }
 
-/** The set that signs a height, from the plan alone. */
-export function validatorsAt(
-  plan: ChainPlan,
-  genesisPowers: readonly number[],
-  height: number,
-): ValidatorSet {
-  const powers = [...genesisPowers];
-  for (const [at, { index, power }] of plan.powers) {
-    if (at + POWER_DELAY_HEIGHTS <= height) powers[index] = power;
+/** The sets that sign, height by height, from genesis and the plan alone. */
+export class PlannedValidators {
+  readonly #plan: ChainPlan;
+  /** By height less 1; priorities are those of round 0. */
+  readonly #sets: ValidatorSet[];
+
+  constructor(plan: ChainPlan, genesisPowers: readonly number[]) {
+    this.#plan = plan;
+    const first = createValidatorSet(
+      genesisPowers.map((power, index) => ({
+        publicKey: simKeys(index).validator.publicKey,
+        votingPower: BigInt(power),
+      })),
+    );
+    this.#sets = [first, incrementProposerPriority(first, 1)];
   }
-  return createValidatorSet(
-    powers.flatMap((power, index) =>
-      power === 0
-        ? []
-        : [{ publicKey: simKeys(index).validator.publicKey, votingPower: BigInt(power) }],
-    ),
-  );
+
+  at(height: number): ValidatorSet {
+    while (this.#sets.length < height) {
+      const last = this.#sets.at(-1);
+      assert(last !== undefined, "genesis has a set");
+      // What block h asks for is in the set of h + 2.
+      const change = this.#plan.powers.get(this.#sets.length - 1);
+      const changed = change === undefined ? last : updateValidatorSet(last, [toUpdate(change)]);
+      this.#sets.push(incrementProposerPriority(changed, 1));
+    }
+    const set = this.#sets[height - 1];
+    assert(set !== undefined, `heights begin at 1, got ${height}`);
+    return set;
+  }
+
+  /** Addresses of those whose turn it was in the rounds up to `round`. */
+  proposers(height: number, round: number): readonly Uint8Array[] {
+    return Array.from({ length: round + 1 }, (_, at) => {
+      const set = this.at(height);
+      return (at === 0 ? set : incrementProposerPriority(set, at)).proposer.address;
+    });
+  }
+}
+
+function toUpdate({ index, power }: PowerChange) {
+  return { publicKey: simKeys(index).validator.publicKey, votingPower: BigInt(power) };
 }
 
 /** Whether precommits of a height carry extensions. */

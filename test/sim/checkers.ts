@@ -11,7 +11,6 @@ import {
   type BlockId,
   type Header,
   type Proposal,
-  type ValidatorSet,
   type Vote,
 } from "../../proto/types.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
@@ -23,6 +22,7 @@ import type { PrivValidator } from "../../sequencer/engine/privval/priv-validato
 import { scanFrames } from "../../sequencer/engine/wal/record-frames.ts";
 import { decodeWalEntry } from "../../sequencer/engine/wal/wal-entry.ts";
 import type { BlockStore } from "../../sequencer/store/block-store.ts";
+import type { PlannedValidators } from "./chain-plan.ts";
 import type { SimFiles } from "./sim-files.ts";
 
 export class SimulationFailure extends Error {
@@ -41,8 +41,7 @@ interface DecidedHeight {
 
 export interface AgreementOptions {
   readonly chainId: string;
-  /** The set that signs a height. */
-  readonly validatorsAt: (height: number) => ValidatorSet;
+  readonly validators: PlannedValidators;
   /** Whether blocks have Weft's manifest and slices. */
   readonly hasSlices: boolean;
   /** Addresses of the honest validators, in hex. */
@@ -52,7 +51,7 @@ export interface AgreementOptions {
 /** One chain: whoever decides a height decides the same as the first who did. */
 export class AgreementChecker {
   readonly #chainId: string;
-  readonly #validatorsAt: (height: number) => ValidatorSet;
+  readonly #validators: PlannedValidators;
   readonly #hasSlices: boolean;
   readonly #honest: ReadonlySet<string>;
   readonly #verify: VerifySignature;
@@ -65,7 +64,7 @@ export class AgreementChecker {
 
   constructor(options: AgreementOptions, verify: VerifySignature) {
     this.#chainId = options.chainId;
-    this.#validatorsAt = options.validatorsAt;
+    this.#validators = options.validators;
     this.#hasSlices = options.hasSlices;
     this.#honest = options.honest;
     this.#verify = verify;
@@ -118,11 +117,14 @@ export class AgreementChecker {
       throw new SimulationFailure(`commit: ${node} applied height ${height} and has no commit`);
     }
     const verdict = verifyCommit(
-      { chainId: this.#chainId, validators: this.#validatorsAt(height), blockId, height },
+      { chainId: this.#chainId, validators: this.#validators.at(height), blockId, height },
       commit,
       this.#verify,
     );
-    if (verdict.isValid) return;
+    if (verdict.isValid) {
+      this.#checkProposer(block.header, commit.round);
+      return;
+    }
     throw new SimulationFailure(
       `commit: ${node} keeps one for height ${height} that does not hold: ${verdict.message}`,
     );
@@ -134,6 +136,15 @@ export class AgreementChecker {
     if (decided === undefined || decided.appHash === toHex(appHash)) return;
     throw new SimulationFailure(
       `recovery: ${node} starts at height ${height} with app hash ${toHex(appHash)}, decided was ${decided.appHash}`,
+    );
+  }
+
+  /** It was the turn of the block's proposer in the round that decided it, or in one before. */
+  #checkProposer({ height, proposerAddress }: Header, round: number): void {
+    const proposers = this.#validators.proposers(height, round);
+    if (proposers.some((address) => bytesEqual(address, proposerAddress))) return;
+    throw new SimulationFailure(
+      `proposer: block ${height}, decided in round ${round}, is by ${toHex(proposerAddress)}, whose turn it was not`,
     );
   }
 
@@ -149,8 +160,8 @@ export class AgreementChecker {
   #checkValidators({ header }: Block): void {
     const { height } = header;
     const isRight =
-      bytesEqual(header.validatorsHash, validatorSetHash(this.#validatorsAt(height))) &&
-      bytesEqual(header.nextValidatorsHash, validatorSetHash(this.#validatorsAt(height + 1)));
+      bytesEqual(header.validatorsHash, validatorSetHash(this.#validators.at(height))) &&
+      bytesEqual(header.nextValidatorsHash, validatorSetHash(this.#validators.at(height + 1)));
     if (isRight) return;
     throw new SimulationFailure(
       `validators: block ${height} names other validators than the application asked for`,

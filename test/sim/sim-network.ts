@@ -73,6 +73,7 @@ export class SimNetwork {
   readonly #endpoints = new Map<number, Endpoint>();
   readonly #links = new Map<string, Link>();
   readonly #cut = new Set<string>();
+  readonly #jammed = new Set<string>();
 
   constructor(scheduler: Scheduler, random: Random) {
     this.#scheduler = scheduler;
@@ -102,19 +103,51 @@ export class SimNetwork {
     this.#cut.add(`${from}>${to}`);
   }
 
-  /** Ends all cuts. `resets`: connections that were cut are lost, with what waited in them. */
+  /** Ends all cuts, and jams. `resets`: connections that were cut are lost, with what waited in them. */
   mend(resets: boolean): void {
     const cuts = [...this.#cut];
     this.#cut.clear();
+    this.#jammed.clear();
     for (const link of this.#links.values()) {
-      if (!cuts.some((cut) => link.isCutBy(cut))) continue;
-      if (resets) this.#end(link, closed());
+      if (resets && cuts.some((cut) => link.isCutBy(cut))) this.#end(link, closed());
       else link.release();
     }
   }
 
+  /** From now on nothing that `from` sends to `to` on one channel arrives; what it sends waits. */
+  jam(from: number, to: number, channelId: number): void {
+    this.#jammed.add(`${from}>${to}/${channelId}`);
+  }
+
+  /** Ends one jam; what waited goes on its way. */
+  unjam(from: number, to: number, channelId: number): void {
+    this.#jammed.delete(`${from}>${to}/${channelId}`);
+    for (const link of this.#links.values()) {
+      if (link.has(from) && link.has(to)) link.release();
+    }
+  }
+
+  /** Ends all connections, as those that lost what they carried end sooner or later. */
+  resetAll(): void {
+    for (const link of this.#links.values()) this.#end(link, closed());
+  }
+
   isCut(from: number, to: number): boolean {
     return this.#cut.has(`${from}>${to}`);
+  }
+
+  #isHeld(from: number, to: number, channelId: number): boolean {
+    return this.isCut(from, to) || this.#jammed.has(`${from}>${to}/${channelId}`);
+  }
+
+  /** Sends from a node to those of its peers that `isMeant` names, whatever its reactors think. */
+  sendFrom(
+    index: number,
+    channelId: number,
+    message: Uint8Array,
+    isMeant: (to: number) => boolean,
+  ): void {
+    for (const link of this.#links.values()) link.sendFrom(index, channelId, message, isMeant);
   }
 
   #dial(a: Endpoint, b: Endpoint, delayMs: number): void {
@@ -131,7 +164,7 @@ export class SimNetwork {
         random: this.#random,
         counts: this.counts,
         faults: () => this.faults,
-        isCut: (from, to) => this.isCut(from, to),
+        isHeld: (from, to, channelId) => this.#isHeld(from, to, channelId),
         close: (by, reason) => {
           this.onDropped(by, by === first.index ? second.index : first.index, reason);
           this.#end(link, reason);
@@ -160,7 +193,7 @@ interface LinkContext {
   readonly random: Random;
   readonly counts: NetworkCounts;
   readonly faults: () => NetworkFaults;
-  readonly isCut: (from: number, to: number) => boolean;
+  readonly isHeld: (from: number, to: number, channelId: number) => boolean;
   readonly close: (by: number, reason: P2pError) => void;
 }
 
@@ -183,6 +216,16 @@ class Link {
     for (const side of this.#sides) {
       for (const reactor of side.own.reactors) reactor.addPeer(side);
     }
+  }
+
+  sendFrom(
+    index: number,
+    channelId: number,
+    message: Uint8Array,
+    isMeant: (to: number) => boolean,
+  ): void {
+    const side = this.#sides.find(({ own }) => own.index === index);
+    if (side !== undefined && isMeant(side.remote.index)) side.send(channelId, message);
   }
 
   has(index: number): boolean {
@@ -216,7 +259,7 @@ class Side implements Peer {
   readonly #context: LinkContext;
   /** Messages on the way by channel, and when the last of them arrives. */
   readonly #queues = new Map<number, { waiting: number; lastAtMs: number; isRefused: boolean }>();
-  #held: (() => void)[] = [];
+  #held: { readonly channelId: number; readonly message: Uint8Array }[] = [];
   #bytesReceived = 0;
 
   constructor(own: Endpoint, remote: Endpoint, context: LinkContext) {
@@ -278,7 +321,7 @@ class Side implements Peer {
 
   /** Puts a message on its way, whatever the queue holds. */
   send(channelId: number, message: Uint8Array): void {
-    const { random, counts, faults, isCut } = this.#context;
+    const { random, counts, faults, isHeld } = this.#context;
     const { lossPercent, duplicatePercent } = faults();
     counts.sent += 1;
     if (random.chance(lossPercent)) {
@@ -289,15 +332,22 @@ class Side implements Peer {
     counts.duplicated += copies - 1;
     for (let copy = 0; copy < copies; copy++) {
       this.#queue(channelId).waiting += 1;
-      if (!isCut(this.own.index, this.remote.index)) this.#transmit(channelId, message);
-      else if (this.#held.length < HELD_MESSAGES_MAX) {
-        this.#held.push(() => this.#transmit(channelId, message));
+      if (!isHeld(this.own.index, this.remote.index, channelId)) {
+        this.#transmit(channelId, message);
+      } else if (this.#held.length < HELD_MESSAGES_MAX) {
+        this.#held.push({ channelId, message });
       }
     }
   }
 
   release(): void {
-    for (const transmit of this.#held.splice(0)) transmit();
+    const held = this.#held;
+    this.#held = [];
+    for (const each of held) {
+      const { channelId, message } = each;
+      if (this.#context.isHeld(this.own.index, this.remote.index, channelId)) this.#held.push(each);
+      else this.#transmit(channelId, message);
+    }
   }
 
   #transmit(channelId: number, message: Uint8Array): void {

@@ -325,6 +325,9 @@ export class SimNode {
             random,
             view: () =>
               running.engine?.status().catchingUp === false ? running.engine.view() : undefined,
+            send: (channelId, message, victims) => {
+              if (!life.isOver) network.sendFrom(this.index, channelId, message, victims);
+            },
             onAct: (kind) => count(kind),
           },
         );

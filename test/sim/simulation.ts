@@ -12,9 +12,10 @@ import {
 } from "../../proto/verify/ed25519.ts";
 import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
+import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { Random } from "../support/random.ts";
 import { AgreementChecker, SimulationFailure, SupplyChecker, WireChecker } from "./checkers.ts";
-import { validatorsAt } from "./chain-plan.ts";
+import { PlannedValidators } from "./chain-plan.ts";
 import { EPOCH } from "./life.ts";
 import { EVENTS_MAX, LIVE_HEIGHTS, SIGNATURE_MEMO_MAX } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -102,7 +103,7 @@ class Simulation {
     this.#agreement = new AgreementChecker(
       {
         chainId: CHAIN_ID,
-        validatorsAt: (height) => validatorsAt(options.plan, options.powers, height),
+        validators: new PlannedValidators(options.plan, options.powers),
         hasSlices: options.application === "weft",
         honest: new Set(honest.map(({ address }) => toHex(address))),
       },
@@ -185,6 +186,7 @@ class Simulation {
         else this.#later(this.#random.below(1_000), () => node.start());
       }
       this.#schedulePartition();
+      this.#scheduleJam();
       this.#scheduleCrash();
       this.#scheduleBlackout();
       this.#scheduleClockStep();
@@ -252,6 +254,8 @@ class Simulation {
     this.#scheduler.note("faults stop");
     this.#network.faults = NO_FAULTS;
     this.#network.mend(this.#options.mendResets);
+    // A lost message is lost for good only with its connection.
+    if (this.#options.network.lossPercent > 0) this.#network.resetAll();
     for (const node of this.#nodes) node.start();
   }
 
@@ -270,6 +274,22 @@ class Simulation {
         }
       }
       this.#later(this.#random.below(partitionMsMax), () => this.#network.mend(mendResets));
+    });
+  }
+
+  /** Proposals, parts or votes from one node to another are late, and nothing else is. */
+  #scheduleJam(): void {
+    const { jamEveryMs, jamMsMax } = this.#options;
+    this.#repeatedly(jamEveryMs, () => {
+      const from = this.#random.pick(this.#nodes);
+      const to = this.#random.pick(this.#nodes);
+      const channel = this.#random.pick([DATA_CHANNEL, VOTE_CHANNEL, VOTE_CHANNEL]);
+      if (from === undefined || to === undefined || channel === undefined || from === to) return;
+      this.#count("jam");
+      this.#network.jam(from.index, to.index, channel.id);
+      this.#later(this.#random.below(jamMsMax), () =>
+        this.#network.unjam(from.index, to.index, channel.id),
+      );
     });
   }
 

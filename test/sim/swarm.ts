@@ -17,6 +17,8 @@ export type Misbehaviour =
   | "withholdParts"
   /** Proposes blocks that break a rule. */
   | "invalidProposals"
+  /** Proposes blocks when it is another's turn. */
+  | "usurps"
   /** Extends its votes with garbage. */
   | "garbageExtensions"
   /** Sends votes without end: bad signatures, far rounds, unknown validators. */
@@ -32,6 +34,7 @@ export const MISBEHAVIOURS: readonly Misbehaviour[] = [
   "equivocateProposals",
   "withholdParts",
   "invalidProposals",
+  "usurps",
   "garbageExtensions",
   "floodVotes",
   "liesAboutState",
@@ -49,11 +52,14 @@ export interface SwarmOptions {
   /** Partitions begin this often, in ms on average; 0 never. */
   readonly partitionEveryMs: number;
   readonly partitionMsMax: number;
-  /** Only one direction of a link is cut. */
   /** Nodes begin with block sync, and return to it this many blocks behind (0: never). */
   readonly blockSync: { readonly returnDistance: number } | undefined;
+  /** Only one direction of a link is cut. */
   readonly isPartitionOneWay: boolean;
   readonly mendResets: boolean;
+  /** A channel from one node to another stands still this often, in ms on average; 0 never. */
+  readonly jamEveryMs: number;
+  readonly jamMsMax: number;
   readonly crashEveryMs: number;
   /** All nodes lose power at once this often, in ms on average; 0 never. */
   readonly blackoutEveryMs: number;
@@ -134,6 +140,8 @@ export function drawSwarm(seed: number): SwarmOptions {
     partitionMsMax: 500 + random.below(8_000),
     isPartitionOneWay: random.chance(30),
     mendResets: random.chance(50),
+    jamEveryMs: sometimes(40, () => 20 + random.below(400), 0),
+    jamMsMax: 100 + random.below(random.chance(50) ? 1_000 : 4_000),
     crashEveryMs: sometimes(60, () => 300 + random.below(5_000), 0),
     blackoutEveryMs: sometimes(20, () => 3_000 + random.below(10_000), 0),
     stopPercent: sometimes(30, () => random.below(60), 0),
