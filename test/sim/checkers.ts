@@ -232,13 +232,13 @@ export class SigningChecker {
   watch(signer: PrivValidator): PrivValidator {
     return {
       publicKey: () => signer.publicKey(),
-      signVote: async (chainId, vote, isExtended) => {
-        const signed = await signer.signVote(chainId, vote, isExtended);
+      signVote: async (chainId, vote, isExtended, signal) => {
+        const signed = await signer.signVote(chainId, vote, isExtended, signal);
         this.#sign(signed, signed.type === SignedMsgType.PREVOTE ? 2 : 3);
         return signed;
       },
-      signProposal: async (chainId, proposal) => {
-        const signed = await signer.signProposal(chainId, proposal);
+      signProposal: async (chainId, proposal, signal) => {
+        const signed = await signer.signProposal(chainId, proposal, signal);
         this.#sign(signed, 1);
         return signed;
       },

@@ -14,6 +14,7 @@ import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import { createGossipRelay } from "../../sequencer/engine/gossip-sink.ts";
 import { NULL_BLOCK_SYNC_METRICS, NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createFilePrivValidator } from "../../sequencer/engine/privval/file-priv-validator.ts";
+import { PrivValidatorError } from "../../sequencer/engine/privval/errors.ts";
 import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { createCheckTx } from "../../sequencer/node/wiring.ts";
@@ -79,6 +80,7 @@ export interface SimWorld {
   readonly diskFails: () => boolean;
   /** Time that a signature takes, in ms. */
   readonly signMs: () => number;
+  readonly signerIsAway: () => boolean;
   readonly loopLagMsMax: () => number;
   readonly agreement: AgreementChecker;
   readonly supply: SupplyChecker;
@@ -477,24 +479,28 @@ export class SimNode {
     };
   }
 
-  /** A signer that takes its time, and none for a node that has halted. */
+  /** A signer that takes its time, or is away, and none for a node that has halted. */
   #slow(running: Running, signer: PrivValidator): PrivValidator {
+    const { signMs, signerIsAway } = this.#world;
     const sign = async <T>(task: () => Promise<T>): Promise<T> => {
       if (running.isHalted) {
         this.#world.fail(new SimulationFailure(`halt: ${this.name} signs after it has halted`));
       }
-      const takesMs = this.#world.signMs();
-      if (takesMs === 0) return task();
-      await running.life.wait(takesMs, "signer");
+      const takesMs = signMs();
+      if (takesMs > 0) await running.life.wait(takesMs, "signer");
+      if (signerIsAway()) throw unavailable();
       const signed = await task();
-      await running.life.wait(takesMs, "signer");
+      if (takesMs > 0) await running.life.wait(takesMs, "signer");
+      // Its answer is lost, and it remembers that it has signed.
+      if (signerIsAway()) throw unavailable();
       return signed;
     };
     return {
       publicKey: () => signer.publicKey(),
-      signVote: (chainId, vote, isExtended) =>
-        sign(() => signer.signVote(chainId, vote, isExtended)),
-      signProposal: (chainId, proposal) => sign(() => signer.signProposal(chainId, proposal)),
+      signVote: (chainId, vote, isExtended, signal) =>
+        sign(() => signer.signVote(chainId, vote, isExtended, signal)),
+      signProposal: (chainId, proposal, signal) =>
+        sign(() => signer.signProposal(chainId, proposal, signal)),
     };
   }
 
@@ -537,6 +543,10 @@ export class SimNode {
           });
     this.#world.fail(failure);
   }
+}
+
+function unavailable(): PrivValidatorError {
+  return new PrivValidatorError({ code: "PRIVVAL_UNAVAILABLE" }, "the signer does not answer");
 }
 
 /** The id that peers know a node by. */

@@ -117,6 +117,7 @@ class Simulation {
       speed: { syncMs: () => this.#syncMs(), doesLie: options.doesDiskLie },
       diskFails: () => this.#diskFails(),
       signMs: () => this.#signMs(),
+      signerIsAway: () => this.#signerIsAway(),
       loopLagMsMax: () => (this.#areFaultsOn ? options.loopLagMsMax : 0),
       agreement: this.#agreement,
       supply: new SupplyChecker(),
@@ -374,6 +375,12 @@ class Simulation {
     if (!this.#areFaultsOn || !this.#random.chance(slowSignPercent)) return 0;
     this.#count("slow signature");
     return this.#random.below(signMsMax);
+  }
+
+  #signerIsAway(): boolean {
+    if (!this.#areFaultsOn || !this.#random.chance(this.#options.awaySignerPercent)) return false;
+    this.#count("signer away");
+    return true;
   }
 
   /** Full nodes may come back with nothing. */

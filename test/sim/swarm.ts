@@ -101,6 +101,8 @@ export interface SwarmOptions {
   /** Of 100 signatures, those that take up to `signMsMax`, twice. */
   readonly slowSignPercent: number;
   readonly signMsMax: number;
+  /** Of 100 wishes, those that the signer does not answer; half of them it has signed. */
+  readonly awaySignerPercent: number;
   /** How long the network may take once the faults have stopped, in ms. */
   readonly livenessMs: number;
   /** Faults stop after this time, in ms, */
@@ -177,6 +179,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     wipeEveryMs: sometimes(40, () => 1_000 + random.below(10_000), 0),
     diskErrorPer100k: sometimes(20, () => random.pick([10, 50, 200]) ?? 0, 0),
     slowSignPercent: sometimes(20, () => 1 + random.below(50), 0),
+    awaySignerPercent: sometimes(15, () => 1 + random.below(30), 0),
     signMsMax: 1 + random.below(random.chance(50) ? 100 : 1_500),
   };
   return random.chance(12) ? churn(random, drawn) : drawn;
