@@ -361,7 +361,11 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
       view: () => core.view,
       roundStep,
       status: () => ({ catchingUp: core.view.height === 0 }),
-      chainState: () => ({ consensusParams: PARAMS }),
+      chainState: () => ({
+        initialHeight: Height(1),
+        lastBlockHeight: store.height(),
+        consensusParams: PARAMS,
+      }),
     },
     blocks: store,
     clock,

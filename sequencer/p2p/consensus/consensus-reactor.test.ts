@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { Height, Round } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
+import { encodeConsensusMessage } from "../../../proto/codec/consensus-messages.ts";
+import { ZERO_TIME } from "../../../proto/types.ts";
 import {
   type CoreNode,
   type CoreNodeOptions,
@@ -147,5 +150,35 @@ describe("consensus reactor", () => {
     enemy.send(packet(channelId, fromHex(hex)));
     expect((await closed).code).toBe("P2P_SOCKET_CLOSED");
     await eventually(() => node.network.peers().length === 0, "nobody is left");
+  });
+
+  test("a proposal is held to the block size of its own height", async () => {
+    const [node] = await startNodes(1, { stopAtHeight: 1 });
+    if (node === undefined) throw new Error("one node");
+    await eventually(() => node.store.blocks.length === 1, "a block");
+    const enemy = await connectByHand(node, { channels: fromHex("20212223") });
+    const closed = new Promise<P2pError>((resolve) => enemy.onClose(resolve));
+    enemy.stream(() => {});
+    const large = (height: number): Uint8Array =>
+      encodeConsensusMessage({
+        kind: "proposal",
+        proposal: {
+          height: Height(height),
+          round: Round(0),
+          polRound: Round(-1),
+          blockId: {
+            hash: new Uint8Array(32),
+            partSetHeader: { total: 1_000, hash: new Uint8Array(32) },
+          },
+          timestamp: ZERO_TIME,
+          signature: new Uint8Array(64),
+        },
+      });
+    const { proposal } = node.received;
+    // Blocks may have been larger before, and may be later.
+    for (const height of [1, 3]) enemy.send(packet(0x21, large(height)));
+    await eventually(() => node.received.proposal === proposal + 2, "they reach the core");
+    enemy.send(packet(0x21, large(2)));
+    expect((await closed).code).toBe("P2P_SOCKET_CLOSED");
   });
 });

@@ -59,8 +59,12 @@ import { announcesLargeFrames } from "../transport.ts";
 
 export interface ConsensusReactorDependencies {
   readonly consensus: ConsensusPort & {
-    /** In force for the height under way: bounds what a proposal may announce. */
-    chainState(): { readonly consensusParams: ConsensusParams };
+    /** After the last block; its parameters bound what a proposal of the next height may announce. */
+    chainState(): {
+      readonly initialHeight: Height;
+      readonly lastBlockHeight: Height;
+      readonly consensusParams: ConsensusParams;
+    };
   };
   readonly blocks: BlockSource;
   readonly clock: Clock;
@@ -162,6 +166,13 @@ export function createConsensusReactor(
       error: error instanceof Error ? error.message : String(error),
     });
   };
+  /** Every height may have its own limit; other heights' proposals meet it in the core, if at all. */
+  const proposalBytesMax = (height: Height): bigint => {
+    const { initialHeight, lastBlockHeight, consensusParams } = consensus.chainState();
+    const next = lastBlockHeight === 0 ? initialHeight : lastBlockHeight + 1;
+    return height === next ? consensusParams.block.maxBytes : -1n;
+  };
+
   const schedulePump = (target: GossipPeer): void => {
     if (target.isPumpScheduled) return;
     target.isPumpScheduled = true;
@@ -246,7 +257,7 @@ export function createConsensusReactor(
         return;
       case "proposal": {
         const { proposal } = message;
-        validateProposalSize(proposal, consensus.chainState().consensusParams.block.maxBytes);
+        validateProposalSize(proposal, proposalBytesMax(proposal.height));
         state.setHasProposal(proposal);
         received.set(proposal, nowMs());
         consensus.receiveProposal(proposal, peer.id);
