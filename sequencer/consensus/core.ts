@@ -114,7 +114,7 @@ function handle(state: HeightState, input: RoundInput): void {
   }
 }
 
-/** The first answer about a block holds for the height. */
+/** The first answer about a block holds for the height; a refusal for the round. */
 function handleValidated(
   state: HeightState,
   input: Extract<ConsensusInput, { readonly kind: "blockValidated" }>,

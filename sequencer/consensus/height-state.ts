@@ -212,7 +212,18 @@ export function announceParts(state: HeightState): void {
   });
 }
 
-/** Asks for the validation of a block, once per height. */
+/**
+ * A block that was refused may be good in a later round: its time was ahead of our clock, say. As in
+ * CometBFT the application is asked again then. That a block breaks a rule holds for the height.
+ */
+export function forgetRefusals(state: HeightState): void {
+  for (const [key, validation] of state.validations) {
+    if (validation === "pending" || !validation.isValid || validation.isAccepted) continue;
+    state.validations.delete(key);
+  }
+}
+
+/** Asks for the validation of a block, once per height or, when it was refused, per round. */
 export function requestValidation(state: HeightState, known: KnownBlock): void {
   if (state.validations.has(known.key)) return;
   if (state.validations.size >= VALIDATIONS_MAX) forgetOldestValidation(state);

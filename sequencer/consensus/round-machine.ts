@@ -18,6 +18,7 @@ import {
   moveTo,
   NO_ROUND,
   request,
+  forgetRefusals,
   requestValidation,
   requestVote,
   schedule,
@@ -37,6 +38,7 @@ export function enterNewRound(state: HeightState, round: number): void {
   if (round > state.round) {
     state.validators = incrementProposerPriority(state.validators, round - state.round);
     withdrawProposal(state);
+    forgetRefusals(state);
     state.round = Round(round);
   }
   state.step = Step.NEW_ROUND;
