@@ -14,3 +14,5 @@ export const REPLAY_TIMEOUT_MS = 120_000;
 export const DEV_SNAPSHOT_INTERVAL = 500;
 /** nweft of the account that a new network's genesis funds, unless told otherwise. */
 export const GENESIS_BALANCE_DEFAULT = 1_000_000_000_000_000_000n;
+/** A last block that is older is worth a sentence in `weft status`. */
+export const HEAD_OLD_AFTER_MS = 15_000;

@@ -2,7 +2,12 @@ import type { Engine } from "../engine/engine.ts";
 import type { HealthReport } from "./health.ts";
 
 /** A node's health as its engine tells it; until the engine has started once, it is starting. */
-export function createEngineHealth(engine: Pick<Engine, "status">): {
+export function createEngineHealth(
+  engine: Pick<Engine, "status"> & {
+    /** Why no block comes; undefined while they do, or need not. */
+    readonly stall?: () => string | undefined;
+  },
+): {
   /** To be called when `Engine.start` has resolved. */
   started(): void;
   report(): HealthReport;
@@ -17,6 +22,8 @@ export function createEngineHealth(engine: Pick<Engine, "status">): {
       if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
       if (!hasStarted) return { status: "starting", height, reason: "handshake and replay" };
       if (catchingUp) return { status: "syncing", height, reason: "catching up with the chain" };
+      const stall = engine.stall?.();
+      if (stall !== undefined) return { status: "stalled", height, reason: stall };
       return { status: "ready", height };
     },
   };

@@ -4,6 +4,8 @@ export type HealthStatus =
   | "starting"
   /** Running, but behind the chain. */
   | "syncing"
+  /** Running, and no block comes: the chain stands, or this node is cut off from it. */
+  | "stalled"
   /** Running and up with the chain; signs when it is a validator. */
   | "ready"
   /** Stopped processing (spec §13.7), or cannot go on: an operator must act. */

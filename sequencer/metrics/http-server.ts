@@ -44,8 +44,8 @@ interface Answer {
 /**
  * - `/livez`: 200 as long as the process answers. A halted node stays alive: whether it may go on is
  *   not for a supervisor to decide.
- * - `/readyz`: 200 when the node is up with the chain, else 503.
- * - `/health`: 200 ready, 206 syncing, 503 starting or failed.
+ * - `/readyz`: 200 when the node is up with the chain and blocks come, else 503.
+ * - `/health`: 200 ready, 206 syncing, 503 starting, stalled or failed.
  */
 export function createMetricsServer(
   options: MetricsServerOptions,

@@ -131,7 +131,8 @@ describe("node metrics", () => {
 });
 
 describe("health of an engine", () => {
-  it("behavior: starting, syncing, ready, failed", () => {
+  it("behavior: starting, syncing, ready, stalled, failed", () => {
+    let stall: string | undefined;
     const status = {
       height: Height(7),
       catchingUp: true,
@@ -139,12 +140,14 @@ describe("health of an engine", () => {
       publicKey: undefined,
       heightStartTime: { seconds: 0n, nanos: 0 },
     };
-    const health = createEngineHealth({ status: () => status });
+    const health = createEngineHealth({ status: () => status, stall: () => stall });
     expect(health.report().status).toBe("starting");
     health.started();
     expect(health.report().status).toBe("syncing");
     status.catchingUp = false;
     expect(health.report()).toEqual({ status: "ready", height: 7 });
+    stall = "no block since yesterday";
+    expect(health.report()).toEqual({ status: "stalled", height: 7, reason: stall });
     status.haltReason = "two commits for one height";
     expect(health.report()).toEqual({
       status: "failed",
@@ -186,6 +189,7 @@ describe("metrics server", () => {
   it.each([
     ["starting", 503, 503],
     ["syncing", 206, 503],
+    ["stalled", 503, 503],
     ["ready", 200, 200],
     ["failed", 503, 503],
   ] as const)("behavior: a node that is %s", async (status, health, ready) => {

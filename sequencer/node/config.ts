@@ -7,7 +7,7 @@ import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { WeftError } from "../../proto/errors.ts";
 import { type Config, configSchema, parseDurationMs } from "./config-schema.ts";
-import { CONFIG_BYTES_MAX } from "./limits.ts";
+import { CONFIG_BYTES_MAX, STALL_AFTER_MS_MIN, STALL_AFTER_ROUNDS } from "./limits.ts";
 
 export type ConfigErrorInfo =
   /** The file cannot be read. */
@@ -47,6 +47,14 @@ export function durationMs(text: string): number {
   const ms = parseDurationMs(text);
   if (ms === undefined) throw new RangeError(`expected a checked duration, got ${text}`);
   return ms;
+}
+
+/** Milliseconds without a block after which a node says that the chain stands. */
+export function stallAfterMs({ consensus }: Pick<Config, "consensus">): number {
+  const { timeout_propose, timeout_prevote, timeout_precommit, timeout_commit } = consensus;
+  const steps = [timeout_propose, timeout_prevote, timeout_precommit, timeout_commit];
+  const roundMs = steps.reduce((sum, step) => sum + durationMs(step), 0);
+  return Math.max(STALL_AFTER_MS_MIN, STALL_AFTER_ROUNDS * roundMs);
 }
 
 /** Host and port of a checked listen address; undefined when the listener is off. */

@@ -16,3 +16,11 @@ export const RECENT_BLOCKS_MAX = 8;
 export const RECENT_BLOCKS_BYTES_MAX = 16 << 20;
 /** Growth of the heap, buffers included, that V8 lets pass before it collects, in percent of what is live. */
 export const HEAP_GROWING_PERCENT = 300;
+/** Without a block for this long, or for as many whole rounds if those take longer, a node says that it stands. */
+export const STALL_AFTER_MS_MIN = 10_000;
+export const STALL_AFTER_ROUNDS = 3;
+/** Between two looks, and between two lines of the log. */
+export const STALL_CHECK_MS = 1_000;
+export const STALL_LOG_MS = 30_000;
+/** Validators named in one line. */
+export const STALL_NAMES_MAX = 10;

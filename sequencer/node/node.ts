@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
+import { toHex } from "../../proto/bytes.ts";
 import {
   createEd25519Verifier,
   signEd25519,
@@ -40,11 +41,12 @@ import { createIndexerService } from "../rpc/indexer/indexer-service.ts";
 import { openChainIndex } from "../rpc/indexer/level-index.ts";
 import { createRpcServer } from "../rpc/rpc-server.ts";
 import { type Config, splitList } from "./config-schema.ts";
-import { durationMs, listenAddress } from "./config.ts";
+import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import type { Home } from "./home.ts";
 import { readKeyFileIfAny } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { createRetention } from "./retention.ts";
+import { createStallWatch, describeStall } from "./stall-watch.ts";
 import { createSyncState } from "./sync-state.ts";
 import { checkRole, holdsValidatorKey } from "./validator-role.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
@@ -273,8 +275,25 @@ export async function createNode(
       clock,
     });
     const isCatchingUp = () => engine.status().catchingUp || syncState.isBehind();
+    const names = new Map(genesis.validators.map(({ address, name }) => [toHex(address), name]));
+    const stallWatch = createStallWatch(
+      { afterMs: stallAfterMs(config) },
+      {
+        view: () => (isCatchingUp() ? undefined : engine.view()),
+        nameOf: (address) => names.get(toHex(address)) || undefined,
+        peers: () => peers.peers().length,
+        // Whoever picks nodes by their health may find one that sees more.
+        onStalled: () => grpc?.setServing(false),
+        clock,
+        logger: logger.child({ module: "consensus" }),
+      },
+    );
     const health = createEngineHealth({
       status: () => ({ ...engine.status(), catchingUp: isCatchingUp() }),
+      stall: () => {
+        const stall = stallWatch.stall();
+        return stall && describeStall(stall);
+      },
     });
 
     // Who asks from outside.
@@ -397,6 +416,7 @@ export async function createNode(
             if (event.kind === "Halted") grpc?.setServing(false);
             if (event.kind !== "NewBlock") return;
             syncState.applied(event.block.header.time);
+            stallWatch.progressed();
             grpc?.setServing(health.report().status === "ready");
             mempoolReactor.committed(event.block.txs);
             options.onBlock(notify(event.block, event.result));
@@ -422,9 +442,11 @@ export async function createNode(
         );
         blockSyncReactor.attach(blockSync);
       }
+      stallWatch.start();
       consensusReactor.start();
       evidenceReactor.start();
       closers.push(
+        stopper(() => stallWatch.stop()),
         stopper(() => consensusReactor.stop()),
         stopper(() => mempoolReactor.stop()),
         stopper(() => blockSyncReactor.stop()),

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { describeOldHead, isHeadOld, type PulseSource, type RoundState } from "../chain-pulse.ts";
 import { callRpc } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
 import { rpcOption } from "../options.ts";
@@ -7,16 +8,35 @@ import { printResult } from "../output.ts";
 export function registerStatus(program: Command): void {
   program
     .command("status")
-    .description("print what a node says of itself: height, time, sync, validator")
+    .description(
+      "print what a node says of itself: height, time, sync, validator, and if it stands",
+    )
     .addOption(rpcOption())
     .action(async (options: { rpc: string }, command: Command) => {
       const [status, net] = await Promise.all([
         callRpc(options.rpc, "status", {}),
         callRpc(options.rpc, "net_info", {}),
       ]);
+      const attention = await attentionFor(status, options.rpc);
       printResult(
-        { ...status, peers: net["n_peers"] },
+        {
+          ...status,
+          peers: net["n_peers"],
+          ...(attention === undefined ? {} : { attention }),
+        },
         command.optsWithGlobals<GlobalOptions>().json,
       );
     });
+}
+
+async function attentionFor(status: PulseSource, rpc: string): Promise<string | undefined> {
+  const now = Date.now();
+  if (!isHeadOld(status, now)) return undefined;
+  // A node that tells no round state is old all the same.
+  const answer: { readonly round_state?: RoundState } = await callRpc(
+    rpc,
+    "consensus_state",
+    {},
+  ).catch(() => ({}));
+  return describeOldHead(status, answer.round_state, now);
 }

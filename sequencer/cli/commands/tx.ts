@@ -198,30 +198,50 @@ async function submit(
     bytes: signed.item.length,
   };
   if (!options.wait) return { ...ids, state: "pending" };
-  const status = await waitUntilSettled(client, signed.id);
+  process.stderr.write(`submitted ${ids.id}, waiting until it is in a block\n`);
+  const status = await waitUntilSettled(client, signed.id, info.height);
   if (status.state !== "committed") {
     throw cliError("REJECTED", `the transaction ${ids.id} is ${status.state}: ${status.reason}`);
   }
   return { ...ids, state: status.state, height: status.height, index: status.index };
 }
 
-/** Asks until the transaction is in a block or cannot be any more. */
+/** Asks until the transaction is in a block or cannot be any more; tells why it waits, once for each reason. */
 async function waitUntilSettled(
   client: SequencerClient,
   id: Uint8Array,
+  heightBefore: number,
 ): Promise<TransactionStatus> {
   const end = Date.now() + TX_WAIT_MS;
+  let reason = "";
   for (;;) {
     const status = await client.transactionStatus(id);
     if (status.state !== "pending" && status.state !== "unknown") return status;
+    if (status.reason !== reason) {
+      reason = status.reason;
+      if (reason !== "") process.stderr.write(`it is ${status.state}: ${reason}\n`);
+    }
     if (Date.now() > end) {
-      throw cliError(
-        "TIMEOUT",
-        `the transaction ${toHex(id)} was in no block within ${TX_WAIT_MS / 1_000} s; ask again with: weft query tx`,
-      );
+      const { height } = await client.chainInfo();
+      throw cliError("TIMEOUT", describeTimeout(toHex(id), reason, heightBefore, height));
     }
     await new Promise((resolve) => {
       setTimeout(resolve, 100);
     });
   }
+}
+
+/** What a person needs to know when a transaction did not get into a block in time. */
+export function describeTimeout(
+  id: string,
+  reason: string,
+  heightBefore: number,
+  height: number,
+): string {
+  const head =
+    height > heightBefore
+      ? `the chain moved on from height ${heightBefore} to ${height} meanwhile`
+      : `the head did not move from height ${height}: the chain stands, or the node is cut off; see: weft status`;
+  const why = reason === "" ? "" : ` (${reason})`;
+  return `the transaction ${id} was in no block within ${TX_WAIT_MS / 1_000} s${why}; ${head}; ask again with: weft query tx ${id}`;
 }

@@ -1,0 +1,175 @@
+/**
+ * Notices that no block comes, and says what consensus waits for. A chain without more than 2/3 of its
+ * power stands still by design; its nodes must not look healthy while it does.
+ */
+import { toHex } from "../../proto/bytes.ts";
+import { formatTime } from "../../proto/time.ts";
+import { SignedMsgType, type Timestamp, type VoteType } from "../../proto/types.ts";
+import type { RoundStateView, VoteSetView } from "../consensus/round-state.ts";
+import { Step } from "../consensus/step.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import { STALL_CHECK_MS, STALL_LOG_MS, STALL_NAMES_MAX } from "./limits.ts";
+
+/** Why no block comes, as far as this node sees it. */
+export interface Stall {
+  /** Wall time of the last block applied here, or of the start. */
+  readonly since: Timestamp;
+  readonly forMs: number;
+  /** The height that is not decided, and where consensus is in it. */
+  readonly height: number;
+  readonly round: number;
+  readonly step: string;
+  /** Power whose votes of this round are here, of `powerTotal`; more than 2/3 is needed. */
+  readonly powerPresent: bigint;
+  readonly powerTotal: bigint;
+  /** Validators of whom no vote of this round is here: names, or addresses in hex. */
+  readonly missing: readonly string[];
+}
+
+/** What is read of a `RoundStateView`. */
+export interface RoundPlace
+  extends Pick<RoundStateView, "height" | "round" | "step" | "validators"> {
+  votes(round: RoundStateView["round"], type: VoteType): Pick<VoteSetView, "voteAt"> | undefined;
+}
+
+export interface StallWatch {
+  start(): void;
+  stop(): void;
+  /** A block was applied. */
+  progressed(): void;
+  /** Undefined while blocks come, while there is nothing to order, and while the node fetches blocks. */
+  stall(): Stall | undefined;
+}
+
+/** @param options.afterMs how long without a block counts as a stall */
+export function createStallWatch(
+  options: { readonly afterMs: number },
+  deps: {
+    /** Undefined while consensus does not run here: at start, and while blocks are fetched. */
+    readonly view: () => RoundPlace | undefined;
+    /** A validator's name by its address; undefined when it has none. */
+    readonly nameOf: (address: Uint8Array) => string | undefined;
+    readonly peers: () => number;
+    readonly onStalled: () => void;
+    readonly clock: Clock;
+    readonly logger: Logger;
+  },
+): StallWatch {
+  const { clock, logger } = deps;
+  let last = { at: clock.now(), monotonicMs: clock.monotonicMs() };
+  /** When there last was a peer, or no need of one. */
+  let connectedMs = last.monotonicMs;
+  let loggedMs: number | undefined;
+  let timer: Cancel | undefined;
+
+  function progressed(): void {
+    const now = clock.monotonicMs();
+    if (loggedMs !== undefined) {
+      logger.info("blocks come again", { seconds: Math.round((now - last.monotonicMs) / 1_000) });
+      loggedMs = undefined;
+    }
+    last = { at: clock.now(), monotonicMs: now };
+  }
+
+  function stall(): Stall | undefined {
+    const view = deps.view();
+    const forMs = clock.monotonicMs() - last.monotonicMs;
+    if (view === undefined || forMs < options.afterMs) return undefined;
+    // The first round begins with the first transaction where empty blocks are off.
+    if (view.round === 0 && view.step <= Step.NEW_ROUND) return undefined;
+    return { since: last.at, forMs, ...whatIsMissing(view, deps.nameOf) };
+  }
+
+  function check(): void {
+    timer = clock.after(STALL_CHECK_MS, check);
+    const now = clock.monotonicMs();
+    const isFetching = deps.view() === undefined;
+    // Consensus that has just begun waits for nobody yet.
+    if (isFetching) last = { ...last, monotonicMs: now };
+    if (!isFetching || deps.peers() > 0) connectedMs = now;
+    if (loggedMs !== undefined && now - loggedMs < STALL_LOG_MS) return;
+    const found = stall();
+    if (found !== undefined) {
+      if (loggedMs === undefined) deps.onStalled();
+      loggedMs = now;
+      logStall(found);
+    } else if (now - connectedMs >= options.afterMs) {
+      loggedMs = now;
+      logger.warn("no peer to fetch blocks from; check p2p.persistent_peers and the network", {
+        seconds: Math.round((now - connectedMs) / 1_000),
+      });
+    }
+  }
+
+  function logStall(found: Stall): void {
+    const { since, forMs, powerPresent, powerTotal, ...place } = found;
+    const message = lacksVotes(found)
+      ? "no new block: waiting for the votes of more than 2/3 of the power"
+      : "no new block";
+    logger.warn(message, {
+      ...place,
+      power: `${powerPresent} of ${powerTotal}`,
+      since: formatTime(since),
+      seconds: Math.round(forMs / 1_000),
+    });
+  }
+
+  return {
+    start() {
+      progressed();
+      timer = clock.after(STALL_CHECK_MS, check);
+    },
+    stop: () => timer?.cancel(),
+    progressed,
+    stall,
+  };
+}
+
+/** One sentence for people. */
+export function describeStall(stall: Stall): string {
+  const { since, forMs, height, round, step, powerPresent, powerTotal, missing } = stall;
+  const where = `no block since ${formatTime(since)} (${Math.round(forMs / 1_000)} s): height ${height} is in round ${round}, step ${step}`;
+  if (!lacksVotes(stall)) return where;
+  return `${where}, and waits for the votes of more than 2/3 of the power; here are those of ${powerPresent} of ${powerTotal}, missing: ${missing.join(", ")}`;
+}
+
+function lacksVotes({ powerPresent, powerTotal }: Stall): boolean {
+  return powerPresent * 3n <= powerTotal * 2n;
+}
+
+function whatIsMissing(
+  view: RoundPlace,
+  nameOf: (address: Uint8Array) => string | undefined,
+): Omit<Stall, "since" | "forMs"> {
+  const { height, round, step } = view;
+  const { validators, totalVotingPower } = view.validators;
+  const sets = [SignedMsgType.PREVOTE, SignedMsgType.PRECOMMIT].map((t) => view.votes(round, t));
+  let powerPresent = 0n;
+  const missing: string[] = [];
+  for (const [index, { address, votingPower }] of validators.entries()) {
+    if (sets.some((set) => set?.voteAt(index) !== undefined)) powerPresent += votingPower;
+    else missing.push(nameOf(address) ?? toHex(address).toUpperCase());
+  }
+  const more = missing.length - STALL_NAMES_MAX;
+  if (more > 0) missing.splice(STALL_NAMES_MAX, more, `and ${more} more`);
+  return {
+    height,
+    round,
+    step: STEP_NAMES[step],
+    powerPresent,
+    powerTotal: totalVotingPower,
+    missing,
+  };
+}
+
+const STEP_NAMES: Readonly<Record<Step, string>> = {
+  [Step.NEW_HEIGHT]: "new height",
+  [Step.NEW_ROUND]: "new round",
+  [Step.PROPOSE]: "propose",
+  [Step.PREVOTE]: "prevote",
+  [Step.PREVOTE_WAIT]: "prevote wait",
+  [Step.PRECOMMIT]: "precommit",
+  [Step.PRECOMMIT_WAIT]: "precommit wait",
+  [Step.COMMIT]: "commit",
+};
