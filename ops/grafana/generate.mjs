@@ -254,6 +254,23 @@ export const dashboards = [
         panel("Newest snapshot", "short", [gauge("weft_app_snapshot_height"), NODE]),
         panel("Snapshots due", "ops", [sumBy("outcome", rate("weft_app_snapshots_total")), "{{outcome}}"]),
         panel("Time of a snapshot (p95)", "s", [quantile(0.95, "weft_app_snapshot_seconds"), NODE]),
+        panel("Chunks served", "ops", [sumBy("answer", rate("weft_p2p_chunks_served_total")), "{{answer}}"]),
+        panel(
+          "State sync",
+          "short",
+          [gauge("cometbft_statesync_syncing"), `${NODE} syncing`],
+          [gauge("weft_statesync_snapshots"), `${NODE} snapshots of peers`],
+        ),
+        panel("Snapshot being restored", "short", [gauge("weft_statesync_height"), NODE]),
+        panel(
+          "Chunks",
+          "short",
+          [gauge("weft_statesync_chunks"), `${NODE} in all`],
+          [gauge("weft_statesync_pending_chunks"), `${NODE} asked for`],
+          [gauge("weft_statesync_chunks_applied_total"), `${NODE} applied`],
+        ),
+        panel("Restored", "Bps", [rate("weft_statesync_chunk_bytes_total"), NODE]),
+        panel("State sync refusals", "ops", [sumBy("what", rate("weft_statesync_rejected_total")), "{{what}}"]),
       ],
       [
         "Services",

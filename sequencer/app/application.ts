@@ -238,7 +238,8 @@ class Weft implements WeftApplication {
   }
 
   async query(request: QueryRequest): Promise<QueryResponse> {
-    return query(request, this.#committed, this.read);
+    const snapshots = this.#dependencies.snapshotArchive?.list() ?? [];
+    return query(request, this.#committed, this.read, snapshots);
   }
 
   async checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {

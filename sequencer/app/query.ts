@@ -2,7 +2,7 @@ import { formatAddress, parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
-import type { QueryRequest, QueryResponse } from "../abci/application.ts";
+import type { QueryRequest, QueryResponse, Snapshot } from "../abci/application.ts";
 import { CODES, CODESPACE, type Failure, failure } from "./codes.ts";
 import type { CommittedState } from "./state/committed-state.ts";
 import {
@@ -21,7 +21,8 @@ import type { ReadApi } from "./weft-application.ts";
 const PROOF_TYPE = "ics23:smt";
 
 interface Target {
-  readonly key: string;
+  /** Undefined: it is nothing of the state, but this node's own. */
+  readonly key: string | undefined;
   /** What the value says, for people. */
   readonly json: unknown;
 }
@@ -31,36 +32,42 @@ interface Target {
  * `/validator/<consensus address>`, `/chain`, `/params`, `/supply`, `/fees`, `/last_block`. `value` is the
  * state's own encoding (`weft.state.v1`), `info` the same as JSON; with `prove`, an ICS-23 proof that the
  * app hash after block `height`, which the header of `height + 1` holds, has that value or has none.
+ * `/snapshots` is this node's own, JSON alone.
  */
 export function query(
   request: QueryRequest,
   committed: CommittedState,
   read: ReadApi,
+  snapshots: readonly Snapshot[],
 ): QueryResponse {
   const { height } = committed.store.version;
   if (request.height !== 0 && request.height !== height) {
     const detail = `the state is at height ${height}, asked for ${request.height}`;
     return refused(failure("QUERY_HEIGHT", detail), height);
   }
-  const target = findTarget(request, read);
+  const target = findTarget(request, read, snapshots);
   if ("code" in target) return refused(target, height);
   const { key, json } = target;
-  const proof = request.prove ? committed.store.prove(key) : undefined;
-  const keyBytes = utf8ToBytes(key);
+  const proof = request.prove && key !== undefined ? committed.store.prove(key) : undefined;
+  const keyBytes = utf8ToBytes(key ?? "");
   return {
     code: CODES.OK.number,
     log: "",
     info: json === undefined ? "" : JSON.stringify(json, jsonValue),
     index: 0n,
     key: keyBytes,
-    value: committed.store.get(key) ?? EMPTY_BYTES,
+    value: (key === undefined ? undefined : committed.store.get(key)) ?? EMPTY_BYTES,
     proofOps: proof === undefined ? [] : [{ type: PROOF_TYPE, key: keyBytes, data: proof }],
     height: Height(height),
     codespace: "",
   };
 }
 
-function findTarget(request: QueryRequest, read: ReadApi): Target | Failure {
+function findTarget(
+  request: QueryRequest,
+  read: ReadApi,
+  snapshots: readonly Snapshot[],
+): Target | Failure {
   const [kind, argument, ...rest] = request.path.replace(/^\//, "").split("/");
   if (rest.length > 0) return failure("QUERY_PATH", request.path);
   if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
@@ -76,6 +83,17 @@ function findTarget(request: QueryRequest, read: ReadApi): Target | Failure {
         return { key: SUPPLY_KEY, json: read.supply() };
       case "fees":
         return { key: FEES_KEY, json: { baseFeePerByte: read.baseFeePerByte() } };
+      case "snapshots":
+        return {
+          key: undefined,
+          // The metadata is long, and of use to who restores only.
+          json: snapshots.map(({ height, format, chunks, hash }) => ({
+            height,
+            format,
+            chunks,
+            hash,
+          })),
+        };
       case "last_block":
         return { key: LAST_BLOCK_KEY, json: read.lastBlock() };
       default:

@@ -95,6 +95,7 @@ function setup(options: { readonly timeoutCommitMs: number; readonly clock?: Clo
   const blockStore: BlockStore = {
     base: () => Height(0),
     height: () => Height(0),
+    bootstrap: async () => {},
     save: async () => {},
     meta: async () => undefined,
     block: async () => undefined,

@@ -25,7 +25,7 @@ import type { OnCrashPoint } from "./crash-points.ts";
 import type { EventBus } from "./event-bus.ts";
 import type { EvidencePool } from "./evidence/evidence-pool.ts";
 import type { GossipSink, RoundStepEvent } from "./gossip-sink.ts";
-import { heightContext, storedLastCommit } from "./height-context.ts";
+import { heightContext, lacksExtensions, storedLastCommit } from "./height-context.ts";
 import type { InputQueue } from "./input-queue.ts";
 import { isIdleWait, type TimeoutEffect } from "./idle-wait.ts";
 import { INPUT_BATCH_MAX, REASON_LENGTH_MAX } from "./limits.ts";
@@ -85,6 +85,7 @@ export class ConsensusDriver {
   /** Monotonic ms at which round 0 of this height starts. */
   #startTimeMs = 0;
   #txsAnnouncedAt: number | undefined;
+  #needsBlock = false;
 
   constructor(options: ConsensusDriverOptions, deps: ConsensusDriverDeps, state: ChainState) {
     this.#options = options;
@@ -115,6 +116,11 @@ export class ConsensusDriver {
     return this.#phase === "suspended";
   }
 
+  /** A block has to come from block sync before consensus can go on: the last one has no extensions here. */
+  get needsBlock(): boolean {
+    return this.#needsBlock;
+  }
+
   /** Monotonic ms at which the height under way starts, or started. */
   get startTimeMs(): number {
     return this.#startTimeMs;
@@ -123,6 +129,11 @@ export class ConsensusDriver {
   /** Replays the log of the height under way and begins the loop. */
   async start(): Promise<void> {
     const { wal, logger, core, blockStore } = this.#deps;
+    if (this.#options.startsSuspended && (await lacksExtensions(this.#state, blockStore))) {
+      this.#needsBlock = true;
+      this.#phase = "suspended";
+      return;
+    }
     const logged = await loadLoggedHeight(this.#state, wal, logger);
     const lastCommit = await storedLastCommit(this.#state, blockStore);
     const last = await blockStore.meta(this.#state.lastBlockHeight);
@@ -180,6 +191,7 @@ export class ConsensusDriver {
   /** Goes on deciding: the same height as it was left, or the one after the last synced block. */
   async resume(): Promise<void> {
     if (!this.isSuspended || this.#haltReason !== undefined) return;
+    assert(!this.#needsBlock, "consensus goes on when the last block is here");
     const { core, queue, wal, blockStore, executor } = this.#deps;
     if (core.view.height === nextHeight(this.#state)) {
       this.#goOn();
@@ -242,6 +254,7 @@ export class ConsensusDriver {
       await onCrashPoint?.("blockSaved", height);
     };
     this.#state = await executor.applyBlock(before, block, blockId, store());
+    this.#needsBlock = false;
     this.#consensusMetrics.blockCommitted(block, before, sizeOf(parts));
     logger.info("block synced", { height, txs: block.txs.length });
   }

@@ -347,6 +347,7 @@ class EmbeddedEngine implements Engine {
       chainId: this.#options.genesis.chainId,
       ownAddress: this.#publicKey && validatorAddress(this.#publicKey),
       state: () => driver.state,
+      needsBlock: () => driver.needsBlock,
       isSuspended: () => driver.isSuspended && driver.haltReason === undefined,
       suspend: () => driver.suspend(),
       resume: () => driver.resume(),

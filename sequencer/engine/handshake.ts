@@ -105,6 +105,11 @@ async function replayStoredBlocks(
   const t = state.lastBlockHeight;
   const a = info.lastBlockHeight;
   const heights = `block store at ${s}, state at ${t}, application at ${a}`;
+  if (s === 0 && t > 0 && a === t && (await blockStore.seenCommit(t)) !== undefined) {
+    // State sync: the blocks up to here were never stored.
+    requireAppHash(info.lastBlockAppHash, state.appHash, t);
+    return state;
+  }
   if (a > s) {
     throw refusal(
       `the application is ahead (${heights}): expected it at or behind the block store; restore the data directory that belongs to it, or reset the application`,
@@ -207,7 +212,7 @@ function requireState(
 ): ChainState {
   if (stored !== undefined) return stored;
   throw refusal(
-    `the application is at height ${info.lastBlockHeight}, the block store at ${blockStore.height()} and there is no state: the application's data belongs to another data directory; restore that one, or reset the application`,
+    `the application is at height ${info.lastBlockHeight}, the block store at ${blockStore.height()} and there is no state: the application's data belongs to another data directory, or state sync was interrupted: restore that one, reset the application, or start with statesync.enable`,
   );
 }
 

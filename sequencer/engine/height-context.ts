@@ -49,6 +49,12 @@ export async function storedLastCommit(
   return commitWithoutExtensions(seen);
 }
 
+/** The last block came with a snapshot, and so without the vote extensions that the next one is made of. */
+export async function lacksExtensions(state: ChainState, blockStore: BlockStore): Promise<boolean> {
+  if (blockStore.height() > 0 || !nextHeightRules(state).wasLastExtended) return false;
+  return (await blockStore.extendedCommit(state.lastBlockHeight)) === undefined;
+}
+
 function missing(what: string): EngineError {
   return new EngineError(
     { code: "ENGINE_HANDSHAKE", reason: `${what} is missing` },

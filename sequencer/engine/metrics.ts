@@ -177,3 +177,34 @@ export const NULL_BLOCK_SYNC_METRICS: BlockSyncMetrics = {
   received: NULL_COUNTER,
   peersDropped: NULL_COUNTER,
 };
+
+/** State sync. */
+export interface StateSyncMetrics {
+  /** `cometbft_statesync_syncing`: whether the node restores a snapshot, 0 or 1. */
+  readonly syncing: Gauge;
+  /** `weft_statesync_snapshots`: snapshots of peers that could be tried. */
+  readonly snapshots: Gauge;
+  /** `weft_statesync_height`: height of the snapshot tried last. */
+  readonly height: Gauge;
+  /** `weft_statesync_chunks`: chunks of the snapshot tried last. */
+  readonly chunks: Gauge;
+  /** `weft_statesync_pending_chunks`: chunks asked for and not here yet. */
+  readonly pendingChunks: Gauge;
+  /** `weft_statesync_chunks_applied_total`: chunks that the application took. */
+  readonly chunksApplied: Counter;
+  /** `weft_statesync_chunk_bytes_total`: bytes of the chunks that the application took. */
+  readonly chunkBytes: Counter;
+  /** `weft_statesync_rejected_total{what}`: refusals, by what ("snapshot", "format", "sender", "chunk", "late"). */
+  readonly rejected: Counter<"what">;
+}
+
+export const NULL_STATE_SYNC_METRICS: StateSyncMetrics = {
+  syncing: NULL_GAUGE,
+  snapshots: NULL_GAUGE,
+  height: NULL_GAUGE,
+  chunks: NULL_GAUGE,
+  pendingChunks: NULL_GAUGE,
+  chunksApplied: NULL_COUNTER,
+  chunkBytes: NULL_COUNTER,
+  rejected: NULL_COUNTER,
+};

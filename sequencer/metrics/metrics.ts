@@ -1,6 +1,6 @@
 /** All metrics of a node, made once. Each node has its own registry: several may share a process. */
 import type { AppMetrics } from "../app/metrics.ts";
-import type { BlockSyncMetrics, EngineMetrics } from "../engine/metrics.ts";
+import type { BlockSyncMetrics, EngineMetrics, StateSyncMetrics } from "../engine/metrics.ts";
 import type { GrpcMetrics } from "../grpc/metrics.ts";
 import type { P2pMetrics } from "../p2p/metrics.ts";
 import type { PrometheusRegistry } from "../ports/prometheus.ts";
@@ -17,6 +17,7 @@ import type { ProcessMetrics } from "./process-metrics.ts";
 import { processSpecs } from "./process-metrics.ts";
 import { RPC_SPECS } from "./rpc-specs.ts";
 import { REMOTE_SIGNER_SPECS } from "./signer-specs.ts";
+import { STATE_SYNC_SPECS } from "./state-sync-specs.ts";
 
 export interface NodeMetricsOptions {
   /** Directory whose file system is watched. */
@@ -41,6 +42,7 @@ export interface NodeMetrics {
   readonly process: ProcessMetrics;
   readonly remoteSigner: RemoteSignerMetrics;
   readonly rpc: RpcMetrics;
+  readonly stateSync: StateSyncMetrics;
 }
 
 /** `health` is asked at every scrape. */
@@ -71,5 +73,6 @@ export function createNodeMetrics(
     p2p: registry.createInstruments<P2pMetrics>(P2P_SPECS),
     remoteSigner: registry.createInstruments<RemoteSignerMetrics>(REMOTE_SIGNER_SPECS),
     rpc: registry.createInstruments<RpcMetrics>(RPC_SPECS),
+    stateSync: registry.createInstruments<StateSyncMetrics>(STATE_SYNC_SPECS),
   };
 }

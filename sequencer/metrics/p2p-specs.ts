@@ -57,4 +57,10 @@ export const P2P_SPECS: SpecsOf<P2pMetrics> = {
     help: 'Block requests of peers answered with a "block" or "none"',
     labels: ["answer"],
   },
+  chunksServed: {
+    type: "counter",
+    name: "weft_p2p_chunks_served_total",
+    help: 'Requests of snapshot chunks answered with a "chunk" or "missing"',
+    labels: ["answer"],
+  },
 };

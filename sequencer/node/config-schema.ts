@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";
+import { STATE_SYNC_FETCHERS_MAX } from "./limits.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -48,6 +49,8 @@ const signerAddress = (doc: string) =>
 const NODE_ID = "[0-9a-f]{40}";
 const PEER = new RegExp(`^${NODE_ID}@([^\\s/:@]+|\\[[0-9a-fA-F:]+\\]):\\d{1,5}$`);
 const PEER_ID = new RegExp(`^${NODE_ID}$`);
+
+const RPC_SERVER = /^([a-z]+:\/\/)?[^\s,]+$/;
 
 const LISTEN = /^(tcp:\/\/)?[^\s/:]*:\d{1,5}$|^(tcp:\/\/)?\[[0-9a-fA-F:]+\]:\d{1,5}$/;
 const address = (fallback: string, doc: string) =>
@@ -160,6 +163,60 @@ const blocksync = z.strictObject({
   ),
 });
 
+const statesync = z
+  .strictObject({
+    enable: flag(
+      false,
+      "Whether a node with an empty disk restores a snapshot of its peers instead of fetching all blocks.",
+    ),
+    rpc_servers: list(
+      RPC_SERVER,
+      "http://127.0.0.1:26657",
+      "Comma-separated RPC addresses, two or more, that headers are fetched from and compared with.",
+    ),
+    trust_height: count(
+      0,
+      Number.MAX_SAFE_INTEGER,
+      "A height whose block hash you know from somebody you trust; not older than trust_period.",
+    ),
+    trust_hash: z
+      .string()
+      .regex(/^([0-9a-fA-F]{64})?$/, { error: "expected a block hash of 64 hex digits" })
+      .default("")
+      .describe("The block hash at that height, such as of /commit."),
+    trust_period: duration(
+      "168h",
+      "How long headers are relied upon: well below the time in which validators can be punished.",
+    ),
+    discovery_time: duration("15s", "How long snapshots are gathered before the best is taken."),
+    temp_dir: text(
+      "",
+      "Not used: chunks wait in memory, eight at most. Kept for CometBFT's files.",
+    ),
+    chunk_request_timeout: duration("10s", "After this long, another peer is asked for a chunk."),
+    chunk_fetchers: z
+      .union([
+        z.number(),
+        z
+          .string()
+          .regex(/^\d{1,4}$/)
+          .transform(Number),
+      ])
+      .pipe(z.number().int().min(1).max(STATE_SYNC_FETCHERS_MAX))
+      .default(4)
+      .describe("Chunks asked for at once."),
+  })
+  .superRefine((value, context) => {
+    if (!value.enable) return;
+    const problem = (key: string, message: string): void =>
+      context.addIssue({ code: "custom", path: [key], message });
+    if (splitList(value.rpc_servers).length < 2) {
+      problem("rpc_servers", "expected two servers or more, so that one can be checked by another");
+    }
+    if (value.trust_height === 0) problem("trust_height", "expected a height to trust");
+    if (value.trust_hash === "") problem("trust_hash", "expected the block hash at trust_height");
+  });
+
 const storage = z.strictObject({
   retain_blocks: count(
     0,
@@ -243,6 +300,7 @@ export const configSchema = z
     mempool: mempool.prefault({}),
     consensus: consensus.prefault({}),
     blocksync: blocksync.prefault({}),
+    statesync: statesync.prefault({}),
     storage: storage.prefault({}),
     tx_index: txIndex.prefault({}),
     instrumentation: instrumentation.prefault({}),
@@ -250,6 +308,10 @@ export const configSchema = z
   .refine((c) => c.priv_validator_laddr === "" || c.priv_validator_dial_addr === "", {
     path: ["priv_validator_dial_addr"],
     error: "priv_validator_laddr is set too: either the signer dials or the node does",
+  })
+  .refine((c) => !c.statesync.enable || c.blocksync.enable, {
+    path: ["blocksync", "enable"],
+    error: "expected true with statesync.enable: the blocks after the snapshot come by it",
   });
 
 /** The whole configuration of a node, durations still as text. */

@@ -44,6 +44,31 @@ describe("configuration", () => {
     );
   });
 
+  test("state sync: CometBFT's keys, and nothing half told", () => {
+    const text = [
+      "[statesync]",
+      "enable = true",
+      'rpc_servers = "127.0.0.1:26657,http://127.0.0.1:26667"',
+      "trust_height = 5",
+      `trust_hash = "${"AB".repeat(32)}"`,
+      'chunk_fetchers = "4"',
+    ];
+    expect(loadConfig(file(text.join("\n")), {}, {}).statesync).toMatchObject({
+      enable: true,
+      trust_period: "168h",
+      discovery_time: "15s",
+      chunk_request_timeout: "10s",
+      chunk_fetchers: 4,
+    });
+    expect(() => loadConfig(undefined, { "statesync.enable": true }, {})).toThrow(
+      /statesync\.rpc_servers: expected two servers.*\n.*trust_height: .*\n.*trust_hash: /,
+    );
+    const noBlocks = { "blocksync.enable": false };
+    expect(() => loadConfig(file(text.join("\n")), noBlocks, {})).toThrow(
+      /blocksync\.enable: expected true with statesync\.enable/,
+    );
+  });
+
   test("error: all problems at once, each with its path", () => {
     const path = file(
       'colour = 1\n[rpc]\nladdr = "nowhere"\nfoo = 2\n[consensus]\ntimeout_commit = "soon"\n',

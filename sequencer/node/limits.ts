@@ -3,6 +3,8 @@ export const BEHIND_AGE_MS = 10_000;
 export const BEHIND_BLOCKS_MAX = 2;
 /** A configuration file larger than this is not one. */
 export const CONFIG_BYTES_MAX = 1 << 20;
+/** Chunks that state sync asks for at once. */
+export const STATE_SYNC_FETCHERS_MAX = 16;
 /** Blocks that one commit gives up at most when old ones are pruned. */
 export const RETENTION_STEP_BLOCKS = 10;
 /** Signatures that cross to a worker in one message: about 4 ms of its time. */

@@ -30,6 +30,7 @@ import { createBlockSyncReactor } from "../p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus/consensus-reactor.ts";
 import { createEvidenceReactor } from "../p2p/evidence/evidence-reactor.ts";
 import { createMempoolReactor } from "../p2p/mempool/mempool-reactor.ts";
+import { createStateSyncReactor } from "../p2p/statesync/statesync-reactor.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { createSwitch } from "../p2p/switch.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -47,6 +48,7 @@ import { readKeyFileIfAny } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { createRetention } from "./retention.ts";
 import { createStallWatch, describeStall } from "./stall-watch.ts";
+import { isEmptyHome, startStateSync } from "./state-sync.ts";
 import { createSyncState } from "./sync-state.ts";
 import { checkRole, holdsValidatorKey } from "./validator-role.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
@@ -226,6 +228,7 @@ export async function createNode(
     });
 
     // Peers.
+    let hasEngineStarted = false;
     let blockSync: BlockSync | undefined;
     const consensusReactor = createConsensusReactor({
       consensus: engine,
@@ -240,7 +243,13 @@ export async function createNode(
     gossip.attach(consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
       { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
-      { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: metrics.p2p },
+      {
+        checkTx: createCheckTx(engine, () => hasEngineStarted),
+        clock,
+        yieldToLoop,
+        logger,
+        metrics: metrics.p2p,
+      },
     );
     const blockSyncReactor = createBlockSyncReactor({
       blocks: disk.blockStore,
@@ -255,11 +264,23 @@ export async function createNode(
       logger,
       metrics: metrics.p2p,
     });
+    const stateSyncReactor = createStateSyncReactor({
+      snapshots: application,
+      clock,
+      logger,
+      metrics: metrics.p2p,
+    });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const peers = createSwitch(switchOptions(genesis, config), {
       nodeKey,
       verifySignature: verifier.verifySync,
-      reactors: [consensusReactor, mempoolReactor, blockSyncReactor, evidenceReactor],
+      reactors: [
+        consensusReactor,
+        mempoolReactor,
+        blockSyncReactor,
+        evidenceReactor,
+        stateSyncReactor,
+      ],
       clock,
       logger,
       metrics: metrics.p2p,
@@ -391,6 +412,35 @@ export async function createNode(
       }
     }
 
+    let arePeersStarted = false;
+    async function startPeers(): Promise<void> {
+      if (arePeersStarted) return;
+      arePeersStarted = true;
+      closers.push(() => peers.stop());
+      await peers.start();
+    }
+
+    /** Peers connect before the engine starts: the other reactors wait for it. */
+    async function restoreSnapshot(): Promise<void> {
+      if (!(await isEmptyHome(disk, logger))) return;
+      await startPeers();
+      const restore = startStateSync(
+        { config: config.statesync, genesis, softwareVersion: VERSION.cometbft },
+        {
+          application,
+          blockStore: disk.blockStore,
+          stateStore: disk.stateStore,
+          reactor: stateSyncReactor,
+          verifier,
+          clock,
+          logger,
+          metrics: metrics.stateSync,
+        },
+      );
+      closers.push(() => restore.stop());
+      await restore.done;
+    }
+
     async function startAll(): Promise<void> {
       if (metricsAddress !== undefined) {
         const server = createMetricsServer(metricsAddress, {
@@ -402,8 +452,10 @@ export async function createNode(
         closers.push(() => server.stop());
         await server.start();
       }
+      if (config.statesync.enable) await restoreSnapshot();
       closers.push(() => engine.stop());
       await engine.start();
+      hasEngineStarted = true;
       health.started();
       checkRole({ engine, application, logger }, home.applicationKeyFile);
       const notify = createNotifier({
@@ -451,9 +503,9 @@ export async function createNode(
         stopper(() => mempoolReactor.stop()),
         stopper(() => blockSyncReactor.stop()),
         stopper(() => evidenceReactor.stop()),
+        stopper(() => stateSyncReactor.stop()),
       );
-      closers.push(() => peers.stop());
-      await peers.start();
+      await startPeers();
       if (blockSync !== undefined) {
         const follower = blockSync;
         closers.push(() => follower.stop());

@@ -25,9 +25,13 @@ import type { VERSION } from "./version.ts";
 /** What a client submits: checked, kept and passed on to peers. */
 export type SubmitTx = (tx: Uint8Array) => Promise<CheckTxResponse>;
 
-/** CheckTx that tells the engine when there is something to order. */
-export function createCheckTx(engine: Engine): SubmitTx {
+/** CheckTx that tells the engine when there is something to order. Before it has started, all is refused. */
+export function createCheckTx(engine: Engine, hasStarted = (): boolean => true): SubmitTx {
   return async (tx) => {
+    if (!hasStarted()) {
+      const reason = "the node restores its state; submit to another";
+      return checkResult(EMPTY_BYTES, tx.length, failure("POOL_BUSY", reason));
+    }
     const answer = await engine.checkTx({ tx, type: "new" });
     if (answer.code === 0) engine.notifyTxsAvailable();
     return answer;

@@ -155,3 +155,16 @@ export const EVIDENCE_RESEND_MS = 10_000;
 export const EVIDENCE_CHECKS_MAX = 256;
 export const EVIDENCE_CHECKS_BYTES_MAX = 16 << 20;
 export const EVIDENCE_CHECKS_PER_PEER_MAX = 16;
+
+/** Snapshots that one peer is told of, the newest, and may tell us of for each time it is asked. */
+export const SNAPSHOTS_PER_ANSWER_MAX = 10;
+/** Requests of snapshots of one peer are answered this often at most; others are ignored. */
+export const SNAPSHOTS_ANSWER_INTERVAL_MS = 1_000;
+/** Chunk requests of one peer that wait to be answered. Further ones are ignored: it asks again. */
+export const CHUNK_REQUESTS_PER_PEER_MAX = 16;
+/** Chunks are read for one peer at a time, and for one that has this many bytes queued not at all. */
+export const CHUNK_SEND_QUEUE_BYTES_MAX = 2 << 20;
+/** How soon to look again whether they have left. */
+export const CHUNK_SEND_RETRY_MS = 20;
+/** Chunks we asked one peer for and have no answer of. More are not asked for. */
+export const CHUNKS_OWED_PER_PEER_MAX = 32;

@@ -39,6 +39,8 @@ export interface P2pMetrics {
   readonly mempoolPendingTxs: Gauge<"peer_id">;
   /** weft_p2p_blocks_served_total{answer}: block requests of peers answered with a "block" or "none". */
   readonly blocksServed: Counter<"answer">;
+  /** weft_p2p_chunks_served_total{answer}: requests of snapshot chunks answered with a "chunk" or "missing". */
+  readonly chunksServed: Counter<"answer">;
 }
 
 export const NULL_P2P_METRICS: P2pMetrics = {
@@ -52,4 +54,5 @@ export const NULL_P2P_METRICS: P2pMetrics = {
   dials: NULL_COUNTER,
   mempoolPendingTxs: NULL_GAUGE,
   blocksServed: NULL_COUNTER,
+  chunksServed: NULL_COUNTER,
 };

@@ -22,6 +22,11 @@ export interface BlockStore {
   base(): Height;
   /** Last height held; 0 when empty. */
   height(): Height;
+  /**
+   * What state sync knows of the last block, which is not here: its seen commit. Only while empty; the
+   * next block to be saved is the one after it. Durable when it resolves.
+   */
+  bootstrap(seenCommit: Commit): Promise<void>;
   /** Appends the next height (any height when empty). Durable when it resolves. */
   save(record: BlockRecord): Promise<void>;
   meta(height: Height): Promise<BlockMeta | undefined>;

@@ -13,7 +13,7 @@ import { encode } from "../../proto/codec/writer.ts";
 import { assert } from "../../proto/errors.ts";
 import { BLOCK_PART_SIZE_BYTES } from "../../proto/limits.ts";
 import { merkleLeafHash } from "../../proto/merkle.ts";
-import type { BlockMeta, Part } from "../../proto/types.ts";
+import type { BlockMeta, Commit, Part } from "../../proto/types.ts";
 import type { FileSystem } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { openBlobFiles, type BlobFiles, type BlobPlace } from "./blob-files.ts";
@@ -90,6 +90,14 @@ class LevelBlockStore implements BlockStore {
 
   height(): Height {
     return this.#height;
+  }
+
+  async bootstrap(seenCommit: Commit): Promise<void> {
+    assert(this.#height === 0, "a store that holds blocks is not begun anew");
+    const { height } = seenCommit;
+    await this.#store.write([
+      { type: "put", key: heightKey(SEEN_COMMIT, height), value: encodeCommit(seenCommit) },
+    ]);
   }
 
   async save(record: BlockRecord): Promise<void> {

@@ -6,6 +6,7 @@ import {
   encodeConsensusParams,
   encodeValidatorSet,
 } from "../../proto/codec/types.ts";
+import { assert } from "../../proto/errors.ts";
 import type { ConsensusParams, ValidatorSet } from "../../proto/types.ts";
 import { incrementProposerPriority } from "../../proto/validator-set.ts";
 import type { FinalizeBlockResponse } from "../abci/application.ts";
@@ -83,6 +84,24 @@ export function createStateStore(store: KeyValueStore): StateStore {
       const after = next + 1;
       putValidators(after, storedAt(state, after), state.nextValidators);
       await store.write(writes);
+    },
+
+    async bootstrap(state) {
+      const last = state.lastBlockHeight;
+      assert(state.lastValidators !== undefined, "a state to begin with has a last block");
+      const sets = [state.lastValidators, state.validators, state.nextValidators];
+      const inFull = (prefix: string, height: number, encodeValue: () => Uint8Array) =>
+        ({
+          type: "put",
+          key: heightKey(prefix, height),
+          value: encodeEntry(height, height, encodeValue),
+        }) as const;
+      await store.write([
+        { type: "put", key: STATE_KEY, value: encodeChainState(state) },
+        { type: "put", key: PRUNED_KEY, value: heightKey("", last) },
+        inFull(PARAMS, last + 1, () => encodeConsensusParams(state.consensusParams)),
+        ...sets.map((set, at) => inFull(VALIDATORS, last + at, () => encodeValidatorSet(set))),
+      ]);
     },
 
     validators,

@@ -12,6 +12,11 @@ export interface StateStore {
   load(): Promise<ChainState | undefined>;
   /** Durable when it resolves; also files validators and parameters under their heights. */
   save(state: ChainState): Promise<void>;
+  /**
+   * The state to begin with where the blocks up to it were never here: sets and parameters that it
+   * knows are filed in full. Durable when it resolves.
+   */
+  bootstrap(state: ChainState): Promise<void>;
   /** The set that decides `height`, priorities as of its round 0; undefined when unknown or pruned. */
   validators(height: Height): Promise<ValidatorSet | undefined>;
   /** Parameters in force at `height`. */

@@ -92,11 +92,20 @@ export function registerQuery(program: Command): void {
       printResult(await callRpc(options.rpc, "abci_query", params), isJson(command));
     });
   query
+    .command("snapshots")
+    .description("snapshots of the state that the node serves for state sync, newest first")
+    .addOption(rpcOption())
+    .action(async (options: RpcOptions, command: Command) => {
+      const snapshots = await queryJson(options.rpc, "/snapshots");
+      printResult({ snapshots }, isJson(command));
+    });
+  query
     .command("params")
     .description("parameters in force")
     .addOption(rpcOption())
     .action(async (options: RpcOptions, command: Command) => {
-      printResult(await queryJson(options.rpc, "/params"), isJson(command));
+      const params = await queryJson(options.rpc, "/params");
+      printResult(isRecord(params) ? params : { params }, isJson(command));
     });
 }
 
@@ -105,7 +114,7 @@ function heightParam(height: number | undefined): Readonly<Record<string, string
 }
 
 /** An application query as JSON: what the state's own encoding says, in words of the application. */
-async function queryJson(rpc: string, path: string): Promise<Readonly<Record<string, unknown>>> {
+async function queryJson(rpc: string, path: string): Promise<unknown> {
   const answer = await callRpc(rpc, "abci_query", { path, data: "", prove: false });
   const { response } = answer as {
     readonly response?: { readonly code?: number; readonly info?: string; readonly log?: string };
@@ -113,6 +122,9 @@ async function queryJson(rpc: string, path: string): Promise<Readonly<Record<str
   if (response?.info === undefined || response.info === "") {
     throw cliError("NOT_FOUND", `${path}: ${response?.log ?? "the node gave no answer"}`);
   }
-  const value: unknown = JSON.parse(response.info);
-  return typeof value === "object" && value !== null ? { ...value } : { value };
+  return JSON.parse(response.info) as unknown;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

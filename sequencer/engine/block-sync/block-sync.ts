@@ -355,7 +355,9 @@ class Follower implements BlockSync {
 
   /** Whether consensus may take over (§17.5, and `limits.ts`). */
   #isDone(): boolean {
-    const { validators } = this.#deps.target.state();
+    const { target } = this.#deps;
+    if (target.needsBlock()) return false;
+    const { validators } = target.state();
     const now = this.#now();
     const power = this.#ownPower(validators);
     const isAlone = power * 3n > validators.totalVotingPower * 2n;

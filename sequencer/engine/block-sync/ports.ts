@@ -40,6 +40,8 @@ export interface SyncTarget {
   /** Address of our validator key; undefined without one. */
   readonly ownAddress: Uint8Array | undefined;
   state(): ChainState;
+  /** Consensus cannot go on before a block was applied: the state came from a snapshot. */
+  needsBlock(): boolean;
   /** Consensus stands still and blocks may be applied. */
   isSuspended(): boolean;
   /**
