@@ -221,6 +221,14 @@ export const dashboards = [
         ]),
         panel("Dropped and refused", "ops", [sumBy("reason", rate("weft_p2p_dropped_total")), "{{reason}}"]),
         panel("Dials", "ops", [sumBy("outcome", rate("weft_p2p_dials_total")), "{{outcome}}"]),
+        panel(
+          "Banned peers",
+          "short",
+          [gauge("weft_p2p_banned_peers"), `${NODE} banned`],
+          [sumBy("code", rate("weft_p2p_bans_total")), "{{code}} per second"],
+        ),
+        panel("Known addresses", "short", [gauge("weft_p2p_address_book_addresses"), `${NODE} {{kind}}`]),
+        panel("Strangers in the handshake", "short", [gauge("weft_p2p_pending_handshakes"), NODE]),
       ],
       [
         "Block sync",

@@ -45,6 +45,28 @@ export const P2P_SPECS: SpecsOf<P2pMetrics> = {
     help: 'Outgoing connection attempts that ended as "ok" or "failed"',
     labels: ["outcome"],
   },
+  bans: {
+    type: "counter",
+    name: "weft_p2p_bans_total",
+    help: "Peers banned, by the error that was too much",
+    labels: ["code"],
+  },
+  bannedPeers: {
+    type: "gauge",
+    name: "weft_p2p_banned_peers",
+    help: "Peers that are banned now",
+  },
+  addressBook: {
+    type: "gauge",
+    name: "weft_p2p_address_book_addresses",
+    help: 'Addresses known, "new" ones only heard of and "old" ones reached',
+    labels: ["kind"],
+  },
+  pendingHandshakes: {
+    type: "gauge",
+    name: "weft_p2p_pending_handshakes",
+    help: "Connections accepted that have not proven who they are",
+  },
   mempoolPendingTxs: {
     type: "gauge",
     name: "weft_p2p_mempool_pending_txs",

@@ -13,6 +13,8 @@ export interface Home {
   readonly validatorStateFile: string;
   /** Signs vote-extension parts (docs/formats.md); ours, not CometBFT's. */
   readonly applicationKeyFile: string;
+  /** Peers that misbehaved; ours. The address book stands where the configuration says. */
+  readonly peerBansFile: string;
   readonly walDir: string;
   /** The application's snapshots; ours. */
   readonly snapshotsDir: string;
@@ -38,6 +40,7 @@ export function homeAt(root: string): Home {
     validatorKeyFile: join(configDir, "priv_validator_key.json"),
     validatorStateFile: join(dataDir, "priv_validator_state.json"),
     applicationKeyFile: join(configDir, "application_key.json"),
+    peerBansFile: join(dataDir, "peer_bans.json"),
     walDir: join(dataDir, "cs.wal"),
     snapshotsDir: join(dataDir, "snapshots"),
   };

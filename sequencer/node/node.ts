@@ -11,7 +11,7 @@ import {
   type SignatureVerifier,
 } from "../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
-import { APP_VERSION, createApplication } from "../app/application.ts";
+import { createApplication } from "../app/application.ts";
 import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
@@ -25,7 +25,6 @@ import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
-import { formatHostPort } from "../p2p/address.ts";
 import { createBlockSyncReactor } from "../p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus/consensus-reactor.ts";
 import { createEvidenceReactor } from "../p2p/evidence/evidence-reactor.ts";
@@ -46,6 +45,7 @@ import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import type { Home } from "./home.ts";
 import { readKeyFileIfAny } from "./key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
+import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
 import { createStallWatch, describeStall } from "./stall-watch.ts";
 import { isEmptyHome, startStateSync } from "./state-sync.ts";
@@ -271,6 +271,10 @@ export async function createNode(
       metrics: metrics.p2p,
     });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
+    const { bans, pex, book } = await openPeerExchange(
+      { home, config, ownId: nodeKey.id },
+      { clock, random: Math.random, logger, metrics: metrics.p2p },
+    );
     const peers = createSwitch(switchOptions(genesis, config), {
       nodeKey,
       verifySignature: verifier.verifySync,
@@ -280,12 +284,15 @@ export async function createNode(
         blockSyncReactor,
         evidenceReactor,
         stateSyncReactor,
+        ...(pex === undefined ? [] : [pex]),
       ],
+      bans,
       clock,
       logger,
       metrics: metrics.p2p,
       random: Math.random,
     });
+    pex?.attach(peers);
 
     // How far the node is, for whoever asks.
     const lastBlock = await disk.blockStore.meta(disk.blockStore.height());
@@ -355,12 +362,14 @@ export async function createNode(
               subscriptionsPerClientMax: config.rpc.max_subscriptions_per_client,
               broadcastCommitTimeoutMs: durationMs(config.rpc.timeout_broadcast_tx_commit),
               bodyBytesMax: config.rpc.max_body_bytes,
+              isUnsafe: config.rpc.unsafe,
             },
             {
               ...createRpcPorts({
                 engine,
                 application,
                 peers,
+                exchange: { pex, book },
                 submitTx,
                 // CometBFT's status has a validator key always; a node without one shows its own.
                 validatorKey: { type: "ed25519", bytes: nodeKey.publicKey },
@@ -418,6 +427,9 @@ export async function createNode(
       arePeersStarted = true;
       closers.push(() => peers.stop());
       await peers.start();
+      if (pex === undefined) return;
+      pex.start();
+      closers.push(() => pex.stop());
     }
 
     /** Peers connect before the engine starts: the other reactors wait for it. */
@@ -561,29 +573,6 @@ function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {
     // Block sync begins; it hands over at once to a validator that is alone.
     startsSuspended: config.blocksync.enable,
   } as const;
-}
-
-function switchOptions(genesis: Genesis, config: Config) {
-  const { p2p, rpc } = config;
-  const listen = listenAddress(p2p.laddr);
-  return {
-    listenAddress: listen === undefined ? undefined : formatHostPort(listen),
-    externalAddress: p2p.external_address === "" ? undefined : p2p.external_address,
-    network: genesis.chainId,
-    moniker: config.moniker,
-    version: VERSION.cometbft,
-    appVersion: APP_VERSION,
-    rpcAddress: rpc.laddr,
-    isTxIndexOn: config.tx_index.indexer === "kv",
-    persistentPeers: splitList(p2p.persistent_peers),
-    unconditionalPeerIds: splitList(p2p.unconditional_peer_ids),
-    inboundPeersMax: p2p.max_num_inbound_peers,
-    allowsDuplicateIp: p2p.allow_duplicate_ip,
-    sendRateBytesPerSecond: p2p.send_rate,
-    receiveRateBytesPerSecond: p2p.recv_rate,
-    handshakeTimeoutMs: durationMs(p2p.handshake_timeout),
-    dialTimeoutMs: durationMs(p2p.dial_timeout),
-  };
 }
 
 function stopper(stop: () => void): () => Promise<void> {

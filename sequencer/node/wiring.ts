@@ -10,6 +10,10 @@ import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "../grpc/ports.ts";
+import { formatHostPort, parsePeerAddress } from "../p2p/address.ts";
+import { P2pError } from "../p2p/errors.ts";
+import type { AddressBook } from "../p2p/pex/address-book.ts";
+import type { PexReactor } from "../p2p/pex/pex-reactor.ts";
 import type { Switch } from "../p2p/switch.ts";
 import type {
   RpcApplication,
@@ -58,6 +62,7 @@ export function createRpcPorts(parts: {
   readonly engine: Engine;
   readonly application: WeftApplication;
   readonly peers: Switch;
+  readonly exchange: RpcExchange;
   readonly submitTx: SubmitTx;
   readonly validatorKey: PublicKey;
   readonly isCatchingUp: () => boolean;
@@ -68,7 +73,8 @@ export function createRpcPorts(parts: {
   readonly network: RpcNetwork;
   readonly consensus: RpcConsensus;
 } {
-  const { engine, application, peers, submitTx, validatorKey, isCatchingUp, version } = parts;
+  const { engine, application, peers, exchange, submitTx, validatorKey, isCatchingUp, version } =
+    parts;
   return {
     app: {
       info: () =>
@@ -100,10 +106,41 @@ export function createRpcPorts(parts: {
           nodeInfo: rpcNodeInfo(peer.nodeInfo),
           isOutbound: peer.isOutbound,
           remoteAddress: peer.remoteAddress,
+          score: () => peers.score(peer.id),
           status: () => peer.status(),
         })),
+      banned: () => peers.banned(),
+      ...createDialing(peers, exchange),
     },
     consensus: createRpcConsensus(engine, { fallbackKey: validatorKey, isCatchingUp }),
+  };
+}
+
+/** Peer exchange as far as RPC may steer it; empty when it is off. */
+export interface RpcExchange {
+  readonly pex: Pick<PexReactor, "dialSeeds"> | undefined;
+  readonly book: Pick<AddressBook, "addPrivateId"> | undefined;
+}
+
+function createDialing(
+  peers: Switch,
+  { pex, book }: RpcExchange,
+): Pick<RpcNetwork, "dialSeeds" | "dialPeers"> {
+  return {
+    dialSeeds(seeds) {
+      if (pex === undefined) throw new P2pError("P2P_DIAL_FAILED", "expected pex to be on");
+      void pex.dialSeeds(seeds.map(parsePeerAddress));
+    },
+    dialPeers(addresses, { isPersistent, isUnconditional, isPrivate }) {
+      const parsed = addresses.map(parsePeerAddress);
+      for (const address of parsed) {
+        if (isPrivate) book?.addPrivateId(address.id);
+        if (isUnconditional) peers.addUnconditionalPeer(address.id);
+        if (isPersistent) peers.addPersistentPeer(`${address.id}@${formatHostPort(address)}`);
+        // One that cannot be reached shows in the log and in the metric of dials.
+        else peers.dialAddress(address).catch(() => {});
+      }
+    },
   };
 }
 

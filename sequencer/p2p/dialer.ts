@@ -41,6 +41,8 @@ export interface Dialer {
   found(id: NodeId): void;
   /** The last connection to the peer is gone after `connectedMs`. */
   lost(id: NodeId, connectedMs: number): void;
+  /** Whether an attempt to reach the peer is under way. */
+  isDialing(id: NodeId): boolean;
   /** Attempts under way, all peers. */
   readonly dialing: number;
 }
@@ -161,6 +163,7 @@ export function createDialer(
       if (connectedMs >= CONNECTION_STABLE_MS) one.tries = 0;
       schedule(one, redialDelayMs(one.tries, random(), options.delayMaxMs));
     },
+    isDialing: (id) => (watched.get(id)?.attempts.size ?? 0) > 0,
     get dialing() {
       let count = 0;
       for (const one of watched.values()) count += one.attempts.size;

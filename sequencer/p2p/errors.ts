@@ -22,6 +22,8 @@ export type P2pErrorCode =
   | "P2P_PEER_DUPLICATE_ADDRESS"
   /** No room for another peer of that direction. */
   | "P2P_PEER_LIMIT"
+  /** The peer misbehaved too often and is not talked to for a while. */
+  | "P2P_PEER_BANNED"
   /** Another chain, block protocol, or no common channel. */
   | "P2P_PEER_INCOMPATIBLE"
   /** NodeInfo breaks a rule. */
@@ -40,6 +42,12 @@ export type P2pErrorCode =
   | "P2P_MESSAGE_INVALID"
   /** A transaction is empty or larger than the mempool takes. */
   | "P2P_TX_INVALID"
+  /** A peer asked for addresses again too soon. */
+  | "P2P_PEX_TOO_OFTEN"
+  /** A peer told addresses that nobody had asked for. */
+  | "P2P_PEX_UNSOLICITED"
+  /** Block sync dropped the peer: slow, or what it served did not fit. */
+  | "P2P_PEER_UNHELPFUL"
   /** No pong in time. */
   | "P2P_PONG_TIMEOUT"
   /** Nothing at all was heard for too long: the link is broken or the peer is gone. */
@@ -50,6 +58,8 @@ export type P2pErrorCode =
   | "P2P_NODE_KEY_INVALID"
   /** An address does not read as `id@host:port`. */
   | "P2P_ADDRESS_INVALID"
+  /** We hung up without blame, as a seed does after its answer. */
+  | "P2P_PEER_DISMISSED"
   /** The switch is stopping. */
   | "P2P_STOPPED";
 

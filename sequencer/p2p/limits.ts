@@ -55,6 +55,23 @@ export const OUTBOUND_PEERS_MAX = 10;
 export const PENDING_HANDSHAKES_MAX = 64;
 /** Of those, from one address, so that one host cannot hold every place. */
 export const PENDING_HANDSHAKES_PER_HOST_MAX = 16;
+/** Handshakes that one address may begin per second, and at once after a pause. More: closed. */
+export const HANDSHAKES_PER_HOST_PER_SECOND = 50;
+export const HANDSHAKES_PER_HOST_BURST = 100;
+/** Addresses whose rate is remembered. Full: the one idle for longest is forgotten. */
+export const HANDSHAKE_HOSTS_MAX = 4_096;
+/** Points at which a peer is banned, and the time in which they halve. */
+export const BAN_SCORE = 100;
+export const SCORE_HALF_LIFE_MS = 600_000;
+/** Length of a peer's first ban, its second, and so on; the last for all further ones. */
+export const BAN_DURATIONS_MS: readonly number[] = [
+  60_000, 300_000, 1_800_000, 7_200_000, 86_400_000,
+];
+/** A ban that ended so long ago does not make the next one longer. */
+export const BAN_FORGET_MS = 86_400_000;
+/** Peers with points and bans remembered. Full: the oldest is forgotten. */
+export const SCORES_MAX = 4_096;
+export const BANS_MAX = 1_000;
 /** Persistent peers. More is a configuration error. */
 export const PERSISTENT_PEERS_MAX = 200;
 

@@ -11,6 +11,8 @@ export type DropReason =
   | "peer_error"
   /** A peer disconnected because nothing was heard of it any more. */
   | "peer_silent"
+  /** A connection of a peer that is banned. */
+  | "peer_banned"
   /** A connection beyond the limits of peers or of handshakes at once. */
   | "peer_limit"
   /** A mempool transaction that waited for a peer and was displaced. */
@@ -35,6 +37,14 @@ export interface P2pMetrics {
   readonly dropped: Counter<"reason">;
   /** weft_p2p_dials_total{outcome}: outgoing connection attempts that ended as "ok" or "failed". */
   readonly dials: Counter<"outcome">;
+  /** weft_p2p_bans_total{code}: peers banned, by the error that was too much. */
+  readonly bans: Counter<"code">;
+  /** weft_p2p_banned_peers: peers that are banned now. */
+  readonly bannedPeers: Gauge;
+  /** weft_p2p_address_book_addresses{kind}: addresses known, "new" ones only heard of and "old" ones reached. */
+  readonly addressBook: Gauge<"kind">;
+  /** weft_p2p_pending_handshakes: connections accepted that have not proven who they are. */
+  readonly pendingHandshakes: Gauge;
   /** weft_p2p_mempool_pending_txs{peer_id}: transactions waiting to be sent to a peer. */
   readonly mempoolPendingTxs: Gauge<"peer_id">;
   /** weft_p2p_blocks_served_total{answer}: block requests of peers answered with a "block" or "none". */
@@ -52,6 +62,10 @@ export const NULL_P2P_METRICS: P2pMetrics = {
   messageReceiveBytes: NULL_COUNTER,
   dropped: NULL_COUNTER,
   dials: NULL_COUNTER,
+  bans: NULL_COUNTER,
+  bannedPeers: NULL_GAUGE,
+  addressBook: NULL_GAUGE,
+  pendingHandshakes: NULL_GAUGE,
   mempoolPendingTxs: NULL_GAUGE,
   blocksServed: NULL_COUNTER,
   chunksServed: NULL_COUNTER,

@@ -2,7 +2,7 @@
 import type { NodeId } from "../../proto/brands.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { P2pError } from "./errors.ts";
-import { LARGE_PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
+import { LARGE_PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
 import { createMConnection, queueStatus } from "./conn/mconnection.ts";
 import type { P2pMetrics } from "./metrics.ts";
 import type { ChannelDescriptor, Peer } from "./reactor.ts";
@@ -17,6 +17,8 @@ export interface PeerOptions {
   readonly pongTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly silenceTimeoutMs: number;
+  /** Data of one packet on the plain wire. */
+  readonly packetPayloadBytesMax: number;
 }
 
 export interface PeerHandler {
@@ -62,7 +64,7 @@ export function createPeer(
       peerChannels: [...nodeInfo.channels],
       packetPayloadBytesMax: upgraded.usesLargeFrames
         ? LARGE_PACKET_PAYLOAD_BYTES_MAX
-        : PACKET_PAYLOAD_BYTES_MAX,
+        : options.packetPayloadBytesMax,
     },
     {
       connection,

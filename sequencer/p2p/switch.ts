@@ -6,10 +6,12 @@ import { createServer, type Server, type Socket } from "node:net";
 import { NodeId } from "../../proto/brands.ts";
 import { assert } from "../../proto/errors.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
+import { timeToMs } from "../../proto/time.ts";
 import type { VerifySignature } from "../../proto/verify/ed25519.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { formatHostPort, parseHostPort, parsePeerAddress, type PeerAddress } from "./address.ts";
+import { createConnectionGuard } from "./connection-guard.ts";
 import { createDialer } from "./dialer.ts";
 import { P2pError, toP2pError } from "./errors.ts";
 import {
@@ -18,8 +20,7 @@ import {
   HEARTBEAT_INTERVAL_MS,
   INBOUND_PEERS_MAX,
   OUTBOUND_PEERS_MAX,
-  PENDING_HANDSHAKES_MAX,
-  PENDING_HANDSHAKES_PER_HOST_MAX,
+  PACKET_PAYLOAD_BYTES_MAX,
   PING_INTERVAL_MS,
   PLAIN_HEARTBEAT_INTERVAL_MS,
   PLAIN_SILENCE_TIMEOUT_MS,
@@ -39,6 +40,7 @@ import {
 } from "./node-info.ts";
 import type { NodeKey } from "./node-key.ts";
 import { createPeer, type ManagedPeer } from "./peer.ts";
+import { type Ban, createPeerBans, type PeerBans } from "./peer-bans.ts";
 import type { Peer, Reactor } from "./reactor.ts";
 import {
   announcesLargeFrames,
@@ -78,6 +80,8 @@ export interface SwitchOptions {
   readonly silenceTimeoutMs?: number;
   readonly handshakeTimeoutMs?: number;
   readonly dialTimeoutMs?: number;
+  /** Data of one packet on the plain wire; the same on every node of a network. */
+  readonly packetPayloadBytesMax?: number;
   /** Use Weft frames with peers that announce them too; on by default. */
   readonly usesLargeFrames?: boolean;
 }
@@ -91,6 +95,8 @@ export interface SwitchDependencies {
   readonly metrics: P2pMetrics;
   /** Uniform in [0, 1): jitter of redials. */
   readonly random: () => number;
+  /** Who is not talked to; without it bans end with the process. */
+  readonly bans?: PeerBans;
 }
 
 export interface Switch {
@@ -108,8 +114,18 @@ export interface Switch {
   broadcast(channelId: number, message: Uint8Array): number;
   /** Dials once. Resolves when the peer is added; throws `P2pError` otherwise. */
   dial(address: string): Promise<void>;
+  dialAddress(address: PeerAddress): Promise<void>;
   /** Keeps a connection to this peer from now on. */
   addPersistentPeer(address: string): void;
+  /** Limits do not apply to this peer from now on. */
+  addUnconditionalPeer(id: NodeId): void;
+  isConnectedOrDialing(id: NodeId): boolean;
+  /** Peers that may still be dialed, those being dialed counted. */
+  outboundRoom(): number;
+  /** Bans in force. */
+  banned(): readonly Ban[];
+  /** Points of a peer that misbehaved; 0 for one that did not. */
+  score(id: NodeId): number;
 }
 
 /** A connection this young may be one of two that were dialed at the same time. */
@@ -133,6 +149,12 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   const outboundMax = options.outboundPeersMax ?? OUTBOUND_PEERS_MAX;
   const peers = new Map<NodeId, ManagedPeer>();
   const handshakes = new Set<Socket>();
+  const guard = createConnectionGuard({ monotonicMs: () => clock.monotonicMs() });
+  const bans =
+    dependencies.bans ??
+    createPeerBans({ entries: [] }, { nowMs: () => timeToMs(clock.now()), onBan: () => {} });
+  /** Dials of addresses that are not persistent peers. */
+  const dialing = new Set<NodeId>();
   let server: Server | undefined;
   let isRunning = false;
   let boundAddress: string | undefined;
@@ -178,13 +200,29 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       metrics.peerPendingSendBytes.set(0, { peer_id: peer.id });
     }
     for (const reactor of reactors) reactor.removePeer(peer, reason);
+    const ban = bans.record(
+      peer.id,
+      reason.code,
+      peer.isPersistent || unconditionalIds.has(peer.id),
+    );
+    if (ban !== undefined) {
+      metrics.bans.inc({ code: ban.code });
+      logger.warn("Peer banned", {
+        peer: peer.id,
+        code: ban.code,
+        bans: ban.count,
+        until: new Date(ban.untilMs).toISOString(),
+      });
+    }
     if (reason.code === "P2P_PEER_SILENT" || reason.code === "P2P_PONG_TIMEOUT") {
       metrics.dropped.inc({ reason: "peer_silent" });
       logger.warn("Peer fell silent", { peer: peer.id, code: reason.code });
       redialLater(peer);
       return;
     }
-    const isOurFault = reason.code === "P2P_STOPPED" || reason.code === "P2P_PEER_DUPLICATE";
+    const isOurFault = ["P2P_STOPPED", "P2P_PEER_DUPLICATE", "P2P_PEER_DISMISSED"].includes(
+      reason.code,
+    );
     if (!isOurFault && reason.code !== "P2P_SOCKET_CLOSED") {
       metrics.dropped.inc({ reason: "peer_error" });
       logger.warn("Peer disconnected for an error", {
@@ -202,9 +240,15 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     dialer.lost(peer.id, clock.monotonicMs() - peer.connectedAtMs);
   };
 
+  const assertNotBanned = (id: NodeId): void => {
+    if (!bans.isBanned(id)) return;
+    metrics.dropped.inc({ reason: "peer_banned" });
+    throw new P2pError("P2P_PEER_BANNED", `peer ${id} misbehaved and is banned for a while`);
+  };
   /** Throws when `upgraded` must not become a peer; closes the peer that it replaces. */
   const admit = (upgraded: UpgradedConnection): void => {
     const id = upgraded.nodeInfo.nodeId;
+    assertNotBanned(id);
     const isExempt = dialer.has(id) || unconditionalIds.has(id);
     const existing = peers.get(id);
     if (existing !== undefined) {
@@ -253,6 +297,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
         receiveRateBytesPerSecond: options.receiveRateBytesPerSecond ?? RECEIVE_RATE_BYTES_DEFAULT,
         pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
         pongTimeoutMs: options.pongTimeoutMs ?? PONG_TIMEOUT_MS,
+        packetPayloadBytesMax: options.packetPayloadBytesMax ?? PACKET_PAYLOAD_BYTES_MAX,
         ...livenessOf(upgraded.nodeInfo),
       },
       {
@@ -305,21 +350,23 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   };
   const accept = (socket: Socket): void => {
     socket.on("error", () => {});
-    const fromHost = [...handshakes].filter(
-      ({ remoteAddress }) => remoteAddress === socket.remoteAddress,
-    ).length;
-    const isFull =
-      handshakes.size >= PENDING_HANDSHAKES_MAX || fromHost >= PENDING_HANDSHAKES_PER_HOST_MAX;
-    if (!isRunning || isFull) {
+    const host = socket.remoteAddress ?? "";
+    if (!isRunning || !guard.enter(host)) {
       metrics.dropped.inc({ reason: "peer_limit" });
       socket.destroy();
       return;
     }
-    upgrade(socket, undefined).catch((error: unknown) => {
-      const reason = toP2pError(error, "P2P_HANDSHAKE_MALFORMED", "inbound connection refused");
-      metrics.dropped.inc({ reason: "handshake" });
-      logger.debug("Inbound connection refused", { code: reason.code, error: reason.message });
-    });
+    metrics.pendingHandshakes.set(guard.pending);
+    upgrade(socket, undefined)
+      .catch((error: unknown) => {
+        const reason = toP2pError(error, "P2P_HANDSHAKE_MALFORMED", "inbound connection refused");
+        metrics.dropped.inc({ reason: "handshake" });
+        logger.debug("Inbound connection refused", { code: reason.code, error: reason.message });
+      })
+      .finally(() => {
+        guard.done(host);
+        metrics.pendingHandshakes.set(guard.pending);
+      });
   };
 
   const dial = async (
@@ -329,6 +376,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     if (peers.has(address.id)) {
       throw new P2pError("P2P_PEER_DUPLICATE", `peer ${address.id} is connected already`);
     }
+    assertNotBanned(address.id);
     const timeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
     const signal = attempt?.signal;
     let giveUp = (): void => {};
@@ -362,6 +410,17 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       },
     },
   );
+  const dialAddress = async (address: PeerAddress): Promise<void> => {
+    if (dialing.has(address.id)) {
+      throw new P2pError("P2P_PEER_DUPLICATE", `peer ${address.id} is being dialed already`);
+    }
+    dialing.add(address.id);
+    try {
+      await dial(address);
+    } finally {
+      dialing.delete(address.id);
+    }
+  };
   const addPersistentPeer = (text: string): void => {
     const address = parsePeerAddress(text);
     if (address.id !== nodeKey.id) dialer.watch(address);
@@ -371,6 +430,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     for (const peer of peers.values()) {
       metrics.peerPendingSendBytes.set(peer.pendingBytes, { peer_id: peer.id });
     }
+    metrics.bannedPeers.set(bans.banned().length);
     pendingTimer = clock.after(PENDING_REPORT_MS, reportPending);
   };
   let pendingTimer: Cancel | undefined;
@@ -414,8 +474,20 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       for (const peer of peers.values()) if (peer.trySend(channelId, message)) taken += 1;
       return taken;
     },
-    dial: (address) => dial(parsePeerAddress(address)),
+    dial: (address) => dialAddress(parsePeerAddress(address)),
+    dialAddress,
     addPersistentPeer,
+    addUnconditionalPeer: (id) => void unconditionalIds.add(id),
+    isConnectedOrDialing: (id) => peers.has(id) || dialing.has(id) || dialer.isDialing(id),
+    outboundRoom() {
+      let taken = dialing.size;
+      for (const peer of peers.values()) {
+        if (peer.isOutbound && !unconditionalIds.has(peer.id)) taken += 1;
+      }
+      return Math.max(0, outboundMax - taken);
+    },
+    banned: () => bans.banned(),
+    score: (id) => bans.score(id),
   };
 }
 

@@ -14,6 +14,7 @@ export const DEFAULTS = {
   subscriptionClientsMax: SUBSCRIPTION_CLIENTS_MAX,
   subscriptionsPerClientMax: SUBSCRIPTIONS_PER_CLIENT_MAX,
   broadcastCommitTimeoutMs: BROADCAST_COMMIT_TIMEOUT_MS,
+  isUnsafe: false,
   bodyBytesMax: BODY_BYTES_MAX,
   requestTimeoutMs: REQUEST_TIMEOUT_MS,
 } as const;

@@ -59,3 +59,6 @@ export const INDEX_BATCH_WRITES_MAX = 1_000;
 export const INDEX_PRUNE_HEIGHTS_MAX = 10;
 /** Wait before an index write that failed is tried again. */
 export const INDEX_RETRY_MS = 1_000;
+
+/** Addresses that one call of `dial_seeds` or `dial_peers` may name. More: refused. */
+export const DIAL_ADDRESSES_MAX = 100;

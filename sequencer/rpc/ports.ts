@@ -68,6 +68,8 @@ export interface RpcPeer {
   readonly isOutbound: boolean;
   /** Address of the socket, `host:port`. */
   readonly remoteAddress: string;
+  /** Points for misbehaviour; ours, told by `net_info` when there are some. */
+  score(): number;
   status(): {
     readonly connectedMs: number;
     readonly bytesSent: number;
@@ -82,6 +84,28 @@ export interface RpcNetwork {
   /** As CometBFT prints them: `Listener(@host:port)`. */
   listeners(): readonly string[];
   peers(): readonly RpcPeer[];
+  /** Who is not talked to; ours, told by `net_info` when there is somebody. */
+  banned(): readonly RpcBan[];
+  /**
+   * `dial_seeds` and `dial_peers`: begin to dial and return. Throws a `WeftError` for what is no
+   * address, and when there is no peer exchange to dial seeds.
+   */
+  dialSeeds(seeds: readonly string[]): void;
+  dialPeers(peers: readonly string[], as: DialPeersOptions): void;
+}
+
+export interface RpcBan {
+  readonly id: NodeId;
+  /** Wall ms. */
+  readonly untilMs: number;
+  readonly count: number;
+  readonly code: string;
+}
+
+export interface DialPeersOptions {
+  readonly isPersistent: boolean;
+  readonly isUnconditional: boolean;
+  readonly isPrivate: boolean;
 }
 
 export interface RpcConsensus {

@@ -10,6 +10,7 @@ import { evidenceRoutes } from "./methods/evidence.ts";
 import { eventRoutes } from "./methods/events.ts";
 import { infoRoutes } from "./methods/info.ts";
 import { transactionRoutes } from "./methods/transactions.ts";
+import { unsafeRoutes } from "./methods/unsafe.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { NULL_RPC_METRICS } from "./metrics.ts";
 import type {
@@ -40,6 +41,8 @@ export interface RpcServerOptions {
   readonly subscriptionsPerClientMax?: number;
   readonly broadcastCommitTimeoutMs?: number;
   readonly bodyBytesMax?: number;
+  /** Whether `dial_seeds` and `dial_peers` are there (`unsafe`). */
+  readonly isUnsafe?: boolean;
   /** Time that headers and body of a request may take to arrive. */
   readonly requestTimeoutMs?: number;
 }
@@ -93,6 +96,7 @@ export function createRpcServer(options: RpcServerOptions, deps: RpcServerDepend
       ...transactionRoutes(env),
       ...evidenceRoutes(env),
       ...eventRoutes(env),
+      ...(settings.isUnsafe ? unsafeRoutes(env) : {}),
     }),
   );
   const logger = deps.logger.child({ module: "rpc" });

@@ -89,9 +89,9 @@ export function createTestNode(
 export async function connectByHand(
   to: TestNode,
   change: Partial<NodeInfo> = {},
+  key: NodeKey = createNodeKey(),
 ): Promise<SecretConnection> {
   const clock = createSystemClock();
-  const key = createNodeKey();
   const socket = await dialTcp(
     { address: parseHostPort(to.network.listenAddress() ?? ""), timeoutMs: 3_000 },
     { clock },

@@ -345,6 +345,9 @@ export async function startTestNode(
         isListening: () => true,
         listeners: () => ["Listener(@)"],
         peers: () => peers,
+        banned: () => [],
+        dialSeeds: () => {},
+        dialPeers: () => {},
       },
       consensus: {
         isCatchingUp: () => chain.isCatchingUp,

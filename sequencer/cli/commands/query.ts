@@ -82,6 +82,14 @@ export function registerQuery(program: Command): void {
       printResult(await callRpc(options.rpc, "validators", params), isJson(command));
     });
   query
+    .command("peers")
+    .description("peers of a node, their points for misbehaviour, and who is banned")
+    .addOption(rpcOption())
+    .action(async (options: RpcOptions, command: Command) => {
+      const answer = await callRpc(options.rpc, "net_info", {});
+      printResult(peersOf(answer), isJson(command));
+    });
+  query
     .command("state")
     .description("a value of the state tree with its ICS-23 proof")
     .argument("<key>", "key of the state, such as params")
@@ -107,6 +115,31 @@ export function registerQuery(program: Command): void {
       const params = await queryJson(options.rpc, "/params");
       printResult(isRecord(params) ? params : { params }, isJson(command));
     });
+}
+
+/** What of `net_info` one wants to see at a glance. */
+function peersOf(answer: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { peers = [], banned = [] } = answer as {
+    readonly peers?: readonly {
+      readonly node_info: { readonly id: string; readonly moniker: string };
+      readonly is_outbound: boolean;
+      readonly remote_ip: string;
+      readonly score?: number;
+      readonly connection_status: { readonly Duration: string };
+    }[];
+    readonly banned?: readonly unknown[];
+  };
+  return {
+    peers: peers.map((peer) => ({
+      id: peer.node_info.id,
+      moniker: peer.node_info.moniker,
+      ip: peer.remote_ip,
+      direction: peer.is_outbound ? "out" : "in",
+      connectedSeconds: Math.round(Number(peer.connection_status.Duration) / 1e9),
+      score: peer.score ?? 0,
+    })),
+    banned,
+  };
 }
 
 function heightParam(height: number | undefined): Readonly<Record<string, string>> {

@@ -231,7 +231,7 @@ export function createBlockSyncReactor(dependencies: {
       return true;
     },
     drop(id, reason) {
-      targets.get(id)?.peer.close(new P2pError("P2P_MESSAGE_INVALID", reason));
+      targets.get(id)?.peer.close(new P2pError("P2P_PEER_UNHELPFUL", reason));
     },
     bytesReceived(id) {
       return targets.get(id)?.peer.status().bytesReceived ?? 0;

@@ -98,11 +98,19 @@ async function status(env: RpcEnvironment): Promise<Json> {
 function netInfo(env: RpcEnvironment): Json {
   const peers = env.network.peers();
   const now = env.clock.now();
+  const banned = env.network.banned().map(({ id, untilMs, count, code }) => ({
+    id,
+    until: new Date(untilMs).toISOString(),
+    bans: count,
+    code,
+  }));
   return {
     listening: env.network.isListening(),
     listeners: env.network.listeners(),
     n_peers: integer(peers.length),
     peers: peers.map((peer) => peerToJson(peer, now)),
+    // Ours: CometBFT's answer has no such field.
+    ...(banned.length > 0 ? { banned } : {}),
   };
 }
 
@@ -130,6 +138,7 @@ function peerToJson(peer: RpcPeer, now: Timestamp): Json {
       })),
     },
     remote_ip: peer.remoteAddress.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"),
+    ...(peer.score() > 0 ? { score: peer.score() } : {}),
   };
 }
 

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { parsePeerAddress } from "../../p2p/address.ts";
+import { unsafeRoutes } from "./unsafe.ts";
+
+const PEER = `${"ab".repeat(20)}@127.0.0.1:26656`;
+
+function setup() {
+  const calls: unknown[] = [];
+  const network = {
+    dialSeeds: (seeds: readonly string[]) => void calls.push(seeds.map(parsePeerAddress)),
+    dialPeers: (peers: readonly string[], as: object) => void calls.push([peers, as]),
+  };
+  const routes = unsafeRoutes({ network });
+  const context = { client: "", signal: new AbortController().signal, sink: undefined };
+  const call = async (name: string, args: Record<string, unknown>): Promise<unknown> =>
+    routes[name]?.call(args, context);
+  return { calls, call };
+}
+
+test("dial_peers passes on what is asked, in CometBFT's words", async () => {
+  const { calls, call } = setup();
+  const flags = { persistent: true, unconditional: false, private: true };
+  expect(await call("dial_peers", { peers: [PEER], ...flags })).toEqual({
+    log: "Dialing peers in progress. See /net_info for details",
+  });
+  expect(calls).toEqual([
+    [[PEER], { isPersistent: true, isUnconditional: false, isPrivate: true }],
+  ]);
+});
+
+test.each<[string, Record<string, unknown>, RegExp]>([
+  ["dial_seeds", { seeds: [] }, /no seeds provided/],
+  ["dial_peers", { peers: null }, /no peers provided/],
+  ["dial_peers", { peers: "x" }, /a list/],
+  ["dial_peers", { peers: Array<string>(101).fill(PEER) }, /at most 100/],
+  ["dial_seeds", { seeds: ["nobody"] }, /expected an address|expected a peer/],
+])("%s refuses it: %#", async (name, args, why) => {
+  const { calls, call } = setup();
+  await expect(call(name, args)).rejects.toThrow(why);
+  expect(calls).toEqual([]);
+});
