@@ -1,5 +1,7 @@
 /** The engine's side of a home directory (spec/cometbft-v0.38.md §19.1): lock, databases, signer. */
 import { join } from "node:path";
+import type { FileSystem } from "../ports/file-system.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { openBlockStore } from "../store/level-block-store.ts";
 import { openLevelKeyValueStore } from "../store/level-key-value-store.ts";
@@ -14,6 +16,13 @@ export interface EngineHomeOptions {
   readonly dataDirectory: string;
   /** `<home>/config/priv_validator_key.json`; undefined for a node that only follows. */
   readonly privValidatorKeyPath: string | undefined;
+  /** Tests only: stands before everything that is written. */
+  readonly watch?: HomeWatch;
+}
+
+export interface HomeWatch {
+  fileSystem(use: "blocks" | "signer"): FileSystem;
+  database(name: "blockstore" | "state" | "evidence", store: KeyValueStore): KeyValueStore;
 }
 
 export interface EngineHome {
@@ -31,7 +40,11 @@ export interface EngineHome {
  * @throws StoreError STORE_LOCKED; PrivValidatorError.
  */
 export async function openEngineHome(options: EngineHomeOptions): Promise<EngineHome> {
-  const { dataDirectory, privValidatorKeyPath } = options;
+  const { dataDirectory, privValidatorKeyPath, watch } = options;
+  const open = async (name: Parameters<HomeWatch["database"]>[0]): Promise<KeyValueStore> => {
+    const store = await openLevelKeyValueStore(join(dataDirectory, `${name}.db`));
+    return watch?.database(name, store) ?? store;
+  };
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).toReversed()) await closer();
@@ -39,18 +52,19 @@ export async function openEngineHome(options: EngineHomeOptions): Promise<Engine
   try {
     const lock = await lockHome(dataDirectory);
     closers.push(() => lock.release());
-    const blocks = await openLevelKeyValueStore(join(dataDirectory, "blockstore.db"));
+    const blocks = await open("blockstore");
     const blobDirectory = join(dataDirectory, "blocks");
-    const blockStore = await openBlockStore(blocks, { blobDirectory }).catch(
+    const fileSystem = watch?.fileSystem("blocks") ?? NODE_FILE_SYSTEM;
+    const blockStore = await openBlockStore(blocks, { blobDirectory }, { fileSystem }).catch(
       async (error: unknown) => {
         await blocks.close();
         throw error;
       },
     );
     closers.push(() => blockStore.close());
-    const states = await openLevelKeyValueStore(join(dataDirectory, "state.db"));
+    const states = await open("state");
     closers.push(() => states.close());
-    const evidenceStore = await openLevelKeyValueStore(join(dataDirectory, "evidence.db"));
+    const evidenceStore = await open("evidence");
     closers.push(() => evidenceStore.close());
     const privValidator =
       privValidatorKeyPath === undefined
@@ -59,6 +73,7 @@ export async function openEngineHome(options: EngineHomeOptions): Promise<Engine
             keyPath: privValidatorKeyPath,
             statePath: join(dataDirectory, "priv_validator_state.json"),
             isFresh: blockStore.height() === 0,
+            ...(watch === undefined ? {} : { fileSystem: watch.fileSystem("signer") }),
           });
     if (privValidator !== undefined) closers.push(() => privValidator.close());
     return {

@@ -5,8 +5,13 @@ import { Height, NodeId, type Round } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { SignedMsgType, type Vote } from "../../proto/types.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import type { Application } from "../../sequencer/abci/application.ts";
 import type { OnCrashPoint } from "../../sequencer/engine/crash-points.ts";
-import { openEngineHome, type EngineHome } from "../../sequencer/engine/engine-home.ts";
+import {
+  openEngineHome,
+  type EngineHome,
+  type HomeWatch,
+} from "../../sequencer/engine/engine-home.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
 import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
@@ -14,6 +19,7 @@ import { type EngineMetrics, NULL_ENGINE_METRICS } from "../../sequencer/engine/
 import { createKeyFile } from "../../sequencer/engine/privval/key-file.ts";
 import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
+import type { FileSystem } from "../../sequencer/ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
@@ -40,6 +46,14 @@ export interface TestNodeOptions {
   /** Stands between the engine and the signer of the home. */
   readonly wrapSigner?: (signer: PrivValidator) => PrivValidator;
   readonly metrics?: EngineMetrics;
+  /** Stands before each port that writes or sends. */
+  readonly watch?: PortWatch;
+}
+
+export interface PortWatch extends HomeWatch {
+  readonly log: FileSystem;
+  application(application: Application): Application;
+  gossip(sink: GossipSink): GossipSink;
 }
 
 export const FAST_TIMEOUTS = {
@@ -64,7 +78,9 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
   const home = await openEngineHome({
     dataDirectory: join(directory, "data"),
     privValidatorKeyPath: seed === undefined ? undefined : keyPath,
+    ...(options.watch === undefined ? {} : { watch: options.watch }),
   });
+  const sink = options.gossip?.(id) ?? SILENT;
   const application = await new KvApplication({ path: join(directory, "app.json") }).load();
   options.configure?.(application);
   const engine = createEngine(
@@ -84,12 +100,12 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
     },
     {
       ...home,
-      application,
-      gossip: options.gossip?.(id) ?? SILENT,
+      application: options.watch?.application(application) ?? application,
+      gossip: options.watch?.gossip(sink) ?? sink,
       verifier: createEd25519Verifier(),
       clock: createSystemClock(),
       yieldToLoop,
-      fileSystem: NODE_FILE_SYSTEM,
+      fileSystem: options.watch?.log ?? NODE_FILE_SYSTEM,
       logger: options.logger ?? NULL_LOGGER,
       metrics: options.metrics ?? NULL_ENGINE_METRICS,
       hasTxs: () => application.pool.size > 0,

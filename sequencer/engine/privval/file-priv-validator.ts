@@ -9,6 +9,7 @@ import {
   voteSignBytes,
 } from "../../../proto/sign-bytes.ts";
 import { SignedMsgType, type Proposal, type Timestamp, type Vote } from "../../../proto/types.ts";
+import type { FileSystem } from "../../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
 import { PrivValidatorError } from "./errors.ts";
 import { loadKeyFile, type ValidatorKey } from "./key-file.ts";
@@ -20,6 +21,8 @@ export interface FilePrivValidatorOptions {
   readonly statePath: string;
   /** The block store is empty: a missing state file is made instead of refused. */
   readonly isFresh: boolean;
+  /** Where the state is kept; the real one when it is not given. */
+  readonly fileSystem?: FileSystem;
 }
 
 export interface FilePrivValidator extends PrivValidator {
@@ -33,7 +36,8 @@ export async function openFilePrivValidator(
   options: FilePrivValidatorOptions,
 ): Promise<FilePrivValidator> {
   const key = await loadKeyFile(options.keyPath);
-  const stateFile = await openSignStateFile(options.statePath, options.isFresh, NODE_FILE_SYSTEM);
+  const fileSystem = options.fileSystem ?? NODE_FILE_SYSTEM;
+  const stateFile = await openSignStateFile(options.statePath, options.isFresh, fileSystem);
   return createFilePrivValidator(key, stateFile);
 }
 
