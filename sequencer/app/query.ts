@@ -63,29 +63,65 @@ export function query(
   };
 }
 
+/**
+ * The key of the state that a query is about, `data` being its key under `/store`; undefined when no
+ * such path is known. A light client asks for the proof of this key and of no other.
+ * @throws RangeError for an argument that is no address, id or hex
+ */
+export function queryKey(path: string, data: Uint8Array): string | undefined {
+  const [kind = "", argument, ...rest] = path.replace(/^\//, "").split("/");
+  if (rest.length > 0) return undefined;
+  switch (argument === undefined ? kind : `${kind}/`) {
+    case "store":
+      return data.every((byte) => byte < 0x80) ? new TextDecoder().decode(data) : undefined;
+    case "chain":
+      return CHAIN_KEY;
+    case "params":
+      return PARAMS_KEY;
+    case "supply":
+      return SUPPLY_KEY;
+    case "fees":
+      return FEES_KEY;
+    case "last_block":
+      return LAST_BLOCK_KEY;
+    case "account/":
+      return accountKey(toHex(accountArgument(argument ?? "")));
+    case "rollup/":
+      return rollupKey(toHex(rollupArgument(argument ?? "")));
+    case "validator/":
+      return validatorKey(toHex(fromHex(argument ?? "")));
+    default:
+      return undefined;
+  }
+}
+
 function findTarget(
   request: QueryRequest,
   read: ReadApi,
   snapshots: readonly Snapshot[],
 ): Target | Failure {
-  const [kind, argument, ...rest] = request.path.replace(/^\//, "").split("/");
-  if (rest.length > 0) return failure("QUERY_PATH", request.path);
-  if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
-  if (argument === undefined) {
-    switch (kind ?? "") {
-      case "store":
-        return storeTarget(request.data);
+  const path = request.path.replace(/^\//, "");
+  const [kind = "", argument = ""] = path.split("/");
+  try {
+    const key = queryKey(request.path, request.data);
+    if (key === undefined && path !== "snapshots") {
+      return failure("QUERY_PATH", path === "store" ? "keys of the state are ASCII" : request.path);
+    }
+    if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
+    switch (kind) {
       case "chain":
-        return { key: CHAIN_KEY, json: read.chain() };
+        return { key, json: read.chain() };
       case "params":
-        return { key: PARAMS_KEY, json: read.params() };
+        return { key, json: read.params() };
       case "supply":
-        return { key: SUPPLY_KEY, json: read.supply() };
+        return { key, json: read.supply() };
       case "fees":
-        return { key: FEES_KEY, json: { baseFeePerByte: read.baseFeePerByte() } };
+        return { key, json: { baseFeePerByte: read.baseFeePerByte() } };
+      case "last_block":
+        return { key, json: read.lastBlock() };
       case "snapshots":
         return {
-          key: undefined,
+          key,
           // The metadata is long, and of use to who restores only.
           json: snapshots.map(({ height, format, chunks, hash }) => ({
             height,
@@ -94,36 +130,23 @@ function findTarget(
             hash,
           })),
         };
-      case "last_block":
-        return { key: LAST_BLOCK_KEY, json: read.lastBlock() };
-      default:
-        return failure("QUERY_PATH", request.path);
-    }
-  }
-  try {
-    switch (kind ?? "") {
       case "account": {
         const address = accountArgument(argument);
-        const account = read.account(address);
-        return {
-          key: accountKey(toHex(address)),
-          json: { address: formatAddress(address), ...account },
-        };
+        return { key, json: { address: formatAddress(address), ...read.account(address) } };
       }
       case "rollup": {
-        const id = /^[0-9a-f]{64}$/i.test(argument) ? fromHex(argument) : rollupIdOfName(argument);
+        const id = rollupArgument(argument);
         const rollup = read.rollup(id);
         if (rollup === undefined) return failure("QUERY_NOT_FOUND", argument);
-        return { key: rollupKey(toHex(id)), json: { id: toHex(id), ...rollup } };
+        return { key, json: { id: toHex(id), ...rollup } };
       }
       case "validator": {
-        const address = fromHex(argument);
-        const validator = read.validator(address);
+        const validator = read.validator(fromHex(argument));
         if (validator === undefined) return failure("QUERY_NOT_FOUND", argument);
-        return { key: validatorKey(toHex(address)), json: validator };
+        return { key, json: validator };
       }
       default:
-        return failure("QUERY_PATH", request.path);
+        return { key, json: undefined };
     }
   } catch (error) {
     // The argument is a stranger's; addresses and hex that are none are thrown as RangeErrors.
@@ -132,15 +155,13 @@ function findTarget(
   }
 }
 
-function storeTarget(data: Uint8Array): Target | Failure {
-  const isAscii = data.every((byte) => byte < 0x80);
-  if (!isAscii) return failure("QUERY_PATH", "keys of the state are ASCII");
-  return { key: new TextDecoder().decode(data), json: undefined };
-}
-
 function accountArgument(text: string): Uint8Array {
   if (!/^[0-9a-f]{40}$/i.test(text)) return parseAddress(text);
   return fromHex(text);
+}
+
+function rollupArgument(text: string): Uint8Array {
+  return /^[0-9a-f]{64}$/i.test(text) ? fromHex(text) : rollupIdOfName(text);
 }
 
 /** Amounts as decimal strings, bytes as hex: JSON has neither. */

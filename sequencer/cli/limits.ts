@@ -16,3 +16,9 @@ export const DEV_SNAPSHOT_INTERVAL = 500;
 export const GENESIS_BALANCE_DEFAULT = 1_000_000_000_000_000_000n;
 /** A last block that is older is worth a sentence in `weft status`. */
 export const HEAD_OLD_AFTER_MS = 15_000;
+/** `weft light` looks for a newer header this often, so that its trust does not expire while idle. */
+export const LIGHT_UPDATE_MS = 10_000;
+/** The primary has so long to open a WebSocket of `weft light` and to answer on it. */
+export const UPSTREAM_TIMEOUT_MS = 5_000;
+/** Bytes of one event that is passed on: a whole block with its results. */
+export const EVENT_BYTES_MAX: number = 256 << 20;

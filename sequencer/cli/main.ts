@@ -11,6 +11,7 @@ import { registerConfig } from "./commands/config.ts";
 import { registerDev } from "./commands/dev.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerKeys } from "./commands/keys.ts";
+import { registerLight } from "./commands/light.ts";
 import { registerQuery } from "./commands/query.ts";
 import { registerReplay } from "./commands/replay.ts";
 import { registerRollup } from "./commands/rollup.ts";
@@ -41,6 +42,7 @@ export function createProgram(context: CommandContext): Command {
   registerTx(program);
   registerQuery(program);
   registerStatus(program);
+  registerLight(program, context);
   registerRollup(program);
   registerReplay(program, context);
   registerWal(program, context);

@@ -18,7 +18,7 @@ import { listMethods } from "./method-list.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { argsFromUri } from "./params.ts";
 import type { CallContext, Routes } from "./routes.ts";
-import type { SubscriptionHub } from "./subscriptions.ts";
+import type { SubscriptionKeeper } from "./subscriptions.ts";
 import { WebSocketClient } from "./websocket.ts";
 
 export interface HttpServerOptions {
@@ -36,7 +36,7 @@ export interface HttpServerOptions {
 export interface HttpServerDependencies {
   readonly routes: Routes;
   readonly dispatcher: Dispatcher;
-  readonly hub: SubscriptionHub;
+  readonly hub: SubscriptionKeeper;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: RpcMetrics;

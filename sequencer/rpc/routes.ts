@@ -1,7 +1,7 @@
 /** A method: its arguments, where it may be called from, and what it does. */
 import type { Json, RawJson } from "./amino-json.ts";
 import type { Args, ParamSpec } from "./params.ts";
-import type { EventSink } from "./subscriptions.ts";
+import type { EventSink, JsonEvent } from "./subscriptions.ts";
 
 /** Who calls. */
 export interface CallContext {
@@ -10,7 +10,7 @@ export interface CallContext {
   /** Aborts when the connection closes or the server stops. */
   readonly signal: AbortSignal;
   /** Makes the receiver of a subscription, given its query as sent; only a WebSocket has one. */
-  readonly sink: ((query: string) => EventSink) | undefined;
+  readonly sink: ((query: string) => EventSink<JsonEvent>) | undefined;
 }
 
 export interface Route {

@@ -25,7 +25,8 @@ import type {
   RpcStates,
 } from "./ports.ts";
 import type { RoundHint } from "./events.ts";
-import { SubscriptionHub } from "./subscriptions.ts";
+import type { Routes } from "./routes.ts";
+import { SubscriptionHub, type SubscriptionKeeper } from "./subscriptions.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 
@@ -99,9 +100,34 @@ export function createRpcServer(options: RpcServerOptions, deps: RpcServerDepend
       ...(settings.isUnsafe ? unsafeRoutes(env) : {}),
     }),
   );
-  const logger = deps.logger.child({ module: "rpc" });
+  const { clock, logger } = deps;
+  const server = createRouteServer(settings, { routes, hub, clock, logger, metrics });
+  return {
+    start: () => server.start(),
+    async stop() {
+      hub.stop("the node is stopping");
+      await server.stop();
+    },
+  };
+}
+
+/** What any server of JSON-RPC needs beside its methods. */
+export interface RouteServerDependencies {
+  readonly routes: Routes;
+  readonly hub: SubscriptionKeeper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: RpcMetrics;
+}
+
+/** The same transports over other methods, as a light client's proxy has them. */
+export function createRouteServer(
+  options: Omit<RpcServerOptions, "broadcastCommitTimeoutMs">,
+  { routes, hub, clock, metrics, logger: parent }: RouteServerDependencies,
+): RpcServer {
+  const logger = parent.child({ module: "rpc" });
   const dispatcher = new Dispatcher({ routes, logger, metrics });
-  const { clock } = deps;
+  const settings = { ...DEFAULTS, ...options };
   const server = new HttpServer(settings, { routes, dispatcher, hub, clock, logger, metrics });
   return {
     async start() {
@@ -109,10 +135,7 @@ export function createRpcServer(options: RpcServerOptions, deps: RpcServerDepend
       logger.info("rpc server listens", { ...address });
       return address;
     },
-    async stop() {
-      hub.stop("the node is stopping");
-      await server.close();
-    },
+    stop: () => server.close(),
   };
 }
 

@@ -15,17 +15,27 @@ import type { EventMap, Query } from "./query/query.ts";
 import { matchesEvents, requiredText } from "./query/query.ts";
 
 /** Who receives the events of one subscription. Neither call may throw. */
-export interface EventSink {
-  deliver(event: DeliveredEvent): void;
+export interface EventSink<Event extends JsonEvent = DeliveredEvent> {
+  deliver(event: Event): void;
   /** The subscription ended, not by its owner. */
   cancelled(reason: string): void;
 }
 
-/** One event for however many subscribers: its JSON is made once, when first asked for. */
-export interface DeliveredEvent {
-  readonly event: PublicEvent;
+/** An event as clients see it: JSON of its data and of its map of attributes. */
+export interface JsonEvent {
   dataJson(): string;
   eventsJson(): string;
+}
+
+/** One event for however many subscribers: its JSON is made once, when first asked for. */
+export interface DeliveredEvent extends JsonEvent {
+  readonly event: PublicEvent;
+}
+
+/** Who keeps subscriptions by client, as far as a transport has to know. */
+export interface SubscriptionKeeper {
+  /** Ends all subscriptions of a client that is gone. */
+  dropClient(client: string): void;
 }
 
 export interface SubscriptionLimits {

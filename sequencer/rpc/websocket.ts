@@ -13,11 +13,11 @@ import {
 } from "./limits.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import type { CallContext } from "./routes.ts";
-import type { DeliveredEvent, EventSink, SubscriptionHub } from "./subscriptions.ts";
+import type { EventSink, JsonEvent, SubscriptionKeeper } from "./subscriptions.ts";
 
 export interface WebSocketDependencies {
   readonly dispatcher: Dispatcher;
-  readonly hub: SubscriptionHub;
+  readonly hub: SubscriptionKeeper;
   readonly clock: Clock;
   readonly metrics: RpcMetrics;
 }
@@ -93,10 +93,10 @@ export class WebSocketClient {
     this.#send(answer.text);
   }
 
-  #sink(id: RequestId, query: string): EventSink {
+  #sink(id: RequestId, query: string): EventSink<JsonEvent> {
     const start = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"query":${JSON.stringify(query)}`;
     return {
-      deliver: (event: DeliveredEvent) =>
+      deliver: (event) =>
         this.#send(`${start},"data":${event.dataJson()},"events":${event.eventsJson()}}}`),
       cancelled: (reason) => this.#send(cancellationText(id, reason)),
     };

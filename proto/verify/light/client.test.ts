@@ -263,6 +263,25 @@ describe("providers", () => {
     expect(hashOf(await client.update())).toEqual(hashOf(chain.at(20)));
   });
 
+  test("a primary that is about to have a block is waited for, one far behind is replaced", async () => {
+    const primary = chainProvider("primary", chain);
+    const { client } = await start(chain, primary, [
+      chainProvider("first", chain),
+      chainProvider("second", chain),
+    ]);
+    primary.latest = 9;
+    const asked = primary.lightBlock.bind(primary);
+    primary.lightBlock = (height, signal) => {
+      if (height === "latest") primary.latest = 10;
+      return asked(height, signal);
+    };
+    expect(hashOf(await client.verifyAt(Height(10)))).toEqual(hashOf(chain.at(10)));
+    expect(client.primary().name).toBe("primary");
+    expect(hashOf(await client.verifyAt(Height(15)))).toEqual(hashOf(chain.at(15)));
+    expect(client.primary().name).toBe("first");
+    await expect(client.verifyAt(Height(99))).rejects.toThrow(/not there yet/);
+  });
+
   test("other proposer priorities than a witness has are refused", async () => {
     const primary = chainProvider("primary", chain);
     const { client } = await start(chain, primary, [chainProvider("witness", chain)]);

@@ -11,7 +11,7 @@ import { HASH_BYTES } from "../../limits.ts";
 import type { LightBlock } from "../../types.ts";
 import { ONE_THIRD, type TrustLevel } from "../commit.ts";
 import type { SignatureVerifier } from "../ed25519.ts";
-import type { LightClock } from "./clock.ts";
+import { type LightClock, pause } from "./clock.ts";
 import {
   compareWithWitnesses,
   detectDivergence,
@@ -25,8 +25,11 @@ import {
   BLOCK_LAG_NANOS_DEFAULT,
   CLOCK_DRIFT_NANOS_DEFAULT,
   LIGHT_WAITING_MAX,
+  PRIMARY_LAG_HEIGHTS_MAX,
+  PRIMARY_POLLS_MAX,
   SEQUENTIAL_STRETCH_HEIGHTS,
   TRUSTED_BLOCKS_KEPT,
+  WITNESS_POLL_MS,
   WITNESSES_MAX,
 } from "./limits.ts";
 import { fetchLightBlock, type LightBlockProvider, providerErrorCode } from "./provider.ts";
@@ -330,10 +333,33 @@ class Client implements LightClient {
   /** The primary's block; another primary's when it fails. */
   async #fetch(height: Height | "latest"): Promise<LightBlock> {
     const { signal } = this.#closing;
+    const ask = (wanted: Height | "latest"): Promise<LightBlock> =>
+      fetchLightBlock(this.#providers.primary, this.chainId, wanted, signal);
+    for (let left = PRIMARY_POLLS_MAX; ; left--) {
+      try {
+        return await ask(height);
+      } catch (error) {
+        const isEarly = providerErrorCode(error) === "PROVIDER_HEIGHT_TOO_HIGH";
+        if (!isEarly || left === 0 || !(await this.#isNear(height, ask))) {
+          return this.#providers.replacePrimary(height, ...this.#blame(error), signal);
+        }
+      }
+      await pause(this.#dependencies.clock, WITNESS_POLL_MS, signal);
+    }
+  }
+
+  /** Whether the primary is about to have that height: no reason to leave it. */
+  async #isNear(
+    height: Height | "latest",
+    ask: (wanted: "latest") => Promise<LightBlock>,
+  ): Promise<boolean> {
+    if (height === "latest") return false;
     try {
-      return await fetchLightBlock(this.#providers.primary, this.chainId, height, signal);
+      return height - heightOf(await ask("latest")) <= PRIMARY_LAG_HEIGHTS_MAX;
     } catch (error) {
-      return this.#providers.replacePrimary(height, ...this.#blame(error), signal);
+      // The error that counts is the one for the height itself.
+      if (providerErrorCode(error) === undefined) throw error;
+      return false;
     }
   }
 

@@ -8,7 +8,10 @@ export const LIGHT_WAITING_MAX = 256;
 export const WITNESSES_MAX = 32;
 /** Heights of one stretch of sequential verification; each stretch is cross-checked and stored. */
 export const SEQUENTIAL_STRETCH_HEIGHTS = 1_000;
-/** A lagging witness is asked again after this long, in ms. */
+/** A primary that lacks so few heights is asked again, so often, before another one is. */
+export const PRIMARY_LAG_HEIGHTS_MAX = 2;
+export const PRIMARY_POLLS_MAX = 3;
+/** A lagging witness or primary is asked again after this long, in ms. */
 export const WITNESS_POLL_MS = 500;
 /** A provider that did not answer rests this long at first, at most so long, in ms. */
 export const PROVIDER_REST_MS_FIRST = 1_000;
