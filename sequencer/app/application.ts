@@ -249,6 +249,15 @@ class Weft implements WeftApplication {
     return checkResult(decoded?.id ?? EMPTY_BYTES, tx.length, fault);
   }
 
+  async dryRun(tx: Uint8Array): Promise<CheckTxResponse> {
+    const { tx: decoded, fault } = await this.#admission.probe(tx);
+    return checkResult(decoded?.id ?? EMPTY_BYTES, tx.length, fault);
+  }
+
+  flushPool(): number {
+    return this.#pool.clear();
+  }
+
   /**
    * Ends by running what every other validator will run on the result. A proposal that fails its own
    * check, which takes a bug, gives way to the minimal block (design.md §5).

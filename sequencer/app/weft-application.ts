@@ -11,7 +11,12 @@ import type {
   SupplyState,
   ValidatorState,
 } from "../../proto/codec/weft-state.ts";
-import type { Application, ExecTxResult, SnapshotApplication } from "../abci/application.ts";
+import type {
+  Application,
+  CheckTxResponse,
+  ExecTxResult,
+  SnapshotApplication,
+} from "../abci/application.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
@@ -75,6 +80,10 @@ export interface WeftApplication extends Application, SnapshotApplication {
    * its key is not the one that the state holds. Meaningful once genesis is known (InitChain or later).
    */
   applicationKeyFault(consensusAddress: Uint8Array): string | undefined;
+  /** What CheckTx would answer to a new transaction now; nothing is kept. */
+  dryRun(tx: Uint8Array): Promise<CheckTxResponse>;
+  /** Drops all pending transactions, as an operator may ask; returns how many. */
+  flushPool(): number;
   /** Bytes and number of pending transactions. */
   poolSize(): { readonly count: number; readonly bytes: number };
   /** `blockSlices` of a stored block; of one that was just applied, from what is decoded already. */

@@ -52,12 +52,18 @@ export interface RoundStateView {
   readonly proposalParts: PartSetView | undefined;
   readonly lockedRound: Round;
   readonly lockedBlockId: BlockId | undefined;
+  readonly lockedBlock: Block | undefined;
+  readonly lockedParts: PartSetView | undefined;
   readonly validRound: Round;
   readonly validBlockId: BlockId | undefined;
+  readonly validBlock: Block | undefined;
+  readonly validParts: PartSetView | undefined;
   readonly commitRound: Round;
   /** Precommits of height - 1; undefined at the initial height. */
   readonly lastCommit: VoteSetView | undefined;
   readonly isExtended: boolean;
+  /** The wait for more precommits of this round has begun. */
+  readonly isPrecommitWaitTriggered: boolean;
   /** The vote set of a round of this height; undefined when the round is not tracked. */
   votes(round: Round, type: VoteType): VoteSetView | undefined;
 }

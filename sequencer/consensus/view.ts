@@ -45,8 +45,7 @@ export function createView(current: () => HeightState | undefined): RoundStateVi
       return current()?.proposalBlock?.block;
     },
     get proposalParts() {
-      const parts = current()?.proposalParts;
-      return parts === undefined ? undefined : createPartSetView(parts);
+      return viewOfParts(current()?.proposalParts);
     },
     get lockedRound() {
       return current()?.lockedRound ?? NO_ROUND;
@@ -54,11 +53,23 @@ export function createView(current: () => HeightState | undefined): RoundStateVi
     get lockedBlockId() {
       return current()?.lockedBlock?.blockId;
     },
+    get lockedBlock() {
+      return current()?.lockedBlock?.block;
+    },
+    get lockedParts() {
+      return viewOfParts(current()?.lockedBlock?.parts);
+    },
     get validRound() {
       return current()?.validRound ?? NO_ROUND;
     },
     get validBlockId() {
       return current()?.validBlock?.blockId;
+    },
+    get validBlock() {
+      return current()?.validBlock?.block;
+    },
+    get validParts() {
+      return viewOfParts(current()?.validBlock?.parts);
     },
     get commitRound() {
       return current()?.commitRound ?? NO_ROUND;
@@ -69,16 +80,21 @@ export function createView(current: () => HeightState | undefined): RoundStateVi
     get isExtended() {
       return current()?.context.isExtended ?? false;
     },
+    get isPrecommitWaitTriggered() {
+      return current()?.isPrecommitWaitTriggered ?? false;
+    },
     votes: (round, type) => current()?.votes.votes(round, type),
   };
 }
 
-function createPartSetView(parts: PartSet): PartSetView {
-  return {
-    header: parts.header,
-    count: parts.count,
-    isComplete: parts.isComplete,
-    bitArray: () => parts.bitArray(),
-    partAt: (index) => parts.get(index),
-  };
+function viewOfParts(parts: PartSet | undefined): PartSetView | undefined {
+  return (
+    parts && {
+      header: parts.header,
+      count: parts.count,
+      isComplete: parts.isComplete,
+      bitArray: () => parts.bitArray(),
+      partAt: (index) => parts.get(index),
+    }
+  );
 }

@@ -81,17 +81,33 @@ const text = (fallback: string, doc: string) => z.string().default(fallback).des
 
 const rpc = z.strictObject({
   laddr: address("tcp://127.0.0.1:26657", "JSON-RPC over HTTP and WebSocket."),
-  unsafe: flag(false, "Whether callers may use dial_seeds and dial_peers."),
   cors_allowed_origins: z
     .array(z.string())
     .max(100)
     .default([])
     .describe("Origins a browser may call from; * allows all."),
+  cors_allowed_methods: z
+    .array(z.string())
+    .max(100)
+    .default(["HEAD", "GET", "POST"])
+    .describe("Methods that a browser may use."),
+  cors_allowed_headers: z
+    .array(z.string())
+    .max(100)
+    .default(["Origin", "Accept", "Content-Type", "X-Requested-With", "X-Server-Time"])
+    .describe("Headers that a browser may send."),
   max_open_connections: count(900, 100_000, "Connections at once; a further one is refused."),
   max_subscription_clients: count(100, 10_000, "WebSocket clients with subscriptions."),
   max_subscriptions_per_client: count(5, 1_000, "Subscriptions of one client."),
   timeout_broadcast_tx_commit: duration("10s", "How long broadcast_tx_commit waits."),
+  max_request_batch_size: count(10, 10_000, "Requests in one batch; a longer one is refused."),
   max_body_bytes: count(1_000_000, 100_000_000, "Largest request body."),
+  max_header_bytes: count(1_048_576, 16_777_216, "Largest set of request headers."),
+  experimental_close_on_slow_client: flag(
+    true,
+    "Whether a WebSocket client that reads too slowly is closed; else events are left out for it.",
+  ),
+  unsafe: flag(false, "Whether dial_seeds, dial_peers and unsafe_flush_mempool are served."),
 });
 
 const grpc = z.strictObject({

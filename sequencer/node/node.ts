@@ -363,6 +363,11 @@ export async function createNode(
               broadcastCommitTimeoutMs: durationMs(config.rpc.timeout_broadcast_tx_commit),
               bodyBytesMax: config.rpc.max_body_bytes,
               isUnsafe: config.rpc.unsafe,
+              headerBytesMax: config.rpc.max_header_bytes,
+              batchRequestsMax: config.rpc.max_request_batch_size,
+              corsMethods: config.rpc.cors_allowed_methods,
+              corsHeaders: config.rpc.cors_allowed_headers,
+              closesSlowClients: config.rpc.experimental_close_on_slow_client,
             },
             {
               ...createRpcPorts({
@@ -374,6 +379,9 @@ export async function createNode(
                 // CometBFT's status has a validator key always; a node without one shows its own.
                 validatorKey: { type: "ed25519", bytes: nodeKey.publicKey },
                 isCatchingUp,
+                peerState: (peer) => consensusReactor.peerState(peer),
+                timeoutCommitMs: durationMs(config.consensus.timeout_commit),
+                logger,
                 version: VERSION,
               }),
               blocks: disk.blockStore,

@@ -15,6 +15,7 @@ import { P2pError } from "../p2p/errors.ts";
 import type { AddressBook } from "../p2p/pex/address-book.ts";
 import type { PexReactor } from "../p2p/pex/pex-reactor.ts";
 import type { Switch } from "../p2p/switch.ts";
+import type { Logger } from "../ports/logger.ts";
 import type {
   RpcApplication,
   RpcConsensus,
@@ -66,6 +67,9 @@ export function createRpcPorts(parts: {
   readonly submitTx: SubmitTx;
   readonly validatorKey: PublicKey;
   readonly isCatchingUp: () => boolean;
+  readonly peerState: RpcNetwork["peerState"];
+  readonly timeoutCommitMs: number;
+  readonly logger: Logger;
   readonly version: typeof VERSION;
 }): {
   readonly app: RpcApplication;
@@ -85,10 +89,13 @@ export function createRpcPorts(parts: {
           abciVersion: version.abci,
         }),
       query: (request) => application.query(request),
-      dryRun: undefined,
+      dryRun: (tx) => application.dryRun(tx),
     },
     mempool: {
       submit: submitTx,
+      flush: () => {
+        parts.logger.warn("pool flushed over RPC", { transactions: application.flushPool() });
+      },
       count: () => application.poolSize().count,
       sizeBytes: () => application.poolSize().bytes,
       list: (limit) => application.poolItems(limit),
@@ -111,8 +118,13 @@ export function createRpcPorts(parts: {
         })),
       banned: () => peers.banned(),
       ...createDialing(peers, exchange),
+      peerState: parts.peerState,
     },
-    consensus: createRpcConsensus(engine, { fallbackKey: validatorKey, isCatchingUp }),
+    consensus: createRpcConsensus(engine, {
+      fallbackKey: validatorKey,
+      isCatchingUp,
+      timeoutCommitMs: parts.timeoutCommitMs,
+    }),
   };
 }
 

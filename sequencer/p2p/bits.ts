@@ -19,6 +19,15 @@ export class Bits {
     return bits;
   }
 
+  toArray(): BitArray {
+    const elems: bigint[] = [];
+    for (let i = 0; i < this.size; i += 64) {
+      const [low = 0, high = 0] = this.#words.subarray(i / 32, i / 32 + 2);
+      elems.push((BigInt(high) << 32n) | BigInt(low));
+    }
+    return { bits: this.size, elems };
+  }
+
   has(index: number): boolean {
     return (((this.#words[index >>> 5] ?? 0) >>> (index & 31)) & 1) === 1;
   }

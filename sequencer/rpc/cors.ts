@@ -1,21 +1,27 @@
 import type { IncomingHttpHeaders } from "node:http";
 
-const METHODS = "HEAD, GET, POST";
-const HEADERS = "Origin, Accept, Content-Type, X-Requested-With, X-Server-Time";
+/** Who may call from a browser, and how. */
+export interface CorsRules {
+  /** `*` is all, `https://*.x` a family. */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  readonly headers: readonly string[];
+}
 
 /** Headers that let a browser read the answer; none when its origin is not among the allowed. */
 export function corsHeaders(
-  allowed: readonly string[],
+  rules: CorsRules,
   headers: IncomingHttpHeaders,
 ): readonly (readonly [string, string])[] {
   const { origin } = headers;
-  if (allowed.length === 0 || origin === undefined) return [];
-  if (!allowed.some((pattern) => matchesOrigin(pattern, origin))) return [["Vary", "Origin"]];
+  const { origins } = rules;
+  if (origins.length === 0 || origin === undefined) return [];
+  if (!origins.some((pattern) => matchesOrigin(pattern, origin))) return [["Vary", "Origin"]];
   return [
     ["Vary", "Origin"],
-    ["Access-Control-Allow-Origin", allowed.includes("*") ? "*" : origin],
-    ["Access-Control-Allow-Methods", METHODS],
-    ["Access-Control-Allow-Headers", HEADERS],
+    ["Access-Control-Allow-Origin", origins.includes("*") ? "*" : origin],
+    ["Access-Control-Allow-Methods", rules.methods.join(", ")],
+    ["Access-Control-Allow-Headers", rules.headers.join(", ")],
   ];
 }
 

@@ -1,3 +1,4 @@
+import { addMs } from "../../proto/time.ts";
 import type { PublicKey } from "../../proto/types.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { RpcConsensus } from "./ports.ts";
@@ -10,6 +11,8 @@ export function createRpcConsensus(
     readonly fallbackKey: PublicKey;
     /** Default: what the engine says, which knows nothing of heights that peers have reached. */
     readonly isCatchingUp?: () => boolean;
+    /** The engine's pause after a block. */
+    readonly timeoutCommitMs: number;
   },
 ): RpcConsensus {
   let hasBegun = false;
@@ -24,5 +27,6 @@ export function createRpcConsensus(
       return hasBegun ? engine.view() : undefined;
     },
     heightStartTime: () => engine.status().heightStartTime,
+    commitTime: () => addMs(engine.status().heightStartTime, -deps.timeoutCommitMs),
   };
 }

@@ -61,6 +61,7 @@ describe("rpc server on an engine", () => {
           submit: (tx) => engine.checkTx({ tx, type: "new" }),
           count: () => application.pool.size,
           sizeBytes: () => 0,
+          flush: () => {},
           list: () => [],
         },
         network: {
@@ -71,8 +72,9 @@ describe("rpc server on an engine", () => {
           banned: () => [],
           dialSeeds: () => {},
           dialPeers: () => {},
+          peerState: () => undefined,
         },
-        consensus: createRpcConsensus(engine, { fallbackKey: key.publicKey }),
+        consensus: createRpcConsensus(engine, { fallbackKey: key.publicKey, timeoutCommitMs: 0 }),
         evidence: engine,
         genesis: { json: genesisToJson(GENESIS) },
       },

@@ -13,7 +13,7 @@ import { corsHeaders } from "./cors.ts";
 import { invalidRequest, RpcError } from "./errors.ts";
 import type { Answer, Dispatcher } from "./json-rpc.ts";
 import { errorText, parseRequests } from "./json-rpc.ts";
-import { HEADER_BYTES_MAX, IDLE_TIMEOUT_MS, STOP_TIMEOUT_MS } from "./limits.ts";
+import { IDLE_TIMEOUT_MS, STOP_TIMEOUT_MS } from "./limits.ts";
 import { listMethods } from "./method-list.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { argsFromUri } from "./params.ts";
@@ -27,8 +27,13 @@ export interface HttpServerOptions {
   readonly port: number;
   /** Origins that browsers may call from; `*` is all, `https://*.x` a family. */
   readonly corsOrigins: readonly string[];
+  readonly corsMethods: readonly string[];
+  readonly corsHeaders: readonly string[];
   readonly connectionsMax: number;
   readonly bodyBytesMax: number;
+  readonly headerBytesMax: number;
+  readonly batchRequestsMax: number;
+  readonly closesSlowClients: boolean;
   /** Time that headers and body of a request may take to arrive. */
   readonly requestTimeoutMs: number;
 }
@@ -60,7 +65,7 @@ export class HttpServer {
     this.#deps = deps;
     this.#server = createServer(
       {
-        maxHeaderSize: HEADER_BYTES_MAX,
+        maxHeaderSize: options.headerBytesMax,
         headersTimeout: options.requestTimeoutMs,
         requestTimeout: options.requestTimeoutMs,
         connectionsCheckingInterval: Math.min(1_000, options.requestTimeoutMs),
@@ -136,8 +141,9 @@ export class HttpServer {
       return;
     }
     const client = clientName(request);
+    const { closesSlowClients: closesWhenSlow } = this.#options;
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const one = new WebSocketClient(webSocket, client, this.#deps, () => {
+      const one = new WebSocketClient(webSocket, { client, closesWhenSlow }, this.#deps, () => {
         this.#clients.delete(one);
         this.#gauge();
       });
@@ -147,7 +153,8 @@ export class HttpServer {
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    for (const [name, value] of corsHeaders(this.#options.corsOrigins, request.headers)) {
+    const { corsOrigins: origins, corsMethods: methods, corsHeaders: headers } = this.#options;
+    for (const [name, value] of corsHeaders({ origins, methods, headers }, request.headers)) {
       response.setHeader(name, value);
     }
     if (request.method === "OPTIONS") {
@@ -184,7 +191,9 @@ export class HttpServer {
   async #onJson(body: string, response: ServerResponse, context: CallContext): Promise<void> {
     let answers: readonly Answer[];
     try {
-      const requests = parseRequests(body).filter(({ id }) => id !== undefined);
+      const requests = parseRequests(body, this.#options.batchRequestsMax).filter(
+        ({ id }) => id !== undefined,
+      );
       answers = await inOrder(requests, (one) => this.#deps.dispatcher.callJson(one, context));
     } catch (error) {
       const status = error instanceof RpcError && error.code === "RPC_INVALID_REQUEST" ? 200 : 500;

@@ -5,7 +5,6 @@
 import type { Json } from "./amino-json.ts";
 import { RawJson } from "./amino-json.ts";
 import { errorToJson, RpcError } from "./errors.ts";
-import { BATCH_REQUESTS_MAX } from "./limits.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { argsFromJson, jsonType } from "./params.ts";
 import type { CallContext, Route, Routes } from "./routes.ts";
@@ -100,13 +99,13 @@ export class Dispatcher {
  * The requests in a body: one, or a batch.
  * @throws RpcError `RPC_PARSE` when it is neither, `RPC_INVALID_REQUEST` when the batch is too long
  */
-export function parseRequests(text: string): readonly Request[] {
+export function parseRequests(text: string, batchMax: number): readonly Request[] {
   const value = parseJson(text);
   if (!Array.isArray(value)) return [toRequest(value)];
-  if (value.length > BATCH_REQUESTS_MAX) {
+  if (value.length > batchMax) {
     throw new RpcError(
       { code: "RPC_INVALID_REQUEST" },
-      `batch request exceeds maximum (${BATCH_REQUESTS_MAX}) allowed number of requests`,
+      `batch request exceeds maximum (${batchMax}) allowed number of requests`,
     );
   }
   return value.map(toRequest);

@@ -3,8 +3,8 @@
  * fit as they are; the composition root adapts the rest. Every read may be slow and none may hold
  * consensus.
  */
-import type { NodeId } from "../../proto/brands.ts";
-import type { Evidence, PublicKey, Timestamp } from "../../proto/types.ts";
+import type { Height, NodeId, Round } from "../../proto/brands.ts";
+import type { BitArray, Evidence, PartSetHeader, PublicKey, Timestamp } from "../../proto/types.ts";
 import type {
   CheckTxResponse,
   InfoResponse,
@@ -46,6 +46,8 @@ export interface RpcMempool {
   submit(tx: Uint8Array): Promise<CheckTxResponse>;
   count(): number;
   sizeBytes(): number;
+  /** Drops all pending transactions. */
+  flush(): void;
   /** Up to `limit` pending transactions in the order they would be proposed. */
   list(limit: number): readonly Uint8Array[];
 }
@@ -78,6 +80,27 @@ export interface RpcPeer {
   };
 }
 
+/** What is known of a peer's round. Bit arrays are indexed by validator, or by part. */
+export interface RpcPeerState {
+  readonly height: Height;
+  readonly round: Round;
+  readonly step: number;
+  /** Monotonic ms at which its height began. */
+  readonly startMs: number;
+  readonly hasProposal: boolean;
+  readonly partSetHeader: PartSetHeader | undefined;
+  readonly parts: BitArray | undefined;
+  readonly polRound: Round;
+  readonly pol: BitArray | undefined;
+  readonly prevotes: BitArray | undefined;
+  readonly precommits: BitArray | undefined;
+  readonly lastCommitRound: Round;
+  readonly lastCommit: BitArray | undefined;
+  readonly catchUpRound: Round;
+  readonly catchUpCommit: BitArray | undefined;
+  readonly received: { readonly votes: number; readonly blockParts: number };
+}
+
 export interface RpcNetwork {
   nodeInfo(): RpcNodeInfo;
   isListening(): boolean;
@@ -92,6 +115,8 @@ export interface RpcNetwork {
    */
   dialSeeds(seeds: readonly string[]): void;
   dialPeers(peers: readonly string[], as: DialPeersOptions): void;
+  /** undefined for who is no peer any more. */
+  peerState(id: NodeId): RpcPeerState | undefined;
 }
 
 export interface RpcBan {
@@ -115,6 +140,8 @@ export interface RpcConsensus {
   roundState(): RoundStateView | undefined;
   /** When the height under way began, or shall begin. */
   heightStartTime(): Timestamp;
+  /** When the last height was decided here, by our clock. */
+  commitTime(): Timestamp;
   /** Key this node signs with; a node that is no validator has one too. */
   readonly publicKey: PublicKey;
 }

@@ -42,8 +42,14 @@ export interface RpcServerOptions {
   readonly subscriptionsPerClientMax?: number;
   readonly broadcastCommitTimeoutMs?: number;
   readonly bodyBytesMax?: number;
-  /** Whether `dial_seeds` and `dial_peers` are there (`unsafe`). */
+  /** Whether `dial_seeds`, `dial_peers` and `unsafe_flush_mempool` are there (`unsafe`). */
   readonly isUnsafe?: boolean;
+  readonly headerBytesMax?: number;
+  readonly batchRequestsMax?: number;
+  readonly corsMethods?: readonly string[];
+  readonly corsHeaders?: readonly string[];
+  /** A WebSocket client that reads too slowly is closed, or events are left out for it. */
+  readonly closesSlowClients?: boolean;
   /** Time that headers and body of a request may take to arrive. */
   readonly requestTimeoutMs?: number;
 }

@@ -32,6 +32,7 @@ const SLOW_CLIENT = "slow client";
 export class WebSocketClient {
   readonly #socket: WebSocket;
   readonly #client: string;
+  readonly #closesWhenSlow: boolean;
   readonly #deps: WebSocketDependencies;
   readonly #abort = new AbortController();
   readonly #onGone: () => void;
@@ -41,9 +42,15 @@ export class WebSocketClient {
   #ping: { cancel(): void } | undefined;
 
   /** `client` names the connection; `onGone` is called once when it is over. */
-  constructor(socket: WebSocket, client: string, deps: WebSocketDependencies, onGone: () => void) {
+  constructor(
+    socket: WebSocket,
+    options: { readonly client: string; readonly closesWhenSlow: boolean },
+    deps: WebSocketDependencies,
+    onGone: () => void,
+  ) {
     this.#socket = socket;
-    this.#client = client;
+    this.#client = options.client;
+    this.#closesWhenSlow = options.closesWhenSlow;
     this.#deps = deps;
     this.#onGone = onGone;
     this.#lastHeardMs = deps.clock.monotonicMs();
@@ -96,10 +103,20 @@ export class WebSocketClient {
   #sink(id: RequestId, query: string): EventSink<JsonEvent> {
     const start = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"query":${JSON.stringify(query)}`;
     return {
-      deliver: (event) =>
-        this.#send(`${start},"data":${event.dataJson()},"events":${event.eventsJson()}}}`),
+      deliver: (event) => {
+        // Not even written for a client that has no room for it.
+        if (this.#isLeftOut()) return;
+        this.#send(`${start},"data":${event.dataJson()},"events":${event.eventsJson()}}}`);
+      },
       cancelled: (reason) => this.#send(cancellationText(id, reason)),
     };
+  }
+
+  #isLeftOut(): boolean {
+    if (this.#closesWhenSlow) return false;
+    const isFull = this.#socket.bufferedAmount > CLIENT_BUFFER_BYTES_MAX / 2;
+    if (isFull) this.#deps.metrics.refused.inc({ reason: "slow_client_event" });
+    return isFull;
   }
 
   #send(text: string): void {

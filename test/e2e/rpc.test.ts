@@ -10,11 +10,39 @@ import { txHash } from "../../proto/hashes.ts";
 import { verifyMerkleProof } from "../../proto/merkle.ts";
 import {
   createTestNetwork,
+  rpc,
   type TestNetwork,
   type TestValidator,
   until,
 } from "../support/local-network.ts";
 import { type CommittedTx, sendOne, signAction } from "../support/traffic.ts";
+
+/** `consensus/types/peer_round_state.go`. */
+const PEER_ROUND_STATE = [
+  "height",
+  "round",
+  "step",
+  "start_time",
+  "proposal",
+  "proposal_block_part_set_header",
+  "proposal_block_parts",
+  "proposal_pol_round",
+  "proposal_pol",
+  "prevotes",
+  "precommits",
+  "last_commit_round",
+  "last_commit",
+  "catchup_commit_round",
+  "catchup_commit",
+];
+
+interface DumpedPeer {
+  readonly node_address: string;
+  readonly peer_state: {
+    readonly round_state: Readonly<Record<string, unknown>>;
+    readonly stats: { readonly votes: string };
+  } | null;
+}
 
 const RECEIVER = new Uint8Array(20).fill(0x55);
 const TRANSFERS = 7;
@@ -107,6 +135,27 @@ describe.each(["http", "ws"])("CosmJS over %s on a node of a running network", (
     expect(all.validators.map(({ address }) => toHex(address))).toContain(
       toHex(validatorInfo.address),
     );
+  });
+
+  it("shows what each peer is known to have, and checks a transaction without keeping it", async () => {
+    const dump = await until("all peers have said where they are", async () => {
+      const { peers } = await rpc<{ peers: readonly DumpedPeer[] }>(node, "dump_consensus_state");
+      return peers.length === 3 && peers.every((one) => one.peer_state !== null) && peers;
+    });
+    for (const { node_address: address, peer_state: state } of dump) {
+      expect(address).toMatch(/^[0-9a-f]{40}@127\.0\.0\.1:\d+$/);
+      expect(Object.keys(state?.round_state ?? {})).toEqual(PEER_ROUND_STATE);
+      expect(Number(state?.round_state["height"])).toBeGreaterThan(1);
+      expect(Number(state?.stats.votes)).toBeGreaterThan(0);
+    }
+    const item = await transfer(1_000n);
+    const tx = Buffer.from(item).toString("base64");
+    const checked = await rpc<{ code: number; data: string }>(node, "check_tx", { tx });
+    expect(checked.code).toBe(0);
+    const junk = Buffer.from("junk").toString("base64");
+    expect((await rpc<{ code: number }>(node, "check_tx", { tx: junk })).code).not.toBe(0);
+    const sentNow = await client.broadcastTxCommit({ tx: item });
+    expect(sentNow.checkTx.code, "it was not kept, so that it is new").toBe(0);
   });
 
   it("queries the state with a proof that the next header's app hash confirms", async () => {

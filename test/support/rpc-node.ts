@@ -204,11 +204,16 @@ export class TestChain {
       proposalParts: undefined,
       lockedRound: Round(-1),
       lockedBlockId: undefined,
+      lockedBlock: undefined,
+      lockedParts: undefined,
       validRound: Round(-1),
       validBlockId: undefined,
+      validBlock: undefined,
+      validParts: undefined,
       commitRound: Round(-1),
       lastCommit: votes(Round(0), SignedMsgType.PRECOMMIT),
       isExtended: false,
+      isPrecommitWaitTriggered: false,
       votes,
     };
   }
@@ -244,6 +249,10 @@ export class TestMempool {
 
   sizeBytes(): number {
     return this.pending.reduce((sum, tx) => sum + tx.length, 0);
+  }
+
+  flush(): void {
+    this.pending = [];
   }
 
   list(limit: number): readonly Uint8Array[] {
@@ -348,11 +357,13 @@ export async function startTestNode(
         banned: () => [],
         dialSeeds: () => {},
         dialPeers: () => {},
+        peerState: () => undefined,
       },
       consensus: {
         isCatchingUp: () => chain.isCatchingUp,
         roundState: () => chain.view(),
         heightStartTime: () => chain.state.lastBlockTime,
+        commitTime: () => chain.state.lastBlockTime,
         publicKey: key.publicKey,
       },
       genesis: { json: genesisToJson(chain.genesis) },

@@ -68,6 +68,38 @@ describe("pool", () => {
     expect(chain.app.poolSize().count).toBe(3);
   });
 
+  test("behavior: a dry run says what CheckTx would, and leaves no trace", async () => {
+    const chain = await TestChain.start({ validators: 1, pool: { countMax: 2 } });
+    const good = item(0, 0, 20n);
+    const forged = good.slice();
+    forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+    const dryRun = async (tx: Uint8Array) => (await chain.app.dryRun(tx)).code;
+    expect(await dryRun(forged)).toBe(codeOf("TX_SIGNATURE"));
+    expect(await dryRun(good)).toBe(0);
+    expect(await dryRun(new Uint8Array(3))).not.toBe(0);
+    expect(chain.app.poolSize().count).toBe(0);
+    expect(chain.app.transactionStatus(idOf(good)).state).toBe("unknown");
+    expect(await chain.submit(good)).toBe(0);
+    expect(await dryRun(good)).toBe(codeOf("TX_KNOWN"));
+    expect(await dryRun(item(0, 5_000, 20n))).toBe(codeOf("NONCE_GAP"));
+    expect(await chain.submit(item(1, 0, 20n))).toBe(0);
+    expect(await dryRun(item(2, 0, 20n))).toBe(codeOf("POOL_FULL"));
+    expect(await dryRun(item(2, 0, 90n))).toBe(0);
+    expect(chain.app.poolSize().count).toBe(2);
+  });
+
+  test("behavior: flushed, it is empty, says so of each, and takes transactions again", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    const first = item(0, 0, 2n);
+    for (const tx of [first, item(0, 1, 2n), item(1, 0, 2n)])
+      expect(await chain.submit(tx)).toBe(0);
+    expect(chain.app.flushPool()).toBe(3);
+    expect(chain.app.poolSize()).toEqual({ count: 0, bytes: 0 });
+    expect(chain.app.transactionStatus(idOf(first))).toMatchObject({ state: "evicted" });
+    expect(await chain.submit(first)).toBe(0);
+    expect(await included(chain)).toEqual([toHex(first)]);
+  });
+
   test("behavior: stays within its bytes", async () => {
     const chain = await TestChain.start({ validators: 1, pool: { bytesMax: 5_000 } });
     for (let n = 0; n < 8; n++) await chain.submit(item(n, 0, BigInt(n), "x".repeat(1_500)));

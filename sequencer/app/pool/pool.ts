@@ -70,6 +70,24 @@ export class Pool {
     return this.#stateFault(tx) ?? this.#accountFault(tx);
   }
 
+  /** What `add` would say, room included. Changes nothing. */
+  verdict(tx: DecodedTx): Failure | undefined {
+    const fault = this.fault(tx);
+    if (fault !== undefined) return fault;
+    const victims = this.#victimsFor(this.#entryOf(tx), this.#replacedBy(tx));
+    return victims === undefined ? this.#fullFault() : undefined;
+  }
+
+  /** Lets go of everything; returns how many that were. */
+  clear(): number {
+    const { count } = this;
+    const why = failure("POOL_EVICTED", "the operator flushed the pool");
+    for (const entry of this.#entries.values()) this.#drop(entry, why);
+    this.#isEvictableCurrent = false;
+    this.#report();
+    return count;
+  }
+
   /** Takes a transaction whose signature holds, or says why not. */
   add(tx: DecodedTx): Failure | undefined {
     const fault = this.fault(tx);
@@ -78,7 +96,7 @@ export class Pool {
     const replaced = this.#replacedBy(tx);
     const victims = this.#victimsFor(entry, replaced);
     if (victims === undefined) {
-      return failure("POOL_FULL", `${this.count} transactions, ${this.#bytes} bytes`);
+      return this.#fullFault();
     }
     if (replaced !== undefined) this.#drop(replaced, failure("POOL_REPLACED"));
     for (const victim of victims) this.#drop(victim, failure("POOL_EVICTED"));
@@ -137,6 +155,10 @@ export class Pool {
     }
     this.#isEvictableCurrent = false;
     this.#report();
+  }
+
+  #fullFault(): Failure {
+    return failure("POOL_FULL", `${this.count} transactions, ${this.#bytes} bytes`);
   }
 
   #stateFault(tx: DecodedTx): Failure | undefined {

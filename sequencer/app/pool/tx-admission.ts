@@ -34,6 +34,8 @@ export class TxAdmission {
   readonly #inFlight = new Map<Digest, Promise<boolean>>();
   /** Settled when all that has come from an account so far is decided. */
   readonly #lastOfSender = new Map<string, Promise<unknown>>();
+  /** Probes whose signature is being verified. */
+  #probes = 0;
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
@@ -45,6 +47,33 @@ export class TxAdmission {
     const { fault } = admission;
     if (fault !== undefined) this.#dependencies.metrics.poolRejected.inc({ code: fault.code });
     return admission;
+  }
+
+  /** What CheckTx would say now. Nothing is kept, remembered or counted. */
+  async probe(item: Uint8Array): Promise<Admission> {
+    const { committed, verified } = this.#dependencies;
+    const { terms } = committed;
+    const unfit = terms === undefined ? CHAIN_NOT_BEGUN : sizeFault(item);
+    if (terms === undefined || unfit !== undefined) return { tx: undefined, fault: unfit };
+    const known = verified.get(item);
+    if (known !== undefined) return { tx: known, fault: this.#verdict(known) };
+    const decoded = decodeTx(terms.chain.chainId, item);
+    if ("code" in decoded) return { tx: undefined, fault: decoded };
+    const { decoded: tx, signatureCheck } = decoded;
+    const early = this.#verdict(tx);
+    if (early !== undefined) return { tx, fault: early };
+    if (this.#probes >= CHECKS_IN_FLIGHT_MAX) return { tx, fault: failure("POOL_BUSY") };
+    this.#probes++;
+    try {
+      const isSigned = await this.#verify(signatureCheck);
+      return { tx, fault: isSigned ? this.#verdict(tx) : failure("TX_SIGNATURE") };
+    } finally {
+      this.#probes--;
+    }
+  }
+
+  #verdict(tx: DecodedTx): Failure | undefined {
+    return this.#knownFault(tx) ?? this.#dependencies.pool.verdict(tx);
   }
 
   /** CheckTx of type recheck: whether the pool still wants it, from what it knows already. */
@@ -61,13 +90,9 @@ export class TxAdmission {
 
   async #admit(item: Uint8Array): Promise<Admission> {
     const { committed, pool, verified } = this.#dependencies;
-    if (committed.terms === undefined) {
-      return { tx: undefined, fault: failure("POOL_BUSY", "the chain has not begun") };
-    }
-    if (item.length > TX_BYTES_MAX) {
-      const fault = failure("TX_TOO_LARGE", `${item.length} bytes, at most ${TX_BYTES_MAX}`);
-      return { tx: undefined, fault };
-    }
+    if (committed.terms === undefined) return { tx: undefined, fault: CHAIN_NOT_BEGUN };
+    const tooLarge = sizeFault(item);
+    if (tooLarge !== undefined) return { tx: undefined, fault: tooLarge };
     const known = verified.get(item);
     if (known !== undefined) return { tx: known, fault: this.#add(known) };
     const decoded = decodeTx(committed.terms.chain.chainId, item);
@@ -184,6 +209,13 @@ function describe<State extends "rejected" | "expired" | "evicted">(
   { code, reason }: Failure,
 ): { readonly state: State; readonly code: number; readonly reason: string } {
   return { state, code: CODES[code].number, reason };
+}
+
+const CHAIN_NOT_BEGUN = failure("POOL_BUSY", "the chain has not begun");
+
+function sizeFault(item: Uint8Array): Failure | undefined {
+  if (item.length <= TX_BYTES_MAX) return undefined;
+  return failure("TX_TOO_LARGE", `${item.length} bytes, at most ${TX_BYTES_MAX}`);
 }
 
 function decodeUnverified(committed: CommittedState, item: Uint8Array): DecodedTx | Failure {

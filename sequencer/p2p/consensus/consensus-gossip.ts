@@ -17,6 +17,7 @@ import {
   RELAY_DELAY_MAX_MS,
   VOTE_RELAY_DELAY_MS,
 } from "../limits.ts";
+import type { ReceivedCounts } from "./peer-round.ts";
 import { PeerState } from "./peer-state.ts";
 import type { Peer } from "../reactor.ts";
 
@@ -34,6 +35,8 @@ export interface GossipPeer {
   readonly state: PeerState;
   /** Keeps messages of the next height until it gets there (see `engine/message-edge.ts`). */
   readonly keepsEarly: boolean;
+  /** What it sent us since it connected. */
+  readonly received: ReceivedCounts;
   /** Two or more heights behind and not yet level again: nothing is held back from it. */
   isLagging: boolean;
   early: Early | undefined;
@@ -55,6 +58,7 @@ export function createGossipPeer(peer: Peer, keepsEarly: boolean, nowMs: number)
     peer,
     state: new PeerState(),
     keepsEarly,
+    received: { votes: 0, blockParts: 0 },
     isLagging: false,
     early: undefined,
     progressAtMs: nowMs,

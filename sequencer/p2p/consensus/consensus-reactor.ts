@@ -54,6 +54,7 @@ import {
   REPEAT_DELAY_MS,
   VOTE_RELAY_DELAY_MS,
 } from "../limits.ts";
+import { describePeer, type PeerRound, type PeerRoundState } from "./peer-round.ts";
 import type { Peer, Reactor } from "../reactor.ts";
 import { announcesLargeFrames } from "../transport.ts";
 
@@ -73,15 +74,6 @@ export interface ConsensusReactorDependencies {
   readonly onPeerHeight?: (peer: NodeId, height: Height) => void;
 }
 
-/** What a peer says of its round, for RPC. */
-export interface PeerRound {
-  readonly height: Height;
-  readonly round: Round;
-  readonly step: number;
-  /** Monotonic ms at which its height began. */
-  readonly startMs: number;
-}
-
 export interface ConsensusReactor extends Reactor {
   /** To be given to the engine. */
   readonly gossip: ConsensusGossip;
@@ -90,6 +82,8 @@ export interface ConsensusReactor extends Reactor {
   stop(): void;
   /** Undefined before the peer's first NewRoundStep. */
   peerRound(id: NodeId): PeerRound | undefined;
+  /** All that is known of a peer's round; undefined for who is no peer. */
+  peerState(id: NodeId): PeerRoundState | undefined;
 }
 
 export function createConsensusReactor(
@@ -268,12 +262,14 @@ export function createConsensusReactor(
         schedulePump(target);
         return;
       case "blockPart":
+        target.received.blockParts += 1;
         state.setHasPart(message.height, message.round, message.part.index, "confirmed");
         received.set(message.part, nowMs());
         consensus.receivePart(message.height, message.round, message.part, peer.id);
         return;
       case "vote": {
         const { vote } = message;
+        target.received.votes += 1;
         ensureVoteBits(target);
         state.setHasVote(vote.height, vote.round, vote.type, vote.validatorIndex, "confirmed");
         received.set(vote, nowMs());
@@ -437,6 +433,10 @@ export function createConsensusReactor(
       if (state === undefined || state.height === 0) return undefined;
       const { height, round, step, startMs } = state;
       return { height, round, step, startMs };
+    },
+    peerState(id) {
+      const target = targets.get(id);
+      return target && describePeer(target.state, target.received);
     },
   };
 }

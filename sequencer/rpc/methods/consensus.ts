@@ -2,14 +2,16 @@
 import { Height, Round } from "../../../proto/brands.ts";
 import { bytesEqual } from "../../../proto/bytes.ts";
 import { headerHash } from "../../../proto/hashes.ts";
-import type { BitArray, Block, BlockId, ValidatorSet, Vote } from "../../../proto/types.ts";
-import { SignedMsgType } from "../../../proto/types.ts";
-import type { RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
+import { addMs } from "../../../proto/time.ts";
+import type { BitArray, BlockId, ValidatorSet, Vote } from "../../../proto/types.ts";
+import { NIL_BLOCK_ID, SignedMsgType } from "../../../proto/types.ts";
+import type { PartSetView, RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
 import type { Json } from "../amino-json.ts";
 import { hex, integer, time } from "../amino-json.ts";
 import {
   blockToJson,
   consensusParamsToJson,
+  partSetHeaderToJson,
   proposalToJson,
   validatorSetToJson,
   validatorToJson,
@@ -18,6 +20,7 @@ import type { RpcEnvironment } from "../environment.ts";
 import { resolveHeight, resolvePage, uncommittedHeight } from "../environment.ts";
 import { methodFailure } from "../errors.ts";
 import { optional } from "../params.ts";
+import type { RpcPeerState } from "../ports.ts";
 import type { Route } from "../routes.ts";
 import { route } from "../routes.ts";
 
@@ -100,27 +103,23 @@ async function dumpConsensusState(env: RpcEnvironment): Promise<Json> {
       : undefined;
   // Views are live: the rest is read in one go, after the wait.
   const view = viewOf(env);
-  const blockFor = (id: BlockId | undefined): Json => knownBlock(view.proposalBlock, id);
   return {
     round_state: {
       height: integer(view.height),
       round: view.round,
       step: view.step,
       start_time: time(env.consensus.heightStartTime()),
+      commit_time: time(env.consensus.commitTime()),
       validators: validatorSetToJson(view.validators),
       proposal: view.proposal === undefined ? null : proposalToJson(view.proposal),
       proposal_block: view.proposalBlock === undefined ? null : blockToJson(view.proposalBlock),
-      proposal_block_parts:
-        view.proposalParts === undefined
-          ? null
-          : {
-              "count/total": `${view.proposalParts.count}/${view.proposalParts.header.total}`,
-              parts_bit_array: bitText(view.proposalParts.bitArray()),
-            },
+      proposal_block_parts: partSetToJson(view.proposalParts),
       locked_round: view.lockedRound,
-      locked_block: blockFor(view.lockedBlockId),
+      locked_block: view.lockedBlock === undefined ? null : blockToJson(view.lockedBlock),
+      locked_block_parts: partSetToJson(view.lockedParts),
       valid_round: view.validRound,
-      valid_block: blockFor(view.validBlockId),
+      valid_block: view.validBlock === undefined ? null : blockToJson(view.validBlock),
+      valid_block_parts: partSetToJson(view.validParts),
       votes: heightVotes(view),
       commit_round: view.commitRound,
       last_commit:
@@ -131,18 +130,57 @@ async function dumpConsensusState(env: RpcEnvironment): Promise<Json> {
               votes_bit_array: bitArrayText(view.lastCommit, lastValidators?.totalVotingPower),
             },
       last_validators: lastValidators === undefined ? null : validatorSetToJson(lastValidators),
+      triggered_timeout_precommit: view.isPrecommitWaitTriggered,
     },
-    peers: env.network.peers().map((peer) => ({
-      node_address: `${peer.id}@${peer.remoteAddress}`,
-      peer_state: null,
-    })),
+    peers: env.network.peers().map((peer) => {
+      const state = env.network.peerState(peer.id);
+      return {
+        node_address: `${peer.id}@${peer.remoteAddress}`,
+        peer_state: state === undefined ? null : peerStateToJson(env, state),
+      };
+    }),
   };
 }
 
-/** The block of an id, when it is the one proposed: the view holds no other. */
-function knownBlock(block: Block | undefined, id: BlockId | undefined): Json {
-  if (block === undefined || id === undefined) return null;
-  return bytesEqual(headerHash(block.header), id.hash) ? blockToJson(block) : null;
+function partSetToJson(parts: PartSetView | undefined): Json {
+  return (
+    (parts && {
+      "count/total": `${parts.count}/${parts.header.total}`,
+      parts_bit_array: bitText(parts.bitArray()),
+    }) ??
+    null
+  );
+}
+
+/** `consensus/reactor.go` PeerState. */
+function peerStateToJson(env: RpcEnvironment, state: RpcPeerState): Json {
+  const bits = (array: BitArray | undefined): Json => (array === undefined ? null : bitText(array));
+  const ageMs = Math.round(env.clock.monotonicMs() - state.startMs);
+  return {
+    round_state: {
+      height: integer(state.height),
+      round: state.round,
+      step: state.step,
+      start_time: time(addMs(env.clock.now(), -ageMs)),
+      proposal: state.hasProposal,
+      proposal_block_part_set_header: partSetHeaderToJson(
+        state.partSetHeader ?? NIL_BLOCK_ID.partSetHeader,
+      ),
+      proposal_block_parts: bits(state.parts),
+      proposal_pol_round: state.polRound,
+      proposal_pol: bits(state.pol),
+      prevotes: bits(state.prevotes),
+      precommits: bits(state.precommits),
+      last_commit_round: state.lastCommitRound,
+      last_commit: bits(state.lastCommit),
+      catchup_commit_round: state.catchUpRound,
+      catchup_commit: bits(state.catchUpCommit),
+    },
+    stats: {
+      votes: integer(state.received.votes),
+      block_parts: integer(state.received.blockParts),
+    },
+  };
 }
 
 function heightVotes(view: RoundStateView): Json {

@@ -10,7 +10,7 @@ function setup() {
     dialSeeds: (seeds: readonly string[]) => void calls.push(seeds.map(parsePeerAddress)),
     dialPeers: (peers: readonly string[], as: object) => void calls.push([peers, as]),
   };
-  const routes = unsafeRoutes({ network });
+  const routes = unsafeRoutes({ network, mempool: { flush: () => void calls.push("flush") } });
   const context = { client: "", signal: new AbortController().signal, sink: undefined };
   const call = async (name: string, args: Record<string, unknown>): Promise<unknown> =>
     routes[name]?.call(args, context);
@@ -26,6 +26,12 @@ test("dial_peers passes on what is asked, in CometBFT's words", async () => {
   expect(calls).toEqual([
     [[PEER], { isPersistent: true, isUnconditional: false, isPrivate: true }],
   ]);
+});
+
+test("unsafe_flush_mempool empties the pool", async () => {
+  const { calls, call } = setup();
+  expect(await call("unsafe_flush_mempool", {})).toEqual({});
+  expect(calls).toEqual(["flush"]);
 });
 
 test.each<[string, Record<string, unknown>, RegExp]>([

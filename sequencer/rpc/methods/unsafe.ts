@@ -1,13 +1,14 @@
-/** Methods that change the node's peers: only there with `unsafe = true` (`rpc/core/net.go`). */
+/** Methods that change the node's peers and pool: only there with `unsafe = true` (`rpc/core/net.go`). */
 import { isWeftError } from "../../../proto/errors.ts";
 import { invalidParams, methodFailure } from "../errors.ts";
 import { DIAL_ADDRESSES_MAX } from "../limits.ts";
 import { param } from "../params.ts";
-import type { RpcNetwork } from "../ports.ts";
+import type { RpcMempool, RpcNetwork } from "../ports.ts";
 import { type Route, route } from "../routes.ts";
 
 export function unsafeRoutes(env: {
   readonly network: Pick<RpcNetwork, "dialSeeds" | "dialPeers">;
+  readonly mempool: Pick<RpcMempool, "flush">;
 }): Readonly<Record<string, Route>> {
   return {
     dial_seeds: route({ seeds: param("json") }, ({ seeds }) => {
@@ -36,6 +37,10 @@ export function unsafeRoutes(env: {
         return { log: "Dialing peers in progress. See /net_info for details" };
       },
     ),
+    unsafe_flush_mempool: route({}, () => {
+      env.mempool.flush();
+      return {};
+    }),
   };
 }
 
