@@ -7,6 +7,7 @@ import { Height, type RollupId } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { isWeftError, WeftError } from "../../proto/errors.ts";
 import { timeToMs } from "../../proto/time.ts";
+import type { Timestamp } from "../../proto/types.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
@@ -26,7 +27,11 @@ export type DriverErrorInfo =
   /** The configured trust lies above what the executor needs next. */
   | { readonly code: "DRIVER_TRUST_AHEAD"; readonly trusted: Height; readonly next: Height }
   /** Validators signed another block than the one that was executed at this height. */
-  | { readonly code: "DRIVER_FORK"; readonly height: Height };
+  | { readonly code: "DRIVER_FORK"; readonly height: Height }
+  /** A node serves another chain than the configured one; fatal when all nodes do. */
+  | { readonly code: "DRIVER_OTHER_CHAIN"; readonly chainId: string }
+  /** Nothing that any of the nodes sends verifies from where trust begins. */
+  | { readonly code: "DRIVER_UNVERIFIABLE" };
 
 export interface DriverOptions {
   readonly rollupId: RollupId;
@@ -52,13 +57,19 @@ export interface DriverDependencies {
 export interface DriverStatus {
   /** Last sequencer height that was verified and executed. */
   readonly sequencerHeight: Height;
-  /** Whether the last attempt to stream is alive. */
+  /** Whether the current stream has brought a block that verified. */
   readonly isStreaming: boolean;
+  /** Since the last block that was new here, or since the start, in ms. */
+  readonly silentForMs: number;
+  /** Wall time of that block's arrival, or of the start. */
+  readonly silentSince: Timestamp;
   /** Why nothing moves, when nothing moves. */
   readonly lastError: string | undefined;
 }
 
 export interface Driver {
+  /** Resolves when the first block since the start has verified. */
+  readonly following: Promise<void>;
   /** Runs until `stop`; rejects only for what trying again cannot mend. */
   run(): Promise<void>;
   stop(): Promise<void>;
@@ -76,16 +87,24 @@ const FATAL_EXECUTION = new Set([
 const FATAL_DRIVER = new Set<string>([
   "DRIVER_TRUST_AHEAD",
   "DRIVER_FORK",
+  "DRIVER_UNVERIFIABLE",
 ] satisfies DriverErrorInfo["code"][]);
 
 export function createDriver(options: DriverOptions, deps: DriverDependencies): Driver {
   const { clients, executor, trustStore, clock, logger, metrics } = deps;
   const abort = new AbortController();
-  let status: DriverStatus = {
+  let status: Omit<DriverStatus, "silentForMs" | "silentSince"> = {
     sequencerHeight: Height(0),
     isStreaming: false,
     lastError: undefined,
   };
+  let progress = { at: clock.now(), monotonicMs: clock.monotonicMs() };
+  /** Until something verifies: what each node did that asking it again will hardly mend. */
+  let refusals: Map<SequencerClient, unknown> | undefined = new Map();
+  let follows: () => void = () => {};
+  const following = new Promise<void>((resolve) => {
+    follows = resolve;
+  });
   let running: Promise<void> | undefined;
   let saved = 0;
 
@@ -101,6 +120,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       } catch (error) {
         if (isFatal(error)) throw error;
         report(error);
+        checkHope(client, error);
       }
       status = { ...status, isStreaming: false };
       if (abort.signal.aborted) break;
@@ -111,8 +131,34 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     }
   }
 
+  /** What is wrong with every node from the start is wrong here: trying for ever would hide it. */
+  function checkHope(client: SequencerClient, error: unknown): void {
+    if (refusals === undefined) return;
+    if (!isRefusal(error)) {
+      refusals.delete(client);
+      return;
+    }
+    refusals.set(client, error);
+    if (refusals.size < clients.length) return;
+    // Another chain at every node is a matter of configuration, and says so itself.
+    if ([...refusals.values()].every(isOtherChain)) throw error;
+    throw new WeftError<DriverErrorInfo>(
+      { code: "DRIVER_UNVERIFIABLE" },
+      `no node sends blocks that verify after height ${status.sequencerHeight || options.trust.height}; check sequencer.trust (height, block_hash, next_validators_hash) and sequencer.nodes in rollup.json, and that the data directory is of this network`,
+      { cause: error },
+    );
+  }
+
   /** One stream, from the executor's next height until it ends. */
   async function follow(client: SequencerClient): Promise<void> {
+    // Before the executor is bound to the configured chain for good.
+    const { chainId } = await client.chainInfo();
+    if (chainId !== options.trust.chainId) {
+      throw new WeftError<DriverErrorInfo>(
+        { code: "DRIVER_OTHER_CHAIN", chainId },
+        `the sequencer node serves chain ${JSON.stringify(chainId)}, configured is ${JSON.stringify(options.trust.chainId)}; correct sequencer.chain_id or sequencer.nodes in rollup.json`,
+      );
+    }
     const { nextSequencerHeight: next } = await executor.init({
       rollupId: options.rollupId,
       sequencerChainId: options.trust.chainId,
@@ -128,9 +174,11 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       signal: abort.signal,
     });
     for await (const block of stream) {
-      status = { ...status, isStreaming: true };
       metrics.sequencerHead.set(block.height);
       const verified = await verifyTimed(verifier, block);
+      status = { ...status, isStreaming: true };
+      refusals = undefined;
+      follows();
       // Between stored trust and the executor's height: verified again, executed before.
       if (verified.header.height >= next) await execute(verified);
       else checkSame(verified.header.height, verified.hash, executed);
@@ -201,6 +249,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       await executor.setFinality({ safeHash: result.hash, finalizedHash: result.hash });
     }
     status = { ...status, sequencerHeight: block.header.height, lastError: undefined };
+    progress = { at: clock.now(), monotonicMs: clock.monotonicMs() };
     metrics.sequencerHeight.set(block.header.height);
     metrics.headNumber.set(result.number);
     metrics.payloads.inc(undefined, block.payloads.length);
@@ -239,6 +288,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   }
 
   return {
+    following,
     run() {
       running ??= runLoop();
       return running;
@@ -248,10 +298,24 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       // A fatal end was already reported by `run`.
       await running?.catch(() => {});
     },
-    status: () => status,
+    status: () => ({
+      ...status,
+      silentForMs: clock.monotonicMs() - progress.monotonicMs,
+      silentSince: progress.at,
+    }),
   };
 }
 
 function isFatal(error: unknown): boolean {
   return isWeftError(error) && (FATAL_EXECUTION.has(error.code) || FATAL_DRIVER.has(error.code));
+}
+
+function isOtherChain(error: unknown): boolean {
+  return (
+    isWeftError(error) && error.code === ("DRIVER_OTHER_CHAIN" satisfies DriverErrorInfo["code"])
+  );
+}
+
+function isRefusal(error: unknown): boolean {
+  return isOtherChain(error) || (isWeftError(error) && error.code.startsWith("VERIFY_"));
 }

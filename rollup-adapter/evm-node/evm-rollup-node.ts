@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { Height } from "../../proto/brands.ts";
+import { formatTime } from "../../proto/time.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
@@ -41,10 +42,19 @@ export interface EvmRollupNodeDependencies {
   };
 }
 
+/** `syncing`: nothing has verified on this stream yet. `stalled`: no new block for too long. */
+export type RollupReadiness =
+  | { readonly status: "ready" }
+  | { readonly status: "syncing" | "stalled"; readonly reason: string };
+
 export interface EvmRollupNode {
   /** Where the JSON-RPC listens. */
   readonly rpcUrl: string;
   status(): DriverStatus & { readonly gatewayPending: number };
+  /** Whether it follows the sequencer, and what keeps it from that. */
+  readiness(): RollupReadiness;
+  /** Resolves when the first block since the start has verified. */
+  readonly following: Promise<void>;
   /** Settles when the driver ends for a reason that trying again cannot mend. */
   readonly failed: Promise<never>;
   stop(): Promise<void>;
@@ -60,6 +70,7 @@ export async function startEvmRollupNode(
   const genesis = parseEvmGenesis(config.genesis);
   const rollupId = genesisRollupId(genesis);
   const clients = config.sequencer.nodes.map(createGrpcSequencerClient);
+  const silenceMs = config.sequencer.silence_seconds * 1_000;
 
   const submitter = createSubmitter(
     {
@@ -88,7 +99,13 @@ export async function startEvmRollupNode(
       clock,
       logger,
       metrics: metrics.evm,
-      readiness: () => Promise.resolve(readiness(driver?.status())),
+      readiness: () => {
+        const { status, ...rest } = readiness(driver?.status(), silenceMs);
+        return Promise.resolve({
+          isReady: status === "ready",
+          ...("reason" in rest ? { detail: rest.reason } : {}),
+        });
+      },
     },
   );
   const executorServer: ExecutorServer | undefined =
@@ -136,6 +153,8 @@ export async function startEvmRollupNode(
   return {
     rpcUrl: rollup.rpc.url,
     status: () => ({ ...running.status(), gatewayPending: submitter.pendingCount() }),
+    readiness: () => readiness(running.status(), silenceMs),
+    following: running.following,
     failed,
     async stop() {
       submitter.stop();
@@ -147,7 +166,16 @@ export async function startEvmRollupNode(
   };
 }
 
-function readiness(status: DriverStatus | undefined) {
-  if (status?.isStreaming === true) return { isReady: true };
-  return { isReady: false, detail: status?.lastError ?? "not following a sequencer yet" };
+/** What a driver's status means for whoever asks whether the rollup's state is fresh. */
+export function readiness(status: DriverStatus | undefined, silenceMs: number): RollupReadiness {
+  if (status !== undefined && silenceMs > 0 && status.silentForMs >= silenceMs) {
+    const { silentSince, silentForMs, lastError } = status;
+    const silence = `the sequencer has been silent since ${formatTime(silentSince)} (${Math.round(silentForMs / 1_000)} s)`;
+    return {
+      status: "stalled",
+      reason: lastError === undefined ? silence : `${silence}: ${lastError}`,
+    };
+  }
+  if (status?.isStreaming === true) return { status: "ready" };
+  return { status: "syncing", reason: status?.lastError ?? "not following a sequencer yet" };
 }

@@ -28,6 +28,8 @@ const schema = z.strictObject({
       block_hash: hash.optional(),
       next_validators_hash: hash,
     }),
+    /** Without a new block for this long the node is not ready; 0: never for that reason. */
+    silence_seconds: z.number().int().min(0).max(86_400).default(20),
   }),
   /** Ethereum JSON-RPC over HTTP and WebSocket. */
   rpc: z.strictObject({

@@ -39,20 +39,23 @@ export async function startRollup(
       ? undefined
       : createMetricsServer(config.metrics, {
           registry,
-          health: () => {
-            const { isStreaming, lastError, sequencerHeight: height } = node.status();
-            return isStreaming
-              ? { status: "ready", height }
-              : { status: "syncing", height, reason: lastError ?? "not streaming yet" };
-          },
+          health: () => ({ ...node.readiness(), height: node.status().sequencerHeight }),
           clock,
           logger,
         });
-  try {
-    await server?.start();
+  function sayReady(): void {
     const ready = { rpc: node.rpcUrl };
     process.stdout.write(isJson ? `${toJson(ready)}\n` : `rollup ready  JSON-RPC ${node.rpcUrl}\n`);
-    const reason = await Promise.race([untilStopped(), node.failed]);
+  }
+  try {
+    await server?.start();
+    logger.info("rollup listens, waiting for the first block that verifies", {
+      rpc: node.rpcUrl,
+      sequencer: config.sequencer.nodes.join(", "),
+    });
+    const stopped = untilStopped();
+    await Promise.race([stopped, node.failed, node.following.then(sayReady)]);
+    const reason = await Promise.race([stopped, node.failed]);
     logger.info("stopping", { reason });
   } finally {
     await stopInTime(async () => {

@@ -138,8 +138,10 @@ describe("a validator", () => {
     const home = await createValidatorHome("validator", "role-test");
     expect(holdsValidatorKey(home)).toBe(true);
     await rm(home.validatorKeyFile);
+    expect(() => holdsValidatorKey(home)).toThrow(/application_key.json is there.*your backup/);
+    await rm(home.applicationKeyFile);
     expect(holdsValidatorKey(home)).toBe(false);
     await writeFile(home.validatorStateFile, "{}");
-    expect(() => holdsValidatorKey(home)).toThrow(/restore the key from your backup/);
+    expect(() => holdsValidatorKey(home)).toThrow(/priv_validator_state.json is there/);
   });
 });

@@ -15,23 +15,24 @@ import type { Home } from "./home.ts";
 export type RoleErrorInfo =
   /** The application key on disk is not the one that the chain knows for this validator. */
   | { readonly code: "KEY_APPLICATION_MISMATCH" }
-  /** This home has signed before, and its validator key is gone. */
+  /** This is a validator's home, and its key is gone. */
   | { readonly code: "KEY_VALIDATOR_MISSING"; readonly path: string };
 
 /**
  * Whether the home holds a validator key.
  * @throws WeftError<RoleErrorInfo> KEY_VALIDATOR_MISSING when it once did: a validator that silently
- * became a follower would be missed only by the others
+ * became a follower would be missed by the others only
  */
 export function holdsValidatorKey(
-  home: Pick<Home, "validatorKeyFile" | "validatorStateFile">,
+  home: Pick<Home, "validatorKeyFile" | "validatorStateFile" | "applicationKeyFile">,
 ): boolean {
   if (isThere(home.validatorKeyFile)) return true;
-  if (!isThere(home.validatorStateFile)) return false;
+  const sign = [home.applicationKeyFile, home.validatorStateFile].find(isThere);
+  if (sign === undefined) return false;
   const path = home.validatorKeyFile;
   throw new WeftError<RoleErrorInfo>(
     { code: "KEY_VALIDATOR_MISSING", path },
-    `${path} is missing, yet this home has been a validator's (${home.validatorStateFile} is there): restore the key from your backup; if the node shall only follow from now on, move that state file away, to where the key goes on signing`,
+    `${path} is missing, yet this is a validator's home (${sign} is there): restore the key from your backup; if the node shall only follow from now on, move what is left of the validator (config/application_key.json, data/priv_validator_state.json) to where it goes on`,
   );
 }
 

@@ -219,7 +219,7 @@ describe("a home that is wrong", () => {
     [
       "another application key than the chain knows",
       "KEY",
-      /restore config\/application_key\.json/,
+      /restore .*config\/application_key\.json/,
       "pristine",
       () => cpSync(inConfig("priv_validator_key.json"), inConfig("application_key.json")),
     ],

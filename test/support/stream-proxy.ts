@@ -1,10 +1,12 @@
-/** A man in the middle: passes on a real node's block streams, altered when the test says so. */
+/** A man in the middle: passes on a real node's facts, and its block streams, altered when the test says so. */
 import {
   Client,
   credentials,
   Metadata,
+  type sendUnaryData,
   Server,
   ServerCredentials,
+  type ServerUnaryCall,
   type ServerWritableStream,
   status,
 } from "@grpc/grpc-js";
@@ -13,6 +15,8 @@ import {
   ROLLUP_SERVICE,
   type StreamBlocksRequest,
 } from "../../proto/grpc/rollup-service.ts";
+
+type ChainInfo = ReturnType<typeof ROLLUP_SERVICE.getChainInfo.responseDeserialize>;
 
 /** What to send in place of a block; undefined: the block as it came. */
 export type Alter = (
@@ -62,8 +66,13 @@ export async function startStreamProxy(node: string): Promise<StreamProxy> {
     {
       streamBlocks: (call: ServerWritableStream<StreamBlocksRequest, RollupBlock>) =>
         void pass(call),
-      getChainInfo: (_call: unknown, callback: (error: object) => void) =>
-        callback({ code: status.UNIMPLEMENTED, details: "streams only" }),
+      getChainInfo: (
+        _call: ServerUnaryCall<unknown, ChainInfo>,
+        callback: sendUnaryData<ChainInfo>,
+      ) => {
+        const { path, requestSerialize, responseDeserialize } = getChainInfo;
+        upstream.makeUnaryRequest(path, requestSerialize, responseDeserialize, {}, callback);
+      },
     },
   );
   const port = await new Promise<number>((resolve, reject) => {

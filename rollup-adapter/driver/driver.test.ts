@@ -1,0 +1,214 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { createManifestBuilder } from "../../mev/manifest.ts";
+import { Height, RollupId } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { encodeSignedHeader } from "../../proto/codec/block.ts";
+import { encodeValidatorSet } from "../../proto/codec/types.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { Level } from "../../proto/grpc/rollup-service.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { merkleProof } from "../../proto/merkle.ts";
+import { validatorSetHash } from "../../proto/validator-set.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import { createPrometheusRegistry } from "../../sequencer/ports/prometheus.ts";
+import {
+  type BuiltBlock,
+  buildChain,
+  TEST_CHAIN_ID,
+  testGenesis,
+  testKeys,
+} from "../../test/support/chain-builder.ts";
+import { createManualClock, type ManualClock } from "../../test/support/manual-clock.ts";
+import type { TrustedState } from "../client/block-verifier.ts";
+import { decodeRollupBlock, type RollupBlock } from "../client/rollup-block.ts";
+import type { SequencerClient } from "../client/sequencer-client.ts";
+import { readiness } from "../evm-node/evm-rollup-node.ts";
+import type { Executor } from "../execution.ts";
+import { createAdapterMetrics } from "../metrics.ts";
+import { createDriver, type Driver } from "./driver.ts";
+
+const ROLLUP = rollupIdOfName("nobody");
+const KEYS = testKeys(4);
+let blocks: RollupBlock[];
+let trust: TrustedState;
+
+beforeAll(() => {
+  const manifest = createManifestBuilder().build();
+  const chain = buildChain(KEYS, 3, testGenesis(KEYS), () => [manifest.item]);
+  blocks = chain.map((block) => absence(block, manifest));
+  const [first] = chain;
+  if (first === undefined) throw new Error("no chain");
+  trust = {
+    chainId: TEST_CHAIN_ID,
+    height: Height(0),
+    blockHash: undefined,
+    time: undefined,
+    nextValidatorsHash: validatorSetHash(first.stateBefore.validators),
+  };
+});
+
+/** A block that holds nothing for the rollup, and proves it. */
+function absence(
+  block: BuiltBlock,
+  manifest: ReturnType<ReturnType<typeof createManifestBuilder>["build"]>,
+): RollupBlock {
+  const slice = manifest.prove(ROLLUP);
+  if (slice.kind !== "absence") throw new Error("expected a proof of absence");
+  const { header, txs } = block.block;
+  return decodeRollupBlock({
+    height: header.height,
+    level: Level.COMMITTED,
+    signedHeader: encodeSignedHeader({ header, commit: block.seenCommit }),
+    validatorSet: encodeValidatorSet(block.stateBefore.validators),
+    manifest: manifest.item,
+    manifestProof: merkleProof(txs.map(sha256), 0),
+    slice,
+  });
+}
+
+/** A node that sends `sent` of the chain, then nothing, until the stream is aborted. */
+function node(over: {
+  readonly chainId?: string;
+  readonly sent?: number;
+  readonly isDown?: boolean;
+}): SequencerClient {
+  const unused = () => Promise.reject(new Error("not asked for here"));
+  return {
+    chainInfo: () =>
+      over.isDown === true
+        ? Promise.reject(new Error("connection refused"))
+        : Promise.resolve({
+            chainId: over.chainId ?? TEST_CHAIN_ID,
+            height: Height(3),
+            initialHeight: Height(1),
+            earliestHeight: Height(1),
+            baseFeePerByte: 1n,
+            unorderedWindow: 600,
+            itemBytesMax: 1_000,
+            isCatchingUp: false,
+          }),
+    account: unused,
+    rollup: unused,
+    validatorSet: unused,
+    submit: unused,
+    transactionStatus: unused,
+    async *blocks({ fromHeight, signal }) {
+      yield* blocks.slice(fromHeight - 1, over.sent ?? 3);
+      await new Promise((resolve) => {
+        signal.addEventListener("abort", resolve);
+      });
+    },
+    close: () => {},
+  };
+}
+
+/** Executes nothing, counts heights; remembers whether it was bound to a chain. */
+function executor(): Executor & { boundTo: string | undefined } {
+  let next = 1;
+  const executed = { number: Height(0), hash: new Uint8Array(32) };
+  const self: Executor & { boundTo: string | undefined } = {
+    boundTo: undefined,
+    init(request) {
+      self.boundTo = request.sequencerChainId;
+      return Promise.resolve({ nextSequencerHeight: Height(next) } as Awaited<
+        ReturnType<Executor["init"]>
+      >);
+    },
+    executeBlock(request) {
+      next = request.sequencerHeight + 1;
+      return Promise.resolve({ outcome: "none", ...executed } as unknown as Awaited<
+        ReturnType<Executor["executeBlock"]>
+      >);
+    },
+    setFinality: () => Promise.reject(new Error("no block, no finality")),
+    getStatus: () =>
+      Promise.resolve({ sequencer: undefined } as Awaited<ReturnType<Executor["getStatus"]>>),
+  };
+  return self;
+}
+
+function drive(clients: readonly SequencerClient[], from: TrustedState = trust) {
+  const clock: ManualClock = createManualClock();
+  const target = executor();
+  const driver: Driver = createDriver(
+    { rollupId: RollupId(toHex(ROLLUP)), startHeight: Height(1), trust: from },
+    {
+      clients,
+      executor: target,
+      trustStore: { load: () => Promise.resolve(undefined), save: () => Promise.resolve() },
+      signatures: createEd25519Verifier(),
+      clock,
+      logger: NULL_LOGGER,
+      metrics: createAdapterMetrics(createPrometheusRegistry()).driver,
+      onExecuted: () => {},
+    },
+  );
+  const ended = driver.run().then(
+    () => "stopped",
+    (error: unknown) => error,
+  );
+  return { driver, clock, target, ended };
+}
+
+/** Lets timers fire until the driver has ended or `isDone`. */
+async function until(clock: ManualClock, isDone: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !isDone(); i++) {
+    await clock.advance(20);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(isDone()).toBe(true);
+}
+
+describe("a driver", () => {
+  test("follows once a block has verified, and says since when the sequencer is silent", async () => {
+    const { driver, clock, ended } = drive([node({})]);
+    expect(readiness(driver.status(), 20_000)).toMatchObject({ status: "syncing" });
+    await driver.following;
+    await until(clock, () => driver.status().sequencerHeight === 3);
+    expect(readiness(driver.status(), 20_000)).toEqual({ status: "ready" });
+    await clock.advance(25_000);
+    expect(readiness(driver.status(), 20_000)).toMatchObject({
+      status: "stalled",
+      reason: expect.stringMatching(/^the sequencer has been silent since 2023-.*Z \(25 s\)/),
+    });
+    expect(readiness(driver.status(), 0)).toEqual({ status: "ready" });
+    await driver.stop();
+    expect(await ended).toBe("stopped");
+  });
+
+  test("error: ends when every node serves another chain, and has bound the executor to none", async () => {
+    const { clock, target, ended } = drive([node({ chainId: "x" }), node({ chainId: "y" })]);
+    let end: unknown;
+    void ended.then((value) => (end = value));
+    await until(clock, () => end !== undefined);
+    expect(end).toMatchObject({ code: "DRIVER_OTHER_CHAIN" });
+    expect(String(end)).toMatch(/serves chain "y".*sequencer\.chain_id/);
+    expect(target.boundTo).toBeUndefined();
+  });
+
+  test("error: ends when nothing verifies from the configured trust", async () => {
+    const { clock, ended } = drive([node({})], {
+      ...trust,
+      nextValidatorsHash: new Uint8Array(32).fill(7),
+    });
+    let end: unknown;
+    void ended.then((value) => (end = value));
+    await until(clock, () => end !== undefined);
+    expect(end).toMatchObject({ code: "DRIVER_UNVERIFIABLE" });
+    expect(String(end)).toMatch(/sequencer\.trust/);
+  });
+
+  test("goes on trying while a node is only away, and takes the other one", async () => {
+    const { driver, clock, ended } = drive([node({ isDown: true }), node({ chainId: "x" })]);
+    let end: unknown;
+    void ended.then((value) => (end = value));
+    for (let i = 0; i < 50; i++) await clock.advance(1_000);
+    expect(end).toBeUndefined();
+    await driver.stop();
+    const both = drive([node({ chainId: "x" }), node({ sent: 2 })]);
+    await until(both.clock, () => both.driver.status().sequencerHeight === 2);
+    await both.driver.stop();
+    expect(await both.ended).toBe("stopped");
+  });
+});
