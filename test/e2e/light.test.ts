@@ -1,6 +1,6 @@
 /** `weft light` against a running network, and against nodes that lie to it. */
 import { execFile, type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -8,8 +8,11 @@ import { type Comet38Client, connectComet } from "@cosmjs/tendermint-rpc";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { formatAddress } from "../../proto/address.ts";
-import { txHash } from "../../proto/hashes.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { headerHash, txHash } from "../../proto/hashes.ts";
+import type { Header } from "../../proto/types.ts";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
+import { LIGHT_CHAIN_ID, lightChain, serveLightChain } from "../support/light-chain.ts";
 import {
   createTestNetwork,
   ENTRY,
@@ -75,10 +78,15 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function lightArgs(primary: string, witnesses: readonly string[], home: string): string[] {
+function lightArgs(
+  primary: string,
+  witnesses: readonly string[],
+  home: string,
+  chainId = "weft-e2e",
+): string[] {
   const cross = witnesses.flatMap((url) => ["--witness", url]);
   const listen = ["--laddr", "tcp://127.0.0.1:0", "--home", home];
-  return ["--json", "light", "weft-e2e", "--primary", primary, ...cross, ...listen];
+  return ["--json", "light", chainId, "--primary", primary, ...cross, ...listen];
 }
 
 async function startLight(
@@ -339,6 +347,34 @@ describe("as scripts start it", () => {
       expect.stringMatching(/older than the trusting period/),
     ]);
   });
+});
+
+it("stops at an attack, with the evidence in its home and at the other node", async () => {
+  const validators = (): readonly number[] => [0, 1, 2, 3];
+  const honest = lightChain({ heights: 9, validators });
+  const steal = (header: Header): Header => ({ ...header, appHash: new Uint8Array(32).fill(9) });
+  const fork = lightChain({ heights: 9, validators, base: honest, forkHeight: 6, change: steal });
+  const [liar, witness] = await Promise.all([serveLightChain(fork), serveLightChain(honest)]);
+  const home = join(folder, `home-${homes++}`);
+  const hash = toHex(headerHash(honest.at(2).signedHeader.header));
+  const args = lightArgs(liar.url, [witness.url], home, LIGHT_CHAIN_ID);
+  args.push("--trusted-height", "2", "--trusted-hash", hash, "--trusting-period", "876000h");
+  const child = spawn(process.execPath, [ENTRY, ...args]);
+  child.stdout.resume();
+  child.stderr.resume();
+  const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
+  expect(code).toBe(ExitCode.VERIFICATION);
+  const [against, ...more] = JSON.parse(
+    readFileSync(join(home, "attack-9.json"), "utf8"),
+  ) as unknown[];
+  expect(against).toMatchObject({
+    type: "tendermint/LightClientAttackEvidence",
+    value: { CommonHeight: "2" },
+  });
+  expect(witness.evidence).toEqual([against]);
+  expect(liar.evidence).toEqual(more);
+  liar.stop();
+  witness.stop();
 });
 
 /** Alters the JSON text of one method's result. */

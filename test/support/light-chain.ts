@@ -1,8 +1,12 @@
 /** Chains of light blocks that anyone holding the keys could have signed: for the light client. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Height, Round } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { headerHash } from "../../proto/hashes.ts";
+import { signedHeaderToJson, validatorToJson } from "../../proto/json.ts";
 import { commitSigSignBytes } from "../../proto/sign-bytes.ts";
 import { addMs, addNanos } from "../../proto/time.ts";
 import {
@@ -180,6 +184,54 @@ export function chainProvider(name: string, chain: LightChain): ChainProvider {
     },
   };
   return provider;
+}
+
+export interface ServedChain {
+  readonly url: string;
+  /** What was reported to it: the parameters of `broadcast_evidence`. */
+  readonly evidence: unknown[];
+  stop(): void;
+}
+
+/** A node's RPC as far as a light client asks it, over a chain. */
+export async function serveLightChain(chain: LightChain): Promise<ServedChain> {
+  const evidence: unknown[] = [];
+  const answer = (method: string, params: Readonly<Record<string, string>>): unknown => {
+    if (method === "broadcast_evidence") {
+      evidence.push(params["evidence"]);
+      return { hash: "00" };
+    }
+    const { signedHeader, validatorSet } = chain.at(Number(params["height"] ?? chain.height));
+    if (method === "commit") {
+      return { signed_header: signedHeaderToJson(signedHeader), canonical: true };
+    }
+    const { validators } = validatorSet;
+    const [page, size] = [Number(params["page"]), Number(params["per_page"])];
+    const items = validators.slice((page - 1) * size, page * size).map(validatorToJson);
+    const counts = { count: String(items.length), total: String(validators.length) };
+    return { block_height: String(signedHeader.header.height), validators: items, ...counts };
+  };
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const { method, params } = JSON.parse(Buffer.concat(chunks).toString("utf8")) as {
+        method: string;
+        params: Readonly<Record<string, string>>;
+      };
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: 0, result: answer(method, params) }));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    evidence,
+    stop() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }
 
 /** A clock that stands still, except that waiting for it moves it. */

@@ -7,11 +7,12 @@ import {
   lightChain,
   LIGHT_CHAIN_TIME,
   LIGHT_CHAIN_ID,
+  serveLightChain,
 } from "../../../test/support/light-chain.ts";
 import { startTestNode } from "../../../test/support/rpc-node.ts";
 import { Height } from "../../../proto/brands.ts";
 import { headerHash } from "../../../proto/hashes.ts";
-import { lightBlockToJson, validatorToJson } from "../../../proto/json.ts";
+import { signedHeaderToJson, validatorToJson } from "../../../proto/json.ts";
 import type { LightClientAttackEvidence } from "../../../proto/types.ts";
 import { validateLightBlock } from "../../../proto/validate-basic.ts";
 import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
@@ -90,17 +91,12 @@ describe("over the RPC of anybody", () => {
   const size = 230;
   const members = Array.from({ length: size }, (_, i) => i);
   const chain = lightChain({ heights: 4, validators: () => members });
-  const honest = (method: string, params: Readonly<Record<string, string>>): unknown => {
-    const block = chain.at(Number(params["height"] ?? chain.height));
-    if (method === "commit") {
-      const json = JSON.parse(JSON.stringify(lightBlockToJson(block)));
-      return { result: { signed_header: json.signed_header, canonical: true } };
-    }
-    const page = Number(params["page"]);
-    const { validators } = block.validatorSet;
-    const items = validators.slice((page - 1) * 100, page * 100).map(validatorToJson);
-    return { result: { block_height: "1", validators: items, count: "1", total: String(size) } };
+  const serveChain = async (): Promise<string> => {
+    const served = await serveLightChain(chain);
+    cleanups.push(() => served.stop());
+    return served.url;
   };
+  const commit = { signed_header: signedHeaderToJson(chain.at(1).signedHeader), canonical: true };
 
   test("sets of several pages, and a whole client over them", async () => {
     const witness = chainProvider("witness", chain);
@@ -111,7 +107,7 @@ describe("over the RPC of anybody", () => {
         trustingPeriodNanos: 3_600_000_000_000n,
       },
       {
-        primary: provider(await serveJson(honest)),
+        primary: provider(await serveChain()),
         witnesses: [witness],
         store: createMemoryTrustedStore(),
         verifier: createEd25519Verifier(),
@@ -130,7 +126,7 @@ describe("over the RPC of anybody", () => {
   ])("%s is a bad block", async (_name, plan) => {
     const source = provider(
       await serveJson((method, params) => {
-        if (method === "commit") return honest(method, params);
+        if (method === "commit") return { result: commit };
         const { total, items } = plan(Number(params["page"]));
         const { validators } = chain.at(1).validatorSet;
         const list = validators.slice(0, items).map(validatorToJson);
