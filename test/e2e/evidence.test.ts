@@ -16,8 +16,14 @@ import {
   type Vote,
 } from "../../proto/types.ts";
 import { ed25519Address, signEd25519 } from "../../proto/verify/ed25519.ts";
+import { makeLightClientAttackEvidence } from "../../proto/verify/light-client-attack.ts";
+import { keyFromBytes } from "../../sequencer/engine/privval/key-file.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { createCometRpcClient } from "../../sequencer/ports/comet-rpc/client.ts";
+import { createRpcLightProvider } from "../../sequencer/ports/comet-rpc/light-provider.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { forge, setOf } from "../support/forks.ts";
 import {
   createTestNetwork,
   rpc,
@@ -39,7 +45,11 @@ afterAll(() => network.close());
 
 interface RpcBlock {
   readonly block: {
-    readonly header: { readonly time: string; readonly proposer_address: string };
+    readonly header: {
+      readonly height: string;
+      readonly time: string;
+      readonly proposer_address: string;
+    };
     readonly evidence: { readonly evidence: readonly unknown[] };
   };
 }
@@ -172,4 +182,54 @@ it("the same offence is not taken twice, and what proves nothing not at all", as
     return Number(now.sync_info.latest_block_height) >= goal;
   });
   expect(await punishedHeights(reporter)).toEqual(before);
+}, 60_000);
+
+it("an attack on light clients blames each validator that signed the forged block", async () => {
+  const clients = network.validators.map(({ rpc: url }) => createCometRpcClient(url));
+  try {
+    const [witness, other] = clients;
+    if (witness === undefined || other === undefined) throw new Error("there are four nodes");
+    const provider = createRpcLightProvider(witness, createSystemClock());
+    const [common, trusted] = await Promise.all([
+      provider.lightBlock(Height(1)),
+      provider.lightBlock(Height(3)),
+    ]);
+    const traitors = [2, 3].map((i) =>
+      keyFromBytes(readKeyFile(homeAt(validatorAt(i).home).validatorKeyFile).privateKey),
+    );
+    const conflicting = forge(trusted, {
+      signers: traitors,
+      validators: setOf(traitors),
+      header: { appHash: sha256(utf8ToBytes("a state that never was")) },
+      chainId: "weft-e2e",
+    });
+    const evidence = makeLightClientAttackEvidence(conflicting, trusted, common);
+    expect(evidence.byzantineValidators.length).toBe(2);
+    await provider.reportEvidence(evidence);
+
+    const at = validatorAt(1);
+    const query = "misbehavior.type='lightClientAttack'";
+    const height = await until("the evidence stands in a block", async () => {
+      const { blocks } = await rpc<{ blocks: readonly RpcBlock[] }>(at, "block_search", { query });
+      return blocks[0]?.block.header.height;
+    });
+    const { block } = await rpc<RpcBlock>(at, "block", { height });
+    expect(block.evidence.evidence).toEqual([JSON.parse(JSON.stringify(evidenceToJson(evidence)))]);
+    const results = await rpc<{ finalize_block_events: unknown }>(at, "block_results", { height });
+    expect(results.finalize_block_events).toMatchObject(
+      evidence.byzantineValidators.map(({ address }) => ({
+        type: "misbehavior",
+        attributes: [
+          { key: "type", value: "lightClientAttack" },
+          { key: "validator", value: toHex(address).toUpperCase() },
+          { key: "height", value: "1" },
+          { key: "power", value: "10" },
+        ],
+      })),
+    );
+    // What differs in the order of signers or in who says so is the same offence.
+    await createRpcLightProvider(other, createSystemClock()).reportEvidence(evidence);
+  } finally {
+    for (const client of clients) client.close();
+  }
 }, 60_000);
