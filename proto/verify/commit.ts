@@ -3,6 +3,7 @@
  * count and whether their power suffices, then verifies exactly those. A verdict is data: the caller
  * decides whether a bad commit ends a block, a peer or a light client's step.
  */
+import { setImmediate as atNextTurn } from "node:timers/promises";
 import { bytesEqual, toHex } from "../bytes.ts";
 import { isWeftError } from "../errors.ts";
 import { commitSigSignBytes, voteExtensionSignBytes } from "../sign-bytes.ts";
@@ -18,10 +19,13 @@ import {
 import { blockIdsEqual, validateCommitSig, validateExtensions } from "../validate-basic.ts";
 import { twoThirdsOf } from "../validator-set.ts";
 import type { SignatureVerifier, SignedItem, VerifySignature } from "./ed25519.ts";
+import { verifySecp256k1Sync } from "./secp256k1.ts";
 
 const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
 /** Signatures of a stranger's commit that are checked before it is looked whether one was bad. */
 const SLICE_SIGNATURES = 16;
+/** Checks by secp256k1 keys, about 1 ms each, in one turn of the loop. */
+const SECP_PER_TURN = 2;
 
 /** Why a commit does not hold. */
 export type CommitFault =
@@ -83,7 +87,12 @@ const COMMIT_ALL: Selection = { flags: [BlockIdFlag.COMMIT], stopsAtQuorum: fals
 
 type Plan =
   | { readonly isReady: false; readonly verdict: CommitVerdict }
-  | { readonly isReady: true; readonly items: readonly SignedItem[] };
+  | {
+      readonly isReady: true;
+      readonly items: readonly SignedItem[];
+      /** Those by secp256k1 keys, which only the rule for evidence takes. */
+      readonly secpItems: readonly SignedItem[];
+    };
 
 /**
  * The rule for the last commit of a block: every signature must verify, nil ones too, and those for
@@ -213,7 +222,7 @@ export async function verifyExtendedCommitAsync(
     const publicKey = validator.publicKey.bytes;
     items.push({ publicKey, message, signature: sig.extensionSignature });
   }
-  return decideAsync({ isReady: true, items }, verifier);
+  return decideAsync({ ...plan, items }, verifier);
 }
 
 /** Entries stand at the index of their validator. */
@@ -284,6 +293,7 @@ function plan(
   find: (sig: CommitSig, i: number) => Found,
 ): Plan {
   const items: SignedItem[] = [];
+  const secpItems: SignedItem[] = [];
   let tallied = 0n;
   for (const [i, sig] of commit.signatures.entries()) {
     if (!selection.flags.includes(sig.blockIdFlag)) continue;
@@ -293,22 +303,21 @@ function plan(
     if (found.kind === "fault") return found.plan;
     if (found.kind === "skip") continue;
     const { publicKey, votingPower } = found.validator;
-    if (publicKey.type !== "ed25519") {
-      return stop("COMMIT_KEY_TYPE", `entry ${i}: keys of type ${publicKey.type} are not verified`);
-    }
     const message = commitSigSignBytes(chainId, commit, sig);
-    items.push({ publicKey: publicKey.bytes, message, signature: sig.signature });
+    const item = { publicKey: publicKey.bytes, message, signature: sig.signature };
+    (publicKey.type === "ed25519" ? items : secpItems).push(item);
     if (sig.blockIdFlag === BlockIdFlag.COMMIT) tallied += votingPower;
     if (selection.stopsAtQuorum && tallied > needed) break;
   }
   if (tallied <= needed) {
     return stop("COMMIT_NOT_ENOUGH_POWER", `expected more than ${needed}, got ${tallied}`);
   }
-  return { isReady: true, items };
+  return { isReady: true, items, secpItems };
 }
 
 function decide(ready: Plan, verify: VerifySignature): CommitVerdict {
   if (!ready.isReady) return ready.verdict;
+  if (ready.secpItems.length > 0) return wrongKeyType(ready.secpItems.length);
   const bad = ready.items.findIndex(
     (item) => !verify(item.publicKey, item.message, item.signature),
   );
@@ -317,6 +326,7 @@ function decide(ready: Plan, verify: VerifySignature): CommitVerdict {
 
 async function decideAsync(ready: Plan, verifier: SignatureVerifier): Promise<CommitVerdict> {
   if (!ready.isReady) return ready.verdict;
+  if (ready.secpItems.length > 0) return wrongKeyType(ready.secpItems.length);
   const bad = (await verifier.verifyBatch(ready.items)).indexOf(false);
   return bad < 0 ? { isValid: true } : wrongSignature(bad);
 }
@@ -328,7 +338,16 @@ async function decideInSlices(ready: Plan, verifier: SignatureVerifier): Promise
     const bad = (await verifier.verifyBatch(slice)).indexOf(false);
     if (bad >= 0) return wrongSignature(start + bad);
   }
+  for (const [i, { publicKey, message, signature }] of ready.secpItems.entries()) {
+    if (i % SECP_PER_TURN === 0) await atNextTurn();
+    const isValid = verifySecp256k1Sync(publicKey, message, signature);
+    if (!isValid) return wrongSignature(ready.items.length + i);
+  }
   return { isValid: true };
+}
+
+function wrongKeyType(count: number): CommitVerdict {
+  return fault("COMMIT_KEY_TYPE", `${count} signatures by secp256k1 keys, which no validator has`);
 }
 
 function wrongSignature(index: number): CommitVerdict {

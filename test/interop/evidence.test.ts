@@ -16,6 +16,7 @@ import {
   GOOD_ATTACK,
   isAccepted,
   lunaticCases,
+  secpCases,
   twoBlockCases,
   type EvidenceCase,
 } from "../support/evidence-cases.ts";
@@ -57,6 +58,7 @@ describe.skipIf(!hasGo && process.env["CI"] === undefined)("evidence, judged by 
     const cases = [
       { name: "a lunatic attack", piece: GOOD_ATTACK, isProof: true },
       ...draw(lunaticCases, 80),
+      ...draw(secpCases, 40),
       ...draw(twoBlockCases, 80),
       ...draw(forwardCases, 20),
       ...draw(alteredAttacks, 200),

@@ -12,6 +12,7 @@ import {
   GOOD_ATTACK,
   isAccepted,
   lunaticCases,
+  secpCases,
   twoBlockCases,
   type EvidenceCase,
 } from "../support/evidence-cases.ts";
@@ -32,6 +33,10 @@ describe("evidence", () => {
 
   test("equivocation: accepted exactly when over two thirds signed again in the same round", async () => {
     expect(await misjudged(twoBlockCases, 60)).toEqual([]);
+  });
+
+  test("phantoms with secp256k1 keys: accepted exactly when their signatures hold too", async () => {
+    expect(await misjudged(secpCases, 30)).toEqual([]);
   });
 
   test("blocks above the last height are never taken", async () => {

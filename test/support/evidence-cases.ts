@@ -1,7 +1,8 @@
 /** Evidence against a chain of eight blocks: real offences of every kind, and pieces that prove nothing. */
+import { secp256k1 } from "@noble/curves/secp256k1.js";
 import * as fc from "fast-check";
 import { Height, Round } from "../../proto/brands.ts";
-import { EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { decodeEvidence, encodeEvidence } from "../../proto/codec/block.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
@@ -17,6 +18,7 @@ import {
   type Vote,
 } from "../../proto/types.ts";
 import { blockIdKey, validateEvidence } from "../../proto/validate-basic.ts";
+import { validatorAddress } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { makeLightClientAttackEvidence } from "../../proto/verify/light-client-attack.ts";
 import {
@@ -28,6 +30,8 @@ import { buildChain, TEST_CHAIN_ID, testGenesis, testKeys } from "./chain-builde
 import { forge, lightBlockOf, setOf } from "./forks.ts";
 
 const KEYS = testKeys(12);
+/** Keys that no validator of ours may have, but a forged set. */
+const SECP_KEYS = [1, 2, 3, 4].map((i) => secpKey(sha256(utf8ToBytes(`secp ${i}`))));
 const MEMBERS = KEYS.slice(0, 6);
 const PHANTOMS = KEYS.slice(6);
 const FORGED = { appHash: sha256(utf8ToBytes("forged")) };
@@ -93,6 +97,41 @@ export const lunaticCases: fc.Arbitrary<EvidenceCase> = fc
       name: `lunatic: ${traitors} of 6 and ${signers.length} of ${set.length} signed`,
       piece: makeLightClientAttackEvidence(conflicting, trusted, blockAt(common)),
       isProof: traitors * 10 > 20 && signers.length * 10 > Math.floor((set.length * 20) / 3),
+    };
+  });
+
+/** As above, with phantoms whose keys are secp256k1; or one of their signatures is bad, or not low. */
+export const secpCases: fc.Arbitrary<EvidenceCase> = fc
+  .record({
+    members: fc.subarray([0, 1, 2, 3, 4, 5], { minLength: 3 }),
+    phantoms: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+    spoil: fc.constantFrom("nothing", "byte", "high S", "length" as const),
+  })
+  .map(({ members, phantoms, spoil }) => {
+    const secp = phantoms.map((i) => keyAt(SECP_KEYS, i));
+    const set = [...pick(MEMBERS, members), ...secp];
+    const trusted = blockAt(6);
+    const conflicting = forge(trusted, {
+      signers: set,
+      validators: setOf(set),
+      header: FORGED,
+    });
+    const { signedHeader } = conflicting;
+    const { commit } = signedHeader;
+    const first = secp[0]?.address ?? new Uint8Array(0);
+    const signatures = commit.signatures.map((sig) =>
+      Buffer.compare(sig.validatorAddress, first) === 0
+        ? { ...sig, signature: spoiled(sig.signature, spoil) }
+        : sig,
+    );
+    const block = {
+      ...conflicting,
+      signedHeader: { ...signedHeader, commit: { ...commit, signatures } },
+    };
+    return {
+      name: `lunatic with ${phantoms.length} secp256k1 keys of ${set.length}, spoiled: ${spoil}`,
+      piece: makeLightClientAttackEvidence(block, trusted, blockAt(3)),
+      isProof: spoil === "nothing",
     };
   });
 
@@ -286,6 +325,27 @@ export const doubleVoteCases: readonly EvidenceCase[] = (() => {
     ];
   });
 })();
+
+function secpKey(secret: Uint8Array): ValidatorKey {
+  const publicKey = { type: "secp256k1", bytes: secp256k1.getPublicKey(secret, true) } as const;
+  return {
+    publicKey,
+    address: validatorAddress(publicKey),
+    sign: (message) => secp256k1.sign(message, secret, { format: "compact", lowS: true }),
+  };
+}
+
+function spoiled(signature: Uint8Array, how: string): Uint8Array {
+  if (how === "byte") return signature.map((byte, i) => (i === 5 ? byte ^ 1 : byte));
+  if (how === "length") return signature.slice(0, 63);
+  if (how !== "high S") return signature;
+  const order = secp256k1.Point.Fn.ORDER;
+  const high = order - BigInt(`0x${toHex(signature.subarray(32))}`);
+  return Uint8Array.from([
+    ...signature.subarray(0, 32),
+    ...fromHex(high.toString(16).padStart(64, "0")),
+  ]);
+}
 
 function builtAt(height: number) {
   const built = EVIDENCE_CHAIN[height - 1];
