@@ -86,6 +86,12 @@ export const ASSEMBLY_KEEP_BYTES_MAX = 256 << 10;
 /** Slabs written in one turn of the event loop before other work gets its chance. */
 export const DRAIN_SLABS_PER_TURN_MAX = 8;
 
+/** Time of one turn of the event loop that goes to peers' messages, and of it to one peer's; the rest waits. */
+export const RECEIVE_TURN_MS = 8;
+export const RECEIVE_SLICE_MS = 1;
+/** Bytes handled before the time is looked at. */
+export const RECEIVE_PIECE_BYTES = 2_048;
+
 /** First redial delays of a persistent peer: fast first, for networks that start together. */
 export const REDIAL_FAST_DELAYS_MS: readonly number[] = [100, 200, 300];
 /** Then this long for the first minute: how late the return of a link may be noticed. */

@@ -4,6 +4,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { P2pError } from "./errors.ts";
 import { LARGE_PACKET_PAYLOAD_BYTES_MAX } from "./limits.ts";
 import { createMConnection, queueStatus } from "./conn/mconnection.ts";
+import type { ReceiveTurns } from "./conn/receive-turns.ts";
 import type { P2pMetrics } from "./metrics.ts";
 import type { ChannelDescriptor, Peer } from "./reactor.ts";
 import type { UpgradedConnection } from "./transport.ts";
@@ -32,7 +33,8 @@ export interface ManagedPeer extends Peer {
   /** Begins to receive. */
   start(): void;
   onClose(listener: (reason: P2pError) => void): void;
-  readonly pendingBytes: number;
+  /** Adds what has passed since the last call to the metrics. */
+  report(): void;
   /** For how long nothing was heard, in ms. */
   readonly silentMs: number;
 }
@@ -42,21 +44,47 @@ export function createPeer(
   dependencies: {
     readonly handler: PeerHandler;
     readonly clock: Clock;
+    readonly turns: ReceiveTurns;
     readonly metrics: P2pMetrics;
   },
 ): ManagedPeer {
   const { upgraded, channels } = options;
   const { connection, nodeInfo } = upgraded;
-  const { handler, clock, metrics } = dependencies;
+  const { handler, clock, turns, metrics } = dependencies;
   const id: NodeId = nodeInfo.nodeId;
   const connectedAtMs = clock.monotonicMs();
   const labels = new Map(
     channels.map(({ id: channelId, name }) => [
       channelId,
-      { peer: { peer_id: id, channel: name }, type: { message_type: name } },
+      {
+        peer: { peer_id: id, channel: name },
+        type: { message_type: name },
+        sentBytes: 0,
+        receivedBytes: 0,
+      },
     ]),
   );
   let isClosed = false;
+  let refusedSends = 0;
+  /** Counters cost more than small messages do: they are added up, and told once a second. */
+  const report = (): void => {
+    for (const traffic of labels.values()) {
+      const { peer: byPeer, type, sentBytes, receivedBytes } = traffic;
+      if (receivedBytes > 0) {
+        metrics.peerReceiveBytes.inc(byPeer, receivedBytes);
+        metrics.messageReceiveBytes.inc(type, receivedBytes);
+      }
+      if (sentBytes > 0) {
+        metrics.peerSendBytes.inc(byPeer, sentBytes);
+        metrics.messageSendBytes.inc(type, sentBytes);
+      }
+      traffic.sentBytes = 0;
+      traffic.receivedBytes = 0;
+    }
+    if (refusedSends > 0) metrics.dropped.inc({ reason: "send_queue_full" }, refusedSends);
+    refusedSends = 0;
+    metrics.peerPendingSendBytes.set(isClosed ? 0 : mconnection.pendingBytes, { peer_id: id });
+  };
 
   const mconnection = createMConnection(
     {
@@ -69,13 +97,11 @@ export function createPeer(
     {
       connection,
       clock,
+      turns,
       handler: {
         message(channel, bytes) {
-          const label = labels.get(channel.id);
-          if (label !== undefined) {
-            metrics.peerReceiveBytes.inc(label.peer, bytes.length);
-            metrics.messageReceiveBytes.inc(label.type, bytes.length);
-          }
+          const traffic = labels.get(channel.id);
+          if (traffic !== undefined) traffic.receivedBytes += bytes.length;
           handler.message(channel, peer, bytes);
         },
         sendable: (channelId) => handler.sendable(channelId, peer),
@@ -84,6 +110,7 @@ export function createPeer(
   );
   connection.onClose(() => {
     isClosed = true;
+    report();
   });
   const peer: ManagedPeer = {
     id,
@@ -99,20 +126,17 @@ export function createPeer(
       const label = labels.get(channelId);
       if (label === undefined || isClosed || !mconnection.hasChannel(channelId)) return false;
       if (!mconnection.trySend(channelId, message)) {
-        metrics.dropped.inc({ reason: "send_queue_full" });
+        refusedSends += 1;
         return false;
       }
-      metrics.peerSendBytes.inc(label.peer, message.length);
-      metrics.messageSendBytes.inc(label.type, message.length);
+      label.sentBytes += message.length;
       return true;
     },
     sendRoom: (channelId) => mconnection.sendRoom(channelId),
     close: (reason) => connection.close(reason),
     start: () => mconnection.start(),
     onClose: (listener) => connection.onClose(listener),
-    get pendingBytes() {
-      return mconnection.pendingBytes;
-    },
+    report,
     get silentMs() {
       return mconnection.silentMs;
     },

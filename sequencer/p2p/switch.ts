@@ -11,6 +11,7 @@ import type { VerifySignature } from "../../proto/verify/ed25519.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { formatHostPort, parseHostPort, parsePeerAddress, type PeerAddress } from "./address.ts";
+import { createReceiveTurns } from "./conn/receive-turns.ts";
 import { createConnectionGuard } from "./connection-guard.ts";
 import { createDialer } from "./dialer.ts";
 import { P2pError, toP2pError } from "./errors.ts";
@@ -150,6 +151,10 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   const peers = new Map<NodeId, ManagedPeer>();
   const handshakes = new Set<Socket>();
   const guard = createConnectionGuard({ monotonicMs: () => clock.monotonicMs() });
+  const turns = createReceiveTurns({
+    monotonicMs: () => clock.monotonicMs(),
+    nextTurn: (task) => void setImmediate(task),
+  });
   const bans =
     dependencies.bans ??
     createPeerBans({ entries: [] }, { nowMs: () => timeToMs(clock.now()), onBan: () => {} });
@@ -197,7 +202,6 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     if (peers.get(peer.id) === peer) {
       peers.delete(peer.id);
       metrics.peers.set(peers.size);
-      metrics.peerPendingSendBytes.set(0, { peer_id: peer.id });
     }
     for (const reactor of reactors) reactor.removePeer(peer, reason);
     const ban = bans.record(
@@ -302,6 +306,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       },
       {
         clock,
+        turns,
         metrics,
         handler: {
           message: (channel, from, bytes) =>
@@ -427,9 +432,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   };
   const reportPending = (): void => {
     if (!isRunning) return;
-    for (const peer of peers.values()) {
-      metrics.peerPendingSendBytes.set(peer.pendingBytes, { peer_id: peer.id });
-    }
+    for (const peer of peers.values()) peer.report();
     metrics.bannedPeers.set(bans.banned().length);
     pendingTimer = clock.after(PENDING_REPORT_MS, reportPending);
   };
@@ -491,7 +494,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   };
 }
 
-/** Interval of the pending-bytes gauge. */
+/** Interval at which peers' traffic is told to the metrics. */
 const PENDING_REPORT_MS = 1_000;
 
 /**

@@ -42,6 +42,8 @@ export async function upgradeConnection(
     /** The id that was dialed; undefined for an accepted connection. */
     readonly expectedId: NodeId | undefined;
     readonly timeoutMs: number;
+    /** By default whoever was dialed waits for the one that dialed. */
+    readonly waitsForRemote?: boolean;
   },
   dependencies: UpgradeDependencies,
 ): Promise<UpgradedConnection> {
@@ -57,7 +59,8 @@ export async function upgradeConnection(
       host: socket.remoteAddress ?? "",
       port: socket.remotePort ?? 0,
     });
-    connection = await openSecretConnection({ socket }, dependencies);
+    const waitsForRemote = options.waitsForRemote ?? expectedId === undefined;
+    connection = await openSecretConnection({ socket, waitsForRemote }, dependencies);
     const id = nodeIdOfPublicKey(connection.remotePublicKey);
     if (expectedId !== undefined && id !== expectedId) throw idMismatch(expectedId, id);
     connection.send(encodeNodeInfo(ourInfo));

@@ -177,7 +177,7 @@ export async function openLoris(
   };
 }
 
-async function open(port: number): Promise<Socket> {
+export async function open(port: number): Promise<Socket> {
   return await new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => resolve(socket));
     socket.on("error", reject);
@@ -214,6 +214,24 @@ function firstMessage(key: Buffer): Buffer {
 
 /** An honest handshake of a stranger's key, then these packets as fast as they are taken. */
 async function asPeer(port: number, packets: readonly Uint8Array[]): Promise<void> {
+  try {
+    const { connection, socket } = await shakeHands(port);
+    connection.stream(() => {});
+    await sendAll(connection, packets);
+    await gone(socket);
+  } catch (error) {
+    // Thrown out in the middle of it, which is what one expects.
+    if (!(error instanceof P2pError)) throw error;
+  }
+}
+
+/** Every channel that a full node may have. */
+const ALL_CHANNELS = [0x00, 0x20, 0x21, 0x22, 0x23, 0x30, 0x38, 0x40, 0x60, 0x61] as const;
+
+/** Becomes a peer by the rules. Throws `P2pError`; the socket is closed then. */
+export async function shakeHands(
+  port: number,
+): Promise<{ readonly connection: SecretConnection; readonly socket: Socket }> {
   const socket = await open(port);
   const key = createNodeKey();
   try {
@@ -226,26 +244,24 @@ async function asPeer(port: number, packets: readonly Uint8Array[]): Promise<voi
           listenAddress: "tcp://127.0.0.1:1",
           network: "weft-e2e",
           version: "0.38.25",
-          channels: Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30),
+          channels: Uint8Array.from(ALL_CHANNELS),
           moniker: "stranger",
           other: { txIndex: "off", rpcAddress: "" },
         },
         expectedId: undefined,
+        waitsForRemote: false,
         timeoutMs: 5_000,
       },
       { signer: key, verifySignature: verifyEd25519Sync, clock: createSystemClock() },
     );
-    connection.stream(() => {});
-    await sendAll(connection, packets);
-    await gone(socket);
+    return { connection, socket };
   } catch (error) {
-    // Thrown out in the middle of it, which is what one expects.
-    if (!(error instanceof P2pError)) throw error;
     socket.destroy();
+    throw error;
   }
 }
 
-async function sendAll(
+export async function sendAll(
   { writer, ...connection }: SecretConnection,
   packets: readonly Uint8Array[],
 ): Promise<void> {

@@ -51,7 +51,12 @@ function setup(clock = createManualClock()) {
       heartbeatIntervalMs: 500,
       silenceTimeoutMs: 3_000,
     },
-    { connection, clock, handler: { message: unused, sendable: unused } },
+    {
+      connection,
+      clock,
+      turns: { hasTime: () => true, later: unused },
+      handler: { message: unused, sendable: unused },
+    },
   );
   mconnection.start();
   const hear = (packet: Uint8Array): void => sink(packet, 0, packet.length);

@@ -4,12 +4,15 @@
  * event loop leaves in one flush. There is no flush timer.
  */
 import type { Cancel, Clock } from "../../ports/clock.ts";
-import { P2pError } from "../errors.ts";
+import { AssertionFailure } from "../../../proto/errors.ts";
+import { P2pError, toP2pError } from "../errors.ts";
 import {
   ASSEMBLY_KEEP_BYTES_MAX,
   DRAIN_SLABS_PER_TURN_MAX,
   LARGE_FRAME_DATA_BYTES_MAX,
   PACKET_PAYLOAD_BYTES_MAX,
+  RECEIVE_PIECE_BYTES,
+  RECEIVE_SLICE_MS,
 } from "../limits.ts";
 import {
   createPacketParser,
@@ -19,6 +22,7 @@ import {
   writePacketHeader,
 } from "./packet.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import type { ReceiveTurns } from "./receive-turns.ts";
 import type { ChannelDescriptor, ChannelStatus } from "../reactor.ts";
 import type { SecretConnection } from "./secret-connection.ts";
 import { createSendQueues, packetLength, type SendQueue, waiting } from "./send-queues.ts";
@@ -75,10 +79,11 @@ export function createMConnection(
   dependencies: {
     readonly connection: SecretConnection;
     readonly clock: Clock;
+    readonly turns: ReceiveTurns;
     readonly handler: MConnectionHandler;
   },
 ): MConnection {
-  const { connection, clock, handler } = dependencies;
+  const { connection, clock, turns, handler } = dependencies;
   const { writer } = connection;
   const { packetPayloadBytesMax } = options;
   const packetRoom = PACKET_HEADER_BYTES_MAX + packetPayloadBytesMax;
@@ -280,11 +285,51 @@ export function createMConnection(
     packetPayloadBytesMax,
   );
 
+  /** Read and not handled yet; while there is some, nothing more is read. */
+  const kept: Uint8Array[] = [];
+  const keep = (bytes: Uint8Array, start: number, end: number): void => {
+    if (kept.length === 0) {
+      connection.pause();
+      turns.later(goOn);
+    }
+    kept.push(bytes.slice(start, end));
+  };
+  /** Handles messages while there is time; returns how far it came. */
+  const handleSome = (bytes: Uint8Array, start: number, end: number): number => {
+    const beganMs = clock.monotonicMs();
+    let at = start;
+    while (at < end && !isClosed && turns.hasTime()) {
+      const next = Math.min(at + RECEIVE_PIECE_BYTES, end);
+      parser.push(bytes, at, next);
+      at = next;
+      if (at < end && clock.monotonicMs() - beganMs >= RECEIVE_SLICE_MS) break;
+    }
+    return at;
+  };
+  const goOn = (): void => {
+    const bytes = kept[0];
+    if (bytes === undefined || isClosed) return;
+    try {
+      const at = handleSome(bytes, 0, bytes.length);
+      if (at < bytes.length) kept[0] = bytes.subarray(at);
+      else kept.shift();
+    } catch (error) {
+      if (error instanceof AssertionFailure) throw error;
+      connection.close(
+        toP2pError(error, "P2P_MESSAGE_INVALID", "the peer's bytes could not be handled"),
+      );
+      return;
+    }
+    if (kept.length > 0) turns.later(goOn);
+    else if (!timers.has("receive")) connection.resume();
+  };
+
   connection.setRoomListener(scheduleDrain);
   connection.onClose(() => {
     isClosed = true;
     for (const timer of timers.values()) timer.cancel();
     timers.clear();
+    kept.length = 0;
   });
 
   return {
@@ -296,13 +341,17 @@ export function createMConnection(
         if (isClosed) return;
         hasHeard = true;
         silentMs = 0;
-        parser.push(bytes, start, end);
+        const at = kept.length > 0 ? start : handleSome(bytes, start, end);
+        if (isClosed) return;
+        if (at < end) keep(bytes, at, end);
         const now = clock.monotonicMs();
         receiveLimit.take(end - start, now);
         const delayMs = receiveLimit.delayMs(now);
         if (delayMs > 0 && !timers.has("receive")) {
           connection.pause();
-          setTimer("receive", delayMs, () => connection.resume());
+          setTimer("receive", delayMs, () => {
+            if (kept.length === 0) connection.resume();
+          });
         }
       });
     },

@@ -57,15 +57,24 @@ const EPHEMERAL_MESSAGE_BYTES = 35;
  * @throws P2pError `P2P_HANDSHAKE_*`, `P2P_FRAME_*` or `P2P_SOCKET_CLOSED`; the socket is destroyed.
  */
 export async function openSecretConnection(
-  options: { readonly socket: Socket; readonly ephemeralKey?: EphemeralKey },
+  options: {
+    readonly socket: Socket;
+    readonly ephemeralKey?: EphemeralKey;
+    /**
+     * Let the other side speak first, as the one that dialed does at once: a connection that says
+     * nothing then costs no key. Both sides must not wait.
+     */
+    readonly waitsForRemote?: boolean;
+  },
   dependencies: { readonly signer: NodeSigner; readonly verifySignature: VerifySignature },
 ): Promise<SecretConnection> {
   const { signer, verifySignature } = dependencies;
   const stream = createSocketStream(options.socket);
   try {
+    const early = options.waitsForRemote === true ? await stream.readEphemeralKey() : undefined;
     const ours = options.ephemeralKey ?? createEphemeralKey();
     stream.writeRaw(concatBytes(EPHEMERAL_HEADER, ours.publicKey));
-    const theirs = await stream.readEphemeralKey();
+    const theirs = early ?? (await stream.readEphemeralKey());
     const session = deriveSession(ours, theirs);
     stream.seal(session.sendKey, session.receiveKey);
     stream.send(
