@@ -20,6 +20,8 @@ import {
   type Header,
   type LightBlock,
   type MerkleProof,
+  type PartSetHeader,
+  type Proposal,
   type PublicKey,
   type SignedHeader,
   type Validator,
@@ -64,9 +66,12 @@ export function publicKeyFromJson(node: JsonNode): PublicKey {
   throw node.error("a public key of a known type and its length");
 }
 
-export function blockIdToJson(blockId: BlockId): Json {
-  const { total, hash } = blockId.partSetHeader;
-  return { hash: hexJson(blockId.hash), parts: { total, hash: hexJson(hash) } };
+export function partSetHeaderToJson({ total, hash }: PartSetHeader): Json {
+  return { total, hash: hexJson(hash) };
+}
+
+export function blockIdToJson({ hash, partSetHeader }: BlockId): Json {
+  return { hash: hexJson(hash), parts: partSetHeaderToJson(partSetHeader) };
 }
 
 export function blockIdFromJson(node: JsonNode): BlockId {
@@ -170,6 +175,11 @@ export function blockFromJson(node: JsonNode): Block {
   };
 }
 
+/** A block as `/block` answers it; null for none. */
+export function blockWithIdToJson(block: Block | undefined, id: BlockId = NIL_BLOCK_ID): Json {
+  return { block_id: blockIdToJson(id), block: block === undefined ? null : blockToJson(block) };
+}
+
 export function blockMetaToJson(meta: BlockMeta): Json {
   return {
     block_id: blockIdToJson(meta.blockId),
@@ -239,6 +249,18 @@ export function voteToJson(vote: Vote): Json {
     signature: bytesJson(vote.signature),
     extension: bytesJson(vote.extension),
     extension_signature: bytesJson(vote.extensionSignature),
+  };
+}
+
+export function proposalToJson(proposal: Proposal): Json {
+  return {
+    Type: SignedMsgType.PROPOSAL,
+    height: String(proposal.height),
+    round: proposal.round,
+    pol_round: proposal.polRound,
+    block_id: blockIdToJson(proposal.blockId),
+    timestamp: formatTime(proposal.timestamp),
+    signature: bytesJson(proposal.signature),
   };
 }
 

@@ -3,19 +3,19 @@ import { toBase64 } from "../../proto/bytes.ts";
 import { assertNever } from "../../proto/errors.ts";
 import { txHash } from "../../proto/hashes.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
-import type { AbciEvent } from "../abci/application.ts";
-import { Step } from "../consensus/step.ts";
-import type { EngineEvent } from "../engine/event-bus.ts";
-import type { Json } from "./amino-json.ts";
-import { hex, integer, omitEmpty, publicKey } from "./amino-json.ts";
-import { eventsToJson, finalizeBlockToJson, txEventResultToJson } from "./abci-json.ts";
 import {
   blockIdToJson,
   blockToJson,
   evidenceToJson,
   headerToJson,
   voteToJson,
-} from "./chain-json.ts";
+} from "../../proto/json.ts";
+import type { AbciEvent } from "../abci/application.ts";
+import { Step } from "../consensus/step.ts";
+import type { EngineEvent } from "../engine/event-bus.ts";
+import type { Json } from "./amino-json.ts";
+import { hex, integer, omitEmpty, publicKey } from "./amino-json.ts";
+import { eventsToJson, finalizeBlockToJson, txEventResultToJson } from "./abci-json.ts";
 import type { EventMap } from "./query/query.ts";
 
 /** Events that subscribers can get: all but `Halted`, which is the operator's affair. */

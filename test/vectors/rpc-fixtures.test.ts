@@ -8,7 +8,7 @@ import { WebSocket } from "ws";
 import { Height, Round } from "../../proto/brands.ts";
 import { toBase64, utf8ToBytes } from "../../proto/bytes.ts";
 import { NIL_BLOCK_ID, SignedMsgType } from "../../proto/types.ts";
-import { evidenceToJson } from "../../sequencer/rpc/chain-json.ts";
+import { evidenceToJson } from "../../proto/json.ts";
 import { eventually } from "../support/loopback.ts";
 import { postRpc, startTestNode, type TestNode } from "../support/rpc-node.ts";
 import { hasVectors, needVectors, vectorFiles, vectorText } from "../support/vectors.ts";

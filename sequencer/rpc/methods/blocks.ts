@@ -1,6 +1,12 @@
 /** Blocks and what they caused (`rpc/core/blocks.go`). */
 import type { Height as HeightType } from "../../../proto/brands.ts";
 import { Height } from "../../../proto/brands.ts";
+import {
+  blockMetaToJson,
+  blockWithIdToJson,
+  commitToJson,
+  headerToJson,
+} from "../../../proto/json.ts";
 import type { Json } from "../amino-json.ts";
 import { bytes, integer } from "../amino-json.ts";
 import {
@@ -9,7 +15,6 @@ import {
   txResultToJson,
   validatorUpdatesToJson,
 } from "../abci-json.ts";
-import { blockMetaToJson, blockWithIdToJson, commitToJson, headerToJson } from "../chain-json.ts";
 import type { RpcEnvironment } from "../environment.ts";
 import { resolveHeight, resolvePage } from "../environment.ts";
 import { methodFailure } from "../errors.ts";

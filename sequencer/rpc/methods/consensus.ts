@@ -5,9 +5,6 @@ import { headerHash } from "../../../proto/hashes.ts";
 import { addMs } from "../../../proto/time.ts";
 import type { BitArray, BlockId, ValidatorSet, Vote } from "../../../proto/types.ts";
 import { NIL_BLOCK_ID, SignedMsgType } from "../../../proto/types.ts";
-import type { PartSetView, RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
-import type { Json } from "../amino-json.ts";
-import { hex, integer, time } from "../amino-json.ts";
 import {
   blockToJson,
   consensusParamsToJson,
@@ -15,7 +12,10 @@ import {
   proposalToJson,
   validatorSetToJson,
   validatorToJson,
-} from "../chain-json.ts";
+} from "../../../proto/json.ts";
+import type { PartSetView, RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
+import type { Json } from "../amino-json.ts";
+import { hex, integer, time } from "../amino-json.ts";
 import type { RpcEnvironment } from "../environment.ts";
 import { resolveHeight, resolvePage, uncommittedHeight } from "../environment.ts";
 import { methodFailure } from "../errors.ts";
