@@ -106,6 +106,7 @@ function setup(options: { readonly timeoutCommitMs: number; readonly clock?: Clo
     seenCommit: async () => undefined,
     extendedCommit: async () => undefined,
     prune: async () => 0,
+    removeLast: nobody,
     close: async () => {},
   };
   const driver = new ConsensusDriver(

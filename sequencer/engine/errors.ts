@@ -15,6 +15,8 @@ export type EngineErrorInfo =
   | { readonly code: "ENGINE_HANDSHAKE"; readonly reason: string }
   /** The write-ahead log and the stores do not fit together (spec §15.2). */
   | { readonly code: "ENGINE_REPLAY"; readonly height: number }
+  /** The stores do not hold what the state one height back needs. */
+  | { readonly code: "ENGINE_ROLLBACK"; readonly reason: string }
   /** Our own signature stands in a recent commit although this process just started (§15.3). */
   | { readonly code: "ENGINE_DOUBLE_SIGN_RISK"; readonly height: number }
   /** Too many CheckTx calls wait for a commit. */

@@ -42,5 +42,7 @@ export interface BlockStore {
   extendedCommit(height: Height): Promise<ExtendedCommit | undefined>;
   /** Removes heights below `retainHeight`, at most PRUNE_BLOCKS_PER_STEP_MAX; returns how many. */
   prune(retainHeight: Height): Promise<number>;
+  /** Removes the last height, which must not be the only one. Durable when it resolves. */
+  removeLast(): Promise<void>;
   close(): Promise<void>;
 }

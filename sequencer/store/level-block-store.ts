@@ -216,13 +216,7 @@ class LevelBlockStore implements BlockStore {
     for (let height = from as number; height < to; height++) {
       const meta = await this.meta(Height(height));
       if (meta === undefined) throw corrupted(`block ${height}`);
-      del(heightKey(META, height));
-      del(hashKey(BY_HASH, meta.blockId.hash));
-      for (let i = 0; i < meta.blockId.partSetHeader.total; i++) del(partKey(PART, height, i));
-      del(heightKey(COMMIT, height));
-      del(heightKey(SEEN_COMMIT, height));
-      del(heightKey(EXTENDED_COMMIT, height));
-      del(heightKey(PLACE, height));
+      for (const key of this.#keysOf(meta)) del(key);
     }
     // A save that ran meanwhile moved the upper end: it is read at the very last moment.
     writes.push({
@@ -236,9 +230,42 @@ class LevelBlockStore implements BlockStore {
     return to - from;
   }
 
+  async removeLast(): Promise<void> {
+    const height = this.#height;
+    assert(height > this.#base, "the only block is not removed");
+    const meta = await this.meta(height);
+    if (meta === undefined) throw corrupted(`block ${height}`);
+    const place = await this.#store.get(heightKey(PLACE, height));
+    const writes: KeyValueWrite[] = this.#keysOf(meta).map((key) => ({ type: "del", key }));
+    // The commit for the block below came with this one.
+    writes.push({ type: "del", key: heightKey(COMMIT, height - 1) });
+    const before = Height(height - 1);
+    writes.push({ type: "put", key: RANGE_KEY, value: rangeBytes(this.#base, before) });
+    // Its bytes are cut off at the next opening.
+    if (place !== undefined) writes.push({ type: "put", key: BLOBS_END_KEY, value: place });
+    await this.#store.write(writes);
+    this.#height = before;
+  }
+
   async close(): Promise<void> {
     await this.#blobs?.close();
     await this.#store.close();
+  }
+
+  /** All that is kept under a block's height and hash. */
+  #keysOf({ header: { height }, blockId }: BlockMeta): readonly Uint8Array[] {
+    const parts = Array.from({ length: blockId.partSetHeader.total }, (_, i) =>
+      partKey(PART, height, i),
+    );
+    return [
+      heightKey(META, height),
+      hashKey(BY_HASH, blockId.hash),
+      ...parts,
+      heightKey(COMMIT, height),
+      heightKey(SEEN_COMMIT, height),
+      heightKey(EXTENDED_COMMIT, height),
+      heightKey(PLACE, height),
+    ];
   }
 
   /** Files that only pruned blocks lie in. */

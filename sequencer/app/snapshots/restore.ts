@@ -41,6 +41,12 @@ export async function clearUnfinishedRestore(database: KeyValueStore): Promise<b
   return true;
 }
 
+/** Removes the state for good; what a crash leaves in between is removed at the next start. */
+export async function removeState(database: KeyValueStore): Promise<void> {
+  await database.write([{ key: MARK_KEY, value: UNDER_WAY }]);
+  await clearUnfinishedRestore(database);
+}
+
 export class Restore {
   readonly #database: KeyValueStore;
   readonly #store: StateStore;
