@@ -85,7 +85,7 @@ export async function openLevelTrustedStore(
     },
     async prune(kept) {
       const keys = await level.keys({ gt: BLOCK_PREFIX, lt: BLOCK_END }).all();
-      const removed = keys.slice(0, Math.max(0, keys.length - kept));
+      const removed = keys.splice(1, Math.max(0, keys.length - kept));
       if (removed.length > 0) await level.batch(removed.map((key) => ({ type: "del", key })));
     },
     close: () => level.close(),

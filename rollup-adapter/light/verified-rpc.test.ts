@@ -184,9 +184,9 @@ test("whatever one leaf of an answer is changed to, it is refused or makes no di
         );
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
-  expect(refusals).toBeGreaterThan(150);
+  expect(refusals).toBeGreaterThan(90);
 });
 
 test("a transaction that is another one, and a block of another height, are refused by name", async () => {
@@ -210,7 +210,7 @@ describe("the store on disk", () => {
     expect(block).toEqual(await light.verifyAt(Height(2)));
   });
 
-  test("goes on after a restart, prunes the lowest, and is of one chain only", async () => {
+  test("goes on after a restart, prunes what lies between, and is of one chain only", async () => {
     const path = join(folder, "other");
     const options = {
       chainId: node.chain.state.chainId,
@@ -230,7 +230,8 @@ describe("the store on disk", () => {
     await opened.close();
     const again = await openLightClient(options, deps);
     expect((await again.light.latestTrusted()).signedHeader.header.height).toBe(4);
-    expect(await again.light.trusted(Height(2))).toBeUndefined();
+    expect(await again.light.trusted(Height(1))).toBeDefined();
+    expect(await again.light.trusted(Height(3))).toBeUndefined();
     expect(again.primaryRpc().name).toBe(node.url);
     await again.close();
     await expect(openLevelTrustedStore(path, "another")).rejects.toThrow(/holds headers of chain/);

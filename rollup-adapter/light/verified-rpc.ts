@@ -48,6 +48,7 @@ import {
 import {
   BLOCKCHAIN_HEADERS_MAX,
   BROADCAST_TIMEOUT_MS,
+  HEIGHTS_AHEAD_MAX,
   NEXT_HEADER_POLL_MS,
   NEXT_HEADER_WAIT_MS,
 } from "./limits.ts";
@@ -107,6 +108,9 @@ export function createVerifiedRpc(dependencies: VerifiedRpcDependencies): Verifi
       } catch (error) {
         const isEarly = providerErrorCode(error) === "PROVIDER_HEIGHT_TOO_HIGH";
         if (!isEarly || left === 0) throw error;
+        // What claims to be of a height far ahead is not worth waiting for.
+        const { height: known } = (await light.latestTrusted()).signedHeader.header;
+        if (height > known + HEIGHTS_AHEAD_MAX) throw error;
       }
       await pause(clock, NEXT_HEADER_POLL_MS);
     }

@@ -130,10 +130,16 @@ describe("verification", () => {
   test("the store keeps as many blocks as it is told and survives its client", async () => {
     const store = createMemoryTrustedStore();
     const providers = [chainProvider("primary", chain), chainProvider("witness", chain)] as const;
-    const { client } = await start(chain, providers[0], [providers[1]], { keptBlocks: 2 }, store);
+    const { client } = await start(chain, providers[0], [providers[1]], { keptBlocks: 3 }, store);
     for (const height of [5, 9, 12]) await client.verifyAt(Height(height));
-    expect((await store.first())?.signedHeader.header.height).toBe(9);
-    const again = { trust: undefined, keptBlocks: 2 };
+    // Where trust began stays, so that the same options serve the next start.
+    expect(await store.get(Height(5))).toBeUndefined();
+    expect((await store.first())?.signedHeader.header.height).toBe(1);
+    expect((await store.after(Height(1)))?.signedHeader.header.height).toBe(9);
+    const before = providers[0].asked.length;
+    await start(chain, providers[0], [providers[1]], { keptBlocks: 3 }, store);
+    expect(providers[0].asked.length).toBe(before);
+    const again = { trust: undefined, keptBlocks: 3 };
     const second = await start(chain, providers[0], [providers[1]], again, store);
     expect((await second.client.latestTrusted()).signedHeader.header.height).toBe(12);
   });
@@ -176,7 +182,7 @@ describe("trust", () => {
     for (const options of [
       { trustLevel: { numerator: 1n, denominator: 4n } },
       { trustingPeriodNanos: 0n },
-      { keptBlocks: 0 },
+      { keptBlocks: 1 },
     ]) {
       expect((await failureOf(start(chain, primary, witnesses, options))).code).toBe(
         "LIGHT_OPTIONS",

@@ -56,7 +56,7 @@ export interface LightClientOptions {
   readonly isSequential?: boolean | undefined;
   readonly maxClockDriftNanos?: bigint | undefined;
   readonly maxBlockLagNanos?: bigint | undefined;
-  /** Blocks that the store keeps, at least 1. */
+  /** Blocks that the store keeps, at least 2. */
   readonly keptBlocks?: number | undefined;
 }
 
@@ -478,14 +478,19 @@ export function isLightClientError(error: unknown): error is LightClientError {
 }
 
 function checkOptions(options: LightClientOptions, { witnesses }: LightClientDependencies): void {
-  const { trust, trustingPeriodNanos, trustLevel = ONE_THIRD, keptBlocks = 1 } = options;
+  const {
+    trust,
+    trustingPeriodNanos,
+    trustLevel = ONE_THIRD,
+    keptBlocks = TRUSTED_BLOCKS_KEPT,
+  } = options;
   const { numerator, denominator } = trustLevel;
   const isLevel = numerator > 0n && numerator <= denominator && numerator * 3n >= denominator;
   ensure(isLevel, `the trust level is from 1/3 to 1, got ${numerator}/${denominator}`);
   ensure(trustingPeriodNanos > 0n, "the trusting period is above 0");
   ensure((options.maxClockDriftNanos ?? 0n) >= 0n, "the clock drift is not negative");
   ensure((options.maxBlockLagNanos ?? 0n) >= 0n, "the lag of blocks is not negative");
-  ensure(Number.isSafeInteger(keptBlocks) && keptBlocks > 0, "at least one block is kept");
+  ensure(Number.isSafeInteger(keptBlocks) && keptBlocks > 1, "at least two blocks are kept");
   ensure(witnesses.length <= WITNESSES_MAX, `at most ${WITNESSES_MAX} witnesses`);
   if (trust !== undefined) {
     ensure(trust.height > 0, "the trusted height is above 0");

@@ -1,6 +1,6 @@
 /** Limits of the light client. */
 
-/** Blocks that a trusted store keeps unless told otherwise; the lowest go first. */
+/** Blocks that a trusted store keeps unless told otherwise: the lowest of all, and the highest. */
 export const TRUSTED_BLOCKS_KEPT = 1_000;
 /** Verifications that wait for their turn; a further one is refused. */
 export const LIGHT_WAITING_MAX = 256;

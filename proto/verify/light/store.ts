@@ -13,7 +13,10 @@ export interface TrustedStore {
   after(height: Height): Promise<LightBlock | undefined>;
   /** Durable when it resolves, if the store is a durable one. */
   put(block: LightBlock): Promise<void>;
-  /** Removes the lowest blocks until at most `kept` are left. */
+  /**
+   * Removes blocks until at most `kept` (2 or more) are left: the lowest first, except for the very
+   * lowest. Trust began there, and heights above it are reached from it by bisection.
+   */
   prune(kept: number): Promise<void>;
 }
 
@@ -46,9 +49,8 @@ export function createMemoryTrustedStore(): TrustedStore {
       blocks.set(height, block);
     },
     async prune(kept) {
-      const removed = heights.slice(0, Math.max(0, heights.length - kept));
-      for (const height of removed) blocks.delete(height);
-      heights = heights.slice(removed.length);
+      const excess = Math.max(0, heights.length - kept);
+      for (const height of heights.splice(1, excess)) blocks.delete(height);
     },
   };
 }

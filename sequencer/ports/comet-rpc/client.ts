@@ -58,9 +58,7 @@ export function createCometRpcClient(address: string): CometRpcClient {
   const library = url.protocol === "https:" ? https : http;
   const agent = new library.Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
   const auth =
-    url.username === ""
-      ? undefined
-      : [url.username, url.password].map(decodeURIComponent).join(":");
+    url.username === "" ? undefined : decodeURIComponent(`${url.username}:${url.password}`);
   const bare = new URL(url);
   bare.username = "";
   bare.password = "";
@@ -146,9 +144,11 @@ function parseAddress(address: string): URL {
     : `http://${address}`;
   let url: URL | undefined;
   try {
-    url = new URL(text);
+    const parsed = new URL(text);
+    decodeURIComponent(parsed.username + parsed.password);
+    url = parsed;
   } catch {
-    // Not a URL at all: refused below like one of another kind.
+    // Not a URL, or a name that is not encoded as one: refused below.
   }
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.hostname !== "") return url;
   throw rpcError(

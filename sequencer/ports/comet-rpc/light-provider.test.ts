@@ -202,7 +202,7 @@ describe("over the RPC of anybody", () => {
     await expect(createCometRpcClient(silent).call("commit", {}, { signal })).rejects.toBe(reason);
     expect(createCometRpcClient("http://user:secret@host:1/").name).toBe("http://host:1");
     expect(createCometRpcClient("tcp://host:1").name).toBe("http://host:1");
-    for (const address of ["", "ftp://host", "http://"]) {
+    for (const address of ["", "ftp://host", "http://", "http://%zz@host"]) {
       expect(() => createCometRpcClient(address)).toThrow(/address of a node's RPC/);
     }
   });
