@@ -122,74 +122,83 @@ const grpc = z.strictObject({
   ),
 });
 
-const p2p = z.strictObject({
-  laddr: address("tcp://0.0.0.0:26656", "Where peers connect."),
-  external_address: text("", "host:port that others should dial; empty: the listen address."),
-  seeds: list(
-    PEER,
-    "<40 hex digits>@host:26656",
-    "Comma-separated id@host:port of nodes that are asked for addresses when none is known.",
-  ),
-  persistent_peers: list(
-    PEER,
-    "<40 hex digits>@host:26656",
-    "Comma-separated id@host:port of peers to keep connected.",
-  ),
-  persistent_peers_max_dial_period: duration(
-    "0s",
-    "Longest pause between dials of a persistent peer; 0s: half a minute.",
-  ),
-  unconditional_peer_ids: list(
-    PEER_ID,
-    "<40 hex digits>",
-    "Comma-separated ids that limits do not apply to.",
-  ),
-  private_peer_ids: list(
-    PEER_ID,
-    "<40 hex digits>",
-    "Comma-separated ids whose addresses are never told to anybody, such as a validator behind sentries.",
-  ),
-  pex: flag(true, "Whether addresses are exchanged with peers, and peers found by them."),
-  seed_mode: flag(
-    false,
-    "Whether this node crawls the network, answers whoever asks for addresses, and hangs up. Needs pex.",
-  ),
-  addr_book_file: z
-    .string()
-    .min(1)
-    .default("config/addrbook.json")
-    .describe("Known addresses, in CometBFT's format; relative to the home directory."),
-  addr_book_strict: flag(
-    true,
-    "Whether only addresses that the Internet can reach are kept; false in private networks.",
-  ),
-  max_num_inbound_peers: count(40, 10_000, "Inbound peers besides the unconditional ones."),
-  max_num_outbound_peers: count(
-    10,
-    1_000,
-    "Peers that are found and dialed, besides persistent and unconditional ones.",
-  ),
-  flush_throttle_timeout: duration(
-    "100ms",
-    "Accepted for CometBFT's sake and without effect: what is queued leaves with the turn of the event loop.",
-  ),
-  max_packet_msg_payload_size: z
-    .number()
-    .int()
-    .min(64)
-    .max(16_384)
-    .default(1_024)
-    .describe("Bytes of one packet on the plain wire; the same on every node of a network."),
-  send_rate: count(5_120_000, 10_000_000_000, "Bytes per second to one peer; 0 lifts the limit."),
-  recv_rate: count(5_120_000, 10_000_000_000, "Bytes per second from one peer; 0 lifts the limit."),
-  silence_timeout: duration(
-    "3s",
-    "Without a sign of life of a Weft node for so long, the connection is given up and dialed again.",
-  ),
-  allow_duplicate_ip: flag(false, "Whether several peers may share an IP address."),
-  handshake_timeout: duration("20s", "Time for the whole handshake."),
-  dial_timeout: duration("3s", "Time for a TCP connection."),
-});
+const p2p = z
+  .strictObject({
+    laddr: address("tcp://0.0.0.0:26656", "Where peers connect."),
+    external_address: text("", "host:port that others should dial; empty: the listen address."),
+    seeds: list(
+      PEER,
+      "<40 hex digits>@host:26656",
+      "Comma-separated id@host:port of nodes that are asked for addresses when none is known.",
+    ),
+    persistent_peers: list(
+      PEER,
+      "<40 hex digits>@host:26656",
+      "Comma-separated id@host:port of peers to keep connected.",
+    ),
+    persistent_peers_max_dial_period: duration(
+      "0s",
+      "Longest pause between dials of a persistent peer; 0s: half a minute.",
+    ),
+    unconditional_peer_ids: list(
+      PEER_ID,
+      "<40 hex digits>",
+      "Comma-separated ids that limits do not apply to.",
+    ),
+    private_peer_ids: list(
+      PEER_ID,
+      "<40 hex digits>",
+      "Comma-separated ids whose addresses are never told to anybody, such as a validator behind sentries.",
+    ),
+    pex: flag(true, "Whether addresses are exchanged with peers, and peers found by them."),
+    seed_mode: flag(
+      false,
+      "Whether this node crawls the network, answers whoever asks for addresses, and hangs up. Needs pex.",
+    ),
+    addr_book_file: z
+      .string()
+      .min(1)
+      .default("config/addrbook.json")
+      .describe("Known addresses, in CometBFT's format; relative to the home directory."),
+    addr_book_strict: flag(
+      true,
+      "Whether only addresses that the Internet can reach are kept; false in private networks.",
+    ),
+    max_num_inbound_peers: count(40, 10_000, "Inbound peers besides the unconditional ones."),
+    max_num_outbound_peers: count(
+      10,
+      1_000,
+      "Peers that are found and dialed, besides persistent and unconditional ones.",
+    ),
+    flush_throttle_timeout: duration(
+      "100ms",
+      "Accepted for CometBFT's sake and without effect: what is queued leaves with the turn of the event loop.",
+    ),
+    max_packet_msg_payload_size: z
+      .number()
+      .int()
+      .min(64)
+      .max(16_384)
+      .default(1_024)
+      .describe("Bytes of one packet on the plain wire; the same on every node of a network."),
+    send_rate: count(5_120_000, 10_000_000_000, "Bytes per second to one peer; 0 lifts the limit."),
+    recv_rate: count(
+      5_120_000,
+      10_000_000_000,
+      "Bytes per second from one peer; 0 lifts the limit.",
+    ),
+    silence_timeout: duration(
+      "3s",
+      "Without a sign of life of a Weft node for so long, the connection is given up and dialed again.",
+    ),
+    allow_duplicate_ip: flag(false, "Whether several peers may share an IP address."),
+    handshake_timeout: duration("20s", "Time for the whole handshake."),
+    dial_timeout: duration("3s", "Time for a TCP connection."),
+  })
+  .refine((v) => v.pex || !v.seed_mode, {
+    path: ["seed_mode"],
+    error: "expected pex = true with seed_mode = true: a seed does nothing else",
+  });
 
 const mempool = z.strictObject({
   broadcast: flag(true, "Whether transactions are gossiped to peers."),

@@ -20,6 +20,12 @@ describe("configuration", () => {
     expect(loadConfig(file(text), {}, {})).toEqual(defaults);
   });
 
+  test("a seed needs peer exchange", () => {
+    const seed = { "p2p.seed_mode": true, "p2p.pex": false };
+    expect(() => loadConfig(undefined, seed, {})).toThrow(/p2p\.seed_mode: expected pex = true/);
+    expect(loadConfig(undefined, { "p2p.seed_mode": true }, {}).p2p.seed_mode).toBe(true);
+  });
+
   test("precedence: flag over environment over file over default", () => {
     const path = file('[rpc]\nladdr = "tcp://127.0.0.1:1"\nmax_open_connections = 7\n');
     const environment = { WEFT_RPC__LADDR: "tcp://127.0.0.1:2", WEFT_P2P__SEND_RATE: "9" };

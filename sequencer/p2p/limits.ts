@@ -53,6 +53,8 @@ export const INBOUND_PEERS_MAX = 40;
 export const OUTBOUND_PEERS_MAX = 10;
 /** Connections in the handshake at once. A further one is closed at once. */
 export const PENDING_HANDSHAKES_MAX = 64;
+/** When all places are taken, the oldest handshake gives its place up once it is this old. */
+export const PENDING_HANDSHAKE_SAFE_MS = 3_000;
 /** Of those, from one address, so that one host cannot hold every place. */
 export const PENDING_HANDSHAKES_PER_HOST_MAX = 16;
 /** Handshakes that one address may begin per second, and at once after a pause. More: closed. */

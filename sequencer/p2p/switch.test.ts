@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../../proto/bytes.ts";
+import { createManualClock } from "../../test/support/manual-clock.ts";
 import { eventually } from "../../test/support/loopback.ts";
 import {
   CHAT_CHANNEL,
@@ -270,6 +271,31 @@ describe("hostile peers", () => {
     await eventually(() => closed === opened, "every hostile socket is closed");
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 << 20);
     await expectUnaffected(victim, friend);
+  });
+
+  test("who says nothing does not keep all places of the handshake", async () => {
+    const clock = createManualClock();
+    const victim = createTestNode({}, createNodeKey(), undefined, clock);
+    running.push(victim);
+    await victim.network.start();
+    const { host, port } = parseHostPort(victim.network.listenAddress() ?? "");
+    const closed = new Set<number>();
+    const knock = (n: number, localAddress: string): void => {
+      const socket = connect({ port, host, localAddress });
+      socket.on("error", () => socket.destroy());
+      socket.resume();
+      socket.on("close", () => closed.add(n));
+    };
+    // Four hosts with all that one host may have.
+    for (let n = 0; n < 64; n++) knock(n, `127.0.0.${2 + (n >> 4)}`);
+    knock(64, "127.0.0.9");
+    await eventually(() => closed.has(64), "there is no place for another");
+    expect([...closed]).toEqual([64]);
+    await clock.advance(3_000);
+    knock(65, "127.0.0.9");
+    await eventually(() => closed.size === 3, "the oldest goes");
+    const friend = await start({ persistentPeers: [victim.address()] });
+    await eventually(() => areConnected(victim, friend), "and somebody else comes in");
   });
 
   test("a reactor that refuses a message ends that peer with its reason", async () => {

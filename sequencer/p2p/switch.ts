@@ -22,6 +22,8 @@ import {
   INBOUND_PEERS_MAX,
   OUTBOUND_PEERS_MAX,
   PACKET_PAYLOAD_BYTES_MAX,
+  PENDING_HANDSHAKE_SAFE_MS,
+  PENDING_HANDSHAKES_MAX,
   PING_INTERVAL_MS,
   PLAIN_HEARTBEAT_INTERVAL_MS,
   PLAIN_SILENCE_TIMEOUT_MS,
@@ -150,6 +152,8 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
   const outboundMax = options.outboundPeersMax ?? OUTBOUND_PEERS_MAX;
   const peers = new Map<NodeId, ManagedPeer>();
   const handshakes = new Set<Socket>();
+  /** Strangers in the handshake since when, oldest first. */
+  const strangers = new Map<Socket, number>();
   const guard = createConnectionGuard({ monotonicMs: () => clock.monotonicMs() });
   const turns = createReceiveTurns({
     monotonicMs: () => clock.monotonicMs(),
@@ -353,14 +357,23 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       handshakes.delete(socket);
     }
   };
+  /** So that who says nothing cannot keep all places until the handshake times out. */
+  const evictStranger = (): void => {
+    for (const [socket, sinceMs] of strangers) {
+      if (clock.monotonicMs() - sinceMs >= PENDING_HANDSHAKE_SAFE_MS) socket.destroy();
+      return;
+    }
+  };
   const accept = (socket: Socket): void => {
     socket.on("error", () => {});
     const host = socket.remoteAddress ?? "";
     if (!isRunning || !guard.enter(host)) {
       metrics.dropped.inc({ reason: "peer_limit" });
       socket.destroy();
+      if (guard.pending >= PENDING_HANDSHAKES_MAX) evictStranger();
       return;
     }
+    strangers.set(socket, clock.monotonicMs());
     metrics.pendingHandshakes.set(guard.pending);
     upgrade(socket, undefined)
       .catch((error: unknown) => {
@@ -370,6 +383,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       })
       .finally(() => {
         guard.done(host);
+        strangers.delete(socket);
         metrics.pendingHandshakes.set(guard.pending);
       });
   };

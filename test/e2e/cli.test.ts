@@ -406,6 +406,7 @@ describe("--json", () => {
       ["query", "account", "ab".repeat(32), ...at],
       ["query", "rollup", "alpha", ...at],
       ["query", "tx", "ab".repeat(32), ...at],
+      ["query", "peers", ...over],
       ["query", "block", ...over],
       ["query", "block", "1", ...over],
       ["query", "results", "1", ...over],

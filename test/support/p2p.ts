@@ -12,6 +12,7 @@ import type { ChannelDescriptor, Peer, Reactor } from "../../sequencer/p2p/react
 import type { SecretConnection } from "../../sequencer/p2p/conn/secret-connection.ts";
 import { createSwitch, type Switch, type SwitchOptions } from "../../sequencer/p2p/switch.ts";
 import { dialTcp, upgradeConnection } from "../../sequencer/p2p/transport.ts";
+import type { Clock } from "../../sequencer/ports/clock.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
@@ -59,6 +60,7 @@ export function createTestNode(
   options: Partial<SwitchOptions> = {},
   key: NodeKey = createNodeKey(),
   reactors?: readonly Reactor[],
+  clock: Clock = createSystemClock(),
 ): TestNode {
   const chat = createChatReactor();
   const network = createSwitch(
@@ -76,7 +78,7 @@ export function createTestNode(
       nodeKey: key,
       verifySignature: verifyEd25519Sync,
       reactors: reactors ?? [chat],
-      clock: createSystemClock(),
+      clock,
       logger: NULL_LOGGER,
       metrics: NULL_P2P_METRICS,
       random: () => (randomBytes(1)[0] ?? 0) / 256,
