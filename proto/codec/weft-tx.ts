@@ -28,7 +28,8 @@ export const ORDERING_COMMIT_ORDER = 1;
 
 const utf8 = new TextEncoder();
 const SIGN_TAG = utf8.encode("weft/tx/v1");
-const ROLLUP_NAME = /^[a-z0-9-]{1,64}$/;
+/** What a rollup may be called. */
+export const ROLLUP_NAME = /^[a-z0-9-]{1,64}$/;
 /** Tag byte of `RollupData.data`: field 2, length-delimited. */
 const DATA_TAG = 0x12;
 

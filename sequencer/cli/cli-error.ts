@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { WeftError } from "../../proto/errors.ts";
-import { ExitCode } from "./exit-codes.ts";
+import { ExitCode, isExitName } from "./exit-codes.ts";
 
 export type CliErrorInfo = {
   /** Name of the exit code. */
@@ -80,8 +80,4 @@ export function describeError(error: unknown): string {
     e = e instanceof Error ? e.cause : undefined;
   }
   return lines.join("\n  because: ");
-}
-
-function isExitName(code: string): code is keyof typeof ExitCode {
-  return Object.hasOwn(ExitCode, code);
 }

@@ -28,3 +28,15 @@ export const ExitCode = {
   VERIFICATION: 11,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** The name of a code of this table; undefined for any other. */
+export function exitCodeName(code: number | undefined): keyof typeof ExitCode | undefined {
+  for (const [name, value] of Object.entries(ExitCode)) {
+    if (value === code && isExitName(name)) return name;
+  }
+  return undefined;
+}
+
+export function isExitName(name: string): name is keyof typeof ExitCode {
+  return Object.hasOwn(ExitCode, name);
+}

@@ -22,3 +22,9 @@ export const LIGHT_UPDATE_MS = 10_000;
 export const UPSTREAM_TIMEOUT_MS = 5_000;
 /** Bytes of one event that is passed on: a whole block with its results. */
 export const EVENT_BYTES_MAX: number = 256 << 20;
+/** `--port-offset` at most: the highest port of the largest network stays below 65536. */
+export const PORT_OFFSET_MAX = 30_000;
+/** Processes named when their ports are taken. */
+export const PORTS_SHOWN_MAX = 3;
+/** How long the holder of a port may take to say who it is. */
+export const PORT_PROBE_MS = 2_000;

@@ -9,8 +9,10 @@ import { accountAddress } from "../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { homeAt } from "../node/home.ts";
 import { readOrCreateKeyFile } from "../node/key-file.ts";
+import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import type { Clock } from "../ports/clock.ts";
 import { cliError } from "./cli-error.ts";
+import { PORT_PROBE_MS, PORTS_SHOWN_MAX } from "./limits.ts";
 import {
   type BasePorts,
   type RollupPlace,
@@ -101,21 +103,25 @@ export async function prepareLocalNetwork(
     rollups: rollups.map(({ name }) => ({ name, ownerKey: owner.publicKey })),
     config: options.config,
     host: () => "127.0.0.1",
+    howToReplace: "choose another --home, or begin anew with --reset",
   });
   const [first] = validators;
   if (first === undefined) throw cliError("USAGE", "a network has at least one validator");
   const sequencerGenesis = await loadGenesis(homeAt(first.home).genesisFile);
   for (const place of rollups) {
-    createRollupFiles({
-      home: rollupHomeAt(place.home),
-      name: place.name,
-      evmChainId: place.evmChainId,
-      sequencerGenesis,
-      sequencerNodes: validators.map(({ grpcPort }) => `127.0.0.1:${grpcPort}`),
-      rpcPort: place.rpcPort,
-      metricsPort: place.metricsPort,
-      alloc: Object.fromEntries(EVM_DEV_ACCOUNTS.map(({ address }) => [address, EVM_BALANCE])),
-    });
+    createRollupFiles(
+      {
+        home: rollupHomeAt(place.home),
+        name: place.name,
+        evmChainId: place.evmChainId,
+        sequencerGenesis,
+        sequencerNodes: validators.map(({ grpcPort }) => `127.0.0.1:${grpcPort}`),
+        rpcPort: place.rpcPort,
+        metricsPort: place.metricsPort,
+        alloc: Object.fromEntries(EVM_DEV_ACCOUNTS.map(({ address }) => [address, EVM_BALANCE])),
+      },
+      "identity",
+    );
   }
   const processes = createProcessGroup(options.entry, options.onEnded);
   return {
@@ -146,39 +152,66 @@ export async function prepareLocalNetwork(
   };
 }
 
-/** Refuses at once, by name, when a port that the network needs is taken. */
-export async function checkPorts(network: LocalNetwork): Promise<void> {
+/** Refuses at once when a port that the network needs is taken, and says what may be done. */
+export async function checkPorts(network: LocalNetwork, root: string): Promise<void> {
   const wanted = [
-    ...network.validators.flatMap((place) => [
-      { port: place.p2pPort, what: `p2p of ${place.name}` },
-      { port: place.rpcPort, what: `RPC of ${place.name}` },
-      { port: place.grpcPort, what: `gRPC of ${place.name}` },
-      { port: place.metricsPort, what: `metrics of ${place.name}` },
-    ]),
-    ...network.rollups.flatMap((place) => [
-      { port: place.rpcPort, what: `JSON-RPC of rollup ${place.name}` },
-      { port: place.metricsPort, what: `metrics of rollup ${place.name}` },
-    ]),
+    ...network.validators.map((place) => ({
+      name: place.name,
+      ports: [place.p2pPort, place.rpcPort, place.grpcPort, place.metricsPort],
+    })),
+    ...network.rollups.map((place) => ({
+      name: `rollup ${place.name}`,
+      ports: [place.rpcPort, place.metricsPort],
+    })),
   ];
   const taken: string[] = [];
-  for (const { port, what } of wanted) if (!(await isFree(port))) taken.push(`${port} (${what})`);
-  if (taken.length > 0) {
-    throw cliError("PORT", `these ports are taken: ${taken.join(", ")}; stop what uses them first`);
+  for (const { name, ports } of wanted) {
+    const busy: number[] = [];
+    for (const port of ports) if (!(await isFree(port))) busy.push(port);
+    if (busy.length > 0) taken.push(`${busy.join(", ")} (${name})`);
+  }
+  if (taken.length === 0) return;
+  const shown = taken.slice(0, PORTS_SHOWN_MAX).join(", ");
+  const more = taken.length > PORTS_SHOWN_MAX ? ", and others" : "";
+  throw cliError(
+    "PORT",
+    `ports are taken: ${shown}${more}.\n${
+      (await isOwnNetwork(network))
+        ? `the network of ${root} runs already: stop that one, or run another beside it`
+        : "stop what uses them, or run the network on other ports"
+    } with: weft dev --home OTHER_FOLDER --port-offset 1000`,
+  );
+}
+
+/** Whether the first validator's RPC port is held by a node with that validator's key. */
+async function isOwnNetwork(network: LocalNetwork): Promise<boolean> {
+  const [first] = network.validators;
+  if (first === undefined) return false;
+  const { id } = loadOrCreateNodeKey(homeAt(first.home).nodeKeyFile);
+  try {
+    const response = await fetch(`http://127.0.0.1:${first.rpcPort}/status`, {
+      signal: AbortSignal.timeout(PORT_PROBE_MS),
+    });
+    return (await response.text()).includes(id);
+  } catch {
+    // Whatever holds the port, it is no node that answers.
+    return false;
   }
 }
 
-/** Resolves when `url` answers with success; rejects with what was missing when time is up. */
+/** Resolves when `isReady`; rejects with what was missing when time is up or nobody waits any more. */
 export async function untilAnswers(
   what: string,
-  timeoutMs: number,
+  limit: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   isReady: () => Promise<boolean>,
 ): Promise<void> {
-  const end = performance.now() + timeoutMs;
+  const end = performance.now() + limit.timeoutMs;
   for (;;) {
     // A refused connection is "not yet".
     if (await isReady().catch(() => false)) return;
+    limit.signal?.throwIfAborted();
     if (performance.now() > end)
-      throw cliError("TIMEOUT", `${what} did not answer within ${timeoutMs / 1_000} s`);
+      throw cliError("TIMEOUT", `${what} did not answer within ${limit.timeoutMs / 1_000} s`);
     await new Promise((resolve) => {
       setTimeout(resolve, 50);
     });

@@ -6,6 +6,7 @@
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { isWeftError } from "../../proto/errors.ts";
 import { describeError, exitCodeOf } from "./cli-error.ts";
 import { registerConfig } from "./commands/config.ts";
 import { registerDb } from "./commands/db.ts";
@@ -25,7 +26,7 @@ import { registerTx } from "./commands/tx.ts";
 import { registerVersion } from "./commands/version.ts";
 import { registerWal } from "./commands/wal.ts";
 import type { CommandContext } from "./context.ts";
-import { ExitCode } from "./exit-codes.ts";
+import { ExitCode, isExitName } from "./exit-codes.ts";
 import { toJson } from "./output.ts";
 
 export function createProgram(context: CommandContext): Command {
@@ -80,7 +81,9 @@ async function main(): Promise<void> {
       process.stdout.write(`${toJson({ error: text, exitCode: code })}\n`);
     }
     process.stderr.write(`weft: ${text}\n`);
-    if (code === ExitCode.UNEXPECTED && error instanceof Error) {
+    // A command that chose its words has said it all; anything else is for whoever mends it.
+    const isToldAlready = isWeftError(error) && isExitName(error.code);
+    if (code === ExitCode.UNEXPECTED && error instanceof Error && !isToldAlready) {
       process.stderr.write(`${error.stack ?? ""}\n`);
     }
     process.exitCode = code;

@@ -30,7 +30,7 @@ export interface BasePorts {
   readonly rollupRpc: number;
 }
 
-/** The ports that the documentation names (design.md §9). */
+/** The ports that the README names. */
 export const DEFAULT_PORTS: BasePorts = {
   p2p: 26656,
   rpc: 26657,
@@ -42,15 +42,40 @@ export const DEFAULT_PORTS: BasePorts = {
 const STRIDE = 10;
 const EVM_CHAIN_ID_FIRST = 4_242n;
 
-export function validatorPlaces(root: string, count: number, ports: BasePorts): ValidatorPlace[] {
-  return Array.from({ length: count }, (_, i) => ({
-    name: `validator-${i}`,
-    home: join(root, `validator-${i}`),
-    p2pPort: offset(ports.p2p, i * STRIDE),
-    rpcPort: offset(ports.rpc, i * STRIDE),
-    grpcPort: offset(ports.grpc, i * STRIDE),
-    metricsPort: offset(ports.metrics, i * STRIDE),
-  }));
+/** @param hosts of each validator; those that share one get ports 10 apart. Default: all share one */
+export function validatorPlaces(
+  root: string,
+  count: number,
+  ports: BasePorts,
+  hosts?: readonly string[],
+): ValidatorPlace[] {
+  return Array.from({ length: count }, (_, i) => {
+    const before = hosts?.slice(0, i).filter((host) => host === hosts[i]).length ?? i;
+    return {
+      name: `validator-${i}`,
+      home: join(root, `validator-${i}`),
+      p2pPort: offset(ports.p2p, before * STRIDE),
+      rpcPort: offset(ports.rpc, before * STRIDE),
+      grpcPort: offset(ports.grpc, before * STRIDE),
+      metricsPort: offset(ports.metrics, before * STRIDE),
+    };
+  });
+}
+
+/** The documented ports, each higher by `by`: for a second network on one machine. */
+export function portsFrom(by: number): BasePorts {
+  const { p2p, rpc, grpc, metrics, rollupRpc } = DEFAULT_PORTS;
+  return {
+    p2p: p2p + by,
+    rpc: rpc + by,
+    grpc: grpc + by,
+    metrics: metrics + by,
+    rollupRpc: rollupRpc + by,
+  };
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 export function rollupPlaces(

@@ -2,7 +2,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseAddress } from "../../proto/address.ts";
 import { fromHex } from "../../proto/bytes.ts";
-import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
+import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { defaultHome } from "../node/home.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -69,6 +70,46 @@ export function parseCount(min: number, max: number): (text: string) => number {
     }
     return value;
   };
+}
+
+/** A rollup's name, as the chain takes it. */
+export function parseRollupName(text: string): string {
+  if (!ROLLUP_NAME.test(text)) {
+    throw new InvalidArgumentError(
+      `${JSON.stringify(text)} is no rollup's name: expected 1-64 characters of a-z, 0-9 and -`,
+    );
+  }
+  return text;
+}
+
+/** An option that takes several rollups' names. */
+export function rollupNamesOption(flags: string, description: string, defaults: string[]): Option {
+  return new Option(flags, description)
+    .default(defaults)
+    .argParser((text: string, previous: readonly string[]) => {
+      // The default is replaced, not added to.
+      const before = previous === defaults ? [] : previous;
+      const name = parseRollupName(text);
+      if (before.includes(name)) throw new InvalidArgumentError(`${name} is named twice`);
+      return [...before, name];
+    });
+}
+
+export function parseChainId(text: string): string {
+  if (text.length === 0 || text.length > CHAIN_ID_LENGTH_MAX || !/^[\x21-\x7e]+$/.test(text)) {
+    throw new InvalidArgumentError(
+      `expected 1 to ${CHAIN_ID_LENGTH_MAX} printable ASCII characters without spaces, got ${text.length}`,
+    );
+  }
+  return text;
+}
+
+/** An Ethereum address: 20 bytes in hex after 0x. */
+export function parseEvmAddress(text: string): string {
+  if (!/^0x[0-9a-fA-F]{40}$/.test(text)) {
+    throw new InvalidArgumentError("expected an Ethereum address: 0x and 40 hex digits");
+  }
+  return text;
 }
 
 export function parsePort(text: string): number {

@@ -1,5 +1,8 @@
 /** Printing results: one JSON object with `--json`, aligned text for people otherwise. */
 
+/** What is said of files that a repeated command found as it would have written them. */
+export const ALREADY_THERE = "already there with these values, left as it is";
+
 /** JSON with bigint as decimal text and bytes as lower-case hex. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, v: unknown) => {

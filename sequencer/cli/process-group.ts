@@ -15,10 +15,17 @@ export interface ChildSpec {
   readonly onLine: (line: string) => void;
 }
 
+export interface ChildFailure {
+  readonly name: string;
+  readonly reason: string;
+  /** Undefined when a signal ended it, or it could not be started. */
+  readonly exitCode: number | undefined;
+}
+
 export interface ProcessGroup {
   start(spec: ChildSpec): void;
   /** Resolves with the name and reason of the first child that ended by itself. */
-  readonly failed: Promise<{ readonly name: string; readonly reason: string }>;
+  readonly failed: Promise<ChildFailure>;
   /** SIGTERM to all in reverse order of start, SIGKILL after `graceMs`; resolves when all ended. */
   stop(graceMs: number): Promise<void>;
   /** Process ids by name, for tests and for people who want to kill one. */
@@ -43,8 +50,8 @@ export function createProcessGroup(
 ): ProcessGroup {
   const children: Child[] = [];
   let isStopping = false;
-  let fail: (reason: { name: string; reason: string }) => void = () => {};
-  const failed = new Promise<{ name: string; reason: string }>((resolve) => {
+  let fail: (failure: ChildFailure) => void = () => {};
+  const failed = new Promise<ChildFailure>((resolve) => {
     fail = resolve;
   });
 
@@ -68,7 +75,7 @@ export function createProcessGroup(
       });
       const ended = new Promise<void>((resolve) => {
         child.once("error", (error) => {
-          fail({ name: spec.name, reason: error.message });
+          fail({ name: spec.name, reason: error.message, exitCode: undefined });
           resolve();
         });
         child.once("exit", (code, signal) => {
@@ -76,7 +83,11 @@ export function createProcessGroup(
           if (!isStopping) {
             const how = signal === null ? `exit code ${code ?? "?"}` : `signal ${signal}`;
             const reason = `ended with ${how}`;
-            fail({ name: spec.name, reason: `${reason}\n${tail.join("\n")}` });
+            fail({
+              name: spec.name,
+              reason: `${reason}\n${tail.join("\n")}`,
+              exitCode: code ?? undefined,
+            });
             onEnded({ name: spec.name, reason, restart: `weft ${spec.args.join(" ")}` });
           }
           resolve();

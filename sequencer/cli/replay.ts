@@ -77,7 +77,7 @@ export async function replayThroughNetwork(
   const client = createGrpcSequencerClient(`127.0.0.1:${network.validators[0]?.grpcPort ?? 0}`);
   try {
     for (const i of network.validators.keys()) network.startValidator(i);
-    await untilAnswers("the network", DEV_START_TIMEOUT_MS, async () => {
+    await untilAnswers("the network", { timeoutMs: DEV_START_TIMEOUT_MS }, async () => {
       return (await client.chainInfo()).height > 0;
     });
     await submitInOrder(client, fixture, readKeyFile(network.ownerKeyFile));

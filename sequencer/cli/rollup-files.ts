@@ -1,5 +1,5 @@
 /** Writes the home of an EVM rollup node: rollup.json and the gateway's key. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
 import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
@@ -7,6 +7,7 @@ import type { EvmGenesisDocument } from "../../rollup-adapter/evm/genesis.ts";
 import type { RollupConfigDocument } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import { readOrCreateKeyFile } from "../node/key-file.ts";
+import { cliError } from "./cli-error.ts";
 
 /** Gas of one rollup block in the genesis files that this command writes. */
 const EVM_GAS_LIMIT = 15_000_000;
@@ -47,11 +48,59 @@ export function createGatewayKey(home: RollupHome): Uint8Array {
   return readOrCreateKeyFile(home.gatewayKeyFile).publicKey;
 }
 
-/** Writes rollup.json unless it is there; trust begins at the sequencer's genesis. */
-export function createRollupFiles(options: RollupFilesOptions): void {
-  const { home, sequencerGenesis } = options;
+/**
+ * Writes rollup.json; trust begins at the sequencer's genesis. One that is there stays as it is, and must
+ * be what is asked for.
+ * @param compares `all` that is asked for, or only the `identity`: rollup, chains and port; what else
+ * the file says may have been edited
+ * @returns whether it was there already
+ */
+export function createRollupFiles(
+  options: RollupFilesOptions,
+  compares: "all" | "identity" = "all",
+): { readonly isUnchanged: boolean } {
+  const { home } = options;
+  const document = rollupDocument(options);
+  if (existsSync(home.configFile)) {
+    const there: unknown = JSON.parse(readFileSync(home.configFile, "utf8"));
+    const asked = compares === "all" ? document : identityOf(document);
+    const differences = differencesOf(there, JSON.parse(JSON.stringify(asked)), "");
+    if (differences.length === 0) return { isUnchanged: true };
+    throw cliError(
+      "FILE",
+      `${home.configFile} is there already and stays as it is, but not as asked for:\n  ${differences.join("\n  ")}\nedit it, choose another --home, or remove it together with ${home.dataDir}`,
+    );
+  }
   createGatewayKey(home);
-  if (existsSync(home.configFile)) return;
+  writeFileSync(home.configFile, `${JSON.stringify(document, undefined, 2)}\n`);
+  return { isUnchanged: false };
+}
+
+function identityOf({ sequencer, rpc, genesis }: RollupConfigDocument) {
+  return {
+    sequencer: { chain_id: sequencer.chain_id },
+    rpc: { port: rpc.port },
+    genesis: { rollup: genesis["rollup"], chainId: genesis["chainId"] },
+  };
+}
+
+/** What `asked` names and `there` has otherwise; what people added to the file is theirs. */
+function differencesOf(there: unknown, asked: unknown, path: string): string[] {
+  if (isRecord(asked) && isRecord(there)) {
+    return Object.keys(asked).flatMap((key) =>
+      differencesOf(there[key], asked[key], path === "" ? key : `${path}.${key}`),
+    );
+  }
+  const [a, b] = [JSON.stringify(there), JSON.stringify(asked)];
+  return a === b ? [] : [`${path}: ${a ?? "nothing"} is there, ${b} was asked for`];
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
+  const { sequencerGenesis } = options;
   const genesis: EvmGenesisDocument = {
     rollup: options.name,
     chainId: options.evmChainId.toString(),
@@ -62,7 +111,7 @@ export function createRollupFiles(options: RollupFilesOptions): void {
       Object.entries(options.alloc).map(([address, wei]) => [address, { balance: wei.toString() }]),
     ),
   };
-  const document: RollupConfigDocument = {
+  return {
     sequencer: {
       chain_id: sequencerGenesis.chainId,
       nodes: [...options.sequencerNodes],
@@ -87,5 +136,4 @@ export function createRollupFiles(options: RollupFilesOptions): void {
       : { metrics: { host: "127.0.0.1", port: options.metricsPort } }),
     genesis,
   };
-  writeFileSync(home.configFile, `${JSON.stringify(document, undefined, 2)}\n`);
 }

@@ -19,7 +19,8 @@ import { type Home, homeAt } from "../node/home.ts";
 import { readOrCreateKeyFile } from "../node/key-file.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { cliError } from "./cli-error.ts";
-import type { ValidatorPlace } from "./network-layout.ts";
+import { differencesFrom } from "./existing-network.ts";
+import { isLoopback, type ValidatorPlace } from "./network-layout.ts";
 
 /** Bytes of a block in the networks this command makes; a parameter of the chain. */
 const BLOCK_BYTES_MAX = 4n << 20n;
@@ -50,20 +51,29 @@ export interface TestnetOptions {
   readonly config: Readonly<Record<string, unknown>>;
   /** Host that peers dial, by validator. */
   readonly host: (index: number) => string;
+  /** Whether a network that is there must have these very hosts. */
+  readonly comparesHosts?: boolean;
+  /** What to do about one that is there and differs. */
+  readonly howToReplace?: string;
 }
 
 /**
- * Writes the network's files. A home that is there already is left as it is and must be of the same
- * network; so the call may be repeated.
+ * Writes the network's files. What is there already is left as it is, and must be what is asked for;
+ * so the call may be repeated.
+ * @returns whether the files were there already
  */
-export async function createTestnet(options: TestnetOptions): Promise<void> {
+export async function createTestnet(
+  options: TestnetOptions,
+): Promise<{ readonly isUnchanged: boolean }> {
   const homes = options.validators.map((place) => homeAt(place.home));
-  if (homes.every((home) => existsSync(home.genesisFile))) return;
   const started = homes.find((home) => existsSync(home.genesisFile));
   if (started !== undefined) {
+    const isWhole = homes.every((home) => existsSync(home.genesisFile));
+    const differences = isWhole ? await differencesFrom(options) : await missingHomes(options);
+    if (differences.length === 0) return { isUnchanged: true };
     throw cliError(
       "FILE",
-      `${started.root} holds a network already but other homes beside it are missing; choose another folder or remove it`,
+      `${started.root} is there already and stays as it is, but not as asked for:\n  ${differences.join("\n  ")}\n${options.howToReplace ?? "choose another folder, or remove it"}`,
     );
   }
   const keys = homes.map(createKeys);
@@ -75,10 +85,23 @@ export async function createTestnet(options: TestnetOptions): Promise<void> {
     const home = homes[i];
     if (home === undefined) continue;
     const others = peers.filter((_, j) => j !== i).join(",");
-    writeFileSync(home.configFile, renderConfig(nodeConfig(place, others, options.config)));
+    const config = nodeConfig(place, others, options.host(i), options.config);
+    writeFileSync(home.configFile, renderConfig(config));
     // Last: a genesis file says that the home is complete.
     await saveGenesis(home.genesisFile, genesis);
   }
+  return { isUnchanged: false };
+}
+
+async function missingHomes(options: TestnetOptions): Promise<string[]> {
+  const isThere = ({ home }: ValidatorPlace) => existsSync(homeAt(home).genesisFile);
+  const there = options.validators.filter(isThere);
+  const differences = await differencesFrom({ ...options, validators: there });
+  const missing = options.validators.filter((place) => !isThere(place));
+  return [
+    ...differences.filter((text) => !text.startsWith("validators: ")),
+    `no home of ${missing.map(({ name }) => name).join(", ")}`,
+  ];
 }
 
 interface ValidatorKeys {
@@ -136,20 +159,26 @@ function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]):
 function nodeConfig(
   place: ValidatorPlace,
   peers: string,
+  host: string,
   extra: Readonly<Record<string, unknown>>,
 ) {
+  const isOneMachine = isLoopback(host);
   return loadConfig(
     undefined,
     {
       moniker: place.name,
       "rpc.laddr": `tcp://127.0.0.1:${place.rpcPort}`,
       "grpc.laddr": `tcp://127.0.0.1:${place.grpcPort}`,
-      "p2p.laddr": `tcp://127.0.0.1:${place.p2pPort}`,
+      "p2p.laddr": `tcp://${isOneMachine ? "127.0.0.1" : "0.0.0.0"}:${place.p2pPort}`,
       "p2p.persistent_peers": peers,
-      "p2p.allow_duplicate_ip": true,
       // One machine: the default pace per peer would be the bottleneck, not the protection.
-      "p2p.send_rate": 1_000_000_000,
-      "p2p.recv_rate": 1_000_000_000,
+      ...(isOneMachine
+        ? {
+            "p2p.allow_duplicate_ip": true,
+            "p2p.send_rate": 1_000_000_000,
+            "p2p.recv_rate": 1_000_000_000,
+          }
+        : {}),
       "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${place.metricsPort}`,
       ...extra,
     },

@@ -4,11 +4,13 @@ import type { Command } from "commander";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { callRpc } from "../clients.ts";
 import { cliError } from "../cli-error.ts";
+import { exitCodeName } from "../exit-codes.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import {
   DEV_SNAPSHOT_INTERVAL,
   DEV_START_TIMEOUT_MS,
   DEV_STOP_GRACE_MS,
+  PORT_OFFSET_MAX,
   TESTNET_VALIDATORS_MAX,
 } from "../limits.ts";
 import {
@@ -19,8 +21,8 @@ import {
   prepareLocalNetwork,
   untilAnswers,
 } from "../local-network.ts";
-import { DEFAULT_PORTS } from "../network-layout.ts";
-import { parseCount } from "../options.ts";
+import { portsFrom } from "../network-layout.ts";
+import { parseCount, rollupNamesOption } from "../options.ts";
 import { printResult } from "../output.ts";
 import { untilStopped } from "../stop-signal.ts";
 
@@ -28,6 +30,7 @@ interface DevOptions {
   readonly home: string;
   readonly validators: number;
   readonly rollups: string[];
+  readonly portOffset: number;
   readonly reset: boolean;
 }
 
@@ -43,7 +46,15 @@ export function registerDev(program: Command, context: CommandContext): void {
       context.environment["WEFT_HOME"] ?? "./.weft/dev",
     )
     .option("--validators <n>", "number of validators", parseCount(1, TESTNET_VALIDATORS_MAX), 4)
-    .option("--rollups <names...>", "names of the EVM rollups", ["alpha", "beta"])
+    .addOption(
+      rollupNamesOption("--rollups <names...>", "names of the EVM rollups", ["alpha", "beta"]),
+    )
+    .option(
+      "--port-offset <n>",
+      "add this to every port, for a second network beside the first (with another --home)",
+      parseCount(0, PORT_OFFSET_MAX),
+      0,
+    )
     .option("--reset", "begin with an empty network: removes its keys and chains", false)
     .action(async (options: DevOptions, command: Command) => {
       await dev(options, context, command.optsWithGlobals<GlobalOptions>().json);
@@ -61,7 +72,7 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
       chainId: "weft-dev",
       validators: options.validators,
       rollups: options.rollups,
-      ports: DEFAULT_PORTS,
+      ports: portsFrom(options.portOffset),
       // So that a node can be tried that joins by state sync.
       config: { "storage.snapshot_interval": DEV_SNAPSHOT_INTERVAL },
       entry: context.entry,
@@ -75,17 +86,22 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
     },
     createSystemClock(),
   );
-  await checkPorts(network);
+  await checkPorts(network, root);
   for (const i of network.validators.keys()) network.startValidator(i);
   for (const i of network.rollups.keys()) network.startRollup(i);
   // Whatever comes first: all is up, a process ended, or somebody wants to stop already.
-  const failed = network.processes.failed.then(({ name, reason }) => {
-    throw cliError("UNEXPECTED", `${name} ${reason}\nits log is under ${root}`);
+  const failed = network.processes.failed.then(({ name, reason, exitCode }) => {
+    throw cliError(
+      exitCodeName(exitCode) ?? "UNEXPECTED",
+      `${name} ${reason}\nits log is under ${root}; the others are stopped`,
+    );
   });
   // After the start a lost process is news, not the end; `onEnded` tells of it.
   failed.catch(() => {});
+  // Whoever still asks for answers when it is over must not keep this process alive.
+  const over = new AbortController();
   try {
-    const first = await Promise.race([untilUp(network), stopped, failed]);
+    const first = await Promise.race([untilUp(network, over.signal), stopped, failed]);
     if (first === undefined) {
       printResult(summary(network, root), isJson);
       isReady = true;
@@ -93,8 +109,10 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
     }
     if (!isJson) process.stdout.write("stopping\n");
   } finally {
+    over.abort();
     await network.processes.stop(DEV_STOP_GRACE_MS);
   }
+  if (!isJson) process.stdout.write("stopped\n");
 }
 
 /** Removes what `weft dev` makes, and nothing else that may stand in the folder, such as a validator's keys. */
@@ -109,9 +127,9 @@ export function removeNetwork(root: string): void {
 }
 
 /** Every validator commits blocks and every rollup answers. */
-async function untilUp(network: LocalNetwork): Promise<undefined> {
+async function untilUp(network: LocalNetwork, signal: AbortSignal): Promise<undefined> {
   for (const place of network.validators) {
-    await untilAnswers(place.name, DEV_START_TIMEOUT_MS, async () => {
+    await untilAnswers(place.name, { timeoutMs: DEV_START_TIMEOUT_MS, signal }, async () => {
       const status = await callRpc(`http://127.0.0.1:${place.rpcPort}`, "status", {});
       const { sync_info: sync } = status as {
         readonly sync_info?: { readonly latest_block_height?: string };
@@ -120,8 +138,9 @@ async function untilUp(network: LocalNetwork): Promise<undefined> {
     });
   }
   for (const place of network.rollups) {
-    await untilAnswers(`rollup ${place.name}`, DEV_START_TIMEOUT_MS, async () => {
-      const response = await fetch(`http://127.0.0.1:${place.rpcPort}/readyz`);
+    const what = `rollup ${place.name}`;
+    await untilAnswers(what, { timeoutMs: DEV_START_TIMEOUT_MS, signal }, async () => {
+      const response = await fetch(`http://127.0.0.1:${place.rpcPort}/readyz`, { signal });
       return response.ok;
     });
   }

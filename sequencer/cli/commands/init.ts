@@ -8,10 +8,10 @@ import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { createFollowerFiles } from "../follower-files.ts";
-import { GENESIS_BALANCE_DEFAULT } from "../limits.ts";
-import { DEFAULT_PORTS, validatorPlaces } from "../network-layout.ts";
-import { amountOption, homeOption } from "../options.ts";
-import { printResult } from "../output.ts";
+import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX } from "../limits.ts";
+import { portsFrom, validatorPlaces } from "../network-layout.ts";
+import { amountOption, homeOption, parseChainId, parseCount } from "../options.ts";
+import { ALREADY_THERE, printResult } from "../output.ts";
 import { accountKeyFile, createTestnet } from "../testnet-files.ts";
 
 interface InitOptions {
@@ -19,6 +19,7 @@ interface InitOptions {
   readonly chainId: string;
   readonly moniker: string;
   readonly balance: bigint;
+  readonly portOffset: number;
   readonly genesis?: string;
   readonly peers?: string[];
 }
@@ -31,9 +32,20 @@ export function registerInit(program: Command, context: CommandContext): void {
     )
     .addOption(homeOption(context))
     .option("--moniker <name>", "name of the node", "weft")
-    .option("--chain-id <id>", "chain id of the new network, at most 50 characters", "weft-local")
+    .option(
+      "--chain-id <id>",
+      "chain id of the new network, at most 50 characters",
+      parseChainId,
+      "weft-local",
+    )
     .addOption(
       amountOption("--balance <nweft>", "balance of the funded account", GENESIS_BALANCE_DEFAULT),
+    )
+    .option(
+      "--port-offset <n>",
+      "add this to every default port, for a second node on one machine",
+      parseCount(0, PORT_OFFSET_MAX),
+      0,
     )
     .option("--genesis <file>", "genesis.json of the network to join; the node follows it")
     .option("--peers <id@host:port...>", "nodes of that network to connect to")
@@ -50,12 +62,12 @@ async function createValidator(options: InitOptions) {
   if (options.peers !== undefined) {
     throw cliError("USAGE", "--peers belongs to --genesis: a new network of one has no peers");
   }
-  const [place] = validatorPlaces(options.home, 1, DEFAULT_PORTS);
+  const [place] = validatorPlaces(options.home, 1, portsFrom(options.portOffset));
   if (place === undefined) throw new RangeError("expected one place");
   const keyFile = accountKeyFile(options.home, "owner");
   mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
   const owner = readOrCreateKeyFile(keyFile);
-  await createTestnet({
+  const { isUnchanged } = await createTestnet({
     chainId: options.chainId,
     genesisTime: createSystemClock().now(),
     validators: [{ ...place, name: options.moniker, home: options.home }],
@@ -68,6 +80,7 @@ async function createValidator(options: InitOptions) {
     home: options.home,
     chainId: options.chainId,
     account: { address: formatAddress(accountAddress(owner.publicKey)), keyFile },
+    ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
     next: `weft start --home ${options.home}`,
   };
 }
@@ -85,7 +98,11 @@ async function join(options: InitOptions, genesisFile: string, command: Command)
   const { genesis, nodeId } = await createFollowerFiles({
     home: options.home,
     genesisFile,
-    config: { moniker: options.moniker, "p2p.persistent_peers": peers.join(",") },
+    config: {
+      moniker: options.moniker,
+      "p2p.persistent_peers": peers.join(","),
+      ...(options.portOffset === 0 ? {} : listeners(options.portOffset)),
+    },
   });
   const start = `weft start --home ${options.home}`;
   return {
@@ -96,5 +113,15 @@ async function join(options: InitOptions, genesisFile: string, command: Command)
       peers.length > 0
         ? start
         : `name peers in config/config.toml (p2p.persistent_peers = "id@host:port,..."), then: ${start}`,
+  };
+}
+
+function listeners(portOffset: number): Readonly<Record<string, string>> {
+  const { p2p, rpc, grpc, metrics } = portsFrom(portOffset);
+  return {
+    "p2p.laddr": `tcp://0.0.0.0:${p2p}`,
+    "rpc.laddr": `tcp://127.0.0.1:${rpc}`,
+    "grpc.laddr": `tcp://127.0.0.1:${grpc}`,
+    "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${metrics}`,
   };
 }

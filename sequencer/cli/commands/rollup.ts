@@ -1,18 +1,20 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../../engine/genesis.ts";
 import type { GlobalOptions } from "../context.ts";
-import { amountOption, parseHostPort, parsePort } from "../options.ts";
-import { printResult } from "../output.ts";
+import { parseEvmAddress, parseHostPort, parsePort, parseRollupName } from "../options.ts";
+import { ALREADY_THERE, printResult } from "../output.ts";
 import { createGatewayKey, createRollupFiles, rollupHomeAt } from "../rollup-files.ts";
 
 export function registerRollup(program: Command): void {
   const rollup = program.command("rollup").description("run an EVM rollup that Weft sequences");
   rollup
     .command("init")
-    .description("write a rollup node's home; register the rollup with: weft tx register-rollup")
-    .argument("<name>", "name of the rollup, as it is registered")
+    .description(
+      "write a rollup node's home: rollup.json and the key of the gateway account, which pays for ordering",
+    )
+    .argument("<name>", "name of the rollup, as it is registered", parseRollupName)
     .requiredOption("--home <dir>", "home directory of the rollup node")
     .requiredOption("--sequencer-genesis <file>", "genesis.json of the sequencer network")
     .option(
@@ -21,9 +23,15 @@ export function registerRollup(program: Command): void {
       parseHostPort,
       "127.0.0.1:9090",
     )
-    .addOption(amountOption("--chain-id <n>", "EIP-155 chain id of the rollup", 4_242n))
+    .addOption(
+      new Option("--chain-id <n>", "EIP-155 chain id of the rollup, 1 to 2^52")
+        .argParser(parseEvmChainId)
+        .default(4_242n, "4242"),
+    )
     .option("--rpc-port <port>", "Ethereum JSON-RPC port", parsePort, 8545)
-    .option("--fund <address>", "address that starts with 1,000,000 ether")
+    .option("--metrics-port <port>", "port of /metrics, /health and /readyz", parsePort, 26700)
+    .option("--no-metrics", "serve no metrics")
+    .option("--fund <address>", "address that starts with 1,000,000 ether", parseEvmAddress)
     .action(
       async (
         name: string,
@@ -33,19 +41,21 @@ export function registerRollup(program: Command): void {
           sequencer: string;
           chainId: bigint;
           rpcPort: number;
+          metricsPort: number;
+          metrics: boolean;
           fund?: string;
         },
         command: Command,
       ) => {
         const home = rollupHomeAt(options.home);
-        createRollupFiles({
+        const { isUnchanged } = createRollupFiles({
           home,
           name,
           evmChainId: options.chainId,
           sequencerGenesis: await loadGenesis(options.sequencerGenesis),
           sequencerNodes: [options.sequencer],
           rpcPort: options.rpcPort,
-          metricsPort: undefined,
+          metricsPort: options.metrics ? options.metricsPort : undefined,
           alloc: options.fund === undefined ? {} : { [options.fund]: 10n ** 24n },
         });
         const payer = formatAddress(accountAddress(createGatewayKey(home)));
@@ -54,7 +64,12 @@ export function registerRollup(program: Command): void {
             home: home.root,
             config: home.configFile,
             gateway: payer,
-            next: `fund ${payer} with nweft, then: weft rollup start --home ${home.root}`,
+            ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
+            next: [
+              `weft tx register-rollup ${name} --from OWNER_KEY --node ${options.sequencer}`,
+              `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${options.sequencer}`,
+              `weft rollup start --home ${home.root}`,
+            ],
           },
           command.optsWithGlobals<GlobalOptions>().json,
         );
@@ -64,18 +79,29 @@ export function registerRollup(program: Command): void {
     .command("start")
     .description("run a rollup node: executor, JSON-RPC, driver and gateway in one process")
     .requiredOption("--home <dir>", "home directory of the rollup node")
-    .option("--log-level <level>", "error, warn, info or debug", "info")
-    .action(async (options: { home: string; logLevel: string }, command: Command) => {
+    .addOption(
+      new Option("--log-level <level>", "least severity that is logged")
+        .choices(LOG_LEVELS)
+        .default("info"),
+    )
+    .action(async (options: { home: string; logLevel: LogLevel }, command: Command) => {
       // The EVM and its libraries load only where a rollup runs.
       const { startRollup } = await import("../start-rollup.ts");
       await startRollup(
         options.home,
-        parseLevel(options.logLevel),
+        options.logLevel,
         command.optsWithGlobals<GlobalOptions>().json,
       );
     });
 }
 
-function parseLevel(text: string): "error" | "warn" | "info" | "debug" {
-  return text === "error" || text === "warn" || text === "debug" ? text : "info";
+type LogLevel = "error" | "warn" | "info" | "debug";
+const LOG_LEVELS: LogLevel[] = ["error", "warn", "info", "debug"];
+
+/** As `parseEvmGenesis` takes it. */
+function parseEvmChainId(text: string): bigint {
+  if (!/^\d{1,16}$/.test(text) || BigInt(text) < 1n || BigInt(text) > 1n << 52n) {
+    throw new InvalidArgumentError("expected a whole number from 1 to 2^52");
+  }
+  return BigInt(text);
 }

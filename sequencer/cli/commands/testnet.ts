@@ -5,11 +5,18 @@ import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { readOrCreateKeyFile } from "../../node/key-file.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
+import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";
 import { GENESIS_BALANCE_DEFAULT, TESTNET_VALIDATORS_MAX } from "../limits.ts";
 import { DEFAULT_PORTS, validatorPlaces } from "../network-layout.ts";
-import { amountOption, parseCount, parsePort } from "../options.ts";
-import { printResult } from "../output.ts";
+import {
+  amountOption,
+  parseChainId,
+  parseCount,
+  parsePort,
+  rollupNamesOption,
+} from "../options.ts";
+import { ALREADY_THERE, printResult } from "../output.ts";
 import { accountKeyFile, createTestnet } from "../testnet-files.ts";
 
 export function registerTestnet(program: Command): void {
@@ -20,10 +27,10 @@ export function registerTestnet(program: Command): void {
     )
     .option("--validators <n>", "number of validators", parseCount(1, TESTNET_VALIDATORS_MAX), 4)
     .option("--output <dir>", "folder for the homes", "./testnet")
-    .option("--chain-id <id>", "chain id, at most 50 characters", "weft-testnet")
+    .option("--chain-id <id>", "chain id, at most 50 characters", parseChainId, "weft-testnet")
     .option(
       "--hosts <hosts...>",
-      "host of each validator, as peers dial it; default: 127.0.0.1 for all",
+      "host of each validator, as peers dial it, one for each; p2p then listens on all interfaces; default: 127.0.0.1 for all",
     )
     .option(
       "--base-p2p-port <port>",
@@ -49,7 +56,7 @@ export function registerTestnet(program: Command): void {
       parsePort,
       DEFAULT_PORTS.metrics,
     )
-    .option("--rollup <names...>", "rollups registered at genesis", [])
+    .addOption(rollupNamesOption("--rollups <names...>", "rollups registered at genesis", []))
     .addOption(
       amountOption("--balance <nweft>", "balance of the funded account", GENESIS_BALANCE_DEFAULT),
     )
@@ -64,35 +71,50 @@ export function registerTestnet(program: Command): void {
           baseRpcPort: number;
           baseGrpcPort: number;
           baseMetricsPort: number;
-          rollup: string[];
+          rollups: string[];
           balance: bigint;
         },
         command: Command,
       ) => {
-        const places = validatorPlaces(options.output, options.validators, {
+        const { validators, hosts } = options;
+        if (hosts !== undefined && hosts.length !== validators) {
+          throw cliError(
+            "USAGE",
+            `--hosts names ${hosts.length}, but there are ${validators} validators: name one host for each`,
+          );
+        }
+        const ports = {
           p2p: options.baseP2pPort,
           rpc: options.baseRpcPort,
           grpc: options.baseGrpcPort,
           metrics: options.baseMetricsPort,
           rollupRpc: DEFAULT_PORTS.rollupRpc,
-        });
+        };
+        const places = validatorPlaces(options.output, validators, ports, hosts);
         const keyFile = accountKeyFile(options.output, "owner");
         mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
         const owner = readOrCreateKeyFile(keyFile);
-        await createTestnet({
+        const { isUnchanged } = await createTestnet({
           chainId: options.chainId,
           genesisTime: createSystemClock().now(),
           validators: places,
           accounts: [{ address: accountAddress(owner.publicKey), balance: options.balance }],
-          rollups: options.rollup.map((name) => ({ name, ownerKey: owner.publicKey })),
+          rollups: options.rollups.map((name) => ({ name, ownerKey: owner.publicKey })),
           config: {},
-          host: (i) => options.hosts?.[i] ?? "127.0.0.1",
+          host: (i) => hosts?.[i] ?? "127.0.0.1",
+          comparesHosts: true,
         });
         printResult(
           {
             chainId: options.chainId,
             homes: places.map((place) => place.home),
             account: { address: formatAddress(accountAddress(owner.publicKey)), keyFile },
+            ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
+            next: places.map(({ home }, i) =>
+              hosts === undefined
+                ? `weft start --home ${home}`
+                : `copy ${home} to ${hosts[i]}, for its user alone, and there: weft start --home ${home}`,
+            ),
           },
           command.optsWithGlobals<GlobalOptions>().json,
         );
