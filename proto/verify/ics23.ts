@@ -10,7 +10,7 @@ import { HASH_BYTES, SHORT_BYTES_MAX } from "../limits.ts";
 import { type Refusal, refusal } from "../refusal.ts";
 
 /** Steps from a leaf to the root: a key's hash has so many bits. */
-export const SMT_DEPTH_MAX = 256;
+const SMT_DEPTH_MAX = 256;
 /** Bytes of a value of the state that is proven. */
 const VALUE_BYTES_MAX = 16 << 20;
 const SHA256 = 1;

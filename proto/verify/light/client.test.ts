@@ -269,6 +269,19 @@ describe("providers", () => {
     expect(hashOf(await client.update())).toEqual(hashOf(chain.at(20)));
   });
 
+  test("a witness whose chain stands holds one verification up, then rests", async () => {
+    const [stuck, honest] = [chainProvider("stuck", chain), chainProvider("honest", chain)];
+    const setup = await start(chain, chainProvider("primary", chain), [stuck, honest]);
+    stuck.latest = 5;
+    const before = setup.clock.now();
+    await setup.client.verifyAt(Height(10));
+    // Twice the drift and the lag: 30 s.
+    expect(setup.clock.now().seconds - before.seconds).toBeGreaterThanOrEqual(30n);
+    const [asked, after] = [stuck.asked.length, setup.clock.now()];
+    await setup.client.verifyAt(Height(11));
+    expect([stuck.asked.length, setup.clock.now()]).toEqual([asked, after]);
+  });
+
   test("a primary that is about to have a block is waited for, one far behind is replaced", async () => {
     const primary = chainProvider("primary", chain);
     const { client } = await start(chain, primary, [

@@ -28,7 +28,13 @@ export interface DetectorContext extends VerifyContext {
 export type WitnessVerdict =
   | { readonly kind: "matches"; readonly witness: LightBlockProvider }
   /** Did not answer, or lags too far behind. */
-  | { readonly kind: "silent"; readonly witness: LightBlockProvider; readonly reason: string }
+  | {
+      readonly kind: "silent";
+      readonly witness: LightBlockProvider;
+      readonly reason: string;
+      /** It answers, but its chain stands or is far behind. */
+      readonly isLagging: boolean;
+    }
   /** Gave what is no valid block, or contradicted without proof: not to be asked again. */
   | { readonly kind: "lies"; readonly witness: LightBlockProvider; readonly reason: string }
   /** Has another header: perhaps an attack. */
@@ -89,7 +95,8 @@ async function compare(
   try {
     const found = await blockToCompare(block, witness, context);
     if (found === undefined) {
-      return { kind: "silent", witness, reason: `has no block at height ${heightOf(block)} yet` };
+      const reason = `has no block at height ${heightOf(block)} yet`;
+      return { kind: "silent", witness, reason, isLagging: true };
     }
     if (!isSameHeader(block, found)) return { kind: "conflicts", witness, block: found };
     return havePrioritiesInCommon(block, found)
@@ -99,8 +106,10 @@ async function compare(
     context.signal.throwIfAborted();
     const code = providerErrorCode(error);
     if (code === undefined || !isWeftError(error)) throw error;
-    const kind = code === "PROVIDER_BAD_BLOCK" ? "lies" : "silent";
-    return { kind, witness, reason: error.message };
+    const reason = error.message;
+    return code === "PROVIDER_BAD_BLOCK"
+      ? { kind: "lies", witness, reason }
+      : { kind: "silent", witness, reason, isLagging: false };
   }
 }
 

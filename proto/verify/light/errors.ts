@@ -39,7 +39,6 @@ export type LightClientErrorInfo =
   /** An option is out of range. */
   | { readonly code: "LIGHT_OPTIONS" };
 
-export type LightClientErrorCode = LightClientErrorInfo["code"];
 export type LightClientError = WeftError<LightClientErrorInfo>;
 
 export function lightClientError(

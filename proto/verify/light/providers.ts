@@ -72,8 +72,11 @@ export class ProviderSet {
   judge(verdicts: readonly WitnessVerdict[]): void {
     for (const verdict of verdicts) {
       if (verdict.kind === "lies") this.#remove(verdict.witness, verdict.reason);
-      else if (verdict.kind === "silent") this.#rest(verdict.witness, verdict.reason);
-      else this.#rests.delete(verdict.witness);
+      else if (verdict.kind === "silent") {
+        // A chain that stands holds every verification up for as long as it is given time.
+        const leastMs = verdict.isLagging ? PROVIDER_REST_MS_MAX : PROVIDER_REST_MS_FIRST;
+        this.#rest(verdict.witness, verdict.reason, leastMs);
+      } else this.#rests.delete(verdict.witness);
     }
   }
 
@@ -140,9 +143,9 @@ export class ProviderSet {
     this.#onEvent({ kind: "witnessRemoved", witness: witness.name, reason });
   }
 
-  #rest(witness: LightBlockProvider, reason: string): void {
-    const before = this.#rests.get(witness)?.restMs ?? PROVIDER_REST_MS_FIRST / 2;
-    const restMs = Math.min(2 * before, PROVIDER_REST_MS_MAX);
+  #rest(witness: LightBlockProvider, reason: string, leastMs = PROVIDER_REST_MS_FIRST): void {
+    const doubledMs = 2 * (this.#rests.get(witness)?.restMs ?? 0);
+    const restMs = Math.min(Math.max(doubledMs, leastMs), PROVIDER_REST_MS_MAX);
     this.#rests.set(witness, { restMs, untilMs: timeToMs(this.#clock.now()) + restMs });
     this.#onEvent({ kind: "witnessSilent", witness: witness.name, reason, restMs });
   }

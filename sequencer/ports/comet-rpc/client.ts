@@ -129,11 +129,6 @@ export function createCometRpcClient(address: string): CometRpcClient {
   return { name, call, close: () => agent.destroy() };
 }
 
-/** Whether an error says that a node did not answer, rather than what it answered. */
-export function isUnreachable(error: unknown): boolean {
-  return isCometRpcError(error) && error.info.code === "COMET_RPC_UNREACHABLE";
-}
-
 export function isCometRpcError(error: unknown): error is CometRpcError {
   return isWeftError(error) && error.code.startsWith("COMET_RPC_");
 }
