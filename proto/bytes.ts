@@ -57,11 +57,11 @@ export function toBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
-/** Bytes of a canonical base64 string. Throws on anything else. */
+/** Bytes of a canonical base64 string. Throws on anything else, which it does not repeat: keys come in base64. */
 export function fromBase64(text: string): Uint8Array {
   const bytes = Buffer.from(text, "base64");
   if (bytes.toString("base64") !== text) {
-    throw new RangeError(`expected base64, got ${JSON.stringify(text.slice(0, 80))}`);
+    throw new RangeError(`expected base64, got ${text.length} characters that are not`);
   }
   return new Uint8Array(bytes);
 }

@@ -127,7 +127,7 @@ export class JsonNode {
   }
 
   error(expected: string, cause?: unknown): JsonError {
-    const got = JSON.stringify(this.#value)?.slice(0, 80) ?? "nothing";
+    const got = describe(this.#value);
     const info = { code: "JSON_SHAPE", path: this.path } as const;
     return new WeftError(info, `${this.path}: expected ${expected}, got ${got}`, { cause });
   }
@@ -142,6 +142,14 @@ export class JsonNode {
       throw this.error(expected, cause);
     }
   }
+}
+
+/** A value in few words: never all of a large one, and nothing of what is nested, which may be too deep. */
+function describe(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "object" && value !== null) return "an object";
+  return JSON.stringify(typeof value === "string" ? value.slice(0, 80) : value);
 }
 
 /** Parses a JSON text. Throws JSON_SHAPE on anything else. */

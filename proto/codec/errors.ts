@@ -29,7 +29,9 @@ export type CodecErrorCode =
   /** Repeated elements that must ascend strictly do not. */
   | "CODEC_ELEMENT_ORDER"
   /** A string that is not UTF-8. */
-  | "CODEC_UTF8";
+  | "CODEC_UTF8"
+  /** The generated code of a service's message refuses the bytes; `cause` says why. */
+  | "CODEC_MALFORMED";
 
 export type CodecError = WeftError<{ readonly code: CodecErrorCode }>;
 

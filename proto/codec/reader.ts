@@ -1,4 +1,3 @@
-import { joinBytes } from "../bytes.ts";
 import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 import { varintSize } from "./writer.ts";
@@ -10,6 +9,8 @@ const GROUP_START = 3;
 const GROUP_END = 4;
 const FIXED32 = 5;
 const TWO_32 = 0x1_0000_0000;
+/** Shorter spans are copied faster by hand than by a call. */
+const COPIED_BY_BYTE_MAX = 32;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -222,10 +223,11 @@ export class Reader {
     // Once per field: looking for all occurrences at each of them would be quadratic, and whoever
     // sends a message chooses how many there are.
     if (this.#merged?.has(field) === true) return this.#merged.get(field) as T;
-    if (!this.strict && this.#occurrences() > 1) {
-      const chunks: Uint8Array[] = [];
-      this.#occurrences(chunks);
-      const value = decodeMerged(chunks, decode);
+    const joined = this.strict ? undefined : this.#joinedOccurrences();
+    if (joined !== undefined) {
+      const reader = new Reader(joined, "lenient");
+      const value = decode(reader);
+      assert(!reader.next(), "a message decoder reads its message to the end");
       this.#merged ??= new Map();
       this.#merged.set(field, value);
       return value;
@@ -412,29 +414,55 @@ export class Reader {
   }
 
   /**
-   * How often the current field occurs in this message as a delimited value; `into` takes the
-   * values. Moves nothing.
+   * The delimited occurrences of the current field in this message, joined; undefined when there is
+   * only this one. Each must be well-formed by itself. Moves nothing, and makes no object per
+   * occurrence: a megabyte may hold half a million of them.
    */
-  #occurrences(into?: Uint8Array[]): number {
-    const field = this.field;
-    const position = this.#position;
+  #joinedOccurrences(): Uint8Array | undefined {
+    const { field } = this;
+    const [position, messageEnd] = [this.#position, this.#end];
     let count = 0;
+    let length = 0;
     this.#position = this.#start;
-    while (this.#position < this.#end) {
-      this.#tag();
-      const isOccurrence = this.field === field && this.#wireType === DELIMITED;
-      if (!isOccurrence) {
-        this.#skip();
-        continue;
-      }
+    while (this.#toOccurrence(field)) {
       count++;
       const start = this.#delimitedStart();
-      into?.push(this.#buffer.subarray(start, this.#position));
+      length += this.#position - start;
+    }
+    let joined: Uint8Array | undefined;
+    if (count > 1) {
+      joined = new Uint8Array(length);
+      let at = 0;
+      this.#position = this.#start;
+      while (this.#toOccurrence(field)) {
+        const start = this.#delimitedStart();
+        const end = this.#position;
+        this.#position = start;
+        this.#end = end;
+        while (this.#position < end) {
+          this.#tag();
+          this.#skip();
+        }
+        this.#end = messageEnd;
+        if (end - start > COPIED_BY_BYTE_MAX) joined.set(this.#buffer.subarray(start, end), at);
+        else for (let i = start; i < end; i++) joined[at + i - start] = this.#buffer[i] ?? 0;
+        at += end - start;
+      }
     }
     this.field = field;
     this.#wireType = DELIMITED;
     this.#position = position;
-    return count;
+    return joined;
+  }
+
+  /** Moves to the value of the next delimited occurrence of `field`; false at the message's end. */
+  #toOccurrence(field: number): boolean {
+    while (this.#position < this.#end) {
+      this.#tag();
+      if (this.field === field && this.#wireType === DELIMITED) return true;
+      this.#skip();
+    }
+    return false;
   }
 
   /** Skips the value of the current field; groups, which nothing here uses, with all they hold. */
@@ -538,13 +566,4 @@ export function decodeDelimited<T>(
     throw codecError("CODEC_VARINT", "the length of a delimited message is not minimal");
   }
   return decode(decoder, bytes.subarray(range.start), mode);
-}
-
-/** The occurrences of one embedded message, merged. Each must be well-formed by itself. */
-function decodeMerged<T>(chunks: readonly Uint8Array[], decoder: MessageDecoder<T>): T {
-  for (const chunk of chunks) {
-    const reader = new Reader(chunk, "lenient");
-    while (reader.next()) reader.unknown();
-  }
-  return decode(decoder, joinBytes(chunks), "lenient");
 }

@@ -25,7 +25,7 @@ export interface Method<Request, Response> {
   readonly responseDeserialize: (bytes: Buffer) => Response;
 }
 
-/** Writes and reads one message. Reading keeps views into the bytes that came. */
+/** Writes and reads one message. Reading keeps views into the bytes that came and throws a CodecError. */
 export interface MessageCodec<T> {
   readonly encode: (value: T) => Buffer;
   readonly decode: (bytes: Buffer) => T;
@@ -47,8 +47,21 @@ export function messageCodec<T, Properties, Instance>(
       const bytes = generated.encode(toWire(value)).finish();
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
-    decode: (bytes) => fromWire(generated.decode(bytes)),
+    decode: (bytes) => fromWire(decodeGenerated(generated, bytes)),
   };
+}
+
+/** The generated code refuses with errors of all kinds, none of them ours. */
+function decodeGenerated<Properties, Instance>(
+  generated: GeneratedMessage<Properties, Instance>,
+  bytes: Uint8Array,
+): Instance {
+  try {
+    return generated.decode(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw codecError("CODEC_MALFORMED", `the bytes are not the message: ${why}`, cause);
+  }
 }
 
 export function method<Request, Response>(

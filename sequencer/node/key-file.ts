@@ -119,13 +119,15 @@ function parseKey(path: string, text: string): Ed25519KeyPair {
     throw invalid("expected {address, pub_key, priv_key} with ed25519 keys", cause);
   }
   let key: Ed25519KeyPair;
+  let stated: Uint8Array;
   try {
     key = ed25519KeyPairFromPrivateKey(fromBase64(json.priv_key.value));
+    stated = fromBase64(json.pub_key.value);
   } catch (cause) {
-    throw invalid("the private key is damaged", cause);
+    throw invalid("the private or the public key is damaged", cause);
   }
   const isConsistent =
-    bytesEqual(key.publicKey, fromBase64(json.pub_key.value)) &&
+    bytesEqual(key.publicKey, stated) &&
     bytesEqual(accountAddress(key.publicKey), fromHex(json.address));
   if (!isConsistent) throw invalid("address, public and private key do not belong together");
   return key;

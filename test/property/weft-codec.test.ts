@@ -4,130 +4,32 @@
  */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Height } from "../../proto/brands.ts";
-import { compareBytes } from "../../proto/bytes.ts";
 import { isCodecError } from "../../proto/codec/errors.ts";
-import { decodeItem, encodeItem, encodeTxItem, type Item } from "../../proto/codec/weft-block.ts";
+import { decodeItem, encodeItem, encodeTxItem } from "../../proto/codec/weft-block.ts";
 import {
   decodeLists,
   decodeVoteExtension,
   encodeLists,
   encodeVoteExtension,
-  type Lists,
-  PartType,
 } from "../../proto/codec/weft-extension.ts";
 import {
-  type Action,
   decodeTxBody,
   encodeTxBody,
-  type Replay,
   rollupData,
   rollupDataEntries,
-  type RollupPolicy,
-  type TxBody,
 } from "../../proto/codec/weft-tx.ts";
 import {
   decodeManifestLeaf,
   encodeManifestLeaf,
   MANIFEST_LEAF_BYTES,
 } from "../../proto/verify/manifest.ts";
-
-const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
-const amount = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n });
-const height = fc.maxSafeNat().map(Height);
-const sortedHashes = (maxLength: number) =>
-  fc
-    .uniqueArray(bytes(32), { maxLength, comparator: (a, b) => compareBytes(a, b) === 0 })
-    .map((hashes) => hashes.sort(compareBytes));
-
-const policy: fc.Arbitrary<RollupPolicy> = fc.record({
-  ordering: fc.constant(1 as const),
-  sealedOnly: fc.boolean(),
-  auction: fc.boolean(),
-  reserve: amount,
-  revenueShareBps: fc.nat(10_000),
-  executorKeys: sortedHashes(4),
-});
-const replay: fc.Arbitrary<Replay> = fc.oneof(
-  fc.record({
-    kind: fc.constant("nonce" as const),
-    value: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-  }),
-  fc.record({
-    kind: fc.constant("unordered" as const),
-    expiryHeight: height,
-    salt: fc.uint8Array({ maxLength: 16 }),
-  }),
-);
-const action: fc.Arbitrary<Action> = fc.oneof(
-  fc.record({
-    kind: fc.constant("transfer" as const),
-    to: bytes(20),
-    amount: fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }),
-  }),
-  fc
-    .tuple(
-      bytes(32),
-      fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { minLength: 1, maxLength: 8 }),
-    )
-    .map(([rollupId, entries]) => rollupData(rollupId, entries)),
-  fc.record({
-    kind: fc.constant("registerRollup" as const),
-    name: fc.stringMatching(/^[a-z0-9-]{1,64}$/),
-    policy,
-    ownerKey: bytes(32),
-  }),
-  fc.record({
-    kind: fc.constant("updateRollup" as const),
-    rollupId: bytes(32),
-    policy,
-    newOwnerKey: fc.oneof(fc.constant(new Uint8Array(0)), bytes(32)),
-  }),
-);
-const body: fc.Arbitrary<TxBody> = fc.record({
-  publicKey: bytes(32),
-  replay,
-  fee: fc.record({ maxFeePerByte: amount, tipPerByte: amount }),
-  action,
-});
-const txItem = fc
-  .tuple(body, bytes(64))
-  .map(([value, signature]) => encodeTxItem({ bodyBytes: encodeTxBody(value), signature }));
-const systemItem: fc.Arbitrary<Item> = fc.oneof(
-  fc.record({
-    kind: fc.constant("manifest" as const),
-    manifest: fc.record({
-      version: fc.constant(1 as const),
-      leafCount: fc.maxSafeNat(),
-      root: bytes(32),
-    }),
-  }),
-  fc.record({
-    kind: fc.constant("injectedCommit" as const),
-    injectedCommit: fc.record({
-      height: fc.integer({ min: 1, max: 2 ** 31 }).map(Height),
-      blockHash: bytes(32),
-      entries: fc.array(fc.tuple(fc.boolean(), bytes(64)), { maxLength: 5 }).map((list) =>
-        list.map(([isBlank, signature], validatorIndex) => ({
-          validatorIndex,
-          lists: isBlank ? new Uint8Array(0) : signature.slice(0, 9),
-          signature: isBlank ? new Uint8Array(0) : signature,
-        })),
-      ),
-    }),
-  }),
-);
-const lists: fc.Arbitrary<Lists> = fc
-  .tuple(sortedHashes(8), fc.nat(2 ** 31 - 1), fc.nat(), fc.option(bytes(32)))
-  .map(([ids, receivedAgoMs, size, root]) => ({
-    listed: ids.map((id) => ({ id, receivedAgoMs, size })),
-    shares: root === null ? { kind: "abstain" as const } : { kind: "root" as const, root },
-  }));
-const extension = fc.tuple(lists, bytes(64), fc.boolean()).map(([value, signature, hasShares]) => {
-  const part = { type: PartType.LISTS, content: encodeLists(value), signature };
-  const shares = { ...part, type: PartType.SHARES };
-  return encodeVoteExtension({ parts: hasShares ? [part, shares] : [part] });
-});
+import {
+  bodies,
+  extensions,
+  listsParts,
+  systemItems,
+  txItems,
+} from "../support/weft-arbitraries.ts";
 
 /** A change of a byte, an insertion, a removal, a repeated or swapped stretch, a cut. */
 const mutation = fc.record({
@@ -183,7 +85,7 @@ function acceptedMutants(
 
 describe("property: accepted bytes are their own canonical encoding", () => {
   test("transactions", () => {
-    const accepted = acceptedMutants(txItem, (input) => {
+    const accepted = acceptedMutants(txItems, (input) => {
       const item = decodeItem(input);
       if (item.kind !== "tx") return encodeItem(item);
       const bodyBytes = encodeTxBody(item.tx.body);
@@ -194,7 +96,7 @@ describe("property: accepted bytes are their own canonical encoding", () => {
   });
 
   test("bodies, whose signature is checked only later", () => {
-    const accepted = acceptedMutants(body.map(encodeTxBody), (input) => {
+    const accepted = acceptedMutants(bodies.map(encodeTxBody), (input) => {
       const decoded = decodeTxBody(input);
       if (decoded.action.kind !== "rollupData") return encodeTxBody(decoded);
       const entries = rollupDataEntries(decoded.action.payload);
@@ -206,21 +108,21 @@ describe("property: accepted bytes are their own canonical encoding", () => {
   });
 
   test("system items", () => {
-    const accepted = acceptedMutants(systemItem.map(encodeItem), (input) =>
+    const accepted = acceptedMutants(systemItems.map(encodeItem), (input) =>
       encodeItem(decodeItem(input)),
     );
     expect(accepted).toBeGreaterThan(50);
   });
 
   test("vote extensions", () => {
-    const accepted = acceptedMutants(extension, (input) =>
+    const accepted = acceptedMutants(extensions, (input) =>
       encodeVoteExtension(decodeVoteExtension(input)),
     );
     expect(accepted).toBeGreaterThan(50);
   });
 
   test("LISTS parts", () => {
-    const accepted = acceptedMutants(lists.map(encodeLists), (input) =>
+    const accepted = acceptedMutants(listsParts.map(encodeLists), (input) =>
       encodeLists(decodeLists(input)),
     );
     expect(accepted).toBeGreaterThan(50);
@@ -228,11 +130,14 @@ describe("property: accepted bytes are their own canonical encoding", () => {
 
   test("manifest leaves", () => {
     fc.assert(
-      fc.property(bytes(MANIFEST_LEAF_BYTES), (input) => {
-        for (const at of [64, 104, 144]) input[at] = input[at + 1] = 0;
-        const leaf = decodeManifestLeaf(input);
-        expect(leaf === undefined ? undefined : encodeManifestLeaf(leaf)).toEqual(input);
-      }),
+      fc.property(
+        fc.uint8Array({ minLength: MANIFEST_LEAF_BYTES, maxLength: MANIFEST_LEAF_BYTES }),
+        (input) => {
+          for (const at of [64, 104, 144]) input[at] = input[at + 1] = 0;
+          const leaf = decodeManifestLeaf(input);
+          expect(leaf === undefined ? undefined : encodeManifestLeaf(leaf)).toEqual(input);
+        },
+      ),
     );
   });
 });

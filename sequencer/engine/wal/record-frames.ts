@@ -71,19 +71,17 @@ function payloadAt(file: Uint8Array, view: DataView, offset: number): Uint8Array
 }
 
 /**
- * Whether a chain of good records starts after `from` and fills the file to its end. One good record
- * alone proves nothing: whoever writes transactions can put the bytes of one into a torn block part.
- * This reads the tail of one file, once, at start.
+ * Whether a good record starts after `from` and ends with the file: the last one of any chain of good
+ * records that fills the file to its end. A good record elsewhere proves nothing: whoever writes
+ * transactions can put the bytes of one into a torn block part. Only bytes that claim to end there
+ * are summed up, since transactions can hold what looks like the headers of many large records.
  */
 function hasChainAfter(file: Uint8Array, view: DataView, from: number): boolean {
-  for (let start = from; start + RECORD_HEADER_BYTES < file.length; start++) {
-    let offset = start;
-    for (;;) {
-      const payload = payloadAt(file, view, offset);
-      if (payload === undefined) break;
-      offset += RECORD_HEADER_BYTES + payload.length;
-      if (offset === file.length) return true;
-    }
+  const earliest = file.length - RECORD_HEADER_BYTES - WAL_PAYLOAD_BYTES_MAX;
+  for (let start = Math.max(from, earliest); start + RECORD_HEADER_BYTES < file.length; start++) {
+    const length = file.length - start - RECORD_HEADER_BYTES;
+    if (view.getUint32(start + 4) !== length) continue;
+    if (payloadAt(file, view, start) !== undefined) return true;
   }
   return false;
 }

@@ -14,6 +14,7 @@ import {
   writePart,
 } from "../../../proto/codec/types.ts";
 import { readProposal, readVote, writeProposal, writeVote } from "../../../proto/codec/votes.ts";
+import { codecError } from "../../../proto/codec/errors.ts";
 import { decode, type Reader } from "../../../proto/codec/reader.ts";
 import { encode, type Writer } from "../../../proto/codec/writer.ts";
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
@@ -90,6 +91,18 @@ export function endHeightOf(bytes: Uint8Array): Height | undefined {
   if (bytes[0] !== ((FIELD.endHeight << 3) | 2)) return undefined;
   const entry = decodeWalEntry(bytes);
   return entry.kind === "endHeight" ? entry.height : undefined;
+}
+
+function toOrigin(text: string): NodeId {
+  try {
+    return NodeId(text);
+  } catch (cause) {
+    throw codecError(
+      "CODEC_OUT_OF_RANGE",
+      `expected the id of a node, got ${text.length} characters`,
+      cause,
+    );
+  }
 }
 
 /** Appends the record of an entry to what `writer` holds. */
@@ -224,7 +237,7 @@ function readBody(reader: Reader, kind: WalEntry["kind"]): WalEntry {
     else if (reader.field === 7) isAccepted = reader.bool();
     else reader.unknown();
   }
-  const from = origin === "" ? undefined : NodeId(origin);
+  const from = origin === "" ? undefined : toOrigin(origin);
   switch (kind) {
     case "endHeight":
     case "txsAvailable":

@@ -105,8 +105,9 @@ export function createPacketParser(
   return {
     push(bytes, start, end) {
       let at = start;
-      while (carried > 0 && at < end) {
+      while (carried > 0) {
         if (!prefix(carry, 0, carried)) {
+          if (at === end) return;
           carry[carried++] = bytes[at++] ?? 0;
           continue;
         }

@@ -1,0 +1,14 @@
+/** Longest input made, unless a target says otherwise. */
+export const BYTES_MAX = 64 << 10;
+/** An input of at most BYTES_MAX that takes longer than this is a finding, ms. */
+export const SLOW_MS = 5;
+/** Longest hold of the event loop, ms. */
+export const STALL_MS = 50;
+/** Inputs kept beside the seeds because something about them was new. */
+export const CORPUS_MAX = 200;
+/** Longer inputs are not kept: whatever is new about them, mutants of theirs take long to make. */
+export const KEPT_BYTES_MAX = 4 << 10;
+/** How much more heap a target may hold after many inputs than after its first ones. */
+export const HEAP_GROWTH_BYTES_MAX = 16 << 20;
+/** Tries to make a finding's input smaller. */
+export const MINIMISE_TRIES_MAX = 2_000;

@@ -1,0 +1,52 @@
+/** Every decoder of the product and the target that drives it. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Target } from "./target.ts";
+import { CHAIN_TARGETS } from "./targets/chain.ts";
+import { FILE_TARGETS } from "./targets/files.ts";
+import { P2P_TARGETS } from "./targets/p2p.ts";
+import { SERVICE_TARGETS } from "./targets/services.ts";
+import { WEFT_TARGETS } from "./targets/weft.ts";
+
+export const TARGETS: readonly Target[] = [
+  ...CHAIN_TARGETS,
+  ...WEFT_TARGETS,
+  ...P2P_TARGETS,
+  ...FILE_TARGETS,
+  ...SERVICE_TARGETS,
+];
+
+/** Exports that are named like decoders and need no target, with the reason. */
+export const EXEMPT: Readonly<Record<string, string>> = {
+  "sequencer/cli/options.ts#parseHostPort": "an argument that the operator types",
+  "sequencer/cli/options.ts#parseAmount": "an argument that the operator types",
+  "sequencer/cli/options.ts#parseCount": "an argument that the operator types",
+  "sequencer/cli/options.ts#parsePort": "an argument that the operator types",
+  "sequencer/cli/options.ts#parseHexBytes": "an argument that the operator types",
+  "sequencer/cli/options.ts#parseAccount": "an argument that the operator types",
+  "sequencer/rpc/indexer/keys.ts#parseEventKey": "keys that this index wrote under their prefix",
+  "sequencer/rpc/indexer/keys.ts#parseHeightValue": "a value that this index wrote, eight bytes",
+  "sequencer/rpc/indexer/keys.ts#parseCountValue": "a value that this index wrote, four bytes",
+  "sequencer/rpc/indexer/keys.ts#parseHashValue": "a value that this index wrote",
+  "rollup-adapter/evm/replay.ts#parseBlockFixture":
+    "files that the operator names; every hash in them is checked",
+};
+
+/** How exports that read what came from elsewhere are named. */
+const DECODER =
+  /^export (?:async )?(?:function|const) ((?:decode|parse|read)[A-Z]\w*|decode|[a-z]\w*From(?:Json|Uri))\b/gm;
+
+const ROOTS = ["proto", "sequencer", "mev", "rollup-adapter"];
+
+/** `path#export` of every decoder in the sources under `root`. */
+export function decodersIn(root: string): readonly string[] {
+  return ROOTS.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => /(?<!\.test|\.d)\.ts$/.test(name) && !name.includes("gen/"))
+      .flatMap((name) => {
+        const path = `${folder}/${name}`;
+        const source = readFileSync(join(root, path), "utf8");
+        return [...source.matchAll(DECODER)].map(([, decoder]) => `${path}#${decoder ?? ""}`);
+      }),
+  ).toSorted();
+}
