@@ -12,3 +12,7 @@ export const KEPT_BYTES_MAX = 4 << 10;
 export const HEAP_GROWTH_BYTES_MAX = 16 << 20;
 /** Tries to make a finding's input smaller. */
 export const MINIMISE_TRIES_MAX = 2_000;
+/** How much more heap a switch may hold after strangers have come and gone. */
+export const LIVE_HEAP_GROWTH_BYTES_MAX = 32 << 20;
+/** Strangers that are connected to a live switch at one time. */
+export const ATTACKERS_AT_ONCE = 8;

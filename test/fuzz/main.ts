@@ -1,7 +1,7 @@
 /**
- * `npm run fuzz -- --inputs N --seed S [--target NAME] [--jobs J]`: N inputs in all, shared out over the
- * targets by weight and over J processes. Prints a line per target, then the findings; exit 1 when
- * there are any.
+ * `npm run fuzz -- --inputs N --seed S [--target NAME] [--jobs J] [--live C]`: N inputs in all, shared out
+ * over the targets by weight and over J processes, then C hostile connections to a live switch. Prints a
+ * line per target, then the findings; exit 1 when there are any.
  */
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   );
   if (!Number.isSafeInteger(inputs) || !Number.isSafeInteger(seed) || targets.length === 0) {
     console.log(
-      `usage: fuzz --inputs N --seed S [--target NAME] [--jobs J]; targets:\n${TARGETS.map(({ name }) => `  ${name}`).join("\n")}`,
+      `usage: fuzz --inputs N --seed S [--target NAME] [--jobs J] [--live C]; targets:\n${TARGETS.map(({ name }) => `  ${name}`).join("\n")}`,
     );
     process.exitCode = 2;
     return;
@@ -113,10 +113,11 @@ function merge(a: FuzzReport, b: FuzzReport): FuzzReport {
 
 async function live(connections: number, seed: number): Promise<void> {
   if (connections === 0) return;
-  const report = await fuzzSwitch({ connections, seed });
+  const report = await fuzzSwitch({ connections, seed, isTimed: true });
+  const { inputs, blocks, stallMs, heapGrowthBytes } = report;
   console.log(
-    `live switch: ${report.connections} connections, ${report.inputs} inputs, ${report.answered} of the honest peer's ` +
-      `messages answered, longest stall ${report.stallMs.toFixed(1)} ms, heap +${report.heapGrowthBytes} bytes`,
+    `live switch: ${report.connections} connections, ${inputs} inputs, ${blocks} blocks decided meanwhile, ` +
+      `longest hold of the loop ${stallMs.toFixed(1)} ms of CPU, heap +${heapGrowthBytes} bytes`,
   );
   if (report.faults.length > 0) {
     console.log(report.faults.join("\n"));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Target } from "./target.ts";
 import { CHAIN_TARGETS } from "./targets/chain.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
-import { P2P_TARGETS } from "./targets/p2p.ts";
+import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
 import { SERVICE_TARGETS } from "./targets/services.ts";
 import { WEFT_TARGETS } from "./targets/weft.ts";
 
@@ -12,6 +12,7 @@ export const TARGETS: readonly Target[] = [
   ...CHAIN_TARGETS,
   ...WEFT_TARGETS,
   ...P2P_TARGETS,
+  ...ADDRESS_TARGETS,
   ...FILE_TARGETS,
   ...SERVICE_TARGETS,
 ];

@@ -38,8 +38,7 @@ export type IsRefusal = (error: unknown) => boolean;
 
 /** Any error of ours with a code that begins so. */
 export function coded(...prefixes: readonly string[]): IsRefusal {
-  return (error) =>
-    isWeftError(error) && prefixes.some((prefix) => String(error.code).startsWith(prefix));
+  return (error) => isWeftError(error) && prefixes.some((prefix) => error.code.startsWith(prefix));
 }
 
 export const codec: IsRefusal = isCodecError;
@@ -69,7 +68,7 @@ export async function attemptAsync(
 
 function refusalOf(error: unknown, isRefusal: IsRefusal): Verdict {
   if (!isRefusal(error)) throw error;
-  const code = isWeftError(error) ? String(error.code) : "";
+  const code = isWeftError(error) ? error.code : "";
   const words = error instanceof Error ? error.message : "";
   // Numbers and quoted input make no new kind of refusal.
   return `refused ${code} ${words.slice(0, 60).replace(/[0-9a-fA-F]{2,}|\d|"[^"]*"?/g, "#")}`;

@@ -33,6 +33,7 @@ import {
   createConsensusReactor,
 } from "../../sequencer/p2p/consensus/consensus-reactor.ts";
 import type { NodeKey } from "../../sequencer/p2p/node-key.ts";
+import type { Reactor } from "../../sequencer/p2p/reactor.ts";
 import type { SwitchOptions } from "../../sequencer/p2p/switch.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
@@ -100,6 +101,8 @@ export interface CoreNodeOptions {
   readonly timeoutVoteMs?: number;
   readonly key: NodeKey;
   readonly network?: Partial<SwitchOptions>;
+  /** Beside the consensus reactor. */
+  readonly reactors?: readonly Reactor[];
 }
 
 export interface CoreNode extends TestNode {
@@ -371,7 +374,7 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
     clock,
     logger: NULL_LOGGER,
   });
-  const node = createTestNode(options.network, options.key, [reactor]);
+  const node = createTestNode(options.network, options.key, [reactor, ...(options.reactors ?? [])]);
   return {
     ...node,
     reactor,

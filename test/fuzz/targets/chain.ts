@@ -5,6 +5,10 @@ import * as block from "../../../proto/codec/block.ts";
 import * as consensus from "../../../proto/codec/consensus-messages.ts";
 import * as p2p from "../../../proto/codec/p2p-messages.ts";
 import {
+  decodePrivvalMessage,
+  encodePrivvalMessage,
+} from "../../../proto/codec/privval-messages.ts";
+import {
   decode,
   delimitedRange,
   decodeDelimited,
@@ -17,7 +21,7 @@ import { encode, type MessageEncoder } from "../../../proto/codec/writer.ts";
 import * as any from "../../support/arbitraries.ts";
 import { codec, lenientCodec, plainDecoder, type Target } from "../target.ts";
 
-const SEEDS = 30;
+const SEEDS = 16;
 
 /** So many encoded values of an arbitrary, the same for the same seed. */
 export function sampled<T>(
@@ -280,6 +284,16 @@ export const CHAIN_TARGETS: readonly Target[] = [
     any.nodeInfos,
     p2p.encodeNodeInfo,
     p2p.decodeNodeInfo,
+  ),
+  chainType(
+    "privval.Message",
+    [
+      "proto/codec/privval-messages.ts#decodePrivvalMessage",
+      "proto/codec/privval-messages.ts#readPrivvalMessage",
+    ],
+    any.privvalMessages,
+    encodePrivvalMessage,
+    decodePrivvalMessage,
   ),
   plainDecoder({
     name: "delimited",

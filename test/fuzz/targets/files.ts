@@ -27,6 +27,10 @@ import {
   nodeKeyFromJson,
   nodeKeyToJson,
 } from "../../../sequencer/p2p/node-key.ts";
+import { readBansFile } from "../../../sequencer/p2p/peer-bans-file.ts";
+import { readBookFile } from "../../../sequencer/p2p/pex/address-book-file.ts";
+import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
+import { bookSeeds } from "./p2p.ts";
 import { NODE_FILE_SYSTEM } from "../../../sequencer/ports/node-file-system.ts";
 import { decodeChainState, encodeChainState } from "../../../sequencer/store/chain-state-codec.ts";
 import {
@@ -254,6 +258,7 @@ export const FILE_TARGETS: readonly Target[] = [
     name: "application key file",
     covers: [
       "sequencer/node/key-file.ts#readKeyFile",
+      "sequencer/node/key-file.ts#readKeyFileIfAny",
       "sequencer/node/key-file.ts#readOrCreateKeyFile",
     ],
     format: "json",
@@ -277,6 +282,26 @@ export const FILE_TARGETS: readonly Target[] = [
     seeds: () => [text(nodeKeyToJson(NODE_KEY))],
     isRefusal: withoutSecrets(coded("P2P_"), NODE_KEY.privateKey),
     weight: 0.3,
+  }),
+  inFile({
+    name: "address book file",
+    covers: ["sequencer/p2p/pex/address-book-file.ts#readBookFile"],
+    format: "json",
+    seeds: bookSeeds,
+    isRefusal: () => false,
+    load: (path) => readBookFile(path, NULL_LOGGER),
+  }),
+  inFile({
+    name: "bans file",
+    covers: ["sequencer/p2p/peer-bans-file.ts#readBansFile"],
+    format: "json",
+    seeds: () => [
+      text(
+        `{"bans":[{"id":"${"ab".repeat(20)}","until":"2030-01-01T00:00:00Z","count":2,"code":"P2P_X"}]}`,
+      ),
+    ],
+    isRefusal: () => false,
+    load: (path) => readBansFile(path, NULL_LOGGER),
   }),
   inFile({
     name: "config.toml",

@@ -25,6 +25,9 @@ import { openSecretConnection } from "../../../sequencer/p2p/conn/secret-connect
 import { decodeNeighbours, encodeNeighbours } from "../../../sequencer/p2p/consensus/neighbours.ts";
 import { P2pError } from "../../../sequencer/p2p/errors.ts";
 import { readNodeInfo } from "../../../sequencer/p2p/node-info.ts";
+import { parseBook } from "../../../sequencer/p2p/pex/address-book-file.ts";
+import { ipGroup, parseIp } from "../../../sequencer/p2p/pex/ip-address.ts";
+import { formatSignerAddress, parseSignerAddress } from "../../../sequencer/signer/address.ts";
 import {
   attempt,
   attemptAsync,
@@ -91,6 +94,76 @@ export const P2P_TARGETS: readonly Target[] = [
     bytesMax: 4_096,
   }),
 ];
+
+export const ADDRESS_TARGETS: readonly Target[] = [
+  plainDecoder({
+    name: "signer address",
+    covers: ["sequencer/signer/address.ts#parseSignerAddress"],
+    format: "text",
+    decode: (bytes) => {
+      const address = parseSignerAddress(toText(bytes));
+      if (
+        formatSignerAddress(parseSignerAddress(formatSignerAddress(address))) !==
+        formatSignerAddress(address)
+      ) {
+        throw new Finding("an address has two forms");
+      }
+    },
+    seeds: () =>
+      ["tcp://127.0.0.1:26659", `tcp://${"ab".repeat(20)}@[::1]:1`, "unix:///run/signer.sock"].map(
+        (text) => new TextEncoder().encode(text),
+      ),
+    isRefusal: coded("SIGNER_"),
+    bytesMax: 4_096,
+  }),
+  {
+    name: "IP address",
+    covers: ["sequencer/p2p/pex/ip-address.ts#parseIp"],
+    format: "text",
+    bytesMax: 200,
+    seeds: () =>
+      ["127.0.0.1", "::1", "2001:db8::1:2", "::ffff:10.0.0.1", "fe80::1%eth0"].map((text) =>
+        new TextEncoder().encode(text),
+      ),
+    run: (bytes) => {
+      const ip = parseIp(toText(bytes));
+      if (ip === undefined) return "refused ";
+      if (ip.length !== 16) throw new Finding(`an address of ${ip.length} bytes`);
+      ipGroup(ip, true);
+      return "accepted";
+    },
+  },
+  plainDecoder({
+    name: "address book",
+    covers: ["sequencer/p2p/pex/address-book-file.ts#parseBook"],
+    format: "json",
+    decode: (bytes) => parseBook(toText(bytes)),
+    seeds: bookSeeds,
+    // Whatever is wrong, the file is set aside.
+    isRefusal: (error) =>
+      error instanceof SyntaxError ||
+      (error instanceof RangeError && !error.message.includes("call stack")),
+    weight: 0.3,
+  }),
+];
+
+export function bookSeeds(): readonly Uint8Array[] {
+  const addr = { id: "ab".repeat(20), ip: "10.1.2.3", port: 26_656 };
+  const entry = {
+    addr,
+    src: { ...addr, id: "cd".repeat(20) },
+    buckets: [3],
+    attempts: 1,
+    bucket_type: 2,
+    last_attempt: "2024-01-01T00:00:00Z",
+    last_success: "2024-01-01T00:00:00Z",
+    last_ban_time: "0001-01-01T00:00:00Z",
+  };
+  return [
+    { key: "0a0b", addrs: [entry, entry] },
+    { key: "0a", addrs: null },
+  ].map((book) => new TextEncoder().encode(JSON.stringify(book)));
+}
 
 /** A stream of packets in spans of all lengths: the same packets whatever the spans. */
 function packetStream(): Target {
@@ -295,7 +368,8 @@ function handshake(name: string, stage: "ephemeral" | "auth"): Target {
   };
 }
 
-function sealed(message: Uint8Array, key: Uint8Array): Uint8Array {
+/** A message in CometBFT's frames, as the first ones sealed with a key. */
+export function sealed(message: Uint8Array, key: Uint8Array): Uint8Array {
   return sealedFrames(message, FRAME_PLAIN_BYTES - 4, key, (data) => {
     const length = new Uint8Array(4);
     new DataView(length.buffer).setUint32(0, data.length, true);
