@@ -8,6 +8,8 @@ export const STALL_MS = 50;
 export const CORPUS_MAX = 200;
 /** Longer inputs are not kept: whatever is new about them, mutants of theirs take long to make. */
 export const KEPT_BYTES_MAX = 4 << 10;
+/** Kinds of answers told apart; where messages repeat input there would be no end of them. */
+export const VERDICTS_MAX = 1_000;
 /** How much more heap a target may hold after many inputs than after its first ones. */
 export const HEAP_GROWTH_BYTES_MAX = 16 << 20;
 /** Tries to make a finding's input smaller. */

@@ -121,7 +121,12 @@ function startable(
   validatorIndex: number,
 ): CoreNode {
   const store = new TestStore();
-  const common = { clock: createSystemClock(), logger: NULL_LOGGER, metrics: NULL_P2P_METRICS };
+  const common = {
+    clock: createSystemClock(),
+    logger: NULL_LOGGER,
+    metrics: NULL_P2P_METRICS,
+    yieldToLoop,
+  };
   return createCoreNode({
     validators,
     validatorIndex,
@@ -131,7 +136,7 @@ function startable(
     // A wrong id must not keep an honest node from its peers, nor strangers use up the room.
     network: { inboundPeersMax: 4 * ATTACKERS_AT_ONCE },
     reactors: [
-      createMempoolReactor({}, { ...common, yieldToLoop, checkTx: async () => ({ code: 1 }) }),
+      createMempoolReactor({}, { ...common, checkTx: async () => ({ code: 1 }) }),
       createBlockSyncReactor({
         ...common,
         blocks: {

@@ -70,8 +70,9 @@ function refusalOf(error: unknown, isRefusal: IsRefusal): Verdict {
   if (!isRefusal(error)) throw error;
   const code = isWeftError(error) ? error.code : "";
   const words = error instanceof Error ? error.message : "";
-  // Numbers and quoted input make no new kind of refusal.
-  return `refused ${code} ${words.slice(0, 60).replace(/[0-9a-fA-F]{2,}|\d|"[^"]*"?/g, "#")}`;
+  // Numbers and what is repeated of the input make no new kind of refusal.
+  const kind = words.replace(/ got .*/s, "").replace(/[0-9a-fA-F]{2,}|\d|"[^"]*"?/g, "#");
+  return `refused ${code} ${kind.slice(0, 60)}`;
 }
 
 interface CodecFields<T> {
@@ -138,7 +139,24 @@ export function plainDecoder(fields: {
   readonly weight?: number;
   readonly bytesMax?: number;
 }): Target {
-  return { ...fields, run: (bytes) => attempt(() => fields.decode(bytes), fields.isRefusal) };
+  return {
+    ...fields,
+    run(bytes) {
+      let value: unknown;
+      const verdict = attempt(() => (value = fields.decode(bytes)), fields.isRefusal);
+      return verdict === "accepted" ? answerOf(value) : verdict;
+    },
+  };
+}
+
+/** Some answer with a refusal instead of throwing one. */
+function answerOf(value: unknown): Verdict {
+  const codes = [value].flat().map((one: unknown) => {
+    if (typeof one !== "object" || one === null || !("code" in one)) return "";
+    return typeof one.code === "string" ? one.code : "";
+  });
+  const text = codes.join(" ").trim();
+  return text === "" ? "accepted" : `refused ${text}`;
 }
 
 const utf8 = new TextDecoder("utf-8");

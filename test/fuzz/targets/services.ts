@@ -10,6 +10,11 @@ import { Level, ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import * as json from "../../../proto/json.ts";
 import { parseJson, type JsonNode } from "../../../proto/json-reader.ts";
 import { decodeRollupBlock } from "../../../rollup-adapter/client/rollup-block.ts";
+import {
+  queryAnswerFromJson,
+  txAnswerFromJson,
+  txResultJson,
+} from "../../../rollup-adapter/light/answers.ts";
 import { createEvmCommon } from "../../../rollup-adapter/evm/genesis.ts";
 import { createPayloadDecoder } from "../../../rollup-adapter/evm/payload.ts";
 import * as records from "../../../rollup-adapter/evm/records.ts";
@@ -197,7 +202,7 @@ export const SERVICE_TARGETS: readonly Target[] = [
     decode: (bytes) => {
       const body = toText(bytes);
       attempt(() => parseRequest(body), RPC);
-      for (const request of parseRequests(body)) {
+      for (const request of parseRequests(body, 10)) {
         try {
           argsFromJson(ARGS, request.params);
         } catch (error) {
@@ -343,6 +348,27 @@ export const SERVICE_TARGETS: readonly Target[] = [
     json.merkleProofToJson,
     json.merkleProofFromJson,
   ),
+  plainDecoder({
+    name: "answers that a light client verifies",
+    covers: [
+      "rollup-adapter/light/answers.ts#hashedResultFromJson",
+      "rollup-adapter/light/answers.ts#txAnswerFromJson",
+      "rollup-adapter/light/answers.ts#queryAnswerFromJson",
+    ],
+    format: "json",
+    decode: (bytes) => {
+      const node = parseJson(toText(bytes));
+      attempt(() => txAnswerFromJson(node), coded("JSON_"));
+      attempt(() => txResultJson(node), coded("JSON_"));
+      return queryAnswerFromJson(node);
+    },
+    seeds: () =>
+      [
+        '{"height":"5","index":0,"tx":"AAEC","tx_result":{"code":0,"data":"AA==","gas_wanted":"1","gas_used":"1"},"proof":{"proof":{"total":"1","index":"0","leaf_hash":"AA==","aunts":[]}}}',
+        '{"code":0,"log":"","key":"AA==","value":"AQ==","height":"3","proofOps":{"ops":[{"type":"ics23:smt","key":"AA==","data":"AAEC"}]}}',
+      ].map(text),
+    isRefusal: coded("JSON_"),
+  }),
   ...grpcTargets("rollup", ROLLUP_SERVICE),
   ...grpcTargets("execution", EXECUTION_SERVICE),
   plainDecoder({

@@ -1,7 +1,7 @@
 /** Weft's own messages: items, transactions, extensions, state, manifest. Canonical or refused. */
 import * as fc from "fast-check";
 import { Height } from "../../../proto/brands.ts";
-import { bytesEqual } from "../../../proto/bytes.ts";
+import { bytesEqual, concatBytes } from "../../../proto/bytes.ts";
 import { decode } from "../../../proto/codec/reader.ts";
 import { decodeItem, encodeItem, encodeTxItem } from "../../../proto/codec/weft-block.ts";
 import {
@@ -22,6 +22,8 @@ import {
 } from "../../../proto/codec/weft-tx.ts";
 import { encode } from "../../../proto/codec/writer.ts";
 import { BlockIdFlag } from "../../../proto/types.ts";
+import { sha256 } from "../../../proto/hash.ts";
+import { stateProofFault } from "../../../proto/verify/ics23.ts";
 import {
   decodeManifestLeaf,
   encodeManifestLeaf,
@@ -36,6 +38,7 @@ import {
   ChunkBuilder,
   decodeChunk,
 } from "../../../sequencer/app/snapshots/format.ts";
+import { encodeCommitmentProof } from "../../../sequencer/app/state-tree/ics23.ts";
 import { createLeaf, createStub, EMPTY } from "../../../sequencer/app/state-tree/node.ts";
 import { decodePage, encodePage } from "../../../sequencer/app/state-tree/pages.ts";
 import {
@@ -217,6 +220,17 @@ export const WEFT_TARGETS: readonly Target[] = [
     state.encodeValidator,
     state.decodeValidator,
   ),
+  plainDecoder({
+    name: "state proof",
+    covers: ["proto/verify/ics23.ts#stateProofFault"],
+    format: "protobuf",
+    decode: (bytes) => [
+      stateProofFault(PROOF_ROOT, PROOF_KEY, PROOF_KEY, bytes),
+      stateProofFault(PROOF_ROOT, PROOF_KEY, undefined, bytes),
+    ],
+    seeds: stateProofSeeds,
+    isRefusal: () => false,
+  }),
   {
     name: "manifest leaf",
     covers: ["proto/verify/manifest.ts#decodeManifestLeaf"],
@@ -298,6 +312,28 @@ export const WEFT_TARGETS: readonly Target[] = [
       error.message.startsWith("state page"),
   }),
 ];
+
+const PROOF_KEY = new Uint8Array([1, 2, 3]);
+const PROOF_PATH = [0, 1, 2].map((i) =>
+  i % 2 === 0
+    ? { prefix: new Uint8Array(33).fill(1), suffix: new Uint8Array(0) }
+    : { prefix: new Uint8Array(1).fill(1), suffix: new Uint8Array(32).fill(i) },
+);
+/** What the proofs below lead to, so that mutants get as far as a true proof does. */
+const PROOF_ROOT = PROOF_PATH.reduce(
+  (child, { prefix, suffix }) => sha256(concatBytes(prefix, child, suffix)),
+  sha256(concatBytes(Uint8Array.of(0), sha256(PROOF_KEY), sha256(PROOF_KEY))),
+);
+
+function stateProofSeeds(): readonly Uint8Array[] {
+  const leaf = { key: PROOF_KEY, value: PROOF_KEY, path: PROOF_PATH };
+  const absent = { key: new Uint8Array([9]), left: leaf, right: leaf };
+  return [
+    encodeCommitmentProof({ kind: "exists", proof: leaf }),
+    encodeCommitmentProof({ kind: "absent", proof: absent }),
+    encodeCommitmentProof({ kind: "absent", proof: { ...absent, left: undefined } }),
+  ];
+}
 
 function pageSeeds(): readonly Uint8Array[] {
   const digest = (i: number): string => String.fromCharCode(i * 16).repeat(32);
