@@ -26,3 +26,13 @@ export const NETWORK_START_TIMEOUT_MS = 60_000;
 export const NETWORK_STOP_GRACE_MS = 15_000;
 /** Time for what is outstanding after the window to be committed. */
 export const DRAIN_TIMEOUT_MS = 15_000;
+
+/** Blocks of the chain that is joined, and transactions of each. */
+export const JOIN_BLOCKS_MAX = 1_000_000;
+export const JOIN_TXS_MAX = 1_000;
+/** Heights between the snapshots of that chain. */
+export const JOIN_SNAPSHOT_INTERVAL = 1_000;
+/** Submissions without an answer, above which none is made. */
+export const JOIN_OUTSTANDING_MAX = 200;
+export const JOIN_POLL_MS = 50;
+export const JOIN_TIMEOUT_MS = 900_000;

@@ -1,6 +1,14 @@
 /** `npm run bench`: see README.md. */
 import { Command, Option } from "commander";
-import { PARTITION_RUNS_MAX, RATE_MAX, RUN_SECONDS_MAX, VALIDATORS_MAX } from "./limits.ts";
+import { printJoin, runJoin } from "./join.ts";
+import {
+  JOIN_BLOCKS_MAX,
+  JOIN_TXS_MAX,
+  PARTITION_RUNS_MAX,
+  RATE_MAX,
+  RUN_SECONDS_MAX,
+  VALIDATORS_MAX,
+} from "./limits.ts";
 import { type Mode, MODES } from "./load/shape.ts";
 import { calibrate } from "./measure/calibration.ts";
 import { summarizeProfiles } from "./measure/cpu-profile.ts";
@@ -20,6 +28,9 @@ interface Options {
   readonly reference: boolean;
   readonly profile: boolean;
   readonly micro: boolean;
+  readonly join: boolean;
+  readonly blocks: number;
+  readonly txs: number;
   readonly partition: boolean;
   readonly wan: boolean;
   readonly runs: number;
@@ -68,6 +79,14 @@ const options: Options = new Command("bench")
   .option("--set <key=value...>", "configuration of the validators, such as p2p.send_rate=0", [])
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
+  .option("--join", "measure a node that joins by block sync and by state sync", false)
+  .option(
+    "--blocks <n>",
+    "blocks of the chain that is joined",
+    integer(10, JOIN_BLOCKS_MAX),
+    10_000,
+  )
+  .option("--txs <n>", "transactions of each of them", integer(0, JOIN_TXS_MAX), 5)
   .option("--partition", "measure recovery after partitions, in network namespaces (root)", false)
   .option("--wan", "measure commits over slow, lossy links, in network namespaces (root)", false)
   .option("--runs <n>", "partitions", integer(1, PARTITION_RUNS_MAX), 5)
@@ -96,6 +115,19 @@ if (options.partition || options.wan) {
     isQuiet: options.json,
   });
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${report.text}\n`);
+} else if (options.join) {
+  const report = await runJoin(
+    {
+      blocks: options.blocks,
+      txsPerBlock: options.txs,
+      config: Object.fromEntries(options.set.map(setting)),
+      isProfiled: options.profile,
+      isVerbose: options.verbose,
+    },
+    progress,
+  );
+  if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else printJoin(report);
 } else if (options.micro) {
   const { runMicro } = await import("./micro/micro.ts");
   await runMicro(options.json);

@@ -32,6 +32,11 @@ export function parseResidentBytes(status: string): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
 }
 
+/** The most that the process ever had in memory. */
+export function parsePeakResidentBytes(status: string): number {
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+}
+
 export function parseMachineCpuSeconds(stat: string): number {
   const [user, nice, system, , , irq, softIrq] = (stat.split("\n", 1)[0] ?? "")
     .split(/\s+/)

@@ -38,5 +38,7 @@ export const SNAPSHOT_CHUNK_BYTES_MAX = 10 << 20;
 export const SNAPSHOT_CHUNKS_MAX = 32_768;
 /** Snapshots kept at once; the oldest goes first. */
 export const SNAPSHOTS_KEPT_MAX = 100;
-/** Entries of a snapshot taken or restored between two turns of the event loop: about 2 ms. */
-export const SNAPSHOT_ENTRIES_PER_SLICE = 1_000;
+/** Entries of a snapshot that is taken between two turns of the event loop: about 2 ms. */
+export const SNAPSHOT_ENTRIES_PER_SLICE = 250;
+/** Bytes of chunks that are put into the state tree at once: each time, pages all over it are written. */
+export const RESTORE_BATCH_BYTES = 8 << 20;

@@ -261,7 +261,6 @@ export async function createNode(
       evidence: engine,
       peerHeight: (peer) => consensusReactor.peerRound(peer)?.height,
       clock,
-      yieldToLoop,
       logger,
       metrics: metrics.p2p,
     });

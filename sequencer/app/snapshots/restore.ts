@@ -14,6 +14,7 @@ import type {
   Snapshot,
 } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
+import { RESTORE_BATCH_BYTES } from "../limits.ts";
 import { LAST_BLOCK_KEY } from "../state/keys.ts";
 import type { KeyValueStore, KeyValueWrite } from "../state-tree/key-value-store.ts";
 import { clearState, type StateStore } from "../state-tree/state-store.ts";
@@ -30,6 +31,9 @@ interface Target {
   readonly chunkHashes: readonly Uint8Array[];
   nextIndex: number;
   lastKey: string;
+  /** Entries that wait to be put into the state, and the bytes of their chunks. */
+  pending: Map<string, Uint8Array>;
+  pendingBytes: number;
 }
 
 /** Before the state is opened: removes what an unfinished restore left. True when there was one. */
@@ -85,7 +89,15 @@ export class Restore {
     if (chunkHashes === undefined || height === 0) return "reject";
     await this.#clear([{ key: MARK_KEY, value: UNDER_WAY }]);
     this.#isFresh = true;
-    this.#target = { snapshot, appHash, chunkHashes, nextIndex: 0, lastKey: "" };
+    this.#target = {
+      snapshot,
+      appHash,
+      chunkHashes,
+      nextIndex: 0,
+      lastKey: "",
+      pending: new Map(),
+      pendingBytes: 0,
+    };
     return "accept";
   }
 
@@ -107,12 +119,16 @@ export class Restore {
     const entries = decodeChunk(chunk, target.lastKey);
     if (entries === undefined) return this.#giveUp("rejectSnapshot", "a chunk is none");
     // Copies: a view would keep the whole chunk in memory.
-    const staged = await this.#store.stage(
-      new Map(entries.map(([key, value]) => [key, value.slice()])),
-    );
+    for (const [key, value] of entries) target.pending.set(key, value.slice());
+    target.pendingBytes += chunk.length;
     target.nextIndex += 1;
     target.lastKey = entries.at(-1)?.[0] ?? target.lastKey;
-    if (target.nextIndex < target.chunkHashes.length) {
+    const isLast = target.nextIndex === target.chunkHashes.length;
+    if (!isLast && target.pendingBytes < RESTORE_BATCH_BYTES) return answer("accept");
+    const staged = await this.#store.stage(target.pending);
+    target.pending = new Map();
+    target.pendingBytes = 0;
+    if (!isLast) {
       await this.#store.commit(staged, 0);
       return answer("accept");
     }

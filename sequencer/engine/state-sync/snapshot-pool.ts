@@ -3,7 +3,12 @@ import type { NodeId } from "../../../proto/brands.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import type { Snapshot } from "../../abci/application.ts";
-import { REJECTIONS_MAX, SNAPSHOTS_MAX, SNAPSHOTS_PER_PEER_MAX } from "./limits.ts";
+import {
+  REJECTIONS_MAX,
+  SNAPSHOT_METADATA_BYTES_MAX,
+  SNAPSHOTS_MAX,
+  SNAPSHOTS_PER_PEER_MAX,
+} from "./limits.ts";
 
 export interface KnownSnapshot {
   readonly key: string;
@@ -28,13 +33,14 @@ export class SnapshotPool {
     return this.#entries.size;
   }
 
-  /** A peer has it. False when it is rejected, known already, or ranks behind all of a full pool. */
+  /** A peer has it. False when it is rejected, too large or known already, or does not find a place. */
   add(peer: NodeId, snapshot: Snapshot): boolean {
     const key = keyOf(snapshot);
     const isRejected =
       this.#rejectedPeers.has(peer) ||
       this.#rejectedFormats.has(snapshot.format) ||
-      this.#rejectedKeys.has(key);
+      this.#rejectedKeys.has(key) ||
+      snapshot.metadata.length > SNAPSHOT_METADATA_BYTES_MAX;
     if (isRejected) return false;
     const known = this.#entries.get(key);
     if (known !== undefined) {
@@ -43,15 +49,16 @@ export class SnapshotPool {
     } else {
       this.#entries.set(key, { key, snapshot, peers: new Set([peer]) });
     }
-    const own = this.#ranked().filter(({ peers }) => peers.has(peer));
-    for (const excess of own.slice(SNAPSHOTS_PER_PEER_MAX)) this.#forget(excess, peer);
-    for (const excess of this.#ranked().slice(SNAPSHOTS_MAX)) this.#entries.delete(excess.key);
+    for (const excess of this.#of(peer).slice(SNAPSHOTS_PER_PEER_MAX)) {
+      this.#forget(excess, peer);
+    }
+    while (this.#entries.size > SNAPSHOTS_MAX) this.#makeRoom();
     return this.#entries.get(key)?.peers.has(peer) === true;
   }
 
-  /** The greatest height, then the greatest format, then the most peers. */
-  best(): KnownSnapshot | undefined {
-    return this.#ranked()[0];
+  /** Best first: the greatest height, then the greatest format, then the most peers. */
+  ranked(): readonly KnownSnapshot[] {
+    return this.#ranked();
   }
 
   /** Who has a snapshot that is still known. */
@@ -93,20 +100,42 @@ export class SnapshotPool {
     if (entry !== undefined) this.#forget(entry, peer);
   }
 
+  /** Many names of one peer push out its own, not those of others. */
+  #makeRoom(): void {
+    const counts = new Map<NodeId, number>();
+    for (const { peers } of this.#entries.values()) {
+      for (const peer of peers) counts.set(peer, (counts.get(peer) ?? 0) + 1);
+    }
+    let most: NodeId | undefined;
+    for (const [peer, count] of counts) {
+      if (most === undefined || count >= (counts.get(most) ?? 0)) most = peer;
+    }
+    const last = most === undefined ? undefined : this.#of(most).at(-1);
+    if (most !== undefined && last !== undefined) this.#forget(last, most);
+  }
+
+  #of(peer: NodeId): readonly Entry[] {
+    return rank([...this.#entries.values()].filter(({ peers }) => peers.has(peer)));
+  }
+
   #forget(entry: Entry, peer: NodeId): void {
     entry.peers.delete(peer);
     if (entry.peers.size === 0) this.#entries.delete(entry.key);
   }
 
   #ranked(): readonly Entry[] {
-    return [...this.#entries.values()].toSorted(
-      (a, b) =>
-        b.snapshot.height - a.snapshot.height ||
-        b.snapshot.format - a.snapshot.format ||
-        b.peers.size - a.peers.size ||
-        (a.key < b.key ? -1 : 1),
-    );
+    return rank([...this.#entries.values()]);
   }
+}
+
+function rank(entries: readonly Entry[]): readonly Entry[] {
+  return entries.toSorted(
+    (a, b) =>
+      b.snapshot.height - a.snapshot.height ||
+      b.snapshot.format - a.snapshot.format ||
+      b.peers.size - a.peers.size ||
+      (a.key < b.key ? -1 : 1),
+  );
 }
 
 /** Equal for equal snapshots only, metadata included. */

@@ -247,7 +247,7 @@ describe("trust", () => {
     expect(asked).toBe(5);
   });
 
-  test("behavior: what never comes, or cannot be verified, is given up for the next", async () => {
+  test("attack: heights that are yet to come, or cannot be verified, hold nobody up", async () => {
     const world = begin((height) => {
       if (height === 9) return new StateSyncError({ code: "STATE_SYNC_NOT_YET", height }, "never");
       if (height === 8)
@@ -258,7 +258,18 @@ describe("trust", () => {
     world.run();
     expect(await world.untilEnd()).toBe("restored 7");
     expect(world.application.offered).toEqual([7]);
+    expect(world.clock.monotonicMs()).toBeLessThan(2 * DISCOVERY_MS);
+  });
+
+  test("behavior: what never comes is given up in the end", async () => {
+    const world = begin(
+      (height) => new StateSyncError({ code: "STATE_SYNC_NOT_YET", height }, "no such block"),
+    );
+    world.network.peersById.set(A, { snapshots: [snapshot(9)] });
+    world.run();
+    expect(await world.untilEnd()).toMatch(/height 9, format 1: no such block/);
     expect(world.clock.monotonicMs()).toBeGreaterThanOrEqual(TRUST_WAIT_MS);
+    expect(world.application.offered).toEqual([]);
   });
 
   test("behavior: an application that is not where the chain was ends it", async () => {

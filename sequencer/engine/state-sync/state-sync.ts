@@ -25,6 +25,7 @@ import { StateSyncError } from "./errors.ts";
 import {
   CHUNK_TIMEOUT_MS,
   DISCOVERY_ROUNDS_MAX,
+  FAILURES_TOLD_MAX,
   SNAPSHOT_RETRIES_MAX,
   TICK_MS,
   TRUST_RETRY_MS,
@@ -76,8 +77,8 @@ export function createStateSync(options: StateSyncOptions, deps: StateSyncDeps):
 }
 
 /** How trying one snapshot ended. */
-type Outcome =
-  | { readonly kind: "restored"; readonly chain: SyncedChain }
+type Outcome = { readonly kind: "restored" } | FailedOutcome;
+type FailedOutcome =
   /** Nobody has it any more; it may be found again. */
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "rejected"; readonly reason: string }
@@ -165,43 +166,78 @@ class Syncer implements StateSync {
 
   async #syncAny(): Promise<SyncedChain> {
     const { discoveryTimeMs } = this.#options;
-    let rounds = 0;
+    for (let round = 1; round <= DISCOVERY_ROUNDS_MAX; round++) {
+      this.#logger.info("looking for snapshots", { round, seconds: discoveryTimeMs / 1_000 });
+      for (const peer of this.#deps.network.peers()) this.#deps.network.requestSnapshots(peer);
+      await this.#sleep(discoveryTimeMs);
+      const chain = await this.#tryAll();
+      if (chain !== undefined) return chain;
+    }
+    throw this.#noneLeft();
+  }
+
+  /** Tries the best that can be verified, then the next, until none is left. */
+  async #tryAll(): Promise<SyncedChain | undefined> {
+    const { clock, metrics } = this.#deps;
+    /** Since when the only snapshots are those whose next blocks are missing. */
+    let waitingMs: number | undefined;
     for (;;) {
-      const best = rounds === 0 ? undefined : this.#pool.best();
-      if (best === undefined) {
-        if (rounds >= DISCOVERY_ROUNDS_MAX) throw this.#noneLeft();
-        rounds += 1;
-        this.#logger.info("looking for snapshots", {
-          round: rounds,
-          seconds: discoveryTimeMs / 1_000,
-        });
-        for (const peer of this.#deps.network.peers()) this.#deps.network.requestSnapshots(peer);
-        await this.#sleep(discoveryTimeMs);
+      const found = await this.#bestVerifiable();
+      if (found === undefined) return undefined;
+      if ("notYet" in found) {
+        waitingMs ??= clock.monotonicMs();
+        if (clock.monotonicMs() - waitingMs < TRUST_WAIT_MS) await this.#sleep(TRUST_RETRY_MS);
+        else this.#giveUp(found.notYet, rejected(found.reason));
         continue;
       }
-      const outcome = await this.#try(best);
-      if (outcome.kind === "restored") return outcome.chain;
-      const { height, format, hash } = best.snapshot;
-      this.#deps.metrics.rejected.inc({ what: "snapshot" });
-      this.#logger.warn("snapshot given up", {
-        height,
-        format,
-        hash: toHex(hash),
-        reason: outcome.reason,
-      });
-      this.#failures.push(`height ${height}, format ${format}: ${outcome.reason}`);
-      if (outcome.kind === "formatRejected") this.#pool.rejectFormat(format);
-      if (outcome.kind !== "lost") this.#pool.reject(best.key);
-      this.#deps.metrics.snapshots.set(this.#pool.size);
+      waitingMs = undefined;
+      const outcome = await this.#try(found.known, found.chain);
+      if (outcome.kind === "restored") return found.chain;
+      this.#giveUp(found.known, outcome);
+      metrics.snapshots.set(this.#pool.size);
     }
   }
 
-  async #try(known: KnownSnapshot): Promise<Outcome> {
+  /**
+   * The best snapshot that the trusted chain can vouch for now. Whoever names heights that are yet to
+   * come holds nobody up: they are waited for only when there is nothing else.
+   */
+  async #bestVerifiable(): Promise<
+    | { readonly known: KnownSnapshot; readonly chain: SyncedChain }
+    | { readonly notYet: KnownSnapshot; readonly reason: string }
+    | undefined
+  > {
+    let notYet: { readonly notYet: KnownSnapshot; readonly reason: string } | undefined;
+    for (const known of this.#pool.ranked()) {
+      this.#checkRunning();
+      try {
+        return { known, chain: await this.#deps.trusted.at(known.snapshot.height) };
+      } catch (error) {
+        // Anything else means that nothing can be trusted: the operator must look.
+        if (!(error instanceof StateSyncError)) throw error;
+        if (error.code === "STATE_SYNC_NOT_YET")
+          notYet ??= { notYet: known, reason: error.message };
+        else this.#giveUp(known, rejected(error.message));
+      }
+    }
+    return notYet;
+  }
+
+  #giveUp({ key, snapshot }: KnownSnapshot, outcome: FailedOutcome): void {
+    const { height, format, hash } = snapshot;
+    const { kind, reason } = outcome;
+    this.#deps.metrics.rejected.inc({ what: "snapshot" });
+    this.#logger.warn("snapshot given up", { height, format, hash: toHex(hash), reason });
+    this.#failures.push(`height ${height}, format ${format}: ${reason}`);
+    if (this.#failures.length > FAILURES_TOLD_MAX) this.#failures.shift();
+    if (kind === "formatRejected") this.#pool.rejectFormat(format);
+    if (kind !== "lost") this.#pool.reject(key);
+  }
+
+  async #try(known: KnownSnapshot, chain: SyncedChain): Promise<Outcome> {
     const { snapshot } = known;
     const { height, format, chunks } = snapshot;
     this.#logger.info("trying a snapshot", { height, format, chunks, peers: known.peers.size });
-    const chain = await this.#trustedAt(height);
-    if (chain instanceof StateSyncError) return rejected(chain.message);
     this.#deps.metrics.height.set(height);
     this.#deps.metrics.chunks.set(chunks);
     for (let attempt = 0; attempt < SNAPSHOT_RETRIES_MAX; attempt++) {
@@ -215,30 +251,13 @@ class Syncer implements StateSync {
       if (result === "retrySnapshot") continue;
       if (result === NO_PEERS) return { kind: "lost", reason: result };
       if (result !== "done") return rejected(result);
-      return this.#checked(chain);
+      await this.#checkApplication(chain.state);
+      return { kind: "restored" };
     }
     return rejected(`the application began anew ${SNAPSHOT_RETRIES_MAX} times`);
   }
 
-  /** The chain after the snapshot; waits for the two blocks that say what it must be. */
-  async #trustedAt(height: Height): Promise<SyncedChain | StateSyncError> {
-    const { clock, trusted } = this.#deps;
-    const startMs = clock.monotonicMs();
-    for (;;) {
-      this.#checkRunning();
-      try {
-        return await trusted.at(height);
-      } catch (error) {
-        // Anything else means that nothing can be trusted: the operator must look.
-        if (!(error instanceof StateSyncError)) throw error;
-        const mayCome = error.code === "STATE_SYNC_NOT_YET";
-        if (!mayCome || clock.monotonicMs() - startMs >= TRUST_WAIT_MS) return error;
-      }
-      await this.#sleep(TRUST_RETRY_MS);
-    }
-  }
-
-  #offerRefused(known: KnownSnapshot, result: OfferSnapshotResult): Outcome | undefined {
+  #offerRefused(known: KnownSnapshot, result: OfferSnapshotResult): FailedOutcome | undefined {
     const { height } = known.snapshot;
     switch (result) {
       case "accept":
@@ -364,9 +383,8 @@ class Syncer implements StateSync {
   }
 
   /** The application must say itself that it is where the trusted chain was. */
-  async #checked(chain: SyncedChain): Promise<Outcome> {
+  async #checkApplication(state: ChainState): Promise<void> {
     const { application } = this.#deps;
-    const { state } = chain;
     const info = await application.info({
       version: this.#options.softwareVersion,
       blockVersion: BLOCK_PROTOCOL,
@@ -391,7 +409,6 @@ class Syncer implements StateSync {
       height: state.lastBlockHeight,
       appHash: toHex(state.appHash),
     });
-    return { kind: "restored", chain };
   }
 
   #noneLeft(): StateSyncError {
@@ -425,7 +442,7 @@ class Syncer implements StateSync {
 
 const NO_PEERS = "no peer has it any more";
 
-function rejected(reason: string): Outcome {
+function rejected(reason: string): FailedOutcome {
   return { kind: "rejected", reason };
 }
 
