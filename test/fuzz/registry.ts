@@ -17,14 +17,9 @@ export const TARGETS: readonly Target[] = [
   ...SERVICE_TARGETS,
 ];
 
-/** Exports that are named like decoders and need no target, with the reason. */
+/** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */
 export const EXEMPT: Readonly<Record<string, string>> = {
-  "sequencer/cli/options.ts#parseHostPort": "an argument that the operator types",
-  "sequencer/cli/options.ts#parseAmount": "an argument that the operator types",
-  "sequencer/cli/options.ts#parseCount": "an argument that the operator types",
-  "sequencer/cli/options.ts#parsePort": "an argument that the operator types",
-  "sequencer/cli/options.ts#parseHexBytes": "an argument that the operator types",
-  "sequencer/cli/options.ts#parseAccount": "an argument that the operator types",
+  "sequencer/cli/options.ts#*": "arguments that the operator types",
   "sequencer/rpc/indexer/keys.ts#parseEventKey": "keys that this index wrote under their prefix",
   "sequencer/rpc/indexer/keys.ts#parseHeightValue": "a value that this index wrote, eight bytes",
   "sequencer/rpc/indexer/keys.ts#parseCountValue": "a value that this index wrote, four bytes",
@@ -32,6 +27,11 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "rollup-adapter/evm/replay.ts#parseBlockFixture":
     "files that the operator names; every hash in them is checked",
 };
+
+/** Why a decoder needs no target; undefined when it does. */
+export function exemption(decoder: string): string | undefined {
+  return EXEMPT[decoder] ?? EXEMPT[decoder.replace(/#.*/, "#*")];
+}
 
 /** How exports that read what came from elsewhere are named. */
 const DECODER =
