@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { Height, Round } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
-import { encodeConsensusMessage } from "../../../proto/codec/consensus-messages.ts";
+import {
+  decodeConsensusMessage,
+  encodeConsensusMessage,
+} from "../../../proto/codec/consensus-messages.ts";
+import { RoundStep } from "../../../proto/messages.ts";
 import { ZERO_TIME } from "../../../proto/types.ts";
 import {
   type CoreNode,
@@ -10,9 +14,16 @@ import {
   createTestValidators,
 } from "../../../test/support/core-node.ts";
 import { eventually } from "../../../test/support/loopback.ts";
-import { connectByHand, packet } from "../../../test/support/p2p.ts";
+import { connectByHand, createTestNode, packet } from "../../../test/support/p2p.ts";
 import { P2pError } from "../errors.ts";
 import { createNodeKey } from "../node-key.ts";
+import type { Reactor } from "../reactor.ts";
+import {
+  DATA_CHANNEL,
+  STATE_CHANNEL,
+  VOTE_CHANNEL,
+  VOTE_SET_BITS_CHANNEL,
+} from "./consensus-channels.ts";
 
 const running: CoreNode[] = [];
 afterEach(async () => {
@@ -180,5 +191,42 @@ describe("consensus reactor", () => {
     await eventually(() => node.received.proposal === proposal + 2, "they reach the core");
     enemy.send(packet(0x21, large(2)));
     expect((await closed).code).toBe("P2P_SOCKET_CLOSED");
+  });
+
+  test("a peer that joins after it saw a commit gets the block, however fast the chain moves on", async () => {
+    const [node] = await startNodes(1, { timeoutCommitMs: 10 });
+    if (node === undefined) throw new Error("one node");
+    const parts: number[] = [];
+    const reactor: Reactor = {
+      name: "behind",
+      channels: [STATE_CHANNEL, DATA_CHANNEL, VOTE_CHANNEL, VOTE_SET_BITS_CHANNEL],
+      // It does not say which block it waits for: it said so before, to a connection that is gone.
+      addPeer: (peer) =>
+        peer.trySend(
+          STATE_CHANNEL.id,
+          encodeConsensusMessage({
+            kind: "newRoundStep",
+            height: Height(1),
+            round: Round(0),
+            step: RoundStep.COMMIT,
+            secondsSinceStartTime: 0,
+            lastCommitRound: Round(-1),
+          }),
+        ),
+      removePeer: () => {},
+      receive: (channelId, _peer, bytes) => {
+        if (channelId !== DATA_CHANNEL.id) return;
+        const message = decodeConsensusMessage(bytes);
+        if (message.kind === "blockPart") parts.push(message.height);
+      },
+    };
+    const behind = createTestNode({}, createNodeKey(), [reactor]);
+    await behind.network.start();
+    try {
+      behind.network.addPersistentPeer(node.address());
+      await eventually(() => parts.includes(1), "a part of the block");
+    } finally {
+      await behind.network.stop();
+    }
   });
 });

@@ -367,8 +367,11 @@ export function createConsensusReactor(
     newRoundStep(event) {
       broadcastState(roundStepMessage(event));
       if (event.height !== knownHeight) {
+        // Who was behind already has waited longer: a fast chain must not let it wait for ever.
+        for (const target of targets.values()) {
+          if (target.state.height >= knownHeight) target.behindSinceMs = nowMs();
+        }
         knownHeight = event.height;
-        for (const target of targets.values()) target.behindSinceMs = nowMs();
       }
       pumpAll();
     },
