@@ -230,7 +230,12 @@ export class SimNode {
           this.crash(false);
           onStopped();
         },
-        (error: unknown) => this.#failed("stop", error),
+        (error: unknown) => {
+          if (running.diskFailedMs === undefined) return this.#failed("stop", error);
+          if (this.#running !== running) return;
+          this.crash(true);
+          onStopped();
+        },
       );
   }
 
