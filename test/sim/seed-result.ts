@@ -44,6 +44,9 @@ export function seedResult(report: SimulationReport, cpuMs: number): SeedResult 
   };
 }
 
+/** How the failure of a seed begins that has no other. */
+export const LOST_PROCESS = "its process ended";
+
 /** The result of a seed that ended its process, or never ended. */
 export function lostSeed(seed: number, failure: string): SeedResult {
   return {

@@ -1,7 +1,7 @@
 /** Seeds on several processes at once; what they say comes in the order of the seeds. */
 import { fork, type ChildProcess } from "node:child_process";
 import { SEED_REAL_MS_MAX, SEEDS_AHEAD_MAX } from "./limits.ts";
-import { lostSeed, seedResultSchema, type SeedResult } from "./seed-result.ts";
+import { LOST_PROCESS, lostSeed, seedResultSchema, type SeedResult } from "./seed-result.ts";
 
 export interface PoolOptions {
   readonly from: number;
@@ -9,11 +9,14 @@ export interface PoolOptions {
   readonly jobs: number;
   /** The program that takes a seed as a message and answers with its result. */
   readonly workerPath: URL;
+  readonly workerArguments?: readonly string[];
+  /** True when no further seed need be begun. */
+  readonly isEnough?: () => boolean;
 }
 
 /** Runs all seeds; a process that dies, or answers nothing, costs the seed that it had. */
 export function runPool(options: PoolOptions, onResult: (result: SeedResult) => void) {
-  const { from, seeds, jobs, workerPath } = options;
+  const { from, seeds, jobs, workerPath, workerArguments = [], isEnough } = options;
   const end = from + seeds;
   const ready = new Map<number, SeedResult>();
   let next = from;
@@ -43,17 +46,17 @@ export function runPool(options: PoolOptions, onResult: (result: SeedResult) => 
         advance();
       };
       const start = (): ChildProcess => {
-        const child = fork(workerPath, { execArgv: ["--max-semi-space-size=64"] });
+        const child = fork(workerPath, workerArguments, { execArgv: ["--max-semi-space-size=64"] });
         child.on("message", (message) => settle(seedResultSchema.parse(message)));
         child.on("exit", (code, signal) => {
           if (worker === child) worker = undefined;
           if (current === undefined) return;
-          settle(lostSeed(current, `its process ended with ${code ?? signal ?? "nothing"}`));
+          settle(lostSeed(current, `${LOST_PROCESS} with ${code ?? signal ?? "nothing"}`));
         });
         return child;
       };
       const advance = (): void => {
-        if (next >= end) {
+        if (next >= end || isEnough?.() === true) {
           worker?.disconnect();
           worker = undefined;
           resolve();

@@ -1,0 +1,307 @@
+/**
+ * Deliberate faults in the rules, to show that the simulator finds such. Each is a change of the built
+ * code of one run (`mutation-hooks.ts`): production code has no switch for it. A text that is no longer
+ * in the code, or is there twice, fails the run, so that a list that has grown stale is noticed.
+ */
+export interface Patch {
+  /** Below the folder of the built code. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutation {
+  readonly name: string;
+  /** What a node does that it must not do. */
+  readonly fault: string;
+  readonly patches: readonly Patch[];
+}
+
+const ROUND = "sequencer/consensus/round-machine.js";
+const VOTES = "sequencer/consensus/votes.js";
+const DRIVER = "sequencer/engine/consensus-driver.js";
+const SIGN_STATE = "sequencer/engine/privval/sign-state.js";
+const SIGNER = "sequencer/engine/privval/file-priv-validator.js";
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "no-lock",
+    fault: "locks nothing when it precommits, and the assertion that notices is gone as well",
+    patches: [
+      { file: ROUND, find: "state.lockedBlock = known;", replace: "" },
+      {
+        file: VOTES,
+        find: "assert(state.lockedBlock?.key === blockKey(vote.blockId) && state.lockedRound === vote.round,",
+        replace: "assert(true,",
+      },
+    ],
+  },
+  {
+    name: "prevote-against-lock",
+    fault: "prevotes what is proposed, whatever it is locked on",
+    patches: [
+      {
+        file: ROUND,
+        find: "const known = state.lockedBlock;",
+        replace: "const known = state.proposalBlock === undefined ? state.lockedBlock : undefined;",
+      },
+    ],
+  },
+  {
+    name: "unlock-without-polka",
+    fault: "gives its lock up in a round without a polka",
+    patches: [
+      {
+        file: ROUND,
+        find: "if (polka === NIL_KEY)\n        unlock(state);",
+        replace: "unlock(state);",
+      },
+    ],
+  },
+  {
+    name: "precommit-without-polka",
+    fault: "precommits the proposal when +2/3 prevoted anything",
+    patches: [
+      {
+        file: ROUND,
+        find: "const polka = state.votes.prevotes(round).majorityKey();\n    if (polka !== undefined && polka !== NIL_KEY) {",
+        replace:
+          "const polka = state.votes.prevotes(round).majorityKey() ?? state.proposalBlock?.key;\n    if (polka !== undefined && polka !== NIL_KEY) {",
+      },
+    ],
+  },
+  {
+    name: "quorum-of-half",
+    fault: "takes half of the power for a quorum (2f of 3f+1), wherever votes are counted",
+    patches: [
+      {
+        file: "sequencer/consensus/electorate.js",
+        find: "quorum: (set.totalVotingPower * 2n) / 3n + 1n,",
+        replace: "quorum: set.totalVotingPower / 2n,",
+      },
+    ],
+  },
+  {
+    name: "quorum-of-exactly-two-thirds",
+    fault: "takes two thirds for more than two thirds, in commits as well",
+    patches: [
+      {
+        file: "sequencer/consensus/electorate.js",
+        find: "(set.totalVotingPower * 2n) / 3n + 1n",
+        replace: "(set.totalVotingPower * 2n) / 3n",
+      },
+    ],
+  },
+  {
+    name: "prevote-unvalidated",
+    fault: "prevotes a block that its validation refused",
+    patches: [
+      {
+        file: ROUND,
+        find: "const isGood = validation.isValid && validation.isAccepted && known.isCanonical;",
+        replace: "const isGood = true;",
+      },
+    ],
+  },
+  {
+    name: "proposal-of-anyone",
+    fault: "takes a proposal without checking who signed it",
+    patches: [
+      {
+        file: "sequencer/engine/message-edge.js",
+        find: "const items = [signedItem(proposer, message, proposal.signature)];",
+        replace: "const items = [];",
+      },
+    ],
+  },
+  {
+    name: "vote-unsigned",
+    fault: "takes votes without checking their signatures",
+    patches: [
+      {
+        file: "sequencer/engine/message-edge.js",
+        find: "const items = [signedItem(validator, voteSignBytes(this.#chainId, vote), vote.signature)];",
+        replace: "const items = [];",
+      },
+    ],
+  },
+  {
+    name: "send-before-log",
+    fault: "sends what it signed before its log is durable",
+    patches: [
+      {
+        file: DRIVER,
+        find: "if (batch.some(isOwnMessage)) {\n            await wal.sync();",
+        replace: "if (batch.some(isOwnMessage)) {\n            await wal.flush();",
+      },
+    ],
+  },
+  {
+    name: "sign-before-log",
+    fault: "signs before the log holds durably what led to it",
+    patches: [
+      {
+        file: "sequencer/engine/own-messages.js",
+        find: 'await wal.sync();\n            await onCrashPoint?.("beforeSign", height);',
+        replace: 'await onCrashPoint?.("beforeSign", height);',
+      },
+    ],
+  },
+  {
+    name: "sign-state-not-synced",
+    fault: "does not sync the directory of the signer's state",
+    patches: [
+      {
+        file: SIGN_STATE,
+        find: "await this.#directory.sync();",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "sign-state-forgotten",
+    fault: "does not read the signer's state when it starts",
+    patches: [
+      {
+        file: SIGN_STATE,
+        find: "const loaded = await load(path, fileSystem);",
+        replace: "isFresh = true; const loaded = undefined;",
+      },
+    ],
+  },
+  {
+    name: "sign-twice",
+    fault: "signs whatever it is asked for at one height, round and step",
+    patches: [
+      {
+        file: SIGNER,
+        find: "if (order === 0 && last.signed !== undefined) {",
+        replace: "if (false) {",
+      },
+    ],
+  },
+  {
+    name: "log-forgotten",
+    fault: "starts the height under way anew instead of replaying its log",
+    patches: [
+      {
+        file: "sequencer/engine/replay.js",
+        find: "return entriesToHeight(entries, height);",
+        replace: "return { ...entriesToHeight(entries, height), inputs: [] };",
+      },
+    ],
+  },
+  {
+    name: "log-without-its-end",
+    fault: "leaves out the last input when it replays its log",
+    patches: [
+      {
+        file: "sequencer/engine/replay.js",
+        find: "return entriesToHeight(entries, height);",
+        replace:
+          "return { ...entriesToHeight(entries, height), inputs: entriesToHeight(entries, height).inputs.slice(0, -1) };",
+      },
+    ],
+  },
+  {
+    name: "log-without-votes",
+    fault: "leaves out the votes of others when it replays its log",
+    patches: [
+      {
+        file: "sequencer/engine/replay.js",
+        find: "return entriesToHeight(entries, height);",
+        replace:
+          'return { ...entriesToHeight(entries, height), inputs: entriesToHeight(entries, height).inputs.filter(({ kind }) => kind !== "voteReceived") };',
+      },
+    ],
+  },
+  {
+    name: "validators-too-early",
+    fault: "lets updates of validators sign one height too early",
+    patches: [
+      {
+        file: "sequencer/engine/chain-state.js",
+        find: "validators: state.nextValidators,",
+        replace: "validators: changedValidators(state.nextValidators, response.validatorUpdates),",
+      },
+    ],
+  },
+  {
+    name: "sync-unproven-blocks",
+    fault: "takes blocks of block sync without checking their commits",
+    patches: [
+      {
+        file: "sequencer/engine/block-sync/block-sync.js",
+        find: "if (!verdict.isValid) {",
+        replace: "if (false) {",
+      },
+    ],
+  },
+  {
+    name: "sync-unproven-extensions",
+    fault: "takes extended commits of block sync without checking them",
+    patches: [
+      {
+        file: "sequencer/engine/block-sync/block-sync.js",
+        find: "if (extended.isValid)",
+        replace: "if (true)",
+      },
+    ],
+  },
+  {
+    name: "never-halts",
+    fault: "goes on when its disk has failed",
+    patches: [
+      {
+        file: DRIVER,
+        find: "if (this.#haltReason !== undefined)\n            return;\n        const reason =",
+        replace: "if (Date !== undefined)\n            return;\n        const reason =",
+      },
+    ],
+  },
+  {
+    name: "commit-never-claimed",
+    fault: "claims no majority to a peer that is behind (found and mended before)",
+    patches: [
+      {
+        file: "sequencer/p2p/consensus/consensus-reactor.js",
+        find: "void claimCommit(target, behind);",
+        replace: ";",
+      },
+    ],
+  },
+  {
+    name: "behind-for-ever",
+    fault:
+      "lets a peer wait anew for its block with each height of its own (found and mended before)",
+    patches: [
+      {
+        file: "sequencer/p2p/consensus/consensus-reactor.js",
+        find: "if (target.state.height >= knownHeight)",
+        replace: "if (true)",
+      },
+    ],
+  },
+  {
+    name: "size-of-another-height",
+    fault: "holds proposals of all heights to the block size of its own (found and mended before)",
+    patches: [
+      {
+        file: "sequencer/p2p/consensus/consensus-reactor.js",
+        find: "return height === next ? consensusParams.block.maxBytes : -1n;",
+        replace: "return consensusParams.block.maxBytes;",
+      },
+    ],
+  },
+  {
+    name: "signs-after-halt",
+    fault: "makes a signature that waited when it halted (found and mended before)",
+    patches: [
+      {
+        file: "sequencer/engine/own-messages.js",
+        find: "if (this.#deps.isHalted())",
+        replace: "if (false)",
+      },
+    ],
+  },
+];
