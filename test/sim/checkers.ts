@@ -221,11 +221,14 @@ export class SupplyChecker {
 /** An honest validator signs one thing for each height, round and type, and never goes back. */
 export class SigningChecker {
   readonly #name: string;
+  readonly #onVote: (vote: Vote) => void;
   readonly #signed = new Map<string, string>();
   #last = { height: 0, round: 0, step: 0 };
 
-  constructor(name: string) {
+  /** `onVote` hears of every vote that was signed. */
+  constructor(name: string, onVote: (vote: Vote) => void = () => {}) {
     this.#name = name;
+    this.#onVote = onVote;
   }
 
   /** Watches a signer; the checker outlives it. */
@@ -235,6 +238,7 @@ export class SigningChecker {
       signVote: async (chainId, vote, isExtended, signal) => {
         const signed = await signer.signVote(chainId, vote, isExtended, signal);
         this.#sign(signed, signed.type === SignedMsgType.PREVOTE ? 2 : 3);
+        this.#onVote(signed);
         return signed;
       },
       signProposal: async (chainId, proposal, signal) => {

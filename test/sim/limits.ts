@@ -5,7 +5,9 @@ export const EVENTS_MAX = 3_000_000;
 /** Heights that every honest node must decide after the faults have stopped. */
 export const LIVE_HEIGHTS = 3;
 /** How long that may take. Rounds begun under faults have long timeouts that must first run out. */
-export const LIVENESS_BOUND_MS = 120_000;
+export const LIVENESS_BOUND_MS = 45_000;
+/** The same among peers that claim heights which are not so: block sync waits up to 30 s for those. */
+export const LIVENESS_BOUND_LIES_MS = 75_000;
 /** Heights a node may be behind without being looked at by the final comparison. */
 export const WORKLOAD_PENDING_MAX = 200;
 /** Verdicts on signatures that are kept; the oldest goes first. */

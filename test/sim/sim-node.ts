@@ -7,6 +7,7 @@ import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
 import { assert } from "../../proto/errors.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
+import type { Vote } from "../../proto/types.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { createBlockSync, type BlockSync } from "../../sequencer/engine/block-sync/block-sync.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
@@ -44,6 +45,7 @@ import {
 import { areExtended, withChanges } from "./chain-plan.ts";
 import { createSimClock, createSimYield, Life, type Skew } from "./life.ts";
 import type { Scheduler } from "./scheduler.ts";
+import type { LockChecker } from "./lock-checker.ts";
 import { createSimApplication, type SimApplication } from "./sim-application.ts";
 import { SimDatabase } from "./sim-database.ts";
 import { SimFiles, type DiskManner } from "./sim-files.ts";
@@ -83,6 +85,7 @@ export interface SimWorld {
   readonly signerIsAway: () => boolean;
   readonly loopLagMsMax: () => number;
   readonly agreement: AgreementChecker;
+  readonly locks: LockChecker;
   readonly supply: SupplyChecker;
   readonly wire: WireChecker;
   readonly logger: (node: string) => Logger;
@@ -149,7 +152,7 @@ export class SimNode {
       evidence: new SimDatabase(random),
       application: new SimDatabase(random),
     };
-    this.#signing = new SigningChecker(this.name);
+    this.#signing = new SigningChecker(this.name, (vote) => this.#checkLock(vote));
     this.#log = new DurableLogChecker(this.name, this.#files, WAL);
     this.#signer = new DurableSignerChecker(this.name, this.#files, SIGN_STATE);
     this.#files.onDurable = (path) => this.#log.synced(path);
@@ -467,6 +470,14 @@ export class SimNode {
           : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
     });
     running.blockSync?.start();
+  }
+
+  #checkLock(vote: Vote): void {
+    try {
+      this.#world.locks.signed(vote);
+    } catch (error) {
+      this.#world.fail(error);
+    }
   }
 
   /** The disk in this life of the node, which may begin to fail. */

@@ -17,6 +17,7 @@ import { Random } from "../support/random.ts";
 import { AgreementChecker, SimulationFailure, SupplyChecker, WireChecker } from "./checkers.ts";
 import { PlannedValidators } from "./chain-plan.ts";
 import { EPOCH } from "./life.ts";
+import { LockChecker } from "./lock-checker.ts";
 import { EVENTS_MAX, LIVE_HEIGHTS, SIGNATURE_MEMO_MAX } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
 import { NO_FAULTS, SimNetwork } from "./sim-network.ts";
@@ -100,12 +101,14 @@ class Simulation {
     const genesis = genesisOf(options);
     const verify = rememberVerdicts(verifyEd25519Sync);
     const honest = genesis.validators.filter((_, index) => !options.byzantine.has(index));
+    const validators = new PlannedValidators(options.plan, options.powers);
+    const addresses = new Set(honest.map(({ address }) => toHex(address)));
     this.#agreement = new AgreementChecker(
       {
         chainId: CHAIN_ID,
-        validators: new PlannedValidators(options.plan, options.powers),
+        validators,
         hasSlices: options.application === "weft",
-        honest: new Set(honest.map(({ address }) => toHex(address))),
+        honest: addresses,
       },
       verify,
     );
@@ -120,6 +123,7 @@ class Simulation {
       signerIsAway: () => this.#signerIsAway(),
       loopLagMsMax: () => (this.#areFaultsOn ? options.loopLagMsMax : 0),
       agreement: this.#agreement,
+      locks: new LockChecker(validators, addresses),
       supply: new SupplyChecker(),
       wire: new WireChecker(),
       logger: (node) => logger?.(node, () => this.#scheduler.nowMs) ?? NULL_LOGGER,
@@ -278,19 +282,24 @@ class Simulation {
     });
   }
 
-  /** Proposals, parts or votes from one node to another are late, and nothing else is. */
+  /** Proposals and parts, or votes, are late: from one node to another, to all, or from all to it. */
   #scheduleJam(): void {
     const { jamEveryMs, jamMsMax } = this.#options;
     this.#repeatedly(jamEveryMs, () => {
-      const from = this.#random.pick(this.#nodes);
-      const to = this.#random.pick(this.#nodes);
+      const node = this.#random.pick(this.#nodes);
       const channel = this.#random.pick([DATA_CHANNEL, VOTE_CHANNEL, VOTE_CHANNEL]);
-      if (from === undefined || to === undefined || channel === undefined || from === to) return;
+      const kind = this.#random.pick(["out", "in", "link", "link"]);
+      const others = this.#nodes.filter((each) => each !== node);
+      const met = kind === "link" ? others.filter(() => this.#random.chance(30)) : others;
+      if (node === undefined || channel === undefined) return;
       this.#count("jam");
-      this.#network.jam(from.index, to.index, channel.id);
-      this.#later(this.#random.below(jamMsMax), () =>
-        this.#network.unjam(from.index, to.index, channel.id),
+      const links = met.map(({ index }): readonly [number, number] =>
+        kind === "in" ? [index, node.index] : [node.index, index],
       );
+      for (const [from, to] of links) this.#network.jam(from, to, channel.id);
+      this.#later(this.#random.below(jamMsMax), () => {
+        for (const [from, to] of links) this.#network.unjam(from, to, channel.id);
+      });
     });
   }
 

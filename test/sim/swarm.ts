@@ -1,7 +1,7 @@
 /** What a seed draws: how many nodes, how slow, which faults. Every seed has its own mix. */
 import { Random } from "../support/random.ts";
 import { drawPowerChanges, NO_CHANGES, type ChainPlan } from "./chain-plan.ts";
-import { LIVENESS_BOUND_MS } from "./limits.ts";
+import { LIVENESS_BOUND_LIES_MS, LIVENESS_BOUND_MS } from "./limits.ts";
 import type { ApplicationKind } from "./sim-application.ts";
 import type { NetworkFaults } from "./sim-network.ts";
 
@@ -166,7 +166,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     blockBytesMax,
     txEveryMs: 20 + random.below(400),
     txBytesMax: random.chance(20) ? 60_000 : 1_000,
-    livenessMs: LIVENESS_BOUND_MS,
+    livenessMs: isLiedTo(byzantine) ? LIVENESS_BOUND_LIES_MS : LIVENESS_BOUND_MS,
     faultyMs: 8_000 + random.below(25_000),
     faultyHeights: random.pick([3, 5, 5, 6, 8, 8, 12, 20]) ?? 8,
     application,
@@ -183,6 +183,10 @@ export function drawSwarm(seed: number): SwarmOptions {
     signMsMax: 1 + random.below(random.chance(50) ? 100 : 1_500),
   };
   return random.chance(12) ? churn(random, drawn) : drawn;
+}
+
+function isLiedTo(byzantine: SwarmOptions["byzantine"]): boolean {
+  return [...byzantine.values()].some((kinds) => kinds.includes("liesAboutState"));
 }
 
 /** Nodes that are killed again and again and start at once, while blocks are fetched and decided in turns. */
