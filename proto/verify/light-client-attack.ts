@@ -3,7 +3,7 @@
  * whether evidence of one holds. Whoever makes such evidence and whoever checks it use the same rule.
  */
 import type { Height } from "../brands.ts";
-import { bytesEqual, toHex } from "../bytes.ts";
+import { bytesEqual, EMPTY_BYTES, toHex } from "../bytes.ts";
 import { headerHash } from "../hashes.ts";
 import { compareTime } from "../time.ts";
 import {
@@ -108,6 +108,40 @@ export function makeLightClientAttackEvidence(
     totalVotingPower: origin.validatorSet.totalVotingPower,
     timestamp: origin.signedHeader.header.time,
   };
+}
+
+/**
+ * Why evidence that a stranger sent needs no further look; undefined when it does. It may name thousands of
+ * validators, whose set takes long to hash: first the validators that we know must have signed it, or be
+ * the very set that it names. Nobody else gets further. Not yet held against `validateEvidence`.
+ */
+export async function findStrangerFault(
+  { conflictingBlock }: LightClientAttackEvidence,
+  { chainId, commonHeight, commonValidators }: Omit<TrustedChain, "trusted">,
+  verifier: SignatureVerifier,
+): Promise<string | undefined> {
+  const { signedHeader, validatorSet } = conflictingBlock;
+  const { header, commit } = signedHeader;
+  const known = commonValidators.validators;
+  if (commit.signatures.length !== validatorSet.validators.length) {
+    return `a commit of ${commit.signatures.length} for ${validatorSet.validators.length} validators`;
+  }
+  if (header.height === commonHeight) {
+    const isOurs =
+      validatorSet.validators.length === known.length &&
+      validatorSet.validators.every(({ address }, i) =>
+        bytesEqual(address, known[i]?.address ?? EMPTY_BYTES),
+      );
+    return isOurs ? undefined : "the conflicting block names other validators than its height has";
+  }
+  const verdict = await verifyCommitLightTrustingAllSignaturesAsync(
+    chainId,
+    commonValidators,
+    commit,
+    ONE_THIRD,
+    verifier,
+  );
+  return verdict.isValid ? undefined : `the common validators did not sign it: ${verdict.message}`;
 }
 
 /**

@@ -261,6 +261,7 @@ export async function createNode(
       evidence: engine,
       peerHeight: (peer) => consensusReactor.peerRound(peer)?.height,
       clock,
+      yieldToLoop,
       logger,
       metrics: metrics.p2p,
     });

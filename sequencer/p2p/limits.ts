@@ -176,7 +176,9 @@ export const EVIDENCE_MESSAGE_BYTES_MAX = 1 << 20;
 export const EVIDENCE_SEND_QUEUE_MESSAGES_MAX = 16;
 /** The list of evidence is begun anew for every peer this often. */
 export const EVIDENCE_RESEND_MS = 10_000;
-/** Pieces of peers that wait to be verified, their bytes, and those of one peer. More are dropped. */
+/** Pieces of one message. CometBFT sends one. More: the peer is dropped. */
+export const EVIDENCE_PIECES_PER_MESSAGE_MAX = 100;
+/** Messages of peers that wait to be verified, their bytes, and those of one peer. More are dropped. */
 export const EVIDENCE_CHECKS_MAX = 256;
 export const EVIDENCE_CHECKS_BYTES_MAX = 16 << 20;
 export const EVIDENCE_CHECKS_PER_PEER_MAX = 16;

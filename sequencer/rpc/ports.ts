@@ -153,7 +153,7 @@ export interface RpcEvidence {
     evidence: Evidence,
   ): Promise<
     | { readonly kind: "added" | "known" }
-    | { readonly kind: "invalid" | "unjudgeable" | "full"; readonly message: string }
+    | { readonly kind: "malformed" | "invalid" | "unjudgeable" | "full"; readonly message: string }
   >;
 }
 

@@ -169,12 +169,41 @@ describe("evidence that is offered", () => {
   test("malformed and forged pieces are invalid; unknown heights are not", async () => {
     const piece = doubleVote(4);
     const swapped = { ...piece, voteA: piece.voteB, voteB: piece.voteA };
-    expect(await pool.add(stateAfter(8), swapped)).toMatchObject({ kind: "invalid" });
+    expect(await pool.add(stateAfter(8), swapped)).toMatchObject({ kind: "malformed" });
     const forged = { ...piece, voteA: { ...piece.voteA, signature: bytes(64) } };
     expect(await pool.add(stateAfter(8), forged)).toMatchObject({ kind: "invalid" });
     const early = doubleVote(8);
     expect(await pool.add(stateAfter(7), early)).toMatchObject({ kind: "unjudgeable" });
     expect(pool.waiting()).toEqual([]);
+  });
+
+  test("a stranger's large forgery is refused before anything in it is hashed", async () => {
+    const good = lunatic(6, 2);
+    const strangers = testKeys(300).slice(4);
+    const forged = attack(6, 2, { signers: strangers, validators: setOf(strangers) });
+    expect(await pool.add(stateAfter(8), forged)).toEqual({
+      kind: "invalid",
+      message: expect.stringMatching(
+        /the common validators did not sign it: expected more than 13/,
+      ),
+    });
+    // The same set by name, but not by signature: the third of power that is ours cannot be forged.
+    const { conflictingBlock } = good;
+    const { signedHeader } = conflictingBlock;
+    const signatures = signedHeader.commit.signatures.map((sig) => ({
+      ...sig,
+      signature: new Uint8Array(64).fill(1),
+    }));
+    const commit = { ...signedHeader.commit, signatures };
+    const block = { ...conflictingBlock, signedHeader: { ...signedHeader, commit } };
+    expect(await pool.add(stateAfter(8), { ...good, conflictingBlock: block })).toMatchObject({
+      kind: "invalid",
+      message: expect.stringMatching(/does not verify/),
+    });
+    const otherSet = attack(5, 5, { signers: strangers, validators: setOf(strangers) });
+    expect(await pool.add(stateAfter(8), otherSet)).toMatchObject({
+      message: "the conflicting block names other validators than its height has",
+    });
   });
 
   test("one validator's contradictions do not crowd out evidence against others", async () => {

@@ -28,6 +28,7 @@ import {
   heightFacts,
   isExpired,
   judgeEvidence,
+  judgeStrangers,
   type EvidenceVerdict,
   type HeightFacts,
 } from "./verify-evidence.ts";
@@ -38,6 +39,8 @@ export type EvidenceAnswer =
   | { readonly kind: "added" }
   /** It, or another piece about the same offence, waits already or is in a block. */
   | { readonly kind: "known" }
+  /** It breaks a rule that needs no chain. */
+  | { readonly kind: "malformed"; readonly message: string }
   | Exclude<EvidenceVerdict, { readonly kind: "valid" }>
   /** The pool is full of others like it. */
   | { readonly kind: "full"; readonly message: string };
@@ -185,10 +188,13 @@ class Pool implements EvidencePool {
   }
 
   async #add(state: ChainState, piece: Evidence): Promise<EvidenceAnswer> {
-    const malformed = problemOf(() => validateEvidence(piece));
-    if (malformed !== undefined) return { kind: "invalid", message: malformed };
     if (await this.#isKnown(piece)) return { kind: "known" };
-    const verdict = await judgeEvidence(state, piece, this.#deps, this.#deps.incomingVerifier);
+    const { incomingVerifier } = this.#deps;
+    const early = await judgeStrangers(state, piece, this.#deps, incomingVerifier);
+    if (early.kind !== "valid") return early;
+    const malformed = problemOf(() => validateEvidence(piece));
+    if (malformed !== undefined) return { kind: "malformed", message: malformed };
+    const verdict = await judgeEvidence(state, piece, this.#deps, incomingVerifier);
     return verdict.kind === "valid" ? this.#keep(state, piece, "offered") : verdict;
   }
 

@@ -14,7 +14,7 @@ import type {
 import { blockIdKey } from "../../../proto/validate-basic.ts";
 import { validatorIndexByAddress } from "../../../proto/validator-set.ts";
 import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
-import { findAttackFault } from "../../../proto/verify/light-client-attack.ts";
+import { findAttackFault, findStrangerFault } from "../../../proto/verify/light-client-attack.ts";
 import type { BlockStore } from "../../store/block-store.ts";
 import type { ChainState } from "../../store/chain-state.ts";
 import type { StateStore } from "../../store/state-store.ts";
@@ -59,6 +59,26 @@ export async function judgeEvidence(
   return piece.kind === "duplicateVote"
     ? judgeDuplicateVote(state.chainId, piece, facts.validators, verifier)
     : judgeAttack(state, piece, facts.validators, deps, verifier);
+}
+
+/**
+ * A first look at what a stranger sent, before anything is done that takes long: "valid" says that it is
+ * worth `validateEvidence` and `judgeEvidence`.
+ */
+export async function judgeStrangers(
+  state: ChainState,
+  piece: Evidence,
+  deps: EvidenceJudgeDeps,
+  verifier: SignatureVerifier,
+): Promise<EvidenceVerdict> {
+  if (piece.kind === "duplicateVote") return { kind: "valid" };
+  const { commonHeight } = piece;
+  const facts = await heightFacts(state, commonHeight, deps);
+  if (facts === undefined) return unjudgeable(`block ${commonHeight} is not in our store`);
+  const { chainId } = state;
+  const chain = { chainId, commonHeight, commonValidators: facts.validators };
+  const fault = await findStrangerFault(piece, chain, verifier);
+  return fault === undefined ? { kind: "valid" } : invalid(fault);
 }
 
 /** Time and validators of a committed height; undefined when we do not have them. */

@@ -12,8 +12,9 @@ import { connectByHand, createTestNode, packet, type TestNode } from "../../../t
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
+import { yieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { P2pError } from "../errors.ts";
-import { EVIDENCE_CHECKS_PER_PEER_MAX } from "../limits.ts";
+import { EVIDENCE_CHECKS_PER_PEER_MAX, EVIDENCE_PIECES_PER_MESSAGE_MAX } from "../limits.ts";
 import { NULL_P2P_METRICS, type P2pMetrics } from "../metrics.ts";
 import { createNodeKey } from "../node-key.ts";
 import {
@@ -131,6 +132,7 @@ async function startNode(): Promise<EvidenceNode> {
     evidence: pool,
     peerHeight: () => (height.peers === undefined ? undefined : Height(height.peers)),
     clock: timers,
+    yieldToLoop,
     logger: NULL_LOGGER,
     metrics,
   });
@@ -215,11 +217,19 @@ describe("evidence reactor", () => {
     expect(b.pool.received.length).toBe(1);
   });
 
-  test("disconnects who sends no evidence, malformed or badly formed", async () => {
-    const swapped = piece(3);
-    if (swapped.kind !== "duplicateVote") throw new Error("not a double vote");
-    const disordered = { ...swapped, voteA: swapped.voteB, voteB: swapped.voteA };
-    for (const bytes of [utf8ToBytes("not evidence"), encodeEvidenceList([disordered])]) {
+  test("disconnects who sends what is malformed", async () => {
+    const [a, b] = await pair();
+    b.pool.verdict = { kind: "malformed", message: "duplicate votes are not in order" };
+    a.pool.put(gossiped(piece(3), 3));
+    await eventually(() => b.network.peers().length === 0, "the peer is dropped");
+    expect(b.pool.received.length).toBe(1);
+  });
+
+  test("disconnects who sends no evidence, or far more than anybody does", async () => {
+    const many = Array.from({ length: EVIDENCE_PIECES_PER_MESSAGE_MAX + 1 }, (_, i) =>
+      piece(i + 1),
+    );
+    for (const bytes of [utf8ToBytes("not evidence"), encodeEvidenceList(many)]) {
       const node = await startNode();
       const peer = await connectByHand(node, { channels: Uint8Array.of(EVIDENCE_CHANNEL.id) });
       const closed = new Promise<P2pError>((resolve) => peer.onClose(resolve));
@@ -242,7 +252,9 @@ describe("evidence reactor", () => {
     for (let height = 1; height <= count; height++) a.pool.put(gossiped(piece(height), height));
     await eventually(() => b.drops.length === 5, "five are dropped");
     expect(b.drops).toEqual(Array.from({ length: 5 }, () => "evidence_queue_full"));
-    expect(b.pool.received.length).toBe(1);
+    await eventually(() => b.pool.received.length === 1, "one is under way");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(b.pool.received.length, "and only one").toBe(1);
     open();
     await eventually(
       () => b.pool.received.length === EVIDENCE_CHECKS_PER_PEER_MAX,

@@ -8,15 +8,16 @@ import { decodeEvidenceList } from "../../../proto/codec/block.ts";
 import { isWeftError } from "../../../proto/errors.ts";
 import { evidenceId } from "../../../proto/hashes.ts";
 import type { Evidence } from "../../../proto/types.ts";
-import { validateEvidence } from "../../../proto/validate-basic.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
+import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import { P2pError } from "../errors.ts";
 import {
   EVIDENCE_CHECKS_BYTES_MAX,
   EVIDENCE_CHECKS_MAX,
   EVIDENCE_CHECKS_PER_PEER_MAX,
   EVIDENCE_MESSAGE_BYTES_MAX,
+  EVIDENCE_PIECES_PER_MESSAGE_MAX,
   EVIDENCE_RESEND_MS,
   EVIDENCE_SEND_QUEUE_MESSAGES_MAX,
 } from "../limits.ts";
@@ -46,12 +47,12 @@ export interface GossipedEvidence {
 export interface EvidencePort {
   /** What waits for a block, oldest first. */
   pendingEvidence(): readonly GossipedEvidence[];
-  /** Verifies a piece and keeps it. Only "invalid" is the sender's fault. */
+  /** Verifies a piece and keeps it. Only "malformed" and "invalid" are the sender's fault. */
   addEvidence(
     evidence: Evidence,
   ): Promise<
     | { readonly kind: "added" | "known" }
-    | { readonly kind: "invalid" | "unjudgeable" | "full"; readonly message: string }
+    | { readonly kind: "malformed" | "invalid" | "unjudgeable" | "full"; readonly message: string }
   >;
   /** Tells when something new waits; returns how to stop. */
   onEvidenceAdded(listener: () => void): () => void;
@@ -72,15 +73,13 @@ interface Target {
   readonly peer: Peer;
   /** Ids sent to it, or received from it, since the list was begun anew. */
   readonly known: Set<string>;
-  /** Pieces of it that wait to be verified, the one under way included. */
+  /** Messages of it that wait to be verified, the one under way included. */
   checks: number;
 }
 
 interface Check {
   readonly target: Target;
-  readonly evidence: Evidence;
-  /** Size of the message it came in. */
-  readonly bytes: number;
+  readonly message: Uint8Array;
 }
 
 export function createEvidenceReactor(dependencies: {
@@ -88,10 +87,11 @@ export function createEvidenceReactor(dependencies: {
   /** The height that a peer is deciding; undefined while it has not said so. */
   readonly peerHeight: (peer: NodeId) => Height | undefined;
   readonly clock: Clock;
+  readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: P2pMetrics;
 }): EvidenceReactor {
-  const { evidence, peerHeight, clock, metrics } = dependencies;
+  const { evidence, peerHeight, clock, yieldToLoop, metrics } = dependencies;
   const logger = dependencies.logger.child({ module: "evidence-reactor" });
   const targets = new Map<NodeId, Target>();
   const checks: Check[] = [];
@@ -125,48 +125,43 @@ export function createEvidenceReactor(dependencies: {
   };
 
   const take = (target: Target, message: Uint8Array): void => {
-    const pieces = decodeEvidenceList(message);
-    for (const piece of pieces) validateEvidence(piece);
-    for (const piece of pieces) {
-      // It has that one: no need to send it back.
-      target.known.add(toHex(evidenceId(piece)));
-      const isFull =
-        checks.length >= EVIDENCE_CHECKS_MAX ||
-        checkBytes + message.length > EVIDENCE_CHECKS_BYTES_MAX ||
-        target.checks >= EVIDENCE_CHECKS_PER_PEER_MAX;
-      if (isFull) {
-        // It comes again when the sender begins its list anew.
-        metrics.dropped.inc({ reason: "evidence_queue_full" });
-        continue;
-      }
-      checks.push({ target, evidence: piece, bytes: message.length });
-      checkBytes += message.length;
-      target.checks += 1;
+    const isFull =
+      checks.length >= EVIDENCE_CHECKS_MAX ||
+      checkBytes + message.length > EVIDENCE_CHECKS_BYTES_MAX ||
+      target.checks >= EVIDENCE_CHECKS_PER_PEER_MAX;
+    if (isFull) {
+      // It comes again when the sender begins its list anew.
+      metrics.dropped.inc({ reason: "evidence_queue_full" });
+      return;
     }
+    checks.push({ target, message });
+    checkBytes += message.length;
+    target.checks += 1;
     void checkAll();
   };
-  /** One piece at a time: a stranger's signatures wait for each other, nobody else for them. */
+  /**
+   * One message at a time, each in its own turn of the loop: what strangers send waits for each other,
+   * nobody else for them.
+   */
   const checkAll = async (): Promise<void> => {
     if (isChecking) return;
     isChecking = true;
     for (let next = checks.shift(); next !== undefined; next = checks.shift()) {
-      // A peer that is gone cannot be asked again, and need not be believed.
-      if (!next.target.peer.isClosed) await checkOne(next);
-      checkBytes -= next.bytes;
+      await yieldToLoop();
+      await checkMessage(next);
+      checkBytes -= next.message.length;
       next.target.checks -= 1;
     }
     isChecking = false;
   };
-  const checkOne = async ({ target, evidence: piece }: Check): Promise<void> => {
+  const checkMessage = async ({ target, message }: Check): Promise<void> => {
     const { peer } = target;
+    const pieces = read(peer, message);
     try {
-      const answer = await evidence.addEvidence(piece);
-      if (answer.kind === "invalid") {
-        logger.warn("Invalid evidence of a peer", { peer: peer.id, reason: answer.message });
-        peer.close(new P2pError("P2P_MESSAGE_INVALID", `invalid evidence: ${answer.message}`));
-      } else if (answer.kind === "unjudgeable" || answer.kind === "full") {
-        const { kind, message: reason } = answer;
-        logger.debug("Evidence of a peer not taken", { peer: peer.id, kind, reason });
+      for (const piece of pieces) {
+        // A peer that is gone cannot be asked again, and need not be believed.
+        if (peer.isClosed || !isRunning) return;
+        await checkPiece(target, piece);
       }
     } catch (error) {
       // Our disk, or the engine stopping: no fault of the peer, and the piece comes again.
@@ -175,6 +170,33 @@ export function createEvidenceReactor(dependencies: {
         error: error instanceof Error ? error.message : String(error),
       });
     }
+  };
+  const read = (peer: Peer, message: Uint8Array): readonly Evidence[] => {
+    try {
+      const pieces = decodeEvidenceList(message);
+      if (pieces.length <= EVIDENCE_PIECES_PER_MESSAGE_MAX) return pieces;
+      refuse(peer, `expected at most ${EVIDENCE_PIECES_PER_MESSAGE_MAX} pieces, got more`);
+    } catch (error) {
+      // What does not decode is the peer's; anything else is a bug.
+      if (!isWeftError(error)) throw error;
+      refuse(peer, error.message);
+    }
+    return [];
+  };
+  const checkPiece = async ({ peer, known }: Target, piece: Evidence): Promise<void> => {
+    // It has that one: no need to send it back.
+    known.add(toHex(evidenceId(piece)));
+    const answer = await evidence.addEvidence(piece);
+    if (answer.kind === "malformed" || answer.kind === "invalid") {
+      refuse(peer, answer.message);
+    } else if (answer.kind === "unjudgeable" || answer.kind === "full") {
+      const { kind, message: reason } = answer;
+      logger.debug("Evidence of a peer not taken", { peer: peer.id, kind, reason });
+    }
+  };
+  const refuse = (peer: Peer, reason: string): void => {
+    logger.warn("Invalid evidence of a peer", { peer: peer.id, reason });
+    peer.close(new P2pError("P2P_MESSAGE_INVALID", `invalid evidence: ${reason}`));
   };
 
   return {
@@ -205,13 +227,7 @@ export function createEvidenceReactor(dependencies: {
     },
     receive(_channelId, peer, message) {
       const target = targets.get(peer.id);
-      if (target === undefined || !isRunning) return;
-      try {
-        take(target, message);
-      } catch (error) {
-        if (!isWeftError(error)) throw error;
-        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
-      }
+      if (target !== undefined && isRunning) take(target, message);
     },
     onSendable(_channelId, peer) {
       const target = targets.get(peer.id);

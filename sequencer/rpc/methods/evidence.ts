@@ -4,7 +4,6 @@ import { evidenceId } from "../../../proto/hashes.ts";
 import { evidenceFromJson } from "../../../proto/json.ts";
 import { JsonNode } from "../../../proto/json-reader.ts";
 import type { Evidence } from "../../../proto/types.ts";
-import { validateEvidence } from "../../../proto/validate-basic.ts";
 import { hex } from "../amino-json.ts";
 import type { RpcEnvironment } from "../environment.ts";
 import { invalidParams, methodFailure } from "../errors.ts";
@@ -19,8 +18,10 @@ export function evidenceRoutes(env: RpcEnvironment): Readonly<Record<string, Rou
         throw methodFailure("no evidence was provided");
       }
       const evidence = parse(value);
-      validate(evidence);
       const answer = await env.evidence.addEvidence(evidence);
+      if (answer.kind === "malformed") {
+        throw methodFailure(`evidence.ValidateBasic failed: ${answer.message}`);
+      }
       if ("message" in answer) throw methodFailure(`failed to add evidence: ${answer.message}`);
       return { hash: hex(evidenceId(evidence)) };
     }),
@@ -51,14 +52,4 @@ function parse(value: unknown): Evidence {
 function typeOf(value: unknown): string {
   if (typeof value !== "object" || value === null || !("type" in value)) return "";
   return typeof value.type === "string" ? value.type : "";
-}
-
-function validate(evidence: Evidence): void {
-  try {
-    validateEvidence(evidence);
-  } catch (error) {
-    // A verdict about the piece; anything else is a bug.
-    if (!isWeftError(error)) throw error;
-    throw methodFailure(`evidence.ValidateBasic failed: ${error.message}`, error);
-  }
 }
