@@ -246,7 +246,11 @@ class Executor implements BlockExecutor {
     const { clock, logger, metrics } = this.#deps;
     const started = clock.monotonicMs();
     const fault = await this.findFault(state, block, blockId);
-    if (fault !== undefined) throw blockFaultToError(fault);
+    if (fault?.isTolerable === true) {
+      logger.warn("decided block holds evidence that we cannot judge", { reason: fault.message });
+    } else if (fault !== undefined) {
+      throw blockFaultToError(fault);
+    }
     const ahead = this.timeFault(block);
     // +2/3 have decided: our clock is wrong, or theirs are; halting would help nobody (§10.4).
     if (ahead !== undefined) logger.warn("decided block is ahead of our clock", { reason: ahead });
@@ -294,7 +298,7 @@ class Executor implements BlockExecutor {
     const fault = await findBlockFault(state, block, this.#deps, isCommitVerified);
     if (fault !== undefined || block.evidence.length === 0) return fault;
     const problem = await this.#deps.evidencePool.check(state, block.evidence);
-    return problem === undefined ? undefined : { rule: "evidence", message: problem };
+    return problem && { rule: "evidence", ...problem };
   }
 
   #isDecided(height: Height): boolean {

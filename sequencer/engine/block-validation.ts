@@ -38,6 +38,8 @@ export type BlockRule =
 export interface BlockFault {
   readonly rule: BlockRule;
   readonly message: string;
+  /** Other nodes may see it otherwise, rightly: not prevoted, but applied once +2/3 decided it. */
+  readonly isTolerable?: boolean;
 }
 
 /**

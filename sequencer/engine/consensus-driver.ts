@@ -462,7 +462,7 @@ export class ConsensusDriver {
         kind: "blockValidated",
         height,
         blockId,
-        isValid: false,
+        isValid: fault.isTolerable === true,
         isAccepted: false,
         reason,
       });

@@ -351,8 +351,11 @@ class EmbeddedEngine implements Engine {
       isSuspended: () => driver.isSuspended && driver.haltReason === undefined,
       suspend: () => driver.suspend(),
       resume: () => driver.resume(),
-      findFault: (block, blockId, isCommitVerified) =>
-        executor.findFault(driver.state, block, blockId, isCommitVerified),
+      // Who asks has seen that +2/3 signed the block.
+      async findFault(block, blockId, isCommitVerified) {
+        const fault = await executor.findFault(driver.state, block, blockId, isCommitVerified);
+        return fault?.isTolerable === true ? undefined : fault;
+      },
       apply: (record) => driver.applySynced(record),
       halt: (error) => driver.halt(error),
     };

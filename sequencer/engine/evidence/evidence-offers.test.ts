@@ -121,7 +121,7 @@ describe("evidence that is offered", () => {
       expect((await one.add(stateAfter(8), piece)).kind).toBe("known");
       // A block of another node with the first form stays as valid as CometBFT finds it.
       expect(await one.check(stateAfter(8), [piece])).toBeUndefined();
-      expect(await one.check(stateAfter(8), [variant])).toMatch(/in an earlier block/);
+      expect((await one.check(stateAfter(8), [variant]))?.message).toMatch(/in an earlier block/);
     }
   });
 
@@ -140,10 +140,10 @@ describe("evidence that is offered", () => {
     await pool.add(stateAfter(8), piece);
     const less = { ...piece, byzantineValidators: piece.byzantineValidators.slice(1) };
     expect(await pool.check(stateAfter(8), [piece])).toBeUndefined();
-    expect(await pool.check(stateAfter(8), [less])).toMatch(
+    expect((await pool.check(stateAfter(8), [less]))?.message).toMatch(
       /expected 2 byzantine validators, got 1/,
     );
-    expect(await pool.check(stateAfter(8), [piece, piece])).toMatch(/stands twice/);
+    expect((await pool.check(stateAfter(8), [piece, piece]))?.message).toMatch(/stands twice/);
   });
 
   test("what CometBFT refuses in a block: amnesia, and a conflict with a height without a commit", async () => {
@@ -154,7 +154,7 @@ describe("evidence that is offered", () => {
       [forwardLunatic(), /block 12 has no commit yet/],
     ] as const;
     for (const [piece, message] of cases) {
-      expect(await pool.check(stateAfter(8), [piece])).toMatch(message);
+      expect((await pool.check(stateAfter(8), [piece]))?.message).toMatch(message);
       const answer = await pool.add(stateAfter(8), piece);
       expect(answer).toMatchObject({ kind: "unjudgeable" });
     }
@@ -162,8 +162,12 @@ describe("evidence that is offered", () => {
 
   test("a block that is being stored is not looked at: nodes that lack it would judge otherwise", async () => {
     expect(await pool.check(stateAfter(6), [equivocation(5)])).toBeUndefined();
-    expect(await pool.check(stateAfter(5), [equivocation(5)])).toMatch(/block 5 has no commit yet/);
-    expect(await pool.check(stateAfter(4), [doubleVote(5)])).toMatch(/block 5 is not in our store/);
+    expect((await pool.check(stateAfter(5), [equivocation(5)]))?.message).toMatch(
+      /block 5 has no commit yet/,
+    );
+    expect((await pool.check(stateAfter(4), [doubleVote(5)]))?.message).toMatch(
+      /block 5 is not in our store/,
+    );
   });
 
   test("malformed and forged pieces are invalid; unknown heights are not", async () => {

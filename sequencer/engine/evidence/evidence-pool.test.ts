@@ -124,7 +124,7 @@ describe("evidence pool", () => {
     expect(await pool.check(stateAfter(4), [piece])).toBeUndefined();
     await pool.update(stateAfter(5), [piece]);
     expect(pool.pending(BYTES_MAX)).toEqual([]);
-    expect(await pool.check(stateAfter(5), [piece])).toMatch(/is in an earlier block/);
+    expect((await pool.check(stateAfter(5), [piece]))?.message).toMatch(/is in an earlier block/);
     pool.reportConflict(...votes(4));
     await pool.update(stateAfter(5), []);
     expect(pool.pending(BYTES_MAX)).toEqual([]);
@@ -136,18 +136,19 @@ describe("evidence pool", () => {
     expect(pool.pending(BYTES_MAX).length).toBe(1);
     await pool.update(stateAfter(8), []);
     expect(pool.pending(BYTES_MAX)).toEqual([]);
-    expect(await pool.check(stateAfter(8), [piece])).toMatch(/it is too old/);
+    expect((await pool.check(stateAfter(8), [piece]))?.message).toMatch(/it is too old/);
   });
 
   test("evidence that is too old is refused also where it has not been deleted yet", async () => {
     const piece = await evidenceOf(4);
     expect(await pool.check(stateAfter(6), [piece])).toBeUndefined();
-    expect(await pool.check(stateAfter(8), [piece])).toMatch(/it is too old/);
+    expect((await pool.check(stateAfter(8), [piece]))?.message).toMatch(/it is too old/);
   });
 
   test("others' evidence is checked in every field", async () => {
     const good = await evidenceOf(4);
-    const fresh = async (piece: DuplicateVoteEvidence) => pool.check(stateAfter(5), [piece]);
+    const fresh = async (piece: DuplicateVoteEvidence) =>
+      (await pool.check(stateAfter(5), [piece]))?.message;
     const other = sha256(utf8ToBytes("x"));
     const cases: readonly [Partial<DuplicateVoteEvidence>, RegExp][] = [
       [{ timestamp: { seconds: 1n, nanos: 0 } }, /its time is not that of block 4/],
@@ -164,7 +165,9 @@ describe("evidence pool", () => {
     for (const [changes, message] of cases) {
       expect(await fresh({ ...good, ...changes })).toMatch(message);
     }
-    expect(await pool.check(stateAfter(5), [good, good])).toMatch(/stands twice in the block/);
+    expect((await pool.check(stateAfter(5), [good, good]))?.message).toMatch(
+      /stands twice in the block/,
+    );
   });
 });
 

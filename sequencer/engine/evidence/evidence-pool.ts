@@ -45,6 +45,13 @@ export type EvidenceAnswer =
   /** The pool is full of others like it. */
   | { readonly kind: "full"; readonly message: string };
 
+/** What is wrong with the evidence of a block. */
+export interface EvidenceFault {
+  readonly message: string;
+  /** Only we may see it so: the block is not prevoted, but applied once +2/3 decided it. */
+  readonly isTolerable: boolean;
+}
+
 export interface EvidencePool {
   /** Reads what waits from disk; before anything else is called. */
   open(): Promise<void>;
@@ -53,7 +60,7 @@ export interface EvidencePool {
   /** All that waits, oldest first: a live list. */
   waiting(): readonly PendingEvidence[];
   /** Why a block with this evidence is invalid; undefined when all of it holds (§11.4). */
-  check(state: ChainState, evidence: readonly Evidence[]): Promise<string | undefined>;
+  check(state: ChainState, evidence: readonly Evidence[]): Promise<EvidenceFault | undefined>;
   /** A piece of a peer or a client: verified against the chain, then kept. */
   add(state: ChainState, piece: Evidence): Promise<EvidenceAnswer>;
   /** After each block: marks what it held, forgets what expired, makes evidence of conflicts. */
@@ -129,20 +136,33 @@ class Pool implements EvidencePool {
     return () => this.#listeners.delete(listener);
   }
 
-  async check(state: ChainState, evidence: readonly Evidence[]): Promise<string | undefined> {
+  async check(
+    state: ChainState,
+    evidence: readonly Evidence[],
+  ): Promise<EvidenceFault | undefined> {
+    const fault = (message: string, isTolerable = false) => ({ message, isTolerable });
+    let tolerable: EvidenceFault | undefined;
     const seen = new Set<string>();
     for (const piece of evidence) {
       const id = toHex(evidenceId(piece));
-      if (seen.has(id)) return `evidence ${id} stands twice in the block`;
+      if (seen.has(id)) return fault(`evidence ${id} stands twice in the block`);
       seen.add(id);
-      if (await this.#isMarked(committedKey(piece))) return `evidence ${id} is in an earlier block`;
+      if (await this.#isMarked(committedKey(piece))) {
+        return fault(`evidence ${id} is in an earlier block`);
+      }
       if (this.#isVerified(state, piece, id)) continue;
       const verdict = await judgeEvidence(state, piece, this.#deps, this.#deps.verifier);
-      if (verdict.kind !== "valid") return `evidence ${id}: ${verdict.message}`;
+      if (verdict.kind === "invalid" || (verdict.kind === "unjudgeable" && !verdict.isTolerable)) {
+        return fault(`evidence ${id}: ${verdict.message}`);
+      }
+      if (verdict.kind === "unjudgeable") {
+        tolerable ??= fault(`evidence ${id}: ${verdict.message}`, true);
+        continue;
+      }
       // Whatever becomes of this block, the offence is known now.
       await this.#keep(state, piece, "in a proposed block");
     }
-    return undefined;
+    return tolerable;
   }
 
   async add(state: ChainState, piece: Evidence): Promise<EvidenceAnswer> {

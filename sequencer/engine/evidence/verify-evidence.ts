@@ -26,7 +26,15 @@ export type EvidenceVerdict =
   /** It proves nothing, whoever judges: who sent it lies, or did not look. */
   | { readonly kind: "invalid"; readonly message: string }
   /** We cannot judge it, or may not take it; its sender need not know that. */
-  | { readonly kind: "unjudgeable"; readonly message: string };
+  | {
+      readonly kind: "unjudgeable";
+      readonly message: string;
+      /**
+       * Nodes may differ about it: those that have a block which we lack, or took the piece before it was
+       * too old. When +2/3 decided a block with it, that is no reason to stop.
+       */
+      readonly isTolerable: boolean;
+    };
 
 /** What the evidence of a height is measured with. */
 export interface HeightFacts {
@@ -51,11 +59,14 @@ export async function judgeEvidence(
 ): Promise<EvidenceVerdict> {
   const height = evidenceHeight(piece);
   const facts = await heightFacts(state, height, deps);
-  if (facts === undefined) return unjudgeable(`block ${height} is not in our store`);
+  if (facts === undefined) {
+    const isBehind = height > state.lastBlockHeight;
+    return unjudgeable(`block ${height} is not in our store`, !isBehind);
+  }
   if (compareTime(piece.timestamp, facts.time) !== 0) {
     return invalid(`its time is not that of block ${height}`);
   }
-  if (isExpired(state, height, piece.timestamp)) return unjudgeable("it is too old");
+  if (isExpired(state, height, piece.timestamp)) return unjudgeable("it is too old", true);
   return piece.kind === "duplicateVote"
     ? judgeDuplicateVote(state.chainId, piece, facts.validators, verifier)
     : judgeAttack(state, piece, facts.validators, deps, verifier);
@@ -151,9 +162,9 @@ async function judgeAttack(
   // CometBFT reads the commit of both heights from the blocks above them. So it refuses a conflicting
   // block at or above the last height, and with it every forward lunatic attack (ADR 0005).
   const common = await signedHeader(state, commonHeight, deps);
-  if (common === undefined) return unjudgeable(`block ${commonHeight} has no commit yet`);
+  if (common === undefined) return missing(state, commonHeight);
   const trusted = height === commonHeight ? common : await signedHeader(state, height, deps);
-  if (trusted === undefined) return unjudgeable(`block ${height} has no commit yet`);
+  if (trusted === undefined) return missing(state, height);
   const chain = { chainId: state.chainId, commonHeight, commonValidators, trusted };
   const fault = await findAttackFault(piece, chain, verifier);
   if (fault !== undefined) return invalid(fault);
@@ -180,6 +191,13 @@ function invalid(message: string): EvidenceVerdict {
   return { kind: "invalid", message };
 }
 
-function unjudgeable(message: string): EvidenceVerdict {
-  return { kind: "unjudgeable", message };
+function unjudgeable(message: string, isTolerable = false): EvidenceVerdict {
+  return { kind: "unjudgeable", message, isTolerable };
+}
+
+/** A block below the last one that our store does not hold: pruned, or from before a snapshot. */
+function missing(state: ChainState, height: Height): EvidenceVerdict {
+  if (height < state.lastBlockHeight)
+    return unjudgeable(`block ${height} is not in our store`, true);
+  return unjudgeable(`block ${height} has no commit yet`);
 }

@@ -1,0 +1,141 @@
+/**
+ * A node that joined by a snapshot lacks the blocks that evidence may be about. It does not vote for what
+ * it cannot judge, but does not stop either when +2/3 have judged it.
+ */
+import { MemoryLevel } from "memory-level";
+import { beforeEach, describe, expect, test } from "vitest";
+import { Height, Round } from "../../../proto/brands.ts";
+import { utf8ToBytes } from "../../../proto/bytes.ts";
+import { sha256 } from "../../../proto/hash.ts";
+import { SignedMsgType, type Evidence } from "../../../proto/types.ts";
+import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
+import {
+  buildChain,
+  signedVote,
+  testGenesis,
+  testKeys,
+} from "../../../test/support/chain-builder.ts";
+import { KvApplication } from "../../../test/support/kv-application.ts";
+import { NULL_LOGGER } from "../../ports/logger.ts";
+import { createSystemClock } from "../../ports/system-clock.ts";
+import { openBlockStore } from "../../store/level-block-store.ts";
+import { createLevelKeyValueStore } from "../../store/level-key-value-store.ts";
+import { createStateStore } from "../../store/level-state-store.ts";
+import type { BlockStore } from "../../store/block-store.ts";
+import { createApplicationGate } from "../application-gate.ts";
+import { createBlockExecutor, type BlockExecutor } from "../block-executor.ts";
+import { createEventBus } from "../event-bus.ts";
+import { completeBlock, makeBlock } from "../make-block.ts";
+import { NULL_ENGINE_METRICS } from "../metrics.ts";
+import { createEvidencePool, type EvidencePool } from "./evidence-pool.ts";
+
+const KEYS = testKeys(4);
+const CHAIN = buildChain(KEYS, 9, testGenesis(KEYS));
+const BASE = Height(5);
+const LAST = builtAt(8);
+
+describe("a block with evidence about a height that the store does not hold", () => {
+  let blockStore: BlockStore;
+  let executor: BlockExecutor;
+  let pool: EvidencePool;
+  let application: KvApplication;
+
+  beforeEach(async () => {
+    blockStore = await openBlockStore(await memory());
+    const stateStore = createStateStore(await memory());
+    await stateStore.save(builtAt(1).stateBefore);
+    for (const record of CHAIN.slice(0, 8)) {
+      await blockStore.save(record);
+      await stateStore.save(record.stateAfter);
+    }
+    await blockStore.prune(BASE);
+    await stateStore.prune(BASE);
+    const verifier = createEd25519Verifier();
+    const shared = { blockStore, stateStore, verifier, logger: NULL_LOGGER };
+    const metrics = NULL_ENGINE_METRICS;
+    pool = createEvidencePool({
+      ...shared,
+      store: await memory(),
+      incomingVerifier: verifier,
+      metrics,
+    });
+    await pool.open();
+    application = await new KvApplication({ path: undefined }).load();
+    executor = createBlockExecutor(
+      { blockTimeToleranceMs: 60_000 },
+      {
+        ...shared,
+        gate: createApplicationGate(application),
+        evidencePool: pool,
+        clock: createSystemClock(),
+        events: createEventBus(),
+        metrics,
+      },
+    );
+  });
+
+  test("is not prevoted, and is applied all the same once it is decided", async () => {
+    const { block, blockId } = blockWith(doubleVote(3));
+    const fault = await executor.findFault(LAST.stateAfter, block, blockId);
+    expect(fault).toMatchObject({ rule: "evidence", isTolerable: true });
+    expect(fault?.message).toMatch(/block 3 is not in our store/);
+    const next = await executor.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve());
+    expect(next.lastBlockHeight).toBe(9);
+    expect(await pool.add(next, doubleVote(3)), "it is in a block now").toEqual({ kind: "known" });
+  });
+
+  test("stops the node when the evidence proves nothing, whoever judges", async () => {
+    const forged = { ...doubleVote(6), validatorPower: 9n };
+    const { block, blockId } = blockWith(forged);
+    const fault = await executor.findFault(LAST.stateAfter, block, blockId);
+    expect(fault).toMatchObject({ rule: "evidence", isTolerable: false });
+    await expect(
+      executor.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve()),
+    ).rejects.toThrow(/its powers are not those/);
+  });
+});
+
+function builtAt(height: number) {
+  const built = CHAIN[height - 1];
+  if (built === undefined) throw new Error(`there is no block ${height}`);
+  return built;
+}
+
+/** Block 9 with a piece of evidence. */
+function blockWith(piece: Evidence) {
+  const { txs, lastCommit, header } = builtAt(9).block;
+  const { proposerAddress } = header;
+  return completeBlock(
+    makeBlock(LAST.stateAfter, { txs, lastCommit, proposerAddress, evidence: [piece] }),
+  );
+}
+
+function doubleVote(height: number) {
+  const [key] = KEYS;
+  if (key === undefined) throw new Error("there is no key");
+  const { blockId, block, stateBefore } = builtAt(height);
+  const ids = [blockId, { ...blockId, hash: sha256(utf8ToBytes("other")) }];
+  const [voteA, voteB] = ids
+    .toSorted((a, b) => Buffer.compare(a.hash, b.hash))
+    .map((id) =>
+      signedVote(key, stateBefore.validators, {
+        type: SignedMsgType.PRECOMMIT,
+        height: Height(height),
+        round: Round(0),
+        blockId: id,
+        timestamp: block.header.time,
+      }),
+    );
+  if (voteA === undefined || voteB === undefined) throw new Error("there are no votes");
+  const powers = { totalVotingPower: 40n, validatorPower: 10n };
+  return { kind: "duplicateVote", voteA, voteB, ...powers, timestamp: block.header.time } as const;
+}
+
+async function memory() {
+  const level = new MemoryLevel<Uint8Array, Uint8Array>({
+    keyEncoding: "view",
+    valueEncoding: "view",
+  });
+  await level.open();
+  return createLevelKeyValueStore(level);
+}
