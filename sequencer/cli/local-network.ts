@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { accountAddress } from "../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { homeAt } from "../node/home.ts";
-import { readOrCreateKeyFile } from "../node/key-file.ts";
+import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import type { Clock } from "../ports/clock.ts";
 import { cliError } from "./cli-error.ts";

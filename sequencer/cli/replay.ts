@@ -32,7 +32,7 @@ import {
 import { BATCH_BYTES_MAX } from "../../rollup-adapter/limits.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { homeAt } from "../node/home.ts";
-import { readKeyFile } from "../node/key-file.ts";
+import { readKeyFile } from "../ports/key-file.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { cliError } from "./cli-error.ts";

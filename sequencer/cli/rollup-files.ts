@@ -6,7 +6,7 @@ import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.
 import type { EvmGenesisDocument } from "../../rollup-adapter/evm/genesis.ts";
 import type { RollupConfigDocument } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import type { Genesis } from "../engine/genesis.ts";
-import { readOrCreateKeyFile } from "../node/key-file.ts";
+import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { cliError } from "./cli-error.ts";
 
 /** Gas of one rollup block in the genesis files that this command writes. */

@@ -3,7 +3,7 @@ import { startEvmRollupNode } from "../../rollup-adapter/evm-node/evm-rollup-nod
 import { loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
-import { readKeyFile } from "../node/key-file.ts";
+import { readKeyFile } from "../ports/key-file.ts";
 import { VERSION } from "../node/version.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createPrometheusRegistry } from "../ports/prometheus.ts";

@@ -16,7 +16,7 @@ import { DEFAULT_CONSENSUS_PARAMS } from "../engine/consensus-params.ts";
 import { type Genesis, saveGenesis } from "../engine/genesis.ts";
 import { loadConfig, renderConfig } from "../node/config.ts";
 import { type Home, homeAt } from "../node/home.ts";
-import { readOrCreateKeyFile } from "../node/key-file.ts";
+import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { cliError } from "./cli-error.ts";
 import { differencesFrom } from "./existing-network.ts";

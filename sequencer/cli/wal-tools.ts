@@ -1,7 +1,6 @@
 /** What `weft wal` does. */
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { fromBase64 } from "../../proto/bytes.ts";
+import { existsSync } from "node:fs";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { describeEntry } from "../engine/wal/describe-entry.ts";
 import { openLogFiles } from "../engine/wal/log-files.ts";
@@ -11,6 +10,7 @@ import { verifyLog, type LogReport } from "../engine/wal/verify-log.ts";
 import { decodeWalEntry, inputToWalEntries } from "../engine/wal/wal-entry.ts";
 import { durationMs, loadConfig } from "../node/config.ts";
 import type { Home } from "../node/home.ts";
+import { readPublicHalf } from "../ports/key-file.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { cliError } from "./cli-error.ts";
@@ -136,12 +136,8 @@ function textOf(replayed: ReplayedStep): string {
 
 /** Of the validator's key file, whose public half is enough; undefined when there is none. */
 function ownAddress(home: Home): Uint8Array | undefined {
-  if (!existsSync(home.validatorKeyFile)) return undefined;
-  const json = JSON.parse(readFileSync(home.validatorKeyFile, "utf8")) as {
-    pub_key?: { value?: string };
-  };
-  const value = json.pub_key?.value;
-  return value === undefined ? undefined : ed25519Address(fromBase64(value));
+  const half = readPublicHalf(home.validatorKeyFile);
+  return half && ed25519Address(half.publicKey);
 }
 
 function requireLog(home: Home): void {

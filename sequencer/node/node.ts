@@ -43,7 +43,7 @@ import { createRpcServer } from "../rpc/rpc-server.ts";
 import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import type { Home } from "./home.ts";
-import { readKeyFileIfAny } from "./key-file.ts";
+import { readKeyFileIfAny } from "../ports/key-file.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";

@@ -88,7 +88,7 @@ async function openNode(options: Partial<RemoteSignerOptions> = {}) {
 
 async function openKey(name = "key", isFresh = true): Promise<FilePrivValidator> {
   const keyPath = join(directory, `${name}.json`);
-  if (isFresh) await createKeyFile(keyPath, generateEd25519KeyPair().privateKey);
+  if (isFresh) createKeyFile(keyPath, generateEd25519KeyPair().privateKey);
   const statePath = join(directory, `${name}-state.json`);
   const privValidator = await openFilePrivValidator({ keyPath, statePath, isFresh });
   closers.push(() => privValidator.close());

@@ -9,7 +9,7 @@ import { fromHex, toHex } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
-import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import {
   createTestNetwork,

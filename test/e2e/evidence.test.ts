@@ -19,7 +19,7 @@ import { ed25519Address, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { makeLightClientAttackEvidence } from "../../proto/verify/light-client-attack.ts";
 import { keyFromBytes } from "../../sequencer/engine/privval/key-file.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
-import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createCometRpcClient } from "../../sequencer/ports/comet-rpc/client.ts";
 import { createRpcLightProvider } from "../../sequencer/ports/comet-rpc/light-provider.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";

@@ -7,7 +7,7 @@ import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { freeBasePorts } from "../../sequencer/cli/free-ports.ts";
 import { createProcessGroup, type ProcessGroup } from "../../sequencer/cli/process-group.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
-import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { loadOrCreateNodeKey } from "../../sequencer/p2p/node-key.ts";
 import {
   createTestNetwork,

@@ -20,7 +20,7 @@ import { decodeRollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import { configuredTrust, loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import { rollupHomeAt } from "../../sequencer/cli/rollup-files.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
-import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import {
   absentAt,
   copyOfFirst,

@@ -126,7 +126,7 @@ describe.skipIf(!hasGo && process.env["CI"] === undefined)("the signer's protoco
     const address =
       kind === "tcp" ? `tcp://127.0.0.1:${port}` : `unix://${join(root, "comet.sock")}`;
     const keyPath = join(root, `${kind}-own.json`);
-    await createKeyFile(keyPath, generateEd25519KeyPair().privateKey);
+    createKeyFile(keyPath, generateEd25519KeyPair().privateKey);
     const statePath = join(root, `${kind}-own-state.json`);
     const privValidator = await openFilePrivValidator({ keyPath, statePath, isFresh: true });
     const service = createSignerService(

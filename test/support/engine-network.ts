@@ -74,7 +74,7 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
     () => true,
     () => false,
   );
-  if (seed !== undefined && !hasKey) await createKeyFile(keyPath, seed);
+  if (seed !== undefined && !hasKey) createKeyFile(keyPath, seed);
   const home = await openEngineHome({
     dataDirectory: join(directory, "data"),
     privValidatorKeyPath: seed === undefined ? undefined : keyPath,

@@ -17,7 +17,7 @@ import {
 } from "../../sequencer/cli/local-network.ts";
 import type { BasePorts, RollupPlace, ValidatorPlace } from "../../sequencer/cli/network-layout.ts";
 import { createGatewayKey, rollupHomeAt } from "../../sequencer/cli/rollup-files.ts";
-import { readKeyFile } from "../../sequencer/node/key-file.ts";
+import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
 /** The built command line; `npm test` builds it first. */

@@ -9,7 +9,7 @@ import {
   ed25519KeyPairFromSeed,
   generateEd25519KeyPair,
 } from "../../../proto/verify/ed25519.ts";
-import { readKeyFile, writeKeyFile } from "../../node/key-file.ts";
+import { readKeyFile, writeKeyFile } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { homeOption } from "../options.ts";

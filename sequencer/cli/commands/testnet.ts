@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Command } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
-import { readOrCreateKeyFile } from "../../node/key-file.ts";
+import { readOrCreateKeyFile } from "../../ports/key-file.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";

@@ -17,7 +17,7 @@ import type {
   TransactionStatus,
 } from "../../../rollup-adapter/client/sequencer-client.ts";
 import { signTx } from "../../../rollup-adapter/client/signed-tx.ts";
-import { readKeyFile } from "../../node/key-file.ts";
+import { readKeyFile } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
 import { withSequencer } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";

@@ -35,7 +35,7 @@ export interface FilePrivValidator extends PrivValidator {
 export async function openFilePrivValidator(
   options: FilePrivValidatorOptions,
 ): Promise<FilePrivValidator> {
-  const key = await loadKeyFile(options.keyPath);
+  const key = loadKeyFile(options.keyPath);
   const fileSystem = options.fileSystem ?? NODE_FILE_SYSTEM;
   const stateFile = await openSignStateFile(options.statePath, options.isFresh, fileSystem);
   return createFilePrivValidator(key, stateFile);
