@@ -20,15 +20,10 @@ import { decodeWalEntry, encodeWalEntry } from "../../../sequencer/engine/wal/wa
 import { frameRecord, scanFrames } from "../../../sequencer/engine/wal/record-frames.ts";
 import { loadConfig, renderConfig } from "../../../sequencer/node/config.ts";
 import { parseDurationMs } from "../../../sequencer/node/config-schema.ts";
-import { readKeyFile } from "../../../sequencer/node/key-file.ts";
-import {
-  createNodeKey,
-  loadOrCreateNodeKey,
-  nodeKeyFromJson,
-  nodeKeyToJson,
-} from "../../../sequencer/p2p/node-key.ts";
+import { createNodeKey, loadOrCreateNodeKey } from "../../../sequencer/p2p/node-key.ts";
 import { readBansFile } from "../../../sequencer/p2p/peer-bans-file.ts";
 import { readBookFile } from "../../../sequencer/p2p/pex/address-book-file.ts";
+import { readKeyFile, readPublicHalf } from "../../../sequencer/ports/key-file.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import { bookSeeds } from "./p2p.ts";
 import { NODE_FILE_SYSTEM } from "../../../sequencer/ports/node-file-system.ts";
@@ -158,6 +153,11 @@ const keyFile = (address: Uint8Array): Uint8Array =>
     }),
   );
 
+function nodeKeyFile(): Uint8Array {
+  const value = Buffer.from(NODE_KEY.privateKey).toString("base64");
+  return text(JSON.stringify({ priv_key: { type: "tendermint/PrivKeyEd25519", value } }));
+}
+
 export const FILE_TARGETS: readonly Target[] = [
   lenientCodec({
     name: "log record",
@@ -257,31 +257,30 @@ export const FILE_TARGETS: readonly Target[] = [
   inFile({
     name: "application key file",
     covers: [
-      "sequencer/node/key-file.ts#readKeyFile",
-      "sequencer/node/key-file.ts#readKeyFileIfAny",
-      "sequencer/node/key-file.ts#readOrCreateKeyFile",
+      "sequencer/ports/key-file.ts#readKeyFile",
+      "sequencer/ports/key-file.ts#readKeyFileIfAny",
+      "sequencer/ports/key-file.ts#readOrCreateKeyFile",
     ],
     format: "json",
     seeds: () => [keyFile(accountAddress(KEY.publicKey))],
     isRefusal: withoutSecrets(coded("KEY_FILE_"), KEY.privateKey),
-    load: readKeyFile,
+    load: (path) => readKeyFile(path),
+  }),
+  inFile({
+    name: "public half of a key file",
+    covers: ["sequencer/ports/key-file.ts#readPublicHalf"],
+    format: "json",
+    seeds: () => [keyFile(accountAddress(KEY.publicKey))],
+    isRefusal: withoutSecrets(coded("KEY_FILE_"), KEY.privateKey),
+    load: readPublicHalf,
   }),
   inFile({
     name: "node key file",
     covers: ["sequencer/p2p/node-key.ts#loadOrCreateNodeKey"],
     format: "json",
-    seeds: () => [text(nodeKeyToJson(NODE_KEY))],
+    seeds: () => [nodeKeyFile()],
     isRefusal: withoutSecrets(coded("P2P_"), NODE_KEY.privateKey),
     load: loadOrCreateNodeKey,
-  }),
-  plainDecoder({
-    name: "node key",
-    covers: ["sequencer/p2p/node-key.ts#nodeKeyFromJson"],
-    format: "json",
-    decode: (bytes) => nodeKeyFromJson(toText(bytes)),
-    seeds: () => [text(nodeKeyToJson(NODE_KEY))],
-    isRefusal: withoutSecrets(coded("P2P_"), NODE_KEY.privateKey),
-    weight: 0.3,
   }),
   inFile({
     name: "address book file",
