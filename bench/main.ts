@@ -34,6 +34,7 @@ interface Options {
   readonly partition: boolean;
   readonly wan: boolean;
   readonly runs: number;
+  readonly cometbft?: string;
   readonly verbose: boolean;
   readonly json: boolean;
   readonly set: readonly string[];
@@ -89,6 +90,7 @@ const options: Options = new Command("bench")
   .option("--txs <n>", "transactions of each of them", integer(0, JOIN_TXS_MAX), 5)
   .option("--partition", "measure recovery after partitions, in network namespaces (root)", false)
   .option("--wan", "measure commits over slow, lossy links, in network namespaces (root)", false)
+  .option("--cometbft <binary>", "with --partition: measure a CometBFT v0.38 binary instead")
   .option("--runs <n>", "partitions", integer(1, PARTITION_RUNS_MAX), 5)
   .option("--verbose", "show what the validators log", false)
   .option("--json", "print one JSON object", false)
@@ -113,6 +115,7 @@ if (options.partition || options.wan) {
     config: Object.fromEntries(options.set.map(setting)),
     isVerbose: options.verbose,
     isQuiet: options.json,
+    cometbft: options.cometbft,
   });
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${report.text}\n`);
 } else if (options.join) {

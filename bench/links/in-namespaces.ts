@@ -13,6 +13,8 @@ export interface LinkTask {
   readonly config: Readonly<Record<string, unknown>>;
   readonly isVerbose: boolean;
   readonly isQuiet: boolean;
+  /** Path of a CometBFT binary to measure instead of ours. */
+  readonly cometbft?: string | undefined;
 }
 
 /** The task's report, as its JSON. Throws when it fails. */

@@ -1,4 +1,5 @@
 /** How soon a network goes on after a partition that left nobody a quorum. */
+import { startCometBft } from "./cometbft-network.ts";
 import type { NodeNamespace } from "./namespaces.ts";
 import { startLinkHub } from "./link-hub.ts";
 import { startSpreadNetwork } from "./spread-network.ts";
@@ -10,6 +11,8 @@ export interface PartitionOptions {
   readonly runs: number;
   readonly config: Readonly<Record<string, unknown>>;
   readonly isVerbose: boolean;
+  /** Path of a CometBFT binary to measure instead of ours. */
+  readonly cometbft?: string | undefined;
 }
 
 /** Times in ms after the links were healed. */
@@ -20,8 +23,8 @@ export interface Recovery {
   readonly lastMs: number;
   /** Height at which everything stood still. */
   readonly height: number;
-  /** Round that decided the first new block. */
-  readonly round: number;
+  /** Round that decided the first new block; undefined when the node does not say. */
+  readonly round: number | undefined;
 }
 
 export interface PartitionReport {
@@ -50,7 +53,11 @@ export async function runPartitions(
     shape: () => ({ delayMs: 0, loss: 0 }),
     random: Math.random,
   });
-  const network = await startSpreadNetwork(options);
+  const { cometbft } = options;
+  const network =
+    cometbft === undefined
+      ? await startSpreadNetwork(options)
+      : await startCometBft({ ...options, binary: cometbft });
   const everybody = nodes.map((_, i) => i);
   const half = Math.floor(nodes.length / 2);
   const groups = [everybody.slice(0, half), everybody.slice(half)];
@@ -84,7 +91,7 @@ export async function runPartitions(
         RECOVERY_TIMEOUT_MS,
       );
       // A block's line tells the round of the one below it.
-      const round = network.seen.find((one) => one.height === height + 2)?.round ?? 0;
+      const round = network.seen.find((one) => one.height === height + 2)?.round;
       const recovery = {
         firstMs: Math.round(Math.min(...times)),
         lastMs: Math.round(Math.max(...times)),
@@ -93,7 +100,7 @@ export async function runPartitions(
       };
       recoveries.push(recovery);
       progress(
-        `run ${run + 1}: first new block after ${recovery.firstMs} ms, everywhere after ${recovery.lastMs} ms (height ${height + 1}, round ${round})`,
+        `run ${run + 1}: first new block after ${recovery.firstMs} ms, everywhere after ${recovery.lastMs} ms (height ${height + 1}${round === undefined ? "" : `, round ${round}`})`,
       );
     }
   } finally {

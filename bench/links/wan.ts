@@ -88,7 +88,7 @@ export async function runWan(
       intervalMs: quantiles(intervals),
       spreadMs: quantiles(spreads),
       latencyMs: quantiles(latencies),
-      blocksOfLaterRounds: own.filter(({ round }) => round > 0).length,
+      blocksOfLaterRounds: own.filter(({ round = 0 }) => round > 0).length,
       disconnects: (await disconnects()) - disconnectsBefore,
     };
   } finally {

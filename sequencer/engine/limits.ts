@@ -36,3 +36,6 @@ export const GENESIS_FILE_BYTES_MAX = 100 << 20;
 export const REASON_LENGTH_MAX = 1_000;
 /** Pause before a signer that could not be asked is asked again. */
 export const SIGN_RETRY_DELAY_MS = 100;
+
+/** Rounds of a height in which a wait for votes ends when all votes are in; later ones wait in full. */
+export const IDLE_WAIT_ROUNDS = 10;

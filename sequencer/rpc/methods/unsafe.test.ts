@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { parsePeerAddress } from "../../p2p/address.ts";
+import { startTestNode, TEST_NODE_INFO } from "../../../test/support/rpc-node.ts";
+import type { RpcNetwork } from "../ports.ts";
 import { unsafeRoutes } from "./unsafe.ts";
 
 const PEER = `${"ab".repeat(20)}@127.0.0.1:26656`;
@@ -44,4 +46,40 @@ test.each<[string, Record<string, unknown>, RegExp]>([
   const { calls, call } = setup();
   await expect(call(name, args)).rejects.toThrow(why);
   expect(calls).toEqual([]);
+});
+
+test("over HTTP they are there only when the node allows them", async () => {
+  const dialed: (readonly string[])[] = [];
+  const network: RpcNetwork = {
+    nodeInfo: () => TEST_NODE_INFO,
+    isListening: () => true,
+    listeners: () => [],
+    peers: () => [],
+    banned: () => [],
+    dialSeeds: () => {},
+    dialPeers: (peers) => void dialed.push(peers),
+    peerState: () => undefined,
+  };
+  const safe = await startTestNode({}, { network });
+  const unsafe = await startTestNode({ isUnsafe: true }, { network });
+  try {
+    const params = { peers: [PEER], persistent: true, unconditional: false, private: false };
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "dial_peers", params });
+    const post = async (url: string): Promise<unknown> =>
+      (
+        await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body })
+      ).json();
+    expect(await post(safe.url)).toMatchObject({ error: { code: -32601 } });
+    expect(await post(unsafe.url)).toMatchObject({
+      result: { log: expect.stringMatching("Dialing peers") },
+    });
+    const query = `peers=["${PEER}"]&persistent=false`;
+    const byUri = await fetch(`${unsafe.url}/dial_peers?${query}`);
+    expect(await byUri.json()).toMatchObject({
+      result: { log: expect.stringMatching("Dialing peers") },
+    });
+    expect(dialed).toEqual([[PEER], [PEER]]);
+  } finally {
+    await Promise.all([safe.stop(), unsafe.stop()]);
+  }
 });
