@@ -3,7 +3,7 @@ import { MemoryLevel } from "memory-level";
 import type { Height } from "../../proto/brands.ts";
 import { utf8ToBytes } from "../../proto/bytes.ts";
 import { addMs } from "../../proto/time.ts";
-import { SignedMsgType, type ExtendedCommit } from "../../proto/types.ts";
+import { SignedMsgType, type Evidence, type ExtendedCommit } from "../../proto/types.ts";
 import { blockRequest } from "../../sequencer/engine/abci-requests.ts";
 import { advanceChainState, nextHeight } from "../../sequencer/engine/chain-state.ts";
 import { areExtensionsEnabled } from "../../sequencer/engine/consensus-params.ts";
@@ -22,6 +22,7 @@ export async function buildKvChain(
   genesis: Genesis,
   blockCount: number,
   txsOf: (height: Height) => readonly Uint8Array[],
+  evidenceOf: (height: Height, chain: BlockStore) => Promise<readonly Evidence[]> = async () => [],
 ): Promise<BlockStore> {
   const level = new MemoryLevel<Uint8Array, Uint8Array>({
     keyEncoding: "view",
@@ -36,7 +37,7 @@ export async function buildKvChain(
     const complete = completeBlock(
       makeBlock(state, {
         txs: txsOf(height),
-        evidence: [],
+        evidence: await evidenceOf(height, store),
         lastCommit,
         proposerAddress: state.validators.proposer.address,
       }),

@@ -3,14 +3,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Height } from "../../../proto/brands.ts";
+import { Height, Round } from "../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
 import { sha256 } from "../../../proto/hash.ts";
+import { SignedMsgType, type Evidence } from "../../../proto/types.ts";
+import { blockIdKey } from "../../../proto/validate-basic.ts";
 import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
-import { testGenesis, testKeys, testState } from "../../../test/support/chain-builder.ts";
+import {
+  signedVote,
+  testGenesis,
+  testKeys,
+  testState,
+} from "../../../test/support/chain-builder.ts";
 import { createTestNode, testNodeId, type TestNode } from "../../../test/support/engine-network.ts";
 import { eventually } from "../../../test/support/loopback.ts";
 import { buildKvChain } from "../../../test/support/kv-chain.ts";
+import { memoryStore } from "../../../test/support/rpc-node.ts";
 import { SyncPeers } from "../../../test/support/sync-peers.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
@@ -21,11 +29,14 @@ import { blockRequest } from "../abci-requests.ts";
 import { createBlockSync } from "../block-sync/block-sync.ts";
 import { advanceChainState } from "../chain-state.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "../consensus-params.ts";
-import { NULL_BLOCK_SYNC_METRICS } from "../metrics.ts";
+import { createEvidencePool } from "../evidence/evidence-pool.ts";
+import { NULL_BLOCK_SYNC_METRICS, NULL_ENGINE_METRICS } from "../metrics.ts";
 
 const KEYS = testKeys(2);
 const CHAIN_HEIGHT = 60;
 const EXTENDED_FROM = 40;
+const DOUBLE_VOTE_AT = 20;
+const PUNISHED_AT = 55;
 const GENESIS = testGenesis(KEYS, {
   consensusParams: {
     ...DEFAULT_CONSENSUS_PARAMS,
@@ -40,9 +51,13 @@ const closing: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "weft-statesync-"));
-  donor = await buildKvChain(KEYS, GENESIS, CHAIN_HEIGHT, (height) => [
-    utf8ToBytes(`key${height}=value`),
-  ]);
+  donor = await buildKvChain(
+    KEYS,
+    GENESIS,
+    CHAIN_HEIGHT,
+    (height) => [utf8ToBytes(`key${height}=value`)],
+    async (height, chain) => (height === PUNISHED_AT ? [await doubleVote(chain)] : []),
+  );
 });
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -51,6 +66,30 @@ afterAll(async () => {
   await donor.close();
   await rm(root, { recursive: true, force: true });
 });
+
+/** Key 0 voted twice long before any snapshot of this test was taken. */
+async function doubleVote(chain: BlockStore): Promise<Evidence> {
+  const height = Height(DOUBLE_VOTE_AT);
+  const timestamp = (await chain.meta(height))?.header.time;
+  const [key] = KEYS;
+  if (timestamp === undefined || key === undefined) throw new Error("no such block");
+  const { validators } = testState(GENESIS);
+  const voteFor = (name: string) => {
+    const hash = sha256(utf8ToBytes(name));
+    const blockId = { hash, partSetHeader: { total: 1, hash } };
+    const type = SignedMsgType.PREVOTE;
+    return signedVote(key, validators, { type, height, round: Round(0), blockId, timestamp });
+  };
+  const [voteA, voteB] = [voteFor("one"), voteFor("two")].toSorted((a, b) =>
+    Buffer.compare(blockIdKey(a.blockId), blockIdKey(b.blockId)),
+  );
+  const validatorPower = validators.validators[voteA?.validatorIndex ?? 0]?.votingPower;
+  if (voteA === undefined || voteB === undefined || validatorPower === undefined) {
+    throw new Error("no votes");
+  }
+  const { totalVotingPower } = validators;
+  return { kind: "duplicateVote", voteA, voteB, totalVotingPower, validatorPower, timestamp };
+}
 
 /** A node whose application is at `height`, as a snapshot leaves it; the chain's state there. */
 async function restoredNode(height: number): Promise<{ node: TestNode; state: ChainState }> {
@@ -148,6 +187,29 @@ describe.each([
       expect(await stateStore.validators(Height(at)), `validators ${at}`).toBeDefined();
     }
     expect(await engine.blockStore.meta(Height(height))).toBeUndefined();
+  });
+});
+
+describe("evidence of a height that was never here", () => {
+  test("behavior: is taken as decided in a block that +2/3 signed, and refused in a proposal", async () => {
+    const { node } = await restoredNode(50);
+    await start(node);
+    const { hasResumed } = follow(node);
+    await eventually(() => hasResumed(), "consensus goes on");
+    const block = await node.engine.blockStore.block(Height(PUNISHED_AT));
+    expect(block?.evidence.length).toBe(1);
+    expect(node.engine.status().haltReason).toBeUndefined();
+    const pool = createEvidencePool({
+      store: memoryStore(),
+      blockStore: node.engine.blockStore,
+      stateStore: node.engine.stateStore,
+      verifier: createEd25519Verifier(),
+      incomingVerifier: createEd25519Verifier(),
+      logger: NULL_LOGGER,
+      metrics: NULL_ENGINE_METRICS,
+    });
+    const fault = await pool.check(node.engine.chainState(), block?.evidence ?? []);
+    expect(fault).toMatchObject({ isTolerable: true });
   });
 });
 
