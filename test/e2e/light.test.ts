@@ -1,6 +1,6 @@
 /** `weft light` against a running network, and against nodes that lie to it. */
 import { execFile, type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,7 +10,16 @@ import { WebSocket } from "ws";
 import { formatAddress } from "../../proto/address.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { headerHash, txHash } from "../../proto/hashes.ts";
-import type { Header } from "../../proto/types.ts";
+import { signedHeaderFromJson, signedHeaderToJson } from "../../proto/json.ts";
+import { JsonNode } from "../../proto/json-reader.ts";
+import { commitSigSignBytes } from "../../proto/sign-bytes.ts";
+import type { Header, SignedHeader } from "../../proto/types.ts";
+import {
+  ed25519Address,
+  type Ed25519KeyPair,
+  ed25519KeyPairFromPrivateKey,
+  signEd25519,
+} from "../../proto/verify/ed25519.ts";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
 import { LIGHT_CHAIN_ID, lightChain, serveLightChain } from "../support/light-chain.ts";
 import {
@@ -376,6 +385,74 @@ it("stops at an attack, with the evidence in its home and at the other node", as
   liar.stop();
   witness.stop();
 });
+
+it("has an attack by the validators themselves ordered by the network they validate", async () => {
+  const keys = new Map(network.validators.map((place) => validatorKey(place.home)));
+  proxy.setAlter((method, result) => {
+    if (method !== "commit") return result;
+    const signed = signedHeaderFromJson(new JsonNode(result).get("signed_header"));
+    const forged = signed.header.height <= 2 ? signed : forge(signed, keys);
+    return { signed_header: signedHeaderToJson(forged), canonical: true };
+  });
+  const home = join(folder, `home-${homes++}`);
+  const args = lightArgs(proxy.url, [nodes[1].rpc], home);
+  const child = spawn(process.execPath, [ENTRY, ...args, ...trust]);
+  child.stdout.resume();
+  child.stderr.resume();
+  const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
+  expect(code).toBe(ExitCode.VERIFICATION);
+  proxy.setAlter(undefined);
+  // The witness took the evidence while the chain went on: it stands in a block soon after the attack.
+  const [file = ""] = readdirSync(home).filter((name) => name.startsWith("attack-"));
+  let next = Number(/\d+/.exec(file)?.[0]);
+  const { type, value } = await until("the evidence is in a block", async () => {
+    const { block } = await rpc<{
+      block: { evidence: { evidence: readonly { type: string; value: Attack }[] } };
+    }>(nodes[2], "block", { height: String(next) });
+    const [found] = block.evidence.evidence;
+    if (found === undefined) next++;
+    return found;
+  });
+  expect(type).toBe("tendermint/LightClientAttackEvidence");
+  expect(value).toMatchObject({ CommonHeight: "2", TotalVotingPower: "40" });
+  expect(value.ByzantineValidators.length).toBeGreaterThan(2);
+  const results = await rpc<{ finalize_block_events: readonly { type: string }[] }>(
+    nodes[2],
+    "block_results",
+    { height: String(next) },
+  );
+  const told = results.finalize_block_events.filter(({ type }) => type === "misbehavior");
+  expect(told).toHaveLength(value.ByzantineValidators.length);
+});
+
+/** As far as it is looked at. */
+interface Attack {
+  readonly ByzantineValidators: readonly unknown[];
+}
+
+function validatorKey(home: string): readonly [address: string, key: Ed25519KeyPair] {
+  const file = readFileSync(join(home, "config", "priv_validator_key.json"), "utf8");
+  const { priv_key: key } = JSON.parse(file) as { priv_key: { value: string } };
+  const pair = ed25519KeyPairFromPrivateKey(new Uint8Array(Buffer.from(key.value, "base64")));
+  return [toHex(ed25519Address(pair.publicKey)), pair];
+}
+
+/** A header with another state, signed by all whose keys are known. */
+function forge(
+  { header, commit }: SignedHeader,
+  keys: ReadonlyMap<string, Ed25519KeyPair>,
+): SignedHeader {
+  const forged = { ...header, appHash: new Uint8Array(32).fill(9) };
+  const blockId = { ...commit.blockId, hash: headerHash(forged) };
+  const frame = { height: commit.height, round: commit.round, blockId };
+  const signatures = commit.signatures.map((sig) => {
+    const key = keys.get(toHex(sig.validatorAddress));
+    if (key === undefined) return sig;
+    const bytes = commitSigSignBytes(header.chainId, frame, sig);
+    return { ...sig, signature: signEd25519(key, bytes) };
+  });
+  return { header: forged, commit: { ...frame, signatures } };
+}
 
 /** Alters the JSON text of one method's result. */
 function replacing(wanted: string, pattern: RegExp, instead: string): AlterAnswer {

@@ -11,7 +11,7 @@ import type { LightBlock, LightClientAttackEvidence, Timestamp } from "../../typ
 import { makeLightClientAttackEvidence } from "../light-client-attack.ts";
 import { type LightClock, pause } from "./clock.ts";
 import { lightClientError } from "./errors.ts";
-import { EVIDENCE_REPORT_TIMEOUT_MS, WITNESS_POLL_MS } from "./limits.ts";
+import { EVIDENCE_REPORT_TIMEOUT_MS, EVIDENCE_RETRY_MS, WITNESS_POLL_MS } from "./limits.ts";
 import { fetchLightBlock, type LightBlockProvider, providerErrorCode } from "./provider.ts";
 import { heightOf, type VerifyContext, verifySkipping } from "./trace.ts";
 
@@ -162,7 +162,7 @@ async function examineConflict(
   const againstPrimary = evidenceOf(witnessSide);
   const evidence = [againstPrimary];
   const { conflicting } = witnessSide;
-  await reportToOthers(context, context.primary, againstPrimary);
+  const reports = [reportToOthers(context, context.primary, againstPrimary)];
   const primarySide = await findBifurcation(
     witnessSide.trace,
     conflicting,
@@ -172,8 +172,9 @@ async function examineConflict(
   if (typeof primarySide !== "string") {
     const againstWitness = evidenceOf(primarySide);
     evidence.push(againstWitness);
-    await reportToOthers(context, witness, againstWitness);
+    reports.push(reportToOthers(context, witness, againstWitness));
   }
+  await Promise.all(reports);
   const height = heightOf(conflicting);
   const theirs = lastOf(witnessSide.trace);
   throw lightClientError(
@@ -245,7 +246,10 @@ function evidenceOf({ trace, conflicting }: Bifurcation): LightClientAttackEvide
   return makeLightClientAttackEvidence(conflicting, lastOf(trace), firstOf(trace));
 }
 
-/** Tells every provider but the accused, best effort. */
+/**
+ * Tells every provider but the accused, best effort. A node cannot judge a conflict with its very last
+ * block before the next one, so that whoever refuses is asked again for a while.
+ */
 async function reportToOthers(
   { primary, witnesses, clock, signal }: DetectorContext,
   accused: LightBlockProvider,
@@ -254,8 +258,19 @@ async function reportToOthers(
   const timeout = new AbortController();
   const timer = clock.after(EVIDENCE_REPORT_TIMEOUT_MS, () => timeout.abort());
   const either = AbortSignal.any([signal, timeout.signal]);
+  async function report(other: LightBlockProvider): Promise<void> {
+    while (!either.aborted) {
+      try {
+        await other.reportEvidence(evidence, either);
+        return;
+      } catch {
+        // Why it refuses is its own affair; the evidence is in the error that follows.
+      }
+      await pause(clock, EVIDENCE_RETRY_MS, either).catch(() => undefined);
+    }
+  }
   const others = [primary, ...witnesses].filter((other) => other !== accused);
-  await Promise.allSettled(others.map((other) => other.reportEvidence(evidence, either)));
+  await Promise.all(others.map(report));
   timer.cancel();
 }
 

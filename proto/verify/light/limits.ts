@@ -16,8 +16,9 @@ export const WITNESS_POLL_MS = 500;
 /** A provider that did not answer rests this long at first, at most so long, in ms. */
 export const PROVIDER_REST_MS_FIRST = 1_000;
 export const PROVIDER_REST_MS_MAX = 300_000;
-/** Reporting evidence to one provider is given up after this long, in ms. */
-export const EVIDENCE_REPORT_TIMEOUT_MS = 10_000;
+/** Reporting evidence is given up after this long, in ms; a provider that refuses is asked this often. */
+export const EVIDENCE_REPORT_TIMEOUT_MS = 5_000;
+export const EVIDENCE_RETRY_MS = 1_000;
 /** How far a header may be ahead of the clock unless told otherwise, in ns: 10 s, as CometBFT has it. */
 export const CLOCK_DRIFT_NANOS_DEFAULT = 10_000_000_000n;
 /** How far a witness may lag behind the primary unless told otherwise, in ns: 10 s, as CometBFT has it. */
