@@ -27,6 +27,14 @@ beforeAll(async () => {
   const [first] = network.validators;
   if (first === undefined) throw new Error("there is no validator");
   node = first;
+  // Evidence expires at once, so that blocks may go.
+  const { genesisFile } = homeAt(node.home);
+  const genesis = JSON.parse(readFileSync(genesisFile, "utf8")) as {
+    consensus_params: { evidence: Record<string, string> };
+  };
+  genesis.consensus_params.evidence["max_age_num_blocks"] = "1";
+  genesis.consensus_params.evidence["max_age_duration"] = "1";
+  writeFileSync(genesisFile, JSON.stringify(genesis));
   await network.startAll();
   await untilHeight([node], 8);
 });
@@ -109,12 +117,6 @@ describe("a node's data", () => {
     expect(after).toMatchObject({ height, stateHeight: height, faults: [] });
   });
 
-  it("is not pruned below what evidence may name", async () => {
-    const { code, lines } = await weft("db", "prune", "--retain-height", "4");
-    expect(code).toBe(8);
-    expect(lines[0]?.["error"]).toMatch(/may still be named by evidence/);
-  });
-
   it("damaged in the middle of the log: refused, with the byte and the command that mends it", async () => {
     const path = join(homeAt(node.home).walDir, "wal");
     // The log of before the rollback is set aside; a start makes a new one.
@@ -130,5 +132,23 @@ describe("a node's data", () => {
     expect(lines[0]).toMatchObject({ faults: [{ offset: 10, kind: "corrupted" }] });
     expect(lines[1]?.["error"]).toMatch(/weft wal verify --cut/);
     expect(await result("wal", "verify", "--cut")).toMatchObject({ faults: [] });
+  });
+
+  it("is pruned as far as nobody needs the blocks, and then goes back no further", async () => {
+    const { height } = await result("db", "check");
+    const tooHigh = await weft("db", "prune", "--retain-height", String(height));
+    expect(tooHigh.code).toBe(8);
+    expect(tooHigh.lines[0]?.["error"]).toMatch(/may still be named by evidence/);
+    expect(await result("db", "prune", "--retain-height", "5")).toMatchObject({
+      pruned: 4,
+      base: 5,
+    });
+    const check = await result("db", "check");
+    expect(check).toMatchObject({ base: 5, height, stateHeight: height, faults: [] });
+    const back = await weft("rollback");
+    expect(back.code).toBe(6);
+    expect(back.lines[0]?.["error"]).toMatch(/no snapshot of its state .* below 5 are pruned/);
+    // Opening rewrites files of the databases; what they hold is as it was.
+    expect({ ...(await result("db", "check")), bytes: check["bytes"] }).toEqual(check);
   });
 });
