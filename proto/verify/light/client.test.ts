@@ -145,6 +145,50 @@ describe("verification", () => {
   });
 });
 
+describe("long ways", () => {
+  const chain = lightChain({ heights: 10_010, validators: () => [0] });
+  const providers = (): readonly [ChainProvider, readonly ChainProvider[]] => [
+    chainProvider("primary", chain),
+    [chainProvider("witness", chain)],
+  ];
+  const options = { trustingPeriodNanos: 100n * HOUR_NANOS };
+
+  test("sequential verification is cross-checked and stored every thousand heights", async () => {
+    const [primary, [witness]] = providers();
+    if (witness === undefined) throw new Error("there is a witness");
+    const setup = { ...options, from: 7_900, isSequential: true };
+    const { client, store } = await start(chain, primary, [witness], setup);
+    await client.update();
+    expect(witness.asked).toEqual([7_900, 8_900, 9_900, 10_010]);
+    expect(await store.get(Height(8_900))).toEqual(chain.at(8_900));
+    expect(await store.get(Height(9_000))).toBeUndefined();
+  });
+
+  test("a height too far below is refused", async () => {
+    const { client } = await start(chain, ...providers(), { ...options, from: 10_010 });
+    expect(await failureOf(client.verifyAt(Height(9)))).toEqual({
+      code: "LIGHT_TOO_FAR_BACK",
+      height: 9,
+    });
+    expect(hashOf(await client.verifyAt(Height(10_000)))).toEqual(hashOf(chain.at(10_000)));
+  });
+
+  test("callers share a verification of one height; too many different ones are refused", async () => {
+    const [primary, witnesses] = providers();
+    const { client } = await start(chain, primary, witnesses, options);
+    const same = await Promise.all([1, 2, 3].map(() => client.verifyAt(Height(5_000))));
+    expect(new Set(same).size).toBe(1);
+    expect(primary.asked.filter((height) => height === 5_000)).toHaveLength(1);
+    const many = await Promise.allSettled(
+      Array.from({ length: 300 }, (_, i) => client.verifyAt(Height(6_000 + i))),
+    );
+    const refused = many.filter(({ status }) => status === "rejected");
+    expect(refused).toHaveLength(300 - 256);
+    client.close();
+    expect((await failureOf(client.update())).code).toBe("LIGHT_CLOSED");
+  });
+});
+
 describe("trust", () => {
   const chain = lightChain({ heights: 10, validators: four });
   const other = lightChain({ heights: 10, validators: four, change: withAppHash("other") });
