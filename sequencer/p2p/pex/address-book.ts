@@ -132,7 +132,8 @@ export function createAddressBook(
     if (bucket === undefined || bucket.has(one.address.id)) return;
     if (bucket.size >= BUCKET_SIZE) {
       const all = [...bucket.values()];
-      const leaving = all.find((other) => isWorthless(other, nowMs())) ?? leastTried(all);
+      const at = nowMs();
+      const leaving = all.find((other) => isWorthless(other, at)) ?? leastTried(all);
       if (leaving !== undefined) leaveBucket(leaving, index);
     }
     bucket.set(one.address.id, one);

@@ -14,6 +14,8 @@ export const SEED_NEW_PERCENT = 30;
 
 /** How often the number of peers is looked after. */
 export const ENSURE_PEERS_INTERVAL_MS = 30_000;
+/** The same while there is nobody but seeds. */
+export const ENSURE_PEERS_ALONE_INTERVAL_MS = 5_000;
 /** A peer that asks for addresses again sooner is banned; the first two requests are free. */
 export const PEX_REQUEST_INTERVAL_MS = 10_000;
 /** Below so many addresses, peers and seeds are asked for more. */

@@ -204,6 +204,16 @@ describe("having peers", () => {
     await reactor.stop();
   });
 
+  test("who knows nobody but seeds asks them again soon", async () => {
+    const seed = parsePeerAddress(`${idOf(100)}@77.1.1.1:26656`);
+    const { clock, dials, unreachable, reactor } = setup({ seeds: [seed] });
+    unreachable.set(seed.id, "P2P_DIAL_FAILED");
+    reactor.start();
+    await clock.advance(21_000);
+    expect(dials.map(({ id }) => id)).toEqual(Array(5).fill(seed.id));
+    await reactor.stop();
+  });
+
   test("an address that fails is dialed ever later, then struck out", async () => {
     const { clock, book, dials, unreachable, reactor } = setup();
     book.add(far(1), far(1));

@@ -21,6 +21,7 @@ import {
   CRAWL_AGAIN_MS,
   CRAWL_DIALS_MAX,
   CRAWL_INTERVAL_MS,
+  ENSURE_PEERS_ALONE_INTERVAL_MS,
   ENSURE_PEERS_INTERVAL_MS,
   GOOD_AFTER_MS,
   PEX_MESSAGE_BYTES_MAX,
@@ -262,12 +263,17 @@ export function createPexReactor(options: PexOptions, dependencies: PexDependenc
       void tryAddress(address);
     }
   };
+  /** Nodes that start together find a seed that does not know them yet: they come back soon. */
+  const ensureIntervalMs = (): number => {
+    const isAlone = [...peers.keys()].every((id) => seeds.some((seed) => seed.id === id));
+    return isAlone && seeds.length > 0 ? ENSURE_PEERS_ALONE_INTERVAL_MS : ENSURE_PEERS_INTERVAL_MS;
+  };
   const schedule = (delayMs: number): void => {
     if (!isRunning) return;
     turn?.cancel();
     const isOrdered = delayMs > 0;
     turn = clock.after(delayMs, () => {
-      schedule(isSeed ? CRAWL_INTERVAL_MS : ENSURE_PEERS_INTERVAL_MS);
+      schedule(isSeed ? CRAWL_INTERVAL_MS : ensureIntervalMs());
       if (isSeed) void crawl();
       else ensurePeers(isOrdered);
     });
