@@ -1,9 +1,13 @@
 import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import { startEvmRollupNode } from "../../rollup-adapter/evm-node/evm-rollup-node.ts";
-import { loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import {
+  loadRollupConfig,
+  type RollupConfig,
+} from "../../rollup-adapter/evm-node/rollup-config.ts";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { readKeyFile } from "../ports/key-file.ts";
+import { listening } from "../node/listening.ts";
 import { VERSION } from "../node/version.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createPrometheusRegistry } from "../ports/prometheus.ts";
@@ -25,15 +29,7 @@ export async function startRollup(
   const clock = createSystemClock();
   const registry = createPrometheusRegistry();
   const metrics = createAdapterMetrics(registry);
-  const node = await startEvmRollupNode(
-    { config, dataDirectory: home.dataDir, clientVersion: `weft/${VERSION.weft}` },
-    {
-      gatewayKey: { publicKey: key.publicKey, sign: (message) => signEd25519(key, message) },
-      clock,
-      logger,
-      metrics,
-    },
-  );
+  const node = await startNode().catch((error: unknown) => namingListener(error, config));
   const server =
     config.metrics === undefined
       ? undefined
@@ -43,12 +39,35 @@ export async function startRollup(
           clock,
           logger,
         });
+  function startNode() {
+    return startEvmRollupNode(
+      { config, dataDirectory: home.dataDir, clientVersion: `weft/${VERSION.weft}` },
+      {
+        gatewayKey: { publicKey: key.publicKey, sign: (message) => signEd25519(key, message) },
+        clock,
+        logger,
+        metrics,
+      },
+    );
+  }
+
   function sayReady(): void {
     const ready = { rpc: node.rpcUrl };
     process.stdout.write(isJson ? `${toJson(ready)}\n` : `rollup ready  JSON-RPC ${node.rpcUrl}\n`);
   }
   try {
-    await server?.start();
+    const { metrics: at } = config;
+    if (server !== undefined && at !== undefined) {
+      await listening(
+        {
+          name: "the metrics server",
+          key: "metrics.port",
+          address: `${at.host}:${at.port}`,
+          remedy: ROLLUP_REMEDY,
+        },
+        () => server.start(),
+      );
+    }
     logger.info("rollup listens, waiting for the first block that verifies", {
       rpc: node.rpcUrl,
       sequencer: config.sequencer.nodes.join(", "),
@@ -62,5 +81,24 @@ export async function startRollup(
       await server?.stop();
       await node.stop();
     });
+    logger.info("stopped");
   }
+}
+
+const ROLLUP_REMEDY = "that key of rollup.json";
+
+/** Which listener of rollup.json it was that could not have its address. */
+async function namingListener(error: unknown, config: RollupConfig): Promise<never> {
+  const port: unknown = error instanceof Error && "port" in error ? error.port : undefined;
+  const isExecution = config.execution !== undefined && port !== config.rpc.port;
+  const at = isExecution && config.execution !== undefined ? config.execution : config.rpc;
+  return await listening(
+    {
+      name: isExecution ? "the execution service" : "the Ethereum JSON-RPC",
+      key: isExecution ? "execution.port" : "rpc.port",
+      address: `${at.host}:${at.port}`,
+      remedy: ROLLUP_REMEDY,
+    },
+    () => Promise.reject(error),
+  );
 }

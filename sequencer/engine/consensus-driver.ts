@@ -256,7 +256,7 @@ export class ConsensusDriver {
     this.#state = await executor.applyBlock(before, block, blockId, store());
     this.#needsBlock = false;
     this.#consensusMetrics.blockCommitted(block, before, sizeOf(parts));
-    logger.info("block synced", { height, txs: block.txs.length });
+    logger.debug("block synced", { height, txs: block.txs.length });
   }
 
   /** What NewRoundStep says now. */
@@ -516,7 +516,7 @@ export class ConsensusDriver {
     this.#state = await executor.applyBlock(before, block, blockId, isStored);
     this.#task(executor.settled());
     this.#consensusMetrics.blockCommitted(block, before, sizeOf(parts));
-    logger.info("block committed", { height, round, txs: block.txs.length });
+    logger.debug("block committed", { height, round, txs: block.txs.length });
 
     const delayMs = committedMs + this.#options.timeoutCommitMs - clock.monotonicMs();
     const startDelayMs = Math.max(0, Math.ceil(delayMs));

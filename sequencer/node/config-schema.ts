@@ -18,12 +18,11 @@ export function parseDurationMs(text: string): number | undefined {
   return Math.round(Number(match[1]) * UNIT_MS[unit]);
 }
 
+const DURATION_WANTED = "expected a duration with its unit, such as 500ms, 3s, 2m or 48h";
 const duration = (fallback: string, doc: string) =>
   z
-    .string()
-    .refine((v) => parseDurationMs(v) !== undefined, {
-      error: "expected a duration such as 500ms, 3s, 2m or 48h",
-    })
+    .string({ error: DURATION_WANTED })
+    .refine((v) => parseDurationMs(v) !== undefined, { error: DURATION_WANTED })
     .default(fallback)
     .describe(doc);
 

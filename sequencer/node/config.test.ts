@@ -85,13 +85,34 @@ describe("configuration", () => {
           code: "CONFIG_INVALID",
           problems: expect.arrayContaining([
             expect.stringMatching(/^rpc\.laddr: expected an address/),
-            "rpc.foo: unknown key",
+            expect.stringMatching(/^rpc\.foo: unknown key \(.*config\.toml\)$/),
             expect.stringMatching(/^consensus\.timeout_commit: expected a duration/),
-            "colour: unknown key",
+            expect.stringMatching(/^colour: unknown key \(/),
           ]),
         },
       }),
     );
+  });
+
+  test("error: a problem names where its value came from, what it was, and the key that was meant", () => {
+    const problems = (overrides: object, environment: Record<string, string>): string => {
+      try {
+        loadConfig(file(""), { ...overrides }, environment);
+      } catch (error) {
+        return String(error);
+      }
+      return "accepted";
+    };
+    expect(problems({ "consensus.timeout_commit": 500 }, {})).toMatch(
+      /consensus\.timeout_commit: expected a duration with its unit, .*, got 500 \(--set\)/,
+    );
+    expect(problems({}, { WEFT_RPC__LADR: "tcp://127.0.0.1:1" })).toMatch(
+      /rpc\.ladr: unknown key, did you mean rpc\.laddr\? \(WEFT_RPC__LADR\)/,
+    );
+    expect(problems({ "consensus.persistent_peers": "" }, {})).toMatch(
+      /did you mean p2p\.persistent_peers\?/,
+    );
+    expect(problems({ "rpc.quite_another_thing": 1 }, {})).toMatch(/unknown key \(--set\)/);
   });
 
   test("error: not TOML names the place, a missing file says what to do", () => {

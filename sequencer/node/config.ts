@@ -7,7 +7,12 @@ import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { WeftError } from "../../proto/errors.ts";
 import { type Config, configSchema, parseDurationMs } from "./config-schema.ts";
-import { CONFIG_BYTES_MAX, STALL_AFTER_MS_MIN, STALL_AFTER_ROUNDS } from "./limits.ts";
+import {
+  CONFIG_BYTES_MAX,
+  KEY_DISTANCE_MAX,
+  STALL_AFTER_MS_MIN,
+  STALL_AFTER_ROUNDS,
+} from "./limits.ts";
 
 export type ConfigErrorInfo =
   /** The file cannot be read. */
@@ -23,7 +28,7 @@ export type ConfigOverrides = Readonly<Record<string, unknown>>;
 /**
  * Reads a configuration.
  * @param path file to read; undefined for defaults alone
- * @throws WeftError<ConfigErrorInfo> naming every problem
+ * @throws WeftError<ConfigErrorInfo> naming every problem and where the value came from
  */
 export function loadConfig(
   path: string | undefined,
@@ -31,15 +36,30 @@ export function loadConfig(
   environment: Readonly<Record<string, string | undefined>>,
 ): Config {
   const raw: Record<string, unknown> = path === undefined ? {} : readToml(path);
-  for (const [key, value] of environmentOverrides(environment)) setPath(raw, key, value);
-  for (const [key, value] of Object.entries(overrides)) setPath(raw, key, value);
+  /** Where a value that is not the file's came from, by dotted path. */
+  const sources = new Map<string, string>();
+  for (const { name, key, value } of environmentOverrides(environment)) {
+    setPath(raw, key, value);
+    sources.set(key, name);
+  }
+  for (const [key, value] of Object.entries(overrides)) {
+    setPath(raw, key, value);
+    sources.set(key, "--set");
+  }
   const parsed = configSchema.safeParse(raw);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(describeIssue);
+  const problems = parsed.error.issues.flatMap((issue) =>
+    describeIssue(issue, raw).map(({ key, text }) => `${key}: ${text}${placeOf(key)}`),
+  );
   throw new WeftError<ConfigErrorInfo>(
     { code: "CONFIG_INVALID", problems },
-    `the configuration${path === undefined ? "" : ` ${path}`} has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`,
+    `the configuration has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`,
   );
+
+  function placeOf(key: string): string {
+    const source = sources.get(key) ?? path;
+    return source === undefined ? "" : ` (${source})`;
+  }
 }
 
 /** A duration of a checked configuration in milliseconds. */
@@ -131,7 +151,7 @@ function readToml(path: string): Record<string, unknown> {
 
 function environmentOverrides(
   environment: Readonly<Record<string, string | undefined>>,
-): [string, unknown][] {
+): { readonly name: string; readonly key: string; readonly value: unknown }[] {
   const known = new Set(["WEFT_HOME", "WEFT_VECTORS", "WEFT_SUPERVISED"]);
   return Object.entries(environment)
     .filter(
@@ -143,10 +163,11 @@ function environmentOverrides(
         name.startsWith("WEFT_PRIV_VALIDATOR_") ||
         ["WEFT_MONIKER", "WEFT_LOG_LEVEL", "WEFT_LOG_FORMAT"].includes(name),
     )
-    .map(([name, value]) => [
-      name.slice(5).toLowerCase().replace("__", "."),
-      parseScalar(value ?? ""),
-    ]);
+    .map(([name, value]) => ({
+      name,
+      key: name.slice(5).toLowerCase().replace("__", "."),
+      value: parseScalar(value ?? ""),
+    }));
 }
 
 /** An environment value: a number, a boolean or text. */
@@ -172,11 +193,60 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
+interface Problem {
+  readonly key: string;
+  readonly text: string;
+}
+
+function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
   const path = issue.path.join(".");
   if (issue.code === "unrecognized_keys") {
     const prefix = path === "" ? "" : `${path}.`;
-    return issue.keys.map((key) => `${prefix}${key}: unknown key`).join("\n  ");
+    return issue.keys.map((key) => {
+      const nearest = nearestKey(`${prefix}${key}`);
+      const hint = nearest === undefined ? "" : `, did you mean ${nearest}?`;
+      return { key: `${prefix}${key}`, text: `unknown key${hint}` };
+    });
   }
-  return `${path}: ${issue.message}`;
+  const value = issue.path.reduce<unknown>(
+    (at, part) => (isRecord(at) && typeof part === "string" ? at[part] : undefined),
+    raw,
+  );
+  const got = value === undefined ? "" : `, got ${JSON.stringify(value)}`;
+  return [{ key: path, text: `${issue.message}${got}` }];
+}
+
+/** The known key that differs least from one that is not known; undefined when none is near. */
+function nearestKey(unknown: string): string | undefined {
+  let best: { readonly key: string; readonly distance: number } | undefined;
+  for (const key of knownKeys()) {
+    // A key without its section, or in the wrong one, is near to its namesake.
+    const isNamesake = key.slice(key.indexOf(".") + 1) === unknown.slice(unknown.indexOf(".") + 1);
+    const distance = isNamesake ? 0.5 : editDistance(key, unknown);
+    if (best === undefined || distance < best.distance) best = { key, distance };
+  }
+  const farthest = Math.min(KEY_DISTANCE_MAX, Math.floor(unknown.length / 3));
+  return best !== undefined && best.distance <= farthest ? best.key : undefined;
+}
+
+function knownKeys(): string[] {
+  const shape: Readonly<Record<string, z.core.$ZodType>> = configSchema.shape;
+  return Object.entries(shape).flatMap(([key, schema]) => {
+    const inner = Object.keys(sectionShape(schema));
+    return inner.length === 0 ? [key] : inner.map((name) => `${key}.${name}`);
+  });
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, same));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }

@@ -26,3 +26,5 @@ export const STALL_CHECK_MS = 1_000;
 export const STALL_LOG_MS = 30_000;
 /** Validators named in one line. */
 export const STALL_NAMES_MAX = 10;
+/** Edits between an unknown key and the known one that is suggested. */
+export const KEY_DISTANCE_MAX = 4;

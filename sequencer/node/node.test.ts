@@ -53,7 +53,12 @@ describe("node", () => {
   test("error: a node that cannot listen everywhere leaves nothing running and nothing locked", async () => {
     const { server, port } = await listenAnywhere();
     const node = await create({ "rpc.laddr": `tcp://127.0.0.1:${port}` });
-    await expect(node.start()).rejects.toMatchObject({ code: "EADDRINUSE" });
+    await expect(node.start()).rejects.toMatchObject({
+      code: "NODE_LISTEN_FAILED",
+      message: expect.stringMatching(
+        /JSON-RPC cannot listen at .* \(rpc\.laddr\): it is in use.*--set rpc\.laddr=/,
+      ),
+    });
     server.close();
     // The same home again, at once: everything was given back.
     const again = await create({});

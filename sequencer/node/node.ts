@@ -44,6 +44,7 @@ import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import type { Home } from "./home.ts";
 import { readKeyFileIfAny } from "../ports/key-file.ts";
+import { listeningAt } from "./listening.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
@@ -435,7 +436,7 @@ export async function createNode(
       if (arePeersStarted) return;
       arePeersStarted = true;
       closers.push(() => peers.stop());
-      await peers.start();
+      await listeningAt("p2p.laddr", config.p2p.laddr, () => peers.start());
       if (pex === undefined) return;
       pex.start();
       closers.push(() => pex.stop());
@@ -471,7 +472,8 @@ export async function createNode(
           logger,
         });
         closers.push(() => server.stop());
-        await server.start();
+        const { prometheus_listen_addr: address } = config.instrumentation;
+        await listeningAt("instrumentation.prometheus_listen_addr", address, () => server.start());
       }
       if (config.statesync.enable) await restoreSnapshot();
       closers.push(() => engine.stop());
@@ -538,12 +540,12 @@ export async function createNode(
       }
       if (grpc !== undefined) {
         closers.push(() => grpc.stop());
-        await grpc.start();
+        await listeningAt("grpc.laddr", config.grpc.laddr, () => grpc.start());
         grpc.setServing(health.report().status === "ready");
       }
       if (rpc !== undefined) {
         closers.push(() => rpc.stop());
-        await rpc.start();
+        await listeningAt("rpc.laddr", config.rpc.laddr, () => rpc.start());
       }
       logger.info("node started", {
         version: VERSION.weft,

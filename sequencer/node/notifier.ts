@@ -10,8 +10,11 @@ export interface BlockSummary {
   readonly txs: number;
   /** Bytes of all items. */
   readonly bytes: number;
-  /** Block time less that of the block before, in ms; 0 for the first one seen. */
-  readonly intervalMs: number;
+  /**
+   * Block time less that of the block before, in ms. Undefined for the first one seen, and for the
+   * second of the chain: the first has the genesis' time.
+   */
+  readonly intervalMs: number | undefined;
   /** Round that decided the block below this one, as its commit says. */
   readonly round: number;
   readonly peers: number;
@@ -29,10 +32,11 @@ export function createNotifier(counts: {
   let lastTimeMs: number | undefined;
   return (block, result) => {
     const timeMs = timeToMs(block.header.time);
-    const intervalMs = lastTimeMs === undefined ? 0 : timeMs - lastTimeMs;
-    lastTimeMs = timeMs;
+    const intervalMs = lastTimeMs === undefined ? undefined : timeMs - lastTimeMs;
+    const isFirst = block.lastCommit.signatures.length === 0;
+    lastTimeMs = isFirst ? undefined : timeMs;
     // Item 0 is the manifest; above the first height item 1 is the injected commit.
-    const made = block.lastCommit.signatures.length > 0 ? 2 : 1;
+    const made = isFirst ? 1 : 2;
     return {
       height: block.header.height,
       txs: Math.max(0, block.txs.length - made),

@@ -25,9 +25,10 @@ export function registerStart(program: Command, context: CommandContext): void {
       const home = homeAt(options.home);
       const config = loadConfig(home.configFile, parseSettings(options.set), context.environment);
       const isJson = command.optsWithGlobals<GlobalOptions>().json;
+      const isJsonLog = isJson || config.log_format === "json";
       const logger = createPinoLogger({
         level: config.log_level,
-        format: isJson ? "json" : config.log_format,
+        format: isJsonLog ? "json" : "plain",
       });
       growHeapBetweenCollections();
       const { createNode } = await import("../../node/node.ts");
@@ -35,7 +36,7 @@ export function registerStart(program: Command, context: CommandContext): void {
         {
           home,
           config,
-          onBlock: (block) => process.stdout.write(`${statusLine(block, isJson)}\n`),
+          onBlock: (block) => process.stdout.write(`${statusLine(block, isJsonLog)}\n`),
         },
         { clock: createSystemClock(), logger },
       );
@@ -43,6 +44,7 @@ export function registerStart(program: Command, context: CommandContext): void {
       const reason = await untilStopped();
       logger.info("stopping", { reason });
       await stopInTime(() => node.stop());
+      logger.info("stopped");
     });
 }
 
@@ -73,7 +75,7 @@ function statusLine(block: BlockSummary, isJson: boolean): string {
     `block ${block.height}`,
     `${block.txs} txs`,
     size,
-    `${block.intervalMs} ms`,
+    block.intervalMs === undefined ? "- ms" : `${block.intervalMs} ms`,
     `round ${block.round}`,
     `peers ${block.peers}`,
     `pool ${block.pool}`,

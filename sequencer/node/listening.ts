@@ -1,0 +1,73 @@
+/** A listener that cannot have its address: which one it is, and what the operator may do. */
+import { WeftError } from "../../proto/errors.ts";
+
+export type ListenErrorInfo =
+  /** The address of a listener is taken, not this machine's, or not allowed. */
+  { readonly code: "NODE_LISTEN_FAILED"; readonly key: string };
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "it is in use, by another node perhaps",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EACCES: "this user may not bind it; ports below 1024 need a privilege",
+};
+
+/**
+ * Runs `start` of a listener.
+ * @param listener what it is, where it stands in the configuration, and what it was told
+ * @throws WeftError<ListenErrorInfo> when it cannot have the address; anything else as it came
+ */
+export async function listening<T>(
+  listener: {
+    /** For people, such as `the RPC`. */
+    readonly name: string;
+    /** Key of the configuration. */
+    readonly key: string;
+    readonly address: string;
+    /** How to choose another address, such as `--set rpc.laddr=tcp://127.0.0.1:PORT`. */
+    readonly remedy: string;
+  },
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const code = listenFault(error);
+    if (code === undefined) throw error;
+    const { name, key, address, remedy } = listener;
+    throw new WeftError<ListenErrorInfo>(
+      { code: "NODE_LISTEN_FAILED", key },
+      `${name} cannot listen at ${address} (${key}): ${REASONS[code]}; free it, or choose another with: ${remedy}`,
+      { cause: error },
+    );
+  }
+}
+
+/** A listener of `weft start`, by its key in config.toml. */
+export async function listeningAt<T>(
+  key: string,
+  address: string,
+  start: () => Promise<T>,
+): Promise<T> {
+  const remedy = `weft start --set ${key}=tcp://127.0.0.1:PORT, or in config.toml`;
+  return await listening({ name: LISTENERS[key] ?? key, key, address, remedy }, start);
+}
+
+const LISTENERS: Readonly<Record<string, string>> = {
+  "p2p.laddr": "p2p",
+  "rpc.laddr": "the JSON-RPC",
+  "grpc.laddr": "gRPC",
+  "instrumentation.prometheus_listen_addr": "the metrics server",
+};
+
+/** The system's code when an error, or what caused it, is that an address cannot be had. */
+export function listenFault(error: unknown): string | undefined {
+  for (let e: unknown = error; e instanceof Error; e = e.cause) {
+    const code: unknown = "code" in e ? e.code : undefined;
+    if (typeof code !== "string") continue;
+    const isListen = !("syscall" in e) || e.syscall === "listen" || e.syscall === "bind";
+    if (Object.hasOwn(REASONS, code) && isListen) return code;
+    // gRPC tells no system code.
+    if (code === "GRPC_LISTEN_FAILED") return "EADDRINUSE";
+  }
+  return undefined;
+}
