@@ -24,12 +24,27 @@ export async function withSequencer<T>(
           : status === "INVALID_ARGUMENT"
             ? "USAGE"
             : "UNREACHABLE";
-      throw cliError(code, error.message);
+      // The server's own words for what it answered; ours for one that did not.
+      throw cliError(
+        code,
+        status === "UNAVAILABLE" || status === "DEADLINE_EXCEEDED"
+          ? describeNoAnswer(address, error.message)
+          : error.message,
+      );
     }
     throw error;
   } finally {
     client.close();
   }
+}
+
+/** What a person may do about a gRPC port that does not answer. */
+export function describeNoAnswer(address: string, message: string): string {
+  if (/Protocol error|Parse Error|HTTP\/1/i.test(message)) {
+    return `what answers at ${address} does not speak gRPC: --node takes a node's gRPC port (9090 by default), not that of its JSON-RPC`;
+  }
+  const why = /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(message)?.[1] ?? message;
+  return `no node answers gRPC at ${address} (${why}); is it running? Name another with --node host:port`;
 }
 
 /** Calls a method of CometBFT's JSON-RPC and gives its result. */
@@ -57,10 +72,11 @@ export async function callRpc(
   if (!isRecord(body)) throw cliError("UNREACHABLE", `${url} is not a node's RPC`);
   const { error, result } = body as { readonly error?: unknown; readonly result?: unknown };
   if (isRecord(error)) {
-    const text = [error["message"], error["data"]]
-      .filter((part) => typeof part === "string")
-      .join(": ");
-    throw cliError("NOT_FOUND", `${method}: ${text}`);
+    // CometBFT's message is only the class of the error; the data says what it is.
+    const text = [error["data"], error["message"]].find(
+      (part) => typeof part === "string" && part !== "",
+    );
+    throw cliError("NOT_FOUND", `${method}: ${String(text)}`);
   }
   if (!isRecord(result))
     throw cliError("UNREACHABLE", `${url} answered ${method} without a result`);

@@ -7,7 +7,10 @@ import { WeftError } from "../../proto/errors.ts";
 import { exitCodeOf } from "./cli-error.ts";
 import { removeNetwork } from "./commands/dev.ts";
 import { ExitCode } from "./exit-codes.ts";
-import { createProgram } from "./main.ts";
+import { describeNoAnswer } from "./clients.ts";
+import { describeTimeout } from "./commands/tx.ts";
+import { createProgram, withoutHelpOfNothing } from "./main.ts";
+import { parseRpcUrl } from "./options.ts";
 
 const program = () => createProgram({ entry: "/nowhere/main.js", environment: {} });
 
@@ -33,6 +36,68 @@ describe("command line", () => {
         .parseAsync(args, { from: "user" });
     await expect(refusal(["stat"])).rejects.toThrow(/unknown command 'stat'/);
     await expect(refusal(["testnet", "--validator", "4"])).rejects.toThrow(/unknown option/);
+  });
+});
+
+describe("what is not quite right", () => {
+  const refusal = async (...args: string[]): Promise<string> => {
+    let said = "";
+    const tested = program();
+    const listenTo = (command: Command): void => {
+      command.configureOutput({ writeErr: (text) => (said += text) });
+      for (const inner of command.commands) listenTo(inner);
+    };
+    listenTo(tested);
+    await expect(
+      tested.parseAsync(withoutHelpOfNothing(tested, args), { from: "user" }),
+    ).rejects.toThrow();
+    return said;
+  };
+
+  test("help of a command that there is not is refused, help of one that there is is not", async () => {
+    expect(await refusal("keys", "add", "--help")).toMatch(/unknown command 'add'/);
+    const args = ["keys", "new", "--help"];
+    expect(withoutHelpOfNothing(program(), args)).toEqual(args);
+    expect(withoutHelpOfNothing(program(), ["--json", "dev", "-h"])).toContain("-h");
+  });
+
+  test("an option that is far from all is answered with those that there are", async () => {
+    expect(await refusal("start", "--frob")).toMatch(/takes --home, --set; --help explains/);
+  });
+
+  test("the wrong port's option is answered with the right one", async () => {
+    expect(await refusal("status", "--node", "127.0.0.1:9090")).toMatch(/use --rpc http:/);
+    expect(await refusal("query", "chain", "--rpc", "http://x")).toMatch(/use --node host:9090/);
+  });
+
+  test("values that only fail at the start are refused at once", async () => {
+    expect(await refusal("dev", "--rollups", "A B")).toMatch(/"A B" is no rollup's name/);
+    expect(await refusal("dev", "--rollups", "a", "a")).toMatch(/a is named twice/);
+    expect(await refusal("init", "--chain-id", "x".repeat(51))).toMatch(/1 to 50 .*, got 51/);
+    const rollup = ["rollup", "init", "ok", "--home", "x", "--sequencer-genesis", "x"];
+    expect(await refusal(...rollup, "--fund", "nonsense")).toMatch(/0x and 40 hex digits/);
+    expect(await refusal(...rollup, "--chain-id", "0")).toMatch(/from 1 to 2\^52/);
+    const register = ["tx", "register-rollup", "Bad_Name", "--from", "x"];
+    expect(await refusal(...register)).toMatch(/Bad_Name.* is no rollup's name/);
+  });
+
+  test("an RPC address may be written as CometBFT's tools write it", () => {
+    expect(parseRpcUrl("127.0.0.1:26657")).toBe("http://127.0.0.1:26657");
+    expect(parseRpcUrl("tcp://127.0.0.1:26657")).toBe("http://127.0.0.1:26657");
+    expect(parseRpcUrl("https://node.example/rpc")).toBe("https://node.example/rpc");
+    expect(() => parseRpcUrl("ftp://x")).toThrow(/expected http:/);
+  });
+
+  test("a gRPC port that is none is told from one where nobody answers", () => {
+    expect(describeNoAnswer("h:1", "Last error: Protocol error")).toMatch(/does not speak gRPC/);
+    expect(describeNoAnswer("h:1", "ECONNREFUSED")).toMatch(/no node answers gRPC at h:1/);
+  });
+
+  test("a transaction that is in no block in time: why, and whether the chain moves", () => {
+    expect(describeTimeout("ab", "waiting for the account's nonce 0", 5, 9)).toMatch(
+      /\(waiting for the account's nonce 0\); the chain moved on from height 5 to 9/,
+    );
+    expect(describeTimeout("ab", "", 5, 5)).toMatch(/the head did not move from height 5/);
   });
 });
 

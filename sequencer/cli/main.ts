@@ -53,7 +53,33 @@ export function createProgram(context: CommandContext): Command {
   registerRollback(program, context);
   registerConfig(program, context);
   registerVersion(program);
+  nameOptionsAfterErrors(program);
   return program;
+}
+
+/** After an error each command names its options: an unknown one may be near to none of them. */
+function nameOptionsAfterErrors(command: Command): void {
+  const names = command.options.filter(({ hidden }) => !hidden).map(({ long }) => long ?? "");
+  if (command.parent !== null && names.length > 0) {
+    command.showHelpAfterError(`(takes ${names.join(", ")}; --help explains them)`);
+  }
+  for (const inner of command.commands) nameOptionsAfterErrors(inner);
+}
+
+/**
+ * The arguments without `--help` when they name a command that there is not: the parser would print
+ * the help of the group as if all were well.
+ */
+export function withoutHelpOfNothing(program: Command, args: readonly string[]): string[] {
+  let at = program;
+  for (const arg of args) {
+    if (at.commands.length === 0 || arg === "help" || arg === "--help" || arg === "-h") break;
+    if (arg.startsWith("-")) continue;
+    const next = at.commands.find((one) => one.name() === arg || one.aliases().includes(arg));
+    if (next === undefined) return args.filter((one) => one !== "--help" && one !== "-h");
+    at = next;
+  }
+  return [...args];
 }
 
 async function main(): Promise<void> {
@@ -63,7 +89,8 @@ async function main(): Promise<void> {
   };
   const program = createProgram(context);
   try {
-    await program.parseAsync(process.argv);
+    const args = withoutHelpOfNothing(program, process.argv.slice(2));
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
     // Whatever happened is said once, in words, with the code that scripts rely on.
     if (error instanceof CommanderError) {

@@ -18,7 +18,36 @@ export function nodeOption(): Option {
 }
 
 export function rpcOption(): Option {
-  return new Option("--rpc <url>", "JSON-RPC address of a node").default("http://127.0.0.1:26657");
+  return new Option("--rpc <url>", "JSON-RPC address of a node, http://host:port or host:port")
+    .default("http://127.0.0.1:26657")
+    .argParser(parseRpcUrl);
+}
+
+/** For a command that asks the gRPC port: says so to whoever names the RPC port. */
+export function notRpcOption(): Option {
+  return new Option("--rpc <url>", "not this one")
+    .hideHelp()
+    .argParser(() => refuse("this command asks a node's gRPC port: use --node host:9090"));
+}
+
+/** For a command that asks the RPC port: says so to whoever names the gRPC port. */
+export function notNodeOption(): Option {
+  return new Option("--node <host:port>", "not this one")
+    .hideHelp()
+    .argParser(() => refuse("this command asks a node's JSON-RPC: use --rpc http://host:26657"));
+}
+
+function refuse(words: string): never {
+  throw new InvalidArgumentError(words);
+}
+
+/** A URL; `host:port` and CometBFT's `tcp://host:port` are taken as HTTP. */
+export function parseRpcUrl(text: string): string {
+  const url = /^[a-z]+:\/\//.test(text) ? text.replace(/^tcp:/, "http:") : `http://${text}`;
+  if (!URL.canParse(url) || !/^https?:/.test(url)) {
+    throw new InvalidArgumentError("expected http://host:port, such as http://127.0.0.1:26657");
+  }
+  return url;
 }
 
 /** An option that takes a whole number up to 2^63 - 1; its default is shown as text. */
@@ -32,6 +61,7 @@ export function addTxOptions(command: Command): Command {
   return command
     .requiredOption("--from <key file>", "key that signs and pays")
     .addOption(nodeOption())
+    .addOption(notRpcOption())
     .addOption(amountOption("--tip <nweft>", "tip per byte, over the base fee", 0n))
     .addOption(
       amountOption(

@@ -4,7 +4,16 @@ import { toHex } from "../../../proto/bytes.ts";
 import { cliError } from "../cli-error.ts";
 import { callRpc, withSequencer } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
-import { nodeOption, parseAccount, parseCount, parseHexBytes, rpcOption } from "../options.ts";
+import {
+  nodeOption,
+  notNodeOption,
+  notRpcOption,
+  parseAccount,
+  parseCount,
+  parseHexBytes,
+  parseRollupName,
+  rpcOption,
+} from "../options.ts";
 import { printResult } from "../output.ts";
 
 interface NodeOptions {
@@ -26,6 +35,7 @@ export function registerQuery(program: Command): void {
     .description("balance and next nonce of an account")
     .argument("<address>", "weft1..., or a public key in hex", parseAccount)
     .addOption(nodeOption())
+    .addOption(notRpcOption())
     .action(async (address: Uint8Array, options: NodeOptions, command: Command) => {
       const account = await withSequencer(options.node, (client) => client.account(address));
       printResult({ address: formatAddress(address), ...account }, isJson(command));
@@ -33,8 +43,9 @@ export function registerQuery(program: Command): void {
   query
     .command("rollup")
     .description("a rollup's registration and policy")
-    .argument("<name>", "name of the rollup")
+    .argument("<name>", "name of the rollup", parseRollupName)
     .addOption(nodeOption())
+    .addOption(notRpcOption())
     .action(async (name: string, options: NodeOptions, command: Command) => {
       const rollup = await withSequencer(options.node, (client) => client.rollup(name));
       printResult({ ...rollup }, isJson(command));
@@ -43,6 +54,7 @@ export function registerQuery(program: Command): void {
     .command("chain")
     .description("chain id, height, base fee and limits")
     .addOption(nodeOption())
+    .addOption(notRpcOption())
     .action(async (options: NodeOptions, command: Command) => {
       const info = await withSequencer(options.node, (client) => client.chainInfo());
       printResult({ ...info }, isJson(command));
@@ -52,8 +64,10 @@ export function registerQuery(program: Command): void {
     .description("where a transaction is, and why")
     .argument("<id>", "transaction id, 32 bytes in hex", parseHexBytes(32))
     .addOption(nodeOption())
+    .addOption(notRpcOption())
     .action(async (id: Uint8Array, options: NodeOptions, command: Command) => {
       const status = await withSequencer(options.node, (client) => client.transactionStatus(id));
+      if (status.state === "unknown") throw cliError("NOT_FOUND", `${toHex(id)}: ${status.reason}`);
       printResult({ id: toHex(id), ...status }, isJson(command));
     });
   query
@@ -61,6 +75,7 @@ export function registerQuery(program: Command): void {
     .description("a block as CometBFT's RPC gives it; the last one without a height")
     .argument("[height]", "height of the block", height)
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (at: number | undefined, options: RpcOptions, command: Command) => {
       printResult(await callRpc(options.rpc, "block", heightParam(at)), isJson(command));
     });
@@ -69,6 +84,7 @@ export function registerQuery(program: Command): void {
     .description("results of the items of a block")
     .argument("[height]", "height of the block", height)
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (at: number | undefined, options: RpcOptions, command: Command) => {
       printResult(await callRpc(options.rpc, "block_results", heightParam(at)), isJson(command));
     });
@@ -77,6 +93,7 @@ export function registerQuery(program: Command): void {
     .description("the validator set of a height")
     .argument("[height]", "height that the set decides", height)
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (at: number | undefined, options: RpcOptions, command: Command) => {
       const params = { ...heightParam(at), per_page: "100" };
       printResult(await callRpc(options.rpc, "validators", params), isJson(command));
@@ -85,6 +102,7 @@ export function registerQuery(program: Command): void {
     .command("peers")
     .description("peers of a node, their points for misbehaviour, and who is banned")
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (options: RpcOptions, command: Command) => {
       const answer = await callRpc(options.rpc, "net_info", {});
       printResult(peersOf(answer), isJson(command));
@@ -94,15 +112,25 @@ export function registerQuery(program: Command): void {
     .description("a value of the state tree with its ICS-23 proof")
     .argument("<key>", "key of the state, such as params")
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (key: string, options: RpcOptions, command: Command) => {
       const data = Buffer.from(key, "utf8").toString("hex");
       const params = { path: "/store", data, prove: true };
-      printResult(await callRpc(options.rpc, "abci_query", params), isJson(command));
+      const answer = await callRpc(options.rpc, "abci_query", params);
+      const { response } = answer as { readonly response?: { readonly value?: string | null } };
+      if (response?.value === undefined || response.value === null || response.value === "") {
+        throw cliError(
+          "NOT_FOUND",
+          `the state holds nothing under ${JSON.stringify(key)}; abci_query of the RPC (path /store, prove) gives the proof of that`,
+        );
+      }
+      printResult(answer, isJson(command));
     });
   query
     .command("snapshots")
     .description("snapshots of the state that the node serves for state sync, newest first")
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (options: RpcOptions, command: Command) => {
       const snapshots = await queryJson(options.rpc, "/snapshots");
       printResult({ snapshots }, isJson(command));
@@ -111,6 +139,7 @@ export function registerQuery(program: Command): void {
     .command("params")
     .description("parameters in force")
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (options: RpcOptions, command: Command) => {
       const params = await queryJson(options.rpc, "/params");
       printResult(isRecord(params) ? params : { params }, isJson(command));

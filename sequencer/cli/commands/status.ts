@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { describeOldHead, isHeadOld, type PulseSource, type RoundState } from "../chain-pulse.ts";
 import { callRpc } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
-import { rpcOption } from "../options.ts";
+import { notNodeOption, rpcOption } from "../options.ts";
 import { printResult } from "../output.ts";
 
 export function registerStatus(program: Command): void {
@@ -12,6 +12,7 @@ export function registerStatus(program: Command): void {
       "print what a node says of itself: height, time, sync, validator, and if it stands",
     )
     .addOption(rpcOption())
+    .addOption(notNodeOption())
     .action(async (options: { rpc: string }, command: Command) => {
       const [status, net] = await Promise.all([
         callRpc(options.rpc, "status", {}),

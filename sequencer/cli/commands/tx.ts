@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { Height } from "../../../proto/brands.ts";
 import { toHex } from "../../../proto/bytes.ts";
+import { isWeftError } from "../../../proto/errors.ts";
 import {
   type Action,
   ORDERING_COMMIT_ORDER,
@@ -22,7 +23,14 @@ import { cliError } from "../cli-error.ts";
 import { withSequencer } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
 import { TX_WAIT_MS } from "../limits.ts";
-import { addTxOptions, parseAccount, parseAmount, parseCount, parseHexBytes } from "../options.ts";
+import {
+  addTxOptions,
+  parseAccount,
+  parseAmount,
+  parseCount,
+  parseHexBytes,
+  parseRollupName,
+} from "../options.ts";
 import { printResult } from "../output.ts";
 
 interface TxOptions {
@@ -32,6 +40,8 @@ interface TxOptions {
   readonly maxFee?: bigint;
   readonly nonce?: bigint;
   readonly wait: boolean;
+  /** The rollup that the command names. */
+  readonly rollupName?: string;
 }
 
 /** Blocks until an unordered transaction of the command line expires. */
@@ -52,7 +62,7 @@ export function registerTx(program: Command): void {
     tx
       .command("rollup-data")
       .description("put data into a rollup's order: hex arguments, or files with --file")
-      .argument("<rollup>", "name of the rollup")
+      .argument("<rollup>", "name of the rollup", parseRollupName)
       .argument("[data...]", "payloads in hex", appendHex, [])
       .option("--file <paths...>", "payloads read from files"),
   ).action(
@@ -62,7 +72,7 @@ export function registerTx(program: Command): void {
       options: TxOptions & { readonly file?: string[] },
       command: Command,
     ) =>
-      run(options, command, () => {
+      run({ ...options, rollupName: name }, command, () => {
         const payloads = [
           ...data,
           ...(options.file ?? []).map((path) => new Uint8Array(readFileSync(path))),
@@ -76,7 +86,7 @@ export function registerTx(program: Command): void {
       tx
         .command("register-rollup")
         .description("register a rollup; its deposit is taken from the account")
-        .argument("<name>", "1-64 characters of a-z, 0-9 and -")
+        .argument("<name>", "1-64 characters of a-z, 0-9 and -", parseRollupName)
         .option(
           "--owner <hex>",
           "owner key, 32 bytes; default: the signing key",
@@ -101,7 +111,7 @@ export function registerTx(program: Command): void {
       tx
         .command("update-rollup")
         .description("change a rollup's policy or owner; signed by the owner key")
-        .argument("<name>", "name of the rollup")
+        .argument("<name>", "name of the rollup", parseRollupName)
         .option("--new-owner <hex>", "new owner key, 32 bytes", parseHexBytes(32)),
     ),
   ).action(
@@ -110,7 +120,7 @@ export function registerTx(program: Command): void {
       options: TxOptions & PolicyOptions & { readonly newOwner?: Uint8Array },
       command: Command,
     ) =>
-      run(options, command, () => ({
+      run({ ...options, rollupName: name }, command, () => ({
         kind: "updateRollup",
         rollupId: rollupIdOfName(name),
         policy: policyOf(options),
@@ -184,13 +194,11 @@ async function submit(
     },
     action,
   };
-  const signed = signTx(info.chainId, body, {
-    publicKey: key.publicKey,
-    sign: (message) => signEd25519(key, message),
-  });
+  const signed = signOwn(info.chainId, body, key);
   const outcome = await client.submit(signed.item);
   if (outcome.code !== 0 && !outcome.isDuplicate) {
-    throw cliError("REJECTED", `refused with code ${outcome.code}: ${outcome.reason}`);
+    const reason = withName(outcome.reason, options.rollupName);
+    throw cliError("REJECTED", `refused with code ${outcome.code}: ${reason}`);
   }
   const ids = {
     id: toHex(signed.id),
@@ -204,6 +212,24 @@ async function submit(
     throw cliError("REJECTED", `the transaction ${ids.id} is ${status.state}: ${status.reason}`);
   }
   return { ...ids, state: status.state, height: status.height, index: status.index };
+}
+
+/** What the format does not allow is the caller's to mend, not a fault of this program. */
+function signOwn(chainId: string, body: TxBody, key: Ed25519KeyPair) {
+  try {
+    return signTx(chainId, body, {
+      publicKey: key.publicKey,
+      sign: (message) => signEd25519(key, message),
+    });
+  } catch (error) {
+    if (isWeftError(error)) throw cliError("USAGE", error.message);
+    throw error;
+  }
+}
+
+/** Nodes know rollups by their ids; people by their names. */
+function withName(reason: string, name: string | undefined): string {
+  return name === undefined ? reason : reason.replaceAll(toHex(rollupIdOfName(name)), name);
 }
 
 /** Asks until the transaction is in a block or cannot be any more; tells why it waits, once for each reason. */
