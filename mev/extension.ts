@@ -33,7 +33,7 @@ export interface ExtensionContext {
   readonly blockHash: Uint8Array;
   /** Validators of that height. */
   readonly validatorCount: number;
-  /** `block.max_bytes`; when it changes, the smaller of old and new (design.md §5). */
+  /** `block.max_bytes`; when it changes, the smaller of old and new. */
   readonly blockBytesMax: number;
 }
 

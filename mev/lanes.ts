@@ -1,5 +1,5 @@
 /**
- * Lanes: where an item stands in its block, and how much of the block it may take (design.md §5).
+ * Lanes: where an item stands in its block, and how much of the block it may take.
  * All of it is a pure function of the item, the committed state and the items before it.
  */
 import { compareBytes, toHex } from "../proto/bytes.ts";

@@ -32,7 +32,7 @@ export function NodeId(value: string): NodeId {
   return value as NodeId;
 }
 
-/** Id of a rollup: SHA-256 of its name, 64 lower-case hex characters (`design.md` §4). */
+/** Id of a rollup: SHA-256 of its name, 64 lower-case hex characters. */
 export type RollupId = Brand<string, "RollupId">;
 export function RollupId(value: string): RollupId {
   if (!/^[0-9a-f]{64}$/.test(value)) {

@@ -1,6 +1,6 @@
 /**
  * What a rollup offers to whoever feeds it ordered blocks: the TypeScript face of
- * `weft.execution.v1.ExecutionService` (design.md §8). The contract, in words:
+ * `weft.execution.v1.ExecutionService` (docs/rollups.md). The contract, in words:
  *
  * - Payloads are arbitrary bytes that anyone may have posted. An executor never refuses a block for
  *   what its payloads hold; it skips what it cannot use, with a reason, as a pure function of
@@ -69,7 +69,7 @@ export type ExecutionErrorInfo =
   /** Storage or the virtual machine failed; state is as before the call. The operator must act. */
   | { readonly code: "EXECUTION_INTERNAL" };
 
-/** The gRPC status that each code travels as; part of the contract (design.md §8). */
+/** The gRPC status that each code travels as; part of the contract. */
 export const EXECUTION_GRPC_STATUS = {
   EXECUTION_INVALID_REQUEST: "INVALID_ARGUMENT",
   EXECUTION_NOT_INITIALIZED: "FAILED_PRECONDITION",

@@ -1,8 +1,8 @@
 /**
- * The verification that comes before execution (design.md §8). From a trusted height on, each block
+ * The verification that comes before execution (docs/rollups.md). From a trusted height on, each block
  * must extend the one before: same chain, next height, parent hash, a validator set that the parent
  * announced, signatures of more than 2/3 of its power over this very header, and a slice that the
- * header's data_hash commits to. spec/prior-art.md E4 lists how others failed here (D1–D8).
+ * header's data_hash commits to. The tests name eight ways in which others failed here (D1–D8).
  */
 import type { Height, RollupId } from "../../proto/brands.ts";
 import { bytesEqual, fromHex, toHex } from "../../proto/bytes.ts";

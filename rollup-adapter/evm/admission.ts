@@ -1,6 +1,6 @@
 /**
- * The checks between a decoded transaction and the block it wants to enter, in the order of
- * design.md §8: nonce and balance of the sender, then gas and fee. Pure: executor and gateway ask
+ * The checks between a decoded transaction and the block it wants to enter, in the one order that all
+ * nodes of a rollup must share: nonce and balance of the sender, then gas and fee. Pure: executor and gateway ask
  * the same questions, the one about the block at hand, the other about the next.
  */
 import type { Common } from "@ethereumjs/common";

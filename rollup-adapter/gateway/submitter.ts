@@ -1,13 +1,14 @@
 /**
  * Carries payloads of one rollup into the order: gathers those that arrive together into one signed
  * `RollupData` action, submits it as an unordered transaction, and submits again until the payload is
- * committed or cannot be. Nonces of the paying account never make it serial (design.md §4).
+ * committed or cannot be. Nonces of the paying account never make it serial.
  */
 import { randomBytes } from "node:crypto";
 import { Height } from "../../proto/brands.ts";
+import { formatAddress } from "../../proto/address.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import { txItemBytes } from "../../proto/codec/weft-block.ts";
-import { rollupData, type TxBody } from "../../proto/codec/weft-tx.ts";
+import { accountAddress, rollupData, type TxBody } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { RollupId } from "../../proto/brands.ts";
@@ -36,6 +37,9 @@ export type SubmitterErrorInfo =
   | { readonly code: "GATEWAY_UNREACHABLE" }
   /** The gateway was stopped. */
   | { readonly code: "GATEWAY_STOPPED" };
+
+/** The sequencer's code for an account whose balance does not cover the cost (`sequencer/app/codes.ts`). */
+const CODE_INSUFFICIENT_FUNDS = 27;
 
 export interface SubmitterOptions {
   readonly rollupId: RollupId;
@@ -90,6 +94,7 @@ export function createSubmitter(
 ): Submitter {
   const { client, key, logger, metrics } = deps;
   const rollupIdBytes = fromHex(options.rollupId);
+  const payer = formatAddress(accountAddress(key.publicKey));
   const batches = new Map<string, Batch>();
   let queue: Waiting[] = [];
   let pendingBytes = 0;
@@ -174,7 +179,7 @@ export function createSubmitter(
       if (!isAccepted) {
         throw new WeftError<SubmitterErrorInfo>(
           { code: "GATEWAY_REFUSED", txCode: outcome.code, codespace: outcome.codespace },
-          `the sequencer refused the submission: ${outcome.reason}`,
+          `the sequencer refused the submission: ${outcome.reason}${adviceFor(outcome.code)}`,
         );
       }
       batch.isAccepted = true;
@@ -195,6 +200,12 @@ export function createSubmitter(
         entry.refused(error);
       }
     }
+  }
+
+  /** A wallet's owner cannot know that another account pays for the order. */
+  function adviceFor(code: number): string {
+    if (code !== CODE_INSUFFICIENT_FUNDS) return "";
+    return `; ordering is paid for by this rollup node's gateway account ${payer}: its operator must fund it with nweft (weft tx transfer ${payer} AMOUNT --from KEY)`;
   }
 
   function signBatch(

@@ -260,7 +260,7 @@ class Weft implements WeftApplication {
 
   /**
    * Ends by running what every other validator will run on the result. A proposal that fails its own
-   * check, which takes a bug, gives way to the minimal block (design.md §5).
+   * check, which takes a bug, gives way to the minimal block.
    */
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {

@@ -12,7 +12,7 @@ export interface ParamBounds {
 
 /**
  * What each parameter means and may be. The bounds keep the chain alive: a minimal block always fits,
- * arithmetic never overflows, memory of remembered ids stays bounded (design.md §5).
+ * arithmetic never overflows, memory of remembered ids stays bounded.
  */
 export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
   baseFeeMin: bounds(1n, 1_000_000n, "Lowest base fee, nweft per byte."),

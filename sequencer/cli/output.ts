@@ -36,13 +36,20 @@ function renderList(
   indent: string,
 ): string[] {
   if (list.length === 0) return [`${label}-`];
-  if (!list.some(isPlainObject)) return [`${label}${list.map(scalar).join(", ")}`];
-  const lines = [`${indent}${key}`];
-  for (const entry of list) {
-    if (!isPlainObject(entry)) lines.push(`${indent}  ${scalar(entry)}`);
-    else lines.push(render(entry, `${indent}  `), "");
+  if (list.some(isPlainObject)) {
+    const lines = [`${indent}${key}`];
+    for (const entry of list) {
+      if (!isPlainObject(entry)) lines.push(`${indent}  ${scalar(entry)}`);
+      else lines.push(render(entry, `${indent}  `), "");
+    }
+    return lines;
   }
-  return lines;
+  const texts = list.map(scalar);
+  // Sentences and commands stand alone, to be read and copied.
+  if (texts.some((text) => text.includes(" "))) {
+    return [`${indent}${key}`, ...texts.map((text) => `${indent}  ${text}`)];
+  }
+  return [`${label}${texts.join(", ")}`];
 }
 
 function scalar(value: unknown): string {

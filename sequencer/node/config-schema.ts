@@ -1,7 +1,7 @@
 /**
  * The one schema of `config.toml`: types, defaults, checks, the commented template and the reference
  * all come from it. Section and key names are CometBFT's where CometBFT has the key, so that one home
- * directory can change engine (design.md §3).
+ * directory can change engine.
  */
 import { z } from "zod";
 import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
 import { freePorts } from "../../sequencer/cli/free-ports.ts";
@@ -373,6 +374,9 @@ describe("a network that says no", () => {
       ["REJECTED", ["tx", "rollup-data", "nobody", "aa", "--from", network.ownerKeyFile, ...at]],
       ["NOT_FOUND", ["query", "rollup", "nobody", ...at]],
       ["NOT_FOUND", ["query", "block", "1000000", "--rpc", node.rpc]],
+      ["NOT_FOUND", ["query", "tx", "ab".repeat(32), ...at]],
+      ["NOT_FOUND", ["query", "state", "nothing", "--rpc", node.rpc]],
+      ["USAGE", ["tx", "transfer", "ab".repeat(32), "0", "--from", network.ownerKeyFile, ...at]],
     ] as const;
     for (const [name, args] of cases) {
       const { code, value } = await json(...args);
@@ -405,7 +409,6 @@ describe("--json", () => {
       ["query", "chain", ...at],
       ["query", "account", "ab".repeat(32), ...at],
       ["query", "rollup", "alpha", ...at],
-      ["query", "tx", "ab".repeat(32), ...at],
       ["query", "peers", ...over],
       ["query", "block", ...over],
       ["query", "block", "1", ...over],
@@ -456,7 +459,29 @@ describe("--json", () => {
       const { value } = await json("query", "tx", String(data.value["id"]), "--node", node.grpc);
       return value["state"] === "committed";
     });
+    expect(await follow("delta", 2)).toEqual([
+      expect.stringMatching(/^\d+ aabb$/),
+      expect.stringMatching(/^\d+ cc$/),
+    ]);
   });
+
+  /** The first lines of the example in docs/rollups.md, over all of a rollup's data. */
+  async function follow(name: string, count: number): Promise<string[]> {
+    const example = fileURLToPath(
+      new URL("../../docs/examples/follow-rollup.mjs", import.meta.url),
+    );
+    const genesis = join(node.home, "config", "genesis.json");
+    const child = spawn(process.execPath, [example, name, node.grpc, genesis], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line);
+      if (lines.length === count) break;
+    }
+    child.kill("SIGKILL");
+    return lines;
+  }
 
   it("gives one object for every block of a node, which ends with 0 when it is told to", async () => {
     cpSync(pristine, home, { recursive: true });

@@ -62,7 +62,7 @@ export interface RefusedBlock {
 }
 
 /**
- * The one function behind ProcessProposal and FinalizeBlock (design.md §4, "Validity"): a block is valid
+ * The one function behind ProcessProposal and FinalizeBlock: a block is valid
  * when it has an outcome. A pure function of the input and the committed state, on a branch of its own;
  * it awaits only the signature port and the event loop.
  */

@@ -12,8 +12,8 @@ interface Candidate extends Priced {
 export type PriceOf = (entry: PoolEntry) => number;
 
 /**
- * Draws transactions for one proposal, best price first; within an account in order of nonces
- * (design.md §5). CheckTx may add to the pool meanwhile: what was drawn stays drawn, and whoever executes
+ * Draws transactions for one proposal, best price first; within an account in order of
+ * nonces. CheckTx may add to the pool meanwhile: what was drawn stays drawn, and whoever executes
  * it has the last word.
  */
 export class Selection {

@@ -7,7 +7,7 @@ const PREFIX_END = "y";
 
 /**
  * Own vote extensions by height and block hash, on disk before they are used, so that a validator that
- * crashed answers the same again (design.md §5). Entries of committed heights are removed.
+ * crashed answers the same again. Entries of committed heights are removed.
  */
 export class ExtensionLog {
   readonly #database: KeyValueStore;

@@ -8,6 +8,9 @@ import type { CommandContext, GlobalOptions } from "../context.ts";
 import { printResult } from "../output.ts";
 
 const BLOCK = "ethereum/block24476005.json";
+/** Where people find the files; the repository does not hold them. */
+const SOURCE =
+  "block24476005.json and block24476005State.json in packages/vm/examples/data of github.com/ethereumjs/ethereumjs-monorepo";
 const STATE = "ethereum/block24476005State.json";
 
 export function registerReplay(program: Command, context: CommandContext): void {
@@ -30,7 +33,7 @@ export function registerReplay(program: Command, context: CommandContext): void 
         if (missing !== undefined) {
           throw cliError(
             "FILE",
-            `there is no ${missing}; name both files: weft replay BLOCK.json STATE.json`,
+            `there is no ${missing}; the two files of the default block are ${SOURCE}; then: weft replay BLOCK.json STATE.json`,
           );
         }
         // The EVM and its libraries load only here.
