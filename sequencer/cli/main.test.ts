@@ -50,7 +50,7 @@ describe("what is not quite right", () => {
     listenTo(tested);
     await expect(
       tested.parseAsync(withoutHelpOfNothing(tested, args), { from: "user" }),
-    ).rejects.toThrow();
+    ).rejects.toThrow(/\w/);
     return said;
   };
 

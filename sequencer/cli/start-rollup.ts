@@ -7,7 +7,7 @@ import {
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { readKeyFile } from "../ports/key-file.ts";
-import { listening } from "../node/listening.ts";
+import { listening, namingListener } from "../node/listening.ts";
 import { VERSION } from "../node/version.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createPrometheusRegistry } from "../ports/prometheus.ts";
@@ -29,7 +29,9 @@ export async function startRollup(
   const clock = createSystemClock();
   const registry = createPrometheusRegistry();
   const metrics = createAdapterMetrics(registry);
-  const node = await startNode().catch((error: unknown) => namingListener(error, config));
+  const node = await startNode().catch((error: unknown) => {
+    throw namingRollupListener(error, config);
+  });
   const server =
     config.metrics === undefined
       ? undefined
@@ -88,17 +90,17 @@ export async function startRollup(
 const ROLLUP_REMEDY = "that key of rollup.json";
 
 /** Which listener of rollup.json it was that could not have its address. */
-async function namingListener(error: unknown, config: RollupConfig): Promise<never> {
+function namingRollupListener(error: unknown, config: RollupConfig): unknown {
   const port: unknown = error instanceof Error && "port" in error ? error.port : undefined;
   const isExecution = config.execution !== undefined && port !== config.rpc.port;
   const at = isExecution && config.execution !== undefined ? config.execution : config.rpc;
-  return await listening(
+  return namingListener(
     {
       name: isExecution ? "the execution service" : "the Ethereum JSON-RPC",
       key: isExecution ? "execution.port" : "rpc.port",
       address: `${at.host}:${at.port}`,
       remedy: ROLLUP_REMEDY,
     },
-    () => Promise.reject(error),
+    error,
   );
 }

@@ -11,35 +11,38 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: "this user may not bind it; ports below 1024 need a privilege",
 };
 
+export interface NamedListener {
+  /** For people, such as `the RPC`. */
+  readonly name: string;
+  /** Key of the configuration. */
+  readonly key: string;
+  readonly address: string;
+  /** How to choose another address, such as `--set rpc.laddr=tcp://127.0.0.1:PORT`. */
+  readonly remedy: string;
+}
+
 /**
  * Runs `start` of a listener.
- * @param listener what it is, where it stands in the configuration, and what it was told
- * @throws WeftError<ListenErrorInfo> when it cannot have the address; anything else as it came
+ * @throws WeftError<ListenErrorInfo> when it cannot have its address; anything else as it came
  */
-export async function listening<T>(
-  listener: {
-    /** For people, such as `the RPC`. */
-    readonly name: string;
-    /** Key of the configuration. */
-    readonly key: string;
-    readonly address: string;
-    /** How to choose another address, such as `--set rpc.laddr=tcp://127.0.0.1:PORT`. */
-    readonly remedy: string;
-  },
-  start: () => Promise<T>,
-): Promise<T> {
+export async function listening<T>(listener: NamedListener, start: () => Promise<T>): Promise<T> {
   try {
     return await start();
   } catch (error) {
-    const code = listenFault(error);
-    if (code === undefined) throw error;
-    const { name, key, address, remedy } = listener;
-    throw new WeftError<ListenErrorInfo>(
-      { code: "NODE_LISTEN_FAILED", key },
-      `${name} cannot listen at ${address} (${key}): ${REASONS[code]}; free it, or choose another with: ${remedy}`,
-      { cause: error },
-    );
+    throw namingListener(listener, error);
   }
+}
+
+/** The error of a listener that cannot have its address, with its name; any other as it came. */
+export function namingListener(listener: NamedListener, error: unknown): unknown {
+  const code = listenFault(error);
+  if (code === undefined) return error;
+  const { name, key, address, remedy } = listener;
+  return new WeftError<ListenErrorInfo>(
+    { code: "NODE_LISTEN_FAILED", key },
+    `${name} cannot listen at ${address} (${key}): ${REASONS[code]}; free it, or choose another with: ${remedy}`,
+    { cause: error },
+  );
 }
 
 /** A listener of `weft start`, by its key in config.toml. */
