@@ -1,5 +1,5 @@
 /** The process of `weft signer`. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { NodeId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
@@ -36,6 +36,7 @@ export async function runSigner(options: SignerCommandOptions, isJson: boolean):
       });
     }
   }
+  checkState(options);
   const stateDirectory = dirname(options.stateFile);
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
   const closers: (() => Promise<void>)[] = [];
@@ -110,6 +111,18 @@ export async function runSigner(options: SignerCommandOptions, isJson: boolean):
   } finally {
     await stopInTime(closeAll);
   }
+}
+
+/** A flag that stays in a service file must not make a lost state anew, so it is refused where there is one. */
+function checkState({ stateFile, newState }: SignerCommandOptions): void {
+  const isThere = existsSync(stateFile);
+  if (isThere === !newState) return;
+  throw cliError(
+    "KEY",
+    isThere
+      ? `the signer's state ${stateFile} is there already: start without --new-state`
+      : `the signer's state ${stateFile} is missing: bring the newest one from where the key signed last, or this validator could sign twice; --new-state makes one, only for a key that has never signed`,
+  );
 }
 
 function checkAddresses(

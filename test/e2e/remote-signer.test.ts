@@ -1,4 +1,5 @@
 /** Validators whose keys live in `weft signer` processes: over TCP and over a Unix socket. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -147,6 +148,28 @@ describe("validators with remote signers", () => {
     await untilSigning(tcp, 1);
     await untilSigning(unix, 1);
     expect(await metric(tcp.node.metrics, "weft_privval_connected")).toBe(1);
+  });
+
+  it("have one signer: a second on the state, or one without its state, does not start", () => {
+    const run = (args: readonly string[]) =>
+      spawnSync(process.execPath, [ENTRY, "--json", ...args], { encoding: "utf8" });
+    const second = run(tcp.args);
+    expect(second.status).toBe(6);
+    expect(second.stdout).toMatch(/is in use by process \d+/);
+    const elsewhere = join(network.root, "no-state");
+    const forgetful = run(
+      tcp.args.map((arg) =>
+        arg.startsWith("--state-file") ? `--state-file=${join(elsewhere, "state.json")}` : arg,
+      ),
+    );
+    expect(forgetful.status).toBe(4);
+    expect(forgetful.stdout).toMatch(/state .* is missing: bring the newest one/);
+    const again = run([...tcp.args, "--new-state"]);
+    expect(again.status).toBe(4);
+    expect(again.stdout).toMatch(/is there already/);
+    const open = run(["signer", "--listen", "tcp://127.0.0.1:0", ...tcp.args.slice(1, 4)]);
+    expect(open.status).toBe(2);
+    expect(open.stdout).toMatch(/needs --allow/);
   });
 
   it("miss blocks while their signer is down, and sign again when it is back", async () => {
