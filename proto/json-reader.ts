@@ -6,6 +6,7 @@
 import { Height, Round } from "./brands.ts";
 import { EMPTY_BYTES, fromBase64, fromHex } from "./bytes.ts";
 import { isWeftError, WeftError } from "./errors.ts";
+import { JSON_DEPTH_MAX } from "./limits.ts";
 import { parseTime } from "./time.ts";
 import type { Timestamp } from "./types.ts";
 
@@ -152,8 +153,43 @@ function describe(value: unknown): string {
   return JSON.stringify(typeof value === "string" ? value.slice(0, 80) : value);
 }
 
-/** Parses a JSON text. Throws JSON_SHAPE on anything else. */
+/**
+ * Whether a text, if it is JSON, nests values at most JSON_DEPTH_MAX deep. The parser takes a hundred
+ * times as long for brackets as for other text, and writing what it made overruns the stack.
+ */
+export function isShallowJson(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = stringEnd(text, at);
+    else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
+      depth += 1;
+      if (depth > JSON_DEPTH_MAX) return false;
+    } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth -= 1;
+  }
+  return true;
+}
+
+const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+/** Index of the quote that ends the string which starts at `start`; the text's end when none does. */
+function stringEnd(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) return at;
+    at += code === BACKSLASH ? 2 : 1;
+  }
+  return at;
+}
+
+/** Parses a JSON text nested at most JSON_DEPTH_MAX deep. Throws JSON_SHAPE on anything else. */
 export function parseJson(text: string): JsonNode {
+  if (!isShallowJson(text)) {
+    const info = { code: "JSON_SHAPE", path: "$" } as const;
+    throw new WeftError(info, `expected JSON nested at most ${JSON_DEPTH_MAX} deep`);
+  }
   try {
     return new JsonNode(JSON.parse(text));
   } catch (cause) {

@@ -52,3 +52,5 @@ export const CHUNK_BYTES_MAX = 16_000_000;
 export const SNAPSHOT_BYTES_MAX = 4_000_000;
 /** Bytes of a remote signer's error text when decoding. */
 export const SIGNER_FAULT_BYTES_MAX = 10_240;
+/** How deep values of JSON from elsewhere may nest; answers of CometBFT's RPC stay below 20. */
+export const JSON_DEPTH_MAX = 100;

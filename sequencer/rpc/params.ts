@@ -57,7 +57,7 @@ export function argsFromJson(spec: ParamSpec, params: unknown): Values {
   const given = new Map<string, unknown>();
   if (Array.isArray(params)) {
     if (params.length !== names.length) {
-      const list = params.map((value) => jsonText(value)).join(" ");
+      const list = params.map((value) => JSON.stringify(value)).join(" ");
       throw jsonFailure(
         `expected ${names.length} parameters ([${names.join(" ")}]), got ${params.length} ([${list}])`,
       );
@@ -132,7 +132,7 @@ function fromJson(kind: ParamKind, value: unknown, fail: Fail): unknown {
     case "int":
     case "uint":
       if (typeof value !== "string") {
-        const text = JSON.stringify(jsonText(value));
+        const text = JSON.stringify(JSON.stringify(value));
         throw fail(`invalid 64-bit integer encoding ${text}, expected string`);
       }
       return integerFromText(kind, value, fail);
@@ -146,7 +146,7 @@ function fromJson(kind: ParamKind, value: unknown, fail: Fail): unknown {
       if (typeof value !== "string") throw fail(wrongType(value, "[]uint8"));
       return bytesFromBase64(value, fail);
     case "hex":
-      if (typeof value !== "string") throw fail(`invalid hex string: ${jsonText(value)}`);
+      if (typeof value !== "string") throw fail(`invalid hex string: ${JSON.stringify(value)}`);
       return bytesFromHex(value, fail);
     case "json":
       return value;
@@ -236,17 +236,6 @@ function wrongType(value: unknown, type: string): string {
 }
 
 /** The name Go's `encoding/json` has for a kind of value. */
-/** JSON of a parsed value; what is nested too deep to be written gets its type's name. */
-export function jsonText(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    // Parsing takes any depth, writing only what the stack holds.
-    if (!(error instanceof RangeError)) throw error;
-    return jsonType(value);
-  }
-}
-
 export function jsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";

@@ -5,6 +5,7 @@ import type { Target } from "./target.ts";
 import { CHAIN_TARGETS } from "./targets/chain.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
+import { ROLLUP_TARGETS } from "./targets/rollups.ts";
 import { SERVICE_TARGETS } from "./targets/services.ts";
 import { WEFT_TARGETS } from "./targets/weft.ts";
 
@@ -15,6 +16,7 @@ export const TARGETS: readonly Target[] = [
   ...ADDRESS_TARGETS,
   ...FILE_TARGETS,
   ...SERVICE_TARGETS,
+  ...ROLLUP_TARGETS,
 ];
 
 /** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */
@@ -35,7 +37,7 @@ export function exemption(decoder: string): string | undefined {
 
 /** How exports that read what came from elsewhere are named. */
 const DECODER =
-  /^export (?:async )?(?:function|const) ((?:decode|parse|read)[A-Z]\w*|decode|[a-z]\w*From(?:Json|Uri))\b/gm;
+  /^export (?:async )?(?:function|const) ((?:decode|parse|read)[A-Z]\w*|decode|[a-z]\w*From(?:Json|Uri)|[a-z]\w*Param)\b/gm;
 
 const ROOTS = ["proto", "sequencer", "mev", "rollup-adapter"];
 

@@ -52,6 +52,11 @@ export const REGRESSIONS: readonly Regression[] = [
     why: "a deeply nested argument overran the stack, and was logged as an error of ours",
   },
   {
+    target: "EVM JSON-RPC body",
+    inputHex: nested("", ""),
+    why: "brackets alone held the loop: a megabyte of them for 100 ms",
+  },
+  {
     target: "gRPC rollup.getChainInfo response",
     inputHex: "0a098add79ec1aeedd79ec",
     why: "a string that is not UTF-8 came out as the generated code's own TypeError",

@@ -1,4 +1,5 @@
 /** JSON-RPC 2.0: one request or a batch in, the answer's text out. */
+import { isShallowJson } from "../../../proto/json-reader.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
 import { RPC_BATCH_ANSWER_BYTES_MAX, RPC_BATCH_MAX } from "../limits.ts";
 import type { EvmMetrics } from "../metrics.ts";
@@ -30,6 +31,9 @@ export class Dispatcher {
   /** The answer to `body`, or nothing when it held notifications only. Never throws. */
   async answer(body: string, extra?: ConnectionMethods): Promise<string | undefined> {
     let request: unknown;
+    if (!isShallowJson(body)) {
+      return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is nested too deep");
+    }
     try {
       request = JSON.parse(body);
     } catch {

@@ -1,0 +1,174 @@
+/** What rollups and their clients read: proven slices of blocks, Ethereum JSON-RPC. */
+import { createManifestBuilder } from "../../../mev/manifest.ts";
+import { Height } from "../../../proto/brands.ts";
+import { utf8ToBytes } from "../../../proto/bytes.ts";
+import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
+import { Level, ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
+import { sha256 } from "../../../proto/hash.ts";
+import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { EntryKind, verifyRollupSlice } from "../../../proto/verify/manifest.ts";
+import { NULL_EVM_METRICS } from "../../../rollup-adapter/evm/metrics.ts";
+import { Dispatcher } from "../../../rollup-adapter/evm/rpc/dispatcher.ts";
+import * as overrides from "../../../rollup-adapter/evm/rpc/overrides.ts";
+import * as params from "../../../rollup-adapter/evm/rpc/params.ts";
+import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
+import { codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
+
+const text = utf8ToBytes;
+const ID = new Uint8Array(32).fill(20);
+const ABSENT = new Uint8Array(32).fill(35);
+
+/** A block with leaves of three rollups, and the slices that prove the presence of one, the absence of another. */
+function blockOfThree() {
+  const builder = createManifestBuilder();
+  const entries = [1, 2].map((n) => ({
+    kind: EntryKind.ROLLUP_DATA,
+    lane: 7,
+    itemId: sha256(text(`item ${n}`)),
+    bundleId: undefined,
+    leg: 0,
+    legs: 1,
+    payload: rollupData(ID, [text(`payload ${n}`)]).payload,
+  }));
+  for (const id of [10, 20, 50].map((value) => new Uint8Array(32).fill(value))) {
+    for (const entry of entries) {
+      builder.add(id, { ...entry, payloadHash: payloadHash(entry.payload) });
+    }
+  }
+  const built = builder.build();
+  const txs = [built.item, text("second"), text("third")];
+  const slices = [ID, ABSENT].map((id) => {
+    const proof = built.prove(id);
+    const slice = proof.kind === "absence" ? proof : { ...proof, entries };
+    return { manifest: built.item, manifestProof: merkleProof(txs.map(sha256), 0), slice };
+  });
+  return { dataHash: merkleRootOfHashes(txs), slices };
+}
+
+function rollupSlice(): Target {
+  const { dataHash, slices } = blockOfThree();
+  const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getBlock;
+  return plainDecoder({
+    name: "slice of a block",
+    covers: ["proto/verify/manifest.ts#verifyRollupSlice"],
+    format: "protobuf",
+    decode: (bytes) => {
+      const block = responseDeserialize(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+      const verdicts = [ID, ABSENT].map((id) => verifyRollupSlice(dataHash, id, block));
+      // The honest slices prove one thing each; nothing else may be proven by a mutant.
+      for (const [i, verdict] of verdicts.entries()) {
+        if ("code" in verdict) continue;
+        const expected = slices[i]?.slice;
+        const count = expected?.kind === "presence" ? expected.entries.length : 0;
+        if (verdict.length !== count) throw new Finding(`proven: ${verdict.length} entries`);
+        const payloads = verdict.map(({ payload }) => Buffer.from(payload).toString("hex"));
+        const honest =
+          expected?.kind === "presence"
+            ? expected.entries.map(({ payload }) => Buffer.from(payload).toString("hex"))
+            : [];
+        if (payloads.join() !== honest.join()) throw new Finding("another payload is proven");
+      }
+      return verdicts;
+    },
+    seeds: () =>
+      slices.map((slice) =>
+        Uint8Array.from(
+          responseSerialize({
+            ...slice,
+            height: Height(3),
+            level: Level.COMMITTED,
+            signedHeader: new Uint8Array(0),
+            validatorSet: new Uint8Array(0),
+          }),
+        ),
+      ),
+    isRefusal: codec,
+  });
+}
+
+const EVM_PARAMS = "rollup-adapter/evm/rpc/params.ts";
+const READERS = { ...params, ...overrides };
+type Reader = keyof typeof READERS;
+const READER_NAMES = (Object.keys(READERS) as Reader[]).filter((name) => name.endsWith("Param"));
+
+function evmRpc(): Target {
+  const faults: string[] = [];
+  const dispatcher = new Dispatcher({
+    methods: new Map(
+      READER_NAMES.map((name) => [
+        name,
+        (values) => {
+          const read: unknown = READERS[name];
+          if (typeof read === "function") Reflect.apply(read, undefined, [values[0], "value"]);
+          return null;
+        },
+      ]),
+    ),
+    logger: {
+      ...NULL_LOGGER,
+      error: (message, fields) => {
+        const error = fields?.["error"];
+        faults.push(typeof error === "string" ? error : message);
+      },
+    },
+    metrics: NULL_EVM_METRICS,
+  });
+  const body = (method: string, value: unknown): Uint8Array =>
+    text(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: [value] }));
+  const address = `0x${"ab".repeat(20)}`;
+  const hash = `0x${"cd".repeat(32)}`;
+  return {
+    name: "EVM JSON-RPC body",
+    covers: READER_NAMES.map((name) =>
+      name.includes("Overrides")
+        ? `rollup-adapter/evm/rpc/overrides.ts#${name}`
+        : `${EVM_PARAMS}#${name}`,
+    ),
+    format: "json",
+    seeds: () => [
+      body("bytesParam", "0x0102"),
+      body("hashParam", hash),
+      body("addressParam", address),
+      body("quantityParam", "0x10"),
+      body("indexParam", "0x1"),
+      body("slotParam", "0x0"),
+      body("booleanParam", true),
+      body("objectParam", {}),
+      body("listParam", [1]),
+      body("blockParam", "latest"),
+      body("blockParam", { blockHash: hash, requireCanonical: true }),
+      body("callParam", { from: address, to: address, gas: "0x5208", value: "0x1", data: "0x00" }),
+      body("logFilterParam", {
+        fromBlock: "0x1",
+        toBlock: "latest",
+        address,
+        topics: [hash, [hash], null],
+      }),
+      body("stateOverridesParam", {
+        [address]: { balance: "0x1", nonce: "0x1", code: "0x00", stateDiff: { [hash]: hash } },
+      }),
+      body("blockOverridesParam", {
+        number: "0x1",
+        time: "0x2",
+        gasLimit: "0x5208",
+        baseFeePerGas: "0x7",
+      }),
+      text(
+        '[{"jsonrpc":"2.0","id":"a","method":"blockParam","params":["0x1"]},{"jsonrpc":"2.0","method":"x"}]',
+      ),
+    ],
+    run: async (bytes) => {
+      faults.length = 0;
+      const answer = await dispatcher.answer(toText(bytes));
+      const [fault] = faults;
+      if (fault !== undefined)
+        throw new Finding(`logged as an error of ours: ${fault.slice(0, 300)}`);
+      if (answer === undefined) return "accepted";
+      const code = /"code":(-?\d+)/.exec(answer)?.[1];
+      JSON.parse(answer);
+      return code === undefined ? "accepted" : `refused ${code}`;
+    },
+  };
+}
+
+export const ROLLUP_TARGETS: readonly Target[] = [rollupSlice(), evmRpc()];
