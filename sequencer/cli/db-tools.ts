@@ -48,13 +48,15 @@ async function checkApplication(home: Home, { blockStore, stateStore }: EngineHo
   const disk = await openApplicationDisk(home, { logger: NULL_LOGGER });
   try {
     const { height, root } = await disk.version();
-    const stored = blockStore.height();
+    const state = await stateStore.load();
+    // After state sync there are no blocks until the first one follows.
+    const stored = Math.max(blockStore.height(), state?.lastBlockHeight ?? 0);
     if (height > stored) {
-      const message = `the application is at ${height}, ahead of the block store at ${stored}`;
+      const message = `the application is at ${height}, ahead of blocks and state at ${stored}`;
       return { height, faults: [fault(height, message)] };
     }
-    if (height === 0 || height < blockStore.base()) return { height, faults: [] };
-    const expected = await appHashAfter(Height(height), blockStore, await stateStore.load());
+    if (height === 0) return { height, faults: [] };
+    const expected = await appHashAfter(Height(height), blockStore, state);
     if (expected === undefined || bytesEqual(expected, root)) return { height, faults: [] };
     const message = `the application's state has hash ${toHex(root)}, the chain says ${toHex(expected)}`;
     return { height, faults: [fault(height, message)] };

@@ -180,6 +180,16 @@ describe("check", () => {
     expect((await check(4)).blocks).toBe(result.height - 3);
   });
 
+  test("a state from a snapshot, which no block follows yet, is no fault", async () => {
+    const states = await someBlocks();
+    const state = states.get(4);
+    await rm(join(root, "a"), { recursive: true });
+    const node = await createNode();
+    if (state !== undefined) await node.home.stateStore.bootstrap(state);
+    await closeNode(node);
+    expect(await check()).toMatchObject({ height: 0, stateHeight: 4, blocks: 0, faults: [] });
+  });
+
   test("damage is found at its height: a commit, a header, a part, a set, a gap, a missing state", async () => {
     await someBlocks();
     await damage("blockstore", (store) => flip(store, heightKey("S", 2), 100));

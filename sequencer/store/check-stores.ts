@@ -186,7 +186,8 @@ class Check {
       const state = await this.#stateStore.load();
       const height = this.#blockStore.height();
       const at = state?.lastBlockHeight ?? 0;
-      if (height === 0 && at === 0) return { state, fault: undefined };
+      // Nothing was decided yet, or the state comes from a snapshot and no block follows it yet.
+      if (height === 0) return { state, fault: undefined };
       const fault =
         at === height || at + 1 === height
           ? undefined
