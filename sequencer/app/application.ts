@@ -512,7 +512,12 @@ function withExtensions({
   const { voteExtensionsEnableHeight } = consensusParams.abci;
   if (voteExtensionsEnableHeight === initialHeight) return undefined;
   if (voteExtensionsEnableHeight === 0) {
-    return { ...consensusParams, abci: { voteExtensionsEnableHeight: initialHeight } };
+    return {
+      ...consensusParams,
+      // Parameters that are answered decide the version in headers, which Info must agree with.
+      version: { app: APP_VERSION },
+      abci: { voteExtensionsEnableHeight: initialHeight },
+    };
   }
   throw genesisError(
     `abci.vote_extensions_enable_height is ${voteExtensionsEnableHeight}, expected the initial height ${initialHeight}`,

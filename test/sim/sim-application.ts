@@ -16,11 +16,13 @@ import {
 } from "../../proto/codec/weft-tx.ts";
 import type { Height } from "../../proto/brands.ts";
 import { signEd25519, type SignatureVerifier } from "../../proto/verify/ed25519.ts";
-import type { Application } from "../../sequencer/abci/application.ts";
+import type { Application, SnapshotApplication } from "../../sequencer/abci/application.ts";
 import { createApplication } from "../../sequencer/app/application.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
+import { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
 import type { ApplicationSigner } from "../../sequencer/app/weft-application.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
+import type { FileSystem } from "../../sequencer/ports/file-system.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { YieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 import { KvApplication } from "../support/kv-application.ts";
@@ -35,6 +37,7 @@ export const CHAIN_ID = "weft-sim";
 const ROLLUPS = ["alpha", "beta"];
 const WALLETS = 6;
 const START_BALANCE = 1_000_000_000_000n;
+const SNAPSHOTS = "/home/data/snapshots";
 const KV_STATE_KEY = "kv";
 /** Pending entries of the small application; it has no pool of its own. */
 const KV_POOL_MAX = 100;
@@ -44,6 +47,8 @@ export type ApplicationKind = "weft" | "kv";
 /** One application in one life of a node, with what the simulator does to it. */
 export interface SimApplication {
   readonly application: Application;
+  /** Undefined where none are taken. */
+  readonly snapshots: SnapshotApplication | undefined;
   hasTxs(): boolean;
   /** What a client submits next; undefined when it has nothing. */
   nextTx(random: Random, bytesMax: number): Uint8Array | undefined;
@@ -60,10 +65,13 @@ export interface SimApplicationOptions {
   readonly validatorIndex: number | undefined;
   readonly validatorCount: number;
   readonly blockBytesMax: number;
+  /** 0: none are taken. */
+  readonly snapshotInterval: number;
 }
 
 export interface SimApplicationDependencies {
   readonly database: SimDatabase;
+  readonly fileSystem: FileSystem;
   readonly life: Life;
   readonly manner: DiskManner;
   readonly verifier: SignatureVerifier;
@@ -104,7 +112,13 @@ export function genesisAppState(kind: ApplicationKind, validatorCount: number): 
 }
 
 async function weftApplication(
-  { nodeName, validatorIndex, validatorCount, blockBytesMax }: SimApplicationOptions,
+  {
+    nodeName,
+    validatorIndex,
+    validatorCount,
+    blockBytesMax,
+    snapshotInterval,
+  }: SimApplicationOptions,
   dependencies: SimApplicationDependencies,
 ): Promise<SimApplication> {
   const { database, life, manner, verifier, clock, logger, yieldToLoop, supply } = dependencies;
@@ -113,9 +127,14 @@ async function weftApplication(
     publicKey: key.publicKey,
     sign: async (message) => signEd25519(key, message),
   };
+  const snapshotArchive =
+    snapshotInterval === 0
+      ? undefined
+      : await SnapshotArchive.open(SNAPSHOTS, dependencies.fileSystem);
   const application = await createApplication(
-    { version: "sim" },
+    { version: "sim", snapshots: { interval: snapshotInterval, keepRecent: 2 } },
     {
+      ...(snapshotArchive === undefined ? {} : { snapshotArchive }),
       database: database.mountState(life, manner),
       verify: (checks) => verifier.verifyBatch(checks),
       signer,
@@ -128,6 +147,7 @@ async function weftApplication(
   const wallets = simWallets(WALLETS);
   return {
     application,
+    snapshots: snapshotArchive && application,
     hasTxs: () => application.poolSize().count > 0,
     nextTx(random, bytesMax) {
       const wallet = random.pick(wallets);
@@ -174,6 +194,7 @@ async function kvApplication({
   const application = await new KvApplication({ path: undefined, disk }).load();
   return {
     application,
+    snapshots: undefined,
     hasTxs: () => application.pool.size > 0,
     nextTx: (random) =>
       application.pool.size >= KV_POOL_MAX

@@ -2,7 +2,7 @@
  * A whole node on simulated ports: production engine, application and reactors, put together as
  * `node/node.ts` does it. Its disk, its clocks and its checkers outlive its crashes.
  */
-import { NodeId } from "../../proto/brands.ts";
+import { type Height, NodeId } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
 import { assert } from "../../proto/errors.ts";
@@ -18,6 +18,7 @@ import { createFilePrivValidator } from "../../sequencer/engine/privval/file-pri
 import { PrivValidatorError } from "../../sequencer/engine/privval/errors.ts";
 import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
+import type { SyncedChain } from "../../sequencer/engine/state-sync/state-sync.ts";
 import { createCheckTx } from "../../sequencer/node/wiring.ts";
 import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
@@ -26,6 +27,7 @@ import {
   createMempoolReactor,
   type MempoolReactor,
 } from "../../sequencer/p2p/mempool/mempool-reactor.ts";
+import { createStateSyncReactor } from "../../sequencer/p2p/statesync/statesync-reactor.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
 import type { CheckTxResponse } from "../../sequencer/abci/application.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
@@ -51,14 +53,16 @@ import { SimDatabase } from "./sim-database.ts";
 import { SimFiles, type DiskManner } from "./sim-files.ts";
 import { simKeys, type NodeKeys } from "./sim-keys.ts";
 import type { Outgoing, SimNetwork } from "./sim-network.ts";
+import { chainInStores, joinBySnapshot, NO_SNAPSHOTS } from "./sim-state-sync.ts";
 import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
 
 const DATA = "/home/data";
 const WAL = `${DATA}/cs.wal`;
 const SIGN_STATE = `${DATA}/priv_validator_state.json`;
-/** Four consensus channels, mempool, block sync, and Weft's two. */
-const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x70, 0x71);
+/** Four consensus channels, mempool, block sync, state sync's two, and Weft's two. */
+const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x60, 0x61, 0x70, 0x71);
 
+const INFO_REQUEST = { version: "sim", blockVersion: 11n, p2pVersion: 8n, abciVersion: "2.0.0" };
 export interface SimNodeOptions {
   readonly index: number;
   readonly genesis: Genesis;
@@ -89,6 +93,8 @@ export interface SimWorld {
   readonly supply: SupplyChecker;
   readonly wire: WireChecker;
   readonly logger: (node: string) => Logger;
+  /** The chain after `height` as others know it. @throws StateSyncError STATE_SYNC_NOT_YET */
+  readonly trustedChain: (height: Height, asker: SimNode) => Promise<SyncedChain>;
   /** Something that must not happen happened. */
   readonly fail: (failure: unknown) => void;
   readonly count: (kind: string) => void;
@@ -181,6 +187,13 @@ export class SimNode {
   get application(): SimApplication | undefined {
     const running = this.#running;
     return running?.engine?.status().catchingUp === false ? running.application : undefined;
+  }
+
+  /** The chain after `height` from this node's stores; undefined when it has not come so far. */
+  async chainAt(height: Height): Promise<SyncedChain | undefined> {
+    const engine = this.#running?.isStarted === true ? this.#running.engine : undefined;
+    if (engine === undefined) return undefined;
+    return chainInStores(engine, this.#options.genesis.initialHeight, height);
   }
 
   /** A client of this node submits a transaction; nothing comes of it while the node is down. */
@@ -307,9 +320,11 @@ export class SimNode {
         validatorIndex: isValidator ? this.index : undefined,
         validatorCount: genesis.validators.length,
         blockBytesMax: swarm.blockBytesMax,
+        snapshotInterval: swarm.snapshotInterval,
       },
       {
         database: this.#databases.application,
+        fileSystem,
         life,
         manner: speed,
         verifier,
@@ -319,7 +334,10 @@ export class SimNode {
         supply: this.#world.supply,
       },
     );
-    const application = withChanges(sim.application, plan, genesis.consensusParams);
+    // Changed parameters name the version that Info does, as an application's own would.
+    const { appVersion } = await sim.application.info(INFO_REQUEST);
+    const params = { ...genesis.consensusParams, version: { app: appVersion } };
+    const application = withChanges(sim.application, plan, params);
     const saboteur = !this.isByzantine
       ? undefined
       : new Saboteur(
@@ -397,15 +415,39 @@ export class SimNode {
       logger,
       metrics: NULL_P2P_METRICS,
     });
+    const stateSyncReactor = createStateSyncReactor({
+      snapshots: sim.snapshots ?? NO_SNAPSHOTS,
+      clock,
+      logger,
+      metrics: NULL_P2P_METRICS,
+    });
     gossip.attach(saboteur?.gossip(consensusReactor.gossip) ?? consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
       {},
-      { checkTx: createCheckTx(engine), clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS },
+      {
+        checkTx: createCheckTx(engine, () => running.isStarted),
+        clock,
+        yieldToLoop,
+        logger,
+        metrics: NULL_P2P_METRICS,
+      },
     );
     running.engine = engine;
     running.application = sim;
     running.mempool = mempoolReactor;
-    running.reactors = [consensusReactor, mempoolReactor, blockSyncReactor];
+    const reactors = [consensusReactor, mempoolReactor, blockSyncReactor, stateSyncReactor];
+    running.reactors = reactors;
+    const join = (): void =>
+      network.join({
+        index: this.index,
+        life,
+        nodeInfo: nodeInfoOf(this.index, genesis.chainId),
+        reactors,
+        outgoing:
+          saboteur === undefined
+            ? this.#watchOutgoing()
+            : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
+      });
 
     engine.events.on((event) => {
       if (life.isOver) return;
@@ -432,6 +474,23 @@ export class SimNode {
         fail(error);
       }
     });
+    const isNew = blockStore.height() === 0 && (await stateStore.load()) === undefined;
+    const joinsBySnapshot =
+      isNew && !isValidator && sim.snapshots !== undefined && this.#world.agreement.height > 0;
+    if (joinsBySnapshot && sim.snapshots !== undefined) {
+      join();
+      const outcome = await joinBySnapshot({
+        application,
+        snapshots: sim.snapshots,
+        reactor: stateSyncReactor,
+        blockStore,
+        stateStore,
+        trusted: { at: (height) => this.#world.trustedChain(height, this) },
+        clock,
+        logger,
+      });
+      count(outcome);
+    }
     await engine.start();
     if (!this.isByzantine) {
       const { lastBlockHeight, appHash } = engine.chainState();
@@ -459,16 +518,7 @@ export class SimNode {
     }
     consensusReactor.start();
     running.isStarted = true;
-    network.join({
-      index: this.index,
-      life,
-      nodeInfo: nodeInfoOf(this.index, genesis.chainId),
-      reactors: [consensusReactor, mempoolReactor, blockSyncReactor],
-      outgoing:
-        saboteur === undefined
-          ? this.#watchOutgoing()
-          : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
-    });
+    if (!joinsBySnapshot) join();
     running.blockSync?.start();
   }
 

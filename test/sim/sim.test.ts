@@ -35,6 +35,16 @@ describe("simulator", { timeout: 120_000 }, () => {
     expect(failure).toMatch(/^liveness: height 3 was not decided everywhere/);
   });
 
+  test("nodes whose disks are emptied again and again join by snapshots", async () => {
+    const { failure, faults } = await simulate(
+      9,
+      {},
+      { fullNodes: 1, blockSync: { returnDistance: 2 }, wipeEveryMs: 2_500, snapshotInterval: 2 },
+    );
+    expect(failure).toBeUndefined();
+    expect(faults.get("joined by a snapshot")).toBeGreaterThan(0);
+  });
+
   test("the same seed takes the same course", async () => {
     const [first, second, other] = [await simulate(5), await simulate(5), await simulate(22)];
     expect(second).toEqual(first);

@@ -11,6 +11,8 @@ import {
   type VerifySignature,
 } from "../../proto/verify/ed25519.ts";
 import type { Genesis } from "../../sequencer/engine/genesis.ts";
+import { StateSyncError } from "../../sequencer/engine/state-sync/errors.ts";
+import type { SyncedChain } from "../../sequencer/engine/state-sync/state-sync.ts";
 import { NULL_LOGGER, type Logger } from "../../sequencer/ports/logger.ts";
 import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { Random } from "../support/random.ts";
@@ -93,7 +95,11 @@ class Simulation {
       if (reason.message.includes("owes blocks too long")) return;
       // What a link doubles looks like a block that nobody asked for.
       const { duplicatePercent } = options.network;
-      if (duplicatePercent > 0 && /block sync: expected .* requested/.test(reason.message)) return;
+      if (
+        duplicatePercent > 0 &&
+        /(block|state) sync: expected .* (requested|asked)/.test(reason.message)
+      )
+        return;
       this.#failure ??= new SimulationFailure(
         `accusation: node ${by} drops node ${peer}, both are honest: ${reason.message}`,
       );
@@ -130,6 +136,7 @@ class Simulation {
       fail: (failure) => (this.#failure ??= failure),
       count: (kind) => this.#count(kind),
       diesAt: (node) => this.#diesAt(node),
+      trustedChain: (height, asker) => this.#trustedChain(height, asker),
       onDiskFailure: (node) => {
         this.#later(this.#random.below(options.downMsMax), () => {
           node.crash(true);
@@ -412,6 +419,15 @@ class Simulation {
     }
     this.#count("late start");
     node.start();
+  }
+
+  /** What a light client would say: here, what an honest node has stored. */
+  async #trustedChain(height: Height, asker: SimNode): Promise<SyncedChain> {
+    for (const node of this.#honest()) {
+      const chain = node === asker ? undefined : await node.chainAt(height);
+      if (chain !== undefined) return chain;
+    }
+    throw new StateSyncError({ code: "STATE_SYNC_NOT_YET", height }, "nobody has its blocks");
   }
 
   #honest(): readonly SimNode[] {

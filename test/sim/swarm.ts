@@ -94,6 +94,8 @@ export interface SwarmOptions {
   readonly plan: ChainPlan;
   /** Nodes that begin when the chain has decided so many heights. */
   readonly lateStarts: ReadonlyMap<number, number>;
+  /** Heights between snapshots, by which full nodes with an empty disk join; 0: by block sync alone. */
+  readonly snapshotInterval: number;
   /** A full node comes back with an empty disk this often, in ms on average; 0 never. */
   readonly wipeEveryMs: number;
   /** Chance in 100,000 that a write or a sync fails. */
@@ -176,13 +178,19 @@ export function drawSwarm(seed: number): SwarmOptions {
       () => new Map([[count - 1 + fullNodes, 2 + random.below(8)]]),
       new Map<number, number>(),
     ),
+    snapshotInterval: 0,
     wipeEveryMs: sometimes(40, () => 1_000 + random.below(10_000), 0),
     diskErrorPer100k: sometimes(20, () => random.pick([10, 50, 200]) ?? 0, 0),
     slowSignPercent: sometimes(20, () => 1 + random.below(50), 0),
     awaySignerPercent: sometimes(15, () => 1 + random.below(30), 0),
     signMsMax: 1 + random.below(random.chance(50) ? 100 : 1_500),
   };
-  return random.chance(12) ? churn(random, drawn) : drawn;
+  const options = random.chance(12) ? churn(random, drawn) : drawn;
+  // Drawn last, and for few: what seeds drew before stays.
+  const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
+  return mayJoin && random.chance(80)
+    ? { ...options, snapshotInterval: 1 + random.below(4) }
+    : options;
 }
 
 function isLiedTo(byzantine: SwarmOptions["byzantine"]): boolean {

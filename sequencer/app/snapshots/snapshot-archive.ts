@@ -37,8 +37,9 @@ export class SnapshotArchive {
     const archive = new SnapshotArchive(directory, fileSystem);
     await fileSystem.makeDirectory(directory);
     const names = await fileSystem.list(directory);
+    const present = new Set(names);
     for (const name of names) {
-      if (name.endsWith(`.${METADATA_SUFFIX}`)) await archive.#openSnapshot(name);
+      if (name.endsWith(`.${METADATA_SUFFIX}`)) await archive.#openSnapshot(name, present);
     }
     const wanted = new Set(
       [...archive.#kept.values()].flatMap(({ snapshot }) => filesOf(snapshot)),
@@ -99,7 +100,7 @@ export class SnapshotArchive {
     }
   }
 
-  async #openSnapshot(name: string): Promise<void> {
+  async #openSnapshot(name: string, present: ReadonlySet<string>): Promise<void> {
     const match = /^(\d{16})-(\d+)\./.exec(name);
     const metadata = await this.#fileSystem.readFile(this.#path(name));
     if (match === null || Number(match[2]) !== SNAPSHOT_FORMAT || metadata === undefined) return;
@@ -109,7 +110,9 @@ export class SnapshotArchive {
     );
     const snapshot = describeSnapshot(height, hashes);
     const isWhole =
-      bytesEqual(snapshot.metadata, metadata) && chunkHashesOf(snapshot) !== undefined;
+      bytesEqual(snapshot.metadata, metadata) &&
+      chunkHashesOf(snapshot) !== undefined &&
+      filesOf(snapshot).every((file) => present.has(file));
     if (isWhole) this.#kept.set(height, { snapshot, chunkHashes: hashes });
   }
 
