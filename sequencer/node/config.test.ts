@@ -35,6 +35,19 @@ describe("configuration", () => {
     expect(config.p2p.send_rate).toBe(9);
   });
 
+  test("every key can be set from the environment, lists too; other variables are not ours", () => {
+    const environment = {
+      WEFT_SIGNATURE_WORKERS: "2",
+      WEFT_RPC__CORS_ALLOWED_ORIGINS: '["https://a.example"]',
+      WEFT_RPC__LADDR: "tcp://[::1]:1",
+      WEFT_E2E_KEEP: "1",
+    };
+    const config = loadConfig(undefined, {}, environment);
+    expect(config.signature_workers).toBe(2);
+    expect(config.rpc.cors_allowed_origins).toEqual(["https://a.example"]);
+    expect(config.rpc.laddr).toBe("tcp://[::1]:1");
+  });
+
   test("a remote signer: one direction at a time, TCP or Unix", () => {
     const environment = { WEFT_PRIV_VALIDATOR_LADDR: "unix:///run/weft/signer.sock" };
     expect(loadConfig(undefined, {}, environment).priv_validator_laddr).toBe(

@@ -159,9 +159,8 @@ function environmentOverrides(
     )
     .filter(
       ([name]) =>
-        name.includes("__") ||
-        name.startsWith("WEFT_PRIV_VALIDATOR_") ||
-        ["WEFT_MONIKER", "WEFT_LOG_LEVEL", "WEFT_LOG_FORMAT"].includes(name),
+        // Of the names without a section only the keys: others may have variables of their own.
+        name.includes("__") || knownKeys().includes(name.slice(5).toLowerCase()),
     )
     .map(([name, value]) => ({
       name,
@@ -170,9 +169,17 @@ function environmentOverrides(
     }));
 }
 
-/** An environment value: a number, a boolean or text. */
-function parseScalar(text: string): unknown {
+/** A value of the environment or of an argument: a number, a boolean, a list in JSON, or text. */
+export function parseScalar(text: string): unknown {
   if (text === "true" || text === "false") return text === "true";
+  if (text.startsWith('["') || text === "[]") {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // Text that looks like a list: the schema says what it should have been.
+      return text;
+    }
+  }
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 

@@ -45,7 +45,12 @@ export function registerDev(program: Command, context: CommandContext): void {
       "folder of the network",
       context.environment["WEFT_HOME"] ?? "./.weft/dev",
     )
-    .option("--validators <n>", "number of validators", parseCount(1, TESTNET_VALIDATORS_MAX), 4)
+    .option(
+      "--validators <n>",
+      "number of validators; of 4 one may be away, of 3 none",
+      parseCount(1, TESTNET_VALIDATORS_MAX),
+      4,
+    )
     .addOption(
       rollupNamesOption("--rollups <names...>", "names of the EVM rollups", ["alpha", "beta"]),
     )

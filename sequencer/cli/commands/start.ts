@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { loadConfig } from "../../node/config.ts";
+import { loadConfig, parseScalar } from "../../node/config.ts";
 import { growHeapBetweenCollections } from "../../node/heap-growth.ts";
 import { homeAt } from "../../node/home.ts";
 import type { BlockSummary } from "../../node/notifier.ts";
@@ -48,21 +48,13 @@ export function registerStart(program: Command, context: CommandContext): void {
     });
 }
 
-/** `key=value` pairs as configuration overrides; numbers and booleans are recognised. */
+/** `key=value` pairs as configuration overrides. */
 function parseSettings(settings: readonly string[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     settings.map((setting) => {
       const at = setting.indexOf("=");
       if (at < 1) throw cliError("USAGE", `expected key=value, got ${setting}`);
-      const text = setting.slice(at + 1);
-      const value =
-        text === "true"
-          ? true
-          : text === "false"
-            ? false
-            : /^\d+$/.test(text)
-              ? Number(text)
-              : text;
+      const value = parseScalar(setting.slice(at + 1));
       return [setting.slice(0, at), value];
     }),
   );

@@ -25,7 +25,12 @@ export function registerTestnet(program: Command): void {
     .description(
       "write the home directories of a network: keys, genesis and configuration of every validator",
     )
-    .option("--validators <n>", "number of validators", parseCount(1, TESTNET_VALIDATORS_MAX), 4)
+    .option(
+      "--validators <n>",
+      "number of validators; of 4 one may be away, of 3 none",
+      parseCount(1, TESTNET_VALIDATORS_MAX),
+      4,
+    )
     .option("--output <dir>", "folder for the homes", "./testnet")
     .option("--chain-id <id>", "chain id, at most 50 characters", parseChainId, "weft-testnet")
     .option(
