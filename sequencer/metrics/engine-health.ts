@@ -8,18 +8,27 @@ export function createEngineHealth(
     readonly stall?: () => string | undefined;
   },
 ): {
+  /** To be called when a snapshot is about to be restored, before the engine starts. */
+  restoring(): void;
   /** To be called when `Engine.start` has resolved. */
   started(): void;
   report(): HealthReport;
 } {
   let hasStarted = false;
+  let isRestoring = false;
   return {
+    restoring() {
+      isRestoring = true;
+    },
     started() {
       hasStarted = true;
     },
     report() {
       const { height, catchingUp, haltReason } = engine.status();
       if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
+      if (!hasStarted && isRestoring) {
+        return { status: "syncing", height, reason: "restoring a snapshot of the state" };
+      }
       if (!hasStarted) return { status: "starting", height, reason: "handshake and replay" };
       if (catchingUp) return { status: "syncing", height, reason: "catching up with the chain" };
       const stall = engine.stall?.();

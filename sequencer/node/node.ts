@@ -445,6 +445,7 @@ export async function createNode(
     /** Peers connect before the engine starts: the other reactors wait for it. */
     async function restoreSnapshot(): Promise<void> {
       if (!(await isEmptyHome(disk, logger))) return;
+      health.restoring();
       await startPeers();
       const restore = startStateSync(
         { config: config.statesync, genesis, softwareVersion: VERSION.cometbft },

@@ -159,7 +159,7 @@ describe("a validator with an empty disk", () => {
       "statesync.rpc_servers": `${validator(0).rpc}, ${validator(1).rpc}`,
       "statesync.trust_height": 5,
       "statesync.trust_hash": (await commitAt(validator(0), 5)).signed_header.commit.block_id.hash,
-      "statesync.discovery_time": "2s",
+      "statesync.discovery_time": "3s",
     });
 
     // While the honest peer is silent, the liar's is the only word.
@@ -170,6 +170,11 @@ describe("a validator with an empty disk", () => {
       metric(joiner().metrics, "weft_statesync_rejected_total", `what="${what}"`);
     await until("the liar is banned", async () => (await refused("sender")) === 1);
     expect(await metric(joiner().metrics, "cometbft_statesync_syncing")).toBe(1);
+    const health = await fetch(joiner().metrics.replace("/metrics", "/readyz"));
+    expect([health.status, await health.text()]).toEqual([
+      503,
+      expect.stringContaining("restoring a snapshot"),
+    ]);
     expect(await refused("format")).toBe(1);
     expect(await metric(joiner().metrics, "weft_statesync_chunks_applied_total")).toBe(0);
     process.kill(network.pid(keeper().name), "SIGCONT");
