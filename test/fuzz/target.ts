@@ -21,6 +21,8 @@ export interface Target {
   readonly weight?: number;
   /** Longest input made, bytes. */
   readonly bytesMax?: number;
+  /** What is too slow for it, instead of SLOW_MS. */
+  readonly slowMs?: number;
   /** Frees what `run` holds. */
   readonly stop?: () => void;
 }

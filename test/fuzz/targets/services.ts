@@ -157,7 +157,8 @@ function payloadSeeds(): readonly Uint8Array[] {
 /** Rows of the rollup's own database: damage is an assertion or an error of the library, and stops it. */
 const isDamaged: IsRefusal = (error) =>
   error instanceof Error &&
-  (error.name === "AssertionFailure" || /RLP|invalid|expected|must|cannot/i.test(error.message));
+  (error.name === "AssertionFailure" ||
+    /RLP|invalid|expected|must|cannot|a height is/i.test(error.message));
 
 const RECEIPTS = records.encodeReceipts([
   {
