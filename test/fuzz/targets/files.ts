@@ -19,7 +19,7 @@ import { loadKeyFile } from "../../../sequencer/engine/privval/key-file.ts";
 import { openSignStateFile } from "../../../sequencer/engine/privval/sign-state.ts";
 import { decodeWalEntry, encodeWalEntry } from "../../../sequencer/engine/wal/wal-entry.ts";
 import { frameRecord, scanFrames } from "../../../sequencer/engine/wal/record-frames.ts";
-import { loadConfig, renderConfig } from "../../../sequencer/node/config.ts";
+import { loadConfig, parseScalar, renderConfig } from "../../../sequencer/node/config.ts";
 import { parseDurationMs } from "../../../sequencer/node/config-schema.ts";
 import { createNodeKey, loadOrCreateNodeKey } from "../../../sequencer/p2p/node-key.ts";
 import { readBansFile } from "../../../sequencer/p2p/peer-bans-file.ts";
@@ -383,11 +383,13 @@ export const FILE_TARGETS: readonly Target[] = [
       "proto/bytes.ts#fromHex",
       "proto/bytes.ts#fromBase64",
       "sequencer/node/config-schema.ts#parseDurationMs",
+      "sequencer/node/config.ts#parseScalar",
     ],
     format: "text",
     decode: (bytes) => {
       const word = toText(bytes);
       parseDurationMs(word);
+      parseScalar(word);
       for (const parse of [parseAddress, fromHex, fromBase64])
         attempt(() => parse(word), isRangeError);
       return parseTime(word);
