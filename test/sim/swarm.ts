@@ -185,12 +185,29 @@ export function drawSwarm(seed: number): SwarmOptions {
     awaySignerPercent: sometimes(15, () => 1 + random.below(30), 0),
     signMsMax: 1 + random.below(random.chance(50) ? 100 : 1_500),
   };
-  const options = random.chance(12) ? churn(random, drawn) : drawn;
+  const style = random.below(100);
+  const options =
+    style < 12 ? churn(random, drawn) : style < 24 ? storm(random, drawn) : drawn;
   // Drawn last, and for few: what seeds drew before stays.
   const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
   return mayJoin && random.chance(80)
     ? { ...options, snapshotInterval: 1 + random.below(4) }
     : options;
+}
+
+/** Rounds upon rounds: so much is late that nodes see different polkas, or none. */
+function storm(random: Random, drawn: SwarmOptions): SwarmOptions {
+  return {
+    ...drawn,
+    partitionEveryMs: 0,
+    crashEveryMs: drawn.crashEveryMs === 0 ? 0 : 1_500,
+    jamEveryMs: 15 + random.below(60),
+    jamMsMax: 200 + random.below(1_200),
+    slowSyncPercent: 0,
+    timeoutScale: random.pick([0.3, 0.3, 1]) ?? 0.3,
+    createEmptyBlocks: true,
+    faultyMs: 6_000 + random.below(10_000),
+  };
 }
 
 function isLiedTo(byzantine: SwarmOptions["byzantine"]): boolean {
