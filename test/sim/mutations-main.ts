@@ -3,10 +3,12 @@
  *
  *     npm run sim:mutations -- --seeds 500 --from 1           all of them; exits with 1 when one stays hidden
  *     npm run sim:mutations -- --seeds 500 --only no-lock     one
+ *     npm run sim:mutations -- --regressions    those that take a mend back, each with its regression seed
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { MUTATIONS } from "./mutations.ts";
+import { REGRESSION_SEEDS } from "./regressions.ts";
 import { LOST_PROCESS, type SeedResult } from "./seed-result.ts";
 import { runPool } from "./worker-pool.ts";
 
@@ -16,14 +18,19 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     only: { type: "string", multiple: true },
+    regressions: { type: "boolean", default: false },
   },
 });
-const seeds = Number(values.seeds);
-const from = Number(values.from);
-const chosen = MUTATIONS.filter(({ name }) => values.only?.includes(name) ?? true);
+const seeds = values.regressions ? 1 : Number(values.seeds);
+const regressions = new Map(REGRESSION_SEEDS.map(({ mutation, seed }) => [mutation, seed]));
+const chosen = MUTATIONS.filter(
+  ({ name }) =>
+    (values.only?.includes(name) ?? true) && (!values.regressions || regressions.has(name)),
+);
 const hidden: string[] = [];
 for (const { name, fault } of chosen) {
-  const found = await firstFailure(name);
+  const from = values.regressions ? (regressions.get(name) ?? 1) : Number(values.from);
+  const found = await firstFailure(name, from);
   if (found === undefined) hidden.push(name);
   const what =
     found === undefined
@@ -36,7 +43,7 @@ process.stdout.write(
 );
 process.exit(hidden.length === 0 && chosen.length > 0 ? 0 : 1);
 
-async function firstFailure(mutation: string): Promise<SeedResult | undefined> {
+async function firstFailure(mutation: string, from: number): Promise<SeedResult | undefined> {
   let found: SeedResult | undefined;
   await runPool(
     {
@@ -44,7 +51,7 @@ async function firstFailure(mutation: string): Promise<SeedResult | undefined> {
       seeds,
       jobs: Number(values.jobs),
       workerPath: new URL("mutant-worker.js", import.meta.url),
-      workerArguments: [mutation],
+      workerArguments: values.regressions ? [mutation, mutation] : [mutation],
       isEnough: () => found !== undefined,
     },
     (result) => {

@@ -43,6 +43,8 @@ export class Scheduler {
 
   /** Runs the next event and everything that follows from it at once; false when there is none. */
   async step(): Promise<boolean> {
+    // From here on it goes from promise to promise, whoever called: `drain` counts on that.
+    if (this.eventCount === 0) await loopTurn();
     for (;;) {
       const event = this.#pop();
       if (event === undefined) return false;
@@ -122,8 +124,8 @@ const nextTurn = setImmediate;
 const nextTick = process.nextTick.bind(process);
 
 /**
- * Lets all promises go on: Node runs its queue of ticks only when no promise can go on. The code under
- * test has no ticks of its own, so that ours is the next one.
+ * Lets all promises go on: called from one that goes on, its tick runs when no other promise can. The
+ * code under test has no ticks of its own, so that ours is the next one.
  */
 function drain(): Promise<void> {
   return new Promise((resolve) => {
