@@ -63,6 +63,8 @@ export interface SaboteurDependencies {
   readonly view: () => RoundStateView | undefined;
   /** Sends to some peers, past all rules. */
   readonly send: (channelId: number, message: Uint8Array, victims: (to: number) => boolean) => void;
+  /** Told of each proposal that it signs. */
+  readonly onProposal: (proposal: Proposal) => void;
   readonly onAct: (kind: Misbehaviour) => void;
 }
 
@@ -494,6 +496,7 @@ export class Saboteur {
   }
 
   #signProposal(proposal: Proposal): Proposal {
+    this.#deps.onProposal(proposal);
     const signature = this.#deps.key.sign(proposalSignBytes(this.#options.chainId, proposal));
     return { ...proposal, signature };
   }

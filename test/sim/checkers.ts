@@ -222,13 +222,19 @@ export class SupplyChecker {
 export class SigningChecker {
   readonly #name: string;
   readonly #onVote: (vote: Vote) => void;
+  readonly #onProposal: (proposal: Proposal) => void;
   readonly #signed = new Map<string, string>();
   #last = { height: 0, round: 0, step: 0 };
 
-  /** `onVote` hears of every vote that was signed. */
-  constructor(name: string, onVote: (vote: Vote) => void = () => {}) {
+  /** `onVote` and `onProposal` hear of all that was signed. */
+  constructor(
+    name: string,
+    onVote: (vote: Vote) => void = () => {},
+    onProposal: (proposal: Proposal) => void = () => {},
+  ) {
     this.#name = name;
     this.#onVote = onVote;
+    this.#onProposal = onProposal;
   }
 
   /** Watches a signer; the checker outlives it. */
@@ -244,6 +250,7 @@ export class SigningChecker {
       signProposal: async (chainId, proposal, signal) => {
         const signed = await signer.signProposal(chainId, proposal, signal);
         this.#sign(signed, 1);
+        this.#onProposal(signed);
         return signed;
       },
     };

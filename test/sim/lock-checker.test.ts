@@ -6,6 +6,7 @@ import {
   NIL_BLOCK_ID,
   SignedMsgType,
   ZERO_TIME,
+  type Proposal,
   type Vote,
   type VoteType,
 } from "../../proto/types.ts";
@@ -15,16 +16,26 @@ import { simKeys } from "./sim-keys.ts";
 
 const { PREVOTE, PRECOMMIT } = SignedMsgType;
 const NIL = 0;
+const VALIDATORS = new PlannedValidators(NO_CHANGES, [10, 10, 10, 10]);
 
 /** Four validators of one power, of whom the last `byzantine` are not honest. */
 function checkerWith(byzantine: number) {
   const honest = [0, 1, 2, 3].slice(0, 4 - byzantine);
   const checker = new LockChecker(
-    new PlannedValidators(NO_CHANGES, [10, 10, 10, 10]),
+    VALIDATORS,
     new Set(honest.map((index) => toHex(simKeys(index).validator.address))),
   );
+  for (const round of [0, 1, 2]) {
+    const proposer = VALIDATORS.proposers(1, round).at(-1) ?? EMPTY_BYTES;
+    for (const block of [1, 2]) checker.proposed(proposer, proposalOf(round, block));
+  }
   return (index: number, type: VoteType, round: number, block: number): void =>
     checker.signed(vote(index, type, round, block));
+}
+
+function proposalOf(round: number, block: number): Proposal {
+  const { height, blockId, timestamp, signature } = vote(0, PREVOTE, round, block);
+  return { height, round: Round(round), polRound: Round(-1), blockId, timestamp, signature };
 }
 
 function vote(index: number, type: VoteType, round: number, block: number): Vote {
@@ -72,6 +83,16 @@ describe("lock checker", () => {
     signed(0, PRECOMMIT, 0, 1);
     for (const index of [1, 2]) signed(index, PREVOTE, 1, 2);
     expect(() => signed(0, PREVOTE, 2, 2)).not.toThrow();
+  });
+
+  test("a vote for a block of one whose turn it was not", () => {
+    const checker = new LockChecker(VALIDATORS, new Set());
+    const [proposer] = VALIDATORS.proposers(1, 0);
+    const other = [0, 1, 2, 3]
+      .map((index) => simKeys(index).validator.address)
+      .find((address) => proposer !== undefined && toHex(address) !== toHex(proposer));
+    checker.proposed(other ?? EMPTY_BYTES, proposalOf(0, 1));
+    expect(() => checker.signed(vote(0, PREVOTE, 0, 1))).toThrow(/whose turn it was/);
   });
 
   test("the same vote after a crash counts once", () => {

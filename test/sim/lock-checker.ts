@@ -1,11 +1,12 @@
 /**
  * The rules of locking, for each honest validator by itself: no fork is needed to see that one was
  * broken. Who precommitted a block prevotes nothing else later in that height, unless +2/3 prevoted
- * something else meanwhile; and nobody precommits a block without +2/3 of prevotes for it. Byzantine
+ * something else meanwhile; nobody precommits a block without +2/3 of prevotes for it; and nobody votes
+ * for a block that was not proposed by one whose turn it was. Byzantine
  * validators are taken to have prevoted everything, so that what a node may have seen is no fault.
  */
-import { toHex } from "../../proto/bytes.ts";
-import { SignedMsgType, type Vote } from "../../proto/types.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { SignedMsgType, type Proposal, type Vote } from "../../proto/types.ts";
 import { SimulationFailure } from "./checkers.ts";
 import type { PlannedValidators } from "./chain-plan.ts";
 
@@ -18,6 +19,8 @@ interface HeightVotes {
   readonly prevotes: Map<number, Map<string, bigint>>;
   readonly locks: Map<string, { readonly round: number; readonly block: string }>;
   readonly seen: Set<string>;
+  /** Blocks that were proposed by one whose turn it was. */
+  readonly proposed: Set<string>;
 }
 
 export class LockChecker {
@@ -31,6 +34,13 @@ export class LockChecker {
     this.#honest = honest;
   }
 
+  /** Somebody has signed a proposal; it counts when it was their turn. */
+  proposed(address: Uint8Array, { height, round, blockId }: Proposal): void {
+    const proposer = this.#validators.proposers(height, round).at(-1);
+    if (proposer === undefined || !bytesEqual(proposer, address)) return;
+    this.#at(height).proposed.add(toHex(blockId.hash));
+  }
+
   /** An honest validator has signed a vote; throws when it must not have. */
   signed(vote: Vote): void {
     const at = this.#at(vote.height);
@@ -42,6 +52,11 @@ export class LockChecker {
     if (at.seen.has(key)) return;
     at.seen.add(key);
     const place = `at ${height}/${round}`;
+    if (block !== "" && !at.proposed.has(block)) {
+      throw new SimulationFailure(
+        `proposer: ${voter} votes for ${block} ${place}, which nobody proposed whose turn it was`,
+      );
+    }
     if (type === SignedMsgType.PREVOTE) {
       const lock = at.locks.get(voter);
       const blocks = at.prevotes.get(round) ?? new Map<string, bigint>();
@@ -96,6 +111,7 @@ export class LockChecker {
       prevotes: new Map(),
       locks: new Map(),
       seen: new Set(),
+      proposed: new Set(),
     };
     this.#heights.set(height, made);
     return made;

@@ -158,7 +158,11 @@ export class SimNode {
       evidence: new SimDatabase(random),
       application: new SimDatabase(random),
     };
-    this.#signing = new SigningChecker(this.name, (vote) => this.#checkLock(vote));
+    this.#signing = new SigningChecker(
+      this.name,
+      (vote) => this.#checkLock(vote),
+      (proposal) => this.#world.locks.proposed(this.#keys.validator.address, proposal),
+    );
     this.#log = new DurableLogChecker(this.name, this.#files, WAL);
     this.#signer = new DurableSignerChecker(this.name, this.#files, SIGN_STATE);
     this.#files.onDurable = (path) => this.#log.synced(path);
@@ -356,6 +360,8 @@ export class SimNode {
             send: (channelId, message, victims) => {
               if (!life.isOver) network.sendFrom(this.index, channelId, message, victims);
             },
+            onProposal: (proposal) =>
+              this.#world.locks.proposed(this.#keys.validator.address, proposal),
             onAct: (kind) => count(kind),
           },
         );
