@@ -6,7 +6,6 @@ import { type Height, NodeId } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
 import { assert } from "../../proto/errors.ts";
-import type { NodeInfo } from "../../proto/messages.ts";
 import type { Vote } from "../../proto/types.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { createBlockSync, type BlockSync } from "../../sequencer/engine/block-sync/block-sync.ts";
@@ -15,8 +14,6 @@ import type { Genesis } from "../../sequencer/engine/genesis.ts";
 import { createGossipRelay } from "../../sequencer/engine/gossip-sink.ts";
 import { NULL_BLOCK_SYNC_METRICS, NULL_ENGINE_METRICS } from "../../sequencer/engine/metrics.ts";
 import { createFilePrivValidator } from "../../sequencer/engine/privval/file-priv-validator.ts";
-import { PrivValidatorError } from "../../sequencer/engine/privval/errors.ts";
-import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import type { SyncedChain } from "../../sequencer/engine/state-sync/state-sync.ts";
 import { createCheckTx } from "../../sequencer/node/wiring.ts";
@@ -51,7 +48,9 @@ import type { LockChecker } from "./lock-checker.ts";
 import { createSimApplication, type SimApplication } from "./sim-application.ts";
 import { SimDatabase } from "./sim-database.ts";
 import { SimFiles, type DiskManner } from "./sim-files.ts";
+import { nodeInfoOf } from "./sim-node-info.ts";
 import { simKeys, type NodeKeys } from "./sim-keys.ts";
+import { slowSigner } from "./slow-signer.ts";
 import type { Outgoing, SimNetwork } from "./sim-network.ts";
 import { chainInStores, joinBySnapshot, NO_SNAPSHOTS } from "./sim-state-sync.ts";
 import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
@@ -59,8 +58,6 @@ import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
 const DATA = "/home/data";
 const WAL = `${DATA}/cs.wal`;
 const SIGN_STATE = `${DATA}/priv_validator_state.json`;
-/** Four consensus channels, mempool, block sync, state sync's two, and Weft's two. */
-const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x60, 0x61, 0x70, 0x71);
 
 const INFO_REQUEST = { version: "sim", blockVersion: 11n, p2pVersion: 8n, abciVersion: "2.0.0" };
 export interface SimNodeOptions {
@@ -370,12 +367,21 @@ export class SimNode {
       ? undefined
       : (saboteur?.signer() ??
         this.#signing.watch(
-          this.#slow(
-            running,
+          slowSigner(
             createFilePrivValidator(
               this.#keys.validator,
               await openSignStateFile(SIGN_STATE, isFresh, fileSystem),
             ),
+            {
+              life,
+              signMs: this.#world.signMs,
+              isAway: this.#world.signerIsAway,
+              onSign: () => {
+                if (running.isHalted) {
+                  fail(new SimulationFailure(`halt: ${this.name} signs after it has halted`));
+                }
+              },
+            },
           ),
         ));
     const gossip = createGossipRelay();
@@ -551,31 +557,6 @@ export class SimNode {
     };
   }
 
-  /** A signer that takes its time, or is away, and none for a node that has halted. */
-  #slow(running: Running, signer: PrivValidator): PrivValidator {
-    const { signMs, signerIsAway } = this.#world;
-    const sign = async <T>(task: () => Promise<T>): Promise<T> => {
-      if (running.isHalted) {
-        this.#world.fail(new SimulationFailure(`halt: ${this.name} signs after it has halted`));
-      }
-      const takesMs = signMs();
-      if (takesMs > 0) await running.life.wait(takesMs, "signer");
-      if (signerIsAway()) throw unavailable();
-      const signed = await task();
-      if (takesMs > 0) await running.life.wait(takesMs, "signer");
-      // Its answer is lost, and it remembers that it has signed.
-      if (signerIsAway()) throw unavailable();
-      return signed;
-    };
-    return {
-      publicKey: () => signer.publicKey(),
-      signVote: (chainId, vote, isExtended, signal) =>
-        sign(() => signer.signVote(chainId, vote, isExtended, signal)),
-      signProposal: (chainId, proposal, signal) =>
-        sign(() => signer.signProposal(chainId, proposal, signal)),
-    };
-  }
-
   /** Own votes and proposals are checked on their way out; one encoding goes to many peers. */
   #watchOutgoing(): Outgoing {
     const checked = new WeakSet<Uint8Array>();
@@ -615,26 +596,4 @@ export class SimNode {
           });
     this.#world.fail(failure);
   }
-}
-
-function unavailable(): PrivValidatorError {
-  return new PrivValidatorError({ code: "PRIVVAL_UNAVAILABLE" }, "the signer does not answer");
-}
-
-/** The id that peers know a node by. */
-export function simNodeId(index: number): NodeId {
-  return NodeId(String(index).padStart(40, "0"));
-}
-
-function nodeInfoOf(index: number, network: string): NodeInfo {
-  return {
-    protocolVersion: { p2p: 8n, block: 11n, app: 1n },
-    nodeId: simNodeId(index),
-    listenAddress: `127.0.0.1:${26_000 + index}`,
-    network,
-    version: "sim",
-    channels: CHANNELS,
-    moniker: `node-${index}`,
-    other: { txIndex: "off", rpcAddress: "" },
-  };
 }

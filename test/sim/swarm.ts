@@ -186,8 +186,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     signMsMax: 1 + random.below(random.chance(50) ? 100 : 1_500),
   };
   const style = random.below(100);
-  const options =
-    style < 12 ? churn(random, drawn) : style < 24 ? storm(random, drawn) : drawn;
+  const options = style < 12 ? churn(random, drawn) : style < 24 ? storm(random, drawn) : drawn;
   // Drawn last, and for few: what seeds drew before stays.
   const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
   return mayJoin && random.chance(80)
