@@ -2,7 +2,7 @@
  * A whole node on simulated ports: production engine, application and reactors, put together as
  * `node/node.ts` does it. Its disk, its clocks and its checkers outlive its crashes.
  */
-import { type Height, NodeId } from "../../proto/brands.ts";
+import { type Height } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
 import { assert } from "../../proto/errors.ts";
