@@ -99,6 +99,8 @@ export class SimDatabase {
   }
 
   #write(batch: readonly Write[], isSync: boolean, life: Life, speed: DiskManner): Promise<void> {
+    // The rest of the turn in which the node died: no killed process runs that.
+    if (life.isOver) return new Promise(() => {});
     this.#underWay.push(batch);
     const done = this.#tail.then(async () => {
       await life.wait(isSync ? speed.syncMs() : 0, "write");

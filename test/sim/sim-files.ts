@@ -2,6 +2,9 @@
  * Files of a simulated disk. What was written and not synced is a list of operations: a crash of the
  * process keeps them, a loss of power keeps a prefix of them, the last one torn. Names follow the same
  * rule per directory, as POSIX allows and ext4 does.
+ *
+ * A node that dies in the middle of a turn runs on to that turn's end here, as no killed process does:
+ * nothing that it writes from then on reaches the disk.
  */
 import { dirname } from "node:path";
 import { utf8ToBytes } from "../../proto/bytes.ts";
@@ -108,6 +111,15 @@ export function diskError(what: string): Error {
   return Object.assign(new Error(`EIO: i/o error, ${what}`), { code: "EIO" });
 }
 
+/** What a dead node waits for. */
+function never<T>(): Promise<T> {
+  return new Promise(() => {});
+}
+
+function deadNewFile(): NewFile {
+  return { writeSync: () => {}, datasync: () => never(), closeSync: () => {} };
+}
+
 /** Told of what has become durable. */
 export type OnDurable = (path: string) => void;
 
@@ -183,11 +195,13 @@ export class SimFiles {
           .filter((name) => dirname(name) === path)
           .map((name) => name.slice(path.length + 1)),
       readFile: async (path) => this.#names.get(path)?.current.view().slice(),
-      open: async (path, mode) => open(path, mode),
+      open: async (path, mode) => (life.isOver ? never() : open(path, mode)),
       replaceSync: (path): NewFile => {
+        if (life.isOver) return deadNewFile();
         const inode = this.#link(path);
         return {
           writeSync: (text) => {
+            if (life.isOver) return;
             if (speed.fails("write")) throw diskError(`write ${path}`);
             inode.write({ kind: "append", bytes: utf8ToBytes(text) });
           },
@@ -196,6 +210,7 @@ export class SimFiles {
         };
       },
       renameSync: (from, to) => {
+        if (life.isOver) return;
         const inode = this.#names.get(from);
         if (inode === undefined) throw new Error(`ENOENT: ${from}`);
         this.#names.delete(from);
@@ -203,11 +218,13 @@ export class SimFiles {
         this.#nameOp({ kind: "rename", path: from, to });
       },
       copy: async (from, to) => {
+        if (life.isOver) return never();
         const bytes = this.#names.get(from)?.current.view().slice();
         if (bytes === undefined) throw new Error(`ENOENT: ${from}`);
         this.#link(to).write({ kind: "append", bytes });
       },
       remove: async (path) => {
+        if (life.isOver) return never();
         this.#names.delete(path);
         this.#nameOp({ kind: "remove", path });
       },
@@ -255,6 +272,7 @@ export class SimFiles {
   #openFile(path: string, inode: Inode, life: Life, speed: DiskManner): OpenFile {
     return {
       writeSync: (bytes, from) => {
+        if (life.isOver) return bytes.length - from;
         if (speed.fails("write")) throw diskError(`write ${path}`);
         // A write may take less than it was given; callers go on with the rest.
         const count = this.#random.chance(2)
@@ -264,6 +282,7 @@ export class SimFiles {
         return count;
       },
       write: async (bytes, from, count) => {
+        if (life.isOver) return never();
         if (speed.fails("write")) throw diskError(`write ${path}`);
         const taken = bytes.slice(from, from + count);
         inode.write({ kind: "append", bytes: taken });
@@ -274,7 +293,8 @@ export class SimFiles {
         into.set(bytes, from);
         return bytes.length;
       },
-      truncate: async (length) => inode.write({ kind: "truncate", length }),
+      truncate: async (length) =>
+        life.isOver ? never() : inode.write({ kind: "truncate", length }),
       datasync: () => this.#sync(path, inode, life, speed),
       sync: () => this.#sync(path, inode, life, speed),
       close: async () => {},
