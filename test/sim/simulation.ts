@@ -94,12 +94,15 @@ class Simulation {
       // A peer behind a bad link may rightly be taken for a slow one.
       if (reason.message.includes("owes blocks too long")) return;
       // What a link doubles looks like a block that nobody asked for.
-      const { duplicatePercent } = options.network;
+      const { duplicatePercent, reorderPercent } = options.network;
       if (
         duplicatePercent > 0 &&
         /(block|state) sync: expected .* (requested|asked)/.test(reason.message)
       )
         return;
+      // Of two statuses in the wrong order the older one comes last, and looks like a step back.
+      const isOutOfOrder = duplicatePercent > 0 || reorderPercent > 0;
+      if (isOutOfOrder && reason.message.includes("or one of them went down")) return;
       this.#failure ??= new SimulationFailure(
         `accusation: node ${by} drops node ${peer}, both are honest: ${reason.message}`,
       );
