@@ -1,5 +1,5 @@
 /** Operating errors of the transport. Each of them ends one connection, never the node. */
-import { WeftError } from "../../proto/errors.ts";
+import { isWeftError, WeftError } from "../../proto/errors.ts";
 
 export type P2pErrorCode =
   /** The socket failed or the other side closed it. */
@@ -79,4 +79,11 @@ export function toP2pError(error: unknown, code: P2pErrorCode, what: string): P2
   if (error instanceof P2pError) return error;
   const detail = error instanceof Error ? error.message : String(error);
   return new P2pError(code, `${what}: ${detail}`, { cause: error });
+}
+
+/** What a reactor throws for a message whose bytes break a rule. @throws `error` itself when it is a bug */
+export function toPeersFault(error: unknown): P2pError {
+  if (error instanceof P2pError) return error;
+  if (!isWeftError(error)) throw error;
+  return new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
 }

@@ -9,13 +9,13 @@ import {
   encodeBlockSyncMessage,
 } from "../../../proto/codec/sync-messages.ts";
 import { encodeExtendedCommit } from "../../../proto/codec/votes.ts";
-import { AssertionFailure, assertNever, isWeftError } from "../../../proto/errors.ts";
+import { AssertionFailure, assertNever } from "../../../proto/errors.ts";
 import { BLOCK_SIZE_BYTES_MAX, VOTES_MAX } from "../../../proto/limits.ts";
 import type { BlockSyncMessage } from "../../../proto/messages.ts";
 import type { Block, ExtendedCommit } from "../../../proto/types.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
-import { P2pError } from "../errors.ts";
+import { P2pError, toPeersFault } from "../errors.ts";
 import {
   BLOCKS_OWED_PER_PEER_MAX,
   BLOCK_REQUESTS_PER_PEER_MAX,
@@ -266,8 +266,7 @@ export function createBlockSyncReactor(dependencies: {
         }
         handle(target, decodeBlockSyncMessage(bytes), bytes.length);
       } catch (error) {
-        if (!isWeftError(error)) throw error;
-        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+        throw toPeersFault(error);
       }
     },
   };

@@ -9,7 +9,7 @@ import {
   encodeConsensusMessage,
 } from "../../../proto/codec/consensus-messages.ts";
 import { EMPTY_BIT_ARRAY } from "../../../proto/codec/types.ts";
-import { AssertionFailure, assertNever, isWeftError } from "../../../proto/errors.ts";
+import { AssertionFailure, assertNever } from "../../../proto/errors.ts";
 import type { ConsensusMessage, VoteSetMaj23Message } from "../../../proto/messages.ts";
 import type { ConsensusParams, Part, Vote } from "../../../proto/types.ts";
 import {
@@ -44,7 +44,7 @@ import type {
   RoundStepMessage,
   ValidBlockMessage,
 } from "./consensus-port.ts";
-import { P2pError } from "../errors.ts";
+import { P2pError, toPeersFault } from "../errors.ts";
 import {
   EARLY_PARTS_MAX,
   EARLY_VOTES_MAX,
@@ -420,8 +420,7 @@ export function createConsensusReactor(
         if (channelId !== STATE_CHANNEL.id && isSyncing()) return;
         handle(channelId, target, message);
       } catch (error) {
-        if (!isWeftError(error)) throw error;
-        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+        throw toPeersFault(error);
       }
     },
     onSendable(channelId, peer) {

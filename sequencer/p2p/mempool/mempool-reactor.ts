@@ -10,13 +10,13 @@
 import type { NodeId } from "../../../proto/brands.ts";
 import { keepBytes } from "../../../proto/bytes.ts";
 import { decodeTxsMessage, encodeTxsMessage } from "../../../proto/codec/sync-messages.ts";
-import { AssertionFailure, isWeftError } from "../../../proto/errors.ts";
+import { AssertionFailure } from "../../../proto/errors.ts";
 import { sha256Latin1 } from "../../../proto/hash.ts";
 import { txHashes } from "../../../proto/hashes.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
-import { P2pError } from "../errors.ts";
+import { P2pError, toPeersFault } from "../errors.ts";
 import {
   TX_BATCH_BYTES_MAX,
   TX_BYTES_MAX,
@@ -312,8 +312,7 @@ export function createMempoolReactor<R extends CheckResult>(
           schedulePump();
         }
       } catch (error) {
-        if (!isWeftError(error)) throw error;
-        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+        throw toPeersFault(error);
       }
     },
     onSendable(channelId) {

@@ -5,11 +5,10 @@
  */
 import type { NodeId } from "../../../proto/brands.ts";
 import { decodePexMessage, encodePexMessage } from "../../../proto/codec/p2p-messages.ts";
-import { isWeftError } from "../../../proto/errors.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
 import { formatHostPort, type PeerAddress } from "../address.ts";
-import { P2pError, toP2pError } from "../errors.ts";
+import { P2pError, toP2pError, toPeersFault } from "../errors.ts";
 import type { P2pMetrics } from "../metrics.ts";
 import type { ChannelDescriptor, Peer, Reactor } from "../reactor.ts";
 import type { AddressBook } from "./address-book.ts";
@@ -347,8 +346,7 @@ export function createPexReactor(options: PexOptions, dependencies: PexDependenc
         if (message.kind === "pexRequest") requested(one);
         else told(one, message.addresses);
       } catch (error) {
-        if (error instanceof P2pError || !isWeftError(error)) throw error;
-        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+        throw toPeersFault(error);
       }
     },
   };

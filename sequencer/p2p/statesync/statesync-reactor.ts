@@ -7,12 +7,12 @@ import {
   decodeStateSyncMessage,
   encodeStateSyncMessage,
 } from "../../../proto/codec/sync-messages.ts";
-import { AssertionFailure, assertNever, isWeftError } from "../../../proto/errors.ts";
+import { AssertionFailure, assertNever } from "../../../proto/errors.ts";
 import { CHUNK_BYTES_MAX, SNAPSHOT_BYTES_MAX } from "../../../proto/limits.ts";
 import type { StateSyncMessage } from "../../../proto/messages.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
-import { P2pError } from "../errors.ts";
+import { P2pError, toPeersFault } from "../errors.ts";
 import {
   CHUNK_REQUESTS_PER_PEER_MAX,
   CHUNK_SEND_QUEUE_BYTES_MAX,
@@ -288,8 +288,7 @@ export function createStateSyncReactor(dependencies: {
         }
         handle(target, message);
       } catch (error) {
-        if (!isWeftError(error)) throw error;
-        throw new P2pError("P2P_MESSAGE_INVALID", error.message, { cause: error });
+        throw toPeersFault(error);
       }
     },
   };
