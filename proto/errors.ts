@@ -21,6 +21,20 @@ export function isWeftError(error: unknown): error is WeftError<{ readonly code:
   return error instanceof WeftError;
 }
 
+/**
+ * Why `check` finds its input invalid: the message of the `WeftError` that it throws; undefined when it
+ * throws nothing. Anything else that it throws is a bug and goes on.
+ */
+export function faultOf(check: () => void): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (!isWeftError(error)) throw error;
+    return error.message;
+  }
+}
+
 /** A condition that only a bug can break. It stops the node: halted is safe, confused is not. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message);

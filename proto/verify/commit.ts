@@ -5,7 +5,7 @@
  */
 import { setImmediate as atNextTurn } from "node:timers/promises";
 import { bytesEqual, toHex } from "../bytes.ts";
-import { isWeftError } from "../errors.ts";
+import { faultOf } from "../errors.ts";
 import { commitSigSignBytes, voteExtensionSignBytes } from "../sign-bytes.ts";
 import {
   BlockIdFlag,
@@ -208,7 +208,7 @@ export async function verifyExtendedCommitAsync(
   commit: ExtendedCommit,
   verifier: SignatureVerifier,
 ): Promise<CommitVerdict> {
-  const malformed = problemOf(() => validateExtensions(commit, true));
+  const malformed = faultOf(() => validateExtensions(commit, true));
   if (malformed !== undefined) return fault("COMMIT_MALFORMED", malformed);
   const { height, round, blockId, extendedSignatures } = commit;
   const plain: Commit = { height, round, blockId, signatures: extendedSignatures };
@@ -297,7 +297,7 @@ function plan(
   let tallied = 0n;
   for (const [i, sig] of commit.signatures.entries()) {
     if (!selection.flags.includes(sig.blockIdFlag)) continue;
-    const malformed = problemOf(() => validateCommitSig(sig));
+    const malformed = faultOf(() => validateCommitSig(sig));
     if (malformed !== undefined) return stop("COMMIT_MALFORMED", `entry ${i}: ${malformed}`);
     const found = find(sig, i);
     if (found.kind === "fault") return found.plan;
@@ -360,16 +360,4 @@ function stop(code: CommitFault, message: string): Plan {
 
 function fault(code: CommitFault, message: string): CommitVerdict {
   return { isValid: false, fault: code, message };
-}
-
-/** The message of a validity error, undefined when there is none. */
-function problemOf(check: () => void): string | undefined {
-  try {
-    check();
-    return undefined;
-  } catch (error) {
-    // Turned into a verdict; anything but a validity error is a bug.
-    if (!isWeftError(error)) throw error;
-    return error.message;
-  }
 }

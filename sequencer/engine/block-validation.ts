@@ -4,7 +4,7 @@
  */
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { encodeEvidenceList } from "../../proto/codec/block.ts";
-import { isWeftError } from "../../proto/errors.ts";
+import { faultOf } from "../../proto/errors.ts";
 import { consensusParamsHash } from "../../proto/hashes.ts";
 import { compareTime } from "../../proto/time.ts";
 import type { Block } from "../../proto/types.ts";
@@ -67,14 +67,8 @@ export function blockFaultToError(fault: BlockFault): EngineError {
 }
 
 function basicFault(block: Block): BlockFault | undefined {
-  try {
-    validateBlock(block);
-    return undefined;
-  } catch (error) {
-    // A verdict about the block; anything else is a bug and goes on.
-    if (!isWeftError(error)) throw error;
-    return { rule: "basic", message: error.message };
-  }
+  const message = faultOf(() => validateBlock(block));
+  return message === undefined ? undefined : { rule: "basic", message };
 }
 
 function headerFault(state: ChainState, { header }: Block): BlockFault | undefined {

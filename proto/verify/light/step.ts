@@ -3,7 +3,7 @@
  * trusted one. Pure: time is an input.
  */
 import { bytesEqual } from "../../bytes.ts";
-import { isWeftError } from "../../errors.ts";
+import { faultOf } from "../../errors.ts";
 import { headerHash } from "../../hashes.ts";
 import { addNanos, compareTime } from "../../time.ts";
 import type { Header, LightBlock, Timestamp, ValidatorSet } from "../../types.ts";
@@ -139,13 +139,8 @@ function checkNewHeader(
   options: StepOptions,
 ): StepVerdict | undefined {
   const { header } = untrusted.signedHeader;
-  try {
-    validateSignedHeader(untrusted.signedHeader, trusted.chainId);
-  } catch (error) {
-    // A header off the network may be anything; what is no validity error is a bug.
-    if (!isWeftError(error)) throw error;
-    return invalid("LIGHT_INVALID_HEADER", error.message);
-  }
+  const malformed = faultOf(() => validateSignedHeader(untrusted.signedHeader, trusted.chainId));
+  if (malformed !== undefined) return invalid("LIGHT_INVALID_HEADER", malformed);
   if (header.height <= trusted.height) {
     return invalid("LIGHT_WRONG_HEIGHT", `height ${header.height} after ${trusted.height}`);
   }

@@ -8,7 +8,7 @@
 import { Height } from "../../../proto/brands.ts";
 import { compareBytes, concatBytes, toHex } from "../../../proto/bytes.ts";
 import { decodeEvidence, encodeEvidence } from "../../../proto/codec/block.ts";
-import { isWeftError } from "../../../proto/errors.ts";
+import { faultOf } from "../../../proto/errors.ts";
 import { evidenceId } from "../../../proto/hashes.ts";
 import type { DuplicateVoteEvidence, Evidence, Vote } from "../../../proto/types.ts";
 import { blockIdKey, validateEvidence } from "../../../proto/validate-basic.ts";
@@ -212,7 +212,7 @@ class Pool implements EvidencePool {
     const { incomingVerifier } = this.#deps;
     const early = await judgeStrangers(state, piece, this.#deps, incomingVerifier);
     if (early.kind !== "valid") return early;
-    const malformed = problemOf(() => validateEvidence(piece));
+    const malformed = faultOf(() => validateEvidence(piece));
     if (malformed !== undefined) return { kind: "malformed", message: malformed };
     const verdict = await judgeEvidence(state, piece, this.#deps, incomingVerifier);
     return verdict.kind === "valid" ? this.#keep(state, piece, "offered") : verdict;
@@ -347,17 +347,6 @@ function offenders(piece: Evidence): readonly string[] {
   return piece.kind === "duplicateVote"
     ? [toHex(piece.voteA.validatorAddress)]
     : piece.byzantineValidators.map(({ address }) => toHex(address));
-}
-
-function problemOf(check: () => void): string | undefined {
-  try {
-    check();
-    return undefined;
-  } catch (error) {
-    // A verdict about the piece; anything but a validity error is a bug.
-    if (!isWeftError(error)) throw error;
-    return error.message;
-  }
 }
 
 function pendingKey(piece: Evidence): Uint8Array {
