@@ -12,7 +12,7 @@ import type { ConsensusCore } from "../consensus/consensus-core.ts";
 import type { ConsensusEffect } from "../consensus/effects.ts";
 import type { ConsensusInput } from "../consensus/inputs.ts";
 import { Step } from "../consensus/step.ts";
-import type { Cancel, Clock } from "../ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockRecord, BlockStore } from "../store/block-store.ts";
@@ -27,11 +27,12 @@ import type { EvidencePool } from "./evidence/evidence-pool.ts";
 import type { GossipSink, RoundStepEvent } from "./gossip-sink.ts";
 import { heightContext, lacksExtensions, storedLastCommit } from "./height-context.ts";
 import type { InputQueue } from "./input-queue.ts";
-import { isIdleWait, type TimeoutEffect } from "./idle-wait.ts";
+import type { TimeoutEffect } from "./idle-wait.ts";
 import { INPUT_BATCH_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import type { EngineMetrics } from "./metrics.ts";
 import type { OwnMessages } from "./own-messages.ts";
 import { loadLoggedHeight } from "./replay.ts";
+import { RoundTimer } from "./round-timer.ts";
 import { inputToWalEntries } from "./wal/wal-entry.ts";
 import type { WriteAheadLog } from "./wal/write-ahead-log.ts";
 
@@ -72,9 +73,7 @@ export class ConsensusDriver {
   readonly #deps: ConsensusDriverDeps;
   readonly #consensusMetrics: ConsensusMetrics;
   #state: ChainState;
-  #timer: Cancel | undefined;
-  /** What the timer measures. */
-  #timeout: TimeoutEffect | undefined;
+  readonly #timer: RoundTimer;
   #loop: Promise<void> | undefined;
   #phase: "new" | "running" | "suspended" | "stopping" = "new";
   /** What the height under way asked for was carried out at least once. */
@@ -92,6 +91,10 @@ export class ConsensusDriver {
     this.#deps = deps;
     this.#state = state;
     this.#consensusMetrics = new ConsensusMetrics(deps.metrics, deps.clock, options.ownAddress);
+    this.#timer = new RoundTimer({
+      clock: deps.clock,
+      onElapsed: (timeout) => this.#timedOut(timeout),
+    });
   }
 
   get state(): ChainState {
@@ -181,10 +184,7 @@ export class ConsensusDriver {
   async applySynced(record: BlockRecord): Promise<void> {
     assert(this.isSuspended, "blocks of elsewhere are applied while consensus stands still");
     const applied = this.#applySynced(record);
-    const task: Promise<void> = applied
-      .catch((error: unknown) => this.halt(error))
-      .finally(() => this.#tasks.delete(task));
-    this.#tasks.add(task);
+    this.#task(applied);
     await applied;
   }
 
@@ -234,7 +234,7 @@ export class ConsensusDriver {
 
   /** Ends the loop and waits for all that is under way. */
   async #standStill(): Promise<void> {
-    this.#timer?.cancel();
+    this.#timer.cancel();
     this.#deps.queue.wake();
     this.#deps.ownMessages?.giveUp();
     await this.#loop;
@@ -278,7 +278,7 @@ export class ConsensusDriver {
     if (this.#haltReason !== undefined) return;
     const reason = error instanceof Error ? error.message : String(error);
     this.#haltReason = reason;
-    this.#timer?.cancel();
+    this.#timer.cancel();
     const { logger, metrics, events, queue } = this.#deps;
     const { height, round, step } = this.#deps.core.view;
     logger.error("consensus failure: signing and processing stopped", {
@@ -297,7 +297,7 @@ export class ConsensusDriver {
     const { queue } = this.#deps;
     try {
       await this.#execute(outstanding);
-      this.#endIdleWait();
+      this.#timer.endIdleWait(this.#deps.core.view);
       while (this.isRunning) {
         await queue.wait();
         if (!this.isRunning) return;
@@ -328,7 +328,7 @@ export class ConsensusDriver {
       // that started its first round.
       if (this.#state !== before) for (const later of batch.slice(at + 1)) this.#log(later);
     }
-    this.#endIdleWait();
+    this.#timer.endIdleWait(this.#deps.core.view);
     const { own, peer } = queue.depths;
     metrics.inputQueueDepth.set(own, { queue: "own" });
     metrics.inputQueueDepth.set(peer, { queue: "peer" });
@@ -361,7 +361,7 @@ export class ConsensusDriver {
     const { gossip, events, evidencePool, metrics, logger } = this.#deps;
     switch (effect.kind) {
       case "scheduleTimeout":
-        this.#schedule(effect);
+        this.#timer.start(effect);
         return;
       case "createBlock":
         this.#task(this.#createBlock(effect));
@@ -418,27 +418,12 @@ export class ConsensusDriver {
     }
   }
 
-  #schedule(effect: TimeoutEffect): void {
-    this.#timer?.cancel();
-    this.#timeout = effect;
-    this.#timer = this.#deps.clock.after(Math.max(0, effect.durationMs), () => this.#elapsed());
-  }
-
-  #elapsed(): void {
-    const timeout = this.#timeout;
-    this.#timeout = undefined;
-    if (timeout === undefined || !this.isRunning) return;
-    const { height, round, step, durationMs } = timeout;
+  #timedOut({ height, round, step, durationMs }: TimeoutEffect): void {
+    if (!this.isRunning) return;
     if (step !== Step.NEW_HEIGHT) {
       this.#deps.logger.debug("timed out", { height, round, step: STEP_NAMES[step], durationMs });
     }
     this.#deps.queue.pushOwn({ kind: "timeoutElapsed", height, round, step });
-  }
-
-  #endIdleWait(): void {
-    if (this.#timeout === undefined || !isIdleWait(this.#deps.core.view, this.#timeout)) return;
-    this.#timer?.cancel();
-    this.#elapsed();
   }
 
   async #createBlock({ height, round, lastCommit }: EffectOf<"createBlock">): Promise<void> {

@@ -7,6 +7,9 @@ import { IDLE_WAIT_ROUNDS } from "./limits.ts";
 
 export type TimeoutEffect = Extract<ConsensusEffect, { readonly kind: "scheduleTimeout" }>;
 
+/** What the core shows of the round under way. */
+export type WaitView = Pick<RoundStateView, "height" | "round" | "validators" | "votes">;
+
 /**
  * Whether the prevote or precommit wait (Algorithm 1, L34 and L47) that `timeout` measures can end
  * now: every validator's vote is in, and the wait is for votes still on their way. A timeout may be of
@@ -14,10 +17,7 @@ export type TimeoutEffect = Extract<ConsensusEffect, { readonly kind: "scheduleT
  * was parted two seconds of waiting for what it already has. In the first rounds of a height only: a
  * height in which every proposal is refused must not run through rounds as fast as links allow.
  */
-export function isIdleWait(
-  view: Pick<RoundStateView, "height" | "round" | "validators" | "votes">,
-  timeout: TimeoutEffect,
-): boolean {
+export function isIdleWait(view: WaitView, timeout: TimeoutEffect): boolean {
   const { height, round, step } = timeout;
   if (step !== Step.PREVOTE_WAIT && step !== Step.PRECOMMIT_WAIT) return false;
   if (height !== view.height || round !== view.round || round >= IDLE_WAIT_ROUNDS) return false;
