@@ -8,7 +8,8 @@ import { readLogFiles } from "../engine/wal/log-reader.ts";
 import { replayOffline, type ReplayedStep } from "../engine/wal/offline-replay.ts";
 import { verifyLog, type LogReport } from "../engine/wal/verify-log.ts";
 import { decodeWalEntry, inputToWalEntries } from "../engine/wal/wal-entry.ts";
-import { durationMs, loadConfig } from "../node/config.ts";
+import { loadConfig } from "../node/config.ts";
+import { consensusOptions } from "../node/consensus-options.ts";
 import type { Home } from "../node/home.ts";
 import { readPublicHalf } from "../ports/key-file.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
@@ -95,22 +96,9 @@ export async function replayLog(
     requireLog(home);
     const state = await stateStore.load();
     if (state === undefined) throw cliError("NOT_FOUND", "the node has not begun its chain yet");
-    const { consensus } = loadConfig(home.configFile, {}, environment);
+    const config = loadConfig(home.configFile, {}, environment);
     return replayOffline(
-      {
-        ownAddress: ownAddress(home),
-        timeouts: {
-          proposeMs: durationMs(consensus.timeout_propose),
-          proposeDeltaMs: durationMs(consensus.timeout_propose_delta),
-          prevoteMs: durationMs(consensus.timeout_prevote),
-          prevoteDeltaMs: durationMs(consensus.timeout_prevote_delta),
-          precommitMs: durationMs(consensus.timeout_precommit),
-          precommitDeltaMs: durationMs(consensus.timeout_precommit_delta),
-        },
-        createEmptyBlocks: consensus.create_empty_blocks,
-        createEmptyBlocksIntervalMs: durationMs(consensus.create_empty_blocks_interval),
-        skipTimeoutCommit: consensus.skip_timeout_commit,
-      },
+      { ownAddress: ownAddress(home), ...consensusOptions(config) },
       { walDirectory: home.walDir, fileSystem: NODE_FILE_SYSTEM, state, blockStore },
     );
   });

@@ -42,6 +42,7 @@ import { openChainIndex } from "../rpc/indexer/level-index.ts";
 import { createRpcServer } from "../rpc/rpc-server.ts";
 import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
+import { consensusOptions } from "./consensus-options.ts";
 import type { Home } from "./home.ts";
 import { readKeyFileIfAny } from "../ports/key-file.ts";
 import { listeningAt } from "./listening.ts";
@@ -562,25 +563,14 @@ export async function createNode(
 }
 
 function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {
-  const { consensus } = config;
   return {
     genesis,
     softwareVersion: VERSION.cometbft,
     walDirectory,
     onWalCorruption: "refuse",
-    timeouts: {
-      proposeMs: durationMs(consensus.timeout_propose),
-      proposeDeltaMs: durationMs(consensus.timeout_propose_delta),
-      prevoteMs: durationMs(consensus.timeout_prevote),
-      prevoteDeltaMs: durationMs(consensus.timeout_prevote_delta),
-      precommitMs: durationMs(consensus.timeout_precommit),
-      precommitDeltaMs: durationMs(consensus.timeout_precommit_delta),
-    },
-    timeoutCommitMs: durationMs(consensus.timeout_commit),
-    skipTimeoutCommit: consensus.skip_timeout_commit,
-    createEmptyBlocks: consensus.create_empty_blocks,
-    createEmptyBlocksIntervalMs: durationMs(consensus.create_empty_blocks_interval),
-    blockTimeToleranceMs: durationMs(consensus.block_time_tolerance),
+    ...consensusOptions(config),
+    timeoutCommitMs: durationMs(config.consensus.timeout_commit),
+    blockTimeToleranceMs: durationMs(config.consensus.block_time_tolerance),
     doubleSignCheckHeight: 0,
     // Block sync begins; it hands over at once to a validator that is alone.
     startsSuspended: config.blocksync.enable,
