@@ -2,32 +2,20 @@
  * `npm run bench -- --join`: a node with an empty disk joins a chain that stands still, once by block
  * sync and once by state sync; how long each takes, and how much memory.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import {
-  createWriteStream,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { accountAddress } from "../proto/codec/weft-tx.ts";
-import { generateEd25519KeyPair, nodeIdOfPublicKey } from "../proto/verify/ed25519.ts";
+import { assert } from "../proto/errors.ts";
+import { nodeIdOfPublicKey } from "../proto/verify/ed25519.ts";
 import { createGrpcSequencerClient } from "../rollup-adapter/client/grpc-sequencer-client.ts";
 import { callRpc } from "../sequencer/cli/clients.ts";
 import { createFollowerFiles } from "../sequencer/cli/follower-files.ts";
 import type { ValidatorPlace } from "../sequencer/cli/network-layout.ts";
-import { SUPERVISED } from "../sequencer/cli/process-group.ts";
-import { createTestnet } from "../sequencer/cli/testnet-files.ts";
 import { homeAt } from "../sequencer/node/home.ts";
 import { loadOrCreateNodeKey } from "../sequencer/p2p/node-key.ts";
-import { createSystemClock } from "../sequencer/ports/system-clock.ts";
+import { CHAIN_ID, ENTRY, NODE_CONFIG, placesIn, writeHomes } from "./homes.ts";
 import {
   ACCOUNTS,
   EXPIRY_AHEAD,
@@ -35,19 +23,14 @@ import {
   JOIN_POLL_MS,
   JOIN_SNAPSHOT_INTERVAL,
   JOIN_TIMEOUT_MS,
-  NETWORK_STOP_GRACE_MS,
   PAYLOAD_BYTES,
 } from "./limits.ts";
-import { benchAccount, createItemFactory, MAX_FEE_PER_BYTE, ROLLUP_NAMES } from "./load/shape.ts";
+import { createItemFactory } from "./load/shape.ts";
 import { type HotFunction, summarizeProfiles } from "./measure/cpu-profile.ts";
 import { parsePeakResidentBytes, readMachineCpuSeconds, readProcess } from "./measure/processes.ts";
-import { NODE_CONFIG } from "./network.ts";
-import { freePorts } from "./ports.ts";
+import { type NodeProcess, startProcess } from "./node-process.ts";
 import { machine } from "./report.ts";
 
-const CHAIN_ID = "weft-bench";
-const ENTRY = fileURLToPath(new URL("../sequencer/cli/main.js", import.meta.url));
-const BALANCE = 100_000_000_000_000_000n;
 const HOT_FUNCTIONS = 40;
 
 export interface JoinOptions {
@@ -110,13 +93,17 @@ export async function runJoin(
     return node;
   };
   try {
-    const [maker, follower, restorer] = await placesIn(root);
+    const [maker, follower, restorer] = await placesIn(root, ["maker", "block-sync", "state-sync"]);
+    assert(
+      maker !== undefined && follower !== undefined && restorer !== undefined,
+      "there is a place for each name",
+    );
     const config = {
       ...NODE_CONFIG,
       "storage.snapshot_interval": JOIN_SNAPSHOT_INTERVAL,
       ...options.config,
     };
-    await writeMaker(maker, config);
+    await writeHomes([maker], config);
     progress(`making ${options.blocks} blocks of ${options.txsPerBlock} transactions`);
     const startMs = performance.now();
     const first = begin(maker, []);
@@ -198,68 +185,28 @@ export function printJoin(report: JoinReport): void {
   }
 }
 
-interface Node {
-  readonly pid: number;
+interface Node extends NodeProcess {
   readonly grpc: string;
-  readonly place: ValidatorPlace;
   /** Told of each block: its height and how many transactions it holds. */
   onBlock: (height: number, txs: number) => void;
-  /** Rejects when it ends by itself. */
-  readonly failed: Promise<never>;
-  stop(): Promise<void>;
 }
 
 function startNode(
-  place: ValidatorPlace,
+  { name, home, grpcPort }: ValidatorPlace,
   args: readonly string[],
   nodeArgs: readonly string[],
   isVerbose: boolean,
 ): Node {
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [...nodeArgs, ENTRY, "--json", "start", "--home", place.home, ...args],
-    {
-      // Standard input ends with this process, and the node with it.
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { ...process.env, [SUPERVISED]: "1" },
-      detached: true,
-    },
+  const command = [process.execPath, ...nodeArgs, ENTRY, "--json", "start", "--home", home];
+  const child = startProcess(
+    { name, command: [...command, ...args], logFile: `${home}.log` },
+    { isVerbose },
   );
-  const log = `${place.home}.log`;
-  child.stderr?.pipe(createWriteStream(log, { flags: "a" }));
-  if (isVerbose) child.stderr?.pipe(process.stderr);
-  let isStopping = false;
-  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const failed = new Promise<never>((_, reject) => {
-    child.once("exit", (code, signal) => {
-      if (isStopping) return;
-      const tail = readFileSync(log, "utf8").slice(-2_000);
-      reject(new Error(`${place.name} ended with ${signal ?? `code ${code ?? "?"}`}\n${tail}`));
-    });
+  const node: Node = { ...child, grpc: `127.0.0.1:${grpcPort}`, onBlock: () => {} };
+  createInterface(child.stdout).on("line", (line) => {
+    const block = JSON.parse(line) as { readonly height?: number; readonly txs?: number };
+    if (block.height !== undefined) node.onBlock(block.height, block.txs ?? 0);
   });
-  // Looked at where somebody waits for the node.
-  failed.catch(() => {});
-  const node: Node = {
-    pid: child.pid ?? 0,
-    grpc: `127.0.0.1:${place.grpcPort}`,
-    place,
-    onBlock: () => {},
-    failed,
-    async stop() {
-      isStopping = true;
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), NETWORK_STOP_GRACE_MS);
-      await ended;
-      clearTimeout(timer);
-    },
-  };
-  if (child.stdout !== null) {
-    createInterface(child.stdout).on("line", (line) => {
-      const block = JSON.parse(line) as { readonly height?: number; readonly txs?: number };
-      if (block.height !== undefined) node.onBlock(block.height, block.txs ?? 0);
-    });
-  }
   return node;
 }
 
@@ -366,26 +313,6 @@ async function measureJoin(
   }
 }
 
-async function writeMaker(
-  place: ValidatorPlace,
-  config: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const owner = generateEd25519KeyPair();
-  await createTestnet({
-    chainId: CHAIN_ID,
-    genesisTime: createSystemClock().now(),
-    validators: [place],
-    accounts: Array.from({ length: ACCOUNTS }, (_, i) => ({
-      address: accountAddress(benchAccount(i).publicKey),
-      balance: BALANCE,
-    })),
-    rollups: ROLLUP_NAMES.map((name) => ({ name, ownerKey: owner.publicKey })),
-    params: { base_fee_max: MAX_FEE_PER_BYTE.toString() },
-    config,
-    host: () => "127.0.0.1",
-  });
-}
-
 /** The one server is asked under two names: what is measured is the work, not the trust. */
 async function stateSyncConfig(maker: ValidatorPlace): Promise<Readonly<Record<string, unknown>>> {
   const { rpcPort } = maker;
@@ -413,22 +340,6 @@ function addresses(place: ValidatorPlace, peer: string): Readonly<Record<string,
     "p2p.recv_rate": 1_000_000_000,
     "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${place.metricsPort}`,
   };
-}
-
-async function placesIn(
-  root: string,
-): Promise<readonly [ValidatorPlace, ValidatorPlace, ValidatorPlace]> {
-  const names = ["maker", "block-sync", "state-sync"] as const;
-  const ports = await freePorts(names.length * 4);
-  const at = (i: 0 | 1 | 2): ValidatorPlace => ({
-    name: names[i],
-    home: join(root, names[i]),
-    p2pPort: ports[i * 4] ?? 0,
-    rpcPort: ports[i * 4 + 1] ?? 0,
-    grpcPort: ports[i * 4 + 2] ?? 0,
-    metricsPort: ports[i * 4 + 3] ?? 0,
-  });
-  return [at(0), at(1), at(2)];
 }
 
 function hotFunctions(directory: string): readonly HotFunction[] {

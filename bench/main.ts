@@ -12,7 +12,8 @@ import {
 import { type Mode, MODES } from "./load/shape.ts";
 import { calibrate } from "./measure/calibration.ts";
 import { summarizeProfiles } from "./measure/cpu-profile.ts";
-import { NODE_CONFIG, startNetwork } from "./network.ts";
+import { NODE_CONFIG } from "./homes.ts";
+import { startNetwork } from "./network.ts";
 import { type ReferenceReport, runReference } from "./reference/pipeline.ts";
 import { type BenchReport, machine, printReport } from "./report.ts";
 import { namespacesFault } from "./links/namespaces.ts";

@@ -1,39 +1,11 @@
 /** The network under test: validators as processes of this machine, in a temporary folder. */
-import { type ChildProcess, spawn } from "node:child_process";
-import {
-  createWriteStream,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { accountAddress } from "../proto/codec/weft-tx.ts";
-import { generateEd25519KeyPair } from "../proto/verify/ed25519.ts";
 import { createGrpcSequencerClient } from "../rollup-adapter/client/grpc-sequencer-client.ts";
-import type { ValidatorPlace } from "../sequencer/cli/network-layout.ts";
-import { SUPERVISED } from "../sequencer/cli/process-group.ts";
-import { createTestnet } from "../sequencer/cli/testnet-files.ts";
-import { createSystemClock } from "../sequencer/ports/system-clock.ts";
-import { ACCOUNTS, NETWORK_START_TIMEOUT_MS, NETWORK_STOP_GRACE_MS } from "./limits.ts";
-import { freePorts } from "./ports.ts";
-import { benchAccount, MAX_FEE_PER_BYTE, ROLLUP_NAMES } from "./load/shape.ts";
-
-const CHAIN_ID = "weft-bench";
-const ENTRY = fileURLToPath(new URL("../sequencer/cli/main.js", import.meta.url));
-const BALANCE = 100_000_000_000_000_000n;
-
-/** Configuration beside the defaults; printed with every result. */
-export const NODE_CONFIG: Readonly<Record<string, unknown>> = {
-  "consensus.timeout_commit": "0s",
-  "mempool.size": 50_000,
-  "mempool.max_txs_bytes": 256 << 20,
-  "tx_index.indexer": "null",
-  log_level: "warn",
-};
+import { CHAIN_ID, ENTRY, placesIn, writeHomes } from "./homes.ts";
+import { NETWORK_START_TIMEOUT_MS } from "./limits.ts";
+import { type NodeProcess, startProcess } from "./node-process.ts";
 
 export interface BenchValidator {
   readonly name: string;
@@ -60,33 +32,14 @@ export async function startNetwork(options: {
   readonly config: Readonly<Record<string, unknown>>;
 }): Promise<BenchNetwork> {
   const root = mkdtempSync(join(tmpdir(), "weft-bench-"));
-  const children: ChildProcess[] = [];
   const profiles = join(root, "profiles");
-  let isStopping = false;
-  let fail: (error: Error) => void = () => {};
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject;
-  });
-  failed.catch(() => {});
+  const nodes: NodeProcess[] = [];
 
   let stopped: Promise<readonly string[]> | undefined;
   const stop = (): Promise<readonly string[]> => (stopped ??= stopAll());
 
   async function stopAll(): Promise<readonly string[]> {
-    isStopping = true;
-    const ended = children.map(
-      (child) =>
-        new Promise<void>((resolve) => {
-          if (child.exitCode !== null || child.signalCode !== null) resolve();
-          else child.once("exit", () => resolve());
-        }),
-    );
-    for (const child of children) child.kill("SIGTERM");
-    const timer = setTimeout(() => {
-      for (const child of children) child.kill("SIGKILL");
-    }, NETWORK_STOP_GRACE_MS);
-    await Promise.all(ended);
-    clearTimeout(timer);
+    await Promise.all(nodes.map((node) => node.stop()));
     const texts = options.isProfiled
       ? readdirSync(profiles).map((file) => readFileSync(join(profiles, file), "utf8"))
       : [];
@@ -95,35 +48,23 @@ export async function startNetwork(options: {
   }
 
   try {
-    const places = await placesIn(root, options.validators);
+    const names = Array.from({ length: options.validators }, (_, i) => `validator-${i}`);
+    const places = await placesIn(root, names);
     await writeHomes(places, options.config);
     mkdirSync(profiles);
     const nodeArgs = options.isProfiled ? ["--cpu-prof", "--cpu-prof-dir", profiles] : [];
     for (const { name, home } of places) {
-      const child = spawn(process.execPath, [...nodeArgs, ENTRY, "start", "--home", home], {
-        // Standard input ends with this process, and the validator with it.
-        stdio: ["pipe", "pipe", "pipe"],
-        env: { ...process.env, [SUPERVISED]: "1" },
-        // A scheduling group of its own, and Ctrl-C for the benchmark alone, which stops them all.
-        detached: true,
-      });
-      const log = join(home, "node.log");
-      child.stderr?.pipe(createWriteStream(log));
-      if (options.isVerbose) {
-        child.stderr?.pipe(process.stderr);
-        if (name === places[0]?.name) child.stdout?.pipe(process.stderr);
-      }
-      child.stdout?.resume();
-      child.once("exit", (code, signal) => {
-        if (isStopping) return;
-        const tail = readFileSync(log, "utf8").slice(-2_000);
-        fail(new Error(`${name} ended with ${signal ?? `code ${code ?? "?"}`}\n${tail}`));
-      });
-      children.push(child);
+      const command = [process.execPath, ...nodeArgs, ENTRY, "start", "--home", home];
+      const node = startProcess({ name, command, logFile: join(home, "node.log") }, options);
+      if (options.isVerbose && name === places[0]?.name) node.stdout.pipe(process.stderr);
+      node.stdout.resume();
+      nodes.push(node);
     }
+    const failed = Promise.race(nodes.map((node) => node.failed));
+    failed.catch(() => {});
     const validators = places.map((place, i) => ({
       name: place.name,
-      pid: children[i]?.pid ?? 0,
+      pid: nodes[i]?.pid ?? 0,
       grpc: `127.0.0.1:${place.grpcPort}`,
       metricsUrl: `http://127.0.0.1:${place.metricsPort}/metrics`,
     }));
@@ -134,28 +75,6 @@ export async function startNetwork(options: {
     await stop();
     throw error;
   }
-}
-
-async function writeHomes(
-  places: readonly ValidatorPlace[],
-  config: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const owner = generateEd25519KeyPair();
-  const accounts = Array.from({ length: ACCOUNTS }, (_, i) => ({
-    address: accountAddress(benchAccount(i).publicKey),
-    balance: BALANCE,
-  }));
-  await createTestnet({
-    chainId: CHAIN_ID,
-    genesisTime: createSystemClock().now(),
-    validators: places,
-    accounts,
-    rollups: ROLLUP_NAMES.map((name) => ({ name, ownerKey: owner.publicKey })),
-    // Blocks are full for as long as a run lasts: the base fee rises to its cap and stays.
-    params: { base_fee_max: MAX_FEE_PER_BYTE.toString() },
-    config: { ...NODE_CONFIG, ...config },
-    host: () => "127.0.0.1",
-  });
 }
 
 /** Resolves when the node has committed two blocks. */
@@ -180,19 +99,4 @@ async function untilCommitting(grpc: string): Promise<void> {
   } finally {
     client.close();
   }
-}
-
-async function placesIn(root: string, count: number): Promise<ValidatorPlace[]> {
-  const ports = await freePorts(count * 4);
-  return Array.from({ length: count }, (_, i) => {
-    const port = (kind: number): number => ports[i * 4 + kind] ?? 0;
-    return {
-      name: `validator-${i}`,
-      home: join(root, `validator-${i}`),
-      p2pPort: port(0),
-      rpcPort: port(1),
-      grpcPort: port(2),
-      metricsPort: port(3),
-    };
-  });
 }

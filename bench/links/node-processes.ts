@@ -1,9 +1,8 @@
 /** Processes of validators, watched by what they write: when each committed what. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { SUPERVISED } from "../../sequencer/cli/process-group.ts";
-import { NETWORK_START_TIMEOUT_MS, NETWORK_STOP_GRACE_MS } from "../limits.ts";
+import { NETWORK_START_TIMEOUT_MS } from "../limits.ts";
+import { type NodeSpec, startProcess } from "../node-process.ts";
 
 /** One block, as one node reported it. */
 export interface SeenHeight {
@@ -24,13 +23,6 @@ export interface NodeProcesses {
   stop(): Promise<void>;
 }
 
-export interface NodeSpec {
-  readonly name: string;
-  readonly command: readonly string[];
-  /** What it writes to standard error goes here. */
-  readonly logFile: string;
-}
-
 /** Starts all, and resolves when each has committed two blocks; `root` is removed at the end. */
 export async function startNodes(options: {
   readonly root: string;
@@ -45,37 +37,25 @@ export async function startNodes(options: {
   const seen: SeenHeight[] = [];
   const heights = nodes.map(() => 0);
   const waiters = new Set<() => void>();
-  const children: ChildProcess[] = [];
   let failure: Error | undefined;
-  let isStopping = false;
   const wake = (): void => {
     for (const look of waiters) look();
   };
-  for (const [i, node] of nodes.entries()) {
-    const [command = "", ...args] = node.command;
-    const child = spawn(command, args, {
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { ...process.env, [SUPERVISED]: "1" },
-      detached: true,
-    });
-    const log = node.logFile;
-    child.stderr.pipe(createWriteStream(log));
-    if (options.isVerbose) child.stderr.pipe(process.stderr);
-    createInterface({ input: child.stdout }).on("line", (line) => {
+  const processes = nodes.map((spec, node) => {
+    const one = startProcess(spec, options);
+    createInterface({ input: one.stdout }).on("line", (line) => {
       const block = options.parse(line);
       if (block === undefined) return;
-      heights[i] = block.height;
-      seen.push({ node: i, ...block, atMs: performance.now() });
+      heights[node] = block.height;
+      seen.push({ node, ...block, atMs: performance.now() });
       wake();
     });
-    child.once("exit", (code, signal) => {
-      if (isStopping) return;
-      const tail = readFileSync(log, "utf8").slice(-2_000);
-      failure = new Error(`${node.name} ended with ${signal ?? `code ${code ?? "?"}`}\n${tail}`);
+    one.failed.catch((error: Error) => {
+      failure = error;
       wake();
     });
-    children.push(child);
-  }
+    return one;
+  });
   const until = async (
     what: string,
     condition: () => boolean,
@@ -105,20 +85,7 @@ export async function startNodes(options: {
     });
   };
   const stop = async (): Promise<void> => {
-    isStopping = true;
-    const ended = children.map(
-      (child) =>
-        new Promise<void>((resolve) => {
-          if (child.exitCode !== null || child.signalCode !== null) resolve();
-          else child.once("exit", () => resolve());
-        }),
-    );
-    for (const child of children) child.kill("SIGTERM");
-    const timer = setTimeout(() => {
-      for (const child of children) child.kill("SIGKILL");
-    }, NETWORK_STOP_GRACE_MS);
-    await Promise.all(ended);
-    clearTimeout(timer);
+    await Promise.all(processes.map((one) => one.stop()));
     rmSync(root, { recursive: true, force: true });
   };
   try {

@@ -2,19 +2,17 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { accountAddress } from "../../proto/codec/weft-tx.ts";
 import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { DEFAULT_PORTS } from "../../sequencer/cli/network-layout.ts";
 import { createTestnet } from "../../sequencer/cli/testnet-files.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { BALANCE, ENTRY } from "../homes.ts";
 import { benchAccount, ROLLUP_NAMES } from "../load/shape.ts";
 import { inNamespace, type NodeNamespace, nodeAddress } from "./namespaces.ts";
 import { type NodeProcesses, startNodes } from "./node-processes.ts";
 
 export const LINKS_CHAIN_ID = "weft-links";
-const BALANCE = 100_000_000_000_000_000n;
-const ENTRY = fileURLToPath(new URL("../../sequencer/cli/main.js", import.meta.url));
 
 export interface SpreadNetwork extends NodeProcesses {
   /** A node's metrics page. */
