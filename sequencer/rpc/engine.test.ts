@@ -15,7 +15,8 @@ import {
   testNodeId,
   untilHeight,
 } from "../../test/support/engine-network.ts";
-import { memoryStore, TEST_NODE_INFO } from "../../test/support/rpc-node.ts";
+import { memoryStore } from "../../test/support/memory-store.ts";
+import { TEST_NODE_INFO } from "../../test/support/rpc-node.ts";
 import { genesisToJson } from "../engine/genesis.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";

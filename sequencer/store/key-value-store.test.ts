@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MemoryLevel } from "memory-level";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { utf8ToBytes } from "../../proto/bytes.ts";
+import { memoryStore } from "../../test/support/memory-store.ts";
 import { lockHome } from "./home-lock.ts";
 import type { KeyValueStore } from "./key-value-store.ts";
-import { createLevelKeyValueStore, openLevelKeyValueStore } from "./level-key-value-store.ts";
+import { openLevelKeyValueStore } from "./level-key-value-store.ts";
 
 let directory = "";
 beforeEach(async () => {
@@ -17,7 +17,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
 
 describe.each<[string, () => Promise<KeyValueStore>]>([
-  ["memory-level", async () => openMemory()],
+  ["memory-level", async () => memoryStore()],
   ["classic-level", () => openLevelKeyValueStore(join(directory, "db"))],
 ])("key-value store on %s", (_, open) => {
   test("reads what was written, and nothing else", async () => {
@@ -80,12 +80,3 @@ describe("classic-level", () => {
     await (await lockHome(directory)).release();
   });
 });
-
-async function openMemory(): Promise<KeyValueStore> {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>({
-    keyEncoding: "view",
-    valueEncoding: "view",
-  });
-  await level.open();
-  return createLevelKeyValueStore(level);
-}

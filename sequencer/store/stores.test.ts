@@ -1,7 +1,6 @@
 import { appendFile, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MemoryLevel } from "memory-level";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { fromHex, utf8ToBytes } from "../../proto/bytes.ts";
@@ -15,10 +14,11 @@ import {
   testState,
 } from "../../test/support/chain-builder.ts";
 import { advanceChainState } from "../engine/chain-state.ts";
+import { memoryStore } from "../../test/support/memory-store.ts";
 import type { BlockStore } from "./block-store.ts";
 import type { KeyValueStore } from "./key-value-store.ts";
 import { openBlockStore } from "./level-block-store.ts";
-import { createLevelKeyValueStore, openLevelKeyValueStore } from "./level-key-value-store.ts";
+import { openLevelKeyValueStore } from "./level-key-value-store.ts";
 import { createStateStore } from "./level-state-store.ts";
 
 let directory = "";
@@ -37,7 +37,7 @@ const LARGE_CHAIN = buildChain(KEYS, 5, testGenesis(KEYS), (height) => [
 const openDisk = () => openLevelKeyValueStore(join(directory, "db"));
 
 describe.each<[string, () => Promise<BlockStore>]>([
-  ["memory-level", async () => openBlockStore(await openMemory())],
+  ["memory-level", async () => openBlockStore(memoryStore())],
   ["classic-level", async () => openBlockStore(await openDisk())],
   [
     "classic-level and files",
@@ -167,7 +167,7 @@ describe("files of block bytes", () => {
 });
 
 describe.each<[string, () => Promise<KeyValueStore>]>([
-  ["memory-level", async () => openMemory()],
+  ["memory-level", async () => memoryStore()],
   ["classic-level", openDisk],
 ])("stores on %s", (_, open) => {
   test("state store: the state, and the validators and parameters of each height", async () => {
@@ -261,12 +261,3 @@ describe.each<[string, () => Promise<KeyValueStore>]>([
     await store.close();
   });
 });
-
-async function openMemory(): Promise<KeyValueStore> {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>({
-    keyEncoding: "view",
-    valueEncoding: "view",
-  });
-  await level.open();
-  return createLevelKeyValueStore(level);
-}

@@ -1,5 +1,4 @@
 /** A chain of the key-value application in memory, signed by all of its validators: quick to make. */
-import { MemoryLevel } from "memory-level";
 import type { Height } from "../../proto/brands.ts";
 import { utf8ToBytes } from "../../proto/bytes.ts";
 import { addMs } from "../../proto/time.ts";
@@ -12,9 +11,9 @@ import { completeBlock, emptyCommit, makeBlock } from "../../sequencer/engine/ma
 import type { ValidatorKey } from "../../sequencer/engine/privval/key-file.ts";
 import type { BlockStore } from "../../sequencer/store/block-store.ts";
 import { openBlockStore } from "../../sequencer/store/level-block-store.ts";
-import { createLevelKeyValueStore } from "../../sequencer/store/level-key-value-store.ts";
 import { signedCommit, signedVote, testState, withoutExtensions } from "./chain-builder.ts";
 import { KvApplication } from "./kv-application.ts";
+import { memoryStore } from "./memory-store.ts";
 
 /** `keys` are all validators of `genesis`. */
 export async function buildKvChain(
@@ -24,11 +23,7 @@ export async function buildKvChain(
   txsOf: (height: Height) => readonly Uint8Array[],
   evidenceOf: (height: Height, chain: BlockStore) => Promise<readonly Evidence[]> = async () => [],
 ): Promise<BlockStore> {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>({
-    keyEncoding: "view",
-    valueEncoding: "view",
-  });
-  const store = await openBlockStore(createLevelKeyValueStore(level));
+  const store = await openBlockStore(memoryStore());
   const application = new KvApplication({ path: undefined });
   let state = testState(genesis);
   let lastCommit = emptyCommit();

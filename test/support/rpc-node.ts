@@ -2,7 +2,6 @@
  * A node for the RPC server without consensus: real signed blocks in real stores, events as the
  * engine publishes them, and a pool that puts what it takes into the next block.
  */
-import { MemoryLevel } from "memory-level";
 import { type Height, NodeId, Round } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
@@ -48,9 +47,7 @@ import {
 } from "../../sequencer/rpc/rpc-server.ts";
 import type { BlockStore } from "../../sequencer/store/block-store.ts";
 import type { ChainState } from "../../sequencer/store/chain-state.ts";
-import type { KeyValueStore } from "../../sequencer/store/key-value-store.ts";
 import { openBlockStore } from "../../sequencer/store/level-block-store.ts";
-import { createLevelKeyValueStore } from "../../sequencer/store/level-key-value-store.ts";
 import { createStateStore } from "../../sequencer/store/level-state-store.ts";
 import type { StateStore } from "../../sequencer/store/state-store.ts";
 import {
@@ -60,14 +57,9 @@ import {
   testState,
   withoutExtensions,
 } from "./chain-builder.ts";
+import { memoryStore } from "./memory-store.ts";
 
 export const TEST_NODE_ID = NodeId("0123456789abcdef0123456789abcdef01234567");
-
-export function memoryStore(): KeyValueStore {
-  return createLevelKeyValueStore(
-    new MemoryLevel<Uint8Array, Uint8Array>({ keyEncoding: "view", valueEncoding: "view" }),
-  );
-}
 
 /** The events of CometBFT's kvstore, which the recorded answers come from. */
 export function kvEvents(tx: Uint8Array): readonly AbciEvent[] {

@@ -2,7 +2,6 @@
  * A node that joined by a snapshot lacks the blocks that evidence may be about. It does not vote for what
  * it cannot judge, but does not stop either when +2/3 have judged it.
  */
-import { MemoryLevel } from "memory-level";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Height, Round } from "../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
@@ -15,19 +14,17 @@ import {
   testGenesis,
   testKeys,
 } from "../../../test/support/chain-builder.ts";
+import { openEvidencePool, storeChain } from "../../../test/support/evidence-pool.ts";
 import { KvApplication } from "../../../test/support/kv-application.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
-import { openBlockStore } from "../../store/level-block-store.ts";
-import { createLevelKeyValueStore } from "../../store/level-key-value-store.ts";
-import { createStateStore } from "../../store/level-state-store.ts";
 import type { BlockStore } from "../../store/block-store.ts";
 import { createApplicationGate } from "../application-gate.ts";
 import { createBlockExecutor, type BlockExecutor } from "../block-executor.ts";
 import { createEventBus } from "../event-bus.ts";
 import { completeBlock, makeBlock } from "../make-block.ts";
 import { NULL_ENGINE_METRICS } from "../metrics.ts";
-import { createEvidencePool, type EvidencePool } from "./evidence-pool.ts";
+import type { EvidencePool } from "./evidence-pool.ts";
 
 const KEYS = testKeys(4);
 const CHAIN = buildChain(KEYS, 9, testGenesis(KEYS));
@@ -41,35 +38,23 @@ describe("a block with evidence about a height that the store does not hold", ()
   let application: KvApplication;
 
   beforeEach(async () => {
-    blockStore = await openBlockStore(await memory());
-    const stateStore = createStateStore(await memory());
-    await stateStore.save(builtAt(1).stateBefore);
-    for (const record of CHAIN.slice(0, 8)) {
-      await blockStore.save(record);
-      await stateStore.save(record.stateAfter);
-    }
+    const chain = await storeChain(CHAIN.slice(0, 8));
+    blockStore = chain.blockStore;
     await blockStore.prune(BASE);
-    await stateStore.prune(BASE);
-    const verifier = createEd25519Verifier();
-    const shared = { blockStore, stateStore, verifier, logger: NULL_LOGGER };
-    const metrics = NULL_ENGINE_METRICS;
-    pool = createEvidencePool({
-      ...shared,
-      store: await memory(),
-      incomingVerifier: verifier,
-      metrics,
-    });
-    await pool.open();
+    await chain.stateStore.prune(BASE);
+    pool = await openEvidencePool(chain);
     application = await new KvApplication({ path: undefined }).load();
     executor = createBlockExecutor(
       { blockTimeToleranceMs: 60_000 },
       {
-        ...shared,
+        ...chain,
         gate: createApplicationGate(application),
         evidencePool: pool,
+        verifier: createEd25519Verifier(),
         clock: createSystemClock(),
         events: createEventBus(),
-        metrics,
+        logger: NULL_LOGGER,
+        metrics: NULL_ENGINE_METRICS,
       },
     );
   });
@@ -129,13 +114,4 @@ function doubleVote(height: number) {
   if (voteA === undefined || voteB === undefined) throw new Error("there are no votes");
   const powers = { totalVotingPower: 40n, validatorPower: 10n };
   return { kind: "duplicateVote", voteA, voteB, ...powers, timestamp: block.header.time } as const;
-}
-
-async function memory() {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>({
-    keyEncoding: "view",
-    valueEncoding: "view",
-  });
-  await level.open();
-  return createLevelKeyValueStore(level);
 }

@@ -1,5 +1,4 @@
 /** What peers and clients offer to the pool: kept once, in one form, within limits, over a restart. */
-import { MemoryLevel } from "memory-level";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Height, Round } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, utf8ToBytes } from "../../../proto/bytes.ts";
@@ -13,7 +12,6 @@ import {
   type LightBlock,
   type Vote,
 } from "../../../proto/types.ts";
-import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
 import { makeLightClientAttackEvidence } from "../../../proto/verify/light-client-attack.ts";
 import {
   buildChain,
@@ -21,15 +19,12 @@ import {
   testGenesis,
   testKeys,
 } from "../../../test/support/chain-builder.ts";
+import { openEvidencePool, storeChain } from "../../../test/support/evidence-pool.ts";
 import { forge, lightBlockOf, setOf } from "../../../test/support/forks.ts";
-import { NULL_LOGGER } from "../../ports/logger.ts";
+import { memoryStore } from "../../../test/support/memory-store.ts";
 import type { ChainState } from "../../store/chain-state.ts";
 import type { KeyValueStore } from "../../store/key-value-store.ts";
-import { openBlockStore } from "../../store/level-block-store.ts";
-import { createLevelKeyValueStore } from "../../store/level-key-value-store.ts";
-import { createStateStore } from "../../store/level-state-store.ts";
-import { NULL_ENGINE_METRICS } from "../metrics.ts";
-import { createEvidencePool, type EvidencePool } from "./evidence-pool.ts";
+import type { EvidencePool } from "./evidence-pool.ts";
 import { EVIDENCE_PENDING_PER_VALIDATOR_MAX } from "./limits.ts";
 
 const KEYS = testKeys(4);
@@ -43,29 +38,9 @@ describe("evidence that is offered", () => {
   let pool: EvidencePool;
 
   beforeEach(async () => {
-    const blockStore = await openBlockStore(await memory());
-    const stateStore = createStateStore(await memory());
-    const [first] = CHAIN;
-    if (first === undefined) throw new Error("there is no block");
-    await stateStore.save(first.stateBefore);
-    for (const record of CHAIN) {
-      await blockStore.save(record);
-      await stateStore.save(record.stateAfter);
-    }
-    store = await memory();
-    open = async () => {
-      const opened = createEvidencePool({
-        store,
-        blockStore,
-        stateStore,
-        verifier: createEd25519Verifier(),
-        incomingVerifier: createEd25519Verifier(),
-        logger: NULL_LOGGER,
-        metrics: NULL_ENGINE_METRICS,
-      });
-      await opened.open();
-      return opened;
-    };
+    const chain = await storeChain(CHAIN);
+    store = memoryStore();
+    open = () => openEvidencePool(chain, store);
     pool = await open();
   });
 
@@ -236,7 +211,7 @@ describe("evidence that is offered", () => {
   });
 
   async function freshPool(): Promise<EvidencePool> {
-    store = await memory();
+    store = memoryStore();
     return open();
   }
 });
@@ -313,13 +288,4 @@ function forwardLunatic() {
 
 function bytes(count: number): Uint8Array {
   return new Uint8Array(count).fill(7);
-}
-
-async function memory(): Promise<KeyValueStore> {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>({
-    keyEncoding: "view",
-    valueEncoding: "view",
-  });
-  await level.open();
-  return createLevelKeyValueStore(level);
 }

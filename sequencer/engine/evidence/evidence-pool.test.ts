@@ -1,4 +1,3 @@
-import { MemoryLevel } from "memory-level";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Height, Round } from "../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
@@ -9,21 +8,16 @@ import {
   type DuplicateVoteEvidence,
   type Vote,
 } from "../../../proto/types.ts";
-import { createEd25519Verifier } from "../../../proto/verify/ed25519.ts";
 import {
   buildChain,
   signedVote,
   testGenesis,
   testKeys,
 } from "../../../test/support/chain-builder.ts";
-import { NULL_LOGGER } from "../../ports/logger.ts";
+import { openEvidencePool, storeChain } from "../../../test/support/evidence-pool.ts";
 import type { ChainState } from "../../store/chain-state.ts";
-import { openBlockStore } from "../../store/level-block-store.ts";
-import { createLevelKeyValueStore } from "../../store/level-key-value-store.ts";
-import { createStateStore } from "../../store/level-state-store.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "../consensus-params.ts";
-import { NULL_ENGINE_METRICS } from "../metrics.ts";
-import { createEvidencePool, type EvidencePool } from "./evidence-pool.ts";
+import type { EvidencePool } from "./evidence-pool.ts";
 
 const KEYS = testKeys(4);
 const GENESIS = testGenesis(KEYS, {
@@ -39,25 +33,7 @@ describe("evidence pool", () => {
   let pool: EvidencePool;
 
   beforeEach(async () => {
-    const blockStore = await openBlockStore(await memory());
-    const stateStore = createStateStore(await memory());
-    const [first] = CHAIN;
-    if (first === undefined) throw new Error("there is no block");
-    await stateStore.save(first.stateBefore);
-    for (const record of CHAIN) {
-      await blockStore.save(record);
-      await stateStore.save(record.stateAfter);
-    }
-    pool = createEvidencePool({
-      store: await memory(),
-      blockStore,
-      stateStore,
-      verifier: createEd25519Verifier(),
-      incomingVerifier: createEd25519Verifier(),
-      logger: NULL_LOGGER,
-      metrics: NULL_ENGINE_METRICS,
-    });
-    await pool.open();
+    pool = await openEvidencePool(await storeChain(CHAIN));
   });
 
   function votes(height: number): readonly [Vote, Vote] {
@@ -170,12 +146,3 @@ describe("evidence pool", () => {
     );
   });
 });
-
-async function memory() {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>({
-    keyEncoding: "view",
-    valueEncoding: "view",
-  });
-  await level.open();
-  return createLevelKeyValueStore(level);
-}

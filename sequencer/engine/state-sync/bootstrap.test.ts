@@ -18,7 +18,7 @@ import {
 import { createTestNode, testNodeId, type TestNode } from "../../../test/support/engine-network.ts";
 import { eventually } from "../../../test/support/loopback.ts";
 import { buildKvChain } from "../../../test/support/kv-chain.ts";
-import { memoryStore } from "../../../test/support/rpc-node.ts";
+import { memoryStore } from "../../../test/support/memory-store.ts";
 import { SyncPeers } from "../../../test/support/sync-peers.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
