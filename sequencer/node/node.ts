@@ -3,17 +3,7 @@
  * up; started in that order and stopped in the reverse one.
  */
 import { join } from "node:path";
-import { ClassicLevel } from "classic-level";
 import { toHex } from "../../proto/bytes.ts";
-import {
-  createEd25519Verifier,
-  signEd25519,
-  type SignatureVerifier,
-} from "../../proto/verify/ed25519.ts";
-import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
-import { createApplication } from "../app/application.ts";
-import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
-import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import { type BlockSync, createBlockSync } from "../engine/block-sync/block-sync.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -44,9 +34,9 @@ import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import { consensusOptions } from "./consensus-options.ts";
 import type { Home } from "./home.ts";
-import { readKeyFileIfAny } from "../ports/key-file.ts";
 import { listeningAt } from "./listening.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
+import { openApplication, openSignatureLanes } from "./open-application.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
 import { createStallWatch, describeStall } from "./stall-watch.ts";
@@ -55,7 +45,6 @@ import { createSyncState } from "./sync-state.ts";
 import { checkRole, holdsValidatorKey } from "./validator-role.ts";
 import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { connectRemoteSigner, hasRemoteSigner } from "./validator-signer.ts";
-import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
 export interface NodeOptions {
@@ -110,23 +99,13 @@ export async function createNode(
     throw error;
   }
 
-  /** Votes and blocks have one lane, what clients and peers submit another: neither waits for the other. */
-  function createLane(onThread: boolean): SignatureVerifier {
-    if (!onThread) return createEd25519Verifier();
-    const lane = createWorkerVerifier(logger.child({ module: "signatures" }));
-    closers.push(() => lane.stop());
-    return lane;
-  }
-
   async function assemble(): Promise<Node> {
     // What the node is: genesis, keys, metrics.
     const genesis = await loadGenesis(home.genesisFile);
     const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
-    const applicationKey = readKeyFileIfAny(home.applicationKeyFile);
-    const verifier = createLane(config.signature_workers >= 2);
-    const incomingVerifier = createLane(config.signature_workers >= 1);
-    await runSignatureSelfTest(verifier);
-    await runSignatureSelfTest(incomingVerifier);
+    const lanes = await openSignatureLanes(config, { logger });
+    closers.push(() => lanes.stop());
+    const { verifier, incomingVerifier } = lanes;
 
     const metrics = createNodeMetrics(
       {
@@ -165,41 +144,14 @@ export async function createNode(
       return signer;
     }
 
-    const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
-      keyEncoding: "utf8",
-      valueEncoding: "view",
-    });
-    const database = await openKeyValueStore(level, yieldToLoop);
-    closers.push(() => level.close());
-
-    const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
-    const snapshotArchive =
-      interval === 0 ? undefined : await SnapshotArchive.open(home.snapshotsDir, NODE_FILE_SYSTEM);
-
     // The state machine and the engine that drives it.
-    const application = await createApplication(
+    const opened = await openApplication(
+      { home, config },
       {
-        version: VERSION.weft,
-        snapshots: { interval, keepRecent },
-        pool: {
-          countMax: config.mempool.size,
-          bytesMax: config.mempool.max_txs_bytes,
-          perAccountMax: config.mempool.max_per_account,
-        },
-      },
-      {
-        database,
-        verify: (checks) => verifier.verifyBatch(checks),
-        verifyIncoming: (checks) => incomingVerifier.verifyBatch(checks),
-        signer: applicationKey && {
-          publicKey: applicationKey.publicKey,
-          sign: (message) => Promise.resolve(signEd25519(applicationKey, message)),
-        },
+        lanes,
         clock,
-        logger: logger.child({ module: "app" }),
+        logger,
         metrics: metrics.app,
-        yieldToLoop,
-        ...(snapshotArchive === undefined ? {} : { snapshotArchive }),
         // The parameters are the genesis' own: no application of this version changes them.
         retainHeight: createRetention(
           {
@@ -210,7 +162,8 @@ export async function createNode(
         ),
       },
     );
-    closers.push(() => application.stop());
+    closers.push(() => opened.close());
+    const { application } = opened;
     const gossip = createGossipRelay();
     const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
       application,

@@ -1,0 +1,133 @@
+/**
+ * The application on a home directory: its database, snapshots, application key and pool. The same
+ * under either engine, and alone (`weft abci`).
+ */
+import { join } from "node:path";
+import { ClassicLevel } from "classic-level";
+import {
+  createEd25519Verifier,
+  signEd25519,
+  type SignatureVerifier,
+} from "../../proto/verify/ed25519.ts";
+import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
+import { createApplication } from "../app/application.ts";
+import type { AppMetrics } from "../app/metrics.ts";
+import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
+import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
+import type { ApplicationDependencies, WeftApplication } from "../app/weft-application.ts";
+import type { Clock } from "../ports/clock.ts";
+import { readKeyFileIfAny } from "../ports/key-file.ts";
+import type { Logger } from "../ports/logger.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
+import type { Config } from "./config-schema.ts";
+import type { Home } from "./home.ts";
+import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
+import { VERSION } from "./version.ts";
+
+/** Who checks signatures: votes and blocks have one lane, what is submitted another. */
+export interface SignatureLanes {
+  readonly verifier: SignatureVerifier;
+  readonly incomingVerifier: SignatureVerifier;
+  stop(): Promise<void>;
+}
+
+/**
+ * Makes both lanes, with as many threads as the configuration gives them, and checks the signature
+ * rule on each.
+ */
+export async function openSignatureLanes(
+  config: Pick<Config, "signature_workers">,
+  { logger }: { readonly logger: Logger },
+): Promise<SignatureLanes> {
+  const stops: (() => Promise<void>)[] = [];
+  const createLane = (onThread: boolean): SignatureVerifier => {
+    if (!onThread) return createEd25519Verifier();
+    const lane = createWorkerVerifier(logger.child({ module: "signatures" }));
+    stops.push(() => lane.stop());
+    return lane;
+  };
+  const stop = async (): Promise<void> => {
+    for (const one of stops.splice(0).toReversed()) await one();
+  };
+  const verifier = createLane(config.signature_workers >= 2);
+  const incomingVerifier = createLane(config.signature_workers >= 1);
+  try {
+    await runSignatureSelfTest(verifier);
+    await runSignatureSelfTest(incomingVerifier);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { verifier, incomingVerifier, stop };
+}
+
+export interface OpenApplicationDependencies {
+  readonly lanes: Pick<SignatureLanes, "verifier" | "incomingVerifier">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: AppMetrics;
+  /** See `ApplicationDependencies`; without it every block is kept. */
+  readonly retainHeight?: ApplicationDependencies["retainHeight"];
+}
+
+export interface OpenedApplication {
+  readonly application: WeftApplication;
+  /** Gives up a snapshot under way, then closes the database. */
+  close(): Promise<void>;
+}
+
+/** Opens it. The caller holds the lock of the home directory (`lockHome`). */
+export async function openApplication(
+  { home, config }: { readonly home: Home; readonly config: Config },
+  deps: OpenApplicationDependencies,
+): Promise<OpenedApplication> {
+  const { lanes, clock, logger, metrics, retainHeight } = deps;
+  const key = readKeyFileIfAny(home.applicationKeyFile);
+  const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
+  const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
+    keyEncoding: "utf8",
+    valueEncoding: "view",
+  });
+  try {
+    const database = await openKeyValueStore(level, yieldToLoop);
+    const snapshotArchive =
+      interval === 0 ? undefined : await SnapshotArchive.open(home.snapshotsDir, NODE_FILE_SYSTEM);
+    const application = await createApplication(
+      {
+        version: VERSION.weft,
+        snapshots: { interval, keepRecent },
+        pool: {
+          countMax: config.mempool.size,
+          bytesMax: config.mempool.max_txs_bytes,
+          perAccountMax: config.mempool.max_per_account,
+        },
+      },
+      {
+        database,
+        verify: (checks) => lanes.verifier.verifyBatch(checks),
+        verifyIncoming: (checks) => lanes.incomingVerifier.verifyBatch(checks),
+        signer: key && {
+          publicKey: key.publicKey,
+          sign: (message) => Promise.resolve(signEd25519(key, message)),
+        },
+        clock,
+        logger: logger.child({ module: "app" }),
+        metrics,
+        yieldToLoop,
+        ...(snapshotArchive === undefined ? {} : { snapshotArchive }),
+        ...(retainHeight === undefined ? {} : { retainHeight }),
+      },
+    );
+    return {
+      application,
+      async close() {
+        await application.stop();
+        await level.close();
+      },
+    };
+  } catch (error) {
+    await level.close();
+    throw error;
+  }
+}
