@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { type EngineHome, openEngineHome } from "../engine/engine-home.ts";
 import { type Home, homeAt } from "../node/home.ts";
+import { checkHomeEngine } from "../node/home-engine.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { cliError } from "./cli-error.ts";
 
@@ -19,12 +20,16 @@ export async function withLockedHome<T>(
   }
 }
 
-/** With the engine's stores open. @throws StoreError STORE_LOCKED while a node runs on the home */
+/**
+ * With the embedded engine's stores open.
+ * @throws StoreError STORE_LOCKED while a node runs on the home; CONFIG_OTHER_ENGINE when the blocks are CometBFT's
+ */
 export async function withOpenHome<T>(
   root: string,
   task: (home: Home, stores: EngineHome) => Promise<T>,
 ): Promise<T> {
   const home = existingHome(root);
+  await checkHomeEngine(home, "embedded");
   const stores = await openEngineHome({
     dataDirectory: home.dataDir,
     privValidatorKeyPath: undefined,

@@ -18,6 +18,10 @@ export interface Home {
   readonly walDir: string;
   /** The application's snapshots; ours. */
   readonly snapshotsDir: string;
+  /** Names the engine that the data is of; ours. */
+  readonly engineFile: string;
+  /** A home of CometBFT's own, where it is the engine: its configuration and its databases. */
+  readonly cometbftDir: string;
 }
 
 /** Default home: `$WEFT_HOME`, else `~/.weft`. */
@@ -43,5 +47,7 @@ export function homeAt(root: string): Home {
     peerBansFile: join(dataDir, "peer_bans.json"),
     walDir: join(dataDir, "cs.wal"),
     snapshotsDir: join(dataDir, "snapshots"),
+    engineFile: join(dataDir, "engine"),
+    cometbftDir: join(absolute, "cometbft"),
   };
 }

@@ -34,6 +34,7 @@ import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import { consensusOptions } from "./consensus-options.ts";
 import type { Home } from "./home.ts";
+import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listeningAt } from "./listening.ts";
 import { type BlockSummary, createNotifier } from "./notifier.ts";
 import { openApplication, openSignatureLanes } from "./open-application.ts";
@@ -121,12 +122,14 @@ export async function createNode(
 
     // Disk: one lock, the engine's stores, the application's state.
     const isSignedElsewhere = hasRemoteSigner(config);
+    await checkHomeEngine(home, "embedded");
     const disk = await openEngineHome({
       dataDirectory: home.dataDir,
       privValidatorKeyPath:
         !isSignedElsewhere && holdsValidatorKey(home) ? home.validatorKeyFile : undefined,
     });
     closers.push(() => disk.close());
+    await claimHome(home, "embedded");
     const privValidator = isSignedElsewhere ? await connectSigner() : disk.privValidator;
 
     /** Nothing else listens before the validator's key is known. */

@@ -1,0 +1,84 @@
+/**
+ * Which engine the data of a home belongs to. Both engines share keys, genesis and the application's
+ * state, but each has its own blocks; a node that started with the other one would sign heights again
+ * that it has signed. So each home names its engine, and only `weft engine switch` changes that.
+ */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { WeftError } from "../../proto/errors.ts";
+import { syncDirectory } from "../ports/file-system.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import type { Home } from "./home.ts";
+
+export const ENGINES = ["embedded", "cometbft"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+export type HomeEngineErrorInfo =
+  /** The data belongs to the other engine. */
+  | { readonly code: "CONFIG_OTHER_ENGINE"; readonly engine: EngineName }
+  /** The file that names the engine names none that is known. */
+  | { readonly code: "CONFIG_ENGINE_FILE"; readonly path: string };
+
+type EngineHome = Pick<Home, "root" | "dataDir" | "engineFile">;
+
+/**
+ * The engine that a home's blocks are of; undefined while neither engine has begun.
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_ENGINE_FILE
+ */
+export async function engineOfHome(home: EngineHome): Promise<EngineName | undefined> {
+  let text: string;
+  try {
+    text = (await readFile(home.engineFile, "utf8")).trim();
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    // Homes of before there was a choice do not say it.
+    return existsSync(join(home.dataDir, "blockstore.db")) ? "embedded" : undefined;
+  }
+  const named = ENGINES.find((engine) => engine === text);
+  if (named !== undefined) return named;
+  throw new WeftError<HomeEngineErrorInfo>(
+    { code: "CONFIG_ENGINE_FILE", path: home.engineFile },
+    `expected ${ENGINES.join(" or ")} in ${home.engineFile}, got ${JSON.stringify(text.slice(0, 40))}; restore the file`,
+  );
+}
+
+/**
+ * Refuses a home whose data is of another engine; writes nothing.
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_ENGINE_FILE
+ */
+export async function checkHomeEngine(
+  home: EngineHome,
+  engine: EngineName,
+): Promise<EngineName | undefined> {
+  const owner = await engineOfHome(home);
+  if (owner === undefined || owner === engine) return owner;
+  throw new WeftError<HomeEngineErrorInfo>(
+    { code: "CONFIG_OTHER_ENGINE", engine: owner },
+    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with that engine, or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${home.root}`,
+  );
+}
+
+/**
+ * Takes a home for an engine: one that belongs to no engine yet is that engine's from now on. The
+ * caller holds the lock of the home.
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_ENGINE_FILE
+ */
+export async function claimHome(home: EngineHome, engine: EngineName): Promise<void> {
+  const owner = await checkHomeEngine(home, engine);
+  if (owner === undefined) await setEngineOfHome(home, engine);
+}
+
+/** Writes down whose a home's data is, durably. For whoever has made it that engine's. */
+export async function setEngineOfHome(home: EngineHome, engine: EngineName): Promise<void> {
+  const temporary = `${home.engineFile}.new`;
+  const file = NODE_FILE_SYSTEM.replaceSync(temporary);
+  try {
+    file.writeSync(`${engine}\n`);
+    await file.datasync();
+  } finally {
+    file.closeSync();
+  }
+  NODE_FILE_SYSTEM.renameSync(temporary, home.engineFile);
+  await syncDirectory(NODE_FILE_SYSTEM, dirname(home.engineFile));
+}
