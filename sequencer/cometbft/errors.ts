@@ -1,0 +1,13 @@
+import { WeftError } from "../../proto/errors.ts";
+
+export type CometBftErrorInfo =
+  /** No binary was found in any of the places. */
+  | { readonly code: "COMETBFT_NOT_FOUND"; readonly places: readonly string[] }
+  /** The file does not run, or does not say a version. */
+  | { readonly code: "COMETBFT_UNUSABLE"; readonly path: string }
+  /** It runs, and is of another release line. */
+  | { readonly code: "COMETBFT_VERSION_WRONG"; readonly path: string; readonly version: string }
+  /** The configuration asks for what CometBFT cannot do, and leaving it out would be unsafe. */
+  | { readonly code: "COMETBFT_CONFIG_UNSUPPORTED"; readonly key: string };
+
+export class CometBftError extends WeftError<CometBftErrorInfo> {}
