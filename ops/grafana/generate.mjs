@@ -109,6 +109,31 @@ export const dashboards = [
         ]),
       ],
       [
+        "Application under CometBFT",
+        panel("ABCI connections", "short", [gauge("weft_abci_connections"), NODE]),
+        panel("ABCI calls", "ops", [
+          sumBy("instance, method", rate("weft_abci_call_seconds_count")),
+          `${NODE} {{method}}`,
+        ]),
+        panel("ABCI calls (p95)", "s", [
+          quantile(0.95, "weft_abci_call_seconds", "instance, method"),
+          `${NODE} {{method}}`,
+        ]),
+        panel(
+          "ABCI bytes",
+          "Bps",
+          [rate("weft_abci_received_bytes_total"), `${NODE} received`],
+          [rate("weft_abci_sent_bytes_total"), `${NODE} sent`],
+        ),
+        panel(
+          "ABCI faults",
+          "ops",
+          [rate("weft_abci_exceptions_total"), `${NODE} exception {{method}}`],
+          [rate("weft_abci_connections_refused_total"), `${NODE} connection refused`],
+          [rate("weft_abci_pauses_total"), `${NODE} pause`],
+        ),
+      ],
+      [
         "Engine",
         panel("Block processing (p95)", "ms", [
           quantile(0.95, "cometbft_state_block_processing_time"),

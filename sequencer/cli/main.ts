@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { isWeftError } from "../../proto/errors.ts";
 import { describeError, exitCodeOf } from "./cli-error.ts";
+import { registerAbci } from "./commands/abci.ts";
 import { registerConfig } from "./commands/config.ts";
 import { registerDb } from "./commands/db.ts";
 import { registerDev } from "./commands/dev.ts";
@@ -39,6 +40,7 @@ export function createProgram(context: CommandContext): Command {
   registerDev(program, context);
   registerInit(program, context);
   registerStart(program, context);
+  registerAbci(program, context);
   registerSigner(program);
   registerTestnet(program);
   registerKeys(program, context);

@@ -4,11 +4,32 @@ import { parseAddress } from "../../proto/address.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
+import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
+import { cliError } from "./cli-error.ts";
 import type { CommandContext } from "./context.ts";
 
 export function homeOption(context: CommandContext): Option {
   return new Option("--home <dir>", "home directory").default(defaultHome(context.environment));
+}
+
+export function settingsOption(): Option {
+  return new Option(
+    "--set <key=value...>",
+    "configuration values over the file, such as consensus.timeout_commit=1s",
+  ).default([]);
+}
+
+/** `key=value` pairs as configuration overrides. */
+export function parseSettings(settings: readonly string[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    settings.map((setting) => {
+      const at = setting.indexOf("=");
+      if (at < 1) throw cliError("USAGE", `expected key=value, got ${setting}`);
+      const value = parseScalar(setting.slice(at + 1));
+      return [setting.slice(0, at), value];
+    }),
+  );
 }
 
 export function nodeOption(): Option {

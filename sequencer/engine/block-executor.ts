@@ -26,7 +26,7 @@ import type { BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { blockRequest, extendedCommitInfo, misbehavior } from "./abci-requests.ts";
-import type { ApplicationGate } from "./application-gate.ts";
+import type { ApplicationGate } from "../abci/application-gate.ts";
 import { blockFaultToError, findBlockFault, type BlockFault } from "./block-validation.ts";
 import { advanceChainState, nextHeightRules } from "./chain-state.ts";
 import type { OnCrashPoint } from "./crash-points.ts";

@@ -29,7 +29,7 @@ import type { BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import type { KeyValueStore } from "../store/key-value-store.ts";
 import type { StateStore } from "../store/state-store.ts";
-import { createApplicationGate } from "./application-gate.ts";
+import { createApplicationGate } from "../abci/application-gate.ts";
 import { createBlockExecutor, hasOwnSignature, type BlockExecutor } from "./block-executor.ts";
 import type { SyncTarget } from "./block-sync/ports.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";

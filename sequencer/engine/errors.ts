@@ -9,7 +9,7 @@ export type EngineErrorInfo =
   | { readonly code: "ENGINE_VALIDATOR_UPDATES" }
   /** A block breaks a rule of spec §10.4; `rule` is bounded. */
   | { readonly code: "ENGINE_BLOCK_INVALID"; readonly rule: string }
-  /** The application failed, or answered what it may not: expected is said in the message. */
+  /** The application answered what it may not: expected is said in the message. */
   | { readonly code: "ENGINE_APPLICATION"; readonly call: string }
   /** Stores and application do not fit together (spec §15.4). */
   | { readonly code: "ENGINE_HANDSHAKE"; readonly reason: string }
@@ -19,8 +19,6 @@ export type EngineErrorInfo =
   | { readonly code: "ENGINE_ROLLBACK"; readonly reason: string }
   /** Our own signature stands in a recent commit although this process just started (§15.3). */
   | { readonly code: "ENGINE_DOUBLE_SIGN_RISK"; readonly height: number }
-  /** Too many CheckTx calls wait for a commit. */
-  | { readonly code: "ENGINE_CHECK_TX_BUSY" }
   /** The engine does not run: not started, stopped or halted. */
   | { readonly code: "ENGINE_NOT_RUNNING"; readonly reason: string };
 

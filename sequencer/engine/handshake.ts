@@ -10,7 +10,7 @@ import type { Logger } from "../ports/logger.ts";
 import type { BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import type { StateStore } from "../store/state-store.ts";
-import type { ApplicationGate } from "./application-gate.ts";
+import type { ApplicationGate } from "../abci/application-gate.ts";
 import type { BlockExecutor } from "./block-executor.ts";
 import { BLOCK_PROTOCOL, chainStateFromGenesis, nextHeight } from "./chain-state.ts";
 import { checkConsensusParams } from "./consensus-params.ts";

@@ -18,8 +18,6 @@ export const PENDING_CHECKS_PER_PEER_MAX = 500;
 export const EVENT_SUBSCRIPTION_QUEUE_MAX = 1_000;
 /** Subscriptions of the event bus; a further one is refused. */
 export const EVENT_SUBSCRIPTIONS_MAX = 1_000;
-/** CheckTx calls that wait for a commit to end; a further one is refused. */
-export const CHECK_TX_WAITING_MAX = 10_000;
 /** Payload of one log record: a 1 MiB message and its frame (spec §15.1). */
 export const WAL_PAYLOAD_BYTES_MAX = (1 << 20) + 4_096;
 /** Size at which the log's head is rotated (spec §15.1). */

@@ -1,4 +1,5 @@
 /** All metrics of a node, made once. Each node has its own registry: several may share a process. */
+import type { AbciMetrics } from "../abci/metrics.ts";
 import type { AppMetrics } from "../app/metrics.ts";
 import type { BlockSyncMetrics, EngineMetrics, StateSyncMetrics } from "../engine/metrics.ts";
 import type { GrpcMetrics } from "../grpc/metrics.ts";
@@ -7,6 +8,7 @@ import type { PrometheusRegistry } from "../ports/prometheus.ts";
 import { createPrometheusRegistry } from "../ports/prometheus.ts";
 import type { RpcMetrics } from "../rpc/metrics.ts";
 import type { RemoteSignerMetrics } from "../signer/metrics.ts";
+import { ABCI_SPECS } from "./abci-specs.ts";
 import { APP_SPECS } from "./app-specs.ts";
 import { BLOCK_SYNC_SPECS } from "./block-sync-specs.ts";
 import { ENGINE_SPECS } from "./engine-specs.ts";
@@ -45,11 +47,49 @@ export interface NodeMetrics {
   readonly stateSync: StateSyncMetrics;
 }
 
+/** What a process has that holds the application and no engine. */
+export type ApplicationMetrics = Pick<NodeMetrics, "registry" | "process" | "app"> & {
+  readonly abci: AbciMetrics;
+};
+
+/** Metrics of an application under an external engine; `health` is asked at every scrape. */
+export function createApplicationMetrics(
+  options: NodeMetricsOptions,
+  deps: { readonly health: () => HealthReport },
+): ApplicationMetrics {
+  const { registry, process } = createProcessMetrics(options, deps);
+  return {
+    registry,
+    process,
+    app: registry.createInstruments<AppMetrics>(APP_SPECS),
+    abci: registry.createInstruments<AbciMetrics>(ABCI_SPECS),
+  };
+}
+
 /** `health` is asked at every scrape. */
 export function createNodeMetrics(
   options: NodeMetricsOptions,
   deps: { readonly health: () => HealthReport },
 ): NodeMetrics {
+  const { registry, process } = createProcessMetrics(options, deps);
+  return {
+    registry,
+    process,
+    app: registry.createInstruments<AppMetrics>(APP_SPECS),
+    blockSync: registry.createInstruments<BlockSyncMetrics>(BLOCK_SYNC_SPECS),
+    engine: registry.createInstruments<EngineMetrics>(ENGINE_SPECS),
+    grpc: registry.createInstruments<GrpcMetrics>(GRPC_SPECS),
+    p2p: registry.createInstruments<P2pMetrics>(P2P_SPECS),
+    remoteSigner: registry.createInstruments<RemoteSignerMetrics>(REMOTE_SIGNER_SPECS),
+    rpc: registry.createInstruments<RpcMetrics>(RPC_SPECS),
+    stateSync: registry.createInstruments<StateSyncMetrics>(STATE_SYNC_SPECS),
+  };
+}
+
+function createProcessMetrics(
+  options: NodeMetricsOptions,
+  deps: { readonly health: () => HealthReport },
+): Pick<NodeMetrics, "registry" | "process"> {
   const { homeDirectory, hasProcessMetrics = true } = options;
   const registry = createPrometheusRegistry({ hasProcessMetrics });
   const process = registry.createInstruments<ProcessMetrics>(
@@ -63,16 +103,5 @@ export function createNodeMetrics(
   process.info.set(1, { version, network, moniker });
   process.poolTransactionsMax.set(options.poolTransactionsMax);
   process.poolBytesMax.set(options.poolBytesMax);
-  return {
-    registry,
-    process,
-    app: registry.createInstruments<AppMetrics>(APP_SPECS),
-    blockSync: registry.createInstruments<BlockSyncMetrics>(BLOCK_SYNC_SPECS),
-    engine: registry.createInstruments<EngineMetrics>(ENGINE_SPECS),
-    grpc: registry.createInstruments<GrpcMetrics>(GRPC_SPECS),
-    p2p: registry.createInstruments<P2pMetrics>(P2P_SPECS),
-    remoteSigner: registry.createInstruments<RemoteSignerMetrics>(REMOTE_SIGNER_SPECS),
-    rpc: registry.createInstruments<RpcMetrics>(RPC_SPECS),
-    stateSync: registry.createInstruments<StateSyncMetrics>(STATE_SYNC_SPECS),
-  };
+  return { registry, process };
 }

@@ -45,6 +45,9 @@ const signerAddress = (doc: string) =>
     .default("")
     .describe(doc);
 
+const TCP_ENGINE = /^(tcp:\/\/)?([^\s/:@]*|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
+const PROXY_APP_WANTED = "expected tcp://host:port or unix:///path";
+
 const NODE_ID = "[0-9a-f]{40}";
 const PEER = new RegExp(`^${NODE_ID}@([^\\s/:@]+|\\[[0-9a-fA-F:]+\\]):\\d{1,5}$`);
 const PEER_ID = new RegExp(`^${NODE_ID}$`);
@@ -350,6 +353,13 @@ export const configSchema = z
       .default(1)
       .describe(
         "Threads that check signatures: 0 none, 1 for submitted transactions, 2 also for votes and blocks (four cores or more).",
+      ),
+    proxy_app: z
+      .string({ error: PROXY_APP_WANTED })
+      .refine((v) => /^unix:\/\/.+$/.test(v) || TCP_ENGINE.test(v), { error: PROXY_APP_WANTED })
+      .default("tcp://127.0.0.1:26658")
+      .describe(
+        "Where the application listens for CometBFT (weft abci), tcp:// or unix:///path. Whoever connects there speaks for the chain.",
       ),
     priv_validator_laddr: signerAddress(
       "Where a remote signer (tmkms, horcrux, weft signer) connects, tcp:// or unix://; empty: the key file signs.",

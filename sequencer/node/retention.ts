@@ -29,3 +29,16 @@ export function createRetention(
     return isOld ? Height(first) : Height(0);
   };
 }
+
+/**
+ * The same for an engine that keeps its own blocks: by height alone, for CometBFT keeps by itself what
+ * evidence may still name by time.
+ */
+export function createHeightRetention(options: {
+  readonly retainBlocks: number;
+  readonly evidence: ConsensusParams["evidence"];
+}): (height: Height) => Promise<Height> {
+  const { retainBlocks, evidence } = options;
+  const keptBlocks = Math.max(retainBlocks, Number(evidence.maxAgeBlocks) + 1);
+  return async (height) => Height(retainBlocks === 0 ? 0 : Math.max(0, height - keptBlocks + 1));
+}

@@ -1,9 +1,9 @@
 /** Listening and dialing, TCP and Unix, up to a stream of messages whose other side is allowed. */
-import { unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { NodeId } from "../../proto/brands.ts";
 import { formatHostPort } from "../p2p/address.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
+import { listenAtPath } from "../ports/unix-socket.ts";
 import { formatSignerAddress, type SignerAddress } from "./address.ts";
 import { SignerError, toSignerError } from "./errors.ts";
 import { DIAL_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
@@ -65,13 +65,11 @@ export async function listenForStreams(
     }
   };
   const server = createServer((socket) => void accept(socket));
-  if (address.kind === "unix") await removeStaleSocket(address.path);
+  // Accepting may fail for a while (no descriptors, no memory); the server goes on after it.
+  server.on("error", () => {});
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      if (address.kind === "unix") listenPrivately(server, address.path, resolve);
-      else server.listen(address.port, address.host === "" ? "0.0.0.0" : address.host, resolve);
-    });
+    if (address.kind === "unix") await listenAtPath(server, address.path);
+    else await listenAtPort(server, address.port, address.host === "" ? "0.0.0.0" : address.host);
   } catch (cause) {
     server.close();
     throw toSignerError(
@@ -151,28 +149,11 @@ async function upgrade(
   }
 }
 
-/** The file is its owner's alone from the moment it is there: who reaches it may ask for signatures. */
-function listenPrivately(server: Server, path: string, onListening: () => void): void {
-  const before = process.umask(0o177);
-  try {
-    server.listen(path, onListening);
-  } finally {
-    process.umask(before);
-  }
-}
-
-/** A process that was killed leaves its socket file; one that still listens on it is not disturbed. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const isAlive = await new Promise<boolean>((resolve) => {
-    const probe = connect({ path });
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+async function listenAtPort(server: Server, port: number, host: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
   });
-  // Not there, or nobody's: `listen` says what is wrong in every other case.
-  if (!isAlive) await unlink(path);
 }
 
 function boundAddress(server: Server, wanted: SignerAddress): SignerAddress {

@@ -1,13 +1,12 @@
 import type { Command } from "commander";
-import { loadConfig, parseScalar } from "../../node/config.ts";
+import { loadConfig } from "../../node/config.ts";
 import { growHeapBetweenCollections } from "../../node/heap-growth.ts";
 import { homeAt } from "../../node/home.ts";
 import type { BlockSummary } from "../../node/notifier.ts";
 import { createPinoLogger } from "../../ports/pino-logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
-import { cliError } from "../cli-error.ts";
-import { homeOption } from "../options.ts";
+import { homeOption, parseSettings, settingsOption } from "../options.ts";
 import { toJson } from "../output.ts";
 import { stopInTime, untilStopped } from "../stop-signal.ts";
 
@@ -16,11 +15,7 @@ export function registerStart(program: Command, context: CommandContext): void {
     .command("start")
     .description("run a node; prints one line per block")
     .addOption(homeOption(context))
-    .option(
-      "--set <key=value...>",
-      "configuration values over the file, such as consensus.timeout_commit=1s",
-      [],
-    )
+    .addOption(settingsOption())
     .action(async (options: { home: string; set: string[] }, command: Command) => {
       const home = homeAt(options.home);
       const config = loadConfig(home.configFile, parseSettings(options.set), context.environment);
@@ -46,18 +41,6 @@ export function registerStart(program: Command, context: CommandContext): void {
       await stopInTime(() => node.stop());
       logger.info("stopped");
     });
-}
-
-/** `key=value` pairs as configuration overrides. */
-function parseSettings(settings: readonly string[]): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    settings.map((setting) => {
-      const at = setting.indexOf("=");
-      if (at < 1) throw cliError("USAGE", `expected key=value, got ${setting}`);
-      const value = parseScalar(setting.slice(at + 1));
-      return [setting.slice(0, at), value];
-    }),
-  );
 }
 
 function statusLine(block: BlockSummary, isJson: boolean): string {

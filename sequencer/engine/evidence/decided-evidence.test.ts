@@ -19,7 +19,7 @@ import { KvApplication } from "../../../test/support/kv-application.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import type { BlockStore } from "../../store/block-store.ts";
-import { createApplicationGate } from "../application-gate.ts";
+import { createApplicationGate } from "../../abci/application-gate.ts";
 import { createBlockExecutor, type BlockExecutor } from "../block-executor.ts";
 import { createEventBus } from "../event-bus.ts";
 import { completeBlock, makeBlock } from "../make-block.ts";

@@ -90,7 +90,7 @@ describe("application gate", () => {
     const gate = createApplicationGate(new KvApplication({ path: undefined }));
     const failing = gate.call("ExtendVote", () => Promise.reject(new Error("disk full")));
     await expect(failing).rejects.toMatchObject({
-      info: { code: "ENGINE_APPLICATION", call: "ExtendVote" },
+      info: { code: "ABCI_APPLICATION", call: "ExtendVote" },
     });
     expect(
       await gate.call("Info", () => new KvApplication({ path: undefined }).info()),

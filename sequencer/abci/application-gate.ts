@@ -9,31 +9,31 @@ import type {
   CheckTxRequest,
   CheckTxResponse,
   CommitResponse,
-} from "../abci/application.ts";
-import { EngineError } from "./errors.ts";
+} from "./application.ts";
+import { AbciError } from "./errors.ts";
 import { CHECK_TX_WAITING_MAX } from "./limits.ts";
 
-export interface ApplicationGate {
+export interface ApplicationGate<A extends Application = Application> {
   /**
    * Runs one consensus call after those asked for before it.
-   * @throws EngineError ENGINE_APPLICATION, whatever the application threw.
+   * @throws AbciError ABCI_APPLICATION, whatever the application threw.
    */
-  call<T>(name: string, task: (application: Application) => Promise<T>): Promise<T>;
+  call<T>(name: string, task: (application: A) => Promise<T>): Promise<T>;
   /** Waits for CheckTx calls under way, keeps new ones waiting where a fence is wanted, and commits. */
   commit(): Promise<CommitResponse>;
   /**
    * CheckTx, never during Commit.
-   * @throws EngineError ENGINE_CHECK_TX_BUSY when too many wait.
+   * @throws AbciError ABCI_CHECK_TX_BUSY when too many wait.
    */
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
 }
 
-export function createApplicationGate(application: Application): ApplicationGate {
+export function createApplicationGate<A extends Application>(application: A): ApplicationGate<A> {
   return new Gate(application);
 }
 
-class Gate implements ApplicationGate {
-  readonly #application: Application;
+class Gate<A extends Application> implements ApplicationGate<A> {
+  readonly #application: A;
   #lastCall: Promise<unknown> = Promise.resolve();
   #checksUnderWay = 0;
   #checksWaiting = 0;
@@ -41,17 +41,17 @@ class Gate implements ApplicationGate {
   #commitEnd: Promise<void> | undefined;
   #onChecksDone: (() => void) | undefined;
 
-  constructor(application: Application) {
+  constructor(application: A) {
     this.#application = application;
   }
 
-  call<T>(name: string, task: (application: Application) => Promise<T>): Promise<T> {
+  call<T>(name: string, task: (application: A) => Promise<T>): Promise<T> {
     const result = this.#lastCall.then(async () => {
       try {
         return await task(this.#application);
       } catch (cause) {
-        throw new EngineError(
-          { code: "ENGINE_APPLICATION", call: name },
+        throw new AbciError(
+          { code: "ABCI_APPLICATION", call: name },
           `the application failed in ${name}: ${String(cause)}`,
           { cause },
         );
@@ -82,8 +82,8 @@ class Gate implements ApplicationGate {
   async checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {
     if (this.#commitEnd !== undefined) {
       if (this.#checksWaiting >= CHECK_TX_WAITING_MAX) {
-        throw new EngineError(
-          { code: "ENGINE_CHECK_TX_BUSY" },
+        throw new AbciError(
+          { code: "ABCI_CHECK_TX_BUSY" },
           `${CHECK_TX_WAITING_MAX} transactions wait for a block to be committed; submit again in a moment`,
         );
       }

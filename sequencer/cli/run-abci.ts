@@ -1,0 +1,105 @@
+/** The process of `weft abci`: the application on its home, behind an ABCI socket. */
+import { createAbciServer } from "../abci/abci-server.ts";
+import { loadGenesis } from "../engine/genesis.ts";
+import type { HealthReport } from "../metrics/health.ts";
+import { createMetricsServer } from "../metrics/http-server.ts";
+import { createApplicationMetrics } from "../metrics/metrics.ts";
+import { listenAddress, loadConfig } from "../node/config.ts";
+import { growHeapBetweenCollections } from "../node/heap-growth.ts";
+import { homeAt } from "../node/home.ts";
+import { listening } from "../node/listening.ts";
+import { openApplication, openSignatureLanes } from "../node/open-application.ts";
+import { createHeightRetention } from "../node/retention.ts";
+import { VERSION } from "../node/version.ts";
+import { createPinoLogger } from "../ports/pino-logger.ts";
+import { createSystemClock } from "../ports/system-clock.ts";
+import { lockHome } from "../store/home-lock.ts";
+import type { AbciCommandOptions } from "./commands/abci.ts";
+import type { CommandContext } from "./context.ts";
+import { parseSettings } from "./options.ts";
+import { printResult } from "./output.ts";
+import { stopInTime, untilStopped } from "./stop-signal.ts";
+
+/** Serves until it is told to stop, or the application breaks an assertion of its own. */
+export async function runAbci(
+  options: AbciCommandOptions,
+  { context, isJson }: { readonly context: CommandContext; readonly isJson: boolean },
+): Promise<void> {
+  const home = homeAt(options.home);
+  const config = loadConfig(home.configFile, parseSettings(options.set), context.environment);
+  const genesis = await loadGenesis(home.genesisFile);
+  const isJsonLog = isJson || config.log_format === "json";
+  const logger = createPinoLogger({
+    level: config.log_level,
+    format: isJsonLog ? "json" : "plain",
+  });
+  growHeapBetweenCollections();
+  const clock = createSystemClock();
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close();
+  };
+  try {
+    const lock = await lockHome(home.dataDir);
+    closers.push(() => lock.release());
+    const lanes = await openSignatureLanes(config, { logger });
+    closers.push(() => lanes.stop());
+    const metrics = createApplicationMetrics(
+      {
+        homeDirectory: home.root,
+        version: VERSION.weft,
+        network: genesis.chainId,
+        moniker: config.moniker,
+        poolTransactionsMax: config.mempool.size,
+        poolBytesMax: config.mempool.max_txs_bytes,
+      },
+      { health },
+    );
+    const opened = await openApplication(
+      { home, config },
+      {
+        lanes,
+        clock,
+        logger,
+        metrics: metrics.app,
+        retainHeight: createHeightRetention({
+          retainBlocks: config.storage.retain_blocks,
+          evidence: genesis.consensusParams.evidence,
+        }),
+      },
+    );
+    closers.push(() => opened.close());
+    const { application } = opened;
+    const server = createAbciServer(
+      { address: options.address ?? config.proxy_app },
+      { application, clock, logger, metrics: metrics.abci },
+    );
+
+    function health(): HealthReport {
+      const height = application.read.lastBlock()?.height ?? 0;
+      if (server.connections() > 0) return { status: "ready", height };
+      return { status: "starting", height, reason: "no engine is connected" };
+    }
+
+    const { prometheus, prometheus_listen_addr: metricsText } = config.instrumentation;
+    const metricsAddress = prometheus ? listenAddress(metricsText) : undefined;
+    if (metricsAddress !== undefined) {
+      const { registry } = metrics;
+      const page = createMetricsServer(metricsAddress, { registry, health, clock, logger });
+      closers.push(() => page.stop());
+      const key = "instrumentation.prometheus_listen_addr";
+      const remedy = `weft abci --set ${key}=tcp://127.0.0.1:PORT, or in config.toml`;
+      await listening({ name: "the metrics server", key, address: metricsText, remedy }, () =>
+        page.start(),
+      );
+    }
+    closers.push(() => server.stop());
+    await server.start();
+    const { height } = health();
+    printResult({ address: server.address(), chainId: genesis.chainId, height }, isJson);
+    const reason = await Promise.race([untilStopped(), server.failed]);
+    logger.info("stopping", { reason });
+  } finally {
+    await stopInTime(closeAll);
+  }
+}
