@@ -8,6 +8,7 @@ const AT = 'job=~"$job",instance=~"$instance"';
 const RANGE = "$__rate_interval";
 
 const gauge = (name, labels = "") => `${name}{${AT}${labels}}`;
+const increase = (name) => `increase(${name}{${AT}}[${RANGE}])`;
 const rate = (name, labels = "") => `rate(${name}{${AT}${labels}}[${RANGE}])`;
 const sumBy = (by, expr) => `sum by (${by}) (${expr})`;
 const quantile = (q, name, by = "instance") =>
@@ -110,6 +111,18 @@ export const dashboards = [
       ],
       [
         "Application under CometBFT",
+        panel(
+          "CometBFT process",
+          "short",
+          [gauge("weft_cometbft_up"), `${NODE} up`],
+          [increase("weft_cometbft_restarts_total"), `${NODE} restarts`],
+        ),
+        panel(
+          "Transactions handed to CometBFT",
+          "short",
+          [gauge("weft_cometbft_handover_waiting"), `${NODE} waiting`],
+          [increase("weft_cometbft_handover_refused_total"), `${NODE} refused`],
+        ),
         panel("ABCI connections", "short", [gauge("weft_abci_connections"), NODE]),
         panel("ABCI calls", "ops", [
           sumBy("instance, method", rate("weft_abci_call_seconds_count")),

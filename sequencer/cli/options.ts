@@ -6,11 +6,19 @@ import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
+import { ENGINES } from "../node/home-engine.ts";
 import { cliError } from "./cli-error.ts";
 import type { CommandContext } from "./context.ts";
 
 export function homeOption(context: CommandContext): Option {
   return new Option("--home <dir>", "home directory").default(defaultHome(context.environment));
+}
+
+export function engineOption(): Option {
+  return new Option(
+    "--engine <name>",
+    "who makes the blocks: embedded, or cometbft beside this process; default: engine of the configuration",
+  ).choices(ENGINES);
 }
 
 export function settingsOption(): Option {

@@ -39,6 +39,8 @@ export interface CometBftSettings {
   readonly prometheus: { readonly host: string; readonly port: number } | undefined;
   /** How its log looks; json is what a supervisor reads. */
   readonly logFormat: "plain" | "json";
+  /** Its levels, such as `state:info,*:error`; our level, as far as it has one, when nothing is said. */
+  readonly logLevel?: string;
 }
 
 /** The paths below `<home>/cometbft`; creates nothing. */
@@ -106,7 +108,7 @@ export function renderCometBftConfig(
       db_backend: "goleveldb",
       db_dir: files.dataDir,
       // CometBFT has no level of warnings.
-      log_level: config.log_level === "warn" ? "error" : config.log_level,
+      log_level: settings.logLevel ?? (config.log_level === "warn" ? "error" : config.log_level),
       log_format: settings.logFormat,
       genesis_file: home.genesisFile,
       node_key_file: home.nodeKeyFile,

@@ -1,4 +1,4 @@
-import { WeftError } from "../../proto/errors.ts";
+import { isWeftError, WeftError } from "../../proto/errors.ts";
 
 export type CometBftErrorInfo =
   /** No binary was found in any of the places. */
@@ -8,6 +8,14 @@ export type CometBftErrorInfo =
   /** It runs, and is of another release line. */
   | { readonly code: "COMETBFT_VERSION_WRONG"; readonly path: string; readonly version: string }
   /** The configuration asks for what CometBFT cannot do, and leaving it out would be unsafe. */
-  | { readonly code: "COMETBFT_CONFIG_UNSUPPORTED"; readonly key: string };
+  | { readonly code: "COMETBFT_CONFIG_UNSUPPORTED"; readonly key: string }
+  /** Every folder that could hold a Unix socket has too long a path. */
+  | { readonly code: "COMETBFT_SOCKET_PATH"; readonly path: string }
+  /** It ended although nobody asked for that. */
+  | { readonly code: "COMETBFT_ENDED"; readonly lastLines: readonly string[] };
 
 export class CometBftError extends WeftError<CometBftErrorInfo> {}
+
+export function isCometBftError(error: unknown): error is CometBftError {
+  return isWeftError(error) && error.code.startsWith("COMETBFT_");
+}

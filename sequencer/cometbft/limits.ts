@@ -8,3 +8,46 @@ export const MEMPOOL_CACHE_MIN = 10_000;
 export const STATE_SYNC_WAIT_MS_MIN = 5_000;
 /** How long CometBFT lets the application check its mempool again after a block: its own default. */
 export const RECHECK_TIMEOUT_MS = 1_000;
+/** A path of a Unix socket must be shorter (`sun_path`: 108 on Linux, 104 on others, NUL included). */
+export const SOCKET_PATH_BYTES_MAX = 103;
+/** Last lines of a process that ended, for the message that says so. */
+export const TAIL_LINES_MAX = 20;
+/** Longer lines of its log are cut. */
+export const LOG_LINE_BYTES_MAX = 16 << 10;
+/** Restarts in a row; one that has served for STABLE_MS begins anew. */
+export const RESTARTS_MAX = 5;
+export const STABLE_MS = 60_000;
+/** Pause before the first restart; each further one waits twice as long. */
+export const RESTART_MS_FIRST = 1_000;
+/** Between two looks whether a process that is no child of ours is gone. */
+export const ORPHAN_POLL_MS = 100;
+/** How long one that was left by a crash of ours may take to end by itself, as it does. */
+export const ORPHAN_GRACE_MS = 15_000;
+/** How long CometBFT may take to stop before it is killed; its disk is good at any moment. */
+export const STOP_GRACE_MS = 8_000;
+/** Between two looks at its RPC while it starts. */
+export const READY_POLL_MS = 50;
+/** Between two looks at its status and its peers while it runs. */
+export const STATUS_POLL_MS = 1_000;
+export const PEERS_POLL_MS = 2_000;
+/** Without a block for so long, what consensus waits for is asked too. */
+export const QUIET_MS = 3_000;
+/** A call for the block just applied that fails is sent again after so long. */
+export const FOLLOW_RETRY_MS = 100;
+/** Applied blocks kept in memory, and their items' bytes; the oldest goes first. */
+export const RECENT_BLOCKS_MAX = 8;
+export const RECENT_BLOCKS_BYTES_MAX = 16 << 20;
+/** Headers with their commits, and validator sets, that are kept; the oldest goes first. */
+export const SIGNED_HEADERS_MAX = 256;
+export const VALIDATOR_SETS_MAX = 8;
+/** Transactions that wait to be handed to CometBFT, and their bytes; a further one is refused. */
+export const HANDOVER_QUEUE_MAX = 10_000;
+export const HANDOVER_BYTES_MAX = 64 << 20;
+/** Transactions of one call, and bytes of its body besides one transaction that is larger alone. */
+export const HANDOVER_BATCH_MAX = 64;
+export const HANDOVER_BODY_BYTES_MAX = 512 << 10;
+/** A handover that fails is tried again after so long. */
+export const HANDOVER_RETRY_MS = 200;
+/** Size and time of its page of metrics. */
+export const METRICS_BYTES_MAX = 8 << 20;
+export const METRICS_TIMEOUT_MS = 2_000;

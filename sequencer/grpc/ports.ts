@@ -11,12 +11,12 @@ export interface GrpcBlocks {
   base(): Height;
   /** Last height whose block was applied; 0 when empty. */
   height(): Height;
-  block(height: Height): Promise<Block | undefined>;
+  block(height: Height): Promise<Pick<Block, "header" | "txs"> | undefined>;
   seenCommit(height: Height): Promise<Commit | undefined>;
   /** The set that decides `height`, up to the last height + 1. */
   validators(height: Height): Promise<ValidatorSet | undefined>;
   results(height: Height): Promise<readonly ExecTxResult[] | undefined>;
-  /** Calls `listener` after each applied block; returns how to stop that. */
+  /** Calls `listener` when `height` has risen; returns how to stop that. */
   onBlock(listener: (height: Height) => void): () => void;
 }
 

@@ -2,12 +2,13 @@ import type { Engine } from "../engine/engine.ts";
 import type { HealthReport } from "./health.ts";
 
 /** A node's health as its engine tells it; until the engine has started once, it is starting. */
-export function createEngineHealth(
-  engine: Pick<Engine, "status"> & {
-    /** Why no block comes; undefined while they do, or need not. */
-    readonly stall?: () => string | undefined;
-  },
-): {
+export function createEngineHealth(engine: {
+  status(): Pick<ReturnType<Engine["status"]>, "height" | "catchingUp" | "haltReason">;
+  /** Why no block comes; undefined while they do, or need not. */
+  readonly stall?: () => string | undefined;
+  /** Whether an engine that is a process of its own answers. */
+  readonly isUp?: () => boolean;
+}): {
   /** To be called when a snapshot is about to be restored, before the engine starts. */
   restoring(): void;
   /** To be called when `Engine.start` has resolved. */
@@ -28,6 +29,9 @@ export function createEngineHealth(
       if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
       if (!hasStarted && isRestoring) {
         return { status: "syncing", height, reason: "restoring a snapshot of the state" };
+      }
+      if (hasStarted && engine.isUp?.() === false) {
+        return { status: "starting", height, reason: "the engine ended, and starts again" };
       }
       if (!hasStarted) return { status: "starting", height, reason: "handshake and replay" };
       if (catchingUp) return { status: "syncing", height, reason: "catching up with the chain" };

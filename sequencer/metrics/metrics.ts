@@ -1,6 +1,7 @@
 /** All metrics of a node, made once. Each node has its own registry: several may share a process. */
 import type { AbciMetrics } from "../abci/metrics.ts";
 import type { AppMetrics } from "../app/metrics.ts";
+import type { CometBftMetrics } from "../cometbft/metrics.ts";
 import type { BlockSyncMetrics, EngineMetrics, StateSyncMetrics } from "../engine/metrics.ts";
 import type { GrpcMetrics } from "../grpc/metrics.ts";
 import type { P2pMetrics } from "../p2p/metrics.ts";
@@ -11,6 +12,7 @@ import type { RemoteSignerMetrics } from "../signer/metrics.ts";
 import { ABCI_SPECS } from "./abci-specs.ts";
 import { APP_SPECS } from "./app-specs.ts";
 import { BLOCK_SYNC_SPECS } from "./block-sync-specs.ts";
+import { COMETBFT_SPECS } from "./cometbft-specs.ts";
 import { ENGINE_SPECS } from "./engine-specs.ts";
 import { GRPC_SPECS } from "./grpc-specs.ts";
 import type { HealthReport } from "./health.ts";
@@ -52,6 +54,11 @@ export type ApplicationMetrics = Pick<NodeMetrics, "registry" | "process" | "app
   readonly abci: AbciMetrics;
 };
 
+export interface CometBftNodeMetrics extends ApplicationMetrics {
+  readonly grpc: GrpcMetrics;
+  readonly cometbft: CometBftMetrics;
+}
+
 /** Metrics of an application under an external engine; `health` is asked at every scrape. */
 export function createApplicationMetrics(
   options: NodeMetricsOptions,
@@ -63,6 +70,20 @@ export function createApplicationMetrics(
     process,
     app: registry.createInstruments<AppMetrics>(APP_SPECS),
     abci: registry.createInstruments<AbciMetrics>(ABCI_SPECS),
+  };
+}
+
+/** Metrics of a node whose engine is CometBFT, which has its own; `health` is asked at every scrape. */
+export function createCometBftNodeMetrics(
+  options: NodeMetricsOptions,
+  deps: { readonly health: () => HealthReport },
+): CometBftNodeMetrics {
+  const metrics = createApplicationMetrics(options, deps);
+  const { registry } = metrics;
+  return {
+    ...metrics,
+    grpc: registry.createInstruments<GrpcMetrics>(GRPC_SPECS),
+    cometbft: registry.createInstruments<CometBftMetrics>(COMETBFT_SPECS),
   };
 }
 

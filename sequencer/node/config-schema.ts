@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";
+import { ENGINES } from "./home-engine.ts";
 import { STATE_SYNC_FETCHERS_MAX } from "./limits.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
@@ -337,6 +338,12 @@ export const configSchema = z
       })
       .default("weft")
       .describe("Name of this node for humans."),
+    engine: z
+      .enum(ENGINES)
+      .default("embedded")
+      .describe(
+        "Who makes the blocks: embedded, or cometbft, which is started beside this process (npm run cometbft builds it).",
+      ),
     log_level: z
       .enum(["error", "warn", "info", "debug"])
       .default("info")

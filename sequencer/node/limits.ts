@@ -28,3 +28,7 @@ export const STALL_LOG_MS = 30_000;
 export const STALL_NAMES_MAX = 10;
 /** Edits between an unknown key and the known one that is suggested. */
 export const KEY_DISTANCE_MAX = 4;
+/** CometBFT's pool has room for so many times what the application's takes: the application's decides. */
+export const COMETBFT_POOL_FACTOR = 2;
+/** Bytes of a call's body besides its transaction, in CometBFT's RPC. */
+export const RPC_BODY_OVERHEAD_BYTES = 4 << 10;

@@ -1,4 +1,6 @@
 /** A listener that cannot have its address: which one it is, and what the operator may do. */
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { WeftError } from "../../proto/errors.ts";
 
 export type ListenErrorInfo =
@@ -51,8 +53,28 @@ export async function listeningAt<T>(
   address: string,
   start: () => Promise<T>,
 ): Promise<T> {
+  return await listening(listenerOf(key, address), start);
+}
+
+/** As `namingListener`, for a listener of `weft start`. */
+export function namingListenerOf(key: string, address: string, error: unknown): unknown {
+  return namingListener(listenerOf(key, address), error);
+}
+
+function listenerOf(key: string, address: string): NamedListener {
   const remedy = `weft start --set ${key}=tcp://127.0.0.1:PORT, or in config.toml`;
-  return await listening({ name: LISTENERS[key] ?? key, key, address, remedy }, start);
+  return { name: LISTENERS[key] ?? key, key, address, remedy };
+}
+
+/** A port of loopback that nobody listens at now, for a process that cannot say which one it took. */
+export async function freeLoopbackPort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("expected a TCP address");
+  return address.port;
 }
 
 const LISTENERS: Readonly<Record<string, string>> = {

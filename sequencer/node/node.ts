@@ -32,19 +32,21 @@ import { openChainIndex } from "../rpc/indexer/level-index.ts";
 import { createRpcServer } from "../rpc/rpc-server.ts";
 import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
+import { createClosers } from "./closers.ts";
 import { consensusOptions } from "./consensus-options.ts";
 import type { Home } from "./home.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listeningAt } from "./listening.ts";
-import { type BlockSummary, createNotifier } from "./notifier.ts";
+import { appliedBlock, type BlockSummary, createNotifier } from "./notifier.ts";
 import { openApplication, openSignatureLanes } from "./open-application.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
 import { createStallWatch, describeStall } from "./stall-watch.ts";
 import { isEmptyHome, startStateSync } from "./state-sync.ts";
 import { createSyncState } from "./sync-state.ts";
-import { checkRole, holdsValidatorKey } from "./validator-role.ts";
-import { createCheckTx, createGrpcPorts, createRpcPorts, createSubmitTx } from "./wiring.ts";
+import { checkRole, holdsValidatorKey, roleOf } from "./validator-role.ts";
+import { createGrpcApplication, grpcNodeInfo } from "./grpc-ports.ts";
+import { createCheckTx, createEngineBlocks, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { connectRemoteSigner, hasRemoteSigner } from "./validator-signer.ts";
 import { VERSION } from "./version.ts";
 
@@ -55,11 +57,15 @@ export interface NodeOptions {
   readonly onBlock: (summary: BlockSummary) => void;
 }
 
-export interface Node {
+/** A node under either engine. */
+export interface RunningNode {
   /** Resolves when everything listens and consensus runs. */
   start(): Promise<void>;
   /** Stops everything in reverse order; what was committed is on disk. */
   stop(): Promise<void>;
+}
+
+export interface Node extends RunningNode {
   readonly engine: Engine;
   readonly application: WeftApplication;
 }
@@ -71,32 +77,11 @@ export async function createNode(
 ): Promise<Node> {
   const { home, config } = options;
   const { clock, logger } = deps;
-  const closers: (() => Promise<void>)[] = [];
-  /** Closes everything, whatever fails on the way: what comes last holds files and locks. */
-  const closeAll = async (): Promise<void> => {
-    const failures: unknown[] = [];
-    for (const close of closers.splice(0).reverse()) {
-      try {
-        await close();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length === 1) throw failures[0];
-    if (failures.length > 1) throw new AggregateError(failures, "the node did not stop cleanly");
-  };
-  /** After a failure, which is what is told; a failure to close on top of it goes to the log. */
-  const abandon = async (): Promise<void> => {
-    try {
-      await closeAll();
-    } catch (error) {
-      logger.error("could not close everything", { error: String(error) });
-    }
-  };
+  const closers = createClosers(logger);
   try {
     return await assemble();
   } catch (error) {
-    await abandon();
+    await closers.abandon();
     throw error;
   }
 
@@ -361,14 +346,9 @@ export async function createNode(
         : createGrpcServer(
             { ...grpcAddress, streamsMax: config.grpc.max_streams },
             {
-              ...createGrpcPorts({
-                engine,
-                application,
-                submitTx,
-                genesis,
-                isCatchingUp,
-                version: VERSION.weft,
-              }),
+              node: grpcNodeInfo(genesis, isCatchingUp),
+              blocks: createEngineBlocks(engine),
+              application: createGrpcApplication(application, submitTx),
               clock,
               logger: logger.child({ module: "grpc" }),
               metrics: metrics.grpc,
@@ -383,7 +363,7 @@ export async function createNode(
         await startAll();
       } catch (error) {
         // Half a node is none: without this, peers would see a validator that nobody can reach.
-        await abandon();
+        await closers.abandon();
         throw error;
       }
     }
@@ -438,7 +418,7 @@ export async function createNode(
       await engine.start();
       hasEngineStarted = true;
       health.started();
-      checkRole({ engine, application, logger }, home.applicationKeyFile);
+      checkRole(roleOf(engine), { application, logger }, home.applicationKeyFile);
       const notify = createNotifier({
         peers: () => peers.peers().length,
         pool: () => application.poolSize().count,
@@ -452,7 +432,7 @@ export async function createNode(
             stallWatch.progressed();
             grpc?.setServing(health.report().status === "ready");
             mempoolReactor.committed(event.block.txs);
-            options.onBlock(notify(event.block, event.result));
+            options.onBlock(notify(appliedBlock(event.block, event.result)));
           }),
         ),
       );
@@ -514,7 +494,7 @@ export async function createNode(
       });
     }
 
-    return { start, stop: closeAll, engine, application };
+    return { start, stop: () => closers.closeAll(), engine, application };
   }
 }
 

@@ -1,6 +1,7 @@
 /** One summary per block: what an operator sees go by. */
-import type { Block } from "../../proto/types.ts";
+import type { Height, Round } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
+import type { Block, Timestamp } from "../../proto/types.ts";
 import { timeToMs } from "../../proto/time.ts";
 import type { FinalizeBlockResponse } from "../abci/application.ts";
 
@@ -24,28 +25,50 @@ export interface BlockSummary {
   readonly appHash: string;
 }
 
+/** What a summary is made of, under either engine. */
+export interface AppliedBlock {
+  readonly height: Height;
+  readonly time: Timestamp;
+  readonly txs: readonly Uint8Array[];
+  readonly appHash: Uint8Array;
+  /** Round that decided the block below. */
+  readonly lastCommitRound: Round;
+  /** The first of the chain has no commit of a block below. */
+  readonly isFirst: boolean;
+}
+
+export function appliedBlock(block: Block, { appHash }: FinalizeBlockResponse): AppliedBlock {
+  return {
+    height: block.header.height,
+    time: block.header.time,
+    txs: block.txs,
+    appHash,
+    lastCommitRound: block.lastCommit.round,
+    isFirst: block.lastCommit.signatures.length === 0,
+  };
+}
+
 /** Turns applied blocks into summaries. */
 export function createNotifier(counts: {
   readonly peers: () => number;
   readonly pool: () => number;
-}): (block: Block, result: FinalizeBlockResponse) => BlockSummary {
+}): (block: AppliedBlock) => BlockSummary {
   let lastTimeMs: number | undefined;
-  return (block, result) => {
-    const timeMs = timeToMs(block.header.time);
+  return ({ height, time, txs, appHash, lastCommitRound, isFirst }) => {
+    const timeMs = timeToMs(time);
     const intervalMs = lastTimeMs === undefined ? undefined : timeMs - lastTimeMs;
-    const isFirst = block.lastCommit.signatures.length === 0;
     lastTimeMs = isFirst ? undefined : timeMs;
     // Item 0 is the manifest; above the first height item 1 is the injected commit.
     const made = isFirst ? 1 : 2;
     return {
-      height: block.header.height,
-      txs: Math.max(0, block.txs.length - made),
-      bytes: block.txs.reduce((sum, tx) => sum + tx.length, 0),
+      height,
+      txs: Math.max(0, txs.length - made),
+      bytes: txs.reduce((sum, tx) => sum + tx.length, 0),
       intervalMs,
-      round: Math.max(0, block.lastCommit.round),
+      round: Math.max(0, lastCommitRound),
       peers: counts.peers(),
       pool: counts.pool(),
-      appHash: toHex(result.appHash),
+      appHash: toHex(appHash),
     };
   };
 }

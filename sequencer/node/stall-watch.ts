@@ -4,8 +4,12 @@
  */
 import { toHex } from "../../proto/bytes.ts";
 import { formatTime } from "../../proto/time.ts";
-import { SignedMsgType, type Timestamp, type VoteType } from "../../proto/types.ts";
-import type { RoundStateView, VoteSetView } from "../consensus/round-state.ts";
+import {
+  SignedMsgType,
+  type Timestamp,
+  type ValidatorSet,
+  type VoteType,
+} from "../../proto/types.ts";
 import { Step } from "../consensus/step.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -27,10 +31,14 @@ export interface Stall {
   readonly missing: readonly string[];
 }
 
-/** What is read of a `RoundStateView`. */
-export interface RoundPlace
-  extends Pick<RoundStateView, "height" | "round" | "step" | "validators"> {
-  votes(round: RoundStateView["round"], type: VoteType): Pick<VoteSetView, "voteAt"> | undefined;
+/** Where consensus is: what is read of a `RoundStateView`, or of what CometBFT says. */
+export interface RoundPlace {
+  readonly height: number;
+  readonly round: number;
+  readonly step: Step;
+  readonly validators: Pick<ValidatorSet, "validators" | "totalVotingPower">;
+  /** Anything but undefined is a vote. */
+  votes(round: number, type: VoteType): { voteAt(index: number): unknown } | undefined;
 }
 
 export interface StallWatch {

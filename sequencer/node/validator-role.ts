@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
+import type { PublicKey } from "../../proto/types.ts";
 import { validatorAddress, validatorIndexByAddress } from "../../proto/validator-set.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -36,30 +37,45 @@ export function holdsValidatorKey(
   );
 }
 
+/** What the chain makes of this node's key. */
+export interface Role {
+  /** Undefined: there is none. */
+  readonly publicKey: PublicKey | undefined;
+  /** Whether the key is of a validator of this height or of the next. */
+  readonly isValidator: boolean;
+}
+
+/** As the embedded engine knows it. */
+export function roleOf(engine: Pick<Engine, "status" | "chainState">): Role {
+  const { publicKey } = engine.status();
+  if (publicKey === undefined) return { publicKey, isValidator: false };
+  const address = validatorAddress(publicKey);
+  const { validators, nextValidators } = engine.chainState();
+  const isIn = (set: typeof validators) => validatorIndexByAddress(set, address) >= 0;
+  return { publicKey, isValidator: isIn(validators) || isIn(nextValidators) };
+}
+
 /**
  * Says in the log whether this node votes.
  * @throws WeftError<RoleErrorInfo> KEY_APPLICATION_MISMATCH when it would, without the registered
  * application key: its votes would be refused one by one
  */
 export function checkRole(
+  { publicKey, isValidator }: Role,
   parts: {
-    readonly engine: Pick<Engine, "status" | "chainState">;
     readonly application: Pick<WeftApplication, "applicationKeyFault">;
     readonly logger: Logger;
   },
   applicationKeyFile: string,
 ): void {
-  const { engine, application, logger } = parts;
-  const { publicKey } = engine.status();
+  const { application, logger } = parts;
   if (publicKey === undefined) {
     logger.info("no validator key: this node follows the chain and does not vote");
     return;
   }
   const address = validatorAddress(publicKey);
   const validator = toHex(address).toUpperCase();
-  const { validators, nextValidators } = engine.chainState();
-  const isIn = (set: typeof validators) => validatorIndexByAddress(set, address) >= 0;
-  if (!isIn(validators) && !isIn(nextValidators)) {
+  if (!isValidator) {
     logger.info("not a validator of this chain: this node follows it and does not vote", {
       validator,
     });

@@ -1,15 +1,10 @@
 /** Adapters between parts that do not know each other: the ports of RPC and gRPC, the way of a transaction. */
 import { Height } from "../../proto/brands.ts";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import type { PublicKey } from "../../proto/types.ts";
-import type { CheckTxResponse } from "../abci/application.ts";
-import { failure } from "../app/codes.ts";
-import { checkResult } from "../app/execution/events.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Genesis } from "../engine/genesis.ts";
-import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "../grpc/ports.ts";
+import type { GrpcBlocks } from "../grpc/ports.ts";
 import { formatHostPort, parsePeerAddress } from "../p2p/address.ts";
 import { P2pError } from "../p2p/errors.ts";
 import type { AddressBook } from "../p2p/pex/address-book.ts";
@@ -24,18 +19,15 @@ import type {
   RpcNodeInfo,
 } from "../rpc/ports.ts";
 import { createRpcConsensus } from "../rpc/engine-adapter.ts";
+import { refusedForNow, refusedForSize, type SubmitTx } from "./grpc-ports.ts";
 import { createRecentBlocks } from "./recent-blocks.ts";
 import type { VERSION } from "./version.ts";
-
-/** What a client submits: checked, kept and passed on to peers. */
-export type SubmitTx = (tx: Uint8Array) => Promise<CheckTxResponse>;
 
 /** CheckTx that tells the engine when there is something to order. Before it has started, all is refused. */
 export function createCheckTx(engine: Engine, hasStarted = (): boolean => true): SubmitTx {
   return async (tx) => {
     if (!hasStarted()) {
-      const reason = "the node restores its state; submit to another";
-      return checkResult(EMPTY_BYTES, tx.length, failure("POOL_BUSY", reason));
+      return refusedForNow(tx, "the node restores its state; submit to another");
     }
     const answer = await engine.checkTx({ tx, type: "new" });
     if (answer.code === 0) engine.notifyTxsAvailable();
@@ -43,18 +35,14 @@ export function createCheckTx(engine: Engine, hasStarted = (): boolean => true):
   };
 }
 
-/**
- * Submission at the doors. Bytes that no peer would take are refused as the application refuses
- * others: with a code and a reason, not as a failure of the node.
- */
+/** Submission at the doors: what no peer would take is refused as the application refuses, not as a failure. */
 export function createSubmitTx(submit: SubmitTx): SubmitTx {
   return async (tx) => {
     try {
       return await submit(tx);
     } catch (error) {
       if (!isWeftError(error) || error.code !== "P2P_TX_INVALID") throw error;
-      const code = tx.length === 0 ? "TX_MALFORMED" : "TX_TOO_LARGE";
-      return checkResult(EMPTY_BYTES, tx.length, failure(code, error.message));
+      return refusedForSize(tx, error.message);
     }
   };
 }
@@ -156,50 +144,25 @@ function createDialing(
   };
 }
 
-export function createGrpcPorts(parts: {
-  readonly engine: Engine;
-  readonly application: WeftApplication;
-  readonly submitTx: SubmitTx;
-  readonly genesis: Genesis;
-  readonly isCatchingUp: () => boolean;
-  readonly version: string;
-}): {
-  readonly node: GrpcNodeInfo;
-  readonly blocks: GrpcBlocks;
-  readonly application: GrpcApplication;
-} {
-  const { engine, application, submitTx, genesis, isCatchingUp, version } = parts;
+/** The blocks of the embedded engine. */
+export function createEngineBlocks(engine: Engine): GrpcBlocks {
   const { blockStore, stateStore } = engine;
   const recent = createRecentBlocks(engine.events);
   return {
-    node: {
-      chainId: genesis.chainId,
-      initialHeight: genesis.initialHeight,
-      version,
-      isCatchingUp,
-    },
-    blocks: {
-      base: () => blockStore.base(),
-      // What is applied, not only stored: results and the next validator set are there too.
-      // The engine's own word comes a moment after the event that wakes the streams.
-      height: () =>
-        Height(Math.max(recent.height(), Math.min(blockStore.height(), engine.status().height))),
-      block: async (height) => recent.get(height)?.block ?? blockStore.block(height),
-      seenCommit: (height) => blockStore.seenCommit(height),
-      validators: (height) => stateStore.validators(height),
-      results: async (height) =>
-        recent.get(height)?.results ?? (await stateStore.finalizeBlockResponse(height))?.txResults,
-      onBlock: (listener) =>
-        engine.events.on((event) => {
-          if (event.kind === "NewBlock") listener(event.block.header.height);
-        }),
-    },
-    application: {
-      read: application.read,
-      checkTx: submitTx,
-      transactionStatus: (id) => application.transactionStatus(id),
-      blockSlices: (txs, results) => application.blockSlices(txs, results),
-    },
+    base: () => blockStore.base(),
+    // What is applied, not only stored: results and the next validator set are there too.
+    // The engine's own word comes a moment after the event that wakes the streams.
+    height: () =>
+      Height(Math.max(recent.height(), Math.min(blockStore.height(), engine.status().height))),
+    block: async (height) => recent.get(height)?.block ?? blockStore.block(height),
+    seenCommit: (height) => blockStore.seenCommit(height),
+    validators: (height) => stateStore.validators(height),
+    results: async (height) =>
+      recent.get(height)?.results ?? (await stateStore.finalizeBlockResponse(height))?.txResults,
+    onBlock: (listener) =>
+      engine.events.on((event) => {
+        if (event.kind === "NewBlock") listener(event.block.header.height);
+      }),
   };
 }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { ABCI_SPECS } from "../../sequencer/metrics/abci-specs.ts";
+import { COMETBFT_SPECS } from "../../sequencer/metrics/cometbft-specs.ts";
 import { createNodeMetrics } from "../../sequencer/metrics/metrics.ts";
 import { createSignerProcessMetrics } from "../../sequencer/metrics/signer-specs.ts";
 import type { AnySpec } from "../../sequencer/ports/prometheus.ts";
@@ -79,8 +80,9 @@ const SPECS: readonly AnySpec[] = [
   ...registry.specs(),
   ...adapterRegistry.specs(),
   ...signerRegistry.specs(),
-  // An application under CometBFT has these beside those that every node has.
+  // A node or an application under CometBFT has these beside those that every node has.
   ...Object.values(ABCI_SPECS),
+  ...Object.values(COMETBFT_SPECS),
 ];
 
 /** Fields of all interfaces of instruments, read from the source. */

@@ -2,11 +2,15 @@ import type { Command } from "commander";
 import { loadConfig } from "../../node/config.ts";
 import { growHeapBetweenCollections } from "../../node/heap-growth.ts";
 import { homeAt } from "../../node/home.ts";
+import type { EngineName } from "../../node/home-engine.ts";
+import type { RunningNode } from "../../node/node.ts";
 import type { BlockSummary } from "../../node/notifier.ts";
+import type { Logger } from "../../ports/logger.ts";
 import { createPinoLogger } from "../../ports/pino-logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
+import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
-import { homeOption, parseSettings, settingsOption } from "../options.ts";
+import { engineOption, homeOption, parseSettings, settingsOption } from "../options.ts";
 import { toJson } from "../output.ts";
 import { stopInTime, untilStopped } from "../stop-signal.ts";
 
@@ -15,10 +19,15 @@ export function registerStart(program: Command, context: CommandContext): void {
     .command("start")
     .description("run a node; prints one line per block")
     .addOption(homeOption(context))
+    .addOption(engineOption())
     .addOption(settingsOption())
-    .action(async (options: { home: string; set: string[] }, command: Command) => {
+    .action(async (options: StartOptions, command: Command) => {
       const home = homeAt(options.home);
-      const config = loadConfig(home.configFile, parseSettings(options.set), context.environment);
+      const settings = {
+        ...parseSettings(options.set),
+        ...(options.engine === undefined ? {} : { engine: options.engine }),
+      };
+      const config = loadConfig(home.configFile, settings, context.environment);
       const isJson = command.optsWithGlobals<GlobalOptions>().json;
       const isJsonLog = isJson || config.log_format === "json";
       const logger = createPinoLogger({
@@ -26,21 +35,41 @@ export function registerStart(program: Command, context: CommandContext): void {
         format: isJsonLog ? "json" : "plain",
       });
       growHeapBetweenCollections();
-      const { createNode } = await import("../../node/node.ts");
-      const node = await createNode(
-        {
-          home,
-          config,
-          onBlock: (block) => process.stdout.write(`${statusLine(block, isJsonLog)}\n`),
-        },
-        { clock: createSystemClock(), logger },
-      );
-      await node.start();
-      const reason = await untilStopped();
-      logger.info("stopping", { reason });
-      await stopInTime(() => node.stop());
-      logger.info("stopped");
+      const parts = { clock: createSystemClock(), logger };
+      const onBlock = (block: BlockSummary): void => {
+        process.stdout.write(`${statusLine(block, isJsonLog)}\n`);
+      };
+      if (config.engine === "embedded") {
+        const { createNode } = await import("../../node/node.ts");
+        const node = await createNode({ home, config, onBlock }, parts);
+        await runUntil(untilStopped, node, logger);
+        return;
+      }
+      const { createCometBftNode } = await import("../../node/cometbft-node.ts");
+      const { environment } = context;
+      const node = await createCometBftNode({ home, config, onBlock, environment }, parts);
+      await runUntil(() => Promise.race([untilStopped(), node.failed]), node, logger);
     });
+}
+
+interface StartOptions {
+  readonly home: string;
+  readonly engine?: EngineName;
+  readonly set: readonly string[];
+}
+
+/** Starts a node and stops it when `end` resolves; an error that it resolves with ends the command. */
+async function runUntil(
+  end: () => Promise<string | Error>,
+  node: RunningNode,
+  logger: Logger,
+): Promise<void> {
+  await node.start();
+  const reason = await end();
+  logger.info("stopping", { reason: reason instanceof Error ? reason.message : reason });
+  await stopInTime(() => node.stop());
+  if (reason instanceof Error) throw cliError("UNEXPECTED", reason.message, reason);
+  logger.info("stopped");
 }
 
 function statusLine(block: BlockSummary, isJson: boolean): string {

@@ -9,7 +9,7 @@ import { type JsonNode, parseJson } from "../../../proto/json-reader.ts";
 import { ANSWER_BYTES_MAX, CALL_TIMEOUT_MS, CONNECTIONS_MAX } from "./limits.ts";
 
 export type CometRpcErrorInfo =
-  /** The address is no URL of http, https or tcp. */
+  /** The address is no URL of http, https, tcp or unix. */
   | { readonly code: "COMET_RPC_URL" }
   /** No connection, no answer in time, or an answer cut off. */
   | { readonly code: "COMET_RPC_UNREACHABLE"; readonly url: string }
@@ -45,16 +45,28 @@ export interface CometRpcClient {
     params: Readonly<Record<string, unknown>>,
     options?: CallOptions,
   ): Promise<JsonNode>;
+  /**
+   * One call for each of `params`, together in one request; the answers in that order, an error of the
+   * node's in the place of its call. A node takes as many as its `rpc.max_request_batch_size` says.
+   * @throws CometRpcError when there is no whole answer
+   */
+  batch(
+    method: string,
+    params: readonly Readonly<Record<string, unknown>>[],
+    options?: CallOptions,
+  ): Promise<readonly (JsonNode | CometRpcError)[]>;
   /** Closes idle connections; calls under way go on. */
   close(): void;
 }
 
 /**
- * A client of the node at `address`: a URL, `tcp://host:port` or `host:port`. Opens no connection yet.
+ * A client of the node at `address`: a URL, `tcp://host:port`, `host:port`, or `unix:///path`. Opens no
+ * connection yet.
  * @throws CometRpcError COMET_RPC_URL
  */
 export function createCometRpcClient(address: string): CometRpcClient {
-  const url = parseAddress(address);
+  const socketPath = /^unix:\/\/(\/.+)$/.exec(address)?.[1];
+  const url = parseAddress(socketPath === undefined ? address : "http://localhost");
   const library = url.protocol === "https:" ? https : http;
   const agent = new library.Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
   const auth =
@@ -62,28 +74,56 @@ export function createCometRpcClient(address: string): CometRpcClient {
   const bare = new URL(url);
   bare.username = "";
   bare.password = "";
-  const name = bare.href.replace(/\/$/, "");
+  const name = socketPath === undefined ? bare.href.replace(/\/$/, "") : address;
 
   async function call(
     method: string,
     params: Readonly<Record<string, unknown>>,
     options: CallOptions = {},
   ): Promise<JsonNode> {
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method, params });
+    const answer = await send(method, body, options);
+    const result = readAnswer(answer, method, name, (node) => resultOf(node, method, name));
+    if (result instanceof WeftError) throw result;
+    return result;
+  }
+
+  async function batch(
+    method: string,
+    params: readonly Readonly<Record<string, unknown>>[],
+    options: CallOptions = {},
+  ): Promise<readonly (JsonNode | CometRpcError)[]> {
+    const [only] = params;
+    if (only === undefined) return [];
+    const calls = params.map((one, id) => ({ jsonrpc: "2.0", id, method, params: one }));
+    // A batch of one is answered like a call.
+    const isOne = params.length === 1;
+    const answer = await send(method, JSON.stringify(isOne ? calls[0] : calls), options);
+    return readAnswer(answer, method, name, (node) => {
+      const nodes = isOne ? [node] : node.items();
+      if (nodes.length !== params.length) throw node.error(`${params.length} answers`);
+      const byId = new Map(nodes.map((one) => [one.get("id").count(), one]));
+      return params.map((_, id) => {
+        const one = byId.get(id);
+        if (one === undefined) throw node.error(`an answer with the id ${id}`);
+        return resultOf(one, method, name);
+      });
+    });
+  }
+
+  async function send(method: string, body: string, options: CallOptions): Promise<Answer> {
     const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS;
     const timeout = AbortSignal.timeout(timeoutMs);
     const signal =
       options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
-    const body = JSON.stringify({ jsonrpc: "2.0", id: 0, method, params });
-    let answer: Answer;
     try {
-      answer = await post(body, signal, options.answerBytesMax ?? ANSWER_BYTES_MAX);
+      return await post(body, signal, options.answerBytesMax ?? ANSWER_BYTES_MAX);
     } catch (cause) {
       options.signal?.throwIfAborted();
       if (isWeftError(cause)) throw cause;
       const why = timeout.aborted ? `no answer in ${timeoutMs} ms` : messageOf(cause);
       throw rpcError({ code: "COMET_RPC_UNREACHABLE", url: name }, `${method}: ${why}`, cause);
     }
-    return resultOf(answer, method, name);
   }
 
   function post(body: string, signal: AbortSignal, bytesMax: number): Promise<Answer> {
@@ -95,6 +135,7 @@ export function createCometRpcClient(address: string): CometRpcClient {
           agent,
           signal,
           auth,
+          socketPath,
           headers: {
             "content-type": "application/json",
             "content-length": Buffer.byteLength(body),
@@ -126,7 +167,7 @@ export function createCometRpcClient(address: string): CometRpcClient {
     });
   }
 
-  return { name, call, close: () => agent.destroy() };
+  return { name, call, batch, close: () => agent.destroy() };
 }
 
 export function isCometRpcError(error: unknown): error is CometRpcError {
@@ -157,23 +198,15 @@ interface Answer {
   readonly status: number;
 }
 
-function resultOf({ text, status }: Answer, method: string, url: string): JsonNode {
+/** What an answer holds, as `read` finds it; whatever is no answer of a node is told as that. */
+function readAnswer<T>(
+  { text, status }: Answer,
+  method: string,
+  url: string,
+  read: (node: JsonNode) => T,
+): T {
   try {
-    const answer = parseJson(text);
-    const error = answer.get("error");
-    if (!error.isAbsent) {
-      const info = {
-        code: "COMET_RPC_REFUSED",
-        url,
-        number: error.get("code").integer(),
-        text: error.get("message").text(),
-        data: error.get("data").text(),
-      } as const;
-      throw rpcError(info, `${method}: ${info.data === "" ? info.text : info.data}`);
-    }
-    const version = answer.get("jsonrpc");
-    if (version.text() !== "2.0") throw version.error("JSON-RPC 2.0");
-    return answer.get("result");
+    return read(parseJson(text));
   } catch (cause) {
     if (!isWeftError(cause) || cause.code !== "JSON_SHAPE") throw cause;
     // Nodes send their errors with status 500 and a body; without one, it is a gateway that speaks.
@@ -184,6 +217,24 @@ function resultOf({ text, status }: Answer, method: string, url: string): JsonNo
     const info = { code: "COMET_RPC_MALFORMED", url } as const;
     throw rpcError(info, `${method}: not an answer of a node: ${cause.message}`, cause);
   }
+}
+
+/** The result of one response, or the node's error. */
+function resultOf(answer: JsonNode, method: string, url: string): JsonNode | CometRpcError {
+  const error = answer.get("error");
+  if (!error.isAbsent) {
+    const info = {
+      code: "COMET_RPC_REFUSED",
+      url,
+      number: error.get("code").integer(),
+      text: error.get("message").text(),
+      data: error.get("data").text(),
+    } as const;
+    return rpcError(info, `${method}: ${info.data === "" ? info.text : info.data}`);
+  }
+  const version = answer.get("jsonrpc");
+  if (version.text() !== "2.0") throw version.error("JSON-RPC 2.0");
+  return answer.get("result");
 }
 
 function rpcError(info: CometRpcErrorInfo, message: string, cause?: unknown): CometRpcError {

@@ -5,10 +5,8 @@
 import type { Height } from "../../../proto/brands.ts";
 import { isWeftError } from "../../../proto/errors.ts";
 import type { JsonNode } from "../../../proto/json-reader.ts";
-import { evidenceToJson, signedHeaderFromJson, validatorFromJson } from "../../../proto/json.ts";
-import { VOTES_MAX } from "../../../proto/limits.ts";
-import type { LightBlock, SignedHeader, Validator, ValidatorSet } from "../../../proto/types.ts";
-import { validatorSetFromValidators } from "../../../proto/validator-set.ts";
+import { evidenceToJson, signedHeaderFromJson } from "../../../proto/json.ts";
+import type { LightBlock, SignedHeader } from "../../../proto/types.ts";
 import { pause } from "../../../proto/verify/light/clock.ts";
 import {
   type LightBlockProvider,
@@ -17,11 +15,8 @@ import {
 } from "../../../proto/verify/light/provider.ts";
 import type { Clock } from "../clock.ts";
 import { type CometRpcClient, isCometRpcError } from "./client.ts";
-import { ATTEMPTS_MAX, RETRY_MS_FIRST, VALIDATORS_PER_PAGE } from "./limits.ts";
-
-/** Words in which nodes say that a height is not there (`rpc/core/env.go`). */
-const TOO_HIGH = /height \d+ must be less than or equal to/;
-const NOT_AVAILABLE = /height \d+ is not available|could not find/;
+import { ATTEMPTS_MAX, RETRY_MS_FIRST } from "./limits.ts";
+import { missingHeight, readValidatorSet } from "./readers.ts";
 
 /** A provider over the RPC of a full node; close the client, not the provider. */
 export function createRpcLightProvider(
@@ -40,30 +35,12 @@ export function createRpcLightProvider(
         throw providerError("PROVIDER_HEIGHT_TOO_HIGH", name, `has no block ${wanted} yet`);
       }
       const signedHeader: SignedHeader = signedHeaderFromJson(signed);
-      const validatorSet = await validators(signedHeader.header.height, signal);
+      const validatorSet = await readValidatorSet(
+        (page) => callAgain("validators", page, signal),
+        signedHeader.header.height,
+      );
       return { signedHeader, validatorSet };
     });
-  }
-
-  async function validators(height: Height, signal?: AbortSignal): Promise<ValidatorSet> {
-    const found: Validator[] = [];
-    for (let page = 1; ; page++) {
-      const params = {
-        height: String(height),
-        page: String(page),
-        per_page: String(VALIDATORS_PER_PAGE),
-      };
-      const answer = await callAgain("validators", params, signal);
-      const total = answer.get("total").count();
-      const items = answer.get("validators").items();
-      const isBounded = total > 0 && total <= VOTES_MAX && items.length > 0;
-      if (!isBounded || found.length + items.length > total) {
-        const got = `${items.length} of ${total} validators on page ${page}`;
-        throw providerError("PROVIDER_BAD_BLOCK", name, `height ${height}: got ${got}`);
-      }
-      for (const item of items) found.push(validatorFromJson(item));
-      if (found.length === total) return validatorSetFromValidators(found);
-    }
   }
 
   /** Sends a call again while the node does not answer. */
@@ -107,12 +84,13 @@ function providerErrorOf(error: unknown, name: string): ProviderError | undefine
   if (isCometRpcError(error)) {
     const { info, message } = error;
     if (info.code === "COMET_RPC_REFUSED") {
-      const said = `${info.text} ${info.data}`;
-      const code = TOO_HIGH.test(said)
-        ? "PROVIDER_HEIGHT_TOO_HIGH"
-        : NOT_AVAILABLE.test(said)
-          ? "PROVIDER_NOT_FOUND"
-          : "PROVIDER_NO_RESPONSE";
+      const missing = missingHeight(error);
+      const code =
+        missing === "tooHigh"
+          ? "PROVIDER_HEIGHT_TOO_HIGH"
+          : missing === "pruned"
+            ? "PROVIDER_NOT_FOUND"
+            : "PROVIDER_NO_RESPONSE";
       return providerError(code, name, message, error);
     }
     const isSilent = info.code === "COMET_RPC_UNREACHABLE";

@@ -1,0 +1,54 @@
+/** What CometBFT writes, one JSON object per line (`log_format = "json"`), as lines of our own log. */
+import type { Logger, LogFields } from "../ports/logger.ts";
+import { LOG_LINE_BYTES_MAX } from "./limits.ts";
+
+export interface CometLogLine {
+  readonly level: "error" | "info" | "debug";
+  readonly message: string;
+  /** `part` is what CometBFT calls its module: consensus, p2p, state and so on. */
+  readonly fields: LogFields;
+}
+
+/**
+ * Reads a line. Whatever is no JSON object (a panic, a message of its command line) is an error: CometBFT
+ * writes nothing else beside its log.
+ */
+export function readLogLine(line: string): CometLogLine {
+  const text = line.slice(0, LOG_LINE_BYTES_MAX);
+  const entry = parseObject(text);
+  if (entry === undefined) return { level: "error", message: "CometBFT says", fields: { text } };
+  const { _msg: message, level, module: part, ts: _time, ...rest } = entry;
+  return {
+    level: level === "error" || level === "debug" ? level : "info",
+    message: typeof message === "string" && message !== "" ? message : "CometBFT says",
+    fields: part === undefined ? rest : { part, ...rest },
+  };
+}
+
+/** Writes a line of CometBFT's to our log, with its level. */
+export function relayLogLine(line: CometLogLine, logger: Logger): void {
+  logger[line.level](line.message, line.fields);
+}
+
+/**
+ * Why consensus has stopped for good, when a line says so: the process stays alive after that, as a
+ * validator that may be confused must not sign (`consensus/state.go`, receiveRoutine).
+ */
+export function consensusFailure(line: CometLogLine): string | undefined {
+  if (!line.message.startsWith("CONSENSUS FAILURE")) return undefined;
+  const err: unknown = line.fields["err"];
+  return `CometBFT's consensus has stopped: ${typeof err === "string" ? err : JSON.stringify(line.fields)}`;
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (!text.startsWith("{")) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value))
+      : undefined;
+  } catch {
+    // Cut, or not JSON after all: told as it is.
+    return undefined;
+  }
+}

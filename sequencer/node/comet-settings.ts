@@ -1,0 +1,71 @@
+/** What CometBFT is told that differs from our configuration's own words. */
+import type { CometBftConfigSource } from "../cometbft/config-source.ts";
+import { isCometBftError } from "../cometbft/errors.ts";
+import { HANDOVER_BATCH_MAX } from "../cometbft/limits.ts";
+import { COMETBFT_POOL_FACTOR, RPC_BODY_OVERHEAD_BYTES } from "./limits.ts";
+import { listenAddress } from "./config.ts";
+import type { Config } from "./config-schema.ts";
+import { namingListenerOf } from "./listening.ts";
+
+/**
+ * The configuration as CometBFT shall have it. Its RPC listens on a socket of this process too. Its pool is
+ * larger than the application's, which decides what is kept and why something is refused; and it takes in
+ * one call whatever the application takes.
+ */
+export function cometBftSource(config: Config, rpcSocket: string): CometBftConfigSource {
+  const { rpc, mempool } = config;
+  const { max_request_batch_size: batch } = rpc;
+  const base64Bytes = Math.ceil(mempool.max_tx_bytes / 3) * 4;
+  return {
+    ...config,
+    rpc: {
+      ...rpc,
+      laddr: [rpc.laddr, `unix://${rpcSocket}`].filter(Boolean).join(","),
+      // 0 lifts the limit.
+      max_request_batch_size: batch === 0 ? 0 : Math.max(batch, HANDOVER_BATCH_MAX),
+      max_body_bytes: Math.max(rpc.max_body_bytes, base64Bytes + RPC_BODY_OVERHEAD_BYTES),
+    },
+    mempool: {
+      ...mempool,
+      size: mempool.size * COMETBFT_POOL_FACTOR,
+      max_txs_bytes: mempool.max_txs_bytes * COMETBFT_POOL_FACTOR,
+    },
+  };
+}
+
+/**
+ * What of CometBFT's log comes into ours. It tells a dozen lines per block as `info`, which with us is a
+ * handful a minute: those are there at `debug`.
+ */
+export function cometBftLogLevel(level: Config["log_level"]): string {
+  if (level === "debug") return "info";
+  return level === "info" ? "main:info,statesync:info,blocksync:info,*:error" : "error";
+}
+
+const TAKEN =
+  /listen tcp \S*?:(\d+): bind: (address already in use|permission denied|cannot assign requested address)/;
+const CODES: Readonly<Record<string, string>> = {
+  "address already in use": "EADDRINUSE",
+  "permission denied": "EACCES",
+  "cannot assign requested address": "EADDRNOTAVAIL",
+};
+
+/** The error of a CometBFT that cannot have one of its addresses, with the listener's key; any other as it came. */
+export function namingTakenPort(error: unknown, config: Config): unknown {
+  if (!isCometBftError(error) || error.info.code !== "COMETBFT_ENDED") return error;
+  const match = error.info.lastLines.map((line) => TAKEN.exec(line)).find((one) => one !== null);
+  if (match === undefined || match === null) return error;
+  const [, port, why] = match;
+  for (const [key, address] of [
+    ["p2p.laddr", config.p2p.laddr],
+    ["rpc.laddr", config.rpc.laddr],
+  ] as const) {
+    if (listenAddress(address)?.port !== Number(port)) continue;
+    const cause = Object.assign(new Error(match[0], { cause: error }), {
+      code: CODES[why ?? ""],
+      syscall: "listen",
+    });
+    return namingListenerOf(key, address, cause);
+  }
+  return error;
+}

@@ -1,0 +1,379 @@
+/**
+ * The composition root of a node whose engine is CometBFT: the application on this side of a socket,
+ * CometBFT as a child on the other, and around them what a node offers with either engine. CometBFT itself
+ * serves peers and the JSON-RPC.
+ */
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { toHex } from "../../proto/bytes.ts";
+import { createAbciServer } from "../abci/abci-server.ts";
+import { findCometBft } from "../cometbft/binary.ts";
+import { createCometBlockSource } from "../cometbft/block-source.ts";
+import { createCometChain, type CometStatus } from "../cometbft/chain-reader.ts";
+import { cometBftHomeAt, writeCometBftConfig } from "../cometbft/config-file.ts";
+import { createHandover } from "../cometbft/handover.ts";
+import { mergeMetricsPages, readMetricsPage } from "../cometbft/metrics-page.ts";
+import { observeApplication } from "../cometbft/observed-application.ts";
+import { openSocketDirectory } from "../cometbft/socket-directory.ts";
+import { createSupervisor } from "../cometbft/supervisor.ts";
+import { loadGenesis } from "../engine/genesis.ts";
+import { openFilePrivValidator } from "../engine/privval/file-priv-validator.ts";
+import { createGrpcServer } from "../grpc/server.ts";
+import { createEngineHealth } from "../metrics/engine-health.ts";
+import { createMetricsServer } from "../metrics/http-server.ts";
+import { createCometBftNodeMetrics } from "../metrics/metrics.ts";
+import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
+import type { Clock } from "../ports/clock.ts";
+import { createCometRpcClient } from "../ports/comet-rpc/client.ts";
+import type { Logger } from "../ports/logger.ts";
+import { lockHome } from "../store/home-lock.ts";
+import { createClosers } from "./closers.ts";
+import { cometBftLogLevel, cometBftSource, namingTakenPort } from "./comet-settings.ts";
+import { createCometWatch } from "./comet-watch.ts";
+import { listenAddress, stallAfterMs } from "./config.ts";
+import {
+  createGrpcApplication,
+  grpcNodeInfo,
+  refusedForNow,
+  refusedForSize,
+} from "./grpc-ports.ts";
+import { checkHomeEngine, claimHome } from "./home-engine.ts";
+import { freeLoopbackPort, listeningAt } from "./listening.ts";
+import type { NodeOptions, RunningNode } from "./node.ts";
+import { createNotifier } from "./notifier.ts";
+import { openApplication, openSignatureLanes } from "./open-application.ts";
+import { createHeightRetention } from "./retention.ts";
+import { createStallWatch, describeStall } from "./stall-watch.ts";
+import { createSyncState } from "./sync-state.ts";
+import { checkRole, holdsValidatorKey } from "./validator-role.ts";
+import { hasRemoteSigner } from "./validator-signer.ts";
+import { VERSION } from "./version.ts";
+
+export interface CometBftNodeOptions extends NodeOptions {
+  /** Where the program is looked for: `WEFT_COMETBFT`, `PATH`. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface CometBftNode extends RunningNode {
+  /** Resolves with why, when CometBFT has ended by itself for the last time. */
+  readonly failed: Promise<Error>;
+}
+
+/** Opens the home directory and builds the node; nothing listens and CometBFT does not run yet. */
+export async function createCometBftNode(
+  options: CometBftNodeOptions,
+  deps: { readonly clock: Clock; readonly logger: Logger },
+): Promise<CometBftNode> {
+  const { home, config } = options;
+  const { clock, logger } = deps;
+  const closers = createClosers(logger);
+  try {
+    return await assemble();
+  } catch (error) {
+    await closers.abandon();
+    throw error;
+  }
+
+  async function assemble(): Promise<CometBftNode> {
+    // What the node is.
+    const binary = await findCometBft({ environment: options.environment });
+    const genesis = await loadGenesis(home.genesisFile);
+    const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
+    await checkHomeEngine(home, "cometbft");
+    const lock = await lockHome(home.dataDir);
+    closers.push(() => lock.release());
+    await claimHome(home, "cometbft");
+    const cometHome = cometBftHomeAt(home);
+    const isSignedElsewhere = hasRemoteSigner(config);
+    const signsHere = !isSignedElsewhere && holdsValidatorKey(home);
+    if (signsHere) await checkSignerFiles();
+
+    /** CometBFT opens key and state itself; what is wrong with them is told in our words, and a first state is made. */
+    async function checkSignerFiles(): Promise<void> {
+      const signer = await openFilePrivValidator({
+        keyPath: home.validatorKeyFile,
+        statePath: home.validatorStateFile,
+        isFresh: !existsSync(join(cometHome.dataDir, "blockstore.db")),
+      });
+      await signer.close();
+    }
+
+    const metrics = createCometBftNodeMetrics(
+      {
+        homeDirectory: home.root,
+        version: VERSION.weft,
+        network: genesis.chainId,
+        moniker: config.moniker,
+        poolTransactionsMax: config.mempool.size,
+        poolBytesMax: config.mempool.max_txs_bytes,
+      },
+      { health: () => health.report() },
+    );
+    metrics.cometbft.up.set(0);
+    const lanes = await openSignatureLanes(config, { logger });
+    closers.push(() => lanes.stop());
+    const opened = await openApplication(
+      { home, config },
+      {
+        lanes,
+        clock,
+        logger,
+        metrics: metrics.app,
+        retainHeight: createHeightRetention({
+          retainBlocks: config.storage.retain_blocks,
+          evidence: genesis.consensusParams.evidence,
+        }),
+      },
+    );
+    closers.push(() => opened.close());
+    const { application } = opened;
+
+    // The two sides of the socket, and what is read over CometBFT's own RPC, on a socket that no client has.
+    const sockets = openSocketDirectory(join(home.cometbftDir, "run"));
+    closers.push(() => sockets.close());
+    const rpcSocket = sockets.path("rpc.sock");
+    const client = createCometRpcClient(`unix://${rpcSocket}`);
+    closers.push(() => client.close());
+    const chain = createCometChain(client);
+    const cometLogger = logger.child({ module: "cometbft" });
+    const blocks = createCometBlockSource({ chain, clock, logger: cometLogger });
+    closers.push(() => blocks.stop());
+    const source = cometBftSource(config, rpcSocket);
+    const handover = createHandover(
+      { batchMax: source.rpc.max_request_batch_size },
+      {
+        client,
+        checkTx: (request) => application.checkTx(request),
+        clock,
+        logger: cometLogger,
+        metrics: metrics.cometbft,
+      },
+    );
+    /** Whether CometBFT answers. */
+    let isUp = false;
+    let haltReason: string | undefined;
+    const notify = createNotifier({
+      peers: () => watch.peers(),
+      pool: () => application.poolSize().count,
+    });
+    const abci = createAbciServer(
+      { address: `unix://${sockets.path("abci.sock")}` },
+      {
+        application: observeApplication(application, {
+          checkTx: (request) => handover.checkTx(request),
+          onApplied(block) {
+            blocks.applied(block);
+            syncState.applied(block.time);
+            stallWatch.progressed();
+            watch.progressed();
+            // What is replayed before CometBFT is up was told when it was new.
+            if (isUp) options.onBlock(notify(block));
+          },
+          onFault: (error) => halt(`the application cannot go on: ${String(error)}`),
+        }),
+        clock,
+        logger,
+        metrics: metrics.abci,
+      },
+    );
+
+    function halt(reason: string): void {
+      if (haltReason !== undefined) return;
+      haltReason = reason;
+      metrics.cometbft.up.set(0);
+      logger.error("the node has halted; see the reason, and mend it before a restart", { reason });
+      showHealth();
+    }
+
+    // How far the node is, for whoever asks.
+    const watch = createCometWatch({ chain, clock, logger: cometLogger, onStatus });
+    const syncState = createSyncState(application.read.lastBlock()?.time, {
+      height: () => blocks.height(),
+      // CometBFT tells of no peer's height in passing; that it fetches blocks it says itself.
+      peerHeights: () => [],
+      clock,
+    });
+    const isCatchingUp = (): boolean => watch.status()?.isCatchingUp ?? true;
+    const names = new Map(genesis.validators.map(({ address, name }) => [toHex(address), name]));
+    const stallWatch = createStallWatch(
+      { afterMs: stallAfterMs(config) },
+      {
+        view: () => (isUp ? watch.place() : undefined),
+        nameOf: (address) => names.get(toHex(address)) || undefined,
+        peers: () => watch.peers(),
+        onStalled: () => grpc?.setServing(false),
+        clock,
+        logger: cometLogger,
+      },
+    );
+    const health = createEngineHealth({
+      status: () => ({ height: blocks.height(), catchingUp: isCatchingUp(), haltReason }),
+      isUp: () => isUp,
+      stall: () => {
+        const stall = stallWatch.stall();
+        return stall && describeStall(stall);
+      },
+    });
+    const showHealth = (): void => grpc?.setServing(health.report().status === "ready");
+
+    let isRoleChecked = false;
+    function onStatus(status: CometStatus): void {
+      blocks.rebase(status.earliestHeight);
+      // While a snapshot is restored there is no state that could know a validator.
+      if (!isRoleChecked && (!status.isCatchingUp || !config.statesync.enable)) {
+        isRoleChecked = true;
+        const publicKey = signsHere || isSignedElsewhere ? status.validatorKey : undefined;
+        const role = { publicKey, isValidator: status.votingPower > 0n };
+        checkRole(role, { application, logger }, home.applicationKeyFile);
+      }
+      showHealth();
+    }
+
+    // CometBFT.
+    let prometheus: { readonly host: string; readonly port: number } | undefined;
+    const supervisor = createSupervisor(
+      {
+        binary: binary.path,
+        homeDirectory: cometHome.root,
+        pidFile: join(cometHome.root, "cometbft.pid"),
+      },
+      {
+        clock,
+        logger: cometLogger,
+        metrics: metrics.cometbft,
+        async prepare() {
+          await rm(rpcSocket, { force: true });
+          prometheus = config.instrumentation.prometheus
+            ? { host: "127.0.0.1", port: await freeLoopbackPort() }
+            : undefined;
+          await writeCometBftConfig(home, source, {
+            proxyApp: abci.address(),
+            prometheus,
+            logFormat: "json",
+            logLevel: cometBftLogLevel(config.log_level),
+          });
+        },
+        async isReady() {
+          await chain.status();
+          return true;
+        },
+        async onUp() {
+          const status = await watch.start();
+          blocks.up(status.earliestHeight, status.height);
+          isUp = true;
+          handover.up(application.poolItems(config.mempool.size));
+          health.started();
+          showHealth();
+        },
+        onDown(reason) {
+          isUp = false;
+          watch.stop();
+          blocks.down();
+          handover.down();
+          showHealth();
+          logger.debug("CometBFT is down", { reason });
+        },
+        onConsensusFailure: halt,
+        mayRestart: () => haltReason === undefined,
+      },
+    );
+
+    // Who asks from outside.
+    async function submitTx(tx: Uint8Array) {
+      const { max_tx_bytes: bytesMax } = config.mempool;
+      if (tx.length === 0 || tx.length > bytesMax) {
+        const reason = `expected a transaction of 1 to ${bytesMax} bytes, got ${tx.length}`;
+        return refusedForSize(tx, reason);
+      }
+      if (!isUp) return refusedForNow(tx, "the node's engine starts; submit to another");
+      return (
+        (await handover.submit(tx)) ??
+        refusedForNow(tx, "too many transactions wait for the engine; submit again, or to another")
+      );
+    }
+    const grpcAddress = listenAddress(config.grpc.laddr);
+    const grpc =
+      grpcAddress === undefined
+        ? undefined
+        : createGrpcServer(
+            { ...grpcAddress, streamsMax: config.grpc.max_streams },
+            {
+              node: grpcNodeInfo(genesis, isCatchingUp),
+              blocks,
+              application: createGrpcApplication(application, submitTx),
+              clock,
+              logger: logger.child({ module: "grpc" }),
+              metrics: metrics.grpc,
+            },
+          );
+    const metricsAddress = config.instrumentation.prometheus
+      ? listenAddress(config.instrumentation.prometheus_listen_addr)
+      : undefined;
+
+    async function metricsText(): Promise<string> {
+      const ours = await metrics.registry.text();
+      if (prometheus === undefined || !isUp) return ours;
+      try {
+        return mergeMetricsPages(ours, await readMetricsPage(prometheus));
+      } catch (error) {
+        // Half a page tells more than none; `weft_cometbft_up` and the log say what is amiss.
+        cometLogger.warn("no metrics of CometBFT", { error: String(error) });
+        return ours;
+      }
+    }
+
+    async function start(): Promise<void> {
+      try {
+        await startAll();
+      } catch (error) {
+        // Half a node is none.
+        await closers.abandon();
+        throw error;
+      }
+    }
+
+    async function startAll(): Promise<void> {
+      if (metricsAddress !== undefined) {
+        const server = createMetricsServer(metricsAddress, {
+          registry: { text: metricsText, contentType: metrics.registry.contentType },
+          health: () => health.report(),
+          clock,
+          logger,
+        });
+        closers.push(() => server.stop());
+        const { prometheus_listen_addr: address } = config.instrumentation;
+        await listeningAt("instrumentation.prometheus_listen_addr", address, () => server.start());
+      }
+      closers.push(() => abci.stop());
+      await abci.start();
+      abci.failed.catch((error: unknown) => halt(`the application cannot go on: ${String(error)}`));
+      stallWatch.start();
+      closers.push(
+        () => stallWatch.stop(),
+        () => watch.stop(),
+        () => supervisor.stop(),
+      );
+      try {
+        await supervisor.start();
+      } catch (error) {
+        throw namingTakenPort(error, config);
+      }
+      if (grpc !== undefined) {
+        closers.push(() => grpc.stop());
+        await listeningAt("grpc.laddr", config.grpc.laddr, () => grpc.start());
+        showHealth();
+      }
+      logger.info("node started", {
+        version: VERSION.weft,
+        engine: `cometbft ${binary.version}`,
+        network: genesis.chainId,
+        node: nodeKey.id,
+        height: blocks.height(),
+        p2p: config.p2p.laddr,
+      });
+    }
+
+    return { start, stop: () => closers.closeAll(), failed: supervisor.failed };
+  }
+}
