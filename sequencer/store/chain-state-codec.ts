@@ -25,17 +25,25 @@ import {
 } from "../../proto/types.ts";
 import type { ChainState } from "./chain-state.ts";
 
-export function encodeChainState(state: ChainState): Uint8Array {
-  return encode(writeChainState, state, 4_096);
+/** How the first field is written: CometBFT's has the name of its version around ours. */
+export interface VersionForm {
+  write(writer: Writer, version: ConsensusVersion): void;
+  read(reader: Reader): ConsensusVersion;
+}
+
+const BARE_VERSION: VersionForm = { write: writeVersion, read: readVersion };
+
+export function encodeChainState(state: ChainState, form: VersionForm = BARE_VERSION): Uint8Array {
+  return encode((writer, value) => writeChainState(writer, value, form), state, 4_096);
 }
 
 /** Throws a CodecError when a field that every state has is absent. */
-export function decodeChainState(bytes: Uint8Array): ChainState {
-  return decode(readChainState, bytes, "lenient");
+export function decodeChainState(bytes: Uint8Array, form: VersionForm = BARE_VERSION): ChainState {
+  return decode((reader) => readChainState(reader, form), bytes, "lenient");
 }
 
-function writeChainState(writer: Writer, state: ChainState): void {
-  writer.message(1, state.version, writeVersion);
+function writeChainState(writer: Writer, state: ChainState, form: VersionForm): void {
+  writer.message(1, state.version, (w, version) => form.write(w, version));
   writer.string(2, state.chainId);
   writer.int(3, state.lastBlockHeight);
   writer.message(4, state.lastBlockId, writeBlockId);
@@ -53,7 +61,7 @@ function writeChainState(writer: Writer, state: ChainState): void {
   writer.int(14, state.initialHeight);
 }
 
-function readChainState(reader: Reader): ChainState {
+function readChainState(reader: Reader, form: VersionForm): ChainState {
   let version: ConsensusVersion = { block: 0n, app: 0n };
   let chainId = "";
   let [lastBlockHeight, initialHeight] = [Height(0), Height(0)];
@@ -68,7 +76,7 @@ function readChainState(reader: Reader): ChainState {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        version = reader.message(readVersion);
+        version = reader.message((r) => form.read(r));
         break;
       case 2:
         chainId = reader.string(CHAIN_ID_BYTES_MAX);

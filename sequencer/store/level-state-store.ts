@@ -1,13 +1,7 @@
 import { Height } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
-import {
-  decodeConsensusParams,
-  decodeValidatorSet,
-  encodeConsensusParams,
-  encodeValidatorSet,
-} from "../../proto/codec/types.ts";
+import { encodeConsensusParams, encodeValidatorSet } from "../../proto/codec/types.ts";
 import { assert } from "../../proto/errors.ts";
-import type { ConsensusParams, ValidatorSet } from "../../proto/types.ts";
+import type { ValidatorSet } from "../../proto/types.ts";
 import { incrementProposerPriority } from "../../proto/validator-set.ts";
 import type { FinalizeBlockResponse } from "../abci/application.ts";
 import { decodeChainState, encodeChainState } from "./chain-state-codec.ts";
@@ -20,14 +14,18 @@ import {
 import type { KeyValueStore, KeyValueWrite } from "./key-value-store.ts";
 import { heightKey } from "./keys.ts";
 import { PRUNE_BLOCKS_PER_STEP_MAX, VALIDATORS_CHECKPOINT_HEIGHTS } from "./limits.ts";
+import {
+  decodeParamsEntry,
+  decodeValidatorsEntry,
+  encodeEntry,
+  PARAMS,
+  PRUNED_KEY,
+  readHeightBytes,
+  RESPONSE,
+  STATE_KEY,
+  VALIDATORS,
+} from "./state-entries.ts";
 import type { StateStore } from "./state-store.ts";
-
-const STATE_KEY = utf8ToBytes("Z");
-const PRUNED_KEY = utf8ToBytes("Y");
-/** Validators by height: 8 bytes with the height of the last change, then the set if it is here. */
-const VALIDATORS = "V";
-const PARAMS = "N";
-const RESPONSE = "F";
 
 /** A state store on a key-value store. Takes the key-value store over: `close` closes it. */
 export function createStateStore(store: KeyValueStore): StateStore {
@@ -153,34 +151,4 @@ export function createStateStore(store: KeyValueStore): StateStore {
 function storedAt(state: ChainState, height: number): number {
   const checkpoint = height - (height % VALIDATORS_CHECKPOINT_HEIGHTS);
   return Math.max(state.lastHeightValidatorsChanged, checkpoint);
-}
-
-function encodeEntry(storedAt: number, height: number, encodeValue: () => Uint8Array): Uint8Array {
-  const pointer = heightKey("", storedAt);
-  if (storedAt !== height) return pointer;
-  const value = encodeValue();
-  const bytes = new Uint8Array(pointer.length + value.length);
-  bytes.set(pointer);
-  bytes.set(value, pointer.length);
-  return bytes;
-}
-
-function decodeValidatorsEntry(bytes: Uint8Array): {
-  readonly storedAt: Height;
-  readonly set: ValidatorSet | undefined;
-} {
-  const set = bytes.length > 8 ? decodeValidatorSet(bytes.subarray(8)) : undefined;
-  return { storedAt: readHeightBytes(bytes), set };
-}
-
-function decodeParamsEntry(bytes: Uint8Array): {
-  readonly storedAt: Height;
-  readonly params: ConsensusParams | undefined;
-} {
-  const params = bytes.length > 8 ? decodeConsensusParams(bytes.subarray(8)) : undefined;
-  return { storedAt: readHeightBytes(bytes), params };
-}
-
-function readHeightBytes(bytes: Uint8Array): Height {
-  return Height(Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)));
 }

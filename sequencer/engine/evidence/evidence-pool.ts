@@ -6,7 +6,7 @@
  * send and propose ourselves is one piece for each offence (`offence.ts`).
  */
 import { Height } from "../../../proto/brands.ts";
-import { compareBytes, concatBytes, toHex } from "../../../proto/bytes.ts";
+import { compareBytes, toHex } from "../../../proto/bytes.ts";
 import { decodeEvidence, encodeEvidence } from "../../../proto/codec/block.ts";
 import { faultOf } from "../../../proto/errors.ts";
 import { evidenceId } from "../../../proto/hashes.ts";
@@ -22,6 +22,7 @@ import { heightKey } from "../../store/keys.ts";
 import type { StateStore } from "../../store/state-store.ts";
 import type { EngineMetrics } from "../metrics.ts";
 import { CONFLICTS_MAX, EVIDENCE_PRUNED_PER_BLOCK_MAX } from "./limits.ts";
+import { COMMITTED, committedKey, PENDING, pendingKey, PUNISHED } from "./evidence-keys.ts";
 import { evidenceHeight, normalised, offenceKey, withoutExtension } from "./offence.ts";
 import { PendingList, pendingPiece, type PendingEvidence } from "./pending-list.ts";
 import {
@@ -82,11 +83,6 @@ export interface EvidencePoolDeps {
   readonly logger: Logger;
   readonly metrics: Pick<EngineMetrics, "evidencePending" | "evidencePendingBytes" | "evidence">;
 }
-
-const PENDING = "p";
-const COMMITTED = "c";
-/** Offences that a block held, in whatever form. */
-const PUNISHED = "o";
 
 export function createEvidencePool(deps: EvidencePoolDeps): EvidencePool {
   return new Pool(deps);
@@ -347,12 +343,4 @@ function offenders(piece: Evidence): readonly string[] {
   return piece.kind === "duplicateVote"
     ? [toHex(piece.voteA.validatorAddress)]
     : piece.byzantineValidators.map(({ address }) => toHex(address));
-}
-
-function pendingKey(piece: Evidence): Uint8Array {
-  return concatBytes(heightKey(PENDING, evidenceHeight(piece)), evidenceId(piece));
-}
-
-function committedKey(piece: Evidence): Uint8Array {
-  return concatBytes(heightKey(COMMITTED, evidenceHeight(piece)), evidenceId(piece));
 }
