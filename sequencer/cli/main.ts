@@ -12,6 +12,7 @@ import { registerAbci } from "./commands/abci.ts";
 import { registerConfig } from "./commands/config.ts";
 import { registerDb } from "./commands/db.ts";
 import { registerDev } from "./commands/dev.ts";
+import { registerEngine } from "./commands/engine.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerLight } from "./commands/light.ts";
@@ -53,6 +54,7 @@ export function createProgram(context: CommandContext): Command {
   registerWal(program, context);
   registerDb(program, context);
   registerRollback(program, context);
+  registerEngine(program, context);
   registerConfig(program, context);
   registerVersion(program);
   nameOptionsAfterErrors(program);

@@ -1,8 +1,10 @@
 /** A home whose node does not run: commands that read or mend its data hold the lock meanwhile. */
 import { existsSync } from "node:fs";
+import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { type EngineHome, openEngineHome } from "../engine/engine-home.ts";
 import { type Home, homeAt } from "../node/home.ts";
 import { checkHomeEngine } from "../node/home-engine.ts";
+import { readPublicHalf } from "../ports/key-file.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { cliError } from "./cli-error.ts";
 
@@ -39,6 +41,12 @@ export async function withOpenHome<T>(
   } finally {
     await stores.close();
   }
+}
+
+/** Of the validator's key file, whose public half is enough; undefined when there is none. */
+export function ownAddress(home: Home): Uint8Array | undefined {
+  const half = readPublicHalf(home.validatorKeyFile);
+  return half && ed25519Address(half.publicKey);
 }
 
 function existingHome(root: string): Home {

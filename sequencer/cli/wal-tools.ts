@@ -1,7 +1,6 @@
 /** What `weft wal` does. */
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { describeEntry } from "../engine/wal/describe-entry.ts";
 import { openLogFiles } from "../engine/wal/log-files.ts";
 import { readLogFiles } from "../engine/wal/log-reader.ts";
@@ -11,11 +10,10 @@ import { decodeWalEntry, inputToWalEntries } from "../engine/wal/wal-entry.ts";
 import { loadConfig } from "../node/config.ts";
 import { consensusOptions } from "../node/consensus-options.ts";
 import type { Home } from "../node/home.ts";
-import { readPublicHalf } from "../ports/key-file.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { cliError } from "./cli-error.ts";
-import { withLockedHome, withOpenHome } from "./offline-home.ts";
+import { ownAddress, withLockedHome, withOpenHome } from "./offline-home.ts";
 import { printResult, toJson } from "./output.ts";
 
 export async function dumpLog(root: string, only: number | undefined): Promise<void> {
@@ -120,12 +118,6 @@ function textOf(replayed: ReplayedStep): string {
   const told = fields.map(([key, value]) => (key === "kind" ? value : `${key}=${value}`)).join(" ");
   const asked = effects.length === 0 ? "" : `  -> ${effects.join(", ")}`;
   return `${round}/${step.slice("RoundStep".length)}  ${told}${asked}`;
-}
-
-/** Of the validator's key file, whose public half is enough; undefined when there is none. */
-function ownAddress(home: Home): Uint8Array | undefined {
-  const half = readPublicHalf(home.validatorKeyFile);
-  return half && ed25519Address(half.publicKey);
 }
 
 function requireLog(home: Home): void {

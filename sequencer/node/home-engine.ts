@@ -17,16 +17,30 @@ export type EngineName = (typeof ENGINES)[number];
 export type HomeEngineErrorInfo =
   /** The data belongs to the other engine. */
   | { readonly code: "CONFIG_OTHER_ENGINE"; readonly engine: EngineName }
+  /** A change of the engine was interrupted. */
+  | { readonly code: "CONFIG_SWITCH_UNFINISHED"; readonly engine: EngineName }
   /** The file that names the engine names none that is known. */
   | { readonly code: "CONFIG_ENGINE_FILE"; readonly path: string };
 
 type EngineHome = Pick<Home, "root" | "dataDir" | "engineFile">;
 
+/** The file that says, while there is one, that the data is between two engines and no node may start. */
+export function switchFileOf(home: Pick<Home, "engineFile">): string {
+  return `${home.engineFile}.switch`;
+}
+
 /**
  * The engine that a home's blocks are of; undefined while neither engine has begun.
- * @throws WeftError<HomeEngineErrorInfo> CONFIG_ENGINE_FILE
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_SWITCH_UNFINISHED, CONFIG_ENGINE_FILE
  */
 export async function engineOfHome(home: EngineHome): Promise<EngineName | undefined> {
+  const unfinished = await engineSwitchOf(home);
+  if (unfinished !== undefined) {
+    throw new WeftError<HomeEngineErrorInfo>(
+      { code: "CONFIG_SWITCH_UNFINISHED", engine: unfinished.to },
+      `the change of ${home.root} to the engine ${unfinished.to} was interrupted; nothing is lost: finish it by: weft engine switch --to ${unfinished.to} --home ${home.root}`,
+    );
+  }
   let text: string;
   try {
     text = (await readFile(home.engineFile, "utf8")).trim();
@@ -43,9 +57,47 @@ export async function engineOfHome(home: EngineHome): Promise<EngineName | undef
   );
 }
 
+/** A change of the engine whose data is whole, and which only has to be put in its place. */
+export interface EngineSwitch {
+  readonly from: EngineName;
+  readonly to: EngineName;
+  /** Name of the folder that the data of `from` goes to. */
+  readonly retired: string;
+}
+
+/**
+ * The change of engine that was begun and not finished, if any.
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_ENGINE_FILE
+ */
+export async function engineSwitchOf(home: EngineHome): Promise<EngineSwitch | undefined> {
+  const path = switchFileOf(home);
+  if (!existsSync(path)) return undefined;
+  const [fromName, toName, retired] = (await readFile(path, "utf8")).trim().split(" ");
+  const from = ENGINES.find((engine) => engine === fromName);
+  const to = ENGINES.find((engine) => engine === toName);
+  if (from !== undefined && to !== undefined && retired !== undefined) return { from, to, retired };
+  throw new WeftError<HomeEngineErrorInfo>(
+    { code: "CONFIG_ENGINE_FILE", path },
+    `expected two engines and a folder in ${path}; restore the file`,
+  );
+}
+
+/** Writes down, durably, that the data is between two engines. The caller holds the lock of the home. */
+export async function beginEngineSwitch(home: EngineHome, change: EngineSwitch): Promise<void> {
+  const { from, to, retired } = change;
+  await writeDurably(switchFileOf(home), `${from} ${to} ${retired}\n`);
+}
+
+/** The data is `engine`'s: the last step of a change. */
+export async function endEngineSwitch(home: EngineHome, engine: EngineName): Promise<void> {
+  await setEngineOfHome(home, engine);
+  await NODE_FILE_SYSTEM.remove(switchFileOf(home));
+  await syncDirectory(NODE_FILE_SYSTEM, dirname(home.engineFile));
+}
+
 /**
  * Refuses a home whose data is of another engine; writes nothing.
- * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_ENGINE_FILE
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_SWITCH_UNFINISHED, CONFIG_ENGINE_FILE
  */
 export async function checkHomeEngine(
   home: EngineHome,
@@ -62,7 +114,7 @@ export async function checkHomeEngine(
 /**
  * Takes a home for an engine: one that belongs to no engine yet is that engine's from now on. The
  * caller holds the lock of the home.
- * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_ENGINE_FILE
+ * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_SWITCH_UNFINISHED, CONFIG_ENGINE_FILE
  */
 export async function claimHome(home: EngineHome, engine: EngineName): Promise<void> {
   const owner = await checkHomeEngine(home, engine);
@@ -71,14 +123,18 @@ export async function claimHome(home: EngineHome, engine: EngineName): Promise<v
 
 /** Writes down whose a home's data is, durably. For whoever has made it that engine's. */
 export async function setEngineOfHome(home: EngineHome, engine: EngineName): Promise<void> {
-  const temporary = `${home.engineFile}.new`;
+  await writeDurably(home.engineFile, `${engine}\n`);
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
   const file = NODE_FILE_SYSTEM.replaceSync(temporary);
   try {
-    file.writeSync(`${engine}\n`);
+    file.writeSync(text);
     await file.datasync();
   } finally {
     file.closeSync();
   }
-  NODE_FILE_SYSTEM.renameSync(temporary, home.engineFile);
-  await syncDirectory(NODE_FILE_SYSTEM, dirname(home.engineFile));
+  NODE_FILE_SYSTEM.renameSync(temporary, path);
+  await syncDirectory(NODE_FILE_SYSTEM, dirname(path));
 }

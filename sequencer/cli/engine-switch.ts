@@ -1,0 +1,207 @@
+/**
+ * What `weft engine` does. A change of engine makes the new engine's data beside the old one's, then puts
+ * the old data aside and the new in its place. Until the new data is whole and durable the old engine can
+ * be started as if nothing had been; from then on until the last step no engine can, and the command,
+ * run again, goes on where it was.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { timeFromMs } from "../../proto/time.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import { cometBftHomeAt } from "../cometbft/config-file.ts";
+import {
+  type Conversion,
+  convertFromComet,
+  convertToComet,
+  OUR_NAMES,
+} from "../cometbft/stores/convert.ts";
+import { requireNotInUse } from "../cometbft/stores/in-use.ts";
+import { openSignStateFile } from "../engine/privval/sign-state.ts";
+import { loadConfig } from "../node/config.ts";
+import { consensusOptions } from "../node/consensus-options.ts";
+import type { Home } from "../node/home.ts";
+import {
+  beginEngineSwitch,
+  endEngineSwitch,
+  type EngineName,
+  engineOfHome,
+  type EngineSwitch,
+  engineSwitchOf,
+  setEngineOfHome,
+} from "../node/home-engine.ts";
+import { syncDirectory } from "../ports/file-system.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import { ownAddress, withLockedHome } from "./offline-home.ts";
+import { printResult } from "./output.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface SwitchOptions {
+  readonly to: EngineName;
+  readonly prune: boolean;
+  readonly isJson: boolean;
+}
+
+export async function showEngine(root: string, isJson: boolean): Promise<void> {
+  const report = await withLockedHome(root, async (home) => {
+    const unfinished = await engineSwitchOf(home);
+    const engine = unfinished === undefined ? await engineOfHome(home) : undefined;
+    return {
+      engine: engine ?? null,
+      unfinishedSwitchTo: unfinished?.to ?? null,
+      retired: retiredFolders(home),
+    };
+  });
+  printResult(report, isJson);
+}
+
+export async function switchEngine(
+  root: string,
+  options: SwitchOptions,
+  environment: Environment,
+): Promise<void> {
+  const { to, prune, isJson } = options;
+  const report = await withLockedHome(root, async (home) => {
+    requireNotInUse(cometBftHomeAt(home).dataDir);
+    const unfinished = await engineSwitchOf(home);
+    if (unfinished !== undefined) await putInPlace(home, unfinished);
+    const from = await engineOfHome(home);
+    const conversion =
+      from === undefined || from === to ? undefined : await convert(home, from, to, environment);
+    if (from === undefined) await setEngineOfHome(home, to);
+    const pruned = prune ? pruneRetired(home) : [];
+    return {
+      engine: to,
+      converted: conversion !== undefined,
+      ...(unfinished === undefined ? {} : { finishedSwitchTo: unfinished.to }),
+      ...conversion,
+      retired: retiredFolders(home),
+      pruned,
+    };
+  });
+  printResult(report, isJson);
+}
+
+async function convert(
+  home: Home,
+  from: EngineName,
+  to: EngineName,
+  environment: Environment,
+): Promise<Conversion & { readonly index: string }> {
+  const config = loadConfig(home.configFile, {}, environment);
+  const temporary = temporaryFolder(home, to);
+  rmSync(temporary, { recursive: true, force: true });
+  const options = {
+    from: from === "embedded" ? home.dataDir : cometBftHomeAt(home).dataDir,
+    to: temporary,
+    consensus: { ownAddress: ownAddress(home), ...consensusOptions(config) },
+    now: timeFromMs(Date.now()),
+    onProgress: (what: string, height: number, last: number) =>
+      process.stderr.write(`${what} converted: ${height} of ${last}\n`),
+  };
+  const deps = { verifier: createEd25519Verifier() };
+  const conversion =
+    to === "cometbft" ? await convertToComet(options, deps) : await convertFromComet(options, deps);
+  await requireSignerState(home, conversion);
+  await syncDirectory(NODE_FILE_SYSTEM, dirname(temporary));
+  const change = { from, to, retired: freeName(home, `${from}-${conversion.height}`) };
+  await beginEngineSwitch(home, change);
+  await putInPlace(home, change);
+  return { ...conversion, index: INDEX[to] };
+}
+
+/** What becomes of the index of transactions. */
+const INDEX: Readonly<Record<EngineName, string>> = {
+  embedded: "is made again from the blocks after the start",
+  cometbft:
+    "begins anew: transactions of earlier blocks are found by height; to find them by hash, run cometbft reindex-event before the start",
+};
+
+/** Both engines must be able to read what was signed last. */
+async function requireSignerState(home: Home, { height }: Conversion): Promise<void> {
+  if (!existsSync(home.validatorStateFile) && !existsSync(home.validatorKeyFile)) return;
+  const file = await openSignStateFile(home.validatorStateFile, height === 0, NODE_FILE_SYSTEM);
+  await file.close();
+}
+
+/** Every step finds what an interrupted one left; the engine is named last. */
+async function putInPlace(home: Home, change: EngineSwitch): Promise<void> {
+  const { from, to } = change;
+  const comet = cometBftHomeAt(home);
+  const temporary = temporaryFolder(home, to);
+  const aside = retiredFolder(home, from, change.retired);
+  for (const folder of [aside, retiredRoot(home, "embedded")]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+  if (to === "cometbft") {
+    for (const name of [...OUR_NAMES, "tx_index.db"]) {
+      move(join(home.dataDir, name), join(aside, name));
+    }
+    moveIn(home, temporary, comet.dataDir);
+  } else {
+    move(comet.dataDir, join(aside, "data"));
+    for (const name of OUR_NAMES) moveIn(home, join(temporary, name), join(home.dataDir, name));
+    rmSync(temporary, { recursive: true, force: true });
+  }
+  for (const path of [dirname(aside), aside, comet.root, home.dataDir]) {
+    if (existsSync(path)) await syncDirectory(NODE_FILE_SYSTEM, path);
+  }
+  await endEngineSwitch(home, to);
+}
+
+function move(from: string, to: string): void {
+  if (existsSync(from)) renameSync(from, to);
+}
+
+/** What stands in the way is nobody's data, such as the empty folder of a node that never started: kept aside. */
+function moveIn(home: Home, from: string, to: string): void {
+  if (!existsSync(from)) return;
+  if (existsSync(to)) renameSync(to, retiredFolder(home, "embedded", freeName(home, "stray")));
+  renameSync(from, to);
+}
+
+/** On the file system that the data will be on. */
+function temporaryFolder(home: Home, to: EngineName): string {
+  return to === "cometbft"
+    ? join(cometBftHomeAt(home).root, "data.switch")
+    : join(home.dataDir, "switch");
+}
+
+function retiredRoot(home: Home, engine: EngineName): string {
+  return join(engine === "cometbft" ? cometBftHomeAt(home).root : home.dataDir, "retired");
+}
+
+function retiredFolder(home: Home, engine: EngineName, name: string): string {
+  return join(retiredRoot(home, engine), name);
+}
+
+function freeName(home: Home, wanted: string): string {
+  const taken = new Set(retiredFolders(home).map(({ path }) => path.split("/").at(-1)));
+  let name = wanted;
+  for (let i = 1; taken.has(name); i++) name = `${wanted}.${i}`;
+  return name;
+}
+
+/** Data that was put aside, oldest names first. */
+function retiredFolders(home: Home) {
+  return (["embedded", "cometbft"] as const).flatMap((engine) => {
+    const folder = retiredRoot(home, engine);
+    const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+    return names.map((name) => {
+      const path = join(folder, name);
+      return { engine, path, bytes: sizeOf(path) };
+    });
+  });
+}
+
+function pruneRetired(home: Home): readonly string[] {
+  const folders = retiredFolders(home);
+  for (const { path } of folders) rmSync(path, { recursive: true });
+  return folders.map(({ path }) => path);
+}
+
+function sizeOf(directory: string): number {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}

@@ -1,0 +1,241 @@
+/** All that an engine keeps in a folder, made anew in another folder in the other engine's format. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Height } from "../../../proto/brands.ts";
+import type { Timestamp } from "../../../proto/types.ts";
+import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
+import type { ConsensusCoreOptions } from "../../consensus/options.ts";
+import { decodeWalEntry } from "../../engine/wal/wal-entry.ts";
+import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
+import type { BlockStore } from "../../store/block-store.ts";
+import type { ChainState } from "../../store/chain-state.ts";
+import { StoreError } from "../../store/errors.ts";
+import type { KeyValueStore } from "../../store/key-value-store.ts";
+import { openBlockStore } from "../../store/level-block-store.ts";
+import { openLevelKeyValueStore } from "../../store/level-key-value-store.ts";
+import { createStateStore } from "../../store/level-state-store.ts";
+import { cometBlockRange, copyBlocksFromComet, copyBlocksToComet } from "./blocks.ts";
+import { withoutSync } from "./bulk-writer.ts";
+import { decodeCometLogMessage } from "./comet-log-message.ts";
+import { syncTree, UNSYNCED_FILE_SYSTEM } from "./durable-files.ts";
+import {
+  copyEvidenceFromComet,
+  copyEvidenceToComet,
+  type EvidenceCount,
+  markPunished,
+} from "./evidence.ts";
+import type { HeightUnderWay } from "./height-under-way.ts";
+import { logFromComet } from "./log-from-comet.ts";
+import {
+  endInCometLog,
+  endInOurLog,
+  recordsAfterEnd,
+  writeCometLog,
+  writeOurLog,
+} from "./log-tail.ts";
+import { logToComet } from "./log-to-comet.ts";
+import { cometState, copyStatesFromComet, copyStatesToComet } from "./states.ts";
+
+/** What our engine keeps in its folder; all of it is made by a conversion, but for the index. */
+export const OUR_NAMES = ["blockstore.db", "blocks", "state.db", "evidence.db", "cs.wal"] as const;
+
+export interface ConversionOptions {
+  readonly from: string;
+  /** Must not exist yet. */
+  readonly to: string;
+  readonly consensus: ConsensusCoreOptions;
+  /** Said to be that of the records of CometBFT's log. */
+  readonly now: Timestamp;
+  readonly onProgress: (what: "blocks" | "states", height: number, last: number) => void;
+}
+
+export interface Conversion {
+  /** Heights of the blocks; both 0 when there is none. */
+  readonly base: Height;
+  readonly height: Height;
+  readonly stateHeight: Height;
+  readonly evidence: EvidenceCount;
+  /** Records of the height under way that were carried over. */
+  readonly logRecords: number;
+}
+
+/**
+ * Our engine's data as CometBFT's. Durable when it resolves.
+ * @throws StoreError, CodecError, CometStoreError when something is damaged or cannot be carried over
+ */
+export async function convertToComet(
+  options: ConversionOptions,
+  deps: { readonly verifier: SignatureVerifier },
+): Promise<Conversion> {
+  const { from, to, onProgress } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const open = opener(closers);
+  try {
+    const states = await open(from, "state");
+    const blockStore = await openBlockStore(
+      await openLevelKeyValueStore(join(from, "blockstore.db")),
+      {
+        blobDirectory: join(from, "blocks"),
+      },
+    );
+    closers.push(() => blockStore.close());
+    const state = await createStateStore(states).load();
+    const last = lastHeight(state, blockStore);
+    await copyBlocksToComet(blockStore, await open(to, "blockstore"), (height, end) =>
+      onProgress("blocks", height, end),
+    );
+    await copyStatesToComet(states, await open(to, "state"), (height, end) =>
+      onProgress("states", height, end),
+    );
+    const evidence = await copyEvidenceToComet(
+      await open(from, "evidence"),
+      await open(to, "evidence"),
+    );
+    const records = await loggedRecords(join(from, "cs.wal"), last, endInOurLog);
+    const height = underWay(options, state, blockStore, last);
+    const messages =
+      height === undefined ? [] : await logToComet(records.map(decodeWalEntry), height, deps);
+    await writeCometLog(
+      join(to, "cs.wal"),
+      [{ kind: "endHeight", height: last }, ...messages],
+      options.now,
+      NODE_FILE_SYSTEM,
+    );
+    return report(state, blockStore, evidence, messages.length);
+  } finally {
+    await closeAll(closers);
+    if (existsSync(to)) await syncTree(to);
+  }
+}
+
+/**
+ * CometBFT's data as our engine's. Durable when it resolves.
+ * @throws CodecError, CometStoreError when something is damaged or cannot be carried over
+ */
+export async function convertFromComet(
+  options: ConversionOptions,
+  deps: { readonly verifier: SignatureVerifier },
+): Promise<Conversion> {
+  const { from, to, onProgress } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const open = opener(closers);
+  try {
+    const cometStates = await open(from, "state");
+    const cometBlocks = await open(from, "blockstore");
+    const state = await cometState(cometStates);
+    const blockStore = await openBlockStore(
+      withoutSync(await openLevelKeyValueStore(join(to, "blockstore.db"))),
+      { blobDirectory: join(to, "blocks") },
+      { fileSystem: UNSYNCED_FILE_SYSTEM },
+    );
+    closers.push(() => blockStore.close());
+    const last = lastHeight(state, await rangeOf(cometBlocks));
+    const evidenceStore = await open(to, "evidence");
+    const evidence = await copyEvidenceFromComet(await open(from, "evidence"), evidenceStore);
+    await copyBlocksFromComet(
+      cometBlocks,
+      blockStore,
+      (block) => markPunished(block, evidenceStore),
+      (height, end) => onProgress("blocks", height, end),
+    );
+    await copyStatesFromComet(cometStates, await open(to, "state"), (height, end) =>
+      onProgress("states", height, end),
+    );
+    const records = await loggedRecords(join(from, "cs.wal"), last, endInCometLog);
+    const height = underWay(options, state, blockStore, last);
+    const entries =
+      height === undefined
+        ? []
+        : await logFromComet(records.map(decodeCometLogMessage), height, deps);
+    await writeOurLog(
+      join(to, "cs.wal"),
+      [{ kind: "endHeight", height: last }, ...entries],
+      NODE_FILE_SYSTEM,
+    );
+    return report(state, blockStore, evidence, entries.length);
+  } finally {
+    await closeAll(closers);
+    if (existsSync(to)) await syncTree(to);
+  }
+}
+
+interface Range {
+  base(): Height;
+  height(): Height;
+}
+
+async function rangeOf(blocks: KeyValueStore): Promise<Range> {
+  const { base, height } = await cometBlockRange(blocks);
+  return { base: () => base, height: () => height };
+}
+
+/** The last height that was decided; 0 before the first block. */
+function lastHeight(state: ChainState | undefined, blocks: Range): Height {
+  const stored = blocks.height();
+  const applied = state?.lastBlockHeight ?? Height(0);
+  const heights = `the block store ends at ${stored}, the state at ${applied}`;
+  if (stored === 0 && applied > 0) {
+    throw new StoreError(
+      { code: "STORE_HEIGHT_GAP", expected: applied, got: stored },
+      `${heights}: the node has a snapshot and no block yet; start its engine, let it follow the chain by a block, stop it, and switch then`,
+    );
+  }
+  const isFirst = stored === state?.initialHeight && applied === 0;
+  if (stored !== applied && stored !== applied + 1 && !isFirst) {
+    throw new StoreError(
+      { code: "STORE_HEIGHT_GAP", expected: applied, got: stored },
+      `${heights}: expected the same or one block more; restore the data directory`,
+    );
+  }
+  return stored;
+}
+
+/**
+ * The height after `last`, where something of it can have been logged: a block that is stored and not
+ * applied yet is applied at the next start, before its successor begins.
+ */
+function underWay(
+  { consensus }: ConversionOptions,
+  state: ChainState | undefined,
+  blockStore: BlockStore,
+  last: Height,
+): HeightUnderWay | undefined {
+  if (state === undefined || state.lastBlockHeight !== last) return undefined;
+  return { options: consensus, state, blockStore };
+}
+
+async function loggedRecords(
+  directory: string,
+  last: Height,
+  endOf: Parameters<typeof recordsAfterEnd>[2],
+): Promise<readonly Uint8Array[]> {
+  if (!existsSync(directory)) return [];
+  return (await recordsAfterEnd(directory, last, endOf, NODE_FILE_SYSTEM)) ?? [];
+}
+
+function report(
+  state: ChainState | undefined,
+  blockStore: BlockStore,
+  evidence: EvidenceCount,
+  logRecords: number,
+): Conversion {
+  return {
+    base: blockStore.base(),
+    height: blockStore.height(),
+    stateHeight: state?.lastBlockHeight ?? Height(0),
+    evidence,
+    logRecords,
+  };
+}
+
+function opener(closers: (() => Promise<void>)[]) {
+  return async (directory: string, name: string): Promise<KeyValueStore> => {
+    const store = await openLevelKeyValueStore(join(directory, `${name}.db`));
+    closers.push(() => store.close());
+    return store;
+  };
+}
+
+async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of closers.toReversed()) await close();
+}
