@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { timeFromMs } from "../../proto/time.ts";
-import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { cometBftHomeAt } from "../cometbft/config-file.ts";
 import {
   type Conversion,
@@ -99,7 +99,7 @@ async function convert(
     onProgress: (what: string, height: number, last: number) =>
       process.stderr.write(`${what} converted: ${height} of ${last}\n`),
   };
-  const deps = { verifier: createEd25519Verifier() };
+  const deps = { verify: verifyEd25519Sync };
   const conversion =
     to === "cometbft" ? await convertToComet(options, deps) : await convertFromComet(options, deps);
   await requireSignerState(home, conversion);

@@ -10,19 +10,20 @@ import { ClassicLevel } from "classic-level";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
-import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import { createEd25519Verifier, verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { decodeCometLogMessage } from "../../sequencer/cometbft/stores/comet-log-message.ts";
 import {
   type ConversionOptions,
   convertFromComet,
   convertToComet,
 } from "../../sequencer/cometbft/stores/convert.ts";
-import { replayEntries } from "../../sequencer/cometbft/stores/height-under-way.ts";
+import { heightAfter, replayHeight } from "../../sequencer/cometbft/stores/height-under-way.ts";
 import { endInCometLog, recordsAfterEnd } from "../../sequencer/cometbft/stores/log-tail.ts";
 import { DEFAULT_CONSENSUS_TIMEOUTS } from "../../sequencer/consensus/options.ts";
 import { openEngineHome } from "../../sequencer/engine/engine-home.ts";
 import { parseGenesis } from "../../sequencer/engine/genesis.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
+import { entriesToHeight } from "../../sequencer/engine/replay.ts";
 import { frameRecord, scanFrames } from "../../sequencer/engine/wal/record-frames.ts";
 import { decodeWalEntry, endHeightOf } from "../../sequencer/engine/wal/wal-entry.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
@@ -65,7 +66,7 @@ function options(from: string, to: string): ConversionOptions {
 }
 
 async function fromComet() {
-  const converted = await convertFromComet(options(comet, "ours"), { verifier });
+  const converted = await convertFromComet(options(comet, "ours"), { verify: verifyEd25519Sync });
   return { converted, ours: join(root, "ours") };
 }
 
@@ -104,10 +105,8 @@ describe("CometBFT's data as ours", () => {
       const at = payloads.findIndex((payload) => endHeightOf(payload) === UNDER_WAY - 1);
       const entries = payloads.slice(at + 1).map(decodeWalEntry);
       const { consensus } = options("", "");
-      const core = await replayEntries(
-        { options: consensus, state, blockStore: home.blockStore },
-        entries,
-      );
+      const height = await heightAfter(state, home.blockStore, consensus);
+      const core = replayHeight(height, entriesToHeight(entries, Height(UNDER_WAY)));
       expect(core.view).toMatchObject({ height: UNDER_WAY, round: 0, lockedRound: 0 });
       const own = core.view.votes(core.view.round, 2)?.voteAt(0);
       expect(own && toHex(own.blockId.hash)).toBe(
@@ -187,7 +186,10 @@ describe("our data as CometBFT's", () => {
   it("behavior: what came from CometBFT goes back to it byte by byte", async () => {
     const { ours } = await fromComet();
     const back = options(ours, "back");
-    expect(await convertToComet(back, { verifier })).toMatchObject({ height: 8, stateHeight: 8 });
+    expect(await convertToComet(back, { verify: verifyEd25519Sync })).toMatchObject({
+      height: 8,
+      stateHeight: 8,
+    });
     for (const name of ["blockstore", "state", "evidence"]) {
       const [before, after] = await Promise.all(
         [comet, back.to].map((folder) => contents(join(folder, `${name}.db`))),
@@ -202,7 +204,7 @@ describe("our data as CometBFT's", () => {
   it("behavior: the log goes back with the same messages of ours, in order", async () => {
     const { ours } = await fromComet();
     const back = options(ours, "back");
-    await convertToComet(back, { verifier });
+    await convertToComet(back, { verify: verifyEd25519Sync });
     const said = async (folder: string) => {
       const tail = await recordsAfterEnd(
         join(folder, "cs.wal"),

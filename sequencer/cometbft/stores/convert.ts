@@ -3,9 +3,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Height } from "../../../proto/brands.ts";
 import type { Timestamp } from "../../../proto/types.ts";
-import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
+import type { VerifySignature } from "../../../proto/verify/ed25519.ts";
 import type { ConsensusCoreOptions } from "../../consensus/options.ts";
-import { decodeWalEntry } from "../../engine/wal/wal-entry.ts";
+import { entriesToHeight, type LoggedHeight } from "../../engine/replay.ts";
+import { decodeWalEntry, inputToWalEntries, type WalEntry } from "../../engine/wal/wal-entry.ts";
 import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
 import type { BlockStore } from "../../store/block-store.ts";
 import type { ChainState } from "../../store/chain-state.ts";
@@ -24,7 +25,7 @@ import {
   type EvidenceCount,
   markPunished,
 } from "./evidence.ts";
-import type { HeightUnderWay } from "./height-under-way.ts";
+import { heightAfter, type HeightUnderWay } from "./height-under-way.ts";
 import { logFromComet } from "./log-from-comet.ts";
 import {
   endInCometLog,
@@ -65,12 +66,10 @@ export interface Conversion {
  */
 export async function convertToComet(
   options: ConversionOptions,
-  deps: { readonly verifier: SignatureVerifier },
+  deps: { readonly verify: VerifySignature },
 ): Promise<Conversion> {
   const { from, to, onProgress } = options;
-  const closers: (() => Promise<void>)[] = [];
-  const open = opener(closers);
-  try {
+  const conversion = await withOpened(async (open, closers) => {
     const states = await open(from, "state");
     const blockStore = await openBlockStore(
       await openLevelKeyValueStore(join(from, "blockstore.db")),
@@ -92,9 +91,15 @@ export async function convertToComet(
       await open(to, "evidence"),
     );
     const records = await loggedRecords(join(from, "cs.wal"), last, endInOurLog);
-    const height = underWay(options, state, blockStore, last);
+    const height = await underWay(options, state, blockStore, last);
     const messages =
-      height === undefined ? [] : await logToComet(records.map(decodeWalEntry), height, deps);
+      height === undefined
+        ? []
+        : logToComet(
+            entriesToHeight(records.map(decodeWalEntry), height.context.height),
+            height,
+            deps,
+          );
     await writeCometLog(
       join(to, "cs.wal"),
       [{ kind: "endHeight", height: last }, ...messages],
@@ -102,10 +107,9 @@ export async function convertToComet(
       NODE_FILE_SYSTEM,
     );
     return report(state, blockStore, evidence, messages.length);
-  } finally {
-    await closeAll(closers);
-    if (existsSync(to)) await syncTree(to);
-  }
+  });
+  await syncTree(to);
+  return conversion;
 }
 
 /**
@@ -114,12 +118,10 @@ export async function convertToComet(
  */
 export async function convertFromComet(
   options: ConversionOptions,
-  deps: { readonly verifier: SignatureVerifier },
+  deps: { readonly verify: VerifySignature },
 ): Promise<Conversion> {
   const { from, to, onProgress } = options;
-  const closers: (() => Promise<void>)[] = [];
-  const open = opener(closers);
-  try {
+  const conversion = await withOpened(async (open, closers) => {
     const cometStates = await open(from, "state");
     const cometBlocks = await open(from, "blockstore");
     const state = await cometState(cometStates);
@@ -142,21 +144,23 @@ export async function convertFromComet(
       onProgress("states", height, end),
     );
     const records = await loggedRecords(join(from, "cs.wal"), last, endInCometLog);
-    const height = underWay(options, state, blockStore, last);
+    const height = await underWay(options, state, blockStore, last);
     const entries =
       height === undefined
         ? []
-        : await logFromComet(records.map(decodeCometLogMessage), height, deps);
+        : heightToEntries(
+            logFromComet(records.map(decodeCometLogMessage), height, deps),
+            height.context.height,
+          );
     await writeOurLog(
       join(to, "cs.wal"),
       [{ kind: "endHeight", height: last }, ...entries],
       NODE_FILE_SYSTEM,
     );
     return report(state, blockStore, evidence, entries.length);
-  } finally {
-    await closeAll(closers);
-    if (existsSync(to)) await syncTree(to);
-  }
+  });
+  await syncTree(to);
+  return conversion;
 }
 
 interface Range {
@@ -194,14 +198,22 @@ function lastHeight(state: ChainState | undefined, blocks: Range): Height {
  * The height after `last`, where something of it can have been logged: a block that is stored and not
  * applied yet is applied at the next start, before its successor begins.
  */
-function underWay(
+async function underWay(
   { consensus }: ConversionOptions,
   state: ChainState | undefined,
   blockStore: BlockStore,
   last: Height,
-): HeightUnderWay | undefined {
+): Promise<HeightUnderWay | undefined> {
   if (state === undefined || state.lastBlockHeight !== last) return undefined;
-  return { options: consensus, state, blockStore };
+  return heightAfter(state, blockStore, consensus);
+}
+
+function heightToEntries(
+  { startDelayMs, inputs }: LoggedHeight,
+  height: Height,
+): readonly WalEntry[] {
+  if (startDelayMs === undefined) return [];
+  return [{ kind: "heightStarted", height, startDelayMs }, ...inputs.flatMap(inputToWalEntries)];
 }
 
 async function loggedRecords(
@@ -228,14 +240,20 @@ function report(
   };
 }
 
-function opener(closers: (() => Promise<void>)[]) {
-  return async (directory: string, name: string): Promise<KeyValueStore> => {
+type OpenStore = (directory: string, name: string) => Promise<KeyValueStore>;
+type Closers = (() => Promise<void>)[];
+
+/** What a task opened, and what it adds to the list, is closed behind it, the last first. */
+async function withOpened<T>(task: (open: OpenStore, closers: Closers) => Promise<T>): Promise<T> {
+  const closers: Closers = [];
+  const open: OpenStore = async (directory, name) => {
     const store = await openLevelKeyValueStore(join(directory, `${name}.db`));
     closers.push(() => store.close());
     return store;
   };
-}
-
-async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const close of closers.toReversed()) await close();
+  try {
+    return await task(open, closers);
+  } finally {
+    for (const close of closers.toReversed()) await close();
+  }
 }

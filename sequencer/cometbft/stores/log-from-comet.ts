@@ -19,14 +19,13 @@ import {
 } from "../../../proto/sign-bytes.ts";
 import { SignedMsgType, type BlockId, type Proposal, type Vote } from "../../../proto/types.ts";
 import { validateProposal, validateVote } from "../../../proto/validate-basic.ts";
-import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
+import type { VerifySignature } from "../../../proto/verify/ed25519.ts";
 import { blockKey } from "../../consensus/block-key.ts";
 import type { ConsensusCore } from "../../consensus/consensus-core.ts";
 import type { ConsensusInput, Origin } from "../../consensus/inputs.ts";
 import { Step } from "../../consensus/step.ts";
-import { nextHeight } from "../../engine/chain-state.ts";
 import { STEP_NAMES } from "../../engine/consensus-metrics.ts";
-import { inputToWalEntries, type WalEntry } from "../../engine/wal/wal-entry.ts";
+import type { LoggedHeight } from "../../engine/replay.ts";
 import type { CometLogMessage } from "./comet-log-message.ts";
 import { beginHeight, type HeightUnderWay, stepOf } from "./height-under-way.ts";
 import { notConvertible } from "./log-tail.ts";
@@ -35,43 +34,37 @@ import { notConvertible } from "./log-tail.ts";
 const START_DELAY_MS = 1;
 
 /**
- * What follows the end of the last height in our log; empty when nothing was logged since.
+ * What was logged of the height; no inputs when nothing was since the end of the last one.
  * @throws CometStoreError WAL_NOT_CONVERTIBLE when a lock of ours does not follow from the log
  */
-export async function logFromComet(
+export function logFromComet(
   messages: readonly CometLogMessage[],
   height: HeightUnderWay,
-  deps: { readonly verifier: SignatureVerifier },
-): Promise<readonly WalEntry[]> {
-  const { core } = await beginHeight(height, START_DELAY_MS);
-  const reading = new Reading(core, height, deps.verifier);
-  for (const message of messages) await reading.read(message);
-  if (reading.entries.length === 0) return [];
-  const begin: WalEntry = {
-    kind: "heightStarted",
-    height: nextHeight(height.state),
-    startDelayMs: START_DELAY_MS,
-  };
-  return [begin, ...reading.entries];
+  { verify }: { readonly verify: VerifySignature },
+): LoggedHeight {
+  const reading = new Reading(beginHeight(height, START_DELAY_MS).core, height, verify);
+  for (const message of messages) reading.read(message);
+  const { inputs } = reading;
+  return { startDelayMs: inputs.length === 0 ? undefined : START_DELAY_MS, inputs };
 }
 
 class Reading {
-  readonly entries: WalEntry[] = [];
+  readonly inputs: ConsensusInput[] = [];
   readonly #core: ConsensusCore;
   readonly #at: HeightUnderWay;
   readonly #height: Height;
-  readonly #verifier: SignatureVerifier;
+  readonly #verify: VerifySignature;
   /** Blocks that we prevoted: the application accepted them. */
   readonly #accepted = new Set<string>();
 
-  constructor(core: ConsensusCore, at: HeightUnderWay, verifier: SignatureVerifier) {
+  constructor(core: ConsensusCore, at: HeightUnderWay, verify: VerifySignature) {
     this.#core = core;
     this.#at = at;
-    this.#height = nextHeight(at.state);
-    this.#verifier = verifier;
+    this.#height = at.context.height;
+    this.#verify = verify;
   }
 
-  async read(logged: CometLogMessage): Promise<void> {
+  read(logged: CometLogMessage): void {
     this.#settleLock();
     switch (logged.kind) {
       case "endHeight":
@@ -85,8 +78,8 @@ class Reading {
       case "message": {
         const { message, peerId } = logged;
         const origin = peerId === "" ? undefined : NodeId(peerId);
-        if (message.kind === "proposal") await this.#proposal(message.proposal, origin);
-        else if (message.kind === "vote") await this.#vote(message.vote, origin);
+        if (message.kind === "proposal") this.#proposal(message.proposal, origin);
+        else if (message.kind === "vote") this.#vote(message.vote, origin);
         else if (message.kind === "blockPart" && message.height === this.#height) {
           const { round, part } = message;
           this.#tell({ kind: "partReceived", height: this.#height, round, part, origin });
@@ -96,8 +89,8 @@ class Reading {
   }
 
   #tell(input: ConsensusInput): void {
-    this.entries.push(...inputToWalEntries(input));
-    stepOf(this.#core, this.#at.state, input);
+    this.inputs.push(input);
+    stepOf(this.#core, this.#height, input);
   }
 
   #timeout({ height, round, step }: Extract<CometLogMessage, { kind: "timeout" }>): void {
@@ -125,21 +118,22 @@ class Reading {
     }
   }
 
-  async #proposal(proposal: Proposal, origin: Origin): Promise<void> {
+  #proposal(proposal: Proposal, origin: Origin): void {
     const { view } = this.#core;
     // CometBFT takes none of another round either.
     if (proposal.height !== this.#height || proposal.round !== view.round) return;
     const { publicKey, address } = view.validators.proposer;
     if (!isWellFormed(() => validateProposal(proposal))) return;
-    const message = proposalSignBytes(this.#at.state.chainId, proposal);
-    if (!(await this.#verifier.verify(publicKey.bytes, message, proposal.signature))) return;
+    const message = proposalSignBytes(this.#at.chainId, proposal);
+    if (!this.#verify(publicKey.bytes, message, proposal.signature)) return;
     this.#tell({ kind: "proposalReceived", proposal, origin, signer: address });
   }
 
-  async #vote(vote: Vote, origin: Origin): Promise<void> {
+  #vote(vote: Vote, origin: Origin): void {
     // Late precommits of the last height only enrich a commit that is stored already.
     if (vote.height !== this.#height || !isWellFormed(() => validateVote(vote))) return;
-    const { chainId, validators } = this.#at.state;
+    const { chainId, context } = this.#at;
+    const { validators } = context;
     const validator = validators.validators[vote.validatorIndex];
     if (validator === undefined || !bytesEqual(validator.address, vote.validatorAddress)) return;
     const isExtended =
@@ -148,10 +142,10 @@ class Reading {
       !isNilBlockId(vote.blockId);
     if (isExtended && origin !== undefined) return;
     const key = validator.publicKey.bytes;
-    if (!(await this.#verifier.verify(key, voteSignBytes(chainId, vote), vote.signature))) return;
+    if (!this.#verify(key, voteSignBytes(chainId, vote), vote.signature)) return;
     if (isExtended) {
       const extension = voteExtensionSignBytes(chainId, vote);
-      if (!(await this.#verifier.verify(key, extension, vote.extensionSignature))) return;
+      if (!this.#verify(key, extension, vote.extensionSignature)) return;
     }
     if (origin === undefined) this.#ownVote(vote);
     else this.#tell({ kind: "voteReceived", vote, origin });
@@ -202,7 +196,7 @@ class Reading {
       if (view.votes(round, SignedMsgType.PREVOTE)?.majority() !== undefined) return;
     }
     throw notConvertible(
-      this.#at.state.lastBlockHeight,
+      this.#height,
       `CometBFT's log of height ${this.#height} holds our precommit of round ${vote.round}, but not what led to it: start CometBFT, let the height be decided, stop it, and switch then`,
     );
   }

@@ -44,7 +44,7 @@ export async function recordsAfterEnd(
         records?.push(payload);
       } else if (end > lastHeight) {
         throw notConvertible(
-          lastHeight,
+          lastHeight + 1,
           `the write-ahead log in ${directory} has seen the end of height ${end}, the stores end at ${lastHeight}: expected stores that are not older than the log; restore the whole data directory`,
         );
       } else if (end === lastHeight && (lastHeight > 0 || records === undefined)) {
@@ -58,7 +58,7 @@ export async function recordsAfterEnd(
   }
   if (records === undefined || fault === undefined) return records;
   throw notConvertible(
-    lastHeight,
+    lastHeight + 1,
     `the write-ahead log is damaged at ${fault}, in the height under way: a lock may be lost. Check the disk; start the engine that wrote it once more, let a block be decided, stop it, and switch then`,
   );
 }
@@ -101,12 +101,7 @@ async function writeLog(
   }
 }
 
-export function notConvertible(
-  lastHeight: number,
-  message: string,
-  cause?: unknown,
-): CometStoreError {
-  return new CometStoreError({ code: "WAL_NOT_CONVERTIBLE", height: lastHeight + 1 }, message, {
-    cause,
-  });
+/** What keeps the log of `height` from being carried over. */
+export function notConvertible(height: number, message: string, cause?: unknown): CometStoreError {
+  return new CometStoreError({ code: "WAL_NOT_CONVERTIBLE", height }, message, { cause });
 }

@@ -14,13 +14,11 @@ import { Step } from "../../consensus/step.ts";
 import { Round, type Height } from "../../../proto/brands.ts";
 import { SignedMsgType, type BlockId } from "../../../proto/types.ts";
 import { validatorIndexByAddress } from "../../../proto/validator-set.ts";
-import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
-import { nextHeight } from "../../engine/chain-state.ts";
+import type { VerifySignature } from "../../../proto/verify/ed25519.ts";
 import { STEP_NAMES } from "../../engine/consensus-metrics.ts";
-import { entriesToHeight } from "../../engine/replay.ts";
-import type { WalEntry } from "../../engine/wal/wal-entry.ts";
+import type { LoggedHeight } from "../../engine/replay.ts";
 import type { CometLogMessage } from "./comet-log-message.ts";
-import { beginHeight, type HeightUnderWay, replayEntries, stepOf } from "./height-under-way.ts";
+import { beginHeight, type HeightUnderWay, replayHeight, stepOf } from "./height-under-way.ts";
 import { logFromComet } from "./log-from-comet.ts";
 import { notConvertible } from "./log-tail.ts";
 
@@ -28,22 +26,20 @@ import { notConvertible } from "./log-tail.ts";
  * What follows the end of the last height in CometBFT's log.
  * @throws CometStoreError WAL_NOT_CONVERTIBLE when CometBFT would not come to the same lock
  */
-export async function logToComet(
-  entries: readonly WalEntry[],
+export function logToComet(
+  logged: LoggedHeight,
   height: HeightUnderWay,
-  deps: { readonly verifier: SignatureVerifier },
-): Promise<readonly CometLogMessage[]> {
-  const logged = entriesToHeight(entries, nextHeight(height.state));
-  const { core, effects } = await beginHeight(height, logged.startDelayMs ?? 0);
+  deps: { readonly verify: VerifySignature },
+): readonly CometLogMessage[] {
+  const { core, effects } = beginHeight(height, logged.startDelayMs ?? 0);
   const translation = new Translation(core);
   if (logged.inputs.length > 0) translation.began(effects);
   for (const input of logged.inputs) {
     const before = { round: core.view.round, step: core.view.step };
-    translation.stepped(input, before, stepOf(core, height.state, input));
+    translation.stepped(input, before, stepOf(core, height.context.height, input));
   }
-  const messages = translation.messages;
-  const read = await logFromComet(messages, height, deps);
-  requireSameLock(core, await replayEntries(height, read), height);
+  const { messages } = translation;
+  requireSameLock(core, replayHeight(height, logFromComet(messages, height, deps)), height);
   return messages;
 }
 
@@ -175,7 +171,7 @@ function originOf(input: ConsensusInput): Origin {
  * @throws CometStoreError WAL_NOT_CONVERTIBLE
  */
 function requireSameLock(ours: ConsensusCore, theirs: ConsensusCore, at: HeightUnderWay): void {
-  const height = nextHeight(at.state);
+  const { height } = at.context;
   const [here, there] = [ours.view, theirs.view];
   const isKept =
     isKeptIn(here.lockedRound, here.lockedBlockId, there.lockedRound, there.lockedBlockId) &&
@@ -185,7 +181,7 @@ function requireSameLock(ours: ConsensusCore, theirs: ConsensusCore, at: HeightU
   const told = (view: RoundStateView) =>
     `locked in round ${view.lockedRound}, valid in round ${view.validRound}`;
   throw notConvertible(
-    at.state.lastBlockHeight,
+    height,
     `what this node has locked and voted at height ${height} cannot be told to CometBFT (here ${told(here)}; there ${told(there)}): start the embedded engine, let the height be decided, stop it, and switch then`,
   );
 }
@@ -201,9 +197,9 @@ function isKeptIn(
   return blockKey(blockId) === blockKey(thereBlockId);
 }
 
-function indexOfOwn({ options, state }: HeightUnderWay): number {
+function indexOfOwn({ options, context }: HeightUnderWay): number {
   const { ownAddress } = options;
-  return ownAddress === undefined ? -1 : validatorIndexByAddress(state.validators, ownAddress);
+  return ownAddress === undefined ? -1 : validatorIndexByAddress(context.validators, ownAddress);
 }
 
 function areVotesIn(here: RoundStateView, there: RoundStateView, index: number): boolean {
