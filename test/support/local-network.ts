@@ -20,8 +20,15 @@ import { createGatewayKey, rollupHomeAt } from "../../sequencer/cli/rollup-files
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
-/** The built command line; `npm test` builds it first. */
-export const ENTRY = fileURLToPath(new URL("../../dist/sequencer/cli/main.js", import.meta.url));
+/** The built command line; `npm test` builds it first. This file may be its source or itself be built. */
+export const ENTRY = fileURLToPath(
+  new URL(
+    import.meta.url.endsWith(".ts")
+      ? "../../dist/sequencer/cli/main.js"
+      : "../../sequencer/cli/main.js",
+    import.meta.url,
+  ),
+);
 
 export interface TestValidator extends ValidatorPlace {
   readonly rpc: string;

@@ -1,0 +1,39 @@
+/**
+ * Mixed networks at length.
+ *
+ *     npm run interop -- --blocks 300                       3 + 1, 2 + 2 and 1 + 3 in turn
+ *     npm run interop -- --blocks 100 --network 2+2         TypeScript + Go
+ *     npm run interop -- --faults kill,cut                  of kill, pause, cut, restart; "": none
+ */
+import { parseArgs } from "node:util";
+import { FAULTS } from "./perturbations.ts";
+import { runMixed } from "./run-mixed.ts";
+
+const { values } = parseArgs({
+  options: {
+    blocks: { type: "string", default: "300" },
+    network: { type: "string", multiple: true, default: ["3+1", "2+2", "1+3"] },
+    faults: { type: "string", default: FAULTS.join(",") },
+  },
+});
+/** In this order, on each validator; the empty text: none. */
+const faults = FAULTS.filter((fault) => values.faults.split(",").includes(fault));
+for (const network of values.network) {
+  const [weft = 0, cometbft = 0] = network.split("+").map(Number);
+  const validators = [
+    ...Array.from({ length: weft }, () => "weft" as const),
+    ...Array.from({ length: cometbft }, () => "cometbft" as const),
+  ];
+  process.stdout.write(`${weft} TypeScript and ${cometbft} Go validators\n`);
+  const result = await runMixed({
+    validators,
+    blocks: Number(values.blocks),
+    faults: validators.flatMap((_, i) => faults.map((fault) => [i, fault] as const)),
+    onProgress: (line) => process.stdout.write(`  ${line}\n`),
+  });
+  const { chain, ...rest } = result;
+  process.stdout.write(
+    `${JSON.stringify({ ...chain, proposers: Object.fromEntries(chain.proposers), txs: rest.txs, votes: rest.votes, conflicts: rest.conflicts })}\n`,
+  );
+  if (rest.conflicts.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,95 @@
+/**
+ * One run of a mixed network: blocks of several parts, each validator harmed in turn, and at the end all
+ * chains compared and all votes looked through.
+ */
+import { compareChains, type ChainSummary } from "../../support/chain-comparison.ts";
+import {
+  createMixedNetwork,
+  type EngineKind,
+  heightOf,
+  type MixedNetwork,
+  untilHeights,
+} from "../../support/mixed-network.ts";
+import { startMixedTraffic } from "../../support/mixed-traffic.ts";
+import { votesInLogs } from "../../support/vote-evidence.ts";
+import { type Fault, perturb, type Recovery } from "./perturbations.ts";
+
+export interface MixedRunOptions {
+  readonly validators: readonly EngineKind[];
+  /** At least so many, besides those that the faults take. */
+  readonly blocks: number;
+  /** Whom, by index of the validator, and what. */
+  readonly faults: readonly (readonly [index: number, fault: Fault])[];
+  readonly onProgress?: (line: string) => void;
+}
+
+export interface MixedRunResult {
+  readonly chain: ChainSummary;
+  readonly recoveries: readonly Recovery[];
+  /** Transactions in blocks, and how many of them another kind of engine proposed than the one that took them. */
+  readonly txs: number;
+  readonly votes: number;
+  /** Places with two votes of one validator; empty when nobody signed twice. */
+  readonly conflicts: readonly string[];
+}
+
+const ROLLUP = "alpha";
+/** With their envelopes, two of them fill more than one part. */
+const TX_BYTES = 40_000;
+const TXS_IN_FLIGHT = 6;
+
+export async function runMixed(options: MixedRunOptions): Promise<MixedRunResult> {
+  const network = await createMixedNetwork({
+    validators: options.validators,
+    rollups: [ROLLUP],
+  });
+  try {
+    return await run(network, options);
+  } catch (error) {
+    process.stderr.write(await network.report());
+    throw error;
+  } finally {
+    await network.close();
+  }
+}
+
+async function run(network: MixedNetwork, options: MixedRunOptions): Promise<MixedRunResult> {
+  const { validators } = network;
+  const tell = options.onProgress ?? (() => {});
+  await Promise.all(validators.map((node) => node.start()));
+  await untilHeights(validators, 2);
+  const traffic = startMixedTraffic({
+    nodes: validators,
+    owner: network.owner,
+    rollup: ROLLUP,
+    bytes: TX_BYTES,
+    inFlight: TXS_IN_FLIGHT,
+  });
+  const half = Math.ceil(options.blocks / 2);
+  await untilHeights(validators, half, blocksTimeoutMs(half));
+  const recoveries: Recovery[] = [];
+  for (const [index, fault] of options.faults) {
+    const node = validators[index];
+    if (node === undefined) throw new Error(`there is no validator ${index}`);
+    const recovery = await perturb(network, node, fault);
+    recoveries.push(recovery);
+    tell(JSON.stringify(recovery));
+  }
+  const rest = options.blocks - half;
+  const at = Math.max(...(await Promise.all(validators.map(heightOf))));
+  await untilHeights(validators, at + rest, blocksTimeoutMs(rest));
+  const settled = await traffic.stop();
+  // Two more, so that the last transaction's block is compared too.
+  const last = Math.max(...settled.values());
+  await untilHeights(validators, last + 2);
+  const chain = await compareChains(validators);
+  await Promise.all(validators.map((node) => node.end("SIGTERM")));
+  const homes = validators.filter(({ kind }) => kind === "weft").map(({ home }) => home);
+  const { votes, conflicts } = votesInLogs(homes);
+  return { chain, recoveries, txs: settled.size, votes, conflicts };
+}
+
+/** A machine that is busy otherwise takes several times of what an idle one does. */
+function blocksTimeoutMs(blocks: number): number {
+  return 60_000 + blocks * 3_000;
+}

@@ -1,0 +1,369 @@
+/**
+ * A network of real processes of both kinds: `weft start`, and CometBFT with `weft abci`, on one genesis.
+ * Every link between two validators can be held. Peers are those of the configuration, so that nobody
+ * finds a way around a link.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { ed25519Address, type Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
+import { freePorts } from "../../sequencer/cli/free-ports.ts";
+import type { ValidatorPlace } from "../../sequencer/cli/network-layout.ts";
+import { createTestnet } from "../../sequencer/cli/testnet-files.ts";
+import { cometBftHomeAt, writeCometBftConfig } from "../../sequencer/cometbft/config-file.ts";
+import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
+import { loadConfig, renderConfig } from "../../sequencer/node/config.ts";
+import { homeAt } from "../../sequencer/node/home.ts";
+import { loadOrCreateNodeKey } from "../../sequencer/p2p/node-key.ts";
+import { readOrCreateKeyFile } from "../../sequencer/ports/key-file.ts";
+import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { type RunningChild, startChild } from "./child-process.ts";
+import { cometBft } from "./cometbft.ts";
+import { type HeldLink, startHeldLink } from "./held-link.ts";
+import { ENTRY, until } from "./local-network.ts";
+
+/** `weft`: the embedded engine. `cometbft`: Go. */
+export type EngineKind = "weft" | "cometbft";
+
+export interface MixedNetworkOptions {
+  /** The validators' kinds, in order. */
+  readonly validators: readonly EngineKind[];
+  /** Nodes that follow: each knows all validators, or the seeds alone. */
+  readonly followers?: readonly FollowerOptions[];
+  /** Configuration of every node by dotted path. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly rollups?: readonly string[];
+}
+
+export interface FollowerOptions {
+  readonly name: string;
+  readonly kind: EngineKind;
+  /** Over the network's. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+export interface MixedNode {
+  readonly name: string;
+  readonly kind: EngineKind;
+  readonly home: string;
+  /** `<id>@127.0.0.1:<port>`, not through any link. */
+  readonly peerAddress: string;
+  readonly rpc: string;
+  /** gRPC's host and port; a CometBFT node has none here. */
+  readonly grpc: string | undefined;
+  /** Upper-case hex of the consensus address; undefined for a follower. */
+  readonly validatorAddress: string | undefined;
+  isRunning(): boolean;
+  /** Starts it, or again. */
+  start(): Promise<void>;
+  /** Ends it: all of it, or of a CometBFT node only the engine (the application then runs on). */
+  end(signal: "SIGKILL" | "SIGTERM"): Promise<void>;
+  /** Stops it in its tracks, and lets it run on. */
+  pause(): void;
+  resume(): void;
+  /** What its processes last wrote. */
+  tail(): string;
+  /** Files that its engine logs to. */
+  readonly logFile: string;
+}
+
+export interface MixedNetwork {
+  readonly root: string;
+  readonly validators: readonly MixedNode[];
+  readonly followers: readonly MixedNode[];
+  readonly nodes: readonly MixedNode[];
+  readonly owner: Ed25519KeyPair;
+  /** Holds every link of a validator to the others, or lets bytes pass again. */
+  cutOff(node: MixedNode): void;
+  reconnect(node: MixedNode): void;
+  /** What every node says of itself, for the report of a failed test. */
+  report(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export const CHAIN_ID = "weft-mixed";
+const OWNER_BALANCE = 1_000_000_000_000_000_000n;
+const END_TIMEOUT_MS = 20_000;
+
+/** Quick blocks, so that a test sees many of them. */
+const QUICK: Readonly<Record<string, unknown>> = {
+  "consensus.timeout_commit": "100ms",
+  "consensus.timeout_propose": "1s",
+  "consensus.timeout_propose_delta": "200ms",
+  "consensus.timeout_prevote": "300ms",
+  "consensus.timeout_prevote_delta": "200ms",
+  "consensus.timeout_precommit": "300ms",
+  "consensus.timeout_precommit_delta": "200ms",
+  "p2p.allow_duplicate_ip": true,
+  "p2p.addr_book_strict": false,
+  "p2p.pex": false,
+  "p2p.send_rate": 1_000_000_000,
+  "p2p.recv_rate": 1_000_000_000,
+  signature_workers: 0,
+};
+
+/** Makes homes and links; starts nothing. */
+export async function createMixedNetwork(options: MixedNetworkOptions): Promise<MixedNetwork> {
+  if (!existsSync(ENTRY)) throw new Error(`${ENTRY} is missing; run: npm run build`);
+  const { path: program } = await cometBft();
+  const root = mkdtempSync(join(tmpdir(), "weft-mixed-"));
+  const kinds = options.validators;
+  const followers = options.followers ?? [];
+  const ports = await freePorts((kinds.length + followers.length) * PORTS_PER_NODE);
+  const placeOf = (index: number, name: string): ValidatorPlace => {
+    const [p2pPort = 0, rpcPort = 0, grpcPort = 0, metricsPort = 0] = ports.slice(
+      index * PORTS_PER_NODE,
+    );
+    return { name, home: join(root, name), p2pPort, rpcPort, grpcPort, metricsPort };
+  };
+  const places = kinds.map((kind, i) => placeOf(i, `${kind}-${i}`));
+  mkdirSync(join(root, "keys"), { mode: 0o700 });
+  const owner = readOrCreateKeyFile(join(root, "keys", "owner.json"));
+  const config = { ...QUICK, ...options.config };
+  await createTestnet({
+    chainId: CHAIN_ID,
+    genesisTime: createSystemClock().now(),
+    validators: places,
+    accounts: [{ address: accountAddress(owner.publicKey), balance: OWNER_BALANCE }],
+    rollups: (options.rollups ?? []).map((name) => ({ name, ownerKey: owner.publicKey })),
+    config,
+    host: () => "127.0.0.1",
+  });
+
+  const links = new Map<string, HeldLink>();
+  const linkOf = (from: ValidatorPlace, to: ValidatorPlace): string => `${from.name} ${to.name}`;
+  for (const from of places) {
+    for (const to of places) {
+      if (from !== to) links.set(linkOf(from, to), await startHeldLink(to.p2pPort));
+    }
+  }
+  const idOf = ({ home }: ValidatorPlace): string =>
+    loadOrCreateNodeKey(homeAt(home).nodeKeyFile).id;
+  const validators: MixedNode[] = [];
+  for (const [i, place] of places.entries()) {
+    const peers = places
+      .filter((other) => other !== place)
+      .map((to) => `${idOf(to)}@127.0.0.1:${links.get(linkOf(place, to))?.port ?? 0}`);
+    const own = { "p2p.persistent_peers": peers.join(",") };
+    validators.push(await prepareNode(program, kinds[i] ?? "weft", place, own));
+  }
+  const direct = places.map((place) => `${idOf(place)}@127.0.0.1:${place.p2pPort}`);
+  const following: MixedNode[] = [];
+  for (const [i, follower] of followers.entries()) {
+    const place = placeOf(kinds.length + i, follower.name);
+    await createFollowerHome(place, places[0], {
+      ...config,
+      "p2p.persistent_peers": direct.join(","),
+      ...follower.config,
+    });
+    following.push(await prepareNode(program, follower.kind, place, {}));
+  }
+  const nodes = [...validators, ...following];
+
+  function ofNode(node: MixedNode): HeldLink[] {
+    return [...links].flatMap(([name, link]) =>
+      name.split(" ").includes(node.name) ? [link] : [],
+    );
+  }
+
+  return {
+    root,
+    validators,
+    followers: following,
+    nodes,
+    owner,
+    cutOff: (node) => {
+      for (const link of ofNode(node)) link.hold();
+    },
+    reconnect: (node) => {
+      for (const link of ofNode(node)) link.release();
+    },
+    async report() {
+      const lines = await Promise.all(
+        nodes.map(async (node) => {
+          const state = await call<unknown>(node, "consensus_state").catch(String);
+          const peers = await call<{ n_peers: string }>(node, "net_info").catch(String);
+          const count = typeof peers === "string" ? peers : peers.n_peers;
+          return `${node.name}, ${count} peers: ${JSON.stringify(state)}\n${node.tail()}`;
+        }),
+      );
+      return `${root}\n${lines.join("\n")}\n`;
+    },
+    async close() {
+      for (const node of nodes) node.resume();
+      await Promise.all(nodes.map((node) => node.end("SIGTERM")));
+      for (const link of links.values()) await link.close();
+      if (process.env["WEFT_E2E_KEEP"] === undefined) {
+        rmSync(root, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+const PORTS_PER_NODE = 4;
+
+async function createFollowerHome(
+  place: ValidatorPlace,
+  validator: ValidatorPlace | undefined,
+  config: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  if (validator === undefined) throw new Error("a network has a validator");
+  const home = homeAt(place.home);
+  mkdirSync(home.configDir, { recursive: true, mode: 0o700 });
+  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
+  loadOrCreateNodeKey(home.nodeKeyFile);
+  const loaded = loadConfig(
+    undefined,
+    {
+      moniker: place.name,
+      "rpc.laddr": `tcp://127.0.0.1:${place.rpcPort}`,
+      "grpc.laddr": `tcp://127.0.0.1:${place.grpcPort}`,
+      "p2p.laddr": `tcp://127.0.0.1:${place.p2pPort}`,
+      "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${place.metricsPort}`,
+      ...config,
+    },
+    {},
+  );
+  writeFileSync(home.configFile, renderConfig(loaded));
+  await copyFile(homeAt(validator.home).genesisFile, home.genesisFile);
+}
+
+/** Writes the node's configuration with the keys in `own` changed. */
+async function prepareNode(
+  program: string,
+  kind: EngineKind,
+  place: ValidatorPlace,
+  own: Readonly<Record<string, unknown>>,
+): Promise<MixedNode> {
+  const home = homeAt(place.home);
+  const config = loadConfig(home.configFile, own, {});
+  writeFileSync(home.configFile, renderConfig(config));
+  const socket = join(place.home, "abci.sock");
+  const engineHome = cometBftHomeAt(home);
+  if (kind === "cometbft") {
+    await writeCometBftConfig(home, config, {
+      proxyApp: `unix://${socket}`,
+      prometheus: undefined,
+      logFormat: "json",
+    });
+    if (existsSync(home.validatorKeyFile)) {
+      await (await openSignStateFile(home.validatorStateFile, true, NODE_FILE_SYSTEM)).close();
+    }
+  }
+  const nodeLog = join(place.home, "node.log");
+  const engineLog = join(place.home, "cometbft.log");
+  /** In the order of their start. */
+  let children: RunningChild[] = [];
+  const weft = (...args: readonly string[]): RunningChild =>
+    startChild(process.execPath, [ENTRY, ...args, "--home", place.home], {
+      logFile: nodeLog,
+      environment: { WEFT_SUPERVISED: "1" },
+    });
+
+  return {
+    name: place.name,
+    kind,
+    home: place.home,
+    peerAddress: `${loadOrCreateNodeKey(home.nodeKeyFile).id}@127.0.0.1:${place.p2pPort}`,
+    rpc: `http://127.0.0.1:${place.rpcPort}`,
+    grpc: kind === "weft" ? `127.0.0.1:${place.grpcPort}` : undefined,
+    validatorAddress: existsSync(home.validatorKeyFile)
+      ? toHex(ed25519Address(readOrCreateKeyFile(home.validatorKeyFile).publicKey)).toUpperCase()
+      : undefined,
+    logFile: kind === "weft" ? nodeLog : engineLog,
+    isRunning: () => children.length > 0 && children.every((child) => child.isRunning()),
+    async start() {
+      if (kind === "weft") {
+        children = [weft("start")];
+        return;
+      }
+      const application = weft("abci", "--address", `unix://${socket}`);
+      children = [application];
+      await until(`${place.name}'s application listens`, async () => {
+        if (!application.isRunning()) throw new Error(application.tail());
+        return isSocket(socket);
+      });
+      children = [
+        application,
+        startChild(program, ["start", "--home", engineHome.root], { logFile: engineLog }),
+      ];
+    },
+    async end(signal) {
+      // The engine first: an application that goes away under it is a fault of its own.
+      for (const child of children.toReversed()) {
+        child.signal(signal);
+        if (signal === "SIGTERM") {
+          const timer = setTimeout(() => child.signal("SIGKILL"), END_TIMEOUT_MS);
+          await child.ended;
+          clearTimeout(timer);
+        } else {
+          await child.ended;
+        }
+      }
+      children = [];
+      rmSync(socket, { force: true });
+    },
+    pause: () => {
+      for (const child of children) child.signal("SIGSTOP");
+    },
+    resume: () => {
+      for (const child of children) child.signal("SIGCONT");
+    },
+    tail: () => children.map((child) => child.tail()).join("\n"),
+  };
+}
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
+/** Calls a method of CometBFT's JSON-RPC; throws what the node answers as an error. */
+export async function call<T>(
+  node: Pick<MixedNode, "rpc">,
+  method: string,
+  params: Readonly<Record<string, unknown>> = {},
+): Promise<T> {
+  const response = await fetch(node.rpc, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const body = (await response.json()) as {
+    result?: T;
+    error?: { message: string; data?: string };
+  };
+  if (body.error !== undefined) {
+    throw new Error(`${method}: ${body.error.message}: ${body.error.data ?? ""}`);
+  }
+  return body.result as T;
+}
+
+/** The last height that a node has committed. */
+export async function heightOf(node: MixedNode): Promise<number> {
+  const { sync_info: info } = await call<{
+    sync_info: { latest_block_height: string };
+  }>(node, "status");
+  return Number(info.latest_block_height);
+}
+
+/** Resolves when every node has committed `target`. */
+export async function untilHeights(
+  nodes: readonly MixedNode[],
+  target: number,
+  timeoutMs = 60_000,
+): Promise<void> {
+  await Promise.all(
+    nodes.map((node) =>
+      until(
+        `${node.name} commits height ${target}`,
+        async () => (await heightOf(node)) >= target,
+        timeoutMs,
+      ),
+    ),
+  );
+}
