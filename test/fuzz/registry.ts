@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Target } from "./target.ts";
+import { ABCI_TARGETS } from "./targets/abci.ts";
 import { CHAIN_TARGETS } from "./targets/chain.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
@@ -11,6 +12,7 @@ import { WEFT_TARGETS } from "./targets/weft.ts";
 
 export const TARGETS: readonly Target[] = [
   ...CHAIN_TARGETS,
+  ...ABCI_TARGETS,
   ...WEFT_TARGETS,
   ...P2P_TARGETS,
   ...ADDRESS_TARGETS,

@@ -45,7 +45,7 @@ export interface AbciAnswer {
 export function decodeResponse(bytes: Uint8Array): AbciAnswer {
   const message = responseType.decode(bytes);
   const object: AbciObject = responseType.toObject(message, {
-    longs: Number,
+    longs: String,
     enums: String,
     arrays: true,
     oneofs: true,
