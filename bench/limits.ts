@@ -10,6 +10,10 @@ export const PAYLOAD_BYTES = 256;
 export const ACCOUNTS = 64;
 /** Load before the window: caches fill, the compiler settles, blocks grow to their size. */
 export const WARMUP_MS = 1_500;
+/** Blocks with payloads in a window, so that a rate is of whole blocks. */
+export const BLOCKS_MIN = 4;
+/** What a window waits for them at most. */
+export const WINDOW_EXTRA_MS_MAX = 20_000;
 /** Heights that a signed transaction stays valid for; the chain's own default allows 600. */
 export const EXPIRY_AHEAD = 550;
 /** A transaction that expires within so many heights is not sent any more. */

@@ -19,6 +19,10 @@ import { type BenchReport, machine, printReport } from "./report.ts";
 import { namespacesFault } from "./links/namespaces.ts";
 import { runLinks } from "./links/run-links.ts";
 import { runModes } from "./run.ts";
+import { type CometBftBinary, findCometBft } from "../sequencer/cometbft/binary.ts";
+import { ROUNDS_MAX } from "./vs/limits.ts";
+import { compareText } from "./vs/report.ts";
+import { runCompare } from "./vs/run-compare.ts";
 
 interface Options {
   readonly seconds?: number;
@@ -35,7 +39,12 @@ interface Options {
   readonly partition: boolean;
   readonly wan: boolean;
   readonly runs: number;
-  readonly cometbft?: string;
+  readonly vs?: "cometbft";
+  readonly full: boolean;
+  readonly only: string;
+  readonly rounds?: number;
+  readonly markdown: boolean;
+  readonly cometbft?: string | true;
   readonly verbose: boolean;
   readonly json: boolean;
   readonly set: readonly string[];
@@ -58,13 +67,13 @@ const options: Options = new Command("bench")
   .description("committed throughput and latency of a network of validators on this machine")
   .option(
     "--seconds <n>",
-    "length of each window (4), of a partition (20) or of the run over wide links (60)",
+    "length of each window (4; 1.5 against CometBFT, 8 in full), of a partition (20) or of the run over wide links (60)",
     integer(1, RUN_SECONDS_MAX),
   )
   .option(
     "--validators <n>",
     "validators, a process each (4; 7 over wide links)",
-    integer(2, VALIDATORS_MAX),
+    integer(1, VALIDATORS_MAX),
   )
   .addOption(
     new Option("--mode <mode>", "payloads per signed submission")
@@ -89,9 +98,21 @@ const options: Options = new Command("bench")
     10_000,
   )
   .option("--txs <n>", "transactions of each of them", integer(0, JOIN_TXS_MAX), 5)
+  .addOption(
+    new Option("--vs <engine>", "measure our engine and another one in turns").choices([
+      "cometbft",
+    ]),
+  )
+  .option("--full", "with --vs: 1 and 4 validators, all applications and interfaces", false)
+  .option("--only <text>", "with --vs: measurements that have this in their name", "")
+  .option("--rounds <n>", "with --vs: turns of each (3)", integer(1, ROUNDS_MAX))
+  .option("--markdown", "with --vs: print tables for a document", false)
   .option("--partition", "measure recovery after partitions, in network namespaces (root)", false)
   .option("--wan", "measure commits over slow, lossy links, in network namespaces (root)", false)
-  .option("--cometbft <binary>", "with --partition: measure a CometBFT v0.38 binary instead")
+  .option(
+    "--cometbft [binary]",
+    "with --partition: measure CometBFT v0.38 instead; with --vs: this program instead of the one found",
+  )
   .option("--runs <n>", "partitions", integer(1, PARTITION_RUNS_MAX), 5)
   .option("--verbose", "show what the validators log", false)
   .option("--json", "print one JSON object", false)
@@ -116,9 +137,26 @@ if (options.partition || options.wan) {
     config: Object.fromEntries(options.set.map(setting)),
     isVerbose: options.verbose,
     isQuiet: options.json,
-    cometbft: options.cometbft,
+    cometbft: options.cometbft === undefined ? undefined : (await cometBft()).path,
   });
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${report.text}\n`);
+} else if (options.vs !== undefined) {
+  const binary = await cometBft();
+  const report = await runCompare(
+    {
+      binary,
+      isFull: options.full,
+      only: options.only,
+      validators: options.validators,
+      seconds: options.seconds,
+      rounds: options.rounds,
+      config: Object.fromEntries(options.set.map(setting)),
+      isVerbose: options.verbose,
+    },
+    progress,
+  );
+  const text = options.json ? JSON.stringify(report) : compareText(report, options.markdown);
+  process.stdout.write(`${text}\n`);
 } else if (options.join) {
   const report = await runJoin(
     {
@@ -139,6 +177,19 @@ if (options.partition || options.wan) {
   const report = await run();
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else printReport(report);
+}
+
+/** The program of the options, or the one that is found; ends with what to do about it when there is none. */
+async function cometBft(): Promise<CometBftBinary> {
+  const named =
+    typeof options.cometbft === "string" ? { WEFT_COMETBFT: options.cometbft } : undefined;
+  return await findCometBft({ environment: { ...process.env, ...named } }).catch(
+    (error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      process.stderr.write(`not measured: ${why}\n`);
+      return process.exit(1);
+    },
+  );
 }
 
 async function run(): Promise<BenchReport> {

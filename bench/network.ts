@@ -4,14 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createGrpcSequencerClient } from "../rollup-adapter/client/grpc-sequencer-client.ts";
 import { CHAIN_ID, ENTRY, placesIn, writeHomes } from "./homes.ts";
-import { NETWORK_START_TIMEOUT_MS } from "./limits.ts";
-import { type NodeProcess, startProcess } from "./node-process.ts";
+import { type NodeProcess, startProcess, untilHeight } from "./node-process.ts";
 
 export interface BenchValidator {
   readonly name: string;
   readonly pid: number;
   /** host:port */
   readonly grpc: string;
+  /** host:port */
+  readonly rpc: string;
   readonly metricsUrl: string;
 }
 
@@ -66,6 +67,7 @@ export async function startNetwork(options: {
       name: place.name,
       pid: nodes[i]?.pid ?? 0,
       grpc: `127.0.0.1:${place.grpcPort}`,
+      rpc: `127.0.0.1:${place.rpcPort}`,
       metricsUrl: `http://127.0.0.1:${place.metricsPort}/metrics`,
     }));
     const up = Promise.all(validators.map(({ grpc }) => untilCommitting(grpc)));
@@ -77,25 +79,10 @@ export async function startNetwork(options: {
   }
 }
 
-/** Resolves when the node has committed two blocks. */
 async function untilCommitting(grpc: string): Promise<void> {
   const client = createGrpcSequencerClient(grpc);
-  const endMs = performance.now() + NETWORK_START_TIMEOUT_MS;
   try {
-    for (;;) {
-      // A refused call is "not yet".
-      const height = await client.chainInfo().then(
-        (info) => info.height,
-        () => 0,
-      );
-      if (height >= 2) return;
-      if (performance.now() > endMs) {
-        throw new Error(`${grpc} has committed nothing within ${NETWORK_START_TIMEOUT_MS} ms`);
-      }
-      await new Promise((resolve) => {
-        setTimeout(resolve, 50);
-      });
-    }
+    await untilHeight(grpc, async () => (await client.chainInfo()).height);
   } finally {
     client.close();
   }

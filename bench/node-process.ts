@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { SUPERVISED } from "../sequencer/cli/process-group.ts";
-import { NETWORK_STOP_GRACE_MS } from "./limits.ts";
+import { NETWORK_START_TIMEOUT_MS, NETWORK_STOP_GRACE_MS } from "./limits.ts";
 
 /** Characters of a log that are told when its process ends by itself. */
 const LOG_TAIL = 2_000;
@@ -63,4 +63,23 @@ export function startProcess(
       clearTimeout(timer);
     },
   };
+}
+
+/**
+ * Resolves when the node has committed two blocks.
+ *
+ * @param height asks the node; an error is "not yet"
+ */
+export async function untilHeight(address: string, height: () => Promise<number>): Promise<void> {
+  const endMs = performance.now() + NETWORK_START_TIMEOUT_MS;
+  for (;;) {
+    const reached = await height().catch(() => 0);
+    if (reached >= 2) return;
+    if (performance.now() > endMs) {
+      throw new Error(`${address} has committed nothing within ${NETWORK_START_TIMEOUT_MS} ms`);
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+  }
 }

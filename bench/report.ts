@@ -4,7 +4,7 @@ import type { Calibration } from "./measure/calibration.ts";
 import type { ProfileSummary } from "./measure/cpu-profile.ts";
 import type { Quantiles } from "./measure/statistics.ts";
 import type { ReferenceReport } from "./reference/pipeline.ts";
-import { LOOP_BOUND, type ModeReport, type PhaseReport } from "./run.ts";
+import { LOOP_BOUND, type ModeReport, type NetworkPhaseReport } from "./run.ts";
 
 export interface BenchReport {
   readonly machine: Readonly<Record<string, string | number>>;
@@ -56,7 +56,7 @@ export function printReport(report: BenchReport): void {
 
 function printPhase(
   { mode, payloadsPerItem }: ModeReport,
-  phase: PhaseReport,
+  phase: NetworkPhaseReport,
   references: readonly ReferenceReport[],
 ): void {
   const { throughput: rates, latencyMs, intervalMs } = { ...phase, ...phase.throughput };

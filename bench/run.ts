@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   ACCOUNTS,
+  BLOCKS_MIN,
   OUTSTANDING_BYTES_MAX,
   OUTSTANDING_ITEMS_MAX,
   PAYLOAD_BYTES,
@@ -9,13 +10,13 @@ import {
   WARMUP_MS,
 } from "./limits.ts";
 import { createItemSource } from "./load/item-source.ts";
-import { openPhase, type PhaseResult } from "./load/phase.ts";
+import { openGrpcIngress } from "./load/grpc-ingress.ts";
+import { openPhase } from "./load/phase.ts";
+import { GENERATOR, type PhaseReport, phaseReport } from "./load/phase-report.ts";
 import { type Mode, MODES } from "./load/shape.ts";
 import { createSigner } from "./load/signer.ts";
-import { type ProcessUse, readMachineCpuSeconds, readProcess } from "./measure/processes.ts";
+import { createMeter } from "./measure/meter.ts";
 import { receivedBytes } from "./measure/prometheus.ts";
-import { type Quantiles, quantiles, throughput, type Throughput } from "./measure/statistics.ts";
-import type { ProfileWindow } from "./measure/cpu-profile.ts";
 import type { BenchNetwork } from "./network.ts";
 
 export interface RunOptions {
@@ -26,40 +27,15 @@ export interface RunOptions {
   readonly ingress: "one" | "all";
 }
 
-/** Use of one process during a window. */
-export interface ProcessReport {
-  readonly name: string;
-  readonly cpuSeconds: number;
-  readonly residentBytes: number;
-}
-
-export interface PhaseReport {
-  readonly load: "light" | "saturated";
-  readonly offeredPerSecond: number | undefined;
-  readonly throughput: Throughput;
-  /** From submit to the block on the stream of the validator that took the submission. */
-  readonly latencyMs: Quantiles;
-  readonly refusals: Readonly<Record<string, number>>;
-  readonly lost: number;
-  /** Signed while the window ran, at the cost of the system under test. */
-  readonly signedLate: number;
-  readonly stale: number;
+export interface NetworkPhaseReport extends PhaseReport {
   /** Bytes that validators received from each other for each committed byte, by kind of message. */
   readonly trafficPerByte: Readonly<Record<string, number>>;
-  readonly windowSeconds: number;
-  readonly window: ProfileWindow;
-  readonly processes: readonly ProcessReport[];
-  /** CPU time of validators and generator for one committed payload, µs. */
-  readonly cpuMicrosPerPayload: number;
-  readonly cpuMicrosPerPayloadOfValidators: number;
-  /** CPU seconds of everything else on the machine during the window. */
-  readonly foreignCpuSeconds: number;
 }
 
 export interface ModeReport {
   readonly mode: Mode;
   readonly payloadsPerItem: number;
-  readonly phases: readonly PhaseReport[];
+  readonly phases: readonly NetworkPhaseReport[];
 }
 
 /** Signed ahead for so many payloads per second: more than any run has reached. */
@@ -68,7 +44,6 @@ const READY_PER_SECOND: Readonly<Record<Mode, number>> = {
   batch100: 120_000,
   batch1000: 160_000,
 };
-const GENERATOR = "generator";
 const SIGNING_THREADS = 2;
 /** Time for the chain to settle after the network's start. */
 const SETTLE_MS = 500;
@@ -92,7 +67,7 @@ export async function runModes(
   const reports: ModeReport[] = [];
   for (const mode of options.modes) {
     const payloadsPerItem = MODES[mode];
-    const phases: PhaseReport[] = [];
+    const phases: NetworkPhaseReport[] = [];
     if (options.rate > 0) phases.push(await runPhase(network, options, mode, "light", progress));
     phases.push(await runPhase(network, options, mode, "saturated", progress));
     reports.push({ mode, payloadsPerItem, phases });
@@ -106,15 +81,25 @@ async function runPhase(
   mode: Mode,
   load: PhaseReport["load"],
   progress: (text: string) => void,
-): Promise<PhaseReport> {
+): Promise<NetworkPhaseReport> {
   const payloadsPerItem = MODES[mode];
   const rate = load === "light" ? options.rate : undefined;
   const warmupMs = load === "light" ? WARMUP_MS / 4 : WARMUP_MS;
   const windowMs = options.seconds * 1_000;
-  const addresses = network.validators
-    .slice(0, options.ingress === "one" ? 1 : undefined)
-    .map(({ grpc }) => grpc);
-  const phase = await openPhase({ addresses, payloadsPerItem, rate, warmupMs, windowMs });
+  const phase = await openPhase({
+    ingresses: network.validators.slice(0, options.ingress === "one" ? 1 : undefined).map(
+      ({ grpc }) =>
+        (listener) =>
+          openGrpcIngress(grpc, listener),
+    ),
+    payloadsPerItem,
+    rate,
+    warmupMs,
+    windowMs,
+    blocksMin: BLOCKS_MIN,
+    outstandingItemsMax: OUTSTANDING_ITEMS_MAX,
+    outstandingBytesMax: OUTSTANDING_BYTES_MAX,
+  });
   const signer = createSigner(
     { chainId: network.chainId, payloadsPerItem, payloadBytes: PAYLOAD_BYTES, accounts: ACCOUNTS },
     SIGNING_THREADS,
@@ -128,7 +113,10 @@ async function runPhase(
     progress(`${mode} ${load}: signing`);
     await source.fill(Math.min(items, itemsMax));
     progress(`${mode} ${load}: running`);
-    const meter = createMeter(network);
+    const meter = createMeter([
+      ...network.validators.map(({ name, pid }) => ({ name, pids: [pid] })),
+      { name: GENERATOR, pids: [process.pid] },
+    ]);
     const urls = network.validators.map(({ metricsUrl }) => metricsUrl);
     // Over the whole phase, its warm-up and its end: nothing is under way at either edge.
     const before = await receivedBytes(urls);
@@ -142,87 +130,11 @@ async function runPhase(
         committedBytes > 0 ? (bytes - (before[type] ?? 0)) / committedBytes : 0,
       ]),
     );
-    return { ...report(load, rate, result, source, meter.read()), trafficPerByte };
+    return { ...phaseReport(load, rate, result, source, meter.read()), trafficPerByte };
   } finally {
     phase.close();
     await signer.stop();
   }
-}
-
-function report(
-  load: PhaseReport["load"],
-  rate: number | undefined,
-  result: PhaseResult,
-  source: { readonly signedLate: number; readonly stale: number },
-  use: Pick<PhaseReport, "processes" | "foreignCpuSeconds" | "windowSeconds" | "window">,
-): Omit<PhaseReport, "trafficPerByte"> {
-  const { ledger, blocks, fromMs, toMs, lost } = result;
-  const committed = blocks
-    .filter(({ atMs }) => atMs >= fromMs && atMs < toMs)
-    .reduce((sum, { payloads }) => sum + payloads, 0);
-  const cpuMicros = (isCounted: (name: string) => boolean): number => {
-    const counted = use.processes.filter(({ name }) => isCounted(name));
-    const seconds = counted.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
-    return committed === 0 ? 0 : (seconds * 1e6) / committed;
-  };
-  const inWindow = ledger.latencies.filter(
-    ({ submittedMs, latencyMs }) =>
-      submittedMs + latencyMs >= fromMs && submittedMs + latencyMs < toMs,
-  );
-  return {
-    load,
-    offeredPerSecond: rate,
-    throughput: throughput(blocks, fromMs, toMs),
-    latencyMs: quantiles(inWindow.map(({ latencyMs }) => latencyMs)),
-    refusals: { ...ledger.refusals },
-    lost,
-    signedLate: source.signedLate,
-    stale: source.stale,
-    cpuMicrosPerPayload: cpuMicros(() => true),
-    cpuMicrosPerPayloadOfValidators: cpuMicros((name) => name !== GENERATOR),
-    ...use,
-  };
-}
-
-/** Reads CPU time and memory at both edges of the window. */
-function createMeter(network: BenchNetwork) {
-  const names = [
-    ...network.validators.map(({ name, pid }) => ({ name, pid })),
-    { name: GENERATOR, pid: process.pid },
-  ];
-  interface Reading {
-    readonly atMicros: number;
-    readonly machineCpuSeconds: number;
-    readonly uses: readonly ProcessUse[];
-  }
-  const take = (): Reading => ({
-    atMicros: Number(process.hrtime.bigint() / 1_000n),
-    machineCpuSeconds: readMachineCpuSeconds(),
-    uses: names.map(({ pid }) => readProcess(pid)),
-  });
-  const readings: Partial<Record<"begin" | "end", Reading>> = {};
-  return {
-    edge(edge: "begin" | "end"): void {
-      readings[edge] = take();
-    },
-    read(): Pick<PhaseReport, "processes" | "foreignCpuSeconds" | "windowSeconds" | "window"> {
-      const begin = readings.begin ?? take();
-      const end = readings.end ?? take();
-      const processes = names.map(({ name }, i) => ({
-        name,
-        cpuSeconds: (end.uses[i]?.cpuSeconds ?? 0) - (begin.uses[i]?.cpuSeconds ?? 0),
-        residentBytes: end.uses[i]?.residentBytes ?? 0,
-      }));
-      const own = processes.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
-      const all = end.machineCpuSeconds - begin.machineCpuSeconds;
-      return {
-        windowSeconds: (end.atMicros - begin.atMicros) / 1e6,
-        window: { fromMicros: begin.atMicros, toMicros: end.atMicros },
-        processes,
-        foreignCpuSeconds: Math.max(0, all - own),
-      };
-    },
-  };
 }
 
 /** Printed with the results: what bounds the closed loop. */

@@ -1,8 +1,8 @@
 /** CometBFT validators in the same namespaces, to compare with: a binary that is at hand. */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writeCometBftHomes } from "../cometbft-homes.ts";
 import { inNamespace, type NodeNamespace } from "./namespaces.ts";
 import { type NodeProcesses, startNodes } from "./node-processes.ts";
 
@@ -15,19 +15,18 @@ export async function startCometBft(options: {
 }): Promise<NodeProcesses> {
   const { binary, nodes } = options;
   const root = mkdtempSync(join(tmpdir(), "weft-links-"));
-  const [first] = nodes;
-  const addresses = ["--populate-persistent-peers", "--starting-ip-address", first?.address ?? ""];
-  execFileSync(binary, ["testnet", "--v", `${nodes.length}`, "--o", root, ...addresses], {
-    stdio: ["ignore", "ignore", "inherit"],
+  const homes = writeCometBftHomes({
+    binary,
+    root,
+    validators: nodes.length,
+    firstAddress: nodes[0]?.address ?? "",
+    settings: () => ({ "consensus.timeout_commit": "500ms" }),
   });
   return await startNodes({
     root,
     isVerbose: options.isVerbose,
     nodes: nodes.map((node, i) => {
-      const home = join(root, `node${i}`);
-      const file = join(home, "config", "config.toml");
-      const config = readFileSync(file, "utf8");
-      writeFileSync(file, config.replace('timeout_commit = "1s"', 'timeout_commit = "500ms"'));
+      const home = homes[i] ?? "";
       const args = ["start", "--home", home, "--proxy_app", "kvstore"];
       return {
         name: `node${i}`,

@@ -1,23 +1,23 @@
 /** One phase of load against running validators: as much as they take, or so much per second. */
-import {
-  DRAIN_TIMEOUT_MS,
-  OUTSTANDING_BYTES_MAX,
-  OUTSTANDING_ITEMS_MAX,
-  PAYLOAD_BYTES,
-} from "../limits.ts";
+import { DRAIN_TIMEOUT_MS, PAYLOAD_BYTES, WINDOW_EXTRA_MS_MAX } from "../limits.ts";
 import type { SeenBlock } from "../measure/statistics.ts";
-import { type Ingress, openIngress } from "./ingress.ts";
+import type { Ingress, OpenIngress } from "./ingress.ts";
 import type { ItemSource } from "./item-source.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 
 export interface PhaseOptions {
-  /** gRPC addresses; submissions go to them in turn. Blocks are watched at each. */
-  readonly addresses: readonly string[];
+  /** Submissions go to them in turn. Blocks are watched at each. */
+  readonly ingresses: readonly OpenIngress[];
   readonly payloadsPerItem: number;
   /** Payloads per second; undefined: as many as the bounds on what is outstanding allow. */
   readonly rate: number | undefined;
   readonly warmupMs: number;
   readonly windowMs: number;
+  /** Blocks with payloads that a window lasts for in any case, within `WINDOW_EXTRA_MS_MAX` more. */
+  readonly blocksMin: number;
+  /** Submitted and neither committed nor refused: above it nothing is submitted without a rate. */
+  readonly outstandingItemsMax: number;
+  readonly outstandingBytesMax: number;
 }
 
 export interface PhaseResult {
@@ -43,7 +43,7 @@ export interface Phase {
 }
 
 export async function openPhase(options: PhaseOptions): Promise<Phase> {
-  const { addresses, payloadsPerItem, rate } = options;
+  const { payloadsPerItem, rate } = options;
   const ledger = createLedger();
   const blocks: SeenBlock[] = [];
   let wake: () => void = () => {};
@@ -54,8 +54,8 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
   failed.catch(() => {});
 
   const ingresses: Ingress[] = await Promise.all(
-    addresses.map((address, place) =>
-      openIngress(address, {
+    options.ingresses.map((open, place) =>
+      open({
         block({ round, itemIds }, atMs) {
           let payloads = 0;
           for (const id of itemIds) {
@@ -93,14 +93,14 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
     return ingresses[place]?.submit(item) ?? false;
   }
 
-  /** Keeps the outstanding bytes at their bound until `endMs`. */
-  async function saturate(source: ItemSource, endMs: number): Promise<void> {
-    while (performance.now() < endMs) {
+  /** Keeps the outstanding bytes at their bound. */
+  async function saturate(source: ItemSource, isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
       let burst = 0;
       while (
         burst < BURST_MAX &&
-        ledger.outstandingBytes < OUTSTANDING_BYTES_MAX &&
-        ledger.outstandingItems < OUTSTANDING_ITEMS_MAX &&
+        ledger.outstandingBytes < options.outstandingBytesMax &&
+        ledger.outstandingItems < options.outstandingItemsMax &&
         submitNext(source, performance.now())
       ) {
         burst += 1;
@@ -111,10 +111,10 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
   }
 
   /** Submits what is due, however the system does; latency counts from when it was due. */
-  async function pace(source: ItemSource, perSecond: number, endMs: number): Promise<void> {
+  async function pace(source: ItemSource, perSecond: number, isOver: () => boolean): Promise<void> {
     const stepMs = (1_000 * payloadsPerItem) / perSecond;
     let dueMs = performance.now();
-    while (dueMs < endMs) {
+    while (!isOver()) {
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) {
         await untilTime(waitMs);
@@ -123,6 +123,10 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
       submitNext(source, dueMs);
       dueMs += stepMs;
     }
+  }
+
+  function fullBlocksSince(fromMs: number): number {
+    return blocks.filter(({ atMs, payloads }) => atMs >= fromMs && payloads > 0).length;
   }
 
   async function drain(): Promise<void> {
@@ -144,15 +148,25 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
     height: () => Math.max(...ingresses.map((ingress) => ingress.height)),
     async run(source, onWindow) {
       const fromMs = performance.now() + options.warmupMs;
-      const toMs = fromMs + options.windowMs;
+      const endMs = fromMs + options.windowMs;
+      const lastMs = endMs + WINDOW_EXTRA_MS_MAX;
+      let toMs = endMs;
+      const isOver = (): boolean => {
+        const nowMs = performance.now();
+        return nowMs >= lastMs || (nowMs >= endMs && fullBlocksSince(fromMs) >= options.blocksMin);
+      };
+      const loadAndDrain = async (): Promise<void> => {
+        if (rate === undefined) await saturate(source, isOver);
+        else await pace(source, rate, isOver);
+        toMs = performance.now();
+        onWindow("end");
+        await drain();
+      };
       const begin = setTimeout(() => onWindow("begin"), options.warmupMs);
-      const end = setTimeout(() => onWindow("end"), options.warmupMs + options.windowMs);
-      const load = rate === undefined ? saturate(source, toMs) : pace(source, rate, toMs);
       try {
-        await Promise.race([load.then(drain), failed]);
+        await Promise.race([loadAndDrain(), failed]);
       } finally {
         clearTimeout(begin);
-        clearTimeout(end);
       }
       return { ledger, blocks, fromMs, toMs, lost: ledger.outstandingItems };
     },
