@@ -122,10 +122,10 @@ export function createPeer(
     get isClosed() {
       return isClosed;
     },
-    trySend(channelId, message) {
+    trySend(channelId, message, mayWait) {
       const label = labels.get(channelId);
       if (label === undefined || isClosed || !mconnection.hasChannel(channelId)) return false;
-      if (!mconnection.trySend(channelId, message)) {
+      if (!mconnection.trySend(channelId, message, mayWait)) {
         refusedSends += 1;
         return false;
       }

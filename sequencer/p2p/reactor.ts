@@ -29,9 +29,10 @@ export interface Peer {
   /**
    * Queues `message` without copying it: the bytes must not change afterwards, and one encoding may
    * go to many peers. Returns false when the queue is full, the peer did not announce the channel,
-   * or it is gone; `Reactor.onSendable` follows once a full queue has room.
+   * or it is gone; `Reactor.onSendable` follows once a full queue has room. What is queued leaves
+   * with this turn of the event loop; a message that `mayWait` waits up to `HOLD_MS` for others.
    */
-  trySend(channelId: number, message: Uint8Array): boolean;
+  trySend(channelId: number, message: Uint8Array, mayWait?: boolean): boolean;
   /** Messages that can be queued on the channel now. */
   sendRoom(channelId: number): number;
   /** Disconnects for `reason`; every reactor hears of it through `removePeer`. */

@@ -1,66 +1,11 @@
 /** Liveness of a connection, in simulated time: who is alive is kept, who is silent is not. */
 import { describe, expect, test } from "vitest";
 import { createManualClock, type ManualClock } from "../../../test/support/manual-clock.ts";
-import type { P2pError } from "../errors.ts";
-import { createMConnection } from "./mconnection.ts";
+import { createQuietConnection } from "../../../test/support/quiet-connection.ts";
 import { PING_PACKET, PONG_PACKET } from "./packet.ts";
-import type { SecretConnection } from "./secret-connection.ts";
-
-const unused = (): never => {
-  throw new Error("not part of this test");
-};
 
 function setup(clock = createManualClock()) {
-  const sent: { atMs: number; byte: number }[] = [];
-  let sink: (bytes: Uint8Array, start: number, end: number) => void = () => {};
-  const ends: P2pError[] = [];
-  const connection: SecretConnection = {
-    remotePublicKey: new Uint8Array(32),
-    writer: {
-      hasRoom: () => true,
-      bytesInFlight: 0,
-      write: (bytes, start) => {
-        sent.push({ atMs: clock.monotonicMs(), byte: bytes[start + 1] ?? 0 });
-      },
-      flush: () => {},
-      useLargeFrames: unused,
-    },
-    bytesSent: 0,
-    bytesReceived: 0,
-    send: unused,
-    readDelimited: unused,
-    stream: (to) => {
-      sink = to;
-    },
-    useLargeFrames: unused,
-    setRoomListener: () => {},
-    pause: () => {},
-    resume: () => {},
-    close: (reason) => void ends.push(reason),
-    onClose: () => {},
-  };
-  const mconnection = createMConnection(
-    {
-      channels: [],
-      peerChannels: [],
-      packetPayloadBytesMax: 1_024,
-      sendRateBytesPerSecond: 0,
-      receiveRateBytesPerSecond: 0,
-      pingIntervalMs: 60_000,
-      pongTimeoutMs: 45_000,
-      heartbeatIntervalMs: 500,
-      silenceTimeoutMs: 3_000,
-    },
-    {
-      connection,
-      clock,
-      turns: { hasTime: () => true, later: unused },
-      handler: { message: unused, sendable: unused },
-    },
-  );
-  mconnection.start();
-  const hear = (packet: Uint8Array): void => sink(packet, 0, packet.length);
-  return { clock, sent, ends, hear, mconnection };
+  return { clock, ...createQuietConnection(clock) };
 }
 
 describe("heartbeats", () => {

@@ -1,7 +1,7 @@
 /**
  * MConnection (spec §16.4): many channels over one SecretConnection. Messages are cut into packets,
  * packets of different channels interleave by priority, and everything queued in one turn of the
- * event loop leaves in one flush. There is no flush timer.
+ * event loop leaves in one flush; a message that may wait does, a moment, for others to leave with.
  */
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import { AssertionFailure } from "../../../proto/errors.ts";
@@ -9,6 +9,7 @@ import { P2pError, toP2pError } from "../errors.ts";
 import {
   ASSEMBLY_KEEP_BYTES_MAX,
   DRAIN_SLABS_PER_TURN_MAX,
+  HOLD_MS,
   LARGE_FRAME_DATA_BYTES_MAX,
   PACKET_PAYLOAD_BYTES_MAX,
   RECEIVE_PIECE_BYTES,
@@ -56,7 +57,7 @@ export interface MConnection {
   /** Begins to receive; before it nothing is handed over. */
   start(): void;
   /** Queues without copying. False: full, unknown to the peer, or closed. */
-  trySend(channelId: number, message: Uint8Array): boolean;
+  trySend(channelId: number, message: Uint8Array, mayWait?: boolean): boolean;
   sendRoom(channelId: number): number;
   /** Whether both sides have the channel. */
   hasChannel(channelId: number): boolean;
@@ -66,7 +67,7 @@ export interface MConnection {
   queues(): readonly SendQueue[];
 }
 
-type TimerName = "ping" | "pong" | "send" | "receive" | "heartbeat";
+type TimerName = "ping" | "pong" | "send" | "hold" | "receive" | "heartbeat";
 
 interface Assembly {
   readonly channel: ChannelDescriptor;
@@ -122,7 +123,7 @@ export function createMConnection(
       }),
     );
   };
-  const clearTimer = (name: "pong"): void => {
+  const clearTimer = (name: "pong" | "hold"): void => {
     timers.get(name)?.cancel();
     timers.delete(name);
   };
@@ -150,6 +151,7 @@ export function createMConnection(
   const drain = (): void => {
     isDrainScheduled = false;
     if (isClosed) return;
+    clearTimer("hold");
     const startMs = clock.monotonicMs();
     const budget = DRAIN_SLABS_PER_TURN_MAX * LARGE_FRAME_DATA_BYTES_MAX;
     let written = 0;
@@ -355,9 +357,10 @@ export function createMConnection(
         }
       });
     },
-    trySend(channelId, message) {
+    trySend(channelId, message, mayWait = false) {
       if (isClosed || !queues.push(channelId, message)) return false;
-      scheduleDrain();
+      if (!mayWait || queues.isHalfFull(channelId)) scheduleDrain();
+      else if (!isDrainScheduled && !timers.has("hold")) setTimer("hold", HOLD_MS, scheduleDrain);
       return true;
     },
     hasChannel: (channelId) => queues.has(channelId),

@@ -26,6 +26,8 @@ export interface SendQueues {
   /** False when the queue is full, by messages or by bytes of the peer. */
   push(channelId: number, message: Uint8Array): boolean;
   room(channelId: number): number;
+  /** What is queued on the channel should leave now. */
+  isHalfFull(channelId: number): boolean;
   /** The queue whose turn it is; undefined when all are empty. */
   next(nowMs: number): SendQueue | undefined;
   /** Notes that `count` data bytes of the head message were sent. */
@@ -78,6 +80,10 @@ export function createSendQueues(channels: readonly ChannelDescriptor[]): SendQu
       const queue = byId.get(channelId);
       if (queue === undefined || bytes >= SEND_QUEUE_BYTES_MAX) return 0;
       return Math.max(0, queue.channel.sendQueueMessagesMax - waiting(queue));
+    },
+    isHalfFull(channelId) {
+      const queue = byId.get(channelId);
+      return queue !== undefined && waiting(queue) * 2 >= queue.channel.sendQueueMessagesMax;
     },
     next(nowMs) {
       if (nowMs - decayedMs >= DECAY_INTERVAL_MS) {

@@ -100,6 +100,7 @@ export function createConsensusReactor(
   let relayTimer: Cancel | undefined;
   let isRunning = false;
   let knownHeight = 0;
+  let knownRound = 0;
   const nowMs = (): number => clock.monotonicMs();
   const isSyncing = (): boolean => !isRunning || consensus.status().catchingUp;
   const catchUpDependencies = (): CatchUpDependencies => ({
@@ -109,11 +110,16 @@ export function createConsensusReactor(
     nowMs,
   });
 
-  const broadcastState = (message: ConsensusMessage, except?: ReadonlySet<NodeId>): void => {
+  /** What only spares others from sending what we have `mayWait`: there is more of it than of all else. */
+  const broadcastState = (
+    message: ConsensusMessage,
+    mayWait: boolean,
+    except?: ReadonlySet<NodeId>,
+  ): void => {
     if (targets.size === 0) return;
     const bytes = encodeConsensusMessage(message);
     for (const { peer } of targets.values()) {
-      if (except?.has(peer.id) !== true) peer.trySend(STATE_CHANNEL.id, bytes);
+      if (except?.has(peer.id) !== true) peer.trySend(STATE_CHANNEL.id, bytes, mayWait);
     }
   };
 
@@ -362,10 +368,15 @@ export function createConsensusReactor(
     },
     hasVote(vote) {
       const { height, round, type, validatorIndex: index } = vote;
-      broadcastState({ kind: "hasVote", height, round, type, index }, voteHolders.get(vote));
+      broadcastState({ kind: "hasVote", height, round, type, index }, true, voteHolders.get(vote));
     },
     newRoundStep(event) {
-      broadcastState(roundStepMessage(event));
+      // A new height or round is what others act on.
+      broadcastState(
+        roundStepMessage(event),
+        event.height === knownHeight && event.round === knownRound,
+      );
+      knownRound = event.round;
       if (event.height !== knownHeight) {
         // Who was behind already has waited longer: a fast chain must not let it wait for ever.
         for (const target of targets.values()) {
@@ -376,7 +387,8 @@ export function createConsensusReactor(
       pumpAll();
     },
     newValidBlock(event) {
-      broadcastState(validBlockMessage(event));
+      // One that lacks the block it has a commit for waits for its parts.
+      broadcastState(validBlockMessage(event), !event.isCommit);
       pumpAll();
     },
     peerMisbehaved(id, reason) {
