@@ -1,8 +1,9 @@
 /** Every vote that left a trace in the homes of stopped nodes, and whether any two contradict. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
 import type { Vote } from "../../proto/types.ts";
+import { decodeCometLogMessage } from "../../sequencer/cometbft/stores/comet-log-message.ts";
 import { scanFrames } from "../../sequencer/engine/wal/record-frames.ts";
 import { decodeWalEntry } from "../../sequencer/engine/wal/wal-entry.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
@@ -69,15 +70,37 @@ export function lastSigned(home: string): {
   };
 }
 
+/** The log of either engine, and of what a change of engine put aside. */
 function votesOf(home: string): Vote[] {
-  const { walDir } = homeAt(home);
-  const votes: Vote[] = [];
-  for (const name of readdirSync(walDir).filter((file) => /^wal(\.\d+)?$/.test(file))) {
-    for (const payload of scanFrames(readFileSync(join(walDir, name))).payloads) {
-      const entry = decodeWalEntry(payload);
-      if (entry.kind !== "voteReceived" && entry.kind !== "voteSigned") continue;
-      if (entry.vote !== undefined) votes.push(entry.vote);
-    }
-  }
-  return votes;
+  const { dataDir, cometbftDir } = homeAt(home);
+  const ours = [dataDir, ...foldersIn(join(dataDir, "retired"))];
+  const comets = [cometbftDir, ...foldersIn(join(cometbftDir, "retired"))];
+  return [
+    ...ours.flatMap((folder) => recordsIn(join(folder, "cs.wal")).flatMap(voteOfOurRecord)),
+    ...comets.flatMap((folder) =>
+      recordsIn(join(folder, "data", "cs.wal")).flatMap(voteOfCometRecord),
+    ),
+  ];
+}
+
+function foldersIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
+}
+
+function recordsIn(directory: string): readonly Uint8Array[] {
+  return foldersIn(directory)
+    .filter((file) => /wal(\.\d+)?$/.test(file))
+    .flatMap((file) => scanFrames(readFileSync(file)).payloads);
+}
+
+function voteOfOurRecord(payload: Uint8Array): Vote[] {
+  const entry = decodeWalEntry(payload);
+  if (entry.kind !== "voteReceived" && entry.kind !== "voteSigned") return [];
+  return entry.vote === undefined ? [] : [entry.vote];
+}
+
+function voteOfCometRecord(payload: Uint8Array): Vote[] {
+  const logged = decodeCometLogMessage(payload);
+  if (logged.kind !== "message" || logged.message.kind !== "vote") return [];
+  return [logged.message.vote];
 }
