@@ -3,19 +3,12 @@
  * block of another node, and handed to the application, once, whatever else is reported of it.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Height, Round } from "../../proto/brands.ts";
-import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { Height } from "../../proto/brands.ts";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { evidenceToJson } from "../../proto/json.ts";
-import { voteSignBytes } from "../../proto/sign-bytes.ts";
-import { parseTime } from "../../proto/time.ts";
-import {
-  SignedMsgType,
-  type BlockId,
-  type DuplicateVoteEvidence,
-  type Vote,
-} from "../../proto/types.ts";
-import { ed25519Address, signEd25519 } from "../../proto/verify/ed25519.ts";
+import type { DuplicateVoteEvidence } from "../../proto/types.ts";
+import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { makeLightClientAttackEvidence } from "../../proto/verify/light-client-attack.ts";
 import { keyFromBytes } from "../../sequencer/engine/privval/key-file.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
@@ -23,6 +16,7 @@ import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createCometRpcClient } from "../../sequencer/ports/comet-rpc/client.ts";
 import { createRpcLightProvider } from "../../sequencer/ports/comet-rpc/light-provider.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { doubleVoteOf } from "../support/double-vote.ts";
 import { forge, setOf } from "../support/forks.ts";
 import {
   createTestNetwork,
@@ -60,46 +54,10 @@ function validatorAt(index: number): TestValidator {
   return validator;
 }
 
-/** What the traitor, whose key is read from its home, could have signed at a height. */
-async function doubleVote(traitor: TestValidator, round: number): Promise<DuplicateVoteEvidence> {
-  const height = Height(2);
-  const { block } = await rpc<RpcBlock>(traitor, "block", { height: String(height) });
-  const timestamp = parseTime(block.header.time);
-  const key = readKeyFile(homeAt(traitor.home).validatorKeyFile);
-  const { validators } = await rpc<{ validators: readonly { address: string }[] }>(
-    traitor,
-    "validators",
-    { height: String(height) },
-  );
-  const address = ed25519Address(key.publicKey);
-  const index = validators.findIndex((one) => one.address === toHex(address).toUpperCase());
-  const vote = (byte: number): Vote => {
-    const hash = new Uint8Array(32).fill(byte);
-    const blockId: BlockId = {
-      hash,
-      partSetHeader: { total: 1, hash: sha256(utf8ToBytes("parts")) },
-    };
-    const body = {
-      type: SignedMsgType.PRECOMMIT,
-      height,
-      round: Round(round),
-      blockId,
-      timestamp,
-      validatorAddress: address,
-      validatorIndex: index,
-      extension: EMPTY_BYTES,
-      extensionSignature: EMPTY_BYTES,
-    } as const;
-    return { ...body, signature: signEd25519(key, voteSignBytes("weft-e2e", body)) };
-  };
-  return {
-    kind: "duplicateVote",
-    voteA: vote(1),
-    voteB: vote(2),
-    totalVotingPower: POWER * 4n,
-    validatorPower: POWER,
-    timestamp,
-  };
+/** What the traitor could have signed. */
+function doubleVote(traitor: TestValidator, round: number): Promise<DuplicateVoteEvidence> {
+  const power = { one: POWER, all: POWER * 4n };
+  return doubleVoteOf({ ...traitor, chainId: "weft-e2e" }, { round, power });
 }
 
 async function report(to: TestValidator, evidence: DuplicateVoteEvidence): Promise<string> {

@@ -30,7 +30,7 @@ import { createConsensusReactor } from "../../sequencer/p2p/consensus/consensus-
 import { createEvidenceReactor } from "../../sequencer/p2p/evidence/evidence-reactor.ts";
 import { createMempoolReactor } from "../../sequencer/p2p/mempool/mempool-reactor.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
-import { createNodeKey, loadOrCreateNodeKey } from "../../sequencer/p2p/node-key.ts";
+import { loadOrCreateNodeKey, type NodeKey } from "../../sequencer/p2p/node-key.ts";
 import { createSwitch } from "../../sequencer/p2p/switch.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
@@ -108,7 +108,7 @@ interface Place {
   readonly name: string;
   readonly seed: Uint8Array;
   readonly directory: string;
-  readonly nodeKey: ReturnType<typeof createNodeKey>;
+  readonly nodeKey: NodeKey;
   readonly p2pPort: number;
   readonly rpcPort: number;
   readonly peers: readonly string[];
@@ -120,7 +120,7 @@ async function startOurs(place: Place): Promise<KvNode> {
   const clock = createSystemClock();
   const logger = options.logger.child({ node: name });
   const relay = createGossipRelay();
-  const { engine, application, home, close } = await createTestNode(nodeKey.id, {
+  const node = await createTestNode(nodeKey.id, {
     directory: place.directory,
     genesis: options.genesis,
     seed,
@@ -128,7 +128,8 @@ async function startOurs(place: Place): Promise<KvNode> {
     gossip: () => relay,
     logger,
   });
-  const { blockStore } = home;
+  const { engine, application } = node;
+  const { blockStore } = node.home;
   const consensus = createConsensusReactor({
     consensus: engine,
     blocks: blockStore,
@@ -225,7 +226,7 @@ async function startOurs(place: Place): Promise<KvNode> {
       mempool.stop();
       consensus.stop();
       await peers.stop();
-      await close();
+      await node.close();
     },
   };
 }

@@ -16,7 +16,7 @@ import { createTestnet } from "../../sequencer/cli/testnet-files.ts";
 import { cometBftHomeAt, writeCometBftConfig } from "../../sequencer/cometbft/config-file.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { loadConfig, renderConfig } from "../../sequencer/node/config.ts";
-import { homeAt } from "../../sequencer/node/home.ts";
+import { type Home, homeAt } from "../../sequencer/node/home.ts";
 import { loadOrCreateNodeKey } from "../../sequencer/p2p/node-key.ts";
 import { readOrCreateKeyFile } from "../../sequencer/ports/key-file.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
@@ -42,6 +42,8 @@ export interface MixedNetworkOptions {
 export interface FollowerOptions {
   readonly name: string;
   readonly kind: EngineKind;
+  /** Index of a validator whose keys it has as well, and not its memory: it will sign twice. */
+  readonly twinOf?: number;
   /** Over the network's. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -160,6 +162,8 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
       "p2p.persistent_peers": direct.join(","),
       ...follower.config,
     });
+    const original = follower.twinOf === undefined ? undefined : places[follower.twinOf];
+    if (original !== undefined) await copyKeys(homeAt(original.home), homeAt(place.home));
     following.push(await prepareNode(program, follower.kind, place, {}));
   }
   const nodes = [...validators, ...following];
@@ -230,6 +234,11 @@ async function createFollowerHome(
   );
   writeFileSync(home.configFile, renderConfig(loaded));
   await copyFile(homeAt(validator.home).genesisFile, home.genesisFile);
+}
+
+async function copyKeys(from: Home, to: Home): Promise<void> {
+  await copyFile(from.validatorKeyFile, to.validatorKeyFile);
+  await copyFile(from.applicationKeyFile, to.applicationKeyFile);
 }
 
 /** Writes the node's configuration with the keys in `own` changed. */

@@ -1,0 +1,146 @@
+/** A double vote reported to one kind of node, committed in a block of the other kind. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { evidenceToJson } from "../../../proto/json.ts";
+import { compareChains } from "../../support/chain-comparison.ts";
+import { isCometBftAway } from "../../support/cometbft.ts";
+import { doubleVoteOf } from "../../support/double-vote.ts";
+import { until } from "../../support/local-network.ts";
+import {
+  call,
+  CHAIN_ID,
+  createMixedNetwork,
+  type EngineKind,
+  heightOf,
+  type MixedNetwork,
+  type MixedNode,
+  untilHeights,
+} from "../../support/mixed-network.ts";
+
+const TIMEOUT_MS = 240_000;
+/** Whose turn it is when the report comes is chance; the next report meets the next proposer. */
+const REPORTS_MAX = 16;
+/** A validator of CometBFT's whose key is on another machine too, under our engine. */
+const TWIN_OF = 3;
+const POWER = { one: 10n, all: 40n };
+
+interface BlockAnswer {
+  readonly block: {
+    readonly header: { readonly height: string; readonly proposer_address: string };
+    readonly evidence: { readonly evidence: readonly unknown[] };
+  };
+}
+interface EvidenceJson {
+  readonly type: string;
+  readonly value: Readonly<
+    Record<"vote_a" | "vote_b", { readonly validator_address: string; readonly block_id: unknown }>
+  >;
+}
+interface ResultsAnswer {
+  readonly finalize_block_events: readonly {
+    readonly type: string;
+    readonly attributes: readonly { readonly key: string; readonly value: string }[];
+  }[];
+}
+
+describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
+  let network: MixedNetwork;
+  beforeAll(async () => {
+    network = await createMixedNetwork({
+      validators: ["weft", "cometbft", "weft", "cometbft"],
+      followers: [{ name: "twin", kind: "weft", twinOf: TWIN_OF }],
+    });
+    await Promise.all(network.validators.map((node) => node.start()));
+    await untilHeights(network.validators, 3, TIMEOUT_MS);
+  }, TIMEOUT_MS);
+  afterAll(() => network.close());
+
+  const nodeAt = (index: number): MixedNode => {
+    const node = network.validators[index];
+    if (node === undefined) throw new Error(`there is no validator ${index}`);
+    return node;
+  };
+  let round = 0;
+
+  /** The block from `height` on that holds evidence, as `at` has it. */
+  async function blockWithEvidence(at: MixedNode, from: number): Promise<BlockAnswer["block"]> {
+    let height = from;
+    return await until(
+      "the evidence stands in a block",
+      async () => {
+        const { block } = await call<BlockAnswer>(at, "block", { height: String(height) });
+        height += 1;
+        return block.evidence.evidence.length > 0 && block;
+      },
+      TIMEOUT_MS,
+    );
+  }
+
+  test.each<[from: EngineKind, to: EngineKind, reporter: number, traitor: number]>([
+    ["weft", "cometbft", 0, 3],
+    ["cometbft", "weft", 1, 2],
+  ])(
+    "reported to a %s node, it is committed by a %s node and told to every application",
+    async (_, to, reporter, traitor) => {
+      const proposers = network.validators
+        .filter(({ kind }) => kind === to)
+        .map(({ validatorAddress }) => validatorAddress);
+      for (let i = 0; i < REPORTS_MAX; i++) {
+        const offence = { round: round++, power: POWER };
+        const evidence = await doubleVoteOf({ ...nodeAt(traitor), chainId: CHAIN_ID }, offence);
+        const json = JSON.parse(JSON.stringify(evidenceToJson(evidence))) as unknown;
+        const from = await heightOf(nodeAt(reporter));
+        await call(nodeAt(reporter), "broadcast_evidence", { evidence: json });
+        const block = await blockWithEvidence(nodeAt(reporter), from + 1);
+        expect(block.evidence.evidence).toEqual([json]);
+        if (!proposers.includes(block.header.proposer_address)) continue;
+        const { height } = block.header;
+        await untilHeights(network.validators, Number(height) + 2, TIMEOUT_MS);
+        for (const node of network.validators) {
+          const { finalize_block_events: events } = await call<ResultsAnswer>(
+            node,
+            "block_results",
+            { height },
+          );
+          expect(events.map(({ type }) => type)).toEqual(["misbehavior"]);
+          expect(events[0]?.attributes).toContainEqual(
+            expect.objectContaining({
+              key: "validator",
+              value: nodeAt(traitor).validatorAddress,
+            }),
+          );
+        }
+        return;
+      }
+      throw new Error(`none of ${REPORTS_MAX} pieces was committed by a ${to} node`);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "is made of what both hear when one validator runs on two machines, under both engines",
+    async () => {
+      const [twin] = network.followers;
+      if (twin === undefined) throw new Error("there is no twin");
+      const from = (await heightOf(nodeAt(0))) + 1;
+      await twin.start();
+      const { evidence } = await blockWithEvidence(nodeAt(0), from);
+      for (const piece of evidence.evidence as readonly EvidenceJson[]) {
+        expect(piece.type).toBe("tendermint/DuplicateVoteEvidence");
+        const { vote_a: a, vote_b: b } = piece.value;
+        expect([a.validator_address, b.validator_address]).toEqual([
+          nodeAt(TWIN_OF).validatorAddress,
+          nodeAt(TWIN_OF).validatorAddress,
+        ]);
+        expect(a.block_id).not.toEqual(b.block_id);
+      }
+      await twin.end("SIGTERM");
+      const at = await heightOf(nodeAt(0));
+      await untilHeights(network.validators, at + 2, TIMEOUT_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  test("leaves one chain", async () => {
+    expect((await compareChains(network.validators)).heights).toBeGreaterThan(3);
+  });
+});
