@@ -32,7 +32,12 @@ export type EngineKind = "weft" | "cometbft";
 export interface MixedNetworkOptions {
   /** The validators' kinds, in order. */
   readonly validators: readonly EngineKind[];
-  /** Nodes that follow: each knows all validators, or the seeds alone. */
+  /**
+   * Where there are seeds, every node knows those of the other kind alone, and finds its peers by them (the
+   * links between validators are not used then).
+   */
+  readonly seeds?: readonly FollowerOptions[];
+  /** Nodes that follow: each knows all validators, or the seeds. */
   readonly followers?: readonly FollowerOptions[];
   /** Configuration of every node by dotted path. */
   readonly config?: Readonly<Record<string, unknown>>;
@@ -76,6 +81,7 @@ export interface MixedNode {
 export interface MixedNetwork {
   readonly root: string;
   readonly validators: readonly MixedNode[];
+  readonly seeds: readonly MixedNode[];
   readonly followers: readonly MixedNode[];
   readonly nodes: readonly MixedNode[];
   readonly owner: Ed25519KeyPair;
@@ -90,6 +96,8 @@ export interface MixedNetwork {
 export const CHAIN_ID = "weft-mixed";
 const OWNER_BALANCE = 1_000_000_000_000_000_000n;
 const END_TIMEOUT_MS = 20_000;
+/** A second on an idle machine. */
+const START_TIMEOUT_MS = 120_000;
 
 /** Quick blocks, so that a test sees many of them. */
 const QUICK: Readonly<Record<string, unknown>> = {
@@ -114,8 +122,9 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
   const { path: program } = await cometBft();
   const root = mkdtempSync(join(tmpdir(), "weft-mixed-"));
   const kinds = options.validators;
-  const followers = options.followers ?? [];
-  const ports = await freePorts((kinds.length + followers.length) * PORTS_PER_NODE);
+  const seeds = options.seeds ?? [];
+  const others = [...seeds, ...(options.followers ?? [])];
+  const ports = await freePorts((kinds.length + others.length) * PORTS_PER_NODE);
   const placeOf = (index: number, name: string): ValidatorPlace => {
     const [p2pPort = 0, rpcPort = 0, grpcPort = 0, metricsPort = 0] = ports.slice(
       index * PORTS_PER_NODE,
@@ -145,28 +154,43 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
   }
   const idOf = ({ home }: ValidatorPlace): string =>
     loadOrCreateNodeKey(homeAt(home).nodeKeyFile).id;
+  const otherPlaces = others.map(({ name }, i) => placeOf(kinds.length + i, name));
+  for (const { home } of otherPlaces) {
+    mkdirSync(homeAt(home).configDir, { recursive: true, mode: 0o700 });
+    mkdirSync(homeAt(home).dataDir, { recursive: true, mode: 0o700 });
+  }
+  const addressOf = (place: ValidatorPlace): string => `${idOf(place)}@127.0.0.1:${place.p2pPort}`;
+  /** Whom a node is told of. */
+  function acquaintances(kind: EngineKind, peers: readonly string[]) {
+    if (seeds.length === 0) return { "p2p.persistent_peers": peers.join(",") };
+    const known = otherPlaces.filter((_, i) => seeds[i] !== undefined && seeds[i].kind !== kind);
+    return { "p2p.persistent_peers": "", "p2p.seeds": known.map(addressOf).join(",") };
+  }
+
   const validators: MixedNode[] = [];
   for (const [i, place] of places.entries()) {
     const peers = places
       .filter((other) => other !== place)
       .map((to) => `${idOf(to)}@127.0.0.1:${links.get(linkOf(place, to))?.port ?? 0}`);
-    const own = { "p2p.persistent_peers": peers.join(",") };
-    validators.push(await prepareNode(program, kinds[i] ?? "weft", place, own));
+    const kind = kinds[i] ?? "weft";
+    validators.push(await prepareNode(program, kind, place, acquaintances(kind, peers)));
   }
-  const direct = places.map((place) => `${idOf(place)}@127.0.0.1:${place.p2pPort}`);
-  const following: MixedNode[] = [];
-  for (const [i, follower] of followers.entries()) {
-    const place = placeOf(kinds.length + i, follower.name);
+  const direct = places.map(addressOf);
+  const outside: MixedNode[] = [];
+  for (const [i, other] of others.entries()) {
+    const place = otherPlaces[i];
+    if (place === undefined) break;
     await createFollowerHome(place, places[0], {
       ...config,
-      "p2p.persistent_peers": direct.join(","),
-      ...follower.config,
+      ...acquaintances(other.kind, direct),
+      ...other.config,
     });
-    const original = follower.twinOf === undefined ? undefined : places[follower.twinOf];
+    const original = other.twinOf === undefined ? undefined : places[other.twinOf];
     if (original !== undefined) await copyKeys(homeAt(original.home), homeAt(place.home));
-    following.push(await prepareNode(program, follower.kind, place, {}));
+    outside.push(await prepareNode(program, other.kind, place, {}));
   }
-  const nodes = [...validators, ...following];
+  const following = outside.slice(seeds.length);
+  const nodes = [...validators, ...outside];
 
   function ofNode(node: MixedNode): HeldLink[] {
     return [...links].flatMap(([name, link]) =>
@@ -177,6 +201,7 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
   return {
     root,
     validators,
+    seeds: outside.slice(0, seeds.length),
     followers: following,
     nodes,
     owner,
@@ -217,9 +242,6 @@ async function createFollowerHome(
 ): Promise<void> {
   if (validator === undefined) throw new Error("a network has a validator");
   const home = homeAt(place.home);
-  mkdirSync(home.configDir, { recursive: true, mode: 0o700 });
-  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
-  loadOrCreateNodeKey(home.nodeKeyFile);
   const loaded = loadConfig(
     undefined,
     {
@@ -292,10 +314,14 @@ async function prepareNode(
       }
       const application = weft("abci", "--address", `unix://${socket}`);
       children = [application];
-      await until(`${place.name}'s application listens`, async () => {
-        if (!application.isRunning()) throw new Error(application.tail());
-        return isSocket(socket);
-      });
+      await until(
+        `${place.name}'s application listens`,
+        async () => {
+          if (!application.isRunning()) throw new Error(application.tail());
+          return isSocket(socket);
+        },
+        START_TIMEOUT_MS,
+      );
       children = [
         application,
         startChild(program, ["start", "--home", engineHome.root], { logFile: engineLog }),

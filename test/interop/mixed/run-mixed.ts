@@ -33,6 +33,7 @@ export interface MixedRunResult {
   readonly conflicts: readonly string[];
 }
 
+const START_TIMEOUT_MS = 180_000;
 const ROLLUP = "alpha";
 /** With their envelopes, two of them fill more than one part. */
 const TX_BYTES = 40_000;
@@ -57,7 +58,7 @@ async function run(network: MixedNetwork, options: MixedRunOptions): Promise<Mix
   const { validators } = network;
   const tell = options.onProgress ?? (() => {});
   await Promise.all(validators.map((node) => node.start()));
-  await untilHeights(validators, 2);
+  await untilHeights(validators, 2, START_TIMEOUT_MS);
   const traffic = startMixedTraffic({
     nodes: validators,
     owner: network.owner,
