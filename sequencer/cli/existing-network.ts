@@ -59,6 +59,8 @@ function configDifferences(home: Home, place: ValidatorPlace, options: TestnetOp
   };
   const port = (address: string): number => listenAddress(address)?.port ?? 0;
   compare("moniker", config.moniker, place.name);
+  const engine = options.config["engine"];
+  if (typeof engine === "string") compare("engine", config.engine, engine);
   compare("port of p2p.laddr", port(config.p2p.laddr), place.p2pPort);
   compare("port of rpc.laddr", port(config.rpc.laddr), place.rpcPort);
   compare("port of grpc.laddr", port(config.grpc.laddr), place.grpcPort);

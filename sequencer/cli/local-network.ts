@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { accountAddress } from "../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { homeAt } from "../node/home.ts";
+import type { EngineName } from "../node/home-engine.ts";
 import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -59,6 +60,8 @@ export interface LocalNetworkOptions {
   readonly ports: BasePorts | readonly BasePorts[];
   /** Configuration values for every validator by dotted path. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** What validators are started with, whatever their configuration says; theirs when it is not given. */
+  readonly engine?: EngineName;
   /** Absolute path of the command line's entry. */
   readonly entry: string;
   /** Lines that validators write to standard output: one per block. */
@@ -123,6 +126,7 @@ export async function prepareLocalNetwork(
       "identity",
     );
   }
+  const engineArgs = options.engine === undefined ? [] : ["--engine", options.engine];
   const processes = createProcessGroup(options.entry, options.onEnded);
   return {
     validators,
@@ -134,7 +138,7 @@ export async function prepareLocalNetwork(
       if (place === undefined) throw new RangeError(`there is no validator ${index}`);
       processes.start({
         name: place.name,
-        args: ["start", "--home", place.home],
+        args: ["start", "--home", place.home, ...engineArgs],
         logFile: join(place.home, "node.log"),
         onLine: (line) => options.onStatusLine(place.name, line),
       });

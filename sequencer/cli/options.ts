@@ -6,7 +6,7 @@ import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
-import { ENGINES } from "../node/home-engine.ts";
+import { type EngineName, ENGINES } from "../node/home-engine.ts";
 import { cliError } from "./cli-error.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -19,6 +19,11 @@ export function engineOption(): Option {
     "--engine <name>",
     "who makes the blocks: embedded, or cometbft beside this process; default: engine of the configuration",
   ).choices(ENGINES);
+}
+
+/** The configuration that the option asks for. */
+export function engineConfig(engine: EngineName | undefined): Readonly<Record<string, unknown>> {
+  return engine === undefined ? {} : { engine };
 }
 
 export function settingsOption(): Option {

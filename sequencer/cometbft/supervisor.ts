@@ -14,10 +14,11 @@ import {
   RESTARTS_MAX,
   STABLE_MS,
   STOP_GRACE_MS,
+  TAIL_LINE_LENGTH_MAX,
   TAIL_LINES_MAX,
 } from "./limits.ts";
 import { CometBftError } from "./errors.ts";
-import { consensusFailure, readLogLine, relayLogLine } from "./log-lines.ts";
+import { type CometLogLine, consensusFailure, readLogLine, relayLogLine } from "./log-lines.ts";
 import type { CometBftMetrics } from "./metrics.ts";
 import { removePidFile, untilNoOrphan, writePidFile } from "./orphan.ts";
 
@@ -52,6 +53,8 @@ export interface Supervisor {
   start(): Promise<void>;
   /** Resolves when it has ended by itself for the last time. */
   readonly failed: Promise<CometBftError>;
+  /** From now on its end is no fault: whoever stops this process may have told both to. */
+  expectEnd(): void;
   /** SIGTERM, and SIGKILL when that takes too long; resolves when it has ended. */
   stop(): Promise<void>;
   pid(): number | undefined;
@@ -123,7 +126,7 @@ export function createSupervisor(
     const lines = createInterface({ input: stream });
     lines.on("line", (text) => {
       const line = readLogLine(text);
-      if (line.level !== "debug") tail.push(text.slice(0, 500));
+      if (line.level !== "debug") tail.push(plainText(line).slice(0, TAIL_LINE_LENGTH_MAX));
       if (tail.length > TAIL_LINES_MAX) tail.shift();
       // An end that was asked for closes listeners under their servers, which CometBFT calls errors.
       relayLogLine(isStopping ? { ...line, level: "debug" } : line, logger);
@@ -204,6 +207,10 @@ export function createSupervisor(
         fail(new CometBftError(info, "CometBFT could not be started again", { cause }));
       });
     },
+    expectEnd() {
+      isStopping = true;
+      wake?.();
+    },
     async stop() {
       isStopping = true;
       wake?.();
@@ -220,6 +227,13 @@ export function createSupervisor(
       force.cancel();
     },
   };
+}
+
+/** A line for people. */
+function plainText({ message, fields }: CometLogLine): string {
+  const { text, part: _part, ...rest } = fields;
+  if (typeof text === "string") return text;
+  return Object.keys(rest).length === 0 ? message : `${message} ${JSON.stringify(rest)}`;
 }
 
 /** CometBFT takes settings and its home from the environment, over its file and its flags: none of ours shall. */

@@ -227,6 +227,17 @@ function checkSameChain(
       `there are blocks up to ${blockStore.height()} but no state: restore the data directory`,
     );
   }
+  checkGenesis(genesis, stored);
+}
+
+/**
+ * Refuses a genesis that is not of the chain whose data is there.
+ * @throws EngineError ENGINE_HANDSHAKE
+ */
+export function checkGenesis(
+  genesis: Pick<Genesis, "chainId" | "initialHeight">,
+  stored: Pick<ChainState, "chainId" | "initialHeight">,
+): void {
   if (stored.chainId === genesis.chainId && stored.initialHeight === genesis.initialHeight) return;
   throw refusal(
     `this data directory belongs to chain ${stored.chainId} (from height ${stored.initialHeight}), genesis.json to ${genesis.chainId} (from height ${genesis.initialHeight}): use the genesis of that chain, or another home`,

@@ -8,6 +8,8 @@ export function createEngineHealth(engine: {
   readonly stall?: () => string | undefined;
   /** Whether an engine that is a process of its own answers. */
   readonly isUp?: () => boolean;
+  /** Whether that engine restores a snapshot, while it catches up. */
+  readonly isRestoring?: () => boolean;
 }): {
   /** To be called when a snapshot is about to be restored, before the engine starts. */
   restoring(): void;
@@ -27,7 +29,8 @@ export function createEngineHealth(engine: {
     report() {
       const { height, catchingUp, haltReason } = engine.status();
       if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
-      if (!hasStarted && isRestoring) {
+      const isSyncing = hasStarted && catchingUp && engine.isRestoring?.() === true;
+      if (isSyncing || (!hasStarted && isRestoring)) {
         return { status: "syncing", height, reason: "restoring a snapshot of the state" };
       }
       if (hasStarted && engine.isUp?.() === false) {

@@ -18,6 +18,7 @@ import { observeApplication } from "../cometbft/observed-application.ts";
 import { openSocketDirectory } from "../cometbft/socket-directory.ts";
 import { createSupervisor } from "../cometbft/supervisor.ts";
 import { loadGenesis } from "../engine/genesis.ts";
+import { checkGenesis } from "../engine/handshake.ts";
 import { openFilePrivValidator } from "../engine/privval/file-priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
@@ -128,6 +129,8 @@ export async function createCometBftNode(
     );
     closers.push(() => opened.close());
     const { application } = opened;
+    const begun = application.read.chain();
+    if (begun !== undefined) checkGenesis(genesis, begun);
 
     // The two sides of the socket, and what is read over CometBFT's own RPC, on a socket that no client has.
     const sockets = openSocketDirectory(join(home.cometbftDir, "run"));
@@ -210,6 +213,7 @@ export async function createCometBftNode(
     const health = createEngineHealth({
       status: () => ({ height: blocks.height(), catchingUp: isCatchingUp(), haltReason }),
       isUp: () => isUp,
+      isRestoring: () => config.statesync.enable && blocks.height() === 0,
       stall: () => {
         const stall = stallWatch.stall();
         return stall && describeStall(stall);
@@ -282,7 +286,7 @@ export async function createCometBftNode(
     // Who asks from outside.
     async function submitTx(tx: Uint8Array) {
       const { max_tx_bytes: bytesMax } = config.mempool;
-      if (tx.length === 0 || tx.length > bytesMax) {
+      if (tx.length > bytesMax) {
         const reason = `expected a transaction of 1 to ${bytesMax} bytes, got ${tx.length}`;
         return refusedForSize(tx, reason);
       }
@@ -374,6 +378,11 @@ export async function createCometBftNode(
       });
     }
 
-    return { start, stop: () => closers.closeAll(), failed: supervisor.failed };
+    async function stop(): Promise<void> {
+      supervisor.expectEnd();
+      await closers.closeAll();
+    }
+
+    return { start, stop, failed: supervisor.failed };
   }
 }

@@ -22,7 +22,8 @@ import {
   untilAnswers,
 } from "../local-network.ts";
 import { portsFrom } from "../network-layout.ts";
-import { parseCount, rollupNamesOption } from "../options.ts";
+import type { EngineName } from "../../node/home-engine.ts";
+import { engineConfig, engineOption, parseCount, rollupNamesOption } from "../options.ts";
 import { printResult } from "../output.ts";
 import { untilStopped } from "../stop-signal.ts";
 
@@ -32,6 +33,7 @@ interface DevOptions {
   readonly rollups: string[];
   readonly portOffset: number;
   readonly reset: boolean;
+  readonly engine?: EngineName;
 }
 
 export function registerDev(program: Command, context: CommandContext): void {
@@ -60,6 +62,7 @@ export function registerDev(program: Command, context: CommandContext): void {
       parseCount(0, PORT_OFFSET_MAX),
       0,
     )
+    .addOption(engineOption())
     .option("--reset", "begin with an empty network: removes its keys and chains", false)
     .action(async (options: DevOptions, command: Command) => {
       await dev(options, context, command.optsWithGlobals<GlobalOptions>().json);
@@ -79,7 +82,11 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
       rollups: options.rollups,
       ports: portsFrom(options.portOffset),
       // So that a node can be tried that joins by state sync.
-      config: { "storage.snapshot_interval": DEV_SNAPSHOT_INTERVAL },
+      config: {
+        "storage.snapshot_interval": DEV_SNAPSHOT_INTERVAL,
+        ...engineConfig(options.engine),
+      },
+      ...(options.engine === undefined ? {} : { engine: options.engine }),
       entry: context.entry,
       onStatusLine: (validator, line) => {
         if (isReady && validator === "validator-0" && !isJson) process.stdout.write(`${line}\n`);

@@ -10,7 +10,13 @@ import { createPinoLogger } from "../../ports/pino-logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
-import { engineOption, homeOption, parseSettings, settingsOption } from "../options.ts";
+import {
+  engineConfig,
+  engineOption,
+  homeOption,
+  parseSettings,
+  settingsOption,
+} from "../options.ts";
 import { toJson } from "../output.ts";
 import { stopInTime, untilStopped } from "../stop-signal.ts";
 
@@ -25,7 +31,7 @@ export function registerStart(program: Command, context: CommandContext): void {
       const home = homeAt(options.home);
       const settings = {
         ...parseSettings(options.set),
-        ...(options.engine === undefined ? {} : { engine: options.engine }),
+        ...engineConfig(options.engine),
       };
       const config = loadConfig(home.configFile, settings, context.environment);
       const isJson = command.optsWithGlobals<GlobalOptions>().json;

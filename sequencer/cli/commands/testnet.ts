@@ -9,8 +9,11 @@ import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";
 import { GENESIS_BALANCE_DEFAULT, TESTNET_VALIDATORS_MAX } from "../limits.ts";
 import { DEFAULT_PORTS, validatorPlaces } from "../network-layout.ts";
+import type { EngineName } from "../../node/home-engine.ts";
 import {
   amountOption,
+  engineConfig,
+  engineOption,
   parseChainId,
   parseCount,
   parsePort,
@@ -65,6 +68,7 @@ export function registerTestnet(program: Command): void {
     .addOption(
       amountOption("--balance <nweft>", "balance of the funded account", GENESIS_BALANCE_DEFAULT),
     )
+    .addOption(engineOption())
     .action(
       async (
         options: {
@@ -78,6 +82,7 @@ export function registerTestnet(program: Command): void {
           baseMetricsPort: number;
           rollups: string[];
           balance: bigint;
+          engine?: EngineName;
         },
         command: Command,
       ) => {
@@ -105,7 +110,7 @@ export function registerTestnet(program: Command): void {
           validators: places,
           accounts: [{ address: accountAddress(owner.publicKey), balance: options.balance }],
           rollups: options.rollups.map((name) => ({ name, ownerKey: owner.publicKey })),
-          config: {},
+          config: engineConfig(options.engine),
           host: (i) => hosts?.[i] ?? "127.0.0.1",
           comparesHosts: true,
         });

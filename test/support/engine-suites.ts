@@ -1,0 +1,46 @@
+/**
+ * Which end-to-end files run on both engines (`npm run test:cometbft`), and why the others do not. A test
+ * holds the lists against the folder.
+ */
+
+/** What is about the application and what a node offers, whoever makes the blocks. */
+export const BOTH_ENGINES: readonly string[] = [
+  "bad-input",
+  "cli",
+  "crash",
+  "evm-crash",
+  "light",
+  "network",
+  "pruning",
+  "replay",
+  "rollup-stream",
+  "rpc",
+  "state-sync",
+];
+
+/** Of those, what runs on CometBFT by default too: about two minutes. */
+export const COMETBFT_SLICE: readonly string[] = [
+  "network",
+  "rollup-stream",
+  "bad-input",
+  "pruning",
+];
+
+/** Files that run on the embedded engine alone, or choose their engines themselves, and why. */
+export const ONE_ENGINE: Readonly<Record<string, string>> = {
+  attack: "floods the doors of the embedded engine: its JSON-RPC and its peer port",
+  "bench-compare": "measures both engines itself",
+  "block-sync":
+    "is about the embedded engine's block sync and its return to it, which CometBFT lacks; test/interop has both kinds fetch from each other",
+  "engine-switch": "changes the engine of its nodes itself",
+  evidence:
+    "is about the embedded engine's evidence pool, which takes an offence once and has words of its own; CometBFT takes every piece that verifies, and test/interop has it judge ours",
+  "hostile-peers": "attacks the embedded engine's peer-to-peer code",
+  maintenance: "is about weft db, wal and rollback, which mend the embedded engine's data",
+  partition: "is about the embedded engine's heartbeats and redials; CometBFT's own are slower",
+  "peer-exchange": "is about the embedded engine's address book and seed mode",
+  "remote-signer":
+    "has a node that dials its signer, which CometBFT cannot; test/interop has CometBFT's own code speak with our signer",
+  "sim-mutations": "starts no node",
+  cometbft: "is about CometBFT as the engine",
+};
