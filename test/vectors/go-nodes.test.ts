@@ -27,6 +27,7 @@ import type { ConsensusMessage } from "../../proto/messages.ts";
 import { PartSet } from "../../proto/part-set.ts";
 import { proposalSignBytes } from "../../proto/sign-bytes.ts";
 import { BlockIdFlag, SignedMsgType } from "../../proto/types.ts";
+import { incrementProposerPriority } from "../../proto/validator-set.ts";
 import { validateBlock, validateEvidence } from "../../proto/validate-basic.ts";
 import { verifyCommit, verifyExtendedCommitAsync } from "../../proto/verify/commit.ts";
 import { createEd25519Verifier, verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
@@ -106,6 +107,7 @@ describe("the recording holds", () => {
       "newRoundStep",
       "newValidBlock",
       "proposal",
+      "proposalPol",
       "blockPart",
       "vote",
       "hasVote",
@@ -282,7 +284,7 @@ describe("recorded gossip", () => {
     }
   });
 
-  test("of one height it has the whole block, and votes that signed what they say", () => {
+  test("of one height it has the whole block, and all votes and proposals are signed by whose turn it was", () => {
     const messages = consensusMessages();
     const large = chain.find(
       ({ parts, extendedCommit }) => parts.length > 1 && extendedCommit !== undefined,
@@ -301,19 +303,16 @@ describe("recorded gossip", () => {
       (vote) => vote.height === height && vote.type === SignedMsgType.PRECOMMIT,
     );
     expect(precommits.length).toBeGreaterThanOrEqual(3);
-    for (const message of messages) {
-      if (message.kind !== "proposal") continue;
-      const { proposal } = message;
-      const { stateBefore } = at(proposal.height);
-      const { publicKey } = stateBefore.validators.proposer;
-      if (proposal.round !== 0) continue;
-      expect(
-        verifyEd25519Sync(
-          publicKey.bytes,
-          proposalSignBytes(stateBefore.chainId, proposal),
-          proposal.signature,
-        ),
-      ).toBe(true);
+    const proposals = messages.flatMap((one) => (one.kind === "proposal" ? [one.proposal] : []));
+    expect(proposals.some(({ polRound }) => polRound >= 0)).toBe(true);
+    for (const proposal of proposals) {
+      const { chainId, validators } = at(proposal.height).stateBefore;
+      const { round } = proposal;
+      const turn = round === 0 ? validators : incrementProposerPriority(validators, round);
+      const signed = proposalSignBytes(chainId, proposal);
+      const key = turn.proposer.publicKey.bytes;
+      const what = `proposal of ${proposal.height}/${round}`;
+      expect(verifyEd25519Sync(key, signed, proposal.signature), what).toBe(true);
     }
   });
 });

@@ -86,8 +86,8 @@ const network = await prepareGoNetwork(
   program,
   [
     { name: "a", keys: keysA, extensions: "first" },
-    { name: "b", keys: keysB },
-    // It waits for nobody's prevotes, so that it precommits nil where the last one decides.
+    // Two that wait for nobody's prevotes: where the last one decides they precommit nil.
+    { name: "b", keys: keysB, timeoutPrevote: "1ms" },
     { name: "c", keys: keysC, extensions: "third", timeoutPrevote: "1ms" },
     { name: "d", keys: keysD, extensions: "fourth", rejects: 4 },
     // The same key in a second process that refuses nothing: it signs other votes than the first.
@@ -204,6 +204,12 @@ await b.stop();
 say(`absent: ${await untilBlock("an absent vote", whole + 1, hasFlag(BlockIdFlag.ABSENT))}`);
 b.start();
 say(`nil: ${await untilBlock("a nil vote", 2, hasFlag(BlockIdFlag.NIL))}`);
+await until(
+  "a block proposed again with the proof of its lock",
+  async () => consensusKinds(recorder.messages).has("proposalPol"),
+  WAIT_MS,
+);
+say(`proof of a lock: before ${await heightOfChain()}`);
 again.start();
 const double = await untilBlock(
   "a double vote",
@@ -259,6 +265,18 @@ writeLog(endOfLog(readFileSync(join(a.home, "data", "cs.wal", "wal"))));
 rmSync(root, { recursive: true });
 say(`${heights.length} heights, ${messages.length} messages: ${RECORDINGS}`);
 
+function consensusKinds(messages: readonly RecordedMessage[]): ReadonlySet<string> {
+  return new Set(
+    messages.flatMap(({ channel, bytes }) =>
+      isConsensus(channel) ? [decodeConsensusMessage(bytes).kind] : [],
+    ),
+  );
+}
+
+function isConsensus(channel: number): boolean {
+  return channel >= 0x20 && channel <= 0x23;
+}
+
 /** All of one height, evidence, and some of every other kind. */
 function selectMessages(
   all: readonly RecordedMessage[],
@@ -266,10 +284,12 @@ function selectMessages(
 ): readonly RecordedMessage[] {
   const counts = new Map<string, number>();
   return all.filter(({ channel, bytes }) => {
-    const isConsensus = channel >= 0x20 && channel <= 0x23;
-    const message = isConsensus ? decodeConsensusMessage(bytes) : undefined;
+    const message = isConsensus(channel) ? decodeConsensusMessage(bytes) : undefined;
     if (message !== undefined && heightOf(message) === height) return true;
-    const kind = `${channel} ${message?.kind}`;
+    // What is about blocks that are not recorded cannot be checked.
+    if (message !== undefined && heightOf(message) > last) return false;
+    const isAgain = message?.kind === "proposal" && message.proposal.polRound >= 0;
+    const kind = `${channel} ${message?.kind} ${isAgain}`;
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
     return count <= MESSAGES_PER_KIND;
