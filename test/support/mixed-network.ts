@@ -65,6 +65,8 @@ export interface MixedNode {
   /** Upper-case hex of the consensus address; undefined for a follower. */
   readonly validatorAddress: string | undefined;
   isRunning(): boolean;
+  /** Changes keys of its configuration, by dotted path, for its next start. */
+  configure(changes: Readonly<Record<string, unknown>>): Promise<void>;
   /** Starts it, or again. */
   start(): Promise<void>;
   /** Ends it: all of it, or of a CometBFT node only the engine (the application then runs on). */
@@ -271,19 +273,21 @@ async function prepareNode(
   own: Readonly<Record<string, unknown>>,
 ): Promise<MixedNode> {
   const home = homeAt(place.home);
-  const config = loadConfig(home.configFile, own, {});
-  writeFileSync(home.configFile, renderConfig(config));
   const socket = join(place.home, "abci.sock");
   const engineHome = cometBftHomeAt(home);
-  if (kind === "cometbft") {
+  async function configure(changes: Readonly<Record<string, unknown>>): Promise<void> {
+    const config = loadConfig(home.configFile, changes, {});
+    writeFileSync(home.configFile, renderConfig(config));
+    if (kind === "weft") return;
     await writeCometBftConfig(home, config, {
       proxyApp: `unix://${socket}`,
       prometheus: undefined,
       logFormat: "json",
     });
-    if (existsSync(home.validatorKeyFile)) {
-      await (await openSignStateFile(home.validatorStateFile, true, NODE_FILE_SYSTEM)).close();
-    }
+  }
+  await configure(own);
+  if (kind === "cometbft" && existsSync(home.validatorKeyFile)) {
+    await (await openSignStateFile(home.validatorStateFile, true, NODE_FILE_SYSTEM)).close();
   }
   const nodeLog = join(place.home, "node.log");
   const engineLog = join(place.home, "cometbft.log");
@@ -306,6 +310,7 @@ async function prepareNode(
       ? toHex(ed25519Address(readOrCreateKeyFile(home.validatorKeyFile).publicKey)).toUpperCase()
       : undefined,
     logFile: kind === "weft" ? nodeLog : engineLog,
+    configure,
     isRunning: () => children.length > 0 && children.every((child) => child.isRunning()),
     async start() {
       if (kind === "weft") {
