@@ -1,6 +1,6 @@
 /** What CometBFT's own nodes made and said, recorded by `npm run capture` (go-nodes/README.md). */
 import { beforeAll, describe, expect, test } from "vitest";
-import { concatBytes, toHex } from "../../proto/bytes.ts";
+import { concatBytes, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import {
   decodeEvidence,
   decodeEvidenceList,
@@ -23,6 +23,7 @@ import { encodeExtendedCommit } from "../../proto/codec/votes.ts";
 import { JsonNode } from "../../proto/json-reader.ts";
 import { blockIdFromJson, consensusParamsFromJson, validatorToJson } from "../../proto/json.ts";
 import { commitHash, dataHash, evidenceListHash, headerHash } from "../../proto/hashes.ts";
+import { rootOfMerkleProof } from "../../proto/merkle.ts";
 import type { ConsensusMessage } from "../../proto/messages.ts";
 import { PartSet } from "../../proto/part-set.ts";
 import { proposalSignBytes } from "../../proto/sign-bytes.ts";
@@ -31,6 +32,7 @@ import { incrementProposerPriority } from "../../proto/validator-set.ts";
 import { validateBlock, validateEvidence } from "../../proto/validate-basic.ts";
 import { verifyCommit, verifyExtendedCommitAsync } from "../../proto/verify/commit.ts";
 import { createEd25519Verifier, verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
+import { decodeCometLogMessage } from "../../sequencer/cometbft/stores/comet-log-message.ts";
 import { areExtensionsEnabled } from "../../sequencer/engine/consensus-params.ts";
 import { findBlockFault } from "../../sequencer/engine/block-validation.ts";
 import { parseGenesis } from "../../sequencer/engine/genesis.ts";
@@ -317,8 +319,25 @@ describe("recorded gossip", () => {
   });
 });
 
-test("the records of the node's log are whole", () => {
+test("the records of the node's log are whole, and its votes and parts are those of the chain", () => {
   const { payloads, end } = scanFrames(readLog());
   expect(end).toBe("whole");
-  expect(payloads.length).toBeGreaterThan(100);
+  const entries = payloads.map((payload) => decodeCometLogMessage(payload));
+  const kinds = new Set(entries.map(({ kind }) => kind));
+  expect([...kinds].toSorted()).toEqual(["endHeight", "message", "roundState", "timeout"]);
+  const recorded = entries.flatMap((entry) => (entry.kind === "message" ? [entry.message] : []));
+  const votes = recorded.flatMap((one) =>
+    one.kind === "vote" && one.vote.height <= chain.length ? [one.vote] : [],
+  );
+  expect(votes.length).toBeGreaterThan(50);
+  for (const [i, vote] of votes.entries()) {
+    expect(voteFault(chain, vote), `vote ${i}`).toBeUndefined();
+  }
+  // Of other proposals than those that were decided there are parts as well.
+  const parts = recorded.filter((one) => {
+    if (one.kind !== "blockPart" || one.height > chain.length) return false;
+    const root = rootOfMerkleProof(one.part.proof) ?? EMPTY_BYTES;
+    return toHex(root) === toHex(at(one.height).blockId.partSetHeader.hash);
+  });
+  expect(parts.length).toBeGreaterThan(5);
 });
