@@ -53,6 +53,8 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
   });
   failed.catch(() => {});
 
+  /** Which ingress took an item. */
+  const owners = new Map<string, number>();
   const ingresses: Ingress[] = await Promise.all(
     options.ingresses.map((open, place) =>
       open({
@@ -78,8 +80,6 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
       }),
     ),
   );
-  /** Which ingress took an item. */
-  const owners = new Map<string, number>();
   let turn = 0;
 
   /** Submits the next item; false when none is ready or gRPC holds enough. */

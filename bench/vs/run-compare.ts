@@ -5,7 +5,11 @@ import { PAYLOAD_BYTES } from "../limits.ts";
 import { machine } from "../report.ts";
 import { compare, type ScenarioResult } from "./compare.ts";
 import { startWeftNetwork } from "./compared-network.ts";
-import { COMETBFT_SETTINGS, startKvstoreNetwork } from "./kvstore-network.ts";
+import {
+  COMETBFT_SETTINGS,
+  startCometWeftNetwork,
+  startKvstoreNetwork,
+} from "./cometbft-network.ts";
 import { FULL_WINDOW_MS, ROUNDS, WINDOW_MS } from "./limits.ts";
 import { type Ratios, ratios } from "./ratios.ts";
 import { FULL, SHORT } from "./scenarios.ts";
@@ -72,10 +76,12 @@ export async function runCompare(
         scenarios: (isFull ? FULL : SHORT).filter(({ name }) => name.includes(run.only)),
         rounds,
         windowMs,
-        start: (subject) =>
-          subject === "weft"
-            ? startWeftNetwork({ validators, config, isProfiled: false, isVerbose })
-            : startKvstoreNetwork({ binary: binary.path, validators, isVerbose }),
+        start(subject) {
+          const comet = { binary: binary.path, validators, isVerbose };
+          if (subject === "cometbft+kvstore") return startKvstoreNetwork(comet);
+          if (subject === "cometbft+weft") return startCometWeftNetwork(comet);
+          return startWeftNetwork({ validators, config, isProfiled: false, isVerbose });
+        },
       },
       progress,
     );

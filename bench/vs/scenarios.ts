@@ -2,7 +2,7 @@
 import { PAYLOAD_BYTES } from "../limits.ts";
 import { LIGHT_RATE, LOW_RATE, OUTSTANDING_BATCHES, OUTSTANDING_SINGLES } from "./limits.ts";
 
-export type SubjectName = "cometbft+kvstore" | "weft";
+export type SubjectName = "cometbft+kvstore" | "cometbft+weft" | "weft";
 
 export interface Scenario {
   readonly name: string;
@@ -36,6 +36,7 @@ function scenario(shape: Shape): Scenario {
 }
 
 const KVSTORE = { subject: "cometbft+kvstore", wire: "websocket" } as const;
+const COMET_WEFT = { subject: "cometbft+weft", wire: "websocket" } as const;
 const WEFT = { subject: "weft", wire: "grpc" } as const;
 const WEFT_WEBSOCKET = { subject: "weft", wire: "websocket" } as const;
 const SATURATED = { payloadsPerItem: 1, rate: undefined };
@@ -76,4 +77,7 @@ export const FULL: readonly Scenario[] = [
   KEY.weftLightBatch100,
   KEY.kvstoreLow,
   KEY.weftLow,
+  scenario({ ...COMET_WEFT, ...SATURATED }),
+  scenario({ ...COMET_WEFT, ...BATCHES }),
+  scenario({ ...COMET_WEFT, ...LIGHT }),
 ];
