@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Height } from "../proto/brands.ts";
+import { toHex } from "../proto/bytes.ts";
 import type { Item } from "../proto/codec/weft-block.ts";
 import { type Action, rollupData, type SignedTx } from "../proto/codec/weft-tx.ts";
 import {
@@ -34,13 +35,13 @@ const manifest: LaneUse = {
   kind: "manifest",
   lane: Lane.SYS,
   itemBytes: 40,
-  rollupIds: [],
+  rollupKeys: [],
   control: undefined,
 };
 const injected: LaneUse = { ...manifest, kind: "injectedCommit" };
 
 function use(lane: Lane, change: Partial<LaneUse> = {}): LaneUse {
-  return { kind: "tx", lane, itemBytes: 100, rollupIds: [], control: control(1, 0n), ...change };
+  return { kind: "tx", lane, itemBytes: 100, rollupKeys: [], control: control(1, 0n), ...change };
 }
 
 function control(account: number, nonce: bigint | undefined, tx = 0): ControlKey {
@@ -90,7 +91,7 @@ describe("behavior: the lane of an item", () => {
       kind: "tx",
       lane: Lane.DEFAULT,
       itemBytes: 321,
-      rollupIds: [id(9)],
+      rollupKeys: [toHex(id(9))],
       control: { publicKey: id(1), nonce: undefined, id: id(4) },
     });
   });
@@ -196,8 +197,8 @@ describe("behavior: CONTROL is canonical and nobody fills it alone", () => {
 });
 
 describe("behavior: shares and quotas", () => {
-  const wide = (lane: Lane, blockBytes: number, rollupIds: readonly Uint8Array[] = []) =>
-    use(lane, { itemBytes: itemBytesFor(blockBytes), rollupIds });
+  const wide = (lane: Lane, blockBytes: number, rollups: readonly Uint8Array[] = []) =>
+    use(lane, { itemBytes: itemBytesFor(blockBytes), rollupKeys: rollups.map(toHex) });
 
   test("a lane's bound adds up the shares before it; DEFAULT and SYS have none", () => {
     expect(
@@ -228,7 +229,7 @@ describe("behavior: shares and quotas", () => {
     const head = [manifest, injected];
     const half = (lane: Lane, n: number) => wide(lane, 5_000, [id(n)]);
     expect(verdict([...head, half(7, 1), half(7, 2), half(7, 1), half(7, 2)])).toBe("accepted");
-    const third = use(Lane.DEFAULT, { rollupIds: [id(1)] });
+    const third = use(Lane.DEFAULT, { rollupKeys: [toHex(id(1))] });
     expect(verdict([...head, half(7, 1), half(7, 2), half(7, 1), third])).toBe("LANE_ROLLUP_QUOTA");
     // A new lane, a new quota; an item that names two rollups counts for both.
     expect(verdict([...head, half(5, 1), half(5, 1), half(7, 1), half(7, 1)])).toBe("accepted");

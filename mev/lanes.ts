@@ -58,8 +58,8 @@ export interface LaneUse {
   readonly lane: Lane;
   /** Length of the encoded item. */
   readonly itemBytes: number;
-  /** The rollup it is for, if any; each of them for items that name several. */
-  readonly rollupIds: readonly Uint8Array[];
+  /** Id of the rollup it is for, if any, as lower-case hex; each of them for items that name several. */
+  readonly rollupKeys: readonly string[];
   /** Present for transactions. */
   readonly control: ControlKey | undefined;
 }
@@ -104,16 +104,28 @@ export function laneOfAction(action: Action): Lane {
   }
 }
 
-/** What `createLaneRules` needs to know of an item; `id` is the transaction's id. */
-export function laneUse(item: Item, itemBytes: number, id: Uint8Array, isDue: boolean): LaneUse {
+/**
+ * What `createLaneRules` needs to know of an item; `id` is the transaction's id, `rollupKey` the id of the
+ * rollup that its data is for as text, where somebody has that already.
+ */
+export function laneUse(
+  item: Item,
+  itemBytes: number,
+  id: Uint8Array,
+  isDue: boolean,
+  rollupKey?: string,
+): LaneUse {
   const lane = laneOf(item, isDue);
   if (item.kind !== "tx") {
-    return { kind: item.kind, lane, itemBytes, rollupIds: [], control: undefined };
+    return { kind: item.kind, lane, itemBytes, rollupKeys: NO_ROLLUPS, control: undefined };
   }
   const { action } = item.tx.body;
-  const rollupIds = action.kind === "rollupData" ? [action.rollupId] : [];
-  return { kind: "tx", lane, itemBytes, rollupIds, control: controlKey(item.tx, id) };
+  const rollupKeys =
+    action.kind === "rollupData" ? [rollupKey ?? toHex(action.rollupId)] : NO_ROLLUPS;
+  return { kind: "tx", lane, itemBytes, rollupKeys, control: controlKey(item.tx, id) };
 }
+
+const NO_ROLLUPS: readonly string[] = [];
 
 export function controlKey(tx: SignedTx, id: Uint8Array): ControlKey {
   const { publicKey, replay } = tx.body;
@@ -177,6 +189,9 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
   let lastControl: ControlKey | undefined;
   let controlOfSigner = 0;
   const rollupBytes = new Map<string, number>();
+  // The same for every item of the block.
+  const laneMax = Object.values(Lane).map((of) => laneBytesMax(params, of));
+  const quota = rollupBytesMax(params);
 
   function take(use: LaneUse): Refusal<LaneRefusalCode> | undefined {
     const expected = systemItems[count];
@@ -234,7 +249,7 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
   }
 
   function shareFault(target: Lane, bytes: number): Refusal<LaneRefusalCode> | undefined {
-    const allowed = laneBytesMax(params, target);
+    const allowed = laneMax[target];
     if (target === Lane.REVEAL || allowed === undefined || sharedBytes + bytes <= allowed) {
       return undefined;
     }
@@ -249,13 +264,12 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
     bytes: number,
     entersLane: boolean,
   ): Refusal<LaneRefusalCode> | undefined {
-    const allowed = rollupBytesMax(params);
     for (const key of rollupKeys(use)) {
       const taken = (entersLane ? 0 : (rollupBytes.get(key) ?? 0)) + bytes;
-      if (taken > allowed) {
+      if (taken > quota) {
         return refusal(
           "LANE_ROLLUP_QUOTA",
-          `item ${count}: rollup ${key} takes ${taken} bytes of the lane, at most ${allowed}`,
+          `item ${count}: rollup ${key} takes ${taken} bytes of the lane, at most ${quota}`,
         );
       }
     }
@@ -326,7 +340,7 @@ function share(bytes: number, bps: number): number {
 
 /** The quota holds in lanes that rollups share by their own traffic, not where the state puts items. */
 function rollupKeys(use: LaneUse): readonly string[] {
-  return use.lane >= Lane.SEALED ? use.rollupIds.map(toHex) : [];
+  return use.lane >= Lane.SEALED ? use.rollupKeys : NO_ROLLUPS;
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

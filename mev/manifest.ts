@@ -41,8 +41,11 @@ export interface BuiltManifest {
 }
 
 export interface ManifestBuilder {
-  /** Takes the next entry in block order; its position among the rollup's entries. */
-  add(rollupId: Uint8Array, entry: OrderedEntry): number;
+  /**
+   * Takes the next entry in block order; its position among the rollup's entries. `rollupKey`: the id as
+   * lower-case hex, where somebody has that already.
+   */
+  add(rollupId: Uint8Array, entry: OrderedEntry, rollupKey?: string): number;
   build(): BuiltManifest;
 }
 
@@ -84,8 +87,7 @@ export function rollupEntriesOf(tx: SignedTx, id: Uint8Array, lane: Lane): reado
 export function createManifestBuilder(): ManifestBuilder {
   const lists = new Map<string, RollupList>();
   return {
-    add(rollupId, entry) {
-      const key = toHex(rollupId);
+    add(rollupId, entry, key = toHex(rollupId)) {
       let list = lists.get(key);
       if (list === undefined) {
         list = { rollupId, entries: [] };

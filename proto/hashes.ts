@@ -83,16 +83,28 @@ export interface HashedTxResult {
 
 /** last_results_hash of the next block. */
 export function resultsHash(results: readonly HashedTxResult[]): Uint8Array {
+  /** Most results of a block succeed without data and differ in their gas alone, if at all. */
+  const plain = new Map<bigint, Uint8Array>();
   return merkleRoot(
-    results.map((result) =>
-      wrapped((writer) => {
-        writer.uint32(1, result.code);
-        writer.bytes(2, result.data);
-        writer.int64(5, result.gasWanted);
-        writer.int64(6, result.gasUsed);
-      }),
-    ),
+    results.map((result) => {
+      const { code, data, gasWanted, gasUsed } = result;
+      if (code !== 0 || data.length > 0 || gasWanted !== gasUsed) return encodeResult(result);
+      const known = plain.get(gasUsed);
+      if (known !== undefined) return known;
+      const encoded = encodeResult(result);
+      plain.set(gasUsed, encoded);
+      return encoded;
+    }),
   );
+}
+
+function encodeResult(result: HashedTxResult): Uint8Array {
+  return wrapped((writer) => {
+    writer.uint32(1, result.code);
+    writer.bytes(2, result.data);
+    writer.int64(5, result.gasWanted);
+    writer.int64(6, result.gasUsed);
+  });
 }
 
 /** evidence_hash: a tree over the inner messages, without their oneof. */

@@ -26,6 +26,8 @@ export interface ApplicationGate<A extends Application = Application> {
    * @throws AbciError ABCI_CHECK_TX_BUSY when too many wait.
    */
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
+  /** CheckTx of new transactions, together where the application can; answers in their order. */
+  checkTxs(txs: readonly Uint8Array[]): Promise<readonly CheckTxResponse[]>;
 }
 
 export function createApplicationGate<A extends Application>(application: A): ApplicationGate<A> {
@@ -79,7 +81,19 @@ class Gate<A extends Application> implements ApplicationGate<A> {
     });
   }
 
-  async checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {
+  checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {
+    return this.#fenced(() => this.#application.checkTx(request));
+  }
+
+  checkTxs(txs: readonly Uint8Array[]): Promise<readonly CheckTxResponse[]> {
+    return this.#fenced(
+      () =>
+        this.#application.checkTxs?.(txs) ??
+        Promise.all(txs.map((tx) => this.#application.checkTx({ tx, type: "new" }))),
+    );
+  }
+
+  async #fenced<T>(check: () => Promise<T>): Promise<T> {
     if (this.#commitEnd !== undefined) {
       if (this.#checksWaiting >= CHECK_TX_WAITING_MAX) {
         throw new AbciError(
@@ -93,7 +107,7 @@ class Gate<A extends Application> implements ApplicationGate<A> {
     }
     this.#checksUnderWay++;
     try {
-      return await this.#application.checkTx(request);
+      return await check();
     } finally {
       this.#checksUnderWay--;
       if (this.#checksUnderWay === 0) {

@@ -250,6 +250,11 @@ export interface Application {
   initChain(request: InitChainRequest): Promise<InitChainResponse>;
   query(request: QueryRequest): Promise<QueryResponse>;
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
+  /**
+   * CheckTx of type new for each, answered in order. Not a call of ABCI: an application in the engine's own
+   * process may offer it, because a promise for each transaction costs more than to check most of them.
+   */
+  checkTxs?(txs: readonly Uint8Array[]): Promise<readonly CheckTxResponse[]>;
   prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]>;
   processProposal(request: ProcessProposalRequest): Promise<Verdict>;
   extendVote(request: ExtendVoteRequest): Promise<Uint8Array>;

@@ -249,6 +249,13 @@ class Weft implements WeftApplication {
     return checkResult(decoded?.id ?? EMPTY_BYTES, tx.length, fault);
   }
 
+  async checkTxs(txs: readonly Uint8Array[]): Promise<readonly CheckTxResponse[]> {
+    const admissions = await this.#admission.admitAll(txs);
+    return admissions.map(({ tx, fault }, i) =>
+      checkResult(tx?.id ?? EMPTY_BYTES, txs[i]?.length ?? 0, fault),
+    );
+  }
+
   async dryRun(tx: Uint8Array): Promise<CheckTxResponse> {
     const { tx: decoded, fault } = await this.#admission.probe(tx);
     return checkResult(decoded?.id ?? EMPTY_BYTES, tx.length, fault);

@@ -16,6 +16,10 @@ export const POOL_PER_ACCOUNT_MAX = 4_096;
 export const POOL_PARKED_PER_ACCOUNT_MAX = 1_024;
 /** Blocks that a transaction may wait in the pool. */
 export const POOL_WAIT_BLOCKS_MAX = 7_200;
+/** Decoded accounts kept in memory; all are let go of when there are more. */
+export const ACCOUNTS_KEPT_MAX = 16_384;
+/** Addresses kept by public key, as text; all are let go of when there are more. */
+export const SENDERS_KEPT_MAX = 16_384;
 /** CheckTx calls whose signature is being verified; more are refused with POOL_BUSY. */
 export const CHECKS_IN_FLIGHT_MAX = 8_192;
 /** Transactions whose fate is remembered; the oldest are forgotten. */

@@ -144,6 +144,8 @@ export interface Engine {
   notifyTxsAvailable(): void;
   /** CheckTx, fenced around Commit. */
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse>;
+  /** CheckTx of new transactions in one go; answers in their order. */
+  checkTxs(txs: readonly Uint8Array[]): Promise<readonly CheckTxResponse[]>;
   /** What block sync drives. Throws before the handshake is done. */
   syncTarget(): SyncTarget;
   /**
@@ -401,6 +403,10 @@ class EmbeddedEngine implements Engine {
 
   checkTx(request: CheckTxRequest): Promise<CheckTxResponse> {
     return this.#gate.checkTx(request);
+  }
+
+  checkTxs(txs: readonly Uint8Array[]): Promise<readonly CheckTxResponse[]> {
+    return this.#gate.checkTxs(txs);
   }
 
   /** §15.3: our own signature in a recent block means that another process may sign with our key. */

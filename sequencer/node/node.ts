@@ -46,7 +46,7 @@ import { isEmptyHome, startStateSync } from "./state-sync.ts";
 import { createSyncState } from "./sync-state.ts";
 import { checkRole, holdsValidatorKey, roleOf } from "./validator-role.ts";
 import { createGrpcApplication, grpcNodeInfo } from "./grpc-ports.ts";
-import { createCheckTx, createEngineBlocks, createRpcPorts, createSubmitTx } from "./wiring.ts";
+import { createCheckTxs, createEngineBlocks, createRpcPorts, createSubmitTx } from "./wiring.ts";
 import { connectRemoteSigner, hasRemoteSigner } from "./validator-signer.ts";
 import { VERSION } from "./version.ts";
 
@@ -187,7 +187,7 @@ export async function createNode(
     const mempoolReactor = createMempoolReactor(
       { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
       {
-        checkTx: createCheckTx(engine, () => hasEngineStarted),
+        checkTxs: createCheckTxs(engine, () => hasEngineStarted),
         clock,
         yieldToLoop,
         logger,

@@ -2,6 +2,7 @@
 import { Height } from "../../proto/brands.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import type { PublicKey } from "../../proto/types.ts";
+import type { CheckTxResponse } from "../abci/application.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { GrpcBlocks } from "../grpc/ports.ts";
@@ -23,15 +24,18 @@ import { refusedForNow, refusedForSize, type SubmitTx } from "./grpc-ports.ts";
 import { createRecentBlocks } from "./recent-blocks.ts";
 import type { VERSION } from "./version.ts";
 
+/** Transactions of peers or clients, checked in one go; answers in their order. */
+export type CheckTxs = (txs: readonly Uint8Array[]) => Promise<readonly CheckTxResponse[]>;
+
 /** CheckTx that tells the engine when there is something to order. Before it has started, all is refused. */
-export function createCheckTx(engine: Engine, hasStarted = (): boolean => true): SubmitTx {
-  return async (tx) => {
+export function createCheckTxs(engine: Engine, hasStarted = (): boolean => true): CheckTxs {
+  return async (txs) => {
     if (!hasStarted()) {
-      return refusedForNow(tx, "the node restores its state; submit to another");
+      return txs.map((tx) => refusedForNow(tx, "the node restores its state; submit to another"));
     }
-    const answer = await engine.checkTx({ tx, type: "new" });
-    if (answer.code === 0) engine.notifyTxsAvailable();
-    return answer;
+    const answers = await engine.checkTxs(txs);
+    if (answers.some(({ code }) => code === 0)) engine.notifyTxsAvailable();
+    return answers;
   };
 }
 

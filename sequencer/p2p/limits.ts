@@ -141,6 +141,8 @@ export const EARLY_VOTES_MAX = 8;
 
 /** Bytes of one transaction (CometBFT: max_tx_bytes). A peer that sends more is dropped. */
 export const TX_BYTES_MAX = 1 << 20;
+/** Transactions of our clients that are checked in one go; the rest waits for the next turn of the loop. */
+export const TX_SUBMISSIONS_PER_TURN = 256;
 /** Bytes of transactions in one message, unless a single one is larger. */
 export const TX_BATCH_BYTES_MAX = 64 << 10;
 /** Messages of transactions waiting for one peer; more stay in the log until there is room. */

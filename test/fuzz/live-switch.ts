@@ -136,7 +136,10 @@ function startable(
     // A wrong id must not keep an honest node from its peers, nor strangers use up the room.
     network: { inboundPeersMax: 4 * ATTACKERS_AT_ONCE },
     reactors: [
-      createMempoolReactor({}, { ...common, checkTx: async () => ({ code: 1 }) }),
+      createMempoolReactor(
+        {},
+        { ...common, checkTxs: async (txs) => txs.map(() => ({ code: 1 })) },
+      ),
       createBlockSyncReactor({
         ...common,
         blocks: {

@@ -239,7 +239,7 @@ describe("property: lanes", () => {
       kind: "tx",
       lane,
       itemBytes,
-      rollupIds: [new Uint8Array(32).fill(rollup)],
+      rollupKeys: [toHex(new Uint8Array(32).fill(rollup))],
       control: {
         publicKey: new Uint8Array(32).fill(account),
         nonce,
@@ -250,7 +250,7 @@ describe("property: lanes", () => {
     kind,
     lane: Lane.SYS,
     itemBytes: 100,
-    rollupIds: [],
+    rollupKeys: [],
     control: undefined,
   }));
 

@@ -163,6 +163,7 @@ export function methodsOf(inner: Application): Application {
     info: (request) => inner.info(request),
     query: (request) => inner.query(request),
     checkTx: (request) => inner.checkTx(request),
+    ...(inner.checkTxs === undefined ? {} : { checkTxs: inner.checkTxs.bind(inner) }),
     initChain: (request) => inner.initChain(request),
     prepareProposal: (request) => inner.prepareProposal(request),
     processProposal: (request) => inner.processProposal(request),

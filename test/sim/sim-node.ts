@@ -16,7 +16,7 @@ import { NULL_BLOCK_SYNC_METRICS, NULL_ENGINE_METRICS } from "../../sequencer/en
 import { createFilePrivValidator } from "../../sequencer/engine/privval/file-priv-validator.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import type { SyncedChain } from "../../sequencer/engine/state-sync/state-sync.ts";
-import { createCheckTx } from "../../sequencer/node/wiring.ts";
+import { createCheckTxs } from "../../sequencer/node/wiring.ts";
 import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../../sequencer/p2p/consensus/consensus-reactor.ts";
@@ -437,7 +437,7 @@ export class SimNode {
     const mempoolReactor = createMempoolReactor(
       {},
       {
-        checkTx: createCheckTx(engine, () => running.isStarted),
+        checkTxs: createCheckTxs(engine, () => running.isStarted),
         clock,
         yieldToLoop,
         logger,

@@ -144,7 +144,7 @@ async function startOurs(place: Place): Promise<KvNode> {
   const shared = { clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS };
   const mempool = createMempoolReactor(
     { txBytesMax: 1 << 20, isBroadcasting: true },
-    { checkTx: (tx) => engine.checkTx({ tx, type: "new" }), ...shared },
+    { checkTxs: (txs) => engine.checkTxs(txs), ...shared },
   );
   const blockSyncReactor = createBlockSyncReactor({ blocks: blockStore, ...shared });
   const evidence = createEvidenceReactor({

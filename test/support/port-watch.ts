@@ -17,6 +17,7 @@ const CHANGES_NOTHING: Readonly<Record<string, ReadonlySet<string>>> = {
     "info",
     "query",
     "checkTx",
+    "checkTxs",
     "prepareProposal",
     "processProposal",
     "verifyVoteExtension",

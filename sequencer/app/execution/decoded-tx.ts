@@ -14,6 +14,7 @@ import {
 import { assertNever } from "../../../proto/errors.ts";
 import { sha256, sha256Latin1OfPair } from "../../../proto/hash.ts";
 import { type Failure, failure } from "../codes.ts";
+import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
 
@@ -38,15 +39,15 @@ export class DecodedTx {
   #idText: string | undefined;
   #hash: Uint8Array | undefined;
 
-  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest) {
+  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest, sender: string) {
     this.item = item;
     this.tx = tx;
     this.idKey = idKey;
     this.id = digestToBytes(idKey);
-    this.sender = toHex(accountAddress(tx.body.publicKey));
+    this.sender = sender;
     this.rollupId = rollupOf(tx);
     // The state holds no inclusion list yet, so nothing is due (docs/formats.md, "Block items").
-    this.laneUse = laneUse({ kind: "tx", tx }, item.length, this.id, false);
+    this.laneUse = laneUse({ kind: "tx", tx }, item.length, this.id, false, this.rollupId);
   }
 
   /** The address as people write it. */
@@ -80,25 +81,59 @@ export interface UnverifiedTx {
   readonly signatureCheck: SignatureCheck;
 }
 
-/** Takes an item of kind 4 apart, or says why it is none. Never throws on bad bytes, which must not change afterwards. */
-export function decodeTx(chainId: string, bytes: Uint8Array): UnverifiedTx | Failure {
-  const item = keepBytes(bytes);
-  let tx: SignedTx;
-  try {
-    const decoded = decodeItem(item);
-    if (decoded.kind !== "tx") return failure("TX_KIND", `got ${decoded.kind}`);
-    ({ tx } = decoded);
-  } catch (error) {
-    // The bytes are somebody else's; to refuse them is the answer. Anything else is a bug.
-    if (!isCodecError(error)) throw error;
-    return failure("TX_MALFORMED", error.message);
+/**
+ * Takes items of one chain apart. Most of them name few accounts and few rollups: what follows from a
+ * public key is kept, within a bound.
+ */
+export class TxDecoder {
+  readonly chainId: string;
+  readonly #signPrefix: Uint8Array;
+  /** Addresses by public key, which is read as latin1. */
+  readonly #senders = new Map<string, string>();
+
+  constructor(chainId: string) {
+    this.chainId = chainId;
+    this.#signPrefix = txSignPrefix(chainId);
   }
-  const { bodyBytes: message, signature, body } = tx;
-  const prefix = txSignPrefix(chainId);
-  return {
-    decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message)),
-    signatureCheck: { publicKey: body.publicKey, prefix, message, signature },
-  };
+
+  /** Takes an item of kind 4 apart, or says why it is none. Never throws on bad bytes, which must not change afterwards. */
+  decode(bytes: Uint8Array): UnverifiedTx | Failure {
+    const item = keepBytes(bytes);
+    let tx: SignedTx;
+    try {
+      const decoded = decodeItem(item);
+      if (decoded.kind !== "tx") return failure("TX_KIND", `got ${decoded.kind}`);
+      ({ tx } = decoded);
+    } catch (error) {
+      // The bytes are somebody else's; to refuse them is the answer. Anything else is a bug.
+      if (!isCodecError(error)) throw error;
+      return failure("TX_MALFORMED", error.message);
+    }
+    const { bodyBytes: message, signature, body } = tx;
+    const prefix = this.#signPrefix;
+    const sender = this.#senderOf(body.publicKey);
+    return {
+      decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message), sender),
+      signatureCheck: { publicKey: body.publicKey, prefix, message, signature },
+    };
+  }
+
+  #senderOf(publicKey: Uint8Array): string {
+    const { buffer, byteOffset, length } = publicKey;
+    const key = Buffer.from(buffer, byteOffset, length).toString("latin1");
+    let sender = this.#senders.get(key);
+    if (sender === undefined) {
+      sender = toHex(accountAddress(publicKey));
+      if (this.#senders.size >= SENDERS_KEPT_MAX) this.#senders.clear();
+      this.#senders.set(key, sender);
+    }
+    return sender;
+  }
+}
+
+/** One item by itself; whoever has many makes a decoder. */
+export function decodeTx(chainId: string, bytes: Uint8Array): UnverifiedTx | Failure {
+  return new TxDecoder(chainId).decode(bytes);
 }
 
 function rollupOf(tx: SignedTx): string {

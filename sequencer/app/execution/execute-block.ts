@@ -15,7 +15,7 @@ import { WorkingState } from "../state/working-state.ts";
 import { laneParams } from "../params.ts";
 import { applyTx, type TxTerms, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
-import { type DecodedTx, decodeTx } from "./decoded-tx.ts";
+import type { DecodedTx } from "./decoded-tx.ts";
 import { SYSTEM_ITEM_RESULT, txResult } from "./events.ts";
 import type { VerifiedTxs } from "./verified-txs.ts";
 
@@ -75,7 +75,7 @@ export async function executeBlock(
   assert(input.height === committed.nextHeight(), "blocks are executed in order of height");
   const isInitialHeight = lastBlock === undefined;
 
-  const items = await decodeItems(chain.chainId, input.txs, dependencies);
+  const items = await decodeItems(input.txs, dependencies);
   if (!Array.isArray(items)) return items;
   const rules = createLaneRules(laneParams(params, chain.blockBytesMax), isInitialHeight);
   for (const item of items) {
@@ -118,7 +118,9 @@ export async function executeBlock(
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
     if (applied.failure === undefined) {
-      for (const { rollupId, entry } of decoded.entries) manifest.add(rollupId, entry);
+      for (const { rollupId, entry } of decoded.entries) {
+        manifest.add(rollupId, entry, decoded.rollupId);
+      }
     }
     results.push(txResult(decoded, applied.fee, applied.failure));
   }
@@ -138,9 +140,8 @@ interface BlockItem {
 }
 
 async function decodeItems(
-  chainId: string,
   txs: readonly Uint8Array[],
-  { verified, yieldToLoop }: ExecuteDependencies,
+  { committed, verified, yieldToLoop }: ExecuteDependencies,
 ): Promise<BlockItem[] | RefusedBlock> {
   const items: BlockItem[] = [];
   for (const [index, bytes] of txs.entries()) {
@@ -162,7 +163,7 @@ async function decodeItems(
       });
       continue;
     }
-    const tx = decodeTx(chainId, bytes);
+    const tx = committed.txDecoder.decode(bytes);
     if ("code" in tx) return refused(`item ${index}: ${tx.code}: ${tx.reason}`);
     items.push({
       use: tx.decoded.laneUse,

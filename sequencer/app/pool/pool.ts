@@ -5,7 +5,7 @@ import { feePerByte } from "../execution/base-fee.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { POOL_PARKED_PER_ACCOUNT_MAX, POOL_WAIT_BLOCKS_MAX } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
-import type { CommittedState } from "../state/committed-state.ts";
+import type { ChainTerms, CommittedState } from "../state/committed-state.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { PoolLimits } from "../weft-application.ts";
 import { PoolAccount, type PoolEntry } from "./pool-account.ts";
@@ -42,6 +42,8 @@ export class Pool {
   readonly #byAddedHeight = new Map<number, Set<PoolEntry>>();
   readonly #evictable = new PriceHeap<EvictionCandidate>(paysWorse);
   #isEvictableCurrent = false;
+  #termsOf: ChainTerms | undefined;
+  #txTerms: TxTerms | undefined;
   #bytes = 0;
   #arrivals = 0;
 
@@ -84,13 +86,16 @@ export class Pool {
     const why = failure("POOL_EVICTED", "the operator flushed the pool");
     for (const entry of this.#entries.values()) this.#drop(entry, why);
     this.#isEvictableCurrent = false;
-    this.#report();
+    this.report();
     return count;
   }
 
-  /** Takes a transaction whose signature holds, or says why not. */
-  add(tx: DecodedTx): Failure | undefined {
-    const fault = this.fault(tx);
+  /**
+   * Takes a transaction whose signature holds, or says why not. `report` afterwards.
+   * @param checkedAt next height of the state at which `fault` had nothing against it, if it was asked
+   */
+  add(tx: DecodedTx, checkedAt?: number): Failure | undefined {
+    const fault = checkedAt === this.#committed.nextHeight() ? this.#poolFault(tx) : this.fault(tx);
     if (fault !== undefined) return fault;
     const entry = this.#entryOf(tx);
     const replaced = this.#replacedBy(tx);
@@ -101,8 +106,13 @@ export class Pool {
     if (replaced !== undefined) this.#drop(replaced, failure("POOL_REPLACED"));
     for (const victim of victims) this.#drop(victim, failure("POOL_EVICTED"));
     this.#insert(entry);
-    this.#report();
     return undefined;
+  }
+
+  /** Tells the metrics how full the pool is. */
+  report(): void {
+    this.#metrics.poolTransactions.set(this.count);
+    this.#metrics.poolBytes.set(this.#bytes);
   }
 
   /** What a pending transaction waits for, if it cannot be in the next block. */
@@ -154,11 +164,17 @@ export class Pool {
       this.#drop(entry, failure("POOL_TIMED_OUT", `${POOL_WAIT_BLOCKS_MAX} blocks`));
     }
     this.#isEvictableCurrent = false;
-    this.#report();
+    this.report();
   }
 
   #fullFault(): Failure {
     return failure("POOL_FULL", `${this.count} transactions, ${this.#bytes} bytes`);
+  }
+
+  /** The part of `fault` that other transactions change, not blocks. */
+  #poolFault(tx: DecodedTx): Failure | undefined {
+    if (this.#entries.has(tx.idKey)) return failure("TX_KNOWN", "it is in the pool");
+    return this.#accountFault(tx);
   }
 
   #stateFault(tx: DecodedTx): Failure | undefined {
@@ -358,14 +374,16 @@ export class Pool {
     }
   }
 
+  /** The same object until the next block. */
   #terms(): TxTerms {
-    const { params, baseFeePerByte } = this.#committed.requireTerms();
-    return { height: this.#committed.nextHeight(), params, baseFeePerByte };
-  }
-
-  #report(): void {
-    this.#metrics.poolTransactions.set(this.count);
-    this.#metrics.poolBytes.set(this.#bytes);
+    const chain = this.#committed.requireTerms();
+    if (this.#termsOf !== chain) {
+      const { params, baseFeePerByte } = chain;
+      this.#termsOf = chain;
+      this.#txTerms = { height: this.#committed.nextHeight(), params, baseFeePerByte };
+    }
+    assert(this.#txTerms !== undefined, "made with the first block's terms");
+    return this.#txTerms;
   }
 }
 

@@ -1,7 +1,10 @@
 import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
+import type { Height } from "../../../proto/brands.ts";
 import { txHashes } from "../../../proto/hashes.ts";
+import { assert } from "../../../proto/errors.ts";
+import type { ExecTxResult } from "../../abci/application.ts";
 import { codeName, CODES, type Failure, failure } from "../codes.ts";
-import { type DecodedTx, decodeTx } from "../execution/decoded-tx.ts";
+import type { DecodedTx, UnverifiedTx } from "../execution/decoded-tx.ts";
 import type { ExecutedBlock } from "../execution/execute-block.ts";
 import type { VerifiedTxs } from "../execution/verified-txs.ts";
 import { CHECKS_IN_FLIGHT_MAX, TX_BYTES_MAX } from "../limits.ts";
@@ -28,12 +31,26 @@ export interface Admission {
   readonly fault: Failure | undefined;
 }
 
-/** The way into the pool: size, decoding, state, signature, cheapest first; then all of it once more. */
+/** A transaction that nothing speaks against but its signature, which is being verified. */
+interface Candidate {
+  /** Position in its batch. */
+  readonly place: number;
+  readonly tx: DecodedTx;
+  readonly check: SignatureCheck;
+  /** Height of the state that has been asked about it. */
+  readonly height: number;
+}
+
+/**
+ * The way into the pool: size, decoding, state, signature, cheapest first; then all of it once more. What
+ * comes together is taken together: one batch of signatures, one promise.
+ */
 export class TxAdmission {
   readonly #dependencies: AdmissionDependencies;
-  readonly #inFlight = new Map<Digest, Promise<boolean>>();
-  /** Settled when all that has come from an account so far is decided. */
-  readonly #lastOfSender = new Map<string, Promise<unknown>>();
+  /** Transactions whose signature is being verified, and the end of their batch. */
+  readonly #inFlight = new Map<Digest, Promise<void>>();
+  /** Settled when all that has come so far is decided. */
+  #lastBatch: Promise<unknown> = Promise.resolve();
   /** Probes whose signature is being verified. */
   #probes = 0;
 
@@ -43,10 +60,20 @@ export class TxAdmission {
 
   /** CheckTx for a new item. */
   async admit(item: Uint8Array): Promise<Admission> {
-    const admission = await this.#admit(item);
-    const { fault } = admission;
-    if (fault !== undefined) this.#dependencies.metrics.poolRejected.inc({ code: fault.code });
+    const [admission] = await this.admitAll([item]);
+    assert(admission !== undefined, "every item has an answer");
     return admission;
+  }
+
+  /** CheckTx for new items, answered in their order. */
+  async admitAll(items: readonly Uint8Array[]): Promise<readonly Admission[]> {
+    const { metrics, pool } = this.#dependencies;
+    const admissions = await this.#admitAll(items);
+    for (const { fault } of admissions) {
+      if (fault !== undefined) metrics.poolRejected.inc({ code: fault.code });
+    }
+    pool.report();
+    return admissions;
   }
 
   /** What CheckTx would say now. Nothing is kept, remembered or counted. */
@@ -57,7 +84,7 @@ export class TxAdmission {
     if (terms === undefined || unfit !== undefined) return { tx: undefined, fault: unfit };
     const known = verified.get(item);
     if (known !== undefined) return { tx: known, fault: this.#verdict(known) };
-    const decoded = decodeTx(terms.chain.chainId, item);
+    const decoded = committed.txDecoder.decode(item);
     if ("code" in decoded) return { tx: undefined, fault: decoded };
     const { decoded: tx, signatureCheck } = decoded;
     const early = this.#verdict(tx);
@@ -88,46 +115,94 @@ export class TxAdmission {
     return fate === undefined ? this.admit(item) : { tx: decoded, fault: fateFault(fate) };
   }
 
-  async #admit(item: Uint8Array): Promise<Admission> {
+  async #admitAll(items: readonly Uint8Array[]): Promise<readonly Admission[]> {
+    const admissions: Admission[] = [];
+    const candidates: Candidate[] = [];
+    /** Copies of what is being verified: asked about again when that is decided. */
+    const copies: { readonly place: number; readonly after: Promise<void> }[] = [];
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    for (const [place, item] of items.entries()) {
+      const begun = this.#begin(item);
+      if ("fault" in begun) {
+        admissions.push(begun);
+        continue;
+      }
+      const { decoded: tx, signatureCheck: check } = begun;
+      const after = this.#inFlight.get(tx.idKey);
+      // Decided below; a copy with another signature may fail where the first one holds.
+      admissions.push({ tx, fault: after === undefined ? undefined : JUST_COME });
+      if (after !== undefined) {
+        copies.push({ place, after });
+      } else if (this.#inFlight.size >= CHECKS_IN_FLIGHT_MAX) {
+        admissions[place] = { tx, fault: failure("POOL_BUSY") };
+      } else {
+        this.#inFlight.set(tx.idKey, ended);
+        candidates.push({ place, tx, check, height: this.#dependencies.committed.nextHeight() });
+      }
+    }
+    if (candidates.length > 0) {
+      const earlier = this.#lastBatch;
+      this.#lastBatch = Promise.allSettled([earlier, ended]);
+      try {
+        await this.#decide(candidates, admissions, earlier);
+      } finally {
+        for (const { tx } of candidates) this.#inFlight.delete(tx.idKey);
+        end();
+      }
+    }
+    for (const { place, after } of copies) {
+      await after;
+      const [again] = await this.#admitAll(items.slice(place, place + 1));
+      if (again !== undefined) admissions[place] = again;
+    }
+    return admissions;
+  }
+
+  /** All that can be said before the signature is verified. */
+  #begin(item: Uint8Array): Admission | UnverifiedTx {
     const { committed, pool, verified } = this.#dependencies;
-    if (committed.terms === undefined) return { tx: undefined, fault: CHAIN_NOT_BEGUN };
+    const { terms } = committed;
+    if (terms === undefined) return { tx: undefined, fault: CHAIN_NOT_BEGUN };
     const tooLarge = sizeFault(item);
     if (tooLarge !== undefined) return { tx: undefined, fault: tooLarge };
     const known = verified.get(item);
     if (known !== undefined) return { tx: known, fault: this.#add(known) };
-    const decoded = decodeTx(committed.terms.chain.chainId, item);
+    const decoded = committed.txDecoder.decode(item);
     if ("code" in decoded) return { tx: undefined, fault: decoded };
-    const { decoded: tx, signatureCheck } = decoded;
+    const { decoded: tx } = decoded;
     // Not remembered under the id: without a signature anybody could speak for it.
     const early = this.#knownFault(tx) ?? pool.fault(tx);
-    if (early !== undefined) return { tx, fault: early };
-    return { tx, fault: await this.#verifyAndAdd(tx, signatureCheck) };
+    return early === undefined ? decoded : { tx, fault: early };
   }
 
   /**
    * Signatures are verified on several threads and may finish out of order. A nonce that is refused for
-   * being ahead waits for those of its account that came before it, and is tried once more.
+   * being ahead waits for all that came before it, and is tried once more.
    */
-  async #verifyAndAdd(tx: DecodedTx, check: SignatureCheck): Promise<Failure | undefined> {
-    const { sender } = tx;
-    const earlier = this.#lastOfSender.get(sender);
-    const run = async (): Promise<Failure | undefined> => {
-      const signature = await this.#signatureFault(tx, check);
-      if (signature !== undefined) return signature;
-      this.#dependencies.verified.add(tx);
-      const fault = this.#add(tx);
-      if (earlier === undefined || !this.#isAhead(tx, fault)) return fault;
-      await earlier;
-      return this.#add(tx);
-    };
-    const mine = run();
-    const settled = Promise.allSettled([earlier, mine]);
-    this.#lastOfSender.set(sender, settled);
-    try {
-      return await mine;
-    } finally {
-      if (this.#lastOfSender.get(sender) === settled) this.#lastOfSender.delete(sender);
+  async #decide(
+    candidates: readonly Candidate[],
+    admissions: Admission[],
+    earlier: Promise<unknown>,
+  ): Promise<void> {
+    const { verified, verify } = this.#dependencies;
+    const verdicts = await verify(candidates.map(({ check }) => check));
+    const ahead: Candidate[] = [];
+    for (const [i, candidate] of candidates.entries()) {
+      const { place, tx, height } = candidate;
+      if (verdicts[i] !== true) {
+        admissions[place] = { tx, fault: failure("TX_SIGNATURE") };
+        continue;
+      }
+      verified.add(tx);
+      const fault = this.#add(tx, height);
+      if (fault === undefined) continue;
+      admissions[place] = { tx, fault };
+      if (this.#isAhead(tx, fault)) ahead.push(candidate);
     }
+    if (ahead.length === 0) return;
+    await earlier;
+    for (const { place, tx } of ahead) admissions[place] = { tx, fault: this.#add(tx) };
   }
 
   #isAhead(tx: DecodedTx, fault: Failure | undefined): boolean {
@@ -136,9 +211,10 @@ export class TxAdmission {
     return replay.kind === "nonce" && replay.value > this.#dependencies.pool.nextNonce(tx.sender);
   }
 
-  #add(tx: DecodedTx): Failure | undefined {
+  /** @param checkedAt height of the state that `pool.fault` has held it against already */
+  #add(tx: DecodedTx, checkedAt?: number): Failure | undefined {
     const { pool, statuses } = this.#dependencies;
-    const fault = this.#knownFault(tx) ?? pool.add(tx);
+    const fault = this.#knownFault(tx) ?? pool.add(tx, checkedAt);
     if (fault !== undefined && fault.code !== "TX_KNOWN") {
       statuses.set(tx.idKey, { ...describe("rejected", fault), hash: tx.hash });
     }
@@ -149,21 +225,6 @@ export class TxAdmission {
     const fate = this.#dependencies.statuses.get(tx.idKey);
     if (fate === undefined || !("height" in fate)) return undefined;
     return failure("TX_KNOWN", `it is in block ${fate.height}`);
-  }
-
-  /** The same signature is verified once, however many ask for it at the same time. */
-  async #signatureFault(tx: DecodedTx, check: SignatureCheck): Promise<Failure | undefined> {
-    const underWay = this.#inFlight.get(tx.idKey);
-    // A copy with another signature may fail where the first one holds, so a failure is not shared.
-    if (underWay !== undefined && (await underWay)) return failure("TX_KNOWN", "it has just come");
-    if (this.#inFlight.size >= CHECKS_IN_FLIGHT_MAX) return failure("POOL_BUSY");
-    const verdict = this.#verify(check);
-    this.#inFlight.set(tx.idKey, verdict);
-    try {
-      return (await verdict) ? undefined : failure("TX_SIGNATURE");
-    } finally {
-      this.#inFlight.delete(tx.idKey);
-    }
   }
 
   async #verify(check: SignatureCheck): Promise<boolean> {
@@ -179,16 +240,37 @@ export function recordBlock(statuses: TxStatuses, { input, txs, results }: Execu
     const result = results[index];
     const hash = hashes[index];
     if (tx === undefined || result === undefined || hash === undefined) continue;
-    statuses.set(tx.idKey, {
-      state: result.code === CODES.OK.number ? "committed" : "failed",
-      height: input.height,
-      index,
-      code: result.code,
-      reason: result.log,
-      hash: digestToBytes(hash),
-    });
+    statuses.set(tx.idKey, new BlockFate(input.height, index, result, hash));
   }
 }
+
+/** What a block did to a transaction: one for each of the last blocks' items, so it is small. */
+class BlockFate implements DecidedFate {
+  readonly height: Height;
+  readonly index: number;
+  readonly code: number;
+  readonly reason: string;
+  readonly #hash: Digest;
+
+  constructor(height: Height, index: number, result: ExecTxResult, hash: Digest) {
+    this.height = height;
+    this.index = index;
+    this.code = result.code;
+    this.reason = result.log;
+    this.#hash = hash;
+  }
+
+  get state(): DecidedFate["state"] {
+    return this.code === CODES.OK.number ? "committed" : "failed";
+  }
+
+  /** Made when somebody asks: most fates are never read. */
+  get hash(): Uint8Array {
+    return digestToBytes(this.#hash);
+  }
+}
+
+type DecidedFate = Extract<TxFate, { readonly height: Height }>;
 
 /** Writes down why a transaction left the pool. */
 export function recordDrop(statuses: TxStatuses, tx: DecodedTx, why: Failure): void {
@@ -211,6 +293,7 @@ function describe<State extends "rejected" | "expired" | "evicted">(
   return { state, code: CODES[code].number, reason };
 }
 
+const JUST_COME = failure("TX_KNOWN", "it has just come");
 const CHAIN_NOT_BEGUN = failure("POOL_BUSY", "the chain has not begun");
 
 function sizeFault(item: Uint8Array): Failure | undefined {
@@ -219,7 +302,7 @@ function sizeFault(item: Uint8Array): Failure | undefined {
 }
 
 function decodeUnverified(committed: CommittedState, item: Uint8Array): DecodedTx | Failure {
-  const decoded = decodeTx(committed.requireTerms().chain.chainId, item);
+  const decoded = committed.txDecoder.decode(item);
   return "code" in decoded ? decoded : decoded.decoded;
 }
 

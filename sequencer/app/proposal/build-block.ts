@@ -84,7 +84,9 @@ export async function buildBlock(
     if (rules.take(tx.laneUse) !== undefined) continue;
     const applied = applyTx(working, tx, terms);
     if (applied.failure === undefined) {
-      for (const { rollupId, entry } of tx.entries) manifest.add(rollupId, entry);
+      for (const { rollupId, entry } of tx.entries) {
+        manifest.add(rollupId, entry, tx.rollupId);
+      }
     }
     selection.take();
     chosen.push(tx);

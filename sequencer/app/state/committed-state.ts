@@ -22,7 +22,10 @@ import {
 import { assert } from "../../../proto/errors.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { StateStore } from "../state-tree/state-store.ts";
+import { TxDecoder } from "../execution/decoded-tx.ts";
+import { ACCOUNTS_KEPT_MAX } from "../limits.ts";
 import {
+  ACCOUNT_PREFIX,
   accountKey,
   CHAIN_KEY,
   FEES_KEY,
@@ -62,8 +65,11 @@ export class CommittedState {
   readonly unorderedCount = 0;
   /** Undefined until genesis is known. */
   terms: ChainTerms | undefined;
+  #decoder: TxDecoder | undefined;
   readonly #remembered = new Map<string, RememberedBlock>();
   readonly #rememberedIds = new Set<Digest>();
+  /** Accounts that were asked for, decoded; each transaction asks several times. */
+  readonly #accounts = new Map<string, AccountState>();
   readonly #rollups = new Map<string, RollupState>();
   readonly #validators = new Map<string, ValidatorState>();
 
@@ -81,6 +87,7 @@ export class CommittedState {
   async reload(): Promise<void> {
     this.#remembered.clear();
     this.#rememberedIds.clear();
+    this.#accounts.clear();
     this.#rollups.clear();
     this.#validators.clear();
     this.terms = this.#readTerms();
@@ -103,6 +110,8 @@ export class CommittedState {
         const address = key.slice(VALIDATOR_PREFIX.length);
         if (value === undefined) this.#validators.delete(address);
         else this.#validators.set(address, decodeValidator(value));
+      } else if (key.startsWith(ACCOUNT_PREFIX)) {
+        this.#accounts.delete(key.slice(ACCOUNT_PREFIX.length));
       } else if (key.startsWith(ROLLUP_PREFIX)) {
         this.#rollups.delete(key.slice(ROLLUP_PREFIX.length));
       }
@@ -115,6 +124,13 @@ export class CommittedState {
     return this.terms;
   }
 
+  /** Takes transactions of this chain apart. */
+  get txDecoder(): TxDecoder {
+    const { chainId } = this.requireTerms().chain;
+    if (this.#decoder?.chainId !== chainId) this.#decoder = new TxDecoder(chainId);
+    return this.#decoder;
+  }
+
   /** Height of the next block. */
   nextHeight(): number {
     const { lastBlock, chain } = this.requireTerms();
@@ -123,8 +139,13 @@ export class CommittedState {
 
   /** `address`: lower-case hex. */
   account(address: string): AccountState {
+    const known = this.#accounts.get(address);
+    if (known !== undefined) return known;
     const bytes = this.store.get(accountKey(address));
-    return bytes === undefined ? EMPTY_ACCOUNT : decodeAccount(bytes);
+    const account = bytes === undefined ? EMPTY_ACCOUNT : decodeAccount(bytes);
+    if (this.#accounts.size >= ACCOUNTS_KEPT_MAX) this.#accounts.clear();
+    this.#accounts.set(address, account);
+    return account;
   }
 
   /** `rollupId`: lower-case hex. */

@@ -7,13 +7,14 @@ export const LAST_BLOCK_KEY = "last_block";
 export const FEES_KEY = "fees";
 export const SUPPLY_KEY = "supply";
 export const PARAMS_KEY = "params";
+export const ACCOUNT_PREFIX = "account/";
 export const UNORDERED_PREFIX = "unordered/";
 export const VALIDATOR_PREFIX = "validator/";
 export const ROLLUP_PREFIX = "rollup/";
 
 /** `address`: 40 lower-case hex characters. */
 export function accountKey(address: string): string {
-  return `account/${address}`;
+  return `${ACCOUNT_PREFIX}${address}`;
 }
 
 /** `rollupId`: 64 lower-case hex characters. */

@@ -33,10 +33,11 @@ async function startNode(
   const mempool = createMempoolReactor(
     { relayDelayMs: options.relayDelayMs ?? 500 },
     {
-      checkTx: async (tx) => {
-        checked.push(toHex(tx));
-        return { code: tx[0] === 0xff ? 1 : 0 };
-      },
+      checkTxs: async (txs) =>
+        txs.map((tx) => {
+          checked.push(toHex(tx));
+          return { code: tx[0] === 0xff ? 1 : 0 };
+        }),
       clock: createSystemClock(),
       yieldToLoop,
       logger: NULL_LOGGER,

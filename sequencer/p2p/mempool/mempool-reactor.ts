@@ -28,6 +28,7 @@ import {
   TX_LOG_COUNT_MAX,
   TX_RELAY_DELAY_MS,
   TX_SEND_QUEUE_MESSAGES_MAX,
+  TX_SUBMISSIONS_PER_TURN,
 } from "../limits.ts";
 import { LruSet } from "../lru-set.ts";
 import type { P2pMetrics } from "../metrics.ts";
@@ -48,7 +49,8 @@ interface CheckResult {
 }
 
 export interface MempoolReactorDependencies<R extends CheckResult> {
-  readonly checkTx: (tx: Uint8Array) => Promise<R>;
+  /** Answers in the order of the transactions. */
+  readonly checkTxs: (txs: readonly Uint8Array[]) => Promise<readonly R[]>;
   readonly clock: Clock;
   readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
@@ -58,12 +60,19 @@ export interface MempoolReactorDependencies<R extends CheckResult> {
 export interface MempoolReactor<R extends CheckResult> extends Reactor {
   /**
    * A transaction of a client of ours: checked, and sent to every peer when the pool keeps it.
-   * Throws `P2P_TX_INVALID` for an empty or oversized one. `tx` must not change afterwards.
+   * Rejects with `P2P_TX_INVALID` for an empty or oversized one. `tx` must not change afterwards.
    */
   submit(tx: Uint8Array): Promise<R>;
   /** These transactions are in a block: nobody needs them from us any more. */
   committed(txs: readonly Uint8Array[]): void;
   stop(): void;
+}
+
+/** A transaction of a client of ours that waits for the others of this turn of the loop. */
+interface Submission<R> {
+  readonly tx: Uint8Array;
+  readonly resolve: (result: R) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 interface Target {
@@ -112,6 +121,8 @@ export function createMempoolReactor<R extends CheckResult>(
   let relayTimer: Cancel | undefined;
   let shared: SharedBatch | undefined;
   let isStopped = false;
+  const submissions: Submission<R>[] = [];
+  let isFlushDue = false;
 
   const log = (entry: LoggedTx): void => {
     if (!isBroadcasting || isStopped) return;
@@ -206,76 +217,120 @@ export function createMempoolReactor<R extends CheckResult>(
         throw invalid(`transactions of 1 to ${txBytesMax} bytes, got one of ${view.length}`);
       }
     }
-    for (const view of txs) receiveTx(target, view);
+    const fresh: Uint8Array[] = [];
+    const keys: string[] = [];
+    for (const view of txs) {
+      const key = sha256Latin1(view);
+      if (!isWanted(target, view, key)) continue;
+      // The view would keep a whole batch alive in the pool.
+      const tx = keepBytes(view);
+      fresh.push(tx);
+      keys.push(key);
+      checks += 1;
+      checkBytes += tx.length;
+      target.checks += 1;
+    }
+    if (fresh.length > 0) void checkPeerTxs(target, fresh, keys);
   };
-  const receiveTx = (target: Target, view: Uint8Array): void => {
-    const { id } = target.peer;
-    const key = sha256Latin1(view);
+  /** Whether the pool is to be asked about a transaction of a peer; if so, it counts as seen. */
+  const isWanted = (target: Target, view: Uint8Array, key: string): boolean => {
     if (seen.has(key)) {
       const entry = own.get(key) ?? relayed.get(key);
-      if (entry !== undefined) (entry.senders ??= new Set()).add(id);
-      return;
+      if (entry !== undefined) (entry.senders ??= new Set()).add(target.peer.id);
+      return false;
     }
     const isFull = checks >= TX_CHECKS_MAX || checkBytes + view.length > TX_CHECKS_BYTES_MAX;
     if (isFull || target.checks >= TX_CHECKS_PER_PEER_MAX) {
       metrics.dropped.inc({ reason: "tx_refused" });
-      return;
+      return false;
     }
     seen.add(key);
-    // The view would keep a whole batch alive in the pool.
-    const tx = keepBytes(view);
-    checks += 1;
-    checkBytes += tx.length;
-    target.checks += 1;
-    void checkPeerTx(tx, key, id).finally(() => {
-      checks -= 1;
-      checkBytes -= tx.length;
-      target.checks -= 1;
-    });
+    return true;
   };
-  const checkPeerTx = async (tx: Uint8Array, key: string, origin: NodeId): Promise<void> => {
+  /** All of one message in one go: a promise for each would cost more than most checks do. */
+  const checkPeerTxs = async (
+    target: Target,
+    txs: readonly Uint8Array[],
+    keys: readonly string[],
+  ): Promise<void> => {
+    const origin = target.peer.id;
+    let results: readonly CheckResult[] = [];
     try {
-      const { code } = await dependencies.checkTx(tx);
-      if (code === 0) {
-        const atMs = clock.monotonicMs();
-        log({ tx, key, origin, atMs, senders: undefined, isRemoved: false });
-        return;
-      }
+      results = await dependencies.checkTxs(txs);
     } catch (error) {
       if (error instanceof AssertionFailure) throw error;
-      // The pool's trouble, not the peer's: the transaction may come again.
-      logger.debug("Transaction of a peer could not be checked", {
+      // The pool's trouble, not the peer's: the transactions may come again.
+      logger.debug("Transactions of a peer could not be checked", {
         peer: origin,
         error: error instanceof Error ? error.message : String(error),
       });
+    } finally {
+      checks -= txs.length;
+      target.checks -= txs.length;
+      for (const tx of txs) checkBytes -= tx.length;
     }
-    seen.delete(key);
-    metrics.dropped.inc({ reason: "tx_refused" });
+    const atMs = clock.monotonicMs();
+    let refused = 0;
+    for (const [i, tx] of txs.entries()) {
+      const key = keys[i] ?? "";
+      if (results[i]?.code === 0) {
+        log({ tx, key, origin, atMs, senders: undefined, isRemoved: false });
+      } else {
+        seen.delete(key);
+        refused += 1;
+      }
+    }
+    if (refused > 0) metrics.dropped.inc({ reason: "tx_refused" }, refused);
+  };
+
+  /** What clients have submitted in this turn of the loop, in one go. */
+  const flushSubmissions = async (): Promise<void> => {
+    await dependencies.yieldToLoop();
+    const batch = submissions.splice(0, TX_SUBMISSIONS_PER_TURN);
+    isFlushDue = submissions.length > 0;
+    if (isFlushDue) void flushSubmissions();
+    try {
+      const results = await dependencies.checkTxs(batch.map(({ tx }) => tx));
+      const atMs = clock.monotonicMs();
+      for (const [i, { tx, resolve, reject }] of batch.entries()) {
+        const result = results[i];
+        if (result === undefined) {
+          reject(new AssertionFailure("every transaction has an answer"));
+          continue;
+        }
+        if (result.code === 0) logOwn(tx, atMs);
+        resolve(result);
+      }
+    } catch (error) {
+      // For whoever submitted them.
+      for (const { reject } of batch) reject(error);
+    }
+  };
+  const logOwn = (tx: Uint8Array, atMs: number): void => {
+    const key = sha256Latin1(tx);
+    seen.add(key);
+    if (own.get(key) !== undefined) return;
+    log({ tx, key, origin: undefined, atMs, senders: undefined, isRemoved: false });
   };
 
   return {
     name: "mempool",
     channels: [channel, NEIGHBOURS_CHANNEL],
-    async submit(tx) {
+    submit(tx) {
       if (tx.length === 0 || tx.length > txBytesMax) {
-        throw new P2pError(
-          "P2P_TX_INVALID",
-          `expected a transaction of 1 to ${txBytesMax} bytes, got ${tx.length}`,
-        );
+        const expected = `expected a transaction of 1 to ${txBytesMax} bytes, got ${tx.length}`;
+        return Promise.reject(new P2pError("P2P_TX_INVALID", expected));
       }
-      const key = sha256Latin1(tx);
-      const result = await dependencies.checkTx(tx);
-      if (result.code !== 0) return result;
-      seen.add(key);
-      if (own.get(key) === undefined) {
-        const atMs = clock.monotonicMs();
-        log({ tx, key, origin: undefined, atMs, senders: undefined, isRemoved: false });
-      }
-      return result;
+      return new Promise<R>((resolve, reject) => {
+        submissions.push({ tx, resolve, reject });
+        if (isFlushDue) return;
+        isFlushDue = true;
+        void flushSubmissions();
+      });
     },
     committed(txs) {
       for (const key of txHashes(txs)) {
-        seen.add(key);
+        if (!seen.has(key)) seen.add(key);
         own.remove(key);
         relayed.remove(key);
       }
