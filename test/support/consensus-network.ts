@@ -32,6 +32,7 @@ import {
   type Commit,
   type NodeOptions,
   type NodeWorld,
+  type RewriteLog,
   SimulatedNode,
   type Timer,
 } from "./consensus-node.ts";
@@ -53,6 +54,8 @@ export interface NetworkOptions {
   readonly crashPerMille: number;
   /** Powers change at some heights. */
   readonly changesValidators: boolean;
+  /** What happens to the log of a node that crashed, before it starts again. */
+  readonly rewriteLog?: RewriteLog | undefined;
 }
 
 interface Message {
@@ -105,6 +108,7 @@ export class Network implements NodeWorld {
         startDelayMs,
         skipTimeoutCommit,
         validatorsAt: (height) => this.#validatorsAt(height),
+        rewriteLog: options.rewriteLog,
         isRefused: (made) => toHex(made.block.txs[0] ?? new Uint8Array(0)).endsWith("21"),
       };
       return options.byzantine.includes(index)

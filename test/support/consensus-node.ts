@@ -13,6 +13,9 @@ import type { ConsensusInput, HeightContext } from "../../sequencer/consensus/in
 import type { ConsensusCoreOptions } from "../../sequencer/consensus/options.ts";
 import { makeBlock, makeVote, type MadeBlock, validatorAt } from "./consensus-fixtures.ts";
 
+/** Fills a signature field; nobody checks it here. */
+const SIGNATURE = new Uint8Array(64).fill(1);
+
 type Effect<Kind extends ConsensusEffect["kind"]> = Extract<
   ConsensusEffect,
   { readonly kind: Kind }
@@ -29,7 +32,14 @@ export interface NodeOptions {
   readonly validatorsAt: (height: number) => ValidatorSet;
   /** Blocks that every application refuses. */
   readonly isRefused: (made: { readonly block: MadeBlock["block"] }) => boolean;
+  /** What becomes of the log of the height under way while the node is down; nothing, by default. */
+  readonly rewriteLog?: RewriteLog | undefined;
 }
+
+export type RewriteLog = (
+  height: { readonly options: ConsensusCoreOptions; readonly context: HeightContext },
+  log: readonly ConsensusInput[],
+) => readonly ConsensusInput[];
 
 /** What a node tells the world. */
 export interface NodeWorld {
@@ -105,7 +115,13 @@ export class SimulatedNode {
     this.core = createConsensusCore(this.#coreOptions());
     // The block was saved before it was applied: the executor finishes that first.
     if (!wasApplied) this.#startLog();
-    this.core.step({ kind: "heightStarted", context: this.#context(height) });
+    const context = this.#context(height);
+    const rewritten = this.options.rewriteLog?.(
+      { options: this.#coreOptions(), context },
+      this.#log,
+    );
+    if (rewritten !== undefined) this.#log = [...rewritten];
+    this.core.step({ kind: "heightStarted", context });
     for (const input of this.#log) this.core.step(input);
     this.#execute(this.core.outstanding());
   }
@@ -128,7 +144,7 @@ export class SimulatedNode {
           kind: "proposalSigned",
           height: effect.proposal.height,
           round: effect.proposal.round,
-          proposal: this.#guarded(0, effect.proposal),
+          proposal: this.#guarded(0, { ...effect.proposal, signature: SIGNATURE }),
         });
         return;
       case "validateBlock":

@@ -173,17 +173,30 @@ function originOf(input: ConsensusInput): Origin {
 function requireSameLock(ours: ConsensusCore, theirs: ConsensusCore, at: HeightUnderWay): void {
   const { height } = at.context;
   const [here, there] = [ours.view, theirs.view];
+  const isAsFar = there.round > here.round || hasProposalOf(here, there);
   const isKept =
+    isAsFar &&
     isKeptIn(here.lockedRound, here.lockedBlockId, there.lockedRound, there.lockedBlockId) &&
     isKeptIn(here.validRound, here.validBlockId, there.validRound, there.validBlockId) &&
     areVotesIn(here, there, indexOfOwn(at));
   if (isKept) return;
   const told = (view: RoundStateView) =>
-    `locked in round ${view.lockedRound}, valid in round ${view.validRound}`;
+    `round ${view.round}, locked in round ${view.lockedRound}, valid in round ${view.validRound}`;
   throw notConvertible(
     height,
     `what this node has locked and voted at height ${height} cannot be told to CometBFT (here ${told(here)}; there ${told(there)}): start the embedded engine, let the height be decided, stop it, and switch then`,
   );
+}
+
+/** In the same round, with the same proposal and at least the parts that came. */
+function hasProposalOf(here: RoundStateView, there: RoundStateView): boolean {
+  if (there.round < here.round) return false;
+  if (here.proposal === undefined) return true;
+  return there.proposal !== undefined && countOf(there) >= countOf(here);
+}
+
+function countOf({ proposalParts }: RoundStateView): number {
+  return proposalParts?.count ?? 0;
 }
 
 function isKeptIn(
