@@ -56,6 +56,11 @@ for (const name of ["LOCK", "LOG", "CURRENT.bak"]) {
   }
 }
 cpSync(genesisFile, path.join(target, "genesis.json"));
+// A key that no other chain knows: with it CometBFT can be started on what conversions make.
+cpSync(
+  path.join(home, "config", "priv_validator_key.json"),
+  path.join(target, "priv_validator_key.json"),
+);
 rmSync(home, { recursive: true });
 process.stdout.write(`${target} made\n`);
 
