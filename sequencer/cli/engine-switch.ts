@@ -40,6 +40,8 @@ export interface SwitchOptions {
   readonly to: EngineName;
   readonly prune: boolean;
   readonly isJson: boolean;
+  /** Tests only: before each change of names; what it throws ends the command there. */
+  readonly onStep?: (() => void) | undefined;
 }
 
 export async function showEngine(root: string, isJson: boolean): Promise<void> {
@@ -60,14 +62,16 @@ export async function switchEngine(
   options: SwitchOptions,
   environment: Environment,
 ): Promise<void> {
-  const { to, prune, isJson } = options;
+  const { to, prune, isJson, onStep = () => undefined } = options;
   const report = await withLockedHome(root, async (home) => {
     requireNotInUse(cometBftHomeAt(home).dataDir);
     const unfinished = await engineSwitchOf(home);
-    if (unfinished !== undefined) await putInPlace(home, unfinished);
+    if (unfinished !== undefined) await putInPlace(home, unfinished, onStep);
     const from = await engineOfHome(home);
     const conversion =
-      from === undefined || from === to ? undefined : await convert(home, from, to, environment);
+      from === undefined || from === to
+        ? undefined
+        : await convert(home, { from, to, onStep }, environment);
     if (from === undefined) await setEngineOfHome(home, to);
     const pruned = prune ? pruneRetired(home) : [];
     return {
@@ -84,8 +88,7 @@ export async function switchEngine(
 
 async function convert(
   home: Home,
-  from: EngineName,
-  to: EngineName,
+  { from, to, onStep }: { from: EngineName; to: EngineName; onStep: () => void },
   environment: Environment,
 ): Promise<Conversion & { readonly index: string }> {
   const config = loadConfig(home.configFile, {}, environment);
@@ -105,8 +108,9 @@ async function convert(
   await requireSignerState(home, conversion);
   await syncDirectory(NODE_FILE_SYSTEM, dirname(temporary));
   const change = { from, to, retired: freeName(home, `${from}-${conversion.height}`) };
+  onStep();
   await beginEngineSwitch(home, change);
-  await putInPlace(home, change);
+  await putInPlace(home, change, onStep);
   return { ...conversion, index: INDEX[to] };
 }
 
@@ -125,7 +129,7 @@ async function requireSignerState(home: Home, { height }: Conversion): Promise<v
 }
 
 /** Every step finds what an interrupted one left; the engine is named last. */
-async function putInPlace(home: Home, change: EngineSwitch): Promise<void> {
+async function putInPlace(home: Home, change: EngineSwitch, onStep: () => void): Promise<void> {
   const { from, to } = change;
   const comet = cometBftHomeAt(home);
   const temporary = temporaryFolder(home, to);
@@ -135,22 +139,26 @@ async function putInPlace(home: Home, change: EngineSwitch): Promise<void> {
   }
   if (to === "cometbft") {
     for (const name of [...OUR_NAMES, "tx_index.db"]) {
-      move(join(home.dataDir, name), join(aside, name));
+      onStep();
+      moveIn(home, join(home.dataDir, name), join(aside, name));
     }
+    onStep();
     moveIn(home, temporary, comet.dataDir);
   } else {
-    move(comet.dataDir, join(aside, "data"));
-    for (const name of OUR_NAMES) moveIn(home, join(temporary, name), join(home.dataDir, name));
+    onStep();
+    moveIn(home, comet.dataDir, join(aside, "data"));
+    for (const name of OUR_NAMES) {
+      onStep();
+      moveIn(home, join(temporary, name), join(home.dataDir, name));
+    }
+    onStep();
     rmSync(temporary, { recursive: true, force: true });
   }
   for (const path of [dirname(aside), aside, comet.root, home.dataDir]) {
     if (existsSync(path)) await syncDirectory(NODE_FILE_SYSTEM, path);
   }
+  onStep();
   await endEngineSwitch(home, to);
-}
-
-function move(from: string, to: string): void {
-  if (existsSync(from)) renameSync(from, to);
 }
 
 /** What stands in the way is nobody's data, such as the empty folder of a node that never started: kept aside. */
