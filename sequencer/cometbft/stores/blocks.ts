@@ -16,7 +16,7 @@ import {
 import { encode } from "../../../proto/codec/writer.ts";
 import { headerHash } from "../../../proto/hashes.ts";
 import { PartSet } from "../../../proto/part-set.ts";
-import type { Block, Part } from "../../../proto/types.ts";
+import type { Block, BlockMeta, Part } from "../../../proto/types.ts";
 import type { BlockRecord, BlockStore } from "../../store/block-store.ts";
 import { StoreError } from "../../store/errors.ts";
 import type { KeyValueStore } from "../../store/key-value-store.ts";
@@ -32,7 +32,7 @@ import {
 } from "./comet-keys.ts";
 import { type BlockRange, decodeBlockRange, encodeBlockRange } from "./comet-values.ts";
 import { damaged } from "./errors.ts";
-import { PROGRESS_HEIGHTS } from "./limits.ts";
+import { BLOCKS_PER_TURN_MAX, PROGRESS_HEIGHTS, TURN_BYTES_MAX } from "./limits.ts";
 
 /** Told every so many heights: how far a conversion is. */
 export type OnProgress = (height: number, last: number) => void;
@@ -55,18 +55,18 @@ export async function copyBlocksToComet(
   const out = new BulkWriter(to);
   const last = from.height();
   const base = from.base();
-  for (let number = base as number; number > 0 && number <= last; number++) {
-    await putBlock(from, Height(number), out);
-    if (number % PROGRESS_HEIGHTS === 0) onProgress(number, last);
+  for await (const metas of metasInTurns(base, last, (height) => from.meta(height))) {
+    await Promise.all(metas.map((meta) => putBlock(from, meta, out)));
+    noteProgress(metas, last, onProgress);
   }
   if (last > 0) await out.put(BLOCK_STORE_KEY, encodeBlockRange({ base, height: last }));
   await out.flush();
 }
 
-async function putBlock(from: BlockStore, height: Height, out: BulkWriter): Promise<void> {
-  const meta = await from.meta(height);
+async function putBlock(from: BlockStore, meta: BlockMeta, out: BulkWriter): Promise<void> {
+  const { height } = meta.header;
   const seen = await from.seenCommit(height);
-  if (meta === undefined || seen === undefined) throw lacking(height);
+  if (seen === undefined) throw lacking(height);
   for (let index = 0; index < meta.blockId.partSetHeader.total; index++) {
     const part = await from.part(height, index);
     if (part === undefined) throw lacking(height);
@@ -97,26 +97,60 @@ export async function copyBlocksFromComet(
   onProgress: OnProgress,
 ): Promise<void> {
   const { base, height: last } = await cometBlockRange(from);
-  for (let number = base as number; number > 0 && number <= last; number++) {
-    const record = await readBlock(from, Height(number));
-    await to.save(record);
-    await onBlock(record.block);
-    if (number % PROGRESS_HEIGHTS === 0) onProgress(number, last);
+  const metaOf = (height: Height) => required(from, metaKey(height), decodeBlockMeta);
+  for await (const metas of metasInTurns(base, last, metaOf)) {
+    for (const record of await Promise.all(metas.map((meta) => readBlock(from, meta)))) {
+      await to.save(record);
+      await onBlock(record.block);
+    }
+    noteProgress(metas, last, onProgress);
   }
 }
 
-async function readBlock(from: KeyValueStore, height: Height): Promise<BlockRecord> {
-  const meta = await required(from, metaKey(height), decodeBlockMeta);
-  const { blockId } = meta;
-  const partSet = new PartSet(blockId.partSetHeader);
-  const parts: Part[] = [];
-  for (let index = 0; index < blockId.partSetHeader.total; index++) {
-    const key = partKey(height, index);
-    const part = await required(from, key, (bytes) => decode(readPart, bytes, "lenient"));
-    // The proof is checked here: what is read is what was decided.
-    partSet.add(part);
-    parts.push(part);
+/**
+ * What is kept of all blocks, in order, as many at a time as may be in memory: a database answers many
+ * questions at once much sooner than one after the other.
+ */
+async function* metasInTurns(
+  base: Height,
+  last: Height,
+  metaOf: (height: Height) => Promise<BlockMeta | undefined>,
+): AsyncIterable<readonly BlockMeta[]> {
+  let turn: BlockMeta[] = [];
+  let bytes = 0;
+  for (let first = base as number; first > 0 && first <= last; first += BLOCKS_PER_TURN_MAX) {
+    const count = Math.min(BLOCKS_PER_TURN_MAX, last - first + 1);
+    const heights = Array.from({ length: count }, (_, i) => Height(first + i));
+    for (const [i, meta] of (await Promise.all(heights.map(metaOf))).entries()) {
+      if (meta === undefined) throw lacking(heights[i] ?? base);
+      turn.push(meta);
+      bytes += meta.blockSizeBytes;
+      if (bytes < TURN_BYTES_MAX && turn.length < BLOCKS_PER_TURN_MAX) continue;
+      yield turn;
+      turn = [];
+      bytes = 0;
+    }
   }
+  if (turn.length > 0) yield turn;
+}
+
+function noteProgress(metas: readonly BlockMeta[], last: number, onProgress: OnProgress): void {
+  const height = metas.find(({ header }) => header.height % PROGRESS_HEIGHTS === 0)?.header.height;
+  if (height !== undefined) onProgress(height, last);
+}
+
+async function readBlock(
+  from: KeyValueStore,
+  { header, blockId }: BlockMeta,
+): Promise<BlockRecord> {
+  const { height } = header;
+  const partSet = new PartSet(blockId.partSetHeader);
+  const indices = Array.from({ length: blockId.partSetHeader.total }, (_, index) => index);
+  const readOne = (index: number): Promise<Part> =>
+    required(from, partKey(height, index), (bytes) => decode(readPart, bytes, "lenient"));
+  const parts = await Promise.all(indices.map(readOne));
+  // The proofs are checked here: what is read is what was decided.
+  for (const part of parts) partSet.add(part);
   const block = decodeBlock(partSet.bytes());
   if (!bytesEqual(headerHash(block.header), blockId.hash)) throw damaged(`block ${height}`);
   const extended = await from.get(extendedCommitKey(height));

@@ -2,6 +2,11 @@
 
 /** Bytes that one write to a database gathers. */
 export const BULK_WRITE_BYTES_MAX = 1 << 20;
+/** Blocks that are converted at once, and the bytes after which no further one is begun with them. */
+export const BLOCKS_PER_TURN_MAX = 64;
+export const TURN_BYTES_MAX = 8 << 20;
+/** Heights whose validators, parameters and answers are converted at once. */
+export const HEIGHTS_PER_TURN = 64;
 /** Heights between two notes of progress. */
 export const PROGRESS_HEIGHTS = 1_000;
 /** A key or a name in CometBFT's databases. */

@@ -43,7 +43,7 @@ import {
   type ValidatorsInfo,
 } from "./comet-values.ts";
 import { damaged } from "./errors.ts";
-import { PROGRESS_HEIGHTS } from "./limits.ts";
+import { HEIGHTS_PER_TURN, PROGRESS_HEIGHTS } from "./limits.ts";
 
 /** The state that CometBFT would go on from; undefined before its first start. */
 export async function cometState(store: KeyValueStore): Promise<ChainState | undefined> {
@@ -100,14 +100,15 @@ export async function copyStatesFromComet(
   const next = Math.max(state.lastBlockHeight + 1, state.initialHeight);
   const copy = new FromComet(from, out);
   // From the newest down to the first that is missing: pruned heights, or those before state sync.
-  let first = next;
-  for (let height = next + 1; height > 0; height--) {
-    const hasSet = await copy.validators(Height(height));
-    const hasParams = height <= next && (await copy.params(Height(height)));
-    await copy.response(Height(height));
-    if (!hasSet && !hasParams) break;
-    first = height;
-    if (height % PROGRESS_HEIGHTS === 0) onProgress(height, next);
+  let first = next + 2;
+  for (let isWhole = true; isWhole && first > 1; ) {
+    const count = Math.min(HEIGHTS_PER_TURN, first - 1);
+    const turn = Array.from({ length: count }, (_, i) => Height(first - 1 - i));
+    const found = await Promise.all(turn.map((height) => copy.height(height, next)));
+    const missing = found.indexOf(false);
+    isWhole = missing === -1;
+    first -= isWhole ? count : missing;
+    if (turn.some((height) => height % PROGRESS_HEIGHTS === 0)) onProgress(first, next);
   }
   await copy.lastResponse();
   if (first > state.initialHeight) await out.put(PRUNED_KEY, heightKey("", first));
@@ -126,7 +127,17 @@ class FromComet {
     this.#out = out;
   }
 
-  async validators(height: Height): Promise<boolean> {
+  /** All of one height; false when nothing is kept of it. */
+  async height(height: Height, next: number): Promise<boolean> {
+    const [hasSet, hasParams] = await Promise.all([
+      this.#validators(height),
+      height <= next && this.#params(height),
+      this.#response(height),
+    ]);
+    return hasSet || hasParams;
+  }
+
+  async #validators(height: Height): Promise<boolean> {
     const key = validatorsKey(height);
     if ((await this.#from.get(key)) === undefined) return false;
     const { set, lastHeightChanged } = await required(this.#from, key, decodeValidatorsInfo);
@@ -136,7 +147,7 @@ class FromComet {
     return true;
   }
 
-  async params(height: Height): Promise<boolean> {
+  async #params(height: Height): Promise<boolean> {
     const key = paramsKey(height);
     if ((await this.#from.get(key)) === undefined) return false;
     const { params, lastHeightChanged } = await required(this.#from, key, decodeParamsInfo);
@@ -146,7 +157,7 @@ class FromComet {
     return true;
   }
 
-  async response(height: Height): Promise<void> {
+  async #response(height: Height): Promise<void> {
     const bytes = await this.#from.get(responseKey(height));
     if (bytes === undefined) return;
     await this.#putResponse(height, bytes);
