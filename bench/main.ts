@@ -67,7 +67,7 @@ const options: Options = new Command("bench")
   .description("committed throughput and latency of a network of validators on this machine")
   .option(
     "--seconds <n>",
-    "length of each window (4; 1.5 against CometBFT, 8 in full), of a partition (20) or of the run over wide links (60)",
+    "length of each window (4; 1.2 against CometBFT, 8 in full), of a partition (20) or of the run over wide links (60)",
     integer(1, RUN_SECONDS_MAX),
   )
   .option(

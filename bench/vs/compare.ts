@@ -1,7 +1,7 @@
 /** Runs both engines in turns on one machine, and takes medians over the rounds. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CHAIN_ID } from "../homes.ts";
-import { ACCOUNTS, BLOCKS_MIN, PAYLOAD_BYTES } from "../limits.ts";
+import { ACCOUNTS, PAYLOAD_BYTES } from "../limits.ts";
 import { openGrpcIngress } from "../load/grpc-ingress.ts";
 import type { OpenIngress } from "../load/ingress.ts";
 import { createItemSource } from "../load/item-source.ts";
@@ -13,6 +13,7 @@ import { openCometIngress } from "./comet-ingress.ts";
 import { type ComparedNetwork, type ComparedValidator, freeze, thaw } from "./compared-network.ts";
 import { asCometFrames, createKvMaker } from "./items.ts";
 import {
+  BLOCKS_MIN,
   FIRST_WARMUP_MS,
   HEIGHTS_AFTER_THAW,
   LIGHT_WARMUP_MS,

@@ -17,10 +17,12 @@ export function createKvMaker(txBytes: number): Signer {
   const run = randomBytes(4).toString("hex");
   return {
     sign(count) {
-      const items = Array.from({ length: count }, () => {
+      const random = randomBytes(UNIQUE_BYTES * count).toString("hex");
+      const items = Array.from({ length: count }, (_, i) => {
         made += 1;
+        const unique = random.slice(i * UNIQUE_BYTES * 2, (i + 1) * UNIQUE_BYTES * 2);
         const key = `${run}${String(made).padStart(KEY_BYTES - run.length, "0")}`;
-        const text = `${key}=${filling}${randomBytes(UNIQUE_BYTES).toString("hex")}`;
+        const text = `${key}=${filling}${unique}`;
         return {
           id: "",
           item: Buffer.from(text, "latin1"),

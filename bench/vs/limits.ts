@@ -19,13 +19,15 @@ export const OUTSTANDING_BATCHES = 400;
 export const OUTSTANDING_BYTES_MAX = 12 << 20;
 
 /** Windows of the short form and of the long one. */
-export const WINDOW_MS = 1_500;
+export const WINDOW_MS = 1_200;
 export const FULL_WINDOW_MS = 8_000;
 export const ROUNDS = 3;
 export const ROUNDS_MAX = 100;
+/** Blocks with payloads that a window lasts for in any case. */
+export const BLOCKS_MIN = 3;
 /** Load before each window. */
-export const WARMUP_MS = 700;
-export const LIGHT_WARMUP_MS = 400;
+export const WARMUP_MS = 500;
+export const LIGHT_WARMUP_MS = 300;
 /** Load that is not reported, before the first round: the compiler settles. */
 export const FIRST_WARMUP_MS = 2_500;
 /** Time that a network gets after it stood still to commit a block again. */
