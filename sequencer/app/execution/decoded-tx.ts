@@ -34,17 +34,18 @@ export class DecodedTx {
   /** Id of the rollup that the action names, 64 lower-case hex characters; empty if none. */
   readonly rollupId: string;
   readonly laneUse: LaneUse;
+  readonly #account: Account;
   #entries: readonly RollupEntry[] | undefined;
-  #senderText: string | undefined;
   #idText: string | undefined;
   #hash: Uint8Array | undefined;
 
-  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest, sender: string) {
+  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest, account: Account) {
     this.item = item;
     this.tx = tx;
     this.idKey = idKey;
     this.id = digestToBytes(idKey);
-    this.sender = sender;
+    this.sender = account.address;
+    this.#account = account;
     this.rollupId = rollupOf(tx);
     // The state holds no inclusion list yet, so nothing is due (docs/formats.md, "Block items").
     this.laneUse = laneUse({ kind: "tx", tx }, item.length, this.id, false, this.rollupId);
@@ -52,8 +53,7 @@ export class DecodedTx {
 
   /** The address as people write it. */
   get senderText(): string {
-    this.#senderText ??= formatAddress(accountAddress(this.tx.body.publicKey));
-    return this.#senderText;
+    return this.#account.text;
   }
 
   /** The id as people write it: 64 lower-case hex characters. */
@@ -75,6 +75,24 @@ export class DecodedTx {
   }
 }
 
+/** What follows from a public key, once for all transactions that it signs. */
+class Account {
+  /** 40 lower-case hex characters. */
+  readonly address: string;
+  readonly #bytes: Uint8Array;
+  #text: string | undefined;
+
+  constructor(publicKey: Uint8Array) {
+    this.#bytes = accountAddress(publicKey);
+    this.address = toHex(this.#bytes);
+  }
+
+  get text(): string {
+    this.#text ??= formatAddress(this.#bytes);
+    return this.#text;
+  }
+}
+
 /** A decoded transaction and the check of its signature that is left to do. */
 export interface UnverifiedTx {
   readonly decoded: DecodedTx;
@@ -88,8 +106,8 @@ export interface UnverifiedTx {
 export class TxDecoder {
   readonly chainId: string;
   readonly #signPrefix: Uint8Array;
-  /** Addresses by public key, which is read as latin1. */
-  readonly #senders = new Map<string, string>();
+  /** By public key, which is read as latin1. */
+  readonly #accounts = new Map<string, Account>();
 
   constructor(chainId: string) {
     this.chainId = chainId;
@@ -111,23 +129,23 @@ export class TxDecoder {
     }
     const { bodyBytes: message, signature, body } = tx;
     const prefix = this.#signPrefix;
-    const sender = this.#senderOf(body.publicKey);
+    const account = this.#accountOf(body.publicKey);
     return {
-      decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message), sender),
+      decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message), account),
       signatureCheck: { publicKey: body.publicKey, prefix, message, signature },
     };
   }
 
-  #senderOf(publicKey: Uint8Array): string {
+  #accountOf(publicKey: Uint8Array): Account {
     const { buffer, byteOffset, length } = publicKey;
     const key = Buffer.from(buffer, byteOffset, length).toString("latin1");
-    let sender = this.#senders.get(key);
-    if (sender === undefined) {
-      sender = toHex(accountAddress(publicKey));
-      if (this.#senders.size >= SENDERS_KEPT_MAX) this.#senders.clear();
-      this.#senders.set(key, sender);
+    let account = this.#accounts.get(key);
+    if (account === undefined) {
+      account = new Account(publicKey);
+      if (this.#accounts.size >= SENDERS_KEPT_MAX) this.#accounts.clear();
+      this.#accounts.set(key, account);
     }
-    return sender;
+    return account;
   }
 }
 

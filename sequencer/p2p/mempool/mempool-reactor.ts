@@ -28,12 +28,15 @@ import {
   TX_LOG_COUNT_MAX,
   TX_RELAY_DELAY_MS,
   TX_SEND_QUEUE_MESSAGES_MAX,
+  TX_GOSSIP_INTERVAL_MS,
+  TX_SUBMISSIONS_INTERVAL_MS,
   TX_SUBMISSIONS_PER_TURN,
 } from "../limits.ts";
 import { LruSet } from "../lru-set.ts";
 import type { P2pMetrics } from "../metrics.ts";
 import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "../consensus/neighbours.ts";
 import type { ChannelDescriptor, Peer, Reactor } from "../reactor.ts";
+import { createPacer } from "./pacer.ts";
 import { type LoggedTx, TxLog } from "./tx-log.ts";
 
 export interface MempoolReactorOptions {
@@ -116,31 +119,30 @@ export function createMempoolReactor<R extends CheckResult>(
   };
   let checks = 0;
   let checkBytes = 0;
-  let isPumpScheduled = false;
   let areNeighboursDue = false;
   let relayTimer: Cancel | undefined;
   let shared: SharedBatch | undefined;
   let isStopped = false;
   const submissions: Submission<R>[] = [];
-  let isFlushDue = false;
+
+  const pacing = { clock, yieldToLoop: dependencies.yieldToLoop };
 
   const log = (entry: LoggedTx): void => {
     if (!isBroadcasting || isStopped) return;
     const pushedOut = (entry.origin === undefined ? own : relayed).push(entry);
     if (pushedOut > 0) metrics.dropped.inc({ reason: "tx_queue_full" }, pushedOut);
-    schedulePump();
+    pumping.schedule();
   };
-  const schedulePump = (): void => {
-    if (isPumpScheduled || isStopped) return;
-    isPumpScheduled = true;
-    // After the messages of this turn: consensus goes first, and more transactions join the batch.
-    void dependencies.yieldToLoop().then(() => {
-      isPumpScheduled = false;
-      if (isStopped) return;
-      if (areNeighboursDue) sendNeighbours();
-      for (const target of targets.values()) pump(target);
-    });
-  };
+  const pumping = createPacer(
+    { intervalMs: TX_GOSSIP_INTERVAL_MS },
+    {
+      task: () => {
+        if (areNeighboursDue) sendNeighbours();
+        for (const target of targets.values()) pump(target);
+      },
+      ...pacing,
+    },
+  );
   const pump = (target: Target): void => {
     pumpOwn(target);
     pumpRelayed(target);
@@ -186,7 +188,7 @@ export function createMempoolReactor<R extends CheckResult>(
       if (batch.isWaiting) {
         relayTimer ??= clock.after(relayDelayMs, () => {
           relayTimer = undefined;
-          schedulePump();
+          pumping.schedule();
         });
         return;
       }
@@ -283,12 +285,14 @@ export function createMempoolReactor<R extends CheckResult>(
     if (refused > 0) metrics.dropped.inc({ reason: "tx_refused" }, refused);
   };
 
-  /** What clients have submitted in this turn of the loop, in one go. */
+  const flushing = createPacer(
+    { intervalMs: TX_SUBMISSIONS_INTERVAL_MS },
+    { task: () => void flushSubmissions(), ...pacing },
+  );
+  /** What clients have submitted meanwhile, in one go. */
   const flushSubmissions = async (): Promise<void> => {
-    await dependencies.yieldToLoop();
     const batch = submissions.splice(0, TX_SUBMISSIONS_PER_TURN);
-    isFlushDue = submissions.length > 0;
-    if (isFlushDue) void flushSubmissions();
+    if (submissions.length > 0) flushing.schedule();
     try {
       const results = await dependencies.checkTxs(batch.map(({ tx }) => tx));
       const atMs = clock.monotonicMs();
@@ -323,9 +327,7 @@ export function createMempoolReactor<R extends CheckResult>(
       }
       return new Promise<R>((resolve, reject) => {
         submissions.push({ tx, resolve, reject });
-        if (isFlushDue) return;
-        isFlushDue = true;
-        void flushSubmissions();
+        flushing.schedule();
       });
     },
     committed(txs) {
@@ -337,6 +339,7 @@ export function createMempoolReactor<R extends CheckResult>(
     },
     stop() {
       isStopped = true;
+      pumping.stop();
       relayTimer?.cancel();
     },
     addPeer(peer) {
@@ -348,14 +351,14 @@ export function createMempoolReactor<R extends CheckResult>(
         checks: 0,
       });
       areNeighboursDue = true;
-      schedulePump();
+      pumping.schedule();
     },
     removePeer(peer) {
       if (targets.get(peer.id)?.peer !== peer) return;
       targets.delete(peer.id);
       metrics.mempoolPendingTxs.set(0, { peer_id: peer.id });
       areNeighboursDue = true;
-      schedulePump();
+      pumping.schedule();
     },
     receive(channelId, peer, bytes) {
       const target = targets.get(peer.id);
@@ -364,7 +367,7 @@ export function createMempoolReactor<R extends CheckResult>(
         if (channelId === channel.id) receiveTxs(target, bytes);
         else {
           target.neighbours = decodeNeighbours(bytes);
-          schedulePump();
+          pumping.schedule();
         }
       } catch (error) {
         throw toPeersFault(error);
@@ -372,7 +375,7 @@ export function createMempoolReactor<R extends CheckResult>(
     },
     onSendable(channelId) {
       if (channelId === NEIGHBOURS_CHANNEL.id) areNeighboursDue = true;
-      schedulePump();
+      pumping.schedule();
     },
   };
 }
