@@ -18,7 +18,15 @@ interface BlockAnswer {
 }
 interface CommitAnswer {
   readonly canonical: boolean;
-  readonly signed_header: { readonly commit: { readonly round: number } };
+  readonly signed_header: {
+    readonly commit: {
+      readonly round: number;
+      readonly signatures: readonly {
+        readonly block_id_flag: number;
+        readonly validator_address: string;
+      }[];
+    };
+  };
 }
 
 export interface ChainSummary {
@@ -32,8 +40,9 @@ export interface ChainSummary {
   readonly roundMax: number;
   /** Between two blocks' times. */
   readonly intervalMs: { readonly p50: number; readonly p95: number; readonly max: number };
-  /** Blocks by the proposer's address. */
+  /** Blocks by the proposer's address, and commits by whose signature they hold. */
   readonly proposers: ReadonlyMap<string, number>;
+  readonly signers: ReadonlyMap<string, number>;
 }
 
 const METHODS = ["block", "commit", "block_results"] as const;
@@ -47,6 +56,7 @@ export async function compareChains(nodes: readonly MixedNode[]): Promise<ChainS
   const rounds: number[] = [];
   const parts: number[] = [];
   const proposers = new Map<string, number>();
+  const signers = new Map<string, number>();
   let commitBefore: unknown;
   for (let height = 1; height <= heights; height++) {
     const params = { height: String(height) };
@@ -72,8 +82,11 @@ export async function compareChains(nodes: readonly MixedNode[]): Promise<ChainS
     times.push(Date.parse(block.header.time));
     rounds.push(commit.signed_header.commit.round);
     parts.push(id.parts.total);
-    const { proposer_address: proposer } = block.header;
-    proposers.set(proposer, (proposers.get(proposer) ?? 0) + 1);
+    count(proposers, block.header.proposer_address);
+    for (const { block_id_flag: flag, validator_address: address } of commit.signed_header.commit
+      .signatures) {
+      if (flag === 2) count(signers, address);
+    }
   }
   // The first block's time is the genesis': the wait for the nodes is no interval.
   const intervals = times
@@ -90,5 +103,10 @@ export async function compareChains(nodes: readonly MixedNode[]): Promise<ChainS
     roundMax: Math.max(0, ...rounds),
     intervalMs: { p50: quantile(0.5), p95: quantile(0.95), max: quantile(1) },
     proposers,
+    signers,
   };
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

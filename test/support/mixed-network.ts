@@ -90,6 +90,9 @@ export interface MixedNetwork {
   /** Holds every link of a validator to the others, or lets bytes pass again. */
   cutOff(node: MixedNode): void;
   reconnect(node: MixedNode): void;
+  /** Holds every link between validators of different kinds, or lets bytes pass again. */
+  partKinds(): void;
+  joinKinds(): void;
   /** What every node says of itself, for the report of a failed test. */
   report(): Promise<string>;
   close(): Promise<void>;
@@ -200,6 +203,15 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
     );
   }
 
+  /** A validator's name begins with its kind. */
+  function betweenKinds(): HeldLink[] {
+    const kindOf = (name = ""): string => name.slice(0, name.indexOf("-"));
+    return [...links].flatMap(([name, link]) => {
+      const [from, to] = name.split(" ");
+      return kindOf(from) === kindOf(to) ? [] : [link];
+    });
+  }
+
   return {
     root,
     validators,
@@ -212,6 +224,12 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
     },
     reconnect: (node) => {
       for (const link of ofNode(node)) link.release();
+    },
+    partKinds: () => {
+      for (const link of betweenKinds()) link.hold();
+    },
+    joinKinds: () => {
+      for (const link of betweenKinds()) link.release();
     },
     async report() {
       const lines = await Promise.all(

@@ -45,6 +45,11 @@ const NETWORKS: readonly {
   },
 ];
 
+/** As many of one kind as of the other: parted, neither half decides. */
+function isEven(kinds: readonly EngineKind[]): boolean {
+  return kinds.filter((kind) => kind === "weft").length * 2 === kinds.length;
+}
+
 describe.skipIf(isCometBftAway)("a network of", () => {
   test.each(NETWORKS)(
     "$name commits the same blocks, and takes back whom it lost",
@@ -53,11 +58,13 @@ describe.skipIf(isCometBftAway)("a network of", () => {
         validators,
         blocks: BLOCKS,
         faults,
+        isParted: isEven(validators),
         onProgress: (line) => process.stdout.write(`${line}\n`),
       });
-      const { chain } = result;
+      const { chain, shares } = result;
+      const { heights, multiPart, partsMax, lateRounds, intervalMs } = chain;
       process.stdout.write(
-        `${JSON.stringify({ ...chain, proposers: chain.proposers.size, txs: result.txs })}\n`,
+        `${JSON.stringify({ heights, multiPart, partsMax, lateRounds, intervalMs, shares, txs: result.txs })}\n`,
       );
       expect(chain.heights).toBeGreaterThan(BLOCKS);
       expect(chain.multiPart, "blocks over 64 KiB").toBeGreaterThan(0);

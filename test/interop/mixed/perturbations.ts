@@ -15,21 +15,25 @@ export type Fault = (typeof FAULTS)[number];
 export interface Recovery {
   readonly node: string;
   readonly fault: Fault;
-  /** From the fault until the rest had three more blocks. */
+  /** From the fault until the rest had some more blocks. */
   readonly goesOnMs: number;
   /** From its end until the node had the others' height, and until its signature stood in a commit. */
   readonly levelMs: number;
   readonly signsMs: number;
 }
 
-const BLOCKS_WITHOUT = 3;
+/** Blocks that the rest makes meanwhile. */
+export const AWAY_BLOCKS = 3;
 const RECOVERY_MS_MAX = 90_000;
+/** Without one validator, when its turn to propose costs a timeout, on a machine that is busy otherwise. */
+const BLOCK_MS_MAX = 5_000;
 
 /** Three of four go on without the node; it comes back and signs again. */
 export async function perturb(
   network: MixedNetwork,
   node: MixedNode,
   fault: Fault,
+  awayBlocks = AWAY_BLOCKS,
 ): Promise<Recovery> {
   const others = network.validators.filter((one) => one !== node);
   const [witness] = others;
@@ -40,7 +44,7 @@ export async function perturb(
   else if (fault === "pause") node.pause();
   else network.cutOff(node);
   const at = Math.max(...(await Promise.all(others.map(heightOf))));
-  await untilHeights(others, at + BLOCKS_WITHOUT, RECOVERY_MS_MAX);
+  await untilHeights(others, at + awayBlocks, RECOVERY_MS_MAX + awayBlocks * BLOCK_MS_MAX);
   const over = performance.now();
   const goneUntil = await heightOf(witness);
   if (fault === "kill" || fault === "restart") await node.start();
@@ -56,6 +60,29 @@ export async function perturb(
     levelMs: Math.round(level - over),
     signsMs: Math.round(performance.now() - over),
   };
+}
+
+/** How long a network stands that is parted. */
+const PARTED_MS = 3_000;
+
+/**
+ * Parts the kinds from each other, neither with a quorum: nobody decides; and joins them again.
+ * @returns milliseconds from then until every node had two more blocks
+ */
+export async function part(network: MixedNetwork): Promise<number> {
+  const { validators } = network;
+  network.partKinds();
+  // What was under way may still be decided by who had heard the others.
+  const at = Math.max(...(await Promise.all(validators.map(heightOf)))) + 1;
+  await new Promise((resolve) => {
+    setTimeout(resolve, PARTED_MS);
+  });
+  const stood = Math.max(...(await Promise.all(validators.map(heightOf))));
+  if (stood > at) throw new Error(`height ${stood} was decided without a quorum, after ${at}`);
+  const begin = performance.now();
+  network.joinKinds();
+  await untilHeights(validators, stood + 2, RECOVERY_MS_MAX);
+  return Math.round(performance.now() - begin);
 }
 
 interface CommitAnswer {

@@ -8,11 +8,12 @@ import {
   type EngineKind,
   heightOf,
   type MixedNetwork,
+  type MixedNode,
   untilHeights,
 } from "../../support/mixed-network.ts";
 import { startMixedTraffic } from "../../support/mixed-traffic.ts";
 import { votesInLogs } from "../../support/vote-evidence.ts";
-import { type Fault, perturb, type Recovery } from "./perturbations.ts";
+import { type Fault, part, perturb, type Recovery } from "./perturbations.ts";
 
 export interface MixedRunOptions {
   readonly validators: readonly EngineKind[];
@@ -20,13 +21,25 @@ export interface MixedRunOptions {
   readonly blocks: number;
   /** Whom, by index of the validator, and what. */
   readonly faults: readonly (readonly [index: number, fault: Fault])[];
+  /** Blocks that the rest makes while a node is away. */
+  readonly awayBlocks?: number;
+  /** Whether the kinds are parted from each other as well; then neither may have a quorum. */
+  readonly isParted?: boolean;
+  /** Of each transaction. */
+  readonly txBytes?: number;
+  /** Configuration of every node by dotted path. */
+  readonly config?: Readonly<Record<string, unknown>>;
   readonly onProgress?: (line: string) => void;
 }
 
 export interface MixedRunResult {
+  /** What each validator did, by its name. */
+  readonly shares: Readonly<Record<string, { readonly proposed: number; readonly signed: number }>>;
   readonly chain: ChainSummary;
   readonly recoveries: readonly Recovery[];
-  /** Transactions in blocks, and how many of them another kind of engine proposed than the one that took them. */
+  /** From the end of the partition until all had new blocks. */
+  readonly joinedMs: number | undefined;
+  /** Transactions that a node took, all of them in blocks. */
   readonly txs: number;
   readonly votes: number;
   /** Places with two votes of one validator; empty when nobody signed twice. */
@@ -43,6 +56,7 @@ export async function runMixed(options: MixedRunOptions): Promise<MixedRunResult
   const network = await createMixedNetwork({
     validators: options.validators,
     rollups: [ROLLUP],
+    ...(options.config === undefined ? {} : { config: options.config }),
   });
   try {
     return await run(network, options);
@@ -63,7 +77,7 @@ async function run(network: MixedNetwork, options: MixedRunOptions): Promise<Mix
     nodes: validators,
     owner: network.owner,
     rollup: ROLLUP,
-    bytes: TX_BYTES,
+    bytes: options.txBytes ?? TX_BYTES,
     inFlight: TXS_IN_FLIGHT,
   });
   const half = Math.ceil(options.blocks / 2);
@@ -72,10 +86,12 @@ async function run(network: MixedNetwork, options: MixedRunOptions): Promise<Mix
   for (const [index, fault] of options.faults) {
     const node = validators[index];
     if (node === undefined) throw new Error(`there is no validator ${index}`);
-    const recovery = await perturb(network, node, fault);
+    const recovery = await perturb(network, node, fault, options.awayBlocks);
     recoveries.push(recovery);
     tell(JSON.stringify(recovery));
   }
+  const joinedMs = options.isParted === true ? await part(network) : undefined;
+  if (joinedMs !== undefined) tell(JSON.stringify({ joinedMs }));
   const rest = options.blocks - half;
   const at = Math.max(...(await Promise.all(validators.map(heightOf))));
   await untilHeights(validators, at + rest, blocksTimeoutMs(rest));
@@ -87,7 +103,24 @@ async function run(network: MixedNetwork, options: MixedRunOptions): Promise<Mix
   await Promise.all(validators.map((node) => node.end("SIGTERM")));
   const homes = validators.filter(({ kind }) => kind === "weft").map(({ home }) => home);
   const { votes, conflicts } = votesInLogs(homes);
-  return { chain, recoveries, txs: settled.size, votes, conflicts };
+  return {
+    chain,
+    shares: sharesOf(validators, chain),
+    recoveries,
+    joinedMs,
+    txs: settled.size,
+    votes,
+    conflicts,
+  };
+}
+
+function sharesOf(validators: readonly MixedNode[], chain: ChainSummary) {
+  return Object.fromEntries(
+    validators.map(({ name, validatorAddress: address = "" }) => [
+      name,
+      { proposed: chain.proposers.get(address) ?? 0, signed: chain.signers.get(address) ?? 0 },
+    ]),
+  );
 }
 
 /** A machine that is busy otherwise takes several times of what an idle one does. */
