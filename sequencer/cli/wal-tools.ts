@@ -11,6 +11,7 @@ import { loadConfig } from "../node/config.ts";
 import { consensusOptions } from "../node/consensus-options.ts";
 import type { Home } from "../node/home.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
+import { checkHomeEngine } from "../node/home-engine.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { cliError } from "./cli-error.ts";
 import { ownAddress, withLockedHome, withOpenHome } from "./offline-home.ts";
@@ -18,6 +19,7 @@ import { printResult, toJson } from "./output.ts";
 
 export async function dumpLog(root: string, only: number | undefined): Promise<void> {
   const faults = await withLockedHome(root, async (home) => {
+    await checkHomeEngine(home, "embedded");
     requireLog(home);
     const found: string[] = [];
     /** What is being decided: one above the last end that was seen. */
@@ -56,6 +58,7 @@ export async function verifyLogCommand(
   isJson: boolean,
 ): Promise<void> {
   const report = await withLockedHome(root, async (home) => {
+    await checkHomeEngine(home, "embedded");
     requireLog(home);
     if (isCut) await cutLog(home.walDir);
     return verifyLog(home.walDir, NODE_FILE_SYSTEM);
@@ -91,6 +94,7 @@ export async function replayLog(
   isJson: boolean,
 ): Promise<void> {
   const replayed = await withOpenHome(root, async (home, { stateStore, blockStore }) => {
+    await checkHomeEngine(home, "embedded");
     requireLog(home);
     const state = await stateStore.load();
     if (state === undefined) throw cliError("NOT_FOUND", "the node has not begun its chain yet");

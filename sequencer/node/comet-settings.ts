@@ -4,7 +4,7 @@ import { isCometBftError } from "../cometbft/errors.ts";
 import { HANDOVER_BATCH_MAX } from "../cometbft/limits.ts";
 import { COMETBFT_POOL_FACTOR, RPC_BODY_OVERHEAD_BYTES } from "./limits.ts";
 import { listenAddress } from "./config.ts";
-import type { Config } from "./config-schema.ts";
+import { type Config, splitList } from "./config-schema.ts";
 import { namingListenerOf } from "./listening.ts";
 
 /**
@@ -13,7 +13,7 @@ import { namingListenerOf } from "./listening.ts";
  * one call whatever the application takes.
  */
 export function cometBftSource(config: Config, rpcSocket: string): CometBftConfigSource {
-  const { rpc, mempool } = config;
+  const { rpc, mempool, statesync } = config;
   const { max_request_batch_size: batch } = rpc;
   const base64Bytes = Math.ceil(mempool.max_tx_bytes / 3) * 4;
   return {
@@ -30,6 +30,8 @@ export function cometBftSource(config: Config, rpcSocket: string): CometBftConfi
       size: mempool.size * COMETBFT_POOL_FACTOR,
       max_txs_bytes: mempool.max_txs_bytes * COMETBFT_POOL_FACTOR,
     },
+    // It takes a blank after a comma for a part of the address.
+    statesync: { ...statesync, rpc_servers: splitList(statesync.rpc_servers).join(",") },
   };
 }
 

@@ -148,7 +148,7 @@ export function registerQuery(program: Command): void {
 
 /** What of `net_info` one wants to see at a glance. */
 function peersOf(answer: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { peers = [], banned = [] } = answer as {
+  const { peers = [], banned } = answer as {
     readonly peers?: readonly {
       readonly node_info: { readonly id: string; readonly moniker: string };
       readonly is_outbound: boolean;
@@ -165,9 +165,10 @@ function peersOf(answer: Readonly<Record<string, unknown>>): Readonly<Record<str
       ip: peer.remote_ip,
       direction: peer.is_outbound ? "out" : "in",
       connectedSeconds: Math.round(Number(peer.connection_status.Duration) / 1e9),
-      score: peer.score ?? 0,
+      // CometBFT's RPC tells neither points nor bans.
+      ...(banned === undefined ? {} : { score: peer.score ?? 0 }),
     })),
-    banned,
+    banned: banned ?? "not told: the engine of this node is CometBFT",
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { isWeftError } from "../../../proto/errors.ts";
 import { loadConfig } from "../../node/config.ts";
 import { growHeapBetweenCollections } from "../../node/heap-growth.ts";
 import { homeAt } from "../../node/home.ts";
@@ -70,12 +71,20 @@ async function runUntil(
   node: RunningNode,
   logger: Logger,
 ): Promise<void> {
-  await node.start();
+  await node.start().catch(throwPlainly);
   const reason = await end();
   logger.info("stopping", { reason: reason instanceof Error ? reason.message : reason });
   await stopInTime(() => node.stop());
   if (reason instanceof Error) throw cliError("UNEXPECTED", reason.message, reason);
   logger.info("stopped");
+}
+
+/** CometBFT has said why it ended, and no stack of ours adds to that. */
+function throwPlainly(error: unknown): never {
+  if (isWeftError(error) && error.code === "COMETBFT_ENDED") {
+    throw cliError("UNEXPECTED", error.message, error);
+  }
+  throw error;
 }
 
 function statusLine(block: BlockSummary, isJson: boolean): string {
