@@ -62,7 +62,9 @@ describe("what is not quite right", () => {
   });
 
   test("an option that is far from all is answered with those that there are", async () => {
-    expect(await refusal("start", "--frob")).toMatch(/takes --home, --set; --help explains/);
+    expect(await refusal("start", "--frob")).toMatch(
+      /takes --home, --engine, --set; --help explains/,
+    );
   });
 
   test("the wrong port's option is answered with the right one", async () => {
