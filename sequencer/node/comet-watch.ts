@@ -62,8 +62,8 @@ export function createCometWatch(deps: {
   function lookAgain(): void {
     timer = clock.after(STATUS_POLL_MS, () => {
       look()
-        // While it restarts there is no answer; its supervisor tells.
-        .catch((error: unknown) => logger.debug("no status", { error: String(error) }))
+        // It goes on; when CometBFT has ended its supervisor stops this.
+        .catch((error: unknown) => logger.warn("no status of CometBFT", { error: String(error) }))
         .finally(() => {
           if (!isStopped) lookAgain();
         });

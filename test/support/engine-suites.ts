@@ -11,6 +11,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "evm-crash",
   "light",
   "network",
+  "peer-exchange",
   "pruning",
   "replay",
   "rollup-stream",
@@ -38,7 +39,6 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   "hostile-peers": "attacks the embedded engine's peer-to-peer code",
   maintenance: "is about weft db, wal and rollback, which mend the embedded engine's data",
   partition: "is about the embedded engine's heartbeats and redials; CometBFT's own are slower",
-  "peer-exchange": "is about the embedded engine's address book and seed mode",
   "remote-signer":
     "has a node that dials its signer, which CometBFT cannot; test/interop has CometBFT's own code speak with our signer",
   "sim-mutations": "starts no node",
