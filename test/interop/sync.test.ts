@@ -17,13 +17,17 @@ import {
 } from "../support/mixed-network.ts";
 import { sendOne } from "../support/traffic.ts";
 
-const SNAPSHOT_INTERVAL = 20;
+const SNAPSHOT_INTERVAL = 15;
 /** What a node that joins finds: a chain with a snapshot behind it. */
-const HEIGHT = 50;
+const HEIGHT = 35;
 const TRUSTED = 3;
+/** A state whose snapshots have several chunks. */
+const ACCOUNTS = 20_000;
+/** How many heights a Go node that slept has to catch up by the gossip of consensus. */
+const MISSED = 25;
 /** More than one part. */
 const LARGE_BYTES = 150_000;
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 120_000;
 
 interface Status {
   readonly sync_info: {
@@ -44,14 +48,17 @@ function nodeOf(name: string): MixedNode {
 
 const status = async (node: MixedNode) => (await call<Status>(node, "status")).sync_info;
 
-/** Starts the node with `source` as its only peer. */
+/** Starts the node with `sources` as its only peers. */
 async function join(
   name: string,
-  source: MixedNode,
+  sources: readonly MixedNode[],
   changes: Readonly<Record<string, unknown>> = {},
 ): Promise<MixedNode> {
   const node = nodeOf(name);
-  await node.configure({ "p2p.persistent_peers": source.peerAddress, ...changes });
+  await node.configure({
+    "p2p.persistent_peers": sources.map(({ peerAddress }) => peerAddress).join(","),
+    ...changes,
+  });
   await node.start();
   return node;
 }
@@ -87,6 +94,14 @@ async function untilLevel(node: MixedNode, source: MixedNode): Promise<number> {
   return Number(synced.earliest_block_height);
 }
 
+/** How many chunks each snapshot of the node has. */
+async function snapshotChunks(node: MixedNode): Promise<readonly number[]> {
+  const { response } = await call<{ response: { info: string } }>(node, "abci_query", {
+    path: "/snapshots",
+  });
+  return (JSON.parse(response.info) as { chunks: number }[]).map(({ chunks }) => chunks);
+}
+
 async function expectSame(node: MixedNode, heights: readonly number[]): Promise<void> {
   for (const height of heights) {
     const at = { height: String(height) };
@@ -113,6 +128,7 @@ describe.skipIf(isCometBftAway)("a node that joins", () => {
         { name: "weft-by-snapshot", kind: "weft" },
       ],
       rollups: ["alpha"],
+      accounts: ACCOUNTS,
       config: { "storage.snapshot_interval": SNAPSHOT_INTERVAL },
     });
     const [first, second] = network.validators;
@@ -129,22 +145,33 @@ describe.skipIf(isCometBftAway)("a node that joins", () => {
   });
   afterAll(() => network.close());
 
-  it("of Go's kind fetches the blocks of a node of ours", async () => {
-    const node = await join("go-by-blocks", weft);
-    expect(await untilLevel(node, weft)).toBe(1);
-    await expectSame(node, [1, 2, large, SNAPSHOT_INTERVAL, HEIGHT]);
-    await node.end("SIGTERM");
-  });
-
   it("of our kind fetches the blocks of a Go node", async () => {
-    const node = await join("weft-by-blocks", go);
+    const node = await join("weft-by-blocks", [go]);
     expect(await untilLevel(node, go)).toBe(1);
     await expectSame(node, [1, 2, large, SNAPSHOT_INTERVAL, HEIGHT]);
+  });
+
+  it("of Go's kind fetches the blocks of nodes of ours, one of which has them from a Go node", async () => {
+    const node = await join("go-by-blocks", [weft, nodeOf("weft-by-blocks")]);
+    expect(await untilLevel(node, weft)).toBe(1);
+    await expectSame(node, [1, 2, large, SNAPSHOT_INTERVAL, HEIGHT]);
+  });
+
+  it("of Go's kind catches up by the gossip of nodes of ours after it slept", async () => {
+    const node = nodeOf("go-by-blocks");
+    const before = await heightOf(node);
+    node.pause();
+    await untilHeights([weft], before + MISSED);
+    node.resume();
+    await untilHeights([node], before + MISSED, PATIENCE_MS);
+    expect(await heightOf(node)).toBeGreaterThanOrEqual(before + MISSED);
+    await expectSame(node, [before + 1, before + MISSED - 1]);
     await node.end("SIGTERM");
+    await nodeOf("weft-by-blocks").end("SIGTERM");
   });
 
   it("of Go's kind restores a snapshot of a node of ours", async () => {
-    const node = await join("go-by-snapshot", weft, await stateSync(weft));
+    const node = await join("go-by-snapshot", [weft], await stateSync(weft));
     const base = await untilLevel(node, weft);
     expect(base).toBeGreaterThan(SNAPSHOT_INTERVAL);
     expect((base - 1) % SNAPSHOT_INTERVAL).toBe(0);
@@ -153,7 +180,9 @@ describe.skipIf(isCometBftAway)("a node that joins", () => {
   });
 
   it("of our kind restores a snapshot of a Go node", async () => {
-    const node = await join("weft-by-snapshot", go, await stateSync(go));
+    const chunks = await snapshotChunks(go);
+    expect(Math.min(...chunks)).toBeGreaterThan(1);
+    const node = await join("weft-by-snapshot", [go], await stateSync(go));
     const base = await untilLevel(node, go);
     expect(base).toBeGreaterThan(SNAPSHOT_INTERVAL);
     expect((base - 1) % SNAPSHOT_INTERVAL).toBe(0);

@@ -8,7 +8,8 @@ import { copyFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accountAddress } from "../../proto/codec/weft-tx.ts";
-import { toHex } from "../../proto/bytes.ts";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { sha256 } from "../../proto/hash.ts";
 import { ed25519Address, type Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { freePorts } from "../../sequencer/cli/free-ports.ts";
 import type { ValidatorPlace } from "../../sequencer/cli/network-layout.ts";
@@ -42,6 +43,8 @@ export interface MixedNetworkOptions {
   /** Configuration of every node by dotted path. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly rollups?: readonly string[];
+  /** Accounts besides the owner's, for a state of some size. */
+  readonly accounts?: number;
 }
 
 export interface FollowerOptions {
@@ -100,6 +103,7 @@ export interface MixedNetwork {
 
 export const CHAIN_ID = "weft-mixed";
 const OWNER_BALANCE = 1_000_000_000_000_000_000n;
+const ADDRESS_BYTES = 20;
 const END_TIMEOUT_MS = 20_000;
 /** A second on an idle machine. */
 const START_TIMEOUT_MS = 120_000;
@@ -144,7 +148,13 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
     chainId: CHAIN_ID,
     genesisTime: createSystemClock().now(),
     validators: places,
-    accounts: [{ address: accountAddress(owner.publicKey), balance: OWNER_BALANCE }],
+    accounts: [
+      { address: accountAddress(owner.publicKey), balance: OWNER_BALANCE },
+      ...Array.from({ length: options.accounts ?? 0 }, (_, i) => ({
+        address: sha256(utf8ToBytes(`account ${i}`)).subarray(0, ADDRESS_BYTES),
+        balance: 1n,
+      })),
+    ],
     rollups: (options.rollups ?? []).map((name) => ({ name, ownerKey: owner.publicKey })),
     config,
     host: () => "127.0.0.1",
