@@ -7,6 +7,7 @@ import { utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { consensusParamsHash } from "../../proto/hashes.ts";
 import { testGenesis, testKeys } from "../../test/support/chain-builder.ts";
+import { isInGrammar } from "../../test/support/call-grammar.ts";
 import {
   createTestNode,
   testNodeId,
@@ -61,6 +62,10 @@ describe("engine with one validator", () => {
     expect(second.engine.blockStore.height()).toBeGreaterThanOrEqual(stored);
     await untilHeight(second.engine, stored + 3);
     expect(second.application.calls).not.toContain("InitChain 1");
+    for (const { calls } of [first, second]) {
+      expect(isInGrammar(calls.letters()), calls.letters()).toBe(true);
+      expect(calls.commits).toBeGreaterThan(2);
+    }
     const block = await second.engine.blockStore.block(Height(stored + 1));
     const before = await second.engine.blockStore.meta(Height(stored));
     expect(block?.header.lastBlockId).toEqual(before?.blockId);

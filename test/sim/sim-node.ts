@@ -30,6 +30,7 @@ import type { CheckTxResponse } from "../../sequencer/abci/application.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { openBlockStore } from "../../sequencer/store/level-block-store.ts";
 import { createStateStore } from "../../sequencer/store/level-state-store.ts";
+import { watchCalls } from "../support/call-grammar.ts";
 import type { Random } from "../support/random.ts";
 import { Saboteur } from "./byzantine.ts";
 import {
@@ -339,6 +340,10 @@ export class SimNode {
     const { appVersion } = await sim.application.info(INFO_REQUEST);
     const params = { ...genesis.consensusParams, version: { app: appVersion } };
     const application = withChanges(sim.application, plan, params);
+    const { application: watched } = watchCalls(application, {
+      onViolation: ({ message }) =>
+        fail(new SimulationFailure(`call order: ${this.name}: ${message}`)),
+    });
     const saboteur = !this.isByzantine
       ? undefined
       : new Saboteur(
@@ -393,7 +398,7 @@ export class SimNode {
         startsSuspended: blockSync !== undefined,
       },
       {
-        application: saboteur?.application(application) ?? application,
+        application: saboteur?.application(watched) ?? watched,
         blockStore,
         stateStore,
         evidenceStore: this.#databases.evidence.mount(life, speed),

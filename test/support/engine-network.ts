@@ -23,12 +23,15 @@ import type { FileSystem } from "../../sequencer/ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
+import { type CallWatch, watchCalls } from "./call-grammar.ts";
 import { KvApplication } from "./kv-application.ts";
 
 export interface TestNode {
   readonly id: NodeId;
   readonly engine: Engine;
   readonly application: KvApplication;
+  /** What the engine has called since it was made; a call out of order fails, and halts it. */
+  readonly calls: CallWatch;
   readonly home: EngineHome;
   /** Stops the engine and closes its files. */
   close(): Promise<void>;
@@ -83,6 +86,7 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
   const sink = options.gossip?.(id) ?? SILENT;
   const application = await new KvApplication({ path: join(directory, "app.json") }).load();
   options.configure?.(application);
+  const watched = watchCalls(options.watch?.application(application) ?? application);
   const engine = createEngine(
     {
       genesis,
@@ -100,7 +104,7 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
     },
     {
       ...home,
-      application: options.watch?.application(application) ?? application,
+      application: watched.application,
       gossip: options.watch?.gossip(sink) ?? sink,
       verifier: createEd25519Verifier(),
       clock: createSystemClock(),
@@ -119,6 +123,7 @@ export async function createTestNode(id: NodeId, options: TestNodeOptions): Prom
     id,
     engine,
     application,
+    calls: watched.watch,
     home,
     async close() {
       await engine.stop();
