@@ -1,5 +1,6 @@
 /** `npm run bench -- --micro`: hot code by itself, on one thread, without a network. */
 import { bench, run } from "mitata";
+import { abciCases } from "./abci.ts";
 import { applicationCases } from "./application.ts";
 import type { MicroCase } from "./case.ts";
 import { codecCases } from "./codecs.ts";
@@ -13,9 +14,16 @@ interface MicroResult {
 }
 
 export async function runMicro(isJson: boolean): Promise<void> {
-  const cases = [...codecCases(), ...transportCases(), ...(await applicationCases())];
+  const abci = await abciCases();
+  const cases = [
+    ...codecCases(),
+    ...transportCases(),
+    ...abci.cases,
+    ...(await applicationCases()),
+  ];
   for (const { name, work } of cases) bench(name, work);
   const { benchmarks } = await run({ format: "quiet", throw: true });
+  await abci.stop();
   const byName = new Map(cases.map((entry) => [entry.name, entry]));
   const results: MicroResult[] = [];
   for (const { alias, runs } of benchmarks) {

@@ -10,6 +10,7 @@ import {
   connectAbci,
   encodeRequestFrame,
 } from "../../test/support/abci-client.ts";
+import { connectApplication } from "../../test/support/remote-application.ts";
 import {
   signedItem,
   TestChain,
@@ -328,6 +329,26 @@ describe("ABCI socket server", () => {
     expect(failure).toBeUndefined();
     expect((await (await dial(server)).ask({ query: { path: "/broken" } })).kind).toBe("exception");
     await expect.poll(() => failure).toBeDefined();
+  });
+
+  test("a vote extension is the same again after a restart of the application", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    await chain.step();
+    const block = chain.processRequest(await chain.prepare(0));
+    const extendOnce = async (): Promise<Uint8Array> => {
+      const server = await serve(chain.app);
+      const engine = await connectApplication(server.address());
+      const extension = await engine.extendVote(block);
+      engine.destroy();
+      await server.stop();
+      return extension;
+    };
+    const before = await extendOnce();
+    await chain.restart(0);
+    // It would be listed in an extension made now.
+    expect(await chain.submit(item("later"))).toBe(0);
+    expect(await extendOnce()).toEqual(before);
+    expect(before.length).toBeGreaterThan(0);
   });
 
   test("a block of 20 MB is taken apart and judged", async () => {

@@ -58,14 +58,14 @@ export function createAnswerCall(application: SocketApplication): AnswerCall {
     return lastBlockHeight > 0 ? Height(lastBlockHeight + 1) : initialHeight;
   }
 
-  async function requireChain(call: AbciCall): Promise<void> {
-    if ((await nextHeight()) !== undefined) return;
+  async function requireChain(call: AbciCall): Promise<Height> {
+    const expected = await nextHeight();
+    if (expected !== undefined) return expected;
     throw orderError(call, "the chain has not begun here: InitChain or a snapshot comes first");
   }
 
   async function requireHeight(call: AbciCall, height: Height): Promise<void> {
-    await requireChain(call);
-    const expected = await nextHeight();
+    const expected = await requireChain(call);
     if (height === expected) return;
     throw orderError(
       call,
