@@ -103,9 +103,18 @@ async function convert(
       process.stderr.write(`${what} converted: ${height} of ${last}\n`),
   };
   const deps = { verify: verifyEd25519Sync };
-  const conversion =
-    to === "cometbft" ? await convertToComet(options, deps) : await convertFromComet(options, deps);
-  await requireSignerState(home, conversion);
+  const made = async (): Promise<Conversion> => {
+    const conversion =
+      to === "cometbft"
+        ? await convertToComet(options, deps)
+        : await convertFromComet(options, deps);
+    await requireSignerState(home, conversion);
+    return conversion;
+  };
+  const conversion = await made().catch((error: unknown) => {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  });
   await syncDirectory(NODE_FILE_SYSTEM, dirname(temporary));
   const change = { from, to, retired: freeName(home, `${from}-${conversion.height}`) };
   onStep();

@@ -202,7 +202,9 @@ describe("weft engine switch", () => {
 
   it("error: a signer's state that cannot be read leaves everything as it was", async () => {
     writeFileSync(home.validatorStateFile, "{");
+    const before = readdirSync(home.dataDir).filter((name) => name !== "lock");
     await expect(change("embedded")).rejects.toMatchObject({ code: "PRIVVAL_STATE_FILE" });
+    expect(readdirSync(home.dataDir).filter((name) => name !== "lock")).toEqual(before);
     expect(await engineOfHome(home)).toBe("cometbft");
     expect(await heightOf("cometbft")).toBe(LAST);
   });
