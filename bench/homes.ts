@@ -6,7 +6,7 @@ import { generateEd25519KeyPair } from "../proto/verify/ed25519.ts";
 import type { ValidatorPlace } from "../sequencer/cli/network-layout.ts";
 import { createTestnet } from "../sequencer/cli/testnet-files.ts";
 import { createSystemClock } from "../sequencer/ports/system-clock.ts";
-import { ACCOUNTS } from "./limits.ts";
+import { ACCOUNTS, EXPIRY_AHEAD, EXPIRY_MARGIN } from "./limits.ts";
 import { benchAccount, MAX_FEE_PER_BYTE, ROLLUP_NAMES } from "./load/shape.ts";
 import { freePorts } from "./ports.ts";
 
@@ -15,6 +15,14 @@ export const CHAIN_ID = "weft-bench";
 export const ENTRY = fileURLToPath(new URL("../sequencer/cli/main.js", import.meta.url));
 /** Of each account that signs, in nweft. */
 export const BALANCE = 100_000_000_000_000_000n;
+
+/** Parameters of the chain beside the defaults. */
+export const GENESIS_PARAMS = {
+  // Blocks are full for as long as a run lasts: the base fee rises to its cap and stays.
+  base_fee_max: MAX_FEE_PER_BYTE.toString(),
+  // What is signed before a window is still valid after many small blocks.
+  unordered_window: EXPIRY_AHEAD + EXPIRY_MARGIN,
+} as const;
 
 /** Configuration beside the defaults; printed with every result. */
 export const NODE_CONFIG: Readonly<Record<string, unknown>> = {
@@ -55,8 +63,7 @@ export async function writeHomes(
       balance: BALANCE,
     })),
     rollups: ROLLUP_NAMES.map((name) => ({ name, ownerKey: owner.publicKey })),
-    // Blocks are full for as long as a run lasts: the base fee rises to its cap and stays.
-    params: { base_fee_max: MAX_FEE_PER_BYTE.toString() },
+    params: GENESIS_PARAMS,
     config: { ...NODE_CONFIG, ...config },
     host: () => "127.0.0.1",
   });

@@ -7,7 +7,7 @@ import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { DEFAULT_PORTS } from "../../sequencer/cli/network-layout.ts";
 import { createTestnet } from "../../sequencer/cli/testnet-files.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
-import { BALANCE, ENTRY } from "../homes.ts";
+import { BALANCE, ENTRY, GENESIS_PARAMS } from "../homes.ts";
 import { benchAccount, ROLLUP_NAMES } from "../load/shape.ts";
 import { inNamespace, type NodeNamespace, nodeAddress } from "./namespaces.ts";
 import { type NodeProcesses, startNodes } from "./node-processes.ts";
@@ -42,6 +42,7 @@ export async function startSpreadNetwork(options: {
     validators: places,
     accounts: [{ address: accountAddress(benchAccount(0).publicKey), balance: BALANCE }],
     rollups: ROLLUP_NAMES.map((name) => ({ name, ownerKey: owner.publicKey })),
+    params: GENESIS_PARAMS,
     config: {
       // Each has its namespace: the same ports everywhere, reachable for whoever measures.
       "p2p.laddr": `tcp://0.0.0.0:${DEFAULT_PORTS.p2p}`,
