@@ -293,7 +293,10 @@ class Weft implements WeftApplication {
       const { logger, metrics } = this.#dependencies;
       const input = blockInput(request, request.proposedLastCommit, request.txs);
       const outcome = await this.#execute(input);
-      if (outcome.kind === "executed") return { accept: true };
+      if (outcome.kind === "executed") {
+        this.#extensions.prepare(request.height, request.hash);
+        return { accept: true };
+      }
       metrics.proposalsRejected.inc();
       logger.warn("proposal refused", {
         height: request.height,

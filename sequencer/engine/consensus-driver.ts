@@ -6,7 +6,7 @@
  */
 import { Round, type Height } from "../../proto/brands.ts";
 import { assert, assertNever } from "../../proto/errors.ts";
-import type { Part } from "../../proto/types.ts";
+import type { Part, Proposal, Vote } from "../../proto/types.ts";
 import { blockIdsEqual } from "../../proto/validate-basic.ts";
 import type { ConsensusCore } from "../consensus/consensus-core.ts";
 import type { ConsensusEffect } from "../consensus/effects.ts";
@@ -145,6 +145,10 @@ export class ConsensusDriver {
     const begin: ConsensusInput = { kind: "heightStarted", context };
     if (logged.startDelayMs === undefined) this.#log(begin);
     this.#startTimeMs = this.#deps.clock.monotonicMs() + startDelayMs;
+    for (const input of logged.inputs) {
+      const message = ownMessageOf(input);
+      if (message !== undefined) await this.#deps.ownMessages?.remember(message);
+    }
     for (const input of [begin, ...logged.inputs]) this.#replay(input);
     if (logged.inputs.length > 0) {
       const { height, round, step } = core.view;
@@ -310,10 +314,12 @@ export class ConsensusDriver {
 
   /** Logs a batch, syncs once if it must, then steps input by input. */
   async #handle(batch: readonly ConsensusInput[]): Promise<void> {
-    const { wal, metrics, queue, yieldToLoop } = this.#deps;
+    const { wal, metrics, queue, ownMessages, yieldToLoop, onCrashPoint } = this.#deps;
     for (const input of batch) this.#log(input);
-    if (batch.some(isOwnMessage)) {
-      await wal.sync();
+    if (batch.some((input) => ownMessageOf(input) !== undefined)) {
+      // One sync holds what led to the message, and the message: neither is remembered without the other.
+      await Promise.all([wal.sync(), ownMessages?.settled()]);
+      await onCrashPoint?.("ownMessageDurable", this.#deps.core.view.height);
     } else {
       // Peers' messages and timeouts may be lost with the power, not with the process.
       this.#task(wal.flush());
@@ -514,7 +520,11 @@ export class ConsensusDriver {
     await this.#execute(effects);
   }
 
-  /** The block, then the mark in the log that it is stored; both durable. */
+  /**
+   * The block, durable, then the mark in the log that it is stored. Whatever is synced later in the log
+   * makes the mark durable; a restart that does not find it begins the next height, of which nothing
+   * was sent, anew.
+   */
   async #store(effect: EffectOf<"commitBlock">, state: ChainState): Promise<void> {
     const { blockStore, wal, onCrashPoint } = this.#deps;
     const { height, block, blockId, parts, commit } = effect;
@@ -526,8 +536,7 @@ export class ConsensusDriver {
     }
     await onCrashPoint?.("blockSaved", height);
     wal.append({ kind: "endHeight", height });
-    await wal.sync();
-    await onCrashPoint?.("endHeightSynced", height);
+    await onCrashPoint?.("endHeightLogged", height);
   }
 
   #afterHeightStarted(): void {
@@ -571,10 +580,10 @@ export class ConsensusDriver {
   }
 }
 
-/** What must be durable before its effects leave the process (§15.1). */
-function isOwnMessage(input: ConsensusInput): boolean {
-  if (input.kind === "proposalSigned") return input.proposal !== undefined;
-  return input.kind === "voteSigned" && input.vote !== undefined;
+/** What must be durable, here and at the signer, before its effects leave the process (§15.1). */
+function ownMessageOf(input: ConsensusInput): Vote | Proposal | undefined {
+  if (input.kind === "proposalSigned") return input.proposal;
+  return input.kind === "voteSigned" ? input.vote : undefined;
 }
 
 function sizeOf(parts: readonly Part[]): number {

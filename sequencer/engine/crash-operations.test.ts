@@ -20,6 +20,7 @@ import {
   type TestNode,
   type TestNodeOptions,
 } from "../../test/support/engine-network.ts";
+import { passThrough } from "../../test/support/signers.ts";
 import { createPortWatch } from "../../test/support/port-watch.ts";
 import { Step } from "../consensus/step.ts";
 import type { BlockRecord } from "../store/block-store.ts";
@@ -90,20 +91,37 @@ function recordingSigner(signed: Signed, before: Signed, faults: string[]) {
     if (was !== undefined && was !== what) faults.push(`${place}: ${was}, then ${what}`);
     signed.set(place, what);
   };
-  return (signer: PrivValidator): PrivValidator => ({
-    publicKey: () => signer.publicKey(),
-    async signVote(...args): Promise<Vote> {
-      const vote = await signer.signVote(...args);
-      record(`${vote.height}/${vote.round}/${vote.type}`, vote.blockId, vote.signature);
-      return vote;
-    },
-    async signProposal(...args): Promise<Proposal> {
-      const proposal = await signer.signProposal(...args);
-      const { height, round, blockId, signature } = proposal;
-      record(`${height}/${round}/proposal`, blockId, signature);
-      return proposal;
-    },
-  });
+  const keep = (message: Vote | Proposal): void => {
+    const { height, round, blockId, signature } = message;
+    const kind = "type" in message ? message.type : "proposal";
+    record(`${height}/${round}/${kind}`, blockId, signature);
+  };
+  return (signer: PrivValidator): PrivValidator => {
+    // Signed is what the signer remembers: nothing leaves before.
+    const fresh: (Vote | Proposal)[] = [];
+    return {
+      ...passThrough(signer),
+      async signVote(...args): Promise<Vote> {
+        const vote = await signer.signVote(...args);
+        fresh.push(vote);
+        return vote;
+      },
+      async signProposal(...args): Promise<Proposal> {
+        const proposal = await signer.signProposal(...args);
+        fresh.push(proposal);
+        return proposal;
+      },
+      async settled(): Promise<void> {
+        const count = fresh.length;
+        await signer.settled();
+        for (const message of fresh.splice(0, count)) keep(message);
+      },
+      async remember(chainId, message): Promise<void> {
+        await signer.remember(chainId, message);
+        keep(message);
+      },
+    };
+  };
 }
 
 /** The disk after one operation; of several that left it as it was, the last: most was sent by then. */

@@ -5,13 +5,13 @@
 export type CrashPoint =
   | "blockDecided"
   | "blockSaved"
-  | "endHeightSynced"
+  | "endHeightLogged"
   | "blockFinalized"
   | "responseSaved"
   | "applicationCommitted"
   | "stateSaved"
   | "beforeSign"
-  | "afterSign";
+  | "ownMessageDurable";
 
 export type OnCrashPoint = (point: CrashPoint, height: number) => void | Promise<void>;
 

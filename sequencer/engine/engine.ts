@@ -258,7 +258,6 @@ class EmbeddedEngine implements Engine {
             ...deps,
             privValidator: deps.privValidator,
             executor,
-            wal,
             isHalted: () => driver.haltReason !== undefined,
           },
         );

@@ -157,11 +157,11 @@ describe("four validators", () => {
 
   test.each<[CrashPoint, number]>([
     ["beforeSign", 1],
-    ["afterSign", 1],
+    ["ownMessageDurable", 1],
     ["beforeSign", 2],
-    ["afterSign", 2],
+    ["ownMessageDurable", 2],
     ["blockDecided", 1],
-    ["endHeightSynced", 1],
+    ["endHeightLogged", 1],
     ["applicationCommitted", 1],
   ])("one that dies at %s (hit %i) among others never contradicts itself", async (point, hit) => {
     let hits = 0;

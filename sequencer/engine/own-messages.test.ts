@@ -12,6 +12,7 @@ import {
   untilHeight,
   type TestNode,
 } from "../../test/support/engine-network.ts";
+import { passThrough } from "../../test/support/signers.ts";
 import { eventually } from "../../test/support/loopback.ts";
 import { NULL_ENGINE_METRICS } from "./metrics.ts";
 import { PrivValidatorError } from "./privval/errors.ts";
@@ -57,8 +58,7 @@ describe("a signer that is away", () => {
     let isAway = true;
     let asked = 0;
     const { engine } = await startNode((signer) => ({
-      publicKey: () => signer.publicKey(),
-      signProposal: (...args) => signer.signProposal(...args),
+      ...passThrough(signer),
       async signVote(...args) {
         asked += 1;
         if (isAway) throw unavailable;
@@ -74,8 +74,7 @@ describe("a signer that is away", () => {
   test("costs the proposal of a round, not the height; the wish is given up and counted", async () => {
     let asked = 0;
     const { engine, missed } = await startNode((signer) => ({
-      publicKey: () => signer.publicKey(),
-      signVote: (...args) => signer.signVote(...args),
+      ...passThrough(signer),
       // Away until the round has given up waiting for a proposal.
       signProposal(chainId, proposal, signal) {
         asked += 1;
@@ -93,7 +92,7 @@ describe("a signer that is away", () => {
   test("does not keep a node from stopping", async () => {
     let asked = 0;
     const { missed } = await startNode((signer) => ({
-      publicKey: () => signer.publicKey(),
+      ...passThrough(signer),
       signProposal(_chainId, _proposal, signal) {
         asked += 1;
         return new Promise((_resolve, reject) => {
@@ -101,7 +100,6 @@ describe("a signer that is away", () => {
           if (signal?.aborted === true) reject(unavailable);
         });
       },
-      signVote: (...args) => signer.signVote(...args),
     }));
     await eventually(() => asked === 1, "the proposal is asked for");
     await node?.close();
@@ -117,8 +115,7 @@ test("a signer that refuses is not asked again, and the node goes on in the next
     "not today",
   );
   const { engine, missed } = await startNode((signer) => ({
-    publicKey: () => signer.publicKey(),
-    signVote: (...args) => signer.signVote(...args),
+    ...passThrough(signer),
     async signProposal(...args) {
       asked += 1;
       if (asked === 1) throw refusal;

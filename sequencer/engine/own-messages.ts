@@ -15,7 +15,6 @@ import { SIGN_RETRY_DELAY_MS } from "./limits.ts";
 import type { EngineMetrics } from "./metrics.ts";
 import { PrivValidatorError } from "./privval/errors.ts";
 import type { PrivValidator } from "./privval/priv-validator.ts";
-import type { WriteAheadLog } from "./wal/write-ahead-log.ts";
 
 type Kind = "proposal" | "prevote" | "precommit";
 
@@ -43,6 +42,10 @@ export interface OwnMessages {
   movedTo(height: Height, round: Round, step: Step): void;
   /** Stops waiting for a signer that is away; one that is there signs what was asked. */
   giveUp(): void;
+  /** Resolves when the signer remembers durably all that it signed: nothing of it leaves before. */
+  settled(): Promise<void>;
+  /** Tells the signer of a message of ours that the log kept. */
+  remember(message: Vote | Proposal): Promise<void>;
   /** Resolves when nothing is being signed. */
   idle(): Promise<void>;
 }
@@ -50,7 +53,6 @@ export interface OwnMessages {
 export interface OwnMessagesDeps {
   readonly privValidator: PrivValidator;
   readonly executor: BlockExecutor;
-  readonly wal: WriteAheadLog;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EngineMetrics;
@@ -133,6 +135,14 @@ class Signing implements OwnMessages {
     for (const { waiting } of this.#wishes) waiting.abort();
   }
 
+  settled(): Promise<void> {
+    return this.#deps.privValidator.settled();
+  }
+
+  remember(message: Vote | Proposal): Promise<void> {
+    return this.#deps.privValidator.remember(this.#chainId, message);
+  }
+
   async idle(): Promise<void> {
     await this.#tail;
   }
@@ -168,18 +178,14 @@ class Signing implements OwnMessages {
   }
 
   #inTurn<T>(wish: Wish, task: () => Promise<T | undefined>): Promise<T | undefined> {
-    const { wal, clock, metrics, logger, onCrashPoint } = this.#deps;
+    const { clock, metrics, logger, onCrashPoint } = this.#deps;
     const { kind, height, round } = wish;
     this.#wishes.add(wish);
     const result = this.#tail.then(async () => {
       const started = clock.monotonicMs();
-      // What led to this signature must not be forgotten while the signature is remembered.
-      await wal.sync();
       await onCrashPoint?.("beforeSign", height);
       try {
-        const signed = wish.isPast ? this.#late(wish) : await task();
-        await onCrashPoint?.("afterSign", height);
-        return signed;
+        return wish.isPast ? this.#late(wish) : await task();
       } catch (error) {
         if (!isRefusal(error)) throw error;
         metrics.signaturesMissed.inc({ kind, reason: "refused" });

@@ -69,10 +69,10 @@ function recordVotes(node: TestNode, votes: Map<string, Vote>): void {
 describe("a node that dies at any point comes back", () => {
   const POINTS: readonly CrashPoint[] = [
     "beforeSign",
-    "afterSign",
+    "ownMessageDurable",
     "blockDecided",
     "blockSaved",
-    "endHeightSynced",
+    "endHeightLogged",
     "blockFinalized",
     "responseSaved",
     "applicationCommitted",

@@ -181,6 +181,16 @@ class SignerElsewhere implements RemoteSigner {
     return this.#checked((checker) => checker.proposal(proposal, answer));
   }
 
+  /** It answers only what it remembers. */
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** It remembers by itself what it answered. */
+  remember(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#redial?.cancel();

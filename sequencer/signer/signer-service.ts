@@ -258,6 +258,7 @@ class Service implements SignerService {
       const fault = this.#chainFault(chainId);
       if (fault !== undefined) throw new RangeError(fault);
       const answer = await sign();
+      await this.#deps.privValidator.settled();
       metrics.answers.inc({ kind, result: "signed" });
       this.#lastSignedHeight = Math.max(this.#lastSignedHeight, height);
       metrics.lastSignedHeight.set(this.#lastSignedHeight);

@@ -13,7 +13,7 @@ const QUICK: readonly (readonly [name: string, failure: RegExp])[] = [
   ["quorum-of-half", /commit: node \d keeps one .* that does not hold/],
   ["send-before-log", /log before send: node \d sends a vote/],
   ["sign-state-not-synced", /signer before send: node \d sends a vote/],
-  ["sign-twice", /double signing: node \d signed/],
+  ["send-before-remembered", /signer before send: node \d sends a vote/],
 ];
 
 test.each(MUTATIONS)("mutation $name changes the code that it means", async ({ patches }) => {

@@ -102,6 +102,8 @@ export class Saboteur {
       publicKey: async () => key.publicKey,
       signVote: async (_, vote) => this.#signVote(vote),
       signProposal: async (_, proposal) => this.#signProposal(proposal),
+      settled: () => Promise.resolve(),
+      remember: () => Promise.resolve(),
     };
   }
 

@@ -38,15 +38,21 @@ const CARELESS: PrivValidator = {
   publicKey: async () => keyFromBytes(new Uint8Array(32)).publicKey,
   signVote: async (_, vote) => vote,
   signProposal: async (_, proposal) => proposal,
+  settled: () => Promise.resolve(),
+  remember: () => Promise.resolve(),
 };
 
 describe("checkers", () => {
   test("a second signature for one height, round and type, and a step back", async () => {
     const signer = new SigningChecker("a").watch(CARELESS);
-    await signer.signVote("", voteAt(5, 1, 1), false);
-    await signer.signVote("", voteAt(5, 1, 1), false);
-    await expect(signer.signVote("", voteAt(5, 1, 0), false)).rejects.toThrow(/double signing/);
-    await expect(signer.signVote("", voteAt(5, 0, 1), false)).rejects.toThrow(/after 5\/1\/2/);
+    const sign = async (vote: Vote): Promise<void> => {
+      await signer.signVote("", vote, false);
+      await signer.settled();
+    };
+    await sign(voteAt(5, 1, 1));
+    await sign(voteAt(5, 1, 1));
+    await expect(sign(voteAt(5, 1, 0))).rejects.toThrow(/double signing/);
+    await expect(sign(voteAt(5, 0, 1))).rejects.toThrow(/after 5\/1\/2/);
   });
 
   test("two votes on the wire", () => {

@@ -237,21 +237,39 @@ export class SigningChecker {
     this.#onProposal = onProposal;
   }
 
-  /** Watches a signer; the checker outlives it. */
+  /**
+   * Watches a signer; the checker outlives it. What is not durable when the power goes was not
+   * signed: it has not left, as other checkers see to.
+   */
   watch(signer: PrivValidator): PrivValidator {
+    const fresh: (Vote | Proposal)[] = [];
+    const stepOf = (signed: Vote | Proposal): number =>
+      !("type" in signed) ? 1 : signed.type === SignedMsgType.PREVOTE ? 2 : 3;
     return {
       publicKey: () => signer.publicKey(),
       signVote: async (chainId, vote, isExtended, signal) => {
         const signed = await signer.signVote(chainId, vote, isExtended, signal);
-        this.#sign(signed, signed.type === SignedMsgType.PREVOTE ? 2 : 3);
+        fresh.push(signed);
         this.#onVote(signed);
         return signed;
       },
       signProposal: async (chainId, proposal, signal) => {
         const signed = await signer.signProposal(chainId, proposal, signal);
-        this.#sign(signed, 1);
+        fresh.push(signed);
         this.#onProposal(signed);
         return signed;
+      },
+      settled: async () => {
+        const count = fresh.length;
+        await signer.settled();
+        for (const signed of fresh.splice(0, count)) this.#sign(signed, stepOf(signed));
+      },
+      remember: async (chainId, signed) => {
+        await signer.remember(chainId, signed);
+        // The log tells all that it kept of a height, mostly what is known.
+        const { height, round, signature } = signed;
+        const known = this.#signed.get(`${height}/${round}/${stepOf(signed)}`);
+        if (known?.endsWith(toHex(signature)) !== true) this.#sign(signed, stepOf(signed));
       },
     };
   }

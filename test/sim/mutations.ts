@@ -131,19 +131,30 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: DRIVER,
-        find: "if (batch.some(isOwnMessage)) {\n            await wal.sync();",
-        replace: "if (batch.some(isOwnMessage)) {\n            await wal.flush();",
+        find: "await Promise.all([wal.sync(), ownMessages?.settled()]);",
+        replace: "await Promise.all([wal.flush(), ownMessages?.settled()]);",
       },
     ],
   },
   {
-    name: "sign-before-log",
-    fault: "signs before the log holds durably what led to it",
+    name: "send-before-remembered",
+    fault: "sends what it signed before the signer remembers it durably",
     patches: [
       {
-        file: "sequencer/engine/own-messages.js",
-        find: 'await wal.sync();\n            await onCrashPoint?.("beforeSign", height);',
-        replace: 'await onCrashPoint?.("beforeSign", height);',
+        file: DRIVER,
+        find: "await Promise.all([wal.sync(), ownMessages?.settled()]);",
+        replace: "await wal.sync();",
+      },
+    ],
+  },
+  {
+    name: "log-not-told-to-signer",
+    fault: "does not tell the signer what the log remembers and the signer does not",
+    patches: [
+      {
+        file: SIGNER,
+        find: "if (compareSteps({ height, round, step }, this.#last) > 0) {",
+        replace: "if (false) {",
       },
     ],
   },

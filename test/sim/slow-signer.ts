@@ -33,6 +33,8 @@ export function slowSigner(
       sign(() => signer.signVote(chainId, vote, isExtended, signal)),
     signProposal: (chainId, proposal, signal) =>
       sign(() => signer.signProposal(chainId, proposal, signal)),
+    settled: () => signer.settled(),
+    remember: (chainId, signed) => signer.remember(chainId, signed),
   };
 }
 

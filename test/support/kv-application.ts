@@ -6,6 +6,7 @@ import { open, readFile, rename } from "node:fs/promises";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
+import { txsBytes } from "../../sequencer/engine/make-block.ts";
 import type { ConsensusParams } from "../../proto/types.ts";
 import type {
   Application,
@@ -133,7 +134,11 @@ export class KvApplication implements Application {
       .filter((vote) => vote.voteExtension.length > 0)
       .map((vote) => new TextDecoder().decode(vote.voteExtension));
     const injected = extensions.length > 0 ? [utf8ToBytes(`ext=${extensions.join(",")}`)] : [];
-    return [...injected, ...this.pool.values()];
+    const txs: Uint8Array[] = [];
+    for (const tx of [...injected, ...this.pool.values()]) {
+      if (txsBytes([...txs, tx]) <= request.maxTxBytes) txs.push(tx);
+    }
+    return txs;
   }
 
   async processProposal(request: ProcessProposalRequest): Promise<Verdict> {

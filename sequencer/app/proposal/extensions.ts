@@ -22,6 +22,8 @@ export interface ExtensionDependencies {
 /** Vote extensions of this validator and of others (docs/formats.md, "Vote extensions"). */
 export class Extensions {
   readonly #dependencies: ExtensionDependencies;
+  /** Answers being made, by height and block. */
+  readonly #underWay = new Map<string, Promise<Uint8Array>>();
 
   constructor(dependencies: ExtensionDependencies) {
     this.#dependencies = dependencies;
@@ -33,9 +35,27 @@ export class Extensions {
    * refuses together with the vote: such a node is not started as a validator (`keyFault`).
    */
   async extend(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
-    const { log, signer, logger, verify } = this.#dependencies;
-    const answered = log.get(height, blockHash);
+    const answered = this.#dependencies.log.get(height, blockHash);
     if (answered !== undefined) return answered;
+    const key = `${height}/${toHex(blockHash)}`;
+    let answer = this.#underWay.get(key);
+    if (answer === undefined) {
+      answer = this.#answer(height, blockHash).finally(() => this.#underWay.delete(key));
+      this.#underWay.set(key, answer);
+    }
+    return answer;
+  }
+
+  /** Begins to make the answer for a block that was accepted: the disk is done before it is asked for. */
+  prepare(height: Height, blockHash: Uint8Array): void {
+    const { signer } = this.#dependencies;
+    if (signer === undefined || !this.#isRegistered(signer.publicKey)) return;
+    // A failure comes again when the answer is asked for.
+    this.extend(height, blockHash).catch(() => {});
+  }
+
+  async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
+    const { log, signer, logger, verify } = this.#dependencies;
     if (signer === undefined || !this.#isRegistered(signer.publicKey)) {
       logger.error("no registered application key: this node's votes will not count", {
         height,

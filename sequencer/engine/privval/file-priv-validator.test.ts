@@ -65,13 +65,14 @@ describe("file signer", () => {
 
   const openSigner = (isFresh = true) => openFilePrivValidator({ keyPath, statePath, isFresh });
 
-  test("signs what a key in CometBFT's format signs, and records it before it answers", async () => {
+  test("signs what a key in CometBFT's format signs, and has recorded it when it is settled", async () => {
     const signer = await openSigner();
     const vote = unsignedVote();
     const signed = await signer.signVote(CHAIN, vote, false);
     const key = loadKeyFile(keyPath);
     expect(signed.signature).toEqual(key.sign(voteSignBytes(CHAIN, vote)));
     expect(await signer.publicKey()).toEqual(key.publicKey);
+    await signer.settled();
     const state: unknown = JSON.parse(await readFile(statePath, "utf8"));
     expect(state).toEqual({
       height: "5",
@@ -106,6 +107,25 @@ describe("file signer", () => {
     await signer.signVote(CHAIN, precommit, false);
     await signer.signProposal(CHAIN, unsignedProposal({ round: Round(4) }));
     await signer.close();
+  });
+
+  test("learns of a signature that only the log kept, and forgets no later one", async () => {
+    const elsewhere = await openSigner();
+    const kept = await elsewhere.signVote(CHAIN, unsignedVote({ round: Round(3) }), false);
+    await elsewhere.close();
+    await rm(statePath);
+    const signer = await openSigner();
+    await signer.remember(CHAIN, kept);
+    await signer.remember(CHAIN, { ...kept, round: Round(1) });
+    await signer.close();
+    const again = await openSigner(false);
+    expect(again.lastSigned).toMatchObject({ height: 5, round: 3 });
+    expect(await again.signVote(CHAIN, unsignedVote({ round: Round(3) }), false)).toEqual(kept);
+    const smaller = unsignedVote({ round: Round(2) });
+    await expect(again.signVote(CHAIN, smaller, false)).rejects.toMatchObject({
+      code: "PRIVVAL_REGRESSION",
+    });
+    await again.close();
   });
 
   test("same height, round and step: another block is refused, another time gets the old answer", async () => {

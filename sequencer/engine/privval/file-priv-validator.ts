@@ -62,16 +62,18 @@ const SIGN_BYTES_MAX = 4_096;
 class KeyInFile implements FilePrivValidator {
   readonly #key: ValidatorKey;
   readonly #file: SignStateFile;
-  /** One signature at a time: the guard compares with the one before. */
-  #tail: Promise<unknown> = Promise.resolve();
+  /** What was signed last; the file follows. */
+  #last: SignState;
+  #isSaved: Promise<void> = Promise.resolve();
 
   constructor(key: ValidatorKey, file: SignStateFile) {
     this.#key = key;
     this.#file = file;
+    this.#last = file.state;
   }
 
   get lastSigned(): SignState {
-    return this.#file.state;
+    return this.#last;
   }
 
   async publicKey() {
@@ -79,11 +81,10 @@ class KeyInFile implements FilePrivValidator {
   }
 
   async signVote(chainId: string, vote: Vote, isExtended: boolean): Promise<Vote> {
-    const step = vote.type === SignedMsgType.PREVOTE ? SignStep.PREVOTE : SignStep.PRECOMMIT;
-    const signed = await this.#inTurn(() =>
-      this.#sign(vote.height, vote.round, step, vote.timestamp, VOTE_TIMESTAMP, (timestamp) =>
-        voteSignBytes(chainId, { ...vote, timestamp }),
-      ),
+    const step = voteStep(vote);
+    const { height, round, timestamp } = vote;
+    const signed = this.#sign(height, round, step, timestamp, VOTE_TIMESTAMP, (timestamp) =>
+      voteSignBytes(chainId, { ...vote, timestamp }),
     );
     const hasExtension = isExtended && step === SignStep.PRECOMMIT && !isNilBlockId(vote.blockId);
     return {
@@ -98,28 +99,44 @@ class KeyInFile implements FilePrivValidator {
 
   async signProposal(chainId: string, proposal: Proposal): Promise<Proposal> {
     const { height, round, timestamp } = proposal;
-    const signed = await this.#inTurn(() =>
-      this.#sign(height, round, SignStep.PROPOSE, timestamp, PROPOSAL_TIMESTAMP, (timestamp) =>
-        proposalSignBytes(chainId, { ...proposal, timestamp }),
-      ),
+    const step = SignStep.PROPOSE;
+    const signed = this.#sign(height, round, step, timestamp, PROPOSAL_TIMESTAMP, (timestamp) =>
+      proposalSignBytes(chainId, { ...proposal, timestamp }),
     );
     return { ...proposal, ...signed };
   }
 
+  settled(): Promise<void> {
+    return this.#isSaved;
+  }
+
+  remember(chainId: string, signed: Vote | Proposal): Promise<void> {
+    const { height, round, signature } = signed;
+    const isProposal = !("type" in signed);
+    const step = isProposal ? SignStep.PROPOSE : voteStep(signed);
+    if (compareSteps({ height, round, step }, this.#last) > 0) {
+      const signBytes = isProposal
+        ? proposalSignBytes(chainId, signed)
+        : voteSignBytes(chainId, signed);
+      this.#advance({ height, round, step, signed: { signature, signBytes } });
+    }
+    return this.settled();
+  }
+
   async close(): Promise<void> {
-    await Promise.allSettled([this.#tail]);
+    await Promise.allSettled([this.#isSaved]);
     await this.#file.close();
   }
 
-  async #sign(
+  #sign(
     height: number,
     round: number,
     step: SignStep,
     timestamp: Timestamp,
     timestampField: number,
     signBytesAt: (timestamp: Timestamp) => Uint8Array,
-  ): Promise<Signed> {
-    const last = this.#file.state;
+  ): Signed {
+    const last = this.#last;
     const order = compareSteps({ height, round, step }, last);
     if (order < 0) {
       throw new PrivValidatorError(
@@ -141,15 +158,21 @@ class KeyInFile implements FilePrivValidator {
     }
     const signBytes = signBytesAt(timestamp);
     const signature = this.#key.sign(signBytes);
-    await this.#file.save({ height, round, step, signed: { signature, signBytes } });
+    this.#advance({ height, round, step, signed: { signature, signBytes } });
     return { timestamp, signature };
   }
 
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(task);
-    this.#tail = Promise.allSettled([result]);
-    return result;
+  /** From here on the guard compares with this, whether the disk has it yet or not. */
+  #advance(state: SignState): void {
+    this.#last = state;
+    this.#isSaved = this.#isSaved.then(() => this.#file.save(state));
+    // Whoever asks whether it is settled hears of a failure.
+    this.#isSaved.catch(() => {});
   }
+}
+
+function voteStep({ type }: Vote): SignStep {
+  return type === SignedMsgType.PREVOTE ? SignStep.PREVOTE : SignStep.PRECOMMIT;
 }
 
 /** The time inside sign bytes; undefined when they are not of this kind of message. */

@@ -1,7 +1,7 @@
 /**
  * The validator's key behind a port: a file here, or a signer elsewhere. Every implementation
- * guards against double signing by itself (spec/cometbft-v0.38.md §15.3) and has made what it
- * signed durable when its promise resolves.
+ * guards against double signing by itself (spec/cometbft-v0.38.md §15.3), and says when it would
+ * remember after a loss of power what it signed: before that, nothing signed may leave the process.
  */
 import type { Proposal, PublicKey, Vote } from "../../../proto/types.ts";
 
@@ -18,4 +18,14 @@ export interface PrivValidator {
   signVote(chainId: string, vote: Vote, isExtended: boolean, signal?: AbortSignal): Promise<Vote>;
   /** Signs a proposal whose signature is empty; the same rules. */
   signProposal(chainId: string, proposal: Proposal, signal?: AbortSignal): Promise<Proposal>;
+  /**
+   * Resolves when all that was signed until now is durable.
+   * @throws PrivValidatorError PRIVVAL_PERSIST_FAILED, from then on always
+   */
+  settled(): Promise<void>;
+  /**
+   * Learns of a signature of its own that the log kept: the power may have gone before the guard had
+   * it on disk. Durable when the promise resolves; nothing happens when it knows of a later one.
+   */
+  remember(chainId: string, signed: Vote | Proposal): Promise<void>;
 }
