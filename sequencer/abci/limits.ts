@@ -20,6 +20,6 @@ export const STOP_TIMEOUT_MS = 5_000;
 /** Characters of a failure that an exception tells. */
 export const EXCEPTION_LENGTH_MAX = 1_000;
 /** Bytes of a frame's buffer at first; it grows with what arrives, not with what is announced. */
-export const FRAME_BUFFER_BYTES: number = 64 << 10;
+export const FRAME_BUFFER_BYTES: number = 4 << 10;
 /** Entries of misbehaviour in one request: each names a validator that evidence in the block is about. */
 export const MISBEHAVIOR_MAX = 100_000;

@@ -2,6 +2,7 @@
  * An ABCI engine's end of a socket for tests. Messages are written and read by protobufjs from the
  * .proto files, so that it shares nothing with the server's own codec.
  */
+import { existsSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,12 +10,16 @@ import protobuf from "protobufjs";
 import { assert } from "../../proto/errors.ts";
 import { parseAbciAddress } from "../../sequencer/abci/address.ts";
 
-const PROTO_ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../../proto");
+/** Two levels up from the source, three from what is built of it. */
+const PROTO_ROOT = ["../../proto", "../../../proto"]
+  .map((path) => resolve(dirname(fileURLToPath(import.meta.url)), path))
+  .find((path) => existsSync(join(path, "tendermint/abci/types.proto")));
 
 /** A request or answer as protobufjs takes it: `{ info: { version: "" } }`, names in camel case. */
 export type AbciObject = Readonly<Record<string, unknown>>;
 
 function loadRoot(): protobuf.Root {
+  assert(PROTO_ROOT !== undefined, "the .proto files lie beside the sources");
   const root = new protobuf.Root();
   const bundled = root.resolvePath.bind(root);
   root.resolvePath = (origin, target) =>

@@ -102,7 +102,7 @@ export const ABCI_TARGETS: readonly Target[] = [
     seeds: (seed) => [Buffer.concat(requests(seed).map((one) => encodeRequestFrame({ ...one })))],
     run: sameFrames,
     weight: 0.2,
-    bytesMax: 16 << 10,
+    bytesMax: 2 << 10,
   },
   {
     name: "ABCI address",
