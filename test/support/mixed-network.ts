@@ -3,7 +3,15 @@
  * Every link between two validators can be held. Peers are those of the configuration, so that nobody
  * finds a way around a link.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +35,7 @@ import { cometBft } from "./cometbft.ts";
 import { type HeldLink, startHeldLink } from "./held-link.ts";
 import { ENTRY, until } from "./local-network.ts";
 
-/** `weft`: the embedded engine. `cometbft`: Go. */
+/** `weft`: the embedded engine. `cometbft`: Go, with our application. */
 export type EngineKind = "weft" | "cometbft";
 
 export interface MixedNetworkOptions {
@@ -45,6 +53,8 @@ export interface MixedNetworkOptions {
   readonly rollups?: readonly string[];
   /** Accounts besides the owner's, for a state of some size. */
   readonly accounts?: number;
+  /** CometBFT nodes are `weft start --engine cometbft`, not `weft abci` and `cometbft` beside it. */
+  readonly isSupervised?: boolean;
 }
 
 export interface FollowerOptions {
@@ -129,6 +139,7 @@ const QUICK: Readonly<Record<string, unknown>> = {
 export async function createMixedNetwork(options: MixedNetworkOptions): Promise<MixedNetwork> {
   if (!existsSync(ENTRY)) throw new Error(`${ENTRY} is missing; run: npm run build`);
   const { path: program } = await cometBft();
+  const launch: Launch = { program, isSupervised: options.isSupervised ?? false };
   const root = mkdtempSync(join(tmpdir(), "weft-mixed-"));
   const kinds = options.validators;
   const seeds = options.seeds ?? [];
@@ -188,7 +199,7 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
       .filter((other) => other !== place)
       .map((to) => `${idOf(to)}@127.0.0.1:${links.get(linkOf(place, to))?.port ?? 0}`);
     const kind = kinds[i] ?? "weft";
-    validators.push(await prepareNode(program, kind, place, acquaintances(kind, peers)));
+    validators.push(await prepareNode(launch, kind, place, acquaintances(kind, peers)));
   }
   const direct = places.map(addressOf);
   const outside: MixedNode[] = [];
@@ -202,7 +213,7 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
     });
     const original = other.twinOf === undefined ? undefined : places[other.twinOf];
     if (original !== undefined) await copyKeys(homeAt(original.home), homeAt(place.home));
-    outside.push(await prepareNode(program, other.kind, place, {}));
+    outside.push(await prepareNode(launch, other.kind, place, {}));
   }
   const following = outside.slice(seeds.length);
   const nodes = [...validators, ...outside];
@@ -293,9 +304,15 @@ async function copyKeys(from: Home, to: Home): Promise<void> {
   await copyFile(from.applicationKeyFile, to.applicationKeyFile);
 }
 
+interface Launch {
+  /** The path of `cometbft`. */
+  readonly program: string;
+  readonly isSupervised: boolean;
+}
+
 /** Writes the node's configuration with the keys in `own` changed. */
 async function prepareNode(
-  program: string,
+  { program, isSupervised }: Launch,
   kind: EngineKind,
   place: ValidatorPlace,
   own: Readonly<Record<string, unknown>>,
@@ -324,8 +341,17 @@ async function prepareNode(
   const weft = (...args: readonly string[]): RunningChild =>
     startChild(process.execPath, [ENTRY, ...args, "--home", place.home], {
       logFile: nodeLog,
-      environment: { WEFT_SUPERVISED: "1" },
+      environment: { WEFT_SUPERVISED: "1", WEFT_COMETBFT: program },
     });
+  /** A node that is stopped in its tracks is stopped with what it started. */
+  const signalAll = (signal: NodeJS.Signals): void => {
+    for (const child of children) {
+      if (!child.isRunning()) continue;
+      const below = childrenOf(child.pid);
+      child.signal(signal);
+      for (const pid of below) process.kill(pid, signal);
+    }
+  };
 
   return {
     name: place.name,
@@ -337,12 +363,12 @@ async function prepareNode(
     validatorAddress: existsSync(home.validatorKeyFile)
       ? toHex(ed25519Address(readOrCreateKeyFile(home.validatorKeyFile).publicKey)).toUpperCase()
       : undefined,
-    logFile: kind === "weft" ? nodeLog : engineLog,
+    logFile: kind === "weft" || isSupervised ? nodeLog : engineLog,
     configure,
     isRunning: () => children.length > 0 && children.every((child) => child.isRunning()),
     async start() {
-      if (kind === "weft") {
-        children = [weft("start")];
+      if (kind === "weft" || isSupervised) {
+        children = [weft("start", "--engine", kind === "weft" ? "embedded" : "cometbft")];
         return;
       }
       const application = weft("abci", "--address", `unix://${socket}`);
@@ -375,14 +401,18 @@ async function prepareNode(
       children = [];
       rmSync(socket, { force: true });
     },
-    pause: () => {
-      for (const child of children) child.signal("SIGSTOP");
-    },
-    resume: () => {
-      for (const child of children) child.signal("SIGCONT");
-    },
+    pause: () => signalAll("SIGSTOP"),
+    resume: () => signalAll("SIGCONT"),
     tail: () => children.map((child) => child.tail()).join("\n"),
   };
+}
+
+/** Processes that a process has started and that still run. */
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .split(" ")
+    .filter(Boolean)
+    .map(Number);
 }
 
 function isSocket(path: string): boolean {

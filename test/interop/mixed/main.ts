@@ -5,6 +5,7 @@
  *     npm run interop -- --blocks 100 --network 2+2         TypeScript + Go
  *     npm run interop -- --faults kill,cut                  of kill, pause, cut, restart; "": none
  *     npm run interop -- --away 50                          blocks that each misses
+ *     npm run interop -- --supervised                       Go nodes by "weft start --engine cometbft"
  *     npm run interop -- --bytes 400000                     of each transaction
  *     npm run interop -- --set consensus.timeout_propose=50ms    configuration of every node
  */
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     faults: { type: "string", default: FAULTS.join(",") },
     away: { type: "string", default: String(AWAY_BLOCKS) },
     bytes: { type: "string", default: "40000" },
+    supervised: { type: "boolean", default: false },
     set: { type: "string", multiple: true, default: [] },
   },
 });
@@ -37,6 +39,7 @@ for (const network of values.network) {
     blocks: Number(values.blocks),
     faults: validators.flatMap((_, i) => faults.map((fault) => [i, fault] as const)),
     awayBlocks: Number(values.away),
+    isSupervised: values.supervised,
     isParted: weft === cometbft,
     txBytes: Number(values.bytes),
     config: parseSettings(values.set),

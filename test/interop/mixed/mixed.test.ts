@@ -16,6 +16,7 @@ const NETWORKS: readonly {
   readonly name: string;
   readonly validators: readonly EngineKind[];
   readonly faults: readonly (readonly [number, Fault])[];
+  readonly isSupervised?: boolean;
 }[] = [
   {
     name: "three of ours and one of CometBFT's",
@@ -42,6 +43,8 @@ const NETWORKS: readonly {
       [2, "restart"],
       [0, "restart"],
     ],
+    // As operators run it.
+    isSupervised: true,
   },
 ];
 
@@ -53,11 +56,12 @@ function isEven(kinds: readonly EngineKind[]): boolean {
 describe.skipIf(isCometBftAway)("a network of", () => {
   test.each(NETWORKS)(
     "$name commits the same blocks, and takes back whom it lost",
-    async ({ validators, faults }) => {
+    async ({ validators, faults, isSupervised = false }) => {
       const result = await runMixed({
         validators,
         blocks: BLOCKS,
         faults,
+        isSupervised,
         isParted: isEven(validators),
         onProgress: (line) => process.stdout.write(`${line}\n`),
       });

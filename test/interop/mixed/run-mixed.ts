@@ -25,6 +25,8 @@ export interface MixedRunOptions {
   readonly awayBlocks?: number;
   /** Whether the kinds are parted from each other as well; then neither may have a quorum. */
   readonly isParted?: boolean;
+  /** See `MixedNetworkOptions`. */
+  readonly isSupervised?: boolean;
   /** Of each transaction. */
   readonly txBytes?: number;
   /** Configuration of every node by dotted path. */
@@ -56,6 +58,7 @@ export async function runMixed(options: MixedRunOptions): Promise<MixedRunResult
   const network = await createMixedNetwork({
     validators: options.validators,
     rollups: [ROLLUP],
+    isSupervised: options.isSupervised ?? false,
     ...(options.config === undefined ? {} : { config: options.config }),
   });
   try {
