@@ -4,6 +4,7 @@
  *     npm run sim:mutations -- --seeds 500 --from 1           all of them; exits with 1 when one stays hidden
  *     npm run sim:mutations -- --seeds 500 --only no-lock     one
  *     npm run sim:mutations -- --regressions    those that take a mend back, each with its regression seed
+ *     npm run sim:mutations -- --regressions --from 1 --seeds 60   finds new seeds for them
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -14,22 +15,24 @@ import { runPool } from "./worker-pool.ts";
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: "string", default: "500" },
-    from: { type: "string", default: "1" },
+    seeds: { type: "string" },
+    from: { type: "string" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     only: { type: "string", multiple: true },
     regressions: { type: "boolean", default: false },
   },
 });
-const seeds = values.regressions ? 1 : Number(values.seeds);
-const regressions = new Map(REGRESSION_SEEDS.map(({ mutation, seed }) => [mutation, seed]));
+const seeds = Number(values.seeds ?? (values.regressions ? 1 : 500));
+const regressions = new Map(
+  values.regressions ? REGRESSION_SEEDS.map(({ mutation, seed }) => [mutation, seed]) : [],
+);
 const chosen = MUTATIONS.filter(
   ({ name }) =>
     (values.only?.includes(name) ?? true) && (!values.regressions || regressions.has(name)),
 );
 const hidden: string[] = [];
 for (const { name, fault } of chosen) {
-  const from = values.regressions ? (regressions.get(name) ?? 1) : Number(values.from);
+  const from = Number(values.from ?? regressions.get(name) ?? 1);
   const found = await firstFailure(name, from);
   if (found === undefined) hidden.push(name);
   const what =
