@@ -305,6 +305,17 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "extension-failure-forgotten",
+    fault: "forgets that a vote extension could not be stored (found and mended before)",
+    patches: [
+      {
+        file: "sequencer/app/proposal/extensions.js",
+        find: "this.#failure ??= { cause };",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "signs-after-halt",
     fault: "makes a signature that waited when it halted (found and mended before)",
     patches: [

@@ -80,9 +80,15 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     },
   },
   {
-    seed: 10,
+    seed: 19,
     mutation: "signs-after-halt",
     fault: "a node that halted made the signature that it was preparing",
+    changes: { ...PLAIN, diskErrorPer100k: 2_000, syncMsMax: 60, slowSyncPercent: 0 },
+  },
+  {
+    seed: 10,
+    mutation: "extension-failure-forgotten",
+    fault: "a node whose disk failed while a vote extension was made ahead of its time went on",
     changes: { ...PLAIN, diskErrorPer100k: 2_000, syncMsMax: 60, slowSyncPercent: 0 },
   },
 ];

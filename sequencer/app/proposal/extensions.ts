@@ -24,6 +24,8 @@ export class Extensions {
   readonly #dependencies: ExtensionDependencies;
   /** Answers being made, by height and block. */
   readonly #underWay = new Map<string, Promise<Uint8Array>>();
+  /** Why one could not be made; from then on none is. */
+  #failure: { readonly cause: unknown } | undefined;
 
   constructor(dependencies: ExtensionDependencies) {
     this.#dependencies = dependencies;
@@ -35,6 +37,7 @@ export class Extensions {
    * refuses together with the vote: such a node is not started as a validator (`keyFault`).
    */
   async extend(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
+    if (this.#failure !== undefined) throw this.#failure.cause;
     const answered = this.#dependencies.log.get(height, blockHash);
     if (answered !== undefined) return answered;
     const key = `${height}/${toHex(blockHash)}`;
@@ -46,12 +49,17 @@ export class Extensions {
     return answer;
   }
 
-  /** Begins to make the answer for a block that was accepted: the disk is done before it is asked for. */
+  /**
+   * Begins to make the answer for a block that was accepted: the disk is done before it is asked for.
+   * @throws what an answer before it failed with
+   */
   prepare(height: Height, blockHash: Uint8Array): void {
+    if (this.#failure !== undefined) throw this.#failure.cause;
     const { signer } = this.#dependencies;
     if (signer === undefined || !this.#isRegistered(signer.publicKey)) return;
-    // A failure comes again when the answer is asked for.
-    this.extend(height, blockHash).catch(() => {});
+    this.extend(height, blockHash).catch((cause: unknown) => {
+      this.#failure ??= { cause };
+    });
   }
 
   async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
