@@ -25,7 +25,7 @@ import { createTestnet } from "../../sequencer/cli/testnet-files.ts";
 import { cometBftHomeAt, writeCometBftConfig } from "../../sequencer/cometbft/config-file.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { loadConfig, renderConfig } from "../../sequencer/node/config.ts";
-import { type Home, homeAt } from "../../sequencer/node/home.ts";
+import { homeAt } from "../../sequencer/node/home.ts";
 import { loadOrCreateNodeKey } from "../../sequencer/p2p/node-key.ts";
 import { readOrCreateKeyFile } from "../../sequencer/ports/key-file.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
@@ -60,8 +60,6 @@ export interface MixedNetworkOptions {
 export interface FollowerOptions {
   readonly name: string;
   readonly kind: EngineKind;
-  /** Index of a validator whose keys it has as well, and not its memory: it will sign twice. */
-  readonly twinOf?: number;
   /** Over the network's. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -211,8 +209,6 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
       ...acquaintances(other.kind, direct),
       ...other.config,
     });
-    const original = other.twinOf === undefined ? undefined : places[other.twinOf];
-    if (original !== undefined) await copyKeys(homeAt(original.home), homeAt(place.home));
     outside.push(await prepareNode(launch, other.kind, place, {}));
   }
   const following = outside.slice(seeds.length);
@@ -297,11 +293,6 @@ async function createFollowerHome(
   );
   writeFileSync(home.configFile, renderConfig(loaded));
   await copyFile(homeAt(validator.home).genesisFile, home.genesisFile);
-}
-
-async function copyKeys(from: Home, to: Home): Promise<void> {
-  await copyFile(from.validatorKeyFile, to.validatorKeyFile);
-  await copyFile(from.applicationKeyFile, to.applicationKeyFile);
 }
 
 interface Launch {

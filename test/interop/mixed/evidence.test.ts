@@ -19,8 +19,6 @@ import {
 const TIMEOUT_MS = 240_000;
 /** Whose turn it is when the report comes is chance; the next report meets the next proposer. */
 const REPORTS_MAX = 16;
-/** A validator of CometBFT's whose key is on another machine too, under our engine. */
-const TWIN_OF = 3;
 const POWER = { one: 10n, all: 40n };
 
 interface BlockAnswer {
@@ -28,12 +26,6 @@ interface BlockAnswer {
     readonly header: { readonly height: string; readonly proposer_address: string };
     readonly evidence: { readonly evidence: readonly unknown[] };
   };
-}
-interface EvidenceJson {
-  readonly type: string;
-  readonly value: Readonly<
-    Record<"vote_a" | "vote_b", { readonly validator_address: string; readonly block_id: unknown }>
-  >;
 }
 interface ResultsAnswer {
   readonly finalize_block_events: readonly {
@@ -47,7 +39,6 @@ describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
   beforeAll(async () => {
     network = await createMixedNetwork({
       validators: ["weft", "cometbft", "weft", "cometbft"],
-      followers: [{ name: "twin", kind: "weft", twinOf: TWIN_OF }],
     });
     await Promise.all(network.validators.map((node) => node.start()));
     await untilHeights(network.validators, 3, TIMEOUT_MS);
@@ -112,30 +103,6 @@ describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
         return;
       }
       throw new Error(`none of ${REPORTS_MAX} pieces was committed by a ${to} node`);
-    },
-    TIMEOUT_MS,
-  );
-
-  test(
-    "is made of what both hear when one validator runs on two machines, under both engines",
-    async () => {
-      const [twin] = network.followers;
-      if (twin === undefined) throw new Error("there is no twin");
-      const from = (await heightOf(nodeAt(0))) + 1;
-      await twin.start();
-      const { evidence } = await blockWithEvidence(nodeAt(0), from);
-      for (const piece of evidence.evidence as readonly EvidenceJson[]) {
-        expect(piece.type).toBe("tendermint/DuplicateVoteEvidence");
-        const { vote_a: a, vote_b: b } = piece.value;
-        expect([a.validator_address, b.validator_address]).toEqual([
-          nodeAt(TWIN_OF).validatorAddress,
-          nodeAt(TWIN_OF).validatorAddress,
-        ]);
-        expect(a.block_id).not.toEqual(b.block_id);
-      }
-      await twin.end("SIGTERM");
-      const at = await heightOf(nodeAt(0));
-      await untilHeights(network.validators, at + 2, TIMEOUT_MS);
     },
     TIMEOUT_MS,
   );
