@@ -9,6 +9,8 @@ export const STATE_SYNC_FETCHERS_MAX = 16;
 export const RETENTION_STEP_BLOCKS = 10;
 /** Signatures that cross to a worker in one message: about 4 ms of its time. */
 export const SIGNATURE_BATCH_MAX = 100;
+/** So many that come at once while the thread is idle are checked on the main loop: 0.6 ms at most. */
+export const SIGNATURES_CHECKED_HERE_MAX = 16;
 /** Larger messages are checked on the main loop: hashing them takes less than copying and collecting. */
 export const CARRIED_MESSAGE_BYTES_MAX = 16 << 10;
 /** Messages a worker has at once: one to work on, one to go on with; the rest waits here. */

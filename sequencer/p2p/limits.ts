@@ -145,9 +145,9 @@ export const TX_BYTES_MAX = 1 << 20;
  * Between two rounds of sending transactions to peers, under load: a message costs its receiver as much as
  * several transactions in it. The first after a rest leaves at once.
  */
-export const TX_GOSSIP_INTERVAL_MS = 5;
+export const TX_GOSSIP_INTERVAL_MS = 10;
 /** Between two rounds of checking what our clients submit, under load. */
-export const TX_SUBMISSIONS_INTERVAL_MS = 2;
+export const TX_SUBMISSIONS_INTERVAL_MS = 5;
 /** Transactions of our clients that are checked in one go; the rest waits for the next turn of the loop. */
 export const TX_SUBMISSIONS_PER_TURN = 256;
 /** Bytes of transactions in one message, unless a single one is larger. */

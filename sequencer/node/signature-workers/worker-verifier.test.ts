@@ -18,7 +18,7 @@ const key = generateEd25519KeyPair();
 const verifiers: WorkerVerifier[] = [];
 
 function start(logger = NULL_LOGGER): WorkerVerifier {
-  const verifier = createWorkerVerifier(logger);
+  const verifier = createWorkerVerifier(logger, () => {}, 0);
   verifiers.push(verifier);
   return verifier;
 }
@@ -64,24 +64,49 @@ describe("signatures on a worker", () => {
     expect(oneByOne.flat()).toEqual(joined);
   });
 
-  test("what counts as large is what is signed, prefix included", async () => {
-    let sent = 0;
-    const verifier = createWorkerVerifier(NULL_LOGGER, (worker) => {
-      const post = worker.postMessage.bind(worker);
-      worker.postMessage = (...args: Parameters<typeof post>) => {
-        sent += 1;
-        post(...args);
-      };
-    });
+  /** Counts what crosses to the thread. */
+  function counted(checkedHereMax: number) {
+    const count = { sent: 0 };
+    const verifier = createWorkerVerifier(
+      NULL_LOGGER,
+      (worker) => {
+        const post = worker.postMessage.bind(worker);
+        worker.postMessage = (...args: Parameters<typeof post>) => {
+          count.sent += 1;
+          post(...args);
+        };
+      },
+      checkedHereMax,
+    );
     verifiers.push(verifier);
+    return { verifier, count };
+  }
+
+  test("a few good ones are checked here, bad and many ones there, with the same verdicts", async () => {
+    const { verifier, count } = counted(2);
+    expect(await verifier.verifyBatch([signed("a"), signed("b")])).toEqual([true, true]);
+    expect(count.sent).toBe(0);
+    const [good, bad] = await Promise.all([
+      verifier.verifyBatch([signed("c")]),
+      verifier.verifyBatch([signed("d", false)]),
+    ]);
+    expect([good, bad]).toEqual([[true], [false]]);
+    expect(count.sent).toBe(1);
+    const many = [signed("e"), signed("f"), signed("g")];
+    expect(await verifier.verifyBatch(many)).toEqual([true, true, true]);
+    expect(count.sent).toBe(2);
+  });
+
+  test("what counts as large is what is signed, prefix included", async () => {
+    const { verifier, count } = counted(0);
     const prefix = new Uint8Array(CARRIED_MESSAGE_BYTES_MAX);
     const message = utf8ToBytes("m");
     const signature = signEd25519(key, concatBytes(prefix, message));
     const item = { publicKey: key.publicKey, prefix, message, signature };
     expect(await verifier.verifyBatch([item])).toEqual([true]);
-    expect(sent).toBe(0);
+    expect(count.sent).toBe(0);
     expect(await verifier.verifyBatch([{ ...item, prefix: prefix.subarray(1) }])).toEqual([false]);
-    expect(sent).toBe(1);
+    expect(count.sent).toBe(1);
   });
 
   test("large messages are checked here, small ones there, all of them answered", async () => {

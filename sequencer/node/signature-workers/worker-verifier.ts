@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import {
   createEd25519Verifier,
+  isAcceptedAtOnce,
   type SignatureVerifier,
   signedBytes,
   type SignedItem,
@@ -15,6 +16,7 @@ import type { Logger } from "../../ports/logger.ts";
 import {
   CARRIED_MESSAGE_BYTES_MAX,
   SIGNATURE_BATCH_MAX,
+  SIGNATURES_CHECKED_HERE_MAX,
   SIGNATURE_BATCHES_ABROAD_MAX,
 } from "../limits.ts";
 import { isPackable, packItems } from "./packing.ts";
@@ -40,10 +42,12 @@ const WORKER_FILE = import.meta.url.endsWith(".ts")
 /**
  * Starts the thread. If it ever dies, checks go on here, on the main loop, and an error is logged.
  * @param onStarted given the thread, for whoever watches it
+ * @param checkedHereMax so many that are asked for at once while the thread is idle are checked here
  */
 export function createWorkerVerifier(
   logger: Logger,
   onStarted: (worker: Worker) => void = () => {},
+  checkedHereMax = SIGNATURES_CHECKED_HERE_MAX,
 ): WorkerVerifier {
   const worker = new Worker(WORKER_FILE);
   onStarted(worker);
@@ -68,12 +72,29 @@ export function createWorkerVerifier(
 
   function flush(): void {
     isFlushDue = false;
+    if (abroad.length === 0 && isFew()) {
+      waiting = waiting.filter((request) => !isSettledHere(request));
+    }
     while (waiting.length > 0 && abroad.length < SIGNATURE_BATCHES_ABROAD_MAX) {
       const batch = takeBatch();
       abroad.push(batch);
       const buffer = packItems(batch.flatMap(({ items }) => items.filter(isPackable)));
       worker.postMessage(buffer, [buffer]);
     }
+  }
+
+  /** So few that to wake the thread up, and to be woken by it, costs more than the checks. */
+  function isFew(): boolean {
+    let count = 0;
+    for (const { items } of waiting) count += items.length;
+    return count <= checkedHereMax;
+  }
+
+  /** Good signatures are accepted at once; what is not is slow to decide, and left to the thread. */
+  function isSettledHere({ items, resolve }: Request): boolean {
+    if (!items.every(isAcceptedAtOnce)) return false;
+    resolve(items.map(() => true));
+    return true;
   }
 
   function takeBatch(): Request[] {
