@@ -16,6 +16,10 @@ import {
   OUR_NAMES,
 } from "../cometbft/stores/convert.ts";
 import { requireNotInUse } from "../cometbft/stores/in-use.ts";
+import {
+  type FilePrivValidator,
+  openFilePrivValidator,
+} from "../engine/privval/file-priv-validator.ts";
 import { openSignStateFile } from "../engine/privval/sign-state.ts";
 import { loadConfig } from "../node/config.ts";
 import { consensusOptions } from "../node/consensus-options.ts";
@@ -106,7 +110,7 @@ async function convert(
   const made = async (): Promise<Conversion> => {
     const conversion =
       to === "cometbft"
-        ? await convertToComet(options, deps)
+        ? await withSigner(home, (remember) => convertToComet(options, { ...deps, ...remember }))
         : await convertFromComet(options, deps);
     await requireSignerState(home, conversion);
     return conversion;
@@ -129,6 +133,24 @@ const INDEX: Readonly<Record<EngineName, string>> = {
   cometbft:
     "begins anew: transactions of earlier blocks are found by height; to find them by hash, run cometbft reindex-event before the start",
 };
+
+/** CometBFT trusts the signer's state alone: what only the log knows is added to it. */
+async function withSigner<T>(
+  home: Home,
+  task: (signer: Partial<Pick<FilePrivValidator, "remember">>) => Promise<T>,
+): Promise<T> {
+  if (!existsSync(home.validatorKeyFile) || !existsSync(home.validatorStateFile)) return task({});
+  const signer = await openFilePrivValidator({
+    keyPath: home.validatorKeyFile,
+    statePath: home.validatorStateFile,
+    isFresh: false,
+  });
+  try {
+    return await task({ remember: (chainId, message) => signer.remember(chainId, message) });
+  } finally {
+    await signer.close();
+  }
+}
 
 /** Both engines must be able to read what was signed last. */
 async function requireSignerState(home: Home, { height }: Conversion): Promise<void> {

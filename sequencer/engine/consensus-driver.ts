@@ -6,7 +6,7 @@
  */
 import { Round, type Height } from "../../proto/brands.ts";
 import { assert, assertNever } from "../../proto/errors.ts";
-import type { Part, Proposal, Vote } from "../../proto/types.ts";
+import type { Part } from "../../proto/types.ts";
 import { blockIdsEqual } from "../../proto/validate-basic.ts";
 import type { ConsensusCore } from "../consensus/consensus-core.ts";
 import type { ConsensusEffect } from "../consensus/effects.ts";
@@ -31,7 +31,7 @@ import type { TimeoutEffect } from "./idle-wait.ts";
 import { INPUT_BATCH_MAX, REASON_LENGTH_MAX } from "./limits.ts";
 import type { EngineMetrics } from "./metrics.ts";
 import type { OwnMessages } from "./own-messages.ts";
-import { loadLoggedHeight } from "./replay.ts";
+import { loadLoggedHeight, ownMessageOf } from "./replay.ts";
 import { RoundTimer } from "./round-timer.ts";
 import { inputToWalEntries } from "./wal/wal-entry.ts";
 import type { WriteAheadLog } from "./wal/write-ahead-log.ts";
@@ -578,12 +578,6 @@ export class ConsensusDriver {
       .finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
   }
-}
-
-/** What must be durable, here and at the signer, before its effects leave the process (§15.1). */
-function ownMessageOf(input: ConsensusInput): Vote | Proposal | undefined {
-  if (input.kind === "proposalSigned") return input.proposal;
-  return input.kind === "voteSigned" ? input.vote : undefined;
 }
 
 function sizeOf(parts: readonly Part[]): number {

@@ -2,7 +2,7 @@
 import { decodeBlock } from "../../proto/codec/block.ts";
 import { Height } from "../../proto/brands.ts";
 import { PartSet } from "../../proto/part-set.ts";
-import type { Part } from "../../proto/types.ts";
+import type { Part, Proposal, Vote } from "../../proto/types.ts";
 import type { ConsensusInput } from "../consensus/inputs.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { ChainState } from "../store/chain-state.ts";
@@ -85,4 +85,10 @@ export function entriesToHeight(entries: readonly WalEntry[], height: Height): L
     }
   }
   return { startDelayMs, inputs };
+}
+
+/** What must be durable, here and at the signer, before its effects leave the process (§15.1). */
+export function ownMessageOf(input: ConsensusInput): Vote | Proposal | undefined {
+  if (input.kind === "proposalSigned") return input.proposal;
+  return input.kind === "voteSigned" ? input.vote : undefined;
 }

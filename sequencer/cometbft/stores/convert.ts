@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Height } from "../../../proto/brands.ts";
-import type { Timestamp } from "../../../proto/types.ts";
+import type { Proposal, Timestamp, Vote } from "../../../proto/types.ts";
 import type { VerifySignature } from "../../../proto/verify/ed25519.ts";
 import type { ConsensusCoreOptions } from "../../consensus/options.ts";
-import { entriesToHeight, type LoggedHeight } from "../../engine/replay.ts";
+import { entriesToHeight, type LoggedHeight, ownMessageOf } from "../../engine/replay.ts";
 import { decodeWalEntry, inputToWalEntries, type WalEntry } from "../../engine/wal/wal-entry.ts";
 import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
 import type { BlockStore } from "../../store/block-store.ts";
@@ -66,7 +66,11 @@ export interface Conversion {
  */
 export async function convertToComet(
   options: ConversionOptions,
-  deps: { readonly verify: VerifySignature },
+  deps: {
+    readonly verify: VerifySignature;
+    /** Told of each message of ours in the log: the signer's state may be behind it after a crash. */
+    readonly remember?: (chainId: string, message: Vote | Proposal) => Promise<void>;
+  },
 ): Promise<Conversion> {
   const { from, to, onProgress } = options;
   const conversion = await withOpened(async (open, closers) => {
@@ -92,14 +96,13 @@ export async function convertToComet(
     );
     const records = await loggedRecords(join(from, "cs.wal"), last, endInOurLog);
     const height = await underWay(options, state, blockStore, last);
+    const logged = height && entriesToHeight(records.map(decodeWalEntry), height.context.height);
+    for (const input of logged?.inputs ?? []) {
+      const message = ownMessageOf(input);
+      if (message !== undefined && height) await deps.remember?.(height.chainId, message);
+    }
     const messages =
-      height === undefined
-        ? []
-        : logToComet(
-            entriesToHeight(records.map(decodeWalEntry), height.context.height),
-            height,
-            deps,
-          );
+      height === undefined || logged === undefined ? [] : logToComet(logged, height, deps);
     await writeCometLog(
       join(to, "cs.wal"),
       [{ kind: "endHeight", height: last }, ...messages],
