@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Target } from "./target.ts";
 import { ABCI_TARGETS } from "./targets/abci.ts";
 import { CHAIN_TARGETS } from "./targets/chain.ts";
+import { ENGINE_TARGETS } from "./targets/engines.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
 import { ROLLUP_TARGETS } from "./targets/rollups.ts";
@@ -17,6 +18,7 @@ export const TARGETS: readonly Target[] = [
   ...P2P_TARGETS,
   ...ADDRESS_TARGETS,
   ...FILE_TARGETS,
+  ...ENGINE_TARGETS,
   ...SERVICE_TARGETS,
   ...ROLLUP_TARGETS,
 ];
@@ -24,6 +26,8 @@ export const TARGETS: readonly Target[] = [
 /** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */
 export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/cli/options.ts#*": "arguments that the operator types",
+  "sequencer/cometbft/metrics-page.ts#readMetricsPage":
+    "fetches a page of our own child, bounded, as text",
   "sequencer/rpc/indexer/keys.ts#parseEventKey": "keys that this index wrote under their prefix",
   "sequencer/rpc/indexer/keys.ts#parseHeightValue": "a value that this index wrote, eight bytes",
   "sequencer/rpc/indexer/keys.ts#parseCountValue": "a value that this index wrote, four bytes",
