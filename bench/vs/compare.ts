@@ -14,7 +14,6 @@ import { type ComparedNetwork, type ComparedValidator, freeze, thaw } from "./co
 import { asCometFrames, createKvMaker } from "./items.ts";
 import {
   BLOCKS_MIN,
-  FIRST_WARMUP_MS,
   HEIGHTS_AFTER_THAW,
   LIGHT_WARMUP_MS,
   OUTSTANDING_BYTES_MAX,
@@ -39,6 +38,8 @@ export interface CompareOptions {
   readonly scenarios: readonly Scenario[];
   readonly rounds: number;
   readonly windowMs: number;
+  /** Saturating load that each network takes before it is measured, all its interfaces together. */
+  readonly firstWarmupMs: number;
   /** Starts a network; called once for each that a scenario names. */
   readonly start: (subject: SubjectName) => Promise<ComparedNetwork>;
 }
@@ -48,8 +49,7 @@ export async function compare(
   options: CompareOptions,
   progress: (text: string) => void,
 ): Promise<readonly ScenarioResult[]> {
-  const { scenarios, rounds, windowMs } = options;
-  const firstWarmupMs = Math.min(FIRST_WARMUP_MS, 2 * windowMs);
+  const { scenarios, rounds, windowMs, firstWarmupMs } = options;
   const networks = new Map<SubjectName, ComparedNetwork>();
   const stopAll = async (): Promise<void> => {
     for (const network of networks.values()) thaw(network);

@@ -19,7 +19,7 @@ export const OUTSTANDING_BATCHES = 400;
 export const OUTSTANDING_BYTES_MAX = 12 << 20;
 
 /** Windows of the short form and of the long one. */
-export const WINDOW_MS = 1_200;
+export const WINDOW_MS = 1_000;
 export const FULL_WINDOW_MS = 8_000;
 export const ROUNDS = 3;
 export const ROUNDS_MAX = 100;
@@ -28,16 +28,20 @@ export const BLOCKS_MIN = 3;
 /** Load before each window. */
 export const WARMUP_MS = 500;
 export const LIGHT_WARMUP_MS = 300;
-/** Load that is not reported, before the first round: the compiler settles. */
-export const FIRST_WARMUP_MS = 2_500;
+/**
+ * Load that is not reported, before the first round: a node that runs for days has its code compiled, one
+ * that just started has not, and compiles while it is measured.
+ */
+export const FIRST_WARMUP_MS = 8_000;
+export const FULL_FIRST_WARMUP_MS = 20_000;
 /** Time that a network gets after it stood still to commit a block again. */
 export const THAW_TIMEOUT_MS = 30_000;
 export const HEIGHTS_AFTER_THAW = 2;
 export const POLL_MS = 5;
 
 /** Payloads per second that are made ahead: more than a network has taken. */
-export const READY_SINGLES_PER_SECOND = 14_000;
+export const READY_SINGLES_PER_SECOND = 8_000;
 /** By the number of validators: CometBFT's rate falls with it. */
 export const READY_KV_PER_SECOND = 60_000;
-export const READY_BATCHED_PER_SECOND = 100_000;
+export const READY_BATCHED_PER_SECOND = 80_000;
 export const SIGNING_THREADS = 2;

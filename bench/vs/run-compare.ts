@@ -10,7 +10,13 @@ import {
   startCometWeftNetwork,
   startKvstoreNetwork,
 } from "./cometbft-network.ts";
-import { FULL_WINDOW_MS, ROUNDS, WINDOW_MS } from "./limits.ts";
+import {
+  FIRST_WARMUP_MS,
+  FULL_FIRST_WARMUP_MS,
+  FULL_WINDOW_MS,
+  ROUNDS,
+  WINDOW_MS,
+} from "./limits.ts";
 import { type Ratios, ratios } from "./ratios.ts";
 import { FULL, SHORT } from "./scenarios.ts";
 
@@ -76,6 +82,7 @@ export async function runCompare(
         scenarios: (isFull ? FULL : SHORT).filter(({ name }) => name.includes(run.only)),
         rounds,
         windowMs,
+        firstWarmupMs: isFull ? FULL_FIRST_WARMUP_MS : FIRST_WARMUP_MS,
         start(subject) {
           const comet = { binary: binary.path, validators, isVerbose };
           if (subject === "cometbft+kvstore") return startKvstoreNetwork(comet);
