@@ -85,6 +85,7 @@ export async function switchEngine(
       ...conversion,
       retired: retiredFolders(home),
       pruned,
+      next: `weft start --home ${home.root} --engine ${to}; engine = "${to}" in ${home.configFile} keeps it`,
     };
   });
   printResult(report, isJson);

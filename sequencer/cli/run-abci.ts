@@ -7,6 +7,7 @@ import { createApplicationMetrics } from "../metrics/metrics.ts";
 import { listenAddress, loadConfig } from "../node/config.ts";
 import { growHeapBetweenCollections } from "../node/heap-growth.ts";
 import { homeAt } from "../node/home.ts";
+import { checkHomeEngine } from "../node/home-engine.ts";
 import { listening } from "../node/listening.ts";
 import { openApplication, openSignatureLanes } from "../node/open-application.ts";
 import { createHeightRetention } from "../node/retention.ts";
@@ -42,6 +43,8 @@ export async function runAbci(
   try {
     const lock = await lockHome(home.dataDir);
     closers.push(() => lock.release());
+    // The embedded engine's blocks are in this home: another engine would decide its heights anew.
+    await checkHomeEngine(home, "cometbft");
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
     const metrics = createApplicationMetrics(

@@ -15,6 +15,7 @@ import {
   STABLE_MS,
   STOP_GRACE_MS,
   TAIL_LINE_LENGTH_MAX,
+  KEPT_LINES_MAX,
   TAIL_LINES_MAX,
 } from "./limits.ts";
 import { CometBftError } from "./errors.ts";
@@ -105,7 +106,7 @@ export function createSupervisor(
       child.once("exit", (code, signal) => {
         const how = signal === null ? `exit code ${code ?? "?"}` : `signal ${signal}`;
         void Promise.all(closed).then(() => {
-          const lastLines = [...tail];
+          const lastLines = reasonAndTail(tail);
           const said = lastLines.length === 0 ? "" : `; its last lines:\n${lastLines.join("\n")}`;
           const info = { code: "COMETBFT_ENDED", lastLines } as const;
           resolve(new CometBftError(info, `CometBFT ended with ${how}${said}`));
@@ -127,7 +128,7 @@ export function createSupervisor(
     lines.on("line", (text) => {
       const line = readLogLine(text);
       if (line.level !== "debug") tail.push(plainText(line).slice(0, TAIL_LINE_LENGTH_MAX));
-      if (tail.length > TAIL_LINES_MAX) tail.shift();
+      if (tail.length > KEPT_LINES_MAX) tail.shift();
       // An end that was asked for closes listeners under their servers, which CometBFT calls errors.
       relayLogLine(isStopping ? { ...line, level: "debug" } : line, logger);
       const reason = consensusFailure(line);
@@ -241,4 +242,13 @@ function environmentWithoutSettings(environment: NodeJS.ProcessEnv): NodeJS.Proc
   return Object.fromEntries(
     Object.entries(environment).filter(([name]) => !/^(CMT|TM)(HOME$|_)/.test(name)),
   );
+}
+
+/** A panic says why in its first lines, and goroutines fill the rest: those are left out. */
+export function reasonAndTail(lines: readonly string[]): readonly string[] {
+  const panic = lines.findLastIndex((line) => /\bpanic: /.test(line));
+  const from = panic === -1 ? Math.max(0, lines.length - TAIL_LINES_MAX) : panic;
+  const frames = lines.findIndex((line, at) => at > from && /\bgoroutine \d+/.test(line));
+  const to = panic === -1 || frames === -1 ? lines.length : frames;
+  return lines.slice(from, Math.min(to, from + TAIL_LINES_MAX));
 }

@@ -266,7 +266,8 @@ function transactionStatus(
       return {
         ...empty,
         state: TransactionState.UNKNOWN,
-        reason: "this node has not seen the transaction, or has forgotten it",
+        reason:
+          "this node has not seen the transaction, or has forgotten it; a committed one is found in the index, by the hash that its submission answered: RPC /tx?hash=0x...",
       };
     case "pending":
       return {

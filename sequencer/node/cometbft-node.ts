@@ -6,7 +6,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { toHex } from "../../proto/bytes.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { createAbciServer } from "../abci/abci-server.ts";
 import { findCometBft } from "../cometbft/binary.ts";
 import { createCometBlockSource } from "../cometbft/block-source.ts";
@@ -228,7 +228,12 @@ export async function createCometBftNode(
       if (!isRoleChecked && (!status.isCatchingUp || !config.statesync.enable)) {
         isRoleChecked = true;
         const publicKey = signsHere || isSignedElsewhere ? status.validatorKey : undefined;
-        const role = { publicKey, isValidator: status.votingPower > 0n };
+        // Before the first block CometBFT knows no set yet, and tells a power of 0.
+        const isInGenesis =
+          publicKey !== undefined &&
+          blocks.height() === 0 &&
+          genesis.validators.some((one) => bytesEqual(one.publicKey.bytes, publicKey.bytes));
+        const role = { publicKey, isValidator: isInGenesis || status.votingPower > 0n };
         checkRole(role, { application, logger }, home.applicationKeyFile);
       }
       showHealth();

@@ -107,7 +107,7 @@ export async function checkHomeEngine(
   if (owner === undefined || owner === engine) return owner;
   throw new WeftError<HomeEngineErrorInfo>(
     { code: "CONFIG_OTHER_ENGINE", engine: owner },
-    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with that engine, or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${home.root}`,
+    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with it, by "weft start --home ${home.root} --engine ${owner}" or engine = "${owner}" in config.toml; or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${home.root}`,
   );
 }
 

@@ -9,7 +9,7 @@ export function registerEngine(program: Command, context: CommandContext): void 
     .description("which engine a stopped node's home belongs to, and changing it");
   engine
     .command("show")
-    .description("the engine that owns the data, its heights, and data of earlier engines")
+    .description("the engine that owns the data, an unfinished switch, and data of earlier engines")
     .addOption(homeOption(context))
     .action(async (options: { home: string }, command: Command) => {
       const { showEngine } = await import("../engine-switch.ts");
