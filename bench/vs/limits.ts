@@ -21,7 +21,8 @@ export const OUTSTANDING_BYTES_MAX = 12 << 20;
 /** Windows of the short form and of the long one. */
 export const WINDOW_MS = 1_000;
 export const FULL_WINDOW_MS = 8_000;
-export const ROUNDS = 3;
+export const ROUNDS = 2;
+export const FULL_ROUNDS = 3;
 export const ROUNDS_MAX = 100;
 /** Blocks with payloads that a window lasts for in any case. */
 export const BLOCKS_MIN = 3;

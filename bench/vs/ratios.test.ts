@@ -63,18 +63,18 @@ describe("ratios", () => {
   it("are ours by CometBFT's with its key-value application", () => {
     const all = ratios([
       result(KEY.kvstoreSingle, 1_000, 100),
-      result(KEY.weftSingle, 1_500, 80),
-      result(KEY.weftSingleWebSocket, 1_200, 80),
+      result(KEY.weftSingleWebSocket, 1_500, 80),
+      result(KEY.weftSingle, 1_200, 80),
       result(KEY.weftBatch100, 12_000, 80),
       result(KEY.kvstoreLight, 900, 40),
-      result(KEY.weftLight, 900, 10),
+      result(KEY.weftLightWebSocket, 900, 10),
     ]);
-    expect(all).toMatchObject({ single: 1.5, batch100: 12, latency: 0.25, singleWebSocket: 1.2 });
+    expect(all).toMatchObject({ single: 1.5, batch100: 12, latency: 0.25, singleGrpc: 1.2 });
     expect(all.latencyLowRate).toBeUndefined();
   });
 
   it("are undefined, not infinite, when nothing was committed", () => {
-    const all = ratios([result(KEY.kvstoreSingle, 0, 0), result(KEY.weftSingle, 5, 5)]);
+    const all = ratios([result(KEY.kvstoreSingle, 0, 0), result(KEY.weftSingleWebSocket, 5, 5)]);
     expect(all.single).toBeUndefined();
   });
 });

@@ -4,17 +4,16 @@ import { KEY, type Scenario } from "./scenarios.ts";
 
 /** Undefined where a scenario of it was not run. */
 export interface Ratios {
-  /** Committed single transactions per second, each engine by its documented way for load. */
+  /** Committed single transactions per second, both over the same WebSocket interface. */
   readonly single: number | undefined;
   /** Committed payloads per second in signed batches of 100, by CometBFT's single transactions per second. */
   readonly batch100: number | undefined;
-  /** Latency p50 of single transactions at light load; below 1 is better. */
+  /** Latency p50 of single transactions at light load, both over WebSocket; below 1 is better. */
   readonly latency: number | undefined;
-  /** As `single`, both over the same WebSocket interface. */
-  readonly singleWebSocket: number | undefined;
-  /** As `latency`, both over the same WebSocket interface. */
-  readonly latencyWebSocket: number | undefined;
-  /** As `latency`, at the lower rate. */
+  /** As `single` and `latency`, ours over its gRPC stream. */
+  readonly singleGrpc: number | undefined;
+  readonly latencyGrpc: number | undefined;
+  /** As `latencyGrpc`, at the lower rate. */
   readonly latencyLowRate: number | undefined;
   /** As `batch100`, by CometBFT's fed with values as large as a batch. */
   readonly batch100ByLargeValues: number | undefined;
@@ -41,14 +40,14 @@ export function ratios(
   const p50 = (one: Figures): number => one.latencyMs.p50;
   const cpu = (one: Figures): number => one.validatorsCpuMicros + one.generatorCpuMicros;
   return {
-    single: ratio(KEY.weftSingle, KEY.kvstoreSingle, rate),
+    single: ratio(KEY.weftSingleWebSocket, KEY.kvstoreSingle, rate),
     batch100: ratio(KEY.weftBatch100, KEY.kvstoreSingle, rate),
-    latency: ratio(KEY.weftLight, KEY.kvstoreLight, p50),
-    singleWebSocket: ratio(KEY.weftSingleWebSocket, KEY.kvstoreSingle, rate),
-    latencyWebSocket: ratio(KEY.weftLightWebSocket, KEY.kvstoreLight, p50),
+    latency: ratio(KEY.weftLightWebSocket, KEY.kvstoreLight, p50),
+    singleGrpc: ratio(KEY.weftSingle, KEY.kvstoreSingle, rate),
+    latencyGrpc: ratio(KEY.weftLight, KEY.kvstoreLight, p50),
     latencyLowRate: ratio(KEY.weftLow, KEY.kvstoreLow, p50),
     batch100ByLargeValues: ratio(KEY.weftBatch100, KEY.kvstoreLargeValues, rate),
-    singleByCpu: ratio(KEY.kvstoreSingle, KEY.weftSingle, cpu),
+    singleByCpu: ratio(KEY.kvstoreSingle, KEY.weftSingleWebSocket, cpu),
     batch100ByCpu: ratio(KEY.kvstoreSingle, KEY.weftBatch100, cpu),
   };
 }

@@ -68,11 +68,11 @@ function row({ name, median }: ScenarioResult): string[] {
 }
 
 const RATIO_NAMES: Readonly<Record<keyof Ratios, string>> = {
-  single: "single transactions (gRPC stream : WebSocket)",
+  single: "single transactions",
   batch100: "payloads in batches of 100 : single transactions",
   latency: "latency p50 at light load",
-  singleWebSocket: "single transactions, both over WebSocket",
-  latencyWebSocket: "latency p50 at light load, both over WebSocket",
+  singleGrpc: "single transactions, ours over its gRPC stream",
+  latencyGrpc: "latency p50 at light load, ours over its gRPC stream",
   latencyLowRate: "latency p50 at the lower rate",
   batch100ByLargeValues: "payloads in batches of 100 : values of that size",
   singleByCpu: "single transactions by CPU time",

@@ -13,6 +13,7 @@ import {
 import {
   FIRST_WARMUP_MS,
   FULL_FIRST_WARMUP_MS,
+  FULL_ROUNDS,
   FULL_WINDOW_MS,
   ROUNDS,
   WINDOW_MS,
@@ -68,7 +69,7 @@ export async function runCompare(
   progress: (text: string) => void,
 ): Promise<CompareReport> {
   const { isFull, binary, isVerbose, config } = run;
-  const rounds = run.rounds ?? ROUNDS;
+  const rounds = run.rounds ?? (isFull ? FULL_ROUNDS : ROUNDS);
   const windowMs = run.seconds === undefined ? windowOf(isFull) : run.seconds * 1_000;
   const sizes =
     run.validators === undefined && isFull ? FULL_VALIDATORS : [run.validators ?? VALIDATORS];

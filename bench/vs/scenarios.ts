@@ -63,17 +63,17 @@ export const KEY = {
 /** What the three ratios are made of. */
 export const SHORT: readonly Scenario[] = [
   KEY.kvstoreSingle,
-  KEY.weftSingle,
+  KEY.weftSingleWebSocket,
   KEY.weftBatch100,
   KEY.kvstoreLight,
-  KEY.weftLight,
+  KEY.weftLightWebSocket,
 ];
 
 export const FULL: readonly Scenario[] = [
   ...SHORT,
-  KEY.weftSingleWebSocket,
+  KEY.weftSingle,
   KEY.kvstoreLargeValues,
-  KEY.weftLightWebSocket,
+  KEY.weftLight,
   KEY.weftLightBatch100,
   KEY.kvstoreLow,
   KEY.weftLow,
