@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { LARGE_FRAMES_CHANNEL } from "../../p2p/node-info.ts";
 import { formatAddress } from "../../../proto/address.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { cliError } from "../cli-error.ts";
@@ -104,8 +105,11 @@ export function registerQuery(program: Command): void {
     .addOption(rpcOption())
     .addOption(notNodeOption())
     .action(async (options: RpcOptions, command: Command) => {
-      const answer = await callRpc(options.rpc, "net_info", {});
-      printResult(peersOf(answer), isJson(command));
+      const [answer, status] = await Promise.all([
+        callRpc(options.rpc, "net_info", {}),
+        callRpc(options.rpc, "status", {}),
+      ]);
+      printResult(peersOf(answer, tellsPoints(status)), isJson(command));
     });
   query
     .command("state")
@@ -147,7 +151,10 @@ export function registerQuery(program: Command): void {
 }
 
 /** What of `net_info` one wants to see at a glance. */
-function peersOf(answer: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+function peersOf(
+  answer: Readonly<Record<string, unknown>>,
+  hasPoints: boolean,
+): Readonly<Record<string, unknown>> {
   const { peers = [], banned } = answer as {
     readonly peers?: readonly {
       readonly node_info: { readonly id: string; readonly moniker: string };
@@ -166,10 +173,17 @@ function peersOf(answer: Readonly<Record<string, unknown>>): Readonly<Record<str
       direction: peer.is_outbound ? "out" : "in",
       connectedSeconds: Math.round(Number(peer.connection_status.Duration) / 1e9),
       // CometBFT's RPC tells neither points nor bans.
-      ...(banned === undefined ? {} : { score: peer.score ?? 0 }),
+      ...(hasPoints ? { score: peer.score ?? 0 } : {}),
     })),
-    banned: banned ?? "not told: the engine of this node is CometBFT",
+    banned: hasPoints ? (banned ?? []) : "not told: the engine of this node is CometBFT",
   };
+}
+
+/** The embedded engine announces a channel that CometBFT has not (ADR 0003). */
+function tellsPoints(status: Readonly<Record<string, unknown>>): boolean {
+  const { node_info: info } = status as { readonly node_info?: { readonly channels?: string } };
+  const own = LARGE_FRAMES_CHANNEL.toString(16);
+  return info?.channels?.toLowerCase().match(/../g)?.includes(own) === true;
 }
 
 function heightParam(height: number | undefined): Readonly<Record<string, string>> {

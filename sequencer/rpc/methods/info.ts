@@ -110,7 +110,7 @@ function netInfo(env: RpcEnvironment): Json {
     n_peers: integer(peers.length),
     peers: peers.map((peer) => peerToJson(peer, now)),
     // Ours: CometBFT's answer has no such field.
-    banned,
+    ...(banned.length > 0 ? { banned } : {}),
   };
 }
 
