@@ -4,6 +4,7 @@
  */
 import { type Height } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { SignedMsgType } from "../../proto/types.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
 import { assert } from "../../proto/errors.ts";
 import type { Vote } from "../../proto/types.ts";
@@ -135,6 +136,8 @@ export class SimNode {
     readonly application: SimDatabase;
   };
   readonly #signing: SigningChecker;
+  /** Signatures of own votes that have left, in any life. */
+  readonly #leftVotes = new Set<string>();
   readonly #log: DurableLogChecker;
   readonly #signer: DurableSignerChecker;
   #running: Running | undefined;
@@ -158,7 +161,10 @@ export class SimNode {
     };
     this.#signing = new SigningChecker(
       this.name,
-      (vote) => this.#checkLock(vote),
+      // A precommit that was signed and never left binds nobody: it is told of on its way out.
+      (vote) => {
+        if (vote.type === SignedMsgType.PREVOTE) this.#checkLock(vote);
+      },
       (proposal) => this.#world.locks.proposed(this.#keys.validator.address, proposal),
     );
     this.#log = new DurableLogChecker(this.name, this.#files, WAL);
@@ -565,6 +571,8 @@ export class SimNode {
   /** Own votes and proposals are checked on their way out; one encoding goes to many peers. */
   #watchOutgoing(): Outgoing {
     const checked = new WeakSet<Uint8Array>();
+    /** A vote may leave again, encoded anew. */
+    const left = this.#leftVotes;
     const { address } = this.#keys.validator;
     return (channelId, message) => {
       const isWatched = channelId === VOTE_CHANNEL.id || channelId === DATA_CHANNEL.id;
@@ -574,6 +582,10 @@ export class SimNode {
         const decoded = decodeConsensusMessage(message);
         if (decoded.kind === "vote" && bytesEqual(decoded.vote.validatorAddress, address)) {
           this.#world.wire.sent(this.name, decoded.vote);
+          const signature = toHex(decoded.vote.signature);
+          const isPrecommit = decoded.vote.type === SignedMsgType.PRECOMMIT;
+          if (isPrecommit && !left.has(signature)) this.#checkLock(decoded.vote);
+          left.add(signature);
           this.#signer.sent(decoded.vote);
           this.#log.sent(
             `a vote at ${decoded.vote.height}/${decoded.vote.round}`,
