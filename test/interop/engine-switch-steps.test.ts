@@ -190,6 +190,7 @@ describe("weft engine switch", () => {
       converted: false,
       retired: [],
       pruned: [],
+      next: expect.stringContaining(`weft start --home ${home.root} --engine cometbft;`),
     });
     expect(readFileSync(home.engineFile, "utf8")).toBe("cometbft\n");
   });
