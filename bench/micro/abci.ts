@@ -8,7 +8,7 @@ import { EMPTY_BYTES } from "../../proto/bytes.ts";
 import { encode, encodeDelimited, type Writer } from "../../proto/codec/writer.ts";
 import { createAbciServer } from "../../sequencer/abci/abci-server.ts";
 import type { SocketApplication } from "../../sequencer/abci/answer-call.ts";
-import type { ExecTxResult } from "../../sequencer/abci/application.ts";
+import { EMPTY_TX_RESULT } from "../../sequencer/abci/empty-result.ts";
 import { FrameReader } from "../../sequencer/abci/frame-reader.ts";
 import { NULL_ABCI_METRICS } from "../../sequencer/abci/metrics.ts";
 import { decodeAbciRequest } from "../../sequencer/abci/request-codec.ts";
@@ -23,16 +23,7 @@ const BLOCK_BYTES = 4 << 20;
 const CHECKS = 100;
 const ANSWER_BYTES_MAX = 1 << 20;
 
-const ACCEPTED: ExecTxResult = {
-  code: 0,
-  data: EMPTY_BYTES,
-  log: "",
-  info: "",
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: "",
-};
+const ACCEPTED = EMPTY_TX_RESULT;
 
 export interface AbciCases {
   readonly cases: readonly MicroCase[];

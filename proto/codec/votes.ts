@@ -186,7 +186,8 @@ export function readCommitSig(reader: Reader): CommitSig {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        flag = blockIdFlag(reader.int32() & 0xff);
+        // Go keeps the low byte of the enum.
+        flag = blockIdFlagOf(reader.int32() & 0xff);
         break;
       case 2:
         validatorAddress = reader.bytesCopy(SHORT_BYTES_MAX);
@@ -304,7 +305,8 @@ function readExtendedCommitSig(reader: Reader): ExtendedCommitSig {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        flag = blockIdFlag(reader.int32() & 0xff);
+        // Go keeps the low byte of the enum.
+        flag = blockIdFlagOf(reader.int32() & 0xff);
         break;
       case 2:
         validatorAddress = reader.bytesCopy(SHORT_BYTES_MAX);
@@ -344,8 +346,8 @@ export function readIndex(reader: Reader): number {
   return value;
 }
 
-/** Go keeps the low byte of the enum. */
-function blockIdFlag(value: number): BlockIdFlag {
+/** @throws CodecError CODEC_OUT_OF_RANGE */
+export function blockIdFlagOf(value: number): BlockIdFlag {
   switch (value) {
     case BlockIdFlag.UNKNOWN:
     case BlockIdFlag.ABSENT:

@@ -23,3 +23,5 @@ export const EXCEPTION_LENGTH_MAX = 1_000;
 export const FRAME_BUFFER_BYTES: number = 4 << 10;
 /** Entries of misbehaviour in one request: each names a validator that evidence in the block is about. */
 export const MISBEHAVIOR_MAX = 100_000;
+/** A field of a result or event that the application made: bounded by what one block can make. */
+export const RESULT_FIELD_BYTES_MAX: number = 256 << 20;

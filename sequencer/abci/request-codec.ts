@@ -14,18 +14,12 @@ import { decode, type Reader } from "../../proto/codec/reader.ts";
 import {
   readConsensusParams,
   readHeight,
-  readPublicKey,
   readRound,
   readTimestamp,
 } from "../../proto/codec/types.ts";
+import { blockIdFlagOf } from "../../proto/codec/votes.ts";
 import { BLOCK_TXS_MAX, VOTES_MAX } from "../../proto/limits.ts";
-import {
-  BlockIdFlag,
-  ZERO_TIME,
-  type ConsensusParams,
-  type PublicKey,
-  type Timestamp,
-} from "../../proto/types.ts";
+import { BlockIdFlag, ZERO_TIME, type ConsensusParams, type Timestamp } from "../../proto/types.ts";
 import type {
   AbciValidator,
   ApplySnapshotChunkRequest,
@@ -49,6 +43,7 @@ import type {
   VoteInfo,
 } from "./application.ts";
 import { MISBEHAVIOR_MAX, REQUEST_BYTES_MAX } from "./limits.ts";
+import { readValidatorUpdate } from "./result-codec.ts";
 
 /** A request; its `kind` names the call. */
 export type AbciRequest =
@@ -189,18 +184,6 @@ function readInitChain(reader: Reader): InitChainRequest {
   }
   if (consensusParams === undefined) throw reader.missing("consensus_params of InitChain");
   return { time, chainId, consensusParams, validators, appStateBytes, initialHeight };
-}
-
-function readValidatorUpdate(reader: Reader): ValidatorUpdate {
-  let publicKey: PublicKey | undefined;
-  let power = 0n;
-  while (reader.next()) {
-    if (reader.field === 1) publicKey = reader.message(readPublicKey);
-    else if (reader.field === 2) power = reader.int64();
-    else reader.unknown();
-  }
-  if (publicKey === undefined) throw reader.missing("public key of a validator");
-  return { publicKey, power };
 }
 
 function readQuery(reader: Reader): AbciRequest {
@@ -515,7 +498,7 @@ function readVoteInfo(reader: Reader): VoteInfo {
   let flag: BlockIdFlag = BlockIdFlag.UNKNOWN;
   while (reader.next()) {
     if (reader.field === 1) validator = reader.message(readValidator);
-    else if (reader.field === 3) flag = blockIdFlag(reader.int32());
+    else if (reader.field === 3) flag = blockIdFlagOf(reader.int32());
     else reader.unknown();
   }
   return { validator, blockIdFlag: flag };
@@ -541,7 +524,7 @@ function readExtendedVoteInfo(reader: Reader): ExtendedVoteInfo {
     if (reader.field === 1) validator = reader.message(readValidator);
     else if (reader.field === 3) voteExtension = readBytes(reader);
     else if (reader.field === 4) extensionSignature = readBytes(reader);
-    else if (reader.field === 5) flag = blockIdFlag(reader.int32());
+    else if (reader.field === 5) flag = blockIdFlagOf(reader.int32());
     else reader.unknown();
   }
   return { validator, voteExtension, extensionSignature, blockIdFlag: flag };
@@ -569,18 +552,6 @@ function readMisbehavior(reader: Reader): Misbehavior {
     time,
     totalVotingPower,
   };
-}
-
-function blockIdFlag(value: number): BlockIdFlag {
-  switch (value) {
-    case BlockIdFlag.UNKNOWN:
-    case BlockIdFlag.ABSENT:
-    case BlockIdFlag.COMMIT:
-    case BlockIdFlag.NIL:
-      return value;
-    default:
-      throw outOfRange("block_id_flag", "0 to 3", value);
-  }
 }
 
 function heightOf(value: bigint): Height | undefined {

@@ -1,22 +1,24 @@
 /** Answers onto the ABCI socket (spec/cometbft-v0.38.md §12). */
 import { assertNever } from "../../proto/errors.ts";
-import { writeConsensusParams, writePublicKey } from "../../proto/codec/types.ts";
-import { encodeDelimited, type MessageEncoder, type Writer } from "../../proto/codec/writer.ts";
+import { writeConsensusParams } from "../../proto/codec/types.ts";
+import { encodeDelimited, type Writer } from "../../proto/codec/writer.ts";
 import type {
-  AbciEvent,
   ApplySnapshotChunkResponse,
   CheckTxResponse,
   CommitResponse,
-  ExecTxResult,
   FinalizeBlockResponse,
   InfoResponse,
   InitChainResponse,
   OfferSnapshotResult,
   QueryResponse,
   Snapshot,
-  ValidatorUpdate,
   Verdict,
 } from "./application.ts";
+import {
+  writeExecTxResult,
+  writeFinalizeBlockResponse,
+  writeValidatorUpdate,
+} from "./result-codec.ts";
 
 export type AbciResponse =
   | { readonly kind: "exception"; readonly error: string }
@@ -117,7 +119,7 @@ function writeAbciResponse(writer: Writer, answer: AbciResponse): void {
       writer.message(20, answer, writeVerdict);
       return;
     case "finalizeBlock":
-      writer.message(21, answer.response, writeFinalizeBlock);
+      writer.message(21, answer.response, writeFinalizeBlockResponse);
       return;
     default:
       assertNever(answer, "answer");
@@ -156,11 +158,6 @@ function writeInitChain(writer: Writer, response: InitChainResponse): void {
   writer.bytes(3, response.appHash);
 }
 
-function writeValidatorUpdate(writer: Writer, update: ValidatorUpdate): void {
-  writer.message(1, update.publicKey, writePublicKey);
-  writer.int64(2, update.power);
-}
-
 function writeQuery(writer: Writer, response: QueryResponse): void {
   writer.uint32(1, response.code);
   writer.string(3, response.log);
@@ -183,28 +180,6 @@ function writeQuery(writer: Writer, response: QueryResponse): void {
   writer.string(10, response.codespace);
 }
 
-const writeExecTxResult: MessageEncoder<ExecTxResult> = (writer, result) => {
-  writer.uint32(1, result.code);
-  writer.bytes(2, result.data);
-  writer.string(3, result.log);
-  writer.string(4, result.info);
-  writer.int64(5, result.gasWanted);
-  writer.int64(6, result.gasUsed);
-  for (const event of result.events) writer.message(7, event, writeEvent);
-  writer.string(8, result.codespace);
-};
-
-function writeEvent(writer: Writer, event: AbciEvent): void {
-  writer.string(1, event.type);
-  for (const attribute of event.attributes) {
-    writer.message(2, attribute, (w, { key, value, index }) => {
-      w.string(1, key);
-      w.string(2, value);
-      w.bool(3, index);
-    });
-  }
-}
-
 function writeSnapshot(writer: Writer, snapshot: Snapshot): void {
   writer.uint(1, snapshot.height);
   writer.uint32(2, snapshot.format);
@@ -217,14 +192,4 @@ function writeApplySnapshotChunk(writer: Writer, response: ApplySnapshotChunkRes
   writer.int32(1, APPLY_RESULTS[response.result]);
   writer.packedUint32(2, response.refetchChunks);
   for (const sender of response.rejectSenders) writer.stringElement(3, sender);
-}
-
-function writeFinalizeBlock(writer: Writer, response: FinalizeBlockResponse): void {
-  for (const event of response.events) writer.message(1, event, writeEvent);
-  for (const result of response.txResults) writer.message(2, result, writeExecTxResult);
-  for (const update of response.validatorUpdates) writer.message(3, update, writeValidatorUpdate);
-  if (response.consensusParamUpdates !== undefined) {
-    writer.message(4, response.consensusParamUpdates, writeConsensusParams);
-  }
-  writer.bytes(5, response.appHash);
 }

@@ -3,22 +3,14 @@ import { createManualClock } from "../../test/support/manual-clock.ts";
 import { JsonNode } from "../../proto/json-reader.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { CheckTxResponse } from "../abci/application.ts";
+import { EMPTY_TX_RESULT } from "../abci/empty-result.ts";
 import type { CometRpcErrorInfo } from "../ports/comet-rpc/client.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createHandover } from "./handover.ts";
 import { HANDOVER_BYTES_MAX } from "./limits.ts";
 import { NULL_COMETBFT_METRICS } from "./metrics.ts";
 
-const OK: CheckTxResponse = {
-  code: 0,
-  data: new Uint8Array(0),
-  log: "",
-  info: "",
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: "",
-};
+const OK: CheckTxResponse = EMPTY_TX_RESULT;
 const refused = (text: string) =>
   new WeftError<CometRpcErrorInfo>(
     { code: "COMET_RPC_REFUSED", url: "", number: -32603, text, data: text },

@@ -5,6 +5,7 @@
  */
 import { sha256 } from "../../proto/hash.ts";
 import type { CheckTxRequest, CheckTxResponse } from "../abci/application.ts";
+import { EMPTY_TX_RESULT } from "../abci/empty-result.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import {
   type CometRpcClient,
@@ -41,16 +42,7 @@ interface Waiting {
 }
 
 /** Nobody looks at this answer but CometBFT's pool, which asks for the code alone. */
-const TAKEN: CheckTxResponse = {
-  code: 0,
-  data: new Uint8Array(0),
-  log: "",
-  info: "",
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: "",
-};
+const TAKEN: CheckTxResponse = EMPTY_TX_RESULT;
 
 export function createHandover(
   options: {

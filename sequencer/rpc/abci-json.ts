@@ -33,18 +33,6 @@ export function txResultToJson(result: ExecTxResult): Json {
   };
 }
 
-/** What stands where there is no result: a transaction that CheckTx refused. */
-export const EMPTY_TX_RESULT: ExecTxResult = {
-  code: 0,
-  data: new Uint8Array(0),
-  log: "",
-  info: "",
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: "",
-};
-
 /** The result inside a Tx event: zero values are left out. */
 export function txEventResultToJson(result: ExecTxResult): Json {
   return omitEmpty({

@@ -14,6 +14,7 @@ import {
 } from "../../proto/types.ts";
 import { proposalToJson } from "../../proto/json.ts";
 import type { AbciEvent, ExecTxResult, FinalizeBlockResponse } from "../abci/application.ts";
+import { EMPTY_TX_RESULT } from "../abci/empty-result.ts";
 import {
   eventsToJson,
   infoToJson,
@@ -61,16 +62,6 @@ const RESULT: ExecTxResult = {
   gasUsed: 6n,
   events: EVENTS,
   codespace: "c",
-};
-const ZERO_RESULT: ExecTxResult = {
-  code: 0,
-  data: NONE,
-  log: "",
-  info: "",
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: "",
 };
 const UPDATES = [
   { publicKey: KEY, power: 10n },
@@ -131,7 +122,7 @@ describe("JSON as CometBFT writes it", () => {
     );
     expect({
       height: "4",
-      txs_results: [RESULT, ZERO_RESULT].map(txResultToJson),
+      txs_results: [RESULT, EMPTY_TX_RESULT].map(txResultToJson),
       finalize_block_events: eventsToJson(EVENTS),
       validator_updates: validatorUpdatesToJson(UPDATES),
       consensus_param_updates: paramUpdatesToJson(PARAMS),
@@ -164,7 +155,7 @@ describe("JSON as CometBFT writes it", () => {
       result: RESULT,
     } as const;
     expect(asEvent(tx)).toEqual(recorded("tx_event"));
-    expect(asEvent({ ...tx, index: 0, tx: NONE, result: ZERO_RESULT })).toEqual(
+    expect(asEvent({ ...tx, index: 0, tx: NONE, result: EMPTY_TX_RESULT })).toEqual(
       recorded("tx_event_zero"),
     );
     expect(asEvent({ kind: "ValidatorSetUpdates", updates: UPDATES.slice(0, 1) })).toEqual(
@@ -278,7 +269,7 @@ describe("JSON as CometBFT writes it", () => {
       index: 0,
       tx: utf8ToBytes("a"),
       result: {
-        ...ZERO_RESULT,
+        ...EMPTY_TX_RESULT,
         events: [
           { type: "t", attributes: [{ key: "k", value: "1", index: false }] },
           { type: "t", attributes: [{ key: "k", value: "2", index: false }] },

@@ -4,7 +4,5 @@
 export const PRUNE_BLOCKS_PER_STEP_MAX = 100;
 /** A validator set is stored in full at least this often (spec §8.4). */
 export const VALIDATORS_CHECKPOINT_HEIGHTS = 100_000;
-/** A field of a stored answer of the application: bounded by what one block can make. */
-export const STORED_FIELD_BYTES_MAX = 256 << 20;
 /** Size at which a file of block bytes is followed by a new one. */
 export const BLOB_FILE_BYTES_MAX = 128 << 20;

@@ -15,6 +15,7 @@ import {
   type Vote,
 } from "../../proto/types.ts";
 import type { FinalizeBlockResponse } from "../../sequencer/abci/application.ts";
+import { EMPTY_TX_RESULT } from "../../sequencer/abci/empty-result.ts";
 import {
   advanceChainState,
   chainStateFromGenesis,
@@ -76,16 +77,7 @@ export function emptyResponse(
 ): FinalizeBlockResponse {
   return {
     events: [],
-    txResults: Array.from({ length: txCount }, () => ({
-      code: 0,
-      data: EMPTY_BYTES,
-      log: "",
-      info: "",
-      gasWanted: 0n,
-      gasUsed: 0n,
-      events: [],
-      codespace: "",
-    })),
+    txResults: Array.from({ length: txCount }, () => EMPTY_TX_RESULT),
     validatorUpdates: [],
     consensusParamUpdates: undefined,
     appHash: utf8ToBytes("app hash"),

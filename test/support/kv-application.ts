@@ -22,6 +22,7 @@ import type {
   Verdict,
   VerifyVoteExtensionRequest,
 } from "../../sequencer/abci/application.ts";
+import { EMPTY_TX_RESULT } from "../../sequencer/abci/empty-result.ts";
 
 export interface KvApplicationOptions {
   /** File of the committed state; undefined keeps it in memory. */
@@ -220,14 +221,5 @@ export class KvApplication implements Application {
 }
 
 function result(code: number): ExecTxResult {
-  return {
-    code,
-    data: EMPTY_BYTES,
-    log: "",
-    info: "",
-    gasWanted: 0n,
-    gasUsed: 0n,
-    events: [],
-    codespace: "",
-  };
+  return { ...EMPTY_TX_RESULT, code };
 }

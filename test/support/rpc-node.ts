@@ -21,6 +21,7 @@ import type {
   ExecTxResult,
   FinalizeBlockResponse,
 } from "../../sequencer/abci/application.ts";
+import { EMPTY_TX_RESULT } from "../../sequencer/abci/empty-result.ts";
 import type { RoundStateView, VoteSetView } from "../../sequencer/consensus/round-state.ts";
 import { Step } from "../../sequencer/consensus/step.ts";
 import { advanceChainState, nextHeight } from "../../sequencer/engine/chain-state.ts";
@@ -77,17 +78,7 @@ export function kvEvents(tx: Uint8Array): readonly AbciEvent[] {
 }
 
 export function okResult(changes: Partial<ExecTxResult> = {}): ExecTxResult {
-  return {
-    code: 0,
-    data: EMPTY_BYTES,
-    log: "",
-    info: "",
-    gasWanted: 0n,
-    gasUsed: 0n,
-    events: [],
-    codespace: "",
-    ...changes,
-  };
+  return { ...EMPTY_TX_RESULT, ...changes };
 }
 
 export class TestChain {

@@ -10,18 +10,6 @@ import type {
 import { CODES, CODESPACE, type Failure } from "../codes.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 
-/** Result of an item that only a proposer makes: it holds or the block is refused. */
-export const SYSTEM_ITEM_RESULT: ExecTxResult = {
-  code: 0,
-  data: EMPTY_BYTES,
-  log: "",
-  info: "",
-  gasWanted: 0n,
-  gasUsed: 0n,
-  events: [],
-  codespace: "",
-};
-
 /** Result of a transaction in a block. Gas is bytes, the only thing that is charged for. */
 export function txResult(tx: DecodedTx, fee: bigint, failed: Failure | undefined): ExecTxResult {
   const bytes = BigInt(tx.item.length);

@@ -8,6 +8,7 @@ import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec/weft-block.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Misbehavior, ExecTxResult } from "../../abci/application.ts";
+import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import type { CommittedState } from "../state/committed-state.ts";
@@ -16,7 +17,7 @@ import { laneParams } from "../params.ts";
 import { applyTx, type TxTerms, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
-import { SYSTEM_ITEM_RESULT, txResult } from "./events.ts";
+import { txResult } from "./events.ts";
 import type { VerifiedTxs } from "./verified-txs.ts";
 
 /** Transactions that are decoded or applied in one go: a few milliseconds. */
@@ -110,7 +111,8 @@ export async function executeBlock(
   for (const [index, { decoded }] of items.entries()) {
     if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
     if (decoded === undefined) {
-      results.push(SYSTEM_ITEM_RESULT);
+      // What only a proposer makes: it holds, or the block is refused.
+      results.push(EMPTY_TX_RESULT);
       continue;
     }
     const fault = validityFault(working, decoded, terms);

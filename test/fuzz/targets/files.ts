@@ -205,7 +205,11 @@ export const FILE_TARGETS: readonly Target[] = [
   }),
   lenientCodec({
     name: "stored FinalizeBlock response",
-    covers: ["sequencer/store/finalize-response-codec.ts#decodeFinalizeBlockResponse"],
+    covers: [
+      "sequencer/store/finalize-response-codec.ts#decodeFinalizeBlockResponse",
+      "sequencer/abci/result-codec.ts#readFinalizeBlockResponse",
+      "sequencer/abci/result-codec.ts#readValidatorUpdate",
+    ],
     decode: decodeFinalizeBlockResponse,
     encode: encodeFinalizeBlockResponse,
     seeds: () => {
