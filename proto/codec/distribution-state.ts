@@ -1,0 +1,52 @@
+/** Rewards in the state, `weft.state.v1`; conventions as in `staking-state.ts`. F1: spec staking C1. */
+
+/**
+ * `rewards`: what one unit of power in the set has earned since genesis. A block adds to it once for all
+ * validators; each takes its part when something of it changes.
+ */
+export interface RewardsIndexState {
+  /** Decimal, nweft per unit of power. */
+  readonly perPower: bigint;
+  /** Decimal below 1 nweft: rounding left over, given out with the next fees. */
+  readonly remainder: bigint;
+}
+
+/** `rewards/<validator>` */
+export interface ValidatorRewardsState {
+  /** `perPower` up to which it has taken its part. */
+  readonly perPower: bigint;
+  /** Period under way. */
+  readonly period: number;
+  /** Decimal nweft that its delegators earned in it. */
+  readonly current: bigint;
+  /** Decimal nweft of commission not withdrawn. */
+  readonly commission: bigint;
+  /** Decimal nweft that delegators and commission may still withdraw, rounding included. */
+  readonly outstanding: bigint;
+}
+
+/** `ratio/<validator>/<period, 16 digits>`: cumulative rewards per token at the end of the period. */
+export interface PeriodRatioState {
+  /** Decimal nweft per nweft. */
+  readonly ratio: bigint;
+  /** Delegations and slash events that begin there, and the period under way. */
+  readonly references: number;
+}
+
+/** `slashes/<validator>/<period, 16 digits>`: the period ended with a slash. */
+export interface SlashEventState {
+  /** Decimal, part of the tokens that was lost, rounded up. */
+  readonly fraction: bigint;
+}
+
+/** `withdraw/<delegator>`: where rewards go instead. */
+export interface WithdrawAddressState {
+  /** 20 bytes. */
+  readonly address: Uint8Array;
+}
+
+/** `revenue/<rollup id>`: the rollup's part of fees, for its owner to claim. */
+export interface RollupRevenueState {
+  readonly accrued: bigint;
+  readonly claimed: bigint;
+}

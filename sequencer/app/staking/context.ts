@@ -1,0 +1,30 @@
+import type { ParamsState, SupplyState } from "../../../proto/codec/weft-state.ts";
+import type { AbciEvent } from "../../abci/application.ts";
+import type { Records } from "../state/records.ts";
+
+/** Pools of nweft beside the accounts; `total` changes by burning only. */
+export type Pool = Exclude<keyof SupplyState, "total">;
+
+/**
+ * What the rules of staking, slashing, rewards and governance read and change while a block runs. All of
+ * it lies on the block's branch of the state.
+ */
+export interface StakingContext {
+  readonly height: number;
+  /** Block time, whole seconds since 1970, rounded down; what ends "after" it ends a second later. */
+  readonly nowSeconds: number;
+  readonly params: ParamsState;
+  readonly records: Records;
+  /** Balance of an account. `address`: 40 lower-case hex characters; so everywhere here. */
+  balance(address: string): bigint;
+  /** Moves nweft from a pool to an account; a pool that has too little is a bug. */
+  pay(pool: Pool, address: string, amount: bigint): void;
+  /** Moves nweft from an account to a pool; the caller has checked the balance. */
+  collect(address: string, pool: Pool, amount: bigint): void;
+  /** Moves nweft from pool to pool. */
+  move(from: Pool, to: Pool, amount: bigint): void;
+  /** Destroys nweft of a pool. */
+  burn(pool: Pool, amount: bigint): void;
+  /** In order of happening; not part of any hash. */
+  emit(event: AbciEvent): void;
+}
