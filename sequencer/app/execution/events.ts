@@ -1,12 +1,8 @@
 import { formatAddress } from "../../../proto/address.ts";
 import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import { assertNever } from "../../../proto/errors.ts";
-import type {
-  AbciEvent,
-  EventAttribute,
-  ExecTxResult,
-  Misbehavior,
-} from "../../abci/application.ts";
+import type { AbciEvent, ExecTxResult, Misbehavior } from "../../abci/application.ts";
+import { event, indexed, plain } from "../abci-event.ts";
 import { CODES, CODESPACE, type Failure } from "../codes.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 
@@ -98,16 +94,4 @@ export function misbehaviorEvents(misbehavior: readonly Misbehavior[]): readonly
       plain("power", String(validator.power)),
     ]),
   );
-}
-
-function event(type: string, attributes: readonly EventAttribute[]): AbciEvent {
-  return { type, attributes };
-}
-
-function indexed(key: string, value: string): EventAttribute {
-  return { key, value, index: true };
-}
-
-function plain(key: string, value: string): EventAttribute {
-  return { key, value, index: false };
 }
