@@ -2,16 +2,15 @@
 import { createAbciServer } from "../abci/abci-server.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import type { HealthReport } from "../metrics/health.ts";
-import { createMetricsServer } from "../metrics/http-server.ts";
 import { createApplicationMetrics } from "../metrics/metrics.ts";
-import { listenAddress, loadConfig } from "../node/config.ts";
+import { createClosers } from "../node/closers.ts";
+import { loadConfig } from "../node/config.ts";
 import { growHeapBetweenCollections } from "../node/heap-growth.ts";
 import { homeAt } from "../node/home.ts";
 import { checkHomeEngine } from "../node/home-engine.ts";
-import { listening } from "../node/listening.ts";
+import { metricsIdentity, serveMetrics } from "../node/metrics-page.ts";
 import { openApplication, openSignatureLanes } from "../node/open-application.ts";
 import { createHeightRetention } from "../node/retention.ts";
-import { VERSION } from "../node/version.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
 import { lockHome } from "../store/home-lock.ts";
@@ -36,10 +35,7 @@ export async function runAbci(
   });
   growHeapBetweenCollections();
   const clock = createSystemClock();
-  const closers: (() => Promise<void>)[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).toReversed()) await close();
-  };
+  const closers = createClosers(logger);
   try {
     const lock = await lockHome(home.dataDir);
     closers.push(() => lock.release());
@@ -47,17 +43,7 @@ export async function runAbci(
     await checkHomeEngine(home, "cometbft");
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
-    const metrics = createApplicationMetrics(
-      {
-        homeDirectory: home.root,
-        version: VERSION.weft,
-        network: genesis.chainId,
-        moniker: config.moniker,
-        poolTransactionsMax: config.mempool.size,
-        poolBytesMax: config.mempool.max_txs_bytes,
-      },
-      { health },
-    );
+    const metrics = createApplicationMetrics(metricsIdentity(home, config, genesis), { health });
     const opened = await openApplication(
       { home, config },
       {
@@ -84,18 +70,11 @@ export async function runAbci(
       return { status: "starting", height, reason: "no engine is connected" };
     }
 
-    const { prometheus, prometheus_listen_addr: metricsText } = config.instrumentation;
-    const metricsAddress = prometheus ? listenAddress(metricsText) : undefined;
-    if (metricsAddress !== undefined) {
-      const { registry } = metrics;
-      const page = createMetricsServer(metricsAddress, { registry, health, clock, logger });
-      closers.push(() => page.stop());
-      const key = "instrumentation.prometheus_listen_addr";
-      const remedy = `weft abci --set ${key}=tcp://127.0.0.1:PORT, or in config.toml`;
-      await listening({ name: "the metrics server", key, address: metricsText, remedy }, () =>
-        page.start(),
-      );
-    }
+    const { registry } = metrics;
+    await serveMetrics(
+      { config, command: "weft abci" },
+      { registry, health, clock, logger, closers },
+    );
     closers.push(() => server.stop());
     await server.start();
     const { height } = health();
@@ -103,6 +82,6 @@ export async function runAbci(
     const reason = await Promise.race([untilStopped(), server.failed]);
     logger.info("stopping", { reason });
   } finally {
-    await stopInTime(closeAll);
+    await stopInTime(() => closers.closeAll());
   }
 }

@@ -5,8 +5,11 @@ export interface Closers {
   push(...closers: readonly (() => Promise<void> | void)[]): void;
   /** Closes everything, whatever fails on the way: what comes last holds files and locks. Throws what failed. */
   closeAll(): Promise<void>;
-  /** After a failure, which is what is told; a failure to close on top of it goes to the log. */
-  abandon(): Promise<void>;
+  /**
+   * Runs `task`, and closes everything when it fails: half a node is none. Its failure is what is thrown; a
+   * failure to close on top of it goes to the log.
+   */
+  guard<T>(task: () => Promise<T>): Promise<T>;
 }
 
 export function createClosers(logger: Logger): Closers {
@@ -28,11 +31,14 @@ export function createClosers(logger: Logger): Closers {
   return {
     push: (...more) => void closers.push(...more),
     closeAll,
-    async abandon() {
+    async guard(task) {
       try {
-        await closeAll();
-      } catch (error) {
-        logger.error("could not close everything", { error: String(error) });
+        return await task();
+      } catch (failure) {
+        await closeAll().catch((error: unknown) => {
+          logger.error("could not close everything", { error: String(error) });
+        });
+        throw failure;
       }
     },
   };

@@ -6,7 +6,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { bytesEqual } from "../../proto/bytes.ts";
 import { createAbciServer } from "../abci/abci-server.ts";
 import { findCometBft } from "../cometbft/binary.ts";
 import { createCometBlockSource } from "../cometbft/block-source.ts";
@@ -22,7 +22,6 @@ import { checkGenesis } from "../engine/handshake.ts";
 import { openFilePrivValidator } from "../engine/privval/file-priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
-import { createMetricsServer } from "../metrics/http-server.ts";
 import { createCometBftNodeMetrics } from "../metrics/metrics.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -41,11 +40,12 @@ import {
 } from "./grpc-ports.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { freeLoopbackPort, listeningAt } from "./listening.ts";
+import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
 import type { NodeOptions, RunningNode } from "./node.ts";
 import { createNotifier } from "./notifier.ts";
 import { openApplication, openSignatureLanes } from "./open-application.ts";
 import { createHeightRetention } from "./retention.ts";
-import { createStallWatch, describeStall } from "./stall-watch.ts";
+import { createStallWatch } from "./stall-watch.ts";
 import { createSyncState } from "./sync-state.ts";
 import { checkRole, holdsValidatorKey } from "./validator-role.ts";
 import { hasRemoteSigner } from "./validator-signer.ts";
@@ -69,12 +69,7 @@ export async function createCometBftNode(
   const { home, config } = options;
   const { clock, logger } = deps;
   const closers = createClosers(logger);
-  try {
-    return await assemble();
-  } catch (error) {
-    await closers.abandon();
-    throw error;
-  }
+  return await closers.guard(assemble);
 
   async function assemble(): Promise<CometBftNode> {
     // What the node is.
@@ -100,17 +95,9 @@ export async function createCometBftNode(
       await signer.close();
     }
 
-    const metrics = createCometBftNodeMetrics(
-      {
-        homeDirectory: home.root,
-        version: VERSION.weft,
-        network: genesis.chainId,
-        moniker: config.moniker,
-        poolTransactionsMax: config.mempool.size,
-        poolBytesMax: config.mempool.max_txs_bytes,
-      },
-      { health: () => health.report() },
-    );
+    const metrics = createCometBftNodeMetrics(metricsIdentity(home, config, genesis), {
+      health: () => health.report(),
+    });
     metrics.cometbft.up.set(0);
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
@@ -198,12 +185,11 @@ export async function createCometBftNode(
       clock,
     });
     const isCatchingUp = (): boolean => watch.status()?.isCatchingUp ?? true;
-    const names = new Map(genesis.validators.map(({ address, name }) => [toHex(address), name]));
     const stallWatch = createStallWatch(
       { afterMs: stallAfterMs(config) },
       {
         view: () => (isUp ? watch.place() : undefined),
-        nameOf: (address) => names.get(toHex(address)) || undefined,
+        genesis,
         peers: () => watch.peers(),
         onStalled: () => grpc?.setServing(false),
         clock,
@@ -214,10 +200,7 @@ export async function createCometBftNode(
       status: () => ({ height: blocks.height(), catchingUp: isCatchingUp(), haltReason }),
       isUp: () => isUp,
       isRestoring: () => config.statesync.enable && blocks.height() === 0,
-      stall: () => {
-        const stall = stallWatch.stall();
-        return stall && describeStall(stall);
-      },
+      stall: () => stallWatch.description(),
     });
     const showHealth = (): void => grpc?.setServing(health.report().status === "ready");
 
@@ -316,9 +299,6 @@ export async function createCometBftNode(
               metrics: metrics.grpc,
             },
           );
-    const metricsAddress = config.instrumentation.prometheus
-      ? listenAddress(config.instrumentation.prometheus_listen_addr)
-      : undefined;
 
     async function metricsText(): Promise<string> {
       const ours = await metrics.registry.text();
@@ -332,28 +312,12 @@ export async function createCometBftNode(
       }
     }
 
-    async function start(): Promise<void> {
-      try {
-        await startAll();
-      } catch (error) {
-        // Half a node is none.
-        await closers.abandon();
-        throw error;
-      }
-    }
-
     async function startAll(): Promise<void> {
-      if (metricsAddress !== undefined) {
-        const server = createMetricsServer(metricsAddress, {
-          registry: { text: metricsText, contentType: metrics.registry.contentType },
-          health: () => health.report(),
-          clock,
-          logger,
-        });
-        closers.push(() => server.stop());
-        const { prometheus_listen_addr: address } = config.instrumentation;
-        await listeningAt("instrumentation.prometheus_listen_addr", address, () => server.start());
-      }
+      const registry = { text: metricsText, contentType: metrics.registry.contentType };
+      await serveMetrics(
+        { config, command: "weft start" },
+        { registry, health: () => health.report(), clock, logger, closers },
+      );
       closers.push(() => abci.stop());
       await abci.start();
       abci.failed.catch((error: unknown) => halt(`the application cannot go on: ${String(error)}`));
@@ -388,6 +352,6 @@ export async function createCometBftNode(
       await closers.closeAll();
     }
 
-    return { start, stop, failed: supervisor.failed };
+    return { start: () => closers.guard(startAll), stop, failed: supervisor.failed };
   }
 }

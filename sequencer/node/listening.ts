@@ -47,13 +47,14 @@ export function namingListener(listener: NamedListener, error: unknown): unknown
   );
 }
 
-/** A listener of `weft start`, by its key in config.toml. */
+/** A listener of `weft start`, or of another command with the same config.toml, by its key there. */
 export async function listeningAt<T>(
   key: string,
   address: string,
   start: () => Promise<T>,
+  command = "weft start",
 ): Promise<T> {
-  return await listening(listenerOf(key, address), start);
+  return await listening(listenerOf(key, address, command), start);
 }
 
 /** As `namingListener`, for a listener of `weft start`. */
@@ -61,8 +62,8 @@ export function namingListenerOf(key: string, address: string, error: unknown): 
   return namingListener(listenerOf(key, address), error);
 }
 
-function listenerOf(key: string, address: string): NamedListener {
-  const remedy = `weft start --set ${key}=tcp://127.0.0.1:PORT, or in config.toml`;
+function listenerOf(key: string, address: string, command = "weft start"): NamedListener {
+  const remedy = `${command} --set ${key}=tcp://127.0.0.1:PORT, or in config.toml`;
   return { name: LISTENERS[key] ?? key, key, address, remedy };
 }
 

@@ -3,7 +3,6 @@
  * up; started in that order and stopped in the reverse one.
  */
 import { join } from "node:path";
-import { toHex } from "../../proto/bytes.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import { type BlockSync, createBlockSync } from "../engine/block-sync/block-sync.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -13,7 +12,6 @@ import { createGossipRelay } from "../engine/gossip-sink.ts";
 import type { PrivValidator } from "../engine/privval/priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
-import { createMetricsServer } from "../metrics/http-server.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
 import { createBlockSyncReactor } from "../p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus/consensus-reactor.ts";
@@ -37,11 +35,12 @@ import { consensusOptions } from "./consensus-options.ts";
 import type { Home } from "./home.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listeningAt } from "./listening.ts";
+import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
 import { appliedBlock, type BlockSummary, createNotifier } from "./notifier.ts";
 import { openApplication, openSignatureLanes } from "./open-application.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
-import { createStallWatch, describeStall } from "./stall-watch.ts";
+import { createStallWatch } from "./stall-watch.ts";
 import { isEmptyHome, startStateSync } from "./state-sync.ts";
 import { createSyncState } from "./sync-state.ts";
 import { checkRole, holdsValidatorKey, roleOf } from "./validator-role.ts";
@@ -78,12 +77,7 @@ export async function createNode(
   const { home, config } = options;
   const { clock, logger } = deps;
   const closers = createClosers(logger);
-  try {
-    return await assemble();
-  } catch (error) {
-    await closers.abandon();
-    throw error;
-  }
+  return await closers.guard(assemble);
 
   async function assemble(): Promise<Node> {
     // What the node is: genesis, keys, metrics.
@@ -93,17 +87,9 @@ export async function createNode(
     closers.push(() => lanes.stop());
     const { verifier, incomingVerifier } = lanes;
 
-    const metrics = createNodeMetrics(
-      {
-        homeDirectory: home.root,
-        version: VERSION.weft,
-        network: genesis.chainId,
-        moniker: config.moniker,
-        poolTransactionsMax: config.mempool.size,
-        poolBytesMax: config.mempool.max_txs_bytes,
-      },
-      { health: () => health.report() },
-    );
+    const metrics = createNodeMetrics(metricsIdentity(home, config, genesis), {
+      health: () => health.report(),
+    });
 
     // Disk: one lock, the engine's stores, the application's state.
     const isSignedElsewhere = hasRemoteSigner(config);
@@ -247,12 +233,11 @@ export async function createNode(
       clock,
     });
     const isCatchingUp = () => engine.status().catchingUp || syncState.isBehind();
-    const names = new Map(genesis.validators.map(({ address, name }) => [toHex(address), name]));
     const stallWatch = createStallWatch(
       { afterMs: stallAfterMs(config) },
       {
         view: () => (isCatchingUp() ? undefined : engine.view()),
-        nameOf: (address) => names.get(toHex(address)) || undefined,
+        genesis,
         peers: () => peers.peers().length,
         // Whoever picks nodes by their health may find one that sees more.
         onStalled: () => grpc?.setServing(false),
@@ -262,10 +247,7 @@ export async function createNode(
     );
     const health = createEngineHealth({
       status: () => ({ ...engine.status(), catchingUp: isCatchingUp() }),
-      stall: () => {
-        const stall = stallWatch.stall();
-        return stall && describeStall(stall);
-      },
+      stall: () => stallWatch.description(),
     });
 
     // Who asks from outside.
@@ -354,19 +336,6 @@ export async function createNode(
               metrics: metrics.grpc,
             },
           );
-    const metricsAddress = config.instrumentation.prometheus
-      ? listenAddress(config.instrumentation.prometheus_listen_addr)
-      : undefined;
-
-    async function start(): Promise<void> {
-      try {
-        await startAll();
-      } catch (error) {
-        // Half a node is none: without this, peers would see a validator that nobody can reach.
-        await closers.abandon();
-        throw error;
-      }
-    }
 
     let arePeersStarted = false;
     async function startPeers(): Promise<void> {
@@ -402,17 +371,11 @@ export async function createNode(
     }
 
     async function startAll(): Promise<void> {
-      if (metricsAddress !== undefined) {
-        const server = createMetricsServer(metricsAddress, {
-          registry: metrics.registry,
-          health: () => health.report(),
-          clock,
-          logger,
-        });
-        closers.push(() => server.stop());
-        const { prometheus_listen_addr: address } = config.instrumentation;
-        await listeningAt("instrumentation.prometheus_listen_addr", address, () => server.start());
-      }
+      const { registry } = metrics;
+      await serveMetrics(
+        { config, command: "weft start" },
+        { registry, health: () => health.report(), clock, logger, closers },
+      );
       if (config.statesync.enable) await restoreSnapshot();
       closers.push(() => engine.stop());
       await engine.start();
@@ -494,7 +457,13 @@ export async function createNode(
       });
     }
 
-    return { start, stop: () => closers.closeAll(), engine, application };
+    return {
+      // Half a node would be a validator that peers see and nobody can reach.
+      start: () => closers.guard(startAll),
+      stop: () => closers.closeAll(),
+      engine,
+      application,
+    };
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type VoteType,
 } from "../../proto/types.ts";
 import { Step } from "../consensus/step.ts";
+import type { GenesisValidator } from "../engine/genesis.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { STALL_CHECK_MS, STALL_LOG_MS, STALL_NAMES_MAX } from "./limits.ts";
@@ -48,6 +49,8 @@ export interface StallWatch {
   progressed(): void;
   /** Undefined while blocks come, while there is nothing to order, and while the node fetches blocks. */
   stall(): Stall | undefined;
+  /** `stall` in one sentence for people. */
+  description(): string | undefined;
 }
 
 /** @param options.afterMs how long without a block counts as a stall */
@@ -56,15 +59,18 @@ export function createStallWatch(
   deps: {
     /** Undefined while consensus does not run here: at start, and while blocks are fetched. */
     readonly view: () => RoundPlace | undefined;
-    /** A validator's name by its address; undefined when it has none. */
-    readonly nameOf: (address: Uint8Array) => string | undefined;
+    /** Those that genesis names are called by their names, others by their addresses. */
+    readonly genesis: {
+      readonly validators: readonly Pick<GenesisValidator, "address" | "name">[];
+    };
     readonly peers: () => number;
     readonly onStalled: () => void;
     readonly clock: Clock;
     readonly logger: Logger;
   },
 ): StallWatch {
-  const { clock, logger } = deps;
+  const { clock, logger, genesis } = deps;
+  const names = new Map(genesis.validators.map(({ address, name }) => [toHex(address), name]));
   let last = { at: clock.now(), monotonicMs: clock.monotonicMs() };
   /** When there last was a peer, or no need of one. */
   let connectedMs = last.monotonicMs;
@@ -86,7 +92,7 @@ export function createStallWatch(
     if (view === undefined || forMs < options.afterMs) return undefined;
     // The first round begins with the first transaction where empty blocks are off.
     if (view.round === 0 && view.step <= Step.NEW_ROUND) return undefined;
-    return { since: last.at, forMs, ...whatIsMissing(view, deps.nameOf) };
+    return { since: last.at, forMs, ...whatIsMissing(view, names) };
   }
 
   function check(): void {
@@ -131,11 +137,14 @@ export function createStallWatch(
     stop: () => timer?.cancel(),
     progressed,
     stall,
+    description() {
+      const found = stall();
+      return found && describeStall(found);
+    },
   };
 }
 
-/** One sentence for people. */
-export function describeStall(stall: Stall): string {
+function describeStall(stall: Stall): string {
   const { since, forMs, height, round, step, powerPresent, powerTotal, missing } = stall;
   const where = `no block since ${formatTime(since)} (${Math.round(forMs / 1_000)} s): height ${height} is in round ${round}, step ${step}`;
   if (!lacksVotes(stall)) return where;
@@ -148,7 +157,7 @@ function lacksVotes({ powerPresent, powerTotal }: Stall): boolean {
 
 function whatIsMissing(
   view: RoundPlace,
-  nameOf: (address: Uint8Array) => string | undefined,
+  names: ReadonlyMap<string, string>,
 ): Omit<Stall, "since" | "forMs"> {
   const { height, round, step } = view;
   const { validators, totalVotingPower } = view.validators;
@@ -157,7 +166,7 @@ function whatIsMissing(
   const missing: string[] = [];
   for (const [index, { address, votingPower }] of validators.entries()) {
     if (sets.some((set) => set?.voteAt(index) !== undefined)) powerPresent += votingPower;
-    else missing.push(nameOf(address) ?? toHex(address).toUpperCase());
+    else missing.push(names.get(toHex(address)) || toHex(address).toUpperCase());
   }
   const more = missing.length - STALL_NAMES_MAX;
   if (more > 0) missing.splice(STALL_NAMES_MAX, more, `and ${more} more`);
