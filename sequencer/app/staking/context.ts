@@ -1,9 +1,20 @@
-import type { ParamsState, SupplyState } from "../../../proto/codec/weft-state.ts";
+import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { Records } from "../state/records.ts";
 
-/** Pools of nweft beside the accounts; `total` changes by burning only. */
-export type Pool = Exclude<keyof SupplyState, "total">;
+/**
+ * Pools of nweft beside the accounts. The supply record holds them with the total, which is their sum and
+ * that of all balances, and changes by burning only.
+ */
+export type Pool =
+  | "feePool"
+  | "deposits"
+  | "bonded"
+  | "notBonded"
+  | "rewards"
+  | "community"
+  | "rollupRevenue"
+  | "governanceDeposits";
 
 /**
  * What the rules of staking, slashing, rewards and governance read and change while a block runs. All of

@@ -5,11 +5,19 @@ export interface RecordType<Value> {
   readonly decode: (bytes: Uint8Array) => Value;
 }
 
+/** Which of a table's keys are meant. */
+export interface KeyRange {
+  /** Only keys above it. */
+  readonly after?: string;
+  /** The first so many. */
+  readonly max?: number;
+}
+
 /** What records are read from: the committed state, or nothing in a test. */
 export interface RecordBase {
   record<Value>(type: RecordType<Value>, key: string): Value | undefined;
   /** Keys of a table that begin with `prefix + within`, without `prefix`, ascending; indexed tables only. */
-  recordKeys(prefix: string, within: string): readonly string[];
+  recordKeys(prefix: string, within: string, range: KeyRange): readonly string[];
 }
 
 /** A state without records. */
@@ -53,24 +61,25 @@ export class Records {
     table.changed.set(key, value);
   }
 
-  /** Keys of a table that begin with `within`, ascending, as they are now: changes made meanwhile do not show. */
-  keys<Value>(type: RecordType<Value>, within = ""): readonly string[] {
-    const base = this.#base.recordKeys(type.prefix, within);
+  /**
+   * Keys of a table that begin with `within`, ascending, as they are now: changes made meanwhile do not
+   * show. Takes time for what it returns and for what the block changed, not for what the table holds.
+   */
+  keys<Value>(type: RecordType<Value>, within = "", range: KeyRange = {}): readonly string[] {
+    const { after = "", max = Number.POSITIVE_INFINITY } = range;
     const changed = this.#tables.get(type.prefix)?.changed;
-    if (changed === undefined) return base;
-    const added: string[] = [];
-    let removes = false;
-    const known = new Set(base);
+    if (changed === undefined) return this.#base.recordKeys(type.prefix, within, range);
+    const touched: string[] = [];
+    let removed = 0;
     for (const [key, value] of changed) {
-      if (!key.startsWith(within)) continue;
-      if (value === undefined) removes ||= known.has(key);
-      else if (!known.has(key)) added.push(key);
+      if (!key.startsWith(within) || key <= after) continue;
+      touched.push(key);
+      if (value === undefined) removed++;
     }
-    if (added.length === 0 && !removes) return base;
-    const kept = removes
-      ? base.filter((key) => !changed.has(key) || changed.get(key) !== undefined)
-      : base;
-    return added.length === 0 ? kept : [...kept, ...added].sort();
+    // Those that were removed may all be among the first ones.
+    const base = this.#base.recordKeys(type.prefix, within, { after, max: max + removed });
+    const merged = touched.length === 0 ? base : merge(base, touched.sort(), changed);
+    return merged.length > max ? merged.slice(0, max) : merged;
   }
 
   /** The writes, by whole key, for the state tree. */
@@ -83,4 +92,21 @@ export class Records {
     }
     return writes;
   }
+}
+
+/** Two ascending lists as one: what `changed` removes is left out. */
+function merge(
+  base: readonly string[],
+  touched: readonly string[],
+  changed: ReadonlyMap<string, unknown>,
+): readonly string[] {
+  const merged: string[] = [];
+  let at = 0;
+  for (const key of touched) {
+    for (let kept = base[at]; kept !== undefined && kept < key; kept = base[++at])
+      merged.push(kept);
+    if (base[at] === key) at++;
+    if (changed.get(key) !== undefined) merged.push(key);
+  }
+  return [...merged, ...base.slice(at)];
 }
