@@ -44,6 +44,14 @@ export interface TallyState {
   readonly no: bigint;
   readonly abstain: bigint;
   readonly veto: bigint;
+  /** While votes are counted: stake of each validator whose owners voted themselves, by address. */
+  readonly counted: readonly CountedStake[];
+}
+
+export interface CountedStake {
+  /** Consensus address, 20 bytes. */
+  readonly validator: Uint8Array;
+  readonly stake: bigint;
 }
 
 /** `deposit/<proposal>/<account>` */

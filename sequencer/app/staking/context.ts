@@ -16,11 +16,8 @@ export type Pool =
   | "rollupRevenue"
   | "governanceDeposits";
 
-/**
- * What the rules of staking, slashing, rewards and governance read and change while a block runs. All of
- * it lies on the block's branch of the state.
- */
-export interface StakingContext {
+/** What these rules read: all that the check of an action needs, at the pool's door too. */
+export interface StakingReader {
   readonly height: number;
   /** Block time, whole seconds since 1970, rounded down; what ends "after" it ends a second later. */
   readonly nowSeconds: number;
@@ -28,6 +25,15 @@ export interface StakingContext {
   readonly records: Records;
   /** Balance of an account. `address`: 40 lower-case hex characters; so everywhere here. */
   balance(address: string): bigint;
+  /** nweft in a pool. */
+  pool(pool: Pool): bigint;
+}
+
+/**
+ * What the rules of staking, slashing, rewards and governance read and change while a block runs. All of
+ * it lies on the block's branch of the state.
+ */
+export interface StakingContext extends StakingReader {
   /** Moves nweft from a pool to an account; a pool that has too little is a bug. */
   pay(pool: Pool, address: string, amount: bigint): void;
   /** Moves nweft from an account to a pool; the caller has checked the balance. */
