@@ -14,6 +14,8 @@ export interface StakingContextOptions {
   readonly nowSeconds?: number;
   /** nweft by account, 40 lower-case hex characters. */
   readonly balances?: Readonly<Record<string, bigint>>;
+  /** Address of the owner by rollup id. */
+  readonly rollupOwners?: Readonly<Record<string, string>>;
 }
 
 /** A `StakingContext` that a test moves on and looks into. */
@@ -53,13 +55,16 @@ class MemoryContext implements TestStakingContext {
   readonly events: AbciEvent[] = [];
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();
+  readonly #rollupOwners: Readonly<Record<string, string>>;
   params: ParamsState;
   height: number;
   nowSeconds: number;
   total = 0n;
   burned = 0n;
 
-  constructor({ params, height = 1, nowSeconds = START_SECONDS, balances }: StakingContextOptions) {
+  constructor(options: StakingContextOptions) {
+    const { params, height = 1, nowSeconds = START_SECONDS, balances, rollupOwners } = options;
+    this.#rollupOwners = rollupOwners ?? {};
     this.params = { ...DEFAULT_PARAMS, ...params };
     this.height = height;
     this.nowSeconds = nowSeconds;
@@ -97,6 +102,10 @@ class MemoryContext implements TestStakingContext {
     this.#take(pool, amount);
     this.total -= amount;
     this.burned += amount;
+  }
+
+  rollupOwner(rollupId: string): string | undefined {
+    return this.#rollupOwners[rollupId];
   }
 
   emit(event: AbciEvent): void {

@@ -42,6 +42,8 @@ export interface StakingContext extends StakingReader {
   move(from: Pool, to: Pool, amount: bigint): void;
   /** Destroys nweft of a pool. */
   burn(pool: Pool, amount: bigint): void;
+  /** Address of the account whose key owns the rollup; undefined if there is none. `rollupId`: lower-case hex. */
+  rollupOwner(rollupId: string): string | undefined;
   /** In order of happening; not part of any hash. */
   emit(event: AbciEvent): void;
 }
