@@ -7,9 +7,14 @@ export interface SigningState {
   readonly startHeight: Height;
   /** Missed blocks within the window; equals the bits that are set. */
   readonly missed: number;
+  /** Blocks of the window that the bits are laid out by: the parameter when it began. */
+  readonly window: number;
 }
 
-/** `missed/<validator>/<chunk, 4 digits>`: bits of 1,024 heights of the window, 1 = missed; no record = all 0. */
+/**
+ * `missed/<validator>/<chunk, 4 digits>`: bits of 1,024 heights of the window, 1 = missed; there when one
+ * is set.
+ */
 export interface MissedChunkState {
   /** 128 bytes. */
   readonly bits: Uint8Array;
@@ -31,4 +36,28 @@ export interface EvidenceState {
   readonly reward: bigint;
   /** Account that reported it, 20 bytes; empty for evidence that consensus brought. */
   readonly reporter: Uint8Array;
+}
+
+/** `slashed/<validator>`: what its stake lost within the unbonding time, oldest first. */
+export interface SlashedState {
+  readonly entries: readonly SlashedEntry[];
+}
+
+export interface SlashedEntry {
+  /** Block time. */
+  readonly seconds: number;
+  /** Part of the power at the infraction. */
+  readonly fractionBps: number;
+  /** End of the jail that came with it, block time; faults within it do not add up (spec staking C4). */
+  readonly jailedUntilSeconds: number;
+}
+
+/**
+ * `time/<n, 16 digits>`: block time of block 100 * n, as far back as evidence reaches: dates a fault, which
+ * says its height alone.
+ */
+export interface HeightTimeState {
+  readonly seconds: number;
+  /** Lowest n that is kept. */
+  readonly oldest: number;
 }

@@ -119,10 +119,14 @@ export interface SubmitEvidence {
 
 export type SubmittedEvidence = DuplicateProposal;
 
-/** Two proposals of one validator for one height and round with different blocks. */
+/**
+ * Two proposals of one validator for one height and round with different blocks. The key stands in it, so
+ * that its signatures are checked with the transaction's own, from the bytes alone.
+ */
 export interface DuplicateProposal {
   readonly kind: "duplicateProposal";
-  readonly validator: Uint8Array;
+  /** ed25519, 32 bytes: the validator's, by its address. */
+  readonly consensusKey: Uint8Array;
   readonly height: Height;
   readonly round: number;
   readonly first: SignedProposal;

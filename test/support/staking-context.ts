@@ -12,6 +12,9 @@ export interface StakingContextOptions {
   /** Of the block under way; default 1. */
   readonly height?: number;
   readonly nowSeconds?: number;
+  /** Default: 1,000 blocks and one hour. */
+  readonly evidenceMaxAgeBlocks?: number;
+  readonly evidenceMaxAgeSeconds?: number;
   /** nweft by account, 40 lower-case hex characters. */
   readonly balances?: Readonly<Record<string, bigint>>;
   /** Address of the owner by rollup id. */
@@ -56,6 +59,8 @@ class MemoryContext implements TestStakingContext {
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();
   readonly #rollupOwners: Readonly<Record<string, string>>;
+  readonly evidenceMaxAgeBlocks: number;
+  readonly evidenceMaxAgeSeconds: number;
   params: ParamsState;
   height: number;
   nowSeconds: number;
@@ -68,6 +73,8 @@ class MemoryContext implements TestStakingContext {
     this.params = { ...DEFAULT_PARAMS, ...params };
     this.height = height;
     this.nowSeconds = nowSeconds;
+    this.evidenceMaxAgeBlocks = options.evidenceMaxAgeBlocks ?? 1_000;
+    this.evidenceMaxAgeSeconds = options.evidenceMaxAgeSeconds ?? 3_600;
     for (const [address, amount] of Object.entries(balances ?? {})) this.mint(address, amount);
   }
 

@@ -22,6 +22,9 @@ export interface StakingReader {
   /** Block time, whole seconds since 1970, rounded down; what ends "after" it ends a second later. */
   readonly nowSeconds: number;
   readonly params: ParamsState;
+  /** Age of evidence, of the consensus parameters; it is too old when both are exceeded. */
+  readonly evidenceMaxAgeBlocks: number;
+  readonly evidenceMaxAgeSeconds: number;
   readonly records: Records;
   /** Balance of an account. `address`: 40 lower-case hex characters; so everywhere here. */
   balance(address: string): bigint;
