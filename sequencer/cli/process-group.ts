@@ -8,7 +8,9 @@ export const SUPERVISED = "WEFT_SUPERVISED";
 
 export interface ChildSpec {
   readonly name: string;
-  /** Arguments after the command-line entry, such as `["start", "--home", "..."]`. */
+  /** The program's file; the group's when it is not given. */
+  readonly entry?: string;
+  /** Arguments after the entry, such as `["start", "--home", "..."]`. */
   readonly args: readonly string[];
   readonly logFile: string;
   /** Called with each line the child writes to standard output. */
@@ -59,7 +61,7 @@ export function createProcessGroup(
     failed,
     start(spec) {
       const log = createWriteStream(spec.logFile, { flags: "a", mode: 0o600 });
-      const child = spawn(process.execPath, [entry, ...spec.args], {
+      const child = spawn(process.execPath, [spec.entry ?? entry, ...spec.args], {
         // The child reads the end of its standard input as "my parent is gone" and stops.
         stdio: ["pipe", "pipe", "pipe"],
         env: { ...process.env, [SUPERVISED]: "1" },

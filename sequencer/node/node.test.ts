@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestnet } from "../cli/testnet-files.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
@@ -81,4 +83,21 @@ describe("node", () => {
     expect(node.engine.status().catchingUp).toBe(false);
     await node.stop();
   });
+
+  test("no command and no other product code can put a middleware between a node and its peers", () => {
+    const product = ["sequencer", "rollup-adapter", "mev", "proto", "bench", "scripts"];
+    const naming = product
+      .flatMap((folder) => sourcesIn(join(REPOSITORY, folder)))
+      .filter((file) => /\bmiddleware\b/.test(readFileSync(file, "utf8")))
+      .map((file) => relative(REPOSITORY, file));
+    expect(naming).toEqual([join("sequencer", "node", "node.ts")]);
+  });
 });
+
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+
+function sourcesIn(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.(ts|mjs)$/.test(name) && !name.endsWith(".test.ts"))
+    .map((name) => join(folder, name));
+}

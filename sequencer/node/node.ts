@@ -19,6 +19,7 @@ import { createEvidenceReactor } from "../p2p/evidence/evidence-reactor.ts";
 import { createMempoolReactor } from "../p2p/mempool/mempool-reactor.ts";
 import { createStateSyncReactor } from "../p2p/statesync/statesync-reactor.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
+import type { Reactor } from "../p2p/reactor.ts";
 import { createSwitch } from "../p2p/switch.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -64,18 +65,25 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
+export interface NodeDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /**
+   * Stands between the reactors and their peers. No command gives one, and no configuration names one:
+   * tests make a correct node misbehave here.
+   */
+  readonly middleware?: (reactors: readonly Reactor[]) => readonly Reactor[];
+}
+
 export interface Node extends RunningNode {
   readonly engine: Engine;
   readonly application: WeftApplication;
 }
 
 /** Opens the home directory and builds the node; nothing listens yet. */
-export async function createNode(
-  options: NodeOptions,
-  deps: { readonly clock: Clock; readonly logger: Logger },
-): Promise<Node> {
+export async function createNode(options: NodeOptions, deps: NodeDependencies): Promise<Node> {
   const { home, config } = options;
-  const { clock, logger } = deps;
+  const { clock, logger, middleware = (reactors) => reactors } = deps;
   const closers = createClosers(logger);
   return await closers.guard(assemble);
 
@@ -208,14 +216,14 @@ export async function createNode(
     const peers = createSwitch(switchOptions(genesis, config), {
       nodeKey,
       verifySignature: verifier.verifySync,
-      reactors: [
+      reactors: middleware([
         consensusReactor,
         mempoolReactor,
         blockSyncReactor,
         evidenceReactor,
         stateSyncReactor,
         ...(pex === undefined ? [] : [pex]),
-      ],
+      ]),
       bans,
       clock,
       logger,

@@ -33,6 +33,8 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   "bench-compare": "measures both engines itself",
   "block-sync":
     "is about the embedded engine's block sync and its return to it, which CometBFT lacks; test/interop has both kinds fetch from each other",
+  "double-sign":
+    "has a validator of the embedded engine sign twice; test/interop has CometBFT find it, and sign twice itself",
   "engine-switch": "changes the engine of its nodes itself",
   evidence:
     "is about the embedded engine's evidence pool, which takes an offence once and has words of its own; CometBFT takes every piece that verifies, and test/interop has it judge ours",

@@ -54,6 +54,8 @@ export interface TestNetworkOptions {
   readonly followers?: readonly string[];
   /** Configuration of every validator by dotted path. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Programs that run in place of the built `weft`, by index of the validator. */
+  readonly programs?: Readonly<Record<number, string>>;
 }
 
 export interface TestNetwork {
@@ -146,8 +148,16 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
 
   function start(...wanted: readonly string[]): void {
     const isWanted = (name: string) => wanted.length === 0 || wanted.includes(name);
-    for (const [i, { name }] of validators.entries()) {
-      if (isWanted(name) && !running.has(name)) begin(name, () => network.startValidator(i));
+    for (const [i, { name, home }] of validators.entries()) {
+      if (!isWanted(name) || running.has(name)) continue;
+      const entry = options.programs?.[i];
+      if (entry === undefined) {
+        begin(name, () => network.startValidator(i));
+        continue;
+      }
+      const args = ["start", "--home", home];
+      const logFile = join(home, "node.log");
+      begin(name, () => network.processes.start({ name, entry, args, logFile, onLine: () => {} }));
     }
     for (const [i, { process: name }] of rollups.entries()) {
       if (isWanted(name) && !running.has(name)) begin(name, () => network.startRollup(i));

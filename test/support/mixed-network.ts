@@ -41,6 +41,8 @@ export type EngineKind = "weft" | "cometbft";
 export interface MixedNetworkOptions {
   /** The validators' kinds, in order. */
   readonly validators: readonly EngineKind[];
+  /** Programs that run in place of the built `weft`, by index of the validator, which is a `weft`. */
+  readonly programs?: Readonly<Record<number, string>>;
   /**
    * Where there are seeds, every node knows those of the other kind alone, and finds its peers by them (the
    * links between validators are not used then).
@@ -137,7 +139,7 @@ const QUICK: Readonly<Record<string, unknown>> = {
 export async function createMixedNetwork(options: MixedNetworkOptions): Promise<MixedNetwork> {
   if (!existsSync(ENTRY)) throw new Error(`${ENTRY} is missing; run: npm run build`);
   const { path: program } = await cometBft();
-  const launch: Launch = { program, isSupervised: options.isSupervised ?? false };
+  const launch: Launch = { program, isSupervised: options.isSupervised ?? false, entry: ENTRY };
   const root = mkdtempSync(join(tmpdir(), "weft-mixed-"));
   const kinds = options.validators;
   const seeds = options.seeds ?? [];
@@ -197,7 +199,9 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
       .filter((other) => other !== place)
       .map((to) => `${idOf(to)}@127.0.0.1:${links.get(linkOf(place, to))?.port ?? 0}`);
     const kind = kinds[i] ?? "weft";
-    validators.push(await prepareNode(launch, kind, place, acquaintances(kind, peers)));
+    const entry = options.programs?.[i] ?? ENTRY;
+    const own = acquaintances(kind, peers);
+    validators.push(await prepareNode({ ...launch, entry }, kind, place, own));
   }
   const direct = places.map(addressOf);
   const outside: MixedNode[] = [];
@@ -299,11 +303,13 @@ interface Launch {
   /** The path of `cometbft`. */
   readonly program: string;
   readonly isSupervised: boolean;
+  /** The file that is run as `weft`. */
+  readonly entry: string;
 }
 
 /** Writes the node's configuration with the keys in `own` changed. */
 async function prepareNode(
-  { program, isSupervised }: Launch,
+  { program, isSupervised, entry }: Launch,
   kind: EngineKind,
   place: ValidatorPlace,
   own: Readonly<Record<string, unknown>>,
@@ -330,7 +336,7 @@ async function prepareNode(
   /** In the order of their start. */
   let children: RunningChild[] = [];
   const weft = (...args: readonly string[]): RunningChild =>
-    startChild(process.execPath, [ENTRY, ...args, "--home", place.home], {
+    startChild(process.execPath, [entry, ...args, "--home", place.home], {
       logFile: nodeLog,
       environment: { WEFT_SUPERVISED: "1", WEFT_COMETBFT: program },
     });
