@@ -4,6 +4,9 @@
  */
 import type { Height } from "../brands.ts";
 
+/** Entries of one unbonding or redelegation record, whatever the parameters say. */
+export const ENTRIES_MAX = 32;
+
 /** Where a validator's stake lies (spec staking C1): in the set, on its way out, or out. */
 export const BondStatus = { UNBONDED: 1, UNBONDING: 2, BONDED: 3 } as const;
 export type BondStatus = (typeof BondStatus)[keyof typeof BondStatus];

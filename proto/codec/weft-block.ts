@@ -8,11 +8,10 @@ import { assertNever } from "../errors.ts";
 import { HASH_BYTES, VOTES_MAX } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
+import { checkLength, SIGNATURE_BYTES } from "./weft-basics.ts";
 import {
-  checkLength,
   encodeTxBody,
   readSignedTx,
-  SIGNATURE_BYTES,
   type SignedTx,
   type TxBody,
   writeSignedTx,

@@ -9,7 +9,7 @@ import { HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import { LISTS_BYTES_MAX } from "./weft-block.ts";
-import { checkLength, SIGNATURE_BYTES, startSignBytes } from "./weft-tx.ts";
+import { checkLength, SIGNATURE_BYTES, startSignBytes } from "./weft-basics.ts";
 import { encode, type Writer } from "./writer.ts";
 
 export const EXTENSION_BYTES_MAX = 65_536;

@@ -70,6 +70,8 @@ describe("state codec", () => {
           chainId: fc.constantFrom("", "weft-1"),
           initialHeight: height,
           blockBytesMax: fc.nat(),
+          evidenceMaxAgeBlocks: fc.nat(),
+          evidenceMaxAgeSeconds: fc.nat(),
         }),
         fc.record({ applicationKey: bytes(32), power: amount }),
         (account, rollup, block, ids, chain, validator) => {

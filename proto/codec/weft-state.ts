@@ -9,15 +9,9 @@ import type { Timestamp } from "../types.ts";
 import { codecError } from "./errors.ts";
 import { HASH_BYTES } from "../limits.ts";
 import { decode, type Reader } from "./reader.ts";
-import {
-  AMOUNT_LIMIT,
-  checkLength,
-  PUBLIC_KEY_BYTES,
-  readPolicy,
-  ROLLUP_NAME_LENGTH_MAX,
-  type RollupPolicy,
-  writePolicy,
-} from "./weft-tx.ts";
+import { amount, defineRecord, height, type RecordFields, text, uint, uint32 } from "./record.ts";
+import { checkAmount, checkLength, PUBLIC_KEY_BYTES } from "./weft-basics.ts";
+import { readPolicy, ROLLUP_NAME_LENGTH_MAX, type RollupPolicy, writePolicy } from "./weft-tx.ts";
 import { encode, type Writer } from "./writer.ts";
 
 /** What genesis fixed. */
@@ -26,6 +20,10 @@ export interface ChainState {
   readonly initialHeight: Height;
   /** `block.max_bytes` of the consensus parameters, in bytes. */
   readonly blockBytesMax: number;
+  /** `evidence.max_age_num_blocks`. */
+  readonly evidenceMaxAgeBlocks: number;
+  /** `evidence.max_age_duration` in seconds, rounded up. */
+  readonly evidenceMaxAgeSeconds: number;
 }
 
 export interface LastBlockState {
@@ -35,11 +33,25 @@ export interface LastBlockState {
   readonly time: Timestamp;
 }
 
-/** nweft. total = all balances + feePool + deposits, always. */
+/**
+ * nweft. total = all balances + feePool + deposits + bonded + notBonded + rewards + community +
+ * rollupRevenue + governanceDeposits, always.
+ */
 export interface SupplyState {
   readonly total: bigint;
   readonly feePool: bigint;
   readonly deposits: bigint;
+  /** Tokens of validators in the set. */
+  readonly bonded: bigint;
+  /** Tokens of other validators, and what unbonds. */
+  readonly notBonded: bigint;
+  /** What delegators and operators may withdraw, rounding included. */
+  readonly rewards: bigint;
+  readonly community: bigint;
+  readonly rollupRevenue: bigint;
+  readonly governanceDeposits: bigint;
+  /** All that was ever destroyed; no part of `total`. */
+  readonly burned: bigint;
 }
 
 /** Limits and prices that the chain agreed on. Meaning and bounds: sequencer/app/params.ts. */
@@ -61,6 +73,32 @@ export interface ParamsState {
   readonly rollupQuotaBytesFloor: number;
   readonly rollupDeposit: bigint;
   readonly policyDelay: number;
+  readonly epochLength: number;
+  readonly unbondingSeconds: number;
+  readonly validatorsMax: number;
+  readonly candidatesMax: number;
+  readonly unbondingEntriesMax: number;
+  readonly minSelfDelegation: bigint;
+  readonly commissionMinBps: number;
+  readonly signedWindow: number;
+  readonly minSignedBps: number;
+  readonly downtimeJailSeconds: number;
+  readonly downtimeJailMaxSeconds: number;
+  readonly downtimeSlashBps: number;
+  readonly doubleSignSlashBps: number;
+  readonly whistleblowerBps: number;
+  readonly whistleblowerRewardMax: bigint;
+  readonly feeRollupBps: number;
+  readonly feeProposerBps: number;
+  readonly feeCommunityBps: number;
+  readonly proposalDepositMin: bigint;
+  readonly depositPeriodSeconds: number;
+  readonly votingPeriodSeconds: number;
+  readonly quorumBps: number;
+  readonly thresholdBps: number;
+  readonly vetoBps: number;
+  readonly timelockSeconds: number;
+  readonly haltThresholdBps: number;
 }
 
 export interface AccountState {
@@ -102,30 +140,15 @@ export interface ValidatorState {
 const CHAIN_ID_BYTES_MAX = 50;
 const IDS_BYTES_MAX = 1 << 24;
 
-export function encodeChain(chain: ChainState): Uint8Array {
-  return encode((writer: Writer, value: ChainState) => {
-    writer.string(1, value.chainId);
-    writer.uint(2, value.initialHeight);
-    writer.uint(3, value.blockBytesMax);
-  }, chain);
-}
-
-export function decodeChain(bytes: Uint8Array): ChainState {
-  return decode(readChain, bytes, "strict");
-}
-
-function readChain(reader: Reader): ChainState {
-  let chainId = "";
-  let initialHeight = 0;
-  let blockBytesMax = 0;
-  while (reader.next()) {
-    if (reader.field === 1) chainId = reader.string(CHAIN_ID_BYTES_MAX);
-    else if (reader.field === 2) initialHeight = reader.uint();
-    else if (reader.field === 3) blockBytesMax = reader.uint();
-    else reader.unknown();
-  }
-  return { chainId, initialHeight: Height(initialHeight), blockBytesMax };
-}
+const CHAIN = defineRecord<ChainState>({
+  chainId: [1, text(CHAIN_ID_BYTES_MAX)],
+  initialHeight: [2, height],
+  blockBytesMax: [3, uint],
+  evidenceMaxAgeBlocks: [4, uint],
+  evidenceMaxAgeSeconds: [5, uint],
+});
+export const encodeChain: (chain: ChainState) => Uint8Array = CHAIN.encode;
+export const decodeChain: (bytes: Uint8Array) => ChainState = CHAIN.decode;
 
 export function encodeLastBlock(block: LastBlockState): Uint8Array {
   return encode((writer: Writer, value: LastBlockState) => {
@@ -158,7 +181,10 @@ function readLastBlock(reader: Reader): LastBlockState {
 
 /** nweft per byte. */
 export function encodeBaseFee(baseFeePerByte: bigint): Uint8Array {
-  return encode((writer: Writer, value: bigint) => writer.uint64(1, amount(value)), baseFeePerByte);
+  return encode(
+    (writer: Writer, value: bigint) => writer.uint64(1, checked(value)),
+    baseFeePerByte,
+  );
 }
 
 export function decodeBaseFee(bytes: Uint8Array): bigint {
@@ -166,7 +192,7 @@ export function decodeBaseFee(bytes: Uint8Array): bigint {
     (reader: Reader) => {
       let baseFee = 0n;
       while (reader.next()) {
-        if (reader.field === 1) baseFee = amount(reader.uint64());
+        if (reader.field === 1) baseFee = readAmount(reader);
         else reader.unknown();
       }
       return baseFee;
@@ -176,103 +202,90 @@ export function decodeBaseFee(bytes: Uint8Array): bigint {
   );
 }
 
-export function encodeSupply(supply: SupplyState): Uint8Array {
-  return encode((writer: Writer, value: SupplyState) => {
-    writer.uint64(1, amount(value.total));
-    writer.uint64(2, amount(value.feePool));
-    writer.uint64(3, amount(value.deposits));
-  }, supply);
-}
+const SUPPLY = defineRecord<SupplyState>({
+  total: [1, amount],
+  feePool: [2, amount],
+  deposits: [3, amount],
+  bonded: [4, amount],
+  notBonded: [5, amount],
+  rewards: [6, amount],
+  community: [7, amount],
+  rollupRevenue: [8, amount],
+  governanceDeposits: [9, amount],
+  burned: [10, amount],
+});
+export const encodeSupply: (supply: SupplyState) => Uint8Array = SUPPLY.encode;
+export const decodeSupply: (bytes: Uint8Array) => SupplyState = SUPPLY.decode;
 
-export function decodeSupply(bytes: Uint8Array): SupplyState {
-  return decode(readSupply, bytes, "strict");
-}
+/** No money anywhere. */
+export const EMPTY_SUPPLY: SupplyState = {
+  total: 0n,
+  feePool: 0n,
+  deposits: 0n,
+  bonded: 0n,
+  notBonded: 0n,
+  rewards: 0n,
+  community: 0n,
+  rollupRevenue: 0n,
+  governanceDeposits: 0n,
+  burned: 0n,
+};
 
-function readSupply(reader: Reader): SupplyState {
-  let total = 0n;
-  let feePool = 0n;
-  let deposits = 0n;
-  while (reader.next()) {
-    if (reader.field === 1) total = amount(reader.uint64());
-    else if (reader.field === 2) feePool = amount(reader.uint64());
-    else if (reader.field === 3) deposits = amount(reader.uint64());
-    else reader.unknown();
-  }
-  return { total, feePool, deposits };
-}
+const bigParam = (field: number) => [field, amount] as const;
+const smallParam = (field: number) => [field, uint32()] as const;
 
-export function encodeParams(params: ParamsState): Uint8Array {
-  return encode((writer: Writer, value: ParamsState) => {
-    writer.uint64(1, amount(value.baseFeeMin));
-    writer.uint64(2, amount(value.baseFeeMax));
-    for (const [at, name] of SMALL_PARAMS.entries()) {
-      if (name !== undefined) writer.uint32(at, value[name]);
-      if (at === DEPOSIT_FIELD) writer.uint64(DEPOSIT_FIELD, amount(value.rollupDeposit));
-    }
-  }, params);
-}
-
-export function decodeParams(bytes: Uint8Array): ParamsState {
-  return decode(readParams, bytes, "strict");
-}
-
-type SmallParam = {
-  [Name in keyof ParamsState]: ParamsState[Name] extends number ? Name : never;
-}[keyof ParamsState];
-
-/** uint32 fields of `Params` by field number. */
-const SMALL_PARAMS: readonly (SmallParam | undefined)[] = [
-  undefined,
-  undefined,
-  undefined,
-  "baseFeeChangeDenominator",
-  "blockBytesTarget",
-  "txBytesMax",
-  "unorderedWindow",
-  "unorderedPerBlockMax",
-  "controlShareBps",
-  "forcedShareBps",
-  "obligatedShareBps",
-  "sealedShareBps",
-  "atomicShareBps",
-  "controlPerSignerMax",
-  "rollupQuotaBps",
-  "rollupQuotaBytesFloor",
-  undefined,
-  "policyDelay",
-];
-const DEPOSIT_FIELD = 16;
-
-function readParams(reader: Reader): ParamsState {
-  const small: Record<SmallParam, number> = {
-    baseFeeChangeDenominator: 0,
-    blockBytesTarget: 0,
-    txBytesMax: 0,
-    unorderedWindow: 0,
-    unorderedPerBlockMax: 0,
-    controlShareBps: 0,
-    forcedShareBps: 0,
-    obligatedShareBps: 0,
-    sealedShareBps: 0,
-    atomicShareBps: 0,
-    controlPerSignerMax: 0,
-    rollupQuotaBps: 0,
-    rollupQuotaBytesFloor: 0,
-    policyDelay: 0,
-  };
-  let baseFeeMin = 0n;
-  let baseFeeMax = 0n;
-  let rollupDeposit = 0n;
-  while (reader.next()) {
-    const name = SMALL_PARAMS[reader.field];
-    if (name !== undefined) small[name] = reader.uint32();
-    else if (reader.field === 1) baseFeeMin = amount(reader.uint64());
-    else if (reader.field === 2) baseFeeMax = amount(reader.uint64());
-    else if (reader.field === DEPOSIT_FIELD) rollupDeposit = amount(reader.uint64());
-    else reader.unknown();
-  }
-  return { baseFeeMin, baseFeeMax, ...small, rollupDeposit };
-}
+/** Every parameter with its field number; genesis.json has the same names in snake case. */
+export const PARAM_FIELDS: RecordFields<ParamsState> = {
+  baseFeeMin: bigParam(1),
+  baseFeeMax: bigParam(2),
+  baseFeeChangeDenominator: smallParam(3),
+  blockBytesTarget: smallParam(4),
+  txBytesMax: smallParam(5),
+  unorderedWindow: smallParam(6),
+  unorderedPerBlockMax: smallParam(7),
+  controlShareBps: smallParam(8),
+  forcedShareBps: smallParam(9),
+  obligatedShareBps: smallParam(10),
+  sealedShareBps: smallParam(11),
+  atomicShareBps: smallParam(12),
+  controlPerSignerMax: smallParam(13),
+  rollupQuotaBps: smallParam(14),
+  rollupQuotaBytesFloor: smallParam(15),
+  rollupDeposit: bigParam(16),
+  policyDelay: smallParam(17),
+  epochLength: smallParam(18),
+  unbondingSeconds: smallParam(19),
+  validatorsMax: smallParam(20),
+  candidatesMax: smallParam(21),
+  unbondingEntriesMax: smallParam(22),
+  minSelfDelegation: bigParam(23),
+  commissionMinBps: smallParam(24),
+  signedWindow: smallParam(25),
+  minSignedBps: smallParam(26),
+  downtimeJailSeconds: smallParam(27),
+  downtimeJailMaxSeconds: smallParam(28),
+  downtimeSlashBps: smallParam(29),
+  doubleSignSlashBps: smallParam(30),
+  whistleblowerBps: smallParam(31),
+  whistleblowerRewardMax: bigParam(32),
+  feeRollupBps: smallParam(33),
+  feeProposerBps: smallParam(34),
+  feeCommunityBps: smallParam(35),
+  proposalDepositMin: bigParam(36),
+  depositPeriodSeconds: smallParam(37),
+  votingPeriodSeconds: smallParam(38),
+  quorumBps: smallParam(39),
+  thresholdBps: smallParam(40),
+  vetoBps: smallParam(41),
+  timelockSeconds: smallParam(42),
+  haltThresholdBps: smallParam(43),
+};
+export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
+  PARAM_FIELDS,
+) as (keyof ParamsState)[];
+const PARAMS = defineRecord(PARAM_FIELDS);
+export const encodeParams: (params: ParamsState) => Uint8Array = PARAMS.encode;
+export const decodeParams: (bytes: Uint8Array) => ParamsState = PARAMS.decode;
 
 export function encodeAccount(account: AccountState): Uint8Array {
   return encode(writeAccount, account, 20);
@@ -280,7 +293,7 @@ export function encodeAccount(account: AccountState): Uint8Array {
 
 function writeAccount(writer: Writer, account: AccountState): void {
   writer.uint64(1, account.nonce);
-  writer.uint64(2, amount(account.balance));
+  writer.uint64(2, checked(account.balance));
 }
 
 export function decodeAccount(bytes: Uint8Array): AccountState {
@@ -292,7 +305,7 @@ function readAccount(reader: Reader): AccountState {
   let balance = 0n;
   while (reader.next()) {
     if (reader.field === 1) nonce = reader.uint64();
-    else if (reader.field === 2) balance = amount(reader.uint64());
+    else if (reader.field === 2) balance = readAmount(reader);
     else reader.unknown();
   }
   return { nonce, balance };
@@ -305,7 +318,7 @@ export function encodeRollup(rollup: RollupState): Uint8Array {
     writer.bytes(2, value.ownerKey);
     writer.message(3, value.policy, writePolicy);
     if (value.pending !== undefined) writer.message(4, value.pending, writePending);
-    writer.uint64(5, amount(value.deposit));
+    writer.uint64(5, checked(value.deposit));
     writer.uint(6, value.registeredHeight);
   }, rollup);
 }
@@ -332,7 +345,7 @@ function readRollup(reader: Reader): RollupState {
     else if (reader.field === 2) ownerKey = reader.bytes(PUBLIC_KEY_BYTES);
     else if (reader.field === 3) policy = reader.message(readPolicy);
     else if (reader.field === 4) pending = reader.message(readPending);
-    else if (reader.field === 5) deposit = amount(reader.uint64());
+    else if (reader.field === 5) deposit = readAmount(reader);
     else if (reader.field === 6) registeredHeight = reader.uint();
     else reader.unknown();
   }
@@ -386,7 +399,7 @@ export function encodeValidator(validator: ValidatorState): Uint8Array {
   return encode((writer: Writer, value: ValidatorState) => {
     checkLength("application_key", value.applicationKey, PUBLIC_KEY_BYTES);
     writer.bytes(1, value.applicationKey);
-    writer.uint64(2, amount(value.power));
+    writer.uint64(2, checked(value.power));
   }, validator);
 }
 
@@ -399,16 +412,18 @@ function readValidator(reader: Reader): ValidatorState {
   let power = 0n;
   while (reader.next()) {
     if (reader.field === 1) applicationKey = reader.bytesCopy(PUBLIC_KEY_BYTES);
-    else if (reader.field === 2) power = amount(reader.uint64());
+    else if (reader.field === 2) power = readAmount(reader);
     else reader.unknown();
   }
   checkLength("application_key", applicationKey, PUBLIC_KEY_BYTES);
   return { applicationKey, power };
 }
 
-function amount(value: bigint): bigint {
-  if (value < 0n || value >= AMOUNT_LIMIT) {
-    throw codecError("CODEC_OUT_OF_RANGE", `an amount is below 2^63, got ${value}`);
-  }
+function readAmount(reader: Reader): bigint {
+  return checked(reader.uint64());
+}
+
+function checked(value: bigint): bigint {
+  checkAmount("an amount", value);
   return value;
 }

@@ -7,22 +7,26 @@
  */
 import { Height } from "../brands.ts";
 import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
-import { assert, assertNever } from "../errors.ts";
+import { assertNever } from "../errors.ts";
 import { sha256, sha256Concat } from "../hash.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
+import {
+  BASIS_POINTS,
+  checkAmount,
+  checkLength,
+  outOfRange,
+  PUBLIC_KEY_BYTES,
+  SIGNATURE_BYTES,
+  startSignBytes,
+} from "./weft-basics.ts";
 import { encode, varintSize, type Writer } from "./writer.ts";
 
-export const PUBLIC_KEY_BYTES = 32;
-export const SIGNATURE_BYTES = 64;
 export const SALT_BYTES_MAX = 16;
 export const ROLLUP_DATA_ENTRIES_MAX = 10_000;
 export const ROLLUP_NAME_LENGTH_MAX = 64;
 export const EXECUTOR_KEYS_MAX = 32;
-export const BASIS_POINTS = 10_000;
-/** Amounts (nweft) and fee rates (nweft per byte) stay below this. */
-export const AMOUNT_LIMIT = 1n << 63n;
 /** The one ordering policy of today; see `RollupPolicy.ordering`. */
 export const ORDERING_COMMIT_ORDER = 1;
 
@@ -126,23 +130,6 @@ export function txId(chainId: string, bodyBytes: Uint8Array): Uint8Array {
   return sha256Concat(txSignPrefix(chainId), bodyBytes);
 }
 
-/** lp(tag) ‖ lp(chain id), the head of all of Weft's sign bytes, and room for `restBytes` from `at` on. */
-export function startSignBytes(
-  tag: Uint8Array,
-  chainId: string,
-  restBytes: number,
-): { readonly out: Uint8Array; readonly at: number } {
-  const chain = utf8.encode(chainId);
-  assert(tag.length <= 255 && chain.length <= 255, "lp() takes at most 255 bytes");
-  const at = 2 + tag.length + chain.length;
-  const out = new Uint8Array(at + restBytes);
-  out[0] = tag.length;
-  out.set(tag, 1);
-  out[1 + tag.length] = chain.length;
-  out.set(chain, 2 + tag.length);
-  return { out, at };
-}
-
 /** Address of an account: SHA-256(public key)[0..20]. */
 export function accountAddress(publicKey: Uint8Array): Uint8Array {
   return sha256(publicKey).slice(0, ADDRESS_BYTES);
@@ -211,12 +198,6 @@ export function countRollupDataEntries(payload: Uint8Array): number {
 /** Hash that stands for the payload in the manifest: SHA-256 of the slice as it stands. */
 export function payloadHash(payload: Uint8Array): Uint8Array {
   return sha256(payload);
-}
-
-export function checkLength(what: string, bytes: Uint8Array, length: number): void {
-  if (bytes.length !== length) {
-    throw codecError("CODEC_LENGTH", `${what}: expected ${length} bytes, got ${bytes.length}`);
-  }
 }
 
 function writeTxBody(writer: Writer, body: TxBody): void {
@@ -504,10 +485,6 @@ function checkPolicy(policy: RollupPolicy): void {
   }
 }
 
-function checkAmount(what: string, amount: bigint): void {
-  if (amount < 0n || amount >= AMOUNT_LIMIT) throw outOfRange(what, "below 2^63", amount);
-}
-
 /** Walks (12 ‖ uvarint(length) ‖ bytes)*; the number of entries. */
 function scanEntries(payload: Uint8Array, into: Uint8Array[] | undefined): number {
   const end = payload.length;
@@ -556,8 +533,4 @@ function secondMember(field: number, oneof: string): Error {
 
 function tooManyKeys(): Error {
   return codecError("CODEC_TOO_MANY", `executor_keys: at most ${EXECUTOR_KEYS_MAX}`);
-}
-
-function outOfRange(what: string, expected: string, got: bigint | number | string): Error {
-  return codecError("CODEC_OUT_OF_RANGE", `${what}: expected ${expected}, got ${String(got)}`);
 }

@@ -217,11 +217,14 @@ class Weft implements WeftApplication {
         power,
       ]),
     );
-    const { chainId, initialHeight } = request;
+    const { chainId, initialHeight, consensusParams } = request;
+    const { maxAgeBlocks, maxAgeDurationNanos } = consensusParams.evidence;
     const state = genesisState(request.appStateBytes, {
       chainId,
       initialHeight,
       blockBytesMax,
+      evidenceMaxAgeBlocks: Number(maxAgeBlocks),
+      evidenceMaxAgeSeconds: Number((maxAgeDurationNanos + 999_999_999n) / 1_000_000_000n),
       validatorPowers,
     });
     const changes = new Map<string, Uint8Array | undefined>();

@@ -2,7 +2,12 @@ import { describe, expect, test } from "vitest";
 import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
-import { decodeParams, decodeSupply, encodeParams } from "../../proto/codec/weft-state.ts";
+import {
+  EMPTY_SUPPLY,
+  decodeParams,
+  decodeSupply,
+  encodeParams,
+} from "../../proto/codec/weft-state.ts";
 import { CODES, codeName } from "./codes.ts";
 import { genesisState } from "./genesis.ts";
 import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "./params.ts";
@@ -14,6 +19,8 @@ const context = {
   chainId: "weft-1",
   initialHeight: Height(1),
   blockBytesMax: 1 << 20,
+  evidenceMaxAgeBlocks: 100_000,
+  evidenceMaxAgeSeconds: 172_800,
   validatorPowers: new Map([[VALIDATOR, 10n]]),
 };
 const validators = [{ address: VALIDATOR.toUpperCase(), application_key: KEY }];
@@ -26,11 +33,7 @@ describe("genesis", () => {
   test("behavior: the smallest genesis has defaults and no money", () => {
     const pairs = state({ validators });
     expect(decodeParams(pairs.get("params") ?? new Uint8Array())).toEqual(DEFAULT_PARAMS);
-    expect(decodeSupply(pairs.get("supply") ?? new Uint8Array())).toEqual({
-      total: 0n,
-      feePool: 0n,
-      deposits: 0n,
-    });
+    expect(decodeSupply(pairs.get("supply") ?? new Uint8Array())).toEqual(EMPTY_SUPPLY);
     expect([...pairs.keys()].sort()).toEqual([
       "chain",
       "fees",
@@ -89,13 +92,20 @@ describe("genesis", () => {
       { validators, params: { sealed_share_bps: 5_000, atomic_share_bps: 5_000 } },
       /lane shares/,
     );
+    refuses(
+      { validators, params: { fee_rollup_bps: 9_000, fee_community_bps: 900 } },
+      /fee shares/,
+    );
+    refuses({ validators, params: { candidates_max: 99 } }, /candidatesMax 99 is below/);
+    refuses({ validators, params: { unbonding_seconds: 172_800 } }, /unbondingSeconds 172800/);
+    refuses({ validators, params: { epochLength: 5 } }, /epochLength/);
     expect(() => genesisState(utf8ToBytes("{"), context)).toThrow(/JSON/);
   });
 });
 
 describe("params", () => {
   test("behavior: defaults are within bounds, and so is every bound", () => {
-    expect(paramFaults(DEFAULT_PARAMS)).toEqual([]);
+    expect(paramFaults(DEFAULT_PARAMS, context)).toEqual([]);
     for (const { min, max, doc } of Object.values(PARAM_BOUNDS)) {
       expect(min <= max && doc.length > 10).toBe(true);
     }

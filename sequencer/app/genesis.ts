@@ -2,7 +2,11 @@ import { z } from "zod";
 import { parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
 import { compareBytes, fromHex, toHex } from "../../proto/bytes.ts";
+import { snakeCase, type SnakeCase } from "../../proto/codec/record.ts";
+import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
 import {
+  type ChainState,
+  EMPTY_SUPPLY,
   encodeAccount,
   encodeBaseFee,
   encodeChain,
@@ -10,11 +14,10 @@ import {
   encodeRollup,
   encodeSupply,
   encodeValidator,
+  PARAM_NAMES,
   type ParamsState,
 } from "../../proto/codec/weft-state.ts";
 import {
-  AMOUNT_LIMIT,
-  BASIS_POINTS,
   EXECUTOR_KEYS_MAX,
   ORDERING_COMMIT_ORDER,
   type RollupPolicy,
@@ -66,25 +69,23 @@ const policySchema = z.strictObject({
   executor_keys: z.array(hexBytes(32, "an ed25519 key")).max(EXECUTOR_KEYS_MAX).default([]),
 });
 
-const paramsSchema = z.strictObject({
-  base_fee_min: amount.optional(),
-  base_fee_max: amount.optional(),
-  base_fee_change_denominator: z.int().optional(),
-  block_bytes_target: z.int().optional(),
-  tx_bytes_max: z.int().optional(),
-  unordered_window: z.int().optional(),
-  unordered_per_block_max: z.int().optional(),
-  control_share_bps: z.int().optional(),
-  forced_share_bps: z.int().optional(),
-  obligated_share_bps: z.int().optional(),
-  sealed_share_bps: z.int().optional(),
-  atomic_share_bps: z.int().optional(),
-  control_per_signer_max: z.int().optional(),
-  rollup_quota_bps: z.int().optional(),
-  rollup_quota_bytes_floor: z.int().optional(),
-  rollup_deposit: amount.optional(),
-  policy_delay: z.int().optional(),
-});
+const optionalAmount = amount.optional();
+const optionalInteger = z.int().optional();
+
+type ParamsShape = {
+  readonly [Name in keyof ParamsState as SnakeCase<Name>]: ParamsState[Name] extends bigint
+    ? typeof optionalAmount
+    : typeof optionalInteger;
+};
+
+const paramsSchema = z.strictObject(
+  Object.fromEntries(
+    PARAM_NAMES.map((name) => [
+      snakeCase(name),
+      typeof DEFAULT_PARAMS[name] === "bigint" ? optionalAmount : optionalInteger,
+    ]),
+  ) as ParamsShape,
+);
 
 /**
  * `app_state` of genesis.json. Amounts are decimal strings in nweft, keys and consensus addresses hex,
@@ -119,10 +120,7 @@ export const genesisAppStateSchema = z.strictObject({
 export type GenesisAppState = z.input<typeof genesisAppStateSchema>;
 
 /** What the engine says about genesis. */
-export interface GenesisContext {
-  readonly chainId: string;
-  readonly initialHeight: Height;
-  readonly blockBytesMax: number;
+export interface GenesisContext extends ChainState {
   /** Powers by consensus address in hex. */
   readonly validatorPowers: ReadonlyMap<string, bigint>;
 }
@@ -141,9 +139,8 @@ export function genesisState(
     state.set(key, value);
   };
 
-  const { chainId, initialHeight, blockBytesMax } = context;
-  put(CHAIN_KEY, encodeChain({ chainId, initialHeight, blockBytesMax }));
-  const paramsState = applyDefaults(params);
+  put(CHAIN_KEY, encodeChain(context));
+  const paramsState = applyDefaults(params, context);
   put(PARAMS_KEY, encodeParams(paramsState));
   put(FEES_KEY, encodeBaseFee(paramsState.baseFeeMin));
 
@@ -169,7 +166,7 @@ export function genesisState(
   }
   total += deposits;
   if (total >= AMOUNT_LIMIT) throw invalid(`the supply, ${total} nweft, is not below 2^63`);
-  put(SUPPLY_KEY, encodeSupply({ total, feePool: 0n, deposits }));
+  put(SUPPLY_KEY, encodeSupply({ ...EMPTY_SUPPLY, total, deposits }));
 
   for (const { address, application_key: applicationKey } of validators) {
     const power = context.validatorPowers.get(toHex(address));
@@ -185,29 +182,13 @@ export function genesisState(
   return state;
 }
 
-function applyDefaults(given: z.output<typeof paramsSchema>): ParamsState {
-  const defaults = DEFAULT_PARAMS;
-  const params: ParamsState = {
-    baseFeeMin: given.base_fee_min ?? defaults.baseFeeMin,
-    baseFeeMax: given.base_fee_max ?? defaults.baseFeeMax,
-    baseFeeChangeDenominator:
-      given.base_fee_change_denominator ?? defaults.baseFeeChangeDenominator,
-    blockBytesTarget: given.block_bytes_target ?? defaults.blockBytesTarget,
-    txBytesMax: given.tx_bytes_max ?? defaults.txBytesMax,
-    unorderedWindow: given.unordered_window ?? defaults.unorderedWindow,
-    unorderedPerBlockMax: given.unordered_per_block_max ?? defaults.unorderedPerBlockMax,
-    controlShareBps: given.control_share_bps ?? defaults.controlShareBps,
-    forcedShareBps: given.forced_share_bps ?? defaults.forcedShareBps,
-    obligatedShareBps: given.obligated_share_bps ?? defaults.obligatedShareBps,
-    sealedShareBps: given.sealed_share_bps ?? defaults.sealedShareBps,
-    atomicShareBps: given.atomic_share_bps ?? defaults.atomicShareBps,
-    controlPerSignerMax: given.control_per_signer_max ?? defaults.controlPerSignerMax,
-    rollupQuotaBps: given.rollup_quota_bps ?? defaults.rollupQuotaBps,
-    rollupQuotaBytesFloor: given.rollup_quota_bytes_floor ?? defaults.rollupQuotaBytesFloor,
-    rollupDeposit: given.rollup_deposit ?? defaults.rollupDeposit,
-    policyDelay: given.policy_delay ?? defaults.policyDelay,
-  };
-  const faults = paramFaults(params);
+function applyDefaults(given: z.output<typeof paramsSchema>, chain: ChainState): ParamsState {
+  const overridden = PARAM_NAMES.flatMap((name) => {
+    const value = given[snakeCase(name)];
+    return value === undefined ? [] : [[name, value]];
+  });
+  const params: ParamsState = { ...DEFAULT_PARAMS, ...Object.fromEntries(overridden) };
+  const faults = paramFaults(params, chain);
   if (faults.length > 0) throw invalid(`params: ${faults.join("; ")}`);
   return params;
 }

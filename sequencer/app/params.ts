@@ -1,7 +1,11 @@
-import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-tx.ts";
-import type { ParamsState } from "../../proto/codec/weft-state.ts";
+import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
+import { ENTRIES_MAX } from "../../proto/codec/staking-state.ts";
+import type { ChainState, ParamsState } from "../../proto/codec/weft-state.ts";
 import type { LaneParams } from "../../mev/lanes.ts";
 import { TX_BYTES_MAX } from "./limits.ts";
+
+const DAY_SECONDS = 86_400;
+const YEAR_SECONDS = 31_536_000n;
 
 /** Bounds of one parameter, both inclusive, and what it means. */
 export interface ParamBounds {
@@ -52,6 +56,60 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
   ),
   rollupDeposit: bounds(0n, AMOUNT_LIMIT - 1n, "Deposit for registering a rollup, nweft."),
   policyDelay: bounds(1n, 1_000_000n, "Heights until a changed rollup policy is in force."),
+  epochLength: bounds(
+    1n,
+    1_000_000n,
+    "Blocks of an epoch; joins and changes of power take effect at its end.",
+  ),
+  unbondingSeconds: bounds(
+    60n,
+    YEAR_SECONDS,
+    "How long stake that leaves can still be slashed; above the maximum age of evidence.",
+  ),
+  validatorsMax: bounds(1n, 1_000n, "Validators of the set."),
+  candidatesMax: bounds(1n, 10_000n, "Validators that may be registered, in the set or not."),
+  unbondingEntriesMax: bounds(
+    1n,
+    BigInt(ENTRIES_MAX),
+    "Unbonding or redelegation entries of one delegator at one validator.",
+  ),
+  minSelfDelegation: bounds(1n, AMOUNT_LIMIT - 1n, "Least own stake of a validator, nweft."),
+  commissionMinBps: bounds(0n, 10_000n, "Least commission rate."),
+  signedWindow: bounds(10n, 100_000n, "Blocks over which missed signatures are counted."),
+  minSignedBps: bounds(0n, 10_000n, "Share of the window that a validator has to sign."),
+  downtimeJailSeconds: bounds(
+    1n,
+    YEAR_SECONDS,
+    "Jail for missing too many blocks; doubles each time within a window.",
+  ),
+  downtimeJailMaxSeconds: bounds(1n, YEAR_SECONDS, "Longest jail for missing blocks."),
+  downtimeSlashBps: bounds(0n, 10_000n, "Share of stake lost for missing too many blocks."),
+  doubleSignSlashBps: bounds(0n, 10_000n, "Share of stake lost for signing twice."),
+  whistleblowerBps: bounds(0n, 1_000n, "Share of what is slashed that goes to who reported it."),
+  whistleblowerRewardMax: bounds(0n, AMOUNT_LIMIT - 1n, "Most that one report earns, nweft."),
+  feeRollupBps: bounds(0n, 10_000n, "Share of a rollup's fees that its owner may claim."),
+  feeProposerBps: bounds(0n, 10_000n, "Share of fees for the validator that proposed the block."),
+  feeCommunityBps: bounds(
+    0n,
+    10_000n,
+    "Share of fees for the community pool; stakers get the rest.",
+  ),
+  proposalDepositMin: bounds(
+    1n,
+    AMOUNT_LIMIT - 1n,
+    "Deposit at which voting on a proposal begins, nweft.",
+  ),
+  depositPeriodSeconds: bounds(1n, YEAR_SECONDS, "Time to gather a proposal's deposit."),
+  votingPeriodSeconds: bounds(1n, YEAR_SECONDS, "Time to vote on a proposal."),
+  quorumBps: bounds(1n, 10_000n, "Share of bonded stake that has to vote."),
+  thresholdBps: bounds(5_000n, 10_000n, "Share of yes, among yes, no and veto, to be exceeded."),
+  vetoBps: bounds(1n, 10_000n, "Share of veto that rejects a proposal and burns its deposit."),
+  timelockSeconds: bounds(0n, YEAR_SECONDS, "Time from a proposal's passing to its execution."),
+  haltThresholdBps: bounds(
+    6_667n,
+    10_000n,
+    "Share of power that has to ask for the chain to stop.",
+  ),
 };
 
 export const DEFAULT_PARAMS: ParamsState = {
@@ -72,10 +130,42 @@ export const DEFAULT_PARAMS: ParamsState = {
   rollupQuotaBytesFloor: 65_536,
   rollupDeposit: 10_000_000_000n,
   policyDelay: 600,
+  epochLength: 600,
+  unbondingSeconds: 14 * DAY_SECONDS,
+  validatorsMax: 100,
+  candidatesMax: 500,
+  unbondingEntriesMax: 7,
+  minSelfDelegation: 1_000_000n,
+  commissionMinBps: 0,
+  signedWindow: 10_000,
+  minSignedBps: 5_000,
+  downtimeJailSeconds: 600,
+  downtimeJailMaxSeconds: DAY_SECONDS,
+  downtimeSlashBps: 0,
+  doubleSignSlashBps: 500,
+  whistleblowerBps: 1_000,
+  whistleblowerRewardMax: 1_000_000_000_000n,
+  feeRollupBps: 2_000,
+  feeProposerBps: 500,
+  feeCommunityBps: 200,
+  proposalDepositMin: 100_000_000_000n,
+  depositPeriodSeconds: 2 * DAY_SECONDS,
+  votingPeriodSeconds: 5 * DAY_SECONDS,
+  quorumBps: 3_340,
+  thresholdBps: 5_000,
+  vetoBps: 3_340,
+  timelockSeconds: 2 * DAY_SECONDS,
+  haltThresholdBps: 6_667,
 };
 
-/** Everything that is wrong with a set of parameters, one sentence each; empty when it may be used. */
-export function paramFaults(params: ParamsState): readonly string[] {
+/**
+ * Everything that is wrong with a set of parameters on a chain, one sentence each; empty when it may be
+ * used.
+ */
+export function paramFaults(
+  params: ParamsState,
+  chain: Pick<ChainState, "evidenceMaxAgeSeconds">,
+): readonly string[] {
   const faults: string[] = [];
   for (const [name, value] of Object.entries(params)) {
     const limit = boundsOf(name);
@@ -95,6 +185,26 @@ export function paramFaults(params: ParamsState): readonly string[] {
     params.atomicShareBps;
   if (shares > BASIS_POINTS) {
     faults.push(`lane shares: expected at most ${BASIS_POINTS} together, got ${shares}`);
+  }
+  const fees = params.feeRollupBps + params.feeProposerBps + params.feeCommunityBps;
+  if (fees > BASIS_POINTS) {
+    faults.push(`fee shares: expected at most ${BASIS_POINTS} together, got ${fees}`);
+  }
+  if (params.candidatesMax < params.validatorsMax) {
+    faults.push(
+      `candidatesMax ${params.candidatesMax} is below validatorsMax ${params.validatorsMax}`,
+    );
+  }
+  if (params.downtimeJailMaxSeconds < params.downtimeJailSeconds) {
+    faults.push(
+      `downtimeJailMaxSeconds ${params.downtimeJailMaxSeconds} is below downtimeJailSeconds ${params.downtimeJailSeconds}`,
+    );
+  }
+  // Stake has to be there for as long as its faults can be proven (spec staking, S14).
+  if (params.unbondingSeconds <= chain.evidenceMaxAgeSeconds) {
+    faults.push(
+      `unbondingSeconds ${params.unbondingSeconds} is not above evidence.max_age_duration, ${chain.evidenceMaxAgeSeconds} s`,
+    );
   }
   return faults;
 }

@@ -131,11 +131,8 @@ export class WorkingState {
         encodeUnorderedIds({ expiryMax: Height(this.#expiryMax), ids }),
       );
     }
-    const { total } = committed.supply;
-    changes.set(
-      SUPPLY_KEY,
-      encodeSupply({ total, feePool: this.#feePool, deposits: this.#deposits }),
-    );
+    const supply = { ...committed.supply, feePool: this.#feePool, deposits: this.#deposits };
+    changes.set(SUPPLY_KEY, encodeSupply(supply));
     if (this.#baseFeePerByte !== undefined) {
       changes.set(FEES_KEY, encodeBaseFee(this.#baseFeePerByte));
     }

@@ -159,6 +159,8 @@ export const WEFT_TARGETS: readonly Target[] = [
       chainId: fc.constantFrom("a", "weft-test"),
       initialHeight: height.map((h) => Height(h + 1)),
       blockBytesMax: fc.nat(),
+      evidenceMaxAgeBlocks: fc.nat(),
+      evidenceMaxAgeSeconds: fc.nat(),
     }),
     state.encodeChain,
     state.decodeChain,
@@ -179,7 +181,9 @@ export const WEFT_TARGETS: readonly Target[] = [
   stateValue("BaseFee", amount, state.encodeBaseFee, state.decodeBaseFee),
   stateValue(
     "Supply",
-    fc.record({ total: amount, feePool: amount, deposits: amount }),
+    fc
+      .tuple(amount, amount, amount)
+      .map(([total, bonded, burned]) => ({ ...state.EMPTY_SUPPLY, total, bonded, burned })),
     state.encodeSupply,
     state.decodeSupply,
   ),
