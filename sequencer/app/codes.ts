@@ -7,7 +7,8 @@ export const CODESPACE = "weft";
  *
  * 1-19: the item itself. 20-39: what the account may do now. 40-59: the pool of this node, nothing
  * about the transaction. 60-79: the action failed in a block: the fee is paid, the rest did not happen.
- * 80-99: queries.
+ * 80-99: queries. From 100 on, again actions that failed: 100-139 staking, 140-159 slashing and evidence,
+ * 160-179 rewards, 180-219 governance.
  */
 export const CODES = {
   OK: { number: 0, message: "ok" },
@@ -76,6 +77,62 @@ export const CODES = {
   QUERY_HEIGHT: { number: 81, message: "only the last committed height can be queried" },
   /** There is nothing under that name. */
   QUERY_NOT_FOUND: { number: 82, message: "not found" },
+
+  /** No validator has that consensus address. */
+  VALIDATOR_UNKNOWN: { number: 100, message: "there is no such validator" },
+  /** The transaction is not signed by the account that runs the validator. */
+  VALIDATOR_NOT_OPERATOR: { number: 101, message: "only the validator's operator may do this" },
+  /** The consensus key is a validator's already, a tombstoned one's included. */
+  VALIDATOR_EXISTS: { number: 102, message: "a validator with that consensus key exists" },
+  /** The application key is, or was last, another validator's or this one's. */
+  VALIDATOR_KEY_USED: { number: 103, message: "another validator has that application key" },
+  /** The validator is tombstoned. */
+  VALIDATOR_TOMBSTONED: { number: 104, message: "the validator is out for good" },
+  /** The validator is jailed. */
+  VALIDATOR_JAILED: { number: 105, message: "the validator is jailed" },
+  /** Retired already, or not retired. */
+  VALIDATOR_UNCHANGED: { number: 106, message: "the validator is like that already" },
+  /** As many candidates as the parameter candidates_max, and none that has to give way. */
+  VALIDATORS_FULL: { number: 107, message: "there are as many validators as there may be" },
+  /** A rate that breaks: minimum <= rate <= its maximum <= 100%, change <= largest change <= maximum. */
+  COMMISSION_RATE: { number: 108, message: "the commission is not within its limits" },
+  /** The rate was changed, or the validator created, less than 24 hours ago. */
+  COMMISSION_TOO_SOON: { number: 109, message: "the commission changes once a day at most" },
+  /** The operator's own delegation is below the minimum. */
+  SELF_DELEGATION_LOW: { number: 110, message: "the operator's own stake is too low" },
+  /** A minimum below the parameter's or the one before. */
+  SELF_DELEGATION_MIN: {
+    number: 111,
+    message: "the minimum of the operator's own stake cannot be that",
+  },
+  /** Moniker, website or details have too many bytes. */
+  VALIDATOR_DESCRIPTION: { number: 112, message: "a text about the validator is too long" },
+  /** Less than 1 nweft, or less than the smallest share. */
+  STAKE_AMOUNT: { number: 113, message: "the amount is too small" },
+  /** What is left after the fee is below the amount. */
+  STAKE_FUNDS: { number: 114, message: "the balance after the fee is below the stake" },
+  /** The validator has shares without tokens (InvalidExRate). */
+  STAKE_WORTHLESS: {
+    number: 115,
+    message: "all of the validator's stake was slashed, its shares have no price",
+  },
+  /** The account has no stake on that validator. */
+  DELEGATION_UNKNOWN: { number: 116, message: "there is no such delegation" },
+  /** More is taken out than the delegation is worth. */
+  DELEGATION_TOO_SMALL: { number: 117, message: "the delegation is worth less than the amount" },
+  /** As many entries of that account at that validator as the parameter unbonding_entries_max. */
+  UNBONDING_FULL: { number: 118, message: "too many entries wait already" },
+  /** The entry is not there, or its time has come. */
+  UNBONDING_UNKNOWN: { number: 119, message: "no such entry waits" },
+  /** More is cancelled than the entry holds. */
+  UNBONDING_TOO_SMALL: { number: 120, message: "the entry holds less than the amount" },
+  /** Stake is moved to where it is. */
+  REDELEGATION_SAME: { number: 121, message: "source and destination are the same validator" },
+  /** Some of the account's stake on the source came from another validator and answers for it still. */
+  REDELEGATION_TRANSITIVE: {
+    number: 122,
+    message: "stake that has just moved there has to stay until it is free",
+  },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;
