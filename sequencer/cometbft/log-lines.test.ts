@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { consensusFailure, readLogLine } from "./log-lines.ts";
+import { TAIL_LINES_MAX } from "./limits.ts";
+import { consensusFailure, readLogLine, reasonAndTail } from "./log-lines.ts";
 
 describe("lines of CometBFT's log", () => {
   it("behavior: level, message and fields become ours, its module is a part, its time goes", () => {
@@ -27,5 +28,15 @@ describe("lines of CometBFT's log", () => {
     );
     expect(consensusFailure(failed)).toContain("wrong app hash");
     expect(consensusFailure(readLogLine('{"_msg":"dial failed","level":"error"}'))).toBeUndefined();
+  });
+
+  it("behavior: of a panic the reason is kept, of anything else the end", () => {
+    const before = Array.from({ length: 50 }, (_, i) => `line ${i}`);
+    const panic = [...before, "panic: state.AppHash does not match", "Did you reset?", ""];
+    const frames = Array.from({ length: 100 }, (_, i) => `goroutine ${i} [running]:`);
+    expect(reasonAndTail([...panic, ...frames])).toEqual(panic.slice(50));
+    expect(reasonAndTail(panic)).toEqual(panic.slice(50));
+    expect(reasonAndTail(before)).toEqual(before.slice(-TAIL_LINES_MAX));
+    expect(reasonAndTail([])).toEqual([]);
   });
 });

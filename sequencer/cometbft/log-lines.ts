@@ -1,6 +1,6 @@
 /** What CometBFT writes, one JSON object per line (`log_format = "json"`), as lines of our own log. */
 import type { Logger, LogFields } from "../ports/logger.ts";
-import { LOG_LINE_BYTES_MAX } from "./limits.ts";
+import { LOG_LINE_BYTES_MAX, TAIL_LINES_MAX } from "./limits.ts";
 
 export interface CometLogLine {
   readonly level: "error" | "info" | "debug";
@@ -38,6 +38,22 @@ export function consensusFailure(line: CometLogLine): string | undefined {
   if (!line.message.startsWith("CONSENSUS FAILURE")) return undefined;
   const err: unknown = line.fields["err"];
   return `CometBFT's consensus has stopped: ${typeof err === "string" ? err : JSON.stringify(line.fields)}`;
+}
+
+/** A line for people, of those that are kept to tell why a process ended. */
+export function plainText({ message, fields }: CometLogLine): string {
+  const { text, part: _part, ...rest } = fields;
+  if (typeof text === "string") return text;
+  return Object.keys(rest).length === 0 ? message : `${message} ${JSON.stringify(rest)}`;
+}
+
+/** A panic says why in its first lines, and goroutines fill the rest: those are left out. */
+export function reasonAndTail(lines: readonly string[]): readonly string[] {
+  const panic = lines.findLastIndex((line) => /\bpanic: /.test(line));
+  const from = panic === -1 ? Math.max(0, lines.length - TAIL_LINES_MAX) : panic;
+  const frames = lines.findIndex((line, at) => at > from && /\bgoroutine \d+/.test(line));
+  const to = panic === -1 || frames === -1 ? lines.length : frames;
+  return lines.slice(from, Math.min(to, from + TAIL_LINES_MAX));
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {

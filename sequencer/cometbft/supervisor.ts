@@ -16,10 +16,15 @@ import {
   STOP_GRACE_MS,
   TAIL_LINE_LENGTH_MAX,
   KEPT_LINES_MAX,
-  TAIL_LINES_MAX,
 } from "./limits.ts";
 import { CometBftError } from "./errors.ts";
-import { type CometLogLine, consensusFailure, readLogLine, relayLogLine } from "./log-lines.ts";
+import {
+  consensusFailure,
+  plainText,
+  readLogLine,
+  reasonAndTail,
+  relayLogLine,
+} from "./log-lines.ts";
 import type { CometBftMetrics } from "./metrics.ts";
 import { removePidFile, untilNoOrphan, writePidFile } from "./orphan.ts";
 
@@ -230,25 +235,9 @@ export function createSupervisor(
   };
 }
 
-/** A line for people. */
-function plainText({ message, fields }: CometLogLine): string {
-  const { text, part: _part, ...rest } = fields;
-  if (typeof text === "string") return text;
-  return Object.keys(rest).length === 0 ? message : `${message} ${JSON.stringify(rest)}`;
-}
-
 /** CometBFT takes settings and its home from the environment, over its file and its flags: none of ours shall. */
 function environmentWithoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(environment).filter(([name]) => !/^(CMT|TM)(HOME$|_)/.test(name)),
   );
-}
-
-/** A panic says why in its first lines, and goroutines fill the rest: those are left out. */
-export function reasonAndTail(lines: readonly string[]): readonly string[] {
-  const panic = lines.findLastIndex((line) => /\bpanic: /.test(line));
-  const from = panic === -1 ? Math.max(0, lines.length - TAIL_LINES_MAX) : panic;
-  const frames = lines.findIndex((line, at) => at > from && /\bgoroutine \d+/.test(line));
-  const to = panic === -1 || frames === -1 ? lines.length : frames;
-  return lines.slice(from, Math.min(to, from + TAIL_LINES_MAX));
 }
