@@ -3,11 +3,8 @@
  * `node/node.ts` does it. Its disk, its clocks and its checkers outlive its crashes.
  */
 import { type Height } from "../../proto/brands.ts";
-import { bytesEqual, toHex } from "../../proto/bytes.ts";
-import { SignedMsgType } from "../../proto/types.ts";
-import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
+import { toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
-import type { Vote } from "../../proto/types.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { createBlockSync, type BlockSync } from "../../sequencer/engine/block-sync/block-sync.ts";
 import { createEngine, type Engine, type EngineOptions } from "../../sequencer/engine/engine.ts";
@@ -18,7 +15,6 @@ import { createFilePrivValidator } from "../../sequencer/engine/privval/file-pri
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import type { SyncedChain } from "../../sequencer/engine/state-sync/state-sync.ts";
 import { createCheckTxs } from "../../sequencer/node/wiring.ts";
-import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../../sequencer/p2p/consensus/consensus-reactor.ts";
 import {
@@ -35,9 +31,6 @@ import { watchCalls } from "../support/call-grammar.ts";
 import type { Random } from "../support/random.ts";
 import { Saboteur } from "./byzantine.ts";
 import {
-  DurableLogChecker,
-  DurableSignerChecker,
-  SigningChecker,
   SimulationFailure,
   type AgreementChecker,
   type SupplyChecker,
@@ -53,9 +46,10 @@ import { SimFiles, type DiskManner } from "./sim-files.ts";
 import { nodeInfoOf } from "./sim-node-info.ts";
 import { simKeys, type NodeKeys } from "./sim-keys.ts";
 import { slowSigner } from "./slow-signer.ts";
-import type { Outgoing, SimNetwork } from "./sim-network.ts";
+import type { SimNetwork } from "./sim-network.ts";
 import { chainInStores, joinBySnapshot, NO_SNAPSHOTS } from "./sim-state-sync.ts";
 import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
+import { VoteWatch } from "./vote-watch.ts";
 
 const DATA = "/home/data";
 const WAL = `${DATA}/cs.wal`;
@@ -135,11 +129,7 @@ export class SimNode {
     readonly evidence: SimDatabase;
     readonly application: SimDatabase;
   };
-  readonly #signing: SigningChecker;
-  /** Signatures of own votes that have left, in any life. */
-  readonly #leftVotes = new Set<string>();
-  readonly #log: DurableLogChecker;
-  readonly #signer: DurableSignerChecker;
+  readonly #votes: VoteWatch;
   #running: Running | undefined;
   #lives = 0;
 
@@ -159,17 +149,15 @@ export class SimNode {
       evidence: new SimDatabase(random),
       application: new SimDatabase(random),
     };
-    this.#signing = new SigningChecker(
-      this.name,
-      // A precommit that was signed and never left binds nobody: it is told of on its way out.
-      (vote) => {
-        if (vote.type === SignedMsgType.PREVOTE) this.#checkLock(vote);
+    this.#votes = new VoteWatch(
+      {
+        name: this.name,
+        address: this.#keys.validator.address,
+        log: WAL,
+        signState: SIGN_STATE,
       },
-      (proposal) => this.#world.locks.proposed(this.#keys.validator.address, proposal),
+      { files: this.#files, locks: world.locks, wire: world.wire, fail: world.fail },
     );
-    this.#log = new DurableLogChecker(this.name, this.#files, WAL);
-    this.#signer = new DurableSignerChecker(this.name, this.#files, SIGN_STATE);
-    this.#files.onDurable = (path) => this.#log.synced(path);
   }
 
   get isUp(): boolean {
@@ -282,7 +270,7 @@ export class SimNode {
       this.#files.forget(WAL);
       this.#files.forget(SIGN_STATE);
     }
-    this.#log.rescan();
+    this.#votes.crashed();
   }
 
   /** Crashes, and comes back with an empty disk; for nodes that have signed nothing. */
@@ -377,7 +365,7 @@ export class SimNode {
     const privValidator = !isValidator
       ? undefined
       : (saboteur?.signer() ??
-        this.#signing.watch(
+        this.#votes.signer(
           slowSigner(
             createFilePrivValidator(
               this.#keys.validator,
@@ -468,7 +456,7 @@ export class SimNode {
         reactors,
         outgoing:
           saboteur === undefined
-            ? this.#watchOutgoing()
+            ? this.#votes.outgoing()
             : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
       });
 
@@ -545,14 +533,6 @@ export class SimNode {
     running.blockSync?.start();
   }
 
-  #checkLock(vote: Vote): void {
-    try {
-      this.#world.locks.signed(vote);
-    } catch (error) {
-      this.#world.fail(error);
-    }
-  }
-
   /** The disk in this life of the node, which may begin to fail. */
   #disk(running: Running): DiskManner {
     const { speed, diskFails, count, scheduler } = this.#world;
@@ -565,37 +545,6 @@ export class SimNode {
         count(`disk error: ${what}`);
         return true;
       },
-    };
-  }
-
-  /** Own votes and proposals are checked on their way out; one encoding goes to many peers. */
-  #watchOutgoing(): Outgoing {
-    const checked = new WeakSet<Uint8Array>();
-    /** A vote may leave again, encoded anew. */
-    const left = this.#leftVotes;
-    const { address } = this.#keys.validator;
-    return (channelId, message) => {
-      const isWatched = channelId === VOTE_CHANNEL.id || channelId === DATA_CHANNEL.id;
-      if (!isWatched || checked.has(message)) return [message];
-      checked.add(message);
-      try {
-        const decoded = decodeConsensusMessage(message);
-        if (decoded.kind === "vote" && bytesEqual(decoded.vote.validatorAddress, address)) {
-          this.#world.wire.sent(this.name, decoded.vote);
-          const signature = toHex(decoded.vote.signature);
-          const isPrecommit = decoded.vote.type === SignedMsgType.PRECOMMIT;
-          if (isPrecommit && !left.has(signature)) this.#checkLock(decoded.vote);
-          left.add(signature);
-          this.#signer.sent(decoded.vote);
-          this.#log.sent(
-            `a vote at ${decoded.vote.height}/${decoded.vote.round}`,
-            decoded.vote.signature,
-          );
-        }
-      } catch (error) {
-        this.#world.fail(error);
-      }
-      return [message];
     };
   }
 
