@@ -9,7 +9,7 @@ import type {
   Timestamp,
   ValidatorSet,
 } from "../../proto/types.ts";
-import type { ExecTxResult } from "../abci/application.ts";
+import type { AbciEvent, ExecTxResult } from "../abci/application.ts";
 import { type CometRpcClient, isCometRpcError } from "../ports/comet-rpc/client.ts";
 import { BLOCK_ANSWER_BYTES_MAX } from "../ports/comet-rpc/limits.ts";
 import { missingHeight, readValidatorSet } from "../ports/comet-rpc/readers.ts";
@@ -146,7 +146,8 @@ function roundFromJson(node: JsonNode): CometRound {
   };
 }
 
-function execTxResultFromJson(node: JsonNode): ExecTxResult {
+/** A result as CometBFT's JSON-RPC shows it. */
+export function execTxResultFromJson(node: JsonNode): ExecTxResult {
   return {
     code: node.get("code").count(),
     data: node.get("data").base64(),
@@ -154,20 +155,22 @@ function execTxResultFromJson(node: JsonNode): ExecTxResult {
     info: node.get("info").text(),
     gasWanted: node.get("gas_wanted").bigint(),
     gasUsed: node.get("gas_used").bigint(),
-    events: node
-      .get("events")
-      .items()
-      .map((event) => ({
-        type: event.get("type").text(),
-        attributes: event
-          .get("attributes")
-          .items()
-          .map((attribute) => ({
-            key: attribute.get("key").text(),
-            value: attribute.get("value").text(),
-            index: attribute.get("index").isAbsent ? false : attribute.get("index").boolean(),
-          })),
-      })),
+    events: node.get("events").items().map(eventFromJson),
     codespace: node.get("codespace").text(),
+  };
+}
+
+/** An event as CometBFT's JSON-RPC shows it. */
+export function eventFromJson(node: JsonNode): AbciEvent {
+  return {
+    type: node.get("type").text(),
+    attributes: node
+      .get("attributes")
+      .items()
+      .map((attribute) => ({
+        key: attribute.get("key").text(),
+        value: attribute.get("value").text(),
+        index: !attribute.get("index").isAbsent && attribute.get("index").boolean(),
+      })),
   };
 }

@@ -6,9 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import { isCometBftAway } from "../support/cometbft.ts";
-import { until } from "../support/local-network.ts";
+import { rpc, until } from "../support/local-network.ts";
 import {
-  call,
   createMixedNetwork,
   heightOf,
   type MixedNetwork,
@@ -46,7 +45,7 @@ function nodeOf(name: string): MixedNode {
   return found;
 }
 
-const status = async (node: MixedNode) => (await call<Status>(node, "status")).sync_info;
+const status = async (node: MixedNode) => (await rpc<Status>(node, "status")).sync_info;
 
 /** Starts the node with `sources` as its only peers. */
 async function join(
@@ -65,7 +64,7 @@ async function join(
 
 /** What tells a node to restore a snapshot and whom to ask for headers. */
 async function stateSync(source: MixedNode): Promise<Readonly<Record<string, unknown>>> {
-  const { block_id: id } = await call<{ block_id: { hash: string } }>(source, "block", {
+  const { block_id: id } = await rpc<{ block_id: { hash: string } }>(source, "block", {
     height: String(TRUSTED),
   });
   return {
@@ -96,7 +95,7 @@ async function untilLevel(node: MixedNode, source: MixedNode): Promise<number> {
 
 /** How many chunks each snapshot of the node has. */
 async function snapshotChunks(node: MixedNode): Promise<readonly number[]> {
-  const { response } = await call<{ response: { info: string } }>(node, "abci_query", {
+  const { response } = await rpc<{ response: { info: string } }>(node, "abci_query", {
     path: "/snapshots",
   });
   return (JSON.parse(response.info) as { chunks: number }[]).map(({ chunks }) => chunks);
@@ -107,7 +106,7 @@ async function expectSame(node: MixedNode, heights: readonly number[]): Promise<
     const at = { height: String(height) };
     for (const method of ["block", "commit", "block_results", "validators", "consensus_params"]) {
       const [ours, theirs] = await Promise.all(
-        [node, ...network.validators].map((one) => call<unknown>(one, method, at)),
+        [node, ...network.validators].map((one) => rpc<unknown>(one, method, at)),
       );
       expect(ours, `${method} of ${height} from ${node.name}`).toEqual(theirs);
     }

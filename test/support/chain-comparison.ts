@@ -7,7 +7,8 @@
  * all show that; so the last height of the shortest chain is not compared.
  */
 import { isDeepStrictEqual } from "node:util";
-import { call, heightOf, type MixedNode } from "./mixed-network.ts";
+import { rpc } from "./local-network.ts";
+import { heightOf, type MixedNode } from "./mixed-network.ts";
 
 interface BlockAnswer {
   readonly block_id: { readonly hash: string; readonly parts: { readonly total: number } };
@@ -61,7 +62,7 @@ export async function compareChains(nodes: readonly MixedNode[]): Promise<ChainS
   for (let height = 1; height <= heights; height++) {
     const params = { height: String(height) };
     const answers = await Promise.all(
-      nodes.map((node) => Promise.all(METHODS.map((method) => call(node, method, params)))),
+      nodes.map((node) => Promise.all(METHODS.map((method) => rpc(node, method, params)))),
     );
     for (const [i, answer] of answers.entries()) {
       for (const [m, method] of METHODS.entries()) {

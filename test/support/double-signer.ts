@@ -19,10 +19,10 @@ import {
   createTestNetwork,
   type TestNetwork,
   type TestNetworkOptions,
+  rpc,
   type TestValidator,
   until,
 } from "./local-network.ts";
-import { call } from "./mixed-network.ts";
 
 /** Runs a validator as `weft` does, until it is told to sign twice. */
 export const DOUBLE_SIGNER = fileURLToPath(
@@ -137,7 +137,7 @@ async function searchBlocks(
   for (let height = first.height + 1; height <= first.height + BLOCKS_MAX; height++) {
     const { block, block_id: id } = await until(
       `${node.name} has block ${height}`,
-      async () => await call<BlockAnswer>(node, "block", { height: String(height) }),
+      async () => await rpc<BlockAnswer>(node, "block", { height: String(height) }),
       BLOCK_TIMEOUT_MS,
     );
     for (const evidence of block.evidence.evidence) {

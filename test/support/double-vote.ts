@@ -13,7 +13,7 @@ import {
 import { ed25519Address, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
-import { call } from "./mixed-network.ts";
+import { rpc } from "./local-network.ts";
 
 /**
  * Two precommits of the traitor, whose key is read from its home, at height 2.
@@ -27,12 +27,12 @@ export async function doubleVoteOf(
   },
 ): Promise<DuplicateVoteEvidence> {
   const height = Height(2);
-  const { block } = await call<{ block: { header: { time: string } } }>(traitor, "block", {
+  const { block } = await rpc<{ block: { header: { time: string } } }>(traitor, "block", {
     height: String(height),
   });
   const timestamp = parseTime(block.header.time);
   const key = readKeyFile(homeAt(traitor.home).validatorKeyFile);
-  const { validators } = await call<{ validators: readonly { address: string }[] }>(
+  const { validators } = await rpc<{ validators: readonly { address: string }[] }>(
     traitor,
     "validators",
     { height: String(height) },

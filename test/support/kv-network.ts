@@ -40,8 +40,8 @@ import { type RunningChild, startChild } from "./child-process.ts";
 import { cometBft } from "./cometbft.ts";
 import { createTestNode, FAST_TIMEOUTS } from "./engine-network.ts";
 import { KvApplication } from "./kv-application.ts";
-import { call, type EngineKind } from "./mixed-network.ts";
-import { until } from "./local-network.ts";
+import type { EngineKind } from "./mixed-network.ts";
+import { rpc, until } from "./local-network.ts";
 
 export interface KvNode {
   readonly name: string;
@@ -274,7 +274,7 @@ async function startGo(place: Place): Promise<KvNode> {
   const at = { rpc: `http://127.0.0.1:${place.rpcPort}` };
   await until(`${name} answers`, async () => {
     if (!child.isRunning()) throw new Error(child.tail());
-    await call(at, "status");
+    await rpc(at, "status");
     return true;
   });
 
@@ -284,13 +284,13 @@ async function startGo(place: Place): Promise<KvNode> {
     key: keyFromBytes(seed),
     application,
     async height() {
-      const { sync_info: info } = await call<{
+      const { sync_info: info } = await rpc<{
         sync_info: { latest_block_height: string };
       }>(at, "status");
       return Number(info.latest_block_height);
     },
     async block(height) {
-      const { signed_header: told } = await call<CommitAnswer>(at, "commit", {
+      const { signed_header: told } = await rpc<CommitAnswer>(at, "commit", {
         height: String(height),
       });
       const { header, commit } = told;
@@ -307,7 +307,7 @@ async function startGo(place: Place): Promise<KvNode> {
     },
     async submit(text) {
       const tx = Buffer.from(text).toString("base64");
-      await call(at, "broadcast_tx_sync", { tx });
+      await rpc(at, "broadcast_tx_sync", { tx });
     },
     async close() {
       child.signal("SIGTERM");

@@ -309,11 +309,21 @@ export async function untilHeight(
   target: number,
   timeoutMs = 30_000,
 ): Promise<void> {
+  await untilAllAt(validators, height, target, timeoutMs);
+}
+
+/** Resolves when every node has come to `target`, each asked by `heightOf`. */
+export async function untilAllAt<Node extends { readonly name: string }>(
+  nodes: readonly Node[],
+  heightOf: (node: Node) => Promise<number>,
+  target: number,
+  timeoutMs: number,
+): Promise<void> {
   await Promise.all(
-    validators.map((place) =>
+    nodes.map((node) =>
       until(
-        `${place.name} commits height ${target}`,
-        async () => (await height(place)) >= target,
+        `${node.name} commits height ${target}`,
+        async () => (await heightOf(node)) >= target,
         timeoutMs,
       ),
     ),
@@ -322,11 +332,11 @@ export async function untilHeight(
 
 /** Calls a method of CometBFT's JSON-RPC; throws what the node answers as an error. */
 export async function rpc<T>(
-  validator: TestValidator,
+  node: Pick<TestValidator, "rpc">,
   method: string,
   params: Readonly<Record<string, unknown>> = {},
 ): Promise<T> {
-  const response = await fetch(validator.rpc, {
+  const response = await fetch(node.rpc, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),

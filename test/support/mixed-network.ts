@@ -33,7 +33,7 @@ import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { type RunningChild, startChild } from "./child-process.ts";
 import { cometBft } from "./cometbft.ts";
 import { type HeldLink, startHeldLink } from "./held-link.ts";
-import { ENTRY, until } from "./local-network.ts";
+import { ENTRY, rpc, until, untilAllAt } from "./local-network.ts";
 
 /** `weft`: the embedded engine. `cometbft`: Go, with our application. */
 export type EngineKind = "weft" | "cometbft";
@@ -255,8 +255,8 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
     async report() {
       const lines = await Promise.all(
         nodes.map(async (node) => {
-          const state = await call<unknown>(node, "consensus_state").catch(String);
-          const peers = await call<{ n_peers: string }>(node, "net_info").catch(String);
+          const state = await rpc<unknown>(node, "consensus_state").catch(String);
+          const peers = await rpc<{ n_peers: string }>(node, "net_info").catch(String);
           const count = typeof peers === "string" ? peers : peers.n_peers;
           return `${node.name}, ${count} peers: ${JSON.stringify(state)}\n${node.tail()}`;
         }),
@@ -416,31 +416,9 @@ function isSocket(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
-/** Calls a method of CometBFT's JSON-RPC; throws what the node answers as an error. */
-export async function call<T>(
-  node: Pick<MixedNode, "rpc">,
-  method: string,
-  params: Readonly<Record<string, unknown>> = {},
-): Promise<T> {
-  const response = await fetch(node.rpc, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  const body = (await response.json()) as {
-    result?: T;
-    error?: { message: string; data?: string };
-  };
-  if (body.error !== undefined) {
-    throw new Error(`${method}: ${body.error.message}: ${body.error.data ?? ""}`);
-  }
-  return body.result as T;
-}
-
 /** The last height that a node has committed. */
-export async function heightOf(node: MixedNode): Promise<number> {
-  const { sync_info: info } = await call<{
+export async function heightOf(node: Pick<MixedNode, "rpc">): Promise<number> {
+  const { sync_info: info } = await rpc<{
     sync_info: { latest_block_height: string };
   }>(node, "status");
   return Number(info.latest_block_height);
@@ -452,13 +430,5 @@ export async function untilHeights(
   target: number,
   timeoutMs = 60_000,
 ): Promise<void> {
-  await Promise.all(
-    nodes.map((node) =>
-      until(
-        `${node.name} commits height ${target}`,
-        async () => (await heightOf(node)) >= target,
-        timeoutMs,
-      ),
-    ),
-  );
+  await untilAllAt(nodes, heightOf, target, timeoutMs);
 }

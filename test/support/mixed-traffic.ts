@@ -4,8 +4,8 @@ import { Height } from "../../proto/brands.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
-import { until } from "./local-network.ts";
-import { call, CHAIN_ID, heightOf, type MixedNode } from "./mixed-network.ts";
+import { rpc, until } from "./local-network.ts";
+import { CHAIN_ID, heightOf, type MixedNode } from "./mixed-network.ts";
 
 export interface SentTx {
   /** Upper-case hex: CometBFT's name for it. */
@@ -91,7 +91,7 @@ export function startMixedTraffic(options: {
       open.map(async (tx) => {
         const hash = Buffer.from(tx.hash, "hex").toString("base64");
         const found = await anyNode((node) =>
-          call<{ height: string; tx_result: { code: number } }>(node, "tx", { hash }),
+          rpc<{ height: string; tx_result: { code: number } }>(node, "tx", { hash }),
         ).catch(() => undefined); // not in a block yet
         if (found === undefined) return;
         if (found.tx_result.code !== 0) throw new Error(`${tx.hash} failed in its block`);
@@ -138,7 +138,7 @@ export function startMixedTraffic(options: {
 
 async function broadcast(node: MixedNode, item: Uint8Array): Promise<void> {
   const tx = Buffer.from(item).toString("base64");
-  const { code, log } = await call<{ code: number; log: string }>(node, "broadcast_tx_sync", {
+  const { code, log } = await rpc<{ code: number; log: string }>(node, "broadcast_tx_sync", {
     tx,
   });
   if (code !== 0) throw new Error(`${node.name} refused it with code ${code}: ${log}`);

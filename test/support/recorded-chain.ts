@@ -1,5 +1,5 @@
 /** The recorded chain of Go nodes, read and put after one another by our own rules. */
-import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import { toHex } from "../../proto/bytes.ts";
 import { decodeBlockSyncMessage } from "../../proto/codec/sync-messages.ts";
 import { JsonNode } from "../../proto/json-reader.ts";
 import { commitFromJson, consensusParamsFromJson } from "../../proto/json.ts";
@@ -12,11 +12,8 @@ import {
   type Vote,
 } from "../../proto/types.ts";
 import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
-import type {
-  AbciEvent,
-  FinalizeBlockResponse,
-  ValidatorUpdate,
-} from "../../sequencer/abci/application.ts";
+import type { FinalizeBlockResponse, ValidatorUpdate } from "../../sequencer/abci/application.ts";
+import { eventFromJson, execTxResultFromJson } from "../../sequencer/cometbft/chain-reader.ts";
 import { areExtensionsEnabled } from "../../sequencer/engine/consensus-params.ts";
 import { advanceChainState, chainStateFromGenesis } from "../../sequencer/engine/chain-state.ts";
 import { type Genesis, parseGenesis } from "../../sequencer/engine/genesis.ts";
@@ -109,36 +106,10 @@ function responseFromJson(results: JsonNode): FinalizeBlockResponse {
   const params = results.get("consensus_param_updates");
   return {
     events: results.get("finalize_block_events").items().map(eventFromJson),
-    txResults: results
-      .get("txs_results")
-      .items()
-      .map((result) => ({
-        code: result.get("code").count(),
-        data: result.get("data").isAbsent ? EMPTY_BYTES : result.get("data").base64(),
-        log: result.get("log").text(),
-        info: result.get("info").text(),
-        gasWanted: result.get("gas_wanted").bigint(),
-        gasUsed: result.get("gas_used").bigint(),
-        events: result.get("events").items().map(eventFromJson),
-        codespace: result.get("codespace").text(),
-      })),
+    txResults: results.get("txs_results").items().map(execTxResultFromJson),
     validatorUpdates: results.get("validator_updates").items().map(updateFromJson),
     consensusParamUpdates: params.isAbsent ? undefined : consensusParamsFromJson(params),
     appHash: results.get("app_hash").base64(),
-  };
-}
-
-function eventFromJson(event: JsonNode): AbciEvent {
-  return {
-    type: event.get("type").text(),
-    attributes: event
-      .get("attributes")
-      .items()
-      .map((attribute) => ({
-        key: attribute.get("key").text(),
-        value: attribute.get("value").text(),
-        index: !attribute.get("index").isAbsent && attribute.get("index").boolean(),
-      })),
   };
 }
 

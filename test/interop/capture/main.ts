@@ -26,7 +26,8 @@ import {
   writeGossip,
   writeLog,
 } from "../../support/go-recordings.ts";
-import { until } from "../../support/local-network.ts";
+import { rpc, until } from "../../support/local-network.ts";
+import { heightOf as nodeHeight } from "../../support/mixed-network.ts";
 import { addressText, type GoNode, keyText, newKeys, prepareGoNetwork } from "./go-network.ts";
 import { heightOf, startRecorder } from "./recorder.ts";
 
@@ -99,32 +100,13 @@ const [a, b, c, d, again] = network.nodes;
 if (a === undefined || b === undefined || c === undefined) throw new Error("there are five nodes");
 if (d === undefined || again === undefined) throw new Error("there are five nodes");
 
-async function call<T>(node: GoNode, method: string, params: object = {}): Promise<T> {
-  const response = await fetch(node.rpc, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-  });
-  const { result, error } = (await response.json()) as { result?: T; error?: unknown };
-  if (error !== undefined) throw new Error(`${method}: ${JSON.stringify(error)}`);
-  return result as T;
-}
-
-async function heightOfChain(): Promise<number> {
-  const { sync_info: info } = await call<{ sync_info: { latest_block_height: string } }>(
-    a as GoNode,
-    "status",
-  );
-  return Number(info.latest_block_height);
-}
-
 async function untilHeight(goal: number): Promise<void> {
-  await until(`height ${goal}`, async () => (await heightOfChain()) >= goal, WAIT_MS);
+  await until(`height ${goal}`, async () => (await nodeHeight(a as GoNode)) >= goal, WAIT_MS);
 }
 
 async function send(tx: string): Promise<void> {
   const bytes = Buffer.from(tx).toString("base64");
-  const { code } = await call<{ code: number }>(a as GoNode, "broadcast_tx_sync", { tx: bytes });
+  const { code } = await rpc<{ code: number }>(a as GoNode, "broadcast_tx_sync", { tx: bytes });
   if (code !== 0) throw new Error(`refused with code ${code}: ${tx.slice(0, 40)}`);
 }
 
@@ -138,7 +120,7 @@ async function untilBlock(
   return await until(
     what,
     async () => {
-      const answer = await call<BlockAnswer>(a as GoNode, "block", { height: String(at) });
+      const answer = await rpc<BlockAnswer>(a as GoNode, "block", { height: String(at) });
       if (isWanted(answer)) return at;
       at += 1;
       return false;
@@ -166,7 +148,7 @@ function large(key: string): string {
 
 /** Sends two large transactions; the height of the first block that holds one. */
 async function makeLargeBlock(key: string): Promise<number> {
-  const from = await heightOfChain();
+  const from = await nodeHeight(a as GoNode);
   await Promise.all([send(large(`${key}-1`)), send(large(`${key}-2`))]);
   return await untilBlock("a large block", from, ({ block }) => JSON.stringify(block).length > 9e4);
 }
@@ -187,7 +169,7 @@ async function reportAttack(reporter: GoNode): Promise<void> {
     chainId: CHAIN_ID,
   });
   const evidence = makeLightClientAttackEvidence(conflicting, trusted, common);
-  await call(reporter, "broadcast_evidence", { evidence: evidenceToJson(evidence) });
+  await rpc(reporter, "broadcast_evidence", { evidence: evidenceToJson(evidence) });
   client.close();
 }
 
@@ -209,7 +191,7 @@ await until(
   async () => consensusKinds(recorder.messages).has("proposalPol"),
   WAIT_MS,
 );
-say(`proof of a lock: before ${await heightOfChain()}`);
+say(`proof of a lock: before ${await nodeHeight(a)}`);
 again.start();
 const double = await untilBlock(
   "a double vote",
@@ -248,14 +230,14 @@ for (let height = 1; height <= last; height++) {
   heights.push({
     height,
     blockResponse: await recorder.block(Height(height)),
-    block: await call(a, "block", at),
-    commit: await call(a, "commit", at),
-    blockResults: await call(a, "block_results", at),
-    validators: await call(a, "validators", at),
-    consensusParams: await call(a, "consensus_params", at),
+    block: await rpc(a, "block", at),
+    commit: await rpc(a, "commit", at),
+    blockResults: await rpc(a, "block_results", at),
+    validators: await rpc(a, "validators", at),
+    consensusParams: await rpc(a, "consensus_params", at),
   });
 }
-const { genesis: recordedGenesis } = await call<{ genesis: unknown }>(a, "genesis");
+const { genesis: recordedGenesis } = await rpc<{ genesis: unknown }>(a, "genesis");
 await recorder.stop();
 await network.stop();
 writeChain({ genesis: recordedGenesis, heights });

@@ -5,9 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { compareChains } from "../../support/chain-comparison.ts";
 import { isCometBftAway } from "../../support/cometbft.ts";
-import { until } from "../../support/local-network.ts";
+import { rpc, until } from "../../support/local-network.ts";
 import {
-  call,
   createMixedNetwork,
   heightOf,
   type MixedNetwork,
@@ -38,7 +37,7 @@ describe.skipIf(isCometBftAway)("nodes of both kinds that know a seed of the oth
   afterAll(() => network.close());
 
   const peersOf = async (node: MixedNode): Promise<readonly string[]> => {
-    const { peers } = await call<{ peers: readonly { node_info: { moniker: string } }[] }>(
+    const { peers } = await rpc<{ peers: readonly { node_info: { moniker: string } }[] }>(
       node,
       "net_info",
     );
@@ -68,7 +67,7 @@ describe.skipIf(isCometBftAway)("nodes of both kinds that know a seed of the oth
       await untilHeights(network.followers, at + 3, TIMEOUT_MS);
       for (const node of network.followers) {
         await until(`${node.name} has caught up`, async () => {
-          const { sync_info: info } = await call<{ sync_info: { catching_up: boolean } }>(
+          const { sync_info: info } = await rpc<{ sync_info: { catching_up: boolean } }>(
             node,
             "status",
           );

@@ -4,9 +4,8 @@ import { evidenceToJson } from "../../../proto/json.ts";
 import { compareChains } from "../../support/chain-comparison.ts";
 import { isCometBftAway } from "../../support/cometbft.ts";
 import { doubleVoteOf } from "../../support/double-vote.ts";
-import { until } from "../../support/local-network.ts";
+import { rpc, until } from "../../support/local-network.ts";
 import {
-  call,
   CHAIN_ID,
   createMixedNetwork,
   type EngineKind,
@@ -58,7 +57,7 @@ describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
     return await until(
       "the evidence stands in a block",
       async () => {
-        const { block } = await call<BlockAnswer>(at, "block", { height: String(height) });
+        const { block } = await rpc<BlockAnswer>(at, "block", { height: String(height) });
         height += 1;
         return block.evidence.evidence.length > 0 && block;
       },
@@ -80,14 +79,14 @@ describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
         const evidence = await doubleVoteOf({ ...nodeAt(traitor), chainId: CHAIN_ID }, offence);
         const json = JSON.parse(JSON.stringify(evidenceToJson(evidence))) as unknown;
         const from = await heightOf(nodeAt(reporter));
-        await call(nodeAt(reporter), "broadcast_evidence", { evidence: json });
+        await rpc(nodeAt(reporter), "broadcast_evidence", { evidence: json });
         const block = await blockWithEvidence(nodeAt(reporter), from + 1);
         expect(block.evidence.evidence).toEqual([json]);
         if (!proposers.includes(block.header.proposer_address)) continue;
         const { height } = block.header;
         await untilHeights(network.validators, Number(height) + 2, TIMEOUT_MS);
         for (const node of network.validators) {
-          const { finalize_block_events: events } = await call<ResultsAnswer>(
+          const { finalize_block_events: events } = await rpc<ResultsAnswer>(
             node,
             "block_results",
             { height },

@@ -1,7 +1,6 @@
 /** What happens to one node of a network, and how the rest and the node itself take it. */
-import { until } from "../../support/local-network.ts";
+import { rpc, until } from "../../support/local-network.ts";
 import {
-  call,
   heightOf,
   type MixedNetwork,
   type MixedNode,
@@ -108,7 +107,7 @@ export async function untilSigns(
     `${node.name} signs again after ${height}`,
     async () => {
       // From the next height on, one by one: a commit that is skipped may be the one.
-      const { signed_header: last } = await call<CommitAnswer>(witness, "commit", {
+      const { signed_header: last } = await rpc<CommitAnswer>(witness, "commit", {
         height: String(at + 1),
       });
       at += 1;
