@@ -2,8 +2,9 @@
 import { MemoryLevel } from "memory-level";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, Round } from "../../proto/brands.ts";
-import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
-import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { encodeTxItem } from "../../proto/codec/weft-block.ts";
+import { accountAddress, encodeTxBody, txSignBytes } from "../../proto/codec/weft-tx.ts";
 import { sha256, sha256Latin1 } from "../../proto/hash.ts";
 import {
   createEd25519Verifier,
@@ -23,31 +24,71 @@ import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 import { ACCOUNTS, PAYLOAD_BYTES } from "../limits.ts";
-import { benchAccount, createItemFactory, ROLLUP_NAMES } from "../load/shape.ts";
+import { benchAccount, createItemFactory, MAX_FEE_PER_BYTE, ROLLUP_NAMES } from "../load/shape.ts";
 import type { MicroCase } from "./case.ts";
 
 const CHAIN_ID = "weft-bench";
 const BLOCK_PAYLOADS = 4_000;
+const BLOCK_TRANSFERS = 1_000;
+const EXPIRY_HEIGHT = 500;
 const STATE_CHANGES = 4_000;
 const STATE_KEYS = 100_000;
+const BLOCK_HASH = new Uint8Array(32);
 const GENESIS_TIME = { seconds: 1_700_000_000n, nanos: 0 };
 
 export async function applicationCases(): Promise<readonly MicroCase[]> {
-  return [await executionCase(1), await executionCase(100), await stateCase()];
+  return [
+    await payloadsCase(1),
+    await payloadsCase(100),
+    await executionCase(`execute a block of ${BLOCK_TRANSFERS} transfers`, transfers()),
+    await executionCase("execute an empty block", []),
+    await stateCase(),
+  ];
 }
 
-/** What ProcessProposal costs a validator that has every transaction in its pool already. */
-async function executionCase(payloadsPerItem: number): Promise<MicroCase> {
-  const app = await startApplication();
+function payloadsCase(payloadsPerItem: number): Promise<MicroCase> {
   const make = createItemFactory({
     chainId: CHAIN_ID,
     payloadsPerItem,
     payloadBytes: PAYLOAD_BYTES,
     accounts: ACCOUNTS,
   });
-  const count = BLOCK_PAYLOADS / payloadsPerItem;
-  for (let i = 0; i < count; i++) {
-    const { code, log } = await app.checkTx({ tx: make(500).item, type: "new" });
+  const items = Array.from(
+    { length: BLOCK_PAYLOADS / payloadsPerItem },
+    () => make(EXPIRY_HEIGHT).item,
+  );
+  const name = `execute a block of ${BLOCK_PAYLOADS} payloads, ${payloadsPerItem} per item`;
+  return executionCase(name, items);
+}
+
+/** From every account to the next one. */
+function transfers(): readonly Uint8Array[] {
+  const accounts = Array.from({ length: ACCOUNTS }, (_, i) => benchAccount(i));
+  return Array.from({ length: BLOCK_TRANSFERS }, (_, i) => {
+    const from = accounts[i % ACCOUNTS];
+    const to = accounts[(i + 1) % ACCOUNTS];
+    if (from === undefined || to === undefined) throw new RangeError("no account");
+    const bodyBytes = encodeTxBody({
+      publicKey: from.publicKey,
+      replay: {
+        kind: "unordered",
+        expiryHeight: Height(EXPIRY_HEIGHT),
+        salt: utf8ToBytes(`transfer ${i}`),
+      },
+      fee: { maxFeePerByte: MAX_FEE_PER_BYTE, tipPerByte: 0n },
+      action: { kind: "transfer", to: accountAddress(to.publicKey), amount: 1n },
+    });
+    const signature = signEd25519(from, txSignBytes(CHAIN_ID, bodyBytes));
+    return encodeTxItem({ bodyBytes, signature });
+  });
+}
+
+/** What ProcessProposal costs a validator that has every transaction in its pool already. */
+async function executionCase(name: string, items: readonly Uint8Array[]): Promise<MicroCase> {
+  const app = await startApplication();
+  const count = items.length;
+  for (const tx of items) {
+    const { code, log } = await app.checkTx({ tx, type: "new" });
     if (code !== 0) throw new Error(`a transaction of the benchmark was refused: ${log}`);
   }
   const context = {
@@ -67,7 +108,7 @@ async function executionCase(payloadsPerItem: number): Promise<MicroCase> {
   if (txs.length !== count + 1) throw new Error(`expected ${count} items, got ${txs.length - 1}`);
   let seconds = GENESIS_TIME.seconds;
   return {
-    name: `execute a block of ${BLOCK_PAYLOADS} payloads, ${payloadsPerItem} per item`,
+    name,
     async work() {
       seconds += 1n;
       // Another time makes another block: an outcome is computed once for each.
@@ -76,7 +117,7 @@ async function executionCase(payloadsPerItem: number): Promise<MicroCase> {
         time: { seconds, nanos: 0 },
         txs,
         proposedLastCommit: commit,
-        hash: EMPTY_BYTES,
+        hash: BLOCK_HASH,
       };
       const verdict = await app.processProposal(request);
       if (!verdict.accept) throw new Error(verdict.reason);
