@@ -275,9 +275,9 @@ class Weft implements WeftApplication {
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {
       const { logger, metrics, verify, yieldToLoop } = this.#dependencies;
-      const { height, maxTxBytes, localLastCommit } = request;
+      const { height, time, maxTxBytes, localLastCommit } = request;
       const built = await buildBlock(
-        { height, txBytesMax: maxTxBytes, votes: localLastCommit.votes },
+        { height, time, txBytesMax: maxTxBytes, votes: localLastCommit.votes },
         { committed: this.#committed, pool: this.#pool, verify, yieldToLoop, logger, metrics },
       );
       const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));

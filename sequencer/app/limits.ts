@@ -18,6 +18,8 @@ export const POOL_PARKED_PER_ACCOUNT_MAX = 1_024;
 export const POOL_WAIT_BLOCKS_MAX = 7_200;
 /** Decoded accounts kept in memory; all are let go of when there are more. */
 export const ACCOUNTS_KEPT_MAX = 16_384;
+/** Decoded records of staking and governance kept in memory; all are let go of when there are more. */
+export const RECORDS_KEPT_MAX = 65_536;
 /** Addresses kept by public key, as text; all are let go of when there are more. */
 export const SENDERS_KEPT_MAX = 16_384;
 /** CheckTx calls whose signature is being verified; more are refused with POOL_BUSY. */

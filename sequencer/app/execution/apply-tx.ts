@@ -195,8 +195,7 @@ function registerRollup(
   action: RegisterRollup,
   { height, params }: TxTerms,
 ): void {
-  state.account(tx.sender).balance -= params.rollupDeposit;
-  state.addDeposit(params.rollupDeposit);
+  state.collect(tx.sender, "deposits", params.rollupDeposit);
   state.setRollup(tx.rollupId, {
     name: action.name,
     ownerKey: copyBytes(action.ownerKey),

@@ -103,7 +103,7 @@ export async function executeBlock(
     if ("code" in verdict) return refused(`${verdict.code}: ${verdict.reason}`);
   }
 
-  const working = new WorkingState(committed, input.height);
+  const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
   const results: ExecTxResult[] = [];

@@ -6,6 +6,7 @@ import type { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
 import { encodeItem, type Item } from "../../../proto/codec/weft-block.ts";
 import { assert } from "../../../proto/errors.ts";
+import type { Timestamp } from "../../../proto/types.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import { applyTx, type TxTerms, validityFault } from "../execution/apply-tx.ts";
@@ -22,6 +23,7 @@ const TXS_PER_SLICE = 256;
 
 export interface BuildRequest {
   readonly height: Height;
+  readonly time: Timestamp;
   /** Bytes that the items may take together, framing included. */
   readonly txBytesMax: number;
   /** Extended votes of the last commit; empty at the initial height. */
@@ -64,7 +66,7 @@ export async function buildBlock(
     bytesLeft -= itemBlockBytes(injected.bytes.length);
   }
 
-  const working = new WorkingState(committed, request.height);
+  const working = new WorkingState(committed, request);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
   const chosen: DecodedTx[] = [];

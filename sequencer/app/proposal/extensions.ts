@@ -1,7 +1,7 @@
 import { buildExtension, type ExtensionContext, verifyExtension } from "../../../mev/extension.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height } from "../../../proto/brands.ts";
-import { bytesEqual, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Verdict, VerifyVoteExtensionRequest } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
@@ -109,10 +109,11 @@ export class Extensions {
   }
 
   #isRegistered(publicKey: Uint8Array): boolean {
-    for (const { applicationKey } of this.#dependencies.committed.validators()) {
-      if (bytesEqual(applicationKey, publicKey)) return true;
-    }
-    return false;
+    const { committed } = this.#dependencies;
+    return committed.validators().some((address) => {
+      const registered = committed.validator(fromHex(address))?.applicationKey;
+      return registered !== undefined && bytesEqual(registered, publicKey);
+    });
   }
 
   #context(height: Height, blockHash: Uint8Array): ExtensionContext {

@@ -30,6 +30,8 @@ export interface StakingReader {
   balance(address: string): bigint;
   /** nweft in a pool. */
   pool(pool: Pool): bigint;
+  /** Address of the account whose key owns the rollup; undefined if there is none. `rollupId`: lower-case hex. */
+  rollupOwner(rollupId: string): string | undefined;
 }
 
 /**
@@ -45,8 +47,6 @@ export interface StakingContext extends StakingReader {
   move(from: Pool, to: Pool, amount: bigint): void;
   /** Destroys nweft of a pool. */
   burn(pool: Pool, amount: bigint): void;
-  /** Address of the account whose key owns the rollup; undefined if there is none. `rollupId`: lower-case hex. */
-  rollupOwner(rollupId: string): string | undefined;
   /** In order of happening; not part of any hash. */
   emit(event: AbciEvent): void;
 }

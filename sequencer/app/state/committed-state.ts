@@ -12,6 +12,7 @@ import {
   decodeSupply,
   decodeUnorderedIds,
   decodeValidator,
+  encodeValidator,
   type LastBlockState,
   type ParamsState,
   type RollupState,
@@ -19,16 +20,20 @@ import {
   type UnorderedIdsState,
   type ValidatorState,
 } from "../../../proto/codec/weft-state.ts";
+import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { StateStore } from "../state-tree/state-store.ts";
 import { TxDecoder } from "../execution/decoded-tx.ts";
-import { ACCOUNTS_KEPT_MAX } from "../limits.ts";
+import { ACCOUNTS_KEPT_MAX, RECORDS_KEPT_MAX } from "../limits.ts";
+import type { Pool, StakingReader } from "../staking/context.ts";
+import { KeyIndex } from "./key-index.ts";
 import {
   ACCOUNT_PREFIX,
   accountKey,
   CHAIN_KEY,
   FEES_KEY,
+  INDEXED_PREFIXES,
   LAST_BLOCK_KEY,
   PARAMS_KEY,
   ROLLUP_PREFIX,
@@ -37,9 +42,16 @@ import {
   UNORDERED_PREFIX,
   VALIDATOR_PREFIX,
 } from "./keys.ts";
+import { type KeyRange, type RecordBase, Records, type RecordType } from "./records.ts";
 
 /** An account that has never been touched. */
 export const EMPTY_ACCOUNT: AccountState = { nonce: 0n, balance: 0n };
+
+const VALIDATORS: RecordType<ValidatorState> = {
+  prefix: VALIDATOR_PREFIX,
+  encode: encodeValidator,
+  decode: decodeValidator,
+};
 
 /** The record of one block's unordered transactions. */
 export interface RememberedBlock {
@@ -59,7 +71,7 @@ export interface ChainTerms {
 }
 
 /** Typed reads of the committed state, with what is derived from it kept in memory. */
-export class CommittedState {
+export class CommittedState implements RecordBase {
   readonly store: StateStore;
   /** No block is under way here. */
   readonly unorderedCount = 0;
@@ -71,7 +83,11 @@ export class CommittedState {
   /** Accounts that were asked for, decoded; each transaction asks several times. */
   readonly #accounts = new Map<string, AccountState>();
   readonly #rollups = new Map<string, RollupState>();
-  readonly #validators = new Map<string, ValidatorState>();
+  /** Records that were asked for, decoded, by whole key; absent ones too. */
+  readonly #records = new Map<string, unknown>();
+  /** By prefix. */
+  readonly #indexes = new Map<string, KeyIndex>();
+  #reader: StakingReader | undefined;
 
   private constructor(store: StateStore) {
     this.store = store;
@@ -89,33 +105,82 @@ export class CommittedState {
     this.#rememberedIds.clear();
     this.#accounts.clear();
     this.#rollups.clear();
-    this.#validators.clear();
+    this.#records.clear();
+    this.#reader = undefined;
     this.terms = this.#readTerms();
     for await (const [key, value] of this.store.entries(UNORDERED_PREFIX)) {
       this.#remember(key, decodeUnorderedIds(value));
     }
-    for await (const [key, value] of this.store.entries(VALIDATOR_PREFIX)) {
-      this.#validators.set(key.slice(VALIDATOR_PREFIX.length), decodeValidator(value));
+    for (const prefix of INDEXED_PREFIXES) {
+      const keys: string[] = [];
+      for await (const [key] of this.store.entries(prefix)) keys.push(key.slice(prefix.length));
+      this.#indexes.set(prefix, new KeyIndex(keys));
     }
   }
 
   /** After a commit: reads what changes in every block, and takes over remembered ids. */
   advance(changes: ReadonlyMap<string, Uint8Array | undefined>): void {
     this.terms = this.#readTerms();
+    this.#reader = undefined;
+    const indexed = new Map<string, Map<string, boolean>>();
     for (const [key, value] of changes) {
       if (key.startsWith(UNORDERED_PREFIX)) {
         if (value !== undefined) this.#remember(key, decodeUnorderedIds(value));
         else this.#forget(key);
-      } else if (key.startsWith(VALIDATOR_PREFIX)) {
-        const address = key.slice(VALIDATOR_PREFIX.length);
-        if (value === undefined) this.#validators.delete(address);
-        else this.#validators.set(address, decodeValidator(value));
       } else if (key.startsWith(ACCOUNT_PREFIX)) {
         this.#accounts.delete(key.slice(ACCOUNT_PREFIX.length));
       } else if (key.startsWith(ROLLUP_PREFIX)) {
         this.#rollups.delete(key.slice(ROLLUP_PREFIX.length));
+      } else {
+        this.#records.delete(key);
+        const prefix = key.slice(0, key.indexOf("/") + 1);
+        if (!this.#indexes.has(prefix)) continue;
+        let keys = indexed.get(prefix);
+        if (keys === undefined) indexed.set(prefix, (keys = new Map()));
+        keys.set(key.slice(prefix.length), value !== undefined);
       }
     }
+    for (const [prefix, keys] of indexed) this.#indexes.get(prefix)?.update(keys);
+  }
+
+  record<Value>(type: RecordType<Value>, key: string): Value | undefined {
+    const whole = type.prefix + key;
+    // A prefix belongs to one type, which made what is kept under it.
+    const known = this.#records.get(whole) as Value | undefined;
+    if (known !== undefined || this.#records.has(whole)) return known;
+    const bytes = this.store.get(whole);
+    const value = bytes === undefined ? undefined : type.decode(bytes);
+    if (this.#records.size >= RECORDS_KEPT_MAX) this.#records.clear();
+    this.#records.set(whole, value);
+    return value;
+  }
+
+  recordKeys(prefix: string, within: string, range: KeyRange): readonly string[] {
+    const index = this.#indexes.get(prefix);
+    assert(index !== undefined, `keys of ${prefix} are not kept in order`);
+    return index.range(within, range);
+  }
+
+  /** The committed state as the rules of staking and governance read it: for the next block, at the last one's time. */
+  get stakingReader(): StakingReader {
+    this.#reader ??= this.#createReader();
+    return this.#reader;
+  }
+
+  #createReader(): StakingReader {
+    const { chain, params, supply, lastBlock } = this.requireTerms();
+    return {
+      height: this.nextHeight(),
+      nowSeconds: Number(lastBlock?.time.seconds ?? 0n),
+      params,
+      evidenceMaxAgeBlocks: chain.evidenceMaxAgeBlocks,
+      evidenceMaxAgeSeconds: chain.evidenceMaxAgeSeconds,
+      // Nothing is ever set in them.
+      records: new Records(this),
+      balance: (address) => this.account(address).balance,
+      pool: (pool: Pool) => supply[pool],
+      rollupOwner: (rollupId) => ownerOf(this.rollup(rollupId)),
+    };
   }
 
   /** What holds for the next block. InitChain comes before anything that asks. */
@@ -177,16 +242,18 @@ export class CommittedState {
     return this.#remembered.values();
   }
 
+  /** `address`: consensus address, 20 bytes. */
   validator(address: Uint8Array): ValidatorState | undefined {
-    return this.#validators.get(toHex(address));
+    return this.record(VALIDATORS, toHex(address));
   }
 
-  validators(): Iterable<ValidatorState> {
-    return this.#validators.values();
+  /** Consensus addresses, ascending, in hex. */
+  validators(): readonly string[] {
+    return this.recordKeys(VALIDATOR_PREFIX, "", {});
   }
 
   validatorCount(): number {
-    return this.#validators.size;
+    return this.#indexes.get(VALIDATOR_PREFIX)?.size ?? 0;
   }
 
   #remember(key: string, { expiryMax, ids }: UnorderedIdsState): void {
@@ -224,4 +291,9 @@ export class CommittedState {
     assert(value !== undefined, `the state has ${key} since genesis`);
     return value;
   }
+}
+
+/** Address of the account whose key owns the rollup, in hex. */
+export function ownerOf(rollup: RollupState | undefined): string | undefined {
+  return rollup && toHex(accountAddress(rollup.ownerKey));
 }

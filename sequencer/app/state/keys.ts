@@ -12,6 +12,19 @@ export const UNORDERED_PREFIX = "unordered/";
 export const VALIDATOR_PREFIX = "validator/";
 export const ROLLUP_PREFIX = "rollup/";
 
+/** Tables whose keys are kept in memory, in order (`Records.keys`); the others are read by key alone. */
+export const INDEXED_PREFIXES = [
+  VALIDATOR_PREFIX,
+  "unbonding/",
+  "redelegation/",
+  "queue/",
+  "slashes/",
+  "proposal/",
+  "deposit/",
+  "vote/",
+  "halt_vote/",
+] as const;
+
 /** `address`: 40 lower-case hex characters. */
 export function accountKey(address: string): string {
   return `${ACCOUNT_PREFIX}${address}`;

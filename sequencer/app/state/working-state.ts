@@ -5,23 +5,31 @@ import {
   encodeAccount,
   encodeBaseFee,
   encodeLastBlock,
+  encodeParams,
   encodeRollup,
   encodeSupply,
   encodeUnorderedIds,
   type LastBlockState,
+  type ParamsState,
   type RollupState,
+  type SupplyState,
 } from "../../../proto/codec/weft-state.ts";
 import { assert } from "../../../proto/errors.ts";
+import type { Timestamp } from "../../../proto/types.ts";
+import type { AbciEvent } from "../../abci/application.ts";
+import type { Pool, StakingContext } from "../staking/context.ts";
 import type { Digest } from "../state-tree/node.ts";
-import type { CommittedState } from "./committed-state.ts";
+import { type CommittedState, ownerOf } from "./committed-state.ts";
 import {
   accountKey,
   FEES_KEY,
   LAST_BLOCK_KEY,
+  PARAMS_KEY,
   rollupKey,
   SUPPLY_KEY,
   unorderedKey,
 } from "./keys.ts";
+import { Records } from "./records.ts";
 
 /** An account while a block runs. */
 export interface WorkingAccount {
@@ -31,28 +39,45 @@ export interface WorkingAccount {
   readonly before: AccountState;
 }
 
+/** The block whose state is made. */
+export interface WorkingBlock {
+  readonly height: number;
+  readonly time: Timestamp;
+}
+
 /**
  * The state of one block under way: changes on top of the committed state, which it never touches. Drop
- * it to discard the block. Begins by letting go of ids that have expired at `height`.
+ * it to discard the block. Begins by letting go of ids that have expired at its height.
  */
-export class WorkingState {
+export class WorkingState implements StakingContext {
   readonly height: number;
+  readonly nowSeconds: number;
+  /** In force in this block. */
+  readonly params: ParamsState;
+  readonly evidenceMaxAgeBlocks: number;
+  readonly evidenceMaxAgeSeconds: number;
+  readonly records: Records;
   readonly #committed: CommittedState;
   readonly #accounts = new Map<string, WorkingAccount>();
   readonly #rollups = new Map<string, RollupState>();
   readonly #newIds = new Map<Digest, Uint8Array>();
   readonly #expired: string[] = [];
   #expiryMax = 0;
-  #feePool: bigint;
-  #deposits: bigint;
+  readonly #supply: { -readonly [Name in keyof SupplyState]: bigint };
   #baseFeePerByte: bigint | undefined;
+  #nextParams: ParamsState | undefined;
+  #events: AbciEvent[] = [];
 
-  constructor(committed: CommittedState, height: number) {
+  constructor(committed: CommittedState, { height, time }: WorkingBlock) {
     this.height = height;
+    this.nowSeconds = Number(time.seconds);
     this.#committed = committed;
-    const { supply } = committed.requireTerms();
-    this.#feePool = supply.feePool;
-    this.#deposits = supply.deposits;
+    const { chain, supply, params } = committed.requireTerms();
+    this.params = params;
+    this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;
+    this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
+    this.records = new Records(committed);
+    this.#supply = { ...supply };
     // An id may be forgotten once no block can hold it: valid is now < expiry only.
     for (const { key, expiryMax } of committed.rememberedBlocks()) {
       if (expiryMax <= height) this.#expired.push(key);
@@ -95,12 +120,60 @@ export class WorkingState {
 
   /** Moves a fee that has been taken from an account. */
   addFee(fee: bigint): void {
-    this.#feePool += fee;
+    this.#supply.feePool += fee;
   }
 
-  /** Moves a deposit that has been taken from an account. */
-  addDeposit(deposit: bigint): void {
-    this.#deposits += deposit;
+  balance(address: string): bigint {
+    return (this.#accounts.get(address) ?? this.#committed.account(address)).balance;
+  }
+
+  pool(pool: Pool): bigint {
+    return this.#supply[pool];
+  }
+
+  pay(pool: Pool, address: string, amount: bigint): void {
+    this.#take(pool, amount);
+    // The total supply is below 2^63, so no balance can overflow.
+    this.account(address).balance += amount;
+  }
+
+  collect(address: string, pool: Pool, amount: bigint): void {
+    const account = this.account(address);
+    assert(amount >= 0n && amount <= account.balance, `${address} has the ${amount} nweft it pays`);
+    account.balance -= amount;
+    this.#supply[pool] += amount;
+  }
+
+  move(from: Pool, to: Pool, amount: bigint): void {
+    this.#take(from, amount);
+    this.#supply[to] += amount;
+  }
+
+  burn(pool: Pool, amount: bigint): void {
+    this.#take(pool, amount);
+    this.#supply.total -= amount;
+    this.#supply.burned += amount;
+  }
+
+  rollupOwner(rollupId: string): string | undefined {
+    return ownerOf(this.rollup(rollupId));
+  }
+
+  emit(event: AbciEvent): void {
+    this.#events.push(event);
+  }
+
+  /** What was emitted since the last call. */
+  takeEvents(): readonly AbciEvent[] {
+    if (this.#events.length === 0) return NO_EVENTS;
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  /** In force from the next block on. */
+  setParams(params: ParamsState): void {
+    this.#nextParams = params;
   }
 
   setBaseFee(baseFeePerByte: bigint): void {
@@ -115,7 +188,6 @@ export class WorkingState {
   /** The writes of the block, for the state tree; accounts that did not change are left out. */
   changes(lastBlock: LastBlockState): Map<string, Uint8Array | undefined> {
     assert(lastBlock.height === this.height, "the block under way is the one that is finalized");
-    const committed = this.#committed.requireTerms();
     const changes = new Map<string, Uint8Array | undefined>();
     for (const key of this.#expired) changes.set(key, undefined);
     for (const [address, account] of this.#accounts) {
@@ -131,12 +203,21 @@ export class WorkingState {
         encodeUnorderedIds({ expiryMax: Height(this.#expiryMax), ids }),
       );
     }
-    const supply = { ...committed.supply, feePool: this.#feePool, deposits: this.#deposits };
-    changes.set(SUPPLY_KEY, encodeSupply(supply));
+    for (const [key, value] of this.records.changes()) changes.set(key, value);
+    changes.set(SUPPLY_KEY, encodeSupply(this.#supply));
+    if (this.#nextParams !== undefined) changes.set(PARAMS_KEY, encodeParams(this.#nextParams));
     if (this.#baseFeePerByte !== undefined) {
       changes.set(FEES_KEY, encodeBaseFee(this.#baseFeePerByte));
     }
     changes.set(LAST_BLOCK_KEY, encodeLastBlock(lastBlock));
     return changes;
   }
+
+  #take(pool: Pool, amount: bigint): void {
+    const left = this.#supply[pool] - amount;
+    assert(amount >= 0n && left >= 0n, `${pool} holds the ${amount} nweft that are taken from it`);
+    this.#supply[pool] = left;
+  }
 }
+
+const NO_EVENTS: readonly AbciEvent[] = [];
