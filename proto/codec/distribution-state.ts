@@ -1,4 +1,14 @@
 /** Rewards in the state, `weft.state.v1`; conventions as in `staking-state.ts`. F1: spec staking C1. */
+import { ADDRESS_BYTES } from "../limits.ts";
+import {
+  amount,
+  decimal,
+  defineRecord,
+  fixedBytes,
+  type RecordCodec,
+  uint,
+  uint32,
+} from "./record.ts";
 
 /**
  * `rewards`: what one unit of power in the set has earned since genesis. A block adds to it once for all
@@ -50,3 +60,37 @@ export interface RollupRevenueState {
   readonly accrued: bigint;
   readonly claimed: bigint;
 }
+
+export const REWARDS_INDEX_CODEC: RecordCodec<RewardsIndexState> = defineRecord<RewardsIndexState>({
+  perPower: [1, decimal()],
+  remainder: [2, decimal()],
+});
+
+export const VALIDATOR_REWARDS_CODEC: RecordCodec<ValidatorRewardsState> =
+  defineRecord<ValidatorRewardsState>({
+    perPower: [1, decimal()],
+    period: [2, uint],
+    current: [3, decimal()],
+    commission: [4, decimal()],
+    outstanding: [5, decimal()],
+  });
+
+export const PERIOD_RATIO_CODEC: RecordCodec<PeriodRatioState> = defineRecord<PeriodRatioState>({
+  ratio: [1, decimal()],
+  references: [2, uint32()],
+});
+
+export const SLASH_EVENT_CODEC: RecordCodec<SlashEventState> = defineRecord<SlashEventState>({
+  fraction: [1, decimal()],
+});
+
+export const WITHDRAW_CODEC: RecordCodec<WithdrawAddressState> = defineRecord<WithdrawAddressState>(
+  {
+    address: [1, fixedBytes(ADDRESS_BYTES)],
+  },
+);
+
+export const REVENUE_CODEC: RecordCodec<RollupRevenueState> = defineRecord<RollupRevenueState>({
+  accrued: [1, amount],
+  claimed: [2, amount],
+});

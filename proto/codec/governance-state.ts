@@ -1,6 +1,35 @@
 /** Governance in the state, `weft.state.v1`; conventions as in `staking-state.ts`. */
 import type { Height } from "../brands.ts";
-import type { ProposalContent, VoteOption } from "./governance-tx.ts";
+import { ADDRESS_BYTES } from "../limits.ts";
+import {
+  PROPOSAL_CONTENT_CODEC,
+  type ProposalContent,
+  SUMMARY_BYTES_MAX,
+  TITLE_BYTES_MAX,
+  UPGRADE_INFO_BYTES_MAX,
+  UPGRADE_NAME_BYTES_MAX,
+  VoteOption,
+} from "./governance-tx.ts";
+import {
+  amount,
+  choice,
+  defineRecord,
+  fixedBytes,
+  height,
+  list,
+  nested,
+  optionalBytes,
+  positiveAmount,
+  positiveUint,
+  type RecordCodec,
+  text,
+  uint,
+} from "./record.ts";
+
+/** Bytes of why a proposal failed. */
+export const REASON_BYTES_MAX = 16_384;
+/** Validators whose stake a tally keeps apart. */
+export const COUNTED_MAX = 10_000;
 
 export const ProposalStatus = {
   /** Gathers its deposit. */
@@ -86,3 +115,56 @@ export interface HaltVoteState {
 export interface HaltState {
   readonly height: Height;
 }
+
+const COUNTED_CODEC = defineRecord<CountedStake>({
+  validator: [1, fixedBytes(ADDRESS_BYTES)],
+  stake: [2, amount],
+});
+
+const TALLY_CODEC = defineRecord<TallyState>({
+  yes: [1, amount],
+  no: [2, amount],
+  abstain: [3, amount],
+  veto: [4, amount],
+  counted: [5, list(COUNTED_CODEC, COUNTED_MAX)],
+});
+
+export const PROPOSAL_CODEC: RecordCodec<ProposalState> = defineRecord<ProposalState>({
+  proposer: [1, fixedBytes(ADDRESS_BYTES)],
+  title: [2, text(TITLE_BYTES_MAX, 1)],
+  summary: [3, text(SUMMARY_BYTES_MAX)],
+  content: [4, nested(PROPOSAL_CONTENT_CODEC)],
+  status: [5, choice(ProposalStatus)],
+  deposit: [6, amount],
+  submittedSeconds: [7, uint],
+  phaseEndSeconds: [8, uint],
+  tally: [9, nested(TALLY_CODEC)],
+  tallyCursor: [10, optionalBytes(ADDRESS_BYTES)],
+  reason: [11, text(REASON_BYTES_MAX)],
+});
+
+export const DEPOSIT_CODEC: RecordCodec<DepositState> = defineRecord<DepositState>({
+  amount: [1, positiveAmount],
+});
+
+export const VOTE_CODEC: RecordCodec<VoteState> = defineRecord<VoteState>({
+  option: [1, choice(VoteOption)],
+});
+
+export const GOVERNANCE_CODEC: RecordCodec<GovernanceState> = defineRecord<GovernanceState>({
+  nextProposal: [1, positiveUint],
+});
+
+export const UPGRADE_CODEC: RecordCodec<UpgradeState> = defineRecord<UpgradeState>({
+  name: [1, text(UPGRADE_NAME_BYTES_MAX, 1)],
+  height: [2, height],
+  info: [3, text(UPGRADE_INFO_BYTES_MAX)],
+});
+
+export const HALT_VOTE_CODEC: RecordCodec<HaltVoteState> = defineRecord<HaltVoteState>({
+  height: [1, height],
+});
+
+export const HALT_CODEC: RecordCodec<HaltState> = defineRecord<HaltState>({
+  height: [1, height],
+});

@@ -179,6 +179,14 @@ export const uint: FieldKind<number> = {
   read: (reader) => reader.uint(),
 };
 
+/** An id: a safe integer from 1 on. */
+export const positiveUint: FieldKind<number> = {
+  ...uint,
+  check: (name, value) => {
+    if (value < 1) throw outOfRange(name, "at least 1", value);
+  },
+};
+
 export const height: FieldKind<Height> = {
   absent: { value: Height(0) },
   write: (writer, field, value) => writer.uint(field, value),

@@ -1,5 +1,26 @@
 /** Slashing values of the state, `weft.state.v1`; conventions as in `staking-state.ts`. */
 import type { Height } from "../brands.ts";
+import { ADDRESS_BYTES } from "../limits.ts";
+import {
+  amount,
+  defineRecord,
+  fixedBytes,
+  height,
+  list,
+  optionalBytes,
+  type RecordCodec,
+  text,
+  uint,
+  uint32,
+} from "./record.ts";
+import { BASIS_POINTS } from "./weft-basics.ts";
+
+/** Bytes of a chunk of missed blocks. */
+export const MISSED_CHUNK_BYTES = 128;
+/** Bytes of the name of an evidence route. */
+export const ROUTE_BYTES_MAX = 64;
+/** Slashes of one validator that are remembered at once. */
+export const SLASHED_ENTRIES_MAX: number = 1 << 16;
 
 /** `signing/<validator>`: liveness of a validator in the set. */
 export interface SigningState {
@@ -61,3 +82,38 @@ export interface HeightTimeState {
   /** Lowest n that is kept. */
   readonly oldest: number;
 }
+
+export const SIGNING_CODEC: RecordCodec<SigningState> = defineRecord<SigningState>({
+  startHeight: [1, height],
+  missed: [2, uint32()],
+  window: [3, uint32()],
+});
+
+export const MISSED_CODEC: RecordCodec<MissedChunkState> = defineRecord<MissedChunkState>({
+  bits: [1, fixedBytes(MISSED_CHUNK_BYTES)],
+});
+
+export const EVIDENCE_CODEC: RecordCodec<EvidenceState> = defineRecord<EvidenceState>({
+  route: [1, text(ROUTE_BYTES_MAX, 1)],
+  validator: [2, fixedBytes(ADDRESS_BYTES)],
+  height: [3, height],
+  punishedHeight: [4, height],
+  burned: [5, amount],
+  reward: [6, amount],
+  reporter: [7, optionalBytes(ADDRESS_BYTES)],
+});
+
+const SLASHED_ENTRY_CODEC = defineRecord<SlashedEntry>({
+  seconds: [1, uint],
+  fractionBps: [2, uint32(0, BASIS_POINTS)],
+  jailedUntilSeconds: [3, uint],
+});
+
+export const SLASHED_CODEC: RecordCodec<SlashedState> = defineRecord<SlashedState>({
+  entries: [1, list(SLASHED_ENTRY_CODEC, SLASHED_ENTRIES_MAX, 1)],
+});
+
+export const HEIGHT_TIME_CODEC: RecordCodec<HeightTimeState> = defineRecord<HeightTimeState>({
+  seconds: [1, uint],
+  oldest: [2, uint],
+});

@@ -3,9 +3,34 @@
  * 2^63. A *decimal* is a bigint in units of 10^-18. Times are whole seconds of block time since 1970.
  */
 import type { Height } from "../brands.ts";
+import { ADDRESS_BYTES } from "../limits.ts";
+import {
+  amount,
+  choice,
+  decimal,
+  defineRecord,
+  fixedBytes,
+  flag,
+  height,
+  list,
+  nested,
+  optionalBytes,
+  positiveAmount,
+  type RecordCodec,
+  text,
+  uint,
+  uint32,
+} from "./record.ts";
+import { BASIS_POINTS, PUBLIC_KEY_BYTES } from "./weft-basics.ts";
 
 /** Entries of one unbonding or redelegation record, whatever the parameters say. */
 export const ENTRIES_MAX = 32;
+/** Changes that a history of powers holds; one each epoch, as far back as evidence reaches. */
+export const POWER_CHANGES_MAX: number = 1 << 17;
+/** UTF-8 bytes of what people see of a validator. */
+export const MONIKER_BYTES_MAX = 70;
+export const WEBSITE_BYTES_MAX = 140;
+export const DETAILS_BYTES_MAX = 280;
 
 /** Where a validator's stake lies (spec staking C1): in the set, on its way out, or out. */
 export const BondStatus = { UNBONDED: 1, UNBONDING: 2, BONDED: 3 } as const;
@@ -108,6 +133,11 @@ export interface RedelegationEntry {
   readonly sharesDestination: bigint;
 }
 
+/** `incoming/<delegator>/<destination>`: immature redelegations that ended there, of any source. */
+export interface IncomingState {
+  readonly count: number;
+}
+
 /** `epoch` */
 export interface EpochState {
   readonly number: number;
@@ -130,3 +160,90 @@ export interface PowerChange {
   readonly height: Height;
   readonly power: bigint;
 }
+
+const COMMISSION_CODEC = defineRecord<CommissionState>({
+  rateBps: [1, uint32(0, BASIS_POINTS)],
+  maxRateBps: [2, uint32(0, BASIS_POINTS)],
+  maxChangeBps: [3, uint32(0, BASIS_POINTS)],
+  changedSeconds: [4, uint],
+});
+
+const DESCRIPTION_CODEC = defineRecord<DescriptionState>({
+  moniker: [1, text(MONIKER_BYTES_MAX)],
+  website: [2, text(WEBSITE_BYTES_MAX)],
+  details: [3, text(DETAILS_BYTES_MAX)],
+});
+
+export const VALIDATOR_CODEC: RecordCodec<ValidatorState> = defineRecord<ValidatorState>({
+  applicationKey: [1, fixedBytes(PUBLIC_KEY_BYTES)],
+  power: [2, amount],
+  consensusKey: [3, fixedBytes(PUBLIC_KEY_BYTES)],
+  operator: [4, fixedBytes(ADDRESS_BYTES)],
+  status: [5, choice(BondStatus)],
+  jailed: [6, flag],
+  tombstoned: [7, flag],
+  retired: [8, flag],
+  tokens: [9, amount],
+  shares: [10, decimal()],
+  minSelfDelegation: [11, amount],
+  commission: [12, nested(COMMISSION_CODEC)],
+  description: [13, nested(DESCRIPTION_CODEC)],
+  createdHeight: [14, height],
+  unbondingSeconds: [15, uint],
+  unbondingHeight: [16, height],
+  jailedUntilSeconds: [17, uint],
+  downtimeJails: [18, uint32()],
+  downtimeHeight: [19, height],
+  applicationKeySince: [20, height],
+  previousApplicationKey: [21, optionalBytes(PUBLIC_KEY_BYTES)],
+});
+
+export const DELEGATION_CODEC: RecordCodec<DelegationState> = defineRecord<DelegationState>({
+  shares: [1, decimal(1n)],
+  period: [2, uint],
+  stake: [3, amount],
+});
+
+const UNBONDING_ENTRY_CODEC = defineRecord<UnbondingEntry>({
+  id: [1, uint],
+  createdHeight: [2, height],
+  slashableThrough: [3, height],
+  completionSeconds: [4, uint],
+  initialBalance: [5, positiveAmount],
+  balance: [6, amount],
+});
+
+export const UNBONDING_CODEC: RecordCodec<UnbondingState> = defineRecord<UnbondingState>({
+  entries: [1, list(UNBONDING_ENTRY_CODEC, ENTRIES_MAX, 1)],
+});
+
+const REDELEGATION_ENTRY_CODEC = defineRecord<RedelegationEntry>({
+  createdHeight: [1, height],
+  slashableThrough: [2, height],
+  completionSeconds: [3, uint],
+  initialBalance: [4, positiveAmount],
+  sharesDestination: [5, decimal()],
+});
+
+export const REDELEGATION_CODEC: RecordCodec<RedelegationState> = defineRecord<RedelegationState>({
+  entries: [1, list(REDELEGATION_ENTRY_CODEC, ENTRIES_MAX, 1)],
+});
+
+export const INCOMING_CODEC: RecordCodec<IncomingState> = defineRecord<IncomingState>({
+  count: [1, uint32(1)],
+});
+
+export const EPOCH_CODEC: RecordCodec<EpochState> = defineRecord<EpochState>({
+  number: [1, uint],
+  startHeight: [2, height],
+  length: [3, uint32(1)],
+  nextSetSize: [4, uint32()],
+  followingSetSize: [5, uint32()],
+  activePower: [6, amount],
+});
+
+const POWER_CHANGE_CODEC = defineRecord<PowerChange>({ height: [1, height], power: [2, amount] });
+
+export const POWERS_CODEC: RecordCodec<PowerHistoryState> = defineRecord<PowerHistoryState>({
+  changes: [1, list(POWER_CHANGE_CODEC, POWER_CHANGES_MAX, 1)],
+});

@@ -8,13 +8,11 @@ import {
   decodeLastBlock,
   decodeRollup,
   decodeUnorderedIds,
-  decodeValidator,
   encodeAccount,
   encodeChain,
   encodeLastBlock,
   encodeRollup,
   encodeUnorderedIds,
-  encodeValidator,
 } from "./weft-state.ts";
 import { ORDERING_COMMIT_ORDER } from "./weft-tx.ts";
 
@@ -35,11 +33,9 @@ const policy = fc.record({
 });
 
 describe("state codec", () => {
-  test("vectors: canonical bytes of an account and a validator", () => {
+  test("vectors: canonical bytes of an account", () => {
     expect(toHex(encodeAccount({ nonce: 0n, balance: 0n }))).toBe("");
     expect(toHex(encodeAccount({ nonce: 3n, balance: 300n }))).toBe("080310ac02");
-    const validator = { applicationKey: new Uint8Array(32).fill(1), power: 10n };
-    expect(toHex(encodeValidator(validator))).toBe(`0a20${"01".repeat(32)}100a`);
   });
 
   test("property: every value comes back, from one encoding only", () => {
@@ -73,24 +69,21 @@ describe("state codec", () => {
           evidenceMaxAgeBlocks: fc.nat(),
           evidenceMaxAgeSeconds: fc.nat(),
         }),
-        fc.record({ applicationKey: bytes(32), power: amount }),
-        (account, rollup, block, ids, chain, validator) => {
+        (account, rollup, block, ids, chain) => {
           expect(decodeAccount(encodeAccount(account))).toEqual(account);
           expect(decodeRollup(encodeRollup(rollup))).toEqual(rollup);
           expect(decodeLastBlock(encodeLastBlock(block))).toEqual(block);
           expect(decodeUnorderedIds(encodeUnorderedIds(ids))).toEqual(ids);
           expect(decodeChain(encodeChain(chain))).toEqual(chain);
-          expect(decodeValidator(encodeValidator(validator))).toEqual(validator);
         },
       ),
       { numRuns: 50 },
     );
   });
 
-  test("behavior: refuses amounts of 2^63 and more, cut keys and split ids", () => {
+  test("behavior: refuses amounts of 2^63 and more, and split ids", () => {
     expect(() => encodeAccount({ nonce: 0n, balance: 1n << 63n })).toThrow(/2\^63/);
     expect(() => decodeAccount(fromHex("1080808080808080808001"))).toThrow(/2\^63/);
-    expect(() => decodeValidator(fromHex("0a0101"))).toThrow(/application_key/);
     expect(() => decodeUnorderedIds(fromHex("0801120101"))).toThrow(/32-byte/);
     expect(() => decodeAccount(fromHex("10010801"))).toThrow(/ascending/);
   });

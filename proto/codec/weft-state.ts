@@ -131,12 +131,6 @@ export interface UnorderedIdsState {
   readonly ids: Uint8Array;
 }
 
-export interface ValidatorState {
-  /** ed25519, 32 bytes. */
-  readonly applicationKey: Uint8Array;
-  readonly power: bigint;
-}
-
 const CHAIN_ID_BYTES_MAX = 50;
 const IDS_BYTES_MAX = 1 << 24;
 
@@ -393,30 +387,6 @@ function readUnorderedIds(reader: Reader): UnorderedIdsState {
     throw codecError("CODEC_LENGTH", `ids: expected whole 32-byte ids, got ${ids.length} bytes`);
   }
   return { expiryMax: Height(expiryMax), ids };
-}
-
-export function encodeValidator(validator: ValidatorState): Uint8Array {
-  return encode((writer: Writer, value: ValidatorState) => {
-    checkLength("application_key", value.applicationKey, PUBLIC_KEY_BYTES);
-    writer.bytes(1, value.applicationKey);
-    writer.uint64(2, checked(value.power));
-  }, validator);
-}
-
-export function decodeValidator(bytes: Uint8Array): ValidatorState {
-  return decode(readValidator, bytes, "strict");
-}
-
-function readValidator(reader: Reader): ValidatorState {
-  let applicationKey = EMPTY_BYTES;
-  let power = 0n;
-  while (reader.next()) {
-    if (reader.field === 1) applicationKey = reader.bytesCopy(PUBLIC_KEY_BYTES);
-    else if (reader.field === 2) power = readAmount(reader);
-    else reader.unknown();
-  }
-  checkLength("application_key", applicationKey, PUBLIC_KEY_BYTES);
-  return { applicationKey, power };
 }
 
 function readAmount(reader: Reader): bigint {

@@ -211,10 +211,10 @@ class Weft implements WeftApplication {
       );
     }
     const blockBytesMax = checkedBlockBytes(request);
-    const validatorPowers = new Map(
+    const validators = new Map(
       request.validators.map(({ publicKey, power }) => [
         toHex(sha256(publicKey.bytes).subarray(0, ADDRESS_BYTES)),
-        power,
+        { consensusKey: publicKey.bytes, power },
       ]),
     );
     const { chainId, initialHeight, consensusParams } = request;
@@ -225,7 +225,7 @@ class Weft implements WeftApplication {
       blockBytesMax,
       evidenceMaxAgeBlocks: Number(maxAgeBlocks),
       evidenceMaxAgeSeconds: Number((maxAgeDurationNanos + 999_999_999n) / 1_000_000_000n),
-      validatorPowers,
+      validators,
     });
     const changes = new Map<string, Uint8Array | undefined>();
     for await (const [key] of store.entries("")) changes.set(key, undefined);

@@ -21,7 +21,7 @@ const context = {
   blockBytesMax: 1 << 20,
   evidenceMaxAgeBlocks: 100_000,
   evidenceMaxAgeSeconds: 172_800,
-  validatorPowers: new Map([[VALIDATOR, 10n]]),
+  validators: new Map([[VALIDATOR, { consensusKey: new Uint8Array(32), power: 10n }]]),
 };
 const validators = [{ address: VALIDATOR.toUpperCase(), application_key: KEY }];
 

@@ -1,7 +1,12 @@
 import { z } from "zod";
 import { parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
-import { compareBytes, fromHex, toHex } from "../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import {
+  BondStatus,
+  VALIDATOR_CODEC,
+  type ValidatorState,
+} from "../../proto/codec/staking-state.ts";
 import { snakeCase, type SnakeCase } from "../../proto/codec/record.ts";
 import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
 import {
@@ -13,11 +18,11 @@ import {
   encodeParams,
   encodeRollup,
   encodeSupply,
-  encodeValidator,
   PARAM_NAMES,
   type ParamsState,
 } from "../../proto/codec/weft-state.ts";
 import {
+  accountAddress,
   EXECUTOR_KEYS_MAX,
   ORDERING_COMMIT_ORDER,
   type RollupPolicy,
@@ -119,10 +124,17 @@ export const genesisAppStateSchema = z.strictObject({
 /** What one writes into genesis.json. */
 export type GenesisAppState = z.input<typeof genesisAppStateSchema>;
 
+/** A validator of genesis.json. */
+export interface GenesisValidator {
+  /** ed25519, 32 bytes. */
+  readonly consensusKey: Uint8Array;
+  readonly power: bigint;
+}
+
 /** What the engine says about genesis. */
 export interface GenesisContext extends ChainState {
-  /** Powers by consensus address in hex. */
-  readonly validatorPowers: ReadonlyMap<string, bigint>;
+  /** By consensus address in hex. */
+  readonly validators: ReadonlyMap<string, GenesisValidator>;
 }
 
 /** The key-value pairs of the state before the first block. Throws a `GenesisError`. */
@@ -169,11 +181,16 @@ export function genesisState(
   put(SUPPLY_KEY, encodeSupply({ ...EMPTY_SUPPLY, total, deposits }));
 
   for (const { address, application_key: applicationKey } of validators) {
-    const power = context.validatorPowers.get(toHex(address));
-    if (power === undefined) throw invalid(`${toHex(address)} is not a validator of this genesis`);
-    put(validatorKey(toHex(address)), encodeValidator({ applicationKey, power }));
+    const validator = context.validators.get(toHex(address));
+    if (validator === undefined) {
+      throw invalid(`${toHex(address)} is not a validator of this genesis`);
+    }
+    put(
+      validatorKey(toHex(address)),
+      VALIDATOR_CODEC.encode(genesisValidator(validator, applicationKey, context.initialHeight)),
+    );
   }
-  for (const address of context.validatorPowers.keys()) {
+  for (const address of context.validators.keys()) {
     if (state.has(validatorKey(address))) continue;
     throw invalid(
       `validator ${address} has no application key in app_state.validators; its votes could not count`,
@@ -205,6 +222,36 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
     reserve: policy.reserve,
     revenueShareBps: policy.revenue_share_bps,
     executorKeys,
+  };
+}
+
+function genesisValidator(
+  { consensusKey, power }: GenesisValidator,
+  applicationKey: Uint8Array,
+  initialHeight: Height,
+): ValidatorState {
+  return {
+    applicationKey,
+    power,
+    consensusKey,
+    operator: accountAddress(applicationKey),
+    status: BondStatus.BONDED,
+    jailed: false,
+    tombstoned: false,
+    retired: false,
+    tokens: 0n,
+    shares: 0n,
+    minSelfDelegation: 0n,
+    commission: { rateBps: 0, maxRateBps: BASIS_POINTS, maxChangeBps: 100, changedSeconds: 0 },
+    description: { moniker: "", website: "", details: "" },
+    createdHeight: initialHeight,
+    unbondingSeconds: 0,
+    unbondingHeight: Height(0),
+    jailedUntilSeconds: 0,
+    downtimeJails: 0,
+    downtimeHeight: Height(0),
+    applicationKeySince: initialHeight,
+    previousApplicationKey: EMPTY_BYTES,
   };
 }
 

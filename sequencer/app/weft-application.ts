@@ -9,8 +9,8 @@ import type {
   ParamsState,
   RollupState,
   SupplyState,
-  ValidatorState,
 } from "../../proto/codec/weft-state.ts";
+import type { ValidatorState } from "../../proto/codec/staking-state.ts";
 import type {
   Application,
   CheckTxResponse,

@@ -1,5 +1,6 @@
 import type { Height } from "../../../proto/brands.ts";
 import { toHex } from "../../../proto/bytes.ts";
+import type { ValidatorState } from "../../../proto/codec/staking-state.ts";
 import {
   type AccountState,
   type ChainState,
@@ -11,14 +12,11 @@ import {
   decodeRollup,
   decodeSupply,
   decodeUnorderedIds,
-  decodeValidator,
-  encodeValidator,
   type LastBlockState,
   type ParamsState,
   type RollupState,
   type SupplyState,
   type UnorderedIdsState,
-  type ValidatorState,
 } from "../../../proto/codec/weft-state.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { assert } from "../../../proto/errors.ts";
@@ -43,15 +41,10 @@ import {
   VALIDATOR_PREFIX,
 } from "./keys.ts";
 import { type KeyRange, type RecordBase, Records, type RecordType } from "./records.ts";
+import { VALIDATORS } from "./tables.ts";
 
 /** An account that has never been touched. */
 export const EMPTY_ACCOUNT: AccountState = { nonce: 0n, balance: 0n };
-
-const VALIDATORS: RecordType<ValidatorState> = {
-  prefix: VALIDATOR_PREFIX,
-  encode: encodeValidator,
-  decode: decodeValidator,
-};
 
 /** The record of one block's unordered transactions. */
 export interface RememberedBlock {

@@ -20,6 +20,7 @@ export const INDEXED_PREFIXES = [
   "queue/",
   "slashes/",
   "proposal/",
+  "proposal_queue/",
   "deposit/",
   "vote/",
   "halt_vote/",

@@ -218,12 +218,6 @@ export const WEFT_TARGETS: readonly Target[] = [
     state.encodeUnorderedIds,
     state.decodeUnorderedIds,
   ),
-  stateValue(
-    "Validator",
-    fc.record({ applicationKey: hash, power: fc.bigInt({ min: 1n, max: 1n << 60n }) }),
-    state.encodeValidator,
-    state.decodeValidator,
-  ),
   plainDecoder({
     name: "state proof",
     covers: ["proto/verify/ics23.ts#stateProofFault"],

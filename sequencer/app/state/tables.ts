@@ -1,0 +1,197 @@
+/**
+ * The tables of the state that rules of staking, slashing, rewards and governance keep, and how their keys
+ * are made (docs/formats.md, "State tree"). Keys of the indexed ones may be walked (`INDEXED_PREFIXES`). Validators, delegators and accounts stand in keys as 40
+ * lower-case hex characters, rollups as 64; numbers have sixteen digits, so that keys sort by them.
+ */
+import {
+  PERIOD_RATIO_CODEC,
+  type PeriodRatioState,
+  REVENUE_CODEC,
+  REWARDS_INDEX_CODEC,
+  type RewardsIndexState,
+  type RollupRevenueState,
+  SLASH_EVENT_CODEC,
+  type SlashEventState,
+  VALIDATOR_REWARDS_CODEC,
+  type ValidatorRewardsState,
+  WITHDRAW_CODEC,
+  type WithdrawAddressState,
+} from "../../../proto/codec/distribution-state.ts";
+import {
+  DEPOSIT_CODEC,
+  type DepositState,
+  GOVERNANCE_CODEC,
+  type GovernanceState,
+  HALT_CODEC,
+  HALT_VOTE_CODEC,
+  type HaltState,
+  type HaltVoteState,
+  PROPOSAL_CODEC,
+  type ProposalState,
+  UPGRADE_CODEC,
+  type UpgradeState,
+  VOTE_CODEC,
+  type VoteState,
+} from "../../../proto/codec/governance-state.ts";
+import { codecError } from "../../../proto/codec/errors.ts";
+import type { RecordCodec } from "../../../proto/codec/record.ts";
+import {
+  EVIDENCE_CODEC,
+  type EvidenceState,
+  HEIGHT_TIME_CODEC,
+  type HeightTimeState,
+  MISSED_CODEC,
+  type MissedChunkState,
+  SIGNING_CODEC,
+  type SigningState,
+  SLASHED_CODEC,
+  type SlashedState,
+} from "../../../proto/codec/slashing-state.ts";
+import {
+  DELEGATION_CODEC,
+  type DelegationState,
+  EPOCH_CODEC,
+  type EpochState,
+  INCOMING_CODEC,
+  type IncomingState,
+  POWERS_CODEC,
+  type PowerHistoryState,
+  REDELEGATION_CODEC,
+  type RedelegationState,
+  UNBONDING_CODEC,
+  type UnbondingState,
+  VALIDATOR_CODEC,
+  type ValidatorState,
+} from "../../../proto/codec/staking-state.ts";
+import { VALIDATOR_PREFIX } from "./keys.ts";
+import type { RecordType } from "./records.ts";
+
+/** By consensus address. Indexed. */
+export const VALIDATORS: RecordType<ValidatorState> = table(VALIDATOR_PREFIX, VALIDATOR_CODEC);
+/** `delegationKey` */
+export const DELEGATIONS: RecordType<DelegationState> = table("delegation/", DELEGATION_CODEC);
+/** `delegationKey`. Indexed. */
+export const UNBONDINGS: RecordType<UnbondingState> = table("unbonding/", UNBONDING_CODEC);
+/** `redelegationKey`. Indexed. */
+export const REDELEGATIONS: RecordType<RedelegationState> = table(
+  "redelegation/",
+  REDELEGATION_CODEC,
+);
+/** `incomingKey` */
+export const INCOMING: RecordType<IncomingState> = table("incoming/", INCOMING_CODEC);
+/** What is due when; `queueKey`. Indexed. */
+export const QUEUE: RecordType<true> = marks("queue/");
+/** The one record has key "". */
+export const EPOCH: RecordType<EpochState> = table("epoch", EPOCH_CODEC);
+/** By validator. */
+export const POWERS: RecordType<PowerHistoryState> = table("powers/", POWERS_CODEC);
+
+/** By validator. */
+export const SIGNING: RecordType<SigningState> = table("signing/", SIGNING_CODEC);
+/** `missedKey` */
+export const MISSED: RecordType<MissedChunkState> = table("missed/", MISSED_CODEC);
+/** By hash, 64 lower-case hex characters. */
+export const EVIDENCE: RecordType<EvidenceState> = table("evidence/", EVIDENCE_CODEC);
+/** By validator. */
+export const SLASHED: RecordType<SlashedState> = table("slashed/", SLASHED_CODEC);
+/** `numberKey` of the height, divided by 100. */
+export const HEIGHT_TIMES: RecordType<HeightTimeState> = table("time/", HEIGHT_TIME_CODEC);
+
+/** The one record has key "". */
+export const REWARDS_INDEX: RecordType<RewardsIndexState> = table(
+  "rewards_index",
+  REWARDS_INDEX_CODEC,
+);
+/** By validator. */
+export const VALIDATOR_REWARDS: RecordType<ValidatorRewardsState> = table(
+  "rewards/",
+  VALIDATOR_REWARDS_CODEC,
+);
+/** `ratioKey` */
+export const RATIOS: RecordType<PeriodRatioState> = table("ratio/", PERIOD_RATIO_CODEC);
+/** `slashKey`. Indexed. */
+export const SLASHES: RecordType<SlashEventState> = table("slashes/", SLASH_EVENT_CODEC);
+/** By account. */
+export const WITHDRAW: RecordType<WithdrawAddressState> = table("withdraw/", WITHDRAW_CODEC);
+/** By rollup. */
+export const REVENUE: RecordType<RollupRevenueState> = table("revenue/", REVENUE_CODEC);
+
+/** The one record has key "". */
+export const GOVERNANCE: RecordType<GovernanceState> = table("governance", GOVERNANCE_CODEC);
+/** `proposalKey`. Indexed. */
+export const PROPOSALS: RecordType<ProposalState> = table("proposal/", PROPOSAL_CODEC);
+/** Open proposals by the end of their phase; `proposalQueueKey`. Indexed. */
+export const PROPOSAL_QUEUE: RecordType<true> = marks("proposal_queue/");
+/** `proposalKey`, account. Indexed. */
+export const DEPOSITS: RecordType<DepositState> = table("deposit/", DEPOSIT_CODEC);
+/** `proposalKey`, account. Indexed. */
+export const VOTES: RecordType<VoteState> = table("vote/", VOTE_CODEC);
+/** The one record has key "". */
+export const UPGRADE: RecordType<UpgradeState> = table("upgrade", UPGRADE_CODEC);
+/** By validator. Indexed. */
+export const HALT_VOTES: RecordType<HaltVoteState> = table("halt_vote/", HALT_VOTE_CODEC);
+/** The one record has key "". */
+export const HALT: RecordType<HaltState> = table("halt", HALT_CODEC);
+
+/** Key of a delegation, and of what is unbonding of it. */
+export function delegationKey(validator: string, delegator: string): string {
+  return `${validator}/${delegator}`;
+}
+
+export function redelegationKey(source: string, delegator: string, destination: string): string {
+  return `${source}/${delegator}/${destination}`;
+}
+
+export function incomingKey(delegator: string, destination: string): string {
+  return `${delegator}/${destination}`;
+}
+
+/** `what`: `unbonding/<validator>/<delegator>`, `redelegation/<source>/<delegator>/<destination>`, `validator/<validator>`. */
+export function queueKey(seconds: number, what: string): string {
+  return `${numberKey(seconds)}/${what}`;
+}
+
+/** `chunk`: of 1,024 heights. */
+export function missedKey(validator: string, chunk: number): string {
+  return `${validator}/${chunk.toString().padStart(4, "0")}`;
+}
+
+export function ratioKey(validator: string, period: number): string {
+  return `${validator}/${numberKey(period)}`;
+}
+
+export function slashKey(validator: string, period: number): string {
+  return `${validator}/${numberKey(period)}`;
+}
+
+/** Key of a proposal, and with "/" and an account, of a deposit or a vote. */
+export function proposalKey(proposal: number): string {
+  return numberKey(proposal);
+}
+
+export function proposalQueueKey(seconds: number, proposal: number): string {
+  return `${numberKey(seconds)}/${numberKey(proposal)}`;
+}
+
+/** Sixteen digits. */
+export function numberKey(value: number): string {
+  return value.toString().padStart(16, "0");
+}
+
+function table<Value>(prefix: string, codec: RecordCodec<Value>): RecordType<Value> {
+  return { prefix, encode: codec.encode, decode: codec.decode };
+}
+
+const MARK = 1;
+
+/** A table whose records only have to be there. */
+function marks(prefix: string): RecordType<true> {
+  return {
+    prefix,
+    encode: () => Uint8Array.of(MARK),
+    decode: (bytes) => {
+      if (bytes.length === 1 && bytes[0] === MARK) return true;
+      throw codecError("CODEC_LENGTH", `${prefix}: expected the one byte 01`);
+    },
+  };
+}
