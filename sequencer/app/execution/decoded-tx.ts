@@ -5,18 +5,13 @@ import { formatAddress } from "../../../proto/address.ts";
 import { keepBytes, toHex } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
-import {
-  accountAddress,
-  rollupIdOfName,
-  type SignedTx,
-  txSignPrefix,
-} from "../../../proto/codec/weft-tx.ts";
-import { assertNever } from "../../../proto/errors.ts";
+import { accountAddress, type SignedTx, txSignPrefix } from "../../../proto/codec/weft-tx.ts";
 import { sha256, sha256Latin1OfPair } from "../../../proto/hash.ts";
 import { type Failure, failure } from "../codes.ts";
 import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
+import { actionRollup, actionSignatures } from "./actions.ts";
 
 /**
  * A transaction item taken apart once per node: pool, proposals and blocks share it. Everything here
@@ -46,7 +41,7 @@ export class DecodedTx {
     this.id = digestToBytes(idKey);
     this.sender = account.address;
     this.#account = account;
-    this.rollupId = rollupOf(tx);
+    this.rollupId = actionRollup(tx.body.action);
     // The state holds no inclusion list yet, so nothing is due (docs/formats.md, "Block items").
     this.laneUse = laneUse({ kind: "tx", tx }, item.length, this.id, false, this.rollupId);
   }
@@ -93,10 +88,11 @@ class Account {
   }
 }
 
-/** A decoded transaction and the check of its signature that is left to do. */
+/** A decoded transaction and the checks that are left to do. */
 export interface UnverifiedTx {
   readonly decoded: DecodedTx;
-  readonly signatureCheck: SignatureCheck;
+  /** Its own signature first, then those that its action brings; all have to hold. */
+  readonly signatureChecks: readonly SignatureCheck[];
 }
 
 /**
@@ -130,9 +126,11 @@ export class TxDecoder {
     const { bodyBytes: message, signature, body } = tx;
     const prefix = this.#signPrefix;
     const account = this.#accountOf(body.publicKey);
+    const own: SignatureCheck = { publicKey: body.publicKey, prefix, message, signature };
+    const brought = actionSignatures(this.chainId, body.action);
     return {
       decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message), account),
-      signatureCheck: { publicKey: body.publicKey, prefix, message, signature },
+      signatureChecks: brought.length === 0 ? [own] : [own, ...brought],
     };
   }
 
@@ -152,19 +150,4 @@ export class TxDecoder {
 /** One item by itself; whoever has many makes a decoder. */
 export function decodeTx(chainId: string, bytes: Uint8Array): UnverifiedTx | Failure {
   return new TxDecoder(chainId).decode(bytes);
-}
-
-function rollupOf(tx: SignedTx): string {
-  const { action } = tx.body;
-  switch (action.kind) {
-    case "rollupData":
-    case "updateRollup":
-      return toHex(action.rollupId);
-    case "registerRollup":
-      return toHex(rollupIdOfName(action.name));
-    case "transfer":
-      return "";
-    default:
-      return assertNever(action, "action");
-  }
 }

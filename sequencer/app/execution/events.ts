@@ -1,13 +1,20 @@
-import { formatAddress } from "../../../proto/address.ts";
 import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
-import { assertNever } from "../../../proto/errors.ts";
 import type { AbciEvent, ExecTxResult, Misbehavior } from "../../abci/application.ts";
 import { event, indexed, plain } from "../abci-event.ts";
 import { CODES, CODESPACE, type Failure } from "../codes.ts";
+import { actionEvents } from "./actions.ts";
+import type { AppliedTx } from "./apply-tx.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 
-/** Result of a transaction in a block. Gas is bytes, the only thing that is charged for. */
-export function txResult(tx: DecodedTx, fee: bigint, failed: Failure | undefined): ExecTxResult {
+/**
+ * Result of a transaction in a block. Gas is bytes, the only thing that is charged for. `emitted`: by the
+ * rules of its action.
+ */
+export function txResult(
+  tx: DecodedTx,
+  { fee, failure: failed }: AppliedTx,
+  emitted: readonly AbciEvent[],
+): ExecTxResult {
   const bytes = BigInt(tx.item.length);
   return {
     code: failed === undefined ? 0 : CODES[failed.code].number,
@@ -16,7 +23,7 @@ export function txResult(tx: DecodedTx, fee: bigint, failed: Failure | undefined
     info: "",
     gasWanted: bytes,
     gasUsed: bytes,
-    events: txEvents(tx, fee, failed === undefined),
+    events: txEvents(tx, fee, failed === undefined ? emitted : undefined),
     codespace: failed === undefined ? "" : CODESPACE,
   };
 }
@@ -40,48 +47,21 @@ export function checkResult(
 }
 
 /**
- * `tx` {id, sender, action, fee} for each transaction, and one event for what its action did. Ids are
- * lower-case hex, addresses bech32; what one searches by is indexed.
+ * `tx` {id, sender, action, fee} for each transaction, and what its action did. Ids are lower-case hex,
+ * addresses bech32; what one searches by is indexed.
  */
-function txEvents(tx: DecodedTx, fee: bigint, succeeded: boolean): readonly AbciEvent[] {
-  const { action } = tx.tx.body;
-  const sender = tx.senderText;
+function txEvents(
+  tx: DecodedTx,
+  fee: bigint,
+  emitted: readonly AbciEvent[] | undefined,
+): readonly AbciEvent[] {
   const own = event("tx", [
     indexed("id", tx.idText),
-    indexed("sender", sender),
-    indexed("action", action.kind),
+    indexed("sender", tx.senderText),
+    indexed("action", tx.tx.body.action.kind),
     plain("fee", fee.toString()),
   ]);
-  if (!succeeded) return [own];
-  switch (action.kind) {
-    case "transfer":
-      return [
-        own,
-        event("transfer", [
-          indexed("sender", sender),
-          indexed("recipient", formatAddress(action.to)),
-          plain("amount", action.amount.toString()),
-        ]),
-      ];
-    case "rollupData":
-      return [
-        own,
-        event("rollup_data", [
-          indexed("rollup", tx.rollupId),
-          plain("count", action.entryCount.toString()),
-          plain("bytes", action.payload.length.toString()),
-        ]),
-      ];
-    case "registerRollup":
-      return [
-        own,
-        event("register_rollup", [indexed("rollup", tx.rollupId), indexed("name", action.name)]),
-      ];
-    case "updateRollup":
-      return [own, event("update_rollup", [indexed("rollup", tx.rollupId)])];
-    default:
-      return assertNever(action, "action");
-  }
+  return emitted === undefined ? [own] : [own, ...actionEvents(tx), ...emitted];
 }
 
 /** `misbehavior` {type, validator, height, power} for each validator that a block's evidence names. */

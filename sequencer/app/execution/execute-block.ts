@@ -14,7 +14,8 @@ import type { Timestamp } from "../../../proto/types.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { laneParams } from "../params.ts";
-import { applyTx, type TxTerms, validityFault } from "./apply-tx.ts";
+import type { TxTerms } from "./action-rules.ts";
+import { applyTx, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { txResult } from "./events.ts";
@@ -124,7 +125,7 @@ export async function executeBlock(
         manifest.add(rollupId, entry, decoded.rollupId);
       }
     }
-    results.push(txResult(decoded, applied.fee, applied.failure));
+    results.push(txResult(decoded, applied, working.takeEvents()));
   }
   if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
     return refused("the manifest is not the one that the items make");
@@ -136,8 +137,8 @@ export async function executeBlock(
 interface BlockItem {
   readonly use: LaneUse;
   readonly decoded: DecodedTx | undefined;
-  /** Left to do; undefined when the signature is known to hold. */
-  readonly signatureCheck: SignatureCheck | undefined;
+  /** Left to do; none when the signatures are known to hold. */
+  readonly signatureChecks: readonly SignatureCheck[];
   readonly injectedCommit: InjectedCommit | undefined;
 }
 
@@ -151,7 +152,7 @@ async function decodeItems(
     const known = verified.get(bytes);
     if (known !== undefined) {
       const { laneUse: use } = known;
-      items.push({ use, decoded: known, signatureCheck: undefined, injectedCommit: undefined });
+      items.push({ use, decoded: known, signatureChecks: [], injectedCommit: undefined });
       continue;
     }
     // Items of the proposer stand in front only; anything else has to be a transaction.
@@ -160,7 +161,7 @@ async function decodeItems(
       items.push({
         use: laneUse(item, bytes.length, EMPTY_BYTES, false),
         decoded: undefined,
-        signatureCheck: undefined,
+        signatureChecks: [],
         injectedCommit: item.kind === "injectedCommit" ? item.injectedCommit : undefined,
       });
       continue;
@@ -170,7 +171,7 @@ async function decodeItems(
     items.push({
       use: tx.decoded.laneUse,
       decoded: tx.decoded,
-      signatureCheck: tx.signatureCheck,
+      signatureChecks: tx.signatureChecks,
       injectedCommit: undefined,
     });
   }
@@ -188,6 +189,13 @@ function systemItem(bytes: Uint8Array): Item | undefined {
   }
 }
 
+interface SignatureOfItem {
+  readonly index: number;
+  readonly check: SignatureCheck;
+  /** The transaction whose last signature it is. */
+  readonly holds: DecodedTx | undefined;
+}
+
 /**
  * Verifies what is not known yet and remembers it; stops at the first slice with a signature that
  * fails. To reject one costs twenty times what accepting one does, and nobody pays for a refused block.
@@ -196,17 +204,19 @@ async function signatureFault(
   items: readonly BlockItem[],
   { verify, verified }: ExecuteDependencies,
 ): Promise<RefusedBlock | undefined> {
-  const unknown: { readonly decoded: DecodedTx; readonly check: SignatureCheck; index: number }[] =
-    [];
-  for (const [index, { decoded, signatureCheck: check }] of items.entries()) {
-    if (decoded !== undefined && check !== undefined) unknown.push({ decoded, check, index });
+  const unknown: SignatureOfItem[] = [];
+  for (const [index, { decoded, signatureChecks }] of items.entries()) {
+    for (const [at, check] of signatureChecks.entries()) {
+      const isLast = at === signatureChecks.length - 1;
+      unknown.push({ index, check, holds: isLast ? decoded : undefined });
+    }
   }
   for (let at = 0; at < unknown.length; at += CHECKS_PER_SLICE) {
     const slice = unknown.slice(at, at + CHECKS_PER_SLICE);
     const verdicts = await verify(slice.map(({ check }) => check));
     const bad = slice.find((_, position) => verdicts[position] !== true);
     if (bad !== undefined) return refused(`item ${bad.index}: TX_SIGNATURE`);
-    for (const { decoded } of slice) verified.add(decoded);
+    for (const { holds } of slice) if (holds !== undefined) verified.add(holds);
   }
   return undefined;
 }

@@ -1,6 +1,8 @@
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
-import { actionFault, actionValue, type TxTerms, validityFault } from "../execution/apply-tx.ts";
+import type { TxTerms } from "../execution/action-rules.ts";
+import { actionFault, actionValue } from "../execution/actions.ts";
+import { validityFault } from "../execution/apply-tx.ts";
 import { feePerByte } from "../execution/base-fee.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { POOL_PARKED_PER_ACCOUNT_MAX, POOL_WAIT_BLOCKS_MAX } from "../limits.ts";

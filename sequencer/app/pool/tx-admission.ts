@@ -31,12 +31,12 @@ export interface Admission {
   readonly fault: Failure | undefined;
 }
 
-/** A transaction that nothing speaks against but its signature, which is being verified. */
+/** A transaction that nothing speaks against but its signatures, which are being verified. */
 interface Candidate {
   /** Position in its batch. */
   readonly place: number;
   readonly tx: DecodedTx;
-  readonly check: SignatureCheck;
+  readonly checks: readonly SignatureCheck[];
   /** Height of the state that has been asked about it. */
   readonly height: number;
 }
@@ -86,14 +86,14 @@ export class TxAdmission {
     if (known !== undefined) return { tx: known, fault: this.#verdict(known) };
     const decoded = committed.txDecoder.decode(item);
     if ("code" in decoded) return { tx: undefined, fault: decoded };
-    const { decoded: tx, signatureCheck } = decoded;
+    const { decoded: tx, signatureChecks } = decoded;
     const early = this.#verdict(tx);
     if (early !== undefined) return { tx, fault: early };
     if (this.#probes >= CHECKS_IN_FLIGHT_MAX) return { tx, fault: failure("POOL_BUSY") };
     this.#probes++;
     try {
-      const isSigned = await this.#verify(signatureCheck);
-      return { tx, fault: isSigned ? this.#verdict(tx) : failure("TX_SIGNATURE") };
+      const [isSigned] = await this.#verify([signatureChecks]);
+      return { tx, fault: isSigned === true ? this.#verdict(tx) : failure("TX_SIGNATURE") };
     } finally {
       this.#probes--;
     }
@@ -128,7 +128,7 @@ export class TxAdmission {
         admissions.push(begun);
         continue;
       }
-      const { decoded: tx, signatureCheck: check } = begun;
+      const { decoded: tx, signatureChecks: checks } = begun;
       const after = this.#inFlight.get(tx.idKey);
       // Decided below; a copy with another signature may fail where the first one holds.
       admissions.push({ tx, fault: after === undefined ? undefined : JUST_COME });
@@ -138,7 +138,7 @@ export class TxAdmission {
         admissions[place] = { tx, fault: failure("POOL_BUSY") };
       } else {
         this.#inFlight.set(tx.idKey, ended);
-        candidates.push({ place, tx, check, height: this.#dependencies.committed.nextHeight() });
+        candidates.push({ place, tx, checks, height: this.#dependencies.committed.nextHeight() });
       }
     }
     if (candidates.length > 0) {
@@ -185,8 +185,8 @@ export class TxAdmission {
     admissions: Admission[],
     earlier: Promise<unknown>,
   ): Promise<void> {
-    const { verified, verify } = this.#dependencies;
-    const verdicts = await verify(candidates.map(({ check }) => check));
+    const { verified } = this.#dependencies;
+    const verdicts = await this.#verify(candidates.map(({ checks }) => checks));
     const ahead: Candidate[] = [];
     for (const [i, candidate] of candidates.entries()) {
       const { place, tx, height } = candidate;
@@ -227,9 +227,15 @@ export class TxAdmission {
     return failure("TX_KNOWN", `it is in block ${fate.height}`);
   }
 
-  async #verify(check: SignatureCheck): Promise<boolean> {
-    const [isValid] = await this.#dependencies.verify([check]);
-    return isValid === true;
+  /** Whether all signatures of each hold, in one batch. */
+  async #verify(groups: readonly (readonly SignatureCheck[])[]): Promise<readonly boolean[]> {
+    const verdicts = await this.#dependencies.verify(groups.flat());
+    if (verdicts.length === groups.length) return verdicts;
+    let at = 0;
+    return groups.map((checks) => {
+      const own = verdicts.slice(at, (at += checks.length));
+      return own.length === checks.length && own.every((holds) => holds);
+    });
   }
 }
 

@@ -155,7 +155,7 @@ export class CommittedState implements RecordBase {
   }
 
   /** The committed state as the rules of staking and governance read it: for the next block, at the last one's time. */
-  get stakingReader(): StakingReader {
+  get staking(): StakingReader {
     this.#reader ??= this.#createReader();
     return this.#reader;
   }

@@ -17,7 +17,7 @@ import {
 import { assert } from "../../../proto/errors.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import type { AbciEvent } from "../../abci/application.ts";
-import type { Pool, StakingContext } from "../staking/context.ts";
+import type { Pool, StakingContext, StakingReader } from "../staking/context.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { type CommittedState, ownerOf } from "./committed-state.ts";
 import {
@@ -82,6 +82,11 @@ export class WorkingState implements StakingContext {
     for (const { key, expiryMax } of committed.rememberedBlocks()) {
       if (expiryMax <= height) this.#expired.push(key);
     }
+  }
+
+  /** As the checks of actions read it (`ActionReader`). */
+  get staking(): StakingReader {
+    return this;
   }
 
   /** The account, to be changed in place. `address`: lower-case hex. */

@@ -1,0 +1,57 @@
+import type { SignatureCheck } from "../../../mev/signatures.ts";
+import type { ParamsState, RollupState } from "../../../proto/codec/weft-state.ts";
+import type { Action } from "../../../proto/codec/weft-tx.ts";
+import type { AbciEvent } from "../../abci/application.ts";
+import type { Failure } from "../codes.ts";
+import type { StakingReader } from "../staking/context.ts";
+import type { WorkingState } from "../state/working-state.ts";
+import type { DecodedTx } from "./decoded-tx.ts";
+
+/** What is the same for all transactions of a block. */
+export interface TxTerms {
+  readonly height: number;
+  readonly params: ParamsState;
+  readonly baseFeePerByte: bigint;
+}
+
+/** What the checks of actions read; the committed state and a block under way both offer it. */
+export interface ActionReader {
+  rollup(rollupId: string): RollupState | undefined;
+  readonly staking: StakingReader;
+}
+
+export type ActionKind = Action["kind"];
+
+/** Actions by kind; of several kinds, their union. */
+export type ActionOf<Kind extends ActionKind> = { [K in Kind]: Extract<Action, { kind: K }> }[Kind];
+
+/** All that is to say about actions of one kind. */
+export interface ActionRules<A> {
+  /**
+   * Why it would fail, or undefined. Changes nothing. `balance`: what the account has left after the fee.
+   * The pool asks as well, so that what would only cost its sender a fee is refused at the door.
+   */
+  readonly fault: (
+    state: ActionReader,
+    tx: DecodedTx,
+    action: A,
+    terms: TxTerms,
+    balance: bigint,
+  ) => Failure | undefined;
+  /** Its changes, when there is no fault. */
+  readonly run: (state: WorkingState, tx: DecodedTx, action: A, terms: TxTerms) => void;
+  /** nweft that it takes from the account beside the fee; the pool keeps them free. */
+  readonly value: (action: A, params: ParamsState) => bigint;
+  /** Id of the rollup whose lane quota and data it is about, 64 lower-case hex characters. */
+  readonly rollup?: (action: A) => string;
+  /** Signatures beside the transaction's own that prove what it says; one that does not hold: no such item. */
+  readonly signatures?: (chainId: string, action: A) => readonly SignatureCheck[];
+  /** Events of one that succeeded, beside what the rules emit. */
+  readonly events?: (tx: DecodedTx, action: A) => readonly AbciEvent[];
+}
+
+/** Rules of some kinds of action, by kind. */
+export type RulesOf<Kind extends ActionKind> = { readonly [K in Kind]: ActionRules<ActionOf<K>> };
+
+/** The value of an action that takes nothing beside its fee. */
+export const noValue = (): bigint => 0n;

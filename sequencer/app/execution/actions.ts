@@ -1,0 +1,63 @@
+import type { SignatureCheck } from "../../../mev/signatures.ts";
+import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import type { Action } from "../../../proto/codec/weft-tx.ts";
+import type { AbciEvent } from "../../abci/application.ts";
+import type { Failure } from "../codes.ts";
+import type { WorkingState } from "../state/working-state.ts";
+import type {
+  ActionKind,
+  ActionOf,
+  ActionReader,
+  ActionRules,
+  RulesOf,
+  TxTerms,
+} from "./action-rules.ts";
+import type { DecodedTx } from "./decoded-tx.ts";
+import { ROLLUP_RULES } from "./rollup-actions.ts";
+
+/** Every kind of action, family by family. */
+const RULES: RulesOf<ActionKind> = { ...ROLLUP_RULES };
+
+/** Why the action would fail, or undefined (`ActionRules.fault`). */
+export function actionFault(
+  state: ActionReader,
+  tx: DecodedTx,
+  terms: TxTerms,
+  balance: bigint,
+): Failure | undefined {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).fault(state, tx, action, terms, balance);
+}
+
+/** The changes of an action that `actionFault` has let through. */
+export function runAction(state: WorkingState, tx: DecodedTx, terms: TxTerms): void {
+  const { action } = tx.tx.body;
+  rulesOf(action.kind).run(state, tx, action, terms);
+}
+
+/** nweft that the action takes from the account beside the fee. */
+export function actionValue(action: Action, params: ParamsState): bigint {
+  return rulesOf(action.kind).value(action, params);
+}
+
+/** Id of the rollup that the action is about, in hex; empty if none. */
+export function actionRollup(action: Action): string {
+  return rulesOf(action.kind).rollup?.(action) ?? "";
+}
+
+/** Signatures that the action brings beside the transaction's own. */
+export function actionSignatures(chainId: string, action: Action): readonly SignatureCheck[] {
+  return rulesOf(action.kind).signatures?.(chainId, action) ?? NONE;
+}
+
+/** Events of an action that succeeded, beside what its rules emitted. */
+export function actionEvents(tx: DecodedTx): readonly AbciEvent[] {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).events?.(tx, action) ?? NONE;
+}
+
+const NONE: readonly never[] = [];
+
+function rulesOf<Kind extends ActionKind>(kind: Kind): ActionRules<ActionOf<Kind>> {
+  return RULES[kind];
+}
