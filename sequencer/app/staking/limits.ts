@@ -1,0 +1,15 @@
+/** Limits of staking that are not parameters in state. */
+
+/** nweft of one unit of voting power. */
+export const POWER_REDUCTION = 1_000_000n;
+/** Blocks from the one that returns an update to the first whose votes it counts for (spec staking C1). */
+export const UPDATE_DELAY_BLOCKS = 2;
+/** Due entries of the queue that one block completes; the rest wait for the next block, in order. */
+export const QUEUE_PER_BLOCK_MAX = 1_000;
+/** Seconds between two changes of a commission rate. */
+export const COMMISSION_CHANGE_SECONDS = 86_400;
+/**
+ * Changes of power that are remembered of a validator. Beyond that the two oldest become one with the
+ * larger power: a fault of that age is never priced below what the validator had.
+ */
+export const POWER_CHANGES_KEPT = 1_024;
