@@ -133,6 +133,15 @@ export const CODES = {
     number: 122,
     message: "stake that has just moved there has to stay until it is free",
   },
+
+  /** Less than 1 nweft for the community pool. */
+  COMMUNITY_AMOUNT: { number: 160, message: "nothing is given to the community pool" },
+  /** What is left after the fee is below what the community pool is to get. */
+  COMMUNITY_FUNDS: { number: 161, message: "the balance after the fee is below the amount" },
+  /** The sender's key does not own the rollup. */
+  REVENUE_NOT_OWNER: { number: 162, message: "only the rollup's owner may claim its revenue" },
+  /** The rollup has accrued nothing since the last claim. */
+  REVENUE_NONE: { number: 163, message: "the rollup has no revenue to claim" },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;
