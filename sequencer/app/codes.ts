@@ -134,6 +134,23 @@ export const CODES = {
     message: "stake that has just moved there has to stay until it is free",
   },
 
+  /** The validator is not jailed. */
+  UNJAIL_NOT_JAILED: { number: 140, message: "the validator is not jailed" },
+  /** The jail has not ended, by block time. */
+  UNJAIL_TOO_EARLY: { number: 141, message: "the jail has not ended" },
+  /** The height of the fault is ahead of the block. */
+  EVIDENCE_HEIGHT: { number: 145, message: "the fault lies in the future" },
+  /** Both limits of age are exceeded. */
+  EVIDENCE_TOO_OLD: { number: 146, message: "the fault is too long ago" },
+  /** The fault was punished. */
+  EVIDENCE_KNOWN: { number: 147, message: "the fault has been punished" },
+  /** The stake of the validator has been set free. */
+  EVIDENCE_UNBONDED: { number: 148, message: "the validator's stake is free" },
+  /** The validator had no power at the height. */
+  EVIDENCE_NOT_IN_SET: { number: 149, message: "the validator was not in the set" },
+  /** What was signed does not contradict itself. */
+  EVIDENCE_NO_CONFLICT: { number: 150, message: "this proves no fault" },
+
   /** Less than 1 nweft for the community pool. */
   COMMUNITY_AMOUNT: { number: 160, message: "nothing is given to the community pool" },
   /** What is left after the fee is below what the community pool is to get. */

@@ -1,29 +1,66 @@
-/** Out of the set at once, and the way back (spec staking C1). */
+/** Out of the set at once, and the way back (spec staking C1). `validator`, `sender`: 40-hex addresses. */
+import { toHex } from "../../../proto/bytes.ts";
 import type { Unjail } from "../../../proto/codec/staking-tx.ts";
-import { assert } from "../../../proto/errors.ts";
-import type { Failure } from "../codes.ts";
+import { event, indexed, plain } from "../abci-event.ts";
+import { type Failure, failure } from "../codes.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
+import { requireValidator, selfDelegation, updateValidator } from "../staking/validator-records.ts";
+import { VALIDATORS } from "../state/tables.ts";
+import { clearLiveness } from "./liveness-records.ts";
 
-/** Takes the validator out of the set with the updates of this block. A jail never gets shorter. */
-export function jail(_ctx: StakingContext, validator: string, _untilSeconds: number): void {
-  assert(false, `jail ${validator}: follows`);
+/**
+ * Takes the validator out of the set with the updates of this block, and forgets what it missed. No
+ * unjail before `untilSeconds`; a jail under way never gets shorter.
+ */
+export function jail(ctx: StakingContext, validator: string, untilSeconds: number): void {
+  const { jailed, jailedUntilSeconds } = requireValidator(ctx, validator);
+  const until = jailed ? Math.max(jailedUntilSeconds, untilSeconds) : untilSeconds;
+  updateValidator(ctx, validator, { jailed: true, jailedUntilSeconds: until });
+  clearLiveness(ctx, validator);
+  ctx.emit(
+    event("jail", [
+      indexed("validator", validator.toUpperCase()),
+      plain("until_seconds", String(until)),
+    ]),
+  );
 }
 
 /** Jails for good: its key never counts again. */
-export function tombstone(_ctx: StakingContext, validator: string): void {
-  assert(false, `tombstone ${validator}: follows`);
+export function tombstone(ctx: StakingContext, validator: string): void {
+  jail(ctx, validator, ctx.nowSeconds);
+  updateValidator(ctx, validator, { tombstoned: true });
+  ctx.emit(event("tombstone", [indexed("validator", validator.toUpperCase())]));
 }
 
 /** Why the sender may not let the validator out, or undefined. */
 export function unjailFault(
-  _ctx: StakingReader,
+  reader: StakingReader,
   sender: string,
-  _action: Unjail,
+  action: Unjail,
 ): Failure | undefined {
-  assert(false, `unjail by ${sender}: follows`);
+  const validator = toHex(action.validator);
+  const state = reader.records.get(VALIDATORS, validator);
+  if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
+  if (toHex(state.operator) !== sender) return failure("VALIDATOR_NOT_OPERATOR", validator);
+  if (!state.jailed) return failure("UNJAIL_NOT_JAILED", validator);
+  if (state.tombstoned) return failure("VALIDATOR_TOMBSTONED", validator);
+  if (reader.nowSeconds < state.jailedUntilSeconds) {
+    return failure(
+      "UNJAIL_TOO_EARLY",
+      `it ends at ${state.jailedUntilSeconds}, block time is ${reader.nowSeconds}`,
+    );
+  }
+  const own = selfDelegation(reader, validator);
+  if (own > 0n && own >= state.minSelfDelegation) return undefined;
+  return failure(
+    "SELF_DELEGATION_LOW",
+    `it is ${own} nweft, at least ${state.minSelfDelegation} are needed`,
+  );
 }
 
-/** Stands again from the next epoch on. */
-export function unjail(_ctx: StakingContext, sender: string, _action: Unjail): void {
-  assert(false, `unjail by ${sender}: follows`);
+/** Lets the validator stand again from the next epoch on. Its counters were reset when it was jailed. */
+export function unjail(ctx: StakingContext, _sender: string, action: Unjail): void {
+  const validator = toHex(action.validator);
+  updateValidator(ctx, validator, { jailed: false });
+  ctx.emit(event("unjail", [indexed("validator", validator.toUpperCase())]));
 }

@@ -10,7 +10,4 @@ export function recordSignatures(ctx: StakingContext, _votes: readonly VoteInfo[
   assert(false, `signatures at ${ctx.height}: follow`);
 }
 
-/** Forgets what the validator missed: when it joins the set, is jailed, or is removed. */
-export function clearLiveness(_ctx: StakingContext, validator: string): void {
-  assert(false, `liveness of ${validator}: follows`);
-}
+export { clearLiveness } from "./liveness-records.ts";
