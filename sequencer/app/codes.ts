@@ -159,6 +159,29 @@ export const CODES = {
   REVENUE_NOT_OWNER: { number: 162, message: "only the rollup's owner may claim its revenue" },
   /** The rollup has accrued nothing since the last claim. */
   REVENUE_NONE: { number: 163, message: "the rollup has no revenue to claim" },
+  /** As many proposals wait for something as may. */
+  PROPOSALS_FULL: { number: 180, message: "too many proposals are open" },
+  /** There is no proposal of that number. */
+  PROPOSAL_UNKNOWN: { number: 181, message: "there is no such proposal" },
+  /** Below a tenth of what a vote needs. */
+  PROPOSAL_DEPOSIT_SMALL: { number: 182, message: "the deposit is too small" },
+  /** What is left after the fee is below the deposit. */
+  PROPOSAL_DEPOSIT_FUNDS: {
+    number: 183,
+    message: "the balance after the fee is below the deposit",
+  },
+  /** Its deposit is complete, or it is over. */
+  PROPOSAL_NOT_GATHERING: { number: 184, message: "the proposal takes no deposits" },
+  /** The vote has not begun, or is over. */
+  PROPOSAL_NOT_VOTING: { number: 185, message: "the proposal takes no votes" },
+  /** Unknown parameters, or values out of bounds. */
+  PROPOSAL_PARAMETERS: { number: 186, message: "the parameters may not be so" },
+  /** Its height has passed, or no such upgrade is planned. */
+  PROPOSAL_UPGRADE: { number: 187, message: "the upgrade cannot be planned or cancelled" },
+  /** The account has no stake in a validator of the set. */
+  VOTE_NO_STAKE: { number: 188, message: "only stake in validators of the set votes" },
+  /** The validator is not in the set. */
+  HALT_NO_POWER: { number: 189, message: "only validators of the set may ask for a halt" },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;

@@ -48,3 +48,7 @@ export const SNAPSHOTS_KEPT_MAX = 100;
 export const SNAPSHOT_ENTRIES_PER_SLICE = 250;
 /** Bytes of chunks that are put into the state tree at once: each time, pages all over it are written. */
 export const RESTORE_BATCH_BYTES = 8 << 20;
+/** Proposals that wait for something; more are refused. */
+export const PROPOSALS_OPEN_MAX = 100;
+/** Votes of one proposal that a block counts: up to as many reads each as the set has validators. */
+export const TALLY_VOTES_PER_BLOCK = 200;

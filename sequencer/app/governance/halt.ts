@@ -1,0 +1,76 @@
+import { Height } from "../../../proto/brands.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import type { VoteHalt } from "../../../proto/codec/governance-tx.ts";
+import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
+import { event, indexed, plain } from "../abci-event.ts";
+import { type Failure, failure } from "../codes.ts";
+import type { StakingContext, StakingReader } from "../staking/context.ts";
+import type { RecordBase } from "../state/records.ts";
+import { EPOCH, HALT, HALT_VOTES, UPGRADE, VALIDATORS } from "../state/tables.ts";
+
+/** A validator of the set, by its operator, asks for the chain to stop, or takes that back. */
+export function voteHaltFault(
+  ctx: StakingReader,
+  sender: string,
+  action: VoteHalt,
+): Failure | undefined {
+  const address = toHex(action.validator);
+  const validator = ctx.records.get(VALIDATORS, address);
+  if (validator === undefined) return failure("VALIDATOR_UNKNOWN", address);
+  if (toHex(validator.operator) !== sender) return failure("VALIDATOR_NOT_OPERATOR", address);
+  if (action.halt && validator.power === 0n) {
+    return failure("HALT_NO_POWER", `validator ${address} is not in the set`);
+  }
+  return undefined;
+}
+
+export function voteHalt(ctx: StakingContext, _sender: string, action: VoteHalt): void {
+  const address = toHex(action.validator);
+  const height = Height(ctx.height);
+  ctx.records.set(HALT_VOTES, address, action.halt ? { height } : undefined);
+  ctx.emit(event("vote_halt", [indexed("validator", address), plain("halt", String(action.halt))]));
+}
+
+/** Stops the chain after this block when validators with the supermajority of the power ask for it. */
+export function settleHaltVotes(ctx: StakingContext): void {
+  const { records, params } = ctx;
+  const voters = records.keys(HALT_VOTES);
+  const total = records.get(EPOCH, "")?.activePower ?? 0n;
+  if (voters.length === 0 || total === 0n) return;
+  let power = 0n;
+  for (const address of voters) power += records.get(VALIDATORS, address)?.power ?? 0n;
+  if (power * BigInt(BASIS_POINTS) < total * BigInt(params.haltThresholdBps)) return;
+  records.set(HALT, "", { height: Height(ctx.height) });
+  for (const address of voters) records.set(HALT_VOTES, address, undefined);
+  ctx.emit(event("halt", [plain("power", power.toString()), plain("total", total.toString())]));
+}
+
+/**
+ * Why no validator may take part in the block at `height`, or undefined: the chain was halted, and its
+ * operators have not said to go on. A block that was decided without us is followed all the same.
+ */
+export function haltFault(
+  base: RecordBase,
+  height: number,
+  resumeAfterHalt: number | undefined,
+): string | undefined {
+  const halt = base.record(HALT, "");
+  if (halt === undefined || halt.height + 1 !== height || resumeAfterHalt === halt.height) {
+    return undefined;
+  }
+  return `validators with more than the supermajority of the power halted the chain after block ${halt.height}; when they agree to go on, start with --resume-after-halt ${halt.height}`;
+}
+
+/** Why this software may not execute the block at `height`: an upgrade that it does not know. */
+export function upgradeFault(
+  base: RecordBase,
+  height: number,
+  knownUpgrades: ReadonlySet<string>,
+): string | undefined {
+  const upgrade = base.record(UPGRADE, "");
+  if (upgrade === undefined || height < upgrade.height || knownUpgrades.has(upgrade.name)) {
+    return undefined;
+  }
+  const info = upgrade.info === "" ? "" : ` (${upgrade.info})`;
+  return `blocks from height ${upgrade.height} on need the upgrade "${upgrade.name}"${info}, which this version does not have: install one that does, and start again`;
+}
