@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { TAIL_LINES_MAX } from "./limits.ts";
-import { consensusFailure, readLogLine, reasonAndTail } from "./log-lines.ts";
+import { consensusFailure, createLineJudge, readLogLine, reasonAndTail } from "./log-lines.ts";
 
 describe("lines of CometBFT's log", () => {
   it("behavior: level, message and fields become ours, its module is a part, its time goes", () => {
@@ -28,6 +28,35 @@ describe("lines of CometBFT's log", () => {
     );
     expect(consensusFailure(failed)).toContain("wrong app hash");
     expect(consensusFailure(readLogLine('{"_msg":"dial failed","level":"error"}'))).toBeUndefined();
+  });
+
+  it("behavior: an error that asks nothing of an operator is none", () => {
+    const judge = createLineJudge();
+    const judged = (fields: object) =>
+      judge(readLogLine(JSON.stringify({ level: "error", ...fields }))).level;
+    const book = { _msg: "Can't add peer's address to addrbook", module: "p2p" };
+    const err = "Cannot add non-routable address b9ab@127.0.0.1:26656";
+    expect(judged({ ...book, err })).toBe("debug");
+    expect(judged({ ...book, err: "Cannot add our address with ID" })).toBe("error");
+    const dial = { _msg: "Error dialing peer", module: "p2p" };
+    expect(judged({ ...dial, err: "dial tcp 127.0.0.1:1: connect: connection refused" })).toBe(
+      "warn",
+    );
+    expect(judged({ ...dial, err: "auth failure: secret conn failed" })).toBe("error");
+  });
+
+  it("behavior: a timeout of block sync is an error until the node has caught up", () => {
+    const judge = createLineJudge();
+    const timeout = readLogLine(
+      '{"_msg":"SendTimeout","level":"error","module":"blocksync","reason":"peer did not send us anything","timeout":"15s"}',
+    );
+    expect(judge(timeout).level).toBe("error");
+    const switched = readLogLine(
+      '{"_msg":"Time to switch to consensus reactor!","height":1,"level":"info","module":"blocksync"}',
+    );
+    expect(judge(switched).level).toBe("info");
+    expect(judge(timeout).level).toBe("debug");
+    expect(createLineJudge()(timeout).level).toBe("error");
   });
 
   it("behavior: of a panic the reason is kept, of anything else the end", () => {

@@ -3,7 +3,7 @@ import type { Logger, LogFields } from "../ports/logger.ts";
 import { LOG_LINE_BYTES_MAX, TAIL_LINES_MAX } from "./limits.ts";
 
 export interface CometLogLine {
-  readonly level: "error" | "info" | "debug";
+  readonly level: "error" | "warn" | "info" | "debug";
   readonly message: string;
   /** `part` is what CometBFT calls its module: consensus, p2p, state and so on. */
   readonly fields: LogFields;
@@ -22,6 +22,37 @@ export function readLogLine(line: string): CometLogLine {
     level: level === "error" || level === "debug" ? level : "info",
     message: typeof message === "string" && message !== "" ? message : "CometBFT says",
     fields: part === undefined ? rest : { part, ...rest },
+  };
+}
+
+/**
+ * Judges the lines of one run, in their order. CometBFT has no warnings: some of its errors ask nothing of
+ * an operator, and are told with the level that they would have with us. Everything else stays as it is.
+ */
+export function createLineJudge(): (line: CometLogLine) => CometLogLine {
+  let isCaughtUp = false;
+  return (line) => {
+    const { message, fields } = line;
+    const { part, err, reason } = fields;
+    if (part === "blocksync" && message.startsWith("Time to switch to consensus")) {
+      isCaughtUp = true;
+    }
+    if (line.level !== "error") return line;
+    // The book of addresses takes none of loopback or a private network while it is strict; the peers of the
+    // configuration are dialed all the same (p2p/switch.go, dialPeersAsync).
+    const isNonRoutable = typeof err === "string" && err.startsWith("Cannot add non-routable");
+    if (message === "Can't add peer's address to addrbook" && isNonRoutable) {
+      return { ...line, level: "debug" };
+    }
+    // Of a request that was open when the node had caught up: the pool is stopped then, and nobody is
+    // dropped for it (blocksync/pool.go, sendError).
+    if (isCaughtUp && message === "SendTimeout" && part === "blocksync") {
+      if (reason === "peer did not send us anything") return { ...line, level: "debug" };
+    }
+    // A peer that is not up yet, as in any network that starts; it is dialed again (reconnectToPeer).
+    const isRefused = typeof err === "string" && err.endsWith("connect: connection refused");
+    if (message === "Error dialing peer" && isRefused) return { ...line, level: "warn" };
+    return line;
   };
 }
 

@@ -19,7 +19,9 @@ import {
 } from "./limits.ts";
 import { CometBftError } from "./errors.ts";
 import {
+  type CometLogLine,
   consensusFailure,
+  createLineJudge,
   plainText,
   readLogLine,
   reasonAndTail,
@@ -100,7 +102,8 @@ export function createSupervisor(
       detached: true,
     });
     const tail: string[] = [];
-    const closed = [relay(child.stdout, tail), relay(child.stderr, tail)];
+    const judge = createLineJudge();
+    const closed = [relay(child.stdout, tail, judge), relay(child.stderr, tail, judge)];
     const { pid } = child;
     if (pid !== undefined) writePidFile(pidFile, pid);
     const ended = new Promise<CometBftError>((resolve) => {
@@ -128,10 +131,14 @@ export function createSupervisor(
   }
 
   /** Resolves when the stream is at its end. */
-  function relay(stream: Readable, tail: string[]): Promise<void> {
+  function relay(
+    stream: Readable,
+    tail: string[],
+    judge: (line: CometLogLine) => CometLogLine,
+  ): Promise<void> {
     const lines = createInterface({ input: stream });
     lines.on("line", (text) => {
-      const line = readLogLine(text);
+      const line = judge(readLogLine(text));
       if (line.level !== "debug") tail.push(plainText(line).slice(0, TAIL_LINE_LENGTH_MAX));
       if (tail.length > KEPT_LINES_MAX) tail.shift();
       // An end that was asked for closes listeners under their servers, which CometBFT calls errors.
