@@ -76,10 +76,10 @@ export async function createCometBftNode(
     const binary = await findCometBft({ environment: options.environment });
     const genesis = await loadGenesis(home.genesisFile);
     const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
-    await checkHomeEngine(home, "cometbft");
+    const owner = await checkHomeEngine(home, "cometbft");
     const lock = await lockHome(home.dataDir);
     closers.push(() => lock.release());
-    await claimHome(home, "cometbft");
+    const claim = await claimHome(home, owner, "cometbft");
     const cometHome = cometBftHomeAt(home);
     const isSignedElsewhere = hasRemoteSigner(config);
     const signsHere = !isSignedElsewhere && holdsValidatorKey(home);
@@ -322,11 +322,14 @@ export async function createCometBftNode(
       await abci.start();
       abci.failed.catch((error: unknown) => halt(`the application cannot go on: ${String(error)}`));
       stallWatch.start();
+      const hasBlocks = (): boolean => application.read.lastBlock() !== undefined;
       closers.push(
         () => stallWatch.stop(),
         () => watch.stop(),
+        () => claim.giveBack({ hasBlocks: hasBlocks(), isSignedElsewhere }),
         () => supervisor.stop(),
       );
+      await claim.take();
       try {
         await supervisor.start();
       } catch (error) {

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeftError } from "../../proto/errors.ts";
+import { readSignState } from "../engine/privval/sign-state.ts";
 import { syncDirectory } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import type { Home } from "./home.ts";
@@ -21,6 +22,9 @@ export type HomeEngineErrorInfo =
   | { readonly code: "CONFIG_SWITCH_UNFINISHED"; readonly engine: EngineName }
   /** The file that names the engine names none that is known. */
   | { readonly code: "CONFIG_ENGINE_FILE"; readonly path: string };
+
+/** What stands in a home's file whose first engine was stopped before it had signed or decided anything. */
+const NOBODY = "none";
 
 type EngineHome = Pick<Home, "root" | "dataDir" | "engineFile">;
 
@@ -49,11 +53,12 @@ export async function engineOfHome(home: EngineHome): Promise<EngineName | undef
     // Homes of before there was a choice do not say it.
     return existsSync(join(home.dataDir, "blockstore.db")) ? "embedded" : undefined;
   }
+  if (text === NOBODY) return undefined;
   const named = ENGINES.find((engine) => engine === text);
   if (named !== undefined) return named;
   throw new WeftError<HomeEngineErrorInfo>(
     { code: "CONFIG_ENGINE_FILE", path: home.engineFile },
-    `expected ${ENGINES.join(" or ")} in ${home.engineFile}, got ${JSON.stringify(text.slice(0, 40))}; restore the file`,
+    `expected ${[...ENGINES, NOBODY].join(" or ")} in ${home.engineFile}, got ${JSON.stringify(text.slice(0, 40))}; restore the file`,
   );
 }
 
@@ -111,14 +116,49 @@ export async function checkHomeEngine(
   );
 }
 
+/** A home on its way to being an engine's. */
+export interface HomeClaim {
+  /** From now on the home is the engine's: right before that runs. */
+  take(): Promise<void>;
+  /**
+   * After the engine has stopped: a home that it was the first in, and in which it has signed and decided
+   * nothing, is nobody's again. What a remote signer has signed is not known here, so such a home is kept.
+   */
+  giveBack(traces: {
+    readonly hasBlocks: boolean;
+    readonly isSignedElsewhere: boolean;
+  }): Promise<void>;
+}
+
 /**
- * Takes a home for an engine: one that belongs to no engine yet is that engine's from now on. The
- * caller holds the lock of the home.
+ * Refuses a home of another engine, and says of one that is nobody's that it still is, for the engine's
+ * databases may be made in it before the engine runs. The caller holds the lock of the home until all is done.
+ * @param owner what `checkHomeEngine` said before the lock was taken and any database made
  * @throws WeftError<HomeEngineErrorInfo> CONFIG_OTHER_ENGINE, CONFIG_SWITCH_UNFINISHED, CONFIG_ENGINE_FILE
  */
-export async function claimHome(home: EngineHome, engine: EngineName): Promise<void> {
-  const owner = await checkHomeEngine(home, engine);
-  if (owner === undefined) await setEngineOfHome(home, engine);
+export async function claimHome(
+  home: EngineHome & Pick<Home, "validatorStateFile">,
+  owner: EngineName | undefined,
+  engine: EngineName,
+): Promise<HomeClaim> {
+  const locked = await checkHomeEngine(home, engine);
+  // Without the file the databases tell, and this start may have made them since.
+  const isNobodys = owner === undefined && (locked === undefined || !existsSync(home.engineFile));
+  if (isNobodys) await writeDurably(home.engineFile, `${NOBODY}\n`);
+  let isTaken = false;
+  return {
+    async take() {
+      if (isNobodys) await setEngineOfHome(home, engine);
+      isTaken = isNobodys;
+    },
+    async giveBack({ hasBlocks, isSignedElsewhere }) {
+      if (!isTaken || hasBlocks || isSignedElsewhere) return;
+      const state = await readSignState(home.validatorStateFile, NODE_FILE_SYSTEM);
+      if (state === undefined || state.height === 0) {
+        await writeDurably(home.engineFile, `${NOBODY}\n`);
+      }
+    },
+  };
 }
 
 /** Writes down whose a home's data is, durably. For whoever has made it that engine's. */

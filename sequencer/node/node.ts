@@ -101,14 +101,14 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
 
     // Disk: one lock, the engine's stores, the application's state.
     const isSignedElsewhere = hasRemoteSigner(config);
-    await checkHomeEngine(home, "embedded");
+    const owner = await checkHomeEngine(home, "embedded");
     const disk = await openEngineHome({
       dataDirectory: home.dataDir,
       privValidatorKeyPath:
         !isSignedElsewhere && holdsValidatorKey(home) ? home.validatorKeyFile : undefined,
     });
     closers.push(() => disk.close());
-    await claimHome(home, "embedded");
+    const claim = await claimHome(home, owner, "embedded");
     const privValidator = isSignedElsewhere ? await connectSigner() : disk.privValidator;
 
     /** Nothing else listens before the validator's key is known. */
@@ -385,7 +385,11 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         { registry, health: () => health.report(), clock, logger, closers },
       );
       if (config.statesync.enable) await restoreSnapshot();
-      closers.push(() => engine.stop());
+      closers.push(
+        () => claim.giveBack({ hasBlocks: disk.blockStore.height() > 0, isSignedElsewhere }),
+        () => engine.stop(),
+      );
+      await claim.take();
       await engine.start();
       hasEngineStarted = true;
       health.started();

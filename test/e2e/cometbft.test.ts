@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
@@ -50,19 +51,42 @@ describe.skipIf(isCometBftAway)("a node on CometBFT", () => {
     await until(`process ${pid} has ended`, async () => !isAlive(pid));
   }
 
-  /** Runs `weft start` on its home to the end. */
-  async function startToEnd(
+  interface Ended {
+    readonly code: number;
+    readonly output: string;
+    readonly error: string;
+  }
+
+  /** Runs a command to its end. */
+  async function weft(
     args: readonly string[],
     environment: Readonly<Record<string, string>> = {},
-  ): Promise<{ readonly code: number; readonly error: string }> {
-    const child = spawn(process.execPath, [ENTRY, "start", "--home", node.home, ...args], {
+  ): Promise<Ended> {
+    const child = spawn(process.execPath, [ENTRY, ...args], {
       env: { ...process.env, ...environment },
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
+    let output = "";
     let error = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
     child.stderr.on("data", (chunk: Buffer) => (error += chunk.toString("utf8")));
     const [code] = (await once(child, "close")) as [number];
-    return { code, error };
+    return { code, output, error };
+  }
+
+  const startToEnd = (
+    args: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<Ended> => weft(["start", "--home", node.home, ...args], environment);
+
+  /** A listener that holds a port of loopback. */
+  async function holdPort(port: number): Promise<{ readonly port: number; free(): void }> {
+    const listener = createServer();
+    listener.listen(port, "127.0.0.1");
+    await once(listener, "listening");
+    const address = listener.address();
+    if (address === null || typeof address === "string") throw new Error("expected a port");
+    return { port: address.port, free: () => listener.close() };
   }
 
   it("is ready, and shows CometBFT's metrics beside its own, each once", async () => {
@@ -110,16 +134,36 @@ describe.skipIf(isCometBftAway)("a node on CometBFT", () => {
     expect(other.error).toContain(`weft engine switch --to embedded --home ${node.home}`);
     expect(other.code).toBe(ExitCode.CONFIG);
     const taken = new URL(node.rpc).host;
-    const listener = (await import("node:net")).createServer();
-    listener.listen(node.rpcPort, "127.0.0.1");
-    await once(listener, "listening");
+    const held = await holdPort(node.rpcPort);
     const busy = await startToEnd([]);
-    listener.close();
+    held.free();
     expect(busy.error).toContain(`the JSON-RPC cannot listen at tcp://${taken} (rpc.laddr)`);
     expect(busy.code).toBe(ExitCode.PORT);
     const nowhere = await startToEnd([], { WEFT_COMETBFT: join(node.home, "nothing") });
     expect(nowhere.error).toContain("there is no program of that name");
     expect(nowhere.code).toBe(ExitCode.FILE);
+  });
+
+  it("error: a first start that fails binds the home to no engine", async () => {
+    const home = join(network.root, "failed-first");
+    expect((await weft(["init", "--home", home])).code).toBe(0);
+    const held = await holdPort(0);
+    const start = ["start", "--home", home, "--set", `rpc.laddr=tcp://127.0.0.1:${held.port}`];
+    for (const key of ["p2p.laddr", "grpc.laddr", "instrumentation.prometheus_listen_addr"]) {
+      start.push(`${key}=tcp://127.0.0.1:0`);
+    }
+    // The engine's databases are made, and its application has the genesis, when the port is refused.
+    const failed = await weft([...start, "--engine", "cometbft"]);
+    expect([failed.code, failed.error]).toEqual([
+      ExitCode.PORT,
+      expect.stringContaining("rpc.laddr"),
+    ]);
+    const shown = await weft(["engine", "show", "--home", home, "--json"]);
+    expect(JSON.parse(shown.output)).toMatchObject({ engine: null });
+    const other = await weft([...start, "--engine", "embedded"]);
+    expect(other.error).not.toContain("engine switch");
+    expect(other.code).toBe(ExitCode.PORT);
+    held.free();
   });
 });
 

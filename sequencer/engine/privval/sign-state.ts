@@ -43,7 +43,7 @@ export async function openSignStateFile(
     // A process killed between rename and sync leaves a state that the power could still take back,
     // while what it allows to be sent again cannot be taken back.
     await directory.sync();
-    const loaded = await load(path, fileSystem);
+    const loaded = await readSignState(path, fileSystem);
     if (loaded === undefined && !isFresh) {
       throw new PrivValidatorError(
         { code: "PRIVVAL_STATE_FILE", path },
@@ -105,7 +105,14 @@ class DurableStateFile implements SignStateFile {
   }
 }
 
-async function load(path: string, fileSystem: FileSystem): Promise<SignState | undefined> {
+/**
+ * What a state file says; undefined when there is none.
+ * @throws PrivValidatorError PRIVVAL_STATE_FILE
+ */
+export async function readSignState(
+  path: string,
+  fileSystem: FileSystem,
+): Promise<SignState | undefined> {
   try {
     const bytes = await fileSystem.readFile(path);
     if (bytes === undefined) return undefined;
