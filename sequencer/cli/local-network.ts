@@ -23,7 +23,7 @@ import {
 } from "./network-layout.ts";
 import { createProcessGroup, type ProcessGroup } from "./process-group.ts";
 import { createGatewayKey, createRollupFiles, rollupHomeAt } from "./rollup-files.ts";
-import { accountKeyFile, createTestnet } from "./testnet-files.ts";
+import { accountKeyFile, createTestnet, type TestnetOptions } from "./testnet-files.ts";
 
 /** nweft of the account that owns the rollups and pays for tests. */
 const OWNER_BALANCE = 1_000_000_000_000_000_000n;
@@ -60,6 +60,8 @@ export interface LocalNetworkOptions {
   readonly ports: BasePorts | readonly BasePorts[];
   /** Configuration values for every validator by dotted path. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Parameters of the application that differ from their defaults, at genesis. */
+  readonly params?: TestnetOptions["params"];
   /** What validators are started with, whatever their configuration says; theirs when it is not given. */
   readonly engine?: EngineName;
   /** Absolute path of the command line's entry. */
@@ -104,6 +106,7 @@ export async function prepareLocalNetwork(
       ...gateways.map((key) => ({ address: accountAddress(key), balance: GATEWAY_BALANCE })),
     ],
     rollups: rollups.map(({ name }) => ({ name, ownerKey: owner.publicKey })),
+    ...(options.params === undefined ? {} : { params: options.params }),
     config: options.config,
     host: () => "127.0.0.1",
     howToReplace: "choose another --home, or begin anew with --reset",

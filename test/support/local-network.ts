@@ -54,6 +54,8 @@ export interface TestNetworkOptions {
   readonly followers?: readonly string[];
   /** Configuration of every validator by dotted path. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Parameters of the application that differ from their defaults, by their names in genesis.json. */
+  readonly params?: LocalNetworkOptions["params"];
   /** Programs that run in place of the built `weft`, by index of the validator. */
   readonly programs?: Readonly<Record<number, string>>;
 }
@@ -114,6 +116,7 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     rollups: names,
     ports: ports.slice(0, count + names.length),
     config: { ...QUICK, ...options.config },
+    params: options.params,
     entry: ENTRY,
     onStatusLine: () => {},
     onEnded: ({ name, reason }) => {

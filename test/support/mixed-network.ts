@@ -21,7 +21,7 @@ import { sha256 } from "../../proto/hash.ts";
 import { ed25519Address, type Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { freePorts } from "../../sequencer/cli/free-ports.ts";
 import type { ValidatorPlace } from "../../sequencer/cli/network-layout.ts";
-import { createTestnet } from "../../sequencer/cli/testnet-files.ts";
+import { createTestnet, type TestnetOptions } from "../../sequencer/cli/testnet-files.ts";
 import { cometBftHomeAt, writeCometBftConfig } from "../../sequencer/cometbft/config-file.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import { loadConfig, renderConfig } from "../../sequencer/node/config.ts";
@@ -53,6 +53,8 @@ export interface MixedNetworkOptions {
   /** Configuration of every node by dotted path. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly rollups?: readonly string[];
+  /** Parameters of the application that differ from their defaults, by their names in genesis.json. */
+  readonly params?: TestnetOptions["params"];
   /** Accounts besides the owner's, for a state of some size. */
   readonly accounts?: number;
   /** CometBFT nodes are `weft start --engine cometbft`, not `weft abci` and `cometbft` beside it. */
@@ -167,6 +169,7 @@ export async function createMixedNetwork(options: MixedNetworkOptions): Promise<
       })),
     ],
     rollups: (options.rollups ?? []).map((name) => ({ name, ownerKey: owner.publicKey })),
+    ...(options.params === undefined ? {} : { params: options.params }),
     config,
     host: () => "127.0.0.1",
   });
