@@ -93,15 +93,7 @@ export function laneOf(item: Item, isDue: boolean): Lane {
 
 /** The lane of a transaction that is not due. */
 export function laneOfAction(action: Action): Lane {
-  switch (action.kind) {
-    case "transfer":
-    case "rollupData":
-    case "registerRollup":
-    case "updateRollup":
-      return Lane.DEFAULT;
-    default:
-      return assertNever(action, "action");
-  }
+  return action.kind === "submitEvidence" ? Lane.CONTROL : Lane.DEFAULT;
 }
 
 /**

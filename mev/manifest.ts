@@ -5,7 +5,7 @@
  */
 import { compareBytes, EMPTY_BYTES, toHex } from "../proto/bytes.ts";
 import { encodeItem, type Manifest, MANIFEST_VERSION } from "../proto/codec/weft-block.ts";
-import { payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
+import { isStakeAction, payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
 import { assertNever } from "../proto/errors.ts";
 import { sha256 } from "../proto/hash.ts";
 import { merkleProofs, merkleRoot } from "../proto/merkle.ts";
@@ -55,6 +55,7 @@ export interface ManifestBuilder {
  */
 export function rollupEntriesOf(tx: SignedTx, id: Uint8Array, lane: Lane): readonly RollupEntry[] {
   const { action } = tx.body;
+  if (isStakeAction(action)) return [];
   switch (action.kind) {
     case "transfer":
     case "registerRollup":

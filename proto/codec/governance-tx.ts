@@ -1,5 +1,6 @@
 /** Governance actions, `weft.tx.v1` fields 33-36 of the action. */
 import type { Height } from "../brands.ts";
+import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { ADDRESS_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import {
@@ -126,9 +127,10 @@ export const PROPOSAL_CONTENT_CODEC: UnionCodec<ProposalContent> = defineUnion<P
 });
 
 function checkNamesAscend({ changes }: ContentOf<"parameters">): void {
-  let previous = "";
-  for (const { name } of changes) {
-    if (name <= previous) {
+  let previous = EMPTY_BYTES;
+  for (const change of changes) {
+    const name = utf8ToBytes(change.name);
+    if (compareBytes(name, previous) <= 0) {
       throw codecError("CODEC_ELEMENT_ORDER", "names of changes must ascend and be unique");
     }
     previous = name;

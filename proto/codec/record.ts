@@ -10,7 +10,7 @@
  *     DELEGATION.decode(DELEGATION.encode(delegation));
  */
 import { Height } from "../brands.ts";
-import { copyBytes, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../bytes.ts";
+import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../bytes.ts";
 import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 import { decode, type MessageDecoder, type Reader } from "./reader.ts";
@@ -43,7 +43,7 @@ export interface RecordCodec<Value> {
   readonly decode: (bytes: Uint8Array) => Value;
   /** As an embedded message. */
   readonly write: MessageEncoder<Value>;
-  /** As an embedded message; byte fields are views. */
+  /** As an embedded message; byte fields are copies. */
   readonly read: MessageDecoder<Value>;
 }
 
@@ -118,10 +118,14 @@ export function defineUnion<Value extends { readonly kind: string }>(
     if (value === undefined) throw reader.missing("the member of a oneof");
     return value;
   };
-  return { ...recordCodec(write, read), readMember };
+  const has = (value: { readonly kind: string }): value is Value =>
+    Object.hasOwn(members, value.kind);
+  return { ...recordCodec(write, read), has, readMember };
 }
 
-export interface UnionCodec<Value> extends RecordCodec<Value> {
+export interface UnionCodec<Value extends { readonly kind: string }> extends RecordCodec<Value> {
+  /** Whether a value of a wider union is one of these. */
+  readonly has: (value: { readonly kind: string }) => value is Value;
   /** Inside a message with other fields: reads the field at hand; undefined when it is no member. */
   readonly readMember: (reader: Reader) => Value | undefined;
 }
@@ -152,6 +156,18 @@ export const positiveAmount: FieldKind<bigint> = {
     if (value === 0n) throw outOfRange(name, "at least 1", value);
   },
 };
+
+/** A safe integer of either sign, at least `min`. */
+export function int(min: number): FieldKind<number> {
+  return {
+    absent: { value: 0 },
+    write: (writer, field, value) => writer.int(field, value),
+    read: (reader) => reader.int(),
+    check: (name, value) => {
+      if (value < min) throw outOfRange(name, `at least ${min}`, value);
+    },
+  };
+}
 
 /** int64 of either sign. */
 export const int64: FieldKind<bigint> = {
@@ -246,7 +262,7 @@ export function fixedBytes(length: number): FieldKind<Uint8Array> {
   return {
     absent: { value: EMPTY_BYTES },
     write: (writer, field, value) => writer.bytes(field, value),
-    read: (reader) => reader.bytes(length),
+    read: (reader) => reader.bytesCopy(length),
     check: (name, value) => checkLength(name, value, length),
   };
 }
@@ -351,8 +367,7 @@ function recordCodec<Value>(
     write,
     read,
     encode: (value) => encode(write, value),
-    // One copy for all views into it.
-    decode: (bytes) => decode(read, copyBytes(bytes), "strict"),
+    decode: (bytes) => decode(read, bytes, "strict"),
   };
 }
 

@@ -1,5 +1,31 @@
 /** Staking, rewards and evidence actions, `weft.tx.v1` fields 20-32, 60 and 80 of the action. */
 import type { Height } from "../brands.ts";
+import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
+import { codecError } from "./errors.ts";
+import {
+  defineRecord,
+  defineUnion,
+  fixedBytes,
+  flag,
+  height,
+  int,
+  int64,
+  nested,
+  optional,
+  positiveAmount,
+  text,
+  uint,
+  uint32,
+  type UnionCodec,
+} from "./record.ts";
+import { DETAILS_BYTES_MAX, MONIKER_BYTES_MAX, WEBSITE_BYTES_MAX } from "./staking-state.ts";
+import {
+  BASIS_POINTS,
+  checkLength,
+  PUBLIC_KEY_BYTES,
+  SIGNATURE_BYTES,
+  startSignBytes,
+} from "./weft-basics.ts";
 
 /** 20. The sender becomes the operator and delegates `selfDelegation` to it. */
 export interface CreateValidator {
@@ -64,7 +90,7 @@ export interface Undelegate {
   readonly amount: bigint;
 }
 
-/** 26. Delegates what is left of the entry, or `amount` of it, again. */
+/** 26. Delegates `amount` of what is left of the entry to the same validator again. */
 export interface CancelUnbonding {
   readonly kind: "cancelUnbonding";
   readonly validator: Uint8Array;
@@ -168,3 +194,159 @@ export type StakingAction =
   | FundCommunity
   | SubmitEvidence
   | ClaimRollupRevenue;
+
+const KEY_TAG = new TextEncoder().encode("weft/application-key/v1");
+
+/**
+ * What an application key signs to prove that it is there: lp("weft/application-key/v1") ‖ lp(chain id) ‖
+ * consensus address (20 bytes) ‖ application key (32 bytes).
+ */
+export function applicationKeySignBytes(
+  chainId: string,
+  consensusAddress: Uint8Array,
+  applicationKey: Uint8Array,
+): Uint8Array {
+  checkLength("consensus_address", consensusAddress, ADDRESS_BYTES);
+  checkLength("application_key", applicationKey, PUBLIC_KEY_BYTES);
+  const { out, at } = startSignBytes(KEY_TAG, chainId, ADDRESS_BYTES + PUBLIC_KEY_BYTES);
+  out.set(consensusAddress, at);
+  out.set(applicationKey, at + ADDRESS_BYTES);
+  return out;
+}
+
+type Fields<Action> = Omit<Action, "kind">;
+type Description = NonNullable<EditValidator["description"]>;
+
+const INT32_MAX = 0x7fff_ffff;
+const NANOS_MAX = 999_999_999;
+
+const address = fixedBytes(ADDRESS_BYTES);
+const publicKey = fixedBytes(PUBLIC_KEY_BYTES);
+const signature = fixedBytes(SIGNATURE_BYTES);
+const hash = fixedBytes(HASH_BYTES);
+const bps = uint32(0, BASIS_POINTS);
+const ofValidator = defineRecord<{ readonly validator: Uint8Array }>({ validator: [1, address] });
+
+const SIGNED_PROPOSAL = defineRecord<SignedProposal>({
+  polRound: [1, int(-1)],
+  blockHash: [2, hash],
+  partsTotal: [3, uint32(1)],
+  partsHash: [4, hash],
+  timeSeconds: [5, int64],
+  timeNanos: [6, uint32(0, NANOS_MAX)],
+  signature: [7, signature],
+});
+
+/** A fault with its proof, as a message of its own. */
+export const SUBMITTED_EVIDENCE_CODEC: UnionCodec<SubmittedEvidence> =
+  defineUnion<SubmittedEvidence>({
+    duplicateProposal: [
+      1,
+      defineRecord<Fields<DuplicateProposal>>({
+        consensusKey: [1, publicKey],
+        height: [2, height],
+        round: [3, uint32(0, INT32_MAX)],
+        first: [4, nested(SIGNED_PROPOSAL)],
+        second: [5, nested(SIGNED_PROPOSAL)],
+      }),
+    ],
+  });
+
+/** Staking, rewards and evidence actions by their field in `TxBody.action`. */
+export const STAKING_ACTION_CODEC: UnionCodec<StakingAction> = defineUnion<StakingAction>({
+  createValidator: [
+    20,
+    defineRecord<Fields<CreateValidator>>({
+      consensusKey: [1, publicKey],
+      applicationKey: [2, publicKey],
+      applicationKeyProof: [3, signature],
+      moniker: [4, text(MONIKER_BYTES_MAX, 1)],
+      website: [5, text(WEBSITE_BYTES_MAX)],
+      details: [6, text(DETAILS_BYTES_MAX)],
+      rateBps: [7, bps],
+      maxRateBps: [8, bps],
+      maxChangeBps: [9, bps],
+      minSelfDelegation: [10, positiveAmount],
+      selfDelegation: [11, positiveAmount],
+    }),
+  ],
+  editValidator: [
+    21,
+    defineRecord<Fields<EditValidator>>(
+      {
+        validator: [1, address],
+        description: [
+          2,
+          optional(
+            defineRecord<Description>({
+              moniker: [1, text(MONIKER_BYTES_MAX, 1)],
+              website: [2, text(WEBSITE_BYTES_MAX)],
+              details: [3, text(DETAILS_BYTES_MAX)],
+            }),
+          ),
+        ],
+        commission: [
+          3,
+          optional(defineRecord<{ readonly rateBps: number }>({ rateBps: [1, bps] })),
+        ],
+        minSelfDelegation: [
+          4,
+          optional(defineRecord<{ readonly amount: bigint }>({ amount: [1, positiveAmount] })),
+        ],
+      },
+      checkEditsSomething,
+    ),
+  ],
+  retireValidator: [
+    22,
+    defineRecord<Fields<RetireValidator>>({ validator: [1, address], retired: [2, flag] }),
+  ],
+  rotateApplicationKey: [
+    23,
+    defineRecord<Fields<RotateApplicationKey>>({
+      validator: [1, address],
+      applicationKey: [2, publicKey],
+      applicationKeyProof: [3, signature],
+    }),
+  ],
+  delegate: [
+    24,
+    defineRecord<Fields<Delegate>>({ validator: [1, address], amount: [2, positiveAmount] }),
+  ],
+  undelegate: [
+    25,
+    defineRecord<Fields<Undelegate>>({ validator: [1, address], amount: [2, positiveAmount] }),
+  ],
+  cancelUnbonding: [
+    26,
+    defineRecord<Fields<CancelUnbonding>>({
+      validator: [1, address],
+      entry: [2, uint],
+      amount: [3, positiveAmount],
+    }),
+  ],
+  redelegate: [
+    27,
+    defineRecord<Fields<Redelegate>>({
+      validator: [1, address],
+      destination: [2, address],
+      amount: [3, positiveAmount],
+    }),
+  ],
+  unjail: [28, ofValidator],
+  withdrawRewards: [29, ofValidator],
+  withdrawCommission: [30, ofValidator],
+  setWithdrawAddress: [31, defineRecord<Fields<SetWithdrawAddress>>({ address: [1, address] })],
+  fundCommunity: [32, defineRecord<Fields<FundCommunity>>({ amount: [1, positiveAmount] })],
+  submitEvidence: [
+    60,
+    defineRecord<Fields<SubmitEvidence>>({ evidence: [1, nested(SUBMITTED_EVIDENCE_CODEC)] }),
+  ],
+  claimRollupRevenue: [80, defineRecord<Fields<ClaimRollupRevenue>>({ rollupId: [1, hash] })],
+});
+
+function checkEditsSomething(action: Fields<EditValidator>): void {
+  const { description, commission, minSelfDelegation } = action;
+  if ((description ?? commission ?? minSelfDelegation) !== undefined) return;
+  throw codecError("CODEC_MISSING_FIELD", "edit_validator changes nothing");
+}

@@ -11,7 +11,9 @@ import { assertNever } from "../errors.ts";
 import { sha256, sha256Concat } from "../hash.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
+import { GOVERNANCE_ACTION_CODEC, type GovernanceAction } from "./governance-tx.ts";
 import { decode, type Reader } from "./reader.ts";
+import { STAKING_ACTION_CODEC, type StakingAction } from "./staking-tx.ts";
 import {
   BASIS_POINTS,
   checkAmount,
@@ -64,7 +66,10 @@ export interface Fee {
   readonly tipPerByte: bigint;
 }
 
-export type Action = Transfer | RollupData | RegisterRollup | UpdateRollup;
+export type Action = RollupAction | StakeAction;
+export type RollupAction = Transfer | RollupData | RegisterRollup | UpdateRollup;
+/** What concerns stake; written by tables of its own, and its byte fields are copies. */
+export type StakeAction = StakingAction | GovernanceAction;
 
 export interface Transfer {
   readonly kind: "transfer";
@@ -111,6 +116,10 @@ export interface RollupPolicy {
   readonly revenueShareBps: number;
   /** ed25519 keys, ascending, unique, at most 32. */
   readonly executorKeys: readonly Uint8Array[];
+}
+
+export function isStakeAction(action: Action): action is StakeAction {
+  return STAKING_ACTION_CODEC.has(action) || GOVERNANCE_ACTION_CODEC.has(action);
 }
 
 /** What is signed: lp("weft/tx/v1") ‖ lp(chain id) ‖ body. */
@@ -206,6 +215,8 @@ function writeTxBody(writer: Writer, body: TxBody): void {
   else writer.message(3, body.replay, writeUnordered);
   writer.message(4, body.fee, writeFee);
   const { action } = body;
+  if (STAKING_ACTION_CODEC.has(action)) return STAKING_ACTION_CODEC.write(writer, action);
+  if (GOVERNANCE_ACTION_CODEC.has(action)) return GOVERNANCE_ACTION_CODEC.write(writer, action);
   switch (action.kind) {
     case "transfer":
       return writer.message(10, action, writeTransfer);
@@ -305,7 +316,9 @@ function readTxBody(reader: Reader): TxBody {
         action = reader.oneofMessage(readUpdateRollup);
         break;
       default:
-        reader.unknown();
+        action =
+          STAKING_ACTION_CODEC.readMember(reader) ?? GOVERNANCE_ACTION_CODEC.readMember(reader);
+        if (action === undefined) reader.unknown();
     }
   }
   if (publicKey === undefined) throw reader.missing("public_key");
@@ -444,6 +457,8 @@ function checkTxBody(body: TxBody): void {
   checkAmount("max_fee_per_byte", body.fee.maxFeePerByte);
   checkAmount("tip_per_byte", body.fee.tipPerByte);
   const { action } = body;
+  // Checked by their tables, read or written.
+  if (isStakeAction(action)) return;
   switch (action.kind) {
     case "transfer":
       checkLength("to", action.to, ADDRESS_BYTES);

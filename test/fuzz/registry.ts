@@ -26,6 +26,7 @@ export const TARGETS: readonly Target[] = [
 /** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */
 export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/cli/options.ts#*": "arguments that the operator types",
+  "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
   "sequencer/cometbft/metrics-page.ts#readMetricsPage":
     "fetches a page of our own child, bounded, as text",
   "sequencer/rpc/indexer/keys.ts#parseEventKey": "keys that this index wrote under their prefix",
@@ -43,7 +44,7 @@ export function exemption(decoder: string): string | undefined {
 
 /** How exports that read what came from elsewhere are named. */
 const DECODER =
-  /^export (?:async )?(?:function|const) ((?:decode|parse|read)[A-Z]\w*|decode|[a-z]\w*From(?:Json|Uri)|[a-z]\w*Param)\b/gm;
+  /^export (?:async )?(?:function|const) ((?:decode|parse|read)[A-Z]\w*|decode|[a-z]\w*From(?:Json|Uri)|[a-z]\w*Param|[A-Z_]+_CODEC)\b/gm;
 
 const ROOTS = ["proto", "sequencer", "mev", "rollup-adapter"];
 

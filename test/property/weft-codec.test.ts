@@ -23,6 +23,7 @@ import {
   encodeManifestLeaf,
   MANIFEST_LEAF_BYTES,
 } from "../../proto/verify/manifest.ts";
+import { STAKE_CODECS } from "../support/stake-arbitraries.ts";
 import {
   bodies,
   extensions,
@@ -105,6 +106,10 @@ describe("property: accepted bytes are their own canonical encoding", () => {
       return encodeTxBody({ ...decoded, action: rebuilt });
     });
     expect(accepted).toBeGreaterThan(50);
+  });
+
+  test.each(STAKE_CODECS)("$name", ({ bytes: valid, again }) => {
+    expect(acceptedMutants(valid, again)).toBeGreaterThan(50);
   });
 
   test("system items", () => {

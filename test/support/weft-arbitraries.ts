@@ -17,6 +17,7 @@ import {
   type RollupPolicy,
   type TxBody,
 } from "../../proto/codec/weft-tx.ts";
+import { governanceActions, stakingActions } from "./stake-arbitraries.ts";
 
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
@@ -70,6 +71,8 @@ export const actions: fc.Arbitrary<Action> = fc.oneof(
     policy: policies,
     newOwnerKey: fc.oneof(fc.constant(new Uint8Array(0)), bytes(32)),
   }),
+  stakingActions,
+  governanceActions,
 );
 export const bodies: fc.Arbitrary<TxBody> = fc.record({
   publicKey: bytes(32),

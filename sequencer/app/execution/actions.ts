@@ -2,21 +2,29 @@ import type { SignatureCheck } from "../../../mev/signatures.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { Action } from "../../../proto/codec/weft-tx.ts";
 import type { AbciEvent } from "../../abci/application.ts";
-import type { Failure } from "../codes.ts";
+import { type Failure, failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
-import type {
-  ActionKind,
-  ActionOf,
-  ActionReader,
-  ActionRules,
-  RulesOf,
-  TxTerms,
+import {
+  type ActionKind,
+  type ActionOf,
+  type ActionReader,
+  type ActionRules,
+  noValue,
+  type RulesOf,
+  type TxTerms,
 } from "./action-rules.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { ROLLUP_RULES } from "./rollup-actions.ts";
 
 /** Every kind of action, family by family. */
-const RULES: RulesOf<ActionKind> = { ...ROLLUP_RULES };
+const RULES: Partial<RulesOf<ActionKind>> = { ...ROLLUP_RULES };
+
+/** Actions whose rules are not there yet are refused. */
+const NO_RULES: ActionRules<Action> = {
+  fault: (_state, _tx, action) => failure("TX_KIND", `${action.kind} is not taken yet`),
+  run: () => {},
+  value: noValue,
+};
 
 /** Why the action would fail, or undefined (`ActionRules.fault`). */
 export function actionFault(
@@ -59,5 +67,5 @@ export function actionEvents(tx: DecodedTx): readonly AbciEvent[] {
 const NONE: readonly never[] = [];
 
 function rulesOf<Kind extends ActionKind>(kind: Kind): ActionRules<ActionOf<Kind>> {
-  return RULES[kind];
+  return RULES[kind] ?? NO_RULES;
 }

@@ -5,6 +5,7 @@ import { utf8ToBytes } from "../../../proto/bytes.ts";
 import { parseJson } from "../../../proto/json-reader.ts";
 import { addMs } from "../../../proto/time.ts";
 import { encodeConsensusParams, encodeValidatorSet } from "../../../proto/codec/types.ts";
+import { execTxResultFromJson } from "../../../sequencer/cometbft/chain-reader.ts";
 import { readLogLine } from "../../../sequencer/cometbft/log-lines.ts";
 import { parseEvidenceKey } from "../../../sequencer/cometbft/stores/comet-keys.ts";
 import {
@@ -153,6 +154,29 @@ export const ENGINE_TARGETS: readonly Target[] = [
       utf8ToBytes("panic: something"),
     ],
     isRefusal: codec,
+  }),
+  plainDecoder({
+    name: "result of a transaction from CometBFT's RPC",
+    covers: [
+      "sequencer/cometbft/chain-reader.ts#execTxResultFromJson",
+      "sequencer/cometbft/chain-reader.ts#eventFromJson",
+    ],
+    format: "json",
+    decode: (bytes) => execTxResultFromJson(parseJson(toText(bytes))),
+    seeds: () => [
+      utf8ToBytes(
+        JSON.stringify({
+          code: 1,
+          data: "AQI=",
+          log: "no",
+          gas_wanted: "5",
+          gas_used: "5",
+          events: [{ type: "tx", attributes: [{ key: "id", value: "a", index: true }] }],
+          codespace: "weft",
+        }),
+      ),
+    ],
+    isRefusal: coded("JSON_"),
   }),
   {
     name: "pages of validators from an RPC node",
