@@ -25,7 +25,7 @@ import { memoryStore } from "../../../test/support/memory-store.ts";
 import type { ChainState } from "../../store/chain-state.ts";
 import type { KeyValueStore } from "../../store/key-value-store.ts";
 import type { EvidencePool } from "./evidence-pool.ts";
-import { EVIDENCE_PENDING_PER_VALIDATOR_MAX } from "./limits.ts";
+import { EVIDENCE_EXTENSION_BYTES_MAX, EVIDENCE_PENDING_PER_VALIDATOR_MAX } from "./limits.ts";
 
 const KEYS = testKeys(4);
 const PHANTOMS = testKeys(8).slice(4);
@@ -193,7 +193,7 @@ describe("evidence that is offered", () => {
     expect((await pool.add(stateAfter(8), doubleVote(4, 1))).kind).toBe("added");
   });
 
-  test("conflicts keep no extension; a large piece keeps smaller ones out of no block", async () => {
+  test("conflicts keep no large extension; a large piece keeps smaller ones out of no block", async () => {
     const piece = doubleVote(4);
     const withExtension = (vote: Vote): Vote => ({
       ...vote,
@@ -208,6 +208,34 @@ describe("evidence that is offered", () => {
       "lightClientAttack",
       "duplicateVote",
     ]);
+  });
+
+  test("a precommit keeps the small extension that its validator signed: Go makes the same piece", async () => {
+    const extension = bytes(100);
+    const signed = doubleVote(4, 0, 0, extension);
+    expect(signed.voteB.extensionSignature.length).toBe(64);
+    // As consensus counted it.
+    pool.reportConflict(signed.voteA, signed.voteB);
+    await pool.update(stateAfter(8), []);
+    expect(pool.pending(BYTES_MAX)).toEqual([signed]);
+    // As others send it, and as they put it into a block.
+    const offered = await freshPool();
+    expect((await offered.add(stateAfter(8), signed)).kind).toBe("added");
+    expect(offered.pending(BYTES_MAX)).toEqual([signed]);
+    const proposed = await freshPool();
+    expect(await proposed.check(stateAfter(8), [signed])).toBeUndefined();
+    expect(proposed.pending(BYTES_MAX)).toEqual([signed]);
+  });
+
+  test("an extension that is not the validator's, or too long, is left out", async () => {
+    const bare = doubleVote(4);
+    const { voteB } = doubleVote(4, 0, 0, bytes(100));
+    const long = doubleVote(4, 0, 0, bytes(EVIDENCE_EXTENSION_BYTES_MAX + 1));
+    for (const piece of [{ ...bare, voteB: { ...voteB, extension: bytes(99) } }, long]) {
+      const fresh = await freshPool();
+      expect((await fresh.add(stateAfter(8), piece)).kind).toBe("added");
+      expect(fresh.pending(BYTES_MAX)).toEqual([bare]);
+    }
   });
 
   async function freshPool(): Promise<EvidencePool> {
@@ -227,7 +255,12 @@ function stateAfter(height: number): ChainState {
 }
 
 /** Two precommits of one validator, in the form that the pool keeps. */
-function doubleVote(height: number, keyIndex = 0, round = 0): DuplicateVoteEvidence {
+function doubleVote(
+  height: number,
+  keyIndex = 0,
+  round = 0,
+  extension?: Uint8Array,
+): DuplicateVoteEvidence {
   const key = KEYS[keyIndex];
   if (key === undefined) throw new Error("there is no key");
   const { blockId, block, stateBefore } = builtAt(height);
@@ -241,6 +274,7 @@ function doubleVote(height: number, keyIndex = 0, round = 0): DuplicateVoteEvide
         round: Round(round),
         blockId: id,
         timestamp: block.header.time,
+        ...(extension === undefined ? {} : { extension }),
       }),
     );
   if (voteA === undefined || voteB === undefined) throw new Error("there are no votes");

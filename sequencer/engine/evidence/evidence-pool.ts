@@ -10,7 +10,8 @@ import { compareBytes, toHex } from "../../../proto/bytes.ts";
 import { decodeEvidence, encodeEvidence } from "../../../proto/codec/block.ts";
 import { faultOf } from "../../../proto/errors.ts";
 import { evidenceId } from "../../../proto/hashes.ts";
-import type { DuplicateVoteEvidence, Evidence, Vote } from "../../../proto/types.ts";
+import { voteExtensionSignBytes } from "../../../proto/sign-bytes.ts";
+import type { DuplicateVoteEvidence, Evidence, ValidatorSet, Vote } from "../../../proto/types.ts";
 import { blockIdKey, validateEvidence } from "../../../proto/validate-basic.ts";
 import { validatorIndexByAddress } from "../../../proto/validator-set.ts";
 import type { SignatureVerifier } from "../../../proto/verify/ed25519.ts";
@@ -23,7 +24,13 @@ import type { StateStore } from "../../store/state-store.ts";
 import type { EngineMetrics } from "../metrics.ts";
 import { CONFLICTS_MAX, EVIDENCE_PRUNED_PER_BLOCK_MAX } from "./limits.ts";
 import { COMMITTED, committedKey, PENDING, pendingKey, PUNISHED } from "./evidence-keys.ts";
-import { evidenceHeight, normalised, offenceKey, withoutExtension } from "./offence.ts";
+import {
+  evidenceHeight,
+  normalised,
+  offenceKey,
+  withKeptExtension,
+  withoutExtension,
+} from "./offence.ts";
 import { PendingList, pendingPiece, type PendingEvidence } from "./pending-list.ts";
 import {
   heightFacts,
@@ -156,7 +163,7 @@ class Pool implements EvidencePool {
         continue;
       }
       // Whatever becomes of this block, the offence is known now.
-      await this.#keep(state, piece, "in a proposed block");
+      await this.#keep(state, piece, "in a proposed block", this.#deps.verifier);
     }
     return tolerable;
   }
@@ -200,7 +207,7 @@ class Pool implements EvidencePool {
     const { height, round, type, validatorIndex } = first;
     const offence = `${height}/${round}/${type}/${validatorIndex}`;
     if (this.#conflicts.has(offence) || this.#conflicts.size >= CONFLICTS_MAX) return;
-    this.#conflicts.set(offence, [withoutExtension(first), withoutExtension(second)]);
+    this.#conflicts.set(offence, [withKeptExtension(first), withKeptExtension(second)]);
   }
 
   async #add(state: ChainState, piece: Evidence): Promise<EvidenceAnswer> {
@@ -211,7 +218,9 @@ class Pool implements EvidencePool {
     const malformed = faultOf(() => validateEvidence(piece));
     if (malformed !== undefined) return { kind: "malformed", message: malformed };
     const verdict = await judgeEvidence(state, piece, this.#deps, incomingVerifier);
-    return verdict.kind === "valid" ? this.#keep(state, piece, "offered") : verdict;
+    return verdict.kind === "valid"
+      ? this.#keep(state, piece, "offered", incomingVerifier)
+      : verdict;
   }
 
   /**
@@ -224,9 +233,22 @@ class Pool implements EvidencePool {
   }
 
   /** Takes a verified piece, in its one form. */
-  async #keep(state: ChainState, piece: Evidence, source: string): Promise<EvidenceAnswer> {
+  async #keep(
+    state: ChainState,
+    piece: Evidence,
+    source: string,
+    verifier: SignatureVerifier,
+  ): Promise<EvidenceAnswer> {
     const facts = await heightFacts(state, evidenceHeight(piece), this.#deps);
-    const form = facts === undefined ? piece : normalised(piece, facts.validators);
+    const form =
+      facts === undefined
+        ? piece
+        : await withSignedExtensions(
+            state.chainId,
+            normalised(piece, facts.validators),
+            facts.validators,
+            verifier,
+          );
     return this.#exclusive(() => this.#insert(form, source));
   }
 
@@ -316,6 +338,26 @@ class Pool implements EvidencePool {
     this.#turn = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Leaves out what somebody else put where an extension stands: it would make any number of pieces. */
+async function withSignedExtensions(
+  chainId: string,
+  piece: Evidence,
+  { validators }: ValidatorSet,
+  verifier: SignatureVerifier,
+): Promise<Evidence> {
+  if (piece.kind === "lightClientAttack") return piece;
+  const publicKey = validators[piece.voteA.validatorIndex]?.publicKey.bytes;
+  if (publicKey === undefined) return piece;
+  const form = async (vote: Vote): Promise<Vote> => {
+    const { extensionSignature: signature } = vote;
+    if (signature.length === 0) return vote;
+    const message = voteExtensionSignBytes(chainId, vote);
+    const [isSigned] = await verifier.verifyBatch([{ publicKey, message, signature }]);
+    return isSigned === true ? vote : withoutExtension(vote);
+  };
+  return { ...piece, voteA: await form(piece.voteA), voteB: await form(piece.voteB) };
 }
 
 /** Votes ordered by block key, as the hash of evidence wants them (§11.1). */

@@ -6,10 +6,18 @@
  */
 import type { Height } from "../../../proto/brands.ts";
 import { concatBytes, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { isNilBlockId } from "../../../proto/codec/canonical.ts";
 import { headerHash } from "../../../proto/hashes.ts";
-import type { Evidence, ValidatorSet, Vote } from "../../../proto/types.ts";
+import {
+  type Evidence,
+  SignedMsgType,
+  type ValidatorSet,
+  type Vote,
+} from "../../../proto/types.ts";
 import { validatorIndexByAddress } from "../../../proto/validator-set.ts";
+import { ED25519_SIGNATURE_BYTES } from "../../../proto/verify/ed25519.ts";
 import { heightKey } from "../../store/keys.ts";
+import { EVIDENCE_EXTENSION_BYTES_MAX } from "./limits.ts";
 
 /** The height whose facts a piece is held against, and from which its age counts. */
 export function evidenceHeight(piece: Evidence): Height {
@@ -44,15 +52,31 @@ export function offenderOf(piece: Evidence): string {
   return piece.kind === "duplicateVote" ? toHex(piece.voteA.validatorAddress) : "attacks";
 }
 
-/** The one form in which we keep a piece: without what its signatures do not cover. */
+/**
+ * The one form in which we keep a piece, as far as it goes without checking signatures: with the validator's
+ * index, and without extensions that were never counted with their votes.
+ */
 export function normalised(piece: Evidence, validators: ValidatorSet): Evidence {
   if (piece.kind === "lightClientAttack") return piece;
   const index = validatorIndexByAddress(validators, piece.voteA.validatorAddress);
-  const bare = (vote: Vote): Vote => ({ ...withoutExtension(vote), validatorIndex: index });
-  return { ...piece, voteA: bare(piece.voteA), voteB: bare(piece.voteB) };
+  const form = (vote: Vote): Vote => ({ ...withKeptExtension(vote), validatorIndex: index });
+  return { ...piece, voteA: form(piece.voteA), voteB: form(piece.voteB) };
 }
 
-/** A vote as evidence needs it: an extension may take a megabyte, and proves nothing. */
+/**
+ * A vote as evidence keeps it. Its extension proves nothing, but CometBFT knows the piece by its bytes: two
+ * nodes that found one offence and differ in it would have it committed twice. A large one is left out.
+ */
+export function withKeptExtension(vote: Vote): Vote {
+  const { type, blockId, extension, extensionSignature } = vote;
+  const mayExtend = type === SignedMsgType.PRECOMMIT && !isNilBlockId(blockId);
+  const isKept =
+    mayExtend &&
+    extension.length <= EVIDENCE_EXTENSION_BYTES_MAX &&
+    extensionSignature.length === ED25519_SIGNATURE_BYTES;
+  return isKept ? vote : withoutExtension(vote);
+}
+
 export function withoutExtension(vote: Vote): Vote {
   return { ...vote, extension: EMPTY_BYTES, extensionSignature: EMPTY_BYTES };
 }
