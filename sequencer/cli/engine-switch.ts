@@ -35,7 +35,8 @@ import {
 } from "../node/home-engine.ts";
 import { syncDirectory } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
-import { ownAddress, withLockedHome } from "./offline-home.ts";
+import { StoreError } from "../store/errors.ts";
+import { existingHome, ownAddress, withLockedHome } from "./offline-home.ts";
 import { printResult } from "./output.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -48,17 +49,31 @@ export interface SwitchOptions {
   readonly onStep?: (() => void) | undefined;
 }
 
+/** Changes nothing, so a node that runs is no hindrance. */
 export async function showEngine(root: string, isJson: boolean): Promise<void> {
-  const report = await withLockedHome(root, async (home) => {
-    const unfinished = await engineSwitchOf(home);
-    const engine = unfinished === undefined ? await engineOfHome(home) : undefined;
-    return {
-      engine: engine ?? null,
-      unfinishedSwitchTo: unfinished?.to ?? null,
-      retired: retiredFolders(home),
-    };
-  });
+  const user = await userOf(root);
+  const home = existingHome(root);
+  const unfinished = await engineSwitchOf(home);
+  const engine = unfinished === undefined ? await engineOfHome(home) : undefined;
+  const report = {
+    engine: engine ?? null,
+    inUse: user !== undefined,
+    ...(user?.pid === undefined ? {} : { process: user.pid }),
+    unfinishedSwitchTo: unfinished?.to ?? null,
+    retired: retiredFolders(home),
+  };
   printResult(report, isJson);
+}
+
+/** Who holds the lock of the home: a node that runs, or a command that works on it. */
+async function userOf(root: string): Promise<{ readonly pid: number | undefined } | undefined> {
+  try {
+    await withLockedHome(root, () => Promise.resolve());
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.info.code !== "STORE_LOCKED") throw error;
+    return { pid: error.info.pid };
+  }
 }
 
 export async function switchEngine(

@@ -49,7 +49,8 @@ export function ownAddress(home: Home): Uint8Array | undefined {
   return half && ed25519Address(half.publicKey);
 }
 
-function existingHome(root: string): Home {
+/** @throws WeftError FILE when there is no data at all */
+export function existingHome(root: string): Home {
   const home = homeAt(root);
   if (existsSync(home.dataDir)) return home;
   throw cliError("FILE", `${home.root} holds no data of a node; pass its home with --home`);

@@ -17,7 +17,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
 import { freePorts } from "../../sequencer/cli/free-ports.ts";
-import { isEmbedded } from "../support/engine.ts";
+import { ENGINE, isEmbedded } from "../support/engine.ts";
 import {
   createTestNetwork,
   ENTRY,
@@ -299,6 +299,12 @@ describe("what is in use already", () => {
     const second = await json("start", "--home", node.home, ...(await settings()));
     expect(second.code).toBe(ExitCode.FILE);
     expect(String(second.value["error"])).toContain(`in use by process ${network.pid(node.name)}`);
+    const shown = await json("engine", "show", "--home", node.home);
+    expect(shown.value).toMatchObject({
+      engine: ENGINE,
+      inUse: true,
+      process: network.pid(node.name),
+    });
     const other = await json("rollup", "start", "--home", rollup.home);
     expect(other.code).toBe(ExitCode.FILE);
     expect(String(other.value["error"])).toMatch(/another process/);
@@ -440,6 +446,7 @@ describe("--json", () => {
       results.push(value);
     }
     expect(results[0]).toMatchObject({ weft: "0.1.0", cometbft: "0.38.25" });
+    expect(results).toContainEqual(expect.objectContaining({ engine: ENGINE, peers: "0" }));
   });
 
   it("carries a transaction and finds it again", async () => {

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { callRpc } from "../clients.ts";
 import { cliError } from "../cli-error.ts";
+import { engineOfStatus } from "../engine-of-node.ts";
 import { exitCodeName } from "../exit-codes.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import {
@@ -115,7 +116,7 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
   try {
     const first = await Promise.race([untilUp(network, over.signal), stopped, failed]);
     if (first === undefined) {
-      printResult(summary(network, root), isJson);
+      printResult(await summary(network, root), isJson);
       isReady = true;
       await stopped;
     }
@@ -159,11 +160,16 @@ async function untilUp(network: LocalNetwork, signal: AbortSignal): Promise<unde
   return undefined;
 }
 
-function summary(network: LocalNetwork, root: string): Readonly<Record<string, unknown>> {
+async function summary(
+  network: LocalNetwork,
+  root: string,
+): Promise<Readonly<Record<string, unknown>>> {
   const [first] = network.validators;
+  const rpc = `http://127.0.0.1:${first?.rpcPort ?? 0}`;
   return {
     network: `${network.validators.length} validators in ${root}`,
-    rpc: `http://127.0.0.1:${first?.rpcPort ?? 0}`,
+    engine: engineOfStatus(await callRpc(rpc, "status", {})),
+    rpc,
     grpc: `127.0.0.1:${first?.grpcPort ?? 0}`,
     metrics: `http://127.0.0.1:${first?.metricsPort ?? 0}/metrics`,
     rollups: network.rollups.map(({ name, rpcPort, evmChainId }) => ({

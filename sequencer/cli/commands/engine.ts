@@ -6,10 +6,12 @@ import { homeOption } from "../options.ts";
 export function registerEngine(program: Command, context: CommandContext): void {
   const engine = program
     .command("engine")
-    .description("which engine a stopped node's home belongs to, and changing it");
+    .description("which engine a home belongs to, and changing it while its node is stopped");
   engine
     .command("show")
-    .description("the engine that owns the data, an unfinished switch, and data of earlier engines")
+    .description(
+      "the engine that owns the data, whether a process uses it, an unfinished switch, and data of earlier engines",
+    )
     .addOption(homeOption(context))
     .action(async (options: { home: string }, command: Command) => {
       const { showEngine } = await import("../engine-switch.ts");

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { LARGE_FRAMES_CHANNEL } from "../../p2p/node-info.ts";
 import { formatAddress } from "../../../proto/address.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { cliError } from "../cli-error.ts";
 import { callRpc, withSequencer } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
+import { engineOfStatus } from "../engine-of-node.ts";
 import {
   nodeOption,
   notNodeOption,
@@ -109,7 +109,7 @@ export function registerQuery(program: Command): void {
         callRpc(options.rpc, "net_info", {}),
         callRpc(options.rpc, "status", {}),
       ]);
-      printResult(peersOf(answer, tellsPoints(status)), isJson(command));
+      printResult(peersOf(answer, engineOfStatus(status) === "embedded"), isJson(command));
     });
   query
     .command("state")
@@ -177,13 +177,6 @@ function peersOf(
     })),
     banned: hasPoints ? (banned ?? []) : "not told: the engine of this node is CometBFT",
   };
-}
-
-/** The embedded engine announces a channel that CometBFT has not (ADR 0003). */
-function tellsPoints(status: Readonly<Record<string, unknown>>): boolean {
-  const { node_info: info } = status as { readonly node_info?: { readonly channels?: string } };
-  const own = LARGE_FRAMES_CHANNEL.toString(16);
-  return info?.channels?.toLowerCase().match(/../g)?.includes(own) === true;
 }
 
 function heightParam(height: number | undefined): Readonly<Record<string, string>> {

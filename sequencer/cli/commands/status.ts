@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { describeOldHead, isHeadOld, type PulseSource, type RoundState } from "../chain-pulse.ts";
 import { callRpc } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
+import { engineOfStatus } from "../engine-of-node.ts";
 import { notNodeOption, rpcOption } from "../options.ts";
 import { printResult } from "../output.ts";
 
@@ -9,7 +10,7 @@ export function registerStatus(program: Command): void {
   program
     .command("status")
     .description(
-      "print what a node says of itself: height, time, sync, validator, and if it stands",
+      "print what a node says of itself: engine, height, time, sync, validator, and if it stands",
     )
     .addOption(rpcOption())
     .addOption(notNodeOption())
@@ -21,6 +22,7 @@ export function registerStatus(program: Command): void {
       const attention = await attentionFor(status, options.rpc);
       printResult(
         {
+          engine: engineOfStatus(status),
           ...status,
           peers: net["n_peers"],
           ...(attention === undefined ? {} : { attention }),
