@@ -1,0 +1,18 @@
+/** The faults that cost stake. A new one is a file beside this and a line here. */
+import type { SubmittedEvidence } from "../../../../proto/codec/staking-tx.ts";
+import type { Misbehavior } from "../../../abci/application.ts";
+import { DUPLICATE_PROPOSAL } from "./duplicate-proposal.ts";
+import { DUPLICATE_VOTE } from "./duplicate-vote.ts";
+import { LIGHT_CLIENT_ATTACK } from "./light-client-attack.ts";
+import type { ConsensusRoute, SubmittedRoute } from "./route.ts";
+
+export const CONSENSUS_ROUTES: Readonly<Record<Misbehavior["type"], ConsensusRoute>> = {
+  duplicateVote: DUPLICATE_VOTE,
+  lightClientAttack: LIGHT_CLIENT_ATTACK,
+};
+
+export const SUBMITTED_ROUTES: {
+  readonly [Kind in SubmittedEvidence["kind"]]: SubmittedRoute<Kind>;
+} = {
+  duplicateProposal: DUPLICATE_PROPOSAL,
+};
