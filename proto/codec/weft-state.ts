@@ -6,6 +6,7 @@
 import { Height } from "../brands.ts";
 import { copyBytes, EMPTY_BYTES } from "../bytes.ts";
 import type { Timestamp } from "../types.ts";
+import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 import { HASH_BYTES } from "../limits.ts";
 import { decode, type Reader } from "./reader.ts";
@@ -224,6 +225,13 @@ export const EMPTY_SUPPLY: SupplyState = {
   governanceDeposits: 0n,
   burned: 0n,
 };
+
+/** nweft that are in no account. */
+export function pooledSupply(supply: SupplyState): bigint {
+  const { total, burned, ...pools } = supply;
+  assert(total >= 0n && burned >= 0n, "amounts are not negative");
+  return Object.values(pools).reduce((sum, amount) => sum + amount, 0n);
+}
 
 const bigParam = (field: number) => [field, amount] as const;
 const smallParam = (field: number) => [field, uint32()] as const;

@@ -56,7 +56,9 @@ describe("application", () => {
       balance: START_BALANCE - fee - 500n,
     });
     expect(chain.app.read.account(wallet(1).address).balance).toBe(START_BALANCE + 500n);
-    expect(chain.app.read.supply().feePool).toBe(fee);
+    // Nobody else sent anything: the fee is all that is shared.
+    const { feePool, rewards, community } = chain.app.read.supply();
+    expect({ feePool, shared: rewards + community }).toEqual({ feePool: 0n, shared: fee });
     expect(chain.app.transactionStatus(idOf(item))).toMatchObject({
       state: "committed",
       height: block.height,
@@ -75,7 +77,8 @@ describe("application", () => {
     const block = await chain.decide([manifest, injected, item].filter((x) => x !== undefined));
     expect(block.response.txResults[2]?.code).toBe(CODES.ROLLUP_UNKNOWN.number);
     expect(chain.app.read.account(wallet(0).address).nonce).toBe(1n);
-    expect(chain.app.read.supply().feePool).toBeGreaterThan(0n);
+    const { rewards, community } = chain.app.read.supply();
+    expect(rewards + community).toBe(BigInt(item.length) * 2n);
     expect(chain.app.transactionStatus(idOf(item)).state).toBe("failed");
     const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
     expect(slices.slice(rollupIdOfName("nobody")).kind).toBe("absence");

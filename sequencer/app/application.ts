@@ -66,6 +66,7 @@ import { blockKey } from "./proposal/block-key.ts";
 import { buildBlock } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
+import { haltFault, upgradeFault } from "./governance/halt.ts";
 import { query } from "./query.ts";
 import { createReadApi } from "./read-api.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
@@ -82,13 +83,19 @@ import type {
 
 /** Version of the application's rules; enters the header. */
 export const APP_VERSION = 1n;
+/** Upgrades that these rules include, by the names under which governance plans them. */
+export const KNOWN_UPGRADES: ReadonlySet<string> = new Set();
 
 /** Why the application cannot go on; the node has to stop. */
 export type ApplicationError =
   /** A decided block is invalid: more than a third of the power is faulty, or the software differs. */
   | { readonly code: "APP_BLOCK_INVALID"; readonly height: number }
   /** InitChain for a chain that has blocks already. */
-  | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number };
+  | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number }
+  /** Validators halted the chain before this block, and this node was not told to go on. */
+  | { readonly code: "APP_HALTED"; readonly height: number }
+  /** The block needs an upgrade that this software does not have. */
+  | { readonly code: "APP_UPGRADE_NEEDED"; readonly height: number };
 
 /**
  * Opens the application on its database. Consensus calls come one at a time (see `Application`).
@@ -223,6 +230,7 @@ class Weft implements WeftApplication {
       chainId,
       initialHeight,
       blockBytesMax,
+      genesisSeconds: Number(request.time.seconds),
       evidenceMaxAgeBlocks: Number(maxAgeBlocks),
       evidenceMaxAgeSeconds: Number((maxAgeDurationNanos + 999_999_999n) / 1_000_000_000n),
       validators,
@@ -274,10 +282,11 @@ class Weft implements WeftApplication {
    */
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {
+      this.#checkMayGoOn(request.height, "vote");
       const { logger, metrics, verify, yieldToLoop } = this.#dependencies;
-      const { height, time, maxTxBytes, localLastCommit } = request;
+      const { height, time, maxTxBytes, localLastCommit, misbehavior } = request;
       const built = await buildBlock(
-        { height, time, txBytesMax: maxTxBytes, votes: localLastCommit.votes },
+        { height, time, txBytesMax: maxTxBytes, votes: localLastCommit.votes, misbehavior },
         { committed: this.#committed, pool: this.#pool, verify, yieldToLoop, logger, metrics },
       );
       const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));
@@ -293,6 +302,7 @@ class Weft implements WeftApplication {
 
   async processProposal(request: ProcessProposalRequest): Promise<Verdict> {
     return this.#timed("process", async () => {
+      this.#checkMayGoOn(request.height, "vote");
       const { logger, metrics } = this.#dependencies;
       const input = blockInput(request, request.proposedLastCommit, request.txs);
       const outcome = await this.#execute(input);
@@ -322,6 +332,7 @@ class Weft implements WeftApplication {
   async finalizeBlock(request: FinalizeBlockRequest): Promise<FinalizeBlockResponse> {
     return this.#timed("finalize", async () => {
       const { height, time, hash } = request;
+      this.#checkMayGoOn(height, "follow");
       const input = blockInput(request, request.decidedLastCommit, request.txs);
       const executed = await this.#execute(input);
       if (executed.kind === "refused") {
@@ -334,9 +345,9 @@ class Weft implements WeftApplication {
       const staged = await this.#committed.store.stage(changes);
       this.#finalized = { executed, staged };
       return {
-        events: misbehaviorEvents(request.misbehavior),
+        events: [...misbehaviorEvents(request.misbehavior), ...executed.events],
         txResults: executed.results,
-        validatorUpdates: [],
+        validatorUpdates: executed.validatorUpdates,
         consensusParamUpdates: undefined,
         appHash: staged.root,
       };
@@ -414,6 +425,23 @@ class Weft implements WeftApplication {
       entry = selection.next();
     }
     return items;
+  }
+
+  /**
+   * A halted chain is not voted on, but followed if others decided to go on; without an upgrade that it
+   * needs neither is possible.
+   * @throws WeftError<ApplicationError> APP_HALTED, APP_UPGRADE_NEEDED
+   */
+  #checkMayGoOn(height: Height, how: "vote" | "follow"): void {
+    const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = this.#options;
+    const upgrade = upgradeFault(this.#committed, height, knownUpgrades);
+    if (upgrade !== undefined) {
+      throw new WeftError<ApplicationError>({ code: "APP_UPGRADE_NEEDED", height }, upgrade);
+    }
+    const halt = how === "vote" ? haltFault(this.#committed, height, resumeAfterHalt) : undefined;
+    if (halt !== undefined) {
+      throw new WeftError<ApplicationError>({ code: "APP_HALTED", height }, halt);
+    }
   }
 
   /** Takes the new state into what is kept in memory, in one turn of the loop. */

@@ -1,16 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
-import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { BondStatus } from "../../proto/codec/staking-state.ts";
 import {
   EMPTY_SUPPLY,
   decodeParams,
   decodeSupply,
   encodeParams,
 } from "../../proto/codec/weft-state.ts";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
 import { CODES, codeName } from "./codes.ts";
 import { genesisState } from "./genesis.ts";
 import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "./params.ts";
+import type { RecordType } from "./state/records.ts";
+import { DELEGATIONS, EPOCH, POWERS, VALIDATORS } from "./state/tables.ts";
 
 const VALIDATOR = "11".repeat(20);
 const KEY = "22".repeat(32);
@@ -21,26 +25,63 @@ const context = {
   blockBytesMax: 1 << 20,
   evidenceMaxAgeBlocks: 100_000,
   evidenceMaxAgeSeconds: 172_800,
+  genesisSeconds: 1_700_000_000,
   validators: new Map([[VALIDATOR, { consensusKey: new Uint8Array(32), power: 10n }]]),
 };
+/** The account of the application key. */
+const OPERATOR = toHex(accountAddress(fromHex(KEY)));
 const validators = [{ address: VALIDATOR.toUpperCase(), application_key: KEY }];
 
 function state(appState: unknown): ReadonlyMap<string, Uint8Array> {
   return genesisState(utf8ToBytes(JSON.stringify(appState)), context);
 }
 
+function record<Value>(
+  pairs: ReadonlyMap<string, Uint8Array>,
+  { prefix, decode }: RecordType<Value>,
+  key: string,
+): Value | undefined {
+  const bytes = pairs.get(prefix + key);
+  return bytes && decode(bytes);
+}
+
 describe("genesis", () => {
-  test("behavior: the smallest genesis has defaults and no money", () => {
+  test("behavior: the smallest genesis has defaults, and the stake that its powers take", () => {
     const pairs = state({ validators });
     expect(decodeParams(pairs.get("params") ?? new Uint8Array())).toEqual(DEFAULT_PARAMS);
-    expect(decodeSupply(pairs.get("supply") ?? new Uint8Array())).toEqual(EMPTY_SUPPLY);
+    expect(decodeSupply(pairs.get("supply") ?? new Uint8Array())).toEqual({
+      ...EMPTY_SUPPLY,
+      total: 10_000_000n,
+      bonded: 10_000_000n,
+    });
     expect([...pairs.keys()].sort()).toEqual([
       "chain",
+      `delegation/${VALIDATOR}/${OPERATOR}`,
+      "epoch",
       "fees",
       "params",
+      `powers/${VALIDATOR}`,
+      `ratio/${VALIDATOR}/0000000000000000`,
+      `rewards/${VALIDATOR}`,
       "supply",
       `validator/${VALIDATOR}`,
     ]);
+    expect(record(pairs, VALIDATORS, VALIDATOR)).toMatchObject({
+      operator: fromHex(OPERATOR),
+      power: 10n,
+      tokens: 10_000_000n,
+      status: BondStatus.BONDED,
+      commission: { rateBps: 500, maxRateBps: 2_000, maxChangeBps: 100 },
+    });
+    expect(record(pairs, EPOCH, "")).toEqual({
+      number: 1,
+      startHeight: 1,
+      length: 600,
+      nextSetSize: 1,
+      followingSetSize: 1,
+      activePower: 10n,
+    });
+    expect(record(pairs, POWERS, VALIDATOR)).toEqual({ changes: [{ height: 1, power: 10n }] });
   });
 
   test("behavior: balances and deposits make the supply", () => {
@@ -51,10 +92,45 @@ describe("genesis", () => {
       params: { rollup_deposit: "5" },
     });
     expect(decodeSupply(pairs.get("supply") ?? new Uint8Array())).toMatchObject({
-      total: 100n,
+      total: 10_000_100n,
       deposits: 30n,
+      bonded: 10_000_000n,
     });
     expect(pairs.has(`account/${toHex(new Uint8Array(20).fill(3))}`)).toBe(true);
+  });
+
+  test("behavior: a validator has the operator, commission, description and delegations that genesis gives", () => {
+    const operator = formatAddress(new Uint8Array(20).fill(5));
+    const pairs = state({
+      validators: [
+        {
+          ...validators[0],
+          operator,
+          commission: { rate_bps: 250, max_rate_bps: 300, max_change_bps: 10 },
+          min_self_delegation: "2000000",
+          moniker: "ada",
+        },
+      ],
+      accounts: [{ address: ADDRESS, balance: "70" }],
+      delegations: [
+        { delegator: operator, validator: VALIDATOR, amount: "2000000" },
+        { delegator: ADDRESS, validator: VALIDATOR, amount: "8999999" },
+      ],
+    });
+    expect(record(pairs, VALIDATORS, VALIDATOR)).toMatchObject({
+      operator: new Uint8Array(20).fill(5),
+      // The rest of a unit has no power.
+      power: 10n,
+      tokens: 10_999_999n,
+      minSelfDelegation: 2_000_000n,
+      commission: { rateBps: 250, maxRateBps: 300, maxChangeBps: 10 },
+      description: { moniker: "ada", website: "", details: "" },
+    });
+    expect(record(pairs, DELEGATIONS, `${VALIDATOR}/${"03".repeat(20)}`)?.stake).toBe(8_999_999n);
+    expect(decodeSupply(pairs.get("supply") ?? new Uint8Array())).toMatchObject({
+      total: 11_000_069n,
+      bonded: 10_999_999n,
+    });
   });
 
   test("behavior: what cannot be used is refused with its reason", () => {
@@ -99,6 +175,23 @@ describe("genesis", () => {
     refuses({ validators, params: { candidates_max: 99 } }, /candidatesMax 99 is below/);
     refuses({ validators, params: { unbonding_seconds: 172_800 } }, /unbondingSeconds 172800/);
     refuses({ validators, params: { epochLength: 5 } }, /epochLength/);
+    const [only] = validators;
+    refuses(
+      { validators: [{ ...only, commission: { rate_bps: 500, max_rate_bps: 400 } }] },
+      /max_rate_bps/,
+    );
+    refuses({ validators, params: { commission_min_bps: 600 } }, /commission_min_bps/);
+    refuses({ validators: [{ ...only, min_self_delegation: "1" }] }, /min_self_delegation/);
+    refuses({ validators: [{ ...only, moniker: "m".repeat(71) }] }, /at most 70 bytes/);
+    const delegation = { delegator: ADDRESS, validator: VALIDATOR, amount: "10000000" };
+    refuses({ validators, delegations: [delegation] }, /its operator delegates 0 nweft/);
+    refuses({ validators, delegations: [delegation, delegation] }, /appears twice/);
+    refuses({ validators, delegations: [{ ...delegation, amount: "9999999" }] }, /make 9/);
+    refuses({ validators, delegations: [{ ...delegation, amount: "0" }] }, /at least 1 nweft/);
+    refuses(
+      { validators, delegations: [{ ...delegation, validator: "33".repeat(20) }] },
+      /no validator/,
+    );
     expect(() => genesisState(utf8ToBytes("{"), context)).toThrow(/JSON/);
   });
 });

@@ -1,17 +1,16 @@
 import { z } from "zod";
 import { parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
-import { compareBytes, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import { compareBytes, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import {
-  BondStatus,
-  VALIDATOR_CODEC,
-  type ValidatorState,
+  DETAILS_BYTES_MAX,
+  MONIKER_BYTES_MAX,
+  WEBSITE_BYTES_MAX,
 } from "../../proto/codec/staking-state.ts";
 import { snakeCase, type SnakeCase } from "../../proto/codec/record.ts";
 import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
 import {
   type ChainState,
-  EMPTY_SUPPLY,
   encodeAccount,
   encodeBaseFee,
   encodeChain,
@@ -29,7 +28,9 @@ import {
   rollupIdOfName,
 } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
+import { GenesisLedger, type GenesisStake, stakeGenesis } from "./genesis-stake.ts";
 import { DEFAULT_PARAMS, paramFaults } from "./params.ts";
+import { POWER_REDUCTION } from "./staking/limits.ts";
 import {
   accountKey,
   CHAIN_KEY,
@@ -37,7 +38,6 @@ import {
   PARAMS_KEY,
   rollupKey,
   SUPPLY_KEY,
-  validatorKey,
 } from "./state/keys.ts";
 
 /** The genesis cannot be used. */
@@ -66,13 +66,31 @@ const address = z.string().transform((text, context) => {
   }
 });
 
+const basisPoints = z.int().min(0).max(BASIS_POINTS);
+const text = (bytesMax: number) =>
+  z
+    .string()
+    .refine((value) => utf8ToBytes(value).length <= bytesMax, `expected at most ${bytesMax} bytes`)
+    .default("");
+
 const policySchema = z.strictObject({
   sealed_only: z.boolean().default(false),
   auction: z.boolean().default(false),
   reserve: amount.default(0n),
-  revenue_share_bps: z.int().min(0).max(BASIS_POINTS).default(8_000),
+  revenue_share_bps: basisPoints.default(8_000),
   executor_keys: z.array(hexBytes(32, "an ed25519 key")).max(EXECUTOR_KEYS_MAX).default([]),
 });
+
+const commissionSchema = z
+  .strictObject({
+    rate_bps: basisPoints.default(500),
+    max_rate_bps: basisPoints.default(2_000),
+    max_change_bps: basisPoints.default(100),
+  })
+  .refine(
+    ({ rate_bps: rate, max_rate_bps: max, max_change_bps: change }) => rate <= max && change <= max,
+    "expected rate_bps and max_change_bps of at most max_rate_bps",
+  );
 
 const optionalAmount = amount.optional();
 const optionalInteger = z.int().optional();
@@ -94,10 +112,14 @@ const paramsSchema = z.strictObject(
 
 /**
  * `app_state` of genesis.json. Amounts are decimal strings in nweft, keys and consensus addresses hex,
- * account addresses bech32. What is left out of `params` takes its default.
+ * account addresses bech32. What is left out of `params` takes its default. The operator of a validator is
+ * the account of its application key unless said otherwise. Stake is new money: what `delegations` say, or
+ * else, by its operator, just what the validator's power takes (1,000,000 nweft for each unit).
  *
  *     {"accounts": [{"address": "weft1...", "balance": "1000000000"}],
- *      "validators": [{"address": "9A3F...", "application_key": "5c1e..."}],
+ *      "validators": [{"address": "9A3F...", "application_key": "5c1e...", "operator": "weft1...",
+ *                      "commission": {"rate_bps": 500}, "moniker": "ada"}],
+ *      "delegations": [{"delegator": "weft1...", "validator": "9A3F...", "amount": "10000000"}],
  *      "rollups": [{"name": "alpha", "owner_key": "77ab...", "policy": {}}], "params": {}}
  */
 export const genesisAppStateSchema = z.strictObject({
@@ -106,8 +128,23 @@ export const genesisAppStateSchema = z.strictObject({
     z.strictObject({
       address: hexBytes(20, "a consensus address"),
       application_key: hexBytes(32, "an ed25519 key"),
+      operator: address.optional(),
+      commission: commissionSchema.prefault({}),
+      min_self_delegation: amount.optional(),
+      moniker: text(MONIKER_BYTES_MAX),
+      website: text(WEBSITE_BYTES_MAX),
+      details: text(DETAILS_BYTES_MAX),
     }),
   ),
+  delegations: z
+    .array(
+      z.strictObject({
+        delegator: address,
+        validator: hexBytes(20, "a consensus address"),
+        amount: amount.refine((value) => value > 0n, "expected at least 1 nweft"),
+      }),
+    )
+    .default([]),
   rollups: z
     .array(
       z.strictObject({
@@ -133,6 +170,8 @@ export interface GenesisValidator {
 
 /** What the engine says about genesis. */
 export interface GenesisContext extends ChainState {
+  /** Of the genesis document. */
+  readonly genesisSeconds: number;
   /** By consensus address in hex. */
   readonly validators: ReadonlyMap<string, GenesisValidator>;
 }
@@ -144,7 +183,7 @@ export function genesisState(
 ): ReadonlyMap<string, Uint8Array> {
   const parsed = genesisAppStateSchema.safeParse(parseJson(appState));
   if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
-  const { accounts, validators, rollups, params } = parsed.data;
+  const { accounts, validators, delegations, rollups, params } = parsed.data;
   const state = new Map<string, Uint8Array>();
   const put = (key: string, value: Uint8Array): void => {
     if (state.has(key)) throw invalid(`${key} appears twice`);
@@ -156,14 +195,14 @@ export function genesisState(
   put(PARAMS_KEY, encodeParams(paramsState));
   put(FEES_KEY, encodeBaseFee(paramsState.baseFeeMin));
 
-  let total = 0n;
-  let deposits = 0n;
+  const ledger = new GenesisLedger(paramsState, context, context.genesisSeconds);
   for (const { address, balance } of accounts) {
-    total += balance;
-    put(accountKey(toHex(address)), encodeAccount({ nonce: 0n, balance }));
+    const account = toHex(address);
+    if (ledger.balances.has(account)) throw invalid(`${accountKey(account)} appears twice`);
+    ledger.mint(account, balance);
   }
   for (const { name, owner_key: ownerKey, policy, deposit } of rollups) {
-    deposits += deposit;
+    ledger.mintPool("deposits", deposit);
     put(
       rollupKey(toHex(rollupIdOfName(name))),
       encodeRollup({
@@ -176,26 +215,17 @@ export function genesisState(
       }),
     );
   }
-  total += deposits;
+  const stakes = genesisStakes(validators, delegations, paramsState, context.validators);
+  const faults = stakeGenesis(ledger, stakes);
+  const { total } = ledger.supply;
   if (total >= AMOUNT_LIMIT) throw invalid(`the supply, ${total} nweft, is not below 2^63`);
-  put(SUPPLY_KEY, encodeSupply({ ...EMPTY_SUPPLY, total, deposits }));
-
-  for (const { address, application_key: applicationKey } of validators) {
-    const validator = context.validators.get(toHex(address));
-    if (validator === undefined) {
-      throw invalid(`${toHex(address)} is not a validator of this genesis`);
-    }
-    put(
-      validatorKey(toHex(address)),
-      VALIDATOR_CODEC.encode(genesisValidator(validator, applicationKey, context.initialHeight)),
-    );
+  if (faults.length > 0) throw invalid(faults.join("; "));
+  for (const [account, balance] of ledger.balances) {
+    // Who has delegated all that it got has no record, like anybody without money.
+    if (balance > 0n) put(accountKey(account), encodeAccount({ nonce: 0n, balance }));
   }
-  for (const address of context.validators.keys()) {
-    if (state.has(validatorKey(address))) continue;
-    throw invalid(
-      `validator ${address} has no application key in app_state.validators; its votes could not count`,
-    );
-  }
+  put(SUPPLY_KEY, encodeSupply(ledger.supply));
+  for (const [key, value] of ledger.records.changes()) if (value !== undefined) put(key, value);
   return state;
 }
 
@@ -225,34 +255,86 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
   };
 }
 
-function genesisValidator(
-  { consensusKey, power }: GenesisValidator,
-  applicationKey: Uint8Array,
-  initialHeight: Height,
-): ValidatorState {
-  return {
-    applicationKey,
-    power,
-    consensusKey,
-    operator: accountAddress(applicationKey),
-    status: BondStatus.BONDED,
-    jailed: false,
-    tombstoned: false,
-    retired: false,
-    tokens: 0n,
-    shares: 0n,
-    minSelfDelegation: 0n,
-    commission: { rateBps: 0, maxRateBps: BASIS_POINTS, maxChangeBps: 100, changedSeconds: 0 },
-    description: { moniker: "", website: "", details: "" },
-    createdHeight: initialHeight,
-    unbondingSeconds: 0,
-    unbondingHeight: Height(0),
-    jailedUntilSeconds: 0,
-    downtimeJails: 0,
-    downtimeHeight: Height(0),
-    applicationKeySince: initialHeight,
-    previousApplicationKey: EMPTY_BYTES,
-  };
+type Parsed = z.output<typeof genesisAppStateSchema>;
+
+function genesisStakes(
+  given: Parsed["validators"],
+  delegations: Parsed["delegations"],
+  params: ParamsState,
+  validators: GenesisContext["validators"],
+): readonly GenesisStake[] {
+  if (given.length > params.validatorsMax) {
+    throw invalid(`${given.length} validators, params.validators_max is ${params.validatorsMax}`);
+  }
+  const stakes = new Map<string, GenesisStake>();
+  const applicationKeys = new Set<string>();
+  for (const one of given) {
+    const validator = toHex(one.address);
+    const known = validators.get(validator);
+    if (known === undefined) throw invalid(`${validator} is not a validator of this genesis`);
+    if (stakes.has(validator)) throw invalid(`validator ${validator} appears twice`);
+    const applicationKey = one.application_key;
+    if (applicationKeys.has(toHex(applicationKey))) {
+      throw invalid(`application key ${toHex(applicationKey)} appears twice`);
+    }
+    applicationKeys.add(toHex(applicationKey));
+    const { rate_bps: rateBps, max_rate_bps, max_change_bps } = one.commission;
+    if (rateBps < params.commissionMinBps) {
+      throw invalid(
+        `validator ${validator}: commission.rate_bps ${rateBps} is below params.commission_min_bps`,
+      );
+    }
+    const minSelfDelegation = one.min_self_delegation ?? params.minSelfDelegation;
+    if (minSelfDelegation < params.minSelfDelegation) {
+      throw invalid(
+        `validator ${validator}: min_self_delegation is below params.min_self_delegation`,
+      );
+    }
+    const { moniker, website, details } = one;
+    stakes.set(validator, {
+      validator,
+      operator: toHex(one.operator ?? accountAddress(applicationKey)),
+      consensusKey: known.consensusKey,
+      applicationKey,
+      commission: { rateBps, maxRateBps: max_rate_bps, maxChangeBps: max_change_bps },
+      description: { moniker, website, details },
+      minSelfDelegation,
+      power: known.power,
+      delegations: [],
+    });
+  }
+  for (const address of validators.keys()) {
+    if (stakes.has(address)) continue;
+    throw invalid(
+      `validator ${address} has no application key in app_state.validators; its votes could not count`,
+    );
+  }
+  return withDelegations(stakes, delegations);
+}
+
+function withDelegations(
+  stakes: ReadonlyMap<string, GenesisStake>,
+  delegations: Parsed["delegations"],
+): readonly GenesisStake[] {
+  const given = new Map<string, Map<string, bigint>>();
+  for (const { delegator, validator, amount } of delegations) {
+    const address = toHex(validator);
+    if (!stakes.has(address)) throw invalid(`a delegation to ${address}, which is no validator`);
+    const amounts = given.get(address) ?? new Map<string, bigint>();
+    if (amounts.has(toHex(delegator))) {
+      throw invalid(`the delegation of ${toHex(delegator)} to ${address} appears twice`);
+    }
+    given.set(address, amounts.set(toHex(delegator), amount));
+  }
+  return [...stakes.values()].map((stake) => {
+    const { operator, power } = stake;
+    const own = new Map([[operator, power * POWER_REDUCTION]]);
+    const amounts = given.get(stake.validator) ?? own;
+    return {
+      ...stake,
+      delegations: [...amounts].map(([delegator, amount]) => ({ delegator, amount })),
+    };
+  });
 }
 
 function parseJson(bytes: Uint8Array): unknown {

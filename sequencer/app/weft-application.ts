@@ -33,6 +33,10 @@ export interface ApplicationOptions {
   readonly pool?: Partial<PoolLimits>;
   /** Which snapshots are taken, where there is an archive for them. */
   readonly snapshots?: SnapshotMakerOptions;
+  /** The halt of the chain, by its height, after which this node votes on again. */
+  readonly resumeAfterHalt?: number;
+  /** Names of planned upgrades that this software includes; default: `KNOWN_UPGRADES`. */
+  readonly knownUpgrades?: ReadonlySet<string>;
 }
 
 export interface PoolLimits {

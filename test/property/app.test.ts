@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeAccount } from "../../proto/codec/weft-state.ts";
+import { decodeAccount, pooledSupply } from "../../proto/codec/weft-state.ts";
 import { block, submitDrafts, VALIDATORS, WALLETS } from "../support/tx-drafts.ts";
 import {
   dataFor,
@@ -53,7 +53,7 @@ describe("application properties", () => {
             for (const node of chain.nodes) {
               const supply = node.app.read.supply();
               expect(supply.total).toBe(total);
-              expect((await balances(node)) + supply.feePool + supply.deposits).toBe(total);
+              expect((await balances(node)) + pooledSupply(supply)).toBe(total);
             }
           }
           // Not by falling back to the minimal block, which would hide a bad builder.

@@ -3,7 +3,7 @@
  * hands it to the run when it is found beside an event.
  */
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
-import type { SupplyState } from "../../proto/codec/weft-state.ts";
+import { pooledSupply, type SupplyState } from "../../proto/codec/weft-state.ts";
 import { sha256Concat } from "../../proto/hash.ts";
 import {
   SignedMsgType,
@@ -203,17 +203,18 @@ export class AgreementChecker {
   }
 }
 
-/** Nothing is made and nothing is lost: balances, fee pool and deposits are the supply of genesis. */
+/** Nothing is made and nothing is lost: balances, pools and what was burned are the supply of genesis. */
 export class SupplyChecker {
   #total: bigint | undefined;
 
   /** `balances`: the sum over all accounts. */
-  check(node: string, { total, feePool, deposits }: SupplyState, balances: bigint): void {
-    this.#total ??= total;
-    const sum = balances + feePool + deposits;
-    if (total === this.#total && sum === total) return;
+  check(node: string, supply: SupplyState, balances: bigint): void {
+    const { total, burned } = supply;
+    this.#total ??= total + burned;
+    const sum = balances + pooledSupply(supply);
+    if (total + burned === this.#total && sum === total) return;
     throw new SimulationFailure(
-      `supply: ${node} has ${sum} nweft in accounts, fees and deposits, its supply says ${total}, genesis ${this.#total}`,
+      `supply: ${node} has ${sum} nweft in accounts and pools, its supply says ${total} and ${burned} burned, genesis ${this.#total}`,
     );
   }
 }

@@ -2,29 +2,22 @@ import type { SignatureCheck } from "../../../mev/signatures.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { Action } from "../../../proto/codec/weft-tx.ts";
 import type { AbciEvent } from "../../abci/application.ts";
-import { type Failure, failure } from "../codes.ts";
+import type { Failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
-import {
-  type ActionKind,
-  type ActionOf,
-  type ActionReader,
-  type ActionRules,
-  noValue,
-  type RulesOf,
-  type TxTerms,
+import type {
+  ActionKind,
+  ActionOf,
+  ActionReader,
+  ActionRules,
+  RulesOf,
+  TxTerms,
 } from "./action-rules.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { ROLLUP_RULES } from "./rollup-actions.ts";
+import { STAKE_RULES } from "./staking-actions.ts";
 
 /** Every kind of action, family by family. */
-const RULES: Partial<RulesOf<ActionKind>> = { ...ROLLUP_RULES };
-
-/** Actions whose rules are not there yet are refused. */
-const NO_RULES: ActionRules<Action> = {
-  fault: (_state, _tx, action) => failure("TX_KIND", `${action.kind} is not taken yet`),
-  run: () => {},
-  value: noValue,
-};
+const RULES: RulesOf<ActionKind> = { ...ROLLUP_RULES, ...STAKE_RULES };
 
 /** Why the action would fail, or undefined (`ActionRules.fault`). */
 export function actionFault(
@@ -67,5 +60,5 @@ export function actionEvents(tx: DecodedTx): readonly AbciEvent[] {
 const NONE: readonly never[] = [];
 
 function rulesOf<Kind extends ActionKind>(kind: Kind): ActionRules<ActionOf<Kind>> {
-  return RULES[kind] ?? NO_RULES;
+  return RULES[kind];
 }

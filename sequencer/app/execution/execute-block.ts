@@ -7,7 +7,12 @@ import { bytesEqual, EMPTY_BYTES } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec/weft-block.ts";
 import { assert } from "../../../proto/errors.ts";
-import type { Misbehavior, ExecTxResult } from "../../abci/application.ts";
+import type {
+  AbciEvent,
+  ExecTxResult,
+  Misbehavior,
+  ValidatorUpdate,
+} from "../../abci/application.ts";
 import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
@@ -17,6 +22,7 @@ import { laneParams } from "../params.ts";
 import type { TxTerms } from "./action-rules.ts";
 import { applyTx, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
+import { beginBlock, endBlock } from "./begin-end.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { txResult } from "./events.ts";
 import type { VerifiedTxs } from "./verified-txs.ts";
@@ -55,6 +61,10 @@ export interface ExecutedBlock {
   readonly results: readonly ExecTxResult[];
   /** One per item; undefined for system items. */
   readonly txs: readonly (DecodedTx | undefined)[];
+  /** Of the begin and the end of the block. */
+  readonly events: readonly AbciEvent[];
+  /** What the engine is told; in force two heights later. */
+  readonly validatorUpdates: readonly ValidatorUpdate[];
 }
 
 /** A block that no honest proposer makes. */
@@ -98,7 +108,7 @@ export async function executeBlock(
       context,
       injected,
       input.votes,
-      (address) => committed.validator(address)?.applicationKey,
+      (address) => committed.applicationKey(address, lastBlock.height),
       dependencies.verify,
     );
     if ("code" in verdict) return refused(`${verdict.code}: ${verdict.reason}`);
@@ -106,8 +116,11 @@ export async function executeBlock(
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
+  beginBlock(working, input);
+  const begun = working.takeEvents();
   const manifest = createManifestBuilder();
   const results: ExecTxResult[] = [];
+  const rollupFees = new Map<string, bigint>();
   let usedBytes = 0;
   for (const [index, { decoded }] of items.entries()) {
     if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
@@ -124,6 +137,7 @@ export async function executeBlock(
       for (const { rollupId, entry } of decoded.entries) {
         manifest.add(rollupId, entry, decoded.rollupId);
       }
+      addRollupFee(rollupFees, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
   }
@@ -131,7 +145,17 @@ export async function executeBlock(
     return refused("the manifest is not the one that the items make");
   }
   working.setBaseFee(nextBaseFee(baseFeePerByte, usedBytes, params));
-  return { kind: "executed", input, working, results, txs: items.map((item) => item.decoded) };
+  const { proposerAddress } = input;
+  const validatorUpdates = endBlock(working, { proposerAddress, rollupFees });
+  return {
+    kind: "executed",
+    input,
+    working,
+    results,
+    txs: items.map((item) => item.decoded),
+    events: [...begun, ...working.takeEvents()],
+    validatorUpdates,
+  };
 }
 
 interface BlockItem {
@@ -219,6 +243,12 @@ async function signatureFault(
     for (const { holds } of slice) if (holds !== undefined) verified.add(holds);
   }
   return undefined;
+}
+
+/** What the data of a rollup pays: its owner has a part of that. */
+function addRollupFee(fees: Map<string, bigint>, { tx, rollupId }: DecodedTx, fee: bigint): void {
+  if (tx.body.action.kind !== "rollupData") return;
+  fees.set(rollupId, (fees.get(rollupId) ?? 0n) + fee);
 }
 
 function refused(reason: string): RefusedBlock {

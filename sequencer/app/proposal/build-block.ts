@@ -7,10 +7,12 @@ import { EMPTY_BYTES } from "../../../proto/bytes.ts";
 import { encodeItem, type Item } from "../../../proto/codec/weft-block.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Timestamp } from "../../../proto/types.ts";
+import type { Misbehavior } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
 import { applyTx, validityFault } from "../execution/apply-tx.ts";
+import { beginBlock } from "../execution/begin-end.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
@@ -29,6 +31,7 @@ export interface BuildRequest {
   readonly txBytesMax: number;
   /** Extended votes of the last commit; empty at the initial height. */
   readonly votes: readonly ExtendedCommitVote[];
+  readonly misbehavior: readonly Misbehavior[];
 }
 
 export interface BuildDependencies {
@@ -68,6 +71,7 @@ export async function buildBlock(
   }
 
   const working = new WorkingState(committed, request);
+  beginBlock(working, request);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
   const chosen: DecodedTx[] = [];
@@ -121,7 +125,7 @@ async function injectedItem(
       blockBytesMax: chain.blockBytesMax,
     },
     request.votes,
-    (address) => committed.validator(address)?.applicationKey,
+    (address) => committed.applicationKey(address, lastBlock.height),
     verify,
   );
   for (const { validatorIndex, refusal } of built.blanks) {

@@ -56,7 +56,7 @@ export class Extensions {
   prepare(height: Height, blockHash: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure.cause;
     const { signer } = this.#dependencies;
-    if (signer === undefined || !this.#isRegistered(signer.publicKey)) return;
+    if (signer === undefined || !this.#isInForce(signer.publicKey, height)) return;
     this.extend(height, blockHash).catch((cause: unknown) => {
       this.#failure ??= { cause };
     });
@@ -64,7 +64,7 @@ export class Extensions {
 
   async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
     const { log, signer, logger, verify } = this.#dependencies;
-    if (signer === undefined || !this.#isRegistered(signer.publicKey)) {
+    if (signer === undefined || !this.#isInForce(signer.publicKey, height)) {
       logger.error("no registered application key: this node's votes will not count", {
         height,
         key: signer === undefined ? undefined : toHex(signer.publicKey),
@@ -84,7 +84,7 @@ export class Extensions {
     const refusal = await verifyExtension(
       this.#context(request.height, request.hash),
       request.voteExtension,
-      committed.validator(request.validatorAddress)?.applicationKey,
+      committed.applicationKey(request.validatorAddress, request.height),
       verify,
     );
     if (refusal === undefined) return { accept: true };
@@ -108,19 +108,18 @@ export class Extensions {
     return `the configured application key is ${toHex(signer.publicKey)}, registered is ${toHex(registered)}`;
   }
 
-  #isRegistered(publicKey: Uint8Array): boolean {
+  #isInForce(publicKey: Uint8Array, height: Height): boolean {
     const { committed } = this.#dependencies;
     return committed.validators().some((address) => {
-      const registered = committed.validator(fromHex(address))?.applicationKey;
-      return registered !== undefined && bytesEqual(registered, publicKey);
+      const key = committed.applicationKey(fromHex(address), height);
+      return key !== undefined && bytesEqual(key, publicKey);
     });
   }
 
   #context(height: Height, blockHash: Uint8Array): ExtensionContext {
     const { committed } = this.#dependencies;
     const { chainId, blockBytesMax } = committed.requireTerms().chain;
-    // Genesis fixes the validators; when they change, the state will hold the set of each height.
-    const validatorCount = committed.validatorCount();
+    const validatorCount = committed.setSize(height);
     return { chainId, height, blockHash, validatorCount, blockBytesMax };
   }
 }

@@ -25,6 +25,8 @@ import type { StateStore } from "../state-tree/state-store.ts";
 import { TxDecoder } from "../execution/decoded-tx.ts";
 import { ACCOUNTS_KEPT_MAX, RECORDS_KEPT_MAX } from "../limits.ts";
 import type { Pool, StakingReader } from "../staking/context.ts";
+import { requireEpoch } from "../staking/validator-records.ts";
+import { applicationKeyAt } from "../staking/validators.ts";
 import { KeyIndex } from "./key-index.ts";
 import {
   ACCOUNT_PREFIX,
@@ -245,8 +247,18 @@ export class CommittedState implements RecordBase {
     return this.recordKeys(VALIDATOR_PREFIX, "", {});
   }
 
-  validatorCount(): number {
-    return this.#indexes.get(VALIDATOR_PREFIX)?.size ?? 0;
+  /** The key that signs a validator's part of extensions of block `height`; undefined if it has none. */
+  applicationKey(address: Uint8Array, height: number): Uint8Array | undefined {
+    const validator = this.validator(address);
+    if (validator === undefined) return undefined;
+    const key = applicationKeyAt(validator, height);
+    return key.length === 0 ? undefined : key;
+  }
+
+  /** Validators of the set that votes on `height`, which is the next height or the one after it. */
+  setSize(height: number): number {
+    const epoch = requireEpoch(this.staking);
+    return height > this.nextHeight() ? epoch.followingSetSize : epoch.nextSetSize;
   }
 
   #remember(key: string, { expiryMax, ids }: UnorderedIdsState): void {

@@ -1,0 +1,50 @@
+/** What happens in a block before its first item and after its last. */
+import { toHex } from "../../../proto/bytes.ts";
+import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
+import { allocateFees } from "../distribution/rewards.ts";
+import { endOfBlockGovernance } from "../governance/end-of-block.ts";
+import { handleMisbehavior } from "../slashing/evidence.ts";
+import { recordSignatures } from "../slashing/liveness.ts";
+import { endOfBlockUpdates } from "../staking/epoch.ts";
+import { matureQueue } from "../staking/maturity.ts";
+import type { WorkingState } from "../state/working-state.ts";
+
+const IS_SLASHING_THERE: boolean = false;
+
+/** What a block says of the validators before it. */
+export interface BlockBegin {
+  readonly misbehavior: readonly Misbehavior[];
+  /** Of the last commit, whole set. */
+  readonly votes: readonly VoteInfo[];
+}
+
+/** Before the first item: faults that consensus has proven, and who signed the block before. */
+export function beginBlock(working: WorkingState, { misbehavior, votes }: BlockBegin): void {
+  if (IS_SLASHING_THERE) handleMisbehavior(working, misbehavior);
+  if (IS_SLASHING_THERE) recordSignatures(working, votes);
+}
+
+export interface BlockEnd {
+  readonly proposerAddress: Uint8Array;
+  /** nweft that data of a rollup paid in this block, by rollup id. */
+  readonly rollupFees: ReadonlyMap<string, bigint>;
+}
+
+/**
+ * After the last item: fees are shared by the powers of this block, then what was waiting for its time
+ * happens, then the set changes. Returns what the engine is told.
+ */
+export function endBlock(
+  working: WorkingState,
+  { proposerAddress, rollupFees }: BlockEnd,
+): readonly ValidatorUpdate[] {
+  const fees = working.pool("feePool");
+  allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
+  matureQueue(working);
+  const params = endOfBlockGovernance(working);
+  if (params !== undefined) working.setParams(params);
+  return endOfBlockUpdates(working).map(({ consensusKey, power }) => ({
+    publicKey: { type: "ed25519", bytes: consensusKey },
+    power,
+  }));
+}
