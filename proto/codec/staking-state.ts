@@ -204,7 +204,7 @@ export const DELEGATION_CODEC: RecordCodec<DelegationState> = defineRecord<Deleg
   stake: [3, amount],
 });
 
-const UNBONDING_ENTRY_CODEC = defineRecord<UnbondingEntry>({
+export const UNBONDING_ENTRY_CODEC: RecordCodec<UnbondingEntry> = defineRecord<UnbondingEntry>({
   id: [1, uint],
   createdHeight: [2, height],
   slashableThrough: [3, height],
@@ -217,13 +217,14 @@ export const UNBONDING_CODEC: RecordCodec<UnbondingState> = defineRecord<Unbondi
   entries: [1, list(UNBONDING_ENTRY_CODEC, ENTRIES_MAX, 1)],
 });
 
-const REDELEGATION_ENTRY_CODEC = defineRecord<RedelegationEntry>({
-  createdHeight: [1, height],
-  slashableThrough: [2, height],
-  completionSeconds: [3, uint],
-  initialBalance: [4, positiveAmount],
-  sharesDestination: [5, decimal()],
-});
+export const REDELEGATION_ENTRY_CODEC: RecordCodec<RedelegationEntry> =
+  defineRecord<RedelegationEntry>({
+    createdHeight: [1, height],
+    slashableThrough: [2, height],
+    completionSeconds: [3, uint],
+    initialBalance: [4, positiveAmount],
+    sharesDestination: [5, decimal()],
+  });
 
 export const REDELEGATION_CODEC: RecordCodec<RedelegationState> = defineRecord<RedelegationState>({
   entries: [1, list(REDELEGATION_ENTRY_CODEC, ENTRIES_MAX, 1)],

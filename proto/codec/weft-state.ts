@@ -10,7 +10,16 @@ import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 import { HASH_BYTES } from "../limits.ts";
 import { decode, type Reader } from "./reader.ts";
-import { amount, defineRecord, height, type RecordFields, text, uint, uint32 } from "./record.ts";
+import {
+  amount,
+  defineRecord,
+  height,
+  type RecordCodec,
+  type RecordFields,
+  text,
+  uint,
+  uint32,
+} from "./record.ts";
 import { checkAmount, checkLength, PUBLIC_KEY_BYTES } from "./weft-basics.ts";
 import { readPolicy, ROLLUP_NAME_LENGTH_MAX, type RollupPolicy, writePolicy } from "./weft-tx.ts";
 import { encode, type Writer } from "./writer.ts";
@@ -197,7 +206,7 @@ export function decodeBaseFee(bytes: Uint8Array): bigint {
   );
 }
 
-const SUPPLY = defineRecord<SupplyState>({
+export const SUPPLY_CODEC: RecordCodec<SupplyState> = defineRecord<SupplyState>({
   total: [1, amount],
   feePool: [2, amount],
   deposits: [3, amount],
@@ -209,8 +218,8 @@ const SUPPLY = defineRecord<SupplyState>({
   governanceDeposits: [9, amount],
   burned: [10, amount],
 });
-export const encodeSupply: (supply: SupplyState) => Uint8Array = SUPPLY.encode;
-export const decodeSupply: (bytes: Uint8Array) => SupplyState = SUPPLY.decode;
+export const encodeSupply: (supply: SupplyState) => Uint8Array = SUPPLY_CODEC.encode;
+export const decodeSupply: (bytes: Uint8Array) => SupplyState = SUPPLY_CODEC.decode;
 
 /** No money anywhere. */
 export const EMPTY_SUPPLY: SupplyState = {
@@ -285,9 +294,9 @@ export const PARAM_FIELDS: RecordFields<ParamsState> = {
 export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
   PARAM_FIELDS,
 ) as (keyof ParamsState)[];
-const PARAMS = defineRecord(PARAM_FIELDS);
-export const encodeParams: (params: ParamsState) => Uint8Array = PARAMS.encode;
-export const decodeParams: (bytes: Uint8Array) => ParamsState = PARAMS.decode;
+export const PARAMS_CODEC: RecordCodec<ParamsState> = defineRecord(PARAM_FIELDS);
+export const encodeParams: (params: ParamsState) => Uint8Array = PARAMS_CODEC.encode;
+export const decodeParams: (bytes: Uint8Array) => ParamsState = PARAMS_CODEC.decode;
 
 export function encodeAccount(account: AccountState): Uint8Array {
   return encode(writeAccount, account, 20);

@@ -24,6 +24,7 @@ import {
   type SubmitRequest,
   type SubmitResponse,
 } from "./rollup-service.ts";
+import { STAKING_SERVICE } from "./staking-service.ts";
 import { toBigint, toInt64, toNumber, toUint64, weftFileDescriptors } from "./wire.ts";
 
 const hash = (value: number) => new Uint8Array(32).fill(value);
@@ -75,9 +76,11 @@ describe("generated code", () => {
   });
 
   test("every method of every service has the path and the streams of its descriptor", () => {
-    const defined = [...Object.values(ROLLUP_SERVICE), ...Object.values(EXECUTION_SERVICE)].map(
-      ({ path, requestStream, responseStream }) => ({ path, requestStream, responseStream }),
-    );
+    const defined = [
+      ...Object.values(ROLLUP_SERVICE),
+      ...Object.values(STAKING_SERVICE),
+      ...Object.values(EXECUTION_SERVICE),
+    ].map(({ path, requestStream, responseStream }) => ({ path, requestStream, responseStream }));
     expect(sortByPath(defined)).toEqual(sortByPath(describedMethods()));
   });
 });

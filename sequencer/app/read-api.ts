@@ -32,6 +32,17 @@ export function createReadApi(committed: CommittedState, pool: Pool): ReadApi {
       return all.map(([id, rollup]) => ({ id: fromHex(id), ...settle(rollup) }));
     },
     validator: (address) => committed.validator(address),
+    staking: () => committed.staking,
+    async recordKeys({ prefix }, within, { after, max = Number.POSITIVE_INFINITY }) {
+      const keys: string[] = [];
+      if (max <= 0) return keys;
+      const rest = after?.startsWith(within) === true ? after.slice(within.length) : undefined;
+      for await (const [key] of committed.store.entries(prefix + within, rest)) {
+        keys.push(key.slice(prefix.length));
+        if (keys.length >= max) break;
+      }
+      return keys;
+    },
   };
 }
 

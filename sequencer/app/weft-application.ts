@@ -22,6 +22,8 @@ import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockSlices } from "./block-slices.ts";
 import type { AppMetrics } from "./metrics.ts";
+import type { StakingReader } from "./staking/context.ts";
+import type { KeyRange } from "./state/records.ts";
 import type { SnapshotArchive } from "./snapshots/snapshot-archive.ts";
 import type { SnapshotMakerOptions } from "./snapshots/snapshot-maker.ts";
 import type { KeyValueStore } from "./state-tree/key-value-store.ts";
@@ -142,6 +144,17 @@ export interface ReadApi {
   rollups(): Promise<readonly RollupEntryState[]>;
   /** `address`: consensus address, 20 bytes. */
   validator(address: Uint8Array): ValidatorState | undefined;
+  /** What the rules of stake read, for the next block; all of one object is of one height. */
+  staking(): StakingReader;
+  /**
+   * Keys of a table that begin with `within`, ascending, without the table's prefix: also of tables that
+   * keep no index, from the database.
+   */
+  recordKeys(
+    type: { readonly prefix: string },
+    within: string,
+    range: KeyRange,
+  ): Promise<readonly string[]>;
 }
 
 export interface RollupEntryState extends RollupState {

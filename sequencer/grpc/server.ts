@@ -1,5 +1,5 @@
 /**
- * The node's gRPC listener: `weft.rollup.v1.RollupService`, health and reflection. Constructed with
+ * The node's gRPC listener: `weft.rollup.v1.RollupService`, `weft.staking.v1.StakingService`, health and reflection. Constructed with
  * ports, started once, stopped with a grace for its streams.
  */
 import {
@@ -36,6 +36,7 @@ import {
   type StreamBlocksRequest,
   TransactionState,
 } from "../../proto/grpc/rollup-service.ts";
+import { STAKING_SERVICE, STAKING_SERVICE_NAME } from "../../proto/grpc/staking-service.ts";
 import { weftFileDescriptors } from "../../proto/grpc/wire.ts";
 import { CODESPACE } from "../app/codes.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -51,6 +52,7 @@ import {
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
+import { createStakingQueries } from "./staking-service.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
 
 export type GrpcServerErrorInfo =
@@ -97,6 +99,7 @@ export function createGrpcServer(
   const health = new HealthImplementation({
     "": "NOT_SERVING",
     [ROLLUP_SERVICE_NAME]: "NOT_SERVING",
+    [STAKING_SERVICE_NAME]: "NOT_SERVING",
   });
   const stopping = new AbortController();
   const source = createRollupBlockSource(blocks, application);
@@ -198,6 +201,25 @@ export function createGrpcServer(
       },
     ),
   });
+  const staking = createStakingQueries(application.read);
+  server.addService(STAKING_SERVICE, {
+    getValidators: unary("GetValidators", staking.getValidators),
+    getValidator: unary("GetValidator", staking.getValidator),
+    getValidatorDelegations: unary("GetValidatorDelegations", staking.getValidatorDelegations),
+    getDelegations: unary("GetDelegations", staking.getDelegations),
+    getUnbondings: unary("GetUnbondings", staking.getUnbondings),
+    getRedelegations: unary("GetRedelegations", staking.getRedelegations),
+    getRewards: unary("GetRewards", staking.getRewards),
+    getParams: unary("GetParams", staking.getParams),
+    getSupply: unary("GetSupply", staking.getSupply),
+    getEpoch: unary("GetEpoch", staking.getEpoch),
+    getEvidence: unary("GetEvidence", staking.getEvidence),
+    getProposals: unary("GetProposals", staking.getProposals),
+    getProposal: unary("GetProposal", staking.getProposal),
+    getVotes: unary("GetVotes", staking.getVotes),
+    getDeposits: unary("GetDeposits", staking.getDeposits),
+    getPlans: unary("GetPlans", staking.getPlans),
+  });
   health.addToServer(server);
   new ReflectionService({
     "weft.rollup.v1": {
@@ -231,6 +253,7 @@ export function createGrpcServer(
       const serving = isServing ? "SERVING" : "NOT_SERVING";
       health.setStatus("", serving);
       health.setStatus(ROLLUP_SERVICE_NAME, serving);
+      health.setStatus(STAKING_SERVICE_NAME, serving);
     },
     async stop() {
       stopping.abort();

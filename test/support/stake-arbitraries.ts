@@ -41,7 +41,9 @@ import {
   INCOMING_CODEC,
   POWERS_CODEC,
   REDELEGATION_CODEC,
+  REDELEGATION_ENTRY_CODEC,
   UNBONDING_CODEC,
+  UNBONDING_ENTRY_CODEC,
   VALIDATOR_CODEC,
 } from "../../proto/codec/staking-state.ts";
 import {
@@ -78,6 +80,21 @@ const description = fc.record({
   moniker: words(70, 1),
   website: words(140),
   details: words(280),
+});
+const unbondingEntries = fc.record({
+  id: uint,
+  createdHeight: height,
+  slashableThrough: height,
+  completionSeconds: uint,
+  initialBalance: positive,
+  balance: amount,
+});
+const redelegationEntries = fc.record({
+  createdHeight: height,
+  slashableThrough: height,
+  completionSeconds: uint,
+  initialBalance: positive,
+  sharesDestination: decimal,
 });
 const signedProposal = fc.record({
   polRound: fc.integer({ min: -1 }),
@@ -246,33 +263,18 @@ export const STAKE_CODECS: readonly CodecSample[] = [
       "UNBONDING_CODEC",
       UNBONDING_CODEC,
       fc.record({
-        entries: listOf(
-          fc.record({
-            id: uint,
-            createdHeight: height,
-            slashableThrough: height,
-            completionSeconds: uint,
-            initialBalance: positive,
-            balance: amount,
-          }),
-        ),
+        entries: listOf(unbondingEntries),
       }),
     ),
     sample(
       "REDELEGATION_CODEC",
       REDELEGATION_CODEC,
       fc.record({
-        entries: listOf(
-          fc.record({
-            createdHeight: height,
-            slashableThrough: height,
-            completionSeconds: uint,
-            initialBalance: positive,
-            sharesDestination: decimal,
-          }),
-        ),
+        entries: listOf(redelegationEntries),
       }),
     ),
+    sample("UNBONDING_ENTRY_CODEC", UNBONDING_ENTRY_CODEC, unbondingEntries),
+    sample("REDELEGATION_ENTRY_CODEC", REDELEGATION_ENTRY_CODEC, redelegationEntries),
     sample(
       "INCOMING_CODEC",
       INCOMING_CODEC,

@@ -153,10 +153,17 @@ export class StateStore {
     return this.#cache.getOrLoad(key, this.#loadValue);
   }
 
-  /** All committed pairs whose key starts with `prefix`, in byte order; waits for a write under way. */
-  async *entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+  /**
+   * All committed pairs whose key starts with `prefix`, in byte order, or those after the key `prefix +
+   * after`; waits for a write under way.
+   */
+  async *entries(
+    prefix: string,
+    after?: string,
+  ): AsyncIterable<readonly [key: string, value: Uint8Array]> {
     while (this.#writing !== undefined) await this.#writing.done;
-    for await (const [key, value] of this.#database.range(`v${prefix}`, `v${prefix}\u{7f}`)) {
+    const from = after === undefined ? `v${prefix}` : `v${prefix}${after}\u{0}`;
+    for await (const [key, value] of this.#database.range(from, `v${prefix}\u{7f}`)) {
       yield [key.slice(1), value];
     }
   }

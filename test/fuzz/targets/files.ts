@@ -261,7 +261,10 @@ export const FILE_TARGETS: readonly Target[] = [
   }),
   inFile({
     name: "signer's state file",
-    covers: ["sequencer/engine/privval/sign-state.ts#openSignStateFile"],
+    covers: [
+      "sequencer/engine/privval/sign-state.ts#openSignStateFile",
+      "sequencer/engine/privval/sign-state.ts#readSignState",
+    ],
     format: "json",
     seeds: () => [
       text('{"height":"0","round":0,"step":0}'),

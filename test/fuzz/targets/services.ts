@@ -7,6 +7,7 @@ import { encodeSignedHeader } from "../../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../../proto/codec/types.ts";
 import { EXECUTION_SERVICE } from "../../../proto/grpc/execution-service.ts";
 import { Level, ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
+import { STAKING_SERVICE } from "../../../proto/grpc/staking-service.ts";
 import * as json from "../../../proto/json.ts";
 import { parseJson, type JsonNode } from "../../../proto/json-reader.ts";
 import { decodeRollupBlock } from "../../../rollup-adapter/client/rollup-block.ts";
@@ -371,6 +372,7 @@ export const SERVICE_TARGETS: readonly Target[] = [
     isRefusal: coded("JSON_"),
   }),
   ...grpcTargets("rollup", ROLLUP_SERVICE),
+  ...grpcTargets("staking", STAKING_SERVICE),
   ...grpcTargets("execution", EXECUTION_SERVICE),
   plainDecoder({
     name: "streamed block",

@@ -67,7 +67,7 @@ function stateValue<T>(
 ): Target {
   return strictCodec({
     name: `state ${name}`,
-    covers: [`${STATE}#decode${name}`],
+    covers: [`${STATE}#decode${name}`, `${STATE}#${name.toUpperCase()}_CODEC`],
     decode: decodeBytes,
     encode: encodeValue,
     seeds: sampled(values, encodeValue),
