@@ -148,7 +148,7 @@ export const TX_BYTES_MAX = 1 << 20;
 export const TX_GOSSIP_INTERVAL_MS = 10;
 /** Between two rounds of checking what our clients submit, under load. */
 export const TX_SUBMISSIONS_INTERVAL_MS = 5;
-/** Transactions of our clients that are checked in one go; the rest waits for the next turn of the loop. */
+/** Transactions of our clients that are checked in one go; when so many wait, they wait no longer. */
 export const TX_SUBMISSIONS_PER_TURN = 256;
 /** Bytes of transactions in one message, unless a single one is larger. */
 export const TX_BATCH_BYTES_MAX = 64 << 10;

@@ -157,6 +157,20 @@ describe("mempool reactor", () => {
     });
   });
 
+  test("a flood of submissions in one turn waits in the pool's line, in order, not in ours", async () => {
+    const a = await startNode();
+    const texts: string[] = [];
+    const answers: Promise<unknown>[] = [];
+    for (let i = 0; i < 1_000; i++) {
+      const bytes = tx();
+      texts.push(toHex(bytes));
+      answers.push(a.mempool.submit(bytes));
+      expect(texts.length - a.checked.length).toBeLessThan(256);
+    }
+    await Promise.all(answers);
+    expect(a.checked).toEqual(texts);
+  });
+
   test("a peer that connects later is sent what is still pending", async () => {
     const [a, late] = [await startNode(), await startNode()];
     const texts: string[] = [];

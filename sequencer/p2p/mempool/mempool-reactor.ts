@@ -291,8 +291,8 @@ export function createMempoolReactor<R extends CheckResult>(
   );
   /** What clients have submitted meanwhile, in one go. */
   const flushSubmissions = async (): Promise<void> => {
-    const batch = submissions.splice(0, TX_SUBMISSIONS_PER_TURN);
-    if (submissions.length > 0) flushing.schedule();
+    const batch = submissions.splice(0);
+    if (batch.length === 0) return;
     try {
       const results = await dependencies.checkTxs(batch.map(({ tx }) => tx));
       const atMs = clock.monotonicMs();
@@ -327,7 +327,9 @@ export function createMempoolReactor<R extends CheckResult>(
       }
       return new Promise<R>((resolve, reject) => {
         submissions.push({ tx, resolve, reject });
-        flushing.schedule();
+        // No more than so many wait here: the pool bounds what it checks, and refuses the rest.
+        if (submissions.length < TX_SUBMISSIONS_PER_TURN) flushing.schedule();
+        else void flushSubmissions();
       });
     },
     committed(txs) {
