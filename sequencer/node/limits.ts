@@ -34,3 +34,7 @@ export const KEY_DISTANCE_MAX = 4;
 export const COMETBFT_POOL_FACTOR = 2;
 /** Bytes of a call's body besides its transaction, in CometBFT's RPC. */
 export const RPC_BODY_OVERHEAD_BYTES = 4 << 10;
+/** Accepted signatures that the lane of votes and blocks remembers: several heights of 150 validators. */
+export const REMEMBERED_SIGNATURES_MAX = 8_192;
+/** Longer messages are checked again: an extension of 64 KiB, say, is seldom seen twice. */
+export const REMEMBERED_MESSAGE_BYTES_MAX = 1_024;

@@ -22,6 +22,7 @@ import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import type { Config } from "./config-schema.ts";
 import type { Home } from "./home.ts";
+import { createRememberingVerifier } from "./remembering-verifier.ts";
 import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
@@ -34,7 +35,7 @@ export interface SignatureLanes {
 
 /**
  * Makes both lanes, with as many threads as the configuration gives them, and checks the signature
- * rule on each.
+ * rule on each. That of votes and blocks remembers what it accepted.
  */
 export async function openSignatureLanes(
   config: Pick<Config, "signature_workers">,
@@ -59,7 +60,7 @@ export async function openSignatureLanes(
     await stop();
     throw error;
   }
-  return { verifier, incomingVerifier, stop };
+  return { verifier: createRememberingVerifier(verifier), incomingVerifier, stop };
 }
 
 export interface OpenApplicationDependencies {
