@@ -143,7 +143,8 @@ export class HttpServer {
     const client = clientName(request);
     const { closesSlowClients: closesWhenSlow } = this.#options;
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const one = new WebSocketClient(webSocket, { client, closesWhenSlow }, this.#deps, () => {
+      const options = { client, closesWhenSlow };
+      const one = new WebSocketClient(webSocket, socket, options, this.#deps, () => {
         this.#clients.delete(one);
         this.#gauge();
       });

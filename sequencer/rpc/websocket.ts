@@ -1,4 +1,6 @@
 /** JSON-RPC over one WebSocket, with the events its client subscribed to. */
+import { nextTick } from "node:process";
+import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import type { Clock } from "../ports/clock.ts";
 import { RpcError } from "./errors.ts";
@@ -31,6 +33,9 @@ const SLOW_CLIENT = "slow client";
 
 export class WebSocketClient {
   readonly #socket: WebSocket;
+  /** Below it. */
+  readonly #stream: Pick<Duplex, "cork" | "uncork">;
+  #isCorked = false;
   readonly #client: string;
   readonly #closesWhenSlow: boolean;
   readonly #deps: WebSocketDependencies;
@@ -44,11 +49,13 @@ export class WebSocketClient {
   /** `client` names the connection; `onGone` is called once when it is over. */
   constructor(
     socket: WebSocket,
+    stream: Pick<Duplex, "cork" | "uncork">,
     options: { readonly client: string; readonly closesWhenSlow: boolean },
     deps: WebSocketDependencies,
     onGone: () => void,
   ) {
     this.#socket = socket;
+    this.#stream = stream;
     this.#client = options.client;
     this.#closesWhenSlow = options.closesWhenSlow;
     this.#deps = deps;
@@ -127,7 +134,20 @@ export class WebSocketClient {
       this.close(POLICY_VIOLATION, SLOW_CLIENT);
       return;
     }
+    this.#leaveTogether();
     this.#socket.send(text);
+  }
+
+  /** What is answered in one go leaves in one write: a call to the kernel costs more than most answers. */
+  #leaveTogether(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#stream.cork();
+    // After all that is ready now, microtasks included.
+    nextTick(() => {
+      this.#isCorked = false;
+      this.#stream.uncork();
+    });
   }
 
   #heard(): void {

@@ -89,6 +89,15 @@ async function submit(env: RpcEnvironment, tx: Uint8Array): Promise<CheckTxRespo
  */
 function asyncSender(env: RpcEnvironment): (tx: Uint8Array) => Promise<Json> {
   let pending = 0;
+  /** The next turn of the loop, one for all that come in this one. */
+  let turn: Promise<void> | undefined;
+  const nextTurn = (): Promise<void> =>
+    (turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        turn = undefined;
+        resolve();
+      });
+    }));
   return async (tx) => {
     if (pending >= ASYNC_TXS_PENDING_MAX) {
       env.metrics.refused.inc({ reason: "async_txs_pending" });
@@ -97,12 +106,17 @@ function asyncSender(env: RpcEnvironment): (tx: Uint8Array) => Promise<Json> {
       );
     }
     pending++;
-    const check = submit(env, tx).finally(() => pending--);
-    const turn = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
-    check.catch((error: unknown) =>
-      env.logger.debug("refused a transaction sent async", { error }),
+    let refusal: unknown;
+    submit(env, tx).then(
+      () => pending--,
+      (error: unknown) => {
+        pending--;
+        refusal = error;
+        env.logger.debug("refused a transaction sent async", { error });
+      },
     );
-    await Promise.race([check, turn]);
+    await nextTurn();
+    if (refusal !== undefined) throw refusal;
     return { code: 0, data: "", log: "", codespace: "", hash: hex(txHash(tx)) };
   };
 }
