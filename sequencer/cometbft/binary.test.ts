@@ -68,9 +68,28 @@ describe("the CometBFT binary", () => {
     const plain = program("plain", COMETBFT_VERSION, 0o644);
     await expect(findCometBft({ environment: { WEFT_COMETBFT: plain } })).rejects.toMatchObject({
       code: "COMETBFT_NOT_FOUND",
+      message: expect.stringMatching(/this user may not run: .* \(unset WEFT_COMETBFT\)/),
     });
+    const folder = join(root, "plain");
+    await expect(findCometBft({ environment: { WEFT_COMETBFT: folder } })).rejects.toThrow(
+      /which is a folder, not the program in it: .* \(unset WEFT_COMETBFT\)/,
+    );
     await expect(
       findCometBft({ environment: { WEFT_COMETBFT: program("silent", "hello") } }),
-    ).rejects.toMatchObject({ code: "COMETBFT_UNUSABLE" });
+    ).rejects.toMatchObject({
+      code: "COMETBFT_UNUSABLE",
+      message: expect.stringMatching(/did not say a version: hello.*unset WEFT_COMETBFT/),
+    });
+  });
+
+  test("that hangs is ended, and named", async () => {
+    const hanging = program("hanging", "");
+    writeFileSync(hanging, "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1; done\n", { mode: 0o755 });
+    await expect(
+      findCometBft({ environment: { WEFT_COMETBFT: hanging }, versionTimeoutMs: 100 }),
+    ).rejects.toMatchObject({
+      code: "COMETBFT_UNUSABLE",
+      message: expect.stringMatching(/did not answer within 0\.1 s and was ended.*unset/),
+    });
   });
 });

@@ -14,6 +14,9 @@ export const COMETBFT_VERSION = "0.38.25";
 const RELEASE_LINE = "0.38.";
 const HOW_TO_GET = `"npm run cometbft" builds it (needs Go); or set WEFT_COMETBFT to a cometbft ${COMETBFT_VERSION}; the embedded engine needs neither`;
 
+const HOW_TO_UNSET =
+  "without it (unset WEFT_COMETBFT) the one that npm run cometbft built is taken, else that of PATH";
+
 export interface CometBftBinary {
   /** Absolute. */
   readonly path: string;
@@ -25,6 +28,8 @@ export interface BinaryPlaces {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The folder with `ops/`; default: the one that this file was installed in. */
   readonly installation?: string | undefined;
+  /** How long a program may take to say its version; default: VERSION_TIMEOUT_MS. */
+  readonly versionTimeoutMs?: number | undefined;
 }
 
 /**
@@ -33,18 +38,19 @@ export interface BinaryPlaces {
  */
 export async function findCometBft(places: BinaryPlaces): Promise<CometBftBinary> {
   const named = places.environment["WEFT_COMETBFT"];
+  const timeoutMs = places.versionTimeoutMs ?? VERSION_TIMEOUT_MS;
   if (named !== undefined && named !== "") {
-    if (isProgram(named)) return checked(path.resolve(named), isOfReleaseLine);
+    if (isProgram(named)) return namedProgram(path.resolve(named), timeoutMs);
     throw new CometBftError(
       { code: "COMETBFT_NOT_FOUND", places: [named] },
-      `WEFT_COMETBFT is ${named}, and there is no program of that name: expected the path of a cometbft ${COMETBFT_VERSION}`,
+      `WEFT_COMETBFT is ${named}, ${whyNoProgram(named)}: expected the path of a cometbft ${COMETBFT_VERSION}; ${HOW_TO_UNSET}`,
     );
   }
   const own = builtProgram("cometbft", places.installation);
-  if (own !== undefined) return checked(own, isPinned);
+  if (own !== undefined) return checked(own, isPinned, timeoutMs);
   const searched = (places.environment["PATH"] ?? "").split(path.delimiter).filter(Boolean);
   const onPath = searched.map((folder) => path.join(folder, "cometbft")).find(isProgram);
-  if (onPath !== undefined) return checked(path.resolve(onPath), isPinned);
+  if (onPath !== undefined) return checked(path.resolve(onPath), isPinned, timeoutMs);
   throw new CometBftError(
     { code: "COMETBFT_NOT_FOUND", places: ["WEFT_COMETBFT", "ops/cometbft/bin", "PATH"] },
     `there is no cometbft in WEFT_COMETBFT, ops/cometbft/bin or PATH: ${HOW_TO_GET}`,
@@ -70,11 +76,30 @@ function installationOf(folder: string): string | undefined {
   }
 }
 
+/** What the operator named, with how to take that back in whatever is wrong with it. */
+async function namedProgram(file: string, timeoutMs: number): Promise<CometBftBinary> {
+  try {
+    return await checked(file, isOfReleaseLine, timeoutMs);
+  } catch (error) {
+    if (!(error instanceof CometBftError)) throw error;
+    const message = `WEFT_COMETBFT: ${error.message}; ${HOW_TO_UNSET}`;
+    throw new CometBftError(error.info, message, { cause: error.cause });
+  }
+}
+
+function whyNoProgram(named: string): string {
+  const found = statSync(named, { throwIfNoEntry: false });
+  if (found === undefined) return "and there is no program of that name";
+  if (found.isDirectory()) return "which is a folder, not the program in it";
+  return "which this user may not run";
+}
+
 async function checked(
   file: string,
   isWanted: (version: string) => boolean,
+  timeoutMs: number,
 ): Promise<CometBftBinary> {
-  const version = await versionOf(file);
+  const version = await versionOf(file, timeoutMs);
   if (isWanted(version)) return { path: file, version };
   throw new CometBftError(
     { code: "COMETBFT_VERSION_WRONG", path: file, version },
@@ -85,19 +110,28 @@ async function checked(
 const isPinned = (version: string): boolean => version === COMETBFT_VERSION;
 const isOfReleaseLine = (version: string): boolean => version.startsWith(RELEASE_LINE);
 
-function versionOf(file: string): Promise<string> {
+function versionOf(file: string, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { timeout: VERSION_TIMEOUT_MS, maxBuffer: VERSION_BYTES_MAX };
+    const options = {
+      timeout: timeoutMs,
+      // A program that hangs may not heed less.
+      killSignal: "SIGKILL",
+      maxBuffer: VERSION_BYTES_MAX,
+    } as const;
     execFile(file, ["version"], options, (error, stdout, stderr) => {
       // A commit's hash may follow a plus sign.
       const version = /^v?(\d+\.\d+\.\d+[^\s+]*)/.exec(stdout)?.[1];
       if (error === null && version !== undefined) return resolve(version);
       const said =
         error === null ? stdout.slice(0, 200) : `${error.message} ${stderr}`.slice(0, 400);
+      const fault =
+        error?.killed === true && error.signal === "SIGKILL"
+          ? `did not answer within ${timeoutMs / 1_000} s and was ended: is it a cometbft?`
+          : `did not say a version: ${said.trim()}`;
       reject(
         new CometBftError(
           { code: "COMETBFT_UNUSABLE", path: file },
-          `"${file} version" did not say a version: ${said.trim()}; expected ${COMETBFT_VERSION}; ${HOW_TO_GET}`,
+          `"${file} version" ${fault}; expected ${COMETBFT_VERSION}; ${HOW_TO_GET}`,
           { cause: error },
         ),
       );
