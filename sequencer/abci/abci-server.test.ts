@@ -310,10 +310,22 @@ describe("ABCI socket server", () => {
         metrics: NULL_ABCI_METRICS,
       },
     );
-    await expect(second.start()).rejects.toMatchObject({ info: { code: "ABCI_LISTEN_FAILED" } });
+    await expect(second.start()).rejects.toMatchObject({
+      info: { code: "ABCI_LISTEN_FAILED" },
+      message: expect.stringContaining("it is in use; stop what listens there, or choose another"),
+    });
     expect((await client.ask(INFO)).kind).toBe("info");
     await server.stop();
     await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("error: a socket whose folder is missing says so", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    const folder = join(await temporaryFolder(), "run", "weft");
+    await expect(serve(chain.app, `unix://${join(folder, "abci.sock")}`)).rejects.toMatchObject({
+      info: { code: "ABCI_LISTEN_FAILED" },
+      message: expect.stringContaining(`there is no folder ${folder}; make it, or choose another`),
+    });
   });
 
   test("error: an assertion of the application fails the server, any other error does not", async () => {

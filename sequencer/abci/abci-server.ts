@@ -2,7 +2,9 @@
  * The ABCI 2.0 socket server (spec/cometbft-v0.38.md §12.1): the application listens, CometBFT dials
  * four connections. Each is answered strictly in order; consensus calls run one at a time over all.
  */
+import { existsSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import type { AssertionFailure } from "../../proto/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -92,10 +94,9 @@ export function createAbciServer(
         if (wanted.kind === "unix") await listenAtPath(server, wanted.path);
         else await listenAtPort(server, wanted.host, wanted.port);
       } catch (cause) {
-        const detail = cause instanceof Error ? cause.message : String(cause);
         throw new AbciError(
           { code: "ABCI_LISTEN_FAILED" },
-          `the application cannot listen at ${formatAbciAddress(wanted)}: ${detail}; stop what listens there, or choose another address (proxy_app)`,
+          `the application cannot listen at ${formatAbciAddress(wanted)}: ${whyNot(wanted, cause)}, or choose another address (proxy_app)`,
           { cause },
         );
       }
@@ -118,6 +119,22 @@ export function createAbciServer(
       await closed;
     },
   };
+}
+
+/** Why an address cannot be had, and what to do about it. */
+function whyNot(wanted: AbciAddress, cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  // The system's own word for a missing folder is that access is denied.
+  const folder = wanted.kind === "unix" ? dirname(wanted.path) : undefined;
+  if (folder !== undefined && !existsSync(folder)) return `there is no folder ${folder}; make it`;
+  if (code === "EADDRINUSE") return "it is in use; stop what listens there";
+  if (code === "EACCES") {
+    return folder === undefined
+      ? "this user may not bind that port; have it allowed"
+      : `this user may not write to ${folder}; have it allowed`;
+  }
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; correct it";
+  return `${cause instanceof Error ? cause.message : String(cause)}; mend that`;
 }
 
 async function listenAtPort(server: Server, host: string, port: number): Promise<void> {
