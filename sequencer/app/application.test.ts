@@ -227,6 +227,14 @@ describe("application", () => {
     expect(app.applicationKeyFault(new Uint8Array(20))).toMatch(/no application key/);
   });
 
+  test("error: another chain is refused by both names, before its genesis is read", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    await expect(chain.initChain(chain.node(0), "some-other-chain")).rejects.toMatchObject({
+      code: "APP_OTHER_CHAIN",
+      message: expect.stringMatching(/chain some-other-chain, but .* genesis of weft-test; give/),
+    });
+  });
+
   test("behavior: a crash between any two phases loses nothing and changes nothing", async () => {
     const chain = await TestChain.start();
     await chain.submit(signedItem(wallet(0), nonce(0), dataFor("alpha", "x")));

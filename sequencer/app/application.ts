@@ -90,6 +90,8 @@ export const KNOWN_UPGRADES: ReadonlySet<string> = new Set();
 export type ApplicationError =
   /** A decided block is invalid: more than a third of the power is faulty, or the software differs. */
   | { readonly code: "APP_BLOCK_INVALID"; readonly height: number }
+  /** InitChain of another chain than this node's genesis is of. */
+  | { readonly code: "APP_OTHER_CHAIN"; readonly chainId: string }
   /** InitChain for a chain that has blocks already. */
   | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number }
   /** Validators halted the chain before this block, and this node was not told to go on. */
@@ -209,6 +211,13 @@ class Weft implements WeftApplication {
 
   /** May be called again until the first block is committed, as after a crash. */
   async initChain(request: InitChainRequest): Promise<InitChainResponse> {
+    const { chainId: own = request.chainId } = this.#options;
+    if (request.chainId !== own) {
+      throw new WeftError<ApplicationError>(
+        { code: "APP_OTHER_CHAIN", chainId: request.chainId },
+        `InitChain of the chain ${request.chainId}, but this application's home has the genesis of ${own}; give engine and application the same genesis.json`,
+      );
+    }
     const { store } = this.#committed;
     const { height } = store.version;
     if (height !== 0) {

@@ -31,6 +31,8 @@ import type { KeyValueStore } from "./state-tree/key-value-store.ts";
 export interface ApplicationOptions {
   /** Software version that Info reports. */
   readonly version: string;
+  /** The chain whose genesis this node has: InitChain of another one is refused. Default: any. */
+  readonly chainId?: string;
   /** Bounds of the pool; `limits.ts` has the defaults. */
   readonly pool?: Partial<PoolLimits>;
   /** Which snapshots are taken, where there is an archive for them. */

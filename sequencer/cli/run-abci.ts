@@ -45,7 +45,7 @@ export async function runAbci(
     closers.push(() => lanes.stop());
     const metrics = createApplicationMetrics(metricsIdentity(home, config, genesis), { health });
     const opened = await openApplication(
-      { home, config },
+      { home, config, genesis },
       {
         lanes,
         clock,

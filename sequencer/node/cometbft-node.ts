@@ -102,7 +102,7 @@ export async function createCometBftNode(
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
     const opened = await openApplication(
-      { home, config },
+      { home, config, genesis },
       {
         lanes,
         clock,

@@ -128,7 +128,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
 
     // The state machine and the engine that drives it.
     const opened = await openApplication(
-      { home, config },
+      { home, config, genesis },
       {
         lanes,
         clock,

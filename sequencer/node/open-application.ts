@@ -15,6 +15,7 @@ import type { AppMetrics } from "../app/metrics.ts";
 import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type { ApplicationDependencies, WeftApplication } from "../app/weft-application.ts";
+import type { Genesis } from "../engine/genesis.ts";
 import type { Clock } from "../ports/clock.ts";
 import { readKeyFileIfAny } from "../ports/key-file.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -80,9 +81,14 @@ export interface OpenedApplication {
 
 /** Opens it. The caller holds the lock of the home directory (`lockHome`). */
 export async function openApplication(
-  { home, config }: { readonly home: Home; readonly config: Config },
+  options: {
+    readonly home: Home;
+    readonly config: Config;
+    readonly genesis: Pick<Genesis, "chainId">;
+  },
   deps: OpenApplicationDependencies,
 ): Promise<OpenedApplication> {
+  const { home, config, genesis } = options;
   const { lanes, clock, logger, metrics, retainHeight } = deps;
   const key = readKeyFileIfAny(home.applicationKeyFile);
   const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
@@ -97,6 +103,7 @@ export async function openApplication(
     const application = await createApplication(
       {
         version: VERSION.weft,
+        chainId: genesis.chainId,
         snapshots: { interval, keepRecent },
         pool: {
           countMax: config.mempool.size,

@@ -105,7 +105,11 @@ async function prepare({ poolCountMax = 5_000 } = {}): Promise<Bench> {
     async serve(wrap = (application) => application) {
       const lanes = await openSignatureLanes(config, { logger: NULL_LOGGER });
       const opened = await openApplication(
-        { home, config: { ...config, mempool: { ...config.mempool, size: poolCountMax } } },
+        {
+          home,
+          config: { ...config, mempool: { ...config.mempool, size: poolCountMax } },
+          genesis: { chainId: CHAIN_ID },
+        },
         { lanes, clock, logger: NULL_LOGGER, metrics: NULL_APP_METRICS },
       );
       const server = createAbciServer(

@@ -160,7 +160,7 @@ export async function startNode(
   archive?: SnapshotArchive,
 ): Promise<WeftApplication> {
   return createApplication(
-    { version: "test", pool, snapshots: { interval: 1, keepRecent: 100 } },
+    { version: "test", chainId: CHAIN_ID, pool, snapshots: { interval: 1, keepRecent: 100 } },
     {
       ...(archive === undefined ? {} : { snapshotArchive: archive }),
       database: await openKeyValueStore(level, yieldToLoop),
@@ -243,10 +243,10 @@ export class TestChain {
     return chain;
   }
 
-  async initChain(node: TestNode): Promise<Uint8Array> {
+  async initChain(node: TestNode, chainId = CHAIN_ID): Promise<Uint8Array> {
     const response = await node.app.initChain({
       time: this.time(0),
-      chainId: CHAIN_ID,
+      chainId,
       consensusParams: {
         ...PARAMS,
         block: { maxBytes: BigInt(this.#options.blockBytesMax ?? 4_194_304), maxGas: -1n },
