@@ -10,6 +10,7 @@ import { ExitCode } from "./exit-codes.ts";
 import { describeNoAnswer } from "./clients.ts";
 import { describeTimeout } from "./commands/tx.ts";
 import { createProgram, withoutHelpOfNothing } from "./main.ts";
+import { portsFrom } from "./network-layout.ts";
 import { parseRpcUrl } from "./options.ts";
 
 const program = () => createProgram({ entry: "/nowhere/main.js", environment: {} });
@@ -123,6 +124,12 @@ describe("exit codes", () => {
     const error = Object.assign(new Error("no"), { code: "EACCES", syscall: "listen" });
     expect(exitCodeOf(error)).toBe(ExitCode.PORT);
   });
+});
+
+test("a second network keeps the distances of the first, and any free port stays any", () => {
+  expect(portsFrom(1_000)).toMatchObject({ p2p: 27_656, rpc: 27_657, grpc: 10_090 });
+  const base = { p2p: 40_000, rpc: 0, grpc: 0, metrics: 0, rollupRpc: 8_545 };
+  expect(portsFrom(7, base)).toMatchObject({ p2p: 40_007, rpc: 0, rollupRpc: 8_552 });
 });
 
 test("a reset removes the network and nothing else", () => {

@@ -62,15 +62,14 @@ export function validatorPlaces(
   });
 }
 
-/** The documented ports, each higher by `by`: for a second network on one machine. */
-export function portsFrom(by: number): BasePorts {
-  const { p2p, rpc, grpc, metrics, rollupRpc } = DEFAULT_PORTS;
+/** The documented ports, or others, each higher by `by`: for a second network on one machine. */
+export function portsFrom(by: number, base: BasePorts = DEFAULT_PORTS): BasePorts {
   return {
-    p2p: p2p + by,
-    rpc: rpc + by,
-    grpc: grpc + by,
-    metrics: metrics + by,
-    rollupRpc: rollupRpc + by,
+    p2p: offset(base.p2p, by),
+    rpc: offset(base.rpc, by),
+    grpc: offset(base.grpc, by),
+    metrics: offset(base.metrics, by),
+    rollupRpc: offset(base.rollupRpc, by),
   };
 }
 

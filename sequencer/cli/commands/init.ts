@@ -4,13 +4,21 @@ import type { Command } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { readOrCreateKeyFile } from "../../ports/key-file.ts";
+import type { EngineName } from "../../node/home-engine.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { createFollowerFiles } from "../follower-files.ts";
 import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX } from "../limits.ts";
 import { portsFrom, validatorPlaces } from "../network-layout.ts";
-import { amountOption, homeOption, parseChainId, parseCount } from "../options.ts";
+import {
+  amountOption,
+  engineConfig,
+  engineOption,
+  homeOption,
+  parseChainId,
+  parseCount,
+} from "../options.ts";
 import { ALREADY_THERE, printResult } from "../output.ts";
 import { accountKeyFile, createTestnet } from "../testnet-files.ts";
 
@@ -20,6 +28,7 @@ interface InitOptions {
   readonly moniker: string;
   readonly balance: bigint;
   readonly portOffset: number;
+  readonly engine?: EngineName;
   readonly genesis?: string;
   readonly peers?: string[];
 }
@@ -47,6 +56,7 @@ export function registerInit(program: Command, context: CommandContext): void {
       parseCount(0, PORT_OFFSET_MAX),
       0,
     )
+    .addOption(engineOption())
     .option("--genesis <file>", "genesis.json of the network to join; the node follows it")
     .option("--peers <id@host:port...>", "nodes of that network to connect to")
     .action(async (options: InitOptions, command: Command) => {
@@ -73,7 +83,7 @@ async function createValidator(options: InitOptions) {
     validators: [{ ...place, name: options.moniker, home: options.home }],
     accounts: [{ address: accountAddress(owner.publicKey), balance: options.balance }],
     rollups: [],
-    config: {},
+    config: engineConfig(options.engine),
     host: () => "127.0.0.1",
   });
   return {
@@ -101,6 +111,7 @@ async function join(options: InitOptions, genesisFile: string, command: Command)
     config: {
       moniker: options.moniker,
       "p2p.persistent_peers": peers.join(","),
+      ...engineConfig(options.engine),
       ...(options.portOffset === 0 ? {} : listeners(options.portOffset)),
     },
   });

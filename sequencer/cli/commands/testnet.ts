@@ -7,8 +7,8 @@ import { readOrCreateKeyFile } from "../../ports/key-file.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";
-import { GENESIS_BALANCE_DEFAULT, TESTNET_VALIDATORS_MAX } from "../limits.ts";
-import { DEFAULT_PORTS, validatorPlaces } from "../network-layout.ts";
+import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX, TESTNET_VALIDATORS_MAX } from "../limits.ts";
+import { DEFAULT_PORTS, portsFrom, validatorPlaces } from "../network-layout.ts";
 import type { EngineName } from "../../node/home-engine.ts";
 import {
   amountOption,
@@ -64,6 +64,12 @@ export function registerTestnet(program: Command): void {
       parsePort,
       DEFAULT_PORTS.metrics,
     )
+    .option(
+      "--port-offset <n>",
+      "add this to every port, for a second network beside the first",
+      parseCount(0, PORT_OFFSET_MAX),
+      0,
+    )
     .addOption(rollupNamesOption("--rollups <names...>", "rollups registered at genesis", []))
     .addOption(
       amountOption("--balance <nweft>", "balance of the funded account", GENESIS_BALANCE_DEFAULT),
@@ -80,6 +86,7 @@ export function registerTestnet(program: Command): void {
           baseRpcPort: number;
           baseGrpcPort: number;
           baseMetricsPort: number;
+          portOffset: number;
           rollups: string[];
           balance: bigint;
           engine?: EngineName;
@@ -93,13 +100,13 @@ export function registerTestnet(program: Command): void {
             `--hosts names ${hosts.length}, but there are ${validators} validators: name one host for each`,
           );
         }
-        const ports = {
+        const ports = portsFrom(options.portOffset, {
           p2p: options.baseP2pPort,
           rpc: options.baseRpcPort,
           grpc: options.baseGrpcPort,
           metrics: options.baseMetricsPort,
           rollupRpc: DEFAULT_PORTS.rollupRpc,
-        };
+        });
         const places = validatorPlaces(options.output, validators, ports, hosts);
         const keyFile = accountKeyFile(options.output, "owner");
         mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
