@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from
 import { dirname, join } from "node:path";
 import { timeFromMs } from "../../proto/time.ts";
 import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
+import { findCometBft } from "../cometbft/binary.ts";
 import { cometBftHomeAt } from "../cometbft/config-file.ts";
 import {
   type Conversion,
@@ -140,15 +141,19 @@ async function convert(
   onStep();
   await beginEngineSwitch(home, change);
   await putInPlace(home, change, onStep);
-  return { ...conversion, index: INDEX[to] };
+  return { ...conversion, index: await indexNote(home, to, environment) };
 }
 
-/** What becomes of the index of transactions. */
-const INDEX: Readonly<Record<EngineName, string>> = {
-  embedded: "is made again from the blocks after the start",
-  cometbft:
-    "begins anew: transactions of earlier blocks are found by height; to find them by hash, run cometbft reindex-event before the start",
-};
+/** What becomes of the index of transactions, with a command to copy where one is needed. */
+async function indexNote(home: Home, to: EngineName, environment: Environment): Promise<string> {
+  if (to === "embedded") return "is made again from the blocks after the start";
+  // The switch needs no CometBFT, so it may be missing here.
+  const program = await findCometBft({ environment }).then(
+    ({ path }) => path,
+    () => "cometbft",
+  );
+  return `begins anew: transactions of earlier blocks are found by height; to find them by hash, run before the start: ${program} reindex-event --home ${cometBftHomeAt(home).root}`;
+}
 
 /** CometBFT trusts the signer's state alone: what only the log knows is added to it. */
 async function withSigner<T>(

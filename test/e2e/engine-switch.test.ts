@@ -3,7 +3,7 @@
  * in the middle of a height. Judged from outside: what both engines say of every height, and all votes
  * that left a trace in any log.
  */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -94,9 +94,18 @@ describe.skipIf(isCometBftAway)("changing the engine of validators", () => {
     for (const place of network.validators) {
       const report = await switchEngine(place, "cometbft");
       expect(report.height).toBeGreaterThanOrEqual(before);
+      if (place !== changing()) continue;
+      // The command as it was said, to be copied.
+      const [program = "", ...args] =
+        report.index?.split("before the start: ")[1]?.split(" ") ?? [];
+      expect(execFileSync(program, args, { encoding: "utf8" })).toContain("finished");
     }
     network.start();
     await untilHeight(network.validators, before + FURTHER, PATIENCE_MS);
+    const [old] = traffic.committed;
+    const hash = Buffer.from(old?.hash ?? "", "hex").toString("base64");
+    const found = await rpc<{ height: string }>(changing(), "tx", { hash });
+    expect(Number(found.height)).toBe(old?.height);
     await traffic.stop();
     expect(traffic.committed.length).toBeGreaterThan(10);
     for (const place of network.validators) await requireSameAnswers(place, before);
@@ -178,6 +187,7 @@ interface CommitAnswer {
 }
 
 interface SwitchReport {
+  readonly index?: string;
   readonly engine: Engine;
   readonly converted: boolean;
   readonly height: number;
