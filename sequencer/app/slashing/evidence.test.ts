@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Height, Round } from "../../../proto/brands.ts";
+import { BondStatus } from "../../../proto/codec/staking-state.ts";
 import { fromHex, utf8ToBytes } from "../../../proto/bytes.ts";
 import type {
   DuplicateProposal,
@@ -101,7 +102,10 @@ describe("a fault that consensus proves", () => {
     handleMisbehavior(world.ctx, [
       { ...misbehavior(alice), validator: { address: new Uint8Array(20), power: 10n } },
     ]);
-    world.ctx.records.set(VALIDATORS, alice.address, { ...state(alice), status: 1 });
+    world.ctx.records.set(VALIDATORS, alice.address, {
+      ...state(alice),
+      status: BondStatus.UNBONDED,
+    });
     handleMisbehavior(world.ctx, [misbehavior(alice)]);
     expect(world.ctx.burned).toBe(0n);
     expect(
