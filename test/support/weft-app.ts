@@ -16,7 +16,13 @@ import {
 } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256, sha256Concat } from "../../proto/hash.ts";
-import { BlockIdFlag, type ConsensusParams, type Timestamp } from "../../proto/types.ts";
+import {
+  BlockIdFlag,
+  type ConsensusParams,
+  type Timestamp,
+  type ValidatorSet,
+} from "../../proto/types.ts";
+import { createValidatorSet, updateValidatorSet } from "../../proto/validator-set.ts";
 import {
   createEd25519Verifier,
   type Ed25519KeyPair,
@@ -27,7 +33,9 @@ import {
 import type {
   ExtendedVoteInfo,
   FinalizeBlockResponse,
+  Misbehavior,
   ProcessProposalRequest,
+  ValidatorUpdate,
 } from "../../sequencer/abci/application.ts";
 import { createApplication } from "../../sequencer/app/application.ts";
 import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
@@ -46,6 +54,16 @@ export const START_BALANCE = 1_000_000_000_000n;
 export interface Wallet {
   readonly key: Ed25519KeyPair;
   readonly address: Uint8Array;
+}
+
+/** The operator of the validator of a node: the account of its application key. */
+export function operator(node: number): Wallet {
+  return walletOf(`application/${node}`);
+}
+
+/** The consensus key of a node. */
+export function consensusKey(node: number): Ed25519KeyPair {
+  return walletOf(`consensus/${node}`).key;
 }
 
 export function wallet(index: number): Wallet {
@@ -115,6 +133,12 @@ export interface Watch {
 
 export interface ChainOptions {
   readonly validators?: number;
+  /** Nodes that are no validators at genesis; they come after those that are. */
+  readonly followers?: number;
+  /** Power of each genesis validator; default 10. */
+  readonly power?: bigint;
+  /** nweft that each node's operator, the account of its application key, has at genesis. */
+  readonly operatorBalance?: bigint;
   readonly wallets?: number;
   readonly params?: GenesisAppState["params"];
   readonly pool?: Partial<PoolLimits>;
@@ -207,18 +231,30 @@ export class TestChain {
   readonly history: ProcessProposalRequest[] = [];
   /** The commit of the last block, extensions included. */
   lastVotes: ExtendedVoteInfo[] = [];
+  /** The set that votes on the next block, and the one after it. */
+  set: ValidatorSet;
+  #nextSet: ValidatorSet;
+  /** Nodes that do not vote. */
+  readonly absent = new Set<number>();
+  /** Seconds that blocks come later than one each second. */
+  lateSeconds = 0;
 
   private constructor(options: ChainOptions, nodes: TestNode[], genesis: Uint8Array) {
     this.#options = options;
     this.nodes = nodes;
     this.#genesis = genesis;
+    this.set = createValidatorSet(
+      genesisValidators(options).map(({ publicKey, power }) => ({ publicKey, votingPower: power })),
+    );
+    this.#nextSet = this.set;
   }
 
   static async start(options: ChainOptions = {}): Promise<TestChain> {
     const nodes: TestNode[] = [];
-    for (let n = 0; n < (options.validators ?? 4); n++) {
+    const validators = options.validators ?? 4;
+    for (let n = 0; n < validators + (options.followers ?? 0); n++) {
       const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
-      const applicationKey = walletOf(`application/${n}`).key;
+      const applicationKey = operator(n).key;
       const watch = { signatures: 0, fallbacks: 0 };
       nodes.push({
         app: await startNode(
@@ -230,7 +266,7 @@ export class TestChain {
         ),
         level,
         watch,
-        consensusAddress: ed25519Address(walletOf(`consensus/${n}`).key.publicKey),
+        consensusAddress: ed25519Address(consensusKey(n).publicKey),
         applicationKey,
       });
     }
@@ -251,10 +287,7 @@ export class TestChain {
         ...PARAMS,
         block: { maxBytes: BigInt(this.#options.blockBytesMax ?? 4_194_304), maxGas: -1n },
       },
-      validators: this.nodes.map((_, n) => ({
-        publicKey: { type: "ed25519", bytes: walletOf(`consensus/${n}`).key.publicKey },
-        power: 10n,
-      })),
+      validators: genesisValidators(this.#options),
       appStateBytes: this.#genesis,
       initialHeight: Height(1),
     });
@@ -293,14 +326,17 @@ export class TestChain {
     return this.node(0).app;
   }
 
-  async restart(index: number): Promise<void> {
+  /** Starts a node again, with another application key if one is given. */
+  async restart(index: number, key?: Ed25519KeyPair): Promise<void> {
     const node = this.node(index);
-    const { level, applicationKey, watch } = node;
+    const { level, watch } = node;
+    const applicationKey = key ?? node.applicationKey;
     node.app = await startNode(level, applicationKey, this.#options.pool, watch);
   }
 
   time(height: number): Timestamp {
-    return { seconds: 1_700_000_000n + BigInt(height), nanos: 5 };
+    const late = height === 0 ? 0 : this.lateSeconds;
+    return { seconds: 1_700_000_000n + BigInt(height + late), nanos: 5 };
   }
 
   /** CheckTx of one node; the code. */
@@ -308,10 +344,14 @@ export class TestChain {
     return (await this.node(index).app.checkTx({ tx: item, type: "new" })).code;
   }
 
-  async prepare(proposer: number): Promise<readonly Uint8Array[]> {
+  async prepare(
+    proposer: number,
+    misbehavior: readonly Misbehavior[] = [],
+  ): Promise<readonly Uint8Array[]> {
     const votes = this.lastVotes;
     return this.node(proposer).app.prepareProposal({
       ...this.#context(proposer),
+      misbehavior,
       maxTxBytes: this.#options.maxTxBytes ?? 1 << 20,
       txs: [],
       localLastCommit: { round: Round(0), votes },
@@ -319,8 +359,12 @@ export class TestChain {
   }
 
   /** The request that every validator gets for these items. */
-  processRequest(txs: readonly Uint8Array[], proposer = 0): ProcessProposalRequest {
-    const context = this.#context(proposer);
+  processRequest(
+    txs: readonly Uint8Array[],
+    proposer = 0,
+    misbehavior: readonly Misbehavior[] = [],
+  ): ProcessProposalRequest {
+    const context = { ...this.#context(proposer), misbehavior };
     const votes = this.lastVotes.map(({ validator, blockIdFlag }) => ({ validator, blockIdFlag }));
     return {
       ...context,
@@ -337,13 +381,27 @@ export class TestChain {
   }
 
   /** One height: propose, check everywhere, extend, finalize, commit. */
-  async step(proposer = this.height % this.nodes.length): Promise<DecidedBlock> {
-    const txs = await this.prepare(proposer);
-    return this.decide(txs, proposer);
+  async step(
+    proposer = this.height % this.nodes.length,
+    misbehavior: readonly Misbehavior[] = [],
+  ): Promise<DecidedBlock> {
+    const txs = await this.prepare(proposer, misbehavior);
+    return this.decide(txs, proposer, misbehavior);
   }
 
-  async decide(txs: readonly Uint8Array[], proposer = 0): Promise<DecidedBlock> {
-    const request = this.processRequest(txs, proposer);
+  /** Steps until the block at `height` is decided; the last one. */
+  async stepTo(height: number): Promise<DecidedBlock> {
+    let block = await this.step();
+    while (block.height < height) block = await this.step();
+    return block;
+  }
+
+  async decide(
+    txs: readonly Uint8Array[],
+    proposer = 0,
+    misbehavior: readonly Misbehavior[] = [],
+  ): Promise<DecidedBlock> {
+    const request = this.processRequest(txs, proposer, misbehavior);
     for (const [index, { app }] of this.nodes.entries()) {
       const verdict = await app.processProposal(request);
       const reason = verdict.accept ? "" : verdict.reason;
@@ -357,6 +415,13 @@ export class TestChain {
     for (const other of responses) {
       assert(bytesEqual(other.appHash, response.appHash), "all nodes have one app hash");
     }
+    const updates = response.validatorUpdates.map(({ publicKey, power }) => ({
+      publicKey,
+      votingPower: power,
+    }));
+    this.set = this.#nextSet;
+    // Throws for updates that an engine would refuse.
+    this.#nextSet = updateValidatorSet(this.#nextSet, updates);
     for (const { app } of this.nodes) await app.commit();
     this.height = request.height;
     this.blockHash = request.hash;
@@ -365,22 +430,32 @@ export class TestChain {
     return { height: request.height, txs, response, hash: request.hash };
   }
 
-  /** Everybody's extension, accepted by everybody. */
+  /** The extension of everybody in the set of that height, accepted by everybody. */
   async extend(request: ProcessProposalRequest): Promise<ExtendedVoteInfo[]> {
     const votes: ExtendedVoteInfo[] = [];
-    for (const { app, consensusAddress } of this.nodes) {
-      const voteExtension = await app.extendVote(request);
+    for (const { address, votingPower: power } of this.set.validators) {
+      const voter = this.nodes.findIndex((node) => bytesEqual(node.consensusAddress, address));
+      if (voter < 0 || this.absent.has(voter)) {
+        votes.push({
+          validator: { address, power },
+          blockIdFlag: BlockIdFlag.ABSENT,
+          voteExtension: EMPTY_BYTES,
+          extensionSignature: EMPTY_BYTES,
+        });
+        continue;
+      }
+      const voteExtension = await this.node(voter).app.extendVote(request);
       for (const { app: other } of this.nodes) {
         const verdict = await other.verifyVoteExtension({
           hash: request.hash,
-          validatorAddress: consensusAddress,
+          validatorAddress: address,
           height: request.height,
           voteExtension,
         });
-        assert(verdict.accept, `extension: ${verdict.accept ? "" : verdict.reason}`);
+        assert(verdict.accept, `extension of ${voter}: ${verdict.accept ? "" : verdict.reason}`);
       }
       votes.push({
-        validator: { address: consensusAddress, power: 10n },
+        validator: { address, power },
         blockIdFlag: BlockIdFlag.COMMIT,
         voteExtension,
         extensionSignature: new Uint8Array(64),
@@ -401,18 +476,33 @@ export class TestChain {
   }
 }
 
+function genesisValidators({ validators = 4, power = 10n }: ChainOptions): ValidatorUpdate[] {
+  return Array.from({ length: validators }, (_, n) => ({
+    publicKey: { type: "ed25519", bytes: consensusKey(n).publicKey },
+    power,
+  }));
+}
+
 export function finalize(request: ProcessProposalRequest) {
   const { proposedLastCommit, ...rest } = request;
   return { ...rest, decidedLastCommit: proposedLastCommit };
 }
 
 function genesis(options: ChainOptions, nodes: readonly TestNode[]): GenesisAppState {
+  const { operatorBalance = 0n, validators = 4 } = options;
+  const operators = operatorBalance > 0n ? nodes : [];
   return {
-    accounts: Array.from({ length: options.wallets ?? 8 }, (_, n) => ({
-      address: formatAddress(wallet(n).address),
-      balance: START_BALANCE.toString(),
-    })),
-    validators: nodes.map(({ consensusAddress, applicationKey }) => ({
+    accounts: [
+      ...Array.from({ length: options.wallets ?? 8 }, (_, n) => ({
+        address: formatAddress(wallet(n).address),
+        balance: START_BALANCE.toString(),
+      })),
+      ...operators.map(({ applicationKey }) => ({
+        address: formatAddress(accountAddress(applicationKey.publicKey)),
+        balance: operatorBalance.toString(),
+      })),
+    ],
+    validators: nodes.slice(0, validators).map(({ consensusAddress, applicationKey }) => ({
       address: toHex(consensusAddress),
       application_key: toHex(applicationKey.publicKey),
     })),
