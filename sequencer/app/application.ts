@@ -51,6 +51,7 @@ import {
 import { VerifiedTxs } from "./execution/verified-txs.ts";
 import { type GenesisError, genesisState } from "./genesis.ts";
 import {
+  COMMITS_PER_SYNC,
   EXECUTED_BLOCKS_MAX,
   MANIFEST_ITEM_BYTES_MAX,
   POOL_BYTES_MAX,
@@ -143,6 +144,8 @@ class Weft implements WeftApplication {
   readonly #snapshots: SnapshotMaker | undefined;
   readonly #restore: Restore;
   #finalized: FinalizedBlock | undefined;
+  /** Last height that a loss of power cannot take back; of what was found at the start nobody knows. */
+  #syncedHeight = 0;
 
   constructor(
     options: ApplicationOptions,
@@ -369,17 +372,22 @@ class Weft implements WeftApplication {
       assert(finalized !== undefined, "Commit comes after FinalizeBlock");
       const { executed, staged } = finalized;
       const { height, time } = executed.input;
+      // The engine has the block, and tells it again to an application that lost power took back.
+      const sync = height - this.#syncedHeight >= COMMITS_PER_SYNC;
       await this.#committed.store.commit(staged, height, {
+        sync,
         alsoWrite: [...this.#extensionLog.forget(height), ...this.#restore.blockCommitted()],
         onVisible: () => this.#advance(executed, staged),
       });
+      if (sync) this.#syncedHeight = height;
       this.#finalized = undefined;
       this.#executed.clear();
       this.#snapshots?.committed(height, this.#committed.store);
       const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
-      // Who restores the oldest snapshot goes on with the block after it.
+      // Who restores the oldest snapshot goes on with the block after it, and so do we after a loss of power.
       const oldest = this.#dependencies.snapshotArchive?.list().at(-1);
-      return { retainHeight: Height(Math.min(wished, (oldest?.height ?? wished) + 1)) };
+      const needed = Math.min(oldest?.height ?? wished, this.#syncedHeight) + 1;
+      return { retainHeight: Height(Math.min(wished, needed)) };
     });
   }
 

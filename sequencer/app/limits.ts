@@ -52,3 +52,5 @@ export const RESTORE_BATCH_BYTES = 8 << 20;
 export const PROPOSALS_OPEN_MAX = 100;
 /** Votes of one proposal that a block counts: up to as many reads each as the set has validators. */
 export const TALLY_VOTES_PER_BLOCK = 200;
+/** Commits of which one is synced: so many blocks are told again at most after a loss of power. */
+export const COMMITS_PER_SYNC = 32;

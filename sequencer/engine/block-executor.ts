@@ -90,9 +90,10 @@ export interface BlockExecutor {
   /** A verdict on a peer's, or our own, extension; accepted unasked when the height is decided (§14). */
   verifyVoteExtension(request: VerifyVoteExtensionRequest): Promise<Verdict>;
   /**
-   * Executes a decided block in the order of §10.5 and returns the state after it. FinalizeBlock,
-   * which leaves nothing behind, may run while the block is being stored; Commit waits for
-   * `isStored`. The state is durable when `settled` resolves.
+   * Executes a decided block and returns the state after it. FinalizeBlock, which leaves nothing behind,
+   * may run while the block is being stored; then its answer and the state that follows from it are
+   * stored in one write, and only then the application commits: one that a crash leaves behind is told
+   * the block again.
    * @throws EngineError; whatever it throws, the engine must not go on.
    */
   applyBlock(
@@ -101,15 +102,15 @@ export interface BlockExecutor {
     blockId: BlockId,
     isStored: Promise<void>,
   ): Promise<ChainState>;
-  /** Resolves when the state after the last applied block is durable: before the next is stored. */
-  settled(): Promise<void>;
-  /** The last steps of `applyBlock` when the application committed before a crash (§15.4). */
+  /** The last steps of `applyBlock` when the application committed before the state was stored (§15.4). */
   finishApplied(
     state: ChainState,
     block: Block,
     blockId: BlockId,
     response: FinalizeBlockResponse,
   ): Promise<ChainState>;
+  /** What follows the state of a block, done again: a crash may have come between. */
+  followState(state: ChainState, block: Block): Promise<void>;
   /** FinalizeBlock and Commit alone, for an application that is behind (§15.4). */
   replayToApplication(
     block: Block,
@@ -130,7 +131,6 @@ class Executor implements BlockExecutor {
   readonly #deps: BlockExecutorDeps;
   /** Verdicts of valid-or-not by block id, since one block is asked about up to three times. */
   readonly #faults = new Map<string, Promise<BlockFault | undefined>>();
-  #stateSaved: Promise<void> = Promise.resolve();
   /** Last height whose FinalizeBlock was called. */
   #finalizedHeight = 0;
 
@@ -243,7 +243,7 @@ class Executor implements BlockExecutor {
     blockId: BlockId,
     isStored: Promise<void>,
   ): Promise<ChainState> {
-    const { clock, logger, metrics } = this.#deps;
+    const { stateStore, clock, logger, metrics } = this.#deps;
     const started = clock.monotonicMs();
     const fault = await this.findFault(state, block, blockId);
     if (fault?.isTolerable === true) {
@@ -255,18 +255,17 @@ class Executor implements BlockExecutor {
     // +2/3 have decided: our clock is wrong, or theirs are; halting would help nobody (§10.4).
     if (ahead !== undefined) logger.warn("decided block is ahead of our clock", { reason: ahead });
     const { height } = block.header;
-    const [response] = await Promise.all([this.#finalizeDurably(block, blockId, state), isStored]);
+    const [response] = await Promise.all([this.#finalize(block, blockId, state), isStored]);
+    await this.#crashPoint("blockFinalized", height);
     const next = advanceChainState(state, blockId, block.header, response);
+    await this.#timed("state", () => stateStore.save(next, response));
+    await this.#crashPoint("stateSaved", height);
     const { retainHeight } = await this.#timed("commit", () => this.#deps.gate.commit());
     await this.#crashPoint("applicationCommitted", height);
     await this.#finish(next, block, blockId, response);
     await this.#prune(retainHeight);
     metrics.blockProcessingMs.observe(clock.monotonicMs() - started);
     return next;
-  }
-
-  settled(): Promise<void> {
-    return this.#stateSaved;
   }
 
   async finishApplied(
@@ -276,8 +275,13 @@ class Executor implements BlockExecutor {
     response: FinalizeBlockResponse,
   ): Promise<ChainState> {
     const next = advanceChainState(state, blockId, block.header, response);
+    await this.#deps.stateStore.save(next);
     await this.#finish(next, block, blockId, response);
     return next;
+  }
+
+  followState(state: ChainState, block: Block): Promise<void> {
+    return this.#deps.evidencePool.update(state, block.evidence);
   }
 
   async replayToApplication(
@@ -305,20 +309,6 @@ class Executor implements BlockExecutor {
     return height <= this.#finalizedHeight;
   }
 
-  async #finalizeDurably(
-    block: Block,
-    blockId: BlockId,
-    state: ChainState,
-  ): Promise<FinalizeBlockResponse> {
-    const { height } = block.header;
-    const { stateStore } = this.#deps;
-    const response = await this.#finalize(block, blockId, state);
-    await this.#crashPoint("blockFinalized", height);
-    await this.#timed("responses", () => stateStore.saveFinalizeBlockResponse(height, response));
-    await this.#crashPoint("responseSaved", height);
-    return response;
-  }
-
   async #finalize(
     block: Block,
     blockId: BlockId,
@@ -336,19 +326,15 @@ class Executor implements BlockExecutor {
     throw applicationFault("FinalizeBlock", `${expected} results`, `${got}`);
   }
 
-  /** Steps 5, 6 and 8 of §10.5. */
+  /** What follows when state and application stand after the block (§10.5, steps 5 and 8). */
   async #finish(
     next: ChainState,
     block: Block,
     blockId: BlockId,
     response: FinalizeBlockResponse,
   ): Promise<void> {
-    const { evidencePool, stateStore, metrics } = this.#deps;
-    await evidencePool.update(next, block.evidence);
-    // A crash before it is durable is mended from the stored response; `settled` bounds the lag.
-    this.#stateSaved = this.#timed("state", () => stateStore.save(next)).then(() =>
-      this.#crashPoint("stateSaved", next.lastBlockHeight),
-    );
+    const { metrics } = this.#deps;
+    await this.followState(next, block);
     if (response.validatorUpdates.length > 0) metrics.validatorSetUpdates.inc();
     if (response.consensusParamUpdates !== undefined) metrics.consensusParamUpdates.inc();
     this.#faults.clear();
@@ -358,7 +344,6 @@ class Executor implements BlockExecutor {
   async #prune(retainHeight: Height): Promise<void> {
     const { blockStore, stateStore, logger } = this.#deps;
     if (retainHeight <= blockStore.base()) return;
-    await this.#stateSaved;
     if (retainHeight > blockStore.height()) {
       const height = blockStore.height();
       logger.error("retain height above the last block, not pruned", { retainHeight, height });

@@ -88,8 +88,8 @@ function setup(options: { readonly timeoutCommitMs: number; readonly clock?: Clo
       await isStored;
       return built.stateAfter;
     },
-    settled: async () => {},
     finishApplied: nobody,
+    followState: nobody,
     replayToApplication: nobody,
   };
   const blockStore: BlockStore = {

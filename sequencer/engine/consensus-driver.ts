@@ -196,13 +196,12 @@ export class ConsensusDriver {
   async resume(): Promise<void> {
     if (!this.isSuspended || this.#haltReason !== undefined) return;
     assert(!this.#needsBlock, "consensus goes on when the last block is here");
-    const { core, queue, wal, blockStore, executor } = this.#deps;
+    const { core, queue, wal, blockStore } = this.#deps;
     if (core.view.height === nextHeight(this.#state)) {
       this.#goOn();
       return;
     }
     const { lastBlockHeight } = this.#state;
-    await executor.settled();
     const lastCommit = await storedLastCommit(this.#state, blockStore);
     const last = await blockStore.meta(lastBlockHeight);
     wal.append({ kind: "endHeight", height: lastBlockHeight });
@@ -252,7 +251,6 @@ export class ConsensusDriver {
     const { height } = block.header;
     const before = this.#state;
     assert(height === nextHeight(before), `block ${height} follows ${before.lastBlockHeight}`);
-    await executor.settled();
     const store = async (): Promise<void> => {
       await blockStore.save(record);
       await onCrashPoint?.("blockSaved", height);
@@ -502,10 +500,8 @@ export class ConsensusDriver {
     const before = this.#state;
     assert(height === nextHeight(before), `height ${height} follows ${before.lastBlockHeight}`);
     await onCrashPoint?.("blockDecided", height);
-    await executor.settled();
     const isStored = this.#store(effect, before);
     this.#state = await executor.applyBlock(before, block, blockId, isStored);
-    this.#task(executor.settled());
     this.#consensusMetrics.blockCommitted(block, before, sizeOf(parts));
     logger.debug("block committed", { height, round, txs: block.txs.length });
 

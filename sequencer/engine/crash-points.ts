@@ -7,9 +7,8 @@ export type CrashPoint =
   | "blockSaved"
   | "endHeightLogged"
   | "blockFinalized"
-  | "responseSaved"
-  | "applicationCommitted"
   | "stateSaved"
+  | "applicationCommitted"
   | "beforeSign"
   | "ownMessageDurable";
 
@@ -44,7 +43,7 @@ export const PERSIST_OPERATIONS = [
   "blocks.writeSync",
   "blocks.datasync",
   "blockstore.write",
-  // Answers of FinalizeBlock, the state after a block; pruning.
+  // The answer to FinalizeBlock and the state after the block; pruning.
   "state.write",
   "evidence.write",
   // The application's own disk, as ABCI orders it.

@@ -44,8 +44,8 @@ function setup() {
     extendVote: unused,
     verifyVoteExtension: unused,
     applyBlock: unused,
-    settled: unused,
     finishApplied: unused,
+    followState: unused,
     replayToApplication: unused,
   };
   const own = createOwnMessages(

@@ -134,6 +134,8 @@ async function replayStoredBlocks(
   if (s === t) {
     const appHash = await replayToApplication(state, firstNeeded, s, info.lastBlockAppHash, deps);
     requireAppHash(appHash, state.appHash, s);
+    const last = await loadBlock(blockStore, s);
+    await deps.executor.followState(state, last.block);
     return state;
   }
   const { block, blockId } = await loadBlock(blockStore, s);
@@ -145,15 +147,11 @@ async function replayStoredBlocks(
       );
     }
     requireAppHash(info.lastBlockAppHash, response.appHash, s);
-    const finished = await deps.executor.finishApplied(state, block, blockId, response);
-    await deps.executor.settled();
-    return finished;
+    return deps.executor.finishApplied(state, block, blockId, response);
   }
   const before = Height(s - 1);
   await replayToApplication(state, firstNeeded, before, info.lastBlockAppHash, deps);
-  const applied = await deps.executor.applyBlock(state, block, blockId, Promise.resolve());
-  await deps.executor.settled();
-  return applied;
+  return deps.executor.applyBlock(state, block, blockId, Promise.resolve());
 }
 
 /** FinalizeBlock and Commit for stored blocks; each header must hold the hash of the one before. */

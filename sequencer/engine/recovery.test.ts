@@ -74,9 +74,8 @@ describe("a node that dies at any point comes back", () => {
     "blockSaved",
     "endHeightLogged",
     "blockFinalized",
-    "responseSaved",
-    "applicationCommitted",
     "stateSaved",
+    "applicationCommitted",
   ];
   const HITS = [1, 2, 3];
   const CASES = POINTS.flatMap((point) =>

@@ -59,7 +59,7 @@ export function createStateStore(store: KeyValueStore): StateStore {
   return {
     load: () => read(STATE_KEY, decodeChainState),
 
-    async save(state) {
+    async save(state, response) {
       const next = Height(Math.max(state.lastBlockHeight + 1, state.initialHeight));
       const writes: KeyValueWrite[] = [
         { type: "put", key: STATE_KEY, value: encodeChainState(state) },
@@ -81,6 +81,7 @@ export function createStateStore(store: KeyValueStore): StateStore {
       if (state.lastBlockHeight === 0) putValidators(next, next, state.validators);
       const after = next + 1;
       putValidators(after, storedAt(state, after), state.nextValidators);
+      if (response !== undefined) writes.push(putResponse(state.lastBlockHeight, response));
       await store.write(writes);
     },
 
@@ -110,14 +111,7 @@ export function createStateStore(store: KeyValueStore): StateStore {
       return (await read(heightKey(PARAMS, entry.storedAt), decodeParamsEntry))?.params;
     },
 
-    saveFinalizeBlockResponse: (height, response: FinalizeBlockResponse) =>
-      store.write([
-        {
-          type: "put",
-          key: heightKey(RESPONSE, height),
-          value: encodeFinalizeBlockResponse(response),
-        },
-      ]),
+    saveFinalizeBlockResponse: (height, response) => store.write([putResponse(height, response)]),
 
     finalizeBlockResponse: (height) =>
       read(heightKey(RESPONSE, height), decodeFinalizeBlockResponse),
@@ -145,6 +139,11 @@ export function createStateStore(store: KeyValueStore): StateStore {
 
     close: () => store.close(),
   };
+}
+
+function putResponse(height: Height, response: FinalizeBlockResponse): KeyValueWrite {
+  const value = encodeFinalizeBlockResponse(response);
+  return { type: "put", key: heightKey(RESPONSE, height), value };
 }
 
 /** Where the set of `height` is stored in full: at its last change, or at a later checkpoint. */

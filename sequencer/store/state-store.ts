@@ -10,8 +10,11 @@ import type { ChainState } from "./chain-state.ts";
 export interface StateStore {
   /** The state after the last applied block; undefined on a fresh home. */
   load(): Promise<ChainState | undefined>;
-  /** Durable when it resolves; also files validators and parameters under their heights. */
-  save(state: ChainState): Promise<void>;
+  /**
+   * Durable when it resolves; also files validators and parameters under their heights, and, in the same
+   * write, the application's answer that made this state.
+   */
+  save(state: ChainState, response?: FinalizeBlockResponse): Promise<void>;
   /**
    * The state to begin with where the blocks up to it were never here: sets and parameters that it
    * knows are filed in full. Durable when it resolves.
@@ -21,7 +24,7 @@ export interface StateStore {
   validators(height: Height): Promise<ValidatorSet | undefined>;
   /** Parameters in force at `height`. */
   consensusParams(height: Height): Promise<ConsensusParams | undefined>;
-  /** Durable when it resolves: a crash between Commit and `save` is repaired from it. */
+  /** The answer alone. Durable when it resolves. */
   saveFinalizeBlockResponse(height: Height, response: FinalizeBlockResponse): Promise<void>;
   finalizeBlockResponse(height: Height): Promise<FinalizeBlockResponse | undefined>;
   /** Removes what only heights below `retainHeight` need. */

@@ -55,10 +55,10 @@ export class SimDatabase {
     return {
       get: (key) => this.#current.get(key)?.slice(),
       range: (from, to) => this.#pairs(this.#keys(from, to), (key) => key),
-      write: (writes) =>
+      write: (writes, { sync } = { sync: true }) =>
         this.#write(
           writes.map(({ key, value }) => ({ key, value: value?.slice() })),
-          true,
+          sync,
           life,
           speed,
         ),

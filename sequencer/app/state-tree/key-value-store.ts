@@ -11,7 +11,8 @@ export interface KeyValueWrite {
 
 /**
  * The database under the state: string keys in byte order, values as bytes. `write` is atomic, and
- * durable when its promise resolves.
+ * durable when its promise resolves unless `sync` is false: then it survives the process, and lost power
+ * keeps what was written up to some moment, in order.
  */
 export interface KeyValueStore {
   /** A private copy of the value, or undefined. Synchronous: execution does not await. */
@@ -21,7 +22,7 @@ export interface KeyValueStore {
    * not show. Read it to its end, or end the loop: until then it holds a view of the database.
    */
   range(from: string, to: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
-  write(writes: readonly KeyValueWrite[]): Promise<void>;
+  write(writes: readonly KeyValueWrite[], options?: { readonly sync: boolean }): Promise<void>;
 }
 
 /** What is used of an abstract-level database (classic-level, memory-level) with utf8 keys and `view` values. */
@@ -41,7 +42,7 @@ export interface LevelBatch {
   write(options: { readonly sync: boolean }): Promise<void>;
 }
 
-/** Opens a level database as a `KeyValueStore`; every write is synced. The caller closes it. */
+/** Opens a level database as a `KeyValueStore`. The caller closes it. */
 export async function openKeyValueStore(
   database: LevelDatabase,
   yieldToLoop: YieldToLoop,
@@ -56,7 +57,7 @@ export async function openKeyValueStore(
       // Made here, not at the first look: an iterator reads what there was when it was made.
       return plainPairs(database.iterator({ gte: from, lt: to }));
     },
-    async write(writes) {
+    async write(writes, { sync } = { sync: true }) {
       const batch = database.batch();
       let slice = 0;
       for (const { key, value } of writes) {
@@ -64,7 +65,7 @@ export async function openKeyValueStore(
         if (value === undefined) batch.del(key);
         else batch.put(key, value);
       }
-      await batch.write({ sync: true });
+      await batch.write({ sync });
     },
   };
 }

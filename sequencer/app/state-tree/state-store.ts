@@ -71,6 +71,8 @@ export interface CommitExtras {
   readonly alsoWrite?: readonly KeyValueWrite[];
   /** Called when reads begin to see the new state. */
   readonly onVisible?: () => void;
+  /** False: lost power may take this commit back, and those before it since one that was synced. */
+  readonly sync?: boolean;
 }
 
 /** The outcome of changes that are not committed: their root, and what a commit needs. */
@@ -209,14 +211,14 @@ export class StateStore {
   }
 
   /**
-   * Makes a staged state the committed one in one atomic, synced write. Reads see it, whole, from the
-   * moment `onVisible` is called; it is durable when the promise resolves. A failed write is fatal: the
-   * node has to stop.
+   * Makes a staged state the committed one in one atomic write, synced unless told otherwise. Reads see
+   * it, whole, from the moment `onVisible` is called; it is written when the promise resolves. A failed
+   * write is fatal: the node has to stop.
    */
   async commit(
     staged: StagedState,
     height: number,
-    { alsoWrite = [], onVisible }: CommitExtras = {},
+    { alsoWrite = [], onVisible, sync = true }: CommitExtras = {},
   ): Promise<void> {
     assert(this.#writing === undefined, "one commit at a time");
     assert(
@@ -224,7 +226,7 @@ export class StateStore {
       `the staged state builds on height ${staged.baseHeight}, the state is at ${this.#height}`,
     );
     const writes = [...(await this.#writesFor(staged, height)), ...alsoWrite];
-    const written = this.#database.write(writes);
+    const written = this.#database.write(writes, { sync });
     const { changes } = staged;
     // Waiters go on whatever the outcome; the caller gets the error.
     this.#writing = { changes, done: written.catch(() => {}) };

@@ -71,7 +71,10 @@ export interface EvidencePool {
   check(state: ChainState, evidence: readonly Evidence[]): Promise<EvidenceFault | undefined>;
   /** A piece of a peer or a client: verified against the chain, then kept. */
   add(state: ChainState, piece: Evidence): Promise<EvidenceAnswer>;
-  /** After each block: marks what it held, forgets what expired, makes evidence of conflicts. */
+  /**
+   * After each block, and of the last one at each start: marks what it held, forgets what expired, makes
+   * evidence of conflicts.
+   */
   update(state: ChainState, committed: readonly Evidence[]): Promise<void>;
   /** Two votes that exclude each other; they become evidence with the next update (§11.5). */
   reportConflict(first: Vote, second: Vote): void;
@@ -178,7 +181,10 @@ class Pool implements EvidencePool {
     return this.#exclusive(async () => {
       const removed = new Set<PendingEvidence>();
       const writes: KeyValueWrite[] = [];
+      let fresh = 0;
       for (const piece of committed) {
+        // Told again at a start.
+        if (!(await this.#isMarked(committedKey(piece)))) fresh += 1;
         const same = this.#list.sameOffence(piece);
         if (same !== undefined) removed.add(same);
         const value = new Uint8Array(0);
@@ -195,9 +201,7 @@ class Pool implements EvidencePool {
       writes.push(...(await this.#expiredMarks(state)));
       if (writes.length > 0) await this.#deps.store.write(writes);
       for (const piece of removed) this.#list.remove(piece);
-      if (committed.length > 0) {
-        this.#deps.metrics.evidence.inc({ outcome: "committed" }, committed.length);
-      }
+      if (fresh > 0) this.#deps.metrics.evidence.inc({ outcome: "committed" }, fresh);
       this.#measure();
       await this.#keepConflicts(state);
     });
