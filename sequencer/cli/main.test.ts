@@ -1,9 +1,11 @@
 import type { Command } from "commander";
-import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { WeftError } from "../../proto/errors.ts";
+import { loadConfig } from "../node/config.ts";
+import { homeAt } from "../node/home.ts";
 import { exitCodeOf } from "./cli-error.ts";
 import { removeNetwork } from "./commands/dev.ts";
 import { ExitCode } from "./exit-codes.ts";
@@ -124,6 +126,32 @@ describe("exit codes", () => {
     const error = Object.assign(new Error("no"), { code: "EACCES", syscall: "listen" });
     expect(exitCodeOf(error)).toBe(ExitCode.PORT);
   });
+});
+
+test("homes are written for the engine and the ports that were asked for", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "weft-homes-"));
+  const one = join(folder, "one");
+  const network = join(folder, "network");
+  vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  try {
+    const init = ["init", "--home", one, "--engine", "cometbft"];
+    await program().parseAsync(["node", "weft", ...init]);
+    const testnet = ["testnet", "--output", network, "--validators", "2", "--port-offset", "500"];
+    await program().parseAsync(["node", "weft", ...testnet]);
+    const joining = ["--genesis", join(one, "config", "genesis.json"), "--engine", "cometbft"];
+    const joined = ["init", "--home", join(folder, "joined"), ...joining];
+    await program().parseAsync(["node", "weft", ...joined]);
+  } finally {
+    vi.restoreAllMocks();
+  }
+  const configOf = (home: string) => loadConfig(homeAt(home).configFile, {}, {});
+  expect(configOf(one).engine).toBe("cometbft");
+  expect(configOf(join(folder, "joined")).engine).toBe("cometbft");
+  const second = configOf(join(network, "validator-1"));
+  expect(second.rpc.laddr).toBe("tcp://127.0.0.1:27167");
+  expect(second.p2p.laddr).toBe("tcp://127.0.0.1:27166");
+  expect(second.p2p.persistent_peers).toMatch(/@127\.0\.0\.1:27156$/);
+  rmSync(folder, { recursive: true });
 });
 
 test("a second network keeps the distances of the first, and any free port stays any", () => {
