@@ -49,6 +49,25 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_reconnect_backoff_ms": 2_000,
 };
 
+/** Calls unary methods of any service of a node. */
+export interface GrpcCaller {
+  /** @throws WeftError<SequencerClientErrorInfo> */
+  readonly call: <Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+  ) => Promise<Response>;
+  close(): void;
+}
+
+/** @param address host:port of a node's gRPC listener */
+export function createGrpcCaller(address: string): GrpcCaller {
+  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  return {
+    call: (method, request) => unary(client, address, method, request),
+    close: () => client.close(),
+  };
+}
+
 /** @param address host:port of a node's gRPC listener */
 export function createGrpcSequencerClient(address: string): SequencerClient {
   const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);

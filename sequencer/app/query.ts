@@ -13,8 +13,8 @@ import {
   PARAMS_KEY,
   rollupKey,
   SUPPLY_KEY,
-  validatorKey,
 } from "./state/keys.ts";
+import { numberKey, RECORD_TABLES } from "./state/tables.ts";
 import type { ReadApi } from "./weft-application.ts";
 
 /** ICS-23 proofs of sparse Merkle trees; the name that ibc-go and the Cosmos SDK know. */
@@ -29,7 +29,8 @@ interface Target {
 
 /**
  * ABCI Query. Paths: `/store` (data: the key), `/account/<weft1... or hex>`, `/rollup/<id or name>`,
- * `/validator/<consensus address>`, `/chain`, `/params`, `/supply`, `/fees`, `/last_block`. `value` is the
+ * `/chain`, `/params`, `/supply`, `/fees`, `/last_block`, and the key of any record of
+ * stake: `/validator/<address>`, `/delegation/<validator>/<account>`, `/epoch`, ... `value` is the
  * state's own encoding (`weft.state.v1`), `info` the same as JSON; with `prove`, an ICS-23 proof that the
  * app hash after block `height`, which the header of `height + 1` holds, has that value or has none.
  * `/snapshots` is this node's own, JSON alone.
@@ -45,7 +46,7 @@ export function query(
     const detail = `the state is at height ${height}, asked for ${request.height}`;
     return refused(failure("QUERY_HEIGHT", detail), height);
   }
-  const target = findTarget(request, read, snapshots);
+  const target = findTarget(request, read, snapshots, (key) => committed.store.get(key));
   if ("code" in target) return refused(target, height);
   const { key, json } = target;
   const proof = request.prove && key !== undefined ? committed.store.prove(key) : undefined;
@@ -69,6 +70,8 @@ export function query(
  * @throws RangeError for an argument that is no address, id or hex
  */
 export function queryKey(path: string, data: Uint8Array): string | undefined {
+  const record = recordTarget(path);
+  if (record !== undefined) return record.type.prefix + record.key;
   const [kind = "", argument, ...rest] = path.replace(/^\//, "").split("/");
   if (rest.length > 0) return undefined;
   switch (argument === undefined ? kind : `${kind}/`) {
@@ -88,17 +91,33 @@ export function queryKey(path: string, data: Uint8Array): string | undefined {
       return accountKey(toHex(accountArgument(argument ?? "")));
     case "rollup/":
       return rollupKey(toHex(rollupArgument(argument ?? "")));
-    case "validator/":
-      return validatorKey(toHex(fromHex(argument ?? "")));
     default:
       return undefined;
   }
+}
+
+/**
+ * Records of stake: their path is their key. Addresses may be written as bech32 or in capitals, numbers
+ * without the zeros before them.
+ */
+function recordTarget(path: string) {
+  const [table = "", ...rest] = path.replace(/^\//, "").split("/");
+  const prefix = rest.length === 0 ? table : `${table}/`;
+  const type = RECORD_TABLES.find((known) => known.prefix === prefix);
+  return type && { type, key: rest.map(keyPart).join("/") };
+}
+
+function keyPart(text: string): string {
+  if (/^\d{1,16}$/.test(text)) return numberKey(Number(text));
+  if (/^[0-9a-fA-F]{40}([0-9a-fA-F]{24})?$/.test(text)) return text.toLowerCase();
+  return toHex(parseAddress(text));
 }
 
 function findTarget(
   request: QueryRequest,
   read: ReadApi,
   snapshots: readonly Snapshot[],
+  stored: (key: string) => Uint8Array | undefined,
 ): Target | Failure {
   const path = request.path.replace(/^\//, "");
   const [kind = "", argument = ""] = path.split("/");
@@ -140,13 +159,13 @@ function findTarget(
         if (rollup === undefined) return failure("QUERY_NOT_FOUND", argument);
         return { key, json: { id: toHex(id), ...rollup } };
       }
-      case "validator": {
-        const validator = read.validator(fromHex(argument));
-        if (validator === undefined) return failure("QUERY_NOT_FOUND", argument);
-        return { key, json: validator };
+      default: {
+        const record = recordTarget(request.path);
+        if (record === undefined) return { key, json: undefined };
+        const value = stored(record.type.prefix + record.key);
+        if (value === undefined) return failure("QUERY_NOT_FOUND", path);
+        return { key, json: record.type.decode(value) };
       }
-      default:
-        return { key, json: undefined };
     }
   } catch (error) {
     // The argument is a stranger's; addresses and hex that are none are thrown as RangeErrors.

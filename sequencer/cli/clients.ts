@@ -1,5 +1,6 @@
 /** Talking to a running node from the command line. */
 import { isWeftError } from "../../proto/errors.ts";
+import type { GrpcCaller } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
 import { cliError } from "./cli-error.ts";
 
@@ -12,7 +13,23 @@ export async function withSequencer<T>(
   const { createGrpcSequencerClient } = await import(
     "../../rollup-adapter/client/grpc-sequencer-client.ts"
   );
-  const client = createGrpcSequencerClient(address);
+  return withClient(address, createGrpcSequencerClient(address), use);
+}
+
+/** The same for any service of a node: `use` calls its methods. */
+export async function withCaller<T>(
+  address: string,
+  use: (call: GrpcCaller["call"]) => Promise<T>,
+): Promise<T> {
+  const { createGrpcCaller } = await import("../../rollup-adapter/client/grpc-sequencer-client.ts");
+  return withClient(address, createGrpcCaller(address), ({ call }) => use(call));
+}
+
+async function withClient<Client extends { close(): void }, T>(
+  address: string,
+  client: Client,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
   try {
     return await use(client);
   } catch (error) {

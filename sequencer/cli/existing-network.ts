@@ -5,7 +5,7 @@ import { loadGenesis } from "../engine/genesis.ts";
 import { type Config, splitList } from "../node/config-schema.ts";
 import { listenAddress, loadConfig } from "../node/config.ts";
 import { type Home, homeAt } from "../node/home.ts";
-import type { ValidatorPlace } from "./network-layout.ts";
+import { powerOfValidator, type ValidatorPlace } from "./network-layout.ts";
 import type { TestnetOptions } from "./testnet-files.ts";
 
 /** What of a genesis' `app_state` is compared; a file that people edited may lack anything. */
@@ -29,6 +29,10 @@ export async function differencesFrom(options: TestnetOptions): Promise<string[]
   };
   compare("chain id", genesis.chainId, options.chainId);
   compare("validators", genesis.validators.length, options.validators.length);
+  for (const [i, { power }] of genesis.validators.entries()) {
+    if (i >= options.validators.length) break;
+    compare(`power of validator ${i}`, Number(power), Number(powerOfValidator(options.powers, i)));
+  }
   const state: AppState = genesis.appState === "" ? {} : JSON.parse(genesis.appState);
   const rollups = state.rollups?.map(({ name }) => name) ?? [];
   const unknown = options.rollups.filter(({ name }) => !rollups.includes(name));

@@ -14,6 +14,10 @@ export const REPLAY_TIMEOUT_MS = 120_000;
 export const DEV_SNAPSHOT_INTERVAL = 500;
 /** nweft of the account that a new network's genesis funds, unless told otherwise. */
 export const GENESIS_BALANCE_DEFAULT = 1_000_000_000_000_000_000n;
+/** nweft that a new network's genesis gives to the operator of each validator, for fees. */
+export const OPERATOR_BALANCE = 1_000_000_000_000n;
+/** Voting power of one validator of a new network at most. */
+export const TESTNET_POWER_MAX = 1_000_000_000n;
 /** A last block that is older is worth a sentence in `weft status`. */
 export const HEAD_OLD_AFTER_MS = 15_000;
 /** `weft light` looks for a newer header this often, so that its trust does not expire while idle. */

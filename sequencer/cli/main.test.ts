@@ -10,7 +10,7 @@ import { exitCodeOf } from "./cli-error.ts";
 import { removeNetwork } from "./commands/dev.ts";
 import { ExitCode } from "./exit-codes.ts";
 import { describeNoAnswer } from "./clients.ts";
-import { describeTimeout } from "./commands/tx.ts";
+import { describeTimeout } from "./send-tx.ts";
 import { createProgram, withoutHelpOfNothing } from "./main.ts";
 import { portsFrom } from "./network-layout.ts";
 import { parseRpcUrl } from "./options.ts";

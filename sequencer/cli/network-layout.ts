@@ -40,6 +40,7 @@ export const DEFAULT_PORTS: BasePorts = {
 };
 
 const STRIDE = 10;
+const VALIDATOR_POWER = 10n;
 const EVM_CHAIN_ID_FIRST = 4_242n;
 
 /** @param hosts of each validator; those that share one get ports 10 apart. Default: all share one */
@@ -94,4 +95,9 @@ export function rollupPlaces(
 
 function offset(base: number, by: number): number {
   return base === 0 ? 0 : base + by;
+}
+
+/** Voting power of a validator of a network that is asked for; without `powers` all have the same. */
+export function powerOfValidator(powers: readonly bigint[] | undefined, index: number): bigint {
+  return powers?.[index] ?? VALIDATOR_POWER;
 }

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseAddress } from "../../proto/address.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
+import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/staking-service.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
@@ -201,4 +202,33 @@ export function parseAccount(text: string): Uint8Array {
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : "expected weft1...");
   }
+}
+
+/** A validator's consensus address: 20 bytes in hex. */
+export function parseValidator(text: string): Uint8Array {
+  if (!/^[0-9a-fA-F]{40}$/.test(text)) {
+    throw new InvalidArgumentError(
+      "expected a validator's consensus address, 40 hex digits: weft query staking validators",
+    );
+  }
+  return fromHex(text);
+}
+
+/** Where to ask, and which page of a list. */
+export interface PageOptions {
+  readonly node: string;
+  readonly limit: number;
+  readonly after: string;
+}
+
+export function addPageOptions(command: Command): Command {
+  return command
+    .addOption(nodeOption())
+    .addOption(notRpcOption())
+    .option("--limit <n>", "entries of a page", parseCount(1, PAGE_ENTRIES_MAX), PAGE_ENTRIES)
+    .option("--after <next>", "go on where a page ended: its next", "");
+}
+
+export function pageOf({ limit, after }: PageOptions): Page {
+  return { limit, after };
 }

@@ -1,4 +1,6 @@
 /** Printing results: one JSON object with `--json`, aligned text for people otherwise. */
+import type { Command } from "commander";
+import type { GlobalOptions } from "./context.ts";
 
 /** What is said of files that a repeated command found as it would have written them. */
 export const ALREADY_THERE = "already there with these values, left as it is";
@@ -65,4 +67,19 @@ function isPlainObject(value: unknown): value is Readonly<Record<string, unknown
     !Array.isArray(value) &&
     !(value instanceof Uint8Array)
   );
+}
+
+/** Prints the answer to a query of a command, as its global options ask. */
+export function printAnswer(value: Readonly<Record<string, unknown>>, command: Command): void {
+  printResult(value, command.optsWithGlobals<GlobalOptions>().json);
+}
+
+const DECIMAL_DIGITS = 18;
+
+/** Units of 10^-18 as a decimal number: 1500000000000000000 is "1.5". */
+export function formatDecimal(value: bigint): string {
+  const digits = value.toString().padStart(DECIMAL_DIGITS + 1, "0");
+  const fraction = digits.slice(-DECIMAL_DIGITS).replace(/0+$/, "");
+  const whole = digits.slice(0, -DECIMAL_DIGITS);
+  return fraction === "" ? whole : `${whole}.${fraction}`;
 }

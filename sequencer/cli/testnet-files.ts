@@ -20,11 +20,11 @@ import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { cliError } from "./cli-error.ts";
 import { differencesFrom } from "./existing-network.ts";
-import { isLoopback, type ValidatorPlace } from "./network-layout.ts";
+import { OPERATOR_BALANCE } from "./limits.ts";
+import { isLoopback, powerOfValidator, type ValidatorPlace } from "./network-layout.ts";
 
 /** Bytes of a block in the networks this command makes; a parameter of the chain. */
 const BLOCK_BYTES_MAX = 4n << 20n;
-const VALIDATOR_POWER = 10n;
 
 export interface GenesisAccount {
   /** 20 bytes. */
@@ -47,6 +47,8 @@ export interface TestnetOptions {
   readonly rollups: readonly GenesisRollup[];
   /** Parameters of the application that differ from their defaults. */
   readonly params?: NonNullable<GenesisAppState["params"]>;
+  /** Voting power of each validator; default: 10 each. Its operator has staked what that takes. */
+  readonly powers?: readonly bigint[];
   /** Configuration values by dotted path for every node, over the defaults. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Host that peers dial, by validator. */
@@ -122,13 +124,21 @@ function createKeys(home: Home): ValidatorKeys {
 
 function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]): Genesis {
   const appState: GenesisAppState = {
-    accounts: options.accounts.map(({ address, balance }) => ({
+    accounts: [
+      ...options.accounts,
+      // Operators, who are the accounts of the application keys here, pay fees as everybody does.
+      ...keys.map(({ application }) => ({
+        address: accountAddress(application.publicKey),
+        balance: OPERATOR_BALANCE,
+      })),
+    ].map(({ address, balance }) => ({
       address: formatAddress(address),
       balance: balance.toString(),
     })),
-    validators: keys.map(({ consensus, application }) => ({
+    validators: keys.map(({ consensus, application }, i) => ({
       address: toHex(accountAddress(consensus.publicKey)),
       application_key: toHex(application.publicKey),
+      moniker: options.validators[i]?.name ?? "",
     })),
     rollups: options.rollups.map(({ name, ownerKey }) => ({ name, owner_key: toHex(ownerKey) })),
     params: options.params ?? {},
@@ -147,7 +157,7 @@ function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]):
       return {
         address: validatorAddress(publicKey),
         publicKey,
-        power: VALIDATOR_POWER,
+        power: powerOfValidator(options.powers, i),
         name: options.validators[i]?.name ?? "",
       };
     }),

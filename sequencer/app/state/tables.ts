@@ -133,6 +133,34 @@ export const HALT_VOTES: RecordType<HaltVoteState> = table("halt_vote/", HALT_VO
 /** The one record has key "". */
 export const HALT: RecordType<HaltState> = table("halt", HALT_CODEC);
 
+/** Every table but those of marks, whose records say nothing. */
+export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decode">[] = [
+  VALIDATORS,
+  DELEGATIONS,
+  UNBONDINGS,
+  REDELEGATIONS,
+  INCOMING,
+  EPOCH,
+  POWERS,
+  SIGNING,
+  EVIDENCE,
+  SLASHED,
+  HEIGHT_TIMES,
+  REWARDS_INDEX,
+  VALIDATOR_REWARDS,
+  RATIOS,
+  SLASHES,
+  WITHDRAW,
+  REVENUE,
+  GOVERNANCE,
+  PROPOSALS,
+  DEPOSITS,
+  VOTES,
+  UPGRADE,
+  HALT_VOTES,
+  HALT,
+];
+
 /** Key of a delegation, and of what is unbonding of it. */
 export function delegationKey(validator: string, delegator: string): string {
   return `${validator}/${delegator}`;

@@ -16,6 +16,8 @@ import {
   rpcOption,
 } from "../options.ts";
 import { printResult } from "../output.ts";
+import { registerGovernanceQueries } from "./query-gov.ts";
+import { registerStakingQueries } from "./query-staking.ts";
 
 interface NodeOptions {
   readonly node: string;
@@ -130,6 +132,8 @@ export function registerQuery(program: Command): void {
       }
       printResult(answer, isJson(command));
     });
+  registerStakingQueries(query);
+  registerGovernanceQueries(query);
   query
     .command("snapshots")
     .description("snapshots of the state that the node serves for state sync, newest first")

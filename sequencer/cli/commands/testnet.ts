@@ -1,13 +1,18 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { readOrCreateKeyFile } from "../../ports/key-file.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";
-import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX, TESTNET_VALIDATORS_MAX } from "../limits.ts";
+import {
+  GENESIS_BALANCE_DEFAULT,
+  PORT_OFFSET_MAX,
+  TESTNET_POWER_MAX,
+  TESTNET_VALIDATORS_MAX,
+} from "../limits.ts";
 import { DEFAULT_PORTS, portsFrom, validatorPlaces } from "../network-layout.ts";
 import type { EngineName } from "../../node/home-engine.ts";
 import {
@@ -33,6 +38,11 @@ export function registerTestnet(program: Command): void {
       "number of validators; of 4 one may be away, of 3 none",
       parseCount(1, TESTNET_VALIDATORS_MAX),
       4,
+    )
+    .option(
+      "--powers <list>",
+      "voting power of each validator, such as 10,20,30,40; default: 10 each",
+      parsePowers,
     )
     .option("--output <dir>", "folder for the homes", "./testnet")
     .option("--chain-id <id>", "chain id, at most 50 characters", parseChainId, "weft-testnet")
@@ -80,6 +90,7 @@ export function registerTestnet(program: Command): void {
         options: {
           validators: number;
           output: string;
+          powers?: bigint[];
           chainId: string;
           hosts?: string[];
           baseP2pPort: number;
@@ -98,6 +109,13 @@ export function registerTestnet(program: Command): void {
           throw cliError(
             "USAGE",
             `--hosts names ${hosts.length}, but there are ${validators} validators: name one host for each`,
+          );
+        }
+        const { powers } = options;
+        if (powers !== undefined && powers.length !== validators) {
+          throw cliError(
+            "USAGE",
+            `--powers names ${powers.length}, but there are ${validators} validators: name one power for each`,
           );
         }
         const ports = portsFrom(options.portOffset, {
@@ -120,6 +138,7 @@ export function registerTestnet(program: Command): void {
           config: engineConfig(options.engine),
           host: (i) => hosts?.[i] ?? "127.0.0.1",
           comparesHosts: true,
+          ...(powers === undefined ? {} : { powers }),
         });
         printResult(
           {
@@ -137,4 +156,14 @@ export function registerTestnet(program: Command): void {
         );
       },
     );
+}
+
+function parsePowers(text: string): bigint[] {
+  return text.split(",").map((part) => {
+    const power = /^[1-9]\d{0,18}$/.test(part) ? BigInt(part) : 0n;
+    if (power >= 1n && power <= TESTNET_POWER_MAX) return power;
+    throw new InvalidArgumentError(
+      `expected whole numbers from 1 to ${TESTNET_POWER_MAX} with commas between them`,
+    );
+  });
 }

@@ -1,0 +1,151 @@
+/** What every command that submits a transaction does alike. */
+import { randomBytes } from "node:crypto";
+import type { Command } from "commander";
+import { Height } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { isWeftError } from "../../proto/errors.ts";
+import { type Action, rollupIdOfName, type TxBody } from "../../proto/codec/weft-tx.ts";
+import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
+import type {
+  ChainInfo,
+  SequencerClient,
+  TransactionStatus,
+} from "../../rollup-adapter/client/sequencer-client.ts";
+import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
+import { readKeyFile } from "../ports/key-file.ts";
+import { cliError } from "./cli-error.ts";
+import { withSequencer } from "./clients.ts";
+import type { GlobalOptions } from "./context.ts";
+import { TX_WAIT_MS } from "./limits.ts";
+import { printResult } from "./output.ts";
+
+/** See `addTxOptions`. */
+export interface TxOptions {
+  readonly from: string;
+  readonly node: string;
+  readonly tip: bigint;
+  readonly maxFee?: bigint;
+  readonly nonce?: bigint;
+  readonly wait: boolean;
+  /** The rollup that the command names. */
+  readonly rollupName?: string;
+}
+
+/** Blocks until an unordered transaction of the command line expires. */
+const EXPIRY_BLOCKS = 100;
+
+/** Signs the action with the key of `--from`, submits it, waits unless told not to, prints the outcome. */
+export async function sendTx(
+  options: TxOptions,
+  command: Command,
+  action: (key: Ed25519KeyPair, chainId: string) => Action,
+): Promise<void> {
+  const key = readKeyFile(options.from);
+  const result = await withSequencer(options.node, async (client) => {
+    const info = await client.chainInfo();
+    return submit(client, key, action(key, info.chainId), { ...options, info });
+  });
+  printResult(result, command.optsWithGlobals<GlobalOptions>().json);
+}
+
+async function submit(
+  client: SequencerClient,
+  key: Ed25519KeyPair,
+  action: Action,
+  options: TxOptions & { readonly info: ChainInfo },
+) {
+  const { info } = options;
+  const expiry = Math.min(EXPIRY_BLOCKS, info.unorderedWindow);
+  const body: TxBody = {
+    publicKey: key.publicKey,
+    replay:
+      options.nonce === undefined
+        ? {
+            kind: "unordered",
+            expiryHeight: Height(info.height + expiry),
+            salt: new Uint8Array(randomBytes(8)),
+          }
+        : { kind: "nonce", value: options.nonce },
+    fee: {
+      maxFeePerByte: options.maxFee ?? info.baseFeePerByte * 2n + options.tip,
+      tipPerByte: options.tip,
+    },
+    action,
+  };
+  const signed = signOwn(info.chainId, body, key);
+  const outcome = await client.submit(signed.item);
+  if (outcome.code !== 0 && !outcome.isDuplicate) {
+    const reason = withName(outcome.reason, options.rollupName);
+    throw cliError("REJECTED", `refused with code ${outcome.code}: ${reason}`);
+  }
+  const ids = {
+    id: toHex(signed.id),
+    hash: toHex(outcome.hash).toUpperCase(),
+    bytes: signed.item.length,
+  };
+  if (!options.wait) return { ...ids, state: "pending" };
+  process.stderr.write(`submitted ${ids.id}, waiting until it is in a block\n`);
+  const status = await waitUntilSettled(client, signed.id, info.height);
+  if (status.state !== "committed") {
+    throw cliError("REJECTED", `the transaction ${ids.id} is ${status.state}: ${status.reason}`);
+  }
+  return { ...ids, state: status.state, height: status.height, index: status.index };
+}
+
+/** What the format does not allow is the caller's to mend, not a fault of this program. */
+function signOwn(chainId: string, body: TxBody, key: Ed25519KeyPair) {
+  try {
+    return signTx(chainId, body, {
+      publicKey: key.publicKey,
+      sign: (message) => signEd25519(key, message),
+    });
+  } catch (error) {
+    if (isWeftError(error)) throw cliError("USAGE", error.message);
+    throw error;
+  }
+}
+
+/** Nodes know rollups by their ids; people by their names. */
+function withName(reason: string, name: string | undefined): string {
+  return name === undefined ? reason : reason.replaceAll(toHex(rollupIdOfName(name)), name);
+}
+
+/** Asks until the transaction is in a block or cannot be any more; tells why it waits, once for each reason. */
+async function waitUntilSettled(
+  client: SequencerClient,
+  id: Uint8Array,
+  heightBefore: number,
+): Promise<TransactionStatus> {
+  const end = Date.now() + TX_WAIT_MS;
+  let reason = "";
+  for (;;) {
+    const status = await client.transactionStatus(id);
+    if (status.state !== "pending" && status.state !== "unknown") return status;
+    if (status.reason !== reason) {
+      reason = status.reason;
+      if (reason !== "") process.stderr.write(`it is ${status.state}: ${reason}\n`);
+    }
+    if (Date.now() > end) {
+      const { height } = await client.chainInfo();
+      throw cliError("TIMEOUT", describeTimeout(toHex(id), reason, heightBefore, height));
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100);
+    });
+  }
+}
+
+/** What a person needs to know when a transaction did not get into a block in time. */
+export function describeTimeout(
+  id: string,
+  reason: string,
+  heightBefore: number,
+  height: number,
+): string {
+  const head =
+    height > heightBefore
+      ? `the chain moved on from height ${heightBefore} to ${height} meanwhile`
+      : `the head did not move from height ${height}: the chain stands, or the node is cut off; see: weft status`;
+  const why = reason === "" ? "" : ` (${reason})`;
+  return `the transaction ${id} was in no block within ${TX_WAIT_MS / 1_000} s${why}; ${head}; ask again with: weft query tx ${id}`;
+}

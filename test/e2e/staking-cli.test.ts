@@ -1,0 +1,260 @@
+/** Stake from the command line, as people use it: the built `weft` against a live network. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatAddress } from "../../proto/address.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
+import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
+import { homeAt } from "../../sequencer/node/home.ts";
+import { readKeyFile, writeKeyFile } from "../../sequencer/ports/key-file.ts";
+import { createTestNetwork, ENTRY, type TestNetwork, until } from "../support/local-network.ts";
+
+const EPOCH = 5;
+const DEPOSIT = 100_000_000_000n;
+
+let network: TestNetwork;
+let folder: string;
+let node: string;
+/** Account of the network's owner, as text. */
+let owner: string;
+let [first, second] = ["", ""];
+
+interface Outcome {
+  readonly code: number;
+  readonly stderr: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+function weft(...args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [ENTRY, "--json", ...args], (error, stdout, stderr) => {
+      const code = typeof error?.code === "number" ? error.code : 0;
+      resolve({
+        code,
+        stderr,
+        value: JSON.parse(stdout === "" ? "{}" : stdout) as Outcome["value"],
+      });
+    });
+  });
+}
+
+/** A transaction of the owner, or of the key in `from`. */
+async function tx(args: readonly string[], from = network.ownerKeyFile): Promise<void> {
+  const { code, value, stderr } = await weft("tx", ...args, "--from", from, "--node", node);
+  expect(code, `${args.join(" ")}: ${stderr}`).toBe(ExitCode.OK);
+  expect(value["state"], args.join(" ")).toBe("committed");
+}
+
+/** What the chain answers to a transaction of the owner that it does not take. */
+function refusal(...args: readonly string[]): Promise<Outcome> {
+  return weft("tx", "staking", ...args, "--from", network.ownerKeyFile, "--node", node);
+}
+
+async function query(...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  const { code, value, stderr } = await weft("query", ...args, "--node", node);
+  expect(code, `${args.join(" ")}: ${stderr}`).toBe(ExitCode.OK);
+  expect(value["height"], "answers say their height").toBeGreaterThan(0);
+  return value;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "weft-staking-cli-"));
+  network = await createTestNetwork({
+    validators: 2,
+    rollups: ["alpha"],
+    params: { epoch_length: EPOCH },
+    config: { "consensus.timeout_commit": "50ms" },
+  });
+  await network.startAll();
+  const [validator, other] = network.validators;
+  if (validator === undefined || other === undefined) throw new Error("the network is not there");
+  node = validator.grpc;
+  owner = formatAddress(accountAddress(readKeyFile(network.ownerKeyFile).publicKey));
+  [first, second] = [addressOf(validator.home), addressOf(other.home)];
+});
+afterAll(async () => {
+  await network.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function addressOf(home: string): string {
+  return toHex(accountAddress(readKeyFile(homeAt(home).validatorKeyFile).publicKey));
+}
+
+describe("stake from the command line", () => {
+  it("delegates, moves, takes back and shows it; the set follows at the end of the epoch", async () => {
+    const before = await query("staking", "validators");
+    expect(before["next"]).toBe("");
+    expect(before["validators"]).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ address: first, status: "bonded", power: "10" }),
+        expect.objectContaining({ address: second, tokens: "10000000" }),
+      ]),
+    );
+
+    await tx(["staking", "delegate", first, "5000000"]);
+    const delegations = await query("staking", "delegations", owner);
+    expect(delegations["delegations"]).toEqual([
+      expect.objectContaining({ validator: first, delegator: owner, tokens: "5000000" }),
+    ]);
+    await until("the power follows the stake", async () => {
+      const { power } = (await query("staking", "validator", first)) as { readonly power?: string };
+      return power === "15";
+    });
+
+    await tx(["staking", "redelegate", first, second, "2000000"]);
+    const moved = await query("staking", "redelegations", owner);
+    expect(moved["redelegations"]).toEqual([
+      expect.objectContaining({ source: first, destination: second }),
+    ]);
+
+    await tx(["staking", "undelegate", first, "1000000"]);
+    const unbonding = (await query("staking", "unbondings", owner)) as {
+      readonly unbondings?: readonly { readonly entries: readonly { readonly id: number }[] }[];
+    };
+    const id = unbonding.unbondings?.[0]?.entries[0]?.id;
+    expect(unbonding.unbondings).toMatchObject([
+      { validator: first, entries: [{ balance: "1000000" }] },
+    ]);
+    await tx(["staking", "cancel", first, String(id), "400000"]);
+    expect(await query("staking", "unbondings", owner)).toMatchObject({
+      unbondings: [{ entries: [{ id, balance: "600000" }] }],
+    });
+    const pools = await query("staking", "pools");
+    expect(pools).toMatchObject({ notBonded: "600000", bonded: "24400000" });
+
+    const refused = await refusal("undelegate", first, "9000000");
+    expect(refused.code).toBe(ExitCode.REJECTED);
+    expect(String(refused.value["error"])).toMatch(/9000000/);
+  });
+
+  it("pays rewards to where one wants them, and the community", async () => {
+    const other = formatAddress(accountAddress(generateEd25519KeyPair().publicKey));
+    await tx(["staking", "set-withdraw", other]);
+    await until("fees have earned the delegation something", async () => {
+      const { rewards } = (await query("rewards", owner)) as { readonly rewards?: string };
+      return BigInt(rewards ?? 0) > 0n;
+    });
+    expect(await query("rewards", owner)).toMatchObject({ withdrawAddress: other });
+    await tx(["staking", "withdraw-rewards", first]);
+    const account = await weft("query", "account", other, "--node", node);
+    expect(BigInt(String(account.value["balance"]))).toBeGreaterThan(0n);
+    const { community } = await query("staking", "pools");
+    await tx(["staking", "fund-community", "1000"]);
+    const after = await query("staking", "pools");
+    expect(BigInt(String(after["community"]))).toBeGreaterThanOrEqual(
+      BigInt(String(community)) + 1_000n,
+    );
+    await tx(["rollup-data", "alpha", "aabb"]);
+    await tx(["staking", "claim-revenue", "alpha"]);
+  });
+
+  it("registers a validator, edits it, gives it another key and retires it", async () => {
+    const home = join(folder, "new-validator");
+    const made = await weft("init", "--home", home);
+    expect(made.code, made.stderr).toBe(ExitCode.OK);
+    const terms = ["--amount", "1000000", "--moniker", "third", "--home", home];
+    await tx(["staking", "create-validator", ...terms]);
+    const third = addressOf(home);
+    await tx(["staking", "edit-validator", third, "--moniker", "3rd", "--details", "of three"]);
+    const keyFile = join(folder, "application.json");
+    const key = generateEd25519KeyPair();
+    writeKeyFile(keyFile, key);
+    await tx(["staking", "rotate-key", third, "--application-key-file", keyFile]);
+    await tx(["staking", "retire", third]);
+    expect(await query("staking", "validator", third)).toMatchObject({
+      moniker: "3rd",
+      details: "of three",
+      operator: owner,
+      applicationKey: toHex(key.publicKey),
+      retired: true,
+    });
+    const page = await query("staking", "validators", "--limit", "2");
+    expect(page["validators"]).toHaveLength(2);
+    const rest = await query("staking", "validators", "--after", String(page["next"]));
+    expect(rest["validators"]).toHaveLength(1);
+    const unknown = await weft("query", "staking", "validator", "ab".repeat(20), "--node", node);
+    expect(unknown.code).toBe(ExitCode.NOT_FOUND);
+    const jailed = await refusal("unjail", third);
+    expect(jailed.code).toBe(ExitCode.REJECTED);
+  });
+
+  it("proposes, deposits and votes", async () => {
+    const title = [
+      "--title",
+      "Longer epochs",
+      "--param",
+      "epochLength=7",
+      "votingPeriodSeconds=60",
+    ];
+    await tx(["gov", "submit", ...title, "--deposit", String(DEPOSIT / 2n)]);
+    const open = (await query("gov", "proposals")) as {
+      readonly proposals?: readonly { readonly id: number }[];
+    };
+    expect(open.proposals).toMatchObject([{ id: 1, status: "deposit", title: "Longer epochs" }]);
+    await tx(["gov", "deposit", "1", String(DEPOSIT / 2n)]);
+    await tx(["gov", "vote", "1", "yes"]);
+    expect(await query("gov", "proposal", "1")).toMatchObject({
+      status: "voting",
+      content: { kind: "parameters", changes: [{ name: "epochLength", value: "7" }, {}] },
+    });
+    expect(await query("gov", "votes", "1")).toMatchObject({
+      votes: [{ voter: owner, option: "yes" }],
+    });
+    expect(await query("gov", "deposits", "1")).toMatchObject({
+      deposits: [{ depositor: owner, amount: String(DEPOSIT) }],
+    });
+    const [validator] = network.validators;
+    const operator = homeAt(validator?.home ?? "").applicationKeyFile;
+    await tx(["gov", "halt", first], operator);
+    expect(await query("gov", "plans")).toMatchObject({
+      upgrade: null,
+      haltHeight: null,
+      haltVotes: [{ validator: first }],
+    });
+    await tx(["gov", "halt", first, "--undo"], operator);
+    expect(await query("gov", "plans")).toMatchObject({ haltVotes: [] });
+  });
+
+  it("shows the epoch, and any record with its proof over the JSON-RPC", async () => {
+    const epoch = await query("staking", "epoch");
+    expect(Number(epoch["lastHeight"])).toBe(Number(epoch["startHeight"]) + EPOCH - 1);
+    expect(await query("staking", "evidence")).toMatchObject({ evidence: [], next: "" });
+    const [validator] = network.validators;
+    const path = `"/delegation/${first}/${owner}"`;
+    const answer = await fetch(
+      `${validator?.rpc}/abci_query?path=${encodeURIComponent(path)}&prove=true`,
+    );
+    const { result } = (await answer.json()) as {
+      readonly result: {
+        readonly response: {
+          readonly info: string;
+          readonly proofOps: { readonly ops: unknown[] };
+        };
+      };
+    };
+    expect(JSON.parse(result.response.info)).toMatchObject({ stake: expect.any(String) });
+    expect(result.response.proofOps.ops).toHaveLength(1);
+  });
+});
+
+describe("a network with unequal powers", () => {
+  it("has them in genesis, and refuses powers that fit nobody", async () => {
+    const output = join(folder, "testnet");
+    const asked = ["testnet", "--validators", "3", "--output", output];
+    const made = await weft(...asked, "--powers", "10,20,70");
+    expect(made.code, made.stderr).toBe(ExitCode.OK);
+    const genesis = JSON.parse(
+      readFileSync(homeAt(join(output, "validator-0")).genesisFile, "utf8"),
+    ) as { readonly validators: readonly { readonly power: string }[] };
+    expect(genesis.validators.map(({ power }) => power)).toEqual(["10", "20", "70"]);
+    const again = await weft(...asked);
+    expect(again.value["error"]).toMatch(/power of validator 1: 20 is there, 10 was asked for/);
+    expect((await weft(...asked, "--powers", "1,2")).code).toBe(ExitCode.USAGE);
+    expect((await weft(...asked, "--powers", "1,2,x")).code).toBe(ExitCode.USAGE);
+  });
+});
