@@ -12,6 +12,7 @@ import type {
   Part,
   PartSetHeader,
   Proposal,
+  PublicKey,
   Vote,
   VoteType,
 } from "../../proto/types.ts";
@@ -93,6 +94,13 @@ export type ConsensusEffect =
     }
   /** Two votes of one validator that exclude each other: material for evidence. */
   | { readonly kind: "conflictingVotes"; readonly first: Vote; readonly second: Vote }
+  /** Two proposals of a round's proposer for different blocks: material for evidence. */
+  | {
+      readonly kind: "conflictingProposals";
+      readonly first: Proposal;
+      readonly second: Proposal;
+      readonly proposer: PublicKey;
+    }
   /** The sender broke a rule that an honest peer cannot break. */
   | { readonly kind: "peerMisbehaved"; readonly peer: NodeId; readonly reason: string }
   /** An input was not used; for logs and metrics. */

@@ -28,6 +28,7 @@ export function handleProposal(state: HeightState, input: Input<"proposalReceive
   const { proposal, signer, origin } = input;
   const fault = proposalFault(state, proposal, signer);
   if (fault !== undefined) {
+    if (fault === "PROPOSAL_DUPLICATE") reportConflict(state, proposal, signer);
     ignore(state, fault, `proposal ${proposal.height}/${proposal.round}`);
     return;
   }
@@ -131,6 +132,15 @@ function takeOwnProposal(state: HeightState, proposal: Proposal, own: KnownBlock
 function gossipPart(state: HeightState, part: Part, origin: Origin): void {
   const { height } = state.context;
   emit(state, { kind: "gossipPart", height, round: state.round, part, origin });
+}
+
+/** The same block with another time or lock is none: a proposer may repeat itself after a crash. */
+function reportConflict(state: HeightState, second: Proposal, signer: Uint8Array): void {
+  const { proposal: first, validators } = state;
+  const { address, publicKey: proposer } = validators.proposer;
+  if (first === undefined || blockKey(first.blockId) === blockKey(second.blockId)) return;
+  if (bytesEqual(signer, address))
+    emit(state, { kind: "conflictingProposals", first, second, proposer });
 }
 
 function proposalFault(

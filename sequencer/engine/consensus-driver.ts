@@ -24,6 +24,7 @@ import { areExtensionsEnabled } from "./consensus-params.ts";
 import type { OnCrashPoint } from "./crash-points.ts";
 import type { EventBus } from "./event-bus.ts";
 import type { EvidencePool } from "./evidence/evidence-pool.ts";
+import { reportConflictingProposals } from "./evidence/conflicting-proposals.ts";
 import type { GossipSink, RoundStepEvent } from "./gossip-sink.ts";
 import { heightContext, lacksExtensions, storedLastCommit } from "./height-context.ts";
 import type { InputQueue } from "./input-queue.ts";
@@ -347,6 +348,8 @@ export class ConsensusDriver {
     for (const effect of this.#deps.core.step(input)) {
       if (effect.kind === "conflictingVotes") {
         this.#deps.evidencePool.reportConflict(effect.first, effect.second);
+      } else if (effect.kind === "conflictingProposals") {
+        reportConflictingProposals(effect, this.#deps);
       }
     }
   }
@@ -409,6 +412,9 @@ export class ConsensusDriver {
           round: effect.first.round,
         });
         evidencePool.reportConflict(effect.first, effect.second);
+        return;
+      case "conflictingProposals":
+        reportConflictingProposals(effect, this.#deps);
         return;
       case "peerMisbehaved":
         gossip.peerMisbehaved(effect.peer, effect.reason);

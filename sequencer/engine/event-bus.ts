@@ -4,7 +4,15 @@
  * (spec/cometbft-v0.38.md §10.5 step 8).
  */
 import type { Height, Round } from "../../proto/brands.ts";
-import type { Block, BlockId, Evidence, Header, Proposal, Vote } from "../../proto/types.ts";
+import type {
+  Block,
+  BlockId,
+  Evidence,
+  Header,
+  Proposal,
+  PublicKey,
+  Vote,
+} from "../../proto/types.ts";
 import type {
   AbciEvent,
   ExecTxResult,
@@ -54,6 +62,13 @@ export type EngineEvent =
       readonly kind: "ValidBlock" | "Lock" | "Polka";
       readonly height: Height;
       readonly round: Round;
+    }
+  /** Two proposals of a round's proposer for different blocks; no event of CometBFT. */
+  | {
+      readonly kind: "ConflictingProposals";
+      readonly first: Proposal;
+      readonly second: Proposal;
+      readonly proposer: PublicKey;
     }
   /** The engine stopped signing and processing (spec §13.7). */
   | { readonly kind: "Halted"; readonly reason: string };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Height, NodeId, Round } from "../../proto/brands.ts";
-import { EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { proposalSignBytes } from "../../proto/sign-bytes.ts";
 import { SignedMsgType, type BlockId, type Proposal, type Vote } from "../../proto/types.ts";
 import { createEd25519Verifier, type SignatureVerifier } from "../../proto/verify/ed25519.ts";
@@ -132,7 +132,7 @@ describe("message edge", () => {
     );
   }
 
-  function proposal(): Proposal {
+  function proposal(change: Partial<Proposal> = {}): Proposal {
     const { proposer } = core.view.validators;
     const key = KEYS.find((k) => Buffer.compare(k.address, proposer.address) === 0);
     const unsigned = {
@@ -141,6 +141,7 @@ describe("message edge", () => {
       polRound: Round(-1),
       blockId: block.blockId,
       timestamp: TIME,
+      ...change,
     };
     const signature = key?.sign(proposalSignBytes(TEST_CHAIN_ID, unsigned)) ?? EMPTY_BYTES;
     return { ...unsigned, signature };
@@ -154,6 +155,33 @@ describe("message edge", () => {
     expect(await queued()).toEqual([]);
     expect(checked).toBe(1);
     expect(drops).toEqual(["duplicate", "duplicate"]);
+  });
+
+  test("a second proposal for another block reaches the core, as evidence; one of each round", async () => {
+    const found: string[] = [];
+    const step = core.step.bind(core);
+    core.step = (input) => {
+      const effects = step(input);
+      for (const effect of effects) {
+        if (effect.kind === "conflictingProposals") found.push(toHex(effect.second.blockId.hash));
+      }
+      return effects;
+    };
+    const other = (byte: number): Proposal =>
+      proposal({ blockId: { ...block.blockId, hash: new Uint8Array(32).fill(byte) } });
+    edge.receiveProposal(proposal(), PEER);
+    expect(await queued()).toEqual(["proposalReceived"]);
+    edge.receiveProposal({ ...other(1), signature: new Uint8Array(64).fill(2) }, PEER);
+    expect(await queued()).toEqual([]);
+    edge.receiveProposal(proposal({ timestamp: { ...TIME, nanos: 7 } }), OTHER);
+    expect(await queued(), "the same block is no fault").toEqual([]);
+    edge.receiveProposal(other(1), OTHER);
+    expect(await queued()).toEqual(["proposalReceived"]);
+    edge.receiveProposal(other(3), OTHER);
+    expect(await queued()).toEqual([]);
+    expect(found).toEqual(["01".repeat(32)]);
+    expect(drops).toEqual(["signature", "duplicate", "duplicate"]);
+    expect(misbehaviour).toEqual(["ab a proposal with an invalid signature"]);
   });
 
   test("height, index and address are looked at before the signature", async () => {

@@ -21,6 +21,7 @@ import {
   type Vote,
   type VoteType,
 } from "../../proto/types.ts";
+import { blockIdsEqual } from "../../proto/validate-basic.ts";
 import type { SignatureVerifier, SignedItem } from "../../proto/verify/ed25519.ts";
 import type { RoundStateView } from "../consensus/round-state.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -66,6 +67,11 @@ export interface MessageEdgeDeps {
   readonly onFatal: (error: unknown) => void;
 }
 
+interface PlaceOfProposal {
+  readonly height: number;
+  readonly round: number;
+}
+
 interface Parked {
   readonly origin: NodeId;
   readonly admit: () => void;
@@ -83,7 +89,9 @@ export class MessageEdge {
   /** The proposal being checked; its parts wait for it, in their order. */
   #proposalCheck: Promise<void> | undefined;
   /** Round of the last proposal that was queued: its parts are expected before the core knows it. */
-  #queuedProposal: { readonly height: number; readonly round: number } | undefined;
+  #queuedProposal: PlaceOfProposal | undefined;
+  /** Round of the last second proposal that was queued. */
+  #conflictChecked: PlaceOfProposal | undefined;
 
   constructor(options: { readonly chainId: string }, deps: MessageEdgeDeps) {
     this.#chainId = options.chainId;
@@ -95,7 +103,8 @@ export class MessageEdge {
     if (!this.#isForNow(height, origin, () => this.receiveProposal(proposal, origin))) return;
     const view = this.#deps.view();
     if (round !== view.round) return this.#drop("round");
-    if (view.proposal !== undefined) return this.#drop("duplicate");
+    const known = view.proposal;
+    if (known !== undefined && !this.#mayConflict(known, proposal)) return this.#drop("duplicate");
     const proposer = view.validators.proposer;
     const message = proposalSignBytes(this.#chainId, proposal);
     const items = [signedItem(proposer, message, proposal.signature)];
@@ -103,6 +112,7 @@ export class MessageEdge {
       const signer = proposer.address;
       if (this.#enqueue({ kind: "proposalReceived", proposal, origin, signer })) {
         this.#queuedProposal = { height, round };
+        if (known !== undefined) this.#conflictChecked = { height, round };
       }
     });
     if (check === undefined) return;
@@ -110,6 +120,16 @@ export class MessageEdge {
       if (this.#proposalCheck === settled) this.#proposalCheck = undefined;
     });
     this.#proposalCheck = settled;
+  }
+
+  /**
+   * A second proposal of a round for another block is a fault of its proposer, which the core reports. One
+   * of each round is checked: that is proof enough.
+   */
+  #mayConflict(known: Proposal, { height, round, blockId }: Proposal): boolean {
+    if (blockIdsEqual(known.blockId, blockId)) return false;
+    const checked = this.#conflictChecked;
+    return checked?.height !== height || checked.round !== round;
   }
 
   receivePart(height: Height, round: Round, part: Part, origin: NodeId): void {

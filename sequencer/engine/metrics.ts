@@ -90,6 +90,8 @@ export interface EngineMetrics {
   readonly inputsDropped: Counter<"reason">;
   /** `weft_engine_inputs_ignored_total{code}`: inputs the core had no use for; codes are bounded. */
   readonly inputsIgnored: Counter<"code">;
+  /** `weft_engine_conflicting_proposals_total`: pairs of signed proposals of one round for different blocks. */
+  readonly conflictingProposals: Counter;
   /** `weft_engine_halted`: 1 when the engine stopped signing and processing. */
   readonly halted: Gauge;
 }
@@ -135,6 +137,7 @@ export const NULL_ENGINE_METRICS: EngineMetrics = {
   inputQueueDepth: NULL_GAUGE,
   inputsDropped: NULL_COUNTER,
   inputsIgnored: NULL_COUNTER,
+  conflictingProposals: NULL_COUNTER,
   halted: NULL_GAUGE,
 };
 

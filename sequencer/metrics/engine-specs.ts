@@ -219,6 +219,11 @@ export const ENGINE_SPECS: SpecsOf<EngineMetrics> = {
     help: "Inputs the core had no use for; codes are bounded",
     labels: ["code"],
   },
+  conflictingProposals: {
+    type: "counter",
+    name: "weft_engine_conflicting_proposals_total",
+    help: "Pairs of signed proposals of one round for different blocks",
+  },
   halted: {
     type: "gauge",
     name: "weft_engine_halted",

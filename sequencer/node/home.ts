@@ -16,6 +16,8 @@ export interface Home {
   /** Peers that misbehaved; ours. The address book stands where the configuration says. */
   readonly peerBansFile: string;
   readonly walDir: string;
+  /** Proof of faults that an operator may submit; ours. */
+  readonly foundEvidenceDir: string;
   /** The application's snapshots; ours. */
   readonly snapshotsDir: string;
   /** Names the engine that the data is of; ours. */
@@ -46,6 +48,7 @@ export function homeAt(root: string): Home {
     applicationKeyFile: join(configDir, "application_key.json"),
     peerBansFile: join(dataDir, "peer_bans.json"),
     walDir: join(dataDir, "cs.wal"),
+    foundEvidenceDir: join(dataDir, "found_evidence"),
     snapshotsDir: join(dataDir, "snapshots"),
     engineFile: join(dataDir, "engine"),
     cometbftDir: join(absolute, "cometbft"),

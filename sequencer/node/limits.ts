@@ -28,6 +28,8 @@ export const STALL_CHECK_MS = 1_000;
 export const STALL_LOG_MS = 30_000;
 /** Validators named in one line. */
 export const STALL_NAMES_MAX = 10;
+/** Files of evidence that a node writes for its operator; faults of one validator come once a round at most. */
+export const FOUND_EVIDENCE_FILES_MAX = 64;
 /** Edits between an unknown key and the known one that is suggested. */
 export const KEY_DISTANCE_MAX = 4;
 /** CometBFT's pool has room for so many times what the application's takes: the application's decides. */

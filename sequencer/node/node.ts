@@ -33,6 +33,7 @@ import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
 import { createClosers } from "./closers.ts";
 import { consensusOptions } from "./consensus-options.ts";
+import { createFoundEvidence } from "./found-evidence.ts";
 import type { Home } from "./home.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listeningAt } from "./listening.ts";
@@ -398,10 +399,13 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         peers: () => peers.peers().length,
         pool: () => application.poolSize().count,
       });
+      const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
       closers.push(
+        () => foundEvidence.idle(),
         stopper(
           engine.events.on((event) => {
             if (event.kind === "Halted") grpc?.setServing(false);
+            if (event.kind === "ConflictingProposals") foundEvidence.proposedTwice(event);
             if (event.kind !== "NewBlock") return;
             syncState.applied(event.block.header.time);
             stallWatch.progressed();

@@ -19,7 +19,10 @@ import { eventsToJson, finalizeBlockToJson, txEventResultToJson } from "./abci-j
 import type { EventMap } from "./query/query.ts";
 
 /** Events that subscribers can get: all but `Halted`, which is the operator's affair. */
-export type PublicEvent = Exclude<EngineEvent, { readonly kind: "Halted" }>;
+export type PublicEvent = Exclude<
+  EngineEvent,
+  { readonly kind: "Halted" | "ConflictingProposals" }
+>;
 
 /** What an event needs of the round that it does not carry; read when it is published. */
 export interface RoundHint {

@@ -157,6 +157,7 @@ export class SubscriptionHub {
 
   #onEvent(event: EngineEvent): void {
     if (this.#subscriptions.length === 0 || event.kind === "Halted") return;
+    if (event.kind === "ConflictingProposals") return;
     if (!this.#subscriptions.some(({ kind }) => kind === undefined || kind === event.kind)) return;
     if (this.#queue.length - this.#taken >= EVENTS_WAITING_MAX) {
       this.#queue = [];

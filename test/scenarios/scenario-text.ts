@@ -108,6 +108,8 @@ export function effectToText(
     }
     case "conflictingVotes":
       return `evidence ${voteToText(effect.first, blocks)} against ${blocks.nameOf(effect.second.blockId)}`;
+    case "conflictingProposals":
+      return `evidence ${proposalToText(effect.first, blocks)} against ${blocks.nameOf(effect.second.blockId)}`;
     case "peerMisbehaved":
       return `drop peer, it ${effect.reason}`;
     case "inputIgnored":

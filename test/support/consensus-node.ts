@@ -168,6 +168,7 @@ export class SimulatedNode {
         return;
       case "stepChanged":
       case "validBlockSeen":
+      case "conflictingProposals":
       case "peerMisbehaved":
       case "inputIgnored":
         return;

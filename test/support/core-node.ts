@@ -268,6 +268,7 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
         gossip.newValidBlock(effect);
         return;
       case "conflictingVotes":
+      case "conflictingProposals":
         return;
       case "peerMisbehaved":
         gossip.peerMisbehaved(effect.peer, effect.reason);

@@ -1,0 +1,68 @@
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Height, Round } from "../../proto/brands.ts";
+import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { SUBMITTED_EVIDENCE_CODEC } from "../../proto/codec/staking-tx.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { proposalSignBytes } from "../../proto/sign-bytes.ts";
+import type { Proposal } from "../../proto/types.ts";
+import {
+  ed25519KeyPairFromSeed,
+  signEd25519,
+  verifyEd25519Sync,
+} from "../../proto/verify/ed25519.ts";
+import { evidenceSignatures } from "../app/slashing/evidence.ts";
+import { NULL_LOGGER } from "../ports/logger.ts";
+import { createFoundEvidence } from "./found-evidence.ts";
+
+const CHAIN_ID = "weft-test-1";
+const KEY = ed25519KeyPairFromSeed(sha256(utf8ToBytes("proposer")));
+
+test("two proposals become one file, whose evidence carries what was signed", async () => {
+  const directory = join(await mkdtemp(join(tmpdir(), "weft-found-")), "found_evidence");
+  const found = createFoundEvidence({ directory }, { logger: NULL_LOGGER });
+  found.proposedTwice(conflict(7));
+  found.proposedTwice(conflict(7));
+  await found.idle();
+  const names = await readdir(directory);
+  expect(names).toHaveLength(1);
+  const content: unknown = JSON.parse(await readFile(join(directory, names[0] ?? ""), "utf8"));
+  expect(content).toMatchObject({ kind: "duplicate-proposal", height: 7, round: 1 });
+  const { evidence: hex } = content as { evidence: string };
+  const evidence = SUBMITTED_EVIDENCE_CODEC.decode(fromHex(hex));
+  const verdicts = evidenceSignatures(CHAIN_ID, evidence).map(({ publicKey, message, signature }) =>
+    verifyEd25519Sync(publicKey, message, signature),
+  );
+  expect(verdicts).toEqual([true, true]);
+  expect(toHex(evidence.first.blockHash)).not.toBe(toHex(evidence.second.blockHash));
+});
+
+test("no more files are written than there may be", async () => {
+  const directory = join(await mkdtemp(join(tmpdir(), "weft-found-")), "found_evidence");
+  const found = createFoundEvidence({ directory, filesMax: 2 }, { logger: NULL_LOGGER });
+  for (const height of [1, 2, 3]) found.proposedTwice(conflict(height));
+  await found.idle();
+  expect(await readdir(directory)).toHaveLength(2);
+});
+
+function conflict(height: number) {
+  const [first, second] = [proposal(height, "a"), proposal(height, "b")];
+  const proposer = { type: "ed25519", bytes: KEY.publicKey } as const;
+  return { kind: "ConflictingProposals", first, second, proposer } as const;
+}
+
+function proposal(height: number, name: string): Proposal {
+  const unsigned = {
+    height: Height(height),
+    round: Round(1),
+    polRound: Round(-1),
+    blockId: {
+      hash: sha256(utf8ToBytes(name)),
+      partSetHeader: { total: 1, hash: sha256(utf8ToBytes("parts")) },
+    },
+    timestamp: { seconds: 1_700_000_000n, nanos: 5 },
+  };
+  return { ...unsigned, signature: signEd25519(KEY, proposalSignBytes(CHAIN_ID, unsigned)) };
+}
