@@ -27,6 +27,22 @@ export function engineConfig(engine: EngineName | undefined): Readonly<Record<st
   return engine === undefined ? {} : { engine };
 }
 
+export function resumeOption(): Option {
+  return new Option(
+    "--resume-after-halt <height>",
+    "vote on after validators halted the chain at this height, once their operators agree",
+  ).argParser((text) => {
+    const height = Number(text);
+    if (/^[1-9][0-9]{0,15}$/.test(text) && Number.isSafeInteger(height)) return height;
+    throw new InvalidArgumentError("expected the height that the node said it was halted at");
+  });
+}
+
+/** The configuration that the option asks for. */
+export function resumeConfig(height: number | undefined): Readonly<Record<string, unknown>> {
+  return height === undefined ? {} : { resume_after_halt: height };
+}
+
 export function settingsOption(): Option {
   return new Option(
     "--set <key=value...>",

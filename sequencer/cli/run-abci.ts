@@ -16,7 +16,7 @@ import { createSystemClock } from "../ports/system-clock.ts";
 import { lockHome } from "../store/home-lock.ts";
 import type { AbciCommandOptions } from "./commands/abci.ts";
 import type { CommandContext } from "./context.ts";
-import { parseSettings } from "./options.ts";
+import { parseSettings, resumeConfig } from "./options.ts";
 import { printResult } from "./output.ts";
 import { stopInTime, untilStopped } from "./stop-signal.ts";
 
@@ -26,7 +26,8 @@ export async function runAbci(
   { context, isJson }: { readonly context: CommandContext; readonly isJson: boolean },
 ): Promise<void> {
   const home = homeAt(options.home);
-  const config = loadConfig(home.configFile, parseSettings(options.set), context.environment);
+  const settings = { ...parseSettings(options.set), ...resumeConfig(options.resumeAfterHalt) };
+  const config = loadConfig(home.configFile, settings, context.environment);
   const genesis = await loadGenesis(home.genesisFile);
   const isJsonLog = isJson || config.log_format === "json";
   const logger = createPinoLogger({

@@ -361,6 +361,11 @@ export const configSchema = z
       .describe(
         "Threads that check signatures: 0 none, 1 for submitted transactions, 2 also for votes and blocks (four cores or more).",
       ),
+    resume_after_halt: count(
+      0,
+      Number.MAX_SAFE_INTEGER,
+      "Height after which validators halted the chain, once their operators agree to go on; 0: none.",
+    ),
     proxy_app: z
       .string({ error: PROXY_APP_WANTED })
       .refine((v) => /^unix:\/\/.+$/.test(v) || TCP_ENGINE.test(v), { error: PROXY_APP_WANTED })

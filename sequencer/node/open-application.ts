@@ -90,6 +90,7 @@ export async function openApplication(
 ): Promise<OpenedApplication> {
   const { home, config, genesis } = options;
   const { lanes, clock, logger, metrics, retainHeight } = deps;
+  const { resume_after_halt: resumeAfterHalt } = config;
   const key = readKeyFileIfAny(home.applicationKeyFile);
   const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
   const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
@@ -105,6 +106,7 @@ export async function openApplication(
         version: VERSION.weft,
         chainId: genesis.chainId,
         snapshots: { interval, keepRecent },
+        ...(resumeAfterHalt === 0 ? {} : { resumeAfterHalt }),
         pool: {
           countMax: config.mempool.size,
           bytesMax: config.mempool.max_txs_bytes,

@@ -42,7 +42,11 @@ import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import type { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
-import type { PoolLimits, WeftApplication } from "../../sequencer/app/weft-application.ts";
+import type {
+  ApplicationOptions,
+  PoolLimits,
+  WeftApplication,
+} from "../../sequencer/app/weft-application.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
@@ -182,9 +186,16 @@ export async function startNode(
   pool: Partial<PoolLimits> = {},
   watch: Watch = { signatures: 0, fallbacks: 0 },
   archive?: SnapshotArchive,
+  options: Partial<ApplicationOptions> = {},
 ): Promise<WeftApplication> {
   return createApplication(
-    { version: "test", chainId: CHAIN_ID, pool, snapshots: { interval: 1, keepRecent: 100 } },
+    {
+      version: "test",
+      chainId: CHAIN_ID,
+      pool,
+      snapshots: { interval: 1, keepRecent: 100 },
+      ...options,
+    },
     {
       ...(archive === undefined ? {} : { snapshotArchive: archive }),
       database: await openKeyValueStore(level, yieldToLoop),
@@ -326,12 +337,17 @@ export class TestChain {
     return this.node(0).app;
   }
 
-  /** Starts a node again, with another application key if one is given. */
-  async restart(index: number, key?: Ed25519KeyPair): Promise<void> {
+  /** Starts a node again, with another application key or other options if they are given. */
+  async restart(
+    index: number,
+    key?: Ed25519KeyPair,
+    options?: Partial<ApplicationOptions>,
+  ): Promise<void> {
     const node = this.node(index);
     const { level, watch } = node;
     const applicationKey = key ?? node.applicationKey;
-    node.app = await startNode(level, applicationKey, this.#options.pool, watch);
+    const { pool } = this.#options;
+    node.app = await startNode(level, applicationKey, pool, watch, undefined, options);
   }
 
   time(height: number): Timestamp {

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { CommandContext, GlobalOptions } from "../context.ts";
-import { homeOption, settingsOption } from "../options.ts";
+import { homeOption, resumeOption, settingsOption } from "../options.ts";
 
 export interface AbciCommandOptions {
   readonly home: string;
   readonly address?: string;
+  readonly resumeAfterHalt?: number;
   readonly set: readonly string[];
 }
 
@@ -17,6 +18,7 @@ export function registerAbci(program: Command, context: CommandContext): void {
       "--address <address>",
       "where to listen, tcp://host:port or unix:///path; default: proxy_app of the configuration",
     )
+    .addOption(resumeOption())
     .addOption(settingsOption())
     .addHelpText(
       "after",

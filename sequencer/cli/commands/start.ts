@@ -16,6 +16,8 @@ import {
   engineOption,
   homeOption,
   parseSettings,
+  resumeConfig,
+  resumeOption,
   settingsOption,
 } from "../options.ts";
 import { toJson } from "../output.ts";
@@ -27,12 +29,14 @@ export function registerStart(program: Command, context: CommandContext): void {
     .description("run a node; prints one line per block")
     .addOption(homeOption(context))
     .addOption(engineOption())
+    .addOption(resumeOption())
     .addOption(settingsOption())
     .action(async (options: StartOptions, command: Command) => {
       const home = homeAt(options.home);
       const settings = {
         ...parseSettings(options.set),
         ...engineConfig(options.engine),
+        ...resumeConfig(options.resumeAfterHalt),
       };
       const config = loadConfig(home.configFile, settings, context.environment);
       const isJson = command.optsWithGlobals<GlobalOptions>().json;
@@ -62,6 +66,7 @@ export function registerStart(program: Command, context: CommandContext): void {
 interface StartOptions {
   readonly home: string;
   readonly engine?: EngineName;
+  readonly resumeAfterHalt?: number;
   readonly set: readonly string[];
 }
 
