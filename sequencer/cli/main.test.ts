@@ -66,7 +66,7 @@ describe("what is not quite right", () => {
 
   test("an option that is far from all is answered with those that there are", async () => {
     expect(await refusal("start", "--frob")).toMatch(
-      /takes --home, --engine, --set; --help explains/,
+      /takes --home, --engine, --resume-after-halt, --set; --help explains/,
     );
   });
 
