@@ -157,24 +157,29 @@ export const positiveAmount: FieldKind<bigint> = {
   },
 };
 
-/** A safe integer of either sign, at least `min`. */
-export function int(min: number): FieldKind<number> {
+/** A safe integer of either sign; both bounds inclusive. */
+export function int(min: number, max: number): FieldKind<number> {
   return {
     absent: { value: 0 },
     write: (writer, field, value) => writer.int(field, value),
     read: (reader) => reader.int(),
     check: (name, value) => {
-      if (value < min) throw outOfRange(name, `at least ${min}`, value);
+      if (value < min || value > max) throw outOfRange(name, `${min} to ${max}`, value);
     },
   };
 }
 
-/** int64 of either sign. */
-export const int64: FieldKind<bigint> = {
-  absent: { value: 0n },
-  write: (writer, field, value) => writer.int64(field, value),
-  read: (reader) => reader.int64(),
-};
+/** int64 of either sign; both bounds inclusive. */
+export function int64(min: bigint, max: bigint): FieldKind<bigint> {
+  return {
+    absent: { value: 0n },
+    write: (writer, field, value) => writer.int64(field, value),
+    read: (reader) => reader.int64(),
+    check: (name, value) => {
+      if (value < min || value > max) throw outOfRange(name, `${min} to ${max}`, value);
+    },
+  };
+}
 
 /** Units of 10^-18, at least `min`: unsigned big-endian bytes without leading zeros. */
 export function decimal(min = 0n): FieldKind<bigint> {

@@ -19,6 +19,7 @@ import {
   type UnionCodec,
 } from "./record.ts";
 import { DETAILS_BYTES_MAX, MONIKER_BYTES_MAX, WEBSITE_BYTES_MAX } from "./staking-state.ts";
+import { SECONDS_MAX, SECONDS_MIN } from "./types.ts";
 import {
   BASIS_POINTS,
   checkLength,
@@ -227,12 +228,13 @@ const hash = fixedBytes(HASH_BYTES);
 const bps = uint32(0, BASIS_POINTS);
 const ofValidator = defineRecord<{ readonly validator: Uint8Array }>({ validator: [1, address] });
 
+/** Bounds are those of the sign bytes, which must be there for every action that can be decoded. */
 const SIGNED_PROPOSAL = defineRecord<SignedProposal>({
-  polRound: [1, int(-1)],
+  polRound: [1, int(-1, INT32_MAX)],
   blockHash: [2, hash],
   partsTotal: [3, uint32(1)],
   partsHash: [4, hash],
-  timeSeconds: [5, int64],
+  timeSeconds: [5, int64(SECONDS_MIN, SECONDS_MAX)],
   timeNanos: [6, uint32(0, NANOS_MAX)],
   signature: [7, signature],
 });

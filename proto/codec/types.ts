@@ -34,8 +34,8 @@ import { encode, type Writer } from "./writer.ts";
 
 const EPOCH: Timestamp = { seconds: 0n, nanos: 0 };
 /** Go's limits of a Timestamp: years 1 to 9999. */
-const SECONDS_MIN = -62_135_596_800n;
-const SECONDS_MAX = 253_402_300_799n;
+export const SECONDS_MIN = -62_135_596_800n;
+export const SECONDS_MAX = 253_402_300_799n;
 const NANOS_PER_SECOND = 1_000_000_000n;
 /** Words of the longest bit array, one bit for each vote. */
 const BIT_ARRAY_WORDS_MAX = Math.ceil(VOTES_MAX / 64);

@@ -30,7 +30,12 @@ import {
 } from "../../test/support/evm-rollup.ts";
 import { compileSolidity } from "../../test/support/solidity.ts";
 import type { EvmChain } from "./executor.ts";
-import { LOG_RANGE_BLOCKS_MAX, LOG_RESULT_BYTES_MAX, RPC_BATCH_MAX } from "./limits.ts";
+import {
+  LOG_RANGE_BLOCKS_MAX,
+  LOG_RESULT_BYTES_MAX,
+  RESUBMISSIONS_MAX,
+  RPC_BATCH_MAX,
+} from "./limits.ts";
 import type { StoredReceipt } from "./records.ts";
 import { collectLogs, findLogs } from "./rpc/logs.ts";
 
@@ -418,6 +423,28 @@ describe("pending transactions", () => {
       "NONCE_TOO_HIGH",
       "NONCE_TOO_HIGH",
     ]);
+    instant.hold(false);
+    await expect.poll(() => reader().getTransactionCount({ address: ALICE.address })).toBe(3);
+  });
+
+  test("behavior: what came before its turn waits for it, however many blocks that takes", async () => {
+    instant.hold(true);
+    for (const nonce of [0, 1, 2]) {
+      await rpc("eth_sendRawTransaction", [hexOf(await signed(ALICE, { nonce }))]);
+    }
+    // The node that has the first one does not get it into a block.
+    const [first, ...others] = instant.waiting.splice(0);
+    if (first === undefined) throw new Error("the first was posted");
+    const { skipped } = await instant.order(others);
+    expect(skipped.map(({ reason }) => reason)).toEqual(["NONCE_TOO_HIGH", "NONCE_TOO_HIGH"]);
+    for (let block = 0; block <= RESUBMISSIONS_MAX; block++) {
+      expect(await reader().getTransactionCount({ address: ALICE.address })).toBe(0);
+      // Bytes that could only be skipped again are not paid for.
+      expect(instant.waiting, `after ${block} blocks`).toHaveLength(0);
+      await instant.order(instant.waiting.splice(0));
+    }
+    await instant.order([first]);
+    await expect.poll(() => instant.waiting.length).toBe(2);
     instant.hold(false);
     await expect.poll(() => reader().getTransactionCount({ address: ALICE.address })).toBe(3);
   });

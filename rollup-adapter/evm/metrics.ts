@@ -39,7 +39,7 @@ export interface EvmMetrics {
   readonly rpcDropped: Counter<"what">;
   /** `weft_evm_pending_transactions`: submitted transactions not yet seen in a block. */
   readonly pendingTransactions: Gauge;
-  /** `weft_evm_resubmissions_total`: transactions posted again after a block had no room for them. */
+  /** `weft_evm_resubmissions_total`: transactions posted again after a block skipped them. */
   readonly resubmissions: Counter;
 }
 

@@ -23,7 +23,11 @@ const TIMEOUT_MS = 120_000;
 
 let network: DoubleSigningNetwork;
 beforeAll(async () => {
-  network = await createDoubleSigningNetwork({ config: { log_format: "json" } });
+  network = await createDoubleSigningNetwork({
+    validators: 6,
+    doubleSigners: 3,
+    config: { log_format: "json" },
+  });
   await network.startAll();
 }, TIMEOUT_MS);
 afterAll(() => network.close());
@@ -51,28 +55,34 @@ async function expectPunished(
   { first }: Offence,
   { height, evidence }: CommittedEvidence,
 ): Promise<void> {
-  const at = String(height);
-  const { block } = await rpc<{ block: { header: { time: string } } }>(
-    network.doubleSigner,
-    "block",
-    { height: String(first.height) },
+  const [witness] = network.honest;
+  if (witness === undefined) throw new Error("there are honest validators");
+  const at = { height: String(first.height) };
+  const { block } = await rpc<{ block: { header: { time: string } } }>(witness, "block", at);
+  const { validators } = await rpc<{ validators: readonly { voting_power: string }[] }>(
+    witness,
+    "validators",
+    at,
   );
+  const total = validators.reduce((sum, { voting_power: power }) => sum + Number(power), 0);
   expect(evidence).toMatchObject({
     type: "tendermint/DuplicateVoteEvidence",
-    value: { TotalVotingPower: "50", ValidatorPower: "10", Timestamp: block.header.time },
+    value: {
+      TotalVotingPower: String(total),
+      ValidatorPower: "10",
+      Timestamp: block.header.time,
+    },
   });
   await untilHeight(network.validators, height + 1);
   for (const node of network.validators) {
-    const results = await rpc<{ finalize_block_events: readonly unknown[] }>(
-      node,
-      "block_results",
+    const { finalize_block_events: events } = await rpc<{
+      finalize_block_events: readonly { readonly type: string }[];
+    }>(node, "block_results", { height: String(height) });
+    expect(
+      events.filter(({ type }) => type === "misbehavior"),
+      node.name,
+    ).toMatchObject([
       {
-        height: at,
-      },
-    );
-    expect(results.finalize_block_events, node.name).toMatchObject([
-      {
-        type: "misbehavior",
         attributes: [
           { key: "type", value: "duplicateVote" },
           { key: "validator", value: toHex(first.validatorAddress).toUpperCase() },
@@ -82,6 +92,12 @@ async function expectPunished(
       },
     ]);
   }
+}
+
+function doubleSignerAt(index: number): TestValidator {
+  const node = network.doubleSigners[index];
+  if (node === undefined) throw new Error(`there is no double signer ${index}`);
+  return node;
 }
 
 /** Pieces that blocks held, as the nodes' metrics count them. */
@@ -96,14 +112,15 @@ function committed(): Promise<readonly number[]> {
 it(
   "prevotes a block and nil: who counts the votes finds it, and one block holds it",
   async () => {
-    const { offence, ...found } = await provokeEvidence(network.doubleSigner, network.validators);
+    const doubleSigner = doubleSignerAt(0);
+    const { offence, ...found } = await provokeEvidence(doubleSigner, network.validators);
     const { first, second } = offence;
     expect([first.type, second.type]).toEqual([SignedMsgType.PREVOTE, SignedMsgType.PREVOTE]);
     expect([first, second].filter(({ blockId }) => isNilBlockId(blockId))).toHaveLength(1);
     await expectPunished(offence, found);
     expect(await sourcesOf(network.honest, offence)).toContain("own observation");
-    expect(await sourceOf(network.doubleSigner, offence)).not.toBe("own observation");
-    expect(await committed()).toEqual([1, 1, 1, 1, 1]);
+    expect(await sourceOf(doubleSigner, offence)).not.toBe("own observation");
+    expect(await committed()).toEqual(Array(6).fill(1));
   },
   TIMEOUT_MS,
 );
@@ -116,7 +133,7 @@ it(
     const { id } = loadOrCreateNodeKey(homeAt(witness.home).nodeKeyFile);
     const order = { secondTo: [id] };
     const { offence, ...found } = await provokeEvidence(
-      network.doubleSigner,
+      doubleSignerAt(1),
       network.validators,
       order,
     );
@@ -132,13 +149,13 @@ it(
   async () => {
     const order = { type: "precommit" } as const;
     const { offence, ...found } = await provokeEvidence(
-      network.doubleSigner,
+      doubleSignerAt(2),
       network.validators,
       order,
     );
     expect(offence.first.type).toBe(SignedMsgType.PRECOMMIT);
     await expectPunished(offence, found);
-    expect(await committed()).toEqual([3, 3, 3, 3, 3]);
+    expect(await committed()).toEqual(Array(6).fill(3));
   },
   TIMEOUT_MS,
 );

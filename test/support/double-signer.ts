@@ -1,24 +1,41 @@
 /**
- * A network of real processes in which one validator really signs twice when a test says so.
+ * A network of real processes in which a validator really signs twice when a test says so.
  *
  *     const network = await createDoubleSigningNetwork();          // five validators, the last one is it
  *     await network.startAll();
- *     const { offence, height } = await provokeEvidence(network.doubleSigner, network.honest);
+ *     const [doubleSigner] = network.doubleSigners;
+ *     const { offence, height } = await provokeEvidence(doubleSigner, network.honest);
  *
  * Nobody reports anything: honest nodes find the two votes in their vote sets, make the evidence and commit
  * it. `offence` is what was signed, `height` that of the block with the evidence, the same on all `honest`
  * nodes; the application hears of it when that block is finalized. Whoever needs more control takes the steps
- * one by one: `signTwice` resolves when it was done, `untilEvidence` when a block holds it. In a network of
- * both engines `DOUBLE_SIGNER` is the program of a validator (`createMixedNetwork`, `programs`).
+ * one by one: `signTwice` resolves when it was done, `untilEvidence` when a block holds it. An order says from
+ * which height on, whether a prevote or a precommit, and which nodes get the second vote.
+ *
+ * In a network of both engines:
+ *
+ *     const network = await createMixedNetwork({
+ *       validators: ["weft", "cometbft", "cometbft", "cometbft", "weft"],
+ *       programs: { 4: DOUBLE_SIGNER },
+ *     });
+ *     const [doubleSigner] = network.validators.slice(4);
+ *     ...
+ *     await provokeEvidence(doubleSigner, network.validators);
+ *
+ * CometBFT cannot be told to sign twice. A Go validator does so all the same when another node, of either kind,
+ * runs with its key (`shareKeys`, before that one's first start), at a time that nobody chooses.
  */
+import { constants, copyFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { fileURLToPath } from "node:url";
 import { toBase64 } from "../../proto/bytes.ts";
+import { homeAt } from "../../sequencer/node/home.ts";
 import { type Offence, type OffenceOrder, readOffences, writeOrder } from "./double-signing.ts";
 import {
   createTestNetwork,
   type TestNetwork,
   type TestNetworkOptions,
+  range,
   rpc,
   type TestValidator,
   until,
@@ -30,23 +47,36 @@ export const DOUBLE_SIGNER = fileURLToPath(
 );
 
 export interface DoubleSigningNetwork extends TestNetwork {
-  readonly doubleSigner: TestValidator;
+  /** The last ones. */
+  readonly doubleSigners: readonly [TestValidator, ...TestValidator[]];
   readonly honest: readonly TestValidator[];
 }
 
-/** Five validators when no other number is given, of which the last one signs twice; started by `startAll`. */
-export async function createDoubleSigningNetwork(
-  options: Omit<TestNetworkOptions, "programs"> = {},
-): Promise<DoubleSigningNetwork> {
+/**
+ * Starts nothing. A validator may be out of the set after its first offence: a test of several takes one
+ * double signer for each.
+ * @param options five validators when no other number is given, one of which signs twice
+ */
+export async function createDoubleSigningNetwork({
+  doubleSigners = 1,
+  ...options
+}: Omit<TestNetworkOptions, "programs"> & {
+  readonly doubleSigners?: number;
+} = {}): Promise<DoubleSigningNetwork> {
   const count = options.validators ?? 5;
+  const firstOfThem = count - doubleSigners;
   const network = await createTestNetwork({
     ...options,
     validators: count,
-    programs: { [count - 1]: DOUBLE_SIGNER },
+    programs: Object.fromEntries(range(firstOfThem, count - 1).map((i) => [i, DOUBLE_SIGNER])),
   });
-  const doubleSigner = network.validators.at(-1);
-  if (doubleSigner === undefined) throw new Error("a network has validators");
-  return { ...network, doubleSigner, honest: network.validators.slice(0, -1) };
+  const [first, ...others] = network.validators.slice(firstOfThem);
+  if (first === undefined) throw new Error("expected a double signer at least");
+  return {
+    ...network,
+    doubleSigners: [first, ...others],
+    honest: network.validators.slice(0, firstOfThem),
+  };
 }
 
 /** A place where one can be asked for blocks. */
@@ -67,6 +97,16 @@ export async function signTwice(
     async () => readOffences(home)[before],
     OFFENCE_TIMEOUT_MS,
   );
+}
+
+/** Gives a node without keys those of a validator: both sign for it then. */
+export function shareKeys(
+  validator: { readonly home: string },
+  twin: { readonly home: string },
+): void {
+  const [from, to] = [homeAt(validator.home), homeAt(twin.home)];
+  copyFileSync(from.validatorKeyFile, to.validatorKeyFile, constants.COPYFILE_EXCL);
+  copyFileSync(from.applicationKeyFile, to.applicationKeyFile, constants.COPYFILE_EXCL);
 }
 
 export interface CommittedEvidence {

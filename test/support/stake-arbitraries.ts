@@ -101,7 +101,7 @@ const signedProposal = fc.record({
   blockHash: key,
   partsTotal: fc.integer({ min: 1 }),
   partsHash: key,
-  timeSeconds: fc.bigInt({ min: -(1n << 40n), max: 1n << 40n }),
+  timeSeconds: fc.bigInt({ min: -62_135_596_800n, max: 253_402_300_799n }),
   timeNanos: fc.nat(999_999_999),
   signature,
 });

@@ -1,8 +1,9 @@
 /**
  * Transactions on their way from a wallet to a block. The pool checks what can be checked before
  * the sequencer is paid for carrying the bytes, posts a sender's transactions in the order of their
- * nonces, and posts again what a block had no room for. It decides nothing about order: whatever
- * the sequencer delivers is executed, whether it came from here or not.
+ * nonces, and posts again what a block had no room for, and what came before its predecessor once that
+ * has been executed. It decides nothing about order: whatever the sequencer delivers is executed, whether
+ * it came from here or not.
  */
 import { Account, type Address } from "@ethereumjs/util";
 import { copyBytes, toHex } from "../../../proto/bytes.ts";
@@ -38,6 +39,8 @@ interface Entry extends PendingTransaction {
   readonly addedMs: number;
   /** Posted at least once; false while its predecessors are missing. */
   isPosted: boolean;
+  /** A block skipped it because its predecessor had not come. */
+  isEarly: boolean;
   resubmissions: number;
 }
 
@@ -193,6 +196,7 @@ export class PendingPool {
       nonce,
       addedMs: this.#clock.monotonicMs(),
       isPosted: false,
+      isEarly: false,
       resubmissions: 0,
     };
     this.#byHash.set(toHex(decoded.hash), entry);
@@ -219,10 +223,18 @@ export class PendingPool {
   async #postReady(sender: Address, confirmed: bigint, awaited?: Entry): Promise<void> {
     const entries = this.#bySender.get(sender.toString());
     const ready: Promise<void>[] = [];
+    let isPredecessorUnderWay = false;
     for (let nonce = confirmed; ; nonce += 1n) {
       const entry = entries?.get(nonce);
       if (entry === undefined) break;
-      if (entry.isPosted) continue;
+      if (entry.isPosted) {
+        isPredecessorUnderWay = true;
+        continue;
+      }
+      // The node that holds the predecessor may be slow to propose it, or gone until its submission expires:
+      // till then every block would skip this one again, paid for each time, until it is given up.
+      if (entry.isEarly && isPredecessorUnderWay) break;
+      if (entry.resubmissions > 0) this.#metrics.resubmissions.inc();
       entry.isPosted = true;
       const posted = this.#post(entry);
       if (entry === awaited) ready.push(posted);
@@ -255,7 +267,7 @@ export class PendingPool {
       if (WORTH_ANOTHER_TRY.has(why) && entry.resubmissions < RESUBMISSIONS_MAX) {
         entry.resubmissions += 1;
         entry.isPosted = false;
-        this.#metrics.resubmissions.inc();
+        entry.isEarly = why === "NONCE_TOO_HIGH";
         touched.add(entry.sender.toString());
       } else this.#lost(entry, why);
     }

@@ -9,8 +9,6 @@ import { endOfBlockUpdates } from "../staking/epoch.ts";
 import { matureQueue } from "../staking/maturity.ts";
 import type { WorkingState } from "../state/working-state.ts";
 
-const IS_SLASHING_THERE: boolean = false;
-
 /** What a block says of the validators before it. */
 export interface BlockBegin {
   readonly misbehavior: readonly Misbehavior[];
@@ -20,8 +18,8 @@ export interface BlockBegin {
 
 /** Before the first item: faults that consensus has proven, and who signed the block before. */
 export function beginBlock(working: WorkingState, { misbehavior, votes }: BlockBegin): void {
-  if (IS_SLASHING_THERE) handleMisbehavior(working, misbehavior);
-  if (IS_SLASHING_THERE) recordSignatures(working, votes);
+  handleMisbehavior(working, misbehavior);
+  recordSignatures(working, votes);
 }
 
 export interface BlockEnd {

@@ -1,6 +1,6 @@
 /** Staking, slashing and rewards: the rules are in their folders, here they meet the transaction. */
 import type { StakeAction } from "../../../proto/codec/weft-tx.ts";
-import { type Failure, failure } from "../codes.ts";
+import type { Failure } from "../codes.ts";
 import {
   claimRollupRevenue,
   claimRollupRevenueFault,
@@ -21,6 +21,7 @@ import {
 } from "../governance/proposals.ts";
 import { voteHalt, voteHaltFault } from "../governance/halt.ts";
 import { vote, voteFault } from "../governance/votes.ts";
+import { evidenceSignatures, submitEvidence, submitEvidenceFault } from "../slashing/evidence.ts";
 import { unjail, unjailFault } from "../slashing/jail.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import {
@@ -69,9 +70,8 @@ export const STAKE_RULES: RulesOf<StakeAction["kind"]> = {
   fundCommunity: { ...rules(fundCommunityFault, fundCommunity), value: ({ amount }) => amount },
   claimRollupRevenue: rules(claimRollupRevenueFault, claimRollupRevenue),
   submitEvidence: {
-    fault: () => failure("TX_KIND", "evidence is not taken yet"),
-    run() {},
-    value: noValue,
+    ...rules(submitEvidenceFault, submitEvidence),
+    signatures: (chainId, { evidence }) => evidenceSignatures(chainId, evidence),
   },
   submitProposal: {
     ...rules(submitProposalFault, submitProposal),
