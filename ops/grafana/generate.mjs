@@ -110,6 +110,47 @@ export const dashboards = [
         ]),
       ],
       [
+        "Stake and governance",
+        panel("Power by validator", "short", [
+          `max by (validator) (${gauge("weft_staking_validator_power")})`,
+          "{{validator}}",
+        ]),
+        panel("Missed blocks of the window by validator", "short", [
+          `max by (validator) (${gauge("weft_staking_validator_missed_blocks")})`,
+          "{{validator}}",
+        ]),
+        panel("Jailed (1 until unjailed, 2 for good)", "short", [
+          `max by (validator) (${gauge("weft_staking_validator_jailed")})`,
+          "{{validator}}",
+        ]),
+        panel("Commission by validator", "percentunit", [
+          `max by (validator) (${gauge("weft_staking_validator_commission_ratio")})`,
+          "{{validator}}",
+        ]),
+        panel(
+          "Slashes",
+          "short",
+          [sumBy("instance, reason", increase("weft_staking_slashes_total")), `${NODE} {{reason}}`],
+          [
+            sumBy("instance, reason", increase("weft_staking_slashed_nweft_total")),
+            `${NODE} {{reason}}, nweft`,
+          ],
+        ),
+        panel(
+          "nweft outside accounts",
+          "short",
+          [`max by (pool) (${gauge("weft_staking_pool_nweft")})`, "{{pool}}"],
+          [gauge("weft_staking_burned_nweft"), `${NODE} burned`],
+        ),
+        panel(
+          "Epoch and governance",
+          "short",
+          [gauge("weft_staking_epoch"), `${NODE} epoch`],
+          [gauge("weft_governance_open_proposals"), `${NODE} open proposals`],
+          [gauge("weft_governance_halt_votes"), `${NODE} validators ask for a halt`],
+        ),
+      ],
+      [
         "Application under CometBFT",
         panel(
           "CometBFT process",

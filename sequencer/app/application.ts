@@ -72,6 +72,7 @@ import { query } from "./query.ts";
 import { createReadApi } from "./read-api.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
+import { StakeGauges } from "./stake-gauges.ts";
 import { CommittedState } from "./state/committed-state.ts";
 import { type StagedState, StateStore } from "./state-tree/state-store.ts";
 import type {
@@ -141,6 +142,7 @@ class Weft implements WeftApplication {
   readonly #executed = new Map<string, ExecutedBlock | RefusedBlock>();
   /** Transactions of applied blocks by the block's list, for as long as somebody keeps that. */
   readonly #appliedTxs = new WeakMap<readonly Uint8Array[], ExecutedBlock["txs"]>();
+  readonly #stakeGauges: StakeGauges;
   readonly #snapshots: SnapshotMaker | undefined;
   readonly #restore: Restore;
   #finalized: FinalizedBlock | undefined;
@@ -185,6 +187,8 @@ class Weft implements WeftApplication {
       verify: verifyIncoming,
       metrics,
     });
+    this.#stakeGauges = new StakeGauges(committed, metrics);
+    this.#stakeGauges.reset();
     this.read = createReadApi(committed, this.#pool);
     const { database, snapshotArchive } = dependencies;
     this.#snapshots =
@@ -197,7 +201,10 @@ class Weft implements WeftApplication {
     this.#restore = new Restore(committed.store, {
       database,
       logger,
-      onChanged: () => committed.reload(),
+      onChanged: async () => {
+        await committed.reload();
+        this.#stakeGauges.reset();
+      },
     });
   }
 
@@ -252,6 +259,7 @@ class Weft implements WeftApplication {
     for (const [key, value] of state) changes.set(key, value);
     await store.commit(await store.stage(changes), 0);
     await this.#committed.reload();
+    this.#stakeGauges.reset();
     this.#executed.clear();
     return {
       consensusParams: withExtensions(request),
@@ -480,6 +488,10 @@ class Weft implements WeftApplication {
       if (code !== 0) metrics.failedActions.inc({ code: codeName(code) ?? code.toString() });
     }
     metrics.baseFee.set(Number(this.#committed.requireTerms().baseFeePerByte));
+    this.#stakeGauges.advance(staged.changes, [
+      executed.events,
+      ...executed.results.map(({ events }) => events),
+    ]);
   }
 
   async #execute(input: BlockInput): Promise<ExecutedBlock | RefusedBlock> {

@@ -54,3 +54,5 @@ export const PROPOSALS_OPEN_MAX = 100;
 export const TALLY_VOTES_PER_BLOCK = 200;
 /** Commits of which one is synced: so many blocks are told again at most after a loss of power. */
 export const COMMITS_PER_SYNC = 32;
+/** Validators that metrics name, each with a few series. */
+export const METRIC_VALIDATORS_MAX = 200;

@@ -41,6 +41,28 @@ export interface AppMetrics {
   readonly snapshotSeconds: Histogram;
   /** `weft_app_snapshot_height`: height of the newest snapshot; 0 when there is none. */
   readonly snapshotHeight: Gauge;
+  /** `weft_staking_validator_power`: Power of a validator in the set that the engine was last told, by validator (at most 200). */
+  readonly validatorPower: Gauge<"validator">;
+  /** `weft_staking_validator_missed_blocks`: Blocks of the window that a validator has missed, by validator (at most 200). */
+  readonly validatorMissedBlocks: Gauge<"validator">;
+  /** `weft_staking_validator_jailed`: Whether a validator is jailed: 0 no, 1 until unjailed, 2 for good, by validator (at most 200). */
+  readonly validatorJailed: Gauge<"validator">;
+  /** `weft_staking_validator_commission_ratio`: Commission rate of a validator, by validator (at most 200). */
+  readonly validatorCommission: Gauge<"validator">;
+  /** `weft_staking_slashes_total`: Slashes in committed blocks, by reason. */
+  readonly slashes: Counter<"reason">;
+  /** `weft_staking_slashed_nweft_total`: Stake taken by slashes in nweft, rewards of reporters included, by reason. */
+  readonly slashedAmount: Counter<"reason">;
+  /** `weft_staking_pool_nweft`: Funds that no account holds in nweft, by pool. */
+  readonly poolAmount: Gauge<"pool">;
+  /** `weft_staking_burned_nweft`: Funds destroyed since genesis in nweft. */
+  readonly burned: Gauge;
+  /** `weft_staking_epoch`: Number of the epoch under way. */
+  readonly epoch: Gauge;
+  /** `weft_governance_open_proposals`: Proposals that gather a deposit, are voted on or wait for their time. */
+  readonly openProposals: Gauge;
+  /** `weft_governance_halt_votes`: Validators that ask for the chain to stop. */
+  readonly haltVotes: Gauge;
 }
 
 export const NULL_APP_METRICS: AppMetrics = {
@@ -60,4 +82,15 @@ export const NULL_APP_METRICS: AppMetrics = {
   snapshots: NULL_COUNTER,
   snapshotSeconds: NULL_HISTOGRAM,
   snapshotHeight: NULL_GAUGE,
+  validatorPower: NULL_GAUGE,
+  validatorMissedBlocks: NULL_GAUGE,
+  validatorJailed: NULL_GAUGE,
+  validatorCommission: NULL_GAUGE,
+  slashes: NULL_COUNTER,
+  slashedAmount: NULL_COUNTER,
+  poolAmount: NULL_GAUGE,
+  burned: NULL_GAUGE,
+  epoch: NULL_GAUGE,
+  openProposals: NULL_GAUGE,
+  haltVotes: NULL_GAUGE,
 };

@@ -89,4 +89,66 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     name: "weft_app_snapshot_height",
     help: "Height of the newest snapshot; 0 when there is none",
   },
+  validatorPower: {
+    type: "gauge",
+    name: "weft_staking_validator_power",
+    help: "Power of a validator in the set that the engine was last told, by validator (at most 200)",
+    labels: ["validator"],
+  },
+  validatorMissedBlocks: {
+    type: "gauge",
+    name: "weft_staking_validator_missed_blocks",
+    help: "Blocks of the window that a validator has missed, by validator (at most 200)",
+    labels: ["validator"],
+  },
+  validatorJailed: {
+    type: "gauge",
+    name: "weft_staking_validator_jailed",
+    help: "Whether a validator is jailed: 0 no, 1 until unjailed, 2 for good, by validator (at most 200)",
+    labels: ["validator"],
+  },
+  validatorCommission: {
+    type: "gauge",
+    name: "weft_staking_validator_commission_ratio",
+    help: "Commission rate of a validator, by validator (at most 200)",
+    labels: ["validator"],
+  },
+  slashes: {
+    type: "counter",
+    name: "weft_staking_slashes_total",
+    help: "Slashes in committed blocks, by reason",
+    labels: ["reason"],
+  },
+  slashedAmount: {
+    type: "counter",
+    name: "weft_staking_slashed_nweft_total",
+    help: "Stake taken by slashes in nweft, rewards of reporters included, by reason",
+    labels: ["reason"],
+  },
+  poolAmount: {
+    type: "gauge",
+    name: "weft_staking_pool_nweft",
+    help: "Funds that no account holds in nweft, by pool",
+    labels: ["pool"],
+  },
+  burned: {
+    type: "gauge",
+    name: "weft_staking_burned_nweft",
+    help: "Funds destroyed since genesis in nweft",
+  },
+  epoch: {
+    type: "gauge",
+    name: "weft_staking_epoch",
+    help: "Number of the epoch under way",
+  },
+  openProposals: {
+    type: "gauge",
+    name: "weft_governance_open_proposals",
+    help: "Proposals that gather a deposit, are voted on or wait for their time",
+  },
+  haltVotes: {
+    type: "gauge",
+    name: "weft_governance_halt_votes",
+    help: "Validators that ask for the chain to stop",
+  },
 };
