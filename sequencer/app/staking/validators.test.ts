@@ -158,6 +158,8 @@ test("behavior: a rate may be raised to the chain's minimum in one step, not bey
   expect(fault(3_000)).toBeUndefined();
   expect(fault(3_001)).toBe("COMMISSION_RATE");
   expect(fault(1_010)).toBe("COMMISSION_RATE");
+  ctx.setParams({ commissionMinBps: 0 });
+  expect(fault(0), "nor lowered to it").toBe("COMMISSION_RATE");
 });
 
 test("behavior: what was earned before the commission changes is shared at the old rate", () => {

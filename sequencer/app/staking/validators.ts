@@ -295,7 +295,8 @@ function rateFault(reader: StakingReader, validator: string, rateBps: number): F
   if (rateBps < commissionMinBps) return lowRateFault(commissionMinBps, rateBps);
   if (rateBps > commission.maxRateBps) return highRateFault(commission.maxRateBps, rateBps);
   const change = Math.abs(rateBps - commission.rateBps);
-  if (change <= commission.maxChangeBps || rateBps === commissionMinBps) return undefined;
+  const isRaisedToMinimum = commission.rateBps < rateBps && rateBps === commissionMinBps;
+  if (change <= commission.maxChangeBps || isRaisedToMinimum) return undefined;
   return failure(
     "COMMISSION_RATE",
     `it changes by ${change} bps, at most ${commission.maxChangeBps}`,
