@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Height, Round } from "../../proto/brands.ts";
-import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
-import { SUBMITTED_EVIDENCE_CODEC } from "../../proto/codec/staking-tx.ts";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { proposalSignBytes } from "../../proto/sign-bytes.ts";
 import type { Proposal } from "../../proto/types.ts";
@@ -15,6 +14,7 @@ import {
 } from "../../proto/verify/ed25519.ts";
 import { evidenceSignatures } from "../app/slashing/evidence.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
+import { evidenceFromJson } from "./evidence-file.ts";
 import { createFoundEvidence } from "./found-evidence.ts";
 
 const CHAIN_ID = "weft-test-1";
@@ -28,10 +28,9 @@ test("two proposals become one file, whose evidence carries what was signed", as
   await found.idle();
   const names = await readdir(directory);
   expect(names).toHaveLength(1);
-  const content: unknown = JSON.parse(await readFile(join(directory, names[0] ?? ""), "utf8"));
-  expect(content).toMatchObject({ kind: "duplicate-proposal", height: 7, round: 1 });
-  const { evidence: hex } = content as { evidence: string };
-  const evidence = SUBMITTED_EVIDENCE_CODEC.decode(fromHex(hex));
+  const text = await readFile(join(directory, names[0] ?? ""), "utf8");
+  const evidence = evidenceFromJson(JSON.parse(text));
+  expect(evidence).toMatchObject({ height: 7, round: 1, consensusKey: KEY.publicKey });
   const verdicts = evidenceSignatures(CHAIN_ID, evidence).map(({ publicKey, message, signature }) =>
     verifyEd25519Sync(publicKey, message, signature),
   );

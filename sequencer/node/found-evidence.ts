@@ -5,15 +5,12 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
-import {
-  type SignedProposal,
-  SUBMITTED_EVIDENCE_CODEC,
-  type SubmittedEvidence,
-} from "../../proto/codec/staking-tx.ts";
+import type { SignedProposal, SubmittedEvidence } from "../../proto/codec/staking-tx.ts";
 import type { Proposal } from "../../proto/types.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
 import type { EngineEventOf } from "../engine/event-bus.ts";
 import type { Logger } from "../ports/logger.ts";
+import { evidenceToJson } from "./evidence-file.ts";
 import { FOUND_EVIDENCE_FILES_MAX } from "./limits.ts";
 
 export interface FoundEvidence {
@@ -47,7 +44,8 @@ export function createFoundEvidence(
       });
       return;
     }
-    await writeFile(file, `${JSON.stringify(contentOf(found), undefined, 2)}\n`, { flag: "wx" });
+    const json = JSON.stringify(evidenceToJson(evidenceOf(found)), undefined, 2);
+    await writeFile(file, `${json}\n`, { flag: "wx" });
     logger.warn("evidence written: submit it with weft tx staking submit-evidence", { file });
   }
 
@@ -61,23 +59,18 @@ export function createFoundEvidence(
   };
 }
 
-/** The evidence as `weft.tx.v1` encodes it, and what a human wants to know. */
-function contentOf({ first, second, proposer }: EngineEventOf<"ConflictingProposals">) {
-  const evidence: SubmittedEvidence = {
+function evidenceOf({
+  first,
+  second,
+  proposer,
+}: EngineEventOf<"ConflictingProposals">): SubmittedEvidence {
+  return {
     kind: "duplicateProposal",
     consensusKey: proposer.bytes,
     height: first.height,
     round: first.round,
     first: signedProposal(first),
     second: signedProposal(second),
-  };
-  return {
-    kind: "duplicate-proposal",
-    validator: toHex(validatorAddress(proposer)).toUpperCase(),
-    height: first.height,
-    round: first.round,
-    blocks: [first, second].map(({ blockId }) => toHex(blockId.hash).toUpperCase()),
-    evidence: toHex(SUBMITTED_EVIDENCE_CODEC.encode(evidence)),
   };
 }
 

@@ -2,11 +2,10 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { z } from "zod";
-import { Height } from "../../../proto/brands.ts";
-import { fromHex } from "../../../proto/bytes.ts";
 import { applicationKeySignBytes, type SubmitEvidence } from "../../../proto/codec/staking-tx.ts";
 import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { signEd25519 } from "../../../proto/verify/ed25519.ts";
+import { evidenceFromJson } from "../../node/evidence-file.ts";
 import { homeAt } from "../../node/home.ts";
 import { readKeyFile } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
@@ -299,29 +298,6 @@ function keysOf(options: CreateOptions) {
   return { consensusKey, applicationKey: readKeyFile(keyFile) };
 }
 
-const hex = (bytes: number) =>
-  z
-    .string()
-    .regex(new RegExp(`^[0-9a-fA-F]{${bytes * 2}}$`), `expected ${bytes} bytes in hex`)
-    .transform((text) => fromHex(text));
-const signedProposal = z.strictObject({
-  pol_round: z.int().min(-1),
-  block_hash: hex(32),
-  parts_total: z.int().min(1),
-  parts_hash: hex(32),
-  time_seconds: z.int(),
-  time_nanos: z.int().min(0).max(999_999_999),
-  signature: hex(64),
-});
-const evidenceSchema = z.strictObject({
-  kind: z.literal("duplicate-proposal"),
-  consensus_key: hex(32),
-  height: z.int().min(1),
-  round: z.int().min(0),
-  first: signedProposal,
-  second: signedProposal,
-});
-
 function readEvidence(path: string): SubmitEvidence["evidence"] {
   let json: unknown;
   try {
@@ -329,27 +305,10 @@ function readEvidence(path: string): SubmitEvidence["evidence"] {
   } catch (cause) {
     throw cliError("FILE", `${path} is not a JSON file that can be read`, cause);
   }
-  const parsed = evidenceSchema.safeParse(json);
-  if (!parsed.success) throw cliError("USAGE", `${path}: ${z.prettifyError(parsed.error)}`);
-  const { consensus_key: consensusKey, height, round, first, second } = parsed.data;
-  return {
-    kind: "duplicateProposal",
-    consensusKey,
-    height: Height(height),
-    round,
-    first: proposalOf(first),
-    second: proposalOf(second),
-  };
-}
-
-function proposalOf(json: z.output<typeof signedProposal>) {
-  return {
-    polRound: json.pol_round,
-    blockHash: json.block_hash,
-    partsTotal: json.parts_total,
-    partsHash: json.parts_hash,
-    timeSeconds: BigInt(json.time_seconds),
-    timeNanos: json.time_nanos,
-    signature: json.signature,
-  };
+  try {
+    return evidenceFromJson(json);
+  } catch (cause) {
+    if (!(cause instanceof z.ZodError)) throw cause;
+    throw cliError("USAGE", `${path}: ${z.prettifyError(cause)}`);
+  }
 }
