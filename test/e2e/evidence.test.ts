@@ -73,6 +73,14 @@ async function punishedHeights(at: TestValidator): Promise<readonly string[]> {
   return found.blocks.map(({ block }) => block.header.height);
 }
 
+/** What the application was told in the block at `height`, and answers with an event each. */
+async function misbehaviorAt(place: TestValidator, height: string): Promise<readonly unknown[]> {
+  const { finalize_block_events: events } = await rpc<{
+    finalize_block_events: readonly { readonly type: string }[];
+  }>(place, "block_results", { height });
+  return events.filter(({ type }) => type === "misbehavior");
+}
+
 it("a double vote reported at one node stands in a block of another and reaches the application", async () => {
   const reporter = validatorAt(0);
   const traitor = validatorAt(3);
@@ -102,13 +110,11 @@ it("a double vote reported at one node stands in a block of another and reaches 
   expect(proposers.some((one) => one !== own)).toBe(true);
 
   const height = heights.at(-1) ?? "";
-  const results = await rpc<{ finalize_block_events: unknown }>(others, "block_results", {
-    height,
-  });
+  const told = await misbehaviorAt(others, height);
   const address = toHex(
     ed25519Address(readKeyFile(homeAt(traitor.home).validatorKeyFile).publicKey),
   );
-  expect(results.finalize_block_events).toMatchObject([
+  expect(told).toMatchObject([
     {
       type: "misbehavior",
       attributes: [
@@ -173,8 +179,7 @@ it("an attack on light clients blames each validator that signed the forged bloc
     });
     const { block } = await rpc<RpcBlock>(at, "block", { height });
     expect(block.evidence.evidence).toEqual([JSON.parse(JSON.stringify(evidenceToJson(evidence)))]);
-    const results = await rpc<{ finalize_block_events: unknown }>(at, "block_results", { height });
-    expect(results.finalize_block_events).toMatchObject(
+    expect(await misbehaviorAt(at, height)).toMatchObject(
       evidence.byzantineValidators.map(({ address }) => ({
         type: "misbehavior",
         attributes: [

@@ -91,8 +91,9 @@ describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
             "block_results",
             { height },
           );
-          expect(events.map(({ type }) => type)).toEqual(["misbehavior"]);
-          expect(events[0]?.attributes).toContainEqual(
+          const told = events.filter(({ type }) => type === "misbehavior");
+          expect(told).toHaveLength(1);
+          expect(told[0]?.attributes).toContainEqual(
             expect.objectContaining({
               key: "validator",
               value: nodeAt(traitor).validatorAddress,
