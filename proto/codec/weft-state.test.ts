@@ -68,6 +68,7 @@ describe("state codec", () => {
           blockBytesMax: fc.nat(),
           evidenceMaxAgeBlocks: fc.nat(),
           evidenceMaxAgeSeconds: fc.nat(),
+          setSizeMax: fc.nat(1_000),
         }),
         (account, rollup, block, ids, chain) => {
           expect(decodeAccount(encodeAccount(account))).toEqual(account);

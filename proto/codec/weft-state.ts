@@ -34,6 +34,8 @@ export interface ChainState {
   readonly evidenceMaxAgeBlocks: number;
   /** `evidence.max_age_duration` in seconds, rounded up. */
   readonly evidenceMaxAgeSeconds: number;
+  /** Most validators of a set: with so many, a minimal block fits into `block.max_bytes`. */
+  readonly setSizeMax: number;
 }
 
 export interface LastBlockState {
@@ -150,6 +152,7 @@ const CHAIN = defineRecord<ChainState>({
   blockBytesMax: [3, uint],
   evidenceMaxAgeBlocks: [4, uint],
   evidenceMaxAgeSeconds: [5, uint],
+  setSizeMax: [6, uint32()],
 });
 export const encodeChain: (chain: ChainState) => Uint8Array = CHAIN.encode;
 export const decodeChain: (bytes: Uint8Array) => ChainState = CHAIN.decode;

@@ -1,18 +1,8 @@
-import { listsBytesMax } from "../../mev/extension.ts";
-import { itemBlockBytes } from "../../mev/lanes.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
-import {
-  ADDRESS_BYTES,
-  BLOCK_OVERHEAD_BYTES_MAX,
-  BLOCK_SIZE_BYTES_MAX,
-  COMMIT_OVERHEAD_BYTES_MAX,
-  COMMIT_SIG_BYTES_MAX,
-  HEADER_BYTES_MAX,
-} from "../../proto/limits.ts";
-import type { ConsensusParams } from "../../proto/types.ts";
+import { ADDRESS_BYTES } from "../../proto/limits.ts";
 import type {
   ApplySnapshotChunkRequest,
   ApplySnapshotChunkResponse,
@@ -49,11 +39,17 @@ import {
   type RefusedBlock,
 } from "./execution/execute-block.ts";
 import { VerifiedTxs } from "./execution/verified-txs.ts";
-import { type GenesisError, genesisState } from "./genesis.ts";
+import {
+  APP_VERSION,
+  blockBytesMaxOf,
+  checkedSetSize,
+  checkKeyTypes,
+  withExtensions,
+} from "./genesis-checks.ts";
+import { genesisState } from "./genesis.ts";
 import {
   COMMITS_PER_SYNC,
   EXECUTED_BLOCKS_MAX,
-  MANIFEST_ITEM_BYTES_MAX,
   POOL_BYTES_MAX,
   POOL_COUNT_MAX,
   POOL_PER_ACCOUNT_MAX,
@@ -83,8 +79,6 @@ import type {
   WeftApplication,
 } from "./weft-application.ts";
 
-/** Version of the application's rules; enters the header. */
-export const APP_VERSION = 1n;
 /** Upgrades that these rules include, by the names under which governance plans them. */
 export const KNOWN_UPGRADES: ReadonlySet<string> = new Set();
 
@@ -236,7 +230,8 @@ class Weft implements WeftApplication {
         `InitChain, but the application is at height ${height}; use the data directory of this chain or an empty one`,
       );
     }
-    const blockBytesMax = checkedBlockBytes(request);
+    checkKeyTypes(request);
+    const setSizeMax = checkedSetSize(request);
     const validators = new Map(
       request.validators.map(({ publicKey, power }) => [
         toHex(sha256(publicKey.bytes).subarray(0, ADDRESS_BYTES)),
@@ -248,7 +243,8 @@ class Weft implements WeftApplication {
     const state = genesisState(request.appStateBytes, {
       chainId,
       initialHeight,
-      blockBytesMax,
+      blockBytesMax: blockBytesMaxOf(consensusParams),
+      setSizeMax,
       genesisSeconds: Number(request.time.seconds),
       evidenceMaxAgeBlocks: Number(maxAgeBlocks),
       evidenceMaxAgeSeconds: Number((maxAgeDurationNanos + 999_999_999n) / 1_000_000_000n),
@@ -543,57 +539,4 @@ function blockInput(
     votes,
     txs,
   };
-}
-
-/** `block.max_bytes`, -1 read as CometBFT does; a chain whose minimal block might not fit is refused. */
-function checkedBlockBytes({ consensusParams, validators }: InitChainRequest): number {
-  const { maxBytes } = consensusParams.block;
-  const blockBytesMax = maxBytes === -1n ? BLOCK_SIZE_BYTES_MAX : Number(maxBytes);
-  const count = Math.max(validators.length, 1);
-  const entryBytes = listsBytesMax(blockBytesMax, count) + INJECTED_ENTRY_OVERHEAD_BYTES;
-  const needed =
-    BLOCK_OVERHEAD_BYTES_MAX +
-    HEADER_BYTES_MAX +
-    COMMIT_OVERHEAD_BYTES_MAX +
-    COMMIT_SIG_BYTES_MAX * count +
-    Number(consensusParams.evidence.maxBytes) +
-    itemBlockBytes(MANIFEST_ITEM_BYTES_MAX) +
-    itemBlockBytes(INJECTED_OVERHEAD_BYTES + entryBytes * count);
-  if (blockBytesMax >= needed && listsBytesMax(blockBytesMax, count) >= LISTS_BYTES_MIN) {
-    return blockBytesMax;
-  }
-  throw genesisError(
-    `block.max_bytes is ${blockBytesMax}: too small for ${count} validators, whose minimal block may take ${needed} bytes`,
-  );
-}
-
-/** Height, block hash and framing of an injected commit. */
-const INJECTED_OVERHEAD_BYTES = 64;
-/** Index, signature and framing of one of its entries. */
-const INJECTED_ENTRY_OVERHEAD_BYTES = 84;
-/** A LISTS part that lists nothing. */
-const LISTS_BYTES_MIN = 2;
-
-/** Vote extensions begin with the chain: every block but the first holds those of the one before. */
-function withExtensions({
-  consensusParams,
-  initialHeight,
-}: InitChainRequest): ConsensusParams | undefined {
-  const { voteExtensionsEnableHeight } = consensusParams.abci;
-  if (voteExtensionsEnableHeight === initialHeight) return undefined;
-  if (voteExtensionsEnableHeight === 0) {
-    return {
-      ...consensusParams,
-      // Parameters that are answered decide the version in headers, which Info must agree with.
-      version: { app: APP_VERSION },
-      abci: { voteExtensionsEnableHeight: initialHeight },
-    };
-  }
-  throw genesisError(
-    `abci.vote_extensions_enable_height is ${voteExtensionsEnableHeight}, expected the initial height ${initialHeight}`,
-  );
-}
-
-function genesisError(message: string): WeftError<GenesisError> {
-  return new WeftError<GenesisError>({ code: "APP_GENESIS_INVALID" }, message);
 }

@@ -44,6 +44,7 @@ export class GenesisLedger implements StakingContext {
   readonly params: ParamsState;
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  readonly setSizeMax: number;
   readonly records = new Records(NO_RECORDS);
   readonly #supply: { -readonly [Name in keyof SupplyState]: bigint } = { ...EMPTY_SUPPLY };
   readonly #balances = new Map<string, bigint>();
@@ -54,6 +55,7 @@ export class GenesisLedger implements StakingContext {
     this.nowSeconds = nowSeconds;
     this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;
     this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
+    this.setSizeMax = chain.setSizeMax;
   }
 
   get supply(): SupplyState {

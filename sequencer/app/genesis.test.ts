@@ -25,6 +25,7 @@ const context = {
   blockBytesMax: 1 << 20,
   evidenceMaxAgeBlocks: 100_000,
   evidenceMaxAgeSeconds: 172_800,
+  setSizeMax: 150,
   genesisSeconds: 1_700_000_000,
   validators: new Map([[VALIDATOR, { consensusKey: new Uint8Array(32), power: 10n }]]),
 };
@@ -172,6 +173,7 @@ describe("genesis", () => {
       { validators, params: { fee_rollup_bps: 9_000, fee_community_bps: 900 } },
       /fee shares/,
     );
+    refuses({ validators, params: { validators_max: 151 } }, /150 validators/);
     refuses({ validators, params: { candidates_max: 99 } }, /candidatesMax 99 is below/);
     refuses({ validators, params: { unbonding_seconds: 172_800 } }, /unbondingSeconds 172800/);
     refuses({ validators, params: { epochLength: 5 } }, /epochLength/);

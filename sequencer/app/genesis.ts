@@ -234,7 +234,13 @@ function applyDefaults(given: z.output<typeof paramsSchema>, chain: ChainState):
     const value = given[snakeCase(name)];
     return value === undefined ? [] : [[name, value]];
   });
-  const params: ParamsState = { ...DEFAULT_PARAMS, ...Object.fromEntries(overridden) };
+  // Small blocks have room for fewer validators than the default.
+  const validatorsMax = Math.min(DEFAULT_PARAMS.validatorsMax, chain.setSizeMax);
+  const params: ParamsState = {
+    ...DEFAULT_PARAMS,
+    validatorsMax,
+    ...Object.fromEntries(overridden),
+  };
   const faults = paramFaults(params, chain);
   if (faults.length > 0) throw invalid(`params: ${faults.join("; ")}`);
   return params;

@@ -164,7 +164,7 @@ export const DEFAULT_PARAMS: ParamsState = {
  */
 export function paramFaults(
   params: ParamsState,
-  chain: Pick<ChainState, "evidenceMaxAgeSeconds">,
+  chain: Pick<ChainState, "evidenceMaxAgeSeconds" | "setSizeMax">,
 ): readonly string[] {
   const faults: string[] = [];
   for (const [name, value] of Object.entries(params)) {
@@ -193,6 +193,11 @@ export function paramFaults(
   if (params.candidatesMax < params.validatorsMax) {
     faults.push(
       `candidatesMax ${params.candidatesMax} is below validatorsMax ${params.validatorsMax}`,
+    );
+  }
+  if (params.validatorsMax > chain.setSizeMax) {
+    faults.push(
+      `validatorsMax ${params.validatorsMax}: block.max_bytes has room for the votes of ${chain.setSizeMax} validators`,
     );
   }
   if (params.downtimeJailMaxSeconds < params.downtimeJailSeconds) {

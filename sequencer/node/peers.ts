@@ -2,7 +2,7 @@
 import { isAbsolute, join } from "node:path";
 import { NodeId } from "../../proto/brands.ts";
 import { timeToMs } from "../../proto/time.ts";
-import { APP_VERSION } from "../app/application.ts";
+import { APP_VERSION } from "../app/genesis-checks.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import { formatHostPort, parsePeerAddress } from "../p2p/address.ts";
 import type { P2pMetrics } from "../p2p/metrics.ts";

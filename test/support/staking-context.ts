@@ -61,6 +61,7 @@ class MemoryContext implements TestStakingContext {
   readonly #rollupOwners: Readonly<Record<string, string>>;
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  readonly setSizeMax = 1_000;
   params: ParamsState;
   height: number;
   nowSeconds: number;

@@ -12,7 +12,7 @@ export type ChangedParams =
 export function changedParams(
   params: ParamsState,
   changes: readonly ParameterChange[],
-  chain: Pick<StakingReader, "evidenceMaxAgeSeconds">,
+  chain: Pick<StakingReader, "evidenceMaxAgeSeconds" | "setSizeMax">,
 ): ChangedParams {
   const changed: Record<string, bigint | number> = { ...params };
   const unknown: string[] = [];

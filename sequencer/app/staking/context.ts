@@ -25,6 +25,8 @@ export interface StakingReader {
   /** Age of evidence, of the consensus parameters; it is too old when both are exceeded. */
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  /** Most validators of a set that this chain's blocks have room for. */
+  readonly setSizeMax: number;
   readonly records: Records;
   /** Balance of an account. `address`: 40 lower-case hex characters; so everywhere here. */
   balance(address: string): bigint;

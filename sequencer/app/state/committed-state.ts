@@ -170,6 +170,7 @@ export class CommittedState implements RecordBase {
       params,
       evidenceMaxAgeBlocks: chain.evidenceMaxAgeBlocks,
       evidenceMaxAgeSeconds: chain.evidenceMaxAgeSeconds,
+      setSizeMax: chain.setSizeMax,
       // Nothing is ever set in them.
       records: new Records(this),
       balance: (address) => this.account(address).balance,

@@ -56,6 +56,7 @@ export class WorkingState implements StakingContext {
   readonly params: ParamsState;
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  readonly setSizeMax: number;
   readonly records: Records;
   readonly #committed: CommittedState;
   readonly #accounts = new Map<string, WorkingAccount>();
@@ -76,6 +77,7 @@ export class WorkingState implements StakingContext {
     this.params = params;
     this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;
     this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
+    this.setSizeMax = chain.setSizeMax;
     this.records = new Records(committed);
     this.#supply = { ...supply };
     // An id may be forgotten once no block can hold it: valid is now < expiry only.

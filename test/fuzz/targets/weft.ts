@@ -162,6 +162,7 @@ export const WEFT_TARGETS: readonly Target[] = [
       blockBytesMax: fc.nat(),
       evidenceMaxAgeBlocks: fc.nat(),
       evidenceMaxAgeSeconds: fc.nat(),
+      setSizeMax: fc.nat(1_000),
     }),
     state.encodeChain,
     state.decodeChain,
