@@ -1,13 +1,15 @@
 /** Stake from the command line, as people use it: the built `weft` against a live network. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatAddress } from "../../proto/address.ts";
+import { Height, Round } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { accountAddress } from "../../proto/codec/weft-tx.ts";
-import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
+import { proposalSignBytes } from "../../proto/sign-bytes.ts";
+import { generateEd25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile, writeKeyFile } from "../../sequencer/ports/key-file.ts";
@@ -239,6 +241,75 @@ describe("stake from the command line", () => {
     };
     expect(JSON.parse(result.response.info)).toMatchObject({ stake: expect.any(String) });
     expect(result.response.proofOps.ops).toHaveLength(1);
+  });
+});
+
+describe("a fault that somebody reports", () => {
+  it("costs the validator stake and its place, pays the reporter, and shows everywhere", async () => {
+    const place = network.validators[1];
+    const key = readKeyFile(homeAt(place?.home ?? "").validatorKeyFile);
+    const { value: chain } = await weft("query", "chain", "--node", node);
+    const height = Height(Number(chain["height"]) - 1);
+    const proposal = (fill: number) => {
+      const hash = new Uint8Array(32).fill(fill);
+      const message = proposalSignBytes(String(chain["chainId"]), {
+        height,
+        round: Round(3),
+        polRound: Round(-1),
+        blockId: { hash, partSetHeader: { total: 1, hash } },
+        timestamp: { seconds: 5n, nanos: 6 },
+      });
+      return {
+        pol_round: -1,
+        block_hash: toHex(hash),
+        parts_total: 1,
+        parts_hash: toHex(hash),
+        time_seconds: 5,
+        time_nanos: 6,
+        signature: toHex(signEd25519(key, message)),
+      };
+    };
+    const file = join(folder, "evidence.json");
+    const rest = { consensus_key: toHex(key.publicKey), height, round: 3 };
+    const write = (first: unknown, other: unknown): void => {
+      const evidence = { kind: "duplicate-proposal", ...rest, first, second: other };
+      writeFileSync(file, JSON.stringify(evidence));
+    };
+    write(proposal(1), proposal(1));
+    const same = await refusal("submit-evidence", file);
+    expect([same.code, same.value["error"]]).toEqual([
+      ExitCode.REJECTED,
+      expect.stringMatching(/same block/),
+    ]);
+    write(proposal(1), { ...proposal(2), signature: "00".repeat(64) });
+    expect((await refusal("submit-evidence", file)).code).toBe(ExitCode.REJECTED);
+    write(proposal(1), { ...proposal(2), signature: "00" });
+    expect((await refusal("submit-evidence", file)).code).toBe(ExitCode.USAGE);
+
+    const before = (await query("staking", "validator", second)) as { readonly tokens?: string };
+    write(proposal(1), proposal(2));
+    await tx(["staking", "submit-evidence", file]);
+    const after = await query("staking", "validator", second);
+    expect(after).toMatchObject({ jailed: true, tombstoned: true, power: "0" });
+    const lost = BigInt(before.tokens ?? 0) - BigInt(String(after["tokens"]));
+    const { evidence } = (await query("staking", "evidence")) as {
+      readonly evidence?: readonly Readonly<Record<string, string>>[];
+    };
+    expect(evidence).toMatchObject([
+      { route: "duplicate-proposal", validator: second, reporter: owner, height },
+    ]);
+    const { burned, reward } = evidence?.[0] ?? {};
+    expect(lost).toBe((BigInt(before.tokens ?? 0) * 500n) / 10_000n);
+    expect(BigInt(burned ?? 0) + BigInt(reward ?? 0)).toBe(lost);
+    expect(BigInt(reward ?? 0)).toBe(lost / 10n);
+    expect((await query("staking", "pools"))["burned"]).toBe(burned);
+    expect((await refusal("submit-evidence", file)).code).toBe(ExitCode.REJECTED);
+
+    const page = await (await fetch(network.validators[0]?.metrics ?? "")).text();
+    expect(page).toContain('weft_staking_slashes_total{reason="duplicate-proposal"} 1');
+    expect(page).toContain(`weft_staking_validator_jailed{validator="${second.toUpperCase()}"} 2`);
+    // The other validator goes on alone.
+    await tx(["transfer", owner, "1"]);
   });
 });
 
