@@ -1,5 +1,5 @@
 /** A validator whose disk is empty joins by a snapshot, though a peer lies about it, and goes on like the others. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
@@ -7,7 +7,6 @@ import { toHex } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { Snapshot } from "../../sequencer/abci/application.ts";
 import { describeSnapshot } from "../../sequencer/app/snapshots/format.ts";
-import { type ConfigOverrides, loadConfig, renderConfig } from "../../sequencer/node/config.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { createNodeKey, loadOrCreateNodeKey } from "../../sequencer/p2p/node-key.ts";
 import { NULL_P2P_METRICS } from "../../sequencer/p2p/metrics.ts";
@@ -15,6 +14,7 @@ import { createStateSyncReactor } from "../../sequencer/p2p/statesync/statesync-
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { isEmbedded } from "../support/engine.ts";
+import { configureHome, emptyDisk } from "../support/home-changes.ts";
 import {
   createTestNetwork,
   metric,
@@ -69,20 +69,6 @@ const joiner = () => validator(3);
 const status = (place: TestValidator) => rpc<Status>(place, "status");
 const commitAt = (place: TestValidator, at: number) =>
   rpc<Commit>(place, "commit", { height: String(at) });
-
-function configure({ home }: TestValidator, overrides: ConfigOverrides): void {
-  const { configFile } = homeAt(home);
-  writeFileSync(configFile, renderConfig(loadConfig(configFile, overrides, {})));
-}
-
-/** Blocks, state and log are gone; what it has signed is not, as an operator must see to. */
-function emptyDisk({ home }: TestValidator): void {
-  rmSync(homeAt(home).cometbftDir, { recursive: true, force: true });
-  const data = join(home, "data");
-  for (const name of readdirSync(data)) {
-    if (name !== "priv_validator_state.json") rmSync(join(data, name), { recursive: true });
-  }
-}
 
 /** The newest snapshot on a node's disk, as it announces it. */
 function newestSnapshot({ home }: TestValidator): Snapshot {
@@ -167,7 +153,7 @@ async function stream(place: TestValidator, from: number, count: number): Promis
 
 describe("a validator with an empty disk", () => {
   it("joins by a snapshot, refuses what a liar sends, and validates", async () => {
-    configure(keeper(), { "storage.snapshot_interval": INTERVAL });
+    configureHome(keeper(), { "storage.snapshot_interval": INTERVAL });
     network.start();
     await untilHeight(network.validators, 2 * INTERVAL + 5);
     await network.end(joiner().name, "SIGKILL");
@@ -182,7 +168,7 @@ describe("a validator with an empty disk", () => {
       (one) => one.height,
     );
     expect(heights).toContain(snapshot.height);
-    configure(joiner(), {
+    configureHome(joiner(), {
       "statesync.enable": true,
       "statesync.rpc_servers": `${validator(0).rpc}, ${validator(1).rpc}`,
       "statesync.trust_height": 5,

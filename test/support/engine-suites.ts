@@ -16,6 +16,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "replay",
   "rollup-stream",
   "rpc",
+  "set-changes",
   "state-sync",
 ];
 
