@@ -149,7 +149,7 @@ class Weft implements WeftApplication {
     committed: CommittedState,
     extensionLog: ExtensionLog,
   ) {
-    const { verify, verifyIncoming = verify, signer, logger, metrics } = dependencies;
+    const { verify, verifyIncoming = verify, signer, nextSigner, logger, metrics } = dependencies;
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -157,7 +157,7 @@ class Weft implements WeftApplication {
     this.#extensions = new Extensions({
       committed,
       log: extensionLog,
-      signer,
+      signers: [signer, nextSigner].filter((one) => one !== undefined),
       verify,
       logger,
       metrics,

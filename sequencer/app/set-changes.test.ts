@@ -148,22 +148,51 @@ describe("changes of the set", () => {
     await chain.step();
     const { consensusAddress } = chain.node(2);
     const key = ed25519KeyPairFromSeed(new Uint8Array(32).fill(9));
-    const item = signedItem(operator(2), nonce(0), {
+    const rotate = (to: Ed25519KeyPair): Action => ({
       kind: "rotateApplicationKey",
       validator: consensusAddress,
-      applicationKey: key.publicKey,
-      applicationKeyProof: proof(consensusAddress, key),
+      applicationKey: to.publicKey,
+      applicationKeyProof: proof(consensusAddress, to),
     });
-    expect(await chain.submit(item)).toBe(0);
     // Its own block is signed with the old key; all of them accept that.
-    await chain.step(0);
+    await act(chain, 2, rotate(key));
     expect(chain.app.applicationKeyFault(consensusAddress)).toMatch(/registered is/);
     await chain.restart(2, key);
     expect(chain.node(2).app.applicationKeyFault(consensusAddress)).toBeUndefined();
     // The block that brings the part signed with the old key, and one with the new one.
     expect(injected(await chain.step(1))).toEqual({ there: 4, blank: 0 });
     expect(injected(await chain.step(2))).toEqual({ there: 4, blank: 0 });
+    // One that has the next key beside its own goes on without a restart.
+    const next = ed25519KeyPairFromSeed(new Uint8Array(32).fill(10));
+    await chain.restart(2, key, {}, next);
+    await act(chain, 2, rotate(next));
+    expect(chain.node(2).app.applicationKeyFault(consensusAddress)).toBeUndefined();
+    for (let i = 0; i < 3; i++) {
+      expect(injected(await chain.step(i))).toEqual({ there: 4, blank: 0 });
+    }
     await expectConserved(chain);
+  });
+
+  test("behavior: a registered key has to be proven, and nobody takes that of another", async () => {
+    const chain = await start();
+    const [own, other] = [chain.node(2), chain.node(1)];
+    const key = ed25519KeyPairFromSeed(new Uint8Array(32).fill(11));
+    const rotate = (applicationKey: Uint8Array, applicationKeyProof: Uint8Array): Uint8Array =>
+      signedItem(operator(2), nonce(0), {
+        kind: "rotateApplicationKey",
+        validator: own.consensusAddress,
+        applicationKey,
+        applicationKeyProof,
+      });
+    const forged = rotate(key.publicKey, proof(other.consensusAddress, key));
+    expect(await chain.submit(forged)).toBe(CODES.TX_SIGNATURE.number);
+    const [manifest = new Uint8Array()] = await chain.prepare(0);
+    expect(await chain.refusal([manifest, forged])).toMatch(/item 1: TX_SIGNATURE/);
+    const { applicationKey } = other;
+    const taken = rotate(applicationKey.publicKey, proof(own.consensusAddress, applicationKey));
+    expect(await chain.submit(taken)).toBe(CODES.VALIDATOR_KEY_USED.number);
+    const good = rotate(key.publicKey, proof(own.consensusAddress, key));
+    expect(await chain.submit(good)).toBe(0);
   });
 
   test("behavior: who signs twice is slashed, tombstoned and out two heights later, for good", async () => {

@@ -60,6 +60,8 @@ export interface ApplicationDependencies {
   readonly verifyIncoming?: VerifySignatures;
   /** The application key of this validator; undefined on a node that does not validate. */
   readonly signer: ApplicationSigner | undefined;
+  /** The key that its operator registers next; it signs once it is in force, so that no vote is lost. */
+  readonly nextSigner?: ApplicationSigner | undefined;
   /** For durations in metrics only; the rules have no clock. */
   readonly clock: Clock;
   readonly logger: Logger;

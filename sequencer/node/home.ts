@@ -13,6 +13,8 @@ export interface Home {
   readonly validatorStateFile: string;
   /** Signs vote-extension parts (docs/formats.md); ours, not CometBFT's. */
   readonly applicationKeyFile: string;
+  /** The application key that is registered next, if there is one. */
+  readonly nextApplicationKeyFile: string;
   /** Peers that misbehaved; ours. The address book stands where the configuration says. */
   readonly peerBansFile: string;
   readonly walDir: string;
@@ -46,6 +48,7 @@ export function homeAt(root: string): Home {
     validatorKeyFile: join(configDir, "priv_validator_key.json"),
     validatorStateFile: join(dataDir, "priv_validator_state.json"),
     applicationKeyFile: join(configDir, "application_key.json"),
+    nextApplicationKeyFile: join(configDir, "application_key.next.json"),
     peerBansFile: join(dataDir, "peer_bans.json"),
     walDir: join(dataDir, "cs.wal"),
     foundEvidenceDir: join(dataDir, "found_evidence"),

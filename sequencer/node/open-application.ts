@@ -14,7 +14,11 @@ import { createApplication } from "../app/application.ts";
 import type { AppMetrics } from "../app/metrics.ts";
 import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
-import type { ApplicationDependencies, WeftApplication } from "../app/weft-application.ts";
+import type {
+  ApplicationDependencies,
+  ApplicationSigner,
+  WeftApplication,
+} from "../app/weft-application.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import type { Clock } from "../ports/clock.ts";
 import { readKeyFileIfAny } from "../ports/key-file.ts";
@@ -91,7 +95,8 @@ export async function openApplication(
   const { home, config, genesis } = options;
   const { lanes, clock, logger, metrics, retainHeight } = deps;
   const { resume_after_halt: resumeAfterHalt } = config;
-  const key = readKeyFileIfAny(home.applicationKeyFile);
+  const signer = applicationSigner(home.applicationKeyFile);
+  const nextSigner = applicationSigner(home.nextApplicationKeyFile);
   const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
   const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
     keyEncoding: "utf8",
@@ -117,10 +122,8 @@ export async function openApplication(
         database,
         verify: (checks) => lanes.verifier.verifyBatch(checks),
         verifyIncoming: (checks) => lanes.incomingVerifier.verifyBatch(checks),
-        signer: key && {
-          publicKey: key.publicKey,
-          sign: (message) => Promise.resolve(signEd25519(key, message)),
-        },
+        signer,
+        nextSigner,
         clock,
         logger: logger.child({ module: "app" }),
         metrics,
@@ -140,4 +143,14 @@ export async function openApplication(
     await level.close();
     throw error;
   }
+}
+
+function applicationSigner(path: string): ApplicationSigner | undefined {
+  const key = readKeyFileIfAny(path);
+  return (
+    key && {
+      publicKey: key.publicKey,
+      sign: (message) => Promise.resolve(signEd25519(key, message)),
+    }
+  );
 }

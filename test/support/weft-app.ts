@@ -44,6 +44,7 @@ import type { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-arc
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
 import type {
   ApplicationOptions,
+  ApplicationSigner,
   PoolLimits,
   WeftApplication,
 } from "../../sequencer/app/weft-application.ts";
@@ -187,6 +188,7 @@ export async function startNode(
   watch: Watch = { signatures: 0, fallbacks: 0 },
   archive?: SnapshotArchive,
   options: Partial<ApplicationOptions> = {},
+  nextKey?: Ed25519KeyPair,
 ): Promise<WeftApplication> {
   return createApplication(
     {
@@ -214,16 +216,18 @@ export async function startNode(
         while (isDelayed && (watch.underWay ?? 0) > 0) await yieldToLoop();
         return verdicts;
       },
-      signer: {
-        publicKey: applicationKey.publicKey,
-        sign: async (bytes) => signEd25519(applicationKey, bytes),
-      },
+      signer: signerOf(applicationKey),
+      nextSigner: nextKey && signerOf(nextKey),
       clock: createSystemClock(),
       logger: NULL_LOGGER,
       metrics: { ...NULL_APP_METRICS, fallbackProposals: { inc: () => watch.fallbacks++ } },
       yieldToLoop,
     },
   );
+}
+
+function signerOf(key: Ed25519KeyPair): ApplicationSigner {
+  return { publicKey: key.publicKey, sign: async (bytes) => signEd25519(key, bytes) };
 }
 
 /** Sign bytes begin with the length and text of their domain tag. */
@@ -342,12 +346,13 @@ export class TestChain {
     index: number,
     key?: Ed25519KeyPair,
     options?: Partial<ApplicationOptions>,
+    nextKey?: Ed25519KeyPair,
   ): Promise<void> {
     const node = this.node(index);
     const { level, watch } = node;
     const applicationKey = key ?? node.applicationKey;
     const { pool } = this.#options;
-    node.app = await startNode(level, applicationKey, pool, watch, undefined, options);
+    node.app = await startNode(level, applicationKey, pool, watch, undefined, options, nextKey);
   }
 
   time(height: number): Timestamp {

@@ -13,7 +13,8 @@ import type { ExtensionLog } from "./extension-log.ts";
 export interface ExtensionDependencies {
   readonly committed: CommittedState;
   readonly log: ExtensionLog;
-  readonly signer: ApplicationSigner | undefined;
+  /** The validator's application keys: the one that it has, and the one that it takes next. */
+  readonly signers: readonly ApplicationSigner[];
   readonly verify: VerifySignatures;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
@@ -55,19 +56,19 @@ export class Extensions {
    */
   prepare(height: Height, blockHash: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure.cause;
-    const { signer } = this.#dependencies;
-    if (signer === undefined || !this.#isInForce(signer.publicKey, height)) return;
+    if (this.#signerAt(height) === undefined) return;
     this.extend(height, blockHash).catch((cause: unknown) => {
       this.#failure ??= { cause };
     });
   }
 
   async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
-    const { log, signer, logger, verify } = this.#dependencies;
-    if (signer === undefined || !this.#isInForce(signer.publicKey, height)) {
+    const { log, signers, logger, verify } = this.#dependencies;
+    const signer = this.#signerAt(height);
+    if (signer === undefined) {
       logger.error("no registered application key: this node's votes will not count", {
         height,
-        key: signer === undefined ? undefined : toHex(signer.publicKey),
+        keys: signers.map(({ publicKey }) => toHex(publicKey)),
       });
       return EMPTY_BYTES;
     }
@@ -99,21 +100,26 @@ export class Extensions {
 
   /** See `WeftApplication.applicationKeyFault`. */
   keyFault(consensusAddress: Uint8Array): string | undefined {
-    const { committed, signer } = this.#dependencies;
+    const { committed, signers } = this.#dependencies;
     const registered = committed.validator(consensusAddress)?.applicationKey;
     const validator = toHex(consensusAddress);
     if (registered === undefined) return `the state has no application key of ${validator}`;
-    if (signer === undefined) return `the application key of ${validator} is not configured`;
-    if (bytesEqual(registered, signer.publicKey)) return undefined;
-    return `the configured application key is ${toHex(signer.publicKey)}, registered is ${toHex(registered)}`;
+    if (signers.length === 0) return `the application key of ${validator} is not configured`;
+    if (signers.some(({ publicKey }) => bytesEqual(registered, publicKey))) return undefined;
+    const configured = signers.map(({ publicKey }) => toHex(publicKey)).join(" or ");
+    return `the configured application key is ${configured}, registered is ${toHex(registered)}`;
   }
 
-  #isInForce(publicKey: Uint8Array, height: Height): boolean {
-    const { committed } = this.#dependencies;
-    return committed.validators().some((address) => {
+  /** Whose key some validator signs its parts of that height with. */
+  #signerAt(height: Height): ApplicationSigner | undefined {
+    const { committed, signers } = this.#dependencies;
+    if (signers.length === 0) return undefined;
+    for (const address of committed.validators()) {
       const key = committed.applicationKey(fromHex(address), height);
-      return key !== undefined && bytesEqual(key, publicKey);
-    });
+      const signer = key && signers.find(({ publicKey }) => bytesEqual(key, publicKey));
+      if (signer !== undefined) return signer;
+    }
+    return undefined;
   }
 
   #context(height: Height, blockHash: Uint8Array): ExtensionContext {

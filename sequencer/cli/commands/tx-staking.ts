@@ -149,7 +149,11 @@ function registerValidatorCommands(staking: Command): void {
         "register a new application key; it signs from the next height on; operator only",
       )
       .argument("<validator>", VALIDATOR, parseValidator)
-      .requiredOption("--application-key-file <file>", "the new key"),
+      .requiredOption("--application-key-file <file>", "the new key")
+      .addHelpText(
+        "after",
+        "\nNo vote is lost when the validator has both keys: put the new one into config/application_key.next.json of its home, restart it, then send this. Later the new file may replace config/application_key.json; the operator's account stays that of its own key.",
+      ),
   ).action(
     (
       validator: Uint8Array,
