@@ -33,6 +33,7 @@ interface Options {
   readonly reference: boolean;
   readonly profile: boolean;
   readonly micro: boolean;
+  readonly staking: boolean;
   readonly join: boolean;
   readonly blocks: number;
   readonly txs: number;
@@ -90,6 +91,7 @@ const options: Options = new Command("bench")
   .option("--set <key=value...>", "configuration of the validators, such as p2p.send_rate=0", [])
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
+  .option("--staking", "measure begin and end of blocks of a chain with much stake", false)
   .option("--join", "measure a node that joins by block sync and by state sync", false)
   .option(
     "--blocks <n>",
@@ -170,6 +172,9 @@ if (options.partition || options.wan) {
   );
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else printJoin(report);
+} else if (options.staking) {
+  const { runStaking } = await import("./staking/staking.ts");
+  await runStaking(options.json, progress);
 } else if (options.micro) {
   const { runMicro } = await import("./micro/micro.ts");
   await runMicro(options.json);

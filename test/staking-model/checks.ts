@@ -88,10 +88,7 @@ function brief(world: World, address: string) {
     retired: state?.retired,
     jailedUntil: state?.jailedUntilSeconds,
     rate: state?.commission.rateBps,
-    powers: (world.ctx.records.get(POWERS, address)?.changes ?? []).map(({ height, power }) => ({
-      height,
-      power,
-    })),
+    powers: world.ctx.records.get(POWERS, address)?.changes ?? [],
     out: status === "unbonding" ? state?.unbondingSeconds : undefined,
   };
 }
