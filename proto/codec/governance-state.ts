@@ -13,6 +13,7 @@ import {
 import {
   amount,
   choice,
+  decimal,
   defineRecord,
   fixedBytes,
   height,
@@ -73,14 +74,18 @@ export interface TallyState {
   readonly no: bigint;
   readonly abstain: bigint;
   readonly veto: bigint;
-  /** While votes are counted: stake of each validator whose owners voted themselves, by address. */
+  /**
+   * While votes are counted: the validators whose stake votes, the set as it was when counting began, and
+   * of each the shares whose owners voted themselves and are counted; by address.
+   */
   readonly counted: readonly CountedStake[];
 }
 
 export interface CountedStake {
   /** Consensus address, 20 bytes. */
   readonly validator: Uint8Array;
-  readonly stake: bigint;
+  /** Decimal, of the validator. */
+  readonly shares: bigint;
 }
 
 /** `deposit/<proposal>/<account>` */
@@ -88,7 +93,7 @@ export interface DepositState {
   readonly amount: bigint;
 }
 
-/** `vote/<proposal>/<account>` */
+/** `vote/<proposal>/<account>`: until the votes of the proposal are counted. */
 export interface VoteState {
   readonly option: VoteOption;
 }
@@ -99,7 +104,7 @@ export interface GovernanceState {
   readonly nextProposal: number;
 }
 
-/** `upgrade`: from `height` on, blocks need software that knows it. */
+/** `upgrade`: from `height` on, blocks need software that knows it. `upgrade/passed`: the last one whose height had come when another was planned. */
 export interface UpgradeState {
   readonly name: string;
   readonly height: Height;
@@ -118,7 +123,7 @@ export interface HaltState {
 
 const COUNTED_CODEC = defineRecord<CountedStake>({
   validator: [1, fixedBytes(ADDRESS_BYTES)],
-  stake: [2, amount],
+  shares: [2, decimal()],
 });
 
 const TALLY_CODEC = defineRecord<TallyState>({

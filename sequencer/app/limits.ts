@@ -48,10 +48,14 @@ export const SNAPSHOTS_KEPT_MAX = 100;
 export const SNAPSHOT_ENTRIES_PER_SLICE = 250;
 /** Bytes of chunks that are put into the state tree at once: each time, pages all over it are written. */
 export const RESTORE_BATCH_BYTES = 8 << 20;
-/** Proposals that wait for something; more are refused. */
+/** Proposals that wait for something; a further one displaces the smallest deposit of those that gather theirs, or is refused. */
 export const PROPOSALS_OPEN_MAX = 100;
-/** Votes of one proposal that a block counts: up to as many reads each as the set has validators. */
+/** Votes that a block counts, of all proposals: up to as many reads each as the set has validators. The rest waits for the next block. */
 export const TALLY_VOTES_PER_BLOCK = 200;
+/** Counted votes that a block removes, of all proposals. The rest waits for the next block. */
+export const VOTES_REMOVED_PER_BLOCK = 2_000;
+/** Blocks for which a validator's vote for an emergency halt counts; after that it has to say so again. */
+export const HALT_VOTE_BLOCKS_MAX = 10_000;
 /** Commits of which one is synced: so many blocks are told again at most after a loss of power. */
 export const COMMITS_PER_SYNC = 32;
 /** Validators that metrics name, each with a few series. */

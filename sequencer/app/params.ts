@@ -5,6 +5,8 @@ import type { LaneParams } from "../../mev/lanes.ts";
 import { TX_BYTES_MAX } from "./limits.ts";
 
 const DAY_SECONDS = 86_400;
+/** Ids of unordered transactions that the window may make every node remember, 32 bytes each. */
+const UNORDERED_IDS_MAX = 10_000_000;
 const YEAR_SECONDS = 31_536_000n;
 
 /** Bounds of one parameter, both inclusive, and what it means. */
@@ -102,7 +104,7 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
   depositPeriodSeconds: bounds(1n, YEAR_SECONDS, "Time to gather a proposal's deposit."),
   votingPeriodSeconds: bounds(1n, YEAR_SECONDS, "Time to vote on a proposal."),
   quorumBps: bounds(1n, 10_000n, "Share of bonded stake that has to vote."),
-  thresholdBps: bounds(5_000n, 10_000n, "Share of yes, among yes, no and veto, to be exceeded."),
+  thresholdBps: bounds(5_000n, 9_999n, "Share of yes, among yes, no and veto, to be exceeded."),
   vetoBps: bounds(1n, 10_000n, "Share of veto that rejects a proposal and burns its deposit."),
   timelockSeconds: bounds(0n, YEAR_SECONDS, "Time from a proposal's passing to its execution."),
   haltThresholdBps: bounds(
@@ -185,6 +187,12 @@ export function paramFaults(
     params.atomicShareBps;
   if (shares > BASIS_POINTS) {
     faults.push(`lane shares: expected at most ${BASIS_POINTS} together, got ${shares}`);
+  }
+  const ids = params.unorderedWindow * params.unorderedPerBlockMax;
+  if (ids > UNORDERED_IDS_MAX) {
+    faults.push(
+      `unorderedWindow times unorderedPerBlockMax: expected at most ${UNORDERED_IDS_MAX} ids to remember, got ${ids}`,
+    );
   }
   const fees = params.feeRollupBps + params.feeProposerBps + params.feeCommunityBps;
   if (fees > BASIS_POINTS) {

@@ -371,7 +371,7 @@ export const STAKE_CODECS: readonly CodecSample[] = [
           no: amount,
           abstain: amount,
           veto: amount,
-          counted: fc.array(fc.record({ validator: address, stake: amount }), { maxLength: 3 }),
+          counted: fc.array(fc.record({ validator: address, shares: decimal }), { maxLength: 3 }),
         }),
         tallyCursor: maybeBytes(20),
         reason: words(100),

@@ -5,7 +5,7 @@ import { assertNever } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import { changedParams } from "./parameters.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
-import { UPGRADE } from "../state/tables.ts";
+import { UPGRADE, UPGRADE_PASSED } from "../state/tables.ts";
 
 /** What carrying a proposal out gave: parameters in force from the next block on, if they change. */
 export type Carried =
@@ -54,13 +54,19 @@ export function carryOut(
       const fault = upgradeReason(ctx, content.height);
       if (fault !== undefined) return { done: false, reason: fault.reason };
       const { name, height, info } = content;
+      const before = records.get(UPGRADE, "");
+      // Until the new one comes, blocks still need what the one before has brought.
+      if (before !== undefined && before.height <= ctx.height) {
+        records.set(UPGRADE, UPGRADE_PASSED, before);
+      }
       records.set(UPGRADE, "", { name, height, info });
       return DONE;
     }
     case "cancelUpgrade": {
       const fault = plannedReason(ctx, content.name);
       if (fault !== undefined) return { done: false, reason: fault.reason };
-      records.set(UPGRADE, "", undefined);
+      records.set(UPGRADE, "", records.get(UPGRADE, UPGRADE_PASSED));
+      records.set(UPGRADE, UPGRADE_PASSED, undefined);
       return DONE;
     }
     case "communitySpend": {

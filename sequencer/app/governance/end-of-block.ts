@@ -1,12 +1,26 @@
 import { ProposalStatus, type ProposalState } from "../../../proto/codec/governance-state.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import { assert } from "../../../proto/errors.ts";
-import { event, indexed, plain } from "../abci-event.ts";
+import { TALLY_VOTES_PER_BLOCK, VOTES_REMOVED_PER_BLOCK } from "../limits.ts";
 import type { StakingContext } from "../staking/context.ts";
+import { PROPOSAL_QUEUE, proposalQueueKey } from "../state/tables.ts";
 import { carryOut } from "./contents.ts";
 import { settleHaltVotes } from "./halt.ts";
-import { dueProposals, proposalOf, setProposal, settleDeposits } from "./proposals.ts";
-import { countVotes, decide, isCounted } from "./tally.ts";
+import {
+  announce,
+  dueProposals,
+  endProposal,
+  proposalOf,
+  setProposal,
+  settleDeposits,
+} from "./proposals.ts";
+import { areVotesRemoved, countVotes, decide, isCounted, removeVotes } from "./tally.ts";
+
+/** What one block may still do, of all proposals together. */
+interface Budget {
+  votesCounted: number;
+  votesRemoved: number;
+}
 
 /**
  * What governance does at the end of a block: proposals whose phase has ended move on, votes for an
@@ -14,58 +28,72 @@ import { countVotes, decide, isCounted } from "./tally.ts";
  */
 export function endOfBlockGovernance(ctx: StakingContext): ParamsState | undefined {
   settleHaltVotes(ctx);
+  const budget = { votesCounted: TALLY_VOTES_PER_BLOCK, votesRemoved: VOTES_REMOVED_PER_BLOCK };
   let params: ParamsState | undefined;
-  for (const id of dueProposals(ctx)) {
+  for (const { id, seconds } of dueProposals(ctx)) {
     const proposal = proposalOf(ctx, id);
     assert(proposal !== undefined, "a due proposal exists");
-    const { status } = proposal;
+    const { status, phaseEndSeconds } = proposal;
     if (status === ProposalStatus.DEPOSIT) {
       settleDeposits(ctx, id, false);
-      end(ctx, id, proposal, ProposalStatus.REJECTED, "its deposit was not reached in time");
-    } else if (status === ProposalStatus.TIMELOCK) {
-      const carried = carryOut(ctx, proposal.content, params ?? ctx.params);
-      if (carried.done) end(ctx, id, proposal, ProposalStatus.EXECUTED, "");
-      else end(ctx, id, proposal, ProposalStatus.FAILED, carried.reason);
-      if (carried.done) params = carried.params ?? params;
-    } else {
-      tallyOn(ctx, id, proposal);
+      endProposal(ctx, id, proposal, {
+        status: ProposalStatus.REJECTED,
+        reason: "its deposit was not reached in time",
+      });
+    } else if (status === ProposalStatus.VOTING || status === ProposalStatus.TALLY) {
+      tallyOn(ctx, id, proposal, budget);
+    } else if (clearVotes(ctx, id, budget)) {
+      if (status === ProposalStatus.TIMELOCK && phaseEndSeconds === seconds) {
+        params = execute(ctx, id, proposal, params ?? ctx.params) ?? params;
+      } else {
+        ctx.records.set(PROPOSAL_QUEUE, proposalQueueKey(seconds, id), undefined);
+      }
     }
   }
   return params;
 }
 
 /** Counts on; judges once everything is counted. */
-function tallyOn(ctx: StakingContext, id: number, before: ProposalState): void {
-  const counted = countVotes(ctx, id, before);
+function tallyOn(ctx: StakingContext, id: number, before: ProposalState, budget: Budget): void {
+  const { proposal: counted, votes } = countVotes(ctx, id, before, budget.votesCounted);
+  budget.votesCounted -= votes;
   if (!isCounted(ctx, id, counted)) return setProposal(ctx, id, before, counted);
   const { tally, outcome } = decide(ctx, id, counted);
   const { status, reason } = outcome;
   settleDeposits(ctx, id, status === ProposalStatus.VETOED);
   const judged = { ...counted, tally };
-  if (status !== ProposalStatus.TIMELOCK) return end(ctx, id, judged, status, reason);
-  const phaseEndSeconds = ctx.nowSeconds + ctx.params.timelockSeconds;
-  setProposal(ctx, id, before, { ...judged, status, phaseEndSeconds });
-  announce(ctx, id, status, "");
+  if (status === ProposalStatus.TIMELOCK) {
+    const phaseEndSeconds = ctx.nowSeconds + ctx.params.timelockSeconds;
+    setProposal(ctx, id, before, { ...judged, status, phaseEndSeconds });
+    announce(ctx, id, status, "");
+  } else {
+    setProposal(ctx, id, before, judged);
+    endProposal(ctx, id, judged, { status, reason });
+  }
+  if (clearVotes(ctx, id, budget)) return;
+  // It is due again until its votes are gone.
+  ctx.records.set(PROPOSAL_QUEUE, proposalQueueKey(before.phaseEndSeconds, id), true);
 }
 
-function end(
+/** Removes what a decided proposal has left of its votes; true when nothing is left. */
+function clearVotes(ctx: StakingContext, id: number, budget: Budget): boolean {
+  budget.votesRemoved -= removeVotes(ctx, id, budget.votesRemoved);
+  return areVotesRemoved(ctx, id);
+}
+
+/** The parameters that it sets, if it does. */
+function execute(
   ctx: StakingContext,
   id: number,
   proposal: ProposalState,
-  status: ProposalStatus,
-  reason: string,
-): void {
-  setProposal(ctx, id, proposal, { ...proposal, status, reason });
-  announce(ctx, id, status, reason);
-}
-
-function announce(ctx: StakingContext, id: number, status: ProposalStatus, reason: string): void {
-  const name = Object.entries(ProposalStatus).find(([, value]) => value === status)?.[0] ?? "";
-  ctx.emit(
-    event("proposal", [
-      indexed("proposal", String(id)),
-      indexed("status", name.toLowerCase()),
-      plain("reason", reason),
-    ]),
-  );
+  params: ParamsState,
+): ParamsState | undefined {
+  const carried = carryOut(ctx, proposal.content, params);
+  if (!carried.done) {
+    const { reason } = carried;
+    endProposal(ctx, id, proposal, { status: ProposalStatus.FAILED, reason });
+    return undefined;
+  }
+  endProposal(ctx, id, proposal, { status: ProposalStatus.EXECUTED, reason: "" });
+  return carried.params;
 }

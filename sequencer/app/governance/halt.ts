@@ -4,9 +4,10 @@ import type { VoteHalt } from "../../../proto/codec/governance-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { event, indexed, plain } from "../abci-event.ts";
 import { type Failure, failure } from "../codes.ts";
+import { HALT_VOTE_BLOCKS_MAX } from "../limits.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import type { RecordBase } from "../state/records.ts";
-import { EPOCH, HALT, HALT_VOTES, UPGRADE, VALIDATORS } from "../state/tables.ts";
+import { EPOCH, HALT, HALT_VOTES, UPGRADE, UPGRADE_PASSED, VALIDATORS } from "../state/tables.ts";
 
 /** A validator of the set, by its operator, asks for the chain to stop, or takes that back. */
 export function voteHaltFault(
@@ -38,7 +39,14 @@ export function settleHaltVotes(ctx: StakingContext): void {
   const total = records.get(EPOCH, "")?.activePower ?? 0n;
   if (voters.length === 0 || total === 0n) return;
   let power = 0n;
-  for (const address of voters) power += records.get(VALIDATORS, address)?.power ?? 0n;
+  for (const address of voters) {
+    const since = records.get(HALT_VOTES, address)?.height ?? 0;
+    const validator = records.get(VALIDATORS, address);
+    const isOld = ctx.height - since > HALT_VOTE_BLOCKS_MAX;
+    // An emergency is now: what was said long ago, or by who is gone, was about another one.
+    if (isOld || validator === undefined) records.set(HALT_VOTES, address, undefined);
+    else power += validator.power;
+  }
   if (power * BigInt(BASIS_POINTS) < total * BigInt(params.haltThresholdBps)) return;
   records.set(HALT, "", { height: Height(ctx.height) });
   for (const address of voters) records.set(HALT_VOTES, address, undefined);
@@ -67,10 +75,10 @@ export function upgradeFault(
   height: number,
   knownUpgrades: ReadonlySet<string>,
 ): string | undefined {
-  const upgrade = base.record(UPGRADE, "");
-  if (upgrade === undefined || height < upgrade.height || knownUpgrades.has(upgrade.name)) {
-    return undefined;
-  }
+  const upgrade = [UPGRADE_PASSED, ""]
+    .map((key) => base.record(UPGRADE, key))
+    .find((one) => one !== undefined && height >= one.height && !knownUpgrades.has(one.name));
+  if (upgrade === undefined) return undefined;
   const info = upgrade.info === "" ? "" : ` (${upgrade.info})`;
   return `blocks from height ${upgrade.height} on need the upgrade "${upgrade.name}"${info}, which this version does not have: install one that does, and start again`;
 }

@@ -36,16 +36,31 @@ export function submitProposalFault(
   sender: string,
   action: SubmitProposal,
 ): Failure | undefined {
-  const open = ctx.records.keys(PROPOSAL_QUEUE).length;
-  if (open >= PROPOSALS_OPEN_MAX) {
-    return failure("PROPOSALS_FULL", `${open} are open, at most ${PROPOSALS_OPEN_MAX}`);
+  if (isFull(ctx)) {
+    const least = leastGathering(ctx)?.proposal.deposit;
+    if (least === undefined || action.deposit <= least) {
+      const more = least === undefined ? "" : `; a deposit above ${least} nweft displaces one`;
+      return failure("PROPOSALS_FULL", `${PROPOSALS_OPEN_MAX} are open${more}`);
+    }
   }
   return depositFault(ctx, sender, action.deposit) ?? contentFault(ctx, action.content);
 }
 
-/** The proposal's vote begins at once when its deposit suffices. */
+/**
+ * The proposal's vote begins at once when its deposit suffices. When too many are open it takes the place
+ * of the one that has gathered least, which gets its deposits back: deposits are refunded, so that places
+ * held with parts of deposits cost nothing, and must not keep out who pays more.
+ */
 export function submitProposal(ctx: StakingContext, sender: string, action: SubmitProposal): void {
   const { records, nowSeconds, params } = ctx;
+  const displaced = isFull(ctx) ? leastGathering(ctx) : undefined;
+  if (displaced !== undefined) {
+    settleDeposits(ctx, displaced.id, false);
+    endProposal(ctx, displaced.id, displaced.proposal, {
+      status: ProposalStatus.REJECTED,
+      reason: "displaced by a proposal with a larger deposit",
+    });
+  }
   const id = records.get(GOVERNANCE, "")?.nextProposal ?? 1;
   records.set(GOVERNANCE, "", { nextProposal: id + 1 });
   const phaseEndSeconds = nowSeconds + params.depositPeriodSeconds;
@@ -82,6 +97,9 @@ export function depositToProposalFault(
   if (proposal.status !== ProposalStatus.DEPOSIT) {
     return failure("PROPOSAL_NOT_GATHERING", `proposal ${action.proposal} has its deposit`);
   }
+  if (ctx.nowSeconds >= proposal.phaseEndSeconds) {
+    return failure("PROPOSAL_NOT_GATHERING", `the time of proposal ${action.proposal} is over`);
+  }
   return depositFault(ctx, sender, action.amount);
 }
 
@@ -108,13 +126,43 @@ export function setProposal(
   records.set(PROPOSALS, proposalKey(id), after);
 }
 
-/** Ids of proposals whose phase has ended, by its end. */
-export function dueProposals(ctx: StakingReader): readonly number[] {
-  const due: number[] = [];
+/** Ends a proposal, with why. */
+export function endProposal(
+  ctx: StakingContext,
+  id: number,
+  proposal: ProposalState,
+  outcome: Pick<ProposalState, "status" | "reason">,
+): void {
+  setProposal(ctx, id, proposal, { ...proposal, ...outcome });
+  announce(ctx, id, outcome.status, outcome.reason);
+}
+
+/** Tells what became of a proposal. */
+export function announce(
+  ctx: StakingContext,
+  id: number,
+  status: ProposalStatus,
+  reason: string,
+): void {
+  const name = Object.entries(ProposalStatus).find(([, value]) => value === status)?.[0] ?? "";
+  ctx.emit(
+    event("proposal", [
+      indexed("proposal", String(id)),
+      indexed("status", name.toLowerCase()),
+      plain("reason", reason),
+    ]),
+  );
+}
+
+/** What is due in this block, by the time since when. */
+export function dueProposals(
+  ctx: StakingReader,
+): readonly { readonly id: number; readonly seconds: number }[] {
+  const due: { readonly id: number; readonly seconds: number }[] = [];
   for (const key of ctx.records.keys(PROPOSAL_QUEUE)) {
     const [seconds = "", id = ""] = key.split("/");
     if (Number(seconds) > ctx.nowSeconds) break;
-    due.push(Number(id));
+    due.push({ id: Number(id), seconds: Number(seconds) });
   }
   return due;
 }
@@ -132,7 +180,30 @@ export function settleDeposits(ctx: StakingContext, id: number, isBurned: boolea
   }
 }
 
-/** Its votes and deposits are gone, or it waits for nothing. */
+function isFull(ctx: StakingReader): boolean {
+  return ctx.records.keys(PROPOSAL_QUEUE).length >= PROPOSALS_OPEN_MAX;
+}
+
+/** Of the proposals that gather their deposit the one that has least, the last one of equals. */
+function leastGathering(
+  ctx: StakingReader,
+): { readonly id: number; readonly proposal: ProposalState } | undefined {
+  let least: { readonly id: number; readonly proposal: ProposalState } | undefined;
+  for (const key of ctx.records.keys(PROPOSAL_QUEUE)) {
+    const id = Number(key.slice(key.indexOf("/") + 1));
+    const proposal = proposalOf(ctx, id);
+    if (proposal?.status !== ProposalStatus.DEPOSIT) continue;
+    const order = least === undefined ? -1 : compare(proposal.deposit, least.proposal.deposit);
+    if (order < 0 || (order === 0 && id > (least?.id ?? 0))) least = { id, proposal };
+  }
+  return least;
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+/** It waits for its time. */
 function isOpen({ status }: ProposalState): boolean {
   return (
     status === ProposalStatus.DEPOSIT ||

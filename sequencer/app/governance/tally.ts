@@ -7,10 +7,9 @@ import {
 import { VoteOption } from "../../../proto/codec/governance-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { assert } from "../../../proto/errors.ts";
-import { TALLY_VOTES_PER_BLOCK } from "../limits.ts";
 import type { StakingContext } from "../staking/context.ts";
 import { tokensOf } from "../staking/shares.ts";
-import { DELEGATIONS, proposalKey, VALIDATORS, VOTES } from "../state/tables.ts";
+import { DELEGATIONS, delegationKey, proposalKey, VALIDATORS, VOTES } from "../state/tables.ts";
 import { bondedValidators } from "./votes.ts";
 
 export interface TallyOutcome {
@@ -22,59 +21,62 @@ export interface TallyOutcome {
 }
 
 /**
- * Counts the next votes of a proposal, as many as a block may: each voter by its stake in validators of
- * the set at that moment. Counted votes are removed.
+ * Counts the next votes of a proposal, `max` at most: each voter by its stake at that moment in the
+ * validators that were in the set when counting began. Votes stay until all are counted: who has voted is
+ * known by them (`followCountedVoter`).
  */
 export function countVotes(
   ctx: StakingContext,
   id: number,
   proposal: ProposalState,
-): ProposalState {
+  max: number,
+): { readonly proposal: ProposalState; readonly votes: number } {
   const { records } = ctx;
-  const within = `${proposalKey(id)}/`;
-  const validators = bondedValidators(ctx);
-  const stakes = new Map(
-    proposal.tally.counted.map(({ validator, stake }) => [toHex(validator), stake]),
-  );
+  const { counted } =
+    proposal.status === ProposalStatus.TALLY ? proposal.tally : { counted: begin(ctx) };
+  const shares = new Map(counted.map((one) => [toHex(one.validator), one.shares]));
   let { tally, tallyCursor } = proposal;
-  const cursor = toHex(tallyCursor);
-  const operators = operatorsOf(ctx, validators);
-  let counted = 0;
-  for (const key of records.keys(VOTES, within)) {
+  const within = `${proposalKey(id)}/`;
+  const after = within + toHex(tallyCursor);
+  const keys = max === 0 ? [] : records.keys(VOTES, within, { after, max });
+  for (const key of keys) {
     const voter = key.slice(within.length);
-    if (voter <= cursor) continue;
-    if (counted++ === TALLY_VOTES_PER_BLOCK) break;
     const vote = records.get(VOTES, key);
     assert(vote !== undefined, "a listed vote exists");
     let stake = 0n;
-    for (const validator of validators) {
-      const own = stakeOf(ctx, validator, voter);
+    for (const [validator, before] of shares) {
+      const own = records.get(DELEGATIONS, delegationKey(validator, voter))?.shares ?? 0n;
       if (own === 0n) continue;
-      stake += own;
-      stakes.set(validator, (stakes.get(validator) ?? 0n) + own);
+      stake += worth(ctx, validator, own);
+      shares.set(validator, before + own);
     }
     tally = add(tally, vote.option, stake);
     tallyCursor = fromHex(voter);
-    // What an operator chose is read again at the end, for those who did not vote themselves.
-    if (!operators.has(voter)) records.set(VOTES, key, undefined);
   }
-  const byAddress = [...stakes].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const countedNow = [...shares].map(([validator, own]) => ({
+    validator: fromHex(validator),
+    shares: own,
+  }));
   return {
-    ...proposal,
-    status: ProposalStatus.TALLY,
-    tally: {
-      ...tally,
-      counted: byAddress.map(([validator, stake]) => ({ validator: fromHex(validator), stake })),
+    proposal: {
+      ...proposal,
+      status: ProposalStatus.TALLY,
+      tally: { ...tally, counted: countedNow },
+      tallyCursor,
     },
-    tallyCursor,
+    votes: keys.length,
   };
 }
 
 /** True when every vote of the proposal has been counted. */
-export function isCounted(ctx: StakingContext, id: number, proposal: ProposalState): boolean {
+export function isCounted(
+  ctx: StakingContext,
+  id: number,
+  { tallyCursor }: ProposalState,
+): boolean {
   const within = `${proposalKey(id)}/`;
-  const last = ctx.records.keys(VOTES, within).at(-1);
-  return last === undefined || last.slice(within.length) <= toHex(proposal.tallyCursor);
+  const after = within + toHex(tallyCursor);
+  return ctx.records.keys(VOTES, within, { after, max: 1 }).length === 0;
 }
 
 /**
@@ -84,25 +86,38 @@ export function isCounted(ctx: StakingContext, id: number, proposal: ProposalSta
 export function decide(
   ctx: StakingContext,
   id: number,
-  proposal: ProposalState,
+  { tally: counted }: ProposalState,
 ): { readonly tally: TallyState; readonly outcome: TallyOutcome } {
   const { records, params } = ctx;
-  const stakes = new Map(
-    proposal.tally.counted.map(({ validator, stake }) => [toHex(validator), stake]),
-  );
-  let tally: TallyState = { ...proposal.tally, counted: [] };
+  let tally: TallyState = { ...counted, counted: [] };
   let bonded = 0n;
-  for (const address of bondedValidators(ctx)) {
-    const validator = records.get(VALIDATORS, address);
-    assert(validator !== undefined, "a listed validator exists");
-    bonded += validator.tokens;
-    const vote = records.get(VOTES, `${proposalKey(id)}/${toHex(validator.operator)}`);
-    const rest = validator.tokens - (stakes.get(address) ?? 0n);
-    // A slash while votes were counted can leave less than was counted.
-    if (vote !== undefined && rest > 0n) tally = add(tally, vote.option, rest);
+  for (const { validator, shares } of counted.counted) {
+    const address = toHex(validator);
+    const state = records.get(VALIDATORS, address);
+    // Without any stake it was removed meanwhile.
+    if (state === undefined) continue;
+    bonded += state.tokens;
+    const vote = records.get(VOTES, `${proposalKey(id)}/${toHex(state.operator)}`);
+    assert(shares <= state.shares, "nobody holds more shares than there are");
+    if (vote !== undefined)
+      tally = add(tally, vote.option, worth(ctx, address, state.shares - shares));
   }
-  for (const key of records.keys(VOTES, `${proposalKey(id)}/`)) records.set(VOTES, key, undefined);
   return { tally, outcome: judge(tally, bonded, params) };
+}
+
+/**
+ * Removes votes of a proposal that is decided, `max` at most; returns how many. What was removed counts
+ * no more, and nobody reads it.
+ */
+export function removeVotes(ctx: StakingContext, id: number, max: number): number {
+  const keys = max === 0 ? [] : ctx.records.keys(VOTES, `${proposalKey(id)}/`, { max });
+  for (const key of keys) ctx.records.set(VOTES, key, undefined);
+  return keys.length;
+}
+
+/** True when no vote of the proposal is in the state. */
+export function areVotesRemoved(ctx: StakingContext, id: number): boolean {
+  return ctx.records.keys(VOTES, `${proposalKey(id)}/`, { max: 1 }).length === 0;
 }
 
 /** The rules by themselves; amounts in nweft. */
@@ -154,18 +169,13 @@ function add(tally: TallyState, option: VoteOption, stake: bigint): TallyState {
   }
 }
 
-/** nweft that a delegation is worth, rounded down. */
-function stakeOf(ctx: StakingContext, validator: string, delegator: string): bigint {
-  const delegation = ctx.records.get(DELEGATIONS, `${validator}/${delegator}`);
-  const state = delegation && ctx.records.get(VALIDATORS, validator);
-  return delegation === undefined || state === undefined ? 0n : tokensOf(state, delegation.shares);
+/** The validators whose stake votes, with nothing counted yet. */
+function begin(ctx: StakingContext): TallyState["counted"] {
+  return bondedValidators(ctx).map((validator) => ({ validator: fromHex(validator), shares: 0n }));
 }
 
-function operatorsOf(ctx: StakingContext, validators: readonly string[]): ReadonlySet<string> {
-  const operators = new Set<string>();
-  for (const address of validators) {
-    const validator = ctx.records.get(VALIDATORS, address);
-    if (validator !== undefined) operators.add(toHex(validator.operator));
-  }
-  return operators;
+/** nweft that shares of a validator are worth, rounded down. */
+function worth(ctx: StakingContext, validator: string, shares: bigint): bigint {
+  const state = ctx.records.get(VALIDATORS, validator);
+  return state === undefined ? 0n : tokensOf(state, shares);
 }

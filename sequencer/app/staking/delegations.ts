@@ -22,6 +22,7 @@ import { assert } from "../../../proto/errors.ts";
 import { event } from "../abci-event.ts";
 import { type Failure, failure } from "../codes.ts";
 import { afterDelegationChange, beforeDelegationChange } from "../distribution/rewards.ts";
+import { followCountedVoter } from "../governance/counted-shares.ts";
 import { jail } from "../slashing/jail.ts";
 import {
   DELEGATIONS,
@@ -251,6 +252,7 @@ export function addDelegation(
       : { ...delegation, shares: delegation.shares + bought },
   );
   afterDelegationChange(ctx, validator, delegator);
+  followCountedVoter(ctx, validator, delegator, bought);
   return bought;
 }
 
@@ -290,6 +292,7 @@ export function takeShares(
     held === 0n ? undefined : { ...delegation, shares: held },
   );
   afterDelegationChange(ctx, validator, delegator);
+  followCountedVoter(ctx, validator, delegator, -shares);
   return tokens;
 }
 

@@ -126,8 +126,9 @@ export const PROPOSAL_QUEUE: RecordType<true> = marks("proposal_queue/");
 export const DEPOSITS: RecordType<DepositState> = table("deposit/", DEPOSIT_CODEC);
 /** `proposalKey`, account. Indexed. */
 export const VOTES: RecordType<VoteState> = table("vote/", VOTE_CODEC);
-/** The one record has key "". */
+/** What is planned, or came last, has key ""; what came before that `UPGRADE_PASSED`. */
 export const UPGRADE: RecordType<UpgradeState> = table("upgrade", UPGRADE_CODEC);
+export const UPGRADE_PASSED = "/passed";
 /** By validator. Indexed. */
 export const HALT_VOTES: RecordType<HaltVoteState> = table("halt_vote/", HALT_VOTE_CODEC);
 /** The one record has key "". */
