@@ -85,6 +85,10 @@ export const RECEIVE_RATE_BYTES_DEFAULT = 5_120_000;
 export const SEND_QUEUE_BYTES_MAX = 16 << 20;
 /** A channel's assembly buffer larger than this is released after its message. */
 export const ASSEMBLY_KEEP_BYTES_MAX = 256 << 10;
+/** How long news of steps and votes is held for something urgent to leave with, or to be out of date. */
+export const NEWS_HOLD_MS = 25;
+/** Votes that are held at once; when there are more, they leave. */
+export const HELD_VOTES_MAX = 256;
 /** How long a message that may wait does, for others to leave with: every write wakes the peer up. */
 export const HOLD_MS = 10;
 /** Slabs written in one turn of the event loop before other work gets its chance. */

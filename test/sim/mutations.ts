@@ -175,7 +175,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: SIGN_STATE,
-        find: "const loaded = await load(path, fileSystem);",
+        find: "const loaded = await readSignState(path, fileSystem);",
         replace: "isFresh = true; const loaded = undefined;",
       },
     ],

@@ -88,7 +88,10 @@ function brief(world: World, address: string) {
     retired: state?.retired,
     jailedUntil: state?.jailedUntilSeconds,
     rate: state?.commission.rateBps,
-    powers: world.ctx.records.get(POWERS, address)?.changes ?? [],
+    powers: (world.ctx.records.get(POWERS, address)?.changes ?? []).map(({ height, power }) => ({
+      height,
+      power,
+    })),
     out: status === "unbonding" ? state?.unbondingSeconds : undefined,
   };
 }

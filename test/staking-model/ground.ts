@@ -4,6 +4,7 @@ import { type Draft, NUMBERS, type Step, VALIDATORS_MAX } from "./steps.ts";
 
 const GROUNDED_BELOW = 800;
 const OWN_EVERY = 3;
+const RIVAL_EVERY = 4;
 
 /** The step with a delegation, entry or validator that is there, picked by the draft's number. */
 export function ground({ step, pick }: Draft, model: Model): Step {
@@ -44,7 +45,21 @@ export function ground({ step, pick }: Draft, model: Model): Step {
       if (picked === undefined) return step;
       return { ...step, n: numberOf(picked.address), by: numberOf(picked.operator) };
     }
-    case "create":
+    case "create": {
+      const missing = NUMBERS.filter(
+        (n) => n <= VALIDATORS_MAX && !model.validators.has(validatorNumber(n)),
+      );
+      const n = missing[pick % missing.length] ?? step.n;
+      const [least] = model
+        .sortedValidators()
+        .filter(({ status }) => status === "unbonded")
+        .sort((a, b) => (a.tokens === b.tokens ? 0 : a.tokens < b.tokens ? -1 : 1));
+      // Often as much as the smallest outside the set has, or a little more: it may have to give way.
+      const more = pick % RIVAL_EVERY;
+      return least === undefined || more > 1
+        ? { ...step, n }
+        : { ...step, n, self: least.tokens + BigInt(more) };
+    }
     case "rate":
     case "retire":
     case "doubleSign":

@@ -65,6 +65,7 @@ import {
   type Step,
   withNames,
 } from "./steps.ts";
+import { StoredRecords } from "./stored-records.ts";
 import { World } from "./world.ts";
 
 /** Small, so that a story of a few steps meets every limit. */
@@ -86,6 +87,8 @@ const PARAMS: ModelParams = {
   evidenceMaxAgeBlocks: 20,
   evidenceMaxAgeSeconds: 50,
 };
+/** Invariant of what is written to bytes and read again. */
+const STORED = "S17";
 const BALANCE = 50_000_000n;
 const START = 1_700_000_000;
 
@@ -96,14 +99,28 @@ export interface StoryFailure {
   readonly what: string;
 }
 
-/** What fails first, or undefined. */
-export function runStory(steps: readonly Step[]): StoryFailure | undefined {
+/** What fails first, or undefined; `isStored`: also on records that are stored. */
+function runStory(steps: readonly Step[], isStored: boolean): StoryFailure | undefined {
   const scene = createScene();
+  const failure = runScene(scene, steps);
+  return failure !== undefined || !isStored ? failure : storedFault(scene, steps);
+}
+
+function runScene(scene: Scene, steps: readonly Step[]): StoryFailure | undefined {
   for (const [at, step] of [...PROLOGUE, ...steps].entries()) {
     const what = faultOf(() => take(scene, step));
     if (what !== undefined) return { at: Math.max(-1, at - PROLOGUE.length), what };
   }
   return undefined;
+}
+
+/** S17: records that were written to bytes and read again after each block come to the same state. */
+function storedFault({ world }: Scene, steps: readonly Step[]): StoryFailure | undefined {
+  const again = createScene(new StoredRecords());
+  const failure = runScene(again, steps);
+  if (failure !== undefined) return { ...failure, what: `${STORED} stored: ${failure.what}` };
+  if (again.world.digest() === world.digest()) return undefined;
+  return { at: steps.length - 1, what: `${STORED}: the state depends on when it is stored` };
 }
 
 /** A story drawn, with its steps as they were taken, up to the one that fails. */
@@ -112,31 +129,34 @@ export interface PlayedStory {
   readonly failure: StoryFailure | undefined;
 }
 
-/** Runs drafts, each grounded in the state that it meets. */
-export function playDrafts(drafts: readonly Draft[]): PlayedStory {
+/** Runs drafts, each grounded in the state that it meets; `isStored`: again on records that are stored. */
+export function playDrafts(drafts: readonly Draft[], isStored: boolean): PlayedStory {
   const scene = createScene();
-  for (const step of PROLOGUE) take(scene, step);
+  const failure = runScene(scene, []);
   const steps: Step[] = [];
+  if (failure !== undefined) return { steps, failure };
   for (const one of drafts) {
     const step = ground(one, scene.model);
     steps.push(step);
     const what = faultOf(() => take(scene, step));
     if (what !== undefined) return { steps, failure: { at: steps.length - 1, what } };
   }
-  return { steps, failure: undefined };
+  return { steps, failure: isStored ? storedFault(scene, steps) : undefined };
 }
 
 /** The failed story as people read it, shortened. */
 export function tellShort({ steps, failure }: PlayedStory): string {
-  const short = shorten(steps);
-  const last = runStory(short) ?? failure;
+  const isStored = failure?.what.startsWith(STORED) === true;
+  const short = shorten(steps, isStored);
+  const last = runStory(short, isStored) ?? failure;
   return last === undefined ? "it holds" : tell(short, last);
 }
 
-function createScene(): Scene {
+function createScene(stored?: StoredRecords): Scene {
   const balances = new Map(ACCOUNTS.map((account) => [account, BALANCE]));
   const options = { params: PARAMS, height: 1, now: START, balances };
-  return { model: new Model(options), world: new World(options) };
+  const world = new World(stored === undefined ? options : { ...options, stored });
+  return { model: new Model(options), world };
 }
 
 function faultOf(run: () => void): string | undefined {
@@ -151,9 +171,10 @@ function faultOf(run: () => void): string | undefined {
 }
 
 /** The shortest story found by leaving steps out, as long as it fails by the same rule. */
-function shorten(steps: readonly Step[]): readonly Step[] {
-  const rule = ruleOf(runStory(steps));
-  let story = steps.slice(0, (runStory(steps)?.at ?? steps.length) + 1);
+function shorten(steps: readonly Step[], isStored: boolean): readonly Step[] {
+  const first = runStory(steps, isStored);
+  const rule = ruleOf(first);
+  let story = steps.slice(0, (first?.at ?? steps.length) + 1);
   for (
     let size = Math.ceil(story.length / 2);
     size >= 1;
@@ -161,14 +182,14 @@ function shorten(steps: readonly Step[]): readonly Step[] {
   ) {
     for (let from = 0; from < story.length; ) {
       const without = [...story.slice(0, from), ...story.slice(from + size)];
-      const failure = runStory(without);
+      const failure = runStory(without, isStored);
       if (failure !== undefined && ruleOf(failure) === rule) story = without;
       else from += size;
     }
   }
   return story.map((step, at) =>
     simpler(step, (one) => {
-      const failure = runStory(story.with(at, one));
+      const failure = runStory(story.with(at, one), isStored);
       return failure !== undefined && ruleOf(failure) === rule;
     }),
   );

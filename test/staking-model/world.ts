@@ -19,6 +19,7 @@ import { tokensOf } from "../../sequencer/app/staking/shares.ts";
 import { DELEGATIONS, delegationKey, EPOCH, VALIDATORS } from "../../sequencer/app/state/tables.ts";
 import { createStakingContext, type TestStakingContext } from "../support/staking-context.ts";
 import type { ModelParams } from "./model-state.ts";
+import type { StoredRecords } from "./stored-records.ts";
 
 export type FaultOf<Action> = (
   reader: StakingReader,
@@ -37,6 +38,8 @@ export interface WorldOptions {
   readonly height: number;
   readonly now: number;
   readonly balances: ReadonlyMap<string, bigint>;
+  /** Written to bytes and read from them again at each end of block. */
+  readonly stored?: StoredRecords;
 }
 
 export class World {
@@ -50,8 +53,12 @@ export class World {
   readonly paid = new Map<string, bigint>();
   #eventsRead = 0;
 
-  constructor({ params, height, now, balances }: WorldOptions) {
+  readonly #stored: StoredRecords | undefined;
+
+  constructor({ params, height, now, balances, stored }: WorldOptions) {
+    this.#stored = stored;
     this.ctx = createStakingContext({
+      ...(stored === undefined ? {} : { records: stored }),
       height,
       nowSeconds: now,
       balances: Object.fromEntries(balances),
@@ -161,6 +168,7 @@ export class World {
 
   /** Goes to the next block, before its begin. */
   goOn(seconds: number): void {
+    this.#stored?.commit();
     this.ctx.advance({ blocks: 1, seconds });
     this.times.set(this.ctx.height, this.ctx.nowSeconds);
     handleMisbehavior(this.ctx, []);
@@ -184,6 +192,15 @@ export class World {
         totalVotingPower: power,
       },
     ]);
+  }
+
+  /** The whole state, as text. */
+  digest(): string {
+    const lines: string[] = [];
+    for (const [key, value] of this.ctx.records.changes()) {
+      if (value !== undefined) lines.push(`${key} ${toHex(value)}`);
+    }
+    return lines.sort().join("\n");
   }
 
   /** Adds rewards that were paid since it was last asked to `paid`. */

@@ -19,6 +19,8 @@ export interface StakingContextOptions {
   readonly balances?: Readonly<Record<string, bigint>>;
   /** Address of the owner by rollup id. */
   readonly rollupOwners?: Readonly<Record<string, string>>;
+  /** Default: records that stay in memory. */
+  readonly records?: Records;
 }
 
 /** A `StakingContext` that a test moves on and looks into. */
@@ -54,7 +56,7 @@ export function createStakingContext(options: StakingContextOptions = {}): TestS
 }
 
 class MemoryContext implements TestStakingContext {
-  readonly records = new Records(NO_RECORDS);
+  readonly records: Records;
   readonly events: AbciEvent[] = [];
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();
@@ -71,6 +73,7 @@ class MemoryContext implements TestStakingContext {
   constructor(options: StakingContextOptions) {
     const { params, height = 1, nowSeconds = START_SECONDS, balances, rollupOwners } = options;
     this.#rollupOwners = rollupOwners ?? {};
+    this.records = options.records ?? new Records(NO_RECORDS);
     this.params = { ...DEFAULT_PARAMS, ...params };
     this.height = height;
     this.nowSeconds = nowSeconds;

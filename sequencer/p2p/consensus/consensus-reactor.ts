@@ -54,6 +54,7 @@ import {
   REPEAT_DELAY_MS,
   VOTE_RELAY_DELAY_MS,
 } from "../limits.ts";
+import { HeldNews } from "./held-news.ts";
 import { describePeer, type PeerRound, type PeerRoundState } from "./peer-round.ts";
 import type { Peer, Reactor } from "../reactor.ts";
 import { announcesLargeFrames } from "../transport.ts";
@@ -100,8 +101,8 @@ export function createConsensusReactor(
   let relayTimer: Cancel | undefined;
   let isRunning = false;
   let knownHeight = 0;
-  let knownRound = 0;
   const nowMs = (): number => clock.monotonicMs();
+  const news = new HeldNews(targets, clock);
   const isSyncing = (): boolean => !isRunning || consensus.status().catchingUp;
   const catchUpDependencies = (): CatchUpDependencies => ({
     view: consensus.view(),
@@ -109,19 +110,6 @@ export function createConsensusReactor(
     received,
     nowMs,
   });
-
-  /** What only spares others from sending what we have `mayWait`: there is more of it than of all else. */
-  const broadcastState = (
-    message: ConsensusMessage,
-    mayWait: boolean,
-    except?: ReadonlySet<NodeId>,
-  ): void => {
-    if (targets.size === 0) return;
-    const bytes = encodeConsensusMessage(message);
-    for (const { peer } of targets.values()) {
-      if (except?.has(peer.id) !== true) peer.trySend(STATE_CHANNEL.id, bytes, mayWait);
-    }
-  };
 
   /** Sends what is due now; what is held back wakes us later. */
   const pump = (target: GossipPeer): void => {
@@ -325,6 +313,7 @@ export function createConsensusReactor(
       const view = consensus.view();
       const bytes = encodeConsensusMessage({ kind: "proposal", proposal });
       for (const target of targets.values()) {
+        news.goAlong(target);
         const { state } = target;
         if (state.height === proposal.height && state.round === proposal.round) {
           if (!state.hasProposal) sendProposal(target, proposal, view, bytes);
@@ -362,21 +351,17 @@ export function createConsensusReactor(
       const bytes = encodeConsensusMessage({ kind: "vote", vote });
       for (const target of targets.values()) {
         ensureVoteBits(target);
+        news.goAlong(target);
         if (sendOwnVote(target, vote, bytes)) holders.add(target.peer.id);
       }
       voteHolders.set(vote, holders);
     },
     hasVote(vote) {
       const { height, round, type, validatorIndex: index } = vote;
-      broadcastState({ kind: "hasVote", height, round, type, index }, true, voteHolders.get(vote));
+      news.vote({ kind: "hasVote", height, round, type, index }, voteHolders.get(vote));
     },
     newRoundStep(event) {
-      // A new height or round is what others act on.
-      broadcastState(
-        roundStepMessage(event),
-        event.height === knownHeight && event.round === knownRound,
-      );
-      knownRound = event.round;
+      news.step(event);
       if (event.height !== knownHeight) {
         // Who was behind already has waited longer: a fast chain must not let it wait for ever.
         for (const target of targets.values()) {
@@ -387,8 +372,11 @@ export function createConsensusReactor(
       pumpAll();
     },
     newValidBlock(event) {
+      const bytes = encodeConsensusMessage(validBlockMessage(event));
       // One that lacks the block it has a commit for waits for its parts.
-      broadcastState(validBlockMessage(event), !event.isCommit);
+      for (const { peer } of targets.values()) {
+        peer.trySend(STATE_CHANNEL.id, bytes, !event.isCommit);
+      }
       pumpAll();
     },
     peerMisbehaved(id, reason) {
@@ -408,6 +396,7 @@ export function createConsensusReactor(
       isRunning = false;
       timer?.cancel();
       relayTimer?.cancel();
+      news.stop();
       for (const { timer: wake } of wakes.values()) wake.cancel();
       wakes.clear();
     },
@@ -416,8 +405,10 @@ export function createConsensusReactor(
       if (!isSyncing()) sendRoundStep(peer, consensus);
     },
     removePeer(peer) {
-      if (targets.get(peer.id)?.peer !== peer) return;
+      const target = targets.get(peer.id);
+      if (target?.peer !== peer) return;
       targets.delete(peer.id);
+      news.forget(target);
       wakes.get(peer.id)?.timer.cancel();
       wakes.delete(peer.id);
     },

@@ -99,8 +99,9 @@ describe.skipIf(isCometBftAway)("a validator set of both kinds", () => {
         sets.add(told[0]?.nextValidatorsHash ?? "");
         rounds.push(told[0]?.round ?? 0);
       }
-      // Three founders; two joined; two weigh more, perhaps in one block; two left and came back.
-      expect(sets.size).toBeGreaterThanOrEqual(8);
+      // Three founders; two joined; two weigh more, perhaps in one block, and that the block with which the
+      // first one leaves; two left and came back.
+      expect(sets.size).toBeGreaterThanOrEqual(7);
       process.stdout.write(
         `${JSON.stringify({ heights: end, sets: sets.size, lateRounds: rounds.filter((round) => round > 0).length })}\n`,
       );
