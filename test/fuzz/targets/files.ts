@@ -21,11 +21,13 @@ import { decodeWalEntry, encodeWalEntry } from "../../../sequencer/engine/wal/wa
 import { frameRecord, scanFrames } from "../../../sequencer/engine/wal/record-frames.ts";
 import { loadConfig, parseScalar, renderConfig } from "../../../sequencer/node/config.ts";
 import { parseDurationMs } from "../../../sequencer/node/config-schema.ts";
+import { evidenceFromJson, evidenceToJson } from "../../../sequencer/node/evidence-file.ts";
 import { createNodeKey, loadOrCreateNodeKey } from "../../../sequencer/p2p/node-key.ts";
 import { readBansFile } from "../../../sequencer/p2p/peer-bans-file.ts";
 import { readBookFile } from "../../../sequencer/p2p/pex/address-book-file.ts";
 import { readKeyFile, readPublicHalf } from "../../../sequencer/ports/key-file.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
+import { sampled } from "./chain.ts";
 import { bookSeeds } from "./p2p.ts";
 import { NODE_FILE_SYSTEM } from "../../../sequencer/ports/node-file-system.ts";
 import { decodeChainState, encodeChainState } from "../../../sequencer/store/chain-state-codec.ts";
@@ -36,6 +38,7 @@ import {
 import { Step } from "../../../sequencer/consensus/step.ts";
 import { Round } from "../../../proto/brands.ts";
 import * as any from "../../support/arbitraries.ts";
+import { submittedEvidence } from "../../support/stake-arbitraries.ts";
 import { emptyResponse, testGenesis, testKeys, testState } from "../../support/chain-builder.ts";
 import {
   attempt,
@@ -174,6 +177,17 @@ function nodeKeyFile(): Uint8Array {
 }
 
 export const FILE_TARGETS: readonly Target[] = [
+  plainDecoder({
+    name: "evidence file",
+    covers: ["sequencer/node/evidence-file.ts#evidenceFromJson"],
+    format: "json",
+    decode: (bytes) => JSON.stringify(evidenceToJson(evidenceFromJson(JSON.parse(toText(bytes))))),
+    seeds: sampled(submittedEvidence, (evidence) =>
+      utf8ToBytes(JSON.stringify(evidenceToJson(evidence))),
+    ),
+    isRefusal: (error) =>
+      error instanceof SyntaxError || (error instanceof Error && error.name === "ZodError"),
+  }),
   lenientCodec({
     name: "log record",
     covers: ["sequencer/engine/wal/wal-entry.ts#decodeWalEntry"],
