@@ -60,9 +60,11 @@ export function drawPowerChanges(
   return changes;
 }
 
-/** The sets that sign, height by height, from genesis and the plan alone. */
+/** The sets that sign, height by height, from genesis, the plan and what Weft's application decided. */
 export class PlannedValidators {
   readonly #plan: ChainPlan;
+  /** What the application itself asked for, by height of the block. */
+  readonly #asked = new Map<number, readonly ValidatorUpdate[]>();
   /** By height less 1; priorities are those of round 0. */
   readonly #sets: ValidatorSet[];
 
@@ -77,13 +79,28 @@ export class PlannedValidators {
     this.#sets = [first, incrementProposerPriority(first, 1)];
   }
 
+  /** Hears what the application asks for with a block, as soon as the first node has executed it. */
+  learn(height: number, updates: readonly ValidatorUpdate[]): void {
+    if (updates.length === 0 || this.#asked.has(height)) return;
+    assert(this.#sets.length <= height + 1, "nobody needs a set before its block is executed");
+    this.#asked.set(height, updates);
+  }
+
   at(height: number): ValidatorSet {
     while (this.#sets.length < height) {
       const last = this.#sets.at(-1);
       assert(last !== undefined, "genesis has a set");
       // What block h asks for is in the set of h + 2.
-      const change = this.#plan.powers.get(this.#sets.length - 1);
-      const changed = change === undefined ? last : updateValidatorSet(last, [toUpdate(change)]);
+      const at = this.#sets.length - 1;
+      const planned = this.#plan.powers.get(at);
+      const updates = [
+        ...(this.#asked.get(at) ?? []).map(({ publicKey, power }) => ({
+          publicKey,
+          votingPower: power,
+        })),
+        ...(planned === undefined ? [] : [toUpdate(planned)]),
+      ];
+      const changed = updates.length === 0 ? last : updateValidatorSet(last, updates);
       this.#sets.push(incrementProposerPriority(changed, 1));
     }
     const set = this.#sets[height - 1];
@@ -114,12 +131,14 @@ export function withChanges(
   inner: Application,
   plan: ChainPlan,
   genesisParams: ConsensusParams,
+  validators: PlannedValidators,
 ): Application {
   return {
     ...methodsOf(inner),
     finalizeBlock: async (request) => {
       const response = await inner.finalizeBlock(request);
       const { height } = request;
+      validators.learn(height, response.validatorUpdates);
       const change = plan.powers.get(height);
       const updates: readonly ValidatorUpdate[] =
         change === undefined

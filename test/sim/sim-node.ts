@@ -36,7 +36,7 @@ import {
   type SupplyChecker,
   type WireChecker,
 } from "./checkers.ts";
-import { areExtended, withChanges } from "./chain-plan.ts";
+import { areExtended, type PlannedValidators, withChanges } from "./chain-plan.ts";
 import { createSimClock, createSimYield, Life, type Skew } from "./life.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { LockChecker } from "./lock-checker.ts";
@@ -82,6 +82,7 @@ export interface SimWorld {
   readonly signerIsAway: () => boolean;
   readonly loopLagMsMax: () => number;
   readonly agreement: AgreementChecker;
+  readonly validators: PlannedValidators;
   readonly locks: LockChecker;
   readonly supply: SupplyChecker;
   readonly wire: WireChecker;
@@ -333,7 +334,7 @@ export class SimNode {
     // Changed parameters name the version that Info does, as an application's own would.
     const { appVersion } = await sim.application.info(INFO_REQUEST);
     const params = { ...genesis.consensusParams, version: { app: appVersion } };
-    const application = withChanges(sim.application, plan, params);
+    const application = withChanges(sim.application, plan, params, this.#world.validators);
     const { application: watched } = watchCalls(application, {
       onViolation: ({ message }) =>
         fail(new SimulationFailure(`call order: ${this.name}: ${message}`)),

@@ -132,6 +132,7 @@ class Simulation {
       signerIsAway: () => this.#signerIsAway(),
       loopLagMsMax: () => (this.#areFaultsOn ? options.loopLagMsMax : 0),
       agreement: this.#agreement,
+      validators,
       locks: new LockChecker(validators, addresses),
       supply: new SupplyChecker(),
       wire: new WireChecker(),

@@ -254,10 +254,12 @@ function drawPlan(
     }
   }
   const at = 1 + random.below(4);
+  const changes = random.chance(35)
+    ? drawPowerChanges(random, powers, new Set(byzantine.keys()))
+    : NO_CHANGES.powers;
   return {
-    powers: random.chance(35)
-      ? drawPowerChanges(random, powers, new Set(byzantine.keys()))
-      : NO_CHANGES.powers,
+    // Weft's own application has its own mind about who validates.
+    powers: application === "kv" ? changes : NO_CHANGES.powers,
     blockBytesMax: sizes,
     // Weft's own chains have extensions from the first block on.
     extensions: application === "kv" ? { at, from: at + 1 + random.below(4) } : undefined,
