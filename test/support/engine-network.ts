@@ -149,6 +149,8 @@ const SILENT: GossipSink = {
  */
 export class MemoryGossip {
   readonly #nodes = new Map<NodeId, Engine>();
+  /** As of the last `pullStalled`. */
+  readonly #stalls = new Map<NodeId, { readonly height: number; readonly turns: number }>();
   readonly misbehaviour: string[] = [];
   /** True cuts the link, in one direction. */
   isCut: (from: NodeId, to: NodeId) => boolean = () => false;
@@ -183,14 +185,43 @@ export class MemoryGossip {
 
   /** One turn of pulling for every pair of nodes. */
   async pull(): Promise<void> {
-    for (const [fromId, from] of this.#nodes) {
-      for (const [toId, to] of this.#nodes) {
-        if (fromId === toId || this.isCut(fromId, toId)) continue;
-        if (from.status().catchingUp || to.status().catchingUp) continue;
-        if (to.view().height < from.view().height) await this.#sendStored(fromId, from, to);
-        else if (to.view().height === from.view().height) this.#sendRound(fromId, toId, from, to);
-      }
+    for (const from of this.#nodes) {
+      for (const to of this.#nodes) await this.#pullPair(from, to);
     }
+  }
+
+  /**
+   * Who is behind pulls from whoever is furthest; who has not come on for some calls, from one other, each time
+   * from the next. A whole turn of `pull` costs the square of how many nodes there are.
+   */
+  async pullStalled(turn: number): Promise<void> {
+    const all = [...this.#nodes];
+    const furthest = all.reduce<(typeof all)[number] | undefined>(
+      (best, one) =>
+        best === undefined || one[1].view().height > best[1].view().height ? one : best,
+      undefined,
+    );
+    for (const [index, node] of all.entries()) {
+      const [id, engine] = node;
+      const { height } = engine.view();
+      const before = this.#stalls.get(id);
+      const turns = before?.height === height ? before.turns + 1 : 0;
+      this.#stalls.set(id, { height, turns });
+      const next = all[(index + 1 + (turn % Math.max(1, all.length - 1))) % all.length];
+      const isBehind = furthest !== undefined && furthest[1].view().height > height;
+      const from = isBehind ? furthest : turns >= STALLED_TURNS ? next : undefined;
+      if (from !== undefined) await this.#pullPair(from, node);
+    }
+  }
+
+  async #pullPair(
+    [fromId, from]: readonly [NodeId, Engine],
+    [toId, to]: readonly [NodeId, Engine],
+  ): Promise<void> {
+    if (fromId === toId || this.isCut(fromId, toId)) return;
+    if (from.status().catchingUp || to.status().catchingUp) return;
+    if (to.view().height < from.view().height) await this.#sendStored(fromId, from, to);
+    else if (to.view().height === from.view().height) this.#sendRound(fromId, toId, from, to);
   }
 
   async #sendStored(fromId: NodeId, from: Engine, to: Engine): Promise<void> {
@@ -278,6 +309,9 @@ export class MemoryGossip {
     });
   }
 }
+
+/** Calls of `pullStalled` that a height may take before the node is told again what others know. */
+const STALLED_TURNS = 10;
 
 export function testNodeId(index: number): NodeId {
   return NodeId(String(index).padStart(40, "0"));

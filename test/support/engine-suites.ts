@@ -17,6 +17,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "rollup-stream",
   "rpc",
   "set-changes",
+  "staking",
   "state-sync",
 ];
 
@@ -45,5 +46,6 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   "remote-signer":
     "has a node that dials its signer, which CometBFT cannot; test/interop has CometBFT's own code speak with our signer",
   "sim-mutations": "starts no node",
+  "staking-hundred": "has a hundred embedded engines in one process",
   cometbft: "is about CometBFT as the engine",
 };
