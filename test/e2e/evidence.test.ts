@@ -18,6 +18,7 @@ import { createRpcLightProvider } from "../../sequencer/ports/comet-rpc/light-pr
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { doubleVoteOf } from "../support/double-vote.ts";
 import { forge, setOf } from "../support/forks.ts";
+import { eventsAt } from "../support/live-stake.ts";
 import {
   createTestNetwork,
   rpc,
@@ -73,14 +74,6 @@ async function punishedHeights(at: TestValidator): Promise<readonly string[]> {
   return found.blocks.map(({ block }) => block.header.height);
 }
 
-/** What the application was told in the block at `height`, and answers with an event each. */
-async function misbehaviorAt(place: TestValidator, height: string): Promise<readonly unknown[]> {
-  const { finalize_block_events: events } = await rpc<{
-    finalize_block_events: readonly { readonly type: string }[];
-  }>(place, "block_results", { height });
-  return events.filter(({ type }) => type === "misbehavior");
-}
-
 it("a double vote reported at one node stands in a block of another and reaches the application", async () => {
   const reporter = validatorAt(0);
   const traitor = validatorAt(3);
@@ -109,22 +102,23 @@ it("a double vote reported at one node stands in a block of another and reaches 
   }
   expect(proposers.some((one) => one !== own)).toBe(true);
 
-  const height = heights.at(-1) ?? "";
-  const told = await misbehaviorAt(others, height);
-  const address = toHex(
+  const validator = toHex(
     ed25519Address(readKeyFile(homeAt(traitor.home).validatorKeyFile).publicKey),
-  );
-  expect(told).toMatchObject([
-    {
-      type: "misbehavior",
-      attributes: [
-        { key: "type", value: "duplicateVote" },
-        { key: "validator", value: address.toUpperCase() },
-        { key: "height", value: "2" },
-        { key: "power", value: "10" },
-      ],
-    },
-  ]);
+  ).toUpperCase();
+  // The first piece costs the traitor its place for good; those that follow are told all the same.
+  for (const [i, height] of heights.entries()) {
+    const told = await eventsAt(others, Number(height));
+    expect(told.slice(0, 2), height).toMatchObject([
+      {
+        type: "misbehavior",
+        attributes: { type: "duplicateVote", validator, height: "2", power: "10" },
+      },
+      i === 0
+        ? { type: "slash", attributes: { validator, reason: "duplicate-vote", burned: "500000" } }
+        : { type: "evidence_ignored", attributes: { validator, code: "VALIDATOR_TOMBSTONED" } },
+    ]);
+    expect(told.filter(({ type }) => type === "tombstone")).toHaveLength(i === 0 ? 1 : 0);
+  }
 }, 60_000);
 
 it("the same offence is not taken twice, and what proves nothing not at all", async () => {
@@ -179,17 +173,29 @@ it("an attack on light clients blames each validator that signed the forged bloc
     });
     const { block } = await rpc<RpcBlock>(at, "block", { height });
     expect(block.evidence.evidence).toEqual([JSON.parse(JSON.stringify(evidenceToJson(evidence)))]);
-    expect(await misbehaviorAt(at, height)).toMatchObject(
+    const told = await eventsAt(at, Number(height));
+    expect(told.filter(({ type }) => type === "misbehavior")).toMatchObject(
       evidence.byzantineValidators.map(({ address }) => ({
-        type: "misbehavior",
-        attributes: [
-          { key: "type", value: "lightClientAttack" },
-          { key: "validator", value: toHex(address).toUpperCase() },
-          { key: "height", value: "1" },
-          { key: "power", value: "10" },
-        ],
+        attributes: {
+          type: "lightClientAttack",
+          validator: toHex(address).toUpperCase(),
+          height: "1",
+          power: "10",
+        },
       })),
     );
+    // One of them had signed votes twice before, and has nothing more to lose.
+    const [fresh, former] = [2, 3].map((i) =>
+      toHex(
+        ed25519Address(readKeyFile(homeAt(validatorAt(i).home).validatorKeyFile).publicKey),
+      ).toUpperCase(),
+    );
+    expect(told.filter(({ type }) => type === "slash")).toMatchObject([
+      { attributes: { validator: fresh, reason: "light-client-attack", burned: "500000" } },
+    ]);
+    expect(told.filter(({ type }) => type === "evidence_ignored")).toMatchObject([
+      { attributes: { validator: former, code: "VALIDATOR_TOMBSTONED" } },
+    ]);
     // What differs in the order of signers or in who says so is the same offence.
     await createRpcLightProvider(other, createSystemClock()).reportEvidence(evidence);
   } finally {
