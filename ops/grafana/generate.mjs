@@ -148,6 +148,8 @@ export const dashboards = [
           [gauge("weft_staking_epoch"), `${NODE} epoch`],
           [gauge("weft_governance_open_proposals"), `${NODE} open proposals`],
           [gauge("weft_governance_halt_votes"), `${NODE} validators ask for a halt`],
+          [gauge("weft_governance_halted"), `${NODE} halted on purpose`],
+          [gauge("weft_governance_upgrade_height"), `${NODE} upgrade it lacks, height`],
         ),
       ],
       [

@@ -63,12 +63,12 @@ import { blockKey } from "./proposal/block-key.ts";
 import { buildBlock } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
-import { haltFault, upgradeFault } from "./governance/halt.ts";
 import { query } from "./query.ts";
 import { createReadApi } from "./read-api.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
 import { StakeGauges } from "./stake-gauges.ts";
+import { type Standstill, StandstillWatch } from "./standstill.ts";
 import { CommittedState } from "./state/committed-state.ts";
 import { type StagedState, StateStore } from "./state-tree/state-store.ts";
 import type {
@@ -79,7 +79,11 @@ import type {
   WeftApplication,
 } from "./weft-application.ts";
 
-/** Upgrades that these rules include, by the names under which governance plans them. */
+/**
+ * Upgrades that these rules include, by the names under which governance plans them. Whoever changes the
+ * rules of blocks adds the name of the upgrade here, and has the new rules look at the height at which the
+ * state's `upgrade` record plans it: software that lacks the name stops before the block at that height.
+ */
 export const KNOWN_UPGRADES: ReadonlySet<string> = new Set();
 
 /** Why the application cannot go on; the node has to stop. */
@@ -90,8 +94,6 @@ export type ApplicationError =
   | { readonly code: "APP_OTHER_CHAIN"; readonly chainId: string }
   /** InitChain for a chain that has blocks already. */
   | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number }
-  /** Validators halted the chain before this block, and this node was not told to go on. */
-  | { readonly code: "APP_HALTED"; readonly height: number }
   /** The block needs an upgrade that this software does not have. */
   | { readonly code: "APP_UPGRADE_NEEDED"; readonly height: number };
 
@@ -137,6 +139,7 @@ class Weft implements WeftApplication {
   /** Transactions of applied blocks by the block's list, for as long as somebody keeps that. */
   readonly #appliedTxs = new WeakMap<readonly Uint8Array[], ExecutedBlock["txs"]>();
   readonly #stakeGauges: StakeGauges;
+  readonly #standstill: StandstillWatch;
   readonly #snapshots: SnapshotMaker | undefined;
   readonly #restore: Restore;
   #finalized: FinalizedBlock | undefined;
@@ -182,7 +185,12 @@ class Weft implements WeftApplication {
       metrics,
     });
     this.#stakeGauges = new StakeGauges(committed, metrics);
-    this.#stakeGauges.reset();
+    const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = options;
+    this.#standstill = new StandstillWatch(
+      { resumeAfterHalt, knownUpgrades },
+      { committed, logger, metrics },
+    );
+    this.#showState();
     this.read = createReadApi(committed, this.#pool);
     const { database, snapshotArchive } = dependencies;
     this.#snapshots =
@@ -197,7 +205,7 @@ class Weft implements WeftApplication {
       logger,
       onChanged: async () => {
         await committed.reload();
-        this.#stakeGauges.reset();
+        this.#showState();
       },
     });
   }
@@ -255,7 +263,7 @@ class Weft implements WeftApplication {
     for (const [key, value] of state) changes.set(key, value);
     await store.commit(await store.stage(changes), 0);
     await this.#committed.reload();
-    this.#stakeGauges.reset();
+    this.#showState();
     this.#executed.clear();
     return {
       consensusParams: withExtensions(request),
@@ -288,6 +296,10 @@ class Weft implements WeftApplication {
     return checkResult(decoded?.id ?? EMPTY_BYTES, tx.length, fault);
   }
 
+  standstill(): Standstill | undefined {
+    return this.#standstill.current;
+  }
+
   flushPool(): number {
     return this.#pool.clear();
   }
@@ -298,7 +310,6 @@ class Weft implements WeftApplication {
    */
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {
-      this.#checkMayGoOn(request.height, "vote");
       const { logger, metrics, verify, yieldToLoop } = this.#dependencies;
       const { height, time, maxTxBytes, localLastCommit, misbehavior } = request;
       const built = await buildBlock(
@@ -306,6 +317,8 @@ class Weft implements WeftApplication {
         { committed: this.#committed, pool: this.#pool, verify, yieldToLoop, logger, metrics },
       );
       const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));
+      // Others decide whether the chain goes on; a block that this node would not accept asks for nothing.
+      if (this.#standstill.current !== undefined) return built.minimal;
       if (outcome.kind === "executed") return built.txs;
       metrics.fallbackProposals.inc();
       logger.error("own proposal is invalid: proposing the minimal block", {
@@ -318,7 +331,9 @@ class Weft implements WeftApplication {
 
   async processProposal(request: ProcessProposalRequest): Promise<Verdict> {
     return this.#timed("process", async () => {
-      this.#checkMayGoOn(request.height, "vote");
+      const { current: standstill } = this.#standstill;
+      // Prevoted nil. If the others decide it: after a halt it is followed, without an upgrade it cannot be.
+      if (standstill !== undefined) return { accept: false, reason: standstill.reason };
       const { logger, metrics } = this.#dependencies;
       const input = blockInput(request, request.proposedLastCommit, request.txs);
       const outcome = await this.#execute(input);
@@ -348,7 +363,7 @@ class Weft implements WeftApplication {
   async finalizeBlock(request: FinalizeBlockRequest): Promise<FinalizeBlockResponse> {
     return this.#timed("finalize", async () => {
       const { height, time, hash } = request;
-      this.#checkMayGoOn(height, "follow");
+      this.#checkUpgrade(height);
       const input = blockInput(request, request.decidedLastCommit, request.txs);
       const executed = await this.#execute(input);
       if (executed.kind === "refused") {
@@ -448,21 +463,11 @@ class Weft implements WeftApplication {
     return items;
   }
 
-  /**
-   * A halted chain is not voted on, but followed if others decided to go on; without an upgrade that it
-   * needs neither is possible.
-   * @throws WeftError<ApplicationError> APP_HALTED, APP_UPGRADE_NEEDED
-   */
-  #checkMayGoOn(height: Height, how: "vote" | "follow"): void {
-    const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = this.#options;
-    const upgrade = upgradeFault(this.#committed, height, knownUpgrades);
-    if (upgrade !== undefined) {
-      throw new WeftError<ApplicationError>({ code: "APP_UPGRADE_NEEDED", height }, upgrade);
-    }
-    const halt = how === "vote" ? haltFault(this.#committed, height, resumeAfterHalt) : undefined;
-    if (halt !== undefined) {
-      throw new WeftError<ApplicationError>({ code: "APP_HALTED", height }, halt);
-    }
+  /** @throws WeftError<ApplicationError> APP_UPGRADE_NEEDED */
+  #checkUpgrade(height: Height): void {
+    const { current } = this.#standstill;
+    if (current?.kind !== "upgradeNeeded") return;
+    throw new WeftError<ApplicationError>({ code: "APP_UPGRADE_NEEDED", height }, current.reason);
   }
 
   /** Takes the new state into what is kept in memory, in one turn of the loop. */
@@ -488,6 +493,13 @@ class Weft implements WeftApplication {
       executed.events,
       ...executed.results.map(({ events }) => events),
     ]);
+    this.#standstill.look();
+  }
+
+  /** When the state was read anew. */
+  #showState(): void {
+    this.#stakeGauges.reset();
+    this.#standstill.look();
   }
 
   async #execute(input: BlockInput): Promise<ExecutedBlock | RefusedBlock> {

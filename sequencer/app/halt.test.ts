@@ -29,20 +29,27 @@ describe("halt", () => {
       halt: true,
     }));
     const halted = chain.height;
-    await expect(chain.prepare(0)).rejects.toMatchObject({ code: "APP_HALTED" });
-    const request = chain.processRequest([]);
-    await expect(chain.node(1).app.processProposal(request)).rejects.toThrow(
-      `--resume-after-halt ${halted}`,
-    );
+    const refused = {
+      accept: false,
+      reason: expect.stringContaining(`--resume-after-halt ${halted}`),
+    };
+    const minimal = await chain.prepare(0);
+    expect(await chain.node(1).app.processProposal(chain.processRequest(minimal))).toEqual(refused);
+    expect(chain.node(1).app.standstill()).toEqual({
+      kind: "halted",
+      height: halted,
+      reason: refused.reason,
+    });
     await chain.restart(0, undefined, { resumeAfterHalt: halted - 1 });
-    await expect(chain.prepare(0)).rejects.toMatchObject({ code: "APP_HALTED" });
+    expect(await chain.node(0).app.processProposal(chain.processRequest(minimal))).toEqual(refused);
     for (const index of [0, 1, 2]) {
       await chain.restart(index, undefined, { resumeAfterHalt: halted });
     }
-    const txs = await chain.prepare(0);
-    const decided = chain.processRequest(txs);
+    // One that was not told proposes what the others may accept.
+    const decided = chain.processRequest(await chain.prepare(3));
+    expect(chain.node(0).app.standstill()).toBeUndefined();
     expect(await chain.node(2).app.processProposal(decided)).toEqual({ accept: true });
-    await expect(chain.node(3).app.processProposal(decided)).rejects.toThrow(/halted the chain/);
+    expect(await chain.node(3).app.processProposal(decided)).toEqual(refused);
     // The last node was not told, and still takes the block that the others decide.
     const followed = await chain.node(3).app.finalizeBlock(finalize(decided));
     const { appHash } = await chain.node(0).app.finalizeBlock(finalize(decided));
@@ -71,8 +78,9 @@ describe("halt", () => {
     await all(chain, () => ({ kind: "vote", proposal: 1, option: VoteOption.YES }));
     await chain.stepTo(11);
     const request = chain.processRequest([]);
-    await expect(chain.prepare(0)).rejects.toMatchObject({ code: "APP_UPGRADE_NEEDED" });
-    await expect(chain.node(1).app.processProposal(request)).rejects.toThrow(/"lanes-2" \(v2\)/);
+    const refused = { accept: false, reason: expect.stringContaining('"lanes-2" (v2)') };
+    expect(await chain.node(1).app.processProposal(request)).toEqual(refused);
+    expect(chain.node(1).app.standstill()?.kind).toBe("upgradeNeeded");
     await expect(chain.node(1).app.finalizeBlock(finalize(request))).rejects.toMatchObject({
       code: "APP_UPGRADE_NEEDED",
     });

@@ -61,6 +61,10 @@ export interface AppMetrics {
   readonly epoch: Gauge;
   /** `weft_governance_open_proposals`: Proposals that gather a deposit, are voted on or wait for their time. */
   readonly openProposals: Gauge;
+  /** `weft_governance_halted`: 1 while the chain is halted on purpose and this node waits for its operator. */
+  readonly halted: Gauge;
+  /** `weft_governance_upgrade_height`: Height of the planned upgrade that this software does not have; 0 when there is none. */
+  readonly upgradeHeight: Gauge;
   /** `weft_governance_halt_votes`: Validators that ask for the chain to stop. */
   readonly haltVotes: Gauge;
 }
@@ -92,5 +96,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   burned: NULL_GAUGE,
   epoch: NULL_GAUGE,
   openProposals: NULL_GAUGE,
+  halted: NULL_GAUGE,
+  upgradeHeight: NULL_GAUGE,
   haltVotes: NULL_GAUGE,
 };

@@ -23,6 +23,7 @@ import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockSlices } from "./block-slices.ts";
 import type { AppMetrics } from "./metrics.ts";
 import type { StakingReader } from "./staking/context.ts";
+import type { Standstill } from "./standstill.ts";
 import type { KeyRange } from "./state/records.ts";
 import type { SnapshotArchive } from "./snapshots/snapshot-archive.ts";
 import type { SnapshotMakerOptions } from "./snapshots/snapshot-maker.ts";
@@ -90,6 +91,8 @@ export interface WeftApplication extends Application, SnapshotApplication {
    * its key is not the one that the state holds. Meaningful once genesis is known (InitChain or later).
    */
   applicationKeyFault(consensusAddress: Uint8Array): string | undefined;
+  /** Why this node takes no part in the next block, though nothing is broken; undefined when it does. */
+  standstill(): Standstill | undefined;
   /** What CheckTx would answer to a new transaction now; nothing is kept. */
   dryRun(tx: Uint8Array): Promise<CheckTxResponse>;
   /** Drops all pending transactions, as an operator may ask; returns how many. */

@@ -26,6 +26,8 @@ export const ExitCode = {
   TIMEOUT: 10,
   /** A check (proof, store, log) found a fault. */
   VERIFICATION: 11,
+  /** The chain needs an upgrade that this software does not have. */
+  UPGRADE: 12,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 

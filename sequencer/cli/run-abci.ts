@@ -9,7 +9,7 @@ import { growHeapBetweenCollections } from "../node/heap-growth.ts";
 import { homeAt } from "../node/home.ts";
 import { checkHomeEngine } from "../node/home-engine.ts";
 import { metricsIdentity, serveMetrics } from "../node/metrics-page.ts";
-import { openApplication, openSignatureLanes } from "../node/open-application.ts";
+import { checkUpgrade, openApplication, openSignatureLanes } from "../node/open-application.ts";
 import { createHeightRetention } from "../node/retention.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
@@ -60,6 +60,7 @@ export async function runAbci(
     );
     closers.push(() => opened.close());
     const { application } = opened;
+    checkUpgrade(application);
     const server = createAbciServer(
       { address: options.address ?? config.proxy_app },
       { application, clock, logger, metrics: metrics.abci },
@@ -67,6 +68,8 @@ export async function runAbci(
 
     function health(): HealthReport {
       const height = application.read.lastBlock()?.height ?? 0;
+      const halt = application.standstill();
+      if (halt !== undefined) return { status: "halted", height, reason: halt.reason };
       if (server.connections() > 0) return { status: "ready", height };
       return { status: "starting", height, reason: "no engine is connected" };
     }

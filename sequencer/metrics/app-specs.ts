@@ -146,6 +146,16 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     name: "weft_governance_open_proposals",
     help: "Proposals that gather a deposit, are voted on or wait for their time",
   },
+  halted: {
+    type: "gauge",
+    name: "weft_governance_halted",
+    help: "1 while the chain is halted on purpose and this node waits for its operator",
+  },
+  upgradeHeight: {
+    type: "gauge",
+    name: "weft_governance_upgrade_height",
+    help: "Height of the planned upgrade that this software does not have; 0 when there is none",
+  },
   haltVotes: {
     type: "gauge",
     name: "weft_governance_halt_votes",

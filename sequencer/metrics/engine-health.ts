@@ -6,6 +6,8 @@ export function createEngineHealth(engine: {
   status(): Pick<ReturnType<Engine["status"]>, "height" | "catchingUp" | "haltReason">;
   /** Why no block comes; undefined while they do, or need not. */
   readonly stall?: () => string | undefined;
+  /** Why the chain stands on purpose; undefined while it does not. */
+  readonly halt?: () => string | undefined;
   /** Whether an engine that is a process of its own answers. */
   readonly isUp?: () => boolean;
   /** Whether that engine restores a snapshot, while it catches up. */
@@ -38,6 +40,8 @@ export function createEngineHealth(engine: {
       }
       if (!hasStarted) return { status: "starting", height, reason: "handshake and replay" };
       if (catchingUp) return { status: "syncing", height, reason: "catching up with the chain" };
+      const halt = engine.halt?.();
+      if (halt !== undefined) return { status: "halted", height, reason: halt };
       const stall = engine.stall?.();
       if (stall !== undefined) return { status: "stalled", height, reason: stall };
       return { status: "ready", height };

@@ -8,7 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { PrometheusRegistry } from "../ports/prometheus.ts";
 import type { HealthReport } from "./health.ts";
-import { healthStatusCode } from "./health.ts";
+import { healthStatusCode, isServing } from "./health.ts";
 import {
   CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
@@ -72,7 +72,7 @@ export function createMetricsServer(
       case "/livez":
         return json(200, report);
       case "/readyz":
-        return json(report.status === "ready" ? 200 : 503, report);
+        return json(isServing(report) ? 200 : 503, report);
       case "/health":
         return json(healthStatusCode(report.status), report);
       case "/":

@@ -140,7 +140,12 @@ describe("health of an engine", () => {
       publicKey: undefined,
       heightStartTime: { seconds: 0n, nanos: 0 },
     };
-    const health = createEngineHealth({ status: () => status, stall: () => stall });
+    let halt: string | undefined;
+    const health = createEngineHealth({
+      status: () => status,
+      stall: () => stall,
+      halt: () => halt,
+    });
     expect(health.report().status).toBe("starting");
     health.started();
     expect(health.report().status).toBe("syncing");
@@ -148,6 +153,8 @@ describe("health of an engine", () => {
     expect(health.report()).toEqual({ status: "ready", height: 7 });
     stall = "no block since yesterday";
     expect(health.report()).toEqual({ status: "stalled", height: 7, reason: stall });
+    halt = "halted after block 7";
+    expect(health.report()).toEqual({ status: "halted", height: 7, reason: halt });
     status.haltReason = "two commits for one height";
     expect(health.report()).toEqual({
       status: "failed",
@@ -190,6 +197,7 @@ describe("metrics server", () => {
     ["starting", 503, 503],
     ["syncing", 206, 503],
     ["stalled", 503, 503],
+    ["halted", 200, 200],
     ["ready", 200, 200],
     ["failed", 503, 503],
   ] as const)("behavior: a node that is %s", async (status, health, ready) => {

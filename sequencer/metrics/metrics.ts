@@ -15,7 +15,7 @@ import { BLOCK_SYNC_SPECS } from "./block-sync-specs.ts";
 import { COMETBFT_SPECS } from "./cometbft-specs.ts";
 import { ENGINE_SPECS } from "./engine-specs.ts";
 import { GRPC_SPECS } from "./grpc-specs.ts";
-import type { HealthReport } from "./health.ts";
+import { type HealthReport, isServing } from "./health.ts";
 import { P2P_SPECS } from "./p2p-specs.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
 import { processSpecs } from "./process-metrics.ts";
@@ -116,7 +116,7 @@ function createProcessMetrics(
   const process = registry.createInstruments<ProcessMetrics>(
     processSpecs({
       homeDirectory,
-      isReady: () => deps.health().status === "ready",
+      isReady: () => isServing(deps.health()),
       isSyncing: () => deps.health().status === "syncing",
     }),
   );

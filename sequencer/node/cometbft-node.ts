@@ -22,6 +22,7 @@ import { checkGenesis } from "../engine/handshake.ts";
 import { openFilePrivValidator } from "../engine/privval/file-priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
+import { isServing } from "../metrics/health.ts";
 import { createCometBftNodeMetrics } from "../metrics/metrics.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -43,10 +44,16 @@ import { freeLoopbackPort, listeningAt } from "./listening.ts";
 import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
 import type { NodeOptions, RunningNode } from "./node.ts";
 import { createNotifier } from "./notifier.ts";
-import { openApplication, openSignatureLanes } from "./open-application.ts";
+import {
+  checkUpgrade,
+  openApplication,
+  openSignatureLanes,
+  upgradeNeeded,
+} from "./open-application.ts";
 import { createHeightRetention } from "./retention.ts";
 import { createStallWatch } from "./stall-watch.ts";
 import { createSyncState } from "./sync-state.ts";
+import { UPGRADE_GRACE_MS } from "./limits.ts";
 import { checkRole, holdsValidatorKey } from "./validator-role.ts";
 import { hasRemoteSigner } from "./validator-signer.ts";
 import { VERSION } from "./version.ts";
@@ -56,22 +63,17 @@ export interface CometBftNodeOptions extends NodeOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-export interface CometBftNode extends RunningNode {
-  /** Resolves with why, when CometBFT has ended by itself for the last time. */
-  readonly failed: Promise<Error>;
-}
-
 /** Opens the home directory and builds the node; nothing listens and CometBFT does not run yet. */
 export async function createCometBftNode(
   options: CometBftNodeOptions,
   deps: { readonly clock: Clock; readonly logger: Logger },
-): Promise<CometBftNode> {
+): Promise<RunningNode> {
   const { home, config } = options;
   const { clock, logger } = deps;
   const closers = createClosers(logger);
   return await closers.guard(assemble);
 
-  async function assemble(): Promise<CometBftNode> {
+  async function assemble(): Promise<RunningNode> {
     // What the node is.
     const binary = await findCometBft({ environment: options.environment });
     const genesis = await loadGenesis(home.genesisFile);
@@ -116,6 +118,7 @@ export async function createCometBftNode(
     );
     closers.push(() => opened.close());
     const { application } = opened;
+    checkUpgrade(application);
     const begun = application.read.chain();
     if (begun !== undefined) checkGenesis(genesis, begun);
 
@@ -157,6 +160,8 @@ export async function createCometBftNode(
             syncState.applied(block.time);
             stallWatch.progressed();
             watch.progressed();
+            const needed = upgradeNeeded(application);
+            if (needed !== undefined) clock.after(UPGRADE_GRACE_MS, () => end(needed));
             // What is replayed before CometBFT is up was told when it was new.
             if (isUp) options.onBlock(notify(block));
           },
@@ -167,6 +172,9 @@ export async function createCometBftNode(
         metrics: metrics.abci,
       },
     );
+
+    let end: (reason: Error) => void = () => {};
+    const ended = new Promise<Error>((resolve) => (end = resolve));
 
     function halt(reason: string): void {
       if (haltReason !== undefined) return;
@@ -188,7 +196,7 @@ export async function createCometBftNode(
     const stallWatch = createStallWatch(
       { afterMs: stallAfterMs(config) },
       {
-        view: () => (isUp ? watch.place() : undefined),
+        view: () => (isUp && application.standstill() === undefined ? watch.place() : undefined),
         genesis,
         peers: () => watch.peers(),
         onStalled: () => grpc?.setServing(false),
@@ -201,8 +209,9 @@ export async function createCometBftNode(
       isUp: () => isUp,
       isRestoring: () => config.statesync.enable && blocks.height() === 0,
       stall: () => stallWatch.description(),
+      halt: () => application.standstill()?.reason,
     });
-    const showHealth = (): void => grpc?.setServing(health.report().status === "ready");
+    const showHealth = (): void => grpc?.setServing(isServing(health.report()));
 
     let isRoleChecked = false;
     function onStatus(status: CometStatus): void {
@@ -355,6 +364,10 @@ export async function createCometBftNode(
       await closers.closeAll();
     }
 
-    return { start: () => closers.guard(startAll), stop, failed: supervisor.failed };
+    return {
+      start: () => closers.guard(startAll),
+      stop,
+      failed: Promise.race([supervisor.failed, ended]),
+    };
   }
 }

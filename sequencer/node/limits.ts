@@ -40,3 +40,5 @@ export const RPC_BODY_OVERHEAD_BYTES = 4 << 10;
 export const REMEMBERED_SIGNATURES_MAX = 8_192;
 /** Longer messages are checked again: an extension of 64 KiB, say, is seldom seen twice. */
 export const REMEMBERED_MESSAGE_BYTES_MAX = 1_024;
+/** How long a node stays up for its peers when the next block needs an upgrade that it does not have. */
+export const UPGRADE_GRACE_MS = 3_000;

@@ -12,6 +12,7 @@ import { createGossipRelay } from "../engine/gossip-sink.ts";
 import type { PrivValidator } from "../engine/privval/priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
+import { isServing } from "../metrics/health.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
 import { createBlockSyncReactor } from "../p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus/consensus-reactor.ts";
@@ -39,12 +40,18 @@ import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listeningAt } from "./listening.ts";
 import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
 import { appliedBlock, type BlockSummary, createNotifier } from "./notifier.ts";
-import { openApplication, openSignatureLanes } from "./open-application.ts";
+import {
+  checkUpgrade,
+  openApplication,
+  openSignatureLanes,
+  upgradeNeeded,
+} from "./open-application.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
 import { createStallWatch } from "./stall-watch.ts";
 import { isEmptyHome, startStateSync } from "./state-sync.ts";
 import { createSyncState } from "./sync-state.ts";
+import { UPGRADE_GRACE_MS } from "./limits.ts";
 import { checkRole, holdsValidatorKey, roleOf } from "./validator-role.ts";
 import { createGrpcApplication, grpcNodeInfo } from "./grpc-ports.ts";
 import { createCheckTxs, createEngineBlocks, createRpcPorts, createSubmitTx } from "./wiring.ts";
@@ -60,6 +67,8 @@ export interface NodeOptions {
 
 /** A node under either engine. */
 export interface RunningNode {
+  /** Resolves with why, when the node cannot go on and has to be stopped: the process is of no more use. */
+  readonly failed: Promise<Error>;
   /** Resolves when everything listens and consensus runs. */
   start(): Promise<void>;
   /** Stops everything in reverse order; what was committed is on disk. */
@@ -147,6 +156,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     );
     closers.push(() => opened.close());
     const { application } = opened;
+    checkUpgrade(application);
     const gossip = createGossipRelay();
     const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
       application,
@@ -242,10 +252,11 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       clock,
     });
     const isCatchingUp = () => engine.status().catchingUp || syncState.isBehind();
+    const isHalted = () => application.standstill()?.kind === "halted";
     const stallWatch = createStallWatch(
       { afterMs: stallAfterMs(config) },
       {
-        view: () => (isCatchingUp() ? undefined : engine.view()),
+        view: () => (isCatchingUp() || isHalted() ? undefined : engine.view()),
         genesis,
         peers: () => peers.peers().length,
         // Whoever picks nodes by their health may find one that sees more.
@@ -257,6 +268,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     const health = createEngineHealth({
       status: () => ({ ...engine.status(), catchingUp: isCatchingUp() }),
       stall: () => stallWatch.description(),
+      halt: () => application.standstill()?.reason,
     });
 
     // Who asks from outside.
@@ -346,6 +358,8 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
             },
           );
 
+    let end: (reason: Error) => void = () => {};
+    const failed = new Promise<Error>((resolve) => (end = resolve));
     let arePeersStarted = false;
     async function startPeers(): Promise<void> {
       if (arePeersStarted) return;
@@ -393,6 +407,8 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       await claim.take();
       await engine.start();
       hasEngineStarted = true;
+      // Replay may have come as far as that.
+      checkUpgrade(application);
       health.started();
       checkRole(roleOf(engine), { application, logger }, home.applicationKeyFile);
       const notify = createNotifier({
@@ -409,7 +425,9 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
             if (event.kind !== "NewBlock") return;
             syncState.applied(event.block.header.time);
             stallWatch.progressed();
-            grpc?.setServing(health.report().status === "ready");
+            const needed = upgradeNeeded(application);
+            if (needed !== undefined) clock.after(UPGRADE_GRACE_MS, () => end(needed));
+            grpc?.setServing(isServing(health.report()));
             mempoolReactor.committed(event.block.txs);
             options.onBlock(notify(appliedBlock(event.block, event.result)));
           }),
@@ -429,7 +447,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
             yieldToLoop,
             logger,
             metrics: metrics.blockSync,
-            onCaughtUp: () => grpc?.setServing(health.report().status === "ready"),
+            onCaughtUp: () => grpc?.setServing(isServing(health.report())),
           },
         );
         blockSyncReactor.attach(blockSync);
@@ -458,7 +476,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       if (grpc !== undefined) {
         closers.push(() => grpc.stop());
         await listeningAt("grpc.laddr", config.grpc.laddr, () => grpc.start());
-        grpc.setServing(health.report().status === "ready");
+        grpc.setServing(isServing(health.report()));
       }
       if (rpc !== undefined) {
         closers.push(() => rpc.stop());
@@ -477,6 +495,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       // Half a node would be a validator that peers see and nobody can reach.
       start: () => closers.guard(startAll),
       stop: () => closers.closeAll(),
+      failed,
       engine,
       application,
     };

@@ -10,7 +10,8 @@ import {
   type SignatureVerifier,
 } from "../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
-import { createApplication } from "../app/application.ts";
+import { WeftError } from "../../proto/errors.ts";
+import { type ApplicationError, createApplication } from "../app/application.ts";
 import type { AppMetrics } from "../app/metrics.ts";
 import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
@@ -153,4 +154,23 @@ function applicationSigner(path: string): ApplicationSigner | undefined {
       sign: (message) => Promise.resolve(signEd25519(key, message)),
     }
   );
+}
+
+/** Why the process is of no more use: the next block needs an upgrade that this software does not have. */
+export function upgradeNeeded(
+  application: Pick<WeftApplication, "standstill">,
+): WeftError<ApplicationError> | undefined {
+  const standstill = application.standstill();
+  if (standstill?.kind !== "upgradeNeeded") return undefined;
+  const { height, reason } = standstill;
+  return new WeftError<ApplicationError>(
+    { code: "APP_UPGRADE_NEEDED", height: height + 1 },
+    reason,
+  );
+}
+
+/** @throws WeftError<ApplicationError> APP_UPGRADE_NEEDED: there is nothing that this software could do here */
+export function checkUpgrade(application: Pick<WeftApplication, "standstill">): void {
+  const needed = upgradeNeeded(application);
+  if (needed !== undefined) throw needed;
 }

@@ -9,7 +9,8 @@ import type { BlockSummary } from "../../node/notifier.ts";
 import type { Logger } from "../../ports/logger.ts";
 import { createPinoLogger } from "../../ports/pino-logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
-import { cliError } from "../cli-error.ts";
+import { cliError, exitCodeOf } from "../cli-error.ts";
+import { ExitCode } from "../exit-codes.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import {
   engineConfig,
@@ -53,13 +54,13 @@ export function registerStart(program: Command, context: CommandContext): void {
       if (config.engine === "embedded") {
         const { createNode } = await import("../../node/node.ts");
         const node = await createNode({ home, config, onBlock }, parts);
-        await runUntil(untilStopped, node, logger);
+        await runUntil(node, logger);
         return;
       }
       const { createCometBftNode } = await import("../../node/cometbft-node.ts");
       const { environment } = context;
       const node = await createCometBftNode({ home, config, onBlock, environment }, parts);
-      await runUntil(() => Promise.race([untilStopped(), node.failed]), node, logger);
+      await runUntil(node, logger);
     });
 }
 
@@ -70,17 +71,16 @@ interface StartOptions {
   readonly set: readonly string[];
 }
 
-/** Starts a node and stops it when `end` resolves; an error that it resolves with ends the command. */
-async function runUntil(
-  end: () => Promise<string | Error>,
-  node: RunningNode,
-  logger: Logger,
-): Promise<void> {
+/** Starts a node, and stops it when it is told to or cannot go on; that error ends the command. */
+async function runUntil(node: RunningNode, logger: Logger): Promise<void> {
   await node.start().catch(throwPlainly);
-  const reason = await end();
+  const reason = await Promise.race([untilStopped(), node.failed]);
   logger.info("stopping", { reason: reason instanceof Error ? reason.message : reason });
   await stopInTime(() => node.stop());
-  if (reason instanceof Error) throw cliError("UNEXPECTED", reason.message, reason);
+  if (reason instanceof Error) {
+    const isKnown = exitCodeOf(reason) !== ExitCode.UNEXPECTED;
+    throw isKnown ? reason : cliError("UNEXPECTED", reason.message, reason);
+  }
   logger.info("stopped");
 }
 
