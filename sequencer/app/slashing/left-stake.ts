@@ -21,11 +21,16 @@ export interface LeftStake {
   readonly delegator: string;
   /** nweft that its fraction comes to, at most what is there. */
   readonly due: bigint;
-  /** Key of an unbonding record, and how much its entries are good for, by their ids. */
+  /** Key of an unbonding record, the ids of its entries, and how much of each. */
   readonly unbonding: string;
-  readonly entries: ReadonlyMap<number, bigint>;
+  readonly entries: readonly EntryDue[];
   /** Validator whose delegation is good for the rest; undefined for an unbonding entry. */
   readonly destination: string | undefined;
+}
+
+interface EntryDue {
+  readonly id: number;
+  readonly due: bigint;
 }
 
 /** All that answers for an infraction of `validator` at `infractionHeight`, in order of keys. */
@@ -66,7 +71,14 @@ export function takeLeftStake(
   funds: SlashedFunds,
 ): void {
   if (amount === 0n) return;
-  const owing = amount - cutEntries(ctx, unbonding, entries, amount);
+  let owing = amount;
+  const cuts = new Map<number, bigint>();
+  for (const { id, due } of entries) {
+    const cut = owing < due ? owing : due;
+    cuts.set(id, cut);
+    owing -= cut;
+  }
+  cutEntries(ctx, unbonding, cuts);
   funds.add("notBonded", amount - owing);
   if (destination !== undefined && owing > 0n) {
     const pool = poolOf(requireValidator(ctx, destination));
@@ -83,18 +95,15 @@ interface Terms {
 function unbondingStake(ctx: StakingContext, validator: string, terms: Terms): LeftStake[] {
   const stake: LeftStake[] = [];
   for (const key of ctx.records.keys(UNBONDINGS, `${validator}/`)) {
-    const entries = new Map<number, bigint>();
-    let due = 0n;
+    const delegator = key.slice(validator.length + 1);
     for (const entry of ctx.records.get(UNBONDINGS, key)?.entries ?? []) {
       if (!answers(ctx, entry, terms)) continue;
       const fraction = bpsOf(entry.initialBalance, terms.fractionBps);
-      const part = fraction < entry.balance ? fraction : entry.balance;
-      entries.set(entry.id, part);
-      due += part;
+      const due = fraction < entry.balance ? fraction : entry.balance;
+      if (due === 0n) continue;
+      const entries = [{ id: entry.id, due }];
+      stake.push({ delegator, due, unbonding: key, entries, destination: undefined });
     }
-    if (due === 0n) continue;
-    const delegator = key.slice(validator.length + 1);
-    stake.push({ delegator, due, unbonding: key, entries, destination: undefined });
   }
   return stake;
 }
@@ -111,13 +120,13 @@ function redelegatedStake(ctx: StakingContext, validator: string, terms: Terms):
     for (const entry of ctx.records.get(REDELEGATIONS, key)?.entries ?? []) {
       if (!answers(ctx, entry, terms)) continue;
       let owing = bpsOf(entry.initialBalance, terms.fractionBps);
-      const entries = new Map<number, bigint>();
+      const entries: EntryDue[] = [];
       let due = 0n;
       for (const { id } of leaving.filter((one) => hasFollowed(ctx, one, entry.createdHeight))) {
         const balance = balances.get(id) ?? 0n;
         const part = owing < balance ? owing : balance;
         if (part === 0n) continue;
-        entries.set(id, part);
+        entries.push({ id, due: part });
         balances.set(id, balance - part);
         owing -= part;
         due += part;
@@ -145,23 +154,15 @@ function hasFollowed(ctx: StakingContext, entry: UnbondingEntry, redelegated: nu
   return entry.createdHeight >= redelegated && entry.completionSeconds > ctx.nowSeconds;
 }
 
-/** Takes up to `amount` nweft of the entries, in their order, of each at most what `due` says; returns how much. */
-function cutEntries(
-  ctx: StakingContext,
-  key: string,
-  due: ReadonlyMap<number, bigint>,
-  amount: bigint,
-): bigint {
-  if (due.size === 0) return 0n;
-  let owing = amount;
-  const entries = (ctx.records.get(UNBONDINGS, key)?.entries ?? []).map((entry) => {
-    const part = due.get(entry.id) ?? 0n;
-    const cut = owing < part ? owing : part;
-    owing -= cut;
-    return cut === 0n ? entry : { ...entry, balance: entry.balance - cut };
+function cutEntries(ctx: StakingContext, key: string, cuts: ReadonlyMap<number, bigint>): void {
+  if (cuts.size === 0) return;
+  const entries = ctx.records.get(UNBONDINGS, key)?.entries ?? [];
+  ctx.records.set(UNBONDINGS, key, {
+    entries: entries.map((entry) => ({
+      ...entry,
+      balance: entry.balance - (cuts.get(entry.id) ?? 0n),
+    })),
   });
-  ctx.records.set(UNBONDINGS, key, { entries });
-  return amount - owing;
 }
 
 /**
