@@ -89,6 +89,7 @@ export function create(model: Model, creation: Creation): void {
   model.validators.set(address, {
     address,
     operator,
+    created: model.height,
     tokens: 0n,
     delegations: new Map(),
     status: "unbonded",

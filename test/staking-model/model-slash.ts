@@ -60,22 +60,32 @@ function inProportion(dues: readonly bigint[], owed: bigint): readonly bigint[] 
   });
 }
 
+/** One piece for each delegator: between delegators it is fair, and of its own entries the oldest give first. */
 function unbondingPieces(
   model: Model,
   address: string,
   { height, bps }: { readonly height: number; readonly bps: number },
 ): Piece[] {
-  return model.unbondings
-    .filter((entry) => entry.validator === address && answers(model, entry, height))
-    .sort((a, b) =>
-      a.delegator === b.delegator ? a.id - b.id : a.delegator < b.delegator ? -1 : 1,
-    )
-    .map((entry) => ({
-      due: smaller((entry.initial * BigInt(bps)) / 10_000n, entry.balance),
+  const entries = model.unbondings.filter(
+    (entry) => entry.validator === address && answers(model, entry, height),
+  );
+  const dueOf = (entry: ModelUnbonding): bigint =>
+    smaller((entry.initial * BigInt(bps)) / 10_000n, entry.balance);
+  const delegators = [...new Set(entries.map(({ delegator }) => delegator))].sort();
+  return delegators.map((delegator) => {
+    const own = entries.filter((entry) => entry.delegator === delegator);
+    return {
+      due: own.reduce((sum, entry) => sum + dueOf(entry), 0n),
       take: (amount) => {
-        entry.balance -= amount;
+        let left = amount;
+        for (const entry of own) {
+          const part = smaller(left, dueOf(entry));
+          entry.balance -= part;
+          left -= part;
+        }
       },
-    }));
+    };
+  });
 }
 
 /** Stake that has moved on is looked for where it went: in what leaves there, then in the delegation. */
@@ -163,6 +173,7 @@ export function evidenceFault(
   ) {
     return "EVIDENCE_TOO_OLD";
   }
+  if (evidence.height < validator.created) return "EVIDENCE_NOT_IN_SET";
   return validator.status === "unbonded" ? "EVIDENCE_UNBONDED" : undefined;
 }
 

@@ -43,6 +43,8 @@ export interface ModelParams {
 export interface ModelValidator {
   readonly address: string;
   readonly operator: string;
+  /** Height of the block that created it. */
+  readonly created: number;
   tokens: bigint;
   /** By delegator. */
   readonly delegations: Map<string, Fraction>;

@@ -124,7 +124,10 @@ function punishmentFault(
       `${reader.height - height} blocks and ${reader.nowSeconds - seconds} seconds`,
     );
   }
-  if (power === 0n) return failure("EVIDENCE_NOT_IN_SET", `${validator} at height ${height}`);
+  // A validator that was removed and created again answers for what it has done since.
+  if (power === 0n || height < state.createdHeight) {
+    return failure("EVIDENCE_NOT_IN_SET", `${validator} at height ${height}`);
+  }
   if (state.status === BondStatus.UNBONDED) return failure("EVIDENCE_UNBONDED", validator);
   return undefined;
 }
