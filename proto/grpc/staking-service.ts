@@ -13,6 +13,8 @@ import {
   type HaltVoteState,
   PROPOSAL_CODEC,
   type ProposalState,
+  ProposalStatus,
+  REASON_BYTES_MAX,
   UPGRADE_CODEC,
   type UpgradeState,
   VOTE_CODEC,
@@ -21,8 +23,10 @@ import {
 import { decode } from "../codec/reader.ts";
 import {
   amount,
+  choice,
   defineRecord,
   type FieldKind,
+  flag,
   height,
   list,
   nested,
@@ -173,6 +177,18 @@ export interface GetProposalsResponse extends Listed {
 }
 export interface GetProposalResponse extends AtHeight {
   readonly proposal: ProposalInfo;
+}
+export interface GetTallyResponse extends AtHeight {
+  /** nweft. */
+  readonly yes: bigint;
+  readonly no: bigint;
+  readonly abstain: bigint;
+  readonly veto: bigint;
+  /** What it would end with, or has ended with. */
+  readonly status: ProposalStatus;
+  readonly reason: string;
+  /** Some votes were left out. */
+  readonly partial: boolean;
 }
 export interface VoteInfo {
   readonly voter: Uint8Array;
@@ -356,6 +372,20 @@ export const STAKING_SERVICE = {
     "GetProposal",
     PROPOSAL_REQUEST,
     message<GetProposalResponse>({ proposal: [1, nested(PROPOSAL_INFO)], height: [2, height] }),
+  ),
+  getTally: query(
+    "GetTally",
+    PROPOSAL_REQUEST,
+    message<GetTallyResponse>({
+      yes: [1, amount],
+      no: [2, amount],
+      abstain: [3, amount],
+      veto: [4, amount],
+      status: [5, choice(ProposalStatus)],
+      reason: [6, text(REASON_BYTES_MAX)],
+      partial: [7, flag],
+      height: [8, height],
+    }),
   ),
   getVotes: query(
     "GetVotes",

@@ -23,3 +23,9 @@ export const BLOCK_LOADS_WAITING_MAX = 4_096;
 export const STREAMS_PER_CONNECTION_MAX = 1_000;
 /** Time streams get to end when the server stops. */
 export const STOP_GRACE_MS = 2_000;
+/** Votes that one tally counts; with more it is partial. */
+export const TALLY_VOTES_MAX = 1_000;
+/** Votes that it counts before the loop runs on: a few milliseconds with a hundred validators. */
+export const TALLY_VOTES_PER_SLICE = 20;
+/** Times that a tally begins anew because a block came. */
+export const TALLY_ATTEMPTS_MAX = 4;

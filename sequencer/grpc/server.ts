@@ -216,6 +216,7 @@ export function createGrpcServer(
     getEvidence: unary("GetEvidence", staking.getEvidence),
     getProposals: unary("GetProposals", staking.getProposals),
     getProposal: unary("GetProposal", staking.getProposal),
+    getTally: unary("GetTally", staking.getTally),
     getVotes: unary("GetVotes", staking.getVotes),
     getDeposits: unary("GetDeposits", staking.getDeposits),
     getPlans: unary("GetPlans", staking.getPlans),

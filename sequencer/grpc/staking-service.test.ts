@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { fromHex } from "../../proto/bytes.ts";
+import { PROPOSAL_CODEC, ProposalStatus } from "../../proto/codec/governance-state.ts";
+import { VoteOption } from "../../proto/codec/governance-tx.ts";
 import { DELEGATION_CODEC, VALIDATOR_CODEC } from "../../proto/codec/staking-state.ts";
 import { EMPTY_SUPPLY } from "../../proto/codec/weft-state.ts";
 import { VALIDATOR_REWARDS_CODEC } from "../../proto/codec/distribution-state.ts";
@@ -8,10 +10,13 @@ import {
   DELEGATIONS,
   delegationKey,
   EVIDENCE,
+  PROPOSALS,
+  proposalKey,
   RATIOS,
   ratioKey,
   VALIDATOR_REWARDS,
   VALIDATORS,
+  VOTES,
 } from "../app/state/tables.ts";
 import type { RecordType } from "../app/state/records.ts";
 import type { ReadApi } from "../app/weft-application.ts";
@@ -67,6 +72,8 @@ function setUp(validators: number, delegators: number) {
 const VALIDATOR = fromHex(
   `0a20${"01".repeat(32)}1a20${"02".repeat(32)}2214${"03".repeat(20)}280362006a00`,
 );
+/** One under vote, with a text. */
+const PROPOSAL = fromHex(`0a14${"01".repeat(20)}12017422020a0028024a00`);
 const page = (limit: number, after = "") => ({ after, limit });
 
 describe("the staking service", () => {
@@ -121,6 +128,41 @@ describe("the staking service", () => {
     expect(DELEGATION_CODEC.encode(delegations[0]?.state ?? never()).length).toBeGreaterThan(0);
     expect((await queries.getEvidence({ page: undefined })).evidence).toEqual([]);
     expect(ctx.records.get(EVIDENCE, "ab")).toBeUndefined();
+  });
+
+  test("behavior: a tally says how a vote stands, without changing anything", async () => {
+    const { ctx, queries } = setUp(2, 4);
+    const proposal = PROPOSAL_CODEC.decode(PROPOSAL);
+    ctx.records.set(PROPOSALS, proposalKey(1), proposal);
+    expect(await queries.getTally({ proposal: 1 })).toMatchObject({
+      yes: 0n,
+      status: ProposalStatus.REJECTED,
+      partial: false,
+      height: 7,
+    });
+    // Operators 1 and 2 stand for those who do not vote; 3 votes against its validators.
+    ctx.records.set(VOTES, `${proposalKey(1)}/${address(1)}`, { option: VoteOption.YES });
+    ctx.records.set(VOTES, `${proposalKey(1)}/${address(2)}`, { option: VoteOption.YES });
+    ctx.records.set(VOTES, `${proposalKey(1)}/${address(3)}`, { option: VoteOption.NO });
+    expect(await queries.getTally({ proposal: 1 })).toMatchObject({
+      yes: 6_000_000n,
+      no: 2_000_000n,
+      status: ProposalStatus.TIMELOCK,
+      reason: "",
+    });
+    expect(ctx.records.get(PROPOSALS, proposalKey(1))).toEqual(proposal);
+    ctx.records.set(PROPOSALS, proposalKey(1), {
+      ...proposal,
+      status: ProposalStatus.VETOED,
+      reason: "no",
+      tally: { ...proposal.tally, veto: 9n },
+    });
+    expect(await queries.getTally({ proposal: 1 })).toMatchObject({
+      veto: 9n,
+      status: ProposalStatus.VETOED,
+      reason: "no",
+    });
+    await expect(queries.getTally({ proposal: 2 })).rejects.toThrow(/no proposal 2/);
   });
 
   test("behavior: bad requests say what was expected", async () => {

@@ -1,12 +1,14 @@
 /** `weft.staking.v1.StakingService` over the committed state; answers of one call are of one height. */
 import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
+import { ProposalStatus, type TallyState } from "../../proto/codec/governance-state.ts";
 import { ADDRESS_BYTES } from "../../proto/limits.ts";
 import {
   type AccountListRequest,
   type AccountRequest,
   type DelegationInfo,
   type GetRewardsResponse,
+  type GetTallyResponse,
   type ListRequest,
   type Page,
   PAGE_ENTRIES,
@@ -22,6 +24,7 @@ import {
 } from "../../proto/grpc/staking-service.ts";
 import { pendingCommission, pendingRewards } from "../app/distribution/rewards.ts";
 import { withdrawAddress } from "../app/distribution/withdraw-address.ts";
+import { countVotes, decide, isCounted } from "../app/governance/tally.ts";
 import type { StakingReader } from "../app/staking/context.ts";
 import { delegatedTokens } from "../app/staking/validator-records.ts";
 import type { RecordType } from "../app/state/records.ts";
@@ -43,7 +46,9 @@ import {
   VOTES,
 } from "../app/state/tables.ts";
 import type { ReadApi } from "../app/weft-application.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { grpcError } from "./grpc-error.ts";
+import { TALLY_ATTEMPTS_MAX, TALLY_VOTES_MAX, TALLY_VOTES_PER_SLICE } from "./limits.ts";
 
 /** The methods by name, each a function of its request. */
 export function createStakingQueries(read: ReadApi) {
@@ -97,6 +102,25 @@ export function createStakingQueries(read: ReadApi) {
       next = validator;
     }
     return { entries, next: "", height: heightOf(at) };
+  }
+
+  /** A tally of one state; undefined when a block came meanwhile. */
+  async function countNow(id: number): Promise<GetTallyResponse | undefined> {
+    const at = reader();
+    const proposal = at.records.get(PROPOSALS, proposalKey(id));
+    if (proposal === undefined) return undefined;
+    let { proposal: counted } = countVotes(at, id, proposal, 0);
+    for (let votes = 0; votes < TALLY_VOTES_MAX && !isCounted(at, id, counted); ) {
+      const slice = countVotes(at, id, counted, TALLY_VOTES_PER_SLICE);
+      counted = slice.proposal;
+      votes += slice.votes;
+      await yieldToLoop();
+      // Stake that moved would be counted twice.
+      if (reader().height !== at.height) return undefined;
+    }
+    const { tally, outcome } = decide(at, id, counted);
+    const partial = !isCounted(at, id, counted);
+    return { ...tallyOf(tally), ...outcome, partial, height: heightOf(at) };
   }
 
   return {
@@ -199,6 +223,19 @@ export function createStakingQueries(read: ReadApi) {
       if (state === undefined) throw grpcError("GRPC_NOT_FOUND", `no proposal ${proposal}`);
       return { proposal: { id: proposal, state }, height: heightOf(at) };
     },
+    getTally: async ({ proposal: id }: ProposalRequest): Promise<GetTallyResponse> => {
+      const found = reader().records.get(PROPOSALS, proposalKey(id));
+      if (found === undefined) throw grpcError("GRPC_NOT_FOUND", `no proposal ${id}`);
+      if (found.status > ProposalStatus.TALLY) {
+        const { tally, status, reason } = found;
+        return { ...tallyOf(tally), status, reason, partial: false, height: heightOf(reader()) };
+      }
+      for (let attempt = 0; attempt < TALLY_ATTEMPTS_MAX; attempt++) {
+        const answer = await countNow(id);
+        if (answer !== undefined) return answer;
+      }
+      throw grpcError("GRPC_UNAVAILABLE", "blocks came while votes were counted; try again");
+    },
     getVotes: async ({ proposal, page }: ProposalListRequest) => {
       const within = `${proposalKey(proposal)}/`;
       const { entries, ...rest } = await pageOf(VOTES, within, page, (_at, key, state) => ({
@@ -225,6 +262,10 @@ export function createStakingQueries(read: ReadApi) {
       return { upgrade, halt: at.records.get(HALT, ""), haltVotes, height: heightOf(at) };
     },
   };
+}
+
+function tallyOf({ yes, no, abstain, veto }: TallyState) {
+  return { yes, no, abstain, veto };
 }
 
 interface PageOf<Entry> {

@@ -207,6 +207,12 @@ describe("stake from the command line", () => {
     expect(await query("gov", "votes", "1")).toMatchObject({
       votes: [{ voter: owner, option: "yes" }],
     });
+    expect(await query("gov", "tally", "1")).toMatchObject({
+      yes: expect.stringMatching(/^[45][0-9]{6}$/),
+      status: "rejected",
+      reason: expect.stringMatching(/nweft voted/),
+      partial: false,
+    });
     expect(await query("gov", "deposits", "1")).toMatchObject({
       deposits: [{ depositor: owner, amount: String(DEPOSIT) }],
     });

@@ -7,7 +7,7 @@ import {
 import { VoteOption } from "../../../proto/codec/governance-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { assert } from "../../../proto/errors.ts";
-import type { StakingContext } from "../staking/context.ts";
+import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { tokensOf } from "../staking/shares.ts";
 import { DELEGATIONS, delegationKey, proposalKey, VALIDATORS, VOTES } from "../state/tables.ts";
 import { bondedValidators } from "./votes.ts";
@@ -26,7 +26,7 @@ export interface TallyOutcome {
  * known by them (`followCountedVoter`).
  */
 export function countVotes(
-  ctx: StakingContext,
+  ctx: StakingReader,
   id: number,
   proposal: ProposalState,
   max: number,
@@ -69,11 +69,7 @@ export function countVotes(
 }
 
 /** True when every vote of the proposal has been counted. */
-export function isCounted(
-  ctx: StakingContext,
-  id: number,
-  { tallyCursor }: ProposalState,
-): boolean {
+export function isCounted(ctx: StakingReader, id: number, { tallyCursor }: ProposalState): boolean {
   const within = `${proposalKey(id)}/`;
   const after = within + toHex(tallyCursor);
   return ctx.records.keys(VOTES, within, { after, max: 1 }).length === 0;
@@ -84,7 +80,7 @@ export function isCounted(
  * the stake in the set, then the veto, then the majority (as the Cosmos SDK's x/gov does).
  */
 export function decide(
-  ctx: StakingContext,
+  ctx: StakingReader,
   id: number,
   { tally: counted }: ProposalState,
 ): { readonly tally: TallyState; readonly outcome: TallyOutcome } {
@@ -170,12 +166,12 @@ function add(tally: TallyState, option: VoteOption, stake: bigint): TallyState {
 }
 
 /** The validators whose stake votes, with nothing counted yet. */
-function begin(ctx: StakingContext): TallyState["counted"] {
+function begin(ctx: StakingReader): TallyState["counted"] {
   return bondedValidators(ctx).map((validator) => ({ validator: fromHex(validator), shares: 0n }));
 }
 
 /** nweft that shares of a validator are worth, rounded down. */
-function worth(ctx: StakingContext, validator: string, shares: bigint): bigint {
+function worth(ctx: StakingReader, validator: string, shares: bigint): bigint {
   const state = ctx.records.get(VALIDATORS, validator);
   return state === undefined ? 0n : tokensOf(state, shares);
 }

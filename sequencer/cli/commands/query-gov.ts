@@ -45,6 +45,18 @@ export function registerGovernanceQueries(query: Command): void {
       );
       printAnswer({ ...proposalOf(answer.proposal), height: answer.height }, command);
     });
+  gov
+    .command("tally")
+    .description("what a vote would end with if it ended now, or has ended with")
+    .argument("<proposal>", "number of the proposal", parseId)
+    .addOption(nodeOption())
+    .addOption(notRpcOption())
+    .action(async (proposal: number, options: NodeOptions, command: Command) => {
+      const answer = await withCaller(options.node, (call) =>
+        call(STAKING_SERVICE.getTally, { proposal }),
+      );
+      printAnswer({ ...answer, status: nameOf(ProposalStatus, answer.status) }, command);
+    });
   addPageOptions(gov.command("votes").description("votes on a proposal, until they are counted"))
     .argument("<proposal>", "number of the proposal", parseId)
     .action(async (proposal: number, options: PageOptions, command: Command) => {
