@@ -477,6 +477,7 @@ class Weft implements WeftApplication {
     recordBlock(this.#statuses, executed);
     this.#appliedTxs.set(executed.input.txs, executed.txs);
     const included = executed.txs.filter((tx) => tx !== undefined);
+    if (executed.working.changesParams) this.#pool.reconsider();
     this.#pool.advance(included, executed.working.touchedAccounts(), executed.input.height);
     const lanes = new Map<number, number>();
     for (const { laneUse } of included) lanes.set(laneUse.lane, (lanes.get(laneUse.lane) ?? 0) + 1);

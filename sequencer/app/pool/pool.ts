@@ -169,6 +169,14 @@ export class Pool {
     this.report();
   }
 
+  /** After a change of parameters: lets go of what no block may hold under the new ones. */
+  reconsider(): void {
+    for (const entry of this.#entries.values()) {
+      const fault = validityFault(this.#committed, entry.tx, this.#terms());
+      if (fault?.code === "TX_TOO_LARGE") this.#drop(entry, fault);
+    }
+  }
+
   #fullFault(): Failure {
     return failure("POOL_FULL", `${this.count} transactions, ${this.#bytes} bytes`);
   }

@@ -178,6 +178,11 @@ export class WorkingState implements StakingContext {
     return events;
   }
 
+  /** Whether the next block has other parameters. */
+  get changesParams(): boolean {
+    return this.#nextParams !== undefined;
+  }
+
   /** In force from the next block on. */
   setParams(params: ParamsState): void {
     this.#nextParams = params;

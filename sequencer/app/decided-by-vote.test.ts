@@ -1,9 +1,19 @@
-/** Blocks that the chain itself has put a stop to: an emergency halt, an upgrade that is due. */
+/** What votes decide for whole applications: an emergency halt, an upgrade that is due, other parameters. */
 import { describe, expect, test } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { VoteOption } from "../../proto/codec/governance-tx.ts";
 import type { Action } from "../../proto/codec/weft-tx.ts";
-import { finalize, nonce, operator, signedItem, TestChain } from "../../test/support/weft-app.ts";
+import {
+  dataFor,
+  finalize,
+  idOf,
+  nonce,
+  operator,
+  signedItem,
+  TestChain,
+  wallet,
+} from "../../test/support/weft-app.ts";
+import { CODES } from "./codes.ts";
 
 const MILLION = 1_000_000n;
 
@@ -88,5 +98,48 @@ describe("halt", () => {
       await chain.restart(index, undefined, { knownUpgrades: new Set(["lanes-2"]) });
     }
     expect((await chain.step()).height).toBe(12);
+  });
+});
+
+describe("parameters", () => {
+  test("behavior: what a vote makes too large leaves the pool, and the next block goes by the new parameters", async () => {
+    const chain = await TestChain.start({
+      operatorBalance: 1_000n * MILLION,
+      params: {
+        proposal_deposit_min: "1000000",
+        voting_period_seconds: 3,
+        timelock_seconds: 0,
+        tx_bytes_max: 4_096,
+      },
+      // So small that the large one waits while the vote goes on.
+      maxTxBytes: 2_000,
+    });
+    const changes = [{ name: "txBytesMax", value: 2_048n }];
+    const item = signedItem(operator(0), nonce(0), {
+      kind: "submitProposal",
+      title: "Smaller transactions",
+      summary: "",
+      content: { kind: "parameters", changes },
+      deposit: MILLION,
+    });
+    const large = signedItem(wallet(0), nonce(0), dataFor("alpha", "x".repeat(3_000)));
+    const small = signedItem(wallet(1), nonce(0), dataFor("alpha", "x"));
+    expect(await chain.submit(large)).toBe(0);
+    expect(await chain.submit(item)).toBe(0);
+    await chain.step(0);
+    await all(chain, () => ({ kind: "vote", proposal: 1, option: VoteOption.YES }));
+    while (chain.app.read.params().txBytesMax !== 2_048 && chain.height < 12) {
+      expect(chain.app.poolSize().count).toBe(1);
+      await chain.step();
+    }
+    expect(chain.app.read.params().txBytesMax).toBe(2_048);
+    expect(chain.app.poolSize().count).toBe(0);
+    expect(chain.app.transactionStatus(idOf(large))).toMatchObject({
+      state: "evicted",
+      code: CODES.TX_TOO_LARGE.number,
+    });
+    expect(await chain.submit(large)).toBe(CODES.TX_TOO_LARGE.number);
+    expect(await chain.submit(small)).toBe(0);
+    expect((await chain.step(0)).response.txResults.at(-1)?.code).toBe(0);
   });
 });
