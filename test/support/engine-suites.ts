@@ -9,6 +9,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "cli",
   "crash",
   "evm-crash",
+  "halt",
   "light",
   "network",
   "peer-exchange",
