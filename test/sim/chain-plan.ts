@@ -151,7 +151,8 @@ export function withChanges(
             ];
       return {
         ...response,
-        validatorUpdates: [...response.validatorUpdates, ...updates],
+        // The plan alone decides who votes: checkers know the sets of all heights before they come.
+        validatorUpdates: updates,
         consensusParamUpdates:
           paramsAfter(plan, genesisParams, height) ?? response.consensusParamUpdates,
       };
