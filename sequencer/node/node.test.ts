@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Height, Round } from "../../proto/brands.ts";
 import { createTestnet } from "../cli/testnet-files.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
@@ -82,6 +83,32 @@ describe("node", () => {
     await node.start();
     expect(node.engine.status().catchingUp).toBe(false);
     await node.stop();
+  });
+
+  test("leaves proof of two proposals in one round in its home", async () => {
+    const node = await create({});
+    await node.start();
+    const proposal = {
+      height: Height(3),
+      round: Round(0),
+      polRound: Round(-1),
+      blockId: {
+        hash: new Uint8Array(32).fill(1),
+        partSetHeader: { total: 1, hash: new Uint8Array(32) },
+      },
+      timestamp: { seconds: 1_700_000_000n, nanos: 0 },
+      signature: new Uint8Array(64),
+    };
+    const other = { ...proposal.blockId, hash: new Uint8Array(32).fill(2) };
+    node.engine.events.publish({
+      kind: "ConflictingProposals",
+      first: proposal,
+      second: { ...proposal, blockId: other },
+      proposer: { type: "ed25519", bytes: new Uint8Array(32).fill(3) },
+    });
+    await node.stop();
+    const names = readdirSync(home.foundEvidenceDir);
+    expect(names).toEqual([expect.stringMatching(/^duplicate-proposal-3-0-[0-9a-f]{40}\.json$/)]);
   });
 
   test("no command and no other product code can put a middleware between a node and its peers", () => {
