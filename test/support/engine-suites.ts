@@ -19,6 +19,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "rpc",
   "set-changes",
   "staking",
+  "staking-cli",
   "state-sync",
 ];
 
