@@ -60,32 +60,22 @@ function inProportion(dues: readonly bigint[], owed: bigint): readonly bigint[] 
   });
 }
 
-/** One piece for each delegator: between delegators it is fair, and of its own entries the oldest give first. */
 function unbondingPieces(
   model: Model,
   address: string,
   { height, bps }: { readonly height: number; readonly bps: number },
 ): Piece[] {
-  const entries = model.unbondings.filter(
-    (entry) => entry.validator === address && answers(model, entry, height),
-  );
-  const dueOf = (entry: ModelUnbonding): bigint =>
-    smaller((entry.initial * BigInt(bps)) / 10_000n, entry.balance);
-  const delegators = [...new Set(entries.map(({ delegator }) => delegator))].sort();
-  return delegators.map((delegator) => {
-    const own = entries.filter((entry) => entry.delegator === delegator);
-    return {
-      due: own.reduce((sum, entry) => sum + dueOf(entry), 0n),
+  return model.unbondings
+    .filter((entry) => entry.validator === address && answers(model, entry, height))
+    .sort((a, b) =>
+      a.delegator === b.delegator ? a.id - b.id : a.delegator < b.delegator ? -1 : 1,
+    )
+    .map((entry) => ({
+      due: smaller((entry.initial * BigInt(bps)) / 10_000n, entry.balance),
       take: (amount) => {
-        let left = amount;
-        for (const entry of own) {
-          const part = smaller(left, dueOf(entry));
-          entry.balance -= part;
-          left -= part;
-        }
+        entry.balance -= amount;
       },
-    };
-  });
+    }));
 }
 
 /** Stake that has moved on is looked for where it went: in what leaves there, then in the delegation. */

@@ -152,8 +152,8 @@ export const STAKING_MUTATIONS: readonly Mutation[] = [
     ],
   ),
   change("slash-by-balance", "cuts a part of what is left instead of what there was", LEFT_STAKE, [
-    "bpsOf(entry.initialBalance, terms.fractionBps);\n            const part = ",
-    "bpsOf(entry.balance, terms.fractionBps);\n            const part = ",
+    "bpsOf(entry.initialBalance, terms.fractionBps);\n            const due = ",
+    "bpsOf(entry.balance, terms.fractionBps);\n            const due = ",
   ]),
   change("shorter-jail", "shortens a jail that is under way", JAIL, [
     "const until = jailed ? Math.max(jailedUntilSeconds, untilSeconds) : untilSeconds;",

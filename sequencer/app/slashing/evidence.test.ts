@@ -13,6 +13,7 @@ import { proposalSignBytes } from "../../../proto/sign-bytes.ts";
 import { signEd25519, verifyEd25519Sync } from "../../../proto/verify/ed25519.ts";
 import { StakeWorld, testAccount, type TestValidator } from "../../../test/support/stake-world.ts";
 import type { Misbehavior } from "../../abci/application.ts";
+import { updateValidator } from "../staking/validator-records.ts";
 import { EVIDENCE, HEIGHT_TIMES, VALIDATORS } from "../state/tables.ts";
 import {
   evidenceHash,
@@ -193,6 +194,10 @@ describe("two proposals that an account brings", () => {
     expect(codeAt(joined)).toBeUndefined();
     expect(codeAt(ctx.height)).toBeUndefined();
     expect(codeAt(ctx.height + 1)).toBe("EVIDENCE_HEIGHT");
+    // Removed and created again by the block after: what was before is not its fault.
+    updateValidator(ctx, carol.address, { createdHeight: Height(joined + 1) });
+    expect(codeAt(joined)).toBe("EVIDENCE_NOT_IN_SET");
+    expect(codeAt(joined + 1)).toBeUndefined();
     expect(submitEvidenceFault(ctx, REPORTER, doubleProposal(stranger()))?.code).toBe(
       "VALIDATOR_UNKNOWN",
     );
