@@ -39,7 +39,7 @@ export interface EvmMetrics {
   readonly rpcDropped: Counter<"what">;
   /** `weft_evm_pending_transactions`: submitted transactions not yet seen in a block. */
   readonly pendingTransactions: Gauge;
-  /** `weft_evm_resubmissions_total`: transactions posted again after a block skipped them. */
+  /** `weft_evm_resubmissions_total`: transactions posted again after a block skipped them for want of room or of their turn. */
   readonly resubmissions: Counter;
 }
 
