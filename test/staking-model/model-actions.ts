@@ -71,9 +71,10 @@ function placeFor(model: Model, tokens: bigint): "free" | "none" | ModelValidato
   return weakest === undefined || weakest.tokens >= tokens ? "none" : weakest;
 }
 
-/** Something that waits has come out of it. */
-export function isReferredTo(model: Model, { address }: ModelValidator): boolean {
+/** Something that waits has come out of it, or it has to wait in jail itself. */
+export function isReferredTo(model: Model, { address, jailedUntil }: ModelValidator): boolean {
   return (
+    jailedUntil > model.now ||
     model.unbondings.some(({ validator }) => validator === address) ||
     model.redelegations.some(({ source }) => source === address)
   );

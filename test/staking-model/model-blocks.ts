@@ -43,6 +43,7 @@ export function vote(
   const seconds = params.downtimeJailSeconds * 2 ** jails;
   model.jail(validator, model.now + Math.min(seconds, params.downtimeJailMaxSeconds));
   validator.downtimeJails = jails + 1;
+  validator.votes = undefined;
 }
 
 /** Pays and forgets what has waited; then powers, by address; then validators without stake. */
@@ -111,6 +112,7 @@ function changePower(model: Model, validator: ModelValidator, power: bigint): vo
     validator.status = "unbonding";
     validator.outSeconds = model.now + model.params.unbondingSeconds;
     validator.outHeight = model.height + 2;
+    if (validator.jailed) validator.votes = undefined;
   }
   validator.power = power;
   validator.powers.push({ height: model.height + 2, power });

@@ -220,6 +220,5 @@ export class Model {
   jail(validator: ModelValidator, until: number): void {
     validator.jailedUntil = validator.jailed ? Math.max(validator.jailedUntil, until) : until;
     validator.jailed = true;
-    validator.votes = undefined;
   }
 }

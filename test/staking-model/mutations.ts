@@ -159,9 +159,13 @@ export const STAKING_MUTATIONS: readonly Mutation[] = [
     "const until = jailed ? Math.max(jailedUntilSeconds, untilSeconds) : untilSeconds;",
     "const until = untilSeconds;",
   ]),
-  change("remembers-after-jail", "counts blocks again that were missed before a jail", JAIL, [
-    "    clearLiveness(ctx, validator);\n",
-    "",
+  change("remembers-after-jail", "keeps what was missed of a jailed validator that leaves", EPOCH, [
+    "if (jailed)",
+    "if (false)",
+  ]),
+  change("jail-ends-with-removal", "lets a jailed validator register again at once", CANDIDATES, [
+    "if (jailedUntilSeconds > reader.nowSeconds)",
+    "if (false)",
   ]),
   change("either-age", "refuses evidence that is old by one of the limits alone", AGE, [
     "> reader.evidenceMaxAgeBlocks &&",

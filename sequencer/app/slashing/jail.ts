@@ -6,17 +6,16 @@ import { type Failure, failure } from "../codes.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { requireValidator, selfDelegation, updateValidator } from "../staking/validator-records.ts";
 import { VALIDATORS } from "../state/tables.ts";
-import { clearLiveness } from "./liveness-records.ts";
 
 /**
- * Takes the validator out of the set with the updates of this block, and forgets what it missed. No
- * unjail before `untilSeconds`; a jail under way never gets shorter.
+ * Takes the validator out of the set with the updates of this block. No unjail before `untilSeconds`; a jail
+ * under way never gets shorter. What it missed is forgotten when it leaves, not now: an operator that takes
+ * out too much of its own stake, puts it back and asks, all in one block, has not left.
  */
 export function jail(ctx: StakingContext, validator: string, untilSeconds: number): void {
   const { jailed, jailedUntilSeconds } = requireValidator(ctx, validator);
   const until = jailed ? Math.max(jailedUntilSeconds, untilSeconds) : untilSeconds;
   updateValidator(ctx, validator, { jailed: true, jailedUntilSeconds: until });
-  clearLiveness(ctx, validator);
   ctx.emit(
     event("jail", [
       indexed("validator", validator.toUpperCase()),
@@ -58,7 +57,7 @@ export function unjailFault(
   );
 }
 
-/** Lets the validator stand again from the next epoch on. Its counters were reset when it was jailed. */
+/** Lets the validator stand again from the next epoch on. Its counters were reset when it left. */
 export function unjail(ctx: StakingContext, _sender: string, action: Unjail): void {
   const validator = toHex(action.validator);
   updateValidator(ctx, validator, { jailed: false });

@@ -10,7 +10,7 @@ import type { StakingContext } from "../staking/context.ts";
 import { requireValidator, updateValidator } from "../staking/validator-records.ts";
 import { SIGNING, VALIDATORS } from "../state/tables.ts";
 import { DOWNTIME_REPEAT_WINDOWS } from "./limits.ts";
-import { clearBits, flipMissed, isMissed } from "./liveness-records.ts";
+import { clearBits, clearLiveness, flipMissed, isMissed } from "./liveness-records.ts";
 import { punish } from "./penalty.ts";
 
 /**
@@ -99,5 +99,7 @@ function punishDowntime(
       jailSeconds: Math.min(downtimeJailSeconds * 2 ** jails, downtimeJailMaxSeconds),
     },
   );
+  // The last validator of a set is jailed and stays: it is not judged again for the same blocks.
+  clearLiveness(ctx, validator);
   updateValidator(ctx, validator, { downtimeJails: jails + 1, downtimeHeight: Height(height) });
 }

@@ -56,7 +56,8 @@ export function evictCandidate(ctx: StakingContext, validator: string): void {
 /**
  * Removes validators that are out of the set and that nobody has stake on, at the end of a block. Nothing
  * can refer to one any more: it is out only after the unbonding time, which exceeds the age of evidence,
- * and no stake on its way out of it is left. A tombstoned one stays, so that its key never counts again.
+ * and no stake on its way out of it is left. A tombstoned one stays, so that its key never counts again, and
+ * a jailed one until it might ask: registering again is no way out of jail.
  */
 export function removeAbandoned(ctx: StakingContext, validator: string): void {
   const state = requireValidator(ctx, validator);
@@ -67,9 +68,10 @@ export function removeAbandoned(ctx: StakingContext, validator: string): void {
 function isAbandonable(
   reader: StakingReader,
   validator: string,
-  { status, tombstoned }: ValidatorState,
+  { status, tombstoned, jailedUntilSeconds }: ValidatorState,
 ): boolean {
   if (status !== BondStatus.UNBONDED || tombstoned) return false;
+  if (jailedUntilSeconds > reader.nowSeconds) return false;
   const within = `${validator}/`;
   return (
     reader.records.keys(UNBONDINGS, within, { max: 1 }).length === 0 &&

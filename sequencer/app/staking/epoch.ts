@@ -144,7 +144,8 @@ function join(ctx: StakingContext, validator: string): void {
 }
 
 function leave(ctx: StakingContext, validator: string): void {
-  const { tokens } = requireValidator(ctx, validator);
+  const { tokens, jailed } = requireValidator(ctx, validator);
+  if (jailed) clearLiveness(ctx, validator);
   const unbondingSeconds = ctx.nowSeconds + ctx.params.unbondingSeconds;
   ctx.move("bonded", "notBonded", tokens);
   updateValidator(ctx, validator, {
