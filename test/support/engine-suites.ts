@@ -10,6 +10,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "crash",
   "evm-crash",
   "halt",
+  "governance",
   "light",
   "network",
   "peer-exchange",

@@ -16,19 +16,30 @@ import {
 } from "./proposals.ts";
 import { areVotesRemoved, countVotes, decide, isCounted, removeVotes } from "./tally.ts";
 
-/** What one block may still do, of all proposals together. */
-interface Budget {
-  votesCounted: number;
-  votesRemoved: number;
+/** What one block may do, of all proposals together. */
+export interface GovernanceLimits {
+  readonly votesCounted: number;
+  readonly votesRemoved: number;
 }
+
+/** What is left of it. */
+type Budget = { -readonly [Name in keyof GovernanceLimits]: GovernanceLimits[Name] };
+
+const LIMITS: GovernanceLimits = {
+  votesCounted: TALLY_VOTES_PER_BLOCK,
+  votesRemoved: VOTES_REMOVED_PER_BLOCK,
+};
 
 /**
  * What governance does at the end of a block: proposals whose phase has ended move on, votes for an
  * emergency halt are counted. The parameters in force from the next block on, if they change.
  */
-export function endOfBlockGovernance(ctx: StakingContext): ParamsState | undefined {
+export function endOfBlockGovernance(
+  ctx: StakingContext,
+  limits: GovernanceLimits = LIMITS,
+): ParamsState | undefined {
   settleHaltVotes(ctx);
-  const budget = { votesCounted: TALLY_VOTES_PER_BLOCK, votesRemoved: VOTES_REMOVED_PER_BLOCK };
+  const budget: Budget = { ...limits };
   let params: ParamsState | undefined;
   for (const { id, seconds } of dueProposals(ctx)) {
     const proposal = proposalOf(ctx, id);
