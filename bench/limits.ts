@@ -14,8 +14,11 @@ export const WARMUP_MS = 1_500;
 export const BLOCKS_MIN = 4;
 /** What a window waits for them at most. */
 export const WINDOW_EXTRA_MS_MAX = 20_000;
-/** Heights that a signed transaction stays valid for, by the benchmark's genesis; the chain's own default allows 600. */
-export const EXPIRY_AHEAD = 9_000;
+/**
+ * Heights that a signed transaction stays valid for, by the benchmark's genesis; the chain's own default
+ * allows 600, and its rules 10,000,000 ids to remember, so many heights of 4,096.
+ */
+export const EXPIRY_AHEAD = 2_400;
 /** A transaction that expires within so many heights is not sent any more. */
 export const EXPIRY_MARGIN = 20;
 /** Signed items held ready at once. */
