@@ -29,3 +29,5 @@ export const TALLY_VOTES_MAX = 1_000;
 export const TALLY_VOTES_PER_SLICE = 20;
 /** Times that a tally begins anew because a block came. */
 export const TALLY_ATTEMPTS_MAX = 4;
+/** Answers of one SubmitStream that are handed to HTTP/2 and have not left; the next one waits. */
+export const ANSWERS_UNDER_WAY_MAX = 64;

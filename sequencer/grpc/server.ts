@@ -53,6 +53,7 @@ import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
 import { createStakingQueries } from "./staking-service.ts";
+import { eagerAnswers } from "./eager-answers.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
 
 export type GrpcServerErrorInfo =
@@ -95,6 +96,7 @@ export function createGrpcServer(
     "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION_MAX,
     "grpc.keepalive_time_ms": 20_000,
     "grpc.keepalive_timeout_ms": 10_000,
+    interceptors: [eagerAnswers],
   });
   const health = new HealthImplementation({
     "": "NOT_SERVING",
