@@ -61,7 +61,11 @@ function txEvents(
     indexed("action", tx.tx.body.action.kind),
     plain("fee", fee.toString()),
   ]);
-  return emitted === undefined ? [own] : [own, ...actionEvents(tx), ...emitted];
+  if (emitted === undefined) return [own];
+  const events = [own];
+  for (const one of actionEvents(tx)) events.push(one);
+  for (const one of emitted) events.push(one);
+  return events;
 }
 
 /** `misbehavior` {type, validator, height, power} for each validator that a block's evidence names. */
