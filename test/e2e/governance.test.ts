@@ -2,7 +2,7 @@
  * Governance as a network lives it: real transactions of real operators, and what nodes do when the chain
  * is halted on purpose or needs other software. On either engine.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Height } from "../../proto/brands.ts";
@@ -13,6 +13,7 @@ import { type Ed25519KeyPair, generateEd25519KeyPair } from "../../proto/verify/
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
+import { configureHome } from "../support/home-changes.ts";
 import {
   createTestNetwork,
   height,
@@ -161,12 +162,10 @@ describe("four validators", () => {
         expect(readFileSync(join(node.home, "node.log"), "utf8")).toContain("halted on purpose");
       }
 
-      for (const { name, home } of asking) {
-        expect(await network.end(name, "SIGTERM")).toContain("exit code 0");
-        const { configFile } = homeAt(home);
-        const before = readFileSync(configFile, "utf8");
-        writeFileSync(configFile, `resume_after_halt = ${halted}\n${withoutResume(before)}`);
-        network.start(name);
+      for (const place of asking) {
+        expect(await network.end(place.name, "SIGTERM")).toContain("exit code 0");
+        configureHome(place, { resume_after_halt: halted });
+        network.start(place.name);
       }
       // The last one was not told: it follows, and votes again.
       await untilHeight(validators, halted + 3, 60_000);
@@ -217,7 +216,3 @@ describe("a planned upgrade", () => {
     TIMEOUT_MS,
   );
 });
-
-function withoutResume(toml: string): string {
-  return toml.replace(/^resume_after_halt = .*\n/m, "");
-}

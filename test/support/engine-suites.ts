@@ -9,7 +9,6 @@ export const BOTH_ENGINES: readonly string[] = [
   "cli",
   "crash",
   "evm-crash",
-  "halt",
   "governance",
   "light",
   "network",
