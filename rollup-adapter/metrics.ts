@@ -154,7 +154,7 @@ const EVM_SPECS: SpecsOf<EvmMetrics> = {
   resubmissions: {
     type: "counter",
     name: "weft_evm_resubmissions_total",
-    help: "Transactions posted again after a block skipped them",
+    help: "Transactions posted again after a block skipped them for want of room or of their turn",
   },
 };
 
