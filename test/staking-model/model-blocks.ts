@@ -49,6 +49,9 @@ export function vote(
 /** Pays and forgets what has waited; then powers, by address; then validators without stake. */
 export function endBlock(model: Model): readonly ModelUpdate[] {
   mature(model);
+  for (const validator of model.validators.values()) {
+    if (validator.jailed && validator.power > 0n) validator.votes = undefined;
+  }
   const updates = nextPowers(model);
   for (const validator of model.sortedValidators()) {
     const isEmpty = validator.delegations.size === 0 && validator.status === "unbonded";
@@ -112,7 +115,6 @@ function changePower(model: Model, validator: ModelValidator, power: bigint): vo
     validator.status = "unbonding";
     validator.outSeconds = model.now + model.params.unbondingSeconds;
     validator.outHeight = model.height + 2;
-    if (validator.jailed) validator.votes = undefined;
   }
   validator.power = power;
   validator.powers.push({ height: model.height + 2, power });

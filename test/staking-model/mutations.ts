@@ -159,8 +159,8 @@ export const STAKING_MUTATIONS: readonly Mutation[] = [
     "const until = jailed ? Math.max(jailedUntilSeconds, untilSeconds) : untilSeconds;",
     "const until = untilSeconds;",
   ]),
-  change("remembers-after-jail", "keeps what was missed of a jailed validator that leaves", EPOCH, [
-    "if (jailed)",
+  change("remembers-after-jail", "keeps what a jailed validator had missed", EPOCH, [
+    "if (state.jailed && state.power > 0n)",
     "if (false)",
   ]),
   change("jail-ends-with-removal", "lets a jailed validator register again at once", CANDIDATES, [

@@ -9,8 +9,8 @@ import { VALIDATORS } from "../state/tables.ts";
 
 /**
  * Takes the validator out of the set with the updates of this block. No unjail before `untilSeconds`; a jail
- * under way never gets shorter. What it missed is forgotten when it leaves, not now: an operator that takes
- * out too much of its own stake, puts it back and asks, all in one block, has not left.
+ * under way never gets shorter. What it missed is forgotten with the updates, not now: an operator that takes
+ * out too much of its own stake, puts it back and asks, all in one block, is not jailed any more by then.
  */
 export function jail(ctx: StakingContext, validator: string, untilSeconds: number): void {
   const { jailed, jailedUntilSeconds } = requireValidator(ctx, validator);

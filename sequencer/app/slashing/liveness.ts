@@ -99,7 +99,7 @@ function punishDowntime(
       jailSeconds: Math.min(downtimeJailSeconds * 2 ** jails, downtimeJailMaxSeconds),
     },
   );
-  // The last validator of a set is jailed and stays: it is not judged again for the same blocks.
+  // Also if the operator is let out in this block: it is not judged again for the same blocks.
   clearLiveness(ctx, validator);
   updateValidator(ctx, validator, { downtimeJails: jails + 1, downtimeHeight: Height(height) });
 }

@@ -65,6 +65,8 @@ export function endOfBlockUpdates(ctx: StakingContext): readonly PowerUpdate[] {
   const updates: PowerUpdate[] = [];
   let total = 0n;
   for (const { validator, state } of all) {
+    // Also of one that has to stay: nobody counts what it misses from here on.
+    if (state.jailed && state.power > 0n) clearLiveness(ctx, validator);
     const power = powers.get(validator) ?? 0n;
     total += power;
     if (power === state.power) continue;
@@ -144,8 +146,7 @@ function join(ctx: StakingContext, validator: string): void {
 }
 
 function leave(ctx: StakingContext, validator: string): void {
-  const { tokens, jailed } = requireValidator(ctx, validator);
-  if (jailed) clearLiveness(ctx, validator);
+  const { tokens } = requireValidator(ctx, validator);
   const unbondingSeconds = ctx.nowSeconds + ctx.params.unbondingSeconds;
   ctx.move("bonded", "notBonded", tokens);
   updateValidator(ctx, validator, {
