@@ -48,6 +48,7 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   "remote-signer":
     "has a node that dials its signer, which CometBFT cannot; test/interop has CometBFT's own code speak with our signer",
   "sim-mutations": "starts no node",
+  "staking-mutations": "starts no node",
   "staking-hundred": "has a hundred embedded engines in one process",
   "staking-slash":
     "has a validator of the embedded engine sign twice; test/interop has the same before CometBFT's validators",
