@@ -200,7 +200,7 @@ describe("a planned upgrade", () => {
     async () => {
       const [node] = network.validators;
       if (node === undefined) throw new Error("there is a validator");
-      const at = Height((await height(node)) + 60);
+      const at = Height((await height(node)) + 90);
       await propose("Version 2", { kind: "upgrade", name: "v2", height: at, info: "see notes" });
       await send(operator(node), { kind: "vote", proposal: 1, option: VoteOption.YES });
       await untilStatus(1, ProposalStatus.EXECUTED);
