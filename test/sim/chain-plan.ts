@@ -151,8 +151,7 @@ export function withChanges(
             ];
       return {
         ...response,
-        // The plan alone decides who votes: checkers know the sets of all heights before they come.
-        validatorUpdates: updates,
+        validatorUpdates: [...response.validatorUpdates, ...updates],
         consensusParamUpdates:
           paramsAfter(plan, genesisParams, height) ?? response.consensusParamUpdates,
       };
