@@ -66,7 +66,7 @@ export async function runStaking(isJson: boolean, progress: (text: string) => vo
 }
 
 /** Two blocks in: liveness has begun, and with enough delegations entries wait, all of the first validator. */
-async function stakedChain(delegations: number, epochLength = 100_000): Promise<StakedChain> {
+async function stakedChain(delegations: number, epochLength = 20_000): Promise<StakedChain> {
   const delegationsFirst = Math.min(ENTRIES + 1, delegations / 2);
   const chain = await StakedChain.create({
     validators: VALIDATORS_COUNT,

@@ -60,8 +60,8 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
   policyDelay: bounds(1n, 1_000_000n, "Heights until a changed rollup policy is in force."),
   epochLength: bounds(
     1n,
-    1_000_000n,
-    "Blocks of an epoch; joins and changes of power take effect at its end.",
+    20_000n,
+    "Blocks of an epoch; joins and changes of power take effect at its end. Stake that leaves votes until then, so that an epoch has to end long before the unbonding time does.",
   ),
   unbondingSeconds: bounds(
     60n,
