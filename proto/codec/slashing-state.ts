@@ -24,7 +24,7 @@ export const SLASHED_ENTRIES_MAX: number = 1 << 16;
 
 /** `signing/<validator>`: liveness of a validator in the set. */
 export interface SigningState {
-  /** First height that counts: where it joined, or was last unjailed or had its window reset. */
+  /** First height that counts: where it first voted, since it was last jailed or its window changed. */
   readonly startHeight: Height;
   /** Missed blocks within the window; equals the bits that are set. */
   readonly missed: number;

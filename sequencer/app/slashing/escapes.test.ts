@@ -260,6 +260,18 @@ describe("a jail that is longer than the unbonding time", () => {
   });
 });
 
+describe("being down without being jailed", () => {
+  test("retiring and returning before the window ends counts on where it left off", () => {
+    missed(alice, 5);
+    retire(alice);
+    while (state(alice).power > 0n) world.nextBlock();
+    retire(alice, false);
+    while (state(alice).power === 0n) world.nextBlock();
+    missed(alice, 5);
+    expect(state(alice).jailed).toBe(true);
+  });
+});
+
 describe("the price of an offence", () => {
   test("is not lowered by reporting oneself: the reward is at most what the operator lost", () => {
     const height = world.ctx.height;
@@ -312,8 +324,8 @@ function misbehavior({ address }: TestValidator, height: number, power = 10n) {
   } as const;
 }
 
-function retire({ address, operator }: TestValidator): void {
-  const action = { kind: "retireValidator", validator: fromHex(address), retired: true } as const;
+function retire({ address, operator }: TestValidator, retired = true): void {
+  const action = { kind: "retireValidator", validator: fromHex(address), retired } as const;
   retireValidator(world.ctx, operator, action);
 }
 

@@ -4,7 +4,10 @@ import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { MISSED, missedKey, SIGNING } from "../state/tables.ts";
 import { MISSED_CHUNK_BYTES, MISSED_CHUNK_HEIGHTS } from "./limits.ts";
 
-/** Forgets what the validator missed: when it ends a block in jail, was jailed for that, joins, or is removed. */
+/**
+ * Forgets what the validator missed: when it ends a block in jail, was jailed for that, or is removed. Not
+ * when it leaves the set by itself: who is down would retire and return before each window ends.
+ */
 export function clearLiveness(ctx: StakingContext, validator: string): void {
   const signing = ctx.records.get(SIGNING, validator);
   if (signing === undefined) return;

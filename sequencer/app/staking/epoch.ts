@@ -137,7 +137,6 @@ function join(ctx: StakingContext, validator: string): void {
   const { status, tokens, unbondingSeconds } = requireValidator(ctx, validator);
   if (status === BondStatus.UNBONDING) dequeue(ctx, unbondingSeconds, "validator", validator);
   ctx.move("notBonded", "bonded", tokens);
-  clearLiveness(ctx, validator);
   updateValidator(ctx, validator, {
     status: BondStatus.BONDED,
     unbondingSeconds: 0,
