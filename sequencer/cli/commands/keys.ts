@@ -9,19 +9,21 @@ import {
   ed25519KeyPairFromSeed,
   generateEd25519KeyPair,
 } from "../../../proto/verify/ed25519.ts";
+import { homeAt } from "../../node/home.ts";
 import { readKeyFile, writeKeyFile } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { homeOption } from "../options.ts";
-import { printResult } from "../output.ts";
+import { ALREADY_THERE, printResult } from "../output.ts";
+import { readOrCreateValidatorKeys } from "../validator-keys.ts";
 
 export function registerKeys(program: Command, context: CommandContext): void {
   const keys = program
     .command("keys")
-    .description("make and show account keys (ed25519, one file each, mode 0600)");
+    .description("make and show keys (ed25519, one file each, mode 0600)");
   keys
     .command("new")
-    .description("make a key in <home>/keys/<name>.json")
+    .description("make an account's key in <home>/keys/<name>.json")
     .argument("<name>", "name of the key", parseName)
     .addOption(homeOption(context))
     .action((name: string, options: { home: string }, command: Command) => {
@@ -44,6 +46,30 @@ export function registerKeys(program: Command, context: CommandContext): void {
       const key = ed25519KeyPairFromSeed(readSeed(options.seedFile));
       writeKeyFile(path, key);
       print(path, key, command);
+    });
+  keys
+    .command("validator")
+    .description(
+      "make a validator's keys in the home of a node that has none, so that it can become one",
+    )
+    .addOption(homeOption(context))
+    .action(async (options: { home: string }, command: Command) => {
+      const home = homeAt(options.home);
+      const { consensusKey, applicationKey, isUnchanged } = await readOrCreateValidatorKeys(home);
+      printResult(
+        {
+          validator: toHex(accountAddress(consensusKey)),
+          consensusKey: toHex(consensusKey),
+          applicationKey: toHex(applicationKey.publicKey),
+          files: [home.validatorKeyFile, home.applicationKeyFile, home.validatorStateFile],
+          ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
+          next: [
+            `weft start --home ${options.home}   (if it runs, restart it; wait until it has caught up)`,
+            `weft tx staking create-validator --home ${options.home} --amount <nweft> --moniker <name> --from <operator's key file>`,
+          ],
+        },
+        command.optsWithGlobals<GlobalOptions>().json,
+      );
     });
   keys
     .command("show")
