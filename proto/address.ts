@@ -55,7 +55,8 @@ export function parseAddress(text: string): Uint8Array {
   try {
     decoded = bech32.decodeToBytes(text);
   } catch (cause) {
-    throw new RangeError(`expected an address like weft1..., got ${JSON.stringify(text)}`, {
+    const why = text.startsWith(`${PREFIX}1`) ? ", which is mistyped or cut off" : "";
+    throw new RangeError(`expected an address like weft1..., got ${JSON.stringify(text)}${why}`, {
       cause,
     });
   }

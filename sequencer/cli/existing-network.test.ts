@@ -58,6 +58,11 @@ describe("a network that is there", () => {
       /balance of weft1\w+: 5 is there, 6 was asked for/,
     ],
     [
+      "parameters",
+      () => ({ params: { epoch_length: 7 } }),
+      /params.epoch_length: its default is there, 7 was asked for/,
+    ],
+    [
       "ports",
       () => ({ validators: validatorPlaces(root, 3, { ...DEFAULT_PORTS, rpc: 9 }) }),
       /validator-0, port of rpc.laddr: 26657 is there, 9 was asked for/,

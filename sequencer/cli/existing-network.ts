@@ -12,6 +12,7 @@ import type { TestnetOptions } from "./testnet-files.ts";
 interface AppState {
   readonly accounts?: readonly { readonly address: string; readonly balance: string }[];
   readonly rollups?: readonly { readonly name: string }[];
+  readonly params?: Readonly<Record<string, string | number>>;
 }
 
 /**
@@ -34,6 +35,10 @@ export async function differencesFrom(options: TestnetOptions): Promise<string[]
     compare(`power of validator ${i}`, Number(power), Number(powerOfValidator(options.powers, i)));
   }
   const state: AppState = genesis.appState === "" ? {} : JSON.parse(genesis.appState);
+  for (const [name, asked] of Object.entries(options.params ?? {})) {
+    if (asked === undefined) continue;
+    compare(`params.${name}`, state.params?.[name] ?? "its default", asked);
+  }
   const rollups = state.rollups?.map(({ name }) => name) ?? [];
   const unknown = options.rollups.filter(({ name }) => !rollups.includes(name));
   if (unknown.length > 0) {

@@ -84,6 +84,33 @@ describe("what is not quite right", () => {
     expect(await refusal(...rollup, "--chain-id", "0")).toMatch(/from 1 to 2\^52/);
     const register = ["tx", "register-rollup", "Bad_Name", "--from", "x"];
     expect(await refusal(...register)).toMatch(/Bad_Name.* is no rollup's name/);
+    const parameter = (...pairs: string[]) => refusal("testnet", "--param", ...pairs);
+    expect(await parameter("epoch=7")).toMatch(/one of these names: .*epochLength/);
+    expect(await parameter("epochLength=0")).toMatch(/epochLength: expected 1 to 1000000/);
+    expect(await parameter("epochLength=7", "epochLength=8")).toMatch(/epochLength is named twice/);
+  });
+
+  test("an amount with a point or a unit, and an address with a typing error, are told what they are", async () => {
+    const delegate = (amount: string) =>
+      refusal("tx", "staking", "delegate", "ab".repeat(20), amount, "--from", "x");
+    expect(await delegate("1.5")).toMatch(/expected whole nweft, digits only/);
+    expect(await delegate("5WEFT")).toMatch(/1 WEFT is 1000000000 nweft/);
+    const mistyped = "weft1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn0zlgt8";
+    expect(await refusal("query", "rewards", mistyped)).toMatch(/mistyped or cut off/);
+  });
+
+  test("options that mean nothing without another are not left out in silence", async () => {
+    const submit = ["tx", "gov", "submit", "--title", "x", "--deposit", "1", "--from", "x"];
+    const propose = (...args: string[]) =>
+      program().parseAsync([...submit, ...args], { from: "user" });
+    await expect(propose("--pay", "5")).rejects.toThrow(/--pay goes with --pay-to/);
+    await expect(propose("--height", "5")).rejects.toThrow(/--height goes with --upgrade/);
+    await expect(propose("--info", "x")).rejects.toThrow(/--info goes with --upgrade/);
+    const edit = ["tx", "staking", "edit-validator", "ab".repeat(20), "--from", "x"];
+    const change = (...args: string[]) =>
+      program().parseAsync([...edit, ...args], { from: "user" });
+    await expect(change()).rejects.toThrow(/give --moniker, --rate-bps/);
+    await expect(change("--website", "x")).rejects.toThrow(/go with --moniker/);
   });
 
   test("an RPC address may be written as CometBFT's tools write it", () => {

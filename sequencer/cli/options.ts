@@ -2,8 +2,12 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseAddress } from "../../proto/address.ts";
 import { fromHex } from "../../proto/bytes.ts";
+import { snakeCase } from "../../proto/codec/record.ts";
+import { PARAM_NAMES, type ParamsState } from "../../proto/codec/weft-state.ts";
 import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
 import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/staking-service.ts";
+import type { GenesisAppState } from "../app/genesis.ts";
+import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "../app/params.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
@@ -103,7 +107,8 @@ export function parseRpcUrl(text: string): string {
 
 /** An option that takes a whole number up to 2^63 - 1; its default is shown as text. */
 export function amountOption(flags: string, description: string, fallback?: bigint): Option {
-  const option = new Option(flags, description).argParser(parseAmount);
+  const parse = flags.includes("<nweft>") ? parseNweft : parseAmount;
+  const option = new Option(flags, description).argParser(parse);
   return fallback === undefined ? option : option.default(fallback, fallback.toString());
 }
 
@@ -142,6 +147,12 @@ export function parseAmount(text: string): bigint {
   return BigInt(text);
 }
 
+/** An amount of money, which has neither unit nor point. */
+export function parseNweft(text: string): bigint {
+  if (/^\d{1,19}$/.test(text)) return parseAmount(text);
+  throw new InvalidArgumentError("expected whole nweft, digits only (1 WEFT is 1000000000 nweft)");
+}
+
 /** A whole number of things, at least `min`, at most `max`. */
 export function parseCount(min: number, max: number): (text: string) => number {
   return (text) => {
@@ -161,6 +172,53 @@ export function parseRollupName(text: string): string {
     );
   }
   return text;
+}
+
+/** An option that takes parameters by the names that governance uses; see `genesisParams`. */
+export function paramsOption(): Option {
+  return new Option(
+    "--param <name=value...>",
+    "parameters of the chain that differ from their defaults, such as epochLength=10",
+  ).argParser(addParam);
+}
+
+function addParam(pair: string, before: Partial<ParamsState> = {}): Partial<ParamsState> {
+  const [given = "", text = ""] = pair.split("=", 2);
+  const name = PARAM_NAMES.find((known) => known === given);
+  if (name === undefined) {
+    throw new InvalidArgumentError(
+      `expected name=value with one of these names: ${PARAM_NAMES.join(", ")}`,
+    );
+  }
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`${name} is named twice`);
+  const { min, max, doc } = PARAM_BOUNDS[name];
+  const value = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n;
+  if (value >= min && value <= max) {
+    return { ...before, [name]: typeof DEFAULT_PARAMS[name] === "bigint" ? value : Number(value) };
+  }
+  throw new InvalidArgumentError(`${name}: expected ${min} to ${max} (${doc.slice(0, -1)})`);
+}
+
+/**
+ * The parameters as genesis writes them. What does not go together is refused here, and not by every
+ * node at its start.
+ * @throws WeftError<CliErrorInfo> USAGE
+ */
+export function genesisParams(
+  params: Partial<ParamsState>,
+  evidenceMaxAgeSeconds: number,
+): NonNullable<GenesisAppState["params"]> {
+  const faults = paramFaults(
+    { ...DEFAULT_PARAMS, ...params },
+    { evidenceMaxAgeSeconds, setSizeMax: Number(PARAM_BOUNDS.validatorsMax.max) },
+  );
+  if (faults.length > 0) throw cliError("USAGE", `--param: ${faults.join("; ")}`);
+  return Object.fromEntries(
+    Object.entries(params).map(([name, value]) => [
+      snakeCase(name),
+      typeof value === "bigint" ? value.toString() : value,
+    ]),
+  );
 }
 
 /** An option that takes several rollups' names. */

@@ -26,9 +26,20 @@ function render(value: Readonly<Record<string, unknown>>, indent: string): strin
     const label = `${indent}${key.padEnd(width)}  `;
     if (Array.isArray(entry)) lines.push(...renderList(label, key, entry, indent));
     else if (isPlainObject(entry)) lines.push(`${indent}${key}`, render(entry, `${indent}  `));
-    else lines.push(`${label}${scalar(entry)}`);
+    else lines.push(`${label}${scalar(entry)}${momentOf(key, entry)}`);
   }
   return lines.join("\n");
+}
+
+/** No duration of the chain is as long (a year at most), no moment of it as early. */
+const MOMENT_SECONDS_MIN = 1_000_000_000;
+const MOMENT_SECONDS_MAX = 1_000_000_000_000;
+
+/** The date behind seconds since 1970, in UTC; nothing where the value is a duration or none. */
+function momentOf(key: string, value: unknown): string {
+  const seconds = key.endsWith("Seconds") ? Number(value) : 0;
+  if (!(seconds >= MOMENT_SECONDS_MIN && seconds <= MOMENT_SECONDS_MAX)) return "";
+  return `  (${new Date(seconds * 1_000).toISOString().replace(".000Z", "Z")})`;
 }
 
 function renderList(
@@ -56,7 +67,7 @@ function renderList(
 
 function scalar(value: unknown): string {
   if (value === undefined || value === null || value === "") return "-";
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex") || "-";
   return typeof value === "string" ? value : toJson(value).replace(/^"|"$/g, "");
 }
 

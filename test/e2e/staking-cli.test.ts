@@ -157,9 +157,15 @@ describe("stake from the command line", () => {
 
   it("registers a validator, edits it, gives it another key and retires it", async () => {
     const home = join(folder, "new-validator");
-    const made = await weft("init", "--home", home);
+    const { genesisFile } = homeAt(network.validators[0]?.home ?? "");
+    const made = await weft("init", "--home", home, "--genesis", genesisFile);
     expect(made.code, made.stderr).toBe(ExitCode.OK);
     const terms = ["--amount", "1000000", "--moniker", "third", "--home", home];
+    const keyless = await refusal("create-validator", ...terms);
+    expect(keyless.code).toBe(ExitCode.KEY);
+    expect(keyless.value["error"]).toMatch(/weft keys validator --home/);
+    const keys = await weft("keys", "validator", "--home", home);
+    expect(keys.value["validator"]).toBe(addressOf(home));
     await tx(["staking", "create-validator", ...terms]);
     const third = addressOf(home);
     await tx(["staking", "edit-validator", third, "--moniker", "3rd", "--details", "of three"]);
@@ -203,6 +209,7 @@ describe("stake from the command line", () => {
     expect(await query("gov", "proposal", "1")).toMatchObject({
       status: "voting",
       content: { kind: "parameters", changes: [{ name: "epochLength", value: "7" }, {}] },
+      tally: { yes: expect.stringMatching(/^[45][0-9]{6}$/), no: "0" },
     });
     expect(await query("gov", "votes", "1")).toMatchObject({
       votes: [{ voter: owner, option: "yes" }],
@@ -323,11 +330,21 @@ describe("a network with unequal powers", () => {
   it("has them in genesis, and refuses powers that fit nobody", async () => {
     const output = join(folder, "testnet");
     const asked = ["testnet", "--validators", "3", "--output", output];
-    const made = await weft(...asked, "--powers", "10,20,70");
+    const early = await weft(...asked, "--param", "unbondingSeconds=60");
+    expect(early.code).toBe(ExitCode.USAGE);
+    expect(early.value["error"]).toMatch(/unbondingSeconds 60 is not above/);
+    const params = ["--param", "epochLength=7", "proposalDepositMin=1000"];
+    const made = await weft(...asked, "--powers", "10,20,70", ...params);
     expect(made.code, made.stderr).toBe(ExitCode.OK);
     const genesis = JSON.parse(
       readFileSync(homeAt(join(output, "validator-0")).genesisFile, "utf8"),
-    ) as { readonly validators: readonly { readonly power: string }[] };
+    ) as {
+      readonly validators: readonly { readonly power: string }[];
+      readonly app_state: { readonly params: unknown };
+    };
+    // Amounts are text in genesis, numbers are numbers.
+    const written = { epoch_length: 7, proposal_deposit_min: "1000" };
+    expect(genesis.app_state.params).toEqual(written);
     expect(genesis.validators.map(({ power }) => power)).toEqual(["10", "20", "70"]);
     const again = await weft(...asked);
     expect(again.value["error"]).toMatch(/power of validator 1: 20 is there, 10 was asked for/);

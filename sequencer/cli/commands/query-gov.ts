@@ -40,10 +40,16 @@ export function registerGovernanceQueries(query: Command): void {
     .addOption(nodeOption())
     .addOption(notRpcOption())
     .action(async (proposal: number, options: NodeOptions, command: Command) => {
-      const answer = await withCaller(options.node, (call) =>
-        call(STAKING_SERVICE.getProposal, { proposal }),
-      );
-      printAnswer({ ...proposalOf(answer.proposal), height: answer.height }, command);
+      const answer = await withCaller(options.node, async (call) => {
+        const found = await call(STAKING_SERVICE.getProposal, { proposal });
+        // The record counts when voting is over; whoever looks before wants to know how it stands.
+        const isVotedOn = found.proposal.state.status === ProposalStatus.VOTING;
+        const running = isVotedOn ? await call(STAKING_SERVICE.getTally, { proposal }) : undefined;
+        return { ...found, running };
+      });
+      const shown = proposalOf(answer.proposal);
+      const { yes, no, abstain, veto } = answer.running ?? shown.tally;
+      printAnswer({ ...shown, tally: { yes, no, abstain, veto }, height: answer.height }, command);
     });
   gov
     .command("tally")

@@ -3,6 +3,8 @@ import { dirname } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
+import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import { DEFAULT_CONSENSUS_PARAMS } from "../../engine/consensus-params.ts";
 import { readOrCreateKeyFile } from "../../ports/key-file.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
@@ -19,6 +21,8 @@ import {
   amountOption,
   engineConfig,
   engineOption,
+  genesisParams,
+  paramsOption,
   parseChainId,
   parseCount,
   parsePort,
@@ -26,6 +30,11 @@ import {
 } from "../options.ts";
 import { ALREADY_THERE, printResult } from "../output.ts";
 import { accountKeyFile, createTestnet } from "../testnet-files.ts";
+
+/** Of the networks that this command makes. */
+const EVIDENCE_MAX_AGE_SECONDS = Number(
+  DEFAULT_CONSENSUS_PARAMS.evidence.maxAgeDurationNanos / 1_000_000_000n,
+);
 
 export function registerTestnet(program: Command): void {
   program
@@ -84,6 +93,7 @@ export function registerTestnet(program: Command): void {
     .addOption(
       amountOption("--balance <nweft>", "balance of the funded account", GENESIS_BALANCE_DEFAULT),
     )
+    .addOption(paramsOption())
     .addOption(engineOption())
     .action(
       async (
@@ -100,6 +110,7 @@ export function registerTestnet(program: Command): void {
           portOffset: number;
           rollups: string[];
           balance: bigint;
+          param?: Partial<ParamsState>;
           engine?: EngineName;
         },
         command: Command,
@@ -138,6 +149,9 @@ export function registerTestnet(program: Command): void {
           config: engineConfig(options.engine),
           host: (i) => hosts?.[i] ?? "127.0.0.1",
           comparesHosts: true,
+          ...(options.param === undefined
+            ? {}
+            : { params: genesisParams(options.param, EVIDENCE_MAX_AGE_SECONDS) }),
           ...(powers === undefined ? {} : { powers }),
         });
         printResult(

@@ -7,7 +7,14 @@ import {
   VoteOption,
 } from "../../../proto/codec/governance-tx.ts";
 import { cliError } from "../cli-error.ts";
-import { addTxOptions, parseAccount, parseAmount, parseCount, parseValidator } from "../options.ts";
+import {
+  addTxOptions,
+  parseAccount,
+  parseAmount,
+  parseCount,
+  parseNweft,
+  parseValidator,
+} from "../options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
 
 interface SubmitOptions extends TxOptions {
@@ -38,11 +45,11 @@ export function registerGovernanceTx(tx: Command): void {
       .requiredOption(
         "--deposit <nweft>",
         "deposit; it is burned if the vote ends in veto",
-        parseAmount,
+        parseNweft,
       )
       .option(
         "--param <name=value...>",
-        "new values of parameters, such as epochLength=300",
+        "new values of parameters, such as epochLength=300; weft query params names them",
         addChange,
       )
       .option("--upgrade <name>", "software that blocks need from --height on")
@@ -50,7 +57,7 @@ export function registerGovernanceTx(tx: Command): void {
       .option("--info <text>", "with --upgrade: where to find it; at most 1024 bytes", "")
       .option("--cancel-upgrade <name>", "the upgrade that is not to be")
       .option("--pay-to <account>", "who gets --pay from the community pool", parseAccount)
-      .option("--pay <nweft>", "with --pay-to", parseAmount),
+      .option("--pay <nweft>", "with --pay-to", parseNweft),
   ).action((options: SubmitOptions, command: Command) => {
     const content = contentOf(options);
     const { title, summary, deposit } = options;
@@ -67,7 +74,7 @@ export function registerGovernanceTx(tx: Command): void {
       .command("deposit")
       .description("add to a proposal's deposit; voting begins when there is enough")
       .argument("<proposal>", "number of the proposal", parseId)
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action((proposal: number, amount: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "depositToProposal", proposal, amount })),
   );
@@ -100,6 +107,16 @@ function contentOf(options: SubmitOptions): ProposalContent {
   if (asked.length > 1) {
     throw cliError("USAGE", "a proposal asks for one thing: name one of them only");
   }
+  // Left out of the proposal in silence, they would cost a deposit and five days.
+  const [given, missing] =
+    pay !== undefined && payTo === undefined
+      ? ["--pay", "--pay-to"]
+      : upgrade === undefined && (height !== undefined || info !== "")
+        ? [height === undefined ? "--info" : "--height", "--upgrade"]
+        : [];
+  if (given !== undefined) {
+    throw cliError("USAGE", `${given} goes with ${missing}, which is not there`);
+  }
   if (param !== undefined) {
     const changes = param.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     return { kind: "parameters", changes };
@@ -120,7 +137,11 @@ function addChange(
 ): readonly ParameterChange[] {
   const at = pair.indexOf("=");
   if (at < 1) throw new InvalidArgumentError("expected name=value, such as epochLength=300");
-  return [...before, { name: pair.slice(0, at), value: parseAmount(pair.slice(at + 1)) }];
+  const name = pair.slice(0, at);
+  if (before.some((change) => change.name === name)) {
+    throw new InvalidArgumentError(`${name} is named twice`);
+  }
+  return [...before, { name, value: parseAmount(pair.slice(at + 1)) }];
 }
 
 function parseVote(text: string): VoteOption {

@@ -1,5 +1,5 @@
 /** `weft tx staking ...`: what one does with stake, as a validator and as a delegator. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { z } from "zod";
 import { applicationKeySignBytes, type SubmitEvidence } from "../../../proto/codec/staking-tx.ts";
@@ -7,15 +7,15 @@ import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts"
 import { signEd25519 } from "../../../proto/verify/ed25519.ts";
 import { evidenceFromJson } from "../../node/evidence-file.ts";
 import { homeAt } from "../../node/home.ts";
-import { readKeyFile } from "../../ports/key-file.ts";
+import { readKeyFile, readPublicHalf } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
 import {
   addTxOptions,
   amountOption,
   parseAccount,
-  parseAmount,
   parseCount,
   parseHexBytes,
+  parseNweft,
   parseRollupName,
   parseValidator,
 } from "../options.ts";
@@ -60,6 +60,10 @@ function registerValidatorCommands(staking: Command): void {
     staking
       .command("create-validator")
       .description("register a validator; the key of --from becomes its operator")
+      .addHelpText(
+        "after",
+        "\nFirst let the validator's node run with these keys (weft keys validator makes them in the home of a node that follows; restart it) and catch up: it has to sign from the end of the next epoch on, and is jailed when it does not.",
+      )
       .option("--home <dir>", "home of the validator: its consensus and application keys")
       .option(
         "--consensus-key <hex>",
@@ -70,7 +74,7 @@ function registerValidatorCommands(staking: Command): void {
         "--application-key-file <file>",
         "application key, where no home holds it; it proves that it is there",
       )
-      .requiredOption("--amount <nweft>", "own stake to begin with", parseAmount)
+      .requiredOption("--amount <nweft>", "own stake to begin with", parseNweft)
       .addOption(
         amountOption(
           "--min-self-delegation <nweft>",
@@ -114,9 +118,21 @@ function registerValidatorCommands(staking: Command): void {
       .option("--website <url>", "with --moniker", "")
       .option("--details <text>", "with --moniker", "")
       .option("--rate-bps <n>", "commission, in basis points", bps)
-      .option("--min-self-delegation <nweft>", "may only rise", parseAmount),
+      .option("--min-self-delegation <nweft>", "may only rise", parseNweft),
   ).action((validator: Uint8Array, options: EditOptions, command: Command) => {
     const { moniker, website, details, rateBps, minSelfDelegation } = options;
+    if (moniker === undefined && (website !== "" || details !== "")) {
+      throw cliError(
+        "USAGE",
+        "--website and --details go with --moniker: the three are replaced together",
+      );
+    }
+    if (moniker === undefined && rateBps === undefined && minSelfDelegation === undefined) {
+      throw cliError(
+        "USAGE",
+        "nothing is to change: give --moniker, --rate-bps or --min-self-delegation",
+      );
+    }
     return sendTx(options, command, () => ({
       kind: "editValidator",
       validator,
@@ -189,7 +205,7 @@ function registerDelegatorCommands(staking: Command): void {
       .command("delegate")
       .description("put stake behind a validator")
       .argument("<validator>", VALIDATOR, parseValidator)
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action((validator: Uint8Array, amount: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "delegate", validator, amount })),
   );
@@ -198,7 +214,7 @@ function registerDelegatorCommands(staking: Command): void {
       .command("undelegate")
       .description("take stake back; it is paid out after the unbonding time")
       .argument("<validator>", VALIDATOR, parseValidator)
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action((validator: Uint8Array, amount: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "undelegate", validator, amount })),
   );
@@ -212,7 +228,7 @@ function registerDelegatorCommands(staking: Command): void {
         "number of the entry: weft query staking unbondings",
         parseCount(0, Number.MAX_SAFE_INTEGER),
       )
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action(
     (validator: Uint8Array, entry: number, amount: bigint, options: TxOptions, command: Command) =>
       sendTx(options, command, () => ({ kind: "cancelUnbonding", validator, entry, amount })),
@@ -223,7 +239,7 @@ function registerDelegatorCommands(staking: Command): void {
       .description("move stake to another validator at once")
       .argument("<validator>", `from: ${VALIDATOR}`, parseValidator)
       .argument("<destination>", `to: ${VALIDATOR}`, parseValidator)
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action(
     (
       validator: Uint8Array,
@@ -264,7 +280,7 @@ function registerRewardCommands(staking: Command): void {
     staking
       .command("fund-community")
       .description("give to the community pool")
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action((amount: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "fundCommunity", amount })),
   );
@@ -294,8 +310,15 @@ function registerRewardCommands(staking: Command): void {
 function keysOf(options: CreateOptions) {
   const home = options.home === undefined ? undefined : homeAt(options.home);
   const keyFile = options.applicationKeyFile ?? home?.applicationKeyFile;
+  const isWhole = options.consensusKey !== undefined && options.applicationKeyFile !== undefined;
+  if (home !== undefined && !isWhole && !existsSync(home.validatorKeyFile)) {
+    throw cliError(
+      "KEY",
+      `${home.root} has no validator's keys: expected config/priv_validator_key.json and config/application_key.json; make them with "weft keys validator --home ${options.home}", restart its node, then try again`,
+    );
+  }
   const consensusKey =
-    options.consensusKey ?? (home && readKeyFile(home.validatorKeyFile).publicKey);
+    options.consensusKey ?? (home && readPublicHalf(home.validatorKeyFile)?.publicKey);
   if (keyFile === undefined || consensusKey === undefined) {
     throw cliError("USAGE", "give --home, or both --consensus-key and --application-key-file");
   }

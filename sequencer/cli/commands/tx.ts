@@ -10,7 +10,7 @@ import { cliError } from "../cli-error.ts";
 import {
   addTxOptions,
   parseAccount,
-  parseAmount,
+  parseNweft,
   parseCount,
   parseHexBytes,
   parseRollupName,
@@ -26,7 +26,7 @@ export function registerTx(program: Command): void {
       .command("transfer")
       .description("send nweft to an account")
       .argument("<to>", "weft1..., or a public key in hex", parseAccount)
-      .argument("<amount>", "nweft", parseAmount),
+      .argument("<amount>", "nweft", parseNweft),
   ).action((to: Uint8Array, amount: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "transfer", to, amount })),
   );
