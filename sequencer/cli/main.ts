@@ -35,6 +35,7 @@ export function createProgram(context: CommandContext): Command {
   const program = new Command("weft")
     .description("A shared, decentralized sequencer network: one BFT order for many rollups.")
     .option("--json", "print one JSON object per result", false)
+    .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(run with --help for the options)")
     .showSuggestionAfterError(true)
     .exitOverride();

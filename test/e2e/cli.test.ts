@@ -430,6 +430,7 @@ describe("--json", () => {
       ["query", "results", "1", ...over],
       ["query", "validators", ...over],
       ["query", "state", "params", ...over],
+      ["query", "state", "/params", ...over],
       ["query", "params", ...over],
       [
         "rollup",

@@ -7,7 +7,7 @@ import type {
   WithdrawCommission,
   WithdrawRewards,
 } from "../../../proto/codec/staking-tx.ts";
-import { type Failure, failure } from "../codes.ts";
+import { type Failure, failure, notOperator } from "../codes.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { DELEGATIONS, delegationKey, REVENUE, VALIDATORS, WITHDRAW } from "../state/tables.ts";
 import { communityEvent, revenueEvent, withdrawAddressEvent } from "./events.ts";
@@ -47,9 +47,7 @@ export function withdrawCommissionFault(
   const validator = toHex(action.validator);
   const state = ctx.records.get(VALIDATORS, validator);
   if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
-  return toHex(state.operator) === sender
-    ? undefined
-    : failure("VALIDATOR_NOT_OPERATOR", validator);
+  return toHex(state.operator) === sender ? undefined : notOperator(validator, state.operator);
 }
 
 /** Pays the validator's commission, in whole nweft; 0 is no fault. */

@@ -3,7 +3,7 @@ import { toHex } from "../../../proto/bytes.ts";
 import type { VoteHalt } from "../../../proto/codec/governance-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { event, indexed, plain } from "../abci-event.ts";
-import { type Failure, failure } from "../codes.ts";
+import { type Failure, failure, notOperator } from "../codes.ts";
 import { HALT_VOTE_BLOCKS_MAX } from "../limits.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import type { RecordBase } from "../state/records.ts";
@@ -18,7 +18,7 @@ export function voteHaltFault(
   const address = toHex(action.validator);
   const validator = ctx.records.get(VALIDATORS, address);
   if (validator === undefined) return failure("VALIDATOR_UNKNOWN", address);
-  if (toHex(validator.operator) !== sender) return failure("VALIDATOR_NOT_OPERATOR", address);
+  if (toHex(validator.operator) !== sender) return notOperator(address, validator.operator);
   if (action.halt && validator.power === 0n) {
     return failure("HALT_NO_POWER", `validator ${address} is not in the set`);
   }

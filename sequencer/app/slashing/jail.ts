@@ -2,7 +2,7 @@
 import { toHex } from "../../../proto/bytes.ts";
 import type { Unjail } from "../../../proto/codec/staking-tx.ts";
 import { event, indexed, plain } from "../abci-event.ts";
-import { type Failure, failure } from "../codes.ts";
+import { type Failure, failure, notOperator } from "../codes.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { requireValidator, selfDelegation, updateValidator } from "../staking/validator-records.ts";
 import { VALIDATORS } from "../state/tables.ts";
@@ -40,7 +40,7 @@ export function unjailFault(
   const validator = toHex(action.validator);
   const state = reader.records.get(VALIDATORS, validator);
   if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
-  if (toHex(state.operator) !== sender) return failure("VALIDATOR_NOT_OPERATOR", validator);
+  if (toHex(state.operator) !== sender) return notOperator(validator, state.operator);
   if (!state.jailed) return failure("UNJAIL_NOT_JAILED", validator);
   if (state.tombstoned) return failure("VALIDATOR_TOMBSTONED", validator);
   if (reader.nowSeconds < state.jailedUntilSeconds) {

@@ -11,6 +11,8 @@ import {
   perform,
   validatorNumber,
 } from "../../../test/support/staking-fixtures.ts";
+import { formatAddress } from "../../../proto/address.ts";
+import { fromHex } from "../../../proto/bytes.ts";
 import { BondStatus } from "../../../proto/codec/staking-state.ts";
 import type { CreateValidator, EditValidator } from "../../../proto/codec/staking-tx.ts";
 import { allocateFees, pendingCommission } from "../distribution/rewards.ts";
@@ -208,7 +210,9 @@ test("behavior: only its operator edits, retires or rotates a validator", () => 
     applicationKey: keyNumber(2, "application"),
     applicationKeyProof: new Uint8Array(64),
   } as const;
-  expect(editValidatorFault(ctx, ALICE, changed)?.code).toBe("VALIDATOR_NOT_OPERATOR");
+  const stranger = editValidatorFault(ctx, ALICE, changed);
+  expect(stranger?.code).toBe("VALIDATOR_NOT_OPERATOR");
+  expect(stranger?.reason).toContain(`is operated by ${formatAddress(fromHex(operator))}`);
   expect(retireValidatorFault(ctx, ALICE, retire)?.code).toBe("VALIDATOR_NOT_OPERATOR");
   expect(rotateApplicationKeyFault(ctx, ALICE, rotate)?.code).toBe("VALIDATOR_NOT_OPERATOR");
   const unknown = { ...changed, validator: new Uint8Array(20) };

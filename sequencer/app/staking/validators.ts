@@ -37,7 +37,7 @@ import type {
 } from "../../../proto/codec/staking-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { event } from "../abci-event.ts";
-import { type Failure, failure } from "../codes.ts";
+import { type Failure, failure, notOperator } from "../codes.ts";
 import { settleValidator, startValidator } from "../distribution/rewards.ts";
 import { VALIDATORS } from "../state/tables.ts";
 import { evictCandidate, placeForCandidate } from "./candidates.ts";
@@ -246,7 +246,7 @@ function operatorFault(
 ): Failure | undefined {
   const state = reader.records.get(VALIDATORS, validator);
   if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
-  if (toHex(state.operator) !== sender) return failure("VALIDATOR_NOT_OPERATOR", validator);
+  if (toHex(state.operator) !== sender) return notOperator(validator, state.operator);
   return state.tombstoned ? failure("VALIDATOR_TOMBSTONED", validator) : undefined;
 }
 

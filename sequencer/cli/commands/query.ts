@@ -29,7 +29,7 @@ interface RpcOptions {
 export function registerQuery(program: Command): void {
   const query = program
     .command("query")
-    .description("ask a node about accounts, rollups, blocks and transactions");
+    .description("ask a node about accounts, rollups, blocks, transactions, stake and governance");
   const isJson = (command: Command): boolean => command.optsWithGlobals<GlobalOptions>().json;
   const height = parseCount(1, Number.MAX_SAFE_INTEGER);
 
@@ -116,11 +116,12 @@ export function registerQuery(program: Command): void {
   query
     .command("state")
     .description("a value of the state tree with its ICS-23 proof")
-    .argument("<key>", "key of the state, such as params")
+    .argument("<key>", "key of the state, such as params or validator/<validator>: docs/formats.md")
     .addOption(rpcOption())
     .addOption(notNodeOption())
     .action(async (key: string, options: RpcOptions, command: Command) => {
-      const data = Buffer.from(key, "utf8").toString("hex");
+      // As a path of abci_query it has a slash in front.
+      const data = Buffer.from(key.replace(/^\//, ""), "utf8").toString("hex");
       const params = { path: "/store", data, prove: true };
       const answer = await callRpc(options.rpc, "abci_query", params);
       const { response } = answer as { readonly response?: { readonly value?: string | null } };
