@@ -224,13 +224,18 @@ export function createGrpcServer(
     getPlans: unary("GetPlans", staking.getPlans),
   });
   health.addToServer(server);
-  new ReflectionService({
-    "weft.rollup.v1": {
-      format: "Protocol Buffer 3 DescriptorProto",
-      type: {},
-      fileDescriptorProtos: weftFileDescriptors(),
+  // The descriptors hold what rollups serve as well (weft.execution.v1); a node does not.
+  const services = ["weft.rollup.v1.RollupService", "weft.staking.v1.StakingService"];
+  new ReflectionService(
+    {
+      "weft.rollup.v1": {
+        format: "Protocol Buffer 3 DescriptorProto",
+        type: {},
+        fileDescriptorProtos: weftFileDescriptors(),
+      },
     },
-  }).addToServer(server);
+    { services },
+  ).addToServer(server);
 
   return {
     async start() {

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, Round } from "../../proto/brands.ts";
@@ -254,6 +255,26 @@ describe("stake from the command line", () => {
     };
     expect(JSON.parse(result.response.info)).toMatchObject({ stake: expect.any(String) });
     expect(result.response.proofOps.ops).toHaveLength(1);
+  });
+});
+
+describe("reflection", () => {
+  it("names the services that a node serves, and no other", async () => {
+    const client = new Client(node, credentials.createInsecure());
+    const call = client.makeBidiStreamRequest(
+      "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+      (request: Buffer) => request,
+      (answer) => answer.toString("latin1"),
+    );
+    const answer = new Promise<string>((resolve, reject) => {
+      call.once("data", resolve).once("error", reject);
+    });
+    // Field 7, list_services.
+    call.write(Buffer.from([0x3a, 1, 0x2a]));
+    const names = (await answer).match(/weft\.[a-z]+\.v1\.[A-Za-z]+/g);
+    call.end();
+    client.close();
+    expect(names).toEqual(["weft.rollup.v1.RollupService", "weft.staking.v1.StakingService"]);
   });
 });
 
