@@ -20,7 +20,8 @@ export function vote(
   const height = model.height - 1;
   validator.votes ??= { start: height, missed: [] };
   const { start, missed } = validator.votes;
-  const kept = missed.filter((one) => one > height - params.signedWindow);
+  // A ring of places: who was out of the set finds the ones that it did not pass as it left them.
+  const kept = missed.filter((one) => (height - one) % params.signedWindow !== 0);
   if (isAbsent) kept.push(height);
   validator.votes.missed = kept;
   // Who signs is not judged at that moment, whatever lies behind.
@@ -110,7 +111,6 @@ function nextPowers(model: Model): readonly ModelUpdate[] {
 function changePower(model: Model, validator: ModelValidator, power: bigint): void {
   if (validator.power === 0n) {
     validator.status = "bonded";
-    validator.votes = undefined;
   } else if (power === 0n) {
     validator.status = "unbonding";
     validator.outSeconds = model.now + model.params.unbondingSeconds;

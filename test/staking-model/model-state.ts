@@ -64,7 +64,7 @@ export interface ModelValidator {
   /** While unbonding. */
   outSeconds: number;
   outHeight: number;
-  /** Votes since it joined: first height, heights missed. */
+  /** Votes since it first voted or was last in jail: first height, heights missed. */
   votes: { readonly start: number; missed: number[] } | undefined;
   downtimeJails: number;
   /** Times that its tokens were cut. */
