@@ -43,19 +43,22 @@ describe.skipIf(isCometBftAway)("changing the engine of validators", () => {
   beforeAll(async () => {
     network = await createTestNetwork();
     await network.startAll();
-    traffic = startTraffic({
-      clients: network.validators.map(({ client }) => client),
-      key: network.owner,
-      senders: 4,
-      patienceMs: PATIENCE_MS,
-      action: () => ({ kind: "transfer", to: RECEIVER, amount: 1n }),
-    });
+    traffic = send();
     await untilHeight(network.validators, 6);
   }, PATIENCE_MS);
   afterEach(async ({ task }) => {
     if (task.result?.state === "fail") process.stderr.write(await network.report());
   });
   afterAll(() => network.close());
+
+  const send = (): Traffic =>
+    startTraffic({
+      clients: network.validators.map(({ client }) => client),
+      key: network.owner,
+      senders: 4,
+      patienceMs: PATIENCE_MS,
+      action: () => ({ kind: "transfer", to: RECEIVER, amount: 1n }),
+    });
 
   /** The validator whose engine changes; the others go on without it. */
   const changing = (): TestValidator => {
@@ -90,6 +93,10 @@ describe.skipIf(isCometBftAway)("changing the engine of validators", () => {
 
   it("behavior: all four change at once, and go on from the same height", async () => {
     const before = Math.max(...(await Promise.all(network.validators.map(height))));
+    // Nodes that start forget what became of a transaction whose sender had not heard of it yet.
+    await traffic.stop();
+    const [old] = traffic.committed;
+    expect(traffic.committed.length).toBeGreaterThan(3);
     await network.stopAll();
     for (const place of network.validators) {
       const report = await switchEngine(place, "cometbft");
@@ -102,12 +109,12 @@ describe.skipIf(isCometBftAway)("changing the engine of validators", () => {
     }
     network.start();
     await untilHeight(network.validators, before + FURTHER, PATIENCE_MS);
-    const [old] = traffic.committed;
+    traffic = send();
     const hash = Buffer.from(old?.hash ?? "", "hex").toString("base64");
     const found = await rpc<{ height: string }>(changing(), "tx", { hash });
     expect(Number(found.height)).toBe(old?.height);
     await traffic.stop();
-    expect(traffic.committed.length).toBeGreaterThan(10);
+    expect(traffic.committed.length).toBeGreaterThan(3);
     for (const place of network.validators) await requireSameAnswers(place, before);
   }, 120_000);
 
@@ -166,6 +173,8 @@ async function untilSigned(
     `${place.name} signs again`,
     async () => {
       const answer = await rpc<CommitAnswer>(witness, "commit", { height: String(at) });
+      // The last block's is the witness's own: who came after the first two thirds is not in it.
+      if (!answer.canonical) return false;
       at += 1;
       return answer.signed_header.commit.signatures.some(
         (signature) => signature.block_id_flag === 2 && signature.validator_address === address,
@@ -176,6 +185,7 @@ async function untilSigned(
 }
 
 interface CommitAnswer {
+  readonly canonical: boolean;
   readonly signed_header: {
     readonly commit: {
       readonly signatures: readonly {
