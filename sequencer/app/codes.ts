@@ -1,5 +1,3 @@
-import { formatAddress } from "../../proto/address.ts";
-
 /** Codespace of every code below, in CheckTx, transaction results and queries. */
 export const CODESPACE = "weft";
 
@@ -199,12 +197,6 @@ export interface Failure {
 export function failure(code: CodeName, detail?: string): Failure {
   const { message } = CODES[code];
   return { code, reason: detail === undefined ? message : `${message}: ${detail}` };
-}
-
-/** Who signed does not operate this validator; says who does. */
-export function notOperator(validator: string, operator: Uint8Array): Failure {
-  const who = `${validator} is operated by ${formatAddress(operator)}`;
-  return failure("VALIDATOR_NOT_OPERATOR", who);
 }
 
 /** The name of a code number, for clients and logs. */

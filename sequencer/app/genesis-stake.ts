@@ -1,6 +1,6 @@
 /** Stake at genesis: validators in the set from the first block on, their delegations, the first epoch. */
 import { Height } from "../../proto/brands.ts";
-import { EMPTY_BYTES, fromHex } from "../../proto/bytes.ts";
+import { fromHex } from "../../proto/bytes.ts";
 import {
   BondStatus,
   type CommissionState,
@@ -17,7 +17,12 @@ import { startValidator } from "./distribution/rewards.ts";
 import type { Pool, StakingContext } from "./staking/context.ts";
 import { addDelegation } from "./staking/delegations.ts";
 import { powerOf } from "./staking/epoch.ts";
-import { requireValidator, selfDelegation, updateValidator } from "./staking/validator-records.ts";
+import {
+  newValidator,
+  requireValidator,
+  selfDelegation,
+  updateValidator,
+} from "./staking/validator-records.ts";
 import { NO_RECORDS, Records } from "./state/records.ts";
 import { EPOCH, POWERS, VALIDATORS } from "./state/tables.ts";
 
@@ -150,29 +155,18 @@ export function stakeGenesis(
 function addValidator(ledger: GenesisLedger, stake: GenesisStake): void {
   const { validator, power, delegations } = stake;
   const height = Height(ledger.height);
-  ledger.records.set(VALIDATORS, validator, {
+  const state = newValidator({
     applicationKey: stake.applicationKey,
-    power: 0n,
     consensusKey: stake.consensusKey,
     operator: fromHex(stake.operator),
     status: BondStatus.BONDED,
-    jailed: false,
-    tombstoned: false,
-    retired: false,
-    tokens: 0n,
-    shares: 0n,
     minSelfDelegation: stake.minSelfDelegation,
     commission: { ...stake.commission, changedSeconds: ledger.nowSeconds },
     description: stake.description,
     createdHeight: height,
-    unbondingSeconds: 0,
-    unbondingHeight: Height(0),
-    jailedUntilSeconds: 0,
-    downtimeJails: 0,
-    downtimeHeight: Height(0),
     applicationKeySince: height,
-    previousApplicationKey: EMPTY_BYTES,
   });
+  ledger.records.set(VALIDATORS, validator, state);
   startValidator(ledger, validator);
   for (const { delegator, amount } of delegations) {
     ledger.mint(delegator, amount);

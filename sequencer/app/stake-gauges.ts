@@ -2,20 +2,10 @@ import type { AbciEvent } from "../abci/application.ts";
 import { BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
 import { METRIC_VALIDATORS_MAX } from "./limits.ts";
 import type { AppMetrics } from "./metrics.ts";
-import type { Pool } from "./staking/context.ts";
+import { POOLS } from "./staking/context.ts";
 import type { CommittedState } from "./state/committed-state.ts";
 import { EPOCH, HALT_VOTES, PROPOSAL_QUEUE, SIGNING, VALIDATORS } from "./state/tables.ts";
 
-const POOLS: readonly Pool[] = [
-  "feePool",
-  "deposits",
-  "bonded",
-  "notBonded",
-  "rewards",
-  "community",
-  "rollupRevenue",
-  "governanceDeposits",
-];
 const EVENT_SLASH = "slash";
 
 /** What is shown; the committed state. */

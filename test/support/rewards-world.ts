@@ -35,6 +35,7 @@ import {
   VALIDATORS,
 } from "../../sequencer/app/state/tables.ts";
 import type { TestStakingContext } from "./staking-context.ts";
+import { newValidator } from "../../sequencer/app/staking/validator-records.ts";
 
 /** 40 hex characters that end with `name` in hex: "a1". */
 export function testAddress(name: string): string {
@@ -189,27 +190,15 @@ export function createRewardsWorld(ctx: TestStakingContext): RewardsWorld {
 }
 
 function emptyValidator(operator: string, rateBps: number): ValidatorState {
-  return {
+  return newValidator({
     applicationKey: new Uint8Array(32),
-    power: 0n,
     consensusKey: new Uint8Array(32),
     operator: fromHex(operator),
     status: BondStatus.BONDED,
-    jailed: false,
-    tombstoned: false,
-    retired: false,
-    tokens: 0n,
-    shares: 0n,
     minSelfDelegation: 1n,
     commission: { rateBps, maxRateBps: 10_000, maxChangeBps: 10_000, changedSeconds: 0 },
     description: { moniker: "", website: "", details: "" },
     createdHeight: Height(1),
-    unbondingSeconds: 0,
-    unbondingHeight: Height(0),
-    jailedUntilSeconds: 0,
-    downtimeJails: 0,
-    downtimeHeight: Height(0),
     applicationKeySince: Height(1),
-    previousApplicationKey: new Uint8Array(0),
-  };
+  });
 }

@@ -16,6 +16,7 @@ import { matureQueue } from "../../sequencer/app/staking/maturity.ts";
 import {
   consensusAddress,
   delegatedTokens,
+  newValidator,
 } from "../../sequencer/app/staking/validator-records.ts";
 import { EPOCH, VALIDATORS } from "../../sequencer/app/state/tables.ts";
 import {
@@ -55,29 +56,19 @@ export class StakeWorld {
     const address = consensusAddress(key.publicKey);
     const operator = testAccount(`operator of ${name}`);
     const { ctx } = this;
-    ctx.records.set(VALIDATORS, address, {
+    const height = Height(ctx.height);
+    const state = newValidator({
       applicationKey: sha256(utf8ToBytes(`application ${name}`)),
-      power: 0n,
       consensusKey: key.publicKey,
       operator: fromHex(operator),
       status: BondStatus.UNBONDED,
-      jailed: false,
-      tombstoned: false,
-      retired: false,
-      tokens: 0n,
-      shares: 0n,
       minSelfDelegation,
       commission: { rateBps: 0, maxRateBps: 0, maxChangeBps: 0, changedSeconds: 0 },
       description: { moniker: name, website: "", details: "" },
-      createdHeight: Height(ctx.height),
-      unbondingSeconds: 0,
-      unbondingHeight: Height(0),
-      jailedUntilSeconds: 0,
-      downtimeJails: 0,
-      downtimeHeight: Height(0),
-      applicationKeySince: Height(ctx.height),
-      previousApplicationKey: new Uint8Array(0),
+      createdHeight: height,
+      applicationKeySince: height,
     });
+    ctx.records.set(VALIDATORS, address, state);
     startValidator(ctx, address);
     this.fund(operator, own);
     addDelegation(ctx, address, operator, own, "account");

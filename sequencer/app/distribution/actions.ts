@@ -7,11 +7,12 @@ import type {
   WithdrawCommission,
   WithdrawRewards,
 } from "../../../proto/codec/staking-tx.ts";
-import { type Failure, failure, notOperator } from "../codes.ts";
+import { type Failure, failure } from "../codes.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { DELEGATIONS, delegationKey, REVENUE, VALIDATORS, WITHDRAW } from "../state/tables.ts";
 import { communityEvent, revenueEvent, withdrawAddressEvent } from "./events.ts";
 import { afterDelegationChange, beforeDelegationChange, payCommission } from "./rewards.ts";
+import { operatorFault } from "../staking/validator-records.ts";
 
 export function withdrawRewardsFault(
   ctx: StakingReader,
@@ -44,10 +45,7 @@ export function withdrawCommissionFault(
   sender: string,
   action: WithdrawCommission,
 ): Failure | undefined {
-  const validator = toHex(action.validator);
-  const state = ctx.records.get(VALIDATORS, validator);
-  if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
-  return toHex(state.operator) === sender ? undefined : notOperator(validator, state.operator);
+  return operatorFault(ctx, sender, toHex(action.validator));
 }
 
 /** Pays the validator's commission, in whole nweft; 0 is no fault. */

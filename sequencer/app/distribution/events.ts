@@ -1,8 +1,7 @@
 /** Events of distribution. Validators are upper-case hex, accounts bech32, amounts nweft. */
-import { formatAddress } from "../../../proto/address.ts";
-import { fromHex } from "../../../proto/bytes.ts";
 import type { AbciEvent } from "../../abci/application.ts";
-import { event, indexed, plain } from "../abci-event.ts";
+import { event, indexed } from "../abci-event.ts";
+import { accountAttribute, numberAttribute, validatorAttribute } from "../staking/events.ts";
 
 /** How a block's fees were split. */
 export interface FeeSplit {
@@ -17,12 +16,12 @@ export interface FeeSplit {
 /** `distribute_fees`, at the end of a block with fees. */
 export function feesEvent(split: FeeSplit): AbciEvent {
   return event("distribute_fees", [
-    indexed("proposer", split.proposer.toUpperCase()),
-    plain("fees", split.fees.toString()),
-    plain("rollups", split.toRollups.toString()),
-    plain("to_proposer", split.toProposer.toString()),
-    plain("community", split.toCommunity.toString()),
-    plain("stakers", split.toStakers.toString()),
+    validatorAttribute("proposer", split.proposer),
+    numberAttribute("fees", split.fees),
+    numberAttribute("rollups", split.toRollups),
+    numberAttribute("to_proposer", split.toProposer),
+    numberAttribute("community", split.toCommunity),
+    numberAttribute("stakers", split.toStakers),
   ]);
 }
 
@@ -34,10 +33,10 @@ export function rewardsEvent(paid: {
   readonly amount: bigint;
 }): AbciEvent {
   return event("withdraw_rewards", [
-    indexed("validator", paid.validator.toUpperCase()),
-    indexed("delegator", account(paid.delegator)),
-    indexed("recipient", account(paid.recipient)),
-    plain("amount", paid.amount.toString()),
+    validatorAttribute("validator", paid.validator),
+    accountAttribute("delegator", paid.delegator),
+    accountAttribute("recipient", paid.recipient),
+    numberAttribute("amount", paid.amount),
   ]);
 }
 
@@ -48,25 +47,25 @@ export function commissionEvent(paid: {
   readonly amount: bigint;
 }): AbciEvent {
   return event("withdraw_commission", [
-    indexed("validator", paid.validator.toUpperCase()),
-    indexed("recipient", account(paid.recipient)),
-    plain("amount", paid.amount.toString()),
+    validatorAttribute("validator", paid.validator),
+    accountAttribute("recipient", paid.recipient),
+    numberAttribute("amount", paid.amount),
   ]);
 }
 
 /** `set_withdraw_address` */
 export function withdrawAddressEvent(delegator: string, address: string): AbciEvent {
   return event("set_withdraw_address", [
-    indexed("delegator", account(delegator)),
-    indexed("address", account(address)),
+    accountAttribute("delegator", delegator),
+    accountAttribute("address", address),
   ]);
 }
 
 /** `fund_community` */
 export function communityEvent(sender: string, amount: bigint): AbciEvent {
   return event("fund_community", [
-    indexed("sender", account(sender)),
-    plain("amount", amount.toString()),
+    accountAttribute("sender", sender),
+    numberAttribute("amount", amount),
   ]);
 }
 
@@ -74,11 +73,7 @@ export function communityEvent(sender: string, amount: bigint): AbciEvent {
 export function revenueEvent(rollupId: string, owner: string, amount: bigint): AbciEvent {
   return event("claim_rollup_revenue", [
     indexed("rollup", rollupId),
-    indexed("owner", account(owner)),
-    plain("amount", amount.toString()),
+    accountAttribute("owner", owner),
+    numberAttribute("amount", amount),
   ]);
-}
-
-function account(address: string): string {
-  return formatAddress(fromHex(address));
 }

@@ -2,7 +2,8 @@ import { toHex } from "../../../proto/bytes.ts";
 import { type CountedStake, ProposalStatus } from "../../../proto/codec/governance-state.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { StakingContext } from "../staking/context.ts";
-import { PROPOSAL_QUEUE, PROPOSALS, VOTES } from "../state/tables.ts";
+import { proposalKey, PROPOSALS, VOTES } from "../state/tables.ts";
+import { dueProposals } from "./proposals.ts";
 
 /**
  * Called whenever shares of a delegation change. Counting the votes of a proposal may take several blocks;
@@ -19,16 +20,15 @@ export function followCountedVoter(
   change: bigint,
 ): void {
   const { records } = ctx;
-  for (const key of records.keys(PROPOSAL_QUEUE)) {
-    const [seconds = "", id = ""] = key.split("/");
-    // What is being counted has been due since its vote ended.
-    if (Number(seconds) > ctx.nowSeconds) return;
-    const proposal = records.get(PROPOSALS, id);
+  // What is being counted has been due since its vote ended.
+  for (const { id } of dueProposals(ctx)) {
+    const key = proposalKey(id);
+    const proposal = records.get(PROPOSALS, key);
     if (proposal?.status !== ProposalStatus.TALLY) continue;
     const isCounted = delegator <= toHex(proposal.tallyCursor);
-    if (!isCounted || records.get(VOTES, `${id}/${delegator}`) === undefined) continue;
+    if (!isCounted || records.get(VOTES, `${key}/${delegator}`) === undefined) continue;
     const counted = changed(proposal.tally.counted, validator, change);
-    records.set(PROPOSALS, id, { ...proposal, tally: { ...proposal.tally, counted } });
+    records.set(PROPOSALS, key, { ...proposal, tally: { ...proposal.tally, counted } });
   }
 }
 

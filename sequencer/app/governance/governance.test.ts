@@ -3,7 +3,7 @@ import { Height } from "../../../proto/brands.ts";
 import { fromHex } from "../../../proto/bytes.ts";
 import { ProposalStatus } from "../../../proto/codec/governance-state.ts";
 import { type ProposalContent, VoteOption } from "../../../proto/codec/governance-tx.ts";
-import { BondStatus, type ValidatorState } from "../../../proto/codec/staking-state.ts";
+import { BondStatus } from "../../../proto/codec/staking-state.ts";
 import {
   createStakingContext,
   type TestStakingContext,
@@ -30,6 +30,7 @@ import {
 } from "./proposals.ts";
 import { judge } from "./tally.ts";
 import { vote, voteFault } from "./votes.ts";
+import { newValidator } from "../staking/validator-records.ts";
 
 const UNIT = 10n ** 18n;
 const ALICE = "a1".repeat(20);
@@ -69,30 +70,19 @@ function network(): TestStakingContext {
 }
 
 function setValidator(ctx: TestStakingContext, address: string, tokens: bigint): void {
-  const validator: ValidatorState = {
+  const state = newValidator({
     applicationKey: new Uint8Array(32),
-    power: tokens,
     consensusKey: new Uint8Array(32),
     operator: fromHex(OPERATORS[address] ?? ""),
     status: BondStatus.BONDED,
-    jailed: false,
-    tombstoned: false,
-    retired: false,
-    tokens,
-    shares: tokens * UNIT,
     minSelfDelegation: 1n,
     commission: { rateBps: 0, maxRateBps: 0, maxChangeBps: 0, changedSeconds: 0 },
     description: { moniker: "", website: "", details: "" },
     createdHeight: Height(1),
-    unbondingSeconds: 0,
-    unbondingHeight: Height(0),
-    jailedUntilSeconds: 0,
-    downtimeJails: 0,
-    downtimeHeight: Height(0),
     applicationKeySince: Height(0),
-    previousApplicationKey: new Uint8Array(0),
-  };
-  ctx.records.set(VALIDATORS, address, validator);
+  });
+  const stake = { power: tokens, tokens, shares: tokens * UNIT };
+  ctx.records.set(VALIDATORS, address, { ...state, ...stake });
 }
 
 function setDelegation(

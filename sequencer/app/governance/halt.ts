@@ -3,11 +3,12 @@ import { toHex } from "../../../proto/bytes.ts";
 import type { VoteHalt } from "../../../proto/codec/governance-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { event, indexed, plain } from "../abci-event.ts";
-import { type Failure, failure, notOperator } from "../codes.ts";
+import { type Failure, failure } from "../codes.ts";
 import { HALT_VOTE_BLOCKS_MAX } from "../limits.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import type { RecordBase } from "../state/records.ts";
 import { EPOCH, HALT, HALT_VOTES, UPGRADE, UPGRADE_PASSED, VALIDATORS } from "../state/tables.ts";
+import { operatorFault, requireValidator } from "../staking/validator-records.ts";
 
 /** A validator of the set, by its operator, asks for the chain to stop, or takes that back. */
 export function voteHaltFault(
@@ -16,10 +17,9 @@ export function voteHaltFault(
   action: VoteHalt,
 ): Failure | undefined {
   const address = toHex(action.validator);
-  const validator = ctx.records.get(VALIDATORS, address);
-  if (validator === undefined) return failure("VALIDATOR_UNKNOWN", address);
-  if (toHex(validator.operator) !== sender) return notOperator(address, validator.operator);
-  if (action.halt && validator.power === 0n) {
+  const refused = operatorFault(ctx, sender, address);
+  if (refused !== undefined) return refused;
+  if (action.halt && requireValidator(ctx, address).power === 0n) {
     return failure("HALT_NO_POWER", `validator ${address} is not in the set`);
   }
   return undefined;

@@ -2,10 +2,14 @@
 import { toHex } from "../../../proto/bytes.ts";
 import type { Unjail } from "../../../proto/codec/staking-tx.ts";
 import { event, indexed, plain } from "../abci-event.ts";
-import { type Failure, failure, notOperator } from "../codes.ts";
+import { type Failure, failure } from "../codes.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
-import { requireValidator, selfDelegation, updateValidator } from "../staking/validator-records.ts";
-import { VALIDATORS } from "../state/tables.ts";
+import {
+  operatorFault,
+  requireValidator,
+  selfDelegation,
+  updateValidator,
+} from "../staking/validator-records.ts";
 
 /**
  * Takes the validator out of the set with the updates of this block. No unjail before `untilSeconds`; a jail
@@ -38,9 +42,9 @@ export function unjailFault(
   action: Unjail,
 ): Failure | undefined {
   const validator = toHex(action.validator);
-  const state = reader.records.get(VALIDATORS, validator);
-  if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
-  if (toHex(state.operator) !== sender) return notOperator(validator, state.operator);
+  const refused = operatorFault(reader, sender, validator);
+  if (refused !== undefined) return refused;
+  const state = requireValidator(reader, validator);
   if (!state.jailed) return failure("UNJAIL_NOT_JAILED", validator);
   if (state.tombstoned) return failure("VALIDATOR_TOMBSTONED", validator);
   if (reader.nowSeconds < state.jailedUntilSeconds) {

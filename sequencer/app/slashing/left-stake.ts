@@ -5,8 +5,7 @@
 import type { UnbondingEntry } from "../../../proto/codec/staking-state.ts";
 import type { StakingContext } from "../staking/context.ts";
 import { bpsOf } from "../staking/decimal.ts";
-import { removeShares } from "../staking/delegations.ts";
-import { sharesToRemove } from "../staking/shares.ts";
+import { removeTokens } from "../staking/delegations.ts";
 import {
   delegatedTokens,
   delegationOf,
@@ -175,12 +174,10 @@ function takeDelegation(
   delegator: string,
   amount: bigint,
 ): bigint {
-  const delegation = delegationOf(ctx, validator, delegator);
-  if (delegation === undefined) return 0n;
-  const state = requireValidator(ctx, validator);
-  const shares = sharesToRemove(state, delegation.shares, amount);
-  const tokens = removeShares(ctx, validator, delegator, shares);
+  if (delegationOf(ctx, validator, delegator) === undefined) return 0n;
+  const pool = poolOf(requireValidator(ctx, validator));
+  const tokens = removeTokens(ctx, validator, delegator, amount);
   // Where the smallest share is worth more than 1 nweft, which takes a validator of dust.
-  if (tokens > amount) ctx.pay(poolOf(state), delegator, tokens - amount);
+  if (tokens > amount) ctx.pay(pool, delegator, tokens - amount);
   return tokens < amount ? tokens : amount;
 }

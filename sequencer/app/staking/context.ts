@@ -6,15 +6,18 @@ import type { Records } from "../state/records.ts";
  * Pools of nweft beside the accounts. The supply record holds them with the total, which is their sum and
  * that of all balances, and changes by burning only.
  */
-export type Pool =
-  | "feePool"
-  | "deposits"
-  | "bonded"
-  | "notBonded"
-  | "rewards"
-  | "community"
-  | "rollupRevenue"
-  | "governanceDeposits";
+export const POOLS = [
+  "feePool",
+  "deposits",
+  "bonded",
+  "notBonded",
+  "rewards",
+  "community",
+  "rollupRevenue",
+  "governanceDeposits",
+] as const;
+
+export type Pool = (typeof POOLS)[number];
 
 /** What these rules read: all that the check of an action needs, at the pool's door too. */
 export interface StakingReader {

@@ -90,7 +90,7 @@ export function undelegate(ctx: StakingContext, sender: string, action: Undelega
   const validator = toHex(action.validator);
   const pool = poolOf(requireValidator(ctx, validator));
   const terms = leavingTerms(ctx, validator, sender);
-  const amount = takeOut(ctx, validator, sender, action.amount);
+  const amount = removeTokens(ctx, validator, sender, action.amount);
   const completionSeconds = terms?.completionSeconds ?? ctx.nowSeconds;
   if (terms === undefined) {
     ctx.pay(pool, sender, amount);
@@ -198,7 +198,7 @@ export function redelegate(ctx: StakingContext, sender: string, action: Redelega
   const to = toHex(action.destination);
   const pool = poolOf(requireValidator(ctx, from));
   const terms = leavingTerms(ctx, from, sender);
-  const amount = takeOut(ctx, from, sender, action.amount);
+  const amount = removeTokens(ctx, from, sender, action.amount);
   const sharesDestination = addDelegation(ctx, to, sender, amount, pool);
   if (terms !== undefined) {
     const key = redelegationKey(from, sender, to);
@@ -272,7 +272,21 @@ export function removeShares(
   return tokens;
 }
 
-/** The same of a validator that is about to be removed: nobody is jailed. */
+/** Removes as many shares as `amount` takes; as `removeShares`. */
+export function removeTokens(
+  ctx: StakingContext,
+  validator: string,
+  delegator: string,
+  amount: bigint,
+): bigint {
+  const delegation = delegationOf(ctx, validator, delegator);
+  assert(delegation !== undefined, "there is a delegation to take from");
+  const state = requireValidator(ctx, validator);
+  const shares = sharesToRemove(state, delegation.shares, amount);
+  return removeShares(ctx, validator, delegator, shares);
+}
+
+/** `removeShares` of a validator that is about to be removed: nobody is jailed. */
 export function takeShares(
   ctx: StakingContext,
   validator: string,
@@ -308,21 +322,7 @@ function setStake(ctx: StakingContext, validator: string, tokens: bigint, shares
   updateValidator(ctx, validator, { tokens, shares });
 }
 
-/** Removes as many shares as `amount` takes; returns the nweft that came out. */
-function takeOut(
-  ctx: StakingContext,
-  validator: string,
-  delegator: string,
-  amount: bigint,
-): bigint {
-  const delegation = delegationOf(ctx, validator, delegator);
-  assert(delegation !== undefined, "there is a delegation to take from");
-  const state = requireValidator(ctx, validator);
-  const shares = sharesToRemove(state, delegation.shares, amount);
-  return removeShares(ctx, validator, delegator, shares);
-}
-
-/** What `takeOut` would return. */
+/** What `removeTokens` would return. */
 function removedTokens(
   reader: StakingReader,
   validator: string,

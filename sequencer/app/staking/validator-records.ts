@@ -1,6 +1,8 @@
 /** Reads and writes of validators that several rules share. `validator`, `delegator`: 40-hex addresses. */
+import { formatAddress } from "../../../proto/address.ts";
+import { Height } from "../../../proto/brands.ts";
+import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import { sha256 } from "../../../proto/hash.ts";
-import { toHex } from "../../../proto/bytes.ts";
 import { ADDRESS_BYTES } from "../../../proto/limits.ts";
 import {
   BondStatus,
@@ -9,6 +11,7 @@ import {
   type ValidatorState,
 } from "../../../proto/codec/staking-state.ts";
 import { assert } from "../../../proto/errors.ts";
+import { type Failure, failure } from "../codes.ts";
 import { DELEGATIONS, delegationKey, EPOCH, VALIDATORS } from "../state/tables.ts";
 import type { Pool, StakingContext, StakingReader } from "./context.ts";
 import { askableOf, tokensOf } from "./shares.ts";
@@ -32,6 +35,52 @@ export function updateValidator(
 /** Address of a consensus key, as everywhere in CometBFT: the first 20 bytes of its SHA-256. */
 export function consensusAddress(consensusKey: Uint8Array): string {
   return toHex(sha256(consensusKey).subarray(0, ADDRESS_BYTES));
+}
+
+/** Why the sender may not act for this validator, or undefined: it is unknown, or somebody else's. */
+export function operatorFault(
+  reader: StakingReader,
+  sender: string,
+  validator: string,
+): Failure | undefined {
+  const operator = reader.records.get(VALIDATORS, validator)?.operator;
+  if (operator === undefined) return failure("VALIDATOR_UNKNOWN", validator);
+  if (toHex(operator) === sender) return undefined;
+  const who = `${validator} is operated by ${formatAddress(operator)}`;
+  return failure("VALIDATOR_NOT_OPERATOR", who);
+}
+
+/** What is said of a validator when it begins. */
+export type NewValidator = Pick<
+  ValidatorState,
+  | "applicationKey"
+  | "consensusKey"
+  | "operator"
+  | "status"
+  | "minSelfDelegation"
+  | "commission"
+  | "description"
+  | "createdHeight"
+  | "applicationKeySince"
+>;
+
+/** A validator as it begins: without stake, power or past. */
+export function newValidator(given: NewValidator): ValidatorState {
+  return {
+    ...given,
+    power: 0n,
+    jailed: false,
+    tombstoned: false,
+    retired: false,
+    tokens: 0n,
+    shares: 0n,
+    unbondingSeconds: 0,
+    unbondingHeight: Height(0),
+    jailedUntilSeconds: 0,
+    downtimeJails: 0,
+    downtimeHeight: Height(0),
+    previousApplicationKey: EMPTY_BYTES,
+  };
 }
 
 /** Where the tokens of a validator lie. */

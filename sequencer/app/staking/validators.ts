@@ -12,14 +12,7 @@
  * - A rate may always be raised to the chain's minimum, whatever the largest change is.
  */
 import { Height } from "../../../proto/brands.ts";
-import {
-  bytesEqual,
-  copyBytes,
-  EMPTY_BYTES,
-  fromHex,
-  toHex,
-  utf8ToBytes,
-} from "../../../proto/bytes.ts";
+import { bytesEqual, copyBytes, fromHex, toHex, utf8ToBytes } from "../../../proto/bytes.ts";
 import {
   BondStatus,
   type CommissionState,
@@ -37,7 +30,7 @@ import type {
 } from "../../../proto/codec/staking-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { event } from "../abci-event.ts";
-import { type Failure, failure, notOperator } from "../codes.ts";
+import { type Failure, failure } from "../codes.ts";
 import { settleValidator, startValidator } from "../distribution/rewards.ts";
 import { VALIDATORS } from "../state/tables.ts";
 import { evictCandidate, placeForCandidate } from "./candidates.ts";
@@ -47,6 +40,8 @@ import { accountAttribute, numberAttribute, validatorAttribute } from "./events.
 import { COMMISSION_CHANGE_SECONDS } from "./limits.ts";
 import {
   consensusAddress,
+  newValidator,
+  operatorFault,
   requireValidator,
   selfDelegation,
   updateValidator,
@@ -89,29 +84,17 @@ export function createValidator(
   const place = placeForCandidate(ctx, action.selfDelegation);
   if (place.kind === "instead") evictCandidate(ctx, place.validator);
   const { rateBps, maxRateBps, maxChangeBps } = action;
-  const state: ValidatorState = {
+  const state = newValidator({
     applicationKey: copyBytes(action.applicationKey),
-    power: 0n,
     consensusKey: copyBytes(action.consensusKey),
     operator: fromHex(sender),
     status: BondStatus.UNBONDED,
-    jailed: false,
-    tombstoned: false,
-    retired: false,
-    tokens: 0n,
-    shares: 0n,
     minSelfDelegation: action.minSelfDelegation,
     commission: { rateBps, maxRateBps, maxChangeBps, changedSeconds: ctx.nowSeconds },
     description: descriptionOf(action),
     createdHeight: Height(ctx.height),
-    unbondingSeconds: 0,
-    unbondingHeight: Height(0),
-    jailedUntilSeconds: 0,
-    downtimeJails: 0,
-    downtimeHeight: Height(0),
     applicationKeySince: Height(ctx.height + 1),
-    previousApplicationKey: EMPTY_BYTES,
-  };
+  });
   ctx.records.set(VALIDATORS, validator, state);
   startValidator(ctx, validator);
   addDelegation(ctx, validator, sender, action.selfDelegation, "account");
@@ -132,7 +115,7 @@ export function editValidatorFault(
   const { description, commission, minSelfDelegation } = action;
   const validator = toHex(action.validator);
   const refused =
-    operatorFault(reader, sender, validator) ??
+    changeFault(reader, sender, validator) ??
     (description === undefined ? undefined : descriptionFault(description)) ??
     (commission === undefined ? undefined : rateFault(reader, validator, commission.rateBps));
   if (refused !== undefined || minSelfDelegation === undefined) return refused;
@@ -177,7 +160,7 @@ export function retireValidatorFault(
   action: RetireValidator,
 ): Failure | undefined {
   const validator = toHex(action.validator);
-  const refused = operatorFault(reader, sender, validator);
+  const refused = changeFault(reader, sender, validator);
   if (refused !== undefined) return refused;
   if (requireValidator(reader, validator).retired !== action.retired) return undefined;
   return failure("VALIDATOR_UNCHANGED", action.retired ? "it has retired" : "it has not retired");
@@ -201,7 +184,7 @@ export function rotateApplicationKeyFault(
   action: RotateApplicationKey,
 ): Failure | undefined {
   return (
-    operatorFault(reader, sender, toHex(action.validator)) ??
+    changeFault(reader, sender, toHex(action.validator)) ??
     applicationKeyFault(reader, action.applicationKey)
   );
 }
@@ -238,16 +221,16 @@ export function applicationKeyAt(
   return height >= state.applicationKeySince ? state.applicationKey : state.previousApplicationKey;
 }
 
-/** Why the sender may not run this validator, or undefined. */
-function operatorFault(
+/** Why the sender may not change this validator, or undefined: one that is out for good stays as it is. */
+function changeFault(
   reader: StakingReader,
   sender: string,
   validator: string,
 ): Failure | undefined {
-  const state = reader.records.get(VALIDATORS, validator);
-  if (state === undefined) return failure("VALIDATOR_UNKNOWN", validator);
-  if (toHex(state.operator) !== sender) return notOperator(validator, state.operator);
-  return state.tombstoned ? failure("VALIDATOR_TOMBSTONED", validator) : undefined;
+  const refused = operatorFault(reader, sender, validator);
+  if (refused !== undefined) return refused;
+  const { tombstoned } = requireValidator(reader, validator);
+  return tombstoned ? failure("VALIDATOR_TOMBSTONED", validator) : undefined;
 }
 
 function descriptionFault({ moniker, website, details }: DescriptionState): Failure | undefined {

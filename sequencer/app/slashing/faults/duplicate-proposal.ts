@@ -9,12 +9,12 @@ import type { DuplicateProposal, SignedProposal } from "../../../../proto/codec/
 import { proposalSignBytes } from "../../../../proto/sign-bytes.ts";
 import { failure } from "../../codes.ts";
 import { consensusAddress } from "../../staking/validator-records.ts";
-import type { SubmittedRoute } from "./route.ts";
+import { doubleSignPenalty, type SubmittedRoute } from "./route.ts";
 
 export const DUPLICATE_PROPOSAL: SubmittedRoute<"duplicateProposal"> = {
   name: "duplicate-proposal",
   kind: "duplicateProposal",
-  penalty: ({ doubleSignSlashBps }) => ({ kind: "tombstone", fractionBps: doubleSignSlashBps }),
+  penalty: doubleSignPenalty,
   signatures: (chainId, evidence) =>
     [evidence.first, evidence.second].map((proposal) => ({
       publicKey: evidence.consensusKey,

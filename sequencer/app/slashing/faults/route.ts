@@ -39,3 +39,8 @@ export interface ProvenFault {
   /** Tells offences of one validator, route and height apart, however they are proven. */
   readonly offence: string;
 }
+
+/** What every fault costs that takes two signatures which contradict each other. */
+export function doubleSignPenalty({ doubleSignSlashBps }: ParamsState): Penalty {
+  return { kind: "tombstone", fractionBps: doubleSignSlashBps };
+}
