@@ -20,7 +20,9 @@ export type SealProof =
       readonly context: Uint8Array;
       readonly point: Uint8Array;
       readonly proof: Uint8Array;
-    };
+    }
+  /** The proof of these shares holds, or does not: what evidence says of them. Bytes that are no points fail. */
+  | { readonly kind: "shares"; readonly holds: boolean; readonly of: SharesToVerify };
 
 /** Shares of one ticket for the open items of one batch. */
 export interface SharesToVerify {

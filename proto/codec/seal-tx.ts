@@ -115,10 +115,27 @@ export interface Reveal {
   readonly content: Uint8Array;
 }
 
-/** Evidence (inside `SubmitEvidence`): a SHARES part whose proof fails for what was asked at that height. */
+/** One proof of shares: of a ticket for a batch, or for one disputed item. */
+export interface ProofPlace {
+  /** Height of the batch. */
+  readonly batchHeight: Height;
+  /** From 1. */
+  readonly ticket: number;
+  /** Whether it is the single proof of a disputed item; then `index` is its place in the batch, otherwise 0. */
+  readonly isDispute: boolean;
+  readonly index: number;
+}
+
+/**
+ * Evidence (inside `SubmitEvidence`): a SHARES part with a proof that fails for what was asked at that height.
+ * Keys and points stand in it, so that signature and proof are judged from the bytes alone; that they are
+ * the right ones is for the state to say.
+ */
 export interface FaultyShares {
   readonly kind: "faultyShares";
   readonly validator: Uint8Array;
+  /** The validator's at that height, 32 bytes. */
+  readonly applicationKey: Uint8Array;
   /** Height that was voted on, and hash of the block. */
   readonly height: Height;
   readonly blockHash: Uint8Array;
@@ -127,12 +144,18 @@ export interface FaultyShares {
   readonly signature: Uint8Array;
   /** Canonical `SealAsk` of that height; its hash stands in the state. */
   readonly ask: Uint8Array;
+  /** Which proof of the part fails. */
+  readonly place: ProofPlace;
+  /** X of that ticket, 32 bytes. */
+  readonly publicShare: Uint8Array;
 }
 
-/** Evidence: two SHARES parts of one height with different shares. */
+/** Evidence: two SHARES parts of one height with different shares of one ticket for the same batch or item. */
 export interface ContradictingShares {
   readonly kind: "contradictingShares";
   readonly validator: Uint8Array;
+  /** The validator's at that height, 32 bytes. */
+  readonly applicationKey: Uint8Array;
   readonly height: Height;
   readonly first: SignedShares;
   readonly second: SignedShares;
@@ -144,20 +167,25 @@ export interface SignedShares {
   readonly signature: Uint8Array;
 }
 
-/** Evidence: a proof of shares for something that was not asked at that height. Nobody else can make it. */
+/**
+ * Evidence: a proof of shares that holds, for something that was not asked at that height. It takes the
+ * secret of the ticket to make it.
+ */
 export interface UnaskedShares {
   readonly kind: "unaskedShares";
   readonly validator: Uint8Array;
+  /** What the proof's context says: the height that it pretends to vote on, the key, the place. */
   readonly height: Height;
-  /** Key and ticket whose secret was used. */
   readonly key: number;
-  readonly ticket: number;
-  /** Height of the batch that the proof speaks of. */
-  readonly batchHeight: Height;
+  readonly place: ProofPlace;
+  /** X of that ticket, 32 bytes. */
+  readonly publicShare: Uint8Array;
   /** U_1 … U_n and the shares of that ticket. */
   readonly points: Uint8Array;
   readonly shares: Uint8Array;
   readonly proof: Uint8Array;
+  /** Canonical `SealAsk` of that height; empty when nothing was asked. */
+  readonly ask: Uint8Array;
 }
 
 export type SealEvidence = FaultyShares | ContradictingShares | UnaskedShares;
