@@ -3,6 +3,7 @@
  * up; started in that order and stopped in the reverse one.
  */
 import { join } from "node:path";
+import type { Application } from "../abci/application.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import { type BlockSync, createBlockSync } from "../engine/block-sync/block-sync.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -83,6 +84,8 @@ export interface NodeDependencies {
    * tests make a correct node misbehave here.
    */
   readonly middleware?: (reactors: readonly Reactor[]) => readonly Reactor[];
+  /** Stands between the engine and the application, for tests as well. */
+  readonly applicationMiddleware?: (application: Application) => Application;
 }
 
 export interface Node extends RunningNode {
@@ -94,6 +97,7 @@ export interface Node extends RunningNode {
 export async function createNode(options: NodeOptions, deps: NodeDependencies): Promise<Node> {
   const { home, config } = options;
   const { clock, logger, middleware = (reactors) => reactors } = deps;
+  const { applicationMiddleware = (application) => application } = deps;
   const closers = createClosers(logger);
   return await closers.guard(assemble);
 
@@ -159,7 +163,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     checkUpgrade(application);
     const gossip = createGossipRelay();
     const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
-      application,
+      application: applicationMiddleware(application),
       blockStore: disk.blockStore,
       stateStore: disk.stateStore,
       evidenceStore: disk.evidenceStore,

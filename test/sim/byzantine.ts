@@ -42,8 +42,8 @@ import {
   VOTE_CHANNEL,
 } from "../../sequencer/p2p/consensus/consensus-channels.ts";
 import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
+import { methodsOf } from "../support/application-methods.ts";
 import type { Random } from "../support/random.ts";
-import { methodsOf } from "./chain-plan.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
 export interface SaboteurOptions {

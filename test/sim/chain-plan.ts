@@ -11,6 +11,7 @@ import {
   updateValidatorSet,
 } from "../../proto/validator-set.ts";
 import type { Application, ValidatorUpdate } from "../../sequencer/abci/application.ts";
+import { methodsOf } from "../support/application-methods.ts";
 import type { Random } from "../support/random.ts";
 import { simKeys } from "./sim-keys.ts";
 
@@ -173,25 +174,5 @@ function paramsAfter(
     ...genesisParams,
     block: { ...genesisParams.block, maxBytes: BigInt(maxBytes) },
     abci: isDecided ? { voteExtensionsEnableHeight: Height(extensions.from) } : genesisParams.abci,
-  };
-}
-
-/** The methods of an application, bound, so that some can be replaced. */
-export function methodsOf(inner: Application): Application {
-  return {
-    info: (request) => inner.info(request),
-    query: (request) => inner.query(request),
-    checkTx: (request) => inner.checkTx(request),
-    ...(inner.checkTxs === undefined ? {} : { checkTxs: inner.checkTxs.bind(inner) }),
-    initChain: (request) => inner.initChain(request),
-    prepareProposal: (request) => inner.prepareProposal(request),
-    processProposal: (request) => inner.processProposal(request),
-    extendVote: (request) => inner.extendVote(request),
-    verifyVoteExtension: (request) => inner.verifyVoteExtension(request),
-    finalizeBlock: (request) => inner.finalizeBlock(request),
-    commit: () => inner.commit(),
-    ...(inner.checksDuringCommit === undefined
-      ? {}
-      : { checksDuringCommit: inner.checksDuringCommit }),
   };
 }
