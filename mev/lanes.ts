@@ -22,6 +22,9 @@ export const Lane = {
 } as const;
 export type Lane = (typeof Lane)[keyof typeof Lane];
 
+/** In the order of the block. */
+export const LANES: readonly Lane[] = Object.values(Lane);
+
 /** Shares are basis points of `blockBytesMax`; what a lane leaves over flows to the lanes after it. */
 export interface LaneParams {
   /** `block.max_bytes` of the committed consensus parameters, in bytes. */
@@ -182,7 +185,7 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
   let controlOfSigner = 0;
   const rollupBytes = new Map<string, number>();
   // The same for every item of the block.
-  const laneMax = Object.values(Lane).map((of) => laneBytesMax(params, of));
+  const laneMax = LANES.map((of) => laneBytesMax(params, of));
   const quota = rollupBytesMax(params);
 
   function take(use: LaneUse): Refusal<LaneRefusalCode> | undefined {

@@ -1,3 +1,4 @@
+import { LANES } from "../../mev/lanes.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
@@ -455,10 +456,12 @@ class Weft implements WeftApplication {
   poolItems(limit: number): readonly Uint8Array[] {
     const selection = this.#pool.select();
     const items: Uint8Array[] = [];
-    for (let entry = selection.next(); entry !== undefined && items.length < limit; ) {
-      items.push(entry.tx.item);
-      selection.take();
-      entry = selection.next();
+    for (const lane of LANES) {
+      for (let entry = selection.next(lane); entry !== undefined; entry = selection.next(lane)) {
+        if (items.length >= limit) return items;
+        items.push(entry.tx.item);
+        selection.take();
+      }
     }
     return items;
   }

@@ -1,3 +1,4 @@
+import type { Lane } from "../../../mev/lanes.ts";
 import type { PoolAccount, PoolEntry } from "./pool-account.ts";
 import { PriceHeap, paysBetter, type Priced } from "./price-heap.ts";
 
@@ -12,12 +13,12 @@ interface Candidate extends Priced {
 export type PriceOf = (entry: PoolEntry) => number;
 
 /**
- * Draws transactions for one proposal, best price first; within an account in order of
- * nonces. CheckTx may add to the pool meanwhile: what was drawn stays drawn, and whoever executes
- * it has the last word.
+ * Draws transactions for one proposal, lane by lane in the order of the block, best price first; within an
+ * account in order of nonces. What stands behind a nonce of a later lane waits for the next block. CheckTx
+ * may add to the pool meanwhile: what was drawn stays drawn, and whoever executes it has the last word.
  */
 export class Selection {
-  readonly #heap = new PriceHeap<Candidate>(paysBetter);
+  readonly #lanes = new Map<Lane, PriceHeap<Candidate>>();
   readonly #priceOf: PriceOf;
   #drawn: Candidate | undefined;
 
@@ -26,28 +27,30 @@ export class Selection {
     priceOf: PriceOf,
   ) {
     this.#priceOf = priceOf;
-    const candidates: Candidate[] = [];
+    const candidates = new Map<Lane, Candidate[]>();
+    const add = (account: PoolAccount, entry: PoolEntry, position: number): void => {
+      const candidate = this.#candidate(account, entry, position);
+      if (candidate === undefined) return;
+      const { lane } = entry.tx.laneUse;
+      const list = candidates.get(lane);
+      if (list === undefined) candidates.set(lane, [candidate]);
+      else list.push(candidate);
+    };
     for (const [account, nextNonce] of accounts) {
       const head = account.ordered[0];
-      if (head !== undefined && head.nonce === nextNonce) {
-        const candidate = this.#candidate(account, head, 0);
-        if (candidate !== undefined) candidates.push(candidate);
-      }
-      for (const entry of account.unordered) {
-        const candidate = this.#candidate(account, entry, -1);
-        if (candidate !== undefined) candidates.push(candidate);
-      }
+      if (head !== undefined && head.nonce === nextNonce) add(account, head, 0);
+      for (const entry of account.unordered) add(account, entry, -1);
     }
-    this.#heap.build(candidates);
+    for (const [lane, list] of candidates) this.#heapOf(lane).build(list);
   }
 
-  /** The next best one; follow with `take` if it goes into the block. */
-  next(): PoolEntry | undefined {
-    this.#drawn = this.#heap.pop();
+  /** The next best one of a lane; follow with `take` if it goes into the block. */
+  next(lane: Lane): PoolEntry | undefined {
+    this.#drawn = this.#lanes.get(lane)?.pop();
     return this.#drawn?.entry;
   }
 
-  /** The last one drawn is in the block: the account's next nonce may follow. */
+  /** The last one drawn is in the block: the account's next nonce may follow, in this lane or a later one. */
   take(): void {
     const drawn = this.#drawn;
     if (drawn === undefined || drawn.position < 0 || drawn.entry.nonce === undefined) return;
@@ -55,7 +58,13 @@ export class Selection {
     const following = drawn.account.ordered[position];
     if (following?.nonce !== drawn.entry.nonce + 1n) return;
     const candidate = this.#candidate(drawn.account, following, position);
-    if (candidate !== undefined) this.#heap.push(candidate);
+    if (candidate !== undefined) this.#heapOf(following.tx.laneUse.lane).push(candidate);
+  }
+
+  #heapOf(lane: Lane): PriceHeap<Candidate> {
+    let heap = this.#lanes.get(lane);
+    if (heap === undefined) this.#lanes.set(lane, (heap = new PriceHeap(paysBetter)));
+    return heap;
   }
 
   #candidate(account: PoolAccount, entry: PoolEntry, position: number): Candidate | undefined {

@@ -1,5 +1,15 @@
 import { buildInjectedCommit, type ExtendedCommitVote } from "../../../mev/injected-commit.ts";
-import { createLaneRules, itemBlockBytes, type LaneRules, laneUse } from "../../../mev/lanes.ts";
+import {
+  type ControlKey,
+  createLaneRules,
+  itemBlockBytes,
+  Lane,
+  laneBytesMax,
+  type LaneParams,
+  type LaneRules,
+  laneUse,
+  orderControl,
+} from "../../../mev/lanes.ts";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height } from "../../../proto/brands.ts";
@@ -18,6 +28,7 @@ import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } fr
 import type { AppMetrics } from "../metrics.ts";
 import { laneParams } from "../params.ts";
 import type { Pool } from "../pool/pool.ts";
+import type { Selection } from "../pool/selection.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 
@@ -59,7 +70,8 @@ export async function buildBlock(
 ): Promise<BuiltBlock> {
   const { committed, pool, yieldToLoop } = dependencies;
   const { chain, params, baseFeePerByte, lastBlock } = committed.requireTerms();
-  const rules = createLaneRules(laneParams(params, chain.blockBytesMax), lastBlock === undefined);
+  const lanes = laneParams(params, chain.blockBytesMax);
+  const rules = createLaneRules(lanes, lastBlock === undefined);
   const injected = await injectedItem(request, dependencies);
   const emptyManifest = createManifestBuilder().build().item;
   takeSystemItem(rules, decodedManifest(), emptyManifest.length);
@@ -75,30 +87,39 @@ export async function buildBlock(
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
   const chosen: DecodedTx[] = [];
-  const selection = pool.select();
-  let misfits = 0;
-  let tried = 0;
-  for (;;) {
-    if (++tried % TXS_PER_SLICE === 0) await yieldToLoop();
-    const tx = selection.next()?.tx;
-    if (tx === undefined || misfits >= PREPARE_MISFITS_MAX) break;
-    const bytes = itemBlockBytes(tx.item.length);
-    if (bytes > bytesLeft) {
-      misfits++;
-      continue;
-    }
-    if (validityFault(working, tx, terms) !== undefined) continue;
-    if (rules.take(tx.laneUse) !== undefined) continue;
+
+  /** Whether the transaction went into the block. */
+  function tryTx(tx: DecodedTx): boolean {
+    if (validityFault(working, tx, terms) !== undefined) return false;
+    if (rules.take(tx.laneUse) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
     if (applied.failure === undefined) {
       for (const { rollupId, entry } of tx.entries) {
         manifest.add(rollupId, entry, tx.rollupId);
       }
     }
-    selection.take();
     chosen.push(tx);
-    bytesLeft -= bytes;
-    misfits = 0;
+    bytesLeft -= itemBlockBytes(tx.item.length);
+    return true;
+  }
+
+  const selection = pool.select();
+  for (const tx of drawControl(selection, lanes, bytesLeft)) tryTx(tx);
+  for (const lane of PRICED_LANES) {
+    let misfits = 0;
+    let tried = 0;
+    for (;;) {
+      if (++tried % TXS_PER_SLICE === 0) await yieldToLoop();
+      const tx = selection.next(lane)?.tx;
+      if (tx === undefined || misfits >= PREPARE_MISFITS_MAX) break;
+      if (itemBlockBytes(tx.item.length) > bytesLeft) {
+        misfits++;
+        continue;
+      }
+      if (!tryTx(tx)) continue;
+      selection.take();
+      misfits = 0;
+    }
   }
 
   const system = injected === undefined ? [] : [injected.bytes];
@@ -108,6 +129,42 @@ export async function buildBlock(
     txs: [manifestItem, ...system, ...chosen.map((tx) => tx.item)],
     minimal: [emptyManifest, ...system],
   };
+}
+
+/** Lanes of pending transactions that the price orders, in the order of the block. */
+const PRICED_LANES: readonly Lane[] = [Lane.SEALED, Lane.DEFAULT];
+
+/**
+ * CONTROL transactions that the lane has room for, best price first; in canonical order, whatever they pay.
+ * One that turns out not to be valid leaves its room empty.
+ */
+function drawControl(
+  selection: Selection,
+  params: LaneParams,
+  bytesLeft: number,
+): readonly DecodedTx[] {
+  let room = Math.min(bytesLeft, laneBytesMax(params, Lane.CONTROL) ?? 0);
+  let misfits = 0;
+  const drawn: { readonly tx: DecodedTx; readonly control: ControlKey }[] = [];
+  const ofSigner = new Map<string, number>();
+  while (misfits < PREPARE_MISFITS_MAX) {
+    const tx = selection.next(Lane.CONTROL)?.tx;
+    const control = tx?.laneUse.control;
+    if (tx === undefined || control === undefined) break;
+    const signed = ofSigner.get(tx.sender) ?? 0;
+    if (signed >= params.controlPerSignerMax) continue;
+    const bytes = itemBlockBytes(tx.item.length);
+    if (bytes > room) {
+      misfits++;
+      continue;
+    }
+    ofSigner.set(tx.sender, signed + 1);
+    drawn.push({ tx, control });
+    selection.take();
+    room -= bytes;
+    misfits = 0;
+  }
+  return orderControl(drawn, params.controlPerSignerMax).map(({ tx }) => tx);
 }
 
 /** Item 1; undefined at the initial height. */
