@@ -44,6 +44,7 @@ export interface GenesisStake {
 
 /** The money and the records that genesis makes. */
 export class GenesisLedger implements StakingContext {
+  readonly chainId: string;
   readonly height: number;
   readonly nowSeconds: number;
   readonly params: ParamsState;
@@ -56,6 +57,7 @@ export class GenesisLedger implements StakingContext {
 
   constructor(params: ParamsState, chain: ChainState, nowSeconds: number) {
     this.params = params;
+    this.chainId = chain.chainId;
     this.height = chain.initialHeight;
     this.nowSeconds = nowSeconds;
     this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;

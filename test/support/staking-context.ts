@@ -56,6 +56,7 @@ export function createStakingContext(options: StakingContextOptions = {}): TestS
 }
 
 class MemoryContext implements TestStakingContext {
+  readonly chainId = "weft-test-1";
   readonly records: Records;
   readonly events: AbciEvent[] = [];
   readonly #balances = new Map<string, bigint>();

@@ -126,6 +126,16 @@ describe("a validator that is down", () => {
     expect(isJailed(alice)).toBe(true);
   });
 
+  test("is jailed alike for votes without the shares that they owed", () => {
+    const blocks = until(
+      () => isJailed(alice),
+      () => block(world.ctx.height % 2 === 0 ? { withoutShares: [alice] } : { absent: [alice] }),
+    );
+    expect(blocks).toBe(WINDOW + 2);
+    expect(validator(alice).downtimeJails).toBe(1);
+    expect(missed(bob)).toBe(0);
+  });
+
   test("loses what the parameter says", () => {
     world.ctx.setParams({ downtimeSlashBps: 1 });
     untilJailed(alice);
@@ -183,9 +193,13 @@ describe("unjail", () => {
   });
 });
 
-/** One block whose last commit lacks some, or votes for nil. */
+/** One block whose last commit lacks some, or votes for nil, or holds votes without the shares they owe. */
 function block(
-  { absent = [], nil = [] }: { absent?: TestValidator[]; nil?: TestValidator[] },
+  {
+    absent = [],
+    nil = [],
+    withoutShares = [],
+  }: { absent?: TestValidator[]; nil?: TestValidator[]; withoutShares?: TestValidator[] },
   seconds = 1,
   set = [alice, bob],
 ): void {
@@ -201,6 +215,7 @@ function block(
             : BlockIdFlag.COMMIT,
       }),
     ),
+    new Set(withoutShares.map(({ address }) => address)),
   );
   world.nextBlock(seconds);
 }

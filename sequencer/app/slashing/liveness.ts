@@ -14,16 +14,21 @@ import { clearBits, clearLiveness, flipMissed, isMissed } from "./liveness-recor
 import { punish } from "./penalty.ts";
 
 /**
- * Begin of a block. `votes`: of the last commit, the whole set; a vote for nil counts as present. Writes for
+ * Begin of a block. `votes`: of the last commit, the whole set; a vote for nil counts as present. A vote
+ * without the shares that it owed (`missingShares`, addresses in 40-hex) counts as missed. Writes for
  * validators alone whose bit changes, reads no bits of those that have missed nothing.
  */
-export function recordSignatures(ctx: StakingContext, votes: readonly VoteInfo[]): void {
+export function recordSignatures(
+  ctx: StakingContext,
+  votes: readonly VoteInfo[],
+  withoutShares: ReadonlySet<string> = NOBODY,
+): void {
   const height = ctx.height - 1;
   const { signedWindow } = ctx.params;
   const index = height % signedWindow;
   for (const { validator, blockIdFlag } of votes) {
     const address = toHex(validator.address);
-    const isAbsent = blockIdFlag === BlockIdFlag.ABSENT;
+    const isAbsent = blockIdFlag === BlockIdFlag.ABSENT || withoutShares.has(address);
     const known = ctx.records.get(SIGNING, address);
     if (known?.window === signedWindow && known.missed === 0 && !isAbsent) continue;
     if (!counts(ctx, address)) continue;
@@ -35,6 +40,8 @@ export function recordSignatures(ctx: StakingContext, votes: readonly VoteInfo[]
     }
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** A jailed validator votes until it is out of the set; what it misses meanwhile is nobody's business. */
 function counts(ctx: StakingContext, validator: string): boolean {

@@ -32,6 +32,15 @@ test("signing twice costs its part whatever else was punished", () => {
   expect(punished({ kind: "tombstone", fractionBps: 500 }).burned).toBe(500_000n);
 });
 
+test("a fine costs each time, within the same bound, and leaves the validator where it is", () => {
+  const fine: Penalty = { kind: "fine", fractionBps: 100 };
+  expect([punished(fine).burned, punished(fine).burned]).toEqual([100_000n, 100_000n]);
+  expect(world.ctx.records.get(VALIDATORS, alice.address)?.jailed).toBe(false);
+  punished(jail(9_700));
+  expect(punished(fine).burned, "the hundredth part that is left").toBe(100_000n);
+  expect(punished(fine).burned).toBe(0n);
+});
+
 test("within an unbonding time a validator loses at most what its power stood for", () => {
   expect(punished(jail(6_000)).burned).toBe(6_000_000n);
   world.ctx.advance({ seconds: 60 });

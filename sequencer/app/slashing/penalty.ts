@@ -12,7 +12,9 @@ export type Penalty =
   /** For what can only be meant: out for good, so that it costs once. */
   | { readonly kind: "tombstone"; readonly fractionBps: number }
   /** Out for a time. Faults that come to light within it cost as much as the worst of them. */
-  | { readonly kind: "jail"; readonly fractionBps: number; readonly jailSeconds: number };
+  | { readonly kind: "jail"; readonly fractionBps: number; readonly jailSeconds: number }
+  /** Costs stake each time, and the place in the set stays. */
+  | { readonly kind: "fine"; readonly fractionBps: number };
 
 /** Who is punished and for what. */
 export interface Offence {
@@ -28,7 +30,7 @@ export interface Offence {
 const NOTHING: SlashOutcome = { burned: 0n, reward: 0n };
 
 /**
- * Slashes and takes out of the set. All that a validator loses within an unbonding time comes to at most
+ * Slashes, and takes out of the set unless it is a fine. All that a validator loses within an unbonding time comes to at most
  * the whole of its power's stake.
  */
 export function punish(
@@ -46,10 +48,12 @@ export function punish(
     fractionBps === 0 || status === BondStatus.UNBONDED
       ? NOTHING
       : slash(ctx, { validator, infractionHeight: height, power, fractionBps, reason, reporter });
-  const isForGood = penalty.kind === "tombstone";
-  const untilSeconds = isForGood ? ctx.nowSeconds : ctx.nowSeconds + penalty.jailSeconds;
-  if (isForGood) tombstone(ctx, validator);
-  else jail(ctx, validator, untilSeconds);
+  let untilSeconds = ctx.nowSeconds;
+  if (penalty.kind === "tombstone") tombstone(ctx, validator);
+  else if (penalty.kind === "jail") {
+    untilSeconds += penalty.jailSeconds;
+    jail(ctx, validator, untilSeconds);
+  }
   if (fractionBps > 0) {
     const entry = { seconds: ctx.nowSeconds, fractionBps, jailedUntilSeconds: untilSeconds };
     ctx.records.set(SLASHED, validator, { entries: [...entries, entry] });
@@ -64,7 +68,7 @@ function chargeable(
   { kind, fractionBps }: Penalty,
 ): number {
   const running = entries.filter(({ jailedUntilSeconds }) => jailedUntilSeconds > ctx.nowSeconds);
-  const due = kind === "tombstone" ? fractionBps : fractionBps - sumOf(running);
+  const due = kind === "jail" ? fractionBps - sumOf(running) : fractionBps;
   return Math.max(0, Math.min(due, BASIS_POINTS - sumOf(entries)));
 }
 

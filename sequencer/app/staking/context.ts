@@ -21,6 +21,7 @@ export type Pool = (typeof POOLS)[number];
 
 /** What these rules read: all that the check of an action needs, at the pool's door too. */
 export interface StakingReader {
+  readonly chainId: string;
   readonly height: number;
   /** Block time, whole seconds since 1970, rounded down; what ends "after" it ends a second later. */
   readonly nowSeconds: number;

@@ -165,6 +165,7 @@ export class CommittedState implements RecordBase {
   #createReader(): StakingReader {
     const { chain, params, supply, lastBlock } = this.requireTerms();
     return {
+      chainId: chain.chainId,
       height: this.nextHeight(),
       nowSeconds: Number(lastBlock?.time.seconds ?? 0n),
       params,

@@ -50,6 +50,7 @@ export interface WorkingBlock {
  * it to discard the block. Begins by letting go of ids that have expired at its height.
  */
 export class WorkingState implements StakingContext {
+  readonly chainId: string;
   readonly height: number;
   readonly nowSeconds: number;
   /** In force in this block. */
@@ -75,6 +76,7 @@ export class WorkingState implements StakingContext {
     this.#committed = committed;
     const { chain, supply, params } = committed.requireTerms();
     this.params = params;
+    this.chainId = chain.chainId;
     this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;
     this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
     this.setSizeMax = chain.setSizeMax;
