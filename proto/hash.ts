@@ -1,4 +1,5 @@
 import { createHash, hash } from "node:crypto";
+import { joinBytes } from "./bytes.ts";
 
 /** Up to this length, joining byte strings costs less than a hash object. */
 const JOINED_BYTES_MAX = 4_096;
@@ -27,6 +28,16 @@ export function sha256Latin1OfPair(first: Uint8Array, second: Uint8Array): strin
 /** SHA-256 of the concatenation of several byte strings: 32 bytes. */
 export function sha256Concat(...chunks: readonly Uint8Array[]): Uint8Array {
   const hasher = createHash("sha256");
+  for (const chunk of chunks) hasher.update(chunk);
+  return plain(hasher.digest());
+}
+
+/** SHA-512 of the concatenation of several byte strings: 64 bytes. */
+export function sha512Concat(...chunks: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const chunk of chunks) length += chunk.length;
+  if (length <= JOINED_BYTES_MAX) return plain(hash("sha512", joinBytes(chunks), "buffer"));
+  const hasher = createHash("sha512");
   for (const chunk of chunks) hasher.update(chunk);
   return plain(hasher.digest());
 }

@@ -1,4 +1,4 @@
-/** The part of sodium-native that signatures use; the package ships no types. */
+/** The part of sodium-native that signatures and `aead.ts` use; the package ships no types. */
 declare module "sodium-native" {
   interface Sodium {
     /** Throws when a length is wrong. `secretKey` is seed ‖ public key, 64 bytes. */
@@ -9,6 +9,24 @@ declare module "sodium-native" {
       publicKey: Uint8Array,
     ): boolean;
     crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
+    /** Seals `m` into `c`, m.length + 16 bytes. */
+    crypto_aead_chacha20poly1305_ietf_encrypt(
+      c: Uint8Array,
+      m: Uint8Array,
+      ad: Uint8Array | null,
+      nsec: null,
+      npub: Uint8Array,
+      k: Uint8Array,
+    ): number;
+    /** Opens `c` into `m`, c.length - 16 bytes. Throws on a bad tag. */
+    crypto_aead_chacha20poly1305_ietf_decrypt(
+      m: Uint8Array,
+      nsec: null,
+      c: Uint8Array,
+      ad: Uint8Array | null,
+      npub: Uint8Array,
+      k: Uint8Array,
+    ): number;
   }
   const sodium: Sodium;
   export default sodium;
