@@ -44,6 +44,8 @@ export interface LaneParams {
 export type LaneRefusalCode =
   /** Item 0 is not the manifest, item 1 not the injected commit, or either occurs again. */
   | "LANE_SYSTEM_ITEMS"
+  /** A second item with openings. */
+  | "LANE_REVEAL_ITEMS"
   /** An item of an earlier lane after one of a later lane. */
   | "LANE_ORDER"
   /** CONTROL items not in canonical order. */
@@ -84,6 +86,8 @@ export function laneOf(item: Item, isDue: boolean): Lane {
     case "manifest":
     case "injectedCommit":
       return Lane.SYS;
+    case "openings":
+      return Lane.REVEAL;
     case "tx": {
       const lane = laneOfAction(item.tx.body.action);
       // A CONTROL item has room reserved for it already; being listed does not move it.
@@ -96,8 +100,20 @@ export function laneOf(item: Item, isDue: boolean): Lane {
 
 /** The lane of a transaction that is not due. */
 export function laneOfAction(action: Action): Lane {
-  return action.kind === "submitEvidence" ? Lane.CONTROL : Lane.DEFAULT;
+  return LANES_OF_ACTIONS[action.kind] ?? Lane.DEFAULT;
 }
+
+/** Actions that do not stand in the DEFAULT lane. */
+const LANES_OF_ACTIONS: { readonly [Kind in Action["kind"]]?: Lane } = {
+  submitEvidence: Lane.CONTROL,
+  sealed: Lane.SEALED,
+  sealCommit: Lane.SEALED,
+  registerSealKey: Lane.CONTROL,
+  deal: Lane.CONTROL,
+  complain: Lane.CONTROL,
+  selfReveal: Lane.CONTROL,
+  reveal: Lane.CONTROL,
+};
 
 /**
  * What `createLaneRules` needs to know of an item; `id` is the transaction's id, `rollupKey` the id of the
@@ -114,10 +130,14 @@ export function laneUse(
   if (item.kind !== "tx") {
     return { kind: item.kind, lane, itemBytes, rollupKeys: NO_ROLLUPS, control: undefined };
   }
-  const { action } = item.tx.body;
-  const rollupKeys =
-    action.kind === "rollupData" ? [rollupKey ?? toHex(action.rollupId)] : NO_ROLLUPS;
+  const rollupKeys = rollupKeysOf(item.tx.body.action, rollupKey);
   return { kind: "tx", lane, itemBytes, rollupKeys, control: controlKey(item.tx, id) };
+}
+
+function rollupKeysOf(action: Action, rollupKey: string | undefined): readonly string[] {
+  if (action.kind === "rollupData") return [rollupKey ?? toHex(action.rollupId)];
+  const isSealed = action.kind === "sealed" || action.kind === "sealCommit";
+  return isSealed ? action.rollupIds.map(toHex) : NO_ROLLUPS;
 }
 
 const NO_ROLLUPS: readonly string[] = [];
@@ -200,6 +220,9 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
     }
     if (use.lane < lane) {
       return refusal("LANE_ORDER", `item ${count}: lane ${use.lane} after lane ${lane}`);
+    }
+    if (use.lane === Lane.REVEAL && lane === Lane.REVEAL) {
+      return refusal("LANE_REVEAL_ITEMS", `item ${count}: a block has one item of openings`);
     }
     const entersLane = use.lane > lane;
     const inLane = entersLane ? 0 : laneBytes;

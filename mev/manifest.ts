@@ -5,6 +5,7 @@
  */
 import { compareBytes, EMPTY_BYTES, toHex } from "../proto/bytes.ts";
 import { encodeItem, type Manifest, MANIFEST_VERSION } from "../proto/codec/weft-block.ts";
+import { sealPayload } from "../proto/codec/seal-tx.ts";
 import { isStakeAction, payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
 import { assertNever } from "../proto/errors.ts";
 import { sha256 } from "../proto/hash.ts";
@@ -50,8 +51,8 @@ export interface ManifestBuilder {
 }
 
 /**
- * What a transaction adds to the manifest when its action succeeds: one entry for rollup data, nothing
- * for the rest. `id`: the transaction's id. A transaction that fails adds nothing, whatever it holds.
+ * What a transaction adds to the manifest when its action succeeds: one entry for rollup data, one for each
+ * rollup that a sealed item or a commit names, nothing for the rest. `id`: the transaction's id. A transaction that fails adds nothing, whatever it holds.
  */
 export function rollupEntriesOf(tx: SignedTx, id: Uint8Array, lane: Lane): readonly RollupEntry[] {
   const { action } = tx.body;
@@ -73,6 +74,25 @@ export function rollupEntriesOf(tx: SignedTx, id: Uint8Array, lane: Lane): reado
       };
       return [{ rollupId: action.rollupId, entry }];
     }
+    case "sealed":
+    case "sealCommit": {
+      const entry: OrderedEntry = {
+        kind: EntryKind.SEALED,
+        lane,
+        itemId: id,
+        bundleId: undefined,
+        leg: 0,
+        legs: 1,
+        payloadHash: payloadHash(sealPayload(action)),
+      };
+      return action.rollupIds.map((rollupId) => ({ rollupId, entry }));
+    }
+    case "registerSealKey":
+    case "deal":
+    case "complain":
+    case "selfReveal":
+    case "reveal":
+      return [];
     default:
       return assertNever(action, "action");
   }

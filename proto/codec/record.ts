@@ -10,7 +10,7 @@
  *     DELEGATION.decode(DELEGATION.encode(delegation));
  */
 import { Height } from "../brands.ts";
-import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../bytes.ts";
+import { compareBytes, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../bytes.ts";
 import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 import { decode, type MessageDecoder, type Reader } from "./reader.ts";
@@ -280,6 +280,92 @@ export function optionalBytes(length: number): FieldKind<Uint8Array> {
       if (value.length !== 0) checkLength(name, value, length);
     },
   };
+}
+
+/** `min` to `max` bytes, both inclusive, a multiple of `unit`. */
+export function bytesWithin(max: number, min = 0, unit = 1): FieldKind<Uint8Array> {
+  return {
+    absent: { value: EMPTY_BYTES },
+    write: (writer, field, value) => writer.bytes(field, value),
+    read: (reader) => reader.bytesCopy(max),
+    check: (name, { length }) => {
+      if (length >= min && length <= max && length % unit === 0) return;
+      const expected = unit === 1 ? `${min} to ${max} bytes` : `${min} to ${max}, whole ${unit}s`;
+      throw codecError("CODEC_LENGTH", `${name}: expected ${expected}, got ${length}`);
+    },
+  };
+}
+
+/** `min` to `max` byte strings of `length` each, strictly ascending. */
+export function ascendingBytes(
+  length: number,
+  max: number,
+  min = 0,
+): FieldKind<readonly Uint8Array[]> {
+  const none: readonly Uint8Array[] = [];
+  return {
+    absent: { value: none },
+    write: (writer, field, values) => {
+      for (const value of values) writer.bytesElement(field, value);
+    },
+    read: (reader, before = none) => {
+      if (before.length >= max) {
+        throw codecError("CODEC_TOO_MANY", `field ${reader.field}: at most ${max} elements`);
+      }
+      const element = reader.repeatedBytesCopy(length);
+      if (before === none) return [element];
+      // As in `list`: nobody else has the array yet.
+      (before as Uint8Array[]).push(element);
+      return before;
+    },
+    check: (name, values) => {
+      if (values.length < min || values.length > max) {
+        throw codecError(
+          "CODEC_TOO_MANY",
+          `${name}: expected ${min} to ${max}, got ${values.length}`,
+        );
+      }
+      for (const value of values) checkLength(name, value, length);
+      checkAscending(name, values, compareBytes);
+    },
+  };
+}
+
+/** `min` to `max` amounts of nweft, packed. */
+export function amounts(max: number, min = 0): FieldKind<readonly bigint[]> {
+  return {
+    absent: { value: [] },
+    write: (writer, field, values) => writer.packedUint64(field, values),
+    read: (reader) => {
+      const values: bigint[] = [];
+      reader.repeatedUint64(values, max);
+      return values;
+    },
+    check: (name, values) => {
+      if (values.length < min || values.length > max) {
+        throw codecError(
+          "CODEC_TOO_MANY",
+          `${name}: expected ${min} to ${max}, got ${values.length}`,
+        );
+      }
+      for (const value of values) checkAmount(name, value);
+    },
+  };
+}
+
+/** For `check` of a record: throws unless each element is above the one before it. */
+export function checkAscending<Value>(
+  name: string,
+  values: readonly Value[],
+  compare: (a: Value, b: Value) => number,
+): void {
+  let previous: Value | undefined;
+  for (const value of values) {
+    if (previous !== undefined && compare(previous, value) >= 0) {
+      throw codecError("CODEC_ELEMENT_ORDER", `${name} must ascend and be unique`);
+    }
+    previous = value;
+  }
 }
 
 /** An embedded message that is always written. */

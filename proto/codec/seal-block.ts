@@ -3,9 +3,23 @@
  * transactions"): openings, and the content of SHARES parts.
  */
 import type { Height } from "../brands.ts";
+import { codecError } from "./errors.ts";
+import {
+  bytesWithin,
+  checkAscending,
+  defineRecord,
+  fixedBytes,
+  height,
+  list,
+  type RecordCodec,
+  uint32,
+} from "./record.ts";
+import { POINT_BYTES, SEAL_PROOF_BYTES, SEALED_ITEMS_MAX, TICKETS_MAX } from "./seal-tx.ts";
 
 /** Disputed items that validators show single shares of in one extension, the oldest first. */
 export const DISPUTES_ASKED_MAX = 16;
+/** Batches that are asked for at once: each has an item. */
+export const BATCHES_ASKED_MAX: number = SEALED_ITEMS_MAX;
 
 /** Item kind 3, lane REVEAL: at most one in a block, at item 2 (item 1 at no height: the first block has none). */
 export interface Openings {
@@ -67,4 +81,94 @@ export interface DisputeShares {
   readonly index: number;
   /** The validator's tickets, strictly ascending, all of them. */
   readonly shares: readonly TicketShare[];
+}
+
+/** One point for each item of a batch. */
+const itemPoints = bytesWithin(SEALED_ITEMS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
+const index = uint32(0, SEALED_ITEMS_MAX - 1);
+const ticket = uint32(1, TICKETS_MAX);
+
+const TICKET_SHARE = defineRecord<TicketShare>({
+  ticket: [1, ticket],
+  point: [2, fixedBytes(POINT_BYTES)],
+  proof: [3, fixedBytes(SEAL_PROOF_BYTES)],
+});
+
+/** Of an opening and of an answer, which look alike and mean different things. */
+const DISPUTE = defineRecord<DisputeOpening & DisputeShares>(
+  { height: [1, height], index: [2, index], shares: [3, list(TICKET_SHARE, TICKETS_MAX, 1)] },
+  ({ shares }) => checkTickets(shares),
+);
+
+/** Item kind 3. */
+export const OPENINGS_CODEC: RecordCodec<Openings> = defineRecord<Openings>(
+  {
+    batches: [
+      1,
+      list(
+        defineRecord<BatchOpening>({ height: [1, height], points: [2, itemPoints] }),
+        BATCHES_ASKED_MAX,
+      ),
+    ],
+    disputes: [2, list(DISPUTE, DISPUTES_ASKED_MAX)],
+  },
+  (openings) => {
+    checkOrder(openings);
+    if (openings.batches.length > 0 || openings.disputes.length > 0) return;
+    throw codecError("CODEC_MISSING_FIELD", "openings: neither a batch nor a dispute");
+  },
+);
+
+/** Content of a SHARES part. */
+export const SHARES_CODEC: RecordCodec<Shares> = defineRecord<Shares>(
+  {
+    batches: [
+      1,
+      list(
+        defineRecord<BatchShares>(
+          {
+            height: [1, height],
+            tickets: [
+              2,
+              list(
+                defineRecord<SharesOfTicket>({
+                  ticket: [1, ticket],
+                  points: [2, itemPoints],
+                  proof: [3, fixedBytes(SEAL_PROOF_BYTES)],
+                }),
+                TICKETS_MAX,
+                1,
+              ),
+            ],
+          },
+          ({ tickets }) => checkTickets(tickets),
+        ),
+        BATCHES_ASKED_MAX,
+      ),
+    ],
+    disputes: [2, list(DISPUTE, DISPUTES_ASKED_MAX)],
+  },
+  checkOrder,
+);
+
+/** Order of disputed items: by height, then index. */
+export function compareItemPlaces(a: ItemPlace, b: ItemPlace): number {
+  return a.height - b.height || a.index - b.index;
+}
+
+interface ItemPlace {
+  readonly height: Height;
+  readonly index: number;
+}
+
+function checkOrder(message: {
+  readonly batches: readonly { readonly height: Height }[];
+  readonly disputes: readonly ItemPlace[];
+}): void {
+  checkAscending("batches", message.batches, (a, b) => a.height - b.height);
+  checkAscending("disputes", message.disputes, compareItemPlaces);
+}
+
+function checkTickets(shares: readonly { readonly ticket: number }[]): void {
+  checkAscending("tickets", shares, (a, b) => a.ticket - b.ticket);
 }

@@ -2,7 +2,43 @@
  * Sealed transactions in the state, `weft.state.v1` (docs/formats.md, "State tree"). Amounts are nweft.
  */
 import type { Height } from "../brands.ts";
+import { compareBytes } from "../bytes.ts";
+import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
+import { codecError } from "./errors.ts";
+import {
+  amount,
+  amounts,
+  ascendingBytes,
+  bytesWithin,
+  checkAscending,
+  defineRecord,
+  type FieldKind,
+  fixedBytes,
+  flag,
+  height,
+  list,
+  optionalBytes,
+  positiveUint,
+  type RecordCodec,
+  uint,
+  uint32,
+} from "./record.ts";
+import { BATCHES_ASKED_MAX, compareItemPlaces, DISPUTES_ASKED_MAX } from "./seal-block.ts";
+import {
+  AEAD_TAG_BYTES,
+  KEM_BYTES,
+  POINT_BYTES,
+  SEAL_BUCKETS,
+  SEALED_ITEMS_MAX,
+  SEALED_ROLLUPS_MAX,
+  TICKETS_MAX,
+} from "./seal-tx.ts";
 import type { Replay } from "./weft-tx.ts";
+
+/** Commits of one block at most. */
+export const COMMITTED_ITEMS_MAX = 10_000;
+/** Bytes of a label. */
+export const LABEL_BYTES_MAX = 1_024;
 
 /** `seal`: the one record of keys and of the lane. */
 export interface SealState {
@@ -162,3 +198,183 @@ export interface LabelTerms {
   readonly tipPerByte: bigint;
   readonly bucket: number;
 }
+
+const address = fixedBytes(ADDRESS_BYTES);
+const hash = fixedBytes(HASH_BYTES);
+const point = fixedBytes(POINT_BYTES);
+const threshold = uint32(1, TICKETS_MAX);
+const index = uint32(0, SEALED_ITEMS_MAX - 1);
+const itemPoints = bytesWithin(SEALED_ITEMS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
+const contentMax = Math.max(...SEAL_BUCKETS);
+
+const MEMBER = defineRecord<SealMemberState>({
+  validator: [1, address],
+  encryptionKey: [2, point],
+  tickets: [3, uint32(1, TICKETS_MAX)],
+});
+
+/** By address, each once; together they hold at most `TICKETS_MAX` tickets. */
+const members: FieldKind<readonly SealMemberState[]> = {
+  ...list(MEMBER, TICKETS_MAX, 1),
+  check: (name, values) => {
+    checkAscending(name, values, (a, b) => compareBytes(a.validator, b.validator));
+    const tickets = values.reduce((sum, member) => sum + member.tickets, 0);
+    if (values.length === 0 || tickets > TICKETS_MAX) {
+      throw codecError(
+        "CODEC_TOO_MANY",
+        `${name}: expected 1 to ${TICKETS_MAX} tickets, got ${tickets}`,
+      );
+    }
+  },
+};
+
+export const SEAL_CODEC: RecordCodec<SealState> = defineRecord<SealState>({
+  activeKey: [1, uint],
+  nextKey: [2, uint],
+  nextKeyHeight: [3, height],
+  isOpen: [4, flag],
+  lastGeneration: [5, uint],
+  generationEpoch: [6, uint],
+  generationAttempts: [7, uint32()],
+});
+
+export const SEAL_KEY_CODEC: RecordCodec<SealKeyState> = defineRecord<SealKeyState>({
+  number: [1, positiveUint],
+  publicKey: [2, point],
+  threshold: [3, threshold],
+  publicShares: [4, bytesWithin(TICKETS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES)],
+  members: [5, members],
+  dealers: [6, ascendingBytes(ADDRESS_BYTES, TICKETS_MAX, 1)],
+  activeHeight: [7, height],
+  retiredHeight: [8, height],
+});
+
+export const SEAL_GENERATION_CODEC: RecordCodec<SealGenerationState> =
+  defineRecord<SealGenerationState>(
+    {
+      key: [1, positiveUint],
+      startHeight: [2, height],
+      dealHeight: [3, height],
+      complainHeight: [4, height],
+      threshold: [5, threshold],
+      members: [6, members],
+      totalPower: [7, amount],
+      powers: [8, amounts(TICKETS_MAX, 1)],
+      disqualified: [9, ascendingBytes(ADDRESS_BYTES, TICKETS_MAX)],
+    },
+    (generation) => {
+      const count = generation.members.length;
+      if (generation.powers.length === count) return;
+      throw codecError(
+        "CODEC_TOO_MANY",
+        `powers: expected one for each of ${count} members, got ${generation.powers.length}`,
+      );
+    },
+  );
+
+export const SEAL_ENCRYPTION_CODEC: RecordCodec<SealEncryptionKeyState> =
+  defineRecord<SealEncryptionKeyState>({
+    encryptionKey: [1, point],
+    registeredHeight: [2, height],
+  });
+
+const PLACE = defineRecord<RollupPlace>({ rollupId: [1, hash], position: [2, uint32()] });
+
+/** By rollup id, each once. */
+const places: FieldKind<readonly RollupPlace[]> = {
+  ...list(PLACE, SEALED_ROLLUPS_MAX, 1),
+  check: (name, values) => {
+    checkAscending(name, values, (a, b) => compareBytes(a.rollupId, b.rollupId));
+    if (values.length === 0 || values.length > SEALED_ROLLUPS_MAX) {
+      throw codecError(
+        "CODEC_TOO_MANY",
+        `${name}: expected 1 to ${SEALED_ROLLUPS_MAX}, got ${values.length}`,
+      );
+    }
+  },
+};
+
+export const SEALED_BATCH_CODEC: RecordCodec<SealedBatchState> = defineRecord<SealedBatchState>(
+  {
+    key: [1, positiveUint],
+    items: [
+      2,
+      list(
+        defineRecord<SealedItemState>({
+          index: [1, index],
+          id: [2, hash],
+          sender: [3, address],
+          kem: [4, fixedBytes(KEM_BYTES)],
+          body: [5, bytesWithin(contentMax + AEAD_TAG_BYTES, 1)],
+          label: [6, bytesWithin(LABEL_BYTES_MAX, 1)],
+          places: [7, places],
+          fee: [8, amount],
+          bond: [9, amount],
+          disputedHeight: [10, height],
+          disputedBy: [11, optionalBytes(ADDRESS_BYTES)],
+        }),
+        SEALED_ITEMS_MAX,
+        1,
+      ),
+    ],
+  },
+  ({ items }) => checkAscending("items", items, (a, b) => a.index - b.index),
+);
+
+export const COMMIT_BATCH_CODEC: RecordCodec<CommitBatchState> = defineRecord<CommitBatchState>({
+  revealHeight: [1, height],
+  items: [
+    2,
+    list(
+      defineRecord<CommittedItemState>({
+        id: [1, hash],
+        sender: [2, address],
+        hash: [3, hash],
+        bucket: [4, uint32(1)],
+        places: [5, places],
+        fee: [6, amount],
+        bond: [7, amount],
+      }),
+      COMMITTED_ITEMS_MAX,
+      1,
+    ),
+  ],
+});
+
+export const UNREVEALED_CODEC: RecordCodec<UnrevealedState> = defineRecord<UnrevealedState>({
+  count: [1, uint32(1)],
+});
+
+export const SEAL_ASK_CODEC: RecordCodec<SealAsk> = defineRecord<SealAsk>(
+  {
+    batches: [
+      1,
+      list(
+        defineRecord<AskedBatch>({
+          height: [1, height],
+          key: [2, positiveUint],
+          points: [3, itemPoints],
+        }),
+        BATCHES_ASKED_MAX,
+      ),
+    ],
+    disputes: [
+      2,
+      list(
+        defineRecord<AskedDispute>({
+          height: [1, height],
+          index: [2, index],
+          key: [3, positiveUint],
+          point: [4, point],
+        }),
+        DISPUTES_ASKED_MAX,
+      ),
+    ],
+  },
+  ({ batches, disputes }) => {
+    checkAscending("batches", batches, (a, b) => a.height - b.height);
+    checkAscending("disputes", disputes, compareItemPlaces);
+  },
+);
+
+export const ASKED_CODEC: RecordCodec<AskedState> = defineRecord<AskedState>({ hash: [1, hash] });

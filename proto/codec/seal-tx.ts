@@ -3,6 +3,24 @@
  * points of ristretto255 (32 bytes, canonical, checked by whoever computes with them) unless said otherwise.
  */
 import type { Height } from "../brands.ts";
+import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
+import { codecError } from "./errors.ts";
+import {
+  ascendingBytes,
+  bytesWithin,
+  defineRecord,
+  defineUnion,
+  type FieldKind,
+  fixedBytes,
+  flag,
+  height,
+  nested,
+  positiveUint,
+  type RecordCodec,
+  uint32,
+  type UnionCodec,
+} from "./record.ts";
+import { checkLength, outOfRange, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "./weft-basics.ts";
 
 /** Rollups that one sealed transaction may name. */
 export const SEALED_ROLLUPS_MAX = 8;
@@ -16,6 +34,16 @@ export const SEAL_BUCKETS: readonly number[] = [
 ];
 /** Tickets of one key, whoever holds them. */
 export const TICKETS_MAX = 600;
+/** Bytes of a point and of a scalar. */
+export const POINT_BYTES = 32;
+/** Bytes of a proof of knowledge, or that two logarithms are equal. */
+export const SEAL_PROOF_BYTES = 64;
+/** Sealed items of one block at most, whatever else bounds them. */
+export const SEALED_ITEMS_MAX = 1_000;
+/** Content of a SHARES part: an extension has 64 KiB. */
+export const SHARES_BYTES_MAX = 65_536;
+/** A `SealAsk`: its points, and the heights that they are asked by. */
+export const SEAL_ASK_BYTES_MAX = 131_072;
 
 export type SealAction =
   | Sealed
@@ -189,3 +217,189 @@ export interface UnaskedShares {
 }
 
 export type SealEvidence = FaultyShares | ContradictingShares | UnaskedShares;
+
+type Fields<Action> = Omit<Action, "kind">;
+
+const address = fixedBytes(ADDRESS_BYTES);
+const hash = fixedBytes(HASH_BYTES);
+const point = fixedBytes(POINT_BYTES);
+const proof = fixedBytes(SEAL_PROOF_BYTES);
+const ticket = uint32(1, TICKETS_MAX);
+const rollupIds = ascendingBytes(HASH_BYTES, SEALED_ROLLUPS_MAX, 1);
+const ticketPoints = bytesWithin(TICKETS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
+const itemPoints = bytesWithin(SEALED_ITEMS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
+const contentMax = Math.max(...SEAL_BUCKETS);
+
+/** One of `SEAL_BUCKETS`. */
+const bucket: FieldKind<number> = {
+  ...uint32(),
+  check: (name, value) => {
+    if (!SEAL_BUCKETS.includes(value)) {
+      throw outOfRange(name, `one of ${SEAL_BUCKETS.join(", ")}`, value);
+    }
+  },
+};
+
+/** A bucket and what the cipher adds to it. */
+const sealedBody: FieldKind<Uint8Array> = {
+  ...bytesWithin(contentMax + AEAD_TAG_BYTES),
+  check: (name, { length }) => {
+    if (!SEAL_BUCKETS.includes(length - AEAD_TAG_BYTES)) {
+      throw codecError(
+        "CODEC_LENGTH",
+        `${name}: expected ${AEAD_TAG_BYTES} bytes more than one of ${SEAL_BUCKETS.join(", ")}, got ${length}`,
+      );
+    }
+  },
+};
+
+export const SEALED_CODEC: RecordCodec<Fields<Sealed>> = defineRecord<Fields<Sealed>>({
+  key: [1, positiveUint],
+  rollupIds: [2, rollupIds],
+  maxHeight: [3, height],
+  kem: [4, fixedBytes(KEM_BYTES)],
+  body: [5, sealedBody],
+});
+
+export const SEAL_COMMIT_CODEC: RecordCodec<Fields<SealCommit>> = defineRecord<Fields<SealCommit>>({
+  hash: [1, hash],
+  rollupIds: [2, rollupIds],
+  maxHeight: [3, height],
+  bucket: [4, bucket],
+});
+
+/** A dealing, in a transaction and in the state. */
+export const DEAL_CODEC: RecordCodec<Fields<Deal>> = defineRecord<Fields<Deal>>(
+  {
+    key: [1, positiveUint],
+    dealer: [2, address],
+    commitments: [3, ticketPoints],
+    ephemeral: [4, point],
+    shares: [5, ticketPoints],
+    possession: [6, proof],
+  },
+  ({ commitments, shares }) => {
+    if (commitments.length <= shares.length) return;
+    throw codecError("CODEC_LENGTH", "deal: more commitments than shares");
+  },
+);
+
+/** Actions of sealed transactions by their field in `TxBody.action`. */
+export const SEAL_ACTION_CODEC: UnionCodec<SealAction> = defineUnion<SealAction>({
+  sealed: [12, SEALED_CODEC],
+  sealCommit: [17, SEAL_COMMIT_CODEC],
+  registerSealKey: [
+    40,
+    defineRecord<Fields<RegisterSealKey>>({
+      validator: [1, address],
+      encryptionKey: [2, point],
+      possession: [3, proof],
+    }),
+  ],
+  deal: [41, DEAL_CODEC],
+  complain: [
+    42,
+    defineRecord<Fields<Complain>>({
+      key: [1, positiveUint],
+      member: [2, address],
+      dealer: [3, address],
+      ticket: [4, ticket],
+      sharedKey: [5, point],
+      proof: [6, proof],
+    }),
+  ],
+  selfReveal: [
+    70,
+    defineRecord<Fields<SelfReveal>>({
+      height: [1, height],
+      id: [2, hash],
+      seed: [3, fixedBytes(HASH_BYTES)],
+    }),
+  ],
+  reveal: [
+    71,
+    defineRecord<Fields<Reveal>>({
+      height: [1, height],
+      id: [2, hash],
+      salt: [3, fixedBytes(HASH_BYTES)],
+      content: [4, bytesWithin(contentMax, 1)],
+    }),
+  ],
+});
+
+const SIGNED_SHARES = defineRecord<SignedShares>({
+  blockHash: [1, hash],
+  content: [2, bytesWithin(SHARES_BYTES_MAX)],
+  signature: [3, fixedBytes(SIGNATURE_BYTES)],
+});
+
+const PROOF_PLACE = defineRecord<ProofPlace>(
+  {
+    batchHeight: [1, height],
+    ticket: [2, ticket],
+    isDispute: [3, flag],
+    index: [4, uint32(0, SEALED_ITEMS_MAX - 1)],
+  },
+  (place) => {
+    if (place.isDispute || place.index === 0) return;
+    throw outOfRange("index", "0 for a whole batch", place.index);
+  },
+);
+
+/** Evidence of sealed transactions by its field in `SubmittedEvidence.fault`. */
+export const SEAL_EVIDENCE: {
+  readonly [Kind in SealEvidence["kind"]]: readonly [
+    field: number,
+    codec: RecordCodec<Fields<Extract<SealEvidence, { readonly kind: Kind }>>>,
+  ];
+} = {
+  faultyShares: [
+    2,
+    defineRecord<Fields<FaultyShares>>({
+      validator: [1, address],
+      applicationKey: [2, fixedBytes(PUBLIC_KEY_BYTES)],
+      height: [3, height],
+      blockHash: [4, hash],
+      content: [5, bytesWithin(SHARES_BYTES_MAX)],
+      signature: [6, fixedBytes(SIGNATURE_BYTES)],
+      ask: [7, bytesWithin(SEAL_ASK_BYTES_MAX)],
+      place: [8, nested(PROOF_PLACE)],
+      publicShare: [9, point],
+    }),
+  ],
+  contradictingShares: [
+    3,
+    defineRecord<Fields<ContradictingShares>>({
+      validator: [1, address],
+      applicationKey: [2, fixedBytes(PUBLIC_KEY_BYTES)],
+      height: [3, height],
+      first: [4, nested(SIGNED_SHARES)],
+      second: [5, nested(SIGNED_SHARES)],
+    }),
+  ],
+  unaskedShares: [
+    4,
+    defineRecord<Fields<UnaskedShares>>(
+      {
+        validator: [1, address],
+        height: [2, height],
+        key: [3, positiveUint],
+        place: [4, nested(PROOF_PLACE)],
+        publicShare: [5, point],
+        points: [6, itemPoints],
+        shares: [7, itemPoints],
+        proof: [8, proof],
+        ask: [9, bytesWithin(SEAL_ASK_BYTES_MAX)],
+      },
+      ({ points, shares }) => checkLength("shares", shares, points.length),
+    ),
+  ],
+};
+
+/**
+ * What the manifest's payload hash of a sealed item or a commit covers, and rollups are given: the message as
+ * it stands in the transaction.
+ */
+export function sealPayload(action: Sealed | SealCommit): Uint8Array {
+  return action.kind === "sealed" ? SEALED_CODEC.encode(action) : SEAL_COMMIT_CODEC.encode(action);
+}

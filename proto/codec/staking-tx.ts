@@ -18,6 +18,7 @@ import {
   uint32,
   type UnionCodec,
 } from "./record.ts";
+import { SEAL_EVIDENCE, type SealEvidence } from "./seal-tx.ts";
 import { DETAILS_BYTES_MAX, MONIKER_BYTES_MAX, WEBSITE_BYTES_MAX } from "./staking-state.ts";
 import { SECONDS_MAX, SECONDS_MIN } from "./types.ts";
 import {
@@ -144,7 +145,7 @@ export interface SubmitEvidence {
   readonly evidence: SubmittedEvidence;
 }
 
-export type SubmittedEvidence = DuplicateProposal;
+export type SubmittedEvidence = DuplicateProposal | SealEvidence;
 
 /**
  * Two proposals of one validator for one height and round with different blocks. The key stands in it, so
@@ -252,6 +253,7 @@ export const SUBMITTED_EVIDENCE_CODEC: UnionCodec<SubmittedEvidence> =
         second: [5, nested(SIGNED_PROPOSAL)],
       }),
     ],
+    ...SEAL_EVIDENCE,
   });
 
 /** Staking, rewards and evidence actions by their field in `TxBody.action`. */

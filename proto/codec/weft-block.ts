@@ -8,6 +8,7 @@ import { assertNever } from "../errors.ts";
 import { HASH_BYTES, VOTES_MAX } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
+import { type Openings, OPENINGS_CODEC } from "./seal-block.ts";
 import { checkLength, SIGNATURE_BYTES } from "./weft-basics.ts";
 import {
   encodeTxBody,
@@ -25,11 +26,12 @@ export const LISTS_BYTES_MAX = 4_096;
 export const INJECTED_ENTRIES_MAX: number = VOTES_MAX;
 
 /** Kind of an item: the number of the member that is set. */
-export const ItemKind = { MANIFEST: 1, INJECTED_COMMIT: 2, TX: 4 } as const;
+export const ItemKind = { MANIFEST: 1, INJECTED_COMMIT: 2, OPENINGS: 3, TX: 4 } as const;
 
 export type Item =
   | { readonly kind: "manifest"; readonly manifest: Manifest }
   | { readonly kind: "injectedCommit"; readonly injectedCommit: InjectedCommit }
+  | { readonly kind: "openings"; readonly openings: Openings }
   | { readonly kind: "tx"; readonly tx: SignedTx };
 
 export interface Manifest {
@@ -66,6 +68,8 @@ export function encodeItem(item: Item): Uint8Array {
       return encode(writeManifestItem, item.manifest, 64);
     case "injectedCommit":
       return encode(writeInjectedCommitItem, item.injectedCommit, injectedCapacity(item));
+    case "openings":
+      return encode(writeOpeningsItem, item.openings, openingsCapacity(item));
     case "tx":
       return encodeTxItem(item.tx);
     default:
@@ -117,6 +121,10 @@ function writeInjectedEntry(writer: Writer, entry: InjectedEntry): void {
   writer.bytes(3, entry.signature);
 }
 
+function writeOpeningsItem(writer: Writer, openings: Openings): void {
+  writer.message(ItemKind.OPENINGS, openings, OPENINGS_CODEC.write);
+}
+
 function writeTxItem(writer: Writer, tx: Pick<SignedTx, "bodyBytes" | "signature">): void {
   writer.message(ItemKind.TX, tx, writeSignedTx);
 }
@@ -133,6 +141,9 @@ function readItem(reader: Reader): Item {
         break;
       case ItemKind.INJECTED_COMMIT:
         item = { kind: "injectedCommit", injectedCommit: reader.oneofMessage(readInjectedCommit) };
+        break;
+      case ItemKind.OPENINGS:
+        item = { kind: "openings", openings: reader.oneofMessage(OPENINGS_CODEC.read) };
         break;
       case ItemKind.TX:
         item = { kind: "tx", tx: reader.oneofMessage(readSignedTx) };
@@ -213,6 +224,13 @@ function checkInjectedCommit(commit: InjectedCommit): void {
 function injectedCapacity(item: Extract<Item, { kind: "injectedCommit" }>): number {
   let bytes = 64;
   for (const { lists } of item.injectedCommit.entries) bytes += lists.length + 80;
+  return bytes;
+}
+
+function openingsCapacity({ openings }: Extract<Item, { kind: "openings" }>): number {
+  let bytes = 64;
+  for (const { points } of openings.batches) bytes += points.length + 24;
+  for (const { shares } of openings.disputes) bytes += shares.length * 110 + 24;
   return bytes;
 }
 

@@ -47,7 +47,7 @@ export interface LastBlockState {
 
 /**
  * nweft. total = all balances + feePool + deposits + bonded + notBonded + rewards + community +
- * rollupRevenue + governanceDeposits, always.
+ * rollupRevenue + governanceDeposits + sealed, always.
  */
 export interface SupplyState {
   readonly total: bigint;
@@ -62,6 +62,8 @@ export interface SupplyState {
   readonly community: bigint;
   readonly rollupRevenue: bigint;
   readonly governanceDeposits: bigint;
+  /** Fees and bonds of sealed items and commits that are not resolved. */
+  readonly sealed: bigint;
   /** All that was ever destroyed; no part of `total`. */
   readonly burned: bigint;
 }
@@ -111,6 +113,13 @@ export interface ParamsState {
   readonly vetoBps: number;
   readonly timelockSeconds: number;
   readonly haltThresholdBps: number;
+  readonly sealKeyLead: number;
+  readonly sealBond: bigint;
+  readonly sealCommitBond: bigint;
+  readonly sealRevealBlocks: number;
+  readonly sealFalseDisputeBps: number;
+  readonly sealFaultSlashBps: number;
+  readonly sealDealerSlashBps: number;
 }
 
 export interface AccountState {
@@ -220,6 +229,7 @@ export const SUPPLY_CODEC: RecordCodec<SupplyState> = defineRecord<SupplyState>(
   rollupRevenue: [8, amount],
   governanceDeposits: [9, amount],
   burned: [10, amount],
+  sealed: [11, amount],
 });
 export const encodeSupply: (supply: SupplyState) => Uint8Array = SUPPLY_CODEC.encode;
 export const decodeSupply: (bytes: Uint8Array) => SupplyState = SUPPLY_CODEC.decode;
@@ -235,6 +245,7 @@ export const EMPTY_SUPPLY: SupplyState = {
   community: 0n,
   rollupRevenue: 0n,
   governanceDeposits: 0n,
+  sealed: 0n,
   burned: 0n,
 };
 
@@ -293,6 +304,13 @@ export const PARAM_FIELDS: RecordFields<ParamsState> = {
   vetoBps: smallParam(41),
   timelockSeconds: smallParam(42),
   haltThresholdBps: smallParam(43),
+  sealKeyLead: smallParam(44),
+  sealBond: bigParam(45),
+  sealCommitBond: bigParam(46),
+  sealRevealBlocks: smallParam(47),
+  sealFalseDisputeBps: smallParam(48),
+  sealFaultSlashBps: smallParam(49),
+  sealDealerSlashBps: smallParam(50),
 };
 export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
   PARAM_FIELDS,

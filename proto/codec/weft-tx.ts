@@ -13,6 +13,7 @@ import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { GOVERNANCE_ACTION_CODEC, type GovernanceAction } from "./governance-tx.ts";
 import { decode, type Reader } from "./reader.ts";
+import { SEAL_ACTION_CODEC, type SealAction } from "./seal-tx.ts";
 import { STAKING_ACTION_CODEC, type StakingAction } from "./staking-tx.ts";
 import {
   BASIS_POINTS,
@@ -66,7 +67,7 @@ export interface Fee {
   readonly tipPerByte: bigint;
 }
 
-export type Action = RollupAction | StakeAction;
+export type Action = RollupAction | StakeAction | SealAction;
 export type RollupAction = Transfer | RollupData | RegisterRollup | UpdateRollup;
 /** What concerns stake; written by tables of its own, and its byte fields are copies. */
 export type StakeAction = StakingAction | GovernanceAction;
@@ -120,6 +121,10 @@ export interface RollupPolicy {
 
 export function isStakeAction(action: Action): action is StakeAction {
   return STAKING_ACTION_CODEC.has(action) || GOVERNANCE_ACTION_CODEC.has(action);
+}
+
+export function isSealAction(action: Action): action is SealAction {
+  return SEAL_ACTION_CODEC.has(action);
 }
 
 /** What is signed: lp("weft/tx/v1") ‖ lp(chain id) ‖ body. */
@@ -217,6 +222,7 @@ function writeTxBody(writer: Writer, body: TxBody): void {
   const { action } = body;
   if (STAKING_ACTION_CODEC.has(action)) return STAKING_ACTION_CODEC.write(writer, action);
   if (GOVERNANCE_ACTION_CODEC.has(action)) return GOVERNANCE_ACTION_CODEC.write(writer, action);
+  if (SEAL_ACTION_CODEC.has(action)) return SEAL_ACTION_CODEC.write(writer, action);
   switch (action.kind) {
     case "transfer":
       return writer.message(10, action, writeTransfer);
@@ -317,7 +323,9 @@ function readTxBody(reader: Reader): TxBody {
         break;
       default:
         action =
-          STAKING_ACTION_CODEC.readMember(reader) ?? GOVERNANCE_ACTION_CODEC.readMember(reader);
+          STAKING_ACTION_CODEC.readMember(reader) ??
+          GOVERNANCE_ACTION_CODEC.readMember(reader) ??
+          SEAL_ACTION_CODEC.readMember(reader);
         if (action === undefined) reader.unknown();
     }
   }
@@ -458,7 +466,7 @@ function checkTxBody(body: TxBody): void {
   checkAmount("tip_per_byte", body.fee.tipPerByte);
   const { action } = body;
   // Checked by their tables, read or written.
-  if (isStakeAction(action)) return;
+  if (isStakeAction(action) || isSealAction(action)) return;
   switch (action.kind) {
     case "transfer":
       checkLength("to", action.to, ADDRESS_BYTES);
@@ -539,7 +547,8 @@ function scanEntries(payload: Uint8Array, into: Uint8Array[] | undefined): numbe
 }
 
 function payloadLength(action: Action): number {
-  return action.kind === "rollupData" ? action.payload.length : 128;
+  if (action.kind === "rollupData") return action.payload.length;
+  return action.kind === "sealed" ? action.body.length + 512 : 128;
 }
 
 function secondMember(field: number, oneof: string): Error {

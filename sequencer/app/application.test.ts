@@ -159,7 +159,8 @@ describe("application", () => {
     expect(await chain.refusal([injected, manifest, item])).toMatch(/LANE_SYSTEM_ITEMS/);
     expect(await chain.refusal([manifest, item])).toMatch(/LANE_SYSTEM_ITEMS/);
     expect(await chain.refusal([manifest, injected, item, item])).toMatch(/NONCE_USED/);
-    expect(await chain.refusal([manifest, injected, manifest])).toMatch(/TX_KIND/);
+    expect(await chain.refusal([manifest, injected, manifest])).toMatch(/LANE_SYSTEM_ITEMS/);
+    expect(await chain.refusal([manifest, injected, item, manifest])).toMatch(/TX_KIND/);
     expect(await chain.refusal([])).toMatch(/LANE_SYSTEM_ITEMS/);
     expect(await chain.refusal([manifest, injected, utf8ToBytes("junk")])).toMatch(/TX_MALFORMED/);
     const broken = item.with(item.length - 1, (item.at(-1) ?? 0) ^ 1);

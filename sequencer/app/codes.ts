@@ -8,7 +8,7 @@ export const CODESPACE = "weft";
  * 1-19: the item itself. 20-39: what the account may do now. 40-59: the pool of this node, nothing
  * about the transaction. 60-79: the action failed in a block: the fee is paid, the rest did not happen.
  * 80-99: queries. From 100 on, again actions that failed: 100-139 staking, 140-159 slashing and evidence,
- * 160-179 rewards, 180-219 governance.
+ * 160-179 rewards, 180-219 governance, 220-259 sealed transactions.
  */
 export const CODES = {
   OK: { number: 0, message: "ok" },
@@ -21,6 +21,8 @@ export const CODES = {
   TX_TOO_LARGE: { number: 3, message: "the transaction is too large" },
   /** The signature is not by the public key over this chain's sign bytes (ZIP-215). */
   TX_SIGNATURE: { number: 4, message: "the signature does not verify for this chain" },
+  /** A proof that its action brings does not hold. */
+  TX_PROOF: { number: 5, message: "a proof of the transaction does not hold" },
 
   /** The nonce is below the account's: another transaction used it. */
   NONCE_USED: { number: 20, message: "the nonce has been used" },
@@ -182,6 +184,16 @@ export const CODES = {
   VOTE_NO_STAKE: { number: 188, message: "only stake in validators of the set votes" },
   /** The validator is not in the set. */
   HALT_NO_POWER: { number: 189, message: "only validators of the set may ask for a halt" },
+
+  /** No key is in force, or the validators that hold most of it have too little power by now. */
+  SEAL_LANE_OFF: { number: 220, message: "no sealed transactions are taken now" },
+  /** Sealed for a key that is not in force any more. */
+  SEAL_KEY_OLD: { number: 221, message: "the transaction is sealed for a key that was replaced" },
+  /** Sealed for a key that is not in force yet, or that nobody knows. */
+  SEAL_KEY_NOT_YET: {
+    number: 222,
+    message: "the transaction is sealed for a key that is not in force yet",
+  },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;

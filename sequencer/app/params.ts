@@ -112,6 +112,37 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     10_000n,
     "Share of power that has to ask for the chain to stop.",
   ),
+  sealKeyLead: bounds(
+    1n,
+    10_000n,
+    "Blocks between the end of a key generation and the first block sealed for the new key.",
+  ),
+  sealBond: bounds(
+    0n,
+    AMOUNT_LIMIT - 1n,
+    "Bond of a sealed transaction, nweft; lost when a dispute shows that nobody can open it.",
+  ),
+  sealCommitBond: bounds(
+    0n,
+    AMOUNT_LIMIT >> 11n,
+    "Bond of a commit, nweft; lost when it is not revealed, and then doubled, ten times at most.",
+  ),
+  sealRevealBlocks: bounds(
+    4n,
+    10_000n,
+    "Blocks in which a commit may be revealed, if a large set does not need more.",
+  ),
+  sealFalseDisputeBps: bounds(
+    0n,
+    10_000n,
+    "Share of stake that a proposer loses for disputing a sealed item that opens.",
+  ),
+  sealFaultSlashBps: bounds(0n, 10_000n, "Share of stake lost for shares with a false proof."),
+  sealDealerSlashBps: bounds(
+    0n,
+    10_000n,
+    "Share of stake lost for a false dealing or a false complaint in a key generation.",
+  ),
 };
 
 export const DEFAULT_PARAMS: ParamsState = {
@@ -158,6 +189,13 @@ export const DEFAULT_PARAMS: ParamsState = {
   vetoBps: 3_340,
   timelockSeconds: 2 * DAY_SECONDS,
   haltThresholdBps: 6_667,
+  sealKeyLead: 20,
+  sealBond: 10_000_000n,
+  sealCommitBond: 100_000_000n,
+  sealRevealBlocks: 16,
+  sealFalseDisputeBps: 1,
+  sealFaultSlashBps: 500,
+  sealDealerSlashBps: 100,
 };
 
 /**

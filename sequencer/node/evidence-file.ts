@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
-import type { SignedProposal, SubmittedEvidence } from "../../proto/codec/staking-tx.ts";
+import type { DuplicateProposal, SignedProposal } from "../../proto/codec/staking-tx.ts";
 
 const hex = (bytes: number) =>
   z
@@ -29,7 +29,7 @@ const evidenceSchema = z.strictObject({
 
 export type EvidenceJson = z.input<typeof evidenceSchema>;
 
-export function evidenceToJson(evidence: SubmittedEvidence): EvidenceJson {
+export function evidenceToJson(evidence: DuplicateProposal): EvidenceJson {
   return {
     kind: "duplicate-proposal",
     consensus_key: toHex(evidence.consensusKey),
@@ -41,7 +41,7 @@ export function evidenceToJson(evidence: SubmittedEvidence): EvidenceJson {
 }
 
 /** Throws a `ZodError` that says what is wrong where. */
-export function evidenceFromJson(json: unknown): SubmittedEvidence {
+export function evidenceFromJson(json: unknown): DuplicateProposal {
   const parsed = evidenceSchema.parse(json);
   return {
     kind: "duplicateProposal",

@@ -5,7 +5,7 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
-import type { SignedProposal, SubmittedEvidence } from "../../proto/codec/staking-tx.ts";
+import type { DuplicateProposal, SignedProposal } from "../../proto/codec/staking-tx.ts";
 import type { Proposal } from "../../proto/types.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
 import type { EngineEventOf } from "../engine/event-bus.ts";
@@ -63,7 +63,7 @@ function evidenceOf({
   first,
   second,
   proposer,
-}: EngineEventOf<"ConflictingProposals">): SubmittedEvidence {
+}: EngineEventOf<"ConflictingProposals">): DuplicateProposal {
   return {
     kind: "duplicateProposal",
     consensusKey: proposer.bytes,

@@ -26,7 +26,6 @@ import {
   type ProposalContent,
   VoteOption,
 } from "../../proto/codec/governance-tx.ts";
-import type { RecordCodec } from "../../proto/codec/record.ts";
 import {
   EVIDENCE_CODEC,
   HEIGHT_TIME_CODEC,
@@ -47,11 +46,14 @@ import {
   VALIDATOR_CODEC,
 } from "../../proto/codec/staking-state.ts";
 import {
+  type DuplicateProposal,
   STAKING_ACTION_CODEC,
   type StakingAction,
   SUBMITTED_EVIDENCE_CODEC,
   type SubmittedEvidence,
 } from "../../proto/codec/staking-tx.ts";
+import { type CodecSample, inFile, sample } from "./codec-samples.ts";
+import { sealEvidence } from "./seal-arbitraries.ts";
 
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
@@ -106,7 +108,7 @@ const signedProposal = fc.record({
   signature,
 });
 
-export const submittedEvidence: fc.Arbitrary<SubmittedEvidence> = fc.record({
+export const duplicateProposals: fc.Arbitrary<DuplicateProposal> = fc.record({
   kind: kind("duplicateProposal"),
   consensusKey: key,
   height,
@@ -114,6 +116,11 @@ export const submittedEvidence: fc.Arbitrary<SubmittedEvidence> = fc.record({
   first: signedProposal,
   second: signedProposal,
 });
+
+export const submittedEvidence: fc.Arbitrary<SubmittedEvidence> = fc.oneof(
+  duplicateProposals,
+  sealEvidence,
+);
 
 export const stakingActions: fc.Arbitrary<StakingAction> = fc.oneof(
   fc.record({
@@ -206,18 +213,6 @@ export const governanceActions: fc.Arbitrary<GovernanceAction> = fc.oneof(
   fc.record({ kind: kind("vote"), proposal: id, option: choiceOf(VoteOption) }),
   fc.record({ kind: kind("voteHalt"), validator: address, halt: fc.boolean() }),
 );
-
-/** A codec with bytes that it writes. */
-export interface CodecSample {
-  /** As it is exported. */
-  readonly name: string;
-  /** Where it is exported. */
-  readonly path: string;
-  readonly codec: Pick<RecordCodec<unknown>, "decode">;
-  readonly bytes: fc.Arbitrary<Uint8Array>;
-  /** What the bytes mean, written again. */
-  readonly again: (input: Uint8Array) => Uint8Array;
-}
 
 /** Every codec of stake. */
 export const STAKE_CODECS: readonly CodecSample[] = [
@@ -397,23 +392,3 @@ export const STAKE_CODECS: readonly CodecSample[] = [
     sample("PROPOSAL_CONTENT_CODEC", PROPOSAL_CONTENT_CODEC, proposalContents),
   ]),
 ];
-
-function inFile(
-  file: string,
-  samples: readonly Omit<CodecSample, "path">[],
-): readonly CodecSample[] {
-  return samples.map((one) => ({ ...one, path: `proto/codec/${file}.ts` }));
-}
-
-function sample<Value>(
-  name: string,
-  codec: RecordCodec<Value>,
-  values: fc.Arbitrary<Value>,
-): Omit<CodecSample, "path"> {
-  return {
-    name,
-    codec,
-    bytes: values.map(codec.encode),
-    again: (input) => codec.encode(codec.decode(input)),
-  };
-}

@@ -17,6 +17,7 @@ import {
   type RollupPolicy,
   type TxBody,
 } from "../../proto/codec/weft-tx.ts";
+import { openings, sealActions } from "./seal-arbitraries.ts";
 import { governanceActions, stakingActions } from "./stake-arbitraries.ts";
 
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
@@ -73,6 +74,7 @@ export const actions: fc.Arbitrary<Action> = fc.oneof(
   }),
   stakingActions,
   governanceActions,
+  sealActions,
 );
 export const bodies: fc.Arbitrary<TxBody> = fc.record({
   publicKey: bytes(32),
@@ -84,6 +86,7 @@ export const txItems: fc.Arbitrary<Uint8Array> = fc
   .tuple(bodies, bytes(64))
   .map(([value, signature]) => encodeTxItem({ bodyBytes: encodeTxBody(value), signature }));
 export const systemItems: fc.Arbitrary<Item> = fc.oneof(
+  fc.record({ kind: fc.constant("openings" as const), openings }),
   fc.record({
     kind: fc.constant("manifest" as const),
     manifest: fc.record({

@@ -17,6 +17,7 @@ import { EMPTY_SUPPLY, encodeParams } from "../../proto/codec/weft-state.ts";
 import { STAKING_SERVICE } from "../../proto/grpc/staking-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { DEFAULT_PARAMS } from "../../sequencer/app/params.ts";
+import { SEAL_CODECS } from "../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../support/stake-arbitraries.ts";
 import { bodies } from "../support/weft-arbitraries.ts";
 
@@ -24,7 +25,7 @@ const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => join(PROTO, target.replace(PROTO, ""));
 root.loadSync(
-  ["tx", "state", "staking"].flatMap((folder) =>
+  ["tx", "block", "state", "staking"].flatMap((folder) =>
     readdirSync(join(PROTO, `weft/${folder}/v1`)).map((name) => `weft/${folder}/v1/${name}`),
   ),
 );
@@ -36,10 +37,15 @@ const MESSAGES: Readonly<Record<string, string>> = {
   WITHDRAW_CODEC: "state.v1.WithdrawAddress",
   REVENUE_CODEC: "state.v1.RollupRevenue",
   SUBMITTED_EVIDENCE_CODEC: "tx.v1.SubmittedEvidence",
+  SEALED_CODEC: "tx.v1.Sealed",
+  SEAL_COMMIT_CODEC: "tx.v1.SealCommit",
+  DEAL_CODEC: "tx.v1.Deal",
+  OPENINGS_CODEC: "block.v1.Openings",
+  SHARES_CODEC: "block.v1.Shares",
   PROPOSAL_CONTENT_CODEC: "tx.v1.ProposalContent",
 };
 /** Members of the action's oneof, not messages. */
-const ACTIONS = ["STAKING_ACTION_CODEC", "GOVERNANCE_ACTION_CODEC"];
+const ACTIONS = ["STAKING_ACTION_CODEC", "GOVERNANCE_ACTION_CODEC", "SEAL_ACTION_CODEC"];
 
 /** By protobufjs: what the bytes are as the message, and that message written again. */
 function reread(message: string, bytes: Uint8Array) {
@@ -54,8 +60,8 @@ function sampleOf(codec: string): fc.Arbitrary<Uint8Array> {
   return sample.bytes;
 }
 
-describe("formats of stake", () => {
-  test.each(STAKE_CODECS.filter(({ name }) => !ACTIONS.includes(name)))(
+describe("formats of stake and of sealed transactions", () => {
+  test.each([...STAKE_CODECS, ...SEAL_CODECS].filter(({ name }) => !ACTIONS.includes(name)))(
     "$name: the .proto source says the same",
     ({ name, bytes, codec }) => {
       const camel = name

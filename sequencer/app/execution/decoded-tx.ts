@@ -1,5 +1,5 @@
 import { type LaneUse, laneUse } from "../../../mev/lanes.ts";
-import { type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
+import { type ManifestBuilder, type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import { formatAddress } from "../../../proto/address.ts";
 import { keepBytes, toHex } from "../../../proto/bytes.ts";
@@ -26,7 +26,7 @@ export class DecodedTx {
   readonly id: Uint8Array;
   /** Address of the account, 40 lower-case hex characters. */
   readonly sender: string;
-  /** Id of the rollup that the action names, 64 lower-case hex characters; empty if none. */
+  /** Id of the rollup that the action names, 64 lower-case hex characters; empty if none, or several. */
   readonly rollupId: string;
   readonly laneUse: LaneUse;
   readonly #account: Account;
@@ -61,6 +61,13 @@ export class DecodedTx {
   get entries(): readonly RollupEntry[] {
     this.#entries ??= rollupEntriesOf(this.tx, this.id, this.laneUse.lane);
     return this.#entries;
+  }
+
+  /** Adds them to the manifest of its block; their positions among the entries of each rollup. */
+  addTo(manifest: ManifestBuilder): readonly number[] {
+    // Of one that names several rollups, the manifest makes the keys.
+    const key = this.rollupId === "" ? undefined : this.rollupId;
+    return this.entries.map(({ rollupId, entry }) => manifest.add(rollupId, entry, key));
   }
 
   /** SHA-256 of the item: the hash that CometBFT's RPC knows. */

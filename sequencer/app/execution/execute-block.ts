@@ -134,9 +134,7 @@ export async function executeBlock(
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
     if (applied.failure === undefined) {
-      for (const { rollupId, entry } of decoded.entries) {
-        manifest.add(rollupId, entry, decoded.rollupId);
-      }
+      decoded.addTo(manifest);
       addRollupFee(rollupFees, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
@@ -180,8 +178,9 @@ async function decodeItems(
       continue;
     }
     // Items of the proposer stand in front only; anything else has to be a transaction.
-    const item = index < 2 ? systemItem(bytes) : undefined;
+    const item = index < 3 ? systemItem(bytes) : undefined;
     if (item !== undefined && item.kind !== "tx") {
+      if (item.kind === "openings") return refused(`item ${index}: nothing is to be opened`);
       items.push({
         use: laneUse(item, bytes.length, EMPTY_BYTES, false),
         decoded: undefined,

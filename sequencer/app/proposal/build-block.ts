@@ -93,11 +93,7 @@ export async function buildBlock(
     if (validityFault(working, tx, terms) !== undefined) return false;
     if (rules.take(tx.laneUse) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
-    if (applied.failure === undefined) {
-      for (const { rollupId, entry } of tx.entries) {
-        manifest.add(rollupId, entry, tx.rollupId);
-      }
-    }
+    if (applied.failure === undefined) tx.addTo(manifest);
     chosen.push(tx);
     bytesLeft -= itemBlockBytes(tx.item.length);
     return true;

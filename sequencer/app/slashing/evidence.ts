@@ -15,7 +15,7 @@ import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { powerAt } from "../staking/power-history.ts";
 import { EVIDENCE, VALIDATORS } from "../state/tables.ts";
 import type { FaultRoute, ProvenFault } from "./faults/route.ts";
-import { CONSENSUS_ROUTES, SUBMITTED_ROUTES } from "./faults/routes.ts";
+import { CONSENSUS_ROUTES, submittedRoute } from "./faults/routes.ts";
 import { isTooOld, latestTimeOf, recordHeightTime } from "./height-time.ts";
 import { punish } from "./penalty.ts";
 
@@ -49,7 +49,7 @@ export function submitEvidenceFault(
   _sender: string,
   { evidence }: SubmitEvidence,
 ): Failure | undefined {
-  const route = SUBMITTED_ROUTES[evidence.kind];
+  const route = submittedRoute(evidence.kind);
   const fault = judged(reader, route.prove(evidence));
   return "code" in fault ? fault : punishmentFault(reader, route, fault);
 }
@@ -60,7 +60,7 @@ export function submitEvidence(
   sender: string,
   { evidence }: SubmitEvidence,
 ): void {
-  const route = SUBMITTED_ROUTES[evidence.kind];
+  const route = submittedRoute(evidence.kind);
   const fault = judged(ctx, route.prove(evidence));
   if (!("code" in fault)) punishFault(ctx, route, fault, sender);
 }
@@ -73,7 +73,7 @@ export function evidenceSignatures(
   chainId: string,
   evidence: SubmittedEvidence,
 ): readonly SignatureCheck[] {
-  return SUBMITTED_ROUTES[evidence.kind].signatures(chainId, evidence);
+  return submittedRoute(evidence.kind).signatures(chainId, evidence);
 }
 
 /** Key of the record of a fault: H(lp(route) ‖ address ‖ height ‖ lp(offence)), lower-case hex. */

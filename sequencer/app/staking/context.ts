@@ -15,6 +15,7 @@ export const POOLS = [
   "community",
   "rollupRevenue",
   "governanceDeposits",
+  "sealed",
 ] as const;
 
 export type Pool = (typeof POOLS)[number];

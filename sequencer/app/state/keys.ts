@@ -24,6 +24,12 @@ export const INDEXED_PREFIXES = [
   "deposit/",
   "vote/",
   "halt_vote/",
+  "seal_key/",
+  "seal_dealing/",
+  "sealed/",
+  "seal_commit/",
+  "seal_ask/",
+  "seal_asked/",
 ] as const;
 
 /** `address`: 40 lower-case hex characters. */

@@ -1,5 +1,5 @@
 /**
- * The tables of the state that rules of staking, slashing, rewards and governance keep, and how their keys
+ * The tables of the state that rules of staking, slashing, rewards, governance and sealed transactions keep, and how their keys
  * are made (docs/formats.md, "State tree"). Keys of the indexed ones may be walked (`INDEXED_PREFIXES`). Validators, delegators and accounts stand in keys as 40
  * lower-case hex characters, rollups as 64; numbers have sixteen digits, so that keys sort by them.
  */
@@ -35,6 +35,27 @@ import {
 } from "../../../proto/codec/governance-state.ts";
 import { codecError } from "../../../proto/codec/errors.ts";
 import type { RecordCodec } from "../../../proto/codec/record.ts";
+import {
+  ASKED_CODEC,
+  type AskedState,
+  COMMIT_BATCH_CODEC,
+  type CommitBatchState,
+  SEAL_ASK_CODEC,
+  SEAL_CODEC,
+  SEAL_ENCRYPTION_CODEC,
+  SEAL_GENERATION_CODEC,
+  SEAL_KEY_CODEC,
+  type SealAsk,
+  SEALED_BATCH_CODEC,
+  type SealedBatchState,
+  type SealEncryptionKeyState,
+  type SealGenerationState,
+  type SealKeyState,
+  type SealState,
+  UNREVEALED_CODEC,
+  type UnrevealedState,
+} from "../../../proto/codec/seal-state.ts";
+import { type Deal, DEAL_CODEC } from "../../../proto/codec/seal-tx.ts";
 import {
   EVIDENCE_CODEC,
   type EvidenceState,
@@ -134,6 +155,36 @@ export const HALT_VOTES: RecordType<HaltVoteState> = table("halt_vote/", HALT_VO
 /** The one record has key "". */
 export const HALT: RecordType<HaltState> = table("halt", HALT_CODEC);
 
+/** The one record has key "". */
+export const SEAL: RecordType<SealState> = table("seal", SEAL_CODEC);
+/** `numberKey` of the key. Indexed. */
+export const SEAL_KEYS: RecordType<SealKeyState> = table("seal_key/", SEAL_KEY_CODEC);
+/** The one record has key "". */
+export const SEAL_GENERATION: RecordType<SealGenerationState> = table(
+  "seal_generation",
+  SEAL_GENERATION_CODEC,
+);
+/** `dealingKey`. Indexed. */
+export const SEAL_DEALINGS: RecordType<Omit<Deal, "kind">> = table("seal_dealing/", DEAL_CODEC);
+/** By validator. */
+export const SEAL_ENCRYPTION: RecordType<SealEncryptionKeyState> = table(
+  "seal_encryption/",
+  SEAL_ENCRYPTION_CODEC,
+);
+/** `numberKey` of the block's height. Indexed. */
+export const SEALED: RecordType<SealedBatchState> = table("sealed/", SEALED_BATCH_CODEC);
+/** `numberKey` of the block's height. Indexed. */
+export const SEAL_COMMITS: RecordType<CommitBatchState> = table("seal_commit/", COMMIT_BATCH_CODEC);
+/** By account. */
+export const SEAL_UNREVEALED: RecordType<UnrevealedState> = table(
+  "seal_unrevealed/",
+  UNREVEALED_CODEC,
+);
+/** `numberKey` of the height whose extensions answer. Indexed. */
+export const SEAL_ASK: RecordType<SealAsk> = table("seal_ask/", SEAL_ASK_CODEC);
+/** `numberKey` of the height whose extensions answer. Indexed. */
+export const SEAL_ASKED: RecordType<AskedState> = table("seal_asked/", ASKED_CODEC);
+
 /** Every table but those of marks, whose records say nothing. */
 export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decode">[] = [
   VALIDATORS,
@@ -160,6 +211,16 @@ export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decod
   UPGRADE,
   HALT_VOTES,
   HALT,
+  SEAL,
+  SEAL_KEYS,
+  SEAL_GENERATION,
+  SEAL_DEALINGS,
+  SEAL_ENCRYPTION,
+  SEALED,
+  SEAL_COMMITS,
+  SEAL_UNREVEALED,
+  SEAL_ASK,
+  SEAL_ASKED,
 ];
 
 /** Key of a delegation, and of what is unbonding of it. */
@@ -200,6 +261,11 @@ export function proposalKey(proposal: number): string {
 
 export function proposalQueueKey(seconds: number, proposal: number): string {
   return `${numberKey(seconds)}/${numberKey(proposal)}`;
+}
+
+/** `dealer`: consensus address. */
+export function dealingKey(key: number, dealer: string): string {
+  return `${numberKey(key)}/${dealer}`;
 }
 
 /** Sixteen digits. */

@@ -41,6 +41,7 @@ import {
 import { encodeCommitmentProof } from "../../../sequencer/app/state-tree/ics23.ts";
 import { createLeaf, createStub, EMPTY } from "../../../sequencer/app/state-tree/node.ts";
 import { decodePage, encodePage } from "../../../sequencer/app/state-tree/pages.ts";
+import { SEAL_CODECS } from "../../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../../support/stake-arbitraries.ts";
 import {
   bodies,
@@ -220,17 +221,18 @@ export const WEFT_TARGETS: readonly Target[] = [
     state.encodeUnorderedIds,
     state.decodeUnorderedIds,
   ),
-  ...STAKE_CODECS.map(({ name, path, codec: { decode: decodeRecord }, bytes, again }) =>
-    strictCodec({
-      name: `stake ${name}`,
-      covers: [`${path}#${name}`],
-      decode: (input) => {
-        decodeRecord(input);
-        return input;
-      },
-      encode: again,
-      seeds: sampled(bytes, same),
-    }),
+  ...[...STAKE_CODECS, ...SEAL_CODECS].map(
+    ({ name, path, codec: { decode: decodeRecord }, bytes, again }) =>
+      strictCodec({
+        name: `record ${name}`,
+        covers: [`${path}#${name}`],
+        decode: (input) => {
+          decodeRecord(input);
+          return input;
+        },
+        encode: again,
+        seeds: sampled(bytes, same),
+      }),
   ),
   plainDecoder({
     name: "state proof",

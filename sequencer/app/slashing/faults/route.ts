@@ -27,10 +27,10 @@ export interface SubmittedRoute<Kind extends SubmittedEvidence["kind"]> extends 
   readonly prove: (evidence: EvidenceOf<Kind>) => ProvenFault | Failure;
 }
 
-export type EvidenceOf<Kind extends SubmittedEvidence["kind"]> = Extract<
-  SubmittedEvidence,
-  { readonly kind: Kind }
->;
+/** Evidence by kind; of several kinds, their union. */
+export type EvidenceOf<Kind extends SubmittedEvidence["kind"]> = {
+  [K in Kind]: Extract<SubmittedEvidence, { readonly kind: K }>;
+}[Kind];
 
 export interface ProvenFault {
   /** Consensus address, 40-hex. */
