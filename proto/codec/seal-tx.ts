@@ -102,7 +102,7 @@ export interface Deal {
   readonly ephemeral: Uint8Array;
   /** One scalar for each ticket, in their order. */
   readonly shares: Uint8Array;
-  /** Knowledge of the secret of C_0, 64 bytes. */
+  /** Knowledge of the secrets of C_0 and R, 64 bytes (`mev/seal/dkg.ts`). */
   readonly possession: Uint8Array;
 }
 
