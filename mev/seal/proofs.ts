@@ -37,7 +37,7 @@ export interface Proofs {
     points: Uint8Array,
     shares: Uint8Array,
   ): Uint8Array;
-  /** As `verifyDleq`. `points` are canonical: the caller accepted their ciphertexts. */
+  /** As `verifyDleq`, also of an empty list. */
   verifyShares(
     context: Uint8Array,
     publicShare: Uint8Array,
@@ -111,7 +111,7 @@ class GroupProofs implements Proofs {
     points: Uint8Array,
     shares: Uint8Array,
   ): Uint8Array {
-    assert(shares.length === points.length, "as many shares as points");
+    assert(isListFor(points, shares), "a share for each point, and at least one");
     const group = this.#group;
     const statement = sharesStatement(context, publicShare, points, shares);
     const weights = expandWeights(statement, points.length / POINT_BYTES);
@@ -130,7 +130,7 @@ class GroupProofs implements Proofs {
     proof: Uint8Array,
   ): boolean {
     const group = this.#group;
-    if (shares.length !== points.length || hasIdentity(shares)) return false;
+    if (!isListFor(points, shares) || hasIdentity(shares)) return false;
     if (!isOnePoint(publicShare) || !group.isCanonical(publicShare)) return false;
     const statement = sharesStatement(context, publicShare, points, shares);
     const weights = expandWeights(statement, points.length / POINT_BYTES);
@@ -184,6 +184,12 @@ class GroupProofs implements Proofs {
     const expected = hashToScalar(group, tags.challenge, message, more, ...commitments);
     return bytesEqual(expected, challenge);
   }
+}
+
+/** One share for each point; a proof about none would say nothing. */
+function isListFor(points: Uint8Array, shares: Uint8Array): boolean {
+  const { length } = points;
+  return length > 0 && length % POINT_BYTES === 0 && shares.length === length;
 }
 
 function isOnePoint(point: Uint8Array): boolean {

@@ -27,6 +27,7 @@ import {
   sealChaCha20Poly1305,
 } from "../../proto/aead.ts";
 import { bytesEqual, joinBytes } from "../../proto/bytes.ts";
+import { KEM_BYTES } from "../../proto/codec/seal-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { type Group, POINT_BYTES, SCALAR_BYTES, scalarFromBigint } from "./group/group.ts";
@@ -34,7 +35,6 @@ import { expandWeights, hashSeal, hashToScalar, labelHash, sealTag, u32 } from "
 import { chooseTickets, lagrangeAtZero } from "./lagrange.ts";
 import { createProofs, type Proofs } from "./proofs.ts";
 
-export const KEM_BYTES = 192;
 export const SEED_BYTES = 32;
 export const NONCE_BYTES = 64;
 /** What a body is longer than its plaintext. */

@@ -8,6 +8,7 @@ import { ENGINE_TARGETS } from "./targets/engines.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
 import { ROLLUP_TARGETS } from "./targets/rollups.ts";
+import { SEALED_CONTENT_TARGETS } from "./targets/sealed-content.ts";
 import { SERVICE_TARGETS } from "./targets/services.ts";
 import { WEFT_TARGETS } from "./targets/weft.ts";
 
@@ -15,6 +16,7 @@ export const TARGETS: readonly Target[] = [
   ...CHAIN_TARGETS,
   ...ABCI_TARGETS,
   ...WEFT_TARGETS,
+  ...SEALED_CONTENT_TARGETS,
   ...P2P_TARGETS,
   ...ADDRESS_TARGETS,
   ...FILE_TARGETS,
