@@ -11,9 +11,12 @@ import { assertNever } from "../proto/errors.ts";
 import { sha256 } from "../proto/hash.ts";
 import { merkleProofs, merkleRoot } from "../proto/merkle.ts";
 import {
+  compareFills,
+  encodeFillEntry,
   encodeManifestLeaf,
   encodeOrderedEntry,
   EntryKind,
+  type FillEntry,
   type OrderedEntry,
   type ProvenLeaf,
 } from "../proto/verify/manifest.ts";
@@ -28,7 +31,11 @@ export interface RollupEntry {
 
 /** Proof that a rollup is or is not in a block. */
 export type ManifestProof =
-  | ({ readonly kind: "presence"; readonly entries: readonly OrderedEntry[] } & ProvenLeaf)
+  | ({
+      readonly kind: "presence";
+      readonly entries: readonly OrderedEntry[];
+      readonly fills: readonly FillEntry[];
+    } & ProvenLeaf)
   | { readonly kind: "absence"; readonly neighbours: readonly ProvenLeaf[] };
 
 export interface BuiltManifest {
@@ -47,6 +54,8 @@ export interface ManifestBuilder {
    * lower-case hex, where somebody has that already.
    */
   add(rollupId: Uint8Array, entry: OrderedEntry, rollupKey?: string): number;
+  /** Takes a fill for an entry of an earlier block, in any order: they are sorted. */
+  addFill(rollupId: Uint8Array, fill: FillEntry): void;
   build(): BuiltManifest;
 }
 
@@ -107,14 +116,20 @@ export function rollupEntriesOf(tx: SignedTx, id: Uint8Array, lane: Lane): reado
  */
 export function createManifestBuilder(): ManifestBuilder {
   const lists = new Map<string, RollupList>();
+  function listOf(rollupId: Uint8Array, key: string): RollupList {
+    let list = lists.get(key);
+    if (list === undefined) {
+      list = { rollupId, entries: [], fills: [] };
+      lists.set(key, list);
+    }
+    return list;
+  }
   return {
     add(rollupId, entry, key = toHex(rollupId)) {
-      let list = lists.get(key);
-      if (list === undefined) {
-        list = { rollupId, entries: [] };
-        lists.set(key, list);
-      }
-      return list.entries.push(entry) - 1;
+      return listOf(rollupId, key).entries.push(entry) - 1;
+    },
+    addFill(rollupId, fill) {
+      listOf(rollupId, toHex(rollupId)).fills.push(fill);
     },
     build() {
       const sorted = [...lists.values()].sort((a, b) => compareBytes(a.rollupId, b.rollupId));
@@ -126,9 +141,11 @@ export function createManifestBuilder(): ManifestBuilder {
 interface RollupList {
   readonly rollupId: Uint8Array;
   readonly entries: OrderedEntry[];
+  readonly fills: FillEntry[];
 }
 
 function finishManifest(lists: readonly RollupList[]): BuiltManifest {
+  for (const { fills } of lists) fills.sort(compareFills);
   const leaves = lists.map(encodeList);
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
@@ -143,7 +160,7 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
     const list = lists[at];
     const own = proven[at];
     if (list !== undefined && own !== undefined && compareBytes(list.rollupId, rollupId) === 0) {
-      return { kind: "presence", ...own, entries: list.entries };
+      return { kind: "presence", ...own, entries: list.entries, fills: list.fills };
     }
     return { kind: "absence", neighbours: proven.slice(Math.max(0, at - 1), at + 1) };
   }
@@ -152,16 +169,15 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
   return { manifest, item, rollupIds: lists.map(({ rollupId }) => rollupId), prove };
 }
 
-/** Fills and decisions come with sealed transactions and bundles; until then their lists are empty. */
-function encodeList({ rollupId, entries }: RollupList): Uint8Array {
-  const emptyRoot = sha256(EMPTY_BYTES);
+/** Decisions come with bundles; until then their list is empty. */
+function encodeList({ rollupId, entries, fills }: RollupList): Uint8Array {
   return encodeManifestLeaf({
     rollupId,
     orderedRoot: merkleRoot(entries.map(encodeOrderedEntry)),
     orderedCount: entries.length,
-    fillRoot: emptyRoot,
-    fillCount: 0,
-    decisionRoot: emptyRoot,
+    fillRoot: merkleRoot(fills.map(encodeFillEntry)),
+    fillCount: fills.length,
+    decisionRoot: sha256(EMPTY_BYTES),
     decisionCount: 0,
   });
 }

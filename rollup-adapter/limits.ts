@@ -2,6 +2,8 @@
 
 /** One streamed block message; a block is at most 22 MiB by default parameters. */
 export const STREAM_MESSAGE_BYTES_MAX = 64 << 20;
+/** Headers that a verifier keeps of blocks above the one it is at; sealed entries are filled long before. */
+export const HEADERS_AHEAD_MAX = 2_048;
 /** Payload bytes of one signed submission. */
 export const BATCH_BYTES_MAX = 512 << 10;
 /** Payloads of one signed submission; the format allows 10,000. */

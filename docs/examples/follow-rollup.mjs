@@ -29,9 +29,10 @@ const fromHeight = genesis.initialHeight;
 for await (const block of createGrpcSequencerClient(node).blocks({
   rollupId,
   fromHeight,
+  level: "filled", // in order, sealed entries opened
   signal,
 })) {
-  const { header, payloads } = await verifier.verify(block); // throws when anything does not hold
+  const { header, payloads } = await verifier.verifyFilled(block); // throws when anything does not hold
   for (const payload of payloads) {
     process.stdout.write(`${header.height} ${Buffer.from(payload).toString("hex")}\n`);
   }

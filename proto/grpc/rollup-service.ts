@@ -8,9 +8,12 @@ import type { Height } from "../brands.ts";
 import { codecError } from "../codec/errors.ts";
 import type { RollupPolicy } from "../codec/weft-tx.ts";
 import type { MerkleProof } from "../types.ts";
+import type { Content, FillingBlock } from "../verify/fills.ts";
 import {
   type DeliveredEntry,
   EntryKind,
+  type FillEntry,
+  FillStatus,
   type ProvenLeaf,
   type RollupSlice,
 } from "../verify/manifest.ts";
@@ -141,6 +144,8 @@ export interface StreamBlocksRequest {
 export interface GetBlockRequest {
   readonly rollupId: Uint8Array;
   readonly height: Height;
+  /** UNSPECIFIED is COMMITTED. */
+  readonly level: Level;
 }
 
 /** A block's part for one rollup; `verifyRollupSlice` takes it as it is. */
@@ -150,6 +155,23 @@ export interface RollupBlock extends RollupSlice {
   /** tendermint.types.SignedHeader, encoded. */
   readonly signedHeader: Uint8Array;
   /** tendermint.types.ValidatorSet, encoded; empty when it is the previous message's. */
+  readonly validatorSet: Uint8Array;
+  /** At level FILLED, when the block holds sealed entries. */
+  readonly filling: Filling | undefined;
+}
+
+/** What became of a block's sealed entries, as `verify/fills.ts` checks it. */
+export interface Filling {
+  /** Following the block's own, without those that the same stream held before. */
+  readonly headers: readonly FollowingHeader[];
+  readonly blocks: readonly FillingBlock[];
+  readonly contents: readonly Content[];
+}
+
+export interface FollowingHeader {
+  /** tendermint.types.SignedHeader, encoded. */
+  readonly signedHeader: Uint8Array;
+  /** tendermint.types.ValidatorSet, encoded; empty when it is the set of the header one below. */
   readonly validatorSet: Uint8Array;
 }
 
@@ -313,7 +335,11 @@ const streamBlocksRequest = messageCodec(
 const getBlockRequest = messageCodec(
   v1.GetBlockRequest,
   (value: GetBlockRequest) => value,
-  (wire) => ({ rollupId: toBytes(wire.rollupId), height: toHeight(wire.height) }),
+  (wire) => ({
+    rollupId: toBytes(wire.rollupId),
+    height: toHeight(wire.height),
+    level: toLevel(wire.level),
+  }),
 );
 
 const rollupBlock = messageCodec(
@@ -326,6 +352,7 @@ const rollupBlock = messageCodec(
     manifest: value.manifest,
     manifestProof: toWireProof(value.manifestProof),
     ...toWireSlice(value.slice),
+    filling: value.filling === undefined ? null : toWireFilling(value.filling),
   }),
   (wire): RollupBlock => ({
     height: toHeight(wire.height),
@@ -335,6 +362,10 @@ const rollupBlock = messageCodec(
     manifest: toBytes(wire.manifest),
     manifestProof: fromWireProof(wire.manifestProof),
     slice: fromWireSlice(wire),
+    filling:
+      wire.filling === null || wire.filling === undefined
+        ? undefined
+        : fromWireFilling(wire.filling),
   }),
 );
 
@@ -387,17 +418,19 @@ function toWireSlice(
     ...entry,
     bundleId: bundleId ?? null,
   }));
-  return { presence: { leaf: slice.leaf, leafProof: toWireProof(slice.proof), entries } };
+  const fills = slice.fills.map(toWireFill);
+  return { presence: { leaf: slice.leaf, leafProof: toWireProof(slice.proof), entries, fills } };
 }
 
 function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlice["slice"] {
   if (wire.presence !== null && wire.presence !== undefined) {
-    const { leaf, leafProof, entries } = wire.presence;
+    const { leaf, leafProof, entries, fills } = wire.presence;
     return {
       kind: "presence",
       leaf: toBytes(leaf),
       proof: fromWireProof(leafProof),
       entries: (entries ?? []).map(fromWireEntry),
+      fills: (fills ?? []).map(fromWireFill),
     };
   }
   const { neighbours } = required(wire.absence, "presence or absence");
@@ -423,6 +456,60 @@ function fromWireEntry(wire: weft.rollup.v1.OrderedEntry.$Properties): Delivered
     leg: wire.leg ?? 0,
     legs: wire.legs ?? 0,
     payload: toBytes(wire.payload),
+  };
+}
+
+function toWireFill(fill: FillEntry): weft.rollup.v1.FillEntry.$Properties {
+  return { ...fill };
+}
+
+function fromWireFill(wire: weft.rollup.v1.FillEntry.$Properties): FillEntry {
+  const status = Object.values(FillStatus).find((known) => known === wire.status);
+  if (status === undefined) {
+    throw codecError(
+      "CODEC_OUT_OF_RANGE",
+      `status of a fill: expected 1 to 4, got ${wire.status ?? 0}`,
+    );
+  }
+  return {
+    height: toHeight(wire.height ?? 0),
+    position: wire.position ?? 0,
+    status,
+    contentHash: toBytes(wire.contentHash),
+  };
+}
+
+function toWireFilling(filling: Filling): weft.rollup.v1.Filling.$Properties {
+  return {
+    headers: filling.headers.map((header) => ({ ...header })),
+    blocks: filling.blocks.map(({ proof, manifestProof, fills, ...block }) => ({
+      ...block,
+      manifestProof: toWireProof(manifestProof),
+      leafProof: toWireProof(proof),
+      fills: fills.map(toWireFill),
+    })),
+    contents: filling.contents.map((content) => ({ ...content })),
+  };
+}
+
+function fromWireFilling(wire: weft.rollup.v1.Filling.$Properties): Filling {
+  return {
+    headers: (wire.headers ?? []).map((header) => ({
+      signedHeader: toBytes(header.signedHeader),
+      validatorSet: toBytes(header.validatorSet),
+    })),
+    blocks: (wire.blocks ?? []).map((block) => ({
+      height: toHeight(block.height ?? 0),
+      manifest: toBytes(block.manifest),
+      manifestProof: fromWireProof(block.manifestProof),
+      leaf: toBytes(block.leaf),
+      proof: fromWireProof(block.leafProof),
+      fills: (block.fills ?? []).map(fromWireFill),
+    })),
+    contents: (wire.contents ?? []).map((content) => ({
+      position: content.position ?? 0,
+      payload: toBytes(content.payload),
+    })),
   };
 }
 

@@ -52,6 +52,21 @@ const presence: RollupBlock = {
       },
       { kind: 3, lane: 6, itemId: hash(4), bundleId: hash(5), leg: 1, legs: 2, payload: hash(6) },
     ],
+    fills: [{ height: Height(5), position: 2, status: 4, contentHash: hash(7) }],
+  },
+  filling: {
+    headers: [{ signedHeader: new Uint8Array([8]), validatorSet: new Uint8Array([9]) }],
+    blocks: [
+      {
+        height: Height(9),
+        manifest: new Uint8Array([5]),
+        manifestProof: { ...proof, index: 0 },
+        leaf: new Uint8Array(152).fill(8),
+        proof,
+        fills: [{ height: Height(7), position: 1, status: 1, contentHash: hash(8) }],
+      },
+    ],
+    contents: [{ position: 1, payload: new Uint8Array([0x12, 1, 6]) }],
   },
 };
 const absence: RollupBlock = {
@@ -59,6 +74,7 @@ const absence: RollupBlock = {
   height: Height(8),
   validatorSet: new Uint8Array(0),
   slice: { kind: "absence", neighbours: [{ leaf: new Uint8Array(152), proof }] },
+  filling: undefined,
 };
 
 const cleanups: (() => void)[] = [];

@@ -119,12 +119,18 @@ describe("behavior: accepts what the block holds", () => {
   test.each(IDS.map((rollupId, place) => [place, rollupId] as const))(
     "rollup %i gets its entries",
     (place, rollupId) => {
-      expect(verifyRollupSlice(dataHash, rollupId, sliceOf(rollupId))).toEqual(entriesOf(place));
+      expect(verifyRollupSlice(dataHash, rollupId, sliceOf(rollupId))).toEqual({
+        entries: entriesOf(place),
+        fills: [],
+      });
     },
   );
 
   test.each([5, 15, 25, 35, 45, 55])("id %i is proven absent", (value) => {
-    expect(verifyRollupSlice(dataHash, id(value), sliceOf(id(value)))).toEqual([]);
+    expect(verifyRollupSlice(dataHash, id(value), sliceOf(id(value)))).toEqual({
+      entries: [],
+      fills: [],
+    });
   });
 
   test("an empty manifest, and one with a single leaf", () => {
@@ -261,7 +267,11 @@ describe("behavior: presence is complete", () => {
   });
 
   test("fills or decisions that were not delivered", () => {
-    for (const change of [{ fillCount: 1 }, { decisionCount: 1 }]) {
+    for (const [change, code] of [
+      [{ fillCount: 1 }, "MANIFEST_FILL_COUNT"],
+      [{ fillRoot: id(1) }, "MANIFEST_FILLS_DIFFER"],
+      [{ decisionCount: 1 }, "MANIFEST_LIST_MISSING"],
+    ] as const) {
       const original = decodeManifestLeaf(presence(present).leaf);
       if (original === undefined) throw new Error("expected a leaf");
       const leaf = encodeManifestLeaf({ ...original, ...change });
@@ -270,7 +280,7 @@ describe("behavior: presence is complete", () => {
         leaf,
         proof: proofs[0] ?? presence(present).proof,
       }));
-      expect(verdict(THIRD, slice, hash)).toBe("MANIFEST_LIST_MISSING");
+      expect(verdict(THIRD, slice, hash)).toBe(code);
     }
   });
 });

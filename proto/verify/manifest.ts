@@ -5,6 +5,7 @@
  *
  * Verifiers return a `Refusal` for anything that does not hold and never throw on bytes of others.
  */
+import type { Height } from "../brands.ts";
 import { bytesEqual, compareBytes, toHex } from "../bytes.ts";
 import { isCodecError } from "../codec/errors.ts";
 import { decodeItem, type Manifest } from "../codec/weft-block.ts";
@@ -17,6 +18,7 @@ import { type Refusal, refusal } from "../refusal.ts";
 import type { MerkleProof } from "../types.ts";
 
 export const ORDERED_ENTRY_BYTES = 102;
+export const FILL_ENTRY_BYTES = 45;
 export const MANIFEST_LEAF_BYTES = 152;
 
 export const EntryKind = { ROLLUP_DATA: 1, SEALED: 2, BUNDLE_LEG: 3, FORCED: 4 } as const;
@@ -43,6 +45,30 @@ export interface DeliveredEntry extends EntryHead {
   readonly payload: Uint8Array;
 }
 
+/** What became of an entry whose content its own block did not show. */
+export const FillStatus = {
+  /** Its content is known. */
+  OPENED: 1,
+  /** What came out is no content. */
+  INVALID: 2,
+  /** Nobody opened it in time. */
+  EXPIRED: 3,
+  /** A commit that its sender did not reveal in time. */
+  VOID: 4,
+} as const;
+export type FillStatus = (typeof FillStatus)[keyof typeof FillStatus];
+
+/** A block says what an entry of an earlier block turned out to be; each one is filled exactly once. */
+export interface FillEntry {
+  /** Block of the entry. */
+  readonly height: Height;
+  /** Its index among the rollup's ordered entries of that block. */
+  readonly position: number;
+  readonly status: FillStatus;
+  /** H(payload), the payload in the form of rollup data; H("") unless it was opened. */
+  readonly contentHash: Uint8Array;
+}
+
 export interface ManifestLeaf {
   /** 32 bytes, as are the roots. */
   readonly rollupId: Uint8Array;
@@ -64,6 +90,8 @@ export interface Presence extends ProvenLeaf {
   readonly kind: "presence";
   /** All ordered entries of the rollup in this block. */
   readonly entries: readonly DeliveredEntry[];
+  /** What the block makes known of entries of earlier blocks, by height and position. */
+  readonly fills: readonly FillEntry[];
 }
 
 export interface Absence {
@@ -92,7 +120,7 @@ export type ManifestRefusalCode =
   | "MANIFEST_LEAF_UNPROVEN"
   /** The leaf is another rollup's. */
   | "MANIFEST_LEAF_OTHER_ROLLUP"
-  /** The leaf commits to fills or decisions, which this version does not deliver. */
+  /** The leaf commits to decisions, which this version does not deliver. */
   | "MANIFEST_LIST_MISSING"
   /** An entry has a field out of range. */
   | "MANIFEST_ENTRY_MALFORMED"
@@ -100,6 +128,12 @@ export type ManifestRefusalCode =
   | "MANIFEST_ENTRY_COUNT"
   /** The entries are not those that the leaf commits to, or not in their order. */
   | "MANIFEST_ENTRIES_DIFFER"
+  /** A fill has a field out of range, or they do not ascend by height and position. */
+  | "MANIFEST_FILL_MALFORMED"
+  /** Fills are missing or too many. */
+  | "MANIFEST_FILL_COUNT"
+  /** The fills are not those that the leaf commits to. */
+  | "MANIFEST_FILLS_DIFFER"
   /** The rollup's own leaf among the neighbours: it is present. */
   | "MANIFEST_NOT_ABSENT"
   /** The neighbours leave room for a leaf between, before or after them. */
@@ -107,19 +141,41 @@ export type ManifestRefusalCode =
 
 export type ManifestRefusal = Refusal<ManifestRefusalCode>;
 
-/**
- * All steps below the header: the entries that this block holds for the rollup, none if it is absent.
- * `dataHash` is the header's and was verified by the caller.
- */
+/** What a block holds for a rollup: both lists empty if it is absent. */
+export type VerifiedSlice = Pick<Presence, "entries" | "fills">;
+
+/** All steps below the header. `dataHash` is the header's and was verified by the caller. */
 export function verifyRollupSlice(
   dataHash: Uint8Array,
   rollupId: Uint8Array,
   { manifest: item, manifestProof, slice }: RollupSlice,
-): readonly DeliveredEntry[] | ManifestRefusal {
+): VerifiedSlice | ManifestRefusal {
   const manifest = verifyManifestItem(dataHash, item, manifestProof);
   if ("code" in manifest) return manifest;
-  if (slice.kind === "absence") return verifyAbsence(manifest, rollupId, slice) ?? [];
-  return verifyPresence(manifest, rollupId, slice) ?? slice.entries;
+  if (slice.kind === "absence") {
+    return verifyAbsence(manifest, rollupId, slice) ?? { entries: [], fills: [] };
+  }
+  const { entries, fills } = slice;
+  return verifyPresence(manifest, rollupId, slice) ?? { entries, fills };
+}
+
+/** A block's fills for one rollup, below its header and without its ordered entries. */
+export interface RollupFills extends ProvenLeaf {
+  readonly manifest: Uint8Array;
+  readonly manifestProof: MerkleProof;
+  readonly fills: readonly FillEntry[];
+}
+
+/** Whether these are all fills that the block under `dataHash` holds for the rollup, in order. */
+export function verifyRollupFills(
+  dataHash: Uint8Array,
+  rollupId: Uint8Array,
+  { manifest: item, manifestProof, leaf: leafBytes, proof, fills }: RollupFills,
+): ManifestRefusal | undefined {
+  const manifest = verifyManifestItem(dataHash, item, manifestProof);
+  if ("code" in manifest) return manifest;
+  const leaf = verifyOwnLeaf(manifest, rollupId, { leaf: leafBytes, proof });
+  return "code" in leaf ? leaf : verifyFills(leaf, fills);
 }
 
 /** Item 0 under the header's data_hash, whose leaves are hashes of items (spec/cometbft-v0.38.md §5.2). */
@@ -145,21 +201,18 @@ export function verifyManifestItem(
   }
 }
 
-/** Whether these are all entries that the block holds for the rollup, in order. */
+/** Whether these are all entries and fills that the block holds for the rollup, in order. */
 export function verifyPresence(
   manifest: Manifest,
   rollupId: Uint8Array,
   presence: Omit<Presence, "kind">,
 ): ManifestRefusal | undefined {
-  const leaf = verifyLeaf(manifest, presence);
+  const leaf = verifyOwnLeaf(manifest, rollupId, presence);
   if ("code" in leaf) return leaf;
-  if (!bytesEqual(leaf.rollupId, rollupId)) {
-    return refusal("MANIFEST_LEAF_OTHER_ROLLUP", `the leaf is of rollup ${toHex(leaf.rollupId)}`);
-  }
-  if (leaf.fillCount !== 0 || leaf.decisionCount !== 0) {
+  if (leaf.decisionCount !== 0) {
     return refusal(
       "MANIFEST_LIST_MISSING",
-      `the leaf has ${leaf.fillCount} fills and ${leaf.decisionCount} decisions; expected none`,
+      `the leaf has ${leaf.decisionCount} decisions; expected none`,
     );
   }
   const { entries } = presence;
@@ -179,7 +232,7 @@ export function verifyPresence(
   if (!bytesEqual(merkleRoot(encoded), leaf.orderedRoot)) {
     return refusal("MANIFEST_ENTRIES_DIFFER", "the entries do not hash to the leaf's ordered root");
   }
-  return undefined;
+  return verifyFills(leaf, presence.fills);
 }
 
 /**
@@ -269,6 +322,58 @@ export function encodeOrderedEntry(entry: OrderedEntry): Uint8Array {
   return out;
 }
 
+/** A fill, 45 bytes. Fields out of range are a programmer's error here. */
+export function encodeFillEntry(fill: FillEntry): Uint8Array {
+  assert(isFillInRange(fill), "a fill's fields are in range");
+  const out = new Uint8Array(FILL_ENTRY_BYTES);
+  const view = new DataView(out.buffer);
+  view.setBigUint64(0, BigInt(fill.height));
+  view.setUint32(8, fill.position);
+  out[12] = fill.status;
+  setHash(out, 13, fill.contentHash);
+  return out;
+}
+
+/** The order of fills in a block: by height, then position. */
+export function compareFills(
+  a: Pick<FillEntry, "height" | "position">,
+  b: Pick<FillEntry, "height" | "position">,
+): number {
+  return a.height - b.height || a.position - b.position;
+}
+
+function verifyFills(leaf: ManifestLeaf, fills: readonly FillEntry[]): ManifestRefusal | undefined {
+  if (fills.length !== leaf.fillCount) {
+    return refusal(
+      "MANIFEST_FILL_COUNT",
+      `the leaf has ${leaf.fillCount} fills, ${fills.length} came`,
+    );
+  }
+  for (const [index, fill] of fills.entries()) {
+    const before = fills[index - 1];
+    if (!isFillInRange(fill) || (before !== undefined && compareFills(before, fill) >= 0)) {
+      return refusal(
+        "MANIFEST_FILL_MALFORMED",
+        `fill ${index} has a field out of range or does not follow the one before`,
+      );
+    }
+  }
+  if (!bytesEqual(merkleRoot(fills.map(encodeFillEntry)), leaf.fillRoot)) {
+    return refusal("MANIFEST_FILLS_DIFFER", "the fills do not hash to the leaf's fill root");
+  }
+  return undefined;
+}
+
+function verifyOwnLeaf(
+  manifest: Manifest,
+  rollupId: Uint8Array,
+  proven: ProvenLeaf,
+): ManifestLeaf | ManifestRefusal {
+  const leaf = verifyLeaf(manifest, proven);
+  if ("code" in leaf || bytesEqual(leaf.rollupId, rollupId)) return leaf;
+  return refusal("MANIFEST_LEAF_OTHER_ROLLUP", `the leaf is of rollup ${toHex(leaf.rollupId)}`);
+}
+
 function verifyLeaf(
   manifest: Manifest,
   { leaf: bytes, proof }: ProvenLeaf,
@@ -299,6 +404,15 @@ function isEntryHeadInRange(entry: EntryHead): boolean {
     // An id of zeros would read like "no bundle".
     (entry.bundleId === undefined ||
       (entry.bundleId.length === HASH_BYTES && entry.bundleId.some((byte) => byte !== 0)))
+  );
+}
+
+function isFillInRange(fill: FillEntry): boolean {
+  return (
+    isUint(fill.height, Number.MAX_SAFE_INTEGER) &&
+    isUint(fill.position, 0xffff_ffff) &&
+    Object.values(FillStatus).includes(fill.status) &&
+    fill.contentHash.length === HASH_BYTES
   );
 }
 

@@ -30,7 +30,8 @@ import {
   testKeys,
   withoutExtensions,
 } from "../../test/support/chain-builder.ts";
-import { createBlockVerifier, type TrustedState } from "./block-verifier.ts";
+import { createBlockVerifier } from "./block-verifier.ts";
+import type { TrustedState } from "./header-chain.ts";
 import { decodeRollupBlock } from "./rollup-block.ts";
 
 const ALPHA = rollupIdOfName("alpha");
@@ -101,7 +102,9 @@ function wireBlock(block: BuiltBlock, rollupId: Uint8Array): WireRollupBlock {
             leaf: proof.leaf,
             proof: proof.proof,
             entries: proof.entries.map((entry) => ({ ...entry, payload: payloadOf(entry.itemId) })),
+            fills: proof.fills,
           },
+    filling: undefined,
   };
 }
 
@@ -139,7 +142,7 @@ async function verifyAll(
     // Through the wire, as a rollup gets it.
     const bytes = ROLLUP_SERVICE.getBlock.responseSerialize(block);
     const decoded = decodeRollupBlock(ROLLUP_SERVICE.getBlock.responseDeserialize(bytes));
-    payloads.push([...(await follower.verify(decoded)).payloads]);
+    payloads.push([...(await follower.verifyFilled(decoded)).payloads]);
   }
   return payloads;
 }
@@ -216,7 +219,7 @@ describe("verified stream", () => {
 
   test("starts at any trusted height", async () => {
     const follower = createBlockVerifier(RollupId(toHex(ALPHA)), trustedGenesis, verifier);
-    const first = await follower.verify(decodeRollupBlock(wireBlock(at(1), ALPHA)));
+    const first = await follower.verifyFilled(decodeRollupBlock(wireBlock(at(1), ALPHA)));
     const rest = [wireBlock(at(2), ALPHA), wireBlock(at(3), ALPHA)];
     expect(await verifyAll(rest, ALPHA, first.trusted)).toHaveLength(2);
   });
@@ -415,7 +418,7 @@ describe("mutations", () => {
           let payloads: readonly Uint8Array[];
           try {
             const message = ROLLUP_SERVICE.getBlock.responseDeserialize(bytes);
-            payloads = (await follower.verify(decodeRollupBlock(message))).payloads;
+            payloads = (await follower.verifyFilled(decodeRollupBlock(message))).payloads;
           } catch {
             return; // refused, by the codec or by the verifier
           }

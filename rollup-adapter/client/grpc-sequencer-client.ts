@@ -139,7 +139,11 @@ async function* streamBlocks(
     method.path,
     method.requestSerialize,
     method.responseDeserialize,
-    { rollupId: fromHex(request.rollupId), fromHeight: request.fromHeight, level: Level.COMMITTED },
+    {
+      rollupId: fromHex(request.rollupId),
+      fromHeight: request.fromHeight,
+      level: request.level === "filled" ? Level.FILLED : Level.COMMITTED,
+    },
   );
   const cancel = (): void => stream.cancel();
   request.signal.addEventListener("abort", cancel);

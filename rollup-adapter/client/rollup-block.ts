@@ -5,6 +5,7 @@ import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-service.ts";
 import type { SignedHeader, ValidatorSet } from "../../proto/types.ts";
+import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import type { RollupSlice } from "../../proto/verify/manifest.ts";
 
 export type StreamErrorInfo =
@@ -17,17 +18,32 @@ export interface RollupBlock {
   /** Set of this height; undefined when it is that of the previous message. */
   readonly validatorSet: ValidatorSet | undefined;
   readonly slice: RollupSlice;
+  /** What became of the block's sealed entries; undefined when nobody says. */
+  readonly filling: Filling | undefined;
+}
+
+export interface Filling {
+  /** From the last header on that the stream held before, without gap. */
+  readonly headers: readonly FollowingHeader[];
+  readonly blocks: readonly FillingBlock[];
+  readonly contents: readonly Content[];
+}
+
+export interface FollowingHeader {
+  readonly signedHeader: SignedHeader;
+  /** Undefined when it is the set of the header one below. */
+  readonly validatorSet: ValidatorSet | undefined;
 }
 
 /** @throws WeftError<StreamErrorInfo> when the message is not a block. */
 export function decodeRollupBlock(message: WireRollupBlock): RollupBlock {
-  const { height, signedHeader, validatorSet, manifest, manifestProof, slice } = message;
+  const { height, manifest, manifestProof, slice, filling } = message;
   try {
     return {
       height,
-      signedHeader: decodeSignedHeader(signedHeader),
-      validatorSet: validatorSet.length === 0 ? undefined : decodeValidatorSet(validatorSet),
+      ...decodeHeader(message),
       slice: { manifest, manifestProof, slice },
+      filling: filling && { ...filling, headers: filling.headers.map(decodeHeader) },
     };
   } catch (cause) {
     // Whatever a peer sends that is no block is one kind of fault: the peer's.
@@ -37,4 +53,14 @@ export function decodeRollupBlock(message: WireRollupBlock): RollupBlock {
       { cause },
     );
   }
+}
+
+function decodeHeader({
+  signedHeader,
+  validatorSet,
+}: Pick<WireRollupBlock, "signedHeader" | "validatorSet">): FollowingHeader {
+  return {
+    signedHeader: decodeSignedHeader(signedHeader),
+    validatorSet: validatorSet.length === 0 ? undefined : decodeValidatorSet(validatorSet),
+  };
 }

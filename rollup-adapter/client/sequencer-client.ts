@@ -60,6 +60,8 @@ export interface AccountInfo {
 export interface BlocksRequest {
   readonly rollupId: RollupId;
   readonly fromHeight: Height;
+  /** `filled`: each block comes once all its sealed entries are opened or void, as it is to be executed. */
+  readonly level: "committed" | "filled";
   /** Ends the stream when aborted. */
   readonly signal: AbortSignal;
 }

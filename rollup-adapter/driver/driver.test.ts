@@ -20,7 +20,7 @@ import {
   testKeys,
 } from "../../test/support/chain-builder.ts";
 import { createManualClock, type ManualClock } from "../../test/support/manual-clock.ts";
-import type { TrustedState } from "../client/block-verifier.ts";
+import type { TrustedState } from "../client/header-chain.ts";
 import { decodeRollupBlock, type RollupBlock } from "../client/rollup-block.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import { readiness } from "../evm-node/evm-rollup-node.ts";
@@ -64,6 +64,7 @@ function absence(
     manifest: manifest.item,
     manifestProof: merkleProof(txs.map(sha256), 0),
     slice,
+    filling: undefined,
   });
 }
 

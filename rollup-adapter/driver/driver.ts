@@ -14,9 +14,9 @@ import type { Logger } from "../../sequencer/ports/logger.ts";
 import {
   type BlockVerifier,
   createBlockVerifier,
-  type TrustedState,
-  type VerifiedBlock,
+  type FilledBlock,
 } from "../client/block-verifier.ts";
+import type { TrustedState } from "../client/header-chain.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
@@ -51,7 +51,7 @@ export interface DriverDependencies {
   readonly logger: Logger;
   readonly metrics: DriverMetrics;
   /** Told after each executed block, in order. */
-  readonly onExecuted: (block: VerifiedBlock, result: ExecuteBlockResponse) => void;
+  readonly onExecuted: (block: FilledBlock, result: ExecuteBlockResponse) => void;
 }
 
 export interface DriverStatus {
@@ -171,6 +171,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     const stream = client.blocks({
       rollupId: options.rollupId,
       fromHeight: Height(trusted.height + 1),
+      level: "filled",
       signal: abort.signal,
     });
     for await (const block of stream) {
@@ -224,11 +225,11 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
 
   async function verifyTimed(
     verifier: BlockVerifier,
-    block: Parameters<BlockVerifier["verify"]>[0],
-  ): Promise<VerifiedBlock> {
+    block: Parameters<BlockVerifier["verifyFilled"]>[0],
+  ): Promise<FilledBlock> {
     const start = clock.monotonicMs();
     try {
-      return await verifier.verify(block);
+      return await verifier.verifyFilled(block);
     } catch (error) {
       metrics.refused.inc({ code: isWeftError(error) ? error.code : "UNEXPECTED" });
       throw error;
@@ -237,7 +238,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     }
   }
 
-  async function execute(block: VerifiedBlock): Promise<void> {
+  async function execute(block: FilledBlock): Promise<void> {
     const result = await executor.executeBlock({
       sequencerBlockHash: block.hash,
       sequencerHeight: block.header.height,
@@ -245,7 +246,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       payloads: block.payloads,
     });
     if (result.outcome === "block") {
-      // COMMITTED is final by more than 2/3 of the stake: both labels move at once.
+      // Final by more than 2/3 of the stake, sealed entries included: both labels move at once.
       await executor.setFinality({ safeHash: result.hash, finalizedHash: result.hash });
     }
     status = { ...status, sequencerHeight: block.header.height, lastError: undefined };

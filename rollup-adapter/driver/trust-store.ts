@@ -6,7 +6,7 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { formatTime, parseTime } from "../../proto/time.ts";
-import type { TrustedState } from "../client/block-verifier.ts";
+import type { TrustedState } from "../client/header-chain.ts";
 
 export type TrustStoreErrorInfo =
   /** The file is there and cannot be understood. */

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
-import type { TrustedState } from "../client/block-verifier.ts";
+import type { TrustedState } from "../client/header-chain.ts";
 
 export type RollupConfigErrorInfo =
   /** The file cannot be read or is not a configuration; the message names every problem. */

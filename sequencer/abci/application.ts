@@ -181,6 +181,9 @@ export interface FinalizeBlockResponse {
   readonly appHash: Uint8Array;
 }
 
+/** What a block did: all that is told of it to those who read blocks. */
+export type BlockOutcome = Pick<FinalizeBlockResponse, "txResults" | "events">;
+
 export interface CommitResponse {
   /** Blocks below may be pruned; 0 keeps all. */
   readonly retainHeight: Height;

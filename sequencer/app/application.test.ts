@@ -80,7 +80,7 @@ describe("application", () => {
     const { rewards, community } = chain.app.read.supply();
     expect(rewards + community).toBe(BigInt(item.length) * 2n);
     expect(chain.app.transactionStatus(idOf(item)).state).toBe("failed");
-    const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
+    const slices = await blockSlices(CHAIN_ID, block.txs, block.response, yieldToLoop);
     expect(slices.slice(rollupIdOfName("nobody")).kind).toBe("absence");
   });
 
@@ -90,7 +90,7 @@ describe("application", () => {
     await chain.submit(signedItem(wallet(0), nonce(1), dataFor("beta", "c")));
     await chain.submit(signedItem(wallet(0), nonce(2), dataFor("alpha", "d")));
     const block = await chain.step(0);
-    const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
+    const slices = await blockSlices(CHAIN_ID, block.txs, block.response, yieldToLoop);
     expect(slices.rollupIds).toHaveLength(2);
     const slice = slices.slice(rollupIdOfName("alpha"));
     expect(slice.kind).toBe("presence");
@@ -309,7 +309,7 @@ describe("application", () => {
     expect(block.response.txResults.at(-1)?.code).toBe(CODES.ROLLUP_SEALED_ONLY.number);
     expect(chain.app.transactionStatus(idOf(data)).state).toBe("failed");
     expect(chain.node(0).watch.fallbacks).toBe(0);
-    const slices = await blockSlices(CHAIN_ID, block.txs, block.response.txResults, yieldToLoop);
+    const slices = await blockSlices(CHAIN_ID, block.txs, block.response, yieldToLoop);
     expect(slices.rollupIds).toEqual([]);
   });
 

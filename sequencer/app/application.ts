@@ -7,11 +7,11 @@ import { ADDRESS_BYTES } from "../../proto/limits.ts";
 import type {
   ApplySnapshotChunkRequest,
   ApplySnapshotChunkResponse,
+  BlockOutcome,
   CheckTxRequest,
   CheckTxResponse,
   CommitInfo,
   CommitResponse,
-  ExecTxResult,
   ExtendVoteRequest,
   FinalizeBlockRequest,
   FinalizeBlockResponse,
@@ -447,10 +447,10 @@ class Weft implements WeftApplication {
     return { count: this.#pool.count, bytes: this.#pool.bytes };
   }
 
-  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices> {
+  blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices> {
     const { chainId } = this.#committed.requireTerms().chain;
     const { yieldToLoop } = this.#dependencies;
-    return blockSlices(chainId, txs, results, yieldToLoop, this.#appliedTxs.get(txs));
+    return blockSlices(chainId, txs, outcome, yieldToLoop, this.#appliedTxs.get(txs));
   }
 
   poolItems(limit: number): readonly Uint8Array[] {

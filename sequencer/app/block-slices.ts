@@ -5,8 +5,9 @@ import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import type { Absence, DeliveredEntry, Presence } from "../../proto/verify/manifest.ts";
-import type { ExecTxResult } from "../abci/application.ts";
+import type { BlockOutcome } from "../abci/application.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
+import { readFillsEvents } from "./seal/fills.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
 /** A committed block as rollups get it. */
@@ -29,7 +30,7 @@ const ITEMS_PER_SLICE = 256;
 export async function blockSlices(
   chainId: string,
   txs: readonly Uint8Array[],
-  results: readonly Pick<ExecTxResult, "code">[],
+  { txResults: results, events }: BlockOutcome,
   yieldToLoop: YieldToLoop,
   decoded: readonly (DecodedTx | undefined)[] = [],
 ): Promise<BlockSlices> {
@@ -52,6 +53,8 @@ export async function blockSlices(
       delivered.set(key, list);
     }
   }
+  const fills = readFillsEvents(events);
+  for (const { rollupId, fill } of fills) builder.addFill(rollupId, fill);
   const built = builder.build();
   const manifest = txs[0];
   assert(
@@ -64,7 +67,7 @@ export async function blockSlices(
       const proof = built.prove(rollupId);
       if (proof.kind === "absence") return proof;
       const entries = delivered.get(toHex(rollupId)) ?? [];
-      return { kind: "presence", leaf: proof.leaf, proof: proof.proof, entries };
+      return { ...proof, entries };
     },
   };
 }

@@ -122,6 +122,10 @@ export class GenesisLedger implements StakingContext {
   /** Genesis has no block that could hold events. */
   emit(): void {}
 
+  addFill(): never {
+    throw new AssertionFailure("nothing is sealed before genesis");
+  }
+
   #take(pool: Pool, amount: bigint): void {
     const left = this.#supply[pool] - amount;
     assert(left >= 0n, `${pool} holds the ${amount} nweft that are taken from it`);

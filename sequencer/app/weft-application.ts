@@ -14,7 +14,7 @@ import type { ValidatorState } from "../../proto/codec/staking-state.ts";
 import type {
   Application,
   CheckTxResponse,
-  ExecTxResult,
+  BlockOutcome,
   SnapshotApplication,
 } from "../abci/application.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -100,7 +100,7 @@ export interface WeftApplication extends Application, SnapshotApplication {
   /** Bytes and number of pending transactions. */
   poolSize(): { readonly count: number; readonly bytes: number };
   /** `blockSlices` of a stored block; of one that was just applied, from what is decoded already. */
-  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices>;
+  blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
   /** Up to `limit` items in the order the next proposal would take them. */
   poolItems(limit: number): readonly Uint8Array[];
   /** Gives up a snapshot under way; the database may be closed when it resolves. */

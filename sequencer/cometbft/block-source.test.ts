@@ -23,7 +23,7 @@ const applied = (height: number) => {
     time: block.header.time,
     hash: headerHash(block.header),
     txs: block.txs,
-    results: response.txResults,
+    results: response,
     appHash: response.appHash,
     lastCommitRound: block.lastCommit.round,
     isFirst: height === 1,
@@ -47,7 +47,7 @@ function createFixture() {
     },
     async results(height) {
       asked.push(`results ${height}`);
-      return at(height).response.txResults;
+      return at(height).response;
     },
     async validators(height) {
       asked.push(`validators ${height}`);
@@ -76,7 +76,7 @@ describe("CometBFT as a source of blocks", () => {
     expect([source.height(), told]).toEqual([1, [1]]);
     expect((await source.block(Height(1)))?.txs).toBe(at(1).block.txs);
     expect(await source.seenCommit(Height(1))).toEqual(at(1).seenCommit);
-    expect(await source.results(Height(1))).toBe(at(1).response.txResults);
+    expect(await source.results(Height(1))).toBe(at(1).response);
     expect(asked).toEqual(["commit 1"]);
   });
 

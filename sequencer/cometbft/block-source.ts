@@ -7,7 +7,7 @@ import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
 import type { Commit, SignedHeader, ValidatorSet } from "../../proto/types.ts";
-import type { ExecTxResult } from "../abci/application.ts";
+import type { BlockOutcome } from "../abci/application.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { CometBlock, CometChain } from "./chain-reader.ts";
@@ -36,7 +36,7 @@ export interface CometBlockSource {
   block(height: Height): Promise<CometBlock | undefined>;
   seenCommit(height: Height): Promise<Commit | undefined>;
   validators(height: Height): Promise<ValidatorSet | undefined>;
-  results(height: Height): Promise<readonly ExecTxResult[] | undefined>;
+  results(height: Height): Promise<BlockOutcome | undefined>;
   /** Calls `listener` when a height can be read; heights may be left out while many come at once. */
   onBlock(listener: (height: Height) => void): () => void;
   stop(): void;

@@ -39,9 +39,14 @@ describe("CometBFT's chain over its RPC", () => {
             events: [{ type: "tx", attributes: [{ key: "k", value: "v", index: true }] }],
           },
         ],
+        finalize_block_events: [{ type: "block", attributes: [{ key: "k", value: "v" }] }],
       },
     });
-    expect(await chain.results(Height(3))).toEqual([
+    const outcome = await chain.results(Height(3));
+    expect(outcome?.events).toEqual([
+      { type: "block", attributes: [{ key: "k", value: "v", index: false }] },
+    ]);
+    expect(outcome?.txResults).toEqual([
       {
         code: 0,
         data: Uint8Array.of(1, 2),

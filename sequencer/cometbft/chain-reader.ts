@@ -9,7 +9,7 @@ import type {
   Timestamp,
   ValidatorSet,
 } from "../../proto/types.ts";
-import type { AbciEvent, ExecTxResult } from "../abci/application.ts";
+import type { AbciEvent, BlockOutcome, ExecTxResult } from "../abci/application.ts";
 import { type CometRpcClient, isCometRpcError } from "../ports/comet-rpc/client.ts";
 import { BLOCK_ANSWER_BYTES_MAX } from "../ports/comet-rpc/limits.ts";
 import { missingHeight, readValidatorSet } from "../ports/comet-rpc/readers.ts";
@@ -47,7 +47,7 @@ export interface CometChain {
   signedHeader(height: Height): Promise<SignedHeader | undefined>;
   header(height: Height): Promise<Header | undefined>;
   block(height: Height): Promise<CometBlock | undefined>;
-  results(height: Height): Promise<readonly ExecTxResult[] | undefined>;
+  results(height: Height): Promise<BlockOutcome | undefined>;
   validators(height: Height): Promise<ValidatorSet | undefined>;
   round(): Promise<CometRound>;
 }
@@ -103,7 +103,10 @@ export function createCometChain(client: CometRpcClient): CometChain {
       ifThere(async () => {
         const options = { answerBytesMax: BLOCK_ANSWER_BYTES_MAX };
         const answer = await client.call("block_results", at(height), options);
-        return answer.get("txs_results").items().map(execTxResultFromJson);
+        return {
+          txResults: answer.get("txs_results").items().map(execTxResultFromJson),
+          events: answer.get("finalize_block_events").items().map(eventFromJson),
+        };
       }),
     validators: (height) =>
       ifThere(() => readValidatorSet((params) => client.call("validators", params), height)),

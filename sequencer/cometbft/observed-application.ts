@@ -8,7 +8,7 @@ import type {
   Application,
   CheckTxRequest,
   CheckTxResponse,
-  ExecTxResult,
+  BlockOutcome,
   FinalizeBlockRequest,
   FinalizeBlockResponse,
   SnapshotApplication,
@@ -22,7 +22,7 @@ export interface AppliedBlock {
   readonly hash: Uint8Array;
   /** All items; the very list that the application was given. */
   readonly txs: readonly Uint8Array[];
-  readonly results: readonly ExecTxResult[];
+  readonly results: BlockOutcome;
   readonly appHash: Uint8Array;
   /** Round that decided the block below. */
   readonly lastCommitRound: Round;
@@ -85,7 +85,7 @@ export function observeApplication(
           time: request.time,
           hash: request.hash,
           txs: request.txs,
-          results: response.txResults,
+          results: response,
           appHash: response.appHash,
           lastCommitRound: request.decidedLastCommit.round,
           isFirst: request.decidedLastCommit.votes.length === 0,

@@ -2,7 +2,7 @@
 import type { Height } from "../../proto/brands.ts";
 import type { Block, Commit, ValidatorSet } from "../../proto/types.ts";
 import type { Absence, Presence } from "../../proto/verify/manifest.ts";
-import type { CheckTxResponse, ExecTxResult } from "../abci/application.ts";
+import type { BlockOutcome, CheckTxResponse } from "../abci/application.ts";
 import type { ReadApi, TransactionStatus } from "../app/weft-application.ts";
 
 /** Committed blocks. Reads may be slow; none holds consensus. */
@@ -15,7 +15,7 @@ export interface GrpcBlocks {
   seenCommit(height: Height): Promise<Commit | undefined>;
   /** The set that decides `height`, up to the last height + 1. */
   validators(height: Height): Promise<ValidatorSet | undefined>;
-  results(height: Height): Promise<readonly ExecTxResult[] | undefined>;
+  results(height: Height): Promise<BlockOutcome | undefined>;
   /** Calls `listener` when `height` has risen; returns how to stop that. */
   onBlock(listener: (height: Height) => void): () => void;
 }
@@ -29,8 +29,8 @@ export interface GrpcApplication {
   readonly read: ReadApi;
   checkTx(tx: Uint8Array): Promise<CheckTxResponse>;
   transactionStatus(id: Uint8Array): TransactionStatus;
-  /** Rebuilds the slices of a block from its items and their results. */
-  blockSlices(txs: readonly Uint8Array[], results: readonly ExecTxResult[]): Promise<BlockSlices>;
+  /** Rebuilds the slices of a block from its items and what they did. */
+  blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
 }
 
 export interface GrpcNodeInfo {

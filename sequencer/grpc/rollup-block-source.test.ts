@@ -27,7 +27,7 @@ function createCountingSource() {
     },
     seenCommit: () => Promise.resolve(built?.seenCommit),
     validators: () => Promise.resolve(built?.stateBefore.validators),
-    results: () => Promise.resolve(built?.response.txResults),
+    results: () => Promise.resolve(built?.response),
   };
   const application: Partial<GrpcApplication> = {
     blockSlices: () => Promise.resolve({ slice: () => ({ kind: "absence", neighbours: [] }) }),

@@ -162,6 +162,7 @@ export function createRollupBlockSource(
           manifest: parts.manifest,
           manifestProof: parts.manifestProof,
           slice: parts.slices.slice(rollupId),
+          filling: undefined,
         },
         validatorsHash: parts.validatorsHash,
       };

@@ -19,7 +19,7 @@ export function createGrpcApplication(
     read: application.read,
     checkTx: submitTx,
     transactionStatus: (id) => application.transactionStatus(id),
-    blockSlices: (txs, results) => application.blockSlices(txs, results),
+    blockSlices: (txs, outcome) => application.blockSlices(txs, outcome),
   };
 }
 

@@ -27,7 +27,7 @@ test("the last blocks are kept, as many as the limit", () => {
   expect(recent.height()).toBe(RECENT_BLOCKS_MAX + 2);
   expect(recent.get(2)).toBeUndefined();
   expect(recent.get(3)?.block).toBe(blocks[2]?.block);
-  expect(recent.get(3)?.results).toBe(blocks[2]?.response.txResults);
+  expect(recent.get(3)?.results).toBe(blocks[2]?.response);
 });
 
 test("large blocks are kept up to their bytes", () => {

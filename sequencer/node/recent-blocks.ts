@@ -1,13 +1,13 @@
 /** The last applied blocks in memory: streams want each as soon as it is there, and reading it back costs more. */
 import { Height } from "../../proto/brands.ts";
 import type { Block } from "../../proto/types.ts";
-import type { ExecTxResult } from "../abci/application.ts";
+import type { BlockOutcome } from "../abci/application.ts";
 import type { EventBus } from "../engine/event-bus.ts";
 import { RECENT_BLOCKS_BYTES_MAX, RECENT_BLOCKS_MAX } from "./limits.ts";
 
 export interface RecentBlock {
   readonly block: Block;
-  readonly results: readonly ExecTxResult[];
+  readonly results: BlockOutcome;
 }
 
 export interface RecentBlocks {
@@ -26,7 +26,7 @@ export function createRecentBlocks(events: Pick<EventBus, "on">): RecentBlocks {
     const { block, result } = event;
     last = block.header.height;
     const bytes = block.txs.reduce((sum, tx) => sum + tx.length, 0);
-    kept.set(block.header.height, { block, results: result.txResults, bytes });
+    kept.set(block.header.height, { block, results: result, bytes });
     keptBytes += bytes;
     for (const [height, oldest] of kept) {
       if (kept.size <= RECENT_BLOCKS_MAX && keptBytes <= RECENT_BLOCKS_BYTES_MAX) return;

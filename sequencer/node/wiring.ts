@@ -162,7 +162,7 @@ export function createEngineBlocks(engine: Engine): GrpcBlocks {
     seenCommit: (height) => blockStore.seenCommit(height),
     validators: (height) => stateStore.validators(height),
     results: async (height) =>
-      recent.get(height)?.results ?? (await stateStore.finalizeBlockResponse(height))?.txResults,
+      recent.get(height)?.results ?? (await stateStore.finalizeBlockResponse(height)),
     onBlock: (listener) =>
       engine.events.on((event) => {
         if (event.kind === "NewBlock") listener(event.block.header.height);

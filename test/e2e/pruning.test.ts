@@ -47,6 +47,7 @@ async function stream(from: number, count: number): Promise<number[]> {
   const blocks: AsyncIterable<RollupBlock> = node.client.blocks({
     rollupId: RollupId(toHex(rollupIdOfName("nobody"))),
     fromHeight: Height(from),
+    level: "committed",
     signal: abort.signal,
   });
   for await (const block of blocks) {

@@ -141,7 +141,7 @@ async function getBlock(rollupId: Uint8Array, at: number): Promise<RollupBlock> 
       path,
       requestSerialize,
       responseDeserialize,
-      { rollupId, height: Height(at) },
+      { rollupId, height: Height(at), level: Level.COMMITTED },
       (error, block) => {
         if (error !== null) reject(error);
         else if (block !== undefined) resolve(block);
@@ -156,7 +156,7 @@ async function verified(rollupId: Uint8Array, blocks: readonly RollupBlock[]): P
   const verifier = createBlockVerifier(RollupId(toHex(rollupId)), trust, createEd25519Verifier());
   const counts: number[] = [];
   for (const block of blocks) {
-    counts.push((await verifier.verify(decodeRollupBlock(block))).payloads.length);
+    counts.push((await verifier.verifyFilled(decodeRollupBlock(block))).payloads.length);
   }
   return counts;
 }

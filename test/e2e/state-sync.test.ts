@@ -142,6 +142,7 @@ async function stream(place: TestValidator, from: number, count: number): Promis
   const blocks = place.client.blocks({
     rollupId: RollupId(toHex(rollupIdOfName("nobody"))),
     fromHeight: Height(from),
+    level: "committed",
     signal: abort.signal,
   });
   for await (const block of blocks) {

@@ -189,7 +189,7 @@ export class AgreementChecker {
     );
     if (!this.#hasSlices) return toHex(sha256Concat(...parts));
     const yieldToLoop = () => Promise.resolve();
-    const slices = await blockSlices(this.#chainId, block.txs, result.txResults, yieldToLoop);
+    const slices = await blockSlices(this.#chainId, block.txs, result, yieldToLoop);
     for (const id of slices.rollupIds) {
       const slice = slices.slice(id);
       if (slice.kind === "absence") {

@@ -3,6 +3,7 @@ import type { ParamsState } from "../../proto/codec/weft-state.ts";
 import { assert } from "../../proto/errors.ts";
 import type { AbciEvent } from "../../sequencer/abci/application.ts";
 import { DEFAULT_PARAMS } from "../../sequencer/app/params.ts";
+import type { ResolvedFill } from "../../sequencer/app/seal/fills.ts";
 import type { Pool, StakingContext } from "../../sequencer/app/staking/context.ts";
 import { NO_RECORDS, Records } from "../../sequencer/app/state/records.ts";
 
@@ -32,6 +33,8 @@ export interface TestStakingContext extends StakingContext {
   readonly burned: bigint;
   /** Every event since the start, in order. */
   readonly events: readonly AbciEvent[];
+  /** Every fill since the start, in order. */
+  readonly fills: readonly ResolvedFill[];
   /** Gives new nweft to an account, as genesis does. */
   mint(address: string, amount: bigint): void;
   /** The same for a pool. */
@@ -59,6 +62,7 @@ class MemoryContext implements TestStakingContext {
   readonly chainId = "weft-test-1";
   readonly records: Records;
   readonly events: AbciEvent[] = [];
+  readonly fills: ResolvedFill[] = [];
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();
   readonly #rollupOwners: Readonly<Record<string, string>>;
@@ -118,6 +122,10 @@ class MemoryContext implements TestStakingContext {
 
   rollupOwner(rollupId: string): string | undefined {
     return this.#rollupOwners[rollupId];
+  }
+
+  addFill(resolved: ResolvedFill): void {
+    this.fills.push(resolved);
   }
 
   emit(event: AbciEvent): void {

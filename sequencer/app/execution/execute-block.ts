@@ -16,6 +16,7 @@ import type {
 import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
+import { fillsEvents } from "../seal/fills.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { laneParams } from "../params.ts";
@@ -139,6 +140,7 @@ export async function executeBlock(
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
   }
+  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
   if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
     return refused("the manifest is not the one that the items make");
   }
@@ -151,7 +153,7 @@ export async function executeBlock(
     working,
     results,
     txs: items.map((item) => item.decoded),
-    events: [...begun, ...working.takeEvents()],
+    events: [...begun, ...working.takeEvents(), ...fillsEvents(working.fills)],
     validatorUpdates,
   };
 }

@@ -118,6 +118,7 @@ export async function buildBlock(
     }
   }
 
+  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
   const system = injected === undefined ? [] : [injected.bytes];
   const manifestItem = manifest.build().item;
   assert(manifestItem.length <= MANIFEST_ITEM_BYTES_MAX, "room was kept for the manifest");

@@ -1,5 +1,6 @@
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { AbciEvent } from "../../abci/application.ts";
+import type { FillSink } from "../seal/fills.ts";
 import type { Records } from "../state/records.ts";
 
 /**
@@ -45,7 +46,7 @@ export interface StakingReader {
  * What the rules of staking, slashing, rewards and governance read and change while a block runs. All of
  * it lies on the block's branch of the state.
  */
-export interface StakingContext extends StakingReader {
+export interface StakingContext extends StakingReader, FillSink {
   /** Moves nweft from a pool to an account; a pool that has too little is a bug. */
   pay(pool: Pool, address: string, amount: bigint): void;
   /** Moves nweft from an account to a pool; the caller has checked the balance. */

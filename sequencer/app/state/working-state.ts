@@ -17,6 +17,7 @@ import {
 import { assert } from "../../../proto/errors.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import type { AbciEvent } from "../../abci/application.ts";
+import type { ResolvedFill } from "../seal/fills.ts";
 import type { Pool, StakingContext, StakingReader } from "../staking/context.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { type CommittedState, ownerOf } from "./committed-state.ts";
@@ -69,6 +70,7 @@ export class WorkingState implements StakingContext {
   #baseFeePerByte: bigint | undefined;
   #nextParams: ParamsState | undefined;
   #events: AbciEvent[] = [];
+  readonly #fills: ResolvedFill[] = [];
 
   constructor(committed: CommittedState, { height, time }: WorkingBlock) {
     this.height = height;
@@ -178,6 +180,15 @@ export class WorkingState implements StakingContext {
     const events = this.#events;
     this.#events = [];
     return events;
+  }
+
+  addFill(resolved: ResolvedFill): void {
+    this.#fills.push(resolved);
+  }
+
+  /** Of the whole block; they go into its manifest. */
+  get fills(): readonly ResolvedFill[] {
+    return this.#fills;
   }
 
   /** Whether the next block has other parameters. */

@@ -60,8 +60,11 @@ function rollupSlice(): Target {
         if ("code" in verdict) continue;
         const expected = slices[i]?.slice;
         const count = expected?.kind === "presence" ? expected.entries.length : 0;
-        if (verdict.length !== count) throw new Finding(`proven: ${verdict.length} entries`);
-        const payloads = verdict.map(({ payload }) => Buffer.from(payload).toString("hex"));
+        const { entries, fills } = verdict;
+        if (entries.length !== count || fills.length > 0) {
+          throw new Finding(`proven: ${entries.length} entries, ${fills.length} fills`);
+        }
+        const payloads = entries.map(({ payload }) => Buffer.from(payload).toString("hex"));
         const honest =
           expected?.kind === "presence"
             ? expected.entries.map(({ payload }) => Buffer.from(payload).toString("hex"))
@@ -79,6 +82,7 @@ function rollupSlice(): Target {
             level: Level.COMMITTED,
             signedHeader: new Uint8Array(0),
             validatorSet: new Uint8Array(0),
+            filling: undefined,
           }),
         ),
       ),

@@ -388,6 +388,7 @@ export const SERVICE_TARGETS: readonly Target[] = [
         manifest: new Uint8Array(0),
         manifestProof: { total: 1, index: 0, leafHash: new Uint8Array(32), aunts: [] },
         slice: { kind: "absence", neighbours: [] },
+        filling: undefined,
       });
     },
     seeds: sampled(fc.tuple(any.lightBlocks, any.validatorSets), ([{ signedHeader }, set]) => {

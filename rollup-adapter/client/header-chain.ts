@@ -1,0 +1,202 @@
+/**
+ * The headers that a rollup believes, each from the one below: same chain, next height, parent hash, a
+ * later time, the validator set that the parent announced, and signatures of more than 2/3 of its power. Those
+ * of blocks that fill sealed entries are looked at before their own blocks are; each is verified once.
+ */
+import type { Height } from "../../proto/brands.ts";
+import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
+import { headerHash } from "../../proto/hashes.ts";
+import { compareTime, formatTime } from "../../proto/time.ts";
+import type { Commit, Header, SignedHeader, Timestamp, ValidatorSet } from "../../proto/types.ts";
+import { validatorSetHash } from "../../proto/validator-set.ts";
+import { verifyCommitLightAsync } from "../../proto/verify/commit.ts";
+import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
+import { HEADERS_AHEAD_MAX } from "../limits.ts";
+import { refuse } from "./verify-error.ts";
+
+/** What is believed before the next block is looked at. */
+export interface TrustedState {
+  readonly chainId: string;
+  /** Height of the last verified block; initial height - 1 before the first. */
+  readonly height: Height;
+  /** Hash of its header; undefined before the first block of the chain. */
+  readonly blockHash: Uint8Array | undefined;
+  /** Its time; undefined before the first block. */
+  readonly time: Timestamp | undefined;
+  /** Hash of the set that signs the next block. */
+  readonly nextValidatorsHash: Uint8Array;
+}
+
+export interface VerifiedHeader {
+  readonly header: Header;
+  readonly hash: Uint8Array;
+}
+
+interface KnownSet {
+  readonly set: ValidatorSet;
+  readonly hash: Uint8Array;
+}
+
+interface BelievedHeader extends VerifiedHeader {
+  readonly validators: KnownSet;
+}
+
+export interface HeaderChain {
+  /** After the last `advance`. */
+  trusted(): TrustedState;
+  /**
+   * The header one above the trusted state. `sent`: the set that came with it; undefined: that of the header
+   * before. @throws WeftError<VerifyErrorInfo>
+   */
+  next(signedHeader: SignedHeader, sent: ValidatorSet | undefined): Promise<VerifiedHeader>;
+  /** The header above all that are believed. @throws WeftError<VerifyErrorInfo> */
+  follow(signedHeader: SignedHeader, sent: ValidatorSet | undefined): Promise<void>;
+  /** A header above the trusted one that is believed. */
+  ahead(height: Height): VerifiedHeader | undefined;
+  /** Trusts what `next` gave: its block has been verified. */
+  advance(): void;
+}
+
+export function createHeaderChain(
+  initial: TrustedState,
+  signatures: SignatureVerifier,
+): HeaderChain {
+  let trusted = initial;
+  /** Set of the trusted header; undefined until one came. */
+  let lastSet: KnownSet | undefined;
+  /** Ascending, without gap after the trusted one. */
+  const headersAhead = new Map<number, BelievedHeader>();
+
+  async function follow(
+    { header, commit }: SignedHeader,
+    sent: ValidatorSet | undefined,
+  ): Promise<BelievedHeader> {
+    if (headersAhead.size >= HEADERS_AHEAD_MAX) {
+      refuse(
+        { code: "VERIFY_HEIGHT" },
+        `${HEADERS_AHEAD_MAX} headers are ahead of block ${trusted.height} already`,
+      );
+    }
+    const last = headersAhead.get(trusted.height + headersAhead.size);
+    const below = last === undefined ? trusted : stateOf(last);
+    const hash = checkForm(below, header, commit);
+    checkLink(below, header);
+    const validators = selectSet(last === undefined ? lastSet : last.validators, sent, header);
+    const verdict = await verifyCommitLightAsync(
+      {
+        chainId: header.chainId,
+        validators: validators.set,
+        blockId: commit.blockId,
+        height: header.height,
+      },
+      commit,
+      signatures,
+    );
+    if (!verdict.isValid) refuse({ code: "VERIFY_COMMIT", fault: verdict.fault }, verdict.message);
+    const believed = { header, hash, validators };
+    headersAhead.set(header.height, believed);
+    return believed;
+  }
+
+  return {
+    trusted: () => trusted,
+    async next(signedHeader, sent) {
+      const known = headersAhead.get(trusted.height + 1);
+      if (known === undefined) return follow(signedHeader, sent);
+      // Its signatures were verified when it came as a header that follows.
+      const { header, commit } = signedHeader;
+      const hash = checkForm(trusted, header, commit);
+      if (!bytesEqual(hash, known.hash)) {
+        refuse(
+          { code: "VERIFY_HEADER_HASH" },
+          `block ${header.height} was ${toHex(known.hash)} when it was seen first, now ${toHex(hash)} came`,
+        );
+      }
+      selectSet(known.validators, sent, header);
+      return known;
+    },
+    async follow(signedHeader, sent) {
+      await follow(signedHeader, sent);
+    },
+    ahead: (height) => headersAhead.get(height),
+    advance() {
+      const next = headersAhead.get(trusted.height + 1);
+      assert(next !== undefined, "the next header was verified");
+      headersAhead.delete(next.header.height);
+      trusted = stateOf(next);
+      lastSet = next.validators;
+    },
+  };
+}
+
+function stateOf({ header, hash }: VerifiedHeader): TrustedState {
+  return {
+    chainId: header.chainId,
+    height: header.height,
+    blockHash: hash,
+    time: header.time,
+    nextValidatorsHash: header.nextValidatorsHash,
+  };
+}
+
+/** Chain and height, and that the commit is of this header; its hash. */
+function checkForm(below: TrustedState, header: Header, commit: Commit): Uint8Array {
+  if (header.chainId !== below.chainId) {
+    refuse({ code: "VERIFY_CHAIN_ID" }, `expected chain ${below.chainId}, got ${header.chainId}`);
+  }
+  const expected = below.height + 1;
+  if (header.height !== expected || commit.height !== expected) {
+    refuse(
+      { code: "VERIFY_HEIGHT" },
+      `expected height ${expected}, got header ${header.height}, commit ${commit.height}`,
+    );
+  }
+  const hash = headerHash(header);
+  if (!bytesEqual(commit.blockId.hash, hash)) {
+    refuse(
+      { code: "VERIFY_HEADER_HASH" },
+      `the commit signs ${toHex(commit.blockId.hash)}, the header hashes to ${toHex(hash)}`,
+    );
+  }
+  return hash;
+}
+
+function checkLink(below: TrustedState, header: Header): void {
+  if (below.blockHash !== undefined && !bytesEqual(header.lastBlockId.hash, below.blockHash)) {
+    refuse(
+      { code: "VERIFY_PARENT" },
+      `expected a child of ${toHex(below.blockHash)}, got one of ${toHex(header.lastBlockId.hash)}`,
+    );
+  }
+  if (below.time !== undefined && compareTime(header.time, below.time) <= 0) {
+    refuse(
+      { code: "VERIFY_TIME" },
+      `expected a time after ${formatTime(below.time)}, got ${formatTime(header.time)}`,
+    );
+  }
+  if (!bytesEqual(header.validatorsHash, below.nextValidatorsHash)) {
+    refuse(
+      { code: "VERIFY_VALIDATORS" },
+      `expected the validator set ${toHex(below.nextValidatorsHash)}, the header names ${toHex(header.validatorsHash)}`,
+    );
+  }
+}
+
+/** The set that came, or the one before; either must hash to what the header names. */
+function selectSet(
+  before: KnownSet | undefined,
+  sent: ValidatorSet | undefined,
+  header: Header,
+): KnownSet {
+  const candidate = sent === undefined ? before : { set: sent, hash: validatorSetHash(sent) };
+  if (candidate === undefined || !bytesEqual(candidate.hash, header.validatorsHash)) {
+    refuse(
+      { code: "VERIFY_VALIDATORS" },
+      candidate === undefined
+        ? "the first message of a stream carries the validator set; it is missing"
+        : `the validator set hashes to ${toHex(candidate.hash)}, the header names ${toHex(header.validatorsHash)}`,
+    );
+  }
+  return candidate;
+}
