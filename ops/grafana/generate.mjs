@@ -2,25 +2,8 @@
 // each; the JSON files are what Grafana provisions. test/ops checks that both agree.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-
-/** Grafana's own placeholder: the chosen nodes. */
-const AT = 'job=~"$job",instance=~"$instance"';
-const RANGE = "$__rate_interval";
-
-const gauge = (name, labels = "") => `${name}{${AT}${labels}}`;
-const increase = (name) => `increase(${name}{${AT}}[${RANGE}])`;
-const rate = (name, labels = "") => `rate(${name}{${AT}${labels}}[${RANGE}])`;
-const sumBy = (by, expr) => `sum by (${by}) (${expr})`;
-const quantile = (q, name, by = "instance") =>
-  `histogram_quantile(${q}, sum by (le, ${by}) (rate(${name}_bucket{${AT}}[${RANGE}])))`;
-const mean = (name) => `${rate(`${name}_sum`)} / ${rate(`${name}_count`)}`;
-
-/** A panel: title, unit, then pairs of expression and legend. */
-const panel = (title, unit, ...targets) => ({ title, unit, targets, type: "timeseries" });
-const stat = (title, unit, ...targets) => ({ title, unit, targets, type: "stat" });
-const table = (title, ...targets) => ({ title, unit: "short", targets, type: "table" });
-
-const NODE = "{{instance}}";
+import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
+import { SEALED_ROW } from "./sealed-row.mjs";
 
 export const dashboards = [
   {
@@ -152,6 +135,7 @@ export const dashboards = [
           [gauge("weft_governance_upgrade_height"), `${NODE} upgrade it lacks, height`],
         ),
       ],
+      SEALED_ROW,
       [
         "Application under CometBFT",
         panel(

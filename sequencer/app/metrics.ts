@@ -6,9 +6,10 @@ import {
   NULL_GAUGE,
   NULL_HISTOGRAM,
 } from "../ports/instruments.ts";
+import { NULL_SEAL_METRICS, type SealMetrics } from "./seal/metrics.ts";
 
 /** Instruments of the application and its pool. */
-export interface AppMetrics {
+export interface AppMetrics extends SealMetrics {
   /** `weft_pool_transactions`: transactions in the pool. */
   readonly poolTransactions: Gauge;
   /** `weft_pool_bytes`: bytes of the items in the pool. */
@@ -70,6 +71,7 @@ export interface AppMetrics {
 }
 
 export const NULL_APP_METRICS: AppMetrics = {
+  ...NULL_SEAL_METRICS,
   poolTransactions: NULL_GAUGE,
   poolBytes: NULL_GAUGE,
   poolRejected: NULL_COUNTER,

@@ -92,6 +92,7 @@ function declaredMetrics(): readonly Declared[] {
       readdirSync(`${ROOT}${folder}`).map((name) => `${folder}/${name}/metrics.ts`),
     ),
     "sequencer/metrics/process-metrics.ts",
+    "sequencer/app/seal/metrics.ts",
   ].filter((file) => existsSync(`${ROOT}${file}`) && file !== "sequencer/metrics/metrics.ts");
   const field =
     /\/\*\*\s*`?([a-z][a-z0-9_]*)(?:\{[^}]*\})?`?\s*:\s*((?:(?!\*\/)[\s\S])*?)\s*\*\/\s*readonly (\w+): (Counter|Gauge|Histogram)(?:<([^>]*)>)?;/g;
