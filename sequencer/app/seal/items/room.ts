@@ -1,0 +1,84 @@
+/** How many sealed items a block may hold, and for how long they may wait (docs/adr/0013). */
+import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
+import type { StakingReader } from "../../staking/context.ts";
+import { requireEpoch } from "../../staking/validator-records.ts";
+import { keyInForce, maxTickets, sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
+import {
+  ANSWER_BYTES_MAX,
+  OPENING_BLOCKS_MIN,
+  OPENINGS_BLOCK_PART,
+  POINT_BYTES,
+  SEALED_ITEMS_WAITING_MAX,
+  SHARES_MADE_MAX,
+  SHARES_RECEIVED_MAX,
+  SUBJECT_OVERHEAD_BYTES,
+  TICKET_OVERHEAD_BYTES,
+} from "./limits.ts";
+
+/** Validators of the larger one of the sets to come. */
+function setSize(reader: StakingReader): number {
+  const { nextSetSize, followingSetSize } = requireEpoch(reader);
+  return Math.max(nextSetSize, followingSetSize, 1);
+}
+
+/** Faulty validators that a set of that size bears. */
+function faultsOf(size: number): number {
+  return Math.floor((size - 1) / 3);
+}
+
+/**
+ * Blocks from the first that could open an item to the last: long enough for several honest proposers. Even,
+ * as are the distances at which items can be opened.
+ */
+export function openingBlocks(reader: StakingReader): number {
+  return Math.max(OPENING_BLOCKS_MIN, 2 * faultsOf(setSize(reader)) + 4);
+}
+
+/**
+ * Sealed items that the block under way may still take in. Blocks of one parity of height share the
+ * room, because their items are asked for together: so an answer fits its extension and its time.
+ */
+export function sealedRoom(reader: StakingReader, blockBytesMax: number): number {
+  const key = sealKey(reader, keyInForce(reader, reader.height));
+  if (key === undefined) return 0;
+  let waiting = 0;
+  let tickets = maxTickets(key);
+  for (const height of unresolvedHeights(reader)) {
+    if ((reader.height - height) % 2 !== 0) continue;
+    const batch = sealedBatch(reader, height);
+    const batchKey = batch && sealKey(reader, batch.key);
+    if (batch === undefined || batchKey === undefined) continue;
+    waiting += batch.items.length;
+    tickets = Math.max(tickets, maxTickets(batchKey));
+  }
+  const room = itemsWaitingMax(setSize(reader), tickets, blockBytesMax);
+  return Math.max(0, room - waiting);
+}
+
+/** Items that may wait at once, of one parity. `tickets`: most that one member holds. */
+export function itemsWaitingMax(size: number, tickets: number, blockBytesMax: number): number {
+  const held = Math.max(tickets, 1);
+  const answered = Math.floor(
+    ((ANSWER_BYTES_MAX - SUBJECT_OVERHEAD_BYTES) / held - TICKET_OVERHEAD_BYTES) / POINT_BYTES,
+  );
+  return Math.max(
+    0,
+    Math.min(
+      SEALED_ITEMS_WAITING_MAX,
+      Math.floor(SHARES_RECEIVED_MAX / size),
+      Math.floor(SHARES_MADE_MAX / held),
+      answered,
+      Math.floor(openingBytesMax(blockBytesMax) / POINT_BYTES) - 1,
+    ),
+  );
+}
+
+/** Bytes of a block that batches may take in it, and again disputes. */
+export function openingBytesMax(blockBytesMax: number): number {
+  return Math.floor(blockBytesMax / OPENINGS_BLOCK_PART);
+}
+
+/** Bytes of an answer for one batch, of whoever holds most tickets. */
+export function batchAnswerBytes(key: SealKeyState, items: number): number {
+  return maxTickets(key) * (items * POINT_BYTES + TICKET_OVERHEAD_BYTES) + SUBJECT_OVERHEAD_BYTES;
+}
