@@ -194,6 +194,21 @@ export const CODES = {
     number: 222,
     message: "the transaction is sealed for a key that is not in force yet",
   },
+
+  /** What is left after the fee does not cover the bond of a commit and the fee of its reveal. */
+  SEAL_COMMIT_FUNDS: { number: 240, message: "the balance does not cover what a commit holds" },
+  /** The block is above the commit's last height. */
+  SEAL_COMMIT_LATE: { number: 241, message: "the last height of the commit has passed" },
+  /** The block holds as many commits as it may. */
+  SEAL_COMMITS_FULL: { number: 242, message: "the block is full of commits" },
+  /** No such commit waits: it is revealed, void, or never was. */
+  SEAL_COMMIT_UNKNOWN: { number: 243, message: "no such commit waits to be revealed" },
+  /** The commit is another account's. */
+  SEAL_REVEAL_SENDER: { number: 244, message: "only the sender of a commit may reveal it" },
+  /** More bytes than the commit said. */
+  SEAL_REVEAL_SIZE: { number: 245, message: "the content is longer than its commit allows" },
+  /** Salt and content do not have the commit's hash. */
+  SEAL_REVEAL_HASH: { number: 246, message: "this is not what was committed to" },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;

@@ -31,7 +31,12 @@ function faultsOf(size: number): number {
  * as are the distances at which items can be opened.
  */
 export function openingBlocks(reader: StakingReader): number {
-  return Math.max(OPENING_BLOCKS_MIN, 2 * faultsOf(setSize(reader)) + 4);
+  return protectedBlocks(reader, OPENING_BLOCKS_MIN);
+}
+
+/** A window in which several honest proposers have their turn: 2f + 4 blocks, and at least so many. */
+export function protectedBlocks(reader: StakingReader, least: number): number {
+  return Math.max(least, 2 * faultsOf(setSize(reader)) + 4);
 }
 
 /**

@@ -1,0 +1,228 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { commitHash } from "../../../../mev/seal/commit.ts";
+import { encodeContent } from "../../../../mev/seal/content.ts";
+import { Height } from "../../../../proto/brands.ts";
+import { compareBytes, EMPTY_BYTES, fromHex, utf8ToBytes } from "../../../../proto/bytes.ts";
+import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
+import { payloadHash, rollupData } from "../../../../proto/codec/weft-tx.ts";
+import { sha256 } from "../../../../proto/hash.ts";
+import { FillStatus } from "../../../../proto/verify/manifest.ts";
+import { StakeWorld, testAccount } from "../../../../test/support/stake-world.ts";
+import { SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
+import {
+  commitBond,
+  placeCommit,
+  reveal,
+  revealFault,
+  revealFee,
+  sealCommit,
+  sealCommitFault,
+  voidCommits,
+} from "./commits.ts";
+import { COMMITS_PER_BLOCK_MAX } from "./limits.ts";
+
+const ALICE = testAccount("alice");
+const BOB = testAccount("bob");
+const ROLLUPS = [sha256(utf8ToBytes("one")), sha256(utf8ToBytes("two"))].sort(compareBytes);
+const BOND = 1_000n;
+const MAX_FEE = 3n;
+const WINDOW = 16;
+const SALT = new Uint8Array(32).fill(7);
+const CONTENT = encodeContent(
+  ROLLUPS.map((rollupId, i) => ({ rollupId, data: [utf8ToBytes(`order ${i}`)] })),
+);
+
+let world: StakeWorld;
+
+beforeEach(() => {
+  world = new StakeWorld({ params: { sealCommitBond: BOND, sealRevealBlocks: WINDOW } });
+  world.addValidator("v", 5_000_000n);
+  world.start();
+  world.fund(ALICE, 10_000_000n);
+  world.fund(BOB, 10_000_000n);
+});
+
+describe("a commit", () => {
+  test("holds bond and fee of the reveal, and its sender alone gets them back", () => {
+    const { height, id } = commit(ALICE);
+    const held = BOND + 256n * MAX_FEE;
+    expect(world.ctx.pool("sealed")).toBe(held);
+    world.nextBlock();
+    expect(faultOf(BOB, revealOf(height, id))).toBe("SEAL_REVEAL_SENDER");
+    show(ALICE, revealOf(height, id));
+    expect(world.ctx.pool("sealed")).toBe(0n);
+    expect(world.ctx.balance(ALICE)).toBe(10_000_000n);
+    world.ctx.checkSupply();
+  });
+
+  test("shows each rollup its part, at the place that was committed to", () => {
+    const { height, id } = commit(ALICE);
+    world.nextBlock();
+    show(ALICE, revealOf(height, id));
+    const payloads = ROLLUPS.map((rollupId, i) => {
+      return rollupData(rollupId, [utf8ToBytes(`order ${i}`)]).payload;
+    });
+    expect(world.ctx.fills).toEqual(
+      ROLLUPS.map((rollupId, i) => ({
+        rollupId,
+        fill: {
+          height,
+          position: i + 3,
+          status: FillStatus.OPENED,
+          contentHash: payloadHash(payloads[i] ?? EMPTY_BYTES),
+        },
+        opener: { kind: "reveal" },
+      })),
+    );
+  });
+
+  test("is not revealed in its own block, twice, with other content, another salt, or more bytes", () => {
+    const { height, id } = commit(ALICE);
+    const good = revealOf(height, id);
+    expect(faultOf(ALICE, good)).toBe("SEAL_COMMIT_UNKNOWN");
+    world.nextBlock();
+    const other = encodeContent([{ rollupId: ROLLUPS[0] ?? EMPTY_BYTES, data: [SALT] }]);
+    expect(faultOf(ALICE, { ...good, content: other })).toBe("SEAL_REVEAL_HASH");
+    expect(faultOf(ALICE, { ...good, salt: new Uint8Array(32) })).toBe("SEAL_REVEAL_HASH");
+    expect(faultOf(ALICE, { ...good, content: new Uint8Array(257) })).toBe("SEAL_REVEAL_SIZE");
+    expect(faultOf(ALICE, { ...good, id: SALT })).toBe("SEAL_COMMIT_UNKNOWN");
+    expect(faultOf(ALICE, { ...good, height: Height(height + 1) })).toBe("SEAL_COMMIT_UNKNOWN");
+    show(ALICE, good);
+    expect(faultOf(ALICE, good)).toBe("SEAL_COMMIT_UNKNOWN");
+  });
+
+  test("to content that is none is invalid at its place, and costs no bond", () => {
+    const content = utf8ToBytes("no content");
+    const { height, id } = commit(ALICE, { content });
+    world.nextBlock();
+    show(ALICE, { ...revealOf(height, id), content });
+    expect(world.ctx.fills.map(({ fill }) => fill.status)).toEqual([
+      FillStatus.INVALID,
+      FillStatus.INVALID,
+    ]);
+    expect(world.ctx.balance(ALICE)).toBe(10_000_000n);
+  });
+
+  test("to content for other rollups than it names is invalid", () => {
+    const content = encodeContent([{ rollupId: ROLLUPS[0] ?? EMPTY_BYTES, data: [SALT] }]);
+    const { height, id } = commit(ALICE, { content });
+    world.nextBlock();
+    show(ALICE, { ...revealOf(height, id), content });
+    expect(world.ctx.fills.map(({ fill }) => fill.status)).toEqual([
+      FillStatus.INVALID,
+      FillStatus.INVALID,
+    ]);
+  });
+
+  test("may be revealed up to the last block of its window, and is void from then on", () => {
+    const { height, id } = commit(ALICE);
+    const late = commit(ALICE, { name: "late" });
+    for (let i = 0; i < WINDOW; i++) endBlock();
+    expect(world.ctx.height).toBe(height + WINDOW);
+    show(ALICE, revealOf(height, id));
+    const before = world.ctx.balance(ALICE);
+    const shown = world.ctx.fills.length;
+    endBlock();
+    expect(world.ctx.fills.slice(shown).map(({ fill }) => [fill.height, fill.status])).toEqual([
+      [height, FillStatus.VOID],
+      [height, FillStatus.VOID],
+    ]);
+    expect(faultOf(ALICE, revealOf(late.height, late.id))).toBe("SEAL_COMMIT_UNKNOWN");
+    expect(world.ctx.burned, "the bond").toBe(BOND);
+    expect(world.ctx.balance(ALICE) - before, "the fee").toBe(256n * MAX_FEE);
+    expect(world.ctx.pool("sealed")).toBe(0n);
+    expect(world.ctx.records.keys(SEAL_COMMITS)).toEqual([]);
+  });
+
+  test("has the window that large sets need, and that of its own block", () => {
+    const ctx = world.ctx;
+    ctx.setParams({ sealRevealBlocks: 4 });
+    const { height } = commit(ALICE);
+    ctx.setParams({ sealRevealBlocks: 100 });
+    const state = () => ctx.records.get(SEAL_COMMITS, ctx.records.keys(SEAL_COMMITS)[0] ?? "");
+    expect(state()?.revealHeight).toBe(height + 4);
+    for (let i = 0; i <= 4; i++) endBlock();
+    expect(ctx.records.keys(SEAL_COMMITS)).toEqual([]);
+  });
+});
+
+describe("the bond", () => {
+  test("doubles with each commit that lapsed, ten times at most, and halves with each that is revealed", () => {
+    for (let lapsed = 1; lapsed <= 12; lapsed++) {
+      commit(ALICE, { name: `${lapsed}` });
+      for (let i = 0; i <= WINDOW; i++) endBlock();
+      expect(commitBond(world.ctx, ALICE)).toBe(BOND << BigInt(Math.min(lapsed, 10)));
+    }
+    expect(commitBond(world.ctx, BOB)).toBe(BOND);
+    for (let left = 11; left >= 0; left--) {
+      const { height, id } = commit(ALICE, { name: `back ${left}` });
+      endBlock();
+      show(ALICE, revealOf(height, id));
+      expect(commitBond(world.ctx, ALICE)).toBe(BOND << BigInt(Math.min(left, 10)));
+    }
+    expect(world.ctx.records.get(SEAL_UNREVEALED, ALICE)).toBeUndefined();
+    world.ctx.checkSupply();
+  });
+
+  test("is refused to an account that cannot pay it with the fee", () => {
+    const held = BOND + revealFee({ bucket: 256 }, MAX_FEE);
+    const action = commitOf(ALICE);
+    expect(sealCommitFault(world.ctx, action, { held, balance: held })).toBeUndefined();
+    const fault = sealCommitFault(world.ctx, action, { held, balance: held - 1n });
+    expect(fault?.code).toBe("SEAL_COMMIT_FUNDS");
+  });
+});
+
+test("a commit above its last height, or one more than a block holds, fails", () => {
+  const terms = { held: 0n, balance: 0n };
+  const late = { ...commitOf(ALICE), maxHeight: Height(world.ctx.height - 1) };
+  expect(sealCommitFault(world.ctx, late, terms)?.code).toBe("SEAL_COMMIT_LATE");
+  world.ctx.setParams({ sealCommitBond: 0n });
+  for (let i = 0; i < COMMITS_PER_BLOCK_MAX; i++) commit(ALICE, { name: `${i}` });
+  expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)?.code).toBe("SEAL_COMMITS_FULL");
+  endBlock();
+  expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)).toBeUndefined();
+});
+
+function commitOf(sender: string, content = CONTENT): SealCommit {
+  return {
+    kind: "sealCommit",
+    hash: commitHash(world.ctx.chainId, fromHex(sender), SALT, content),
+    rollupIds: ROLLUPS,
+    maxHeight: Height(1_000_000),
+    bucket: 256,
+  };
+}
+
+function commit(
+  sender: string,
+  { name = "commit", content = CONTENT }: { name?: string; content?: Uint8Array } = {},
+): { readonly height: Height; readonly id: Uint8Array } {
+  const { ctx } = world;
+  const action = commitOf(sender, content);
+  const id = sha256(utf8ToBytes(name));
+  const held = commitBond(ctx, sender) + revealFee(action, MAX_FEE);
+  expect(sealCommitFault(ctx, action, { held, balance: ctx.balance(sender) })).toBeUndefined();
+  sealCommit(ctx, sender, action, MAX_FEE);
+  const places = ROLLUPS.map((rollupId, i) => ({ rollupId, position: i + 3 }));
+  placeCommit(ctx, { id, sender, action, maxFeePerByte: MAX_FEE, places });
+  return { height: Height(ctx.height), id };
+}
+
+function revealOf(height: Height, id: Uint8Array): Reveal {
+  return { kind: "reveal", height, id, salt: SALT, content: CONTENT };
+}
+
+function faultOf(sender: string, action: Reveal): string | undefined {
+  return revealFault(world.ctx, sender, action)?.code;
+}
+
+function show(sender: string, action: Reveal): void {
+  expect(faultOf(sender, action)).toBeUndefined();
+  reveal(world.ctx, sender, action);
+}
+
+function endBlock(): void {
+  voidCommits(world.ctx);
+  world.nextBlock();
+}
