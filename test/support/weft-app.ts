@@ -159,6 +159,13 @@ export function idOf(item: Uint8Array): Uint8Array {
   return txId(CHAIN_ID, decoded.tx.bodyBytes);
 }
 
+/** An extension that a byzantine validator sends. */
+export interface Altered {
+  readonly extension: Uint8Array;
+  /** It comes after the block was decided: nobody checks it before the next proposer has it. */
+  readonly isLate?: boolean;
+}
+
 /** What one step decided. */
 export interface DecidedBlock {
   readonly height: Height;
@@ -253,6 +260,14 @@ export class TestChain {
   readonly absent = new Set<number>();
   /** Seconds that blocks come later than one each second. */
   lateSeconds = 0;
+  /** Extensions of a node as the others get them; unchanged where it says undefined. */
+  alter: (
+    voter: number,
+    request: ProcessProposalRequest,
+    extension: Uint8Array,
+  ) => Altered | undefined = () => undefined;
+  /** What the others said of altered extensions of the last block, by node. */
+  readonly refusedExtensions = new Map<number, string>();
 
   private constructor(options: ChainOptions, nodes: TestNode[], genesis: Uint8Array) {
     this.#options = options;
@@ -451,38 +466,65 @@ export class TestChain {
     return { height: request.height, txs, response, hash: request.hash };
   }
 
-  /** The extension of everybody in the set of that height, accepted by everybody. */
+  /**
+   * The extension of everybody in the set of that height, accepted by everybody; an altered one that is
+   * refused is no vote.
+   */
   async extend(request: ProcessProposalRequest): Promise<ExtendedVoteInfo[]> {
+    this.refusedExtensions.clear();
     const votes: ExtendedVoteInfo[] = [];
     for (const { address, votingPower: power } of this.set.validators) {
+      const validator = { address, power };
       const voter = this.nodes.findIndex((node) => bytesEqual(node.consensusAddress, address));
-      if (voter < 0 || this.absent.has(voter)) {
-        votes.push({
-          validator: { address, power },
-          blockIdFlag: BlockIdFlag.ABSENT,
-          voteExtension: EMPTY_BYTES,
-          extensionSignature: EMPTY_BYTES,
-        });
-        continue;
-      }
-      const voteExtension = await this.node(voter).app.extendVote(request);
-      for (const { app: other } of this.nodes) {
-        const verdict = await other.verifyVoteExtension({
-          hash: request.hash,
-          validatorAddress: address,
-          height: request.height,
-          voteExtension,
-        });
-        assert(verdict.accept, `extension of ${voter}: ${verdict.accept ? "" : verdict.reason}`);
-      }
-      votes.push({
-        validator: { address, power },
-        blockIdFlag: BlockIdFlag.COMMIT,
-        voteExtension,
-        extensionSignature: new Uint8Array(64),
-      });
+      const voteExtension =
+        voter < 0 || this.absent.has(voter)
+          ? undefined
+          : await this.#acceptedExtension(voter, request);
+      votes.push(
+        voteExtension === undefined
+          ? {
+              validator,
+              blockIdFlag: BlockIdFlag.ABSENT,
+              voteExtension: EMPTY_BYTES,
+              extensionSignature: EMPTY_BYTES,
+            }
+          : {
+              validator,
+              blockIdFlag: BlockIdFlag.COMMIT,
+              voteExtension,
+              extensionSignature: new Uint8Array(64),
+            },
+      );
     }
     return votes;
+  }
+
+  async #acceptedExtension(
+    voter: number,
+    request: ProcessProposalRequest,
+  ): Promise<Uint8Array | undefined> {
+    const { app, consensusAddress } = this.node(voter);
+    const own = await app.extendVote(request);
+    const altered = this.alter(voter, request, own);
+    if (altered?.isLate === true) return altered.extension;
+    const voteExtension = altered?.extension ?? own;
+    const reasons: string[] = [];
+    for (const [index, { app: other }] of this.nodes.entries()) {
+      if (altered !== undefined && index === voter) continue;
+      const verdict = await other.verifyVoteExtension({
+        hash: request.hash,
+        validatorAddress: consensusAddress,
+        height: request.height,
+        voteExtension,
+      });
+      if (!verdict.accept) reasons.push(verdict.reason);
+    }
+    const [reason] = reasons;
+    if (reason === undefined) return voteExtension;
+    assert(altered !== undefined, `extension of ${voter}: ${reason}`);
+    assert(reasons.length === this.nodes.length - 1, `some take the extension: ${reason}`);
+    this.refusedExtensions.set(voter, reason);
+    return undefined;
   }
 
   #context(proposer: number) {
