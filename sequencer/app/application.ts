@@ -1,4 +1,8 @@
 import { LANES } from "../../mev/lanes.ts";
+import type { SealCompute } from "../../mev/seal/compute.ts";
+import { createGroup } from "../../mev/seal/group/group.ts";
+import { createLocalCompute } from "../../mev/seal/local-compute.ts";
+import { createTdh2 } from "../../mev/seal/tdh2.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
@@ -112,9 +116,11 @@ export async function createApplication(
     logger.warn("the restore of a snapshot was interrupted: its state was removed");
   }
   const store = await StateStore.open({}, { database, yieldToLoop });
-  const committed = await CommittedState.load(store);
+  const tdh2 = createTdh2(createGroup());
+  const committed = await CommittedState.load(store, tdh2);
   const extensionLog = await ExtensionLog.open(database);
-  return new Weft(options, dependencies, committed, extensionLog);
+  const { seal = createLocalCompute(tdh2, yieldToLoop) } = dependencies;
+  return new Weft(options, { ...dependencies, seal }, committed, extensionLog);
 }
 
 /** A block that has been finalized and is not committed yet. */
@@ -123,11 +129,13 @@ interface FinalizedBlock {
   readonly staged: StagedState;
 }
 
+type WeftDependencies = ApplicationDependencies & { readonly seal: SealCompute };
+
 class Weft implements WeftApplication {
   readonly checksDuringCommit = true;
   readonly read: ReadApi;
   readonly #options: ApplicationOptions;
-  readonly #dependencies: ApplicationDependencies;
+  readonly #dependencies: WeftDependencies;
   readonly #committed: CommittedState;
   readonly #extensionLog: ExtensionLog;
   readonly #extensions: Extensions;
@@ -149,11 +157,12 @@ class Weft implements WeftApplication {
 
   constructor(
     options: ApplicationOptions,
-    dependencies: ApplicationDependencies,
+    dependencies: WeftDependencies,
     committed: CommittedState,
     extensionLog: ExtensionLog,
   ) {
     const { verify, verifyIncoming = verify, signer, nextSigner, logger, metrics } = dependencies;
+    const { seal, sealIncoming = seal } = dependencies;
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -183,6 +192,7 @@ class Weft implements WeftApplication {
       statuses: this.#statuses,
       verified: this.#verified,
       verify: verifyIncoming,
+      seal: sealIncoming,
       metrics,
     });
     this.#stakeGauges = new StakeGauges(committed, metrics);
@@ -510,11 +520,12 @@ class Weft implements WeftApplication {
     const key = blockKey(input);
     const known = this.#executed.get(key);
     if (known !== undefined) return known;
-    const { verify, yieldToLoop } = this.#dependencies;
+    const { verify, seal, yieldToLoop } = this.#dependencies;
     const outcome = await executeBlock(input, {
       committed: this.#committed,
       verified: this.#verified,
       verify,
+      seal,
       yieldToLoop,
     });
     this.#executed.set(key, outcome);

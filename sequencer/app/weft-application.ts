@@ -1,4 +1,5 @@
 /** What the node, the gRPC service and the command line know of the application beside ABCI. */
+import type { SealCompute } from "../../mev/seal/compute.ts";
 import type { SignPart, VerifySignatures } from "../../mev/signatures.ts";
 import type { Height } from "../../proto/brands.ts";
 import type { Timestamp } from "../../proto/types.ts";
@@ -59,6 +60,10 @@ export interface ApplicationDependencies {
   readonly verify: VerifySignatures;
   /** The same for transactions that come in, which blocks must not wait behind; default: `verify`. */
   readonly verifyIncoming?: VerifySignatures;
+  /** The arithmetic of sealed transactions, without holding the event loop: for blocks and votes; default: on this thread, in slices. */
+  readonly seal?: SealCompute;
+  /** The same for transactions that come in, which blocks must not wait behind; default: `seal`. */
+  readonly sealIncoming?: SealCompute;
   /** The application key of this validator; undefined on a node that does not validate. */
   readonly signer: ApplicationSigner | undefined;
   /** The key that its operator registers next; it signs once it is in force, so that no vote is lost. */

@@ -1,4 +1,6 @@
 /** What the rules of staking and governance run on, in memory and without a chain. */
+import { createGroup } from "../../mev/seal/group/group.ts";
+import { createTdh2 } from "../../mev/seal/tdh2.ts";
 import type { ParamsState } from "../../proto/codec/weft-state.ts";
 import { assert } from "../../proto/errors.ts";
 import type { AbciEvent } from "../../sequencer/abci/application.ts";
@@ -48,6 +50,7 @@ export interface TestStakingContext extends StakingContext {
 }
 
 const START_SECONDS = 1_700_000_000;
+const TDH2 = createTdh2(createGroup());
 
 /**
  *     const ctx = createStakingContext({ params: { unbondingSeconds: 60 }, balances: { [alice]: 5_000_000n } });
@@ -60,6 +63,7 @@ export function createStakingContext(options: StakingContextOptions = {}): TestS
 
 class MemoryContext implements TestStakingContext {
   readonly chainId = "weft-test-1";
+  readonly tdh2 = TDH2;
   readonly records: Records;
   readonly events: AbciEvent[] = [];
   readonly fills: ResolvedFill[] = [];

@@ -1,6 +1,7 @@
+import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import type { ParamsState, RollupState } from "../../../proto/codec/weft-state.ts";
-import type { Action } from "../../../proto/codec/weft-tx.ts";
+import type { Action, TxBody } from "../../../proto/codec/weft-tx.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { Failure } from "../codes.ts";
 import type { StakingReader } from "../staking/context.ts";
@@ -46,6 +47,8 @@ export interface ActionRules<A> {
   readonly rollup?: (action: A) => string;
   /** Signatures beside the transaction's own that prove what it says; one that does not hold: no such item. */
   readonly signatures?: (chainId: string, action: A) => readonly SignatureCheck[];
+  /** Proofs that stand beside its signatures: statements that its bytes alone decide. One that fails: no such item. */
+  readonly proofs?: (chainId: string, body: TxBody, action: A) => readonly SealProof[];
   /** Events of one that succeeded, beside what the rules emit. */
   readonly events?: (tx: DecodedTx, action: A) => readonly AbciEvent[];
 }

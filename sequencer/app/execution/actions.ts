@@ -1,6 +1,7 @@
+import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
-import type { Action } from "../../../proto/codec/weft-tx.ts";
+import type { Action, TxBody } from "../../../proto/codec/weft-tx.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { Failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
@@ -50,6 +51,12 @@ export function actionRollup(action: Action): string {
 /** Signatures that the action brings beside the transaction's own. */
 export function actionSignatures(chainId: string, action: Action): readonly SignatureCheck[] {
   return rulesOf(action.kind).signatures?.(chainId, action) ?? NONE;
+}
+
+/** Proofs that the action brings; checked when the signatures hold. */
+export function actionProofs(chainId: string, body: TxBody): readonly SealProof[] {
+  const { action } = body;
+  return rulesOf(action.kind).proofs?.(chainId, body, action) ?? NONE;
 }
 
 /** Events of an action that succeeded, beside what its rules emitted. */

@@ -1,5 +1,6 @@
 import { type LaneUse, laneUse } from "../../../mev/lanes.ts";
 import { type ManifestBuilder, type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
+import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import { formatAddress } from "../../../proto/address.ts";
 import { keepBytes, toHex } from "../../../proto/bytes.ts";
@@ -11,11 +12,11 @@ import { type Failure, failure } from "../codes.ts";
 import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
-import { actionRollup, actionSignatures } from "./actions.ts";
+import { actionProofs, actionRollup, actionSignatures } from "./actions.ts";
 
 /**
  * A transaction item taken apart once per node: pool, proposals and blocks share it. Everything here
- * follows from the bytes and the chain id; whether the signature holds is for `VerifiedTxs` to know.
+ * follows from the bytes and the chain id; whether signatures and proofs hold is for `VerifiedTxs` to know.
  */
 export class DecodedTx {
   /** The item as it came; it does not pin a larger buffer. */
@@ -100,6 +101,8 @@ export interface UnverifiedTx {
   readonly decoded: DecodedTx;
   /** Its own signature first, then those that its action brings; all have to hold. */
   readonly signatureChecks: readonly SignatureCheck[];
+  /** Proofs that its action brings, for when the signatures hold: they cost more. */
+  readonly proofs: readonly SealProof[];
 }
 
 /**
@@ -138,6 +141,7 @@ export class TxDecoder {
     return {
       decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message), account),
       signatureChecks: brought.length === 0 ? [own] : [own, ...brought],
+      proofs: actionProofs(this.chainId, body),
     };
   }
 

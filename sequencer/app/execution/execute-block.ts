@@ -1,6 +1,7 @@
 import { createLaneRules, type LaneUse, laneUse } from "../../../mev/lanes.ts";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
 import { type CommitVote, verifyInjectedCommit } from "../../../mev/injected-commit.ts";
+import type { SealCompute, SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height, Round } from "../../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES } from "../../../proto/bytes.ts";
@@ -32,6 +33,8 @@ import type { VerifiedTxs } from "./verified-txs.ts";
 const TXS_PER_SLICE = 256;
 /** Signatures of transactions that are verified before the next are looked at. */
 const CHECKS_PER_SLICE = 128;
+/** Proofs that are verified together, before the next are looked at. */
+const PROOFS_PER_SLICE = 512;
 
 /** All that a block's validity and outcome depend on, beside the committed state. */
 export interface BlockInput {
@@ -50,6 +53,7 @@ export interface ExecuteDependencies {
   readonly committed: CommittedState;
   readonly verified: VerifiedTxs;
   readonly verify: VerifySignatures;
+  readonly seal: SealCompute;
   readonly yieldToLoop: YieldToLoop;
 }
 
@@ -77,7 +81,7 @@ export interface RefusedBlock {
 /**
  * The one function behind ProcessProposal and FinalizeBlock: a block is valid
  * when it has an outcome. A pure function of the input and the committed state, on a branch of its own;
- * it awaits only the signature port and the event loop.
+ * it awaits only the ports of signatures and proofs, and the event loop.
  */
 export async function executeBlock(
   input: BlockInput,
@@ -98,8 +102,9 @@ export async function executeBlock(
   const unfinished = rules.finish();
   if (unfinished !== undefined) return refused(`${unfinished.code}: ${unfinished.reason}`);
 
-  const unsigned = await signatureFault(items, dependencies);
-  if (unsigned !== undefined) return unsigned;
+  const unproven =
+    (await signatureFault(items, dependencies)) ?? (await proofFault(items, dependencies));
+  if (unproven !== undefined) return unproven;
   if (lastBlock !== undefined) {
     const injected = items[1]?.injectedCommit;
     assert(injected !== undefined, "the lane rules put the injected commit at item 1");
@@ -163,8 +168,11 @@ interface BlockItem {
   readonly decoded: DecodedTx | undefined;
   /** Left to do; none when the signatures are known to hold. */
   readonly signatureChecks: readonly SignatureCheck[];
+  readonly proofs: readonly SealProof[];
   readonly injectedCommit: InjectedCommit | undefined;
 }
+
+const NOTHING_TO_CHECK = { signatureChecks: [], proofs: [], injectedCommit: undefined };
 
 async function decodeItems(
   txs: readonly Uint8Array[],
@@ -176,7 +184,7 @@ async function decodeItems(
     const known = verified.get(bytes);
     if (known !== undefined) {
       const { laneUse: use } = known;
-      items.push({ use, decoded: known, signatureChecks: [], injectedCommit: undefined });
+      items.push({ ...NOTHING_TO_CHECK, use, decoded: known });
       continue;
     }
     // Items of the proposer stand in front only; anything else has to be a transaction.
@@ -184,9 +192,9 @@ async function decodeItems(
     if (item !== undefined && item.kind !== "tx") {
       if (item.kind === "openings") return refused(`item ${index}: nothing is to be opened`);
       items.push({
+        ...NOTHING_TO_CHECK,
         use: laneUse(item, bytes.length, EMPTY_BYTES, false),
         decoded: undefined,
-        signatureChecks: [],
         injectedCommit: item.kind === "injectedCommit" ? item.injectedCommit : undefined,
       });
       continue;
@@ -197,6 +205,7 @@ async function decodeItems(
       use: tx.decoded.laneUse,
       decoded: tx.decoded,
       signatureChecks: tx.signatureChecks,
+      proofs: tx.proofs,
       injectedCommit: undefined,
     });
   }
@@ -217,7 +226,7 @@ function systemItem(bytes: Uint8Array): Item | undefined {
 interface SignatureOfItem {
   readonly index: number;
   readonly check: SignatureCheck;
-  /** The transaction whose last signature it is. */
+  /** The transaction, if that is the last thing to be known of it. */
   readonly holds: DecodedTx | undefined;
 }
 
@@ -230,9 +239,9 @@ async function signatureFault(
   { verify, verified }: ExecuteDependencies,
 ): Promise<RefusedBlock | undefined> {
   const unknown: SignatureOfItem[] = [];
-  for (const [index, { decoded, signatureChecks }] of items.entries()) {
+  for (const [index, { decoded, signatureChecks, proofs }] of items.entries()) {
     for (const [at, check] of signatureChecks.entries()) {
-      const isLast = at === signatureChecks.length - 1;
+      const isLast = at === signatureChecks.length - 1 && proofs.length === 0;
       unknown.push({ index, check, holds: isLast ? decoded : undefined });
     }
   }
@@ -241,6 +250,28 @@ async function signatureFault(
     const verdicts = await verify(slice.map(({ check }) => check));
     const bad = slice.find((_, position) => verdicts[position] !== true);
     if (bad !== undefined) return refused(`item ${bad.index}: TX_SIGNATURE`);
+    for (const { holds } of slice) if (holds !== undefined) verified.add(holds);
+  }
+  return undefined;
+}
+
+/** The same for proofs, once all signatures hold. */
+async function proofFault(
+  items: readonly BlockItem[],
+  { seal, verified }: ExecuteDependencies,
+): Promise<RefusedBlock | undefined> {
+  const unknown = items.flatMap(({ decoded, proofs }, index) =>
+    proofs.map((proof, at) => ({
+      index,
+      proof,
+      holds: at === proofs.length - 1 ? decoded : undefined,
+    })),
+  );
+  for (let at = 0; at < unknown.length; at += PROOFS_PER_SLICE) {
+    const slice = unknown.slice(at, at + PROOFS_PER_SLICE);
+    const verdicts = await seal.check(slice.map(({ proof }) => proof));
+    const bad = slice.find((_, position) => verdicts[position] !== true);
+    if (bad !== undefined) return refused(`item ${bad.index}: TX_PROOF`);
     for (const { holds } of slice) if (holds !== undefined) verified.add(holds);
   }
   return undefined;

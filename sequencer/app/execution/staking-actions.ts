@@ -21,7 +21,12 @@ import {
 } from "../governance/proposals.ts";
 import { voteHalt, voteHaltFault } from "../governance/halt.ts";
 import { vote, voteFault } from "../governance/votes.ts";
-import { evidenceSignatures, submitEvidence, submitEvidenceFault } from "../slashing/evidence.ts";
+import {
+  evidenceProofs,
+  evidenceSignatures,
+  submitEvidence,
+  submitEvidenceFault,
+} from "../slashing/evidence.ts";
 import { unjail, unjailFault } from "../slashing/jail.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import {
@@ -72,6 +77,7 @@ export const STAKE_RULES: RulesOf<StakeAction["kind"]> = {
   submitEvidence: {
     ...rules(submitEvidenceFault, submitEvidence),
     signatures: (chainId, { evidence }) => evidenceSignatures(chainId, evidence),
+    proofs: (chainId, _body, { evidence }) => evidenceProofs(chainId, evidence),
   },
   submitProposal: {
     ...rules(submitProposalFault, submitProposal),

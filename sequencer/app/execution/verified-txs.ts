@@ -3,7 +3,7 @@ import type { DecodedTx } from "./decoded-tx.ts";
 const SIGNATURE_BYTES = 64;
 
 /**
- * Decoded transactions whose signature holds, by the bytes of their item, so that one signature is
+ * Decoded transactions whose signatures and proofs hold, by the bytes of their item, so that each is
  * verified once per node whatever comes first: CheckTx, a proposal, a block. An item ends with its
  * signature, which finds it; all bytes are compared. Bounded by bytes, in two generations: what is used
  * moves to the young one; when that is half of the bound, the old one is forgotten.

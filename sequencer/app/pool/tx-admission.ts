@@ -1,4 +1,5 @@
-import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
+import type { SealCompute } from "../../../mev/seal/compute.ts";
+import type { VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height } from "../../../proto/brands.ts";
 import { txHashes } from "../../../proto/hashes.ts";
 import { assert } from "../../../proto/errors.ts";
@@ -22,6 +23,7 @@ export interface AdmissionDependencies {
   readonly statuses: TxStatuses;
   readonly verified: VerifiedTxs;
   readonly verify: VerifySignatures;
+  readonly seal: SealCompute;
   readonly metrics: AppMetrics;
 }
 
@@ -31,19 +33,18 @@ export interface Admission {
   readonly fault: Failure | undefined;
 }
 
-/** A transaction that nothing speaks against but its signatures, which are being verified. */
-interface Candidate {
+/** A transaction that nothing speaks against but its signatures and proofs, which are being verified. */
+interface Candidate extends ToVerify {
   /** Position in its batch. */
   readonly place: number;
   readonly tx: DecodedTx;
-  readonly checks: readonly SignatureCheck[];
   /** Height of the state that has been asked about it. */
   readonly height: number;
 }
 
 /**
- * The way into the pool: size, decoding, state, signature, cheapest first; then all of it once more. What
- * comes together is taken together: one batch of signatures, one promise.
+ * The way into the pool: size, decoding, state, signatures, proofs, cheapest first; then all of it once
+ * more. What comes together is taken together: one batch of signatures, one of proofs, one promise.
  */
 export class TxAdmission {
   readonly #dependencies: AdmissionDependencies;
@@ -86,14 +87,14 @@ export class TxAdmission {
     if (known !== undefined) return { tx: known, fault: this.#verdict(known) };
     const decoded = committed.txDecoder.decode(item);
     if ("code" in decoded) return { tx: undefined, fault: decoded };
-    const { decoded: tx, signatureChecks } = decoded;
+    const { decoded: tx } = decoded;
     const early = this.#verdict(tx);
     if (early !== undefined) return { tx, fault: early };
     if (this.#probes >= CHECKS_IN_FLIGHT_MAX) return { tx, fault: failure("POOL_BUSY") };
     this.#probes++;
     try {
-      const [isSigned] = await this.#verify([signatureChecks]);
-      return { tx, fault: isSigned === true ? this.#verdict(tx) : failure("TX_SIGNATURE") };
+      const [fault] = await this.#verify([decoded]);
+      return { tx, fault: fault ?? this.#verdict(tx) };
     } finally {
       this.#probes--;
     }
@@ -128,7 +129,7 @@ export class TxAdmission {
         admissions.push(begun);
         continue;
       }
-      const { decoded: tx, signatureChecks: checks } = begun;
+      const { decoded: tx, signatureChecks, proofs } = begun;
       const after = this.#inFlight.get(tx.idKey);
       // Decided below; a copy with another signature may fail where the first one holds.
       admissions.push({ tx, fault: after === undefined ? undefined : JUST_COME });
@@ -138,7 +139,8 @@ export class TxAdmission {
         admissions[place] = { tx, fault: failure("POOL_BUSY") };
       } else {
         this.#inFlight.set(tx.idKey, ended);
-        candidates.push({ place, tx, checks, height: this.#dependencies.committed.nextHeight() });
+        const height = this.#dependencies.committed.nextHeight();
+        candidates.push({ place, tx, signatureChecks, proofs, height });
       }
     }
     if (candidates.length > 0) {
@@ -186,12 +188,13 @@ export class TxAdmission {
     earlier: Promise<unknown>,
   ): Promise<void> {
     const { verified } = this.#dependencies;
-    const verdicts = await this.#verify(candidates.map(({ checks }) => checks));
+    const faults = await this.#verify(candidates);
     const ahead: Candidate[] = [];
     for (const [i, candidate] of candidates.entries()) {
       const { place, tx, height } = candidate;
-      if (verdicts[i] !== true) {
-        admissions[place] = { tx, fault: failure("TX_SIGNATURE") };
+      const refused = faults[i];
+      if (refused !== undefined) {
+        admissions[place] = { tx, fault: refused };
         continue;
       }
       verified.add(tx);
@@ -227,16 +230,44 @@ export class TxAdmission {
     return failure("TX_KNOWN", `it is in block ${fate.height}`);
   }
 
-  /** Whether all signatures of each hold, in one batch. */
-  async #verify(groups: readonly (readonly SignatureCheck[])[]): Promise<readonly boolean[]> {
-    const verdicts = await this.#dependencies.verify(groups.flat());
-    if (verdicts.length === groups.length) return verdicts;
-    let at = 0;
-    return groups.map((checks) => {
-      const own = verdicts.slice(at, (at += checks.length));
-      return own.length === checks.length && own.every((holds) => holds);
+  /**
+   * What does not hold of each, if anything: all signatures in one batch, then the proofs of those that are
+   * signed, so that nobody has proofs checked for nothing.
+   */
+  async #verify(candidates: readonly ToVerify[]): Promise<readonly (Failure | undefined)[]> {
+    const { verify, seal } = this.#dependencies;
+    const signed = await allHold(
+      candidates.map(({ signatureChecks }) => signatureChecks),
+      verify,
+    );
+    const proofs = candidates.map((candidate, i) => (signed[i] === true ? candidate.proofs : []));
+    const proven = proofs.some(({ length }) => length > 0)
+      ? await allHold(proofs, (all) => seal.check(all))
+      : undefined;
+    return candidates.map((_, i) => {
+      if (signed[i] !== true) return failure("TX_SIGNATURE");
+      return proven?.[i] === false ? failure("TX_PROOF") : undefined;
     });
   }
+}
+
+type ToVerify = Pick<UnverifiedTx, "signatureChecks" | "proofs">;
+
+/** Whether all checks of each group hold, in one batch. */
+async function allHold<Check>(
+  groups: readonly (readonly Check[])[],
+  check: (checks: readonly Check[]) => Promise<readonly boolean[]>,
+): Promise<readonly boolean[]> {
+  const checks = groups.flat();
+  const verdicts = await check(checks);
+  if (groups.every(({ length }) => length === 1) && verdicts.length === groups.length) {
+    return verdicts;
+  }
+  let at = 0;
+  return groups.map(({ length }) => {
+    const own = verdicts.slice(at, (at += length));
+    return own.length === length && own.every((holds) => holds);
+  });
 }
 
 /** Writes down what a block did to its transactions. */

@@ -7,6 +7,7 @@ import { Height } from "../../../proto/brands.ts";
 import { BondStatus } from "../../../proto/codec/staking-state.ts";
 import type { SubmitEvidence, SubmittedEvidence } from "../../../proto/codec/staking-tx.ts";
 import { sha256 } from "../../../proto/hash.ts";
+import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import type { Misbehavior } from "../../abci/application.ts";
 import { event, indexed, plain } from "../abci-event.ts";
@@ -74,6 +75,11 @@ export function evidenceSignatures(
   evidence: SubmittedEvidence,
 ): readonly SignatureCheck[] {
   return submittedRoute(evidence.kind).signatures(chainId, evidence);
+}
+
+/** Proofs that the evidence stands on beside signatures, from its bytes alone. */
+export function evidenceProofs(chainId: string, evidence: SubmittedEvidence): readonly SealProof[] {
+  return submittedRoute(evidence.kind).proofs?.(chainId, evidence) ?? [];
 }
 
 /** Key of the record of a fault: H(lp(route) ‖ address ‖ height ‖ lp(offence)), lower-case hex. */

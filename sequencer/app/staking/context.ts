@@ -1,3 +1,4 @@
+import type { Tdh2 } from "../../../mev/seal/tdh2.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { FillSink } from "../seal/fills.ts";
@@ -34,6 +35,8 @@ export interface StakingReader {
   /** Most validators of a set that this chain's blocks have room for. */
   readonly setSizeMax: number;
   readonly records: Records;
+  /** For complaints and dealings, which are rare: what every transaction needs goes through `SealCompute`. */
+  readonly tdh2: Tdh2;
   /** Balance of an account. `address`: 40 lower-case hex characters; so everywhere here. */
   balance(address: string): bigint;
   /** nweft in a pool. */

@@ -1,4 +1,5 @@
 /** What a file of this folder says about one kind of fault. */
+import type { SealProof } from "../../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../../mev/signatures.ts";
 import type { SubmittedEvidence } from "../../../../proto/codec/staking-tx.ts";
 import type { ParamsState } from "../../../../proto/codec/weft-state.ts";
@@ -23,6 +24,8 @@ export interface SubmittedRoute<Kind extends SubmittedEvidence["kind"]> extends 
   readonly kind: Kind;
   /** Signatures that the proof stands on, from its bytes alone; checked in the transaction's batch. */
   readonly signatures: (chainId: string, evidence: EvidenceOf<Kind>) => readonly SignatureCheck[];
+  /** Proofs that have to hold as well (`ActionRules.proofs`); none if left out. */
+  readonly proofs?: (chainId: string, evidence: EvidenceOf<Kind>) => readonly SealProof[];
   /** What it proves once they hold, or why it proves nothing. Age, set and repeats are the router's. */
   readonly prove: (evidence: EvidenceOf<Kind>) => ProvenFault | Failure;
 }
