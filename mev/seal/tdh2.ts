@@ -125,6 +125,24 @@ export function kemPoint(kem: Uint8Array): Uint8Array {
   return kem.subarray(0, POINT_BYTES);
 }
 
+/** The seed that a Z (32 bytes) gives; of one that does not open the ciphertext, noise. */
+export function seedUnder({ label, kem }: SealedKey, z: Uint8Array): Uint8Array {
+  assert(kem.length === KEM_BYTES, `a kem has ${KEM_BYTES} bytes, got ${kem.length}`);
+  return xor(kem.subarray(5 * POINT_BYTES), maskOf(labelHash(label), z, kemPoint(kem)));
+}
+
+/** As `Tdh2.decrypt`: it needs no group. */
+export function decryptBody(
+  label: Uint8Array,
+  kem: Uint8Array,
+  seed: Uint8Array,
+  body: Uint8Array,
+): Uint8Array | undefined {
+  if (kem.length !== KEM_BYTES || seed.length !== SEED_BYTES) return undefined;
+  const key = keyOf(labelHash(label), seed, kemPoint(kem));
+  return openChaCha20Poly1305(key, AEAD_NONCE, label, body);
+}
+
 export function createTdh2(group: Group): Tdh2 {
   const gbar = group.fromUniform(hashSeal(TAG.gbar));
   const minusBase = group.mulBase(MINUS_ONE);
@@ -231,11 +249,7 @@ export function createTdh2(group: Group): Tdh2 {
       return isUnderMask ? z : undefined;
     },
 
-    decrypt(label, kem, seed, body) {
-      if (kem.length !== KEM_BYTES || seed.length !== SEED_BYTES) return undefined;
-      const key = keyOf(labelHash(label), seed, kemPoint(kem));
-      return openChaCha20Poly1305(key, AEAD_NONCE, label, body);
-    },
+    decrypt: decryptBody,
   };
 }
 

@@ -147,7 +147,10 @@ async function* streamBlocks(
   );
   const cancel = (): void => stream.cancel();
   request.signal.addEventListener("abort", cancel);
-  const silence = watchSilence(stream);
+  // A stream of filled blocks may rightly wait for openings, while the chain goes on.
+  const height = async (): Promise<number> =>
+    (await unary(client, address, ROLLUP_SERVICE.getChainInfo, {})).height;
+  const silence = watchSilence(stream, request.level === "filled" ? height : undefined);
   try {
     for await (const message of stream as AsyncIterable<WireRollupBlock>) {
       // While the reader works on a block, silence is not the node's.
@@ -173,17 +176,36 @@ async function* streamBlocks(
 }
 
 /** Cancels a stream that has been silent too long: a node that hangs looks like one that is idle. */
-function watchSilence(stream: ClientReadableStream<unknown>) {
+function watchSilence(
+  stream: ClientReadableStream<unknown>,
+  height: (() => Promise<number>) | undefined,
+) {
   let isSilent = false;
+  let isStopped = false;
+  let lastHeight = 0;
   let timer: NodeJS.Timeout | undefined;
   const start = (): void => {
-    timer = setTimeout(() => {
-      isSilent = true;
-      stream.cancel();
-    }, STREAM_SILENCE_MS);
+    isStopped = false;
+    timer = setTimeout(() => void silent(), STREAM_SILENCE_MS);
+  };
+  /** Silence is not a fault of a node whose chain has grown since. */
+  async function silent(): Promise<void> {
+    const before = lastHeight;
+    lastHeight = (await height?.().catch(() => 0)) ?? 0;
+    if (isStopped) return;
+    if (lastHeight > before) {
+      start();
+      return;
+    }
+    isSilent = true;
+    stream.cancel();
+  }
+  const stop = (): void => {
+    isStopped = true;
+    clearTimeout(timer);
   };
   start();
-  return { start, stop: () => clearTimeout(timer), isSilent: () => isSilent };
+  return { start, stop, isSilent: () => isSilent };
 }
 
 function callFailed(address: string, path: string, error: ServiceError) {

@@ -1,28 +1,58 @@
 import { laneOf } from "../../mev/lanes.ts";
 import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
-import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { openBareContent } from "../../mev/seal/content.ts";
+import { sealedContent } from "../../mev/seal/sealed-content.ts";
+import { bytesEqual, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import { type SealCommit, type Sealed, sealPayload } from "../../proto/codec/seal-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
-import { txId } from "../../proto/codec/weft-tx.ts";
+import { type Action, payloadHash, type TxBody, txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
-import type { Absence, DeliveredEntry, Presence } from "../../proto/verify/manifest.ts";
+import type { Content } from "../../proto/verify/fills.ts";
+import {
+  type Absence,
+  type DeliveredEntry,
+  FillStatus,
+  type Presence,
+} from "../../proto/verify/manifest.ts";
 import type { BlockOutcome } from "../abci/application.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
-import { readFillsEvents } from "./seal/fills.ts";
+import { type FillOpener, readFillsEvents, type ResolvedFill } from "./seal/fills.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
 /** A committed block as rollups get it. */
 export interface BlockSlices {
   /** Ids of the rollups that the block holds something for, ascending. */
   readonly rollupIds: readonly Uint8Array[];
+  /** Bytes that the contents of its sealed entries have at most; they are kept once they are opened. */
+  readonly sealedBytes: number;
   /** What the block holds for a rollup, with its proof to item 0; or the proof that it holds nothing. */
   slice(rollupId: Uint8Array): Presence | Absence;
+  /** What the block makes known of the rollup's entries of the block at `height`, by position. */
+  fills(rollupId: Uint8Array, height: number): readonly ResolvedFill[];
+  /** Contents of those entries of this block that `fills`, of the later block `filling`, say are opened. */
+  contents(
+    fills: readonly ResolvedFill[],
+    filling: Pick<BlockSlices, "revealed">,
+  ): Promise<readonly Content[]>;
+  /** The content that the block's `Reveal` of a commit (transaction id) shows. */
+  revealed(id: Uint8Array): Uint8Array | undefined;
 }
 
 /** Items taken apart between two turns of the event loop: about 2 ms. */
 const ITEMS_PER_SLICE = 256;
+/** Sealed items opened between two turns: about 1 ms. */
+const OPENED_PER_SLICE = 64;
+
+/** A transaction whose content its block does not show. */
+interface SealedTx {
+  readonly body: TxBody;
+  readonly action: Sealed | SealCommit;
+  /** One for each of its rollups, in their order, once it was opened. */
+  payloads: readonly Uint8Array[] | undefined;
+}
 
 /**
- * Takes a stored block apart again: a pure function of its items and their results, which say whose
+ * Takes a stored block apart again: a pure function of its items and what they did, which says whose
  * action failed and so added nothing. Payloads are views into `txs`. The first `slice` hashes the tree of
  * leaves; keep the result for all readers of a height. Anybody may ask for any height, so that the work is
  * done in slices; what was decoded before, item by item, is not decoded and hashed again.
@@ -37,13 +67,21 @@ export async function blockSlices(
   assert(txs.length === results.length, "a block has one result for each item");
   const builder = createManifestBuilder();
   const delivered = new Map<string, DeliveredEntry[]>();
+  const sealed = new Map<string, SealedTx>();
+  const reveals = new Map<string, Uint8Array>();
+  let sealedBytes = 0;
   for (const [index, bytes] of txs.entries()) {
     if (index % ITEMS_PER_SLICE === ITEMS_PER_SLICE - 1) await yieldToLoop();
     if (results[index]?.code !== 0) continue;
-    const found = decoded[index] ?? decodeRollupData(chainId, bytes);
-    const action = found?.tx.body.action;
-    if (found === undefined || action?.kind !== "rollupData") continue;
-    const { payload } = action;
+    const found = decoded[index] ?? decodeEntries(chainId, bytes);
+    if (found === undefined) continue;
+    const { body } = found.tx;
+    const { action } = body;
+    if (action.kind === "reveal") reveals.set(toHex(action.id), action.content);
+    const payload = payloadOf(action);
+    if (payload === undefined) continue;
+    const tx = isSealing(action) ? { body, action, payloads: undefined } : undefined;
+    if (tx !== undefined) sealedBytes += payload.length;
     for (const { rollupId, entry } of found.entries) {
       builder.add(rollupId, entry);
       const key = toHex(rollupId);
@@ -51,35 +89,103 @@ export async function blockSlices(
       const list = delivered.get(key) ?? [];
       list.push({ kind, lane, itemId, bundleId, leg, legs, payload });
       delivered.set(key, list);
+      if (tx !== undefined) sealed.set(toHex(itemId), tx);
     }
   }
-  const fills = readFillsEvents(events);
-  for (const { rollupId, fill } of fills) builder.addFill(rollupId, fill);
+  const fills = new Map<string, ResolvedFill[]>();
+  for (const resolved of readFillsEvents(events)) {
+    builder.addFill(resolved.rollupId, resolved.fill);
+    const key = toHex(resolved.rollupId);
+    const list = fills.get(key);
+    if (list === undefined) fills.set(key, [resolved]);
+    else list.push(resolved);
+  }
   const built = builder.build();
   const manifest = txs[0];
   assert(
     manifest !== undefined && bytesEqual(manifest, built.item),
     "the block's items and results make its manifest",
   );
+
+  /** The content of one entry for its rollup. */
+  function open(
+    { fill, opener, rollupId }: ResolvedFill,
+    filling: Pick<BlockSlices, "revealed">,
+  ): Content {
+    const entry = delivered.get(toHex(rollupId))?.[fill.position];
+    const tx = entry === undefined ? undefined : sealed.get(toHex(entry.itemId));
+    assert(entry !== undefined && tx !== undefined, "a fill is for a sealed entry of its block");
+    tx.payloads ??= openTx(chainId, tx, opener, () => filling.revealed(entry.itemId));
+    const place = tx.action.rollupIds.findIndex((id) => bytesEqual(id, rollupId));
+    const payload = tx.payloads[place];
+    assert(
+      payload !== undefined && bytesEqual(payloadHash(payload), fill.contentHash),
+      "an opened entry has the content that its fill commits to",
+    );
+    return { position: fill.position, payload };
+  }
+
   return {
     rollupIds: built.rollupIds,
+    sealedBytes,
     slice(rollupId) {
       const proof = built.prove(rollupId);
       if (proof.kind === "absence") return proof;
       const entries = delivered.get(toHex(rollupId)) ?? [];
       return { ...proof, entries };
     },
+    fills: (rollupId, height) =>
+      (fills.get(toHex(rollupId)) ?? []).filter(({ fill }) => fill.height === height),
+    async contents(of, filling) {
+      const opened = of.filter(({ fill }) => fill.status === FillStatus.OPENED);
+      const contents: Content[] = [];
+      for (const [index, resolved] of opened.entries()) {
+        if (index % OPENED_PER_SLICE === OPENED_PER_SLICE - 1) await yieldToLoop();
+        contents.push(open(resolved, filling));
+      }
+      return contents;
+    },
+    revealed: (id) => reveals.get(toHex(id)),
   };
 }
 
-/** What a transaction that posts rollup data adds; undefined for any other item. */
-function decodeRollupData(
+/** One payload for each rollup of a transaction that its block sealed. */
+function openTx(
+  chainId: string,
+  { body, action }: SealedTx,
+  opener: FillOpener,
+  revealed: () => Uint8Array | undefined,
+): readonly Uint8Array[] {
+  const opened =
+    action.kind === "sealCommit"
+      ? openBareContent(revealed() ?? EMPTY_BYTES, action.rollupIds)
+      : opener.kind === "point" || opener.kind === "seed"
+        ? sealedContent(chainId, body, action, opener)
+        : undefined;
+  assert(opened?.kind === "content", "what a block opened opens again");
+  return opened.payloads;
+}
+
+function isSealing(action: Action): action is Sealed | SealCommit {
+  return action.kind === "sealed" || action.kind === "sealCommit";
+}
+
+/** What the payload hash of the transaction's entries covers; undefined when it adds none. */
+function payloadOf(action: Action): Uint8Array | undefined {
+  if (action.kind === "rollupData") return action.payload;
+  return isSealing(action) ? sealPayload(action) : undefined;
+}
+
+/** What a transaction adds, or shows of one before; undefined for any other item. */
+function decodeEntries(
   chainId: string,
   bytes: Uint8Array,
 ): Pick<DecodedTx, "tx" | "entries"> | undefined {
   const item = decodeItem(bytes);
-  if (item.kind !== "tx" || item.tx.body.action.kind !== "rollupData") return undefined;
+  if (item.kind !== "tx") return undefined;
   const { tx } = item;
+  const { action } = tx.body;
+  if (action.kind !== "reveal" && payloadOf(action) === undefined) return undefined;
   const id = txId(chainId, tx.bodyBytes);
   return { tx, entries: rollupEntriesOf(tx, id, laneOf(item, false)) };
 }

@@ -5,12 +5,21 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
-import type { RollupBlock, StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
+import {
+  Level,
+  type RollupBlock,
+  type StreamBlocksRequest,
+} from "../../proto/grpc/rollup-service.ts";
 import { grpcError } from "./grpc-error.ts";
 import { SLOW_READER_MS, STREAM_UNREAD_BYTES_MAX, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
-import { type RollupBlockSource, withoutValidatorSet } from "./rollup-block-source.ts";
+import {
+  type FillingUp,
+  type RollupBlockSource,
+  withoutHeaders,
+  withoutValidatorSet,
+} from "./rollup-block-source.ts";
 
 export async function streamBlocks(
   call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
@@ -25,6 +34,9 @@ export async function streamBlocks(
   const { rollupId, fromHeight, level } = call.request;
   let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
   let lastValidatorsHash: Uint8Array | undefined;
+  /** Last header that this stream has held, as a block's own or as one that follows. */
+  let lastHeader = 0;
+  let fillingUp: FillingUp | undefined;
   const news = createNews(blocks, stopped);
   const unread = createUnread(call, stopped);
   call.on("cancelled", news.wake);
@@ -34,12 +46,22 @@ export async function streamBlocks(
         await news.wait();
         continue;
       }
-      const { message, validatorsHash } = await source.build(next, rollupId, level);
+      if (level === Level.FILLED) fillingUp ??= source.fillUp(next, rollupId);
+      const built =
+        fillingUp === undefined ? await source.build(next, rollupId) : await fillingUp.complete();
+      if (built === undefined) {
+        await news.wait();
+        continue;
+      }
+      fillingUp = undefined;
+      const { message, validatorsHash } = built;
       const isSameSet =
         lastValidatorsHash !== undefined && bytesEqual(lastValidatorsHash, validatorsHash);
       lastValidatorsHash = validatorsHash;
       metrics.streamBlocks.inc();
-      unread.write(isSameSet ? withoutValidatorSet(message) : message);
+      const first = withoutHeaders(message, lastHeader);
+      lastHeader = Math.max(lastHeader, next + (message.filling?.headers.length ?? 0));
+      unread.write(isSameSet ? withoutValidatorSet(first) : first);
       next = Height(next + 1);
       if (!(await unread.room())) {
         metrics.slowReaders.inc();
@@ -111,10 +133,20 @@ function createUnread(
 }
 
 /** Payloads, headers and proofs; framing does not matter here. */
-function approximateBytes({ signedHeader, validatorSet, manifest, slice }: RollupBlock): number {
-  const fixed = signedHeader.length + validatorSet.length + manifest.length;
-  if (slice.kind === "absence") return fixed;
-  return slice.entries.reduce((sum, entry) => sum + entry.payload.length + 128, fixed);
+function approximateBytes(message: RollupBlock): number {
+  const { signedHeader, validatorSet, manifest, slice, filling } = message;
+  let bytes = signedHeader.length + validatorSet.length + manifest.length;
+  if (slice.kind === "presence") {
+    for (const { payload } of slice.entries) bytes += payload.length + 128;
+    bytes += slice.fills.length * 64;
+  }
+  if (filling === undefined) return bytes;
+  for (const header of filling.headers) {
+    bytes += header.signedHeader.length + header.validatorSet.length;
+  }
+  for (const { fills } of filling.blocks) bytes += 1_024 + fills.length * 64;
+  for (const { payload } of filling.contents) bytes += payload.length + 8;
+  return bytes;
 }
 
 /** Waits for "there may be something new": a block, the end of the call, the end of the server. */

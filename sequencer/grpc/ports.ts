@@ -1,8 +1,8 @@
 /** What the gRPC services need of the node; the composition root adapts engine and application. */
 import type { Height } from "../../proto/brands.ts";
 import type { Block, Commit, ValidatorSet } from "../../proto/types.ts";
-import type { Absence, Presence } from "../../proto/verify/manifest.ts";
 import type { BlockOutcome, CheckTxResponse } from "../abci/application.ts";
+import type { BlockSlices } from "../app/block-slices.ts";
 import type { ReadApi, TransactionStatus } from "../app/weft-application.ts";
 
 /** Committed blocks. Reads may be slow; none holds consensus. */
@@ -18,11 +18,6 @@ export interface GrpcBlocks {
   results(height: Height): Promise<BlockOutcome | undefined>;
   /** Calls `listener` when `height` has risen; returns how to stop that. */
   onBlock(listener: (height: Height) => void): () => void;
-}
-
-/** One block's manifest and its part for any rollup. */
-export interface BlockSlices {
-  slice(rollupId: Uint8Array): Presence | Absence;
 }
 
 export interface GrpcApplication {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Height } from "../../proto/brands.ts";
-import { Level } from "../../proto/grpc/rollup-service.ts";
 import { buildChain, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
+import type { BlockSlices } from "../app/block-slices.ts";
 import { BLOCK_LOADS_MAX, BLOCKS_CACHED_MAX } from "./limits.ts";
 import type { GrpcApplication, GrpcBlocks } from "./ports.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
@@ -29,12 +29,16 @@ function createCountingSource() {
     validators: () => Promise.resolve(built?.stateBefore.validators),
     results: () => Promise.resolve(built?.response),
   };
+  const slices: Partial<BlockSlices> = {
+    sealedBytes: 0,
+    slice: () => ({ kind: "absence", neighbours: [] }),
+  };
   const application: Partial<GrpcApplication> = {
-    blockSlices: () => Promise.resolve({ slice: () => ({ kind: "absence", neighbours: [] }) }),
+    blockSlices: () => Promise.resolve(slices as BlockSlices),
   };
   // Only what the source uses.
   const source = createRollupBlockSource(blocks as GrpcBlocks, application as GrpcApplication);
-  const ask = (height: number) => source.build(Height(height), new Uint8Array(32), Level.COMMITTED);
+  const ask = (height: number) => source.build(Height(height), new Uint8Array(32));
   return { counts, ask };
 }
 

@@ -2,15 +2,23 @@
  * Makes the messages of StreamBlocks and GetBlock from stored blocks. What all readers of a height
  * share (header, commit, proof of the manifest, leaves) is made once and kept for a while.
  */
-import type { Height } from "../../proto/brands.ts";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
+import { Height } from "../../proto/brands.ts";
+import { bytesEqual, EMPTY_BYTES } from "../../proto/bytes.ts";
 import { encodeSignedHeader } from "../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { assert } from "../../proto/errors.ts";
-import { type Level, type RollupBlock } from "../../proto/grpc/rollup-service.ts";
+import {
+  type Filling,
+  type FollowingHeader,
+  Level,
+  type RollupBlock,
+} from "../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
+import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
+import { EntryKind } from "../../proto/verify/manifest.ts";
+import type { BlockSlices } from "../app/block-slices.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { grpcError } from "./grpc-error.ts";
 import {
@@ -19,7 +27,7 @@ import {
   BLOCKS_CACHED_BYTES_MAX,
   BLOCKS_CACHED_MAX,
 } from "./limits.ts";
-import type { BlockSlices, GrpcApplication, GrpcBlocks } from "./ports.ts";
+import type { GrpcApplication, GrpcBlocks } from "./ports.ts";
 
 interface SharedParts {
   readonly signedHeader: Uint8Array;
@@ -43,9 +51,21 @@ export interface BuiltRollupBlock {
   readonly validatorsHash: Uint8Array;
 }
 
+/** A block that is on its way to level FILLED. */
+export interface FillingUp {
+  /**
+   * The block with what became of its sealed entries, and all headers that follow it up to there; undefined
+   * while some of them wait for blocks to come. Looks at each block once, however often it is asked.
+   * @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE
+   */
+  complete(): Promise<BuiltRollupBlock | undefined>;
+}
+
 export interface RollupBlockSource {
-  /** The block for one rollup, validator set included. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE */
-  build(height: Height, rollupId: Uint8Array, level: Level): Promise<BuiltRollupBlock>;
+  /** The block at level COMMITTED, validator set included. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE */
+  build(height: Height, rollupId: Uint8Array): Promise<BuiltRollupBlock>;
+  /** The block at level FILLED, when it gets there. */
+  fillUp(height: Height, rollupId: Uint8Array): FillingUp;
 }
 
 export function createRollupBlockSource(
@@ -146,31 +166,109 @@ export function createRollupBlockSource(
       manifest,
       manifestProof: merkleProof(hashes, 0),
       slices,
-      bytes: block.txs.reduce((sum, tx) => sum + tx.length, 0),
+      bytes: block.txs.reduce((sum, tx) => sum + tx.length, slices.sealedBytes),
+    };
+  }
+
+  function message(parts: SharedParts, height: Height, rollupId: Uint8Array): RollupBlock {
+    return {
+      height,
+      level: Level.COMMITTED,
+      signedHeader: parts.signedHeader,
+      validatorSet: parts.validatorSet,
+      manifest: parts.manifest,
+      manifestProof: parts.manifestProof,
+      slice: parts.slices.slice(rollupId),
+      filling: undefined,
+    };
+  }
+
+  /** What the blocks `filledBy` say of the sealed entries of the block at `height`. */
+  async function fillingOf(
+    { slices }: SharedParts,
+    height: Height,
+    rollupId: Uint8Array,
+    filledBy: readonly Height[],
+  ): Promise<Pick<Filling, "blocks" | "contents">> {
+    const filled: FillingBlock[] = [];
+    const contents: Content[] = [];
+    for (const at of filledBy) {
+      const later = await shared(at);
+      const slice = later.slices.slice(rollupId);
+      assert(slice.kind === "presence", "a block that fills an entry of a rollup has its leaf");
+      const { manifest, manifestProof } = later;
+      const { leaf, proof, fills } = slice;
+      filled.push({ height: at, manifest, manifestProof, leaf, proof, fills });
+      contents.push(...(await slices.contents(later.slices.fills(rollupId, height), later.slices)));
+    }
+    contents.sort((x, y) => x.position - y.position);
+    return { blocks: filled, contents };
+  }
+
+  function fillUp(height: Height, rollupId: Uint8Array): FillingUp {
+    // Blocks are read again at the end rather than held while a reader waits.
+    let waiting: Set<number> | undefined;
+    let below: Uint8Array | undefined;
+    let last = height;
+    const headers: FollowingHeader[] = [];
+    const filledBy: Height[] = [];
+    return {
+      async complete() {
+        if (waiting === undefined) {
+          const { slices, validatorsHash } = await shared(height);
+          waiting = sealedPositions(slices.slice(rollupId));
+          below = validatorsHash;
+        }
+        while (waiting.size > 0) {
+          if (last >= blocks.height()) return undefined;
+          const at = Height(last + 1);
+          const { slices, signedHeader, validatorSet, validatorsHash } = await shared(at);
+          const isSameSet = below !== undefined && bytesEqual(below, validatorsHash);
+          headers.push({ signedHeader, validatorSet: isSameSet ? EMPTY_BYTES : validatorSet });
+          const fills = slices.fills(rollupId, height);
+          for (const { fill } of fills) waiting.delete(fill.position);
+          if (fills.length > 0) filledBy.push(at);
+          [below, last] = [validatorsHash, at];
+        }
+        const parts = await shared(height);
+        const block = { ...message(parts, height, rollupId), level: Level.FILLED };
+        const { validatorsHash } = parts;
+        if (filledBy.length === 0) return { message: block, validatorsHash };
+        const filling = { headers, ...(await fillingOf(parts, height, rollupId, filledBy)) };
+        return { message: { ...block, filling }, validatorsHash };
+      },
     };
   }
 
   return {
-    async build(height, rollupId, level) {
+    async build(height, rollupId) {
       const parts = await shared(height);
       return {
-        message: {
-          height,
-          level,
-          signedHeader: parts.signedHeader,
-          validatorSet: parts.validatorSet,
-          manifest: parts.manifest,
-          manifestProof: parts.manifestProof,
-          slice: parts.slices.slice(rollupId),
-          filling: undefined,
-        },
+        message: message(parts, height, rollupId),
         validatorsHash: parts.validatorsHash,
       };
     },
+    fillUp,
   };
+}
+
+/** Places of a rollup's entries that later blocks fill. */
+function sealedPositions(slice: RollupBlock["slice"]): Set<number> {
+  const entries = slice.kind === "presence" ? slice.entries : [];
+  return new Set(
+    entries.flatMap(({ kind }, position) => (kind === EntryKind.SEALED ? [position] : [])),
+  );
 }
 
 /** The same message without its validator set, for a reader that has it. */
 export function withoutValidatorSet(message: RollupBlock): RollupBlock {
   return { ...message, validatorSet: EMPTY_BYTES };
+}
+
+/** The same message without following headers up to `height`, for a reader that has them. */
+export function withoutHeaders(message: RollupBlock, height: number): RollupBlock {
+  const { filling } = message;
+  if (filling === undefined || height <= message.height) return message;
+  const headers = filling.headers.slice(height - message.height);
+  return { ...message, filling: { ...filling, headers } };
 }

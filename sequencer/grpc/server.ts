@@ -24,6 +24,7 @@ import {
 import { WeftError } from "../../proto/errors.ts";
 import {
   type GetAccountResponse,
+  type GetBlockRequest,
   type GetChainInfoResponse,
   type GetRollupRequest,
   type GetRollupResponse,
@@ -189,19 +190,23 @@ export function createGrpcServer(
       validatorSet(blocks, height),
     ),
     streamBlocks: openStream,
-    getBlock: unary(
-      "GetBlock",
-      async ({ rollupId, height }: { readonly rollupId: Uint8Array; readonly height: Height }) => {
-        checkRollupId(rollupId);
-        if (height < 1 || height > blocks.height()) {
-          throw grpcError(
-            "GRPC_OUT_OF_RANGE",
-            `expected a height from ${blocks.base()} to ${blocks.height()}, got ${height}`,
-          );
-        }
-        return (await source.build(height, rollupId, Level.COMMITTED)).message;
-      },
-    ),
+    getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
+      checkRollupId(rollupId);
+      if (level !== Level.UNSPECIFIED) checkLevel(level);
+      if (height < 1 || height > blocks.height()) {
+        throw grpcError(
+          "GRPC_OUT_OF_RANGE",
+          `expected a height from ${blocks.base()} to ${blocks.height()}, got ${height}`,
+        );
+      }
+      if (level !== Level.FILLED) return (await source.build(height, rollupId)).message;
+      const filled = await source.fillUp(height, rollupId).complete();
+      if (filled !== undefined) return filled.message;
+      throw grpcError(
+        "GRPC_UNAVAILABLE",
+        `sealed entries of block ${height} are not opened yet; ask again later, or for LEVEL_COMMITTED`,
+      );
+    }),
   });
   const staking = createStakingQueries(application.read);
   server.addService(STAKING_SERVICE, {

@@ -162,12 +162,16 @@ export interface BuiltBlock extends CompleteBlock, BlockRecord {
   readonly response: FinalizeBlockResponse;
 }
 
-/** Builds `count` blocks, each with one transaction unless `txsOf` says otherwise, one second apart. */
+/**
+ * Builds `count` blocks, each with one transaction unless `txsOf` says otherwise, one second apart.
+ * `responseOf`: what differs from an empty response; `keys` may hold those of validators to come.
+ */
 export function buildChain(
   keys: readonly ValidatorKey[],
   count: number,
   genesis: Genesis = testGenesis(keys),
   txsOf: (height: Height) => readonly Uint8Array[] = (height) => [utf8ToBytes(`tx of ${height}`)],
+  responseOf: (height: Height) => Partial<FinalizeBlockResponse> = () => ({}),
 ): readonly BuiltBlock[] {
   const blocks: BuiltBlock[] = [];
   let state = testState(genesis);
@@ -185,7 +189,7 @@ export function buildChain(
     );
     const time = addMs(block.block.header.time, 1_000);
     const extended = signedCommit(keys, state.validators, height, block.blockId, time);
-    const response = emptyResponse(txs.length);
+    const response = emptyResponse(txs.length, responseOf(height));
     const stateAfter = advanceChainState(state, block.blockId, block.block.header, response);
     lastCommit = withoutExtensions(extended);
     blocks.push({
