@@ -26,6 +26,7 @@ import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 const CHAIN_ID = "weft-bench";
 const GENESIS_SECONDS = 1_700_000_000;
 const BLOCK_SECONDS = 2;
+const BLOCK_BYTES_MAX = 4 << 20;
 /** nweft of each delegation. */
 export const DELEGATED = 10_000_000n;
 
@@ -88,7 +89,7 @@ export class StakedChain {
     const state = genesisState(utf8ToBytes(JSON.stringify(appState)), {
       chainId: CHAIN_ID,
       initialHeight: Height(1),
-      blockBytesMax: 4 << 20,
+      blockBytesMax: BLOCK_BYTES_MAX,
       setSizeMax: 1_000,
       genesisSeconds: GENESIS_SECONDS,
       evidenceMaxAgeBlocks: 100_000,
@@ -130,7 +131,11 @@ export class StakedChain {
   }
 
   end(working: WorkingState): void {
-    endBlock(working, { proposerAddress: new Uint8Array(20), rollupFees: new Map() });
+    endBlock(working, {
+      blockBytesMax: BLOCK_BYTES_MAX,
+      proposerAddress: new Uint8Array(20),
+      rollupFees: new Map(),
+    });
   }
 
   /** A whole block, committed; the next ones come so many seconds later. */

@@ -329,14 +329,14 @@ class Weft implements WeftApplication {
       );
       const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));
       // Others decide whether the chain goes on; a block that this node would not accept asks for nothing.
-      if (this.#standstill.current !== undefined) return built.minimal;
+      if (this.#standstill.current !== undefined) return built.minimal();
       if (outcome.kind === "executed") return built.txs;
       metrics.fallbackProposals.inc();
       logger.error("own proposal is invalid: proposing the minimal block", {
         height,
         reason: outcome.reason,
       });
-      return built.minimal;
+      return built.minimal();
     });
   }
 

@@ -41,6 +41,9 @@ export const CODES = {
   /** The balance does not cover the fee; in the pool: fee and value of all that the account has pending. */
   INSUFFICIENT_FUNDS: { number: 27, message: "the balance does not cover the cost" },
 
+  /** As many sealed items wait to be opened as validators can show shares of in time. */
+  SEAL_FULL: { number: 28, message: "the block has no room for more sealed transactions" },
+
   /** The pool or a recent block holds the id already. Nothing was done. */
   TX_KNOWN: { number: 40, message: "the transaction is known already" },
   /** The pool is full of better-paying transactions. */
@@ -194,6 +197,14 @@ export const CODES = {
     number: 222,
     message: "the transaction is sealed for a key that is not in force yet",
   },
+  /** The last block that may hold it has passed. */
+  SEAL_TOO_LATE: { number: 223, message: "the last block that may hold it has passed" },
+  /** What is left after the fee is below the bond. */
+  SEAL_BOND: { number: 224, message: "the balance after the fee is below the bond" },
+  /** No sealed item of that block and id waits to be opened. */
+  SEAL_ITEM_UNKNOWN: { number: 225, message: "no such sealed transaction waits to be opened" },
+  /** The seed does not open the item. */
+  SEAL_SEED: { number: 226, message: "the seed does not open the sealed transaction" },
 
   /** What is left after the fee does not cover the bond of a commit and the fee of its reveal. */
   SEAL_COMMIT_FUNDS: { number: 240, message: "the balance does not cover what a commit holds" },

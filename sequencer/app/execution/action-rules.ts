@@ -41,6 +41,17 @@ export interface ActionRules<A> {
   ) => Failure | undefined;
   /** Its changes, when there is no fault. */
   readonly run: (state: WorkingState, tx: DecodedTx, action: A, terms: TxTerms) => void;
+  /**
+   * More changes, of one whose entries have their places in the block. `positions`: one for each of them,
+   * among the entries of its rollup.
+   */
+  readonly placed?: (
+    state: WorkingState,
+    tx: DecodedTx,
+    action: A,
+    positions: readonly number[],
+    terms: TxTerms,
+  ) => void;
   /** nweft that it takes from the account beside the fee; the pool keeps them free. */
   readonly value: (action: A, params: ParamsState) => bigint;
   /** Id of the rollup whose lane quota and data it is about, 64 lower-case hex characters. */

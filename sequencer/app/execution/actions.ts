@@ -38,6 +38,17 @@ export function runAction(state: WorkingState, tx: DecodedTx, terms: TxTerms): v
   rulesOf(action.kind).run(state, tx, action, terms);
 }
 
+/** More changes of an action that has succeeded and whose entries have their places in the block. */
+export function placeAction(
+  state: WorkingState,
+  tx: DecodedTx,
+  positions: readonly number[],
+  terms: TxTerms,
+): void {
+  const { action } = tx.tx.body;
+  rulesOf(action.kind).placed?.(state, tx, action, positions, terms);
+}
+
 /** nweft that the action takes from the account beside the fee. */
 export function actionValue(action: Action, params: ParamsState): bigint {
   return rulesOf(action.kind).value(action, params);

@@ -4,7 +4,7 @@ import type { WorkingState } from "../state/working-state.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { actionFault, runAction } from "./actions.ts";
 import type { TxTerms } from "./action-rules.ts";
-import { feePerByte } from "./base-fee.ts";
+import { txFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 
 /** What the rules read of the state; the committed state and a block under way both offer it. */
@@ -52,11 +52,6 @@ export function validityFault(
     );
   }
   return undefined;
-}
-
-/** nweft that the transaction pays at this base fee. */
-export function txFee(tx: DecodedTx, baseFeePerByte: bigint): bigint {
-  return BigInt(tx.item.length) * feePerByte(tx.tx.body.fee, baseFeePerByte);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import type { DecodedTx } from "./decoded-tx.ts";
 
 /** Inputs of the base fee rule; a part of the parameters. */
 export type BaseFeeParams = Pick<
@@ -38,4 +39,12 @@ export function feePerByte(
 ): bigint {
   const room = fee.maxFeePerByte - baseFeePerByte;
   return baseFeePerByte + (fee.tipPerByte < room ? fee.tipPerByte : room);
+}
+
+/** nweft that a transaction pays at this base fee. Needs max >= base. */
+export function txFee(
+  { item, tx }: Pick<DecodedTx, "item" | "tx">,
+  baseFeePerByte: bigint,
+): bigint {
+  return BigInt(item.length) * feePerByte(tx.body.fee, baseFeePerByte);
 }

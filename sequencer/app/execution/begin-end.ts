@@ -3,6 +3,9 @@ import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
 import { allocateFees } from "../distribution/rewards.ts";
 import { endOfBlockGovernance } from "../governance/end-of-block.ts";
+import { voidCommits } from "../seal/commits/commits.ts";
+import { recordAsk } from "../seal/items/ask.ts";
+import { expireItems } from "../seal/items/expiry.ts";
 import { handleMisbehavior } from "../slashing/evidence.ts";
 import { recordSignatures } from "../slashing/liveness.ts";
 import { endOfBlockUpdates } from "../staking/epoch.ts";
@@ -22,26 +25,36 @@ export function beginBlock(working: WorkingState, { misbehavior, votes }: BlockB
   recordSignatures(working, votes);
 }
 
+/** After the last item, and before the manifest, which says it: what nobody has opened in time. */
+export function settleOverdue(working: WorkingState): void {
+  expireItems(working);
+  voidCommits(working);
+}
+
 export interface BlockEnd {
+  readonly blockBytesMax: number;
   readonly proposerAddress: Uint8Array;
-  /** nweft that data of a rollup paid in this block, by rollup id. */
+  /** nweft that data of a rollup paid, by rollup id: in this block, or sealed and opened by it. */
   readonly rollupFees: ReadonlyMap<string, bigint>;
 }
 
 /**
  * After the last item: fees are shared by the powers of this block, then what was waiting for its time
- * happens, then the set changes. Returns what the engine is told.
+ * happens, then the set changes, and validators are asked for what opens sealed items. Returns what the
+ * engine is told.
  */
 export function endBlock(
   working: WorkingState,
-  { proposerAddress, rollupFees }: BlockEnd,
+  { blockBytesMax, proposerAddress, rollupFees }: BlockEnd,
 ): readonly ValidatorUpdate[] {
   const fees = working.pool("feePool");
   allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
   matureQueue(working);
   const params = endOfBlockGovernance(working);
   if (params !== undefined) working.setParams(params);
-  return endOfBlockUpdates(working).map(({ consensusKey, power }) => ({
+  const updates = endOfBlockUpdates(working);
+  recordAsk(working, blockBytesMax);
+  return updates.map(({ consensusKey, power }) => ({
     publicKey: { type: "ed25519", bytes: consensusKey },
     power,
   }));

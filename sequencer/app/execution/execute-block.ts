@@ -18,13 +18,15 @@ import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { fillsEvents } from "../seal/fills.ts";
+import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { laneParams } from "../params.ts";
 import type { TxTerms } from "./action-rules.ts";
+import { placeAction } from "./actions.ts";
 import { applyTx, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
-import { beginBlock, endBlock } from "./begin-end.ts";
+import { beginBlock, endBlock, settleOverdue } from "./begin-end.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { txResult } from "./events.ts";
 import type { VerifiedTxs } from "./verified-txs.ts";
@@ -122,11 +124,12 @@ export async function executeBlock(
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
+  const rollupFees = new Map<string, bigint>();
   beginBlock(working, input);
   const begun = working.takeEvents();
+  let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
   const manifest = createManifestBuilder();
   const results: ExecTxResult[] = [];
-  const rollupFees = new Map<string, bigint>();
   let usedBytes = 0;
   for (const [index, { decoded }] of items.entries()) {
     if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
@@ -140,18 +143,26 @@ export async function executeBlock(
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
     if (applied.failure === undefined) {
-      decoded.addTo(manifest);
+      const full = roomFault(decoded, sealedRoomLeft);
+      if (full !== undefined) return refused(`item ${index}: ${full.code}: ${full.reason}`);
+      placeAction(working, decoded, decoded.addTo(manifest), terms);
+      sealedRoomLeft -= roomTaken(decoded);
       addRollupFee(rollupFees, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
   }
+  settleOverdue(working);
   for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
   if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
     return refused("the manifest is not the one that the items make");
   }
   working.setBaseFee(nextBaseFee(baseFeePerByte, usedBytes, params));
   const { proposerAddress } = input;
-  const validatorUpdates = endBlock(working, { proposerAddress, rollupFees });
+  const validatorUpdates = endBlock(working, {
+    blockBytesMax: chain.blockBytesMax,
+    proposerAddress,
+    rollupFees,
+  });
   return {
     kind: "executed",
     input,

@@ -1,7 +1,7 @@
 /** Sealed transactions: the rules are in `../seal/`, here they meet the transaction. */
 import type { SealAction } from "../../../proto/codec/seal-tx.ts";
 import { failure } from "../codes.ts";
-import { ciphertextProof } from "../seal/items/label.ts";
+import { SEALED_RULES } from "../seal/items/inclusion.ts";
 import { type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
 /** While there is no key, nothing can be sealed, dealt, or opened. */
@@ -12,10 +12,7 @@ const OFF: ActionRules<SealAction> = {
 };
 
 export const SEAL_RULES: RulesOf<SealAction["kind"]> = {
-  sealed: {
-    ...OFF,
-    proofs: (chainId, body, action) => [ciphertextProof(chainId, body, action)],
-  },
+  sealed: SEALED_RULES,
   sealCommit: OFF,
   registerSealKey: OFF,
   deal: OFF,

@@ -10,7 +10,7 @@ import {
   laneUse,
   orderControl,
 } from "../../../mev/lanes.ts";
-import { createManifestBuilder } from "../../../mev/manifest.ts";
+import { createManifestBuilder, type ManifestBuilder } from "../../../mev/manifest.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
@@ -21,14 +21,17 @@ import type { Misbehavior } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
+import { actionFault, placeAction } from "../execution/actions.ts";
 import { applyTx, validityFault } from "../execution/apply-tx.ts";
-import { beginBlock } from "../execution/begin-end.ts";
+import { txFee } from "../execution/base-fee.ts";
+import { beginBlock, settleOverdue } from "../execution/begin-end.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import { laneParams } from "../params.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Selection } from "../pool/selection.ts";
+import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 
@@ -57,12 +60,13 @@ export interface BuildDependencies {
 /** Items of a proposal, and the smallest ones that are valid in any case. */
 export interface BuiltBlock {
   readonly txs: readonly Uint8Array[];
-  readonly minimal: readonly Uint8Array[];
+  readonly minimal: () => readonly Uint8Array[];
 }
 
 /**
- * Items for a proposal: manifest, injected commit, then what the pool offers, as far as it fits and is
- * valid in that order. Bad input is dropped, never proposed (spec/mev.md R2).
+ * Items for a proposal: manifest, injected commit, what the shares of the last commit open, then what the
+ * pool offers, as far as it fits and is valid in that order. Bad input is dropped, never proposed
+ * (spec/mev.md R2).
  */
 export async function buildBlock(
   request: BuildRequest,
@@ -72,28 +76,31 @@ export async function buildBlock(
   const { chain, params, baseFeePerByte, lastBlock } = committed.requireTerms();
   const lanes = laneParams(params, chain.blockBytesMax);
   const rules = createLaneRules(lanes, lastBlock === undefined);
-  const injected = await injectedItem(request, dependencies);
-  const emptyManifest = createManifestBuilder().build().item;
-  takeSystemItem(rules, decodedManifest(), emptyManifest.length);
-
+  const system = await systemItems(request, dependencies);
+  takeSystemItem(rules, decodedManifest(), createManifestBuilder().build().item.length);
   let bytesLeft = request.txBytesMax - itemBlockBytes(MANIFEST_ITEM_BYTES_MAX);
-  if (injected !== undefined) {
-    takeSystemItem(rules, injected.item, injected.bytes.length);
-    bytesLeft -= itemBlockBytes(injected.bytes.length);
+  for (const { item, bytes } of system.items) {
+    takeSystemItem(rules, item, bytes.length);
+    bytesLeft -= itemBlockBytes(bytes.length);
   }
 
-  const working = new WorkingState(committed, request);
-  beginBlock(working, request);
+  const working = begin(request, committed);
+  let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
   const chosen: DecodedTx[] = [];
 
   /** Whether the transaction went into the block. */
   function tryTx(tx: DecodedTx): boolean {
+    if (roomFault(tx, sealedRoomLeft) !== undefined) return false;
     if (validityFault(working, tx, terms) !== undefined) return false;
+    if (wouldShowForNothing(working, tx, terms)) return false;
     if (rules.take(tx.laneUse) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
-    if (applied.failure === undefined) tx.addTo(manifest);
+    if (applied.failure === undefined) {
+      placeAction(working, tx, tx.addTo(manifest), terms);
+      sealedRoomLeft -= roomTaken(tx);
+    }
     chosen.push(tx);
     bytesLeft -= itemBlockBytes(tx.item.length);
     return true;
@@ -118,14 +125,45 @@ export async function buildBlock(
     }
   }
 
-  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
-  const system = injected === undefined ? [] : [injected.bytes];
-  const manifestItem = manifest.build().item;
-  assert(manifestItem.length <= MANIFEST_ITEM_BYTES_MAX, "room was kept for the manifest");
+  const systemBytes = system.items.map(({ bytes }) => bytes);
   return {
-    txs: [manifestItem, ...system, ...chosen.map((tx) => tx.item)],
-    minimal: [emptyManifest, ...system],
+    txs: [finishManifest(working, manifest), ...systemBytes, ...chosen.map((tx) => tx.item)],
+    minimal: () => [
+      finishManifest(begin(request, committed), createManifestBuilder()),
+      ...systemBytes,
+    ],
   };
+}
+
+/** What only a proposer makes, in the order of the block, without the manifest. */
+interface SystemItems {
+  readonly items: readonly { readonly item: Item; readonly bytes: Uint8Array }[];
+}
+
+/** The state of the block before its first transaction. */
+function begin(request: BuildRequest, committed: CommittedState): WorkingState {
+  const working = new WorkingState(committed, request);
+  beginBlock(working, request);
+  return working;
+}
+
+/** Item 0 of a block whose transactions have been applied. */
+function finishManifest(working: WorkingState, manifest: ManifestBuilder): Uint8Array {
+  settleOverdue(working);
+  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
+  const { item } = manifest.build();
+  assert(item.length <= MANIFEST_ITEM_BYTES_MAX, "room was kept for the manifest");
+  return item;
+}
+
+/**
+ * A sealed item that fails would cost its sender a fee and show its ciphertext, and the sender may still
+ * seal the content anew.
+ */
+function wouldShowForNothing(working: WorkingState, tx: DecodedTx, terms: TxTerms): boolean {
+  if (tx.laneUse.lane !== Lane.SEALED) return false;
+  const balance = working.balance(tx.sender) - txFee(tx, terms.baseFeePerByte);
+  return actionFault(working, tx, terms, balance) !== undefined;
 }
 
 /** Lanes of pending transactions that the price orders, in the order of the block. */
@@ -164,22 +202,23 @@ function drawControl(
   return orderControl(drawn, params.controlPerSignerMax).map(({ tx }) => tx);
 }
 
-/** Item 1; undefined at the initial height. */
-async function injectedItem(
+/** None at the initial height. */
+async function systemItems(
   request: BuildRequest,
   { committed, verify, logger, metrics }: BuildDependencies,
-): Promise<{ readonly item: Item; readonly bytes: Uint8Array } | undefined> {
+): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
-  if (lastBlock === undefined) return undefined;
+  if (lastBlock === undefined) return { items: [] };
+  const { height, hash: blockHash } = lastBlock;
   const built = await buildInjectedCommit(
     {
       chainId: chain.chainId,
-      height: lastBlock.height,
-      blockHash: lastBlock.hash,
+      height,
+      blockHash,
       blockBytesMax: chain.blockBytesMax,
     },
     request.votes,
-    (address) => committed.applicationKey(address, lastBlock.height),
+    (address) => committed.applicationKey(address, height),
     verify,
   );
   for (const { validatorIndex, refusal } of built.blanks) {
@@ -194,8 +233,10 @@ async function injectedItem(
       votes: request.votes.length,
     });
   }
-  const item: Item = { kind: "injectedCommit", injectedCommit: built.commit };
-  return { item, bytes: encodeItem(item) };
+  const items: readonly Item[] = [{ kind: "injectedCommit", injectedCommit: built.commit }];
+  return {
+    items: items.map((item) => ({ item, bytes: encodeItem(item) })),
+  };
 }
 
 function takeSystemItem(rules: LaneRules, item: Item, itemBytes: number): void {

@@ -1,5 +1,7 @@
 /** How many sealed items a block may hold, and for how long they may wait (docs/adr/0013). */
 import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
+import { type Failure, failure } from "../../codes.ts";
+import type { DecodedTx } from "../../execution/decoded-tx.ts";
 import type { StakingReader } from "../../staking/context.ts";
 import { requireEpoch } from "../../staking/validator-records.ts";
 import { keyInForce, maxTickets, sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
@@ -58,6 +60,15 @@ export function sealedRoom(reader: StakingReader, blockBytesMax: number): number
   }
   const room = itemsWaitingMax(setSize(reader), tickets, blockBytesMax);
   return Math.max(0, room - waiting);
+}
+
+/** Why a sealed item that would succeed finds no room in its block, which is refused with it; undefined for others. */
+export function roomFault(tx: DecodedTx, roomLeft: number): Failure | undefined {
+  return roomTaken(tx) > roomLeft ? failure("SEAL_FULL") : undefined;
+}
+
+export function roomTaken({ tx }: DecodedTx): number {
+  return tx.body.action.kind === "sealed" ? 1 : 0;
 }
 
 /** Items that may wait at once, of one parity. `tickets`: most that one member holds. */

@@ -1,0 +1,107 @@
+/** What validators are asked for: written at the end of a block for the extensions of the next one. */
+import { Height } from "../../../../proto/brands.ts";
+import { joinBytes } from "../../../../proto/bytes.ts";
+import { DISPUTES_ASKED_MAX } from "../../../../proto/codec/seal-block.ts";
+import type {
+  AskedBatch,
+  AskedDispute,
+  SealAsk,
+  SealedItemState,
+  SealKeyState,
+} from "../../../../proto/codec/seal-state.ts";
+import { SEAL_ASK_CODEC } from "../../../../proto/codec/seal-state.ts";
+import { sha256 } from "../../../../proto/hash.ts";
+import type { StakingContext, StakingReader } from "../../staking/context.ts";
+import { numberKey, SEAL_ASK, SEAL_ASKED } from "../../state/tables.ts";
+import { maxTickets, sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
+import {
+  ANSWER_BYTES_MAX,
+  DISPUTE_SHARE_BYTES,
+  POINT_BYTES,
+  SEAL_EVIDENCE_BLOCKS_MAX,
+  SUBJECT_OVERHEAD_BYTES,
+} from "./limits.ts";
+import { isDisputed } from "./records.ts";
+import { batchAnswerBytes, openingBlocks, openingBytesMax } from "./room.ts";
+
+/**
+ * End of block h - 1: writes what extensions of block h answer, if anything is asked; what was asked two blocks before that
+ * can be used no more.
+ */
+export function recordAsk(ctx: StakingContext, blockBytesMax: number): void {
+  const height = ctx.height + 1;
+  const ask = askFor(ctx, height, blockBytesMax);
+  const isEmpty = ask.batches.length === 0 && ask.disputes.length === 0;
+  if (!isEmpty) {
+    ctx.records.set(SEAL_ASK, numberKey(height), ask);
+    ctx.records.set(SEAL_ASKED, numberKey(height), { hash: sha256(SEAL_ASK_CODEC.encode(ask)) });
+  }
+  for (const key of ctx.records.keys(SEAL_ASK, "", { max: 2 })) {
+    if (Number(key) <= height - 2) ctx.records.set(SEAL_ASK, key, undefined);
+  }
+  const kept = Math.min(ctx.evidenceMaxAgeBlocks, SEAL_EVIDENCE_BLOCKS_MAX);
+  for (const key of ctx.records.keys(SEAL_ASKED, "", { max: 2 })) {
+    if (Number(key) < height - kept) ctx.records.set(SEAL_ASKED, key, undefined);
+  }
+}
+
+/**
+ * A batch is asked for one block after its own and every second block from there, as long as an answer can
+ * open it in time; a disputed item likewise after the block that disputed it. The oldest first, as
+ * far as every validator's answer fits an extension and what opens them fits a block.
+ */
+export function askFor(reader: StakingReader, height: number, blockBytesMax: number): SealAsk {
+  const lastDistance = openingBlocks(reader);
+  const isAsked = (from: number): boolean =>
+    (height - from) % 2 === 1 && height - from <= lastDistance;
+  const batches: AskedBatch[] = [];
+  const waiting: {
+    readonly height: number;
+    readonly key: SealKeyState;
+    readonly item: SealedItemState;
+  }[] = [];
+  const openingMax = openingBytesMax(blockBytesMax);
+  let answerBytes = 0;
+  let batchBytes = 0;
+  for (const from of unresolvedHeights(reader)) {
+    const batch = sealedBatch(reader, from);
+    const key = batch && sealKey(reader, batch.key);
+    if (batch === undefined || key === undefined) continue;
+    const open = batch.items.filter((item) => !isDisputed(item));
+    for (const item of batch.items) {
+      if (isDisputed(item) && isAsked(item.disputedHeight))
+        waiting.push({ height: from, key, item });
+    }
+    if (open.length === 0 || !isAsked(from)) continue;
+    const bytes = batchAnswerBytes(key, open.length);
+    const opening = open.length * POINT_BYTES + SUBJECT_OVERHEAD_BYTES;
+    if (answerBytes + bytes > ANSWER_BYTES_MAX || batchBytes + opening > openingMax) continue;
+    answerBytes += bytes;
+    batchBytes += opening;
+    const points = joinBytes(open.map(pointOf));
+    batches.push({ height: Height(from), key: batch.key, points });
+  }
+  const disputes: AskedDispute[] = [];
+  let disputeBytes = 0;
+  for (const { height: from, key, item } of waiting) {
+    if (disputes.length === DISPUTES_ASKED_MAX) break;
+    const answer = maxTickets(key) * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
+    const opening = key.threshold * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
+    if (answerBytes + answer > ANSWER_BYTES_MAX) break;
+    if (disputeBytes + opening > openingMax) break;
+    answerBytes += answer;
+    disputeBytes += opening;
+    disputes.push({
+      height: Height(from),
+      index: item.index,
+      key: key.number,
+      point: pointOf(item),
+    });
+  }
+  return { batches, disputes };
+}
+
+/** U. */
+function pointOf({ kem }: SealedItemState): Uint8Array {
+  return kem.subarray(0, POINT_BYTES);
+}

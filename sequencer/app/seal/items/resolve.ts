@@ -1,0 +1,154 @@
+/** What becomes of a sealed item: its money, the fills of its rollups, and what is said about it. */
+import { Height } from "../../../../proto/brands.ts";
+import { toHex } from "../../../../proto/bytes.ts";
+import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
+import { assertNever } from "../../../../proto/errors.ts";
+import { FillStatus } from "../../../../proto/verify/manifest.ts";
+import { event, indexed, plain } from "../../abci-event.ts";
+import type { StakingContext } from "../../staking/context.ts";
+import { accountAttribute } from "../../staking/events.ts";
+import { type FillOpener, openedFills, unopenedFills } from "../fills.ts";
+
+export type Resolution =
+  /** The content is known. `by`: what showed it. */
+  | {
+      readonly kind: "opened";
+      readonly payloads: readonly Uint8Array[];
+      readonly opener: Extract<FillOpener, { readonly kind: "point" | "seed" }>;
+      readonly by: OpenedBy;
+    }
+  /** What came out is no content for these rollups: the fee is kept. */
+  | { readonly kind: "invalid"; readonly reason: string; readonly by: OpenedBy }
+  /** The ciphertext does not open with the right Z, which only its sender can have made so: the bond is lost. */
+  | { readonly kind: "garbage" }
+  /** Nobody opened it in time: everything goes back. */
+  | { readonly kind: "expired" };
+
+/** Shares of the committee, single shares after a dispute, or the sender's seed. */
+export type OpenedBy = "committee" | "dispute" | "sender";
+
+/** nweft that opened items paid, by rollup id; goes to the fees of the block that opens them. */
+export type RollupFees = Map<string, bigint>;
+
+/** Settles an item that the caller takes out of the state. `height`: of its block. */
+export function resolveItem(
+  ctx: StakingContext,
+  height: number,
+  item: SealedItemState,
+  resolution: Resolution,
+  rollupFees: RollupFees,
+): void {
+  const { sender: senderBytes, places, fee, bond } = item;
+  const sender = toHex(senderBytes);
+  const at = Height(height);
+  switch (resolution.kind) {
+    case "opened": {
+      ctx.move("sealed", "feePool", fee);
+      ctx.pay("sealed", sender, bond);
+      addRollupFees(rollupFees, item);
+      const { payloads, opener } = resolution;
+      for (const fill of openedFills(at, places, payloads, opener)) ctx.addFill(fill);
+      break;
+    }
+    case "invalid":
+      ctx.move("sealed", "feePool", fee);
+      ctx.pay("sealed", sender, bond);
+      for (const fill of unopenedFills(at, places, FillStatus.INVALID)) ctx.addFill(fill);
+      break;
+    case "garbage":
+      ctx.move("sealed", "feePool", fee);
+      ctx.burn("sealed", bond);
+      for (const fill of unopenedFills(at, places, FillStatus.INVALID)) ctx.addFill(fill);
+      break;
+    case "expired":
+      ctx.pay("sealed", sender, fee + bond);
+      for (const fill of unopenedFills(at, places, FillStatus.EXPIRED)) ctx.addFill(fill);
+      break;
+    default:
+      return assertNever(resolution, "resolution");
+  }
+  emitResolved(ctx, height, item, resolution);
+}
+
+/** A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. */
+export function emitOrdered(ctx: StakingContext, key: number, item: SealedItemState): void {
+  ctx.emit(
+    event("seal_ordered", [
+      indexed("id", toHex(item.id)),
+      accountAttribute("sender", toHex(item.sender)),
+      plain("height", String(ctx.height)),
+      plain("key", String(key)),
+      plain("fee", String(item.fee)),
+      plain("bond", String(item.bond)),
+    ]),
+  );
+}
+
+/** A proposer says that shares do not open it: `seal_disputed` {id, height, proposer}. */
+export function emitDisputed(ctx: StakingContext, height: number, item: SealedItemState): void {
+  ctx.emit(
+    event("seal_disputed", [
+      indexed("id", toHex(item.id)),
+      plain("height", String(height)),
+      indexed("proposer", toHex(item.disputedBy).toUpperCase()),
+    ]),
+  );
+}
+
+/**
+ * `seal_opened` {id, height, by}, `seal_invalid` {id, height, by, reason, bond}, `seal_expired` {id, height,
+ * reason, refund}; `height`: of the block that ordered the item.
+ */
+function emitResolved(
+  ctx: StakingContext,
+  height: number,
+  { id, fee, bond, disputedHeight }: SealedItemState,
+  resolution: Resolution,
+): void {
+  const about = [indexed("id", toHex(id)), plain("height", String(height))];
+  switch (resolution.kind) {
+    case "opened":
+      return ctx.emit(event("seal_opened", [...about, plain("by", resolution.by)]));
+    case "invalid":
+      return ctx.emit(
+        event("seal_invalid", [
+          ...about,
+          plain("by", resolution.by),
+          plain("reason", resolution.reason),
+          plain("bond", "returned"),
+        ]),
+      );
+    case "garbage":
+      return ctx.emit(
+        event("seal_invalid", [
+          ...about,
+          plain("by", "dispute"),
+          plain("reason", "the ciphertext does not open with the point that its shares prove"),
+          plain("bond", "burned"),
+        ]),
+      );
+    case "expired":
+      return ctx.emit(
+        event("seal_expired", [
+          ...about,
+          plain(
+            "reason",
+            disputedHeight === 0
+              ? "too few shares came in time"
+              : `disputed in block ${disputedHeight}, and too few single shares came in time`,
+          ),
+          plain("refund", String(fee + bond)),
+        ]),
+      );
+  }
+}
+
+/** The fee in equal parts; the first rollups have what cannot be divided. */
+function addRollupFees(fees: RollupFees, { places, fee }: SealedItemState): void {
+  const count = BigInt(places.length);
+  for (const [index, { rollupId }] of places.entries()) {
+    const id = toHex(rollupId);
+    const part = fee / count + (BigInt(index) < fee % count ? 1n : 0n);
+    fees.set(id, (fees.get(id) ?? 0n) + part);
+  }
+}
