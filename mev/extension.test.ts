@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { testValidators } from "../test/support/application-keys.ts";
+import { LOCAL_SEAL_COMPUTE } from "../test/support/seal-compute.ts";
 import { Height } from "../proto/brands.ts";
 import { concatBytes, EMPTY_BYTES } from "../proto/bytes.ts";
 import {
@@ -31,14 +32,16 @@ const context: ExtensionContext = {
   blockHash: hash(7),
   blockBytesMax: 4_194_304,
   validatorCount: POWERS.length,
+  seal: undefined,
 };
+const ports = { verify, compute: LOCAL_SEAL_COMPUTE };
 
 function listed(value: number, size = 200): ListedTx {
   return { id: hash(value), receivedAgoMs: 1000 - value, size };
 }
 
 async function extensionOf(validator: typeof alice, wanted: readonly ListedTx[] = [listed(1)]) {
-  return buildExtension(context, wanted, (message) => validator?.sign(message) ?? never());
+  return buildExtension(context, wanted, undefined, validator?.sign ?? never());
 }
 
 function never(): never {
@@ -49,8 +52,8 @@ async function verdict(extension: Uint8Array, change: Partial<ExtensionContext> 
   const fault = await verifyExtension(
     { ...context, ...change },
     extension,
-    alice?.publicKey,
-    verify,
+    alice ?? never(),
+    ports,
   );
   return fault?.code ?? "accepted";
 }
@@ -82,11 +85,7 @@ describe("behavior: a validator's own extension", () => {
     const wanted = Array.from({ length: 100 }, (_, i) => listed(255 - i, 2 ** 31));
     for (const blockBytesMax of [4_194_304, 32 * 1_000, 32 * 100, 32 * 2]) {
       const small = { ...context, blockBytesMax };
-      const bytes = await buildExtension(
-        small,
-        wanted,
-        (message) => alice?.sign(message) ?? never(),
-      );
+      const bytes = await buildExtension(small, wanted, undefined, alice?.sign ?? never());
       expect(await verdict(bytes, { blockBytesMax })).toBe("accepted");
       const [part] = decodeVoteExtension(bytes).parts;
       const content = part?.content ?? EMPTY_BYTES;
@@ -138,22 +137,22 @@ describe("behavior: VerifyVoteExtension refuses faults, not opinions", () => {
       "EXTENSION_LISTS_MALFORMED",
     ],
     [
-      "a root of shares while there is no key",
+      "a root of shares while nothing is asked",
       async () =>
         encodeVoteExtension({
           parts: [
             await withContent(encodeLists({ listed: [], shares: { kind: "root", root: hash(1) } })),
           ],
         }),
-      "EXTENSION_SHARES_UNEXPECTED",
+      "SHARES_UNEXPECTED",
     ],
     [
-      "SHARES while there is no key",
+      "SHARES while nothing is asked",
       async () =>
         encodeVoteExtension({
           parts: [await withContent(ABSTAIN), await withContent(hash(1), PartType.SHARES)],
         }),
-      "EXTENSION_SHARES_UNEXPECTED",
+      "SHARES_UNEXPECTED",
     ],
     ["another validator's extension", async () => extensionOf(bob), "EXTENSION_BAD_SIGNATURE"],
     [
@@ -184,7 +183,8 @@ describe("behavior: VerifyVoteExtension refuses faults, not opinions", () => {
   });
 
   test("a validator without an application key", async () => {
-    const fault = await verifyExtension(context, await extensionOf(alice), undefined, verify);
+    const voter = { address: alice?.address ?? never(), publicKey: undefined };
+    const fault = await verifyExtension(context, await extensionOf(alice), voter, ports);
     expect(fault?.code).toBe("EXTENSION_NO_KEY");
   });
 });

@@ -6,14 +6,17 @@
  * else; in particular not on the block's content, which a verifier may not have.
  */
 import type { Height } from "../proto/brands.ts";
-import { compareBytes } from "../proto/bytes.ts";
+import { bytesEqual, compareBytes } from "../proto/bytes.ts";
 import { isCodecError } from "../proto/codec/errors.ts";
+import type { Shares } from "../proto/codec/seal-block.ts";
+import type { SealAsk } from "../proto/codec/seal-state.ts";
 import { LISTS_BYTES_MAX } from "../proto/codec/weft-block.ts";
 import {
   decodeLists,
   decodeVoteExtension,
   encodeLists,
   encodeVoteExtension,
+  type ExtensionPart,
   LISTED_TXS_MAX,
   type ListedTx,
   type Lists,
@@ -22,6 +25,15 @@ import {
 } from "../proto/codec/weft-extension.ts";
 import { assert } from "../proto/errors.ts";
 import { type Refusal, refusal } from "../proto/refusal.ts";
+import type { SealCompute, SealRefusalCode, SharesToVerify } from "./seal/compute.ts";
+import {
+  type AskedOfValidator,
+  askedOfValidator,
+  checkShares,
+  proofFault,
+  type SealKeyOf,
+  sharesRoot,
+} from "./seal/shares.ts";
 import type { SignatureCheck, SignPart, VerifySignatures } from "./signatures.ts";
 
 /** What an extension belongs to. */
@@ -35,6 +47,28 @@ export interface ExtensionContext {
   readonly validatorCount: number;
   /** `block.max_bytes`; when it changes, the smaller of old and new. */
   readonly blockBytesMax: number;
+  /** What the extensions of that height answer; undefined: nothing is asked. */
+  readonly seal: SealTerms | undefined;
+}
+
+/** Sealed transactions, as the committed state below that height has them. */
+export interface SealTerms {
+  readonly ask: SealAsk;
+  readonly keyOf: SealKeyOf;
+}
+
+/** Who an extension is said to be of. */
+export interface Voter {
+  /** Consensus address, 20 bytes. */
+  readonly address: Uint8Array;
+  /** The application key that signs for it at that height; undefined if it has none. */
+  readonly publicKey: Uint8Array | undefined;
+}
+
+/** Whoever does the work; never what is accepted. */
+export interface ExtensionPorts {
+  readonly verify: VerifySignatures;
+  readonly compute: Pick<SealCompute, "verifyShares">;
 }
 
 export type ExtensionRefusalCode =
@@ -44,12 +78,13 @@ export type ExtensionRefusalCode =
   | "EXTENSION_LISTS_TOO_LARGE"
   /** The content of the LISTS part is not one canonical Lists. */
   | "EXTENSION_LISTS_MALFORMED"
-  /** Shares, or a root of shares, while there is no key to share. */
-  | "EXTENSION_SHARES_UNEXPECTED"
   /** The state holds no application key for this validator. */
   | "EXTENSION_NO_KEY"
   /** The part was not signed by that key for this chain, height, block and content. */
-  | "EXTENSION_BAD_SIGNATURE";
+  | "EXTENSION_BAD_SIGNATURE"
+  | SealRefusalCode;
+
+const ABSTAIN: Lists["shares"] = { kind: "abstain" };
 
 export type ExtensionRefusal = Refusal<ExtensionRefusalCode>;
 
@@ -67,53 +102,139 @@ export function listsBytesMax(blockBytesMax: number, validatorCount: number): nu
   return Math.min(LISTS_BYTES_MAX, Math.floor(blockBytesMax / (8 * validatorCount)));
 }
 
+/** A SHARES part that is well-formed, and the checks that are left to do. */
+export interface CheckedSharesPart {
+  readonly shares: Shares;
+  readonly signatureCheck: SignatureCheck;
+  readonly proofs: readonly SharesToVerify[];
+}
+
+export interface CheckedExtension {
+  readonly lists: CheckedLists;
+  /** Undefined when the validator abstains, or nothing is asked of it. */
+  readonly shares: CheckedSharesPart | undefined;
+}
+
+/** What the height asks of a validator; undefined: nothing, and it has no shares to show. */
+export function askedOf(
+  { seal }: Pick<ExtensionContext, "seal">,
+  address: Uint8Array,
+): AskedOfValidator | undefined {
+  return seal && askedOfValidator(seal.ask, seal.keyOf, address);
+}
+
 /**
- * Own extension. `wanted`: transactions to list, the most wanted first; as many as fit are taken. The
- * caller checks it like any other before it is used (CometBFT #5204), and answers the same bytes again
- * after a crash.
+ * Own extension. `wanted`: transactions to list, the most wanted first; as many as fit are taken.
+ * `shares`: content of the SHARES part; undefined: ABSTAIN. The caller checks it like any other before it
+ * is used (CometBFT #5204), and answers the same bytes again after a crash.
  */
 export async function buildExtension(
   context: ExtensionContext,
   wanted: readonly ListedTx[],
+  shares: Uint8Array | undefined,
   sign: SignPart,
 ): Promise<Uint8Array> {
-  const content = buildLists(wanted, listsBytesMax(context.blockBytesMax, context.validatorCount));
-  const signature = await sign(
-    partSignBytes(context.chainId, context.height, context.blockHash, PartType.LISTS, content),
+  const bytesMax = listsBytesMax(context.blockBytesMax, context.validatorCount);
+  const lists = buildLists(
+    wanted,
+    shares === undefined ? ABSTAIN : { kind: "root", root: sharesRoot(shares) },
+    bytesMax,
   );
-  return encodeVoteExtension({ parts: [{ type: PartType.LISTS, content, signature }] });
+  const parts: Omit<ExtensionPart, "signature">[] = [{ type: PartType.LISTS, content: lists }];
+  if (shares !== undefined) parts.push({ type: PartType.SHARES, content: shares });
+  const { chainId, height, blockHash } = context;
+  const signed: ExtensionPart[] = [];
+  for (const { type, content } of parts) {
+    const signature = await sign(partSignBytes(chainId, height, blockHash, type, content));
+    signed.push({ type, content, signature });
+  }
+  return encodeVoteExtension({ parts: signed });
 }
 
-/**
- * VerifyVoteExtension, and what PrepareProposal asks again of every extension it was given.
- * `publicKey`: the application key of the validator that voted.
- */
+/** VerifyVoteExtension, and what PrepareProposal asks again of every extension it was given. */
 export async function verifyExtension(
   context: ExtensionContext,
   extension: Uint8Array,
-  publicKey: Uint8Array | undefined,
-  verify: VerifySignatures,
+  voter: Voter,
+  ports: ExtensionPorts,
 ): Promise<ExtensionRefusal | undefined> {
-  const checked = checkExtension(context, extension, publicKey);
-  if ("code" in checked) return checked;
-  const [isValid] = await verify([checked.signatureCheck]);
-  return isValid === true ? undefined : badSignature();
+  const [verdict] = await verifyExtensions([checkExtension(context, extension, voter)], ports);
+  return verdict !== undefined && "code" in verdict ? verdict : undefined;
 }
 
-/** All but the signature. */
+/**
+ * The checks that are left of several extensions, in one batch each of signatures and of shares: what is
+ * not refused is returned as it came.
+ */
+export async function verifyExtensions(
+  checked: readonly (CheckedExtension | ExtensionRefusal)[],
+  { verify, compute }: ExtensionPorts,
+): Promise<readonly (CheckedExtension | ExtensionRefusal)[]> {
+  const signatures = checked.flatMap((one) => ("code" in one ? [] : signatureChecks(one)));
+  const areSigned = signatures.length === 0 ? [] : await verify(signatures);
+  let at = 0;
+  const signed = checked.map((one) => {
+    if ("code" in one) return one;
+    const [lists, shares = true] = areSigned.slice(at, (at += signatureChecks(one).length));
+    if (lists !== true) return badSignature();
+    return shares ? one : badSignature("SHARES");
+  });
+  // Only what the validator has signed is worth the work.
+  const proofs = signed.flatMap((one) => ("code" in one ? [] : (one.shares?.proofs ?? [])));
+  if (proofs.length === 0) return signed;
+  const hold = await compute.verifyShares(proofs);
+  at = 0;
+  return signed.map((one) => {
+    if ("code" in one || one.shares === undefined) return one;
+    return proofFault(hold.slice(at, (at += one.shares.proofs.length))) ?? one;
+  });
+}
+
+function signatureChecks({ lists, shares }: CheckedExtension): readonly SignatureCheck[] {
+  const { signatureCheck } = lists;
+  return shares === undefined ? [signatureCheck] : [signatureCheck, shares.signatureCheck];
+}
+
+/** All but signatures and proofs of shares. */
 export function checkExtension(
   context: ExtensionContext,
   extension: Uint8Array,
-  publicKey: Uint8Array | undefined,
-): CheckedLists | ExtensionRefusal {
+  voter: Voter,
+): CheckedExtension | ExtensionRefusal {
   const decoded = attempt(() => decodeVoteExtension(extension), "EXTENSION_MALFORMED");
   if ("code" in decoded) return decoded;
-  const [part, ...rest] = decoded.value.parts;
+  const [part, sharesPart] = decoded.value.parts;
   assert(part?.type === PartType.LISTS, "the codec wants a LISTS part first");
-  if (rest.length > 0) {
-    return refusal("EXTENSION_SHARES_UNEXPECTED", "a SHARES part, but there is no sealed key");
+  const lists = checkLists(context, part.content, part.signature, voter);
+  if ("code" in lists) return lists;
+  const { shares: promised } = lists.lists;
+  if (sharesPart === undefined) {
+    if (promised.kind === "abstain") return { lists, shares: undefined };
+    return refusal("SHARES_UNEXPECTED", "LISTS has the root of a SHARES part that is not there");
   }
-  return checkLists(context, part.content, part.signature, publicKey);
+  if (promised.kind === "abstain") {
+    return refusal("SHARES_UNEXPECTED", "a SHARES part, but LISTS says ABSTAIN");
+  }
+  if (!bytesEqual(promised.root, sharesRoot(sharesPart.content))) {
+    return refusal("SHARES_ROOT", "the root in LISTS is not the hash of the SHARES part");
+  }
+  return withShares(context, lists, sharesPart, voter);
+}
+
+function withShares(
+  context: ExtensionContext,
+  lists: CheckedLists,
+  { content, signature }: ExtensionPart,
+  { address }: Voter,
+): CheckedExtension | ExtensionRefusal {
+  const asked = askedOf(context, address);
+  assert(asked !== undefined, "a root is refused where nothing is asked");
+  const { chainId, height, blockHash } = context;
+  const checked = checkShares({ chainId, height, validator: address }, asked, content);
+  if ("code" in checked) return checked;
+  const message = partSignBytes(chainId, height, blockHash, PartType.SHARES, content);
+  const { publicKey } = lists.signatureCheck;
+  return { lists, shares: { ...checked, signatureCheck: { publicKey, message, signature } } };
 }
 
 /** A LISTS part by itself, as an injected commit holds it; all but the signature. */
@@ -121,7 +242,7 @@ export function checkLists(
   context: ExtensionContext,
   content: Uint8Array,
   signature: Uint8Array,
-  publicKey: Uint8Array | undefined,
+  { address, publicKey }: Voter,
 ): CheckedLists | ExtensionRefusal {
   const allowed = listsBytesMax(context.blockBytesMax, context.validatorCount);
   if (content.length > allowed) {
@@ -132,8 +253,8 @@ export function checkLists(
   }
   const decoded = attempt(() => decodeLists(content), "EXTENSION_LISTS_MALFORMED");
   if ("code" in decoded) return decoded;
-  if (decoded.value.shares.kind !== "abstain") {
-    return refusal("EXTENSION_SHARES_UNEXPECTED", "a root of shares, but there is no sealed key");
+  if (decoded.value.shares.kind !== "abstain" && askedOf(context, address) === undefined) {
+    return refusal("SHARES_UNEXPECTED", "a root of shares, but the validator was asked for none");
   }
   if (publicKey === undefined) {
     return refusal("EXTENSION_NO_KEY", "the validator has not registered an application key");
@@ -148,16 +269,20 @@ export function checkLists(
   };
 }
 
-export function badSignature(): ExtensionRefusal {
+export function badSignature(part: keyof typeof PartType = "LISTS"): ExtensionRefusal {
   return refusal(
     "EXTENSION_BAD_SIGNATURE",
-    "the LISTS part is not signed by the application key for this chain, height and block",
+    `the ${part} part is not signed by the application key for this chain, height and block`,
   );
 }
 
-function buildLists(wanted: readonly ListedTx[], bytesMax: number): Uint8Array {
+function buildLists(
+  wanted: readonly ListedTx[],
+  shares: Lists["shares"],
+  bytesMax: number,
+): Uint8Array {
   let taken: readonly ListedTx[] = [];
-  let content = encodeLists({ listed: taken, shares: { kind: "abstain" } });
+  let content = encodeLists({ listed: taken, shares });
   assert(content.length <= bytesMax, "parameter bounds leave room for an empty LISTS part");
   // Longest prefix that fits: its size grows with every element, whatever order they are written in.
   const unique = uniqueById(wanted).slice(0, LISTED_TXS_MAX);
@@ -166,7 +291,7 @@ function buildLists(wanted: readonly ListedTx[], bytesMax: number): Uint8Array {
   while (low < high) {
     const count = Math.ceil((low + high) / 2);
     const listed = unique.slice(0, count).sort((a, b) => compareBytes(a.id, b.id));
-    const encoded = encodeLists({ listed, shares: { kind: "abstain" } });
+    const encoded = encodeLists({ listed, shares });
     if (encoded.length <= bytesMax) {
       low = count;
       taken = listed;

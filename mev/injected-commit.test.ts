@@ -9,6 +9,7 @@ import {
   type TestValidator,
   testValidators,
 } from "../test/support/application-keys.ts";
+import { LOCAL_SEAL_COMPUTE } from "../test/support/seal-compute.ts";
 import { buildExtension, type ExtensionContext } from "./extension.ts";
 import {
   buildInjectedCommit,
@@ -27,7 +28,9 @@ const injectedContext: InjectedContext = {
   height: Height(41),
   blockHash: hash(7),
   blockBytesMax: 4_194_304,
+  seal: undefined,
 };
+const ports = { verify, compute: LOCAL_SEAL_COMPUTE };
 const context: ExtensionContext = { ...injectedContext, validatorCount: validators.length };
 
 function listed(value: number): ListedTx {
@@ -35,7 +38,7 @@ function listed(value: number): ListedTx {
 }
 
 async function extensionOf(validator: TestValidator, wanted: readonly ListedTx[] = [listed(1)]) {
-  return buildExtension(context, wanted, validator.sign);
+  return buildExtension(context, wanted, undefined, validator.sign);
 }
 
 describe("behavior: the proposer re-verifies and blanks", () => {
@@ -47,7 +50,7 @@ describe("behavior: the proposer re-verifies and blanks", () => {
     );
 
   async function built(list: readonly ExtendedCommitVote[]) {
-    return buildInjectedCommit(injectedContext, list, keyOf, verify);
+    return buildInjectedCommit(injectedContext, list, keyOf, ports);
   }
 
   async function check(
@@ -132,16 +135,14 @@ describe("behavior: the proposer re-verifies and blanks", () => {
     const list = await Promise.all(
       thirds.validators.map(async (v, i) => {
         const three = { ...context, validatorCount: 3 };
-        const bytes = await buildExtension(three, [], (message) => v.sign(message));
+        const bytes = await buildExtension(three, [], undefined, v.sign);
         return commitVote(v, bytes, i === 2 ? BlockIdFlag.ABSENT : BlockIdFlag.COMMIT);
       }),
     );
-    const { commit, hasQuorum } = await buildInjectedCommit(
-      injectedContext,
-      list,
-      thirds.keyOf,
-      thirds.verify,
-    );
+    const { commit, hasQuorum } = await buildInjectedCommit(injectedContext, list, thirds.keyOf, {
+      ...ports,
+      verify: thirds.verify,
+    });
     expect(hasQuorum).toBe(false);
     const result = await verifyInjectedCommit(
       injectedContext,

@@ -8,8 +8,10 @@
  * the block's last commit, never from the injected bytes (cosmos-sdk #19550).
  */
 import { bytesEqual, EMPTY_BYTES, toHex } from "../proto/bytes.ts";
+import type { Shares } from "../proto/codec/seal-block.ts";
 import { type InjectedCommit, type InjectedEntry, isBlank } from "../proto/codec/weft-block.ts";
 import type { Lists } from "../proto/codec/weft-extension.ts";
+import { assert } from "../proto/errors.ts";
 import { BlockIdFlag } from "../proto/types.ts";
 import {
   badSignature,
@@ -17,7 +19,9 @@ import {
   checkExtension,
   checkLists,
   type ExtensionContext,
+  type ExtensionPorts,
   type ExtensionRefusal,
+  verifyExtensions,
 } from "./extension.ts";
 import { type Refusal, refusal } from "../proto/refusal.ts";
 import type { ApplicationKeyOf, VerifySignatures } from "./signatures.ts";
@@ -43,8 +47,17 @@ export interface BuiltInjectedCommit {
     readonly validatorIndex: number;
     readonly refusal: ExtensionRefusal;
   }[];
+  /** What validators that are not BLANK have shared, verified. */
+  readonly shares: readonly ValidatorShares[];
   /** Non-blank power exceeds 2/3 of the whole set: without it no block can be made from this commit. */
   readonly hasQuorum: boolean;
+}
+
+/** A SHARES part that holds. */
+export interface ValidatorShares {
+  readonly validatorIndex: number;
+  readonly address: Uint8Array;
+  readonly shares: Shares;
 }
 
 export type InjectedRefusalCode =
@@ -73,32 +86,45 @@ export async function buildInjectedCommit(
   context: InjectedContext,
   votes: readonly ExtendedCommitVote[],
   keyOf: ApplicationKeyOf,
-  verify: VerifySignatures,
+  ports: ExtensionPorts,
 ): Promise<BuiltInjectedCommit> {
   const extensionContext = { ...context, validatorCount: votes.length };
-  const checked = votes.map((vote) =>
-    vote.blockIdFlag === BlockIdFlag.COMMIT
-      ? checkExtension(extensionContext, vote.voteExtension, keyOf(vote.validator.address))
-      : undefined,
+  const voters = [...votes.entries()]
+    .filter(([, vote]) => vote.blockIdFlag === BlockIdFlag.COMMIT)
+    .map(([validatorIndex, { validator, voteExtension }]) => ({
+      validatorIndex,
+      validator,
+      voteExtension,
+    }));
+  const verified = await verifyExtensions(
+    voters.map(({ validator: { address }, voteExtension }) =>
+      checkExtension(extensionContext, voteExtension, { address, publicKey: keyOf(address) }),
+    ),
+    ports,
   );
-  const isSigned = await verifyAll(checked, verify);
 
   const entries: InjectedEntry[] = [];
   const blanks: { validatorIndex: number; refusal: ExtensionRefusal }[] = [];
+  const shares: ValidatorShares[] = [];
   let power = 0n;
-  for (const [validatorIndex, vote] of votes.entries()) {
-    const part = checked[validatorIndex];
-    if (part === undefined) continue;
-    if ("code" in part || isSigned[validatorIndex] !== true) {
+  for (const [at, { validatorIndex, validator }] of voters.entries()) {
+    const verdict = verified[at];
+    assert(verdict !== undefined, "each extension has a verdict");
+    if ("code" in verdict) {
       entries.push({ validatorIndex, lists: EMPTY_BYTES, signature: EMPTY_BYTES });
-      blanks.push({ validatorIndex, refusal: "code" in part ? part : badSignature() });
+      blanks.push({ validatorIndex, refusal: verdict });
       continue;
     }
-    entries.push({ validatorIndex, lists: part.content, signature: part.signature });
-    power += vote.validator.power;
+    const { content, signature } = verdict.lists;
+    entries.push({ validatorIndex, lists: content, signature });
+    if (verdict.shares !== undefined) {
+      const { address } = validator;
+      shares.push({ validatorIndex, address, shares: verdict.shares.shares });
+    }
+    power += validator.power;
   }
   const commit = { height: context.height, blockHash: context.blockHash, entries };
-  return { commit, blanks, hasQuorum: isQuorum(power, votes) };
+  return { commit, blanks, shares, hasQuorum: isQuorum(power, votes) };
 }
 
 /**
@@ -130,7 +156,10 @@ export async function verifyInjectedCommit(
     const vote = votes[entry.validatorIndex];
     if (isBlank(entry) || vote === undefined) continue;
     const { address } = vote.validator;
-    const part = checkLists(extensionContext, entry.lists, entry.signature, keyOf(address));
+    const part = checkLists(extensionContext, entry.lists, entry.signature, {
+      address,
+      publicKey: keyOf(address),
+    });
     if ("code" in part) return badEntry(entry, part);
     checked[entry.validatorIndex] = part;
     power += vote.validator.power;
@@ -179,13 +208,13 @@ function completenessFault(
 
 /** Results by validator index; one batch, so that the port can spread the work. */
 async function verifyAll(
-  parts: readonly (CheckedLists | ExtensionRefusal | undefined)[],
+  parts: readonly (CheckedLists | undefined)[],
   verify: VerifySignatures,
 ): Promise<readonly (boolean | undefined)[]> {
   const indexes: number[] = [];
   const checks = [];
   for (const [index, part] of parts.entries()) {
-    if (part === undefined || "code" in part) continue;
+    if (part === undefined) continue;
     indexes.push(index);
     checks.push(part.signatureCheck);
   }

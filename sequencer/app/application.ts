@@ -162,7 +162,7 @@ class Weft implements WeftApplication {
     extensionLog: ExtensionLog,
   ) {
     const { verify, verifyIncoming = verify, signer, nextSigner, logger, metrics } = dependencies;
-    const { seal, sealIncoming = seal } = dependencies;
+    const { seal, sealIncoming = seal, ticketSecretOf = () => undefined } = dependencies;
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -172,6 +172,8 @@ class Weft implements WeftApplication {
       log: extensionLog,
       signers: [signer, nextSigner].filter((one) => one !== undefined),
       verify,
+      seal,
+      ticketSecretOf,
       logger,
       metrics,
     });
@@ -321,11 +323,19 @@ class Weft implements WeftApplication {
    */
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {
-      const { logger, metrics, verify, yieldToLoop } = this.#dependencies;
+      const { logger, metrics, verify, seal, yieldToLoop } = this.#dependencies;
       const { height, time, maxTxBytes, localLastCommit, misbehavior } = request;
       const built = await buildBlock(
         { height, time, txBytesMax: maxTxBytes, votes: localLastCommit.votes, misbehavior },
-        { committed: this.#committed, pool: this.#pool, verify, yieldToLoop, logger, metrics },
+        {
+          committed: this.#committed,
+          pool: this.#pool,
+          verify,
+          seal,
+          yieldToLoop,
+          logger,
+          metrics,
+        },
       );
       const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));
       // Others decide whether the chain goes on; a block that this node would not accept asks for nothing.
@@ -412,6 +422,7 @@ class Weft implements WeftApplication {
       if (sync) this.#syncedHeight = height;
       this.#finalized = undefined;
       this.#executed.clear();
+      this.#extensions.committed();
       this.#snapshots?.committed(height, this.#committed.store);
       const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
       // Who restores the oldest snapshot goes on with the block after it, and so do we after a loss of power.

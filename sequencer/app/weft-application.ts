@@ -1,5 +1,6 @@
 /** What the node, the gRPC service and the command line know of the application beside ABCI. */
 import type { SealCompute } from "../../mev/seal/compute.ts";
+import type { TicketSecretOf } from "../../mev/seal/shares.ts";
 import type { SignPart, VerifySignatures } from "../../mev/signatures.ts";
 import type { Height } from "../../proto/brands.ts";
 import type { Timestamp } from "../../proto/types.ts";
@@ -64,6 +65,8 @@ export interface ApplicationDependencies {
   readonly seal?: SealCompute;
   /** The same for transactions that come in, which blocks must not wait behind; default: `seal`. */
   readonly sealIncoming?: SealCompute;
+  /** Secrets of this validator's tickets; without them it answers ABSTAIN. */
+  readonly ticketSecretOf?: TicketSecretOf;
   /** The application key of this validator; undefined on a node that does not validate. */
   readonly signer: ApplicationSigner | undefined;
   /** The key that its operator registers next; it signs once it is in force, so that no vote is lost. */

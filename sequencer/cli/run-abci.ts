@@ -11,6 +11,7 @@ import { checkHomeEngine } from "../node/home-engine.ts";
 import { metricsIdentity, serveMetrics } from "../node/metrics-page.ts";
 import { checkUpgrade, openApplication, openSignatureLanes } from "../node/open-application.ts";
 import { createHeightRetention } from "../node/retention.ts";
+import { openSealCompute } from "../node/seal-workers/open-seal-compute.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
 import { lockHome } from "../store/home-lock.ts";
@@ -44,11 +45,14 @@ export async function runAbci(
     await checkHomeEngine(home, "cometbft");
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
+    const seal = openSealCompute({ logger });
+    closers.push(() => seal.stop());
     const metrics = createApplicationMetrics(metricsIdentity(home, config, genesis), { health });
     const opened = await openApplication(
       { home, config, genesis },
       {
         lanes,
+        seal,
         clock,
         logger,
         metrics: metrics.app,

@@ -51,6 +51,7 @@ import {
   upgradeNeeded,
 } from "./open-application.ts";
 import { createHeightRetention } from "./retention.ts";
+import { openSealCompute } from "./seal-workers/open-seal-compute.ts";
 import { createStallWatch } from "./stall-watch.ts";
 import { createSyncState } from "./sync-state.ts";
 import { UPGRADE_GRACE_MS } from "./limits.ts";
@@ -103,10 +104,13 @@ export async function createCometBftNode(
     metrics.cometbft.up.set(0);
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
+    const seal = openSealCompute({ logger });
+    closers.push(() => seal.stop());
     const opened = await openApplication(
       { home, config, genesis },
       {
         lanes,
+        seal,
         clock,
         logger,
         metrics: metrics.app,

@@ -15,6 +15,8 @@ export interface Home {
   readonly applicationKeyFile: string;
   /** The application key that is registered next, if there is one. */
   readonly nextApplicationKeyFile: string;
+  /** Secrets of keys for sealed transactions, encrypted for the application key; ours. */
+  readonly sealKeysFile: string;
   /** Peers that misbehaved; ours. The address book stands where the configuration says. */
   readonly peerBansFile: string;
   readonly walDir: string;
@@ -49,6 +51,7 @@ export function homeAt(root: string): Home {
     validatorStateFile: join(dataDir, "priv_validator_state.json"),
     applicationKeyFile: join(configDir, "application_key.json"),
     nextApplicationKeyFile: join(configDir, "application_key.next.json"),
+    sealKeysFile: join(dataDir, "seal_keys.json"),
     peerBansFile: join(dataDir, "peer_bans.json"),
     walDir: join(dataDir, "cs.wal"),
     foundEvidenceDir: join(dataDir, "found_evidence"),

@@ -42,3 +42,15 @@ export const REMEMBERED_SIGNATURES_MAX = 8_192;
 export const REMEMBERED_MESSAGE_BYTES_MAX = 1_024;
 /** How long a node stays up for its peers when the next block needs an upgrade that it does not have. */
 export const UPGRADE_GRACE_MS = 3_000;
+/** Threads for the arithmetic of sealed transactions at most; one block's is spread over so many. */
+export const SEAL_WORKERS_MAX = 4;
+/** Proofs of possession that are checked on the main loop: under 1 ms. */
+export const SEAL_CHECKED_HERE_MAX = 4;
+/** Proofs of sealed transactions in one task of a thread: about 6 ms of its time. */
+export const SEAL_CHECKS_PER_TASK = 128;
+/** Points of share vectors that are verified in one task, unless one vector has more: about 8 ms. */
+export const SEAL_SHARES_PER_TASK = 512;
+/** Sealed items that are opened in one task: about 4 ms. */
+export const SEAL_ITEMS_PER_TASK = 128;
+/** Proofs of submitted transactions that wait for a thread: as many as the application looks at at once, dry runs included; more are refused (SEAL_COMPUTE_BUSY). */
+export const SEAL_INCOMING_WAITING_MAX = 16_384;

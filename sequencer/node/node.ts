@@ -49,6 +49,7 @@ import {
 } from "./open-application.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
+import { openSealCompute } from "./seal-workers/open-seal-compute.ts";
 import { createStallWatch } from "./stall-watch.ts";
 import { isEmptyHome, startStateSync } from "./state-sync.ts";
 import { createSyncState } from "./sync-state.ts";
@@ -107,6 +108,8 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     const nodeKey = loadOrCreateNodeKey(home.nodeKeyFile);
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
+    const seal = openSealCompute({ logger });
+    closers.push(() => seal.stop());
     const { verifier, incomingVerifier } = lanes;
 
     const metrics = createNodeMetrics(metricsIdentity(home, config, genesis), {
@@ -145,6 +148,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       { home, config, genesis },
       {
         lanes,
+        seal,
         clock,
         logger,
         metrics: metrics.app,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 import {
   createEd25519Verifier,
+  type Ed25519KeyPair,
   signEd25519,
   type SignatureVerifier,
 } from "../../proto/verify/ed25519.ts";
@@ -29,6 +30,8 @@ import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import type { Config } from "./config-schema.ts";
 import type { Home } from "./home.ts";
 import { createRememberingVerifier } from "./remembering-verifier.ts";
+import { openSealKeys, type SealKeys } from "./seal-keys.ts";
+import type { SealLanes } from "./seal-workers/open-seal-compute.ts";
 import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
@@ -71,6 +74,7 @@ export async function openSignatureLanes(
 
 export interface OpenApplicationDependencies {
   readonly lanes: Pick<SignatureLanes, "verifier" | "incomingVerifier">;
+  readonly seal: Pick<SealLanes, "compute" | "incoming">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
@@ -80,6 +84,8 @@ export interface OpenApplicationDependencies {
 
 export interface OpenedApplication {
   readonly application: WeftApplication;
+  /** Undefined without an application key. */
+  readonly sealKeys: SealKeys | undefined;
   /** Gives up a snapshot under way, then closes the database. */
   close(): Promise<void>;
 }
@@ -94,10 +100,18 @@ export async function openApplication(
   deps: OpenApplicationDependencies,
 ): Promise<OpenedApplication> {
   const { home, config, genesis } = options;
-  const { lanes, clock, logger, metrics, retainHeight } = deps;
+  const { lanes, seal, clock, logger, metrics, retainHeight } = deps;
   const { resume_after_halt: resumeAfterHalt } = config;
-  const signer = applicationSigner(home.applicationKeyFile);
-  const nextSigner = applicationSigner(home.nextApplicationKeyFile);
+  const key = readKeyFileIfAny(home.applicationKeyFile);
+  const nextKey = readKeyFileIfAny(home.nextApplicationKeyFile);
+  const keys = [key, nextKey].filter((one) => one !== undefined);
+  const sealKeys =
+    keys.length === 0
+      ? undefined
+      : await openSealKeys(home.sealKeysFile, keys, {
+          fileSystem: NODE_FILE_SYSTEM,
+          logger: logger.child({ module: "seal" }),
+        });
   const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
   const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {
     keyEncoding: "utf8",
@@ -123,8 +137,13 @@ export async function openApplication(
         database,
         verify: (checks) => lanes.verifier.verifyBatch(checks),
         verifyIncoming: (checks) => lanes.incomingVerifier.verifyBatch(checks),
-        signer,
-        nextSigner,
+        seal: seal.compute,
+        sealIncoming: seal.incoming,
+        ...(sealKeys === undefined
+          ? {}
+          : { ticketSecretOf: (number, ticket) => sealKeys.secretOf(number, ticket) }),
+        signer: key && applicationSigner(key),
+        nextSigner: nextKey && applicationSigner(nextKey),
         clock,
         logger: logger.child({ module: "app" }),
         metrics,
@@ -135,6 +154,7 @@ export async function openApplication(
     );
     return {
       application,
+      sealKeys,
       async close() {
         await application.stop();
         await level.close();
@@ -146,14 +166,11 @@ export async function openApplication(
   }
 }
 
-function applicationSigner(path: string): ApplicationSigner | undefined {
-  const key = readKeyFileIfAny(path);
-  return (
-    key && {
-      publicKey: key.publicKey,
-      sign: (message) => Promise.resolve(signEd25519(key, message)),
-    }
-  );
+function applicationSigner(key: Ed25519KeyPair): ApplicationSigner {
+  return {
+    publicKey: key.publicKey,
+    sign: (message) => Promise.resolve(signEd25519(key, message)),
+  };
 }
 
 /** Why the process is of no more use: the next block needs an upgrade that this software does not have. */

@@ -21,6 +21,7 @@ import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts"
 import { loadConfig } from "../../sequencer/node/config.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { openApplication, openSignatureLanes } from "../../sequencer/node/open-application.ts";
+import { openSealCompute } from "../../sequencer/node/seal-workers/open-seal-compute.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
@@ -104,13 +105,14 @@ async function prepare({ poolCountMax = 5_000 } = {}): Promise<Bench> {
     },
     async serve(wrap = (application) => application) {
       const lanes = await openSignatureLanes(config, { logger: NULL_LOGGER });
+      const seal = openSealCompute({ logger: NULL_LOGGER });
       const opened = await openApplication(
         {
           home,
           config: { ...config, mempool: { ...config.mempool, size: poolCountMax } },
           genesis: { chainId: CHAIN_ID },
         },
-        { lanes, clock, logger: NULL_LOGGER, metrics: NULL_APP_METRICS },
+        { lanes, seal, clock, logger: NULL_LOGGER, metrics: NULL_APP_METRICS },
       );
       const server = createAbciServer(
         { address: socket },
@@ -128,6 +130,7 @@ async function prepare({ poolCountMax = 5_000 } = {}): Promise<Bench> {
         isStopped = true;
         await server.stop();
         await opened.close();
+        await seal.stop();
         await lanes.stop();
       };
       closers.push(stop);

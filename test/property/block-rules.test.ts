@@ -13,6 +13,7 @@ import { createManifestBuilder } from "../../mev/manifest.ts";
 import { Height } from "../../proto/brands.ts";
 import { compareBytes, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { isCodecError } from "../../proto/codec/errors.ts";
+import { LOCAL_SEAL_COMPUTE } from "../support/seal-compute.ts";
 import { decodeItem, encodeItem, type InjectedCommit } from "../../proto/codec/weft-block.ts";
 import type { ListedTx } from "../../proto/codec/weft-extension.ts";
 import { payloadHash } from "../../proto/codec/weft-tx.ts";
@@ -49,6 +50,7 @@ const context: InjectedContext = {
   height: Height(9),
   blockHash: new Uint8Array(32).fill(3),
   blockBytesMax: 1 << 20,
+  seal: undefined,
 };
 
 async function makeVotes(
@@ -62,7 +64,7 @@ async function makeVotes(
     const signer =
       fault === "foreign" ? testValidators([1n, 1n]).validators.at(i === 0 ? 1 : 0) : validator;
     if (validator === undefined || signer === undefined) throw new Error("validators are missing");
-    const made = await buildExtension(extensionContext, listed, signer.sign);
+    const made = await buildExtension(extensionContext, listed, undefined, signer.sign);
     const extension = fault === "empty" ? EMPTY_BYTES : fault === "junk" ? made.slice(1) : made;
     votes.push(commitVote(validator, flag === BlockIdFlag.COMMIT ? extension : EMPTY_BYTES, flag));
   }
@@ -74,6 +76,7 @@ describe("property: extensions and injected commits", () => {
     const { validators, verify } = testValidators([1n]);
     const [validator] = validators;
     if (validator === undefined) throw new Error("validator is missing");
+    const ports = { verify, compute: LOCAL_SEAL_COMPUTE };
     const one: ExtensionContext = { ...context, validatorCount: 1 };
     await fc.assert(
       fc.asyncProperty(
@@ -81,12 +84,12 @@ describe("property: extensions and injected commits", () => {
         fc.nat(),
         fc.integer({ min: 1, max: 255 }),
         async (listed, at, change) => {
-          const made = await buildExtension(one, listed, validator.sign);
-          expect(await verifyExtension(one, made, validator.publicKey, verify)).toBeUndefined();
+          const made = await buildExtension(one, listed, undefined, validator.sign);
+          expect(await verifyExtension(one, made, validator, ports)).toBeUndefined();
           const index = at % made.length;
           const altered = made.with(index, (made[index] ?? 0) ^ change);
-          const fault = await verifyExtension(one, altered, validator.publicKey, verify);
-          expect(fault?.code).toMatch(/^EXTENSION_/);
+          const fault = await verifyExtension(one, altered, validator, ports);
+          expect(fault?.code).toMatch(/^(EXTENSION|SHARES)_/);
         },
       ),
       { numRuns: 60 },
@@ -98,7 +101,10 @@ describe("property: extensions and injected commits", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(voter, { minLength: 1, maxLength: 7 }), async (voters) => {
         const { set, votes } = await makeVotes(voters);
-        const built = await buildInjectedCommit(context, votes, set.keyOf, set.verify);
+        const built = await buildInjectedCommit(context, votes, set.keyOf, {
+          verify: set.verify,
+          compute: LOCAL_SEAL_COMPUTE,
+        });
         // The bytes of the block, not the object, are what others see.
         const injected = overTheWire(built.commit);
         const result = await verifyInjectedCommit(context, injected, votes, set.keyOf, set.verify);
@@ -125,7 +131,10 @@ describe("property: extensions and injected commits", () => {
       listed: [{ id: sha256(EMPTY_BYTES), receivedAgoMs: 5, size: 6 }],
     }));
     const { set, votes } = await makeVotes(voters);
-    const { commit } = await buildInjectedCommit(context, votes, set.keyOf, set.verify);
+    const { commit } = await buildInjectedCommit(context, votes, set.keyOf, {
+      verify: set.verify,
+      compute: LOCAL_SEAL_COMPUTE,
+    });
     const item = encodeItem({ kind: "injectedCommit", injectedCommit: commit });
     await fc.assert(
       fc.asyncProperty(

@@ -176,7 +176,7 @@ async function weftApplication(
     async extend(height, blockHash) {
       if (signer === undefined) return EMPTY_BYTES;
       const context = { chainId: CHAIN_ID, height, blockHash, validatorCount, blockBytesMax };
-      return buildExtension(context, [], signer.sign);
+      return buildExtension({ ...context, seal: undefined }, [], undefined, signer.sign);
     },
   };
 }

@@ -19,6 +19,7 @@ import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { fillsEvents } from "../seal/fills.ts";
 import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
+import { sealTermsAt } from "../proposal/seal-terms.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { laneParams } from "../params.ts";
@@ -111,7 +112,9 @@ export async function executeBlock(
     const injected = items[1]?.injectedCommit;
     assert(injected !== undefined, "the lane rules put the injected commit at item 1");
     const { chainId, blockBytesMax } = chain;
-    const context = { chainId, height: lastBlock.height, blockHash: lastBlock.hash, blockBytesMax };
+    const { height, hash: blockHash } = lastBlock;
+    const seal = sealTermsAt(committed.staking, height);
+    const context = { chainId, height, blockHash, blockBytesMax, seal };
     const verdict = await verifyInjectedCommit(
       context,
       injected,

@@ -11,6 +11,7 @@ import {
   orderControl,
 } from "../../../mev/lanes.ts";
 import { createManifestBuilder, type ManifestBuilder } from "../../../mev/manifest.ts";
+import type { SealCompute } from "../../../mev/seal/compute.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
@@ -34,6 +35,7 @@ import type { Selection } from "../pool/selection.ts";
 import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
+import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 
 /** Transactions that are tried in one go: a few milliseconds. */
 const TXS_PER_SLICE = 256;
@@ -52,6 +54,7 @@ export interface BuildDependencies {
   readonly committed: CommittedState;
   readonly pool: Pool;
   readonly verify: VerifySignatures;
+  readonly seal: SealCompute;
   readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
@@ -205,7 +208,7 @@ function drawControl(
 /** None at the initial height. */
 async function systemItems(
   request: BuildRequest,
-  { committed, verify, logger, metrics }: BuildDependencies,
+  { committed, verify, seal, logger, metrics }: BuildDependencies,
 ): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
   if (lastBlock === undefined) return { items: [] };
@@ -216,14 +219,16 @@ async function systemItems(
       height,
       blockHash,
       blockBytesMax: chain.blockBytesMax,
+      seal: sealTermsAt(committed.staking, height),
     },
     request.votes,
     (address) => committed.applicationKey(address, height),
-    verify,
+    { verify, compute: seal },
   );
   for (const { validatorIndex, refusal } of built.blanks) {
     const validator = Math.min(validatorIndex, VALIDATOR_LABELS_MAX - 1).toString();
     metrics.extensionBlanks.inc({ validator });
+    if (isOfShares(refusal)) metrics.sealPartsRejected.inc({ code: refusal.code });
     logger.warn("vote extension left blank", { validatorIndex, ...refusal });
   }
   if (!built.hasQuorum) {

@@ -1,6 +1,14 @@
-import { buildExtension, type ExtensionContext, verifyExtension } from "../../../mev/extension.ts";
+import {
+  askedOf,
+  buildExtension,
+  type ExtensionContext,
+  type ExtensionRefusal,
+  verifyExtension,
+} from "../../../mev/extension.ts";
+import type { SealCompute } from "../../../mev/seal/compute.ts";
+import type { TicketSecretOf } from "../../../mev/seal/shares.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
-import type { Height } from "../../../proto/brands.ts";
+import { Height } from "../../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Verdict, VerifyVoteExtensionRequest } from "../../abci/application.ts";
@@ -9,6 +17,8 @@ import type { AppMetrics } from "../metrics.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import type { ApplicationSigner } from "../weft-application.ts";
 import type { ExtensionLog } from "./extension-log.ts";
+import { type OwnAsk, OwnShares } from "./own-shares.ts";
+import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 
 export interface ExtensionDependencies {
   readonly committed: CommittedState;
@@ -16,13 +26,23 @@ export interface ExtensionDependencies {
   /** The validator's application keys: the one that it has, and the one that it takes next. */
   readonly signers: readonly ApplicationSigner[];
   readonly verify: VerifySignatures;
+  readonly seal: SealCompute;
+  readonly ticketSecretOf: TicketSecretOf;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
+}
+
+/** Who signs for this node at a height. */
+interface OwnVoter {
+  /** Consensus address. */
+  readonly address: Uint8Array;
+  readonly signer: ApplicationSigner;
 }
 
 /** Vote extensions of this validator and of others (docs/formats.md, "Vote extensions"). */
 export class Extensions {
   readonly #dependencies: ExtensionDependencies;
+  readonly #ownShares: OwnShares;
   /** Answers being made, by height and block. */
   readonly #underWay = new Map<string, Promise<Uint8Array>>();
   /** Why one could not be made; from then on none is. */
@@ -30,6 +50,20 @@ export class Extensions {
 
   constructor(dependencies: ExtensionDependencies) {
     this.#dependencies = dependencies;
+    const { seal: compute, ticketSecretOf: secretOf, logger } = dependencies;
+    this.#ownShares = new OwnShares({ compute, secretOf, logger });
+  }
+
+  /**
+   * Begins to make the shares that the next height is asked for, right when the block below it is final:
+   * they are there when the vote is (spec encrypted-mempool B.3, B.4: never earlier).
+   */
+  committed(): void {
+    const { committed } = this.#dependencies;
+    const height = Height(committed.nextHeight());
+    const voter = this.#voterAt(height);
+    const ask = voter && this.#ownAsk(this.#context(height, EMPTY_BYTES), voter);
+    if (ask !== undefined) this.#ownShares.ahead(ask);
   }
 
   /**
@@ -56,16 +90,16 @@ export class Extensions {
    */
   prepare(height: Height, blockHash: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure.cause;
-    if (this.#signerAt(height) === undefined) return;
+    if (this.#voterAt(height) === undefined) return;
     this.extend(height, blockHash).catch((cause: unknown) => {
       this.#failure ??= { cause };
     });
   }
 
   async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
-    const { log, signers, logger, verify } = this.#dependencies;
-    const signer = this.#signerAt(height);
-    if (signer === undefined) {
+    const { log, signers, logger } = this.#dependencies;
+    const voter = this.#voterAt(height);
+    if (voter === undefined) {
       logger.error("no registered application key: this node's votes will not count", {
         height,
         keys: signers.map(({ publicKey }) => toHex(publicKey)),
@@ -73,23 +107,56 @@ export class Extensions {
       return EMPTY_BYTES;
     }
     const context = this.#context(height, blockHash);
-    const extension = await buildExtension(context, [], signer.sign);
-    const refusal = await verifyExtension(context, extension, signer.publicKey, verify);
+    const ask = this.#ownAsk(context, voter);
+    const shares = ask && (await this.#ownShares.of(ask));
+    let { extension, refusal } = await this.#build(context, voter, shares);
+    if (refusal !== undefined && shares !== undefined) {
+      // Nobody else would take them, and they would be evidence.
+      logger.error(
+        "own shares are wrong: this vote abstains from opening what is sealed; data/seal_keys.json is of another key or damaged",
+        { height, ...refusal },
+      );
+      ({ extension, refusal } = await this.#build(context, voter, undefined));
+    }
     assert(refusal === undefined, `own extension is refused: ${refusal?.code}: ${refusal?.reason}`);
     await log.put(height, blockHash, extension);
     return extension;
   }
 
+  /** An extension, and what everybody else would say of it. */
+  async #build(
+    context: ExtensionContext,
+    { address, signer: { publicKey, sign } }: OwnVoter,
+    shares: Uint8Array | undefined,
+  ): Promise<{
+    readonly extension: Uint8Array;
+    readonly refusal: ExtensionRefusal | undefined;
+  }> {
+    const { verify, seal: compute } = this.#dependencies;
+    const extension = await buildExtension(context, [], shares, sign);
+    const voter = { address, publicKey };
+    return {
+      extension,
+      refusal: await verifyExtension(context, extension, voter, { verify, compute }),
+    };
+  }
+
+  /** Undefined: nothing is asked of it. */
+  #ownAsk(context: ExtensionContext, { address: validator }: OwnVoter): OwnAsk | undefined {
+    const asked = askedOf(context, validator);
+    const { chainId, height } = context;
+    return asked && { chainId, height, validator, asked };
+  }
+
   async verify(request: VerifyVoteExtensionRequest): Promise<Verdict> {
-    const { committed, verify, metrics, logger } = this.#dependencies;
-    const refusal = await verifyExtension(
-      this.#context(request.height, request.hash),
-      request.voteExtension,
-      committed.applicationKey(request.validatorAddress, request.height),
-      verify,
-    );
+    const { committed, verify, seal: compute, metrics, logger } = this.#dependencies;
+    const { height, hash, validatorAddress: address, voteExtension } = request;
+    const voter = { address, publicKey: committed.applicationKey(address, height) };
+    const context = this.#context(height, hash);
+    const refusal = await verifyExtension(context, voteExtension, voter, { verify, compute });
     if (refusal === undefined) return { accept: true };
     metrics.extensionsRejected.inc({ code: refusal.code });
+    if (isOfShares(refusal)) metrics.sealPartsRejected.inc({ code: refusal.code });
     logger.warn("vote extension refused", {
       validator: toHex(request.validatorAddress),
       height: request.height,
@@ -111,13 +178,14 @@ export class Extensions {
   }
 
   /** Whose key some validator signs its parts of that height with. */
-  #signerAt(height: Height): ApplicationSigner | undefined {
+  #voterAt(height: Height): OwnVoter | undefined {
     const { committed, signers } = this.#dependencies;
     if (signers.length === 0) return undefined;
-    for (const address of committed.validators()) {
-      const key = committed.applicationKey(fromHex(address), height);
+    for (const validator of committed.validators()) {
+      const address = fromHex(validator);
+      const key = committed.applicationKey(address, height);
       const signer = key && signers.find(({ publicKey }) => bytesEqual(key, publicKey));
-      if (signer !== undefined) return signer;
+      if (signer !== undefined) return { address, signer };
     }
     return undefined;
   }
@@ -126,6 +194,7 @@ export class Extensions {
     const { committed } = this.#dependencies;
     const { chainId, blockBytesMax } = committed.requireTerms().chain;
     const validatorCount = committed.setSize(height);
-    return { chainId, height, blockHash, validatorCount, blockBytesMax };
+    const seal = sealTermsAt(committed.staking, height);
+    return { chainId, height, blockHash, validatorCount, blockBytesMax, seal };
   }
 }

@@ -150,7 +150,7 @@ export const WEFT_TARGETS: readonly Target[] = [
     name: "VerifyVoteExtension",
     covers: ["mev/extension.ts#checkExtension"],
     format: "protobuf",
-    decode: (bytes) => checkExtension(EXTENSION_CONTEXT, bytes, new Uint8Array(32)),
+    decode: (bytes) => checkExtension(EXTENSION_CONTEXT, bytes, VOTER),
     seeds: sampled(extensions, same),
     isRefusal: () => false,
   }),
@@ -361,12 +361,14 @@ function pageSeeds(): readonly Uint8Array[] {
   );
 }
 
+const VOTER = { address: new Uint8Array(20), publicKey: new Uint8Array(32) };
 const EXTENSION_CONTEXT = {
   chainId: "weft-test",
   height: Height(3),
   blockHash: new Uint8Array(32),
   blockBytesMax: 1 << 20,
   validatorCount: 4,
+  seal: undefined,
 };
 
 /** What a decoded injected commit goes through before any signature is looked at. */
