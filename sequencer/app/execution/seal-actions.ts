@@ -1,6 +1,7 @@
 /** Sealed transactions: the rules are in `../seal/`, here they meet the transaction. */
 import type { SealAction } from "../../../proto/codec/seal-tx.ts";
 import { failure } from "../codes.ts";
+import { REVEAL_RULES, SEAL_COMMIT_RULES } from "../seal/commits/rules.ts";
 import { SEALED_RULES } from "../seal/items/inclusion.ts";
 import { type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
@@ -13,10 +14,10 @@ const OFF: ActionRules<SealAction> = {
 
 export const SEAL_RULES: RulesOf<SealAction["kind"]> = {
   sealed: SEALED_RULES,
-  sealCommit: OFF,
+  sealCommit: SEAL_COMMIT_RULES,
   registerSealKey: OFF,
   deal: OFF,
   complain: OFF,
   selfReveal: OFF,
-  reveal: OFF,
+  reveal: REVEAL_RULES,
 };
