@@ -43,3 +43,14 @@ export const JOIN_SNAPSHOT_INTERVAL = 1_000;
 export const JOIN_OUTSTANDING_MAX = 200;
 export const JOIN_POLL_MS = 50;
 export const JOIN_TIMEOUT_MS = 900_000;
+
+/** Time for the validators to make their first key: some 20 blocks. */
+export const SEAL_KEY_TIMEOUT_MS = 120_000;
+/** Bytes of a sealed payload: with its envelope it fills the smallest bucket. */
+export const SEALED_PAYLOAD_BYTES = 200;
+/** Sealed submissions that are neither in a block nor refused: two full blocks of them. */
+export const SEALED_OUTSTANDING_MAX = 2_000;
+/** Sealed ahead for so many a second: more than any run has reached. */
+export const SEALED_READY_PER_SECOND = 1_500;
+/** Time after a window for what is in blocks to be opened. */
+export const SEALED_DRAIN_MS = 10_000;

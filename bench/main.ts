@@ -29,11 +29,13 @@ interface Options {
   readonly validators?: number;
   readonly mode: Mode | "all";
   readonly rate: number;
+  readonly sealedRate: number;
   readonly ingress: "one" | "all";
   readonly reference: boolean;
   readonly profile: boolean;
   readonly micro: boolean;
   readonly staking: boolean;
+  readonly seal: boolean;
   readonly join: boolean;
   readonly blocks: number;
   readonly txs: number;
@@ -82,6 +84,12 @@ const options: Options = new Command("bench")
       .default("all"),
   )
   .option("--rate <n>", "payloads per second at light load; 0: none", integer(0, RATE_MAX), 1_000)
+  .option(
+    "--sealed-rate <n>",
+    "with --seal: sealed transactions offered per second; 0: as many as the network takes",
+    integer(0, RATE_MAX),
+    0,
+  )
   .addOption(
     new Option("--ingress <which>", "validators that submissions go to")
       .choices(["one", "all"])
@@ -92,6 +100,7 @@ const options: Options = new Command("bench")
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
   .option("--staking", "measure begin and end of blocks of a chain with much stake", false)
+  .option("--seal", "measure sealed transactions: through a network, and step by step", false)
   .option("--join", "measure a node that joins by block sync and by state sync", false)
   .option(
     "--blocks <n>",
@@ -172,6 +181,21 @@ if (options.partition || options.wan) {
   );
   if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else printJoin(report);
+} else if (options.seal) {
+  const { runSeal } = await import("./seal/seal.ts");
+  const { sealText } = await import("./seal/report.ts");
+  const report = await runSeal(
+    {
+      validators: options.validators ?? 4,
+      seconds: options.seconds ?? 8,
+      rate: options.sealedRate,
+      isProfiled: options.profile,
+      isVerbose: options.verbose,
+      config: Object.fromEntries(options.set.map(setting)),
+    },
+    progress,
+  );
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${sealText(report)}\n`);
 } else if (options.staking) {
   const { runStaking } = await import("./staking/staking.ts");
   await runStaking(options.json, progress);

@@ -16,6 +16,7 @@ import {
   type SubmitRequest,
   type SubmitResponse,
 } from "../../proto/grpc/rollup-service.ts";
+import { FillStatus } from "../../proto/verify/manifest.ts";
 import { codeName } from "../../sequencer/app/codes.ts";
 import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import type { Ingress, IngressListener, ObservedBlock } from "./ingress.ts";
@@ -110,17 +111,32 @@ function createGatherer(
   rollups: number,
   complete: (block: ObservedBlock, atMs: number) => void,
 ): (part: RollupBlock) => void {
-  const open = new Map<number, { parts: number; itemIds: string[] }>();
+  interface Gathered {
+    parts: number;
+    readonly itemIds: string[];
+    readonly openedHeights: number[];
+    readonly lostHeights: number[];
+  }
+  const open = new Map<number, Gathered>();
   return ({ height, slice, signedHeader }) => {
-    const block = open.get(height) ?? { parts: 0, itemIds: [] };
+    const block = open.get(height) ?? {
+      parts: 0,
+      itemIds: [],
+      openedHeights: [],
+      lostHeights: [],
+    };
     open.set(height, block);
     block.parts += 1;
     if (slice.kind === "presence") {
       for (const { itemId } of slice.entries) block.itemIds.push(toHex(itemId));
+      for (const { height: of, status } of slice.fills) {
+        (status === FillStatus.OPENED ? block.openedHeights : block.lostHeights).push(of);
+      }
     }
     if (block.parts < rollups) return;
     open.delete(height);
     const { round } = decodeSignedHeader(signedHeader).commit;
-    complete({ height, round, itemIds: block.itemIds }, performance.now());
+    const { itemIds, openedHeights, lostHeights } = block;
+    complete({ height, round, itemIds, openedHeights, lostHeights }, performance.now());
   };
 }

@@ -7,6 +7,10 @@ export interface ObservedBlock {
   readonly round: number;
   /** Ids of the items, hex. */
   readonly itemIds: readonly string[];
+  /** Heights of the sealed entries whose content the block tells; absent where nobody asks for it. */
+  readonly openedHeights?: readonly number[];
+  /** The same of those whose content nobody will know. */
+  readonly lostHeights?: readonly number[];
 }
 
 export interface IngressListener {

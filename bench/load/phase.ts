@@ -1,7 +1,7 @@
 /** One phase of load against running validators: as much as they take, or so much per second. */
 import { DRAIN_TIMEOUT_MS, PAYLOAD_BYTES, WINDOW_EXTRA_MS_MAX } from "../limits.ts";
 import type { SeenBlock } from "../measure/statistics.ts";
-import type { Ingress, OpenIngress } from "./ingress.ts";
+import type { Ingress, ObservedBlock, OpenIngress } from "./ingress.ts";
 import type { ItemSource } from "./item-source.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 
@@ -18,6 +18,8 @@ export interface PhaseOptions {
   /** Submitted and neither committed nor refused: above it nothing is submitted without a rate. */
   readonly outstandingItemsMax: number;
   readonly outstandingBytesMax: number;
+  /** Told of every block that the first ingress sends. */
+  readonly onBlock?: (block: ObservedBlock, atMs: number) => void;
 }
 
 export interface PhaseResult {
@@ -58,7 +60,9 @@ export async function openPhase(options: PhaseOptions): Promise<Phase> {
   const ingresses: Ingress[] = await Promise.all(
     options.ingresses.map((open, place) =>
       open({
-        block({ round, itemIds }, atMs) {
+        block(block, atMs) {
+          const { round, itemIds } = block;
+          if (place === 0) options.onBlock?.(block, atMs);
           let payloads = 0;
           for (const id of itemIds) {
             // An item counts when the validator that took it shows it in a block.

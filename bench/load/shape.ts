@@ -33,6 +33,8 @@ export interface LoadShape {
   readonly payloadsPerItem: number;
   readonly payloadBytes: number;
   readonly accounts: number;
+  /** The key that payloads are sealed for; in the open when it is not given. */
+  readonly sealing?: { readonly number: number; readonly publicKey: Uint8Array };
 }
 
 export interface SignedItem {

@@ -208,6 +208,8 @@ export const CODES = {
 
   /** What is left after the fee does not cover the bond of a commit and the fee of its reveal. */
   SEAL_COMMIT_FUNDS: { number: 240, message: "the balance does not cover what a commit holds" },
+  /** The block is above the commit's last height. */
+  SEAL_COMMIT_LATE: { number: 241, message: "the last height of the commit has passed" },
   /** The block holds as many commits as it may. */
   SEAL_COMMITS_FULL: { number: 242, message: "the block is full of commits" },
   /** No such commit waits: it is revealed, void, or never was. */

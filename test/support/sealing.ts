@@ -1,13 +1,8 @@
-/** Sealing for tests: as a wallet does it, with randomness that the test chooses where it has to. */
+/** Sealing for tests: as a wallet does it, or with a plaintext that no wallet makes. */
 import { randomBytes } from "node:crypto";
-import {
-  bucketOf,
-  type ContentPart,
-  encodeContent,
-  padContent,
-  sealLabel,
-} from "../../mev/seal/content.ts";
+import { type ContentPart, encodeContent, padContent } from "../../mev/seal/content.ts";
 import { createGroup } from "../../mev/seal/group/group.ts";
+import { labelOfSealed, type SealTerms as ContentTerms } from "../../mev/seal/sealed-content.ts";
 import {
   createTdh2,
   type EncryptionRandomness,
@@ -15,20 +10,11 @@ import {
   SEED_BYTES,
   type Tdh2,
 } from "../../mev/seal/tdh2.ts";
-import type { Height } from "../../proto/brands.ts";
-import type { Sealed } from "../../proto/codec/seal-tx.ts";
-import type { Fee, Replay } from "../../proto/codec/weft-tx.ts";
+import { compareBytes } from "../../proto/bytes.ts";
+import { AEAD_TAG_BYTES, type Sealed } from "../../proto/codec/seal-tx.ts";
 
 /** What a ciphertext is made for. */
-export interface SealTerms {
-  readonly chainId: string;
-  readonly key: { readonly number: number; readonly publicKey: Uint8Array };
-  /** Account, 20 bytes. */
-  readonly sender: Uint8Array;
-  readonly replay: Replay;
-  readonly fee: Fee;
-  readonly maxHeight: Height;
-}
+export type SealTerms = Omit<ContentTerms, "parts">;
 
 export interface SealedBySender {
   readonly action: Sealed;
@@ -52,38 +38,21 @@ export function seal(
   parts: readonly ContentPart[],
   randomness: EncryptionRandomness = freshRandomness(),
 ): SealedBySender {
-  return sealPlaintext(terms, parts, padContent(encodeContent(parts)), randomness);
+  const rollupIds = parts.map(({ rollupId }) => rollupId).toSorted(compareBytes);
+  return sealPlaintext(terms, rollupIds, padContent(encodeContent(parts)), randomness);
 }
 
 /** Whatever the plaintext is, of the size of a bucket. */
 export function sealPlaintext(
-  { chainId, key, sender, replay, fee, maxHeight }: SealTerms,
-  parts: readonly Pick<ContentPart, "rollupId">[],
+  terms: SealTerms,
+  rollupIds: readonly Uint8Array[],
   plaintext: Uint8Array,
   randomness: EncryptionRandomness = freshRandomness(),
 ): SealedBySender {
-  const rollupIds = parts.map(({ rollupId }) => rollupId).toSorted((a, b) => Buffer.compare(a, b));
-  const label = sealLabel({
-    chainId,
-    key: key.number,
-    rollupIds,
-    sender,
-    replay,
-    maxHeight,
-    ...fee,
-    bucket: plaintext.length,
-  });
-  const { kem, body } = TEST_TDH2.encrypt(key.publicKey, label, plaintext, randomness);
-  return {
-    action: { kind: "sealed", key: key.number, rollupIds, maxHeight, kem, body },
-    label,
-    seed: randomness.seed,
-  };
-}
-
-/** Bytes of the smallest plaintext that holds the parts. */
-export function bucketFor(parts: readonly ContentPart[]): number {
-  const bucket = bucketOf(encodeContent(parts).length);
-  if (bucket === undefined) throw new RangeError("the parts fit no bucket");
-  return bucket;
+  const { chainId, key, maxHeight } = terms;
+  const head = { kind: "sealed" as const, key: key.number, rollupIds, maxHeight };
+  const body = new Uint8Array(plaintext.length + AEAD_TAG_BYTES);
+  const label = labelOfSealed(chainId, terms, { ...head, body });
+  const ciphertext = TEST_TDH2.encrypt(key.publicKey, label, plaintext, randomness);
+  return { action: { ...head, ...ciphertext }, label, seed: randomness.seed };
 }

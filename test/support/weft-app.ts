@@ -1,5 +1,6 @@
 /** Applications without an engine: a chain of blocks decided in lockstep, as consensus would. */
 import { MemoryLevel } from "memory-level";
+import type { TicketSecretOf } from "../../mev/seal/shares.ts";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, Round } from "../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
@@ -124,6 +125,8 @@ export interface TestNode {
 
 /** What one node does at its ports. */
 export interface Watch {
+  /** Secrets of the tickets that it holds; none when it is not given. */
+  ticketSecretOf?: TicketSecretOf;
   /** Transaction signatures that it has had verified. */
   signatures: number;
   /** Own proposals that gave way to the minimal block. */
@@ -223,6 +226,7 @@ export async function startNode(
         while (isDelayed && (watch.underWay ?? 0) > 0) await yieldToLoop();
         return verdicts;
       },
+      ticketSecretOf: (key, ticket) => watch.ticketSecretOf?.(key, ticket),
       signer: signerOf(applicationKey),
       nextSigner: nextKey && signerOf(nextKey),
       clock: createSystemClock(),

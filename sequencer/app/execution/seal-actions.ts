@@ -1,7 +1,6 @@
 /** Sealed transactions: the rules are in `../seal/`, here they meet the transaction. */
 import type { SealAction } from "../../../proto/codec/seal-tx.ts";
 import { failure } from "../codes.ts";
-import { REVEAL_RULES, SEAL_COMMIT_RULES } from "../seal/commits/rules.ts";
 import { SEALED_RULES } from "../seal/items/inclusion.ts";
 import { type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
@@ -14,10 +13,10 @@ const OFF: ActionRules<SealAction> = {
 
 export const SEAL_RULES: RulesOf<SealAction["kind"]> = {
   sealed: SEALED_RULES,
-  sealCommit: SEAL_COMMIT_RULES,
+  sealCommit: OFF,
   registerSealKey: OFF,
   deal: OFF,
   complain: OFF,
   selfReveal: OFF,
-  reveal: REVEAL_RULES,
+  reveal: OFF,
 };
