@@ -6,6 +6,8 @@ export const STREAM_MESSAGE_BYTES_MAX = 64 << 20;
 export const HEADERS_AHEAD_MAX = 2_048;
 /** Payload bytes of one signed submission. */
 export const BATCH_BYTES_MAX = 512 << 10;
+/** The same of a sealed one: the largest bucket less what stands around the payloads in it. */
+export const SEALED_BATCH_BYTES_MAX = 65_536 - 64;
 /** Payloads of one signed submission; the format allows 10,000. */
 export const BATCH_ENTRIES_MAX = 1_000;
 /** Payloads a gateway holds until they are ordered; a further one is refused. */

@@ -167,7 +167,7 @@ const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
   submissions: {
     type: "counter",
     name: "weft_gateway_submissions_total",
-    help: "Signed submissions by answer, accepted or refused",
+    help: "Signed submissions by answer: accepted, refused, or resealed for another key",
     labels: ["result"],
   },
   resubmissions: {

@@ -139,6 +139,9 @@ export async function startEvmRollupNode(
         submitter.blockOrdered({
           height: block.header.height,
           itemIds: block.entries.map((entry) => entry.itemId),
+          unopenedIds: block.filled
+            .filter(({ content }) => content === undefined)
+            .map((entry) => entry.itemId),
         });
       },
     },

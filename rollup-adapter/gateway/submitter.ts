@@ -1,7 +1,7 @@
 /**
  * Carries payloads of one rollup into the order: gathers those that arrive together into one signed
- * `RollupData` action, submits it as an unordered transaction, and submits again until the payload is
- * committed or cannot be. Nonces of the paying account never make it serial.
+ * `RollupData` action, or a sealed one, submits it as an unordered transaction, and submits again until the
+ * payload is committed or cannot be. Nonces of the paying account never make it serial.
  */
 import { randomBytes } from "node:crypto";
 import { Height } from "../../proto/brands.ts";
@@ -14,8 +14,8 @@ import { sha256 } from "../../proto/hash.ts";
 import type { RollupId } from "../../proto/brands.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { SubmitClient } from "../client/failover-client.ts";
-import type { ChainInfo } from "../client/sequencer-client.ts";
-import { signTx, type TxSigner } from "../client/signed-tx.ts";
+import type { ChainInfo, SubmitOutcome } from "../client/sequencer-client.ts";
+import { type SignedItem, signTx, type TxSigner } from "../client/signed-tx.ts";
 import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
@@ -23,8 +23,10 @@ import {
   GATEWAY_PENDING_BYTES_MAX,
   GATEWAY_PENDING_MAX,
   RESUBMISSIONS_MAX,
+  SEALED_BATCH_BYTES_MAX,
 } from "../limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import type { Sealer } from "./sealer.ts";
 
 export type SubmitterErrorInfo =
   /** Too many payloads wait for the order; try again later. */
@@ -33,6 +35,8 @@ export type SubmitterErrorInfo =
   | { readonly code: "GATEWAY_PAYLOAD_TOO_LARGE" }
   /** The sequencer refused the submission, for a reason that trying again does not mend. */
   | { readonly code: "GATEWAY_REFUSED"; readonly txCode: number; readonly codespace: string }
+  /** Submissions are sealed, and nothing sealed is taken now. */
+  | { readonly code: "GATEWAY_SEAL_CLOSED" }
   /** The sequencer cannot be reached. */
   | { readonly code: "GATEWAY_UNREACHABLE" }
   /** The gateway was stopped. */
@@ -40,6 +44,18 @@ export type SubmitterErrorInfo =
 
 /** The sequencer's code for an account whose balance does not cover the cost (`sequencer/app/codes.ts`). */
 const CODE_INSUFFICIENT_FUNDS = 27;
+/** For one whose balance does not cover the bond of a sealed transaction. */
+const CODE_SEAL_BOND = 224;
+/** For a sealed transaction whose key is not the one in force. */
+const CODES_SEAL_KEY: ReadonlySet<number> = new Set([221, 222]);
+
+/** Errors that tell a caller more than that nobody answered. */
+const SAYS_WHY: ReadonlySet<string> = new Set([
+  "GATEWAY_REFUSED",
+  "GATEWAY_SEAL_CLOSED",
+] satisfies SubmitterErrorInfo["code"][]);
+/** Tag and length of an entry, at most. */
+const ENTRY_BYTES = 6;
 
 export interface SubmitterOptions {
   readonly rollupId: RollupId;
@@ -56,6 +72,8 @@ export interface OrderedBatch {
   readonly height: Height;
   /** Transaction ids of the rollup's entries in this block. */
   readonly itemIds: readonly Uint8Array[];
+  /** Those of sealed ones that nobody opened: their place is void, and their payloads are sent again. */
+  readonly unopenedIds: readonly Uint8Array[];
 }
 
 export interface Submitter {
@@ -78,8 +96,16 @@ interface Waiting {
 interface Batch {
   readonly id: string;
   readonly payloads: readonly Waiting[];
-  readonly expiryHeight: number;
+  /** From this block on nothing of it can be ordered. */
+  expiryHeight: number;
+  /** Number of the key that it is sealed for; undefined: it is not. */
+  readonly key: number | undefined;
   isAccepted: boolean;
+}
+
+interface SignedBatch extends SignedItem {
+  readonly expiryHeight: number;
+  readonly key: number | undefined;
 }
 
 export function createSubmitter(
@@ -88,11 +114,14 @@ export function createSubmitter(
     readonly client: SubmitClient;
     /** The account that pays for ordering. */
     readonly key: TxSigner;
+    /** Seals every submission; without it none is. */
+    readonly sealer?: Sealer | undefined;
     readonly logger: Logger;
     readonly metrics: GatewayMetrics;
   },
 ): Submitter {
-  const { client, key, logger, metrics } = deps;
+  const { client, key, sealer, logger, metrics } = deps;
+  const batchBytesMax = sealer === undefined ? BATCH_BYTES_MAX : SEALED_BATCH_BYTES_MAX;
   const rollupIdBytes = fromHex(options.rollupId);
   const payer = formatAddress(accountAddress(key.publicKey));
   const batches = new Map<string, Batch>();
@@ -150,10 +179,10 @@ export function createSubmitter(
     for (const entry of queue) {
       if (
         count >= BATCH_ENTRIES_MAX ||
-        (count > 0 && bytes + entry.payload.length > BATCH_BYTES_MAX)
+        (count > 0 && bytes + entry.payload.length + ENTRY_BYTES > batchBytesMax)
       )
         break;
-      bytes += entry.payload.length + 6;
+      bytes += entry.payload.length + ENTRY_BYTES;
       count += 1;
     }
     const taken = queue.slice(0, count);
@@ -163,17 +192,27 @@ export function createSubmitter(
 
   async function sendBatch(payloads: Waiting[]): Promise<void> {
     let batch: Batch | undefined;
-    try {
-      const signed = signBatch(await currentInfo(), payloads);
+    /** Registered before it is sent: it may be committed before the answer arrives. */
+    async function send(isFresh: boolean): Promise<SubmitOutcome> {
+      const signed = await signBatch(await currentInfo(), payloads, isFresh);
+      const { expiryHeight } = signed;
+      if (batch !== undefined) batches.delete(batch.id);
       batch = {
         id: toHex(signed.id),
         payloads,
-        expiryHeight: signed.expiryHeight,
+        expiryHeight,
+        key: signed.key,
         isAccepted: false,
       };
-      // Registered before it is sent: it may be committed before the answer arrives.
       batches.set(batch.id, batch);
-      const outcome = await client.submit(signed.item);
+      return client.submit(signed.item);
+    }
+    try {
+      let outcome = await send(false);
+      if (sealer !== undefined && CODES_SEAL_KEY.has(outcome.code)) {
+        metrics.submissions.inc({ result: "resealed" });
+        outcome = await send(true);
+      }
       const isAccepted = outcome.code === 0 || outcome.isDuplicate;
       metrics.submissions.inc({ result: isAccepted ? "accepted" : "refused" });
       if (!isAccepted) {
@@ -182,12 +221,12 @@ export function createSubmitter(
           `the sequencer refused the submission: ${outcome.reason}${adviceFor(outcome.code)}`,
         );
       }
-      batch.isAccepted = true;
+      if (batch !== undefined) batch.isAccepted = true;
       for (const entry of payloads) entry.accepted();
     } catch (cause) {
       if (batch !== undefined && !batches.delete(batch.id)) return; // ordered meanwhile
       const error =
-        cause instanceof WeftError && cause.code === "GATEWAY_REFUSED"
+        cause instanceof WeftError && SAYS_WHY.has(cause.code)
           ? cause
           : new WeftError<SubmitterErrorInfo>(
               { code: "GATEWAY_UNREACHABLE" },
@@ -204,17 +243,22 @@ export function createSubmitter(
 
   /** A wallet's owner cannot know that another account pays for the order. */
   function adviceFor(code: number): string {
-    if (code !== CODE_INSUFFICIENT_FUNDS) return "";
+    if (code !== CODE_INSUFFICIENT_FUNDS && code !== CODE_SEAL_BOND) return "";
     return `; ordering is paid for by this rollup node's gateway account ${payer}: its operator must fund it with nweft (weft tx transfer ${payer} AMOUNT --from KEY)`;
   }
 
-  function signBatch(
+  /** `isFresh`: the key that was known is not the one in force. */
+  async function signBatch(
     chain: ChainInfo,
     payloads: readonly Waiting[],
-  ): { id: Uint8Array; item: Uint8Array; expiryHeight: number } {
+    isFresh: boolean,
+  ): Promise<SignedBatch> {
+    const sealingKey = await sealer?.key(isFresh);
     const ahead = Math.max(1, Math.min(options.expiryBlocks, chain.unorderedWindow));
-    const expiryHeight = Height(chain.height + ahead);
-    const body: TxBody = {
+    // What is sealed for a key that ends is made anew for the next one.
+    const end = sealingKey?.endHeight ?? Number.POSITIVE_INFINITY;
+    const expiryHeight = Height(Math.min(chain.height + ahead, end));
+    const terms: Omit<TxBody, "action"> = {
       publicKey: key.publicKey,
       replay: { kind: "unordered", expiryHeight, salt: new Uint8Array(randomBytes(8)) },
       // The base fee may double before the submission expires out; the tip is paid as stated.
@@ -222,13 +266,32 @@ export function createSubmitter(
         maxFeePerByte: chain.baseFeePerByte * 2n + options.tipPerByte,
         tipPerByte: options.tipPerByte,
       },
-      action: rollupData(
-        rollupIdBytes,
-        payloads.map((entry) => entry.payload),
-      ),
     };
+    const data = payloads.map((entry) => entry.payload);
+    const action =
+      sealer === undefined || sealingKey === undefined
+        ? rollupData(rollupIdBytes, data)
+        : sealer.seal({
+            ...terms,
+            chainId: chain.chainId,
+            key: sealingKey,
+            parts: [{ rollupId: rollupIdBytes, data }],
+            maxHeight: Height(expiryHeight - 1),
+          });
+    const body: TxBody = { ...terms, action };
     metrics.batchBytes.observe(txItemBytes(body));
-    return { ...signTx(chain.chainId, body, key), expiryHeight };
+    return { ...signTx(chain.chainId, body, key), expiryHeight, key: sealingKey?.number };
+  }
+
+  /** No block holds what is sealed for a key that was replaced: it need not wait for its expiry. */
+  async function noteKeyChange(current: Sealer): Promise<void> {
+    if (![...batches.values()].some((batch) => batch.key !== undefined)) return;
+    const { number, fromHeight, endHeight } = await current.key();
+    for (const batch of batches.values()) {
+      if (batch.key === undefined) continue;
+      const end = batch.key < number ? fromHeight : endHeight;
+      if (end !== undefined) batch.expiryHeight = Math.min(batch.expiryHeight, end);
+    }
   }
 
   /** Queues again what its submission did not carry through; gives up after RESUBMISSIONS_MAX. */
@@ -255,11 +318,11 @@ export function createSubmitter(
               "the gateway is stopping",
             ),
           );
-        } else if (payload.length > BATCH_BYTES_MAX) {
+        } else if (payload.length > batchBytesMax - ENTRY_BYTES) {
           refused(
             new WeftError<SubmitterErrorInfo>(
               { code: "GATEWAY_PAYLOAD_TOO_LARGE" },
-              `a payload has at most ${BATCH_BYTES_MAX} bytes, got ${payload.length}`,
+              `a ${sealer === undefined ? "" : "sealed "}payload has at most ${batchBytesMax - ENTRY_BYTES} bytes, got ${payload.length}`,
             ),
           );
         } else if (
@@ -279,6 +342,7 @@ export function createSubmitter(
     },
     blockOrdered(ordered) {
       height = Math.max(height, ordered.height);
+      const unopened = new Set(ordered.unopenedIds.map(toHex));
       for (const id of ordered.itemIds) {
         const batch = batches.get(toHex(id));
         if (batch === undefined) continue;
@@ -287,8 +351,11 @@ export function createSubmitter(
           settled(entry);
           // Ordered before its submission was answered: an answer all the same.
           if (!batch.isAccepted) entry.accepted();
+          if (unopened.has(batch.id)) again(entry);
         }
       }
+      // While the node cannot be asked, batches wait for their expiry.
+      if (sealer !== undefined) noteKeyChange(sealer).catch(() => {});
       for (const batch of batches.values()) {
         // Valid while height < expiry; an unanswered submission is settled by its own call.
         if (batch.expiryHeight > height || !batch.isAccepted) continue;

@@ -1,0 +1,90 @@
+/**
+ * Seals what a gateway submits, for the key that the next blocks may hold (docs/rollups.md): nobody, this
+ * network's validators included, reads a wallet's transaction before its place is final.
+ */
+import { randomBytes } from "node:crypto";
+import { createGroup } from "../../mev/seal/group/group.ts";
+import { sealContent, type SealTerms } from "../../mev/seal/sealed-content.ts";
+import { createTdh2, NONCE_BYTES, SEED_BYTES, type Tdh2 } from "../../mev/seal/tdh2.ts";
+import type { Height } from "../../proto/brands.ts";
+import type { Sealed } from "../../proto/codec/seal-tx.ts";
+import { WeftError } from "../../proto/errors.ts";
+import { CHAIN_INFO_AGE_MS } from "../limits.ts";
+
+export type SealerErrorInfo =
+  /** No key is in force, or the lane of sealed transactions is closed. */
+  { readonly code: "GATEWAY_SEAL_CLOSED" };
+
+/** Keys of the network for sealed transactions, as a node tells them (`GetSealKey`). */
+export interface SealKeys {
+  /** Last committed block. */
+  readonly height: Height;
+  /** Why the next block takes no sealed transactions; undefined when it does. */
+  readonly closed: string | undefined;
+  /** In force in the next block; undefined: none. */
+  readonly active: SealKeyAt | undefined;
+  /** Final and not in force yet. */
+  readonly next: SealKeyAt | undefined;
+}
+
+export interface SealKeyAt {
+  readonly number: number;
+  /** Y, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** First block that may hold what is sealed for it. */
+  readonly fromHeight: Height;
+}
+
+/** The key to seal for. */
+export interface SealingKey extends SealKeyAt {
+  /** First block that may not hold it any more; undefined while that is unknown. */
+  readonly endHeight: Height | undefined;
+}
+
+export interface Sealer {
+  /**
+   * The key of the next block, as of at most CHAIN_INFO_AGE_MS ago. `isFresh`: asked now.
+   * @throws WeftError<SealerErrorInfo>, and what asking the node throws
+   */
+  key(isFresh?: boolean): Promise<SealingKey>;
+  /** Throws `CodecError` when the content does not fit. */
+  seal(terms: SealTerms): Sealed;
+}
+
+export function createSealer(deps: { readonly keys: () => Promise<SealKeys> }): Sealer {
+  let known: SealKeys | undefined;
+  let knownMs = Number.NEGATIVE_INFINITY;
+  // A few milliseconds and a memory of its own: not for a gateway that never seals.
+  let tdh2: Tdh2 | undefined;
+
+  async function keys(isFresh: boolean): Promise<SealKeys> {
+    if (isFresh || known === undefined || performance.now() > knownMs + CHAIN_INFO_AGE_MS) {
+      known = await deps.keys();
+      knownMs = performance.now();
+    }
+    return known;
+  }
+
+  return {
+    async key(isFresh = false) {
+      const { height, closed, active, next } = await keys(isFresh);
+      // What is submitted now may miss the next block; this one it can be in.
+      if (next !== undefined && next.fromHeight <= height + 2) {
+        return { ...next, endHeight: undefined };
+      }
+      if (active !== undefined && closed === undefined) {
+        return { ...active, endHeight: next?.fromHeight };
+      }
+      throw new WeftError<SealerErrorInfo>(
+        { code: "GATEWAY_SEAL_CLOSED" },
+        `this node submits sealed transactions only, and the network takes none now: ${closed ?? "there is no key"}; try again later, or send it through a node that does not seal (gateway.seal in rollup.json)`,
+      );
+    },
+    seal(terms) {
+      tdh2 ??= createTdh2(createGroup());
+      const seed = new Uint8Array(randomBytes(SEED_BYTES));
+      const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
+      return sealContent(tdh2, terms, { seed, nonce });
+    },
+  };
+}
