@@ -1,6 +1,5 @@
 /** The state of a chain with much stake, committed to a store in memory, as a node has it. */
-import { createGroup } from "../../mev/seal/group/group.ts";
-import { createTdh2 } from "../../mev/seal/tdh2.ts";
+import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { MemoryLevel } from "memory-level";
 import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
@@ -100,7 +99,7 @@ export class StakedChain {
     const database = await openKeyValueStore(level, yieldToLoop);
     const store = await StateStore.open({}, { database, yieldToLoop });
     await store.commit(await store.stage(state), 0);
-    const committed = await CommittedState.load(store, createTdh2(createGroup()));
+    const committed = await CommittedState.load(store, createSealArithmetic());
     const votes = addresses.map((address, i) => ({
       validator: { address: fromHex(address), power: powerOf(i) },
       blockIdFlag: BlockIdFlag.COMMIT,

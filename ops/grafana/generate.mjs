@@ -229,6 +229,7 @@ export const dashboards = [
           "short",
           [gauge("weft_pool_transactions"), NODE],
           [gauge("weft_pool_transactions_max"), `${NODE} limit`],
+          [gauge("weft_pool_free_transactions"), `${NODE} free`],
         ),
         panel(
           "Pool, bytes",

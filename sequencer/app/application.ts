@@ -1,8 +1,7 @@
 import { LANES } from "../../mev/lanes.ts";
 import type { SealCompute } from "../../mev/seal/compute.ts";
-import { createGroup } from "../../mev/seal/group/group.ts";
+import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { createLocalCompute } from "../../mev/seal/local-compute.ts";
-import { createTdh2 } from "../../mev/seal/tdh2.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
@@ -116,10 +115,10 @@ export async function createApplication(
     logger.warn("the restore of a snapshot was interrupted: its state was removed");
   }
   const store = await StateStore.open({}, { database, yieldToLoop });
-  const tdh2 = createTdh2(createGroup());
-  const committed = await CommittedState.load(store, tdh2);
+  const arithmetic = createSealArithmetic();
+  const committed = await CommittedState.load(store, arithmetic);
   const extensionLog = await ExtensionLog.open(database);
-  const { seal = createLocalCompute(tdh2, yieldToLoop) } = dependencies;
+  const { seal = createLocalCompute(arithmetic.tdh2, yieldToLoop) } = dependencies;
   return new Weft(options, { ...dependencies, seal }, committed, extensionLog);
 }
 

@@ -208,8 +208,6 @@ export const CODES = {
 
   /** What is left after the fee does not cover the bond of a commit and the fee of its reveal. */
   SEAL_COMMIT_FUNDS: { number: 240, message: "the balance does not cover what a commit holds" },
-  /** The block is above the commit's last height. */
-  SEAL_COMMIT_LATE: { number: 241, message: "the last height of the commit has passed" },
   /** The block holds as many commits as it may. */
   SEAL_COMMITS_FULL: { number: 242, message: "the block is full of commits" },
   /** No such commit waits: it is revealed, void, or never was. */
@@ -220,6 +218,17 @@ export const CODES = {
   SEAL_REVEAL_SIZE: { number: 245, message: "the content is longer than its commit allows" },
   /** Salt and content do not have the commit's hash. */
   SEAL_REVEAL_HASH: { number: 246, message: "this is not what was committed to" },
+
+  /** No key generation of that number is under way, or not in the phase that this belongs to. */
+  SEAL_GENERATION_NONE: { number: 250, message: "no such key generation is under way" },
+  /** The sender is not the application key of that validator, or the validator may not take part. */
+  SEAL_NOT_MEMBER: { number: 251, message: "only members of the key generation may do this" },
+  /** Registered, dealt, or settled already. */
+  SEAL_DONE: { number: 252, message: "that has been done already" },
+  /** The dealing is malformed or proves nothing. */
+  SEAL_DEAL_BAD: { number: 253, message: "the dealing cannot be taken" },
+  /** Neither the dealer's fault nor the member's: the proof is of something else. */
+  SEAL_COMPLAINT_UNPROVEN: { number: 254, message: "the complaint proves nothing" },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;

@@ -1,6 +1,5 @@
 /** Stake at genesis: validators in the set from the first block on, their delegations, the first epoch. */
-import { createGroup } from "../../mev/seal/group/group.ts";
-import { createTdh2, type Tdh2 } from "../../mev/seal/tdh2.ts";
+import { createSealArithmetic, type SealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import {
@@ -54,7 +53,7 @@ export class GenesisLedger implements StakingContext {
   readonly evidenceMaxAgeSeconds: number;
   readonly setSizeMax: number;
   readonly records = new Records(NO_RECORDS);
-  readonly tdh2: Tdh2 = createTdh2(createGroup());
+  readonly arithmetic: SealArithmetic = createSealArithmetic();
   readonly #supply: { -readonly [Name in keyof SupplyState]: bigint } = { ...EMPTY_SUPPLY };
   readonly #balances = new Map<string, bigint>();
 

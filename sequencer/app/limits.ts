@@ -14,6 +14,8 @@ export const POOL_PER_ACCOUNT_MAX = 4_096;
  * one account's signatures is verified on several threads and may finish out of order.
  */
 export const POOL_PARKED_PER_ACCOUNT_MAX = 1_024;
+/** Free transactions of one account in the pool; more are refused. */
+export const POOL_FREE_PER_ACCOUNT_MAX = 4;
 /** Blocks that a transaction may wait in the pool. */
 export const POOL_WAIT_BLOCKS_MAX = 7_200;
 /** Decoded accounts kept in memory; all are let go of when there are more. */

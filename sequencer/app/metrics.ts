@@ -14,6 +14,8 @@ export interface AppMetrics extends SealMetrics {
   readonly poolTransactions: Gauge;
   /** `weft_pool_bytes`: bytes of the items in the pool. */
   readonly poolBytes: Gauge;
+  /** `weft_pool_free_transactions`: transactions in the pool that pay nothing: duties of validators. */
+  readonly poolFree: Gauge;
   /** `weft_pool_rejected_total`: items that CheckTx refused, by `code` (name in the code table). */
   readonly poolRejected: Counter<"code">;
   /** `weft_pool_evicted_total`: transactions that left the pool without a block, by `code`. */
@@ -74,6 +76,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   ...NULL_SEAL_METRICS,
   poolTransactions: NULL_GAUGE,
   poolBytes: NULL_GAUGE,
+  poolFree: NULL_GAUGE,
   poolRejected: NULL_COUNTER,
   poolEvicted: NULL_COUNTER,
   blockItems: NULL_COUNTER,

@@ -10,6 +10,11 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     name: "weft_pool_transactions",
     help: "Transactions in the pool",
   },
+  poolFree: {
+    type: "gauge",
+    name: "weft_pool_free_transactions",
+    help: "Transactions in the pool that pay nothing: duties of validators",
+  },
   poolBytes: { type: "gauge", name: "weft_pool_bytes", help: "Bytes of the items in the pool" },
   poolRejected: {
     type: "counter",

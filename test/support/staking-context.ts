@@ -1,6 +1,5 @@
 /** What the rules of staking and governance run on, in memory and without a chain. */
-import { createGroup } from "../../mev/seal/group/group.ts";
-import { createTdh2 } from "../../mev/seal/tdh2.ts";
+import { createSealArithmetic, type SealArithmetic } from "../../mev/seal/arithmetic.ts";
 import type { ParamsState } from "../../proto/codec/weft-state.ts";
 import { assert } from "../../proto/errors.ts";
 import type { AbciEvent } from "../../sequencer/abci/application.ts";
@@ -50,7 +49,7 @@ export interface TestStakingContext extends StakingContext {
 }
 
 const START_SECONDS = 1_700_000_000;
-const TDH2 = createTdh2(createGroup());
+const ARITHMETIC = createSealArithmetic();
 
 /**
  *     const ctx = createStakingContext({ params: { unbondingSeconds: 60 }, balances: { [alice]: 5_000_000n } });
@@ -63,8 +62,8 @@ export function createStakingContext(options: StakingContextOptions = {}): TestS
 
 class MemoryContext implements TestStakingContext {
   readonly chainId = "weft-test-1";
-  readonly tdh2 = TDH2;
   readonly records: Records;
+  readonly arithmetic: SealArithmetic = ARITHMETIC;
   readonly events: AbciEvent[] = [];
   readonly fills: ResolvedFill[] = [];
   readonly #balances = new Map<string, bigint>();

@@ -39,6 +39,16 @@ export interface ActionRules<A> {
     terms: TxTerms,
     balance: bigint,
   ) => Failure | undefined;
+  /**
+   * The part of `fault` that takes arithmetic; asked when `fault` is undefined, and by the pool once the
+   * signatures are known to hold.
+   */
+  readonly costlyFault?: (state: ActionReader, action: A) => Failure | undefined;
+  /**
+   * Whether this account may send it for nothing (`isFree`): a duty of a validator. One with a fault may
+   * not stand in a block.
+   */
+  readonly free?: (state: ActionReader, tx: DecodedTx, action: A) => boolean;
   /** Its changes, when there is no fault. */
   readonly run: (state: WorkingState, tx: DecodedTx, action: A, terms: TxTerms) => void;
   /**

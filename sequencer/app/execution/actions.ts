@@ -32,6 +32,18 @@ export function actionFault(
   return rulesOf(action.kind).fault(state, tx, action, terms, balance);
 }
 
+/** What remains of `actionFault`, once the transaction's signatures hold (`ActionRules.costlyFault`). */
+export function costlyActionFault(state: ActionReader, tx: DecodedTx): Failure | undefined {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).costlyFault?.(state, action);
+}
+
+/** Whether the action is a duty of a validator, sent by its application key (`ActionRules.free`). */
+export function isDuty(state: ActionReader, tx: DecodedTx): boolean {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).free?.(state, tx, action) === true;
+}
+
 /** The changes of an action that `actionFault` has let through. */
 export function runAction(state: WorkingState, tx: DecodedTx, terms: TxTerms): void {
   const { action } = tx.tx.body;

@@ -2,8 +2,8 @@ import type { AccountState } from "../../../proto/codec/weft-state.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
 import type { Digest } from "../state-tree/node.ts";
-import { actionFault, runAction } from "./actions.ts";
-import type { TxTerms } from "./action-rules.ts";
+import { actionFault, costlyActionFault, isDuty, runAction } from "./actions.ts";
+import type { ActionReader, TxTerms } from "./action-rules.ts";
 import { txFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 
@@ -23,10 +23,23 @@ export interface AppliedTx {
 
 /**
  * Why the transaction may not stand in a block at this point, or undefined: size, replay protection,
- * fee (docs/formats.md, "Transactions"). A block with such an item is refused.
+ * fee (docs/formats.md, "Transactions"); of one that is free, any fault of its action. A block with such an
+ * item is refused.
  */
 export function validityFault(
-  state: StateReader,
+  state: StateReader & ActionReader,
+  tx: DecodedTx,
+  terms: TxTerms,
+): Failure | undefined {
+  const fault = admissionFault(state, tx, terms);
+  if (fault !== undefined || !isFree(state, tx)) return fault;
+  const { balance } = state.account(tx.sender);
+  return actionFault(state, tx, terms, balance) ?? costlyActionFault(state, tx);
+}
+
+/** `validityFault` without the action of one that is free. */
+export function admissionFault(
+  state: StateReader & ActionReader,
   tx: DecodedTx,
   terms: TxTerms,
 ): Failure | undefined {
@@ -36,7 +49,7 @@ export function validityFault(
   }
   const account = state.account(tx.sender);
   const replayed = replayFault(state, account, tx, terms);
-  if (replayed !== undefined) return replayed;
+  if (replayed !== undefined || isFree(state, tx)) return replayed;
   const { fee } = tx.tx.body;
   if (fee.maxFeePerByte < baseFeePerByte) {
     return failure(
@@ -54,6 +67,12 @@ export function validityFault(
   return undefined;
 }
 
+/** Whether it pays nothing: it offers nothing, and is a duty of the validator whose application key sends it. */
+export function isFree(state: ActionReader, tx: DecodedTx): boolean {
+  const { maxFeePerByte, tipPerByte } = tx.tx.body.fee;
+  return maxFeePerByte === 0n && tipPerByte === 0n && isDuty(state, tx);
+}
+
 /**
  * Applies a transaction whose `validityFault` is undefined: takes the fee, uses up the nonce or
  * remembers the id, then runs the action, which happens wholly or not at all.
@@ -67,7 +86,7 @@ export function applyTx(state: WorkingState, tx: DecodedTx, terms: TxTerms): App
   if (replay.kind === "nonce") account.nonce += 1n;
   else state.remember(tx.idKey, tx.id, replay.expiryHeight);
 
-  const fault = actionFault(state, tx, terms, account.balance);
+  const fault = actionFault(state, tx, terms, account.balance) ?? costlyActionFault(state, tx);
   if (fault === undefined) runAction(state, tx, terms);
   return { fee, failure: fault };
 }

@@ -41,10 +41,12 @@ export function feePerByte(
   return baseFeePerByte + (fee.tipPerByte < room ? fee.tipPerByte : room);
 }
 
-/** nweft that a transaction pays at this base fee. Needs max >= base. */
+/** nweft that a transaction pays at this base fee. One that may stand in a block and offers less is free. */
 export function txFee(
   { item, tx }: Pick<DecodedTx, "item" | "tx">,
   baseFeePerByte: bigint,
 ): bigint {
-  return BigInt(item.length) * feePerByte(tx.body.fee, baseFeePerByte);
+  const { fee } = tx.body;
+  if (fee.maxFeePerByte < baseFeePerByte) return 0n;
+  return BigInt(item.length) * feePerByte(fee, baseFeePerByte);
 }

@@ -6,6 +6,8 @@ import { endOfBlockGovernance } from "../governance/end-of-block.ts";
 import { voidCommits } from "../seal/commits/commits.ts";
 import { recordAsk } from "../seal/items/ask.ts";
 import { expireItems } from "../seal/items/expiry.ts";
+import { endGeneration, startGeneration } from "../seal/keys/generation.ts";
+import { forgetKeys, updateKeys } from "../seal/keys/keys.ts";
 import { handleMisbehavior } from "../slashing/evidence.ts";
 import { recordSignatures } from "../slashing/liveness.ts";
 import { endOfBlockUpdates } from "../staking/epoch.ts";
@@ -52,8 +54,12 @@ export function endBlock(
   matureQueue(working);
   const params = endOfBlockGovernance(working);
   if (params !== undefined) working.setParams(params);
+  endGeneration(working);
   const updates = endOfBlockUpdates(working);
+  updateKeys(working, updates.length > 0);
+  startGeneration(working);
   recordAsk(working, blockBytesMax);
+  forgetKeys(working);
   return updates.map(({ consensusKey, power }) => ({
     publicKey: { type: "ed25519", bytes: consensusKey },
     power,

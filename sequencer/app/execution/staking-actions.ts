@@ -47,6 +47,7 @@ import {
   editValidatorFault,
   retireValidator,
   retireValidatorFault,
+  isApplicationKey,
   rotateApplicationKey,
   rotateApplicationKeyFault,
 } from "../staking/validators.ts";
@@ -78,6 +79,7 @@ export const STAKE_RULES: RulesOf<StakeAction["kind"]> = {
     ...rules(submitEvidenceFault, submitEvidence),
     signatures: (chainId, { evidence }) => evidenceSignatures(chainId, evidence),
     proofs: (chainId, _body, { evidence }) => evidenceProofs(chainId, evidence),
+    free: ({ staking }, { tx }) => isApplicationKey(staking, tx.body.publicKey),
   },
   submitProposal: {
     ...rules(submitProposalFault, submitProposal),

@@ -7,6 +7,8 @@ export interface PoolEntry {
   readonly nonce: bigint | undefined;
   /** nweft that it may take from its account at most: size * max fee + value. */
   readonly cost: bigint;
+  /** A duty of a validator, for which it pays nothing. */
+  readonly isFree: boolean;
   /** Order of arrival. */
   readonly arrival: number;
   /** Height of the last committed block when it came. */
@@ -20,6 +22,8 @@ export class PoolAccount {
   readonly unordered = new Set<PoolEntry>();
   /** Sum of the costs. */
   cost = 0n;
+  /** How many are free. */
+  freeCount = 0;
 
   get size(): number {
     return this.ordered.length + this.unordered.size;
@@ -32,12 +36,14 @@ export class PoolAccount {
 
   add(entry: PoolEntry): void {
     this.cost += entry.cost;
+    if (entry.isFree) this.freeCount++;
     if (entry.nonce === undefined) this.unordered.add(entry);
     else this.ordered.splice(this.#position(entry.nonce), 0, entry);
   }
 
   remove(entry: PoolEntry): void {
     this.cost -= entry.cost;
+    if (entry.isFree) this.freeCount--;
     if (entry.nonce === undefined) this.unordered.delete(entry);
     else this.ordered.splice(this.#position(entry.nonce), 1);
   }

@@ -1,11 +1,15 @@
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
-import { actionFault, actionValue } from "../execution/actions.ts";
-import { validityFault } from "../execution/apply-tx.ts";
+import { actionFault, actionValue, costlyActionFault } from "../execution/actions.ts";
+import { admissionFault, isFree } from "../execution/apply-tx.ts";
 import { feePerByte } from "../execution/base-fee.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
-import { POOL_PARKED_PER_ACCOUNT_MAX, POOL_WAIT_BLOCKS_MAX } from "../limits.ts";
+import {
+  POOL_FREE_PER_ACCOUNT_MAX,
+  POOL_PARKED_PER_ACCOUNT_MAX,
+  POOL_WAIT_BLOCKS_MAX,
+} from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import type { ChainTerms, CommittedState } from "../state/committed-state.ts";
 import type { Digest } from "../state-tree/node.ts";
@@ -27,6 +31,8 @@ interface EvictionCandidate extends Priced {
 
 /** Price of what waits behind a nonce gap or cannot pay the base fee: dropped first, never drawn. */
 const UNREADY_PRICE = -1;
+/** Price of what is free: drawn first, and never dropped for something that pays. */
+const FREE_PRICE = Number.POSITIVE_INFINITY;
 
 /**
  * Pending transactions: bounded by bytes, count and account; drawn by price and nonce; when full, what
@@ -39,6 +45,8 @@ export class Pool {
   readonly #metrics: AppMetrics;
   readonly #onDropped: (tx: DecodedTx, why: Failure) => void;
   readonly #entries = new Map<Digest, PoolEntry>();
+  /** Those of them that are free: a few for each validator. */
+  readonly #free = new Set<PoolEntry>();
   readonly #accounts = new Map<string, PoolAccount>();
   readonly #byExpiry = new Map<number, Set<PoolEntry>>();
   readonly #byAddedHeight = new Map<number, Set<PoolEntry>>();
@@ -74,9 +82,9 @@ export class Pool {
     return this.#stateFault(tx) ?? this.#accountFault(tx);
   }
 
-  /** What `add` would say, room included. Changes nothing. */
-  verdict(tx: DecodedTx): Failure | undefined {
-    const fault = this.fault(tx);
+  /** What `add` would say, room included. Changes nothing. `isSigned`: its signature holds. */
+  verdict(tx: DecodedTx, isSigned: boolean): Failure | undefined {
+    const fault = this.fault(tx) ?? (isSigned ? costlyActionFault(this.#committed, tx) : undefined);
     if (fault !== undefined) return fault;
     const victims = this.#victimsFor(this.#entryOf(tx), this.#replacedBy(tx));
     return victims === undefined ? this.#fullFault() : undefined;
@@ -97,7 +105,9 @@ export class Pool {
    * @param checkedAt next height of the state at which `fault` had nothing against it, if it was asked
    */
   add(tx: DecodedTx, checkedAt?: number): Failure | undefined {
-    const fault = checkedAt === this.#committed.nextHeight() ? this.#poolFault(tx) : this.fault(tx);
+    const fault =
+      (checkedAt === this.#committed.nextHeight() ? this.#poolFault(tx) : this.fault(tx)) ??
+      costlyActionFault(this.#committed, tx);
     if (fault !== undefined) return fault;
     const entry = this.#entryOf(tx);
     const replaced = this.#replacedBy(tx);
@@ -115,6 +125,7 @@ export class Pool {
   report(): void {
     this.#metrics.poolTransactions.set(this.count);
     this.#metrics.poolBytes.set(this.#bytes);
+    this.#metrics.poolFree.set(this.#free.size);
   }
 
   /** What a pending transaction waits for, if it cannot be in the next block. */
@@ -127,7 +138,7 @@ export class Pool {
       return `waiting for the account's nonce ${next}`;
     }
     const { maxFeePerByte } = tx.tx.body.fee;
-    if (maxFeePerByte >= baseFeePerByte) return undefined;
+    if (entry.isFree || maxFeePerByte >= baseFeePerByte) return undefined;
     return `waiting for a base fee of at most ${maxFeePerByte}, it is ${baseFeePerByte}`;
   }
 
@@ -165,6 +176,11 @@ export class Pool {
     for (const entry of this.#byAddedHeight.get(height - POOL_WAIT_BLOCKS_MAX) ?? []) {
       this.#drop(entry, failure("POOL_TIMED_OUT", `${POOL_WAIT_BLOCKS_MAX} blocks`));
     }
+    // Nothing was paid for it to wait for better times, and a block with it would be refused.
+    for (const entry of this.#free) {
+      const fault = this.#stateFault(entry.tx);
+      if (fault !== undefined) this.#drop(entry, fault);
+    }
     this.#isEvictableCurrent = false;
     this.report();
   }
@@ -172,7 +188,7 @@ export class Pool {
   /** After a change of parameters: lets go of what no block may hold under the new ones. */
   reconsider(): void {
     for (const entry of this.#entries.values()) {
-      const fault = validityFault(this.#committed, entry.tx, this.#terms());
+      const fault = admissionFault(this.#committed, entry.tx, this.#terms());
       if (fault?.code === "TX_TOO_LARGE") this.#drop(entry, fault);
     }
   }
@@ -189,11 +205,11 @@ export class Pool {
 
   #stateFault(tx: DecodedTx): Failure | undefined {
     const terms = this.#terms();
-    const fault = validityFault(this.#committed, tx, terms);
+    const fault = admissionFault(this.#committed, tx, terms);
     // A gap may close; how wide it may be is decided with the account.
     if (fault !== undefined && fault.code !== "NONCE_GAP") return fault;
     const { fee } = tx.tx.body;
-    if (fee.maxFeePerByte < terms.baseFeePerByte) {
+    if (fee.maxFeePerByte < terms.baseFeePerByte && !isFree(this.#committed, tx)) {
       return failure(
         "FEE_TOO_LOW",
         `max_fee_per_byte is ${fee.maxFeePerByte}, the base fee ${terms.baseFeePerByte}`,
@@ -227,6 +243,9 @@ export class Pool {
     if (replaced === undefined && (account?.size ?? 0) >= this.#limits.perAccountMax) {
       return failure("POOL_ACCOUNT_FULL", `at most ${this.#limits.perAccountMax}`);
     }
+    if (isFree(this.#committed, tx) && (account?.freeCount ?? 0) >= POOL_FREE_PER_ACCOUNT_MAX) {
+      return failure("POOL_ACCOUNT_FULL", `at most ${POOL_FREE_PER_ACCOUNT_MAX} free ones`);
+    }
     const cost = this.#costOf(tx);
     const pending = (account?.cost ?? 0n) - (replaced?.cost ?? 0n);
     if (balance >= pending + cost) return undefined;
@@ -252,6 +271,7 @@ export class Pool {
       tx,
       nonce: replay.kind === "nonce" ? replay.value : undefined,
       cost: this.#costOf(tx),
+      isFree: isFree(this.#committed, tx),
       arrival: this.#arrivals++,
       addedHeight: this.#committed.requireTerms().lastBlock?.height ?? 0,
     };
@@ -321,7 +341,8 @@ export class Pool {
     return isParked ? UNREADY_PRICE : this.#price(entry);
   }
 
-  #price({ tx }: PoolEntry): number {
+  #price({ tx, isFree: isForNothing }: PoolEntry): number {
+    if (isForNothing) return FREE_PRICE;
     const { baseFeePerByte } = this.#committed.requireTerms();
     const { fee } = tx.tx.body;
     if (fee.maxFeePerByte < baseFeePerByte) return UNREADY_PRICE;
@@ -335,6 +356,7 @@ export class Pool {
       this.#evictable.push({ price, arrival: entry.arrival, entry });
     }
     this.#entries.set(tx.idKey, entry);
+    if (entry.isFree) this.#free.add(entry);
     this.#bytes += tx.item.length;
     let account = this.#accounts.get(tx.sender);
     if (account === undefined) {
@@ -350,6 +372,7 @@ export class Pool {
   #remove(entry: PoolEntry): void {
     const { tx, addedHeight } = entry;
     this.#entries.delete(tx.idKey);
+    this.#free.delete(entry);
     this.#bytes -= tx.item.length;
     const account = this.#accounts.get(tx.sender);
     assert(account !== undefined, "every pending transaction belongs to an account");

@@ -84,24 +84,24 @@ export class TxAdmission {
     const unfit = terms === undefined ? CHAIN_NOT_BEGUN : sizeFault(item);
     if (terms === undefined || unfit !== undefined) return { tx: undefined, fault: unfit };
     const known = verified.get(item);
-    if (known !== undefined) return { tx: known, fault: this.#verdict(known) };
+    if (known !== undefined) return { tx: known, fault: this.#verdict(known, true) };
     const decoded = committed.txDecoder.decode(item);
     if ("code" in decoded) return { tx: undefined, fault: decoded };
     const { decoded: tx } = decoded;
-    const early = this.#verdict(tx);
+    const early = this.#verdict(tx, false);
     if (early !== undefined) return { tx, fault: early };
     if (this.#probes >= CHECKS_IN_FLIGHT_MAX) return { tx, fault: failure("POOL_BUSY") };
     this.#probes++;
     try {
       const [fault] = await this.#verify([decoded]);
-      return { tx, fault: fault ?? this.#verdict(tx) };
+      return { tx, fault: fault ?? this.#verdict(tx, true) };
     } finally {
       this.#probes--;
     }
   }
 
-  #verdict(tx: DecodedTx): Failure | undefined {
-    return this.#knownFault(tx) ?? this.#dependencies.pool.verdict(tx);
+  #verdict(tx: DecodedTx, isSigned: boolean): Failure | undefined {
+    return this.#knownFault(tx) ?? this.#dependencies.pool.verdict(tx, isSigned);
   }
 
   /** CheckTx of type recheck: whether the pool still wants it, from what it knows already. */

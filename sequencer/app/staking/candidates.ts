@@ -9,7 +9,14 @@ import { assert } from "../../../proto/errors.ts";
 import { event } from "../abci-event.ts";
 import { removeValidator } from "../distribution/rewards.ts";
 import { clearLiveness } from "../slashing/liveness-records.ts";
-import { POWERS, REDELEGATIONS, SLASHED, UNBONDINGS, VALIDATORS } from "../state/tables.ts";
+import {
+  POWERS,
+  REDELEGATIONS,
+  SEAL_ENCRYPTION,
+  SLASHED,
+  UNBONDINGS,
+  VALIDATORS,
+} from "../state/tables.ts";
 import type { StakingContext, StakingReader } from "./context.ts";
 import { takeShares } from "./delegations.ts";
 import { validatorAttribute } from "./events.ts";
@@ -97,6 +104,7 @@ function forgetValidator(ctx: StakingContext, validator: string): void {
   clearLiveness(ctx, validator);
   ctx.records.set(SLASHED, validator, undefined);
   ctx.records.set(POWERS, validator, undefined);
+  ctx.records.set(SEAL_ENCRYPTION, validator, undefined);
   ctx.records.set(VALIDATORS, validator, undefined);
   ctx.emit(event("remove_validator", [validatorAttribute("validator", validator)]));
 }

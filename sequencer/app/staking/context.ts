@@ -1,4 +1,4 @@
-import type { Tdh2 } from "../../../mev/seal/tdh2.ts";
+import type { SealArithmetic } from "../../../mev/seal/arithmetic.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { FillSink } from "../seal/fills.ts";
@@ -36,7 +36,7 @@ export interface StakingReader {
   readonly setSizeMax: number;
   readonly records: Records;
   /** For complaints and dealings, which are rare: what every transaction needs goes through `SealCompute`. */
-  readonly tdh2: Tdh2;
+  readonly arithmetic: SealArithmetic;
   /** Balance of an account. `address`: 40 lower-case hex characters; so everywhere here. */
   balance(address: string): bigint;
   /** nweft in a pool. */

@@ -303,6 +303,13 @@ function ownStakeFault(own: bigint, min: bigint): Failure {
   return failure("SELF_DELEGATION_LOW", `it is ${own} nweft, the minimum ${min}`);
 }
 
+/** Whether it is some validator's application key now. Looks at every validator. */
+export function isApplicationKey(reader: StakingReader, key: Uint8Array): boolean {
+  return reader.records
+    .keys(VALIDATORS)
+    .some((validator) => bytesEqual(requireValidator(reader, validator).applicationKey, key));
+}
+
 /** Looks at every validator: there are at most a few hundred, and keys are registered seldom. */
 function applicationKeyFault(reader: StakingReader, key: Uint8Array): Failure | undefined {
   for (const validator of reader.records.keys(VALIDATORS)) {

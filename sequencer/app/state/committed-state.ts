@@ -1,4 +1,4 @@
-import type { Tdh2 } from "../../../mev/seal/tdh2.ts";
+import type { SealArithmetic } from "../../../mev/seal/arithmetic.ts";
 import type { Height } from "../../../proto/brands.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { ValidatorState } from "../../../proto/codec/staking-state.ts";
@@ -69,7 +69,7 @@ export interface ChainTerms {
 /** Typed reads of the committed state, with what is derived from it kept in memory. */
 export class CommittedState implements RecordBase {
   readonly store: StateStore;
-  readonly tdh2: Tdh2;
+  readonly arithmetic: SealArithmetic;
   /** No block is under way here. */
   readonly unorderedCount = 0;
   /** Undefined until genesis is known. */
@@ -86,13 +86,13 @@ export class CommittedState implements RecordBase {
   readonly #indexes = new Map<string, KeyIndex>();
   #reader: StakingReader | undefined;
 
-  private constructor(store: StateStore, tdh2: Tdh2) {
+  private constructor(store: StateStore, arithmetic: SealArithmetic) {
     this.store = store;
-    this.tdh2 = tdh2;
+    this.arithmetic = arithmetic;
   }
 
-  static async load(store: StateStore, tdh2: Tdh2): Promise<CommittedState> {
-    const state = new CommittedState(store, tdh2);
+  static async load(store: StateStore, arithmetic: SealArithmetic): Promise<CommittedState> {
+    const state = new CommittedState(store, arithmetic);
     await state.reload();
     return state;
   }
@@ -177,7 +177,7 @@ export class CommittedState implements RecordBase {
       setSizeMax: chain.setSizeMax,
       // Nothing is ever set in them.
       records: new Records(this),
-      tdh2: this.tdh2,
+      arithmetic: this.arithmetic,
       balance: (address) => this.account(address).balance,
       pool: (pool: Pool) => supply[pool],
       rollupOwner: (rollupId) => ownerOf(this.rollup(rollupId)),

@@ -1,4 +1,4 @@
-import type { Tdh2 } from "../../../mev/seal/tdh2.ts";
+import type { SealArithmetic } from "../../../mev/seal/arithmetic.ts";
 import { Height } from "../../../proto/brands.ts";
 import { concatBytes } from "../../../proto/bytes.ts";
 import {
@@ -61,7 +61,7 @@ export class WorkingState implements StakingContext {
   readonly evidenceMaxAgeSeconds: number;
   readonly setSizeMax: number;
   readonly records: Records;
-  readonly tdh2: Tdh2;
+  readonly arithmetic: SealArithmetic;
   readonly #committed: CommittedState;
   readonly #accounts = new Map<string, WorkingAccount>();
   readonly #rollups = new Map<string, RollupState>();
@@ -85,7 +85,7 @@ export class WorkingState implements StakingContext {
     this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
     this.setSizeMax = chain.setSizeMax;
     this.records = new Records(committed);
-    this.tdh2 = committed.tdh2;
+    this.arithmetic = committed.arithmetic;
     this.#supply = { ...supply };
     // An id may be forgotten once no block can hold it: valid is now < expiry only.
     for (const { key, expiryMax } of committed.rememberedBlocks()) {

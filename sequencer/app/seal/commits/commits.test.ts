@@ -176,7 +176,7 @@ describe("the bond", () => {
 test("a commit above its last height, or one more than a block holds, fails", () => {
   const terms = { held: 0n, balance: 0n };
   const late = { ...commitOf(ALICE), maxHeight: Height(world.ctx.height - 1) };
-  expect(sealCommitFault(world.ctx, late, terms)?.code).toBe("SEAL_COMMIT_LATE");
+  expect(sealCommitFault(world.ctx, late, terms)?.code).toBe("SEAL_TOO_LATE");
   world.ctx.setParams({ sealCommitBond: 0n });
   for (let i = 0; i < COMMITS_PER_BLOCK_MAX; i++) commit(ALICE, { name: `${i}` });
   expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)?.code).toBe("SEAL_COMMITS_FULL");

@@ -45,7 +45,8 @@ export function sealCommitFault(
   { held, balance }: { readonly held: bigint; readonly balance: bigint },
 ): Failure | undefined {
   if (reader.height > maxHeight) {
-    return failure("SEAL_COMMIT_LATE", `max_height is ${maxHeight}, the block ${reader.height}`);
+    const { height } = reader;
+    return failure("SEAL_TOO_LATE", `its last block was ${maxHeight}, this is ${height}`);
   }
   const commits = batchAt(reader, reader.height)?.items.length ?? 0;
   if (commits >= COMMITS_PER_BLOCK_MAX) {

@@ -47,7 +47,11 @@ export const SEALED_RULES: ActionRules<Sealed> = {
   proofs: (chainId, body, action) => [ciphertextProof(chainId, body, action)],
 };
 
-function rollupsFault(state: ActionReader, { rollupIds }: Sealed): Failure | undefined {
+/** Whether all rollups that it names are there. */
+export function rollupsFault(
+  state: ActionReader,
+  { rollupIds }: Pick<Sealed, "rollupIds">,
+): Failure | undefined {
   const unknown = rollupIds.find((id) => state.rollup(toHex(id)) === undefined);
   return unknown === undefined ? undefined : failure("ROLLUP_UNKNOWN", toHex(unknown));
 }
