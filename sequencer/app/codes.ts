@@ -155,6 +155,12 @@ export const CODES = {
   EVIDENCE_NOT_IN_SET: { number: 149, message: "the validator was not in the set" },
   /** What was signed does not contradict itself. */
   EVIDENCE_NO_CONFLICT: { number: 150, message: "this proves no fault" },
+  /** The evidence says that something else was asked for than the state does, or the state has forgotten. */
+  EVIDENCE_ASK: { number: 151, message: "that is not what was asked at that height" },
+  /** The ticket is not the validator's, or has another public share. */
+  EVIDENCE_TICKET: { number: 152, message: "the shares are not of a ticket of the validator" },
+  /** Not the application key that the validator had at the height. */
+  EVIDENCE_KEY: { number: 153, message: "the part is not signed with the validator's key" },
 
   /** Less than 1 nweft for the community pool. */
   COMMUNITY_AMOUNT: { number: 160, message: "nothing is given to the community pool" },

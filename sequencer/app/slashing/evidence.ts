@@ -51,7 +51,7 @@ export function submitEvidenceFault(
   { evidence }: SubmitEvidence,
 ): Failure | undefined {
   const route = submittedRoute(evidence.kind);
-  const fault = judged(reader, route.prove(evidence));
+  const fault = judged(reader, route.prove(evidence, reader));
   return "code" in fault ? fault : punishmentFault(reader, route, fault);
 }
 
@@ -62,7 +62,7 @@ export function submitEvidence(
   { evidence }: SubmitEvidence,
 ): void {
   const route = submittedRoute(evidence.kind);
-  const fault = judged(ctx, route.prove(evidence));
+  const fault = judged(ctx, route.prove(evidence, ctx));
   if (!("code" in fault)) punishFault(ctx, route, fault, sender);
 }
 

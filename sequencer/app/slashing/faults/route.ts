@@ -5,6 +5,7 @@ import type { SubmittedEvidence } from "../../../../proto/codec/staking-tx.ts";
 import type { ParamsState } from "../../../../proto/codec/weft-state.ts";
 import type { Misbehavior } from "../../../abci/application.ts";
 import type { Failure } from "../../codes.ts";
+import type { StakingReader } from "../../staking/context.ts";
 import type { Penalty } from "../penalty.ts";
 
 /** What is common to all faults. */
@@ -27,7 +28,7 @@ export interface SubmittedRoute<Kind extends SubmittedEvidence["kind"]> extends 
   /** Proofs that have to hold as well (`ActionRules.proofs`); none if left out. */
   readonly proofs?: (chainId: string, evidence: EvidenceOf<Kind>) => readonly SealProof[];
   /** What it proves once they hold, or why it proves nothing. Age, set and repeats are the router's. */
-  readonly prove: (evidence: EvidenceOf<Kind>) => ProvenFault | Failure;
+  readonly prove: (evidence: EvidenceOf<Kind>, reader: StakingReader) => ProvenFault | Failure;
 }
 
 /** Evidence by kind; of several kinds, their union. */
