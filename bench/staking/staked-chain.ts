@@ -133,7 +133,6 @@ export class StakedChain {
     endBlock(working, {
       blockBytesMax: BLOCK_BYTES_MAX,
       proposerAddress: new Uint8Array(20),
-      rollupFees: new Map(),
     });
   }
 

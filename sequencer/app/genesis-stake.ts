@@ -124,6 +124,10 @@ export class GenesisLedger implements StakingContext {
   /** Genesis has no block that could hold events. */
   emit(): void {}
 
+  addRollupFee(): never {
+    throw new AssertionFailure("genesis pays no fees");
+  }
+
   addFill(): never {
     throw new AssertionFailure("nothing is sealed before genesis");
   }

@@ -36,6 +36,8 @@ export interface TestStakingContext extends StakingContext {
   readonly events: readonly AbciEvent[];
   /** Every fill since the start, in order. */
   readonly fills: readonly ResolvedFill[];
+  /** nweft by rollup id since the start. */
+  readonly rollupFees: ReadonlyMap<string, bigint>;
   /** Gives new nweft to an account, as genesis does. */
   mint(address: string, amount: bigint): void;
   /** The same for a pool. */
@@ -66,6 +68,7 @@ class MemoryContext implements TestStakingContext {
   readonly arithmetic: SealArithmetic = ARITHMETIC;
   readonly events: AbciEvent[] = [];
   readonly fills: ResolvedFill[] = [];
+  readonly rollupFees = new Map<string, bigint>();
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();
   readonly #rollupOwners: Readonly<Record<string, string>>;
@@ -129,6 +132,10 @@ class MemoryContext implements TestStakingContext {
 
   addFill(resolved: ResolvedFill): void {
     this.fills.push(resolved);
+  }
+
+  addRollupFee(rollupId: string, amount: bigint): void {
+    this.rollupFees.set(rollupId, (this.rollupFees.get(rollupId) ?? 0n) + amount);
   }
 
   emit(event: AbciEvent): void {

@@ -36,8 +36,6 @@ export function settleOverdue(working: WorkingState): void {
 export interface BlockEnd {
   readonly blockBytesMax: number;
   readonly proposerAddress: Uint8Array;
-  /** nweft that data of a rollup paid, by rollup id: in this block, or sealed and opened by it. */
-  readonly rollupFees: ReadonlyMap<string, bigint>;
 }
 
 /**
@@ -47,9 +45,10 @@ export interface BlockEnd {
  */
 export function endBlock(
   working: WorkingState,
-  { blockBytesMax, proposerAddress, rollupFees }: BlockEnd,
+  { blockBytesMax, proposerAddress }: BlockEnd,
 ): readonly ValidatorUpdate[] {
   const fees = working.pool("feePool");
+  const { rollupFees } = working;
   allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
   matureQueue(working);
   const params = endOfBlockGovernance(working);

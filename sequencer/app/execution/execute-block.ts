@@ -127,7 +127,6 @@ export async function executeBlock(
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
-  const rollupFees = new Map<string, bigint>();
   beginBlock(working, input);
   const begun = working.takeEvents();
   let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
@@ -150,7 +149,7 @@ export async function executeBlock(
       if (full !== undefined) return refused(`item ${index}: ${full.code}: ${full.reason}`);
       placeAction(working, decoded, decoded.addTo(manifest), terms);
       sealedRoomLeft -= roomTaken(decoded);
-      addRollupFee(rollupFees, decoded, applied.fee);
+      addRollupFee(working, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
   }
@@ -164,7 +163,6 @@ export async function executeBlock(
   const validatorUpdates = endBlock(working, {
     blockBytesMax: chain.blockBytesMax,
     proposerAddress,
-    rollupFees,
   });
   return {
     kind: "executed",
@@ -292,9 +290,8 @@ async function proofFault(
 }
 
 /** What the data of a rollup pays: its owner has a part of that. */
-function addRollupFee(fees: Map<string, bigint>, { tx, rollupId }: DecodedTx, fee: bigint): void {
-  if (tx.body.action.kind !== "rollupData") return;
-  fees.set(rollupId, (fees.get(rollupId) ?? 0n) + fee);
+function addRollupFee(working: WorkingState, { tx, rollupId }: DecodedTx, fee: bigint): void {
+  if (tx.body.action.kind === "rollupData") working.addRollupFee(rollupId, fee);
 }
 
 function refused(reason: string): RefusedBlock {

@@ -58,6 +58,8 @@ export interface StakingContext extends StakingReader, FillSink {
   move(from: Pool, to: Pool, amount: bigint): void;
   /** Destroys nweft of a pool. */
   burn(pool: Pool, amount: bigint): void;
+  /** Of what lies in the fee pool, so much was paid for data of this rollup: its owner has a part of that. */
+  addRollupFee(rollupId: string, amount: bigint): void;
   /** In order of happening; not part of any hash. */
   emit(event: AbciEvent): void;
 }

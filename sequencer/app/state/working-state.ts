@@ -72,6 +72,7 @@ export class WorkingState implements StakingContext {
   #baseFeePerByte: bigint | undefined;
   #nextParams: ParamsState | undefined;
   #events: AbciEvent[] = [];
+  readonly #rollupFees = new Map<string, bigint>();
   readonly #fills: ResolvedFill[] = [];
 
   constructor(committed: CommittedState, { height, time }: WorkingBlock) {
@@ -171,6 +172,15 @@ export class WorkingState implements StakingContext {
 
   rollupOwner(rollupId: string): string | undefined {
     return ownerOf(this.rollup(rollupId));
+  }
+
+  addRollupFee(rollupId: string, amount: bigint): void {
+    this.#rollupFees.set(rollupId, (this.#rollupFees.get(rollupId) ?? 0n) + amount);
+  }
+
+  /** nweft that data of rollups paid in this block, by rollup id. */
+  get rollupFees(): ReadonlyMap<string, bigint> {
+    return this.#rollupFees;
   }
 
   emit(event: AbciEvent): void {

@@ -16,7 +16,7 @@ export function expireItems(ctx: StakingContext): void {
     if (ctx.height < height + 1 + blocks) return;
     changeItems(ctx, height, (item) => {
       if (ctx.height < lastHeight(height, item, blocks)) return item;
-      resolveItem(ctx, height, item, { kind: "expired" }, new Map());
+      resolveItem(ctx, height, item, { kind: "expired" });
       return undefined;
     });
   }

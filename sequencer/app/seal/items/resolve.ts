@@ -27,16 +27,12 @@ export type Resolution =
 /** Shares of the committee, single shares after a dispute, or the sender's seed. */
 export type OpenedBy = "committee" | "dispute" | "sender";
 
-/** nweft that opened items paid, by rollup id; goes to the fees of the block that opens them. */
-export type RollupFees = Map<string, bigint>;
-
 /** Settles an item that the caller takes out of the state. `height`: of its block. */
 export function resolveItem(
   ctx: StakingContext,
   height: number,
   item: SealedItemState,
   resolution: Resolution,
-  rollupFees: RollupFees,
 ): void {
   const { sender: senderBytes, places, fee, bond } = item;
   const sender = toHex(senderBytes);
@@ -45,7 +41,7 @@ export function resolveItem(
     case "opened": {
       ctx.move("sealed", "feePool", fee);
       ctx.pay("sealed", sender, bond);
-      addRollupFees(rollupFees, item);
+      addRollupFees(ctx, item);
       const { payloads, opener } = resolution;
       for (const fill of openedFills(at, places, payloads, opener)) ctx.addFill(fill);
       break;
@@ -144,11 +140,10 @@ function emitResolved(
 }
 
 /** The fee in equal parts; the first rollups have what cannot be divided. */
-function addRollupFees(fees: RollupFees, { places, fee }: SealedItemState): void {
+function addRollupFees(ctx: StakingContext, { places, fee }: SealedItemState): void {
   const count = BigInt(places.length);
   for (const [index, { rollupId }] of places.entries()) {
-    const id = toHex(rollupId);
     const part = fee / count + (BigInt(index) < fee % count ? 1n : 0n);
-    fees.set(id, (fees.get(id) ?? 0n) + part);
+    ctx.addRollupFee(toHex(rollupId), part);
   }
 }

@@ -1,0 +1,67 @@
+/**
+ * Action 70: the sender, or whoever it told the seed, opens a sealed item that the committee has not opened.
+ * The outcome is the one that shares would give, so that nobody gains by choosing between the two.
+ */
+import { openContent } from "../../../../mev/seal/content.ts";
+import { copyBytes, toHex } from "../../../../proto/bytes.ts";
+import type { SealedItemState, SealKeyState } from "../../../../proto/codec/seal-state.ts";
+import type { SelfReveal } from "../../../../proto/codec/seal-tx.ts";
+import { assert } from "../../../../proto/errors.ts";
+import { failure } from "../../codes.ts";
+import { type ActionRules, noValue } from "../../execution/action-rules.ts";
+import type { StakingReader } from "../../staking/context.ts";
+import { sealedBatch, sealedItem, sealKey } from "../reader.ts";
+import { fineFalseDispute } from "./false-disputes.ts";
+import { changeItems, isDisputed } from "./records.ts";
+import { type Resolution, resolveItem } from "./resolve.ts";
+
+export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
+  fault({ staking }, _tx, action) {
+    const { height, id, seed } = action;
+    const waiting = waitingItem(staking, action);
+    if (waiting === undefined) {
+      return failure("SEAL_ITEM_UNKNOWN", `${toHex(id)} of block ${height}`);
+    }
+    const { item, key } = waiting;
+    const point = staking.tdh2.openWithSeed(key.publicKey, item, seed);
+    return point === undefined ? failure("SEAL_SEED", toHex(id)) : undefined;
+  },
+  run(state, _tx, action) {
+    const { height, seed } = action;
+    const waiting = waitingItem(state, action);
+    assert(waiting !== undefined, "an item without a fault waits");
+    const { item } = waiting;
+    changeItems(state, height, (one) => (one.index === item.index ? undefined : one));
+    resolveItem(state, height, item, resolutionOf(state, item, copyBytes(seed)));
+    if (isDisputed(item)) fineFalseDispute(state, toHex(item.disputedBy), item.disputedHeight);
+  },
+  value: noValue,
+};
+
+function waitingItem(
+  reader: StakingReader,
+  { height, id }: SelfReveal,
+): { readonly item: SealedItemState; readonly key: SealKeyState } | undefined {
+  const item = sealedItem(reader, height, id);
+  const batch = sealedBatch(reader, height);
+  const key = batch && sealKey(reader, batch.key);
+  return item === undefined || key === undefined ? undefined : { item, key };
+}
+
+function resolutionOf(
+  { tdh2 }: StakingReader,
+  { label, kem, body, places }: SealedItemState,
+  seed: Uint8Array,
+): Resolution {
+  const by = "sender";
+  const plaintext = tdh2.decrypt(label, kem, seed, body);
+  if (plaintext === undefined) {
+    return { kind: "invalid", reason: "the body does not belong to its key", by };
+  }
+  const content = openContent(
+    plaintext,
+    places.map(({ rollupId }) => rollupId),
+  );
+  if (content.kind === "invalid") return { ...content, by };
+  return { kind: "opened", payloads: content.payloads, opener: { kind: "seed", seed }, by };
+}
