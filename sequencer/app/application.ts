@@ -68,6 +68,7 @@ import { buildBlock } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
 import { query } from "./query.ts";
+import { OpenedBatches } from "./seal/items/opened-batches.ts";
 import { createReadApi } from "./read-api.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
@@ -139,6 +140,7 @@ class Weft implements WeftApplication {
   readonly #extensionLog: ExtensionLog;
   readonly #extensions: Extensions;
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
+  readonly #opened: OpenedBatches;
   readonly #statuses = new TxStatuses(STATUSES_MAX);
   readonly #pool: Pool;
   readonly #admission: TxAdmission;
@@ -162,6 +164,7 @@ class Weft implements WeftApplication {
   ) {
     const { verify, verifyIncoming = verify, signer, nextSigner, logger, metrics } = dependencies;
     const { seal, sealIncoming = seal, ticketSecretOf = () => undefined } = dependencies;
+    this.#opened = new OpenedBatches(seal);
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -323,14 +326,22 @@ class Weft implements WeftApplication {
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {
       const { logger, metrics, verify, seal, yieldToLoop } = this.#dependencies;
-      const { height, time, maxTxBytes, localLastCommit, misbehavior } = request;
+      const { height, time, proposerAddress, maxTxBytes, localLastCommit, misbehavior } = request;
       const built = await buildBlock(
-        { height, time, txBytesMax: maxTxBytes, votes: localLastCommit.votes, misbehavior },
+        {
+          height,
+          time,
+          proposerAddress,
+          txBytesMax: maxTxBytes,
+          votes: localLastCommit.votes,
+          misbehavior,
+        },
         {
           committed: this.#committed,
           pool: this.#pool,
           verify,
           seal,
+          opened: this.#opened,
           yieldToLoop,
           logger,
           metrics,
@@ -422,6 +433,7 @@ class Weft implements WeftApplication {
       this.#finalized = undefined;
       this.#executed.clear();
       this.#extensions.committed();
+      this.#opened.clear();
       this.#snapshots?.committed(height, this.#committed.store);
       const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
       // Who restores the oldest snapshot goes on with the block after it, and so do we after a loss of power.
@@ -536,6 +548,7 @@ class Weft implements WeftApplication {
       verified: this.#verified,
       verify,
       seal,
+      opened: this.#opened,
       yieldToLoop,
     });
     this.#executed.set(key, outcome);

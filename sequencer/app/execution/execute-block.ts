@@ -1,10 +1,11 @@
-import { createLaneRules, type LaneUse, laneUse } from "../../../mev/lanes.ts";
+import { createLaneRules, Lane, type LaneUse, laneUse } from "../../../mev/lanes.ts";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
 import { type CommitVote, verifyInjectedCommit } from "../../../mev/injected-commit.ts";
 import type { SealCompute, SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height, Round } from "../../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES } from "../../../proto/bytes.ts";
+import type { Openings } from "../../../proto/codec/seal-block.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec/weft-block.ts";
 import { assert } from "../../../proto/errors.ts";
@@ -18,6 +19,13 @@ import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { fillsEvents } from "../seal/fills.ts";
+import type { OpenedBatches } from "../seal/items/opened-batches.ts";
+import {
+  applyOpenings,
+  NOTHING_TO_OPEN,
+  planOpenings,
+  verifyOpenings,
+} from "../seal/items/openings.ts";
 import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
 import { sealTermsAt } from "../proposal/seal-terms.ts";
 import type { CommittedState } from "../state/committed-state.ts";
@@ -57,6 +65,7 @@ export interface ExecuteDependencies {
   readonly verified: VerifiedTxs;
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
+  readonly opened: OpenedBatches;
   readonly yieldToLoop: YieldToLoop;
 }
 
@@ -108,6 +117,7 @@ export async function executeBlock(
   const unproven =
     (await signatureFault(items, dependencies)) ?? (await proofFault(items, dependencies));
   if (unproven !== undefined) return unproven;
+  let plan = NOTHING_TO_OPEN;
   if (lastBlock !== undefined) {
     const injected = items[1]?.injectedCommit;
     assert(injected !== undefined, "the lane rules put the injected commit at item 1");
@@ -123,11 +133,16 @@ export async function executeBlock(
       dependencies.verify,
     );
     if ("code" in verdict) return refused(`${verdict.code}: ${verdict.reason}`);
+    plan = planOpenings(committed.staking, lastBlock.height, verdict);
   }
+  const { openings } = items.find(({ use }) => use.lane === Lane.REVEAL) ?? NOTHING_TO_CHECK;
+  const verified = await verifyOpenings(plan, openings, dependencies);
+  if (typeof verified === "string") return refused(verified);
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
   beginBlock(working, input);
+  applyOpenings(working, verified, input.proposerAddress);
   const begun = working.takeEvents();
   let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
   const manifest = createManifestBuilder();
@@ -182,9 +197,15 @@ interface BlockItem {
   readonly signatureChecks: readonly SignatureCheck[];
   readonly proofs: readonly SealProof[];
   readonly injectedCommit: InjectedCommit | undefined;
+  readonly openings: Openings | undefined;
 }
 
-const NOTHING_TO_CHECK = { signatureChecks: [], proofs: [], injectedCommit: undefined };
+const NOTHING_TO_CHECK = {
+  signatureChecks: [],
+  proofs: [],
+  injectedCommit: undefined,
+  openings: undefined,
+};
 
 async function decodeItems(
   txs: readonly Uint8Array[],
@@ -202,23 +223,23 @@ async function decodeItems(
     // Items of the proposer stand in front only; anything else has to be a transaction.
     const item = index < 3 ? systemItem(bytes) : undefined;
     if (item !== undefined && item.kind !== "tx") {
-      if (item.kind === "openings") return refused(`item ${index}: nothing is to be opened`);
       items.push({
         ...NOTHING_TO_CHECK,
         use: laneUse(item, bytes.length, EMPTY_BYTES, false),
         decoded: undefined,
         injectedCommit: item.kind === "injectedCommit" ? item.injectedCommit : undefined,
+        openings: item.kind === "openings" ? item.openings : undefined,
       });
       continue;
     }
     const tx = committed.txDecoder.decode(bytes);
     if ("code" in tx) return refused(`item ${index}: ${tx.code}: ${tx.reason}`);
     items.push({
+      ...NOTHING_TO_CHECK,
       use: tx.decoded.laneUse,
       decoded: tx.decoded,
       signatureChecks: tx.signatureChecks,
       proofs: tx.proofs,
-      injectedCommit: undefined,
     });
   }
   return items;

@@ -32,9 +32,18 @@ import type { AppMetrics } from "../metrics.ts";
 import { laneParams } from "../params.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Selection } from "../pool/selection.ts";
+import type { OpenedBatches } from "../seal/items/opened-batches.ts";
+import {
+  applyOpenings,
+  NO_OPENINGS,
+  planOpenings,
+  type VerifiedOpenings,
+  verifyOpenings,
+} from "../seal/items/openings.ts";
 import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
+import { buildOpenings } from "./build-openings.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 
 /** Transactions that are tried in one go: a few milliseconds. */
@@ -43,6 +52,7 @@ const TXS_PER_SLICE = 256;
 export interface BuildRequest {
   readonly height: Height;
   readonly time: Timestamp;
+  readonly proposerAddress: Uint8Array;
   /** Bytes that the items may take together, framing included. */
   readonly txBytesMax: number;
   /** Extended votes of the last commit; empty at the initial height. */
@@ -55,6 +65,7 @@ export interface BuildDependencies {
   readonly pool: Pool;
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
+  readonly opened: OpenedBatches;
   readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
@@ -87,7 +98,7 @@ export async function buildBlock(
     bytesLeft -= itemBlockBytes(bytes.length);
   }
 
-  const working = begin(request, committed);
+  const working = begin(request, committed, system);
   let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
@@ -132,7 +143,7 @@ export async function buildBlock(
   return {
     txs: [finishManifest(working, manifest), ...systemBytes, ...chosen.map((tx) => tx.item)],
     minimal: () => [
-      finishManifest(begin(request, committed), createManifestBuilder()),
+      finishManifest(begin(request, committed, system), createManifestBuilder()),
       ...systemBytes,
     ],
   };
@@ -140,13 +151,19 @@ export async function buildBlock(
 
 /** What only a proposer makes, in the order of the block, without the manifest. */
 interface SystemItems {
+  readonly openings: VerifiedOpenings;
   readonly items: readonly { readonly item: Item; readonly bytes: Uint8Array }[];
 }
 
 /** The state of the block before its first transaction. */
-function begin(request: BuildRequest, committed: CommittedState): WorkingState {
+function begin(
+  request: BuildRequest,
+  committed: CommittedState,
+  { openings }: SystemItems,
+): WorkingState {
   const working = new WorkingState(committed, request);
   beginBlock(working, request);
+  applyOpenings(working, openings, request.proposerAddress);
   return working;
 }
 
@@ -208,10 +225,10 @@ function drawControl(
 /** None at the initial height. */
 async function systemItems(
   request: BuildRequest,
-  { committed, verify, seal, logger, metrics }: BuildDependencies,
+  { committed, verify, seal, opened, logger, metrics }: BuildDependencies,
 ): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
-  if (lastBlock === undefined) return { items: [] };
+  if (lastBlock === undefined) return { items: [], openings: NO_OPENINGS };
   const { height, hash: blockHash } = lastBlock;
   const built = await buildInjectedCommit(
     {
@@ -238,8 +255,14 @@ async function systemItems(
       votes: request.votes.length,
     });
   }
-  const items: readonly Item[] = [{ kind: "injectedCommit", injectedCommit: built.commit }];
+  const items: Item[] = [{ kind: "injectedCommit", injectedCommit: built.commit }];
+  const plan = planOpenings(committed.staking, height, []);
+  const openings = await buildOpenings(plan, built.shares, { opened, seal });
+  if (openings !== undefined) items.push({ kind: "openings", openings });
+  const verified = await verifyOpenings(plan, openings, { opened, seal });
+  assert(typeof verified !== "string", `own openings hold: ${String(verified)}`);
   return {
+    openings: verified,
     items: items.map((item) => ({ item, bytes: encodeItem(item) })),
   };
 }
