@@ -38,10 +38,12 @@ import type {
   ProcessProposalRequest,
   ValidatorUpdate,
 } from "../../sequencer/abci/application.ts";
+import type { TicketSecretOf } from "../../mev/seal/shares.ts";
 import { createApplication } from "../../sequencer/app/application.ts";
 import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import type { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
+import { StateStore } from "../../sequencer/app/state-tree/state-store.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
 import type {
   ApplicationOptions,
@@ -152,6 +154,10 @@ export interface ChainOptions {
   readonly pool?: Partial<PoolLimits>;
   readonly maxTxBytes?: number;
   readonly blockBytesMax?: number;
+  /** Entries of the state that genesis cannot say, by whole key. */
+  readonly state?: ReadonlyMap<string, Uint8Array>;
+  /** Secrets of a node's tickets of keys for sealed transactions. */
+  readonly ticketSecretOf?: (node: number) => TicketSecretOf;
   /** Where the first node keeps its snapshots, one of every height. */
   readonly archive?: SnapshotArchive;
 }
@@ -199,6 +205,7 @@ export async function startNode(
   archive?: SnapshotArchive,
   options: Partial<ApplicationOptions> = {},
   nextKey?: Ed25519KeyPair,
+  ticketSecretOf?: TicketSecretOf,
 ): Promise<WeftApplication> {
   return createApplication(
     {
@@ -229,12 +236,23 @@ export async function startNode(
       ticketSecretOf: (key, ticket) => watch.ticketSecretOf?.(key, ticket),
       signer: signerOf(applicationKey),
       nextSigner: nextKey && signerOf(nextKey),
+      ...(ticketSecretOf === undefined ? {} : { ticketSecretOf }),
       clock: createSystemClock(),
       logger: NULL_LOGGER,
       metrics: { ...NULL_APP_METRICS, fallbackProposals: { inc: () => watch.fallbacks++ } },
       yieldToLoop,
     },
   );
+}
+
+/** Before the first block, and while no application has the database open. */
+async function addToState(
+  level: MemoryLevel<string, Uint8Array>,
+  entries: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const database = await openKeyValueStore(level, yieldToLoop);
+  const store = await StateStore.open({}, { database, yieldToLoop });
+  await store.commit(await store.stage(new Map(entries)), 0);
 }
 
 function signerOf(key: Ed25519KeyPair): ApplicationSigner {
@@ -297,6 +315,9 @@ export class TestChain {
           options.pool,
           watch,
           n === 0 ? options.archive : undefined,
+          {},
+          undefined,
+          options.ticketSecretOf?.(n),
         ),
         level,
         watch,
@@ -309,7 +330,12 @@ export class TestChain {
       nodes,
       utf8ToBytes(JSON.stringify(genesis(options, nodes))),
     );
-    for (const node of nodes) await chain.initChain(node);
+    for (const [n, node] of nodes.entries()) {
+      await chain.initChain(node);
+      if (options.state === undefined) continue;
+      await addToState(node.level, options.state);
+      await chain.restart(n);
+    }
     return chain;
   }
 
@@ -335,7 +361,7 @@ export class TestChain {
   ): Promise<WeftApplication> {
     const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
     const { applicationKey, consensusAddress } = this.node(0);
-    const app = await startNode(level, applicationKey);
+    let app = await startNode(level, applicationKey);
     await this.initChain({
       app,
       level,
@@ -343,6 +369,10 @@ export class TestChain {
       consensusAddress,
       watch: { signatures: 0, fallbacks: 0 },
     });
+    if (this.#options.state !== undefined) {
+      await addToState(level, this.#options.state);
+      app = await startNode(level, applicationKey);
+    }
     for (const request of this.history.slice(0, blocks)) {
       await app.finalizeBlock(finalize(request));
       await app.commit();
@@ -370,8 +400,17 @@ export class TestChain {
     const node = this.node(index);
     const { level, watch } = node;
     const applicationKey = key ?? node.applicationKey;
-    const { pool } = this.#options;
-    node.app = await startNode(level, applicationKey, pool, watch, undefined, options, nextKey);
+    const { pool, ticketSecretOf } = this.#options;
+    node.app = await startNode(
+      level,
+      applicationKey,
+      pool,
+      watch,
+      undefined,
+      options,
+      nextKey,
+      ticketSecretOf?.(index),
+    );
   }
 
   time(height: number): Timestamp {

@@ -1,0 +1,127 @@
+/** Applications with a key for sealed transactions that no generation has made: for tests of what is done with one. */
+import { Height } from "../../proto/brands.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
+import type { SealState } from "../../proto/codec/seal-state.ts";
+import { type Fee, type Replay, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { sha256, sha512Concat } from "../../proto/hash.ts";
+import { ed25519Address } from "../../proto/verify/ed25519.ts";
+import type { AbciEvent } from "../../sequencer/abci/application.ts";
+import { NO_SEAL_STATE } from "../../sequencer/app/seal/reader.ts";
+import { numberKey, SEAL, SEAL_KEYS } from "../../sequencer/app/state/tables.ts";
+import { type TestSealKey, testSealKey } from "./seal-key.ts";
+import { seal, sealPlaintext, type SealedBySender } from "./sealing.ts";
+import {
+  CHAIN_ID,
+  type ChainOptions,
+  consensusKey,
+  type DecidedBlock,
+  signedItem,
+  TestChain,
+  type Wallet,
+} from "./weft-app.ts";
+
+export interface SealedChainOptions extends ChainOptions {
+  /** Tickets of each validator; default: one. */
+  readonly tickets?: readonly number[];
+  /** Default: more than two thirds of the tickets. */
+  readonly threshold?: number;
+  /** More keys that the state holds, by number, from 2 on. */
+  readonly moreKeys?: number;
+  readonly seal?: Partial<SealState>;
+}
+
+export interface SealedChain {
+  readonly chain: TestChain;
+  /** Key 1, in force unless the options say otherwise, and then 2, 3, ... */
+  readonly keys: readonly [TestSealKey, ...TestSealKey[]];
+}
+
+export async function startSealedChain(options: SealedChainOptions = {}): Promise<SealedChain> {
+  const { validators = 4, moreKeys = 0 } = options;
+  const tickets = options.tickets ?? Array.from({ length: validators }, () => 1);
+  const total = tickets.reduce((sum, count) => sum + count, 0);
+  const threshold = options.threshold ?? Math.floor((total * 2) / 3) + 1;
+  const members = tickets.map((_, n) => ({ address: ed25519Address(consensusKey(n).publicKey) }));
+  const keyOf = (number: number): TestSealKey => testSealKey(number, members, tickets, threshold);
+  const keys = [keyOf(1), ...Array.from({ length: moreKeys }, (_, n) => keyOf(n + 2))] as const;
+  const state = { ...NO_SEAL_STATE, activeKey: 1, isOpen: true, ...options.seal };
+  const chain = await TestChain.start({
+    ...options,
+    validators,
+    state: new Map([
+      [SEAL.prefix, SEAL.encode(state)],
+      ...keys.map(
+        ({ state: key }) =>
+          [SEAL_KEYS.prefix + numberKey(key.number), SEAL_KEYS.encode(key)] as const,
+      ),
+    ]),
+    ticketSecretOf: () => (key, ticket) => keys[key - 1]?.secretOf(key, ticket),
+  });
+  return { chain, keys };
+}
+
+export interface TextTerms extends Partial<Fee> {
+  readonly rollups?: readonly string[];
+  readonly maxHeight?: number;
+  readonly chainId?: string;
+  /** Instead of the text: whatever a sender seals, as long as a bucket. */
+  readonly plaintext?: Uint8Array;
+  /** What the sender does to the ciphertext, with a proof that holds. */
+  readonly damage?: (sealed: SealedBySender) => SealedBySender["action"];
+}
+
+export interface SealedText extends SealedBySender {
+  readonly item: Uint8Array;
+}
+
+/** A signed item with the same text for each rollup; the same for the same arguments. */
+export function sealText(
+  sender: Wallet,
+  replay: Replay,
+  key: TestSealKey,
+  text: string,
+  options: TextTerms = {},
+): SealedText {
+  const { rollups = ["alpha"], maxHeight = 1_000, chainId = CHAIN_ID } = options;
+  const fee = {
+    maxFeePerByte: options.maxFeePerByte ?? 1_000n,
+    tipPerByte: options.tipPerByte ?? 1n,
+  };
+  const terms = {
+    chainId,
+    key: key.state,
+    sender: sender.address,
+    replay,
+    fee,
+    maxHeight: Height(maxHeight),
+  };
+  const parts = rollups.map((name) => ({
+    rollupId: rollupIdOfName(name),
+    data: [utf8ToBytes(text)],
+  }));
+  const name = utf8ToBytes(`${text} ${JSON.stringify(replay, (_, value) => String(value))}`);
+  const randomness = { seed: sha256(name), nonce: sha512Concat(sender.address, name) };
+  const made =
+    options.plaintext === undefined
+      ? seal(terms, parts, randomness)
+      : sealPlaintext(terms, parts, options.plaintext, randomness);
+  const action = options.damage?.(made) ?? made.action;
+  return { ...made, action, item: signedItem(sender, replay, action, { ...fee, chainId }) };
+}
+
+/** Events of a block, its transactions' too, whose type begins so; attributes by name. */
+export function eventsOf(
+  { response }: DecidedBlock,
+  prefix = "seal_",
+): readonly (Readonly<Record<string, string>> & { readonly type: string })[] {
+  const all: AbciEvent[] = [
+    ...response.events,
+    ...response.txResults.flatMap(({ events }) => events),
+  ];
+  return all
+    .filter(({ type }) => type.startsWith(prefix))
+    .map(({ type, attributes }) => ({
+      ...Object.fromEntries(attributes.map(({ key, value }) => [key, value])),
+      type,
+    }));
+}
