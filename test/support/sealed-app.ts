@@ -1,6 +1,6 @@
 /** Applications with a key for sealed transactions that no generation has made: for tests of what is done with one. */
 import { Height } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
+import { compareBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import type { SealState } from "../../proto/codec/seal-state.ts";
 import { type Fee, type Replay, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { sha256, sha512Concat } from "../../proto/hash.ts";
@@ -90,7 +90,7 @@ export function sealText(
   const terms = {
     chainId,
     key: key.state,
-    sender: sender.address,
+    publicKey: sender.key.publicKey,
     replay,
     fee,
     maxHeight: Height(maxHeight),
@@ -99,12 +99,13 @@ export function sealText(
     rollupId: rollupIdOfName(name),
     data: [utf8ToBytes(text)],
   }));
+  const rollupIds = parts.map(({ rollupId }) => rollupId).sort(compareBytes);
   const name = utf8ToBytes(`${text} ${JSON.stringify(replay, (_, value) => String(value))}`);
   const randomness = { seed: sha256(name), nonce: sha512Concat(sender.address, name) };
   const made =
     options.plaintext === undefined
       ? seal(terms, parts, randomness)
-      : sealPlaintext(terms, parts, options.plaintext, randomness);
+      : sealPlaintext(terms, rollupIds, options.plaintext, randomness);
   const action = options.damage?.(made) ?? made.action;
   return { ...made, action, item: signedItem(sender, replay, action, { ...fee, chainId }) };
 }

@@ -38,7 +38,6 @@ import type {
   ProcessProposalRequest,
   ValidatorUpdate,
 } from "../../sequencer/abci/application.ts";
-import type { TicketSecretOf } from "../../mev/seal/shares.ts";
 import { createApplication } from "../../sequencer/app/application.ts";
 import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
@@ -205,7 +204,6 @@ export async function startNode(
   archive?: SnapshotArchive,
   options: Partial<ApplicationOptions> = {},
   nextKey?: Ed25519KeyPair,
-  ticketSecretOf?: TicketSecretOf,
 ): Promise<WeftApplication> {
   return createApplication(
     {
@@ -236,7 +234,6 @@ export async function startNode(
       ticketSecretOf: (key, ticket) => watch.ticketSecretOf?.(key, ticket),
       signer: signerOf(applicationKey),
       nextSigner: nextKey && signerOf(nextKey),
-      ...(ticketSecretOf === undefined ? {} : { ticketSecretOf }),
       clock: createSystemClock(),
       logger: NULL_LOGGER,
       metrics: { ...NULL_APP_METRICS, fallbackProposals: { inc: () => watch.fallbacks++ } },
@@ -307,7 +304,12 @@ export class TestChain {
     for (let n = 0; n < validators + (options.followers ?? 0); n++) {
       const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
       const applicationKey = operator(n).key;
-      const watch = { signatures: 0, fallbacks: 0 };
+      const ticketSecretOf = options.ticketSecretOf?.(n);
+      const watch: Watch = {
+        signatures: 0,
+        fallbacks: 0,
+        ...(ticketSecretOf === undefined ? {} : { ticketSecretOf }),
+      };
       nodes.push({
         app: await startNode(
           level,
@@ -315,9 +317,6 @@ export class TestChain {
           options.pool,
           watch,
           n === 0 ? options.archive : undefined,
-          {},
-          undefined,
-          options.ticketSecretOf?.(n),
         ),
         level,
         watch,
@@ -400,17 +399,8 @@ export class TestChain {
     const node = this.node(index);
     const { level, watch } = node;
     const applicationKey = key ?? node.applicationKey;
-    const { pool, ticketSecretOf } = this.#options;
-    node.app = await startNode(
-      level,
-      applicationKey,
-      pool,
-      watch,
-      undefined,
-      options,
-      nextKey,
-      ticketSecretOf?.(index),
-    );
+    const { pool } = this.#options;
+    node.app = await startNode(level, applicationKey, pool, watch, undefined, options, nextKey);
   }
 
   time(height: number): Timestamp {

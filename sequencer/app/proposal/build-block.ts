@@ -16,7 +16,7 @@ import type { VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
 import { encodeItem, type Item } from "../../../proto/codec/weft-block.ts";
-import { assert } from "../../../proto/errors.ts";
+import { assert, AssertionFailure } from "../../../proto/errors.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import type { Misbehavior } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
@@ -260,7 +260,7 @@ async function systemItems(
   const openings = await buildOpenings(plan, built.shares, { opened, seal });
   if (openings !== undefined) items.push({ kind: "openings", openings });
   const verified = await verifyOpenings(plan, openings, { opened, seal });
-  assert(typeof verified !== "string", `own openings hold: ${String(verified)}`);
+  if (typeof verified === "string") throw new AssertionFailure(`own openings hold: ${verified}`);
   return {
     openings: verified,
     items: items.map((item) => ({ item, bytes: encodeItem(item) })),

@@ -23,7 +23,7 @@ export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
       return failure("SEAL_ITEM_UNKNOWN", `${toHex(id)} of block ${height}`);
     }
     const { item, key } = waiting;
-    const point = staking.tdh2.openWithSeed(key.publicKey, item, seed);
+    const point = staking.arithmetic.tdh2.openWithSeed(key.publicKey, item, seed);
     return point === undefined ? failure("SEAL_SEED", toHex(id)) : undefined;
   },
   run(state, _tx, action) {
@@ -49,7 +49,7 @@ function waitingItem(
 }
 
 function resolutionOf(
-  { tdh2 }: StakingReader,
+  { arithmetic: { tdh2 } }: StakingReader,
   { label, kem, body, places }: SealedItemState,
   seed: Uint8Array,
 ): Resolution {
