@@ -302,6 +302,21 @@ describe("the module", () => {
     expect(Buffer.from(module).toString("latin1")).not.toMatch(/\/(home|root|Users|tmp|work)\//);
   });
 
+  it("was made from the sources that stand beside it", () => {
+    const root = new URL("../../../", import.meta.url);
+    const digest = createHash("sha256");
+    for (const name of [
+      ...["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src/lib.rs"].map(
+        (file) => `mev/seal/group/wasm/${file}`,
+      ),
+      "scripts/build-wasm.mjs",
+    ]) {
+      digest.update(`${name}\n`).update(readFileSync(new URL(name, root)));
+    }
+    const source = readFileSync(new URL("gen/module.ts", import.meta.url), "utf8");
+    expect(source, "run: npm run wasm").toContain(`// sources ${digest.digest("hex")}\n`);
+  });
+
   it("keeps nothing of a secret, in its buffer or on its stack", () => {
     const module = instantiateGroup();
     const fresh = groupIn(module);
