@@ -31,3 +31,5 @@ export const EXECUTE_TIMEOUT_MS = 120_000;
 export const CHAIN_INFO_AGE_MS = 500;
 /** Time that calls of an executor server get to end when it stops, in ms. */
 export const STOP_GRACE_MS = 2_000;
+/** Blocks for which a sealed transaction may be ordered, unless its key ends before. */
+export const SEALED_BLOCKS_MAX = 100;

@@ -17,6 +17,13 @@ import {
   type ProvenLeaf,
   type RollupSlice,
 } from "../verify/manifest.ts";
+import {
+  fromWireSealing,
+  getSealKeyRequest,
+  getSealKeyResponse,
+  type Sealing,
+  toWireSealing,
+} from "./seal-key.ts";
 import { fromWirePolicy, toWirePolicy } from "./rollup-policy.ts";
 import {
   BIDI_STREAM,
@@ -75,6 +82,8 @@ export interface GetTransactionStatusResponse {
   readonly codespace: string;
   readonly reason: string;
   readonly hash: Uint8Array;
+  /** Of a sealed transaction or a commit that is COMMITTED. */
+  readonly sealing: Sealing | undefined;
 }
 
 export interface GetAccountRequest {
@@ -202,7 +211,11 @@ const getTransactionStatusRequest = messageCodec(
 
 const getTransactionStatusResponse = messageCodec(
   v1.GetTransactionStatusResponse,
-  (value: GetTransactionStatusResponse) => value,
+  ({ state, sealing, ...value }: GetTransactionStatusResponse) => ({
+    ...value,
+    state: WIRE_STATES[state],
+    sealing: toWireSealing(sealing),
+  }),
   (wire) => ({
     state: toState(wire.state),
     height: toHeight(wire.height),
@@ -211,8 +224,21 @@ const getTransactionStatusResponse = messageCodec(
     codespace: wire.codespace,
     reason: wire.reason,
     hash: toBytes(wire.hash),
+    sealing: fromWireSealing(wire.sealing),
   }),
 );
+
+/** State to the generated enum, by number. */
+const WIRE_STATES = [
+  v1.TransactionState.TRANSACTION_STATE_UNSPECIFIED,
+  v1.TransactionState.TRANSACTION_STATE_UNKNOWN,
+  v1.TransactionState.TRANSACTION_STATE_PENDING,
+  v1.TransactionState.TRANSACTION_STATE_COMMITTED,
+  v1.TransactionState.TRANSACTION_STATE_FAILED,
+  v1.TransactionState.TRANSACTION_STATE_REJECTED,
+  v1.TransactionState.TRANSACTION_STATE_EXPIRED,
+  v1.TransactionState.TRANSACTION_STATE_EVICTED,
+] as const;
 
 const getAccountRequest = messageCodec(
   v1.GetAccountRequest,
@@ -400,6 +426,7 @@ export const ROLLUP_SERVICE = {
     getValidatorSetRequest,
     getValidatorSetResponse,
   ),
+  getSealKey: method(`${PATH}/GetSealKey`, UNARY, getSealKeyRequest, getSealKeyResponse),
   streamBlocks: method(`${PATH}/StreamBlocks`, SERVER_STREAM, streamBlocksRequest, rollupBlock),
   getBlock: method(`${PATH}/GetBlock`, UNARY, getBlockRequest, rollupBlock),
 } as const;

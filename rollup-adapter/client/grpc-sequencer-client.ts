@@ -17,10 +17,16 @@ import {
   ROLLUP_SERVICE,
   TransactionState as WireState,
 } from "../../proto/grpc/rollup-service.ts";
+import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
 import { decodeRollupBlock, type RollupBlock } from "./rollup-block.ts";
-import type { BlocksRequest, SequencerClient, TransactionState } from "./sequencer-client.ts";
+import type {
+  BlocksRequest,
+  SequencerClient,
+  SealingStateName,
+  TransactionState,
+} from "./sequencer-client.ts";
 
 export type SequencerClientErrorInfo =
   /** The node answered with an error, or did not answer. `status`: the gRPC status. */
@@ -37,6 +43,16 @@ const STATES: Readonly<Record<WireState, TransactionState>> = {
   [WireState.REJECTED]: "rejected",
   [WireState.EXPIRED]: "expired",
   [WireState.EVICTED]: "evicted",
+};
+
+const SEALING_STATES: Readonly<Record<SealingState, SealingStateName>> = {
+  [SealingState.UNSPECIFIED]: "sealed",
+  [SealingState.SEALED]: "sealed",
+  [SealingState.DISPUTED]: "disputed",
+  [SealingState.OPENED]: "opened",
+  [SealingState.INVALID]: "invalid",
+  [SealingState.EXPIRED]: "expired",
+  [SealingState.VOID]: "void",
 };
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -100,8 +116,14 @@ export function createGrpcSequencerClient(address: string): SequencerClient {
     },
     async transactionStatus(id) {
       const answer = await call(ROLLUP_SERVICE.getTransactionStatus, { id });
-      return { ...answer, state: STATES[answer.state] };
+      const { sealing } = answer;
+      return {
+        ...answer,
+        state: STATES[answer.state],
+        sealing: sealing && { ...sealing, state: SEALING_STATES[sealing.state] },
+      };
     },
+    sealKey: (number = 0) => call(ROLLUP_SERVICE.getSealKey, { number }),
     blocks: (request) => streamBlocks(client, address, request),
     close: () => client.close(),
   };

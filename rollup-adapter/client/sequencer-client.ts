@@ -1,6 +1,7 @@
 /** What a rollup needs of a sequencer node, as a port; `grpc-sequencer-client.ts` is the real one. */
 import type { Height, RollupId } from "../../proto/brands.ts";
 import type { GetRollupResponse } from "../../proto/grpc/rollup-service.ts";
+import type { GetSealKeyResponse } from "../../proto/grpc/seal-key.ts";
 import type { ValidatorSet } from "../../proto/types.ts";
 import type { RollupBlock } from "./rollup-block.ts";
 
@@ -48,6 +49,18 @@ export interface TransactionStatus {
   readonly codespace: string;
   readonly reason: string;
   readonly hash: Uint8Array;
+  /** Of a sealed transaction or a commit that is committed: what became of its content. */
+  readonly sealing: SealingInfo | undefined;
+}
+
+export type SealingStateName = "sealed" | "disputed" | "opened" | "invalid" | "expired" | "void";
+
+export interface SealingInfo {
+  readonly state: SealingStateName;
+  /** Block that says so. */
+  readonly height: Height;
+  /** Empty when it is opened. */
+  readonly reason: string;
 }
 
 export interface AccountInfo {
@@ -72,6 +85,8 @@ export interface SequencerClient {
   rollup(name: string): Promise<GetRollupResponse>;
   /** The set that decides `height`; 0: the next one. */
   validatorSet(height: Height): Promise<ValidatorSet>;
+  /** The key that transactions are sealed for; `number` left out: the one that the next block takes. */
+  sealKey(number?: number): Promise<GetSealKeyResponse>;
   /** Submits one encoded item. Rejects only when the node cannot be asked. */
   submit(item: Uint8Array): Promise<SubmitOutcome>;
   transactionStatus(id: Uint8Array): Promise<TransactionStatus>;

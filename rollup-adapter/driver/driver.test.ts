@@ -92,6 +92,7 @@ function node(over: {
     account: unused,
     rollup: unused,
     validatorSet: unused,
+    sealKey: unused,
     submit: unused,
     transactionStatus: unused,
     async *blocks({ fromHeight, signal }) {

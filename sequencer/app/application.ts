@@ -4,6 +4,7 @@ import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { createLocalCompute } from "../../mev/seal/local-compute.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import { isSealAction } from "../../proto/codec/weft-tx.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { ADDRESS_BYTES } from "../../proto/limits.ts";
@@ -70,6 +71,7 @@ import { Extensions } from "./proposal/extensions.ts";
 import { query } from "./query.ts";
 import { OpenedBatches } from "./seal/items/opened-batches.ts";
 import { createReadApi } from "./read-api.ts";
+import { SealProgressLog } from "./seal/progress.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
 import { StakeGauges } from "./stake-gauges.ts";
@@ -142,6 +144,7 @@ class Weft implements WeftApplication {
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
   readonly #opened: OpenedBatches;
   readonly #statuses = new TxStatuses(STATUSES_MAX);
+  readonly #sealProgress = new SealProgressLog(STATUSES_MAX);
   readonly #pool: Pool;
   readonly #admission: TxAdmission;
   /** Outcomes of the height under way by `blockKey`, oldest first. */
@@ -468,7 +471,12 @@ class Weft implements WeftApplication {
   }
 
   transactionStatus(id: Uint8Array): TransactionStatus {
-    return statusOf(this.#pool, this.#statuses, Buffer.from(id).toString("latin1"));
+    const status = statusOf(this.#pool, this.#statuses, Buffer.from(id).toString("latin1"));
+    if (status.state !== "committed") return status;
+    const sealing = this.#sealProgress.get(toHex(id));
+    if (sealing === undefined) return status;
+    const { state, height, index, code, reason, hash } = status;
+    return { state, height, index, code, reason, hash, sealing };
   }
 
   applicationKeyFault(consensusAddress: Uint8Array): string | undefined {
@@ -510,6 +518,12 @@ class Weft implements WeftApplication {
     const { metrics } = this.#dependencies;
     this.#committed.advance(staged.changes);
     recordBlock(this.#statuses, executed);
+    this.#sealProgress.record(executed.input.height, executed.events);
+    for (const [index, { events }] of executed.results.entries()) {
+      const action = executed.txs[index]?.tx.body.action;
+      if (action !== undefined && !isSealAction(action)) continue;
+      this.#sealProgress.record(executed.input.height, events);
+    }
     this.#appliedTxs.set(executed.input.txs, executed.txs);
     const included = executed.txs.filter((tx) => tx !== undefined);
     if (executed.working.changesParams) this.#pool.reconsider();

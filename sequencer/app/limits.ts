@@ -62,3 +62,5 @@ export const HALT_VOTE_BLOCKS_MAX = 10_000;
 export const COMMITS_PER_SYNC = 32;
 /** Validators that metrics name, each with a few series. */
 export const METRIC_VALIDATORS_MAX = 200;
+/** Sealed items that a query shows, the oldest first. */
+export const PENDING_ITEMS_SHOWN_MAX = 1_000;

@@ -4,6 +4,7 @@ import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { QueryRequest, QueryResponse, Snapshot } from "../abci/application.ts";
 import { CODES, CODESPACE, type Failure, failure } from "./codes.ts";
+import { PENDING_ITEMS_SHOWN_MAX } from "./limits.ts";
 import type { CommittedState } from "./state/committed-state.ts";
 import {
   accountKey,
@@ -14,6 +15,7 @@ import {
   rollupKey,
   SUPPLY_KEY,
 } from "./state/keys.ts";
+import { pendingItems, sealKeyReport } from "./seal/report.ts";
 import { numberKey, RECORD_TABLES } from "./state/tables.ts";
 import type { ReadApi } from "./weft-application.ts";
 
@@ -33,7 +35,8 @@ interface Target {
  * stake: `/validator/<address>`, `/delegation/<validator>/<account>`, `/epoch`, ... `value` is the
  * state's own encoding (`weft.state.v1`), `info` the same as JSON; with `prove`, an ICS-23 proof that the
  * app hash after block `height`, which the header of `height + 1` holds, has that value or has none.
- * `/snapshots` is this node's own, JSON alone.
+ * JSON alone: `/seal/key` and `/seal/key/<number>` (the key to seal for, and whether it is taken),
+ * `/seal/pending` (sealed items that wait to be opened), and `/snapshots`, which is this node's own.
  */
 export function query(
   request: QueryRequest,
@@ -123,6 +126,8 @@ function findTarget(
   const [kind = "", argument = ""] = path.split("/");
   try {
     const key = queryKey(request.path, request.data);
+    const sealed = sealTarget(path, read);
+    if (sealed !== undefined) return sealed;
     if (key === undefined && path !== "snapshots") {
       return failure("QUERY_PATH", path === "store" ? "keys of the state are ASCII" : request.path);
     }
@@ -172,6 +177,23 @@ function findTarget(
     if (!(error instanceof RangeError)) throw error;
     return failure("QUERY_PATH", error.message);
   }
+}
+
+/** What is made of several records, so that there is no proof of it. */
+function sealTarget(path: string, read: ReadApi): Target | Failure | undefined {
+  const [table, kind, number = "0", ...rest] = path.split("/");
+  if (table !== "seal" || rest.length > 0 || !/^\d{1,15}$/.test(number)) return undefined;
+  if (kind !== "key" && kind !== "pending") return undefined;
+  if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
+  const reader = read.staking();
+  if (kind === "pending") {
+    return { key: undefined, json: pendingItems(reader, PENDING_ITEMS_SHOWN_MAX) };
+  }
+  const report = sealKeyReport(reader, Number(number));
+  if (report.key === undefined && Number(number) !== 0) {
+    return failure("QUERY_NOT_FOUND", `key ${number}`);
+  }
+  return { key: undefined, json: report };
 }
 
 function accountArgument(text: string): Uint8Array {

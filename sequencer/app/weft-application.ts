@@ -24,6 +24,7 @@ import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockSlices } from "./block-slices.ts";
 import type { AppMetrics } from "./metrics.ts";
+import type { SealProgress } from "./seal/progress.ts";
 import type { StakingReader } from "./staking/context.ts";
 import type { Standstill } from "./standstill.ts";
 import type { KeyRange } from "./state/records.ts";
@@ -129,6 +130,8 @@ export type TransactionStatus =
       readonly code: number;
       readonly reason: string;
       readonly hash: Uint8Array;
+      /** Of a sealed transaction or a commit whose place is final: what became of its content. */
+      readonly sealing?: SealProgress;
     }
   /** Refused by CheckTx, expired, or pushed out of the pool. */
   | {

@@ -100,6 +100,27 @@ export async function callRpc(
   return result;
 }
 
+/**
+ * An application query as JSON: what the state's own encoding says, in words of the application.
+ * @param absence "or nothing": undefined for what is not there, instead of a refusal
+ */
+export async function queryJson(
+  rpc: string,
+  path: string,
+  absence?: "or nothing",
+): Promise<unknown> {
+  const answer = await callRpc(rpc, "abci_query", { path, data: "", prove: false });
+  const { response } = answer as {
+    readonly response?: { readonly code?: number; readonly info?: string; readonly log?: string };
+  };
+  const isFound = (response?.code ?? 0) === 0;
+  if (!isFound && absence !== undefined) return undefined;
+  if (!isFound || response?.info === undefined || response.info === "") {
+    throw cliError("NOT_FOUND", `${path}: ${response?.log ?? "the node gave no answer"}`);
+  }
+  return JSON.parse(response.info) as unknown;
+}
+
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

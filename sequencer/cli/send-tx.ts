@@ -29,35 +29,45 @@ export interface TxOptions {
   readonly wait: boolean;
   /** The rollup that the command names. */
   readonly rollupName?: string;
+  /** The content is opened some blocks after the transaction has its place: wait for that as well. */
+  readonly isSealed?: boolean;
+}
+
+/** What stands around the action. */
+export interface OwnTerms extends Pick<TxBody, "replay" | "fee"> {
+  readonly client: SequencerClient;
 }
 
 /** Blocks until an unordered transaction of the command line expires. */
 const EXPIRY_BLOCKS = 100;
 
-/** Signs the action with the key of `--from`, submits it, waits unless told not to, prints the outcome. */
+/**
+ * Signs the action with the key of `--from`, submits it, waits unless told not to, prints the outcome and
+ * what `more` has to say about it.
+ */
 export async function sendTx(
   options: TxOptions,
   command: Command,
-  action: (key: Ed25519KeyPair, chainId: string) => Action,
+  action: (key: Ed25519KeyPair, chainId: string, terms: OwnTerms) => Action | Promise<Action>,
+  more: (status: TransactionStatus | undefined) => object = () => ({}),
 ): Promise<void> {
   const key = readKeyFile(options.from);
   const result = await withSequencer(options.node, async (client) => {
     const info = await client.chainInfo();
-    return submit(client, key, action(key, info.chainId), { ...options, info });
+    const terms = ownTerms(options, info);
+    const body: TxBody = {
+      publicKey: key.publicKey,
+      ...terms,
+      action: await action(key, info.chainId, { ...terms, client }),
+    };
+    return submit(client, key, body, more, { ...options, info });
   });
   printResult(result, command.optsWithGlobals<GlobalOptions>().json);
 }
 
-async function submit(
-  client: SequencerClient,
-  key: Ed25519KeyPair,
-  action: Action,
-  options: TxOptions & { readonly info: ChainInfo },
-) {
-  const { info } = options;
+function ownTerms(options: TxOptions, info: ChainInfo): Pick<TxBody, "replay" | "fee"> {
   const expiry = Math.min(EXPIRY_BLOCKS, info.unorderedWindow);
-  const body: TxBody = {
-    publicKey: key.publicKey,
+  return {
     replay:
       options.nonce === undefined
         ? {
@@ -70,8 +80,17 @@ async function submit(
       maxFeePerByte: options.maxFee ?? info.baseFeePerByte * 2n + options.tip,
       tipPerByte: options.tip,
     },
-    action,
   };
+}
+
+async function submit(
+  client: SequencerClient,
+  key: Ed25519KeyPair,
+  body: TxBody,
+  more: (status: TransactionStatus | undefined) => object,
+  options: TxOptions & { readonly info: ChainInfo },
+) {
+  const { info } = options;
   const signed = signOwn(info.chainId, body, key);
   const outcome = await client.submit(signed.item);
   if (outcome.code !== 0 && !outcome.isDuplicate) {
@@ -83,13 +102,15 @@ async function submit(
     hash: toHex(outcome.hash).toUpperCase(),
     bytes: signed.item.length,
   };
-  if (!options.wait) return { ...ids, state: "pending" };
+  if (!options.wait) return { ...ids, state: "pending", ...more(undefined) };
   process.stderr.write(`submitted ${ids.id}, waiting until it is in a block\n`);
-  const status = await waitUntilSettled(client, signed.id, info.height);
+  const status = await waitUntilSettled(client, signed.id, info.height, options.isSealed === true);
   if (status.state !== "committed") {
     throw cliError("REJECTED", `the transaction ${ids.id} is ${status.state}: ${status.reason}`);
   }
-  return { ...ids, state: status.state, height: status.height, index: status.index };
+  const { state, height, index, sealing } = status;
+  const content = sealing === undefined ? {} : { sealing: { ...sealing } };
+  return { ...ids, state, height, index, ...content, ...more(status) };
 }
 
 /** What the format does not allow is the caller's to mend, not a fault of this program. */
@@ -115,17 +136,23 @@ async function waitUntilSettled(
   client: SequencerClient,
   id: Uint8Array,
   heightBefore: number,
+  isSealed: boolean,
 ): Promise<TransactionStatus> {
   const end = Date.now() + TX_WAIT_MS;
   let reason = "";
   for (;;) {
     const status = await client.transactionStatus(id);
-    if (status.state !== "pending" && status.state !== "unknown") return status;
-    if (status.reason !== reason) {
-      reason = status.reason;
+    const isOrdered = status.state !== "pending" && status.state !== "unknown";
+    const isClosed = status.sealing?.state === "sealed" || status.sealing?.state === "disputed";
+    if (isOrdered && !(isSealed && isClosed)) return status;
+    const why = isClosed ? status.sealing.reason : status.reason;
+    if (why !== reason) {
+      reason = why;
       if (reason !== "") process.stderr.write(`it is ${status.state}: ${reason}\n`);
     }
     if (Date.now() > end) {
+      // It has its place; its content is validators' to open, or comes back by rule.
+      if (isOrdered) return status;
       const { height } = await client.chainInfo();
       throw cliError("TIMEOUT", describeTimeout(toHex(id), reason, heightBefore, height));
     }

@@ -14,6 +14,7 @@ import {
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { Height } from "../../proto/brands.ts";
+import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import {
   EXECUTOR_KEYS_MAX,
@@ -37,9 +38,17 @@ import {
   type StreamBlocksRequest,
   TransactionState,
 } from "../../proto/grpc/rollup-service.ts";
+import {
+  type GetSealKeyRequest,
+  type GetSealKeyResponse,
+  type SealKeyInfo,
+  SealingState,
+} from "../../proto/grpc/seal-key.ts";
 import { STAKING_SERVICE, STAKING_SERVICE_NAME } from "../../proto/grpc/staking-service.ts";
 import { weftFileDescriptors } from "../../proto/grpc/wire.ts";
 import { CODESPACE } from "../app/codes.ts";
+import type { SealProgressState } from "../app/seal/progress.ts";
+import { sealKeyReport } from "../app/seal/report.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { streamBlocks } from "./block-stream.ts";
@@ -189,6 +198,9 @@ export function createGrpcServer(
     getValidatorSet: unary("GetValidatorSet", ({ height }: { readonly height: Height }) =>
       validatorSet(blocks, height),
     ),
+    getSealKey: unary("GetSealKey", ({ number }: GetSealKeyRequest) =>
+      sealKey(application, blocks, number),
+    ),
     streamBlocks: openStream,
     getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
       checkRollupId(rollupId);
@@ -296,6 +308,7 @@ function transactionStatus(
     codespace: "",
     reason: "",
     hash: new Uint8Array(0),
+    sealing: undefined,
   };
   switch (known.state) {
     case "unknown":
@@ -315,8 +328,18 @@ function transactionStatus(
     case "committed":
     case "failed": {
       const state = known.state === "failed" ? TransactionState.FAILED : TransactionState.COMMITTED;
-      const { height, index, code, reason, hash } = known;
-      return { state, height, index, code, codespace: code === 0 ? "" : CODESPACE, reason, hash };
+      const { height, index, code, reason, hash, sealing } = known;
+      const codespace = code === 0 ? "" : CODESPACE;
+      return {
+        state,
+        height,
+        index,
+        code,
+        codespace,
+        reason,
+        hash,
+        sealing: sealing && { ...sealing, state: SEALING_STATES[sealing.state] },
+      };
     }
     case "rejected":
       return { ...empty, ...coded(known), state: TransactionState.REJECTED };
@@ -326,6 +349,15 @@ function transactionStatus(
       return { ...empty, ...coded(known), state: TransactionState.EVICTED };
   }
 }
+
+const SEALING_STATES: Readonly<Record<SealProgressState, SealingState>> = {
+  sealed: SealingState.SEALED,
+  disputed: SealingState.DISPUTED,
+  opened: SealingState.OPENED,
+  invalid: SealingState.INVALID,
+  expired: SealingState.EXPIRED,
+  void: SealingState.VOID,
+};
 
 function coded(known: {
   readonly code: number;
@@ -409,6 +441,33 @@ function chainInfo(
     nodeVersion: node.version,
     catchingUp: node.isCatchingUp(),
   };
+}
+
+function sealKey(
+  { read }: GrpcApplication,
+  blocks: GrpcBlocks,
+  number: number,
+): GetSealKeyResponse {
+  if (read.chain() === undefined) {
+    throw grpcError("GRPC_UNAVAILABLE", "the chain has not begun; try again");
+  }
+  const { isOpen, key, next, ...rest } = sealKeyReport(read.staking(), number);
+  if (number !== 0 && key === undefined) {
+    throw grpcError("GRPC_NOT_FOUND", `key ${number} is not final, or is not needed any more`);
+  }
+  return {
+    open: isOpen,
+    key: key && sealKeyInfo(key),
+    next: next && sealKeyInfo(next),
+    ...rest,
+    height: blocks.height(),
+  };
+}
+
+function sealKeyInfo(key: SealKeyState): SealKeyInfo {
+  const { number, publicKey, threshold, activeHeight, retiredHeight, members } = key;
+  const holders = members.map(({ validator, tickets }) => ({ validator, tickets }));
+  return { number, publicKey, threshold, activeHeight, retiredHeight, holders };
 }
 
 async function validatorSet(blocks: GrpcBlocks, asked: Height): Promise<GetValidatorSetResponse> {

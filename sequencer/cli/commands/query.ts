@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { cliError } from "../cli-error.ts";
-import { callRpc, withSequencer } from "../clients.ts";
+import { callRpc, queryJson, withSequencer } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
 import { engineOfStatus } from "../engine-of-node.ts";
 import {
@@ -17,6 +17,7 @@ import {
 } from "../options.ts";
 import { printResult } from "../output.ts";
 import { registerGovernanceQueries } from "./query-gov.ts";
+import { registerSealQueries } from "./query-seal.ts";
 import { registerStakingQueries } from "./query-staking.ts";
 
 interface NodeOptions {
@@ -135,6 +136,7 @@ export function registerQuery(program: Command): void {
     });
   registerStakingQueries(query);
   registerGovernanceQueries(query);
+  registerSealQueries(query);
   query
     .command("snapshots")
     .description("snapshots of the state that the node serves for state sync, newest first")
@@ -186,18 +188,6 @@ function peersOf(
 
 function heightParam(height: number | undefined): Readonly<Record<string, string>> {
   return height === undefined ? {} : { height: String(height) };
-}
-
-/** An application query as JSON: what the state's own encoding says, in words of the application. */
-async function queryJson(rpc: string, path: string): Promise<unknown> {
-  const answer = await callRpc(rpc, "abci_query", { path, data: "", prove: false });
-  const { response } = answer as {
-    readonly response?: { readonly code?: number; readonly info?: string; readonly log?: string };
-  };
-  if (response?.info === undefined || response.info === "") {
-    throw cliError("NOT_FOUND", `${path}: ${response?.log ?? "the node gave no answer"}`);
-  }
-  return JSON.parse(response.info) as unknown;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -17,6 +17,7 @@ import {
 } from "../options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
 import { registerGovernanceTx } from "./tx-gov.ts";
+import { registerSealTx } from "./tx-seal.ts";
 import { registerStakingTx } from "./tx-staking.ts";
 
 export function registerTx(program: Command): void {
@@ -99,6 +100,7 @@ export function registerTx(program: Command): void {
         newOwnerKey: options.newOwner ?? new Uint8Array(0),
       })),
   );
+  registerSealTx(tx);
   registerStakingTx(tx);
   registerGovernanceTx(tx);
 }

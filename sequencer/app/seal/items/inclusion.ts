@@ -1,4 +1,5 @@
 /** Action 12: a sealed item takes its place. */
+import { labelOfSealed } from "../../../../mev/seal/sealed-content.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../../proto/bytes.ts";
 import type { Sealed } from "../../../../proto/codec/seal-tx.ts";
@@ -7,7 +8,7 @@ import { type Failure, failure } from "../../codes.ts";
 import { txFee } from "../../execution/base-fee.ts";
 import type { ActionReader, ActionRules } from "../../execution/action-rules.ts";
 import { keyInForce, sealedBatch, sealKey, type SealReader, sealState } from "../reader.ts";
-import { ciphertextProof, labelOf } from "./label.ts";
+import { ciphertextProof } from "./ciphertext-proof.ts";
 import { setItems } from "./records.ts";
 import { emitOrdered } from "./resolve.ts";
 
@@ -33,7 +34,7 @@ export const SEALED_RULES: ActionRules<Sealed> = {
       sender: fromHex(tx.sender),
       kem: action.kem,
       body: action.body,
-      label: labelOf(state.chainId, tx.tx.body, action),
+      label: labelOfSealed(state.chainId, tx.tx.body, action),
       places: action.rollupIds.map((rollupId, at) => ({ rollupId, position: positions[at] ?? 0 })),
       fee: txFee(tx, baseFeePerByte),
       bond: params.sealBond,
