@@ -87,6 +87,11 @@ export class CommitteeChain {
     return this.#tickets.get(node)?.get(key)?.get(ticket);
   }
 
+  /** Tickets of a key whose secrets the node has. */
+  ticketsOf(node: number, key = 1): readonly number[] {
+    return [...(this.#tickets.get(node)?.get(key)?.keys() ?? [])];
+  }
+
   /** The node forgets its shares of all keys. */
   forget(node: number): void {
     this.#tickets.delete(node);
