@@ -1,5 +1,7 @@
 /** The process of `weft abci`: the application on its home, behind an ABCI socket. */
 import { createAbciServer } from "../abci/abci-server.ts";
+import type { CheckTxRequest } from "../abci/application.ts";
+import { observeApplication } from "../cometbft/observed-application.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import type { HealthReport } from "../metrics/health.ts";
 import { createApplicationMetrics } from "../metrics/metrics.ts";
@@ -11,6 +13,7 @@ import { checkHomeEngine } from "../node/home-engine.ts";
 import { metricsIdentity, serveMetrics } from "../node/metrics-page.ts";
 import { checkUpgrade, openApplication, openSignatureLanes } from "../node/open-application.ts";
 import { createHeightRetention } from "../node/retention.ts";
+import { openSealDuties } from "../node/open-seal-duties.ts";
 import { openSealCompute } from "../node/seal-workers/open-seal-compute.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
@@ -65,9 +68,28 @@ export async function runAbci(
     closers.push(() => opened.close());
     const { application } = opened;
     checkUpgrade(application);
+    const submit = (request: CheckTxRequest) => application.checkTx(request);
+    const sealDuties = openSealDuties(opened, {
+      seal,
+      // Whose RPC is CometBFT's, is its own affair: duties wait in the pool for a proposal of this validator.
+      submit: (tx) => submit({ tx, type: "new" }),
+      clock,
+      logger,
+    });
+    closers.push(() => sealDuties.idle());
     const server = createAbciServer(
       { address: options.address ?? config.proxy_app },
-      { application, clock, logger, metrics: metrics.abci },
+      {
+        application: observeApplication(application, {
+          checkTx: submit,
+          onApplied: () => sealDuties.look(),
+          // The server ends with it, and says why.
+          onFault: () => {},
+        }),
+        clock,
+        logger,
+        metrics: metrics.abci,
+      },
     );
 
     function health(): HealthReport {

@@ -51,6 +51,7 @@ import {
   upgradeNeeded,
 } from "./open-application.ts";
 import { createHeightRetention } from "./retention.ts";
+import { openSealDuties } from "./open-seal-duties.ts";
 import { openSealCompute } from "./seal-workers/open-seal-compute.ts";
 import { createStallWatch } from "./stall-watch.ts";
 import { createSyncState } from "./sync-state.ts";
@@ -167,7 +168,9 @@ export async function createCometBftNode(
             const needed = upgradeNeeded(application);
             if (needed !== undefined) clock.after(UPGRADE_GRACE_MS, () => end(needed));
             // What is replayed before CometBFT is up was told when it was new.
-            if (isUp) options.onBlock(notify(block));
+            if (!isUp) return;
+            sealDuties.look();
+            options.onBlock(notify(block));
           },
           onFault: (error) => halt(`the application cannot go on: ${String(error)}`),
         }),
@@ -297,6 +300,8 @@ export async function createCometBftNode(
         refusedForNow(tx, "too many transactions wait for the engine; submit again, or to another")
       );
     }
+    const sealDuties = openSealDuties(opened, { seal, submit: submitTx, clock, logger });
+    closers.push(() => sealDuties.idle());
     const grpcAddress = listenAddress(config.grpc.laddr);
     const grpc =
       grpcAddress === undefined

@@ -49,6 +49,7 @@ import {
 } from "./open-application.ts";
 import { openPeerExchange, switchOptions } from "./peers.ts";
 import { createRetention } from "./retention.ts";
+import { openSealDuties } from "./open-seal-duties.ts";
 import { openSealCompute } from "./seal-workers/open-seal-compute.ts";
 import { createStallWatch } from "./stall-watch.ts";
 import { isEmptyHome, startStateSync } from "./state-sync.ts";
@@ -228,6 +229,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       metrics: metrics.p2p,
     });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
+    const sealDuties = openSealDuties(opened, { seal, submit: submitTx, clock, logger });
     const { bans, pex, book } = await openPeerExchange(
       { home, config, ownId: nodeKey.id },
       { clock, random: Math.random, logger, metrics: metrics.p2p },
@@ -426,6 +428,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
       closers.push(
         () => foundEvidence.idle(),
+        () => sealDuties.idle(),
         stopper(
           engine.events.on((event) => {
             if (event.kind === "Halted") grpc?.setServing(false);
@@ -437,6 +440,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
             if (needed !== undefined) clock.after(UPGRADE_GRACE_MS, () => end(needed));
             grpc?.setServing(isServing(health.report()));
             mempoolReactor.committed(event.block.txs);
+            sealDuties.look();
             options.onBlock(notify(appliedBlock(event.block, event.result)));
           }),
         ),
@@ -460,6 +464,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         );
         blockSyncReactor.attach(blockSync);
       }
+      sealDuties.look();
       stallWatch.start();
       consensusReactor.start();
       evidenceReactor.start();

@@ -84,6 +84,8 @@ export interface OpenApplicationDependencies {
 
 export interface OpenedApplication {
   readonly application: WeftApplication;
+  /** The one that it has, and the one that it takes next. */
+  readonly applicationKeys: readonly Ed25519KeyPair[];
   /** Undefined without an application key. */
   readonly sealKeys: SealKeys | undefined;
   /** Gives up a snapshot under way, then closes the database. */
@@ -154,6 +156,7 @@ export async function openApplication(
     );
     return {
       application,
+      applicationKeys: keys,
       sealKeys,
       async close() {
         await application.stop();

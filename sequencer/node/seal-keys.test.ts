@@ -38,8 +38,8 @@ function open(...keys: readonly (typeof present)[]) {
 
 async function filled(...keys: readonly (typeof present)[]) {
   const keysFile = await open(...keys);
-  await keysFile.addEncryptionSecret({ encryptionKey: bytes(1), secret: bytes(2) });
-  await keysFile.addEncryptionSecret({ encryptionKey: bytes(3), secret: bytes(4) });
+  await keysFile.addEncryptionSecret({ encryptionKey: bytes(1), secret: bytes(2), madeHeight: 10 });
+  await keysFile.addEncryptionSecret({ encryptionKey: bytes(3), secret: bytes(4), madeHeight: 20 });
   await keysFile.addShare(share);
   return keysFile;
 }
@@ -70,7 +70,10 @@ describe("behavior: secrets of a validator for what is sealed", () => {
     const keys = await filled(present);
     const secret = keys.secretOf(3, 5);
     const before = await readFile(path, "utf8");
-    await keys.keepOnly({ keys: new Set(), encryptionKeys: [bytes(3)] });
+    await keys.erase(
+      keys.shares(),
+      keys.encryptionSecrets().filter(({ madeHeight }) => madeHeight < 20),
+    );
     expect(secret).toEqual(new Uint8Array(32));
     expect(keys.secretOf(3, 5)).toBeUndefined();
     const again = await open(present);
@@ -80,10 +83,10 @@ describe("behavior: secrets of a validator for what is sealed", () => {
     expect((await readFile(path, "utf8")).length).toBeLessThan(before.length);
   });
 
-  test("that are all wanted leave the file alone", async () => {
+  test("of which nothing is erased leave the file alone", async () => {
     const keys = await filled(present);
     const before = await readFile(path, "utf8");
-    await keys.keepOnly({ keys: new Set([3]), encryptionKeys: [bytes(1), bytes(3)] });
+    await keys.erase([], []);
     expect(await readFile(path, "utf8")).toBe(before);
   });
 
@@ -102,7 +105,7 @@ describe("behavior: secrets of a validator for what is sealed", () => {
     expect(keys.share(3)).toBeUndefined();
     expect(errors).toHaveLength(1);
     expect(await readFile(`${path}.unreadable`, "utf8")).toBe(text);
-    await keys.addEncryptionSecret({ encryptionKey: bytes(5), secret: bytes(6) });
+    await keys.addEncryptionSecret({ encryptionKey: bytes(5), secret: bytes(6), madeHeight: 1 });
     expect((await open(other)).encryptionSecret(bytes(5))).toEqual(bytes(6));
   });
 

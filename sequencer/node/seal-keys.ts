@@ -38,25 +38,26 @@ export interface EncryptionSecret {
   /** 32 bytes. */
   readonly encryptionKey: Uint8Array;
   readonly secret: Uint8Array;
+  /** Height of the chain when it was made. */
+  readonly madeHeight: number;
 }
 
 export interface SealKeys {
   /** The secret of a ticket; undefined when it is lost, or erased. */
   secretOf(key: number, ticket: number): Uint8Array | undefined;
   share(key: number): KeyShare | undefined;
+  shares(): readonly KeyShare[];
   encryptionSecret(encryptionKey: Uint8Array): Uint8Array | undefined;
+  encryptionSecrets(): readonly EncryptionSecret[];
   /** Durable when it resolves. @throws WeftError<SealKeysErrorInfo> */
   addEncryptionSecret(secret: EncryptionSecret): Promise<void>;
   /** Durable when it resolves. @throws WeftError<SealKeysErrorInfo> */
   addShare(share: KeyShare): Promise<void>;
   /**
-   * Erases everything else, in memory and in the file; what the disk still holds of an older file is
-   * nobody's to promise. @throws WeftError<SealKeysErrorInfo>
+   * Erases shares of keys, and secrets, in memory and in the file; what the disk still holds of an older
+   * file is nobody's to promise. @throws WeftError<SealKeysErrorInfo>
    */
-  keepOnly(wanted: {
-    readonly keys: ReadonlySet<number>;
-    readonly encryptionKeys: readonly Uint8Array[];
-  }): Promise<void>;
+  erase(shares: readonly KeyShare[], encryptionSecrets: readonly EncryptionSecret[]): Promise<void>;
 }
 
 /**
@@ -130,6 +131,14 @@ class FileSealKeys implements SealKeys {
     return this.#shares.get(key);
   }
 
+  shares(): readonly KeyShare[] {
+    return [...this.#shares.values()];
+  }
+
+  encryptionSecrets(): readonly EncryptionSecret[] {
+    return [...this.#encryption.values()];
+  }
+
   encryptionSecret(encryptionKey: Uint8Array): Uint8Array | undefined {
     return this.#encryption.get(toHex(encryptionKey))?.secret;
   }
@@ -144,25 +153,18 @@ class FileSealKeys implements SealKeys {
     await this.save();
   }
 
-  async keepOnly(wanted: {
-    readonly keys: ReadonlySet<number>;
-    readonly encryptionKeys: readonly Uint8Array[];
-  }): Promise<void> {
-    const erased: Uint8Array[] = [];
-    for (const [key, { secrets }] of this.#shares) {
-      if (wanted.keys.has(key)) continue;
-      this.#shares.delete(key);
-      erased.push(...secrets);
+  async erase(
+    shares: readonly KeyShare[],
+    encryptionSecrets: readonly EncryptionSecret[],
+  ): Promise<void> {
+    if (shares.length === 0 && encryptionSecrets.length === 0) return;
+    for (const { key } of shares) this.#shares.delete(key);
+    for (const { encryptionKey } of encryptionSecrets) {
+      this.#encryption.delete(toHex(encryptionKey));
     }
-    const kept = new Set(wanted.encryptionKeys.map(toHex));
-    for (const [encryptionKey, { secret }] of this.#encryption) {
-      if (kept.has(encryptionKey)) continue;
-      this.#encryption.delete(encryptionKey);
-      erased.push(secret);
-    }
-    if (erased.length === 0) return;
     await this.save();
-    for (const secret of erased) secret.fill(0);
+    for (const { secrets } of shares) for (const secret of secrets) secret.fill(0);
+    for (const { secret } of encryptionSecrets) secret.fill(0);
   }
 
   save(): Promise<void> {
@@ -195,9 +197,10 @@ class FileSealKeys implements SealKeys {
   #text(): string {
     const plain = utf8ToBytes(
       JSON.stringify({
-        encryption: [...this.#encryption.values()].map(({ encryptionKey, secret }) => ({
-          key: toHex(encryptionKey),
-          secret: toBase64(secret),
+        encryption: [...this.#encryption.values()].map((one) => ({
+          key: toHex(one.encryptionKey),
+          secret: toBase64(one.secret),
+          made_height: one.madeHeight,
         })),
         shares: [...this.#shares.values()].map(({ key, encryptionKey, firstTicket, secrets }) => ({
           key,
@@ -258,8 +261,12 @@ function parsedContent(json: unknown): Content {
   const { encryption, shares } = fieldsOf(json);
   return {
     encryption: listOf(encryption).map((one) => {
-      const { key, secret } = fieldsOf(one);
-      return { encryptionKey: fromHex(textOf(key)), secret: secretOf(secret) };
+      const fields = fieldsOf(one);
+      return {
+        encryptionKey: fromHex(textOf(fields["key"])),
+        secret: secretOf(fields["secret"]),
+        madeHeight: numberOf(fields["made_height"]),
+      };
     }),
     shares: listOf(shares).map((one) => {
       const fields = fieldsOf(one);

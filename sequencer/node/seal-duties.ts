@@ -1,0 +1,475 @@
+/**
+ * What a validator owes to the keys of sealed transactions, done by its node after each block (spec
+ * encrypted-mempool B.5): it registers an encryption key, deals, complains of wrong shares, takes its own
+ * shares out of the dealings, and erases what is over. Everything is derived from the committed state, so
+ * that it goes on after a restart where it stopped. Transactions are signed by the application key and free.
+ */
+import { DEAL_SEED_BYTES, type Dealing } from "../../mev/seal/dkg.ts";
+import { type Group, WIDE_BYTES } from "../../mev/seal/group/group.ts";
+import { Height } from "../../proto/brands.ts";
+import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
+import type { SealGenerationState, SealKeyState } from "../../proto/codec/seal-state.ts";
+import type { SubmittedEvidence } from "../../proto/codec/staking-tx.ts";
+import { encodeTxItem } from "../../proto/codec/weft-block.ts";
+import { type Action, encodeTxBody, txSignBytes } from "../../proto/codec/weft-tx.ts";
+import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
+import { dealingOf, generationOf, isDisqualified, termsOf } from "../app/seal/keys/generation.ts";
+import { REGISTRATION_PAUSE_BLOCKS } from "../app/seal/keys/limits.ts";
+import { CODES } from "../app/codes.ts";
+import { sealKey, sealState } from "../app/seal/reader.ts";
+import type { StakingReader } from "../app/staking/context.ts";
+import { SEAL_ENCRYPTION, SEAL_KEYS, VALIDATORS } from "../app/state/tables.ts";
+import type { ReadApi } from "../app/weft-application.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
+import type { SubmitTx } from "./grpc-ports.ts";
+import {
+  DUTY_BLOCK_AGE_MAX_SECONDS,
+  DUTY_EXPIRY_BLOCKS,
+  DUTY_RETRY_BLOCKS,
+  EVIDENCE_REPORTS_MAX,
+  SEAL_SECRET_ERASE_BLOCKS,
+} from "./limits.ts";
+import type { EncryptionSecret, SealKeys } from "./seal-keys.ts";
+
+export interface SealDutiesDependencies {
+  readonly read: Pick<ReadApi, "chain" | "lastBlock" | "staking">;
+  /** Undefined on a node without an application key, which has no duties. */
+  readonly keys: SealKeys | undefined;
+  /** The keys that this node signs parts of extensions with. */
+  readonly applicationKeys: readonly Ed25519KeyPair[];
+  readonly group: Group;
+  /** So many fresh bytes that nobody can guess. */
+  readonly random: (count: number) => Uint8Array;
+  readonly submit: SubmitTx;
+  readonly clock: Clock;
+  readonly yieldToLoop: YieldToLoop;
+  readonly logger: Logger;
+}
+
+export interface SealDuties {
+  /** After each commit, and when the node has started. What is under way is finished first. */
+  look(): void;
+  /** Submits evidence until it stands in a block or is refused. Full: it is dropped, and the log says so. */
+  report(evidence: SubmittedEvidence): void;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+}
+
+export function createSealDuties(deps: SealDutiesDependencies): SealDuties {
+  const duties = new Duties(deps);
+  let turn: Promise<void> = Promise.resolve();
+  let isDue = false;
+
+  async function run(): Promise<void> {
+    isDue = false;
+    await duties.run();
+  }
+
+  return {
+    look() {
+      if (isDue) return;
+      isDue = true;
+      turn = turn.then(run).catch((error: unknown) => {
+        deps.logger.error(
+          "duties for keys of sealed transactions could not be done: tried again after the next block",
+          { error },
+        );
+      });
+    },
+    report: (evidence) => duties.report(evidence),
+    idle: () => turn,
+  };
+}
+
+/** This node's validator in the state. */
+interface Self {
+  /** Consensus address, 40-hex. */
+  readonly id: string;
+  readonly address: Uint8Array;
+  readonly key: Ed25519KeyPair;
+}
+
+class Duties {
+  readonly #deps: SealDutiesDependencies;
+  /** First height at which a duty is submitted again, by its name. */
+  readonly #notBefore = new Map<string, number>();
+  /** Own dealing of the generation under way. */
+  #dealt: Dealing | undefined;
+  /** The first wrong ticket of each dealing of the generation under way, by dealer. */
+  readonly #examined = new Map<string, number | undefined>();
+  #generation: SealGenerationState | undefined;
+  #told = { generation: -1, active: -1, next: -1, isOpen: false };
+  /** Keys whose share this validator cannot have. */
+  readonly #lost = new Set<number>();
+  #reports: SubmittedEvidence[] = [];
+
+  constructor(deps: SealDutiesDependencies) {
+    this.#deps = deps;
+  }
+
+  report(evidence: SubmittedEvidence): void {
+    if (this.#reports.length >= EVIDENCE_REPORTS_MAX) {
+      this.#deps.logger.warn("evidence is not submitted: too much of it waits", {
+        waiting: this.#reports.length,
+      });
+      return;
+    }
+    this.#reports.push(evidence);
+  }
+
+  async run(): Promise<void> {
+    const { read, keys } = this.#deps;
+    const block = read.lastBlock();
+    if (block === undefined) return;
+    const reader = read.staking();
+    this.#tell(reader);
+    if (keys === undefined) return;
+    // What is far behind is not answered: it is over, or the node is not where the others are.
+    const ageSeconds = this.#deps.clock.now().seconds - block.time.seconds;
+    if (ageSeconds > BigInt(DUTY_BLOCK_AGE_MAX_SECONDS)) return;
+    const self = this.#self(reader);
+    if (self === undefined) return;
+    for (const [name, height] of this.#notBefore) {
+      if (height < reader.height) this.#notBefore.delete(name);
+    }
+    await this.#register(reader, self, keys);
+    await this.#takePart(reader, self, keys);
+    await this.#takeShares(reader, self, keys);
+    await this.#eraseWhatIsOver(reader, self, keys);
+    await this.#submitReports(reader, self);
+  }
+
+  /** Whose current application key this node has. */
+  #self(reader: StakingReader): Self | undefined {
+    for (const id of reader.records.keys(VALIDATORS)) {
+      const registered = reader.records.get(VALIDATORS, id)?.applicationKey;
+      if (registered === undefined || registered.length === 0) continue;
+      const key = this.#deps.applicationKeys.find(({ publicKey }) =>
+        bytesEqual(publicKey, registered),
+      );
+      if (key !== undefined) return { id, address: fromHex(id), key };
+    }
+    return undefined;
+  }
+
+  /**
+   * A fresh encryption key when there is none, when its secret is lost, and when a key was made with it: what
+   * opens the next one is not there yet when somebody takes what opened the last one.
+   */
+  async #register(reader: StakingReader, self: Self, keys: SealKeys): Promise<void> {
+    const { logger } = this.#deps;
+    const { arithmetic } = reader;
+    if (reader.records.get(VALIDATORS, self.id)?.tombstoned !== false) return;
+    const registered = reader.records.get(SEAL_ENCRYPTION, self.id);
+    if (registered !== undefined) {
+      const isHeld = keys.encryptionSecret(registered.encryptionKey) !== undefined;
+      if (isHeld && !isUsed(reader, registered.encryptionKey)) return;
+      if (reader.height < registered.registeredHeight + REGISTRATION_PAUSE_BLOCKS) return;
+      const member = memberOf(generationOf(reader), self);
+      if (isHeld && member && bytesEqual(member.encryptionKey, registered.encryptionKey)) return;
+      if (!isHeld) {
+        logger.warn("the secret of the registered encryption key is missing: registering another", {
+          validator: self.id.toUpperCase(),
+        });
+      }
+    }
+    if (this.#isWaiting("register", reader)) return;
+    const { encryptionKey, secret } = await this.#freshKey(reader, self, keys);
+    const context = arithmetic.dkg.encryptionKeyContext(reader.chainId, self.address);
+    const possession = arithmetic.tdh2.provePossession(context, secret, encryptionKey);
+    await this.#send("register", reader, self, {
+      kind: "registerSealKey",
+      validator: self.address,
+      encryptionKey,
+      possession,
+    });
+  }
+
+  /** One that was made and never registered, or a new one; on disk before anybody hears of it. */
+  async #freshKey(reader: StakingReader, self: Self, keys: SealKeys): Promise<EncryptionSecret> {
+    const registered = reader.records.get(SEAL_ENCRYPTION, self.id)?.encryptionKey;
+    const unused = keys
+      .encryptionSecrets()
+      .find(
+        ({ encryptionKey, madeHeight }) =>
+          madeHeight + SEAL_SECRET_ERASE_BLOCKS > reader.height &&
+          !(registered && bytesEqual(encryptionKey, registered)) &&
+          !isUsed(reader, encryptionKey) &&
+          !isOfGeneration(generationOf(reader), encryptionKey) &&
+          !keys.shares().some((share) => bytesEqual(share.encryptionKey, encryptionKey)),
+      );
+    if (unused !== undefined) return unused;
+    const { group, random } = this.#deps;
+    const secret = group.scalars.reduceWide(random(WIDE_BYTES));
+    const encryptionKey = group.mulBase(secret);
+    const made = { encryptionKey, secret, madeHeight: reader.height };
+    await keys.addEncryptionSecret(made);
+    return made;
+  }
+
+  /** Deals, and complains of dealings with a wrong share. */
+  async #takePart(reader: StakingReader, self: Self, keys: SealKeys): Promise<void> {
+    const generation = generationOf(reader);
+    if (generation?.key !== this.#generation?.key) {
+      this.#dealt = undefined;
+      this.#examined.clear();
+    }
+    this.#generation = generation;
+    const member = memberOf(generation, self);
+    const isJailed = reader.records.get(VALIDATORS, self.id)?.jailed !== false;
+    if (generation === undefined || member === undefined || isJailed) return;
+    const { key, dealHeight } = generation;
+    const hasDealt = dealingOf(reader, key, self.id) !== undefined;
+    if (!hasDealt && reader.height <= dealHeight) {
+      const name = `deal ${key}`;
+      if (!this.#isWaiting(name, reader)) {
+        this.#dealt ??= reader.arithmetic.dkg.deal(
+          termsOf(reader, generation),
+          self.address,
+          this.#deps.random(DEAL_SEED_BYTES),
+        );
+        await this.#send(name, reader, self, { kind: "deal", ...this.#dealt });
+      }
+    }
+    const secret = keys.encryptionSecret(member.encryptionKey);
+    // A share that cannot be opened is not complained of: nothing would show who is wrong.
+    if (secret !== undefined) await this.#examine(reader, generation, self, secret);
+  }
+
+  async #examine(
+    reader: StakingReader,
+    generation: SealGenerationState,
+    self: Self,
+    secret: Uint8Array,
+  ): Promise<void> {
+    const { yieldToLoop, logger } = this.#deps;
+    const { arithmetic } = reader;
+    const terms = termsOf(reader, generation);
+    const { key } = generation;
+    for (const { validator: dealer } of generation.members) {
+      const id = toHex(dealer);
+      const dealing = dealingOf(reader, key, id);
+      if (dealing === undefined || isDisqualified(generation, dealer)) continue;
+      if (!this.#examined.has(id)) {
+        const opened = arithmetic.dkg.openDealing(terms, dealing, self.address, secret);
+        opened.shares.fill(0);
+        this.#examined.set(id, opened.wrongTicket);
+        await yieldToLoop();
+      }
+      const wrongTicket = this.#examined.get(id);
+      const name = `complain ${key} ${id}`;
+      if (wrongTicket === undefined || this.#isWaiting(name, reader)) continue;
+      logger.warn("a dealing holds a wrong share: complaining", { key, dealer: id.toUpperCase() });
+      const complaint = arithmetic.dkg.complain(terms, dealing, self.address, wrongTicket, secret);
+      await this.#send(name, reader, self, { kind: "complain", ...complaint });
+    }
+  }
+
+  /** Own shares of keys that are final and still of use, out of their dealings. */
+  async #takeShares(reader: StakingReader, self: Self, keys: SealKeys): Promise<void> {
+    const { logger, yieldToLoop } = this.#deps;
+    for (const state of keysOf(reader)) {
+      const { number } = state;
+      const member = memberOf(state, self);
+      if (member === undefined || keys.share(number) !== undefined) continue;
+      const dealings = dealingsOf(reader, state);
+      if (dealings === undefined || this.#lost.has(number)) continue;
+      const secret = keys.encryptionSecret(member.encryptionKey);
+      await yieldToLoop();
+      const { threshold, members, publicShares } = state;
+      const terms = { chainId: reader.chainId, key: number, threshold, members, publicShares };
+      const tickets =
+        secret && reader.arithmetic.dkg.sharesOfMember(terms, dealings, self.address, secret);
+      const [first] = tickets ?? [];
+      if (tickets === undefined || first === undefined) {
+        this.#lost.add(number);
+        logger.error(
+          "this validator has no share of a key for sealed transactions: it abstains from opening until the next key, and votes without shares count as missed blocks; if this machine has a copy of data/seal_keys.json, restore it and restart",
+          {
+            key: number,
+            why: secret === undefined ? "the secret is missing" : "a dealing was wrong",
+          },
+        );
+        continue;
+      }
+      await keys.addShare({
+        key: number,
+        encryptionKey: member.encryptionKey,
+        firstTicket: first.ticket,
+        secrets: tickets.map((one) => one.secret),
+      });
+      logger.info("this validator holds its share of a key for sealed transactions", {
+        key: number,
+        tickets: tickets.length,
+        threshold,
+      });
+    }
+  }
+
+  /**
+   * Forward secrecy: when the last item of a retired key is resolved, which the state shows by removing its
+   * dealings, shares and the secret that opened them go together.
+   */
+  async #eraseWhatIsOver(reader: StakingReader, self: Self, keys: SealKeys): Promise<void> {
+    const live = keysOf(reader).filter((state) => dealingsOf(reader, state) !== undefined);
+    const oldest = Math.min(...live.map(({ number }) => number), sealState(reader).lastGeneration);
+    const isOver = (key: number): boolean =>
+      key < oldest && !live.some(({ number }) => number === key);
+    const shares = keys.shares().filter(({ key }) => isOver(key));
+
+    const registered = reader.records.get(SEAL_ENCRYPTION, self.id)?.encryptionKey;
+    const isWanted = (encryptionKey: Uint8Array): boolean =>
+      (registered !== undefined && bytesEqual(registered, encryptionKey)) ||
+      isOfGeneration(generationOf(reader), encryptionKey) ||
+      live.some(({ members }) => isAmong(members, encryptionKey)) ||
+      keys
+        .shares()
+        .some((share) => !isOver(share.key) && bytesEqual(share.encryptionKey, encryptionKey));
+    // One that was never used may be on its way into a block.
+    const secrets = keys.encryptionSecrets().filter(({ encryptionKey, madeHeight }) => {
+      const isOld = madeHeight + SEAL_SECRET_ERASE_BLOCKS <= reader.height;
+      return (isOld || isUsed(reader, encryptionKey)) && !isWanted(encryptionKey);
+    });
+    if (shares.length === 0 && secrets.length === 0) return;
+    await keys.erase(shares, secrets);
+    this.#deps.logger.info("secrets of retired keys for sealed transactions were erased", {
+      keys: shares.map(({ key }) => key),
+    });
+  }
+
+  async #submitReports(reader: StakingReader, self: Self): Promise<void> {
+    for (const evidence of this.#reports.splice(0)) {
+      const action: Action = { kind: "submitEvidence", evidence };
+      const code = await this.#send(undefined, reader, self, action);
+      // The node is not ready for it; anything else is an answer for good.
+      if (code === "busy") this.#reports.push(evidence);
+    }
+  }
+
+  #isWaiting(name: string, reader: StakingReader): boolean {
+    return (this.#notBefore.get(name) ?? 0) >= reader.height;
+  }
+
+  /** `name`: of a duty that is looked at again after each block; not submitted twice at once. */
+  async #send(
+    name: string | undefined,
+    reader: StakingReader,
+    { key }: Self,
+    action: Action,
+  ): Promise<"taken" | "refused" | "busy"> {
+    const { submit, logger } = this.#deps;
+    const ahead = Math.min(DUTY_EXPIRY_BLOCKS, reader.params.unorderedWindow);
+    const expiryHeight = Height(reader.height + ahead);
+    const bodyBytes = encodeTxBody({
+      publicKey: key.publicKey,
+      replay: { kind: "unordered", expiryHeight, salt: EMPTY_BYTES },
+      fee: { maxFeePerByte: 0n, tipPerByte: 0n },
+      action,
+    });
+    const signature = signEd25519(key, txSignBytes(reader.chainId, bodyBytes));
+    const { code, log } = await submit(encodeTxItem({ bodyBytes, signature }));
+    const isTaken = code === 0;
+    if (name !== undefined) {
+      this.#notBefore.set(name, isTaken ? expiryHeight : reader.height + DUTY_RETRY_BLOCKS);
+    }
+    if (isTaken) {
+      logger.debug("duty submitted", { action: action.kind, expiryHeight });
+      return "taken";
+    }
+    if (code === CODES.POOL_BUSY.number) return "busy";
+    logger.warn("a duty of this validator was refused", { action: action.kind, code, reason: log });
+    return "refused";
+  }
+
+  /** What happens to keys, for the log of any node. */
+  #tell(reader: StakingReader): void {
+    const { logger } = this.#deps;
+    const state = sealState(reader);
+    const generation = generationOf(reader);
+    const before = this.#told;
+    const now = {
+      generation: generation?.key ?? 0,
+      active: state.activeKey,
+      next: state.nextKey,
+      isOpen: state.isOpen,
+    };
+    this.#told = now;
+    // The first look is at what was there before.
+    if (before.generation < 0) return;
+    if (generation !== undefined && now.generation !== before.generation) {
+      logger.info("a key for sealed transactions is being generated", {
+        key: generation.key,
+        members: generation.members.length,
+        threshold: generation.threshold,
+        dealHeight: generation.dealHeight,
+        complainHeight: generation.complainHeight,
+      });
+    }
+    if (before.generation > 0 && now.generation !== before.generation) {
+      if (sealKey(reader, before.generation) === undefined) {
+        logger.warn("a key generation failed: too few members dealt, or dealt right", {
+          key: before.generation,
+        });
+      } else {
+        const { nextKeyHeight } = state;
+        logger.info("a key for sealed transactions was generated", {
+          key: before.generation,
+          ...(now.next === before.generation ? { inForceFrom: nextKeyHeight } : {}),
+        });
+      }
+    }
+    if (now.active !== before.active) {
+      logger.info("a key for sealed transactions is in force", { key: now.active });
+    }
+    if (now.active !== 0 && now.isOpen !== before.isOpen) {
+      if (now.isOpen) logger.info("blocks take sealed transactions", { key: now.active });
+      else {
+        logger.warn(
+          "blocks take no sealed transactions: the validators of now do not hold enough of the key; the next generation mends it",
+          { key: now.active },
+        );
+      }
+    }
+  }
+}
+
+/** Keys that are final and kept. */
+function keysOf(reader: StakingReader): readonly SealKeyState[] {
+  return reader.records
+    .keys(SEAL_KEYS)
+    .flatMap((number) => reader.records.get(SEAL_KEYS, number) ?? []);
+}
+
+/** What the key is made of; undefined once it is erased. */
+function dealingsOf(
+  reader: StakingReader,
+  { number, dealers }: SealKeyState,
+): readonly Dealing[] | undefined {
+  const dealings = dealers.flatMap((dealer) => dealingOf(reader, number, toHex(dealer)) ?? []);
+  return dealings.length === dealers.length ? dealings : undefined;
+}
+
+function memberOf(
+  of: Pick<SealKeyState, "members"> | undefined,
+  { address }: Self,
+): SealKeyState["members"][number] | undefined {
+  return of?.members.find(({ validator }) => bytesEqual(validator, address));
+}
+
+function isAmong(members: SealKeyState["members"], encryptionKey: Uint8Array): boolean {
+  return members.some((member) => bytesEqual(member.encryptionKey, encryptionKey));
+}
+
+function isOfGeneration(
+  generation: SealGenerationState | undefined,
+  encryptionKey: Uint8Array,
+): boolean {
+  return generation !== undefined && isAmong(generation.members, encryptionKey);
+}
+
+/** Whether a key was made with it. */
+function isUsed(reader: StakingReader, encryptionKey: Uint8Array): boolean {
+  return keysOf(reader).some(({ members }) => isAmong(members, encryptionKey));
+}
