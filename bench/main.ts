@@ -34,6 +34,7 @@ interface Options {
   readonly reference: boolean;
   readonly profile: boolean;
   readonly micro: boolean;
+  readonly sealMicro: boolean;
   readonly staking: boolean;
   readonly seal: boolean;
   readonly join: boolean;
@@ -99,6 +100,7 @@ const options: Options = new Command("bench")
   .option("--set <key=value...>", "configuration of the validators, such as p2p.send_rate=0", [])
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
+  .option("--seal-micro", "measure each step of a sealed transaction, on one thread", false)
   .option("--staking", "measure begin and end of blocks of a chain with much stake", false)
   .option("--seal", "measure sealed transactions: through a network, and step by step", false)
   .option("--join", "measure a node that joins by block sync and by state sync", false)
@@ -199,6 +201,9 @@ if (options.partition || options.wan) {
 } else if (options.staking) {
   const { runStaking } = await import("./staking/staking.ts");
   await runStaking(options.json, progress);
+} else if (options.sealMicro) {
+  const { runSealMicro } = await import("./micro/seal.ts");
+  runSealMicro(options.json);
 } else if (options.micro) {
   const { runMicro } = await import("./micro/micro.ts");
   await runMicro(options.json);

@@ -15,6 +15,13 @@ const TARGET = "wasm32-unknown-unknown";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const crate = join(root, "mev/seal/group/wasm");
 const output = join(root, "mev/seal/group/gen/module.ts");
+const SOURCES = [
+  "mev/seal/group/wasm/Cargo.toml",
+  "mev/seal/group/wasm/Cargo.lock",
+  "mev/seal/group/wasm/rust-toolchain.toml",
+  "mev/seal/group/wasm/src/lib.rs",
+  "scripts/build-wasm.mjs",
+];
 const isCheck = process.argv.includes("--check");
 
 /** Ends with a message for whoever ran this. */
@@ -89,6 +96,15 @@ function build() {
   }
 }
 
+/** SHA-256 over name and text of all that the module is made from: a test compares it without a compiler. */
+function sourcesDigest() {
+  const hash = createHash("sha256");
+  for (const name of SOURCES) {
+    hash.update(`${name}\n`).update(readFileSync(join(root, name)));
+  }
+  return hash.digest("hex");
+}
+
 const wasm = build();
 for (const path of [root, homedir(), tmpdir()]) {
   if (wasm.includes(path)) fail(`the module holds a path of this machine, ${path}`);
@@ -96,6 +112,7 @@ for (const path of [root, homedir(), tmpdir()]) {
 if (!WebAssembly.validate(wasm)) fail("the module is not valid");
 const sha256 = createHash("sha256").update(wasm).digest("hex");
 const text = `// Written by scripts/build-wasm.mjs from mev/seal/group/wasm. Do not edit.
+// sources ${sourcesDigest()}
 // ${wasm.length} bytes, sha256 ${sha256}
 export const GROUP_MODULE_BASE64: string =
   "${wasm.toString("base64")}";

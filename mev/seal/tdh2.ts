@@ -212,10 +212,10 @@ export function createTdh2(group: Group): Tdh2 {
       if (z.length !== count * POINT_BYTES) return items.map(() => undefined);
       if (count === 0) return [];
       const openings = items.map(({ label, kem }, i) =>
-        openingOf(group, label, kem, z.subarray(i * POINT_BYTES, (i + 1) * POINT_BYTES)),
+        openingOf(label, kem, z.subarray(i * POINT_BYTES, (i + 1) * POINT_BYTES)),
       );
       const points = joinBytes(items.map(({ kem }) => kemPoint(kem)));
-      const r = joinBytes(openings.map((opening) => opening.r));
+      const r = group.scalars.reduceWide(joinBytes(openings.map(({ wide }) => wide)));
       const seed = hashSeal(TAG.open, u32(count), publicKey, points, z, r);
       const weights = expandWeights(seed, 2 * count);
       const a = weights.subarray(0, count * SCALAR_BYTES);
@@ -296,17 +296,16 @@ function checkEquations(
   });
 }
 
-/** What Z says of a ciphertext: nothing yet says that it is right. */
+/** The seed that Z gives, and r before it is reduced: nothing yet says that they are right. */
 function openingOf(
-  group: Group,
   label: Uint8Array,
   kem: Uint8Array,
   z: Uint8Array,
-): { readonly seed: Uint8Array; readonly r: Uint8Array } {
+): { readonly seed: Uint8Array; readonly wide: Uint8Array } {
   assert(kem.length === KEM_BYTES, `a kem has ${KEM_BYTES} bytes, got ${kem.length}`);
   const hashed = labelHash(label);
   const seed = xor(kem.subarray(5 * POINT_BYTES), maskOf(hashed, z, kemPoint(kem)));
-  return { seed, r: hashToScalar(group, TAG.r, hashed, seed) };
+  return { seed, wide: hashSeal(TAG.r, hashed, seed) };
 }
 
 function maskOf(hashed: Uint8Array, z: Uint8Array, u: Uint8Array): Uint8Array {

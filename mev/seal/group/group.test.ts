@@ -5,7 +5,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromBase64, fromHex, joinBytes, toHex } from "../../../proto/bytes.ts";
 import { GROUP_MODULE_BASE64 } from "./gen/module.ts";
-import { createGroup, GROUP_ORDER, scalarFromBigint } from "./group.ts";
+import { createGroup, GROUP_ORDER, groupIn, scalarFromBigint } from "./group.ts";
+import { instantiateGroup } from "./module.ts";
 
 const group = createGroup();
 const { Point } = ristretto255;
@@ -299,6 +300,53 @@ describe("the module", () => {
     const digest = createHash("sha256").update(module).digest("hex");
     expect(source).toContain(`// ${module.length} bytes, sha256 ${digest}\n`);
     expect(Buffer.from(module).toString("latin1")).not.toMatch(/\/(home|root|Users|tmp|work)\//);
+  });
+
+  it("was made from the sources that stand beside it", () => {
+    const root = new URL("../../../", import.meta.url);
+    const digest = createHash("sha256");
+    for (const name of [
+      ...["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src/lib.rs"].map(
+        (file) => `mev/seal/group/wasm/${file}`,
+      ),
+      "scripts/build-wasm.mjs",
+    ]) {
+      digest.update(`${name}\n`).update(readFileSync(new URL(name, root)));
+    }
+    const source = readFileSync(new URL("gen/module.ts", import.meta.url), "utf8");
+    expect(source, "run: npm run wasm").toContain(`// sources ${digest.digest("hex")}\n`);
+  });
+
+  it("keeps nothing of a secret, in its buffer or on its stack", () => {
+    const module = instantiateGroup();
+    const fresh = groupIn(module);
+    const list = group.mulBase(scalars(...Array.from({ length: 50 }, (_, i) => BigInt(i + 1))));
+    const [x, y] = ["x", "y"].map((name) => group.scalars.reduceWide(stringOf(name, 64)));
+    if (x === undefined || y === undefined) throw new Error("there are two scalars");
+    const half = fresh.scalars.mul(x, fresh.scalars.invert(scalars(2n)));
+    const secrets = [
+      x,
+      y,
+      half,
+      stringOf("x", 64),
+      fresh.scalars.mulAdd(x, y, y),
+      fresh.scalars.sub(x, y),
+      fresh.scalars.invert(x),
+      fresh.scalars.evaluate(joinBytes([x, y]), 7),
+      fresh.scalars.reduceWide(stringOf("x", 64)),
+    ];
+    fresh.mulEach(x, list);
+    fresh.mulBase(joinBytes([x, y]));
+    const memory = Buffer.from(module.memory.buffer);
+    for (const secret of secrets) {
+      // A quarter of it, wherever it lies: parts may have been overwritten.
+      for (let at = 0; at < secret.length; at += 8) {
+        expect(memory.indexOf(secret.subarray(at, at + 8))).toBe(-1);
+      }
+    }
+    // What is public may stay: the search does find what is there.
+    fresh.isCanonical(list);
+    expect(Buffer.from(module.memory.buffer).indexOf(list)).not.toBe(-1);
   });
 
   it("has a memory of its own in each group", () => {

@@ -105,7 +105,12 @@ export interface Scalars {
 
 /** A group with a memory of its own, for one thread: make one and pass it on. */
 export function createGroup(): Group {
-  return new WasmGroup(instantiateGroup());
+  return groupIn(instantiateGroup());
+}
+
+/** The group in a module that the caller can look into. */
+export function groupIn(module: GroupExports): Group {
+  return new WasmGroup(module);
 }
 
 /** A public integer modulo l as 32 bytes. Variable time. */

@@ -19,6 +19,9 @@ const DONE: i32 = -1;
 /// A scalar is not canonical, which the caller has to rule out.
 const BAD_SCALAR: i32 = -2;
 
+/// Words of stack that `wipe` clears: 16 KiB.
+const STACK_WORDS: usize = 2_048;
+
 struct State {
     buffer: Vec<u8>,
     /// Points decoded last with `keep`, by their bytes: the same list comes for every peer.
@@ -53,12 +56,15 @@ pub extern "C" fn reserve(length: usize) -> *mut u8 {
     buffer.as_mut_ptr()
 }
 
-/// Clears the first `length` bytes of the buffer.
+/// Clears the first `length` bytes of the buffer, and the stack as deep as the last call used it.
 #[no_mangle]
 pub extern "C" fn wipe(length: usize) {
     let buffer = &mut state().buffer;
     let end = length.min(buffer.len());
-    buffer[..end].zeroize();
+    // The buffer outlives this call and is read from outside, so this is not optimised away.
+    buffer[..end].fill(0);
+    // Calls from outside all begin at the same depth, and none of them goes deeper than this.
+    [0u64; STACK_WORDS].zeroize();
 }
 
 /// Index of the first point that is not canonical (or is the identity, where `refuse_identity`), or -1.
