@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sealKeyPair } from "../../test/support/seal-items.ts";
+import { scalarOf } from "../../test/support/seal-key.ts";
 import { createGroup } from "../../mev/seal/group/group.ts";
 import { labelOfSealed, sealedContent } from "../../mev/seal/sealed-content.ts";
 import { createTdh2 } from "../../mev/seal/tdh2.ts";
@@ -12,7 +12,8 @@ import { sha256 } from "../../proto/hash.ts";
 import { ed25519KeyPairFromSeed, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { sealingTerms, sealTransaction } from "./seal-transaction.ts";
 
-const TDH2 = createTdh2(createGroup());
+const GROUP = createGroup();
+const TDH2 = createTdh2(GROUP);
 const PAIR = ed25519KeyPairFromSeed(sha256(utf8ToBytes("sender")));
 const SIGNER = {
   publicKey: PAIR.publicKey,
@@ -20,7 +21,7 @@ const SIGNER = {
 };
 const KEY = {
   number: 3,
-  publicKey: sealKeyPair("sdk").point,
+  publicKey: GROUP.mulBase(scalarOf("sdk")),
   threshold: 3,
   activeHeight: Height(40),
   retiredHeight: Height(0),

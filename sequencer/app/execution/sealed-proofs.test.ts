@@ -1,61 +1,75 @@
 import { describe, expect, test } from "vitest";
-import { sealFor, sealKeyPair } from "../../../test/support/seal-items.ts";
-import { CHAIN_ID, nonce, signedItem, TestChain, wallet } from "../../../test/support/weft-app.ts";
+import { sealText, startSealedChain } from "../../../test/support/sealed-app.ts";
+import { nonce, signedItem, wallet } from "../../../test/support/weft-app.ts";
 import { Height } from "../../../proto/brands.ts";
 import type { Sealed } from "../../../proto/codec/seal-tx.ts";
+import { CODES } from "../codes.ts";
 
-const KEY = sealKeyPair("proofs").point;
 const SENDER = wallet(0);
-const SEALED: Sealed = sealFor(
-  {
-    chainId: CHAIN_ID,
-    sender: SENDER.address,
-    replay: nonce(0),
-    fee: { maxFeePerByte: 1_000n, tipPerByte: 1n },
-    publicKey: KEY,
-  },
-  { alpha: "x", beta: "y" },
-);
+
+async function start() {
+  const { chain, keys } = await startSealedChain({ moreKeys: 1 });
+  const { action, item } = sealText(SENDER, nonce(0), keys[0], "hidden", {
+    rollups: ["alpha", "beta"],
+  });
+  const refusal = async (other: Uint8Array) =>
+    await chain.refusal([...(await chain.prepare(0)), other]);
+  return { chain, action, item, refusal };
+}
 
 const flipped = (bytes: Uint8Array, at: number): Uint8Array =>
   bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
-const kem = (at: number): Sealed => ({ ...SEALED, kem: flipped(SEALED.kem, at) });
+const kem = (at: number) => (sealed: Sealed) => ({ ...sealed, kem: flipped(sealed.kem, at) });
 
-/** What refuses a block with that item; undefined when nothing does. */
-async function refusal(item: Uint8Array): Promise<string | undefined> {
-  const chain = await TestChain.start();
-  return await chain.refusal([...(await chain.prepare(0)), item]);
-}
-
-describe("a sealed item in a block", () => {
-  test("behavior: one that is what its sender sealed stands", async () => {
-    expect(await refusal(signedItem(SENDER, nonce(0), SEALED))).toBeUndefined();
-  });
-
-  test.each<[string, Sealed]>([
+describe("proofs of sealed items", () => {
+  test.each<[string, (sealed: Sealed) => Sealed]>([
     ["U", kem(3)],
-    ["a point that is none", { ...SEALED, kem: new Uint8Array(192).fill(0xff) }],
-    ["points at infinity", { ...SEALED, kem: new Uint8Array(192) }],
+    ["points that are none", (sealed) => ({ ...sealed, kem: new Uint8Array(192).fill(0xff) })],
+    ["points at infinity", (sealed) => ({ ...sealed, kem: new Uint8Array(192) })],
     ["φ", kem(130)],
     ["c₁", kem(170)],
-    ["body", { ...SEALED, body: flipped(SEALED.body, 9) }],
-    ["key number", { ...SEALED, key: 2 }],
-    ["rollups", { ...SEALED, rollupIds: SEALED.rollupIds.slice(1) }],
-    ["last height", { ...SEALED, maxHeight: Height(SEALED.maxHeight + 1) }],
-  ])("attack: one with another %s is no item", async (_what, sealed) => {
-    expect(await refusal(signedItem(SENDER, nonce(0), sealed))).toBe("item 1: TX_PROOF");
+    ["body", (sealed) => ({ ...sealed, body: flipped(sealed.body, 9) })],
+    ["rollups", (sealed) => ({ ...sealed, rollupIds: sealed.rollupIds.slice(1) })],
+    ["last height", (sealed) => ({ ...sealed, maxHeight: Height(sealed.maxHeight + 1) })],
+  ])("attack: one with other %s gets neither into the pool nor into a block", async (_, maul) => {
+    const { chain, action, refusal } = await start();
+    const mauled = signedItem(SENDER, nonce(0), maul(action));
+    expect(await chain.submit(mauled)).toBe(CODES.TX_PROOF.number);
+    expect(await refusal(mauled)).toBe("item 1: TX_PROOF");
   });
 
-  test("attack: one that was stolen, or is sent at another price or place, is no item", async () => {
-    const stolen = signedItem(wallet(1), nonce(0), SEALED);
-    expect(await refusal(stolen)).toBe("item 1: TX_PROOF");
-    const cheaper = signedItem(SENDER, nonce(0), SEALED, { maxFeePerByte: 999n });
-    expect(await refusal(cheaper)).toBe("item 1: TX_PROOF");
-    expect(await refusal(signedItem(SENDER, nonce(1), SEALED))).toBe("item 1: TX_PROOF");
+  test("attack: one that was stolen, or is sent for another key, price or place, is no item", async () => {
+    const { chain, action, item, refusal } = await start();
+    for (const [sender, at, terms, sealed] of [
+      [wallet(1), 0, {}, action],
+      [SENDER, 0, { maxFeePerByte: 999n }, action],
+      [SENDER, 0, { tipPerByte: 2n }, action],
+      [SENDER, 1, {}, action],
+      [SENDER, 0, {}, { ...action, key: 2 }],
+    ] as const) {
+      const other = signedItem(sender, nonce(at), sealed, terms);
+      expect(await refusal(other)).toBe("item 1: TX_PROOF");
+    }
+    // The first of them passes every other check at the door.
+    expect(await chain.submit(signedItem(wallet(1), nonce(0), action))).toBe(CODES.TX_PROOF.number);
+    expect(await chain.submit(item)).toBe(0);
+  });
+
+  test("behavior: among many, the bad one alone is refused at the door", async () => {
+    const { chain, keys } = await startSealedChain();
+    const items = Array.from({ length: 6 }, (_, i) => {
+      const { action, item } = sealText(wallet(i), nonce(0), keys[0], `text ${i}`);
+      return i === 3 ? signedItem(wallet(i), nonce(0), kem(3)(action)) : item;
+    });
+    const codes = await Promise.all(items.map((item) => chain.submit(item)));
+    expect(codes).toEqual([0, 0, 0, CODES.TX_PROOF.number, 0, 0]);
   });
 
   test("behavior: a signature is looked at before a proof is", async () => {
-    const unsigned = flipped(signedItem(SENDER, nonce(0), kem(3)), 600);
+    const { chain, action, refusal } = await start();
+    const mauled = signedItem(SENDER, nonce(0), kem(3)(action));
+    const unsigned = flipped(mauled, mauled.length - 1);
     expect(await refusal(unsigned)).toBe("item 1: TX_SIGNATURE");
+    expect(await chain.submit(unsigned)).toBe(CODES.TX_SIGNATURE.number);
   });
 });
