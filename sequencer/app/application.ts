@@ -74,6 +74,7 @@ import { createReadApi } from "./read-api.ts";
 import { SealProgressLog } from "./seal/progress.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
+import { SealGauges } from "./seal/seal-gauges.ts";
 import { StakeGauges } from "./stake-gauges.ts";
 import { type Standstill, StandstillWatch } from "./standstill.ts";
 import { CommittedState } from "./state/committed-state.ts";
@@ -152,6 +153,7 @@ class Weft implements WeftApplication {
   /** Transactions of applied blocks by the block's list, for as long as somebody keeps that. */
   readonly #appliedTxs = new WeakMap<readonly Uint8Array[], ExecutedBlock["txs"]>();
   readonly #stakeGauges: StakeGauges;
+  readonly #sealGauges: SealGauges;
   readonly #standstill: StandstillWatch;
   readonly #snapshots: SnapshotMaker | undefined;
   readonly #restore: Restore;
@@ -203,6 +205,7 @@ class Weft implements WeftApplication {
       metrics,
     });
     this.#stakeGauges = new StakeGauges(committed, metrics);
+    this.#sealGauges = new SealGauges(committed, metrics);
     const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = options;
     this.#standstill = new StandstillWatch(
       { resumeAfterHalt, knownUpgrades },
@@ -539,16 +542,16 @@ class Weft implements WeftApplication {
       if (code !== 0) metrics.failedActions.inc({ code: codeName(code) ?? code.toString() });
     }
     metrics.baseFee.set(Number(this.#committed.requireTerms().baseFeePerByte));
-    this.#stakeGauges.advance(staged.changes, [
-      executed.events,
-      ...executed.results.map(({ events }) => events),
-    ]);
+    const events = [executed.events, ...executed.results.map((result) => result.events)];
+    this.#stakeGauges.advance(staged.changes, events);
+    this.#sealGauges.advance(executed.input.height, events);
     this.#standstill.look();
   }
 
   /** When the state was read anew. */
   #showState(): void {
     this.#stakeGauges.reset();
+    this.#sealGauges.reset();
     this.#standstill.look();
   }
 

@@ -1,10 +1,17 @@
-/** Events of commits and of owed shares: for clients, and for what metrics count. Not part of any hash. */
+/** Events of sealed transactions: for clients, and for what metrics count. Not part of any hash. */
 import { toHex } from "../../../proto/bytes.ts";
 import type { CommittedItemState } from "../../../proto/codec/seal-state.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import { event, indexed, plain } from "../abci-event.ts";
 import { accountAttribute } from "../staking/events.ts";
 
+/** `seal_ordered`: a sealed item has its place; `seal_opened`, `seal_invalid`, `seal_expired`: what became of it. */
+export const SEAL_ORDERED = "seal_ordered";
+export const SEAL_OPENED = "seal_opened";
+export const SEAL_INVALID = "seal_invalid";
+export const SEAL_EXPIRED = "seal_expired";
+/** `seal_disputed`: a proposer says that shares do not open it. */
+export const SEAL_DISPUTED = "seal_disputed";
 /** `seal_committed` {id, sender, fee, bond, reveal_height}: a commit has its place. */
 export const SEAL_COMMITTED = "seal_committed";
 /** `seal_revealed` {id, height, outcome, reason}: its content is known; outcome "opened" or "invalid". */

@@ -7,6 +7,7 @@ import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { event, indexed, plain } from "../../abci-event.ts";
 import type { StakingContext } from "../../staking/context.ts";
 import { accountAttribute } from "../../staking/events.ts";
+import { SEAL_DISPUTED, SEAL_EXPIRED, SEAL_INVALID, SEAL_OPENED, SEAL_ORDERED } from "../events.ts";
 import { type FillOpener, openedFills, unopenedFills } from "../fills.ts";
 
 export type Resolution =
@@ -69,7 +70,7 @@ export function resolveItem(
 /** A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. */
 export function emitOrdered(ctx: StakingContext, key: number, item: SealedItemState): void {
   ctx.emit(
-    event("seal_ordered", [
+    event(SEAL_ORDERED, [
       indexed("id", toHex(item.id)),
       accountAttribute("sender", toHex(item.sender)),
       plain("height", String(ctx.height)),
@@ -83,7 +84,7 @@ export function emitOrdered(ctx: StakingContext, key: number, item: SealedItemSt
 /** A proposer says that shares do not open it: `seal_disputed` {id, height, proposer}. */
 export function emitDisputed(ctx: StakingContext, height: number, item: SealedItemState): void {
   ctx.emit(
-    event("seal_disputed", [
+    event(SEAL_DISPUTED, [
       indexed("id", toHex(item.id)),
       plain("height", String(height)),
       indexed("proposer", toHex(item.disputedBy).toUpperCase()),
@@ -104,10 +105,10 @@ function emitResolved(
   const about = [indexed("id", toHex(id)), plain("height", String(height))];
   switch (resolution.kind) {
     case "opened":
-      return ctx.emit(event("seal_opened", [...about, plain("by", resolution.by)]));
+      return ctx.emit(event(SEAL_OPENED, [...about, plain("by", resolution.by)]));
     case "invalid":
       return ctx.emit(
-        event("seal_invalid", [
+        event(SEAL_INVALID, [
           ...about,
           plain("by", resolution.by),
           plain("reason", resolution.reason),
@@ -116,7 +117,7 @@ function emitResolved(
       );
     case "garbage":
       return ctx.emit(
-        event("seal_invalid", [
+        event(SEAL_INVALID, [
           ...about,
           plain("by", "dispute"),
           plain("reason", "the ciphertext does not open with the point that its shares prove"),
@@ -125,7 +126,7 @@ function emitResolved(
       );
     case "expired":
       return ctx.emit(
-        event("seal_expired", [
+        event(SEAL_EXPIRED, [
           ...about,
           plain(
             "reason",
