@@ -47,6 +47,8 @@ export interface BuiltInjectedCommit {
     readonly validatorIndex: number;
     readonly refusal: ExtensionRefusal;
   }[];
+  /** The parts of validators that are not BLANK, as `verifyInjectedCommit` returns them. */
+  readonly lists: readonly InjectedLists[];
   /** What validators that are not BLANK have shared, verified. */
   readonly shares: readonly ValidatorShares[];
   /** Non-blank power exceeds 2/3 of the whole set: without it no block can be made from this commit. */
@@ -105,6 +107,7 @@ export async function buildInjectedCommit(
 
   const entries: InjectedEntry[] = [];
   const blanks: { validatorIndex: number; refusal: ExtensionRefusal }[] = [];
+  const lists: InjectedLists[] = [];
   const shares: ValidatorShares[] = [];
   let power = 0n;
   for (const [at, { validatorIndex, validator }] of voters.entries()) {
@@ -116,15 +119,16 @@ export async function buildInjectedCommit(
       continue;
     }
     const { content, signature } = verdict.lists;
+    const { address } = validator;
     entries.push({ validatorIndex, lists: content, signature });
+    lists.push({ validatorIndex, address, power: validator.power, lists: verdict.lists.lists });
     if (verdict.shares !== undefined) {
-      const { address } = validator;
       shares.push({ validatorIndex, address, shares: verdict.shares.shares });
     }
     power += validator.power;
   }
   const commit = { height: context.height, blockHash: context.blockHash, entries };
-  return { commit, blanks, shares, hasQuorum: isQuorum(power, votes) };
+  return { commit, blanks, lists, shares, hasQuorum: isQuorum(power, votes) };
 }
 
 /**

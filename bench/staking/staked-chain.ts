@@ -126,7 +126,7 @@ export class StakedChain {
     votes: readonly VoteInfo[],
     misbehavior: readonly Misbehavior[] = [],
   ): void {
-    beginBlock(working, { misbehavior, votes });
+    beginBlock(working, { misbehavior, votes, lists: [] });
   }
 
   end(working: WorkingState): void {

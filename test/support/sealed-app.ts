@@ -28,6 +28,8 @@ export interface SealedChainOptions extends ChainOptions {
   /** More keys that the state holds, by number, from 2 on. */
   readonly moreKeys?: number;
   readonly seal?: Partial<SealState>;
+  /** Validators that have lost their shares of every key. */
+  readonly withoutSecrets?: readonly number[];
 }
 
 export interface SealedChain {
@@ -55,7 +57,10 @@ export async function startSealedChain(options: SealedChainOptions = {}): Promis
           [SEAL_KEYS.prefix + numberKey(key.number), SEAL_KEYS.encode(key)] as const,
       ),
     ]),
-    ticketSecretOf: () => (key, ticket) => keys[key - 1]?.secretOf(key, ticket),
+    ticketSecretOf: (node) => (key, ticket) =>
+      options.withoutSecrets?.includes(node) === true
+        ? undefined
+        : keys[key - 1]?.secretOf(key, ticket),
   });
   return { chain, keys };
 }

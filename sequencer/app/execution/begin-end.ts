@@ -1,4 +1,5 @@
 /** What happens in a block before its first item and after its last. */
+import type { InjectedLists } from "../../../mev/injected-commit.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
 import { allocateFees } from "../distribution/rewards.ts";
@@ -8,8 +9,10 @@ import { recordAsk } from "../seal/items/ask.ts";
 import { expireItems } from "../seal/items/expiry.ts";
 import { endGeneration, startGeneration } from "../seal/keys/generation.ts";
 import { forgetKeys, updateKeys } from "../seal/keys/keys.ts";
+import { sharesMissingEvent } from "../seal/events.ts";
 import { handleMisbehavior } from "../slashing/evidence.ts";
 import { recordSignatures } from "../slashing/liveness.ts";
+import { missingShares } from "../slashing/missing-shares.ts";
 import { endOfBlockUpdates } from "../staking/epoch.ts";
 import { matureQueue } from "../staking/maturity.ts";
 import type { WorkingState } from "../state/working-state.ts";
@@ -19,12 +22,17 @@ export interface BlockBegin {
   readonly misbehavior: readonly Misbehavior[];
   /** Of the last commit, whole set. */
   readonly votes: readonly VoteInfo[];
+  /** Parts of extensions that the injected commit brings of it. */
+  readonly lists: readonly InjectedLists[];
 }
 
 /** Before the first item: faults that consensus has proven, and who signed the block before. */
-export function beginBlock(working: WorkingState, { misbehavior, votes }: BlockBegin): void {
+export function beginBlock(working: WorkingState, { misbehavior, votes, lists }: BlockBegin): void {
   handleMisbehavior(working, misbehavior);
-  recordSignatures(working, votes);
+  const height = working.height - 1;
+  const withoutShares = missingShares(working, height, lists);
+  for (const validator of withoutShares) working.emit(sharesMissingEvent(validator, height));
+  recordSignatures(working, votes, withoutShares);
 }
 
 /** After the last item, and before the manifest, which says it: what nobody has opened in time. */

@@ -1,6 +1,10 @@
 import { createLaneRules, Lane, type LaneUse, laneUse } from "../../../mev/lanes.ts";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
-import { type CommitVote, verifyInjectedCommit } from "../../../mev/injected-commit.ts";
+import {
+  type CommitVote,
+  type InjectedLists,
+  verifyInjectedCommit,
+} from "../../../mev/injected-commit.ts";
 import type { SealCompute, SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height, Round } from "../../../proto/brands.ts";
@@ -118,6 +122,7 @@ export async function executeBlock(
     (await signatureFault(items, dependencies)) ?? (await proofFault(items, dependencies));
   if (unproven !== undefined) return unproven;
   let plan = NOTHING_TO_OPEN;
+  let lists: readonly InjectedLists[] = [];
   if (lastBlock !== undefined) {
     const injected = items[1]?.injectedCommit;
     assert(injected !== undefined, "the lane rules put the injected commit at item 1");
@@ -133,7 +138,8 @@ export async function executeBlock(
       dependencies.verify,
     );
     if ("code" in verdict) return refused(`${verdict.code}: ${verdict.reason}`);
-    plan = planOpenings(committed.staking, lastBlock.height, verdict);
+    lists = verdict;
+    plan = planOpenings(committed.staking, lastBlock.height, lists);
   }
   const { openings } = items.find(({ use }) => use.lane === Lane.REVEAL) ?? NOTHING_TO_CHECK;
   const verified = await verifyOpenings(plan, openings, dependencies);
@@ -141,7 +147,7 @@ export async function executeBlock(
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
-  beginBlock(working, input);
+  beginBlock(working, { ...input, lists });
   applyOpenings(working, verified, input.proposerAddress);
   const begun = working.takeEvents();
   let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);

@@ -1,4 +1,8 @@
-import { buildInjectedCommit, type ExtendedCommitVote } from "../../../mev/injected-commit.ts";
+import {
+  buildInjectedCommit,
+  type ExtendedCommitVote,
+  type InjectedLists,
+} from "../../../mev/injected-commit.ts";
 import {
   type ControlKey,
   createLaneRules,
@@ -151,6 +155,7 @@ export async function buildBlock(
 
 /** What only a proposer makes, in the order of the block, without the manifest. */
 interface SystemItems {
+  readonly lists: readonly InjectedLists[];
   readonly openings: VerifiedOpenings;
   readonly items: readonly { readonly item: Item; readonly bytes: Uint8Array }[];
 }
@@ -159,10 +164,10 @@ interface SystemItems {
 function begin(
   request: BuildRequest,
   committed: CommittedState,
-  { openings }: SystemItems,
+  { lists, openings }: SystemItems,
 ): WorkingState {
   const working = new WorkingState(committed, request);
-  beginBlock(working, request);
+  beginBlock(working, { ...request, lists });
   applyOpenings(working, openings, request.proposerAddress);
   return working;
 }
@@ -228,7 +233,7 @@ async function systemItems(
   { committed, verify, seal, opened, logger, metrics }: BuildDependencies,
 ): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
-  if (lastBlock === undefined) return { items: [], openings: NO_OPENINGS };
+  if (lastBlock === undefined) return { lists: [], items: [], openings: NO_OPENINGS };
   const { height, hash: blockHash } = lastBlock;
   const built = await buildInjectedCommit(
     {
@@ -262,6 +267,7 @@ async function systemItems(
   const verified = await verifyOpenings(plan, openings, { opened, seal });
   if (typeof verified === "string") throw new AssertionFailure(`own openings hold: ${verified}`);
   return {
+    lists: built.lists,
     openings: verified,
     items: items.map((item) => ({ item, bytes: encodeItem(item) })),
   };

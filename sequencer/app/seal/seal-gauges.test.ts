@@ -83,7 +83,7 @@ test("counts what blocks settle, and how long it took", () => {
   ctx.mintPool("sealed", 100n);
   for (const [index, outcome] of outcomes.entries()) {
     emitOrdered(ctx, 3, item(index));
-    resolveItem(ctx, 10, item(index), outcome, new Map());
+    resolveItem(ctx, 10, item(index), outcome);
   }
   emitDisputed(ctx, 10, item(0));
   ctx.emit(revealedEvent(sha256(EMPTY_BYTES), 3));

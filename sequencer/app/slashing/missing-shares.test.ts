@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { toHex } from "../../../proto/bytes.ts";
+import { eventsOf, sealText, startSealedChain } from "../../../test/support/sealed-app.ts";
+import { SharesWorld } from "../../../test/support/shares-world.ts";
+import { nonce, wallet } from "../../../test/support/weft-app.ts";
+import { SIGNING } from "../state/tables.ts";
+import { missingShares } from "./missing-shares.ts";
+
+const ABSTAINS = { listed: [], shares: { kind: "abstain" } } as const;
+const SHARES = { listed: [], shares: { kind: "root", root: new Uint8Array(32) } } as const;
+
+test("who holds tickets of an asked key and abstains owes shares; nobody else does", () => {
+  const world = new SharesWorld(["alice", "bob", "carol"]);
+  world.addKey(1, [2, 1, 0], 2);
+  world.addKey(2, [1, 0, 1], 2);
+  const reader = world.stake.ctx;
+  world.ask(10, { batches: [{ height: 9, key: 1, items: 1 }] });
+  world.ask(11, { batches: [], disputes: [{ height: 9, index: 0, key: 2 }] });
+  const said = (lists: typeof ABSTAINS | typeof SHARES, ...names: readonly string[]) =>
+    names.map((name) => ({ address: world.address(name), lists }));
+  const everybody = said(ABSTAINS, "alice", "bob", "carol");
+  const missing = (height: number, injected = everybody) => [
+    ...missingShares(reader, height, injected),
+  ];
+  const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => toHex(world.address(name)));
+  expect(missing(10)).toEqual([alice, bob]);
+  expect(missing(11)).toEqual([alice, carol]);
+  expect(missing(10, [...said(SHARES, "alice"), ...said(ABSTAINS, "bob")])).toEqual([bob]);
+  expect(missing(10, said(ABSTAINS, "bob")), "a part that was left out says nothing").toEqual([
+    bob,
+  ]);
+  expect(missing(12), "nothing was asked").toEqual([]);
+});
+
+test("behavior: a validator that lost its shares votes on and counts as missing, in the blocks that asked it", async () => {
+  const { chain, keys } = await startSealedChain({ withoutSecrets: [3] });
+  const validator = toHex(chain.nodes[3]?.consensusAddress ?? new Uint8Array(0));
+  const { item } = sealText(wallet(0), nonce(0), keys[0], "hidden");
+  expect(await chain.submit(item)).toBe(0);
+  const ordered = await chain.step(0);
+  const between = await chain.step(0);
+  const opened = await chain.step(0);
+  expect(eventsOf(between)).toEqual([]);
+  expect(eventsOf(opened)).toMatchObject([
+    {
+      type: "seal_shares_missing",
+      validator: validator.toUpperCase(),
+      height: String(ordered.height + 1),
+    },
+    { type: "seal_opened" },
+    { type: "seal_fills" },
+  ]);
+  for (let i = 0; i < 3; i++) expect(eventsOf(await chain.step(0))).toEqual([]);
+  const missed = chain.nodes.map(
+    ({ consensusAddress }) =>
+      chain.app.read.staking().records.get(SIGNING, toHex(consensusAddress))?.missed ?? 0,
+  );
+  expect(missed).toEqual([0, 0, 0, 1]);
+  expect((await chain.replay()).read.appHash()).toEqual(chain.app.read.appHash());
+});
