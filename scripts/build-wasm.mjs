@@ -33,7 +33,10 @@ function fail(message) {
 /** Settings of the caller's environment must not change the bytes. */
 function environment() {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(RUSTFLAGS$|RUSTC|CARGO_(PROFILE|BUILD|TARGET|ENCODED|INCREMENTAL))/.test(name),
+    ([name]) =>
+      !/^(RUSTFLAGS$|RUSTC|RUSTUP_TOOLCHAIN$|CARGO_(PROFILE|BUILD|TARGET|ENCODED|INCREMENTAL))/.test(
+        name,
+      ),
   );
   return Object.fromEntries(kept);
 }
