@@ -3,7 +3,7 @@ import { isWeftError } from "../../proto/errors.ts";
 import type { SequencerClient } from "./sequencer-client.ts";
 
 /** What a gateway needs of a sequencer. */
-export type SubmitClient = Pick<SequencerClient, "chainInfo" | "submit">;
+export type SubmitClient = Pick<SequencerClient, "chainInfo" | "sealKey" | "submit">;
 
 /**
  * Stays with one node as long as it answers and is up with the chain, else goes on to the next. A
@@ -44,6 +44,11 @@ export function createFailoverClient(clients: readonly SubmitClient[]): SubmitCl
       first(
         (client) => client.chainInfo(),
         (info) => !info.isCatchingUp,
+      ),
+    sealKey: (number) =>
+      first(
+        (client) => client.sealKey(number),
+        () => true,
       ),
     submit: (item) =>
       first(

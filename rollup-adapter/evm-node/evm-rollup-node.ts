@@ -20,6 +20,7 @@ import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
+import { createSealer } from "../gateway/sealer.ts";
 import { createSubmitter } from "../gateway/submitter.ts";
 import { configuredTrust, type RollupConfig } from "./rollup-config.ts";
 
@@ -72,6 +73,7 @@ export async function startEvmRollupNode(
   const clients = config.sequencer.nodes.map(createGrpcSequencerClient);
   const silenceMs = config.sequencer.silence_seconds * 1_000;
 
+  const client = createFailoverClient(clients);
   const submitter = createSubmitter(
     {
       rollupId,
@@ -80,8 +82,9 @@ export async function startEvmRollupNode(
       tipPerByte: BigInt(config.gateway.tip_per_byte),
     },
     {
-      client: createFailoverClient(clients),
+      client,
       key: deps.gatewayKey,
+      sealer: config.gateway.seal ? createSealer({ keys: () => client.sealKey() }) : undefined,
       logger,
       metrics: metrics.gateway,
     },

@@ -51,6 +51,8 @@ const schema = z.strictObject({
       coalesce_ms: z.number().int().min(0).max(1_000).default(2),
       expiry_blocks: z.number().int().min(2).max(10_000).default(60),
       tip_per_byte: z.number().int().min(0).default(0),
+      /** Whether wallets' transactions are sealed: nobody reads one before its place is final. */
+      seal: z.boolean().default(false),
     })
     .prefault({}),
   /** The rollup's genesis, as `parseEvmGenesis` takes it. */

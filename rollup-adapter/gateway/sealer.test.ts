@@ -6,21 +6,34 @@ import { Height } from "../../proto/brands.ts";
 import { utf8ToBytes } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName, type TxBody } from "../../proto/codec/weft-tx.ts";
 import { sha512Concat } from "../../proto/hash.ts";
+import type { GetSealKeyResponse, SealKeyInfo } from "../../proto/grpc/seal-key.ts";
 import { SEALED_BATCH_BYTES_MAX } from "../limits.ts";
-import { createSealer, type SealKeyAt, type SealKeys } from "./sealer.ts";
+import { createSealer } from "./sealer.ts";
 
 const group = createGroup();
 const tdh2 = createTdh2(group);
 const SECRET = group.scalars.reduceWide(sha512Concat(utf8ToBytes("secret")));
-const KEY: SealKeyAt = {
+const KEY: SealKeyInfo = {
   number: 3,
   publicKey: group.mulBase(SECRET),
-  fromHeight: Height(5),
+  threshold: 3,
+  activeHeight: Height(5),
+  retiredHeight: Height(0),
+  holders: [],
 };
-const NEXT: SealKeyAt = { ...KEY, number: 4, fromHeight: Height(20) };
-const KEYS: SealKeys = { height: Height(10), closed: undefined, active: KEY, next: undefined };
+const NEXT: SealKeyInfo = { ...KEY, number: 4, activeHeight: Height(20) };
+const KEYS: GetSealKeyResponse = {
+  open: true,
+  reason: "",
+  key: KEY,
+  next: undefined,
+  bond: 1n,
+  commitBond: 1n,
+  revealBlocks: 16,
+  height: Height(10),
+};
 
-function sealerOf(keys: Partial<SealKeys>) {
+function sealerOf(keys: Partial<GetSealKeyResponse>) {
   const asked = { count: 0 };
   const sealer = createSealer({
     keys: () => {
@@ -33,9 +46,11 @@ function sealerOf(keys: Partial<SealKeys>) {
 
 describe("the key to seal for", () => {
   it("behavior: is the one in force, and ends where the next one begins", async () => {
-    expect(await sealerOf({}).sealer.key()).toEqual({ ...KEY, endHeight: undefined });
+    const { number, publicKey } = KEY;
+    const inForce = { number, publicKey, fromHeight: 5 };
+    expect(await sealerOf({}).sealer.key()).toEqual({ ...inForce, endHeight: undefined });
     const { sealer } = sealerOf({ next: NEXT });
-    expect(await sealer.key()).toEqual({ ...KEY, endHeight: 20 });
+    expect(await sealer.key()).toEqual({ ...inForce, endHeight: 20 });
   });
 
   it("behavior: is the next one as soon as the old one may come too late", async () => {
@@ -54,14 +69,16 @@ describe("the key to seal for", () => {
   });
 
   it("behavior: says why there is none", async () => {
-    const refusal = async (keys: Partial<SealKeys>) =>
+    const refusal = async (keys: Partial<GetSealKeyResponse>) =>
       sealerOf(keys)
         .sealer.key()
         .catch((error: unknown) => String(error));
-    expect(await refusal({ active: undefined, closed: "no key was made" })).toContain(
+    expect(await refusal({ key: undefined, open: false, reason: "no key was made" })).toContain(
       "takes none now: no key was made; try again later",
     );
-    expect(await refusal({ closed: "too few hold shares" })).toContain("too few hold shares");
+    expect(await refusal({ open: false, reason: "too few hold shares" })).toContain(
+      "too few hold shares",
+    );
   });
 });
 

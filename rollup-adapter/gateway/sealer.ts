@@ -9,34 +9,20 @@ import { createTdh2, NONCE_BYTES, SEED_BYTES, type Tdh2 } from "../../mev/seal/t
 import type { Height } from "../../proto/brands.ts";
 import type { Sealed } from "../../proto/codec/seal-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
+import type { GetSealKeyResponse, SealKeyInfo } from "../../proto/grpc/seal-key.ts";
 import { CHAIN_INFO_AGE_MS } from "../limits.ts";
 
 export type SealerErrorInfo =
   /** No key is in force, or the lane of sealed transactions is closed. */
   { readonly code: "GATEWAY_SEAL_CLOSED" };
 
-/** Keys of the network for sealed transactions, as a node tells them (`GetSealKey`). */
-export interface SealKeys {
-  /** Last committed block. */
-  readonly height: Height;
-  /** Why the next block takes no sealed transactions; undefined when it does. */
-  readonly closed: string | undefined;
-  /** In force in the next block; undefined: none. */
-  readonly active: SealKeyAt | undefined;
-  /** Final and not in force yet. */
-  readonly next: SealKeyAt | undefined;
-}
-
-export interface SealKeyAt {
+/** The key to seal for. */
+export interface SealingKey {
   readonly number: number;
   /** Y, 32 bytes. */
   readonly publicKey: Uint8Array;
   /** First block that may hold what is sealed for it. */
   readonly fromHeight: Height;
-}
-
-/** The key to seal for. */
-export interface SealingKey extends SealKeyAt {
   /** First block that may not hold it any more; undefined while that is unknown. */
   readonly endHeight: Height | undefined;
 }
@@ -51,13 +37,14 @@ export interface Sealer {
   seal(terms: SealTerms): Sealed;
 }
 
-export function createSealer(deps: { readonly keys: () => Promise<SealKeys> }): Sealer {
-  let known: SealKeys | undefined;
+/** @param deps `keys`: what a node answers to `GetSealKey` */
+export function createSealer(deps: { readonly keys: () => Promise<GetSealKeyResponse> }): Sealer {
+  let known: GetSealKeyResponse | undefined;
   let knownMs = Number.NEGATIVE_INFINITY;
   // A few milliseconds and a memory of its own: not for a gateway that never seals.
   let tdh2: Tdh2 | undefined;
 
-  async function keys(isFresh: boolean): Promise<SealKeys> {
+  async function keys(isFresh: boolean): Promise<GetSealKeyResponse> {
     if (isFresh || known === undefined || performance.now() > knownMs + CHAIN_INFO_AGE_MS) {
       known = await deps.keys();
       knownMs = performance.now();
@@ -67,17 +54,13 @@ export function createSealer(deps: { readonly keys: () => Promise<SealKeys> }): 
 
   return {
     async key(isFresh = false) {
-      const { height, closed, active, next } = await keys(isFresh);
+      const { height, open, reason, key, next } = await keys(isFresh);
       // What is submitted now may miss the next block; this one it can be in.
-      if (next !== undefined && next.fromHeight <= height + 2) {
-        return { ...next, endHeight: undefined };
-      }
-      if (active !== undefined && closed === undefined) {
-        return { ...active, endHeight: next?.fromHeight };
-      }
+      if (next !== undefined && next.activeHeight <= height + 2) return sealingKey(next, undefined);
+      if (key !== undefined && open) return sealingKey(key, next);
       throw new WeftError<SealerErrorInfo>(
         { code: "GATEWAY_SEAL_CLOSED" },
-        `this node submits sealed transactions only, and the network takes none now: ${closed ?? "there is no key"}; try again later, or send it through a node that does not seal (gateway.seal in rollup.json)`,
+        `this node submits sealed transactions only, and the network takes none now: ${reason}; try again later, or send it through a node that does not seal (gateway.seal in rollup.json)`,
       );
     },
     seal(terms) {
@@ -87,4 +70,12 @@ export function createSealer(deps: { readonly keys: () => Promise<SealKeys> }): 
       return sealContent(tdh2, terms, { seed, nonce });
     },
   };
+}
+
+function sealingKey(
+  { number, publicKey, activeHeight, retiredHeight }: SealKeyInfo,
+  next: SealKeyInfo | undefined,
+): SealingKey {
+  const end = retiredHeight === 0 ? next?.activeHeight : retiredHeight;
+  return { number, publicKey, fromHeight: activeHeight, endHeight: end };
 }

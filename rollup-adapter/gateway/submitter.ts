@@ -111,7 +111,7 @@ interface SignedBatch extends SignedItem {
 export function createSubmitter(
   options: SubmitterOptions,
   deps: {
-    readonly client: SubmitClient;
+    readonly client: Pick<SubmitClient, "chainInfo" | "submit">;
     /** The account that pays for ordering. */
     readonly key: TxSigner;
     /** Seals every submission; without it none is. */

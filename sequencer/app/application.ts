@@ -72,6 +72,7 @@ import { query } from "./query.ts";
 import { OpenedBatches } from "./seal/items/opened-batches.ts";
 import { createReadApi } from "./read-api.ts";
 import { SealProgressLog } from "./seal/progress.ts";
+import { oldestUnresolved } from "./seal/reader.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
 import { SealGauges } from "./seal/seal-gauges.ts";
@@ -445,7 +446,8 @@ class Weft implements WeftApplication {
       // Who restores the oldest snapshot goes on with the block after it, and so do we after a loss of power.
       const oldest = this.#dependencies.snapshotArchive?.list().at(-1);
       const needed = Math.min(oldest?.height ?? wished, this.#syncedHeight) + 1;
-      return { retainHeight: Height(Math.min(wished, needed)) };
+      const waiting = oldestUnresolved(this.#committed.staking) ?? wished;
+      return { retainHeight: Height(Math.min(wished, needed, waiting)) };
     });
   }
 

@@ -64,6 +64,8 @@ export interface LocalNetworkOptions {
   readonly params?: TestnetOptions["params"];
   /** What validators are started with, whatever their configuration says; theirs when it is not given. */
   readonly engine?: EngineName;
+  /** Whether the rollups' gateways seal what wallets send; of rollups that are there already, as they are. */
+  readonly seal?: boolean;
   /** Absolute path of the command line's entry. */
   readonly entry: string;
   /** Lines that validators write to standard output: one per block. */
@@ -125,6 +127,7 @@ export async function prepareLocalNetwork(
         rpcPort: place.rpcPort,
         metricsPort: place.metricsPort,
         alloc: Object.fromEntries(EVM_DEV_ACCOUNTS.map(({ address }) => [address, EVM_BALANCE])),
+        seal: options.seal ?? false,
       },
       "identity",
     );

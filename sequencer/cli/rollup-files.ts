@@ -39,6 +39,8 @@ export interface RollupFilesOptions {
   readonly metricsPort: number | undefined;
   /** Balances in wei by address. */
   readonly alloc: Readonly<Record<string, bigint>>;
+  /** Whether its gateway seals what wallets send; not written when left out. */
+  readonly seal?: boolean;
 }
 
 /** Makes the folders and the gateway's key; returns its public key (32 bytes). */
@@ -134,6 +136,7 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
     ...(options.metricsPort === undefined
       ? {}
       : { metrics: { host: "127.0.0.1", port: options.metricsPort } }),
+    ...(options.seal === true ? { gateway: { seal: true } } : {}),
     genesis,
   };
 }

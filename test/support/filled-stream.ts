@@ -27,6 +27,7 @@ export interface FilledPlace {
 }
 
 export interface FilledStream {
+  readonly rollupId: RollupId;
   /** All blocks so far, in order. */
   readonly places: readonly FilledPlace[];
   /** Last block that the stream has brought. */
@@ -90,6 +91,7 @@ export async function followFilled(
     if (!aborter.signal.aborted) failure = error;
   });
   return {
+    rollupId,
     places,
     height: () => height,
     place: (id, timeoutMs) =>

@@ -56,6 +56,8 @@ export interface TestNetworkOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Parameters of the application that differ from their defaults, by their names in genesis.json. */
   readonly params?: LocalNetworkOptions["params"];
+  /** Whether the rollups' gateways seal what wallets send. */
+  readonly seal?: boolean;
   /** Programs that run in place of the built `weft`, by index of the validator. */
   readonly programs?: Readonly<Record<number, string>>;
 }
@@ -117,6 +119,7 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     ports: ports.slice(0, count + names.length),
     config: { ...QUICK, ...options.config },
     params: options.params,
+    seal: options.seal ?? false,
     entry: ENTRY,
     onStatusLine: () => {},
     onEnded: ({ name, reason }) => {

@@ -9,7 +9,7 @@ import type {
   SealState,
 } from "../../../proto/codec/seal-state.ts";
 import type { Records } from "../state/records.ts";
-import { numberKey, SEAL, SEAL_ASK, SEAL_KEYS, SEALED } from "../state/tables.ts";
+import { numberKey, SEAL, SEAL_ASK, SEAL_COMMITS, SEAL_KEYS, SEALED } from "../state/tables.ts";
 
 /** The committed state (`CommittedState.staking`) and a block under way both offer it. */
 export interface SealReader {
@@ -67,6 +67,18 @@ export function sealedItem(
 /** Heights of blocks with unresolved items, ascending. */
 export function unresolvedHeights(reader: SealReader): readonly number[] {
   return reader.records.keys(SEALED).map(Number);
+}
+
+/**
+ * First height with sealed items or commits that are not resolved, undefined without any: rollups are given
+ * that block once they are, so that it must not be pruned before.
+ */
+export function oldestUnresolved({ records }: SealReader): number | undefined {
+  const first = [
+    ...records.keys(SEALED, "", { max: 1 }),
+    ...records.keys(SEAL_COMMITS, "", { max: 1 }),
+  ];
+  return first.length === 0 ? undefined : Math.min(...first.map(Number));
 }
 
 /** Most tickets that one member holds. */

@@ -34,6 +34,7 @@ interface DevOptions {
   readonly rollups: string[];
   readonly portOffset: number;
   readonly reset: boolean;
+  readonly seal: boolean;
   readonly engine?: EngineName;
 }
 
@@ -64,6 +65,7 @@ export function registerDev(program: Command, context: CommandContext): void {
       0,
     )
     .addOption(engineOption())
+    .option("--seal", "have the rollups of a new network seal what wallets send", false)
     .option("--reset", "begin with an empty network: removes its keys and chains", false)
     .action(async (options: DevOptions, command: Command) => {
       await dev(options, context, command.optsWithGlobals<GlobalOptions>().json);
@@ -88,6 +90,7 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
         ...engineConfig(options.engine),
       },
       ...(options.engine === undefined ? {} : { engine: options.engine }),
+      seal: options.seal,
       entry: context.entry,
       onStatusLine: (validator, line) => {
         if (isReady && validator === "validator-0" && !isJson) process.stdout.write(`${line}\n`);

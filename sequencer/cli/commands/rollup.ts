@@ -31,6 +31,10 @@ export function registerRollup(program: Command): void {
     .option("--rpc-port <port>", "Ethereum JSON-RPC port", parsePort, 8545)
     .option("--metrics-port <port>", "port of /metrics, /health and /readyz", parsePort, 26700)
     .option("--no-metrics", "serve no metrics")
+    .option(
+      "--seal",
+      "seal what wallets send here, so that nobody reads it before its place is final",
+    )
     .option("--fund <address>", "address that starts with 1,000,000 ether", parseEvmAddress)
     .action(
       async (
@@ -44,6 +48,7 @@ export function registerRollup(program: Command): void {
           metricsPort: number;
           metrics: boolean;
           fund?: string;
+          seal?: boolean;
         },
         command: Command,
       ) => {
@@ -57,6 +62,7 @@ export function registerRollup(program: Command): void {
           rpcPort: options.rpcPort,
           metricsPort: options.metrics ? options.metricsPort : undefined,
           alloc: options.fund === undefined ? {} : { [options.fund]: 10n ** 24n },
+          seal: options.seal ?? false,
         });
         const payer = formatAddress(accountAddress(createGatewayKey(home)));
         printResult(

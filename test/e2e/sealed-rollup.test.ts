@@ -1,0 +1,179 @@
+/** An EVM rollup whose gateway seals: what a wallet sends is ordered before anybody can read it, and executed there. */
+import {
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  type Hex,
+  hexToBytes,
+  http,
+  keccak256,
+  parseEther,
+} from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Height } from "../../proto/brands.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
+import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { signEd25519 } from "../../proto/verify/ed25519.ts";
+import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
+import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
+import { type FilledStream, followFilled } from "../support/filled-stream.ts";
+import {
+  createTestNetwork,
+  rpc,
+  type TestNetwork,
+  type TestRollup,
+  type TestValidator,
+  until,
+} from "../support/local-network.ts";
+import { untilKey } from "../support/sealed-network.ts";
+
+let network: TestNetwork;
+let alpha: TestRollup;
+let node: TestValidator;
+let stream: FilledStream;
+
+beforeAll(async () => {
+  network = await createTestNetwork({ rollups: ["alpha"], followers: ["alpha"], seal: true });
+  await network.startAll();
+  const [rollup] = network.rollups;
+  const [validator] = network.validators;
+  if (rollup === undefined || validator === undefined) throw new Error("no network");
+  [alpha, node] = [rollup, validator];
+  stream = await followFilled(node, "alpha");
+});
+afterAll(async () => {
+  await stream.close();
+  await network.close();
+});
+
+function clients(account: number, place = alpha) {
+  const chain = defineChain({
+    id: Number(place.evmChainId),
+    name: place.name,
+    nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+    rpcUrls: { default: { http: [place.rpc] } },
+  });
+  const owner = EVM_DEV_ACCOUNTS[account];
+  if (owner === undefined) throw new Error(`there is no account ${account}`);
+  const transport = http();
+  return {
+    reader: createPublicClient({ chain, transport, cacheTime: 0 }),
+    wallet: createWalletClient({
+      chain,
+      transport,
+      account: privateKeyToAccount(owner.privateKey),
+    }),
+  };
+}
+
+/** A signed transfer of account `account`, and its hash once it is sent. */
+async function signedTransfer(account: number, nonce: number): Promise<Hex> {
+  const { wallet } = clients(account);
+  return await wallet.signTransaction({
+    to: "0x00000000000000000000000000000000000000aa",
+    value: parseEther("1"),
+    nonce,
+    gas: 21_000n,
+    maxFeePerGas: 10_000_000_000n,
+    maxPriorityFeePerGas: 1n,
+    type: "eip1559",
+  });
+}
+
+async function receiptOf(hash: Hex, place = alpha) {
+  const { reader } = clients(0, place);
+  return await until(`${place.process} has a receipt of ${hash}`, () =>
+    reader.getTransactionReceipt({ hash }),
+  );
+}
+
+/** Posts data for the rollup in the clear, past its gateway. */
+async function postPlainly(data: Uint8Array): Promise<Uint8Array> {
+  const { client } = node;
+  const { chainId, height, baseFeePerByte } = await client.chainInfo();
+  const { publicKey } = network.owner;
+  const { id, item } = signTx(
+    chainId,
+    {
+      publicKey,
+      replay: {
+        kind: "unordered",
+        expiryHeight: Height(height + 60),
+        salt: utf8ToBytes(`plain ${height}`).slice(0, 16),
+      },
+      fee: { maxFeePerByte: baseFeePerByte * 4n, tipPerByte: 0n },
+      action: rollupData(rollupIdOfName("alpha"), [data]),
+    },
+    { publicKey, sign: (message) => signEd25519(network.owner, message) },
+  );
+  expect((await client.submit(item)).code).toBe(0);
+  return id;
+}
+
+/** All items of a block, one after another. */
+async function itemsOf(height: number): Promise<Buffer> {
+  const { block } = await rpc<{ block: { data: { txs: string[] } } }>(node, "block", {
+    height: String(height),
+  });
+  return Buffer.concat(block.data.txs.map((tx) => Buffer.from(tx, "base64")));
+}
+
+it("behavior: a wallet's transaction is sealed, ordered, opened and executed at its place", async () => {
+  const { reader } = clients(0);
+  const first = await signedTransfer(0, 0);
+  // Without a key nothing is sent in the clear instead. Where the key was quicker, there is nothing to see.
+  const early = await reader
+    .sendRawTransaction({ serializedTransaction: first })
+    .catch((error: unknown) => String(error));
+  expect(early).toMatch(/^0x|takes none now/);
+  if (!early.startsWith("0x")) {
+    await untilKey(network.validators);
+    await reader.sendRawTransaction({ serializedTransaction: first });
+  }
+  const sealedPlace = await until("the sealed transaction has its place", async () =>
+    stream.places.find(({ isSealed }) => isSealed),
+  );
+  expect(sealedPlace.status).toBe("OPENED");
+  // On a machine that is busy shares may come a round of asking later.
+  const filledHeight = sealedPlace.filledHeight ?? 0;
+  expect(filledHeight).toBeGreaterThanOrEqual(sealedPlace.height + 2);
+  expect((await receiptOf(keccak256(first))).status).toBe("success");
+  // Neither the block that ordered it nor the one that opened it shows what is in it.
+  for (const height of [sealedPlace.height, filledHeight]) {
+    expect((await itemsOf(height)).includes(Buffer.from(hexToBytes(first)))).toBe(false);
+  }
+});
+
+it("attack: what is posted once the order is known comes after it, opened or not", async () => {
+  const { reader } = clients(0);
+  const from = node.client.chainInfo();
+  const second = await signedTransfer(0, 1);
+  const rival = await signedTransfer(1, 0);
+  const committed = node.client.blocks({
+    rollupId: stream.rollupId,
+    fromHeight: Height((await from).height + 1),
+    level: "committed",
+    signal: AbortSignal.timeout(60_000),
+  });
+  const hash = await reader.sendRawTransaction({ serializedTransaction: second });
+  let sealedAt = 0;
+  for await (const block of committed) {
+    if (block.slice.slice.kind === "absence" || block.slice.slice.entries.length === 0) continue;
+    sealedAt = block.height;
+    break;
+  }
+  // The order is final now; nobody can open it yet.
+  const plainPlace = await stream.place(await postPlainly(hexToBytes(rival)));
+  expect(plainPlace.height).toBeGreaterThan(sealedAt);
+  const sealedPlace = stream.places.findLast(({ isSealed }) => isSealed);
+  expect(sealedPlace).toMatchObject({ height: sealedAt, status: "OPENED" });
+  const receipt = await receiptOf(hash);
+  const plain = await receiptOf(keccak256(rival));
+  expect(plain.blockNumber).toBeGreaterThan(receipt.blockNumber);
+  // A second node of the rollup, which seals nothing itself, has the same chain.
+  const [follower] = network.followers;
+  if (follower === undefined) throw new Error("no follower");
+  expect((await receiptOf(hash, follower)).blockHash).toBe(receipt.blockHash);
+  expect((await receiptOf(keccak256(rival), follower)).blockHash).toBe(plain.blockHash);
+});
