@@ -144,6 +144,13 @@ describe("encryption", () => {
     );
   });
 
+  it("is for a key that is a point and not the identity", () => {
+    const randomness = { seed: bytes("seed", 32), nonce: bytes("nonce", 64) };
+    for (const key of [IDENTITY, NO_POINT, TOO_LARGE]) {
+      expect(() => tdh2.encrypt(key, IDENTITY, IDENTITY, randomness)).toThrow("a key is a point");
+    }
+  });
+
   it("never uses a proof's nonce for two messages, even with the same randomness", () => {
     const randomness = { seed: bytes("seed", 32), nonce: bytes("nonce", 64) };
     const w = (label: string, text: string): string => {
@@ -473,6 +480,30 @@ describe("proofs about one secret", () => {
     expect(tdh2.verifyPossession(context, IDENTITY, possession)).toBe(false);
     expect(tdh2.verifyPossession(context, NO_POINT, possession)).toBe(false);
     expect(tdh2.verifyPossession(context, publicShare, proof)).toBe(false);
+  });
+});
+
+describe("bytes of strangers", () => {
+  it("are refused, never thrown at, whatever they are", () => {
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.uint8Array({ minLength: 64, maxLength: 64 }),
+      fc.uint8Array({ minLength: 192, maxLength: 192 }),
+      fc.constantFrom(IDENTITY, NO_POINT, TOO_LARGE, group.base, points, VECTOR.proof),
+    );
+    fc.assert(
+      fc.property(noise, noise, noise, noise, noise, (a, b, c, d, e) => {
+        expect(tdh2.verifyShares(a, b, c, d, e)).toBe(false);
+        expect(tdh2.verifyDleq(a, { base2: b, publicShare: c, result: d }, e)).toBe(false);
+        expect(tdh2.verifyPossession(a, b, c)).toBe(false);
+        expect(tdh2.checkCiphertexts([{ label: a, kem: b, body: c }])).toEqual([false]);
+        expect(tdh2.openWithSeed(publicKey, { label: a, kem: b }, c)).toBeUndefined();
+        expect(tdh2.decrypt(a, b, c, d)).toBeUndefined();
+        expect(tdh2.open(publicKey, [FIRST], a)).toEqual([undefined]);
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 

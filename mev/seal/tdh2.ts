@@ -160,6 +160,7 @@ export function createTdh2(group: Group): Tdh2 {
     encrypt(publicKey, label, plaintext, { seed, nonce }) {
       assert(seed.length === SEED_BYTES, `a seed has ${SEED_BYTES} bytes, got ${seed.length}`);
       assert(nonce.length === NONCE_BYTES, `a nonce has ${NONCE_BYTES} bytes, got ${nonce.length}`);
+      assert(group.isCanonical(publicKey), "a key is a point, and not the identity");
       const hashed = labelHash(label);
       const r = hashToScalar(group, TAG.r, hashed, seed);
       const u = group.mulBase(r);
