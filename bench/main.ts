@@ -35,6 +35,7 @@ interface Options {
   readonly profile: boolean;
   readonly micro: boolean;
   readonly sealMicro: boolean;
+  readonly dkg: boolean;
   readonly staking: boolean;
   readonly seal: boolean;
   readonly join: boolean;
@@ -101,6 +102,7 @@ const options: Options = new Command("bench")
   .option("--profile", "write CPU profiles of the validators and sum them up", false)
   .option("--micro", "run the micro benchmarks instead", false)
   .option("--seal-micro", "measure each step of a sealed transaction, on one thread", false)
+  .option("--dkg", "measure a key generation of 4, 20 and 100 validators, on one thread", false)
   .option("--staking", "measure begin and end of blocks of a chain with much stake", false)
   .option("--seal", "measure sealed transactions: through a network, and step by step", false)
   .option("--join", "measure a node that joins by block sync and by state sync", false)
@@ -204,6 +206,10 @@ if (options.partition || options.wan) {
 } else if (options.sealMicro) {
   const { runSealMicro } = await import("./micro/seal.ts");
   runSealMicro(options.json);
+} else if (options.dkg) {
+  const { dkgText, runDkg } = await import("./seal/dkg.ts");
+  const report = runDkg(progress);
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${dkgText(report)}\n`);
 } else if (options.micro) {
   const { runMicro } = await import("./micro/micro.ts");
   await runMicro(options.json);
