@@ -94,8 +94,6 @@ export interface MadeKey {
 }
 
 export interface Dkg {
-  /** Context of the proof that a validator knows the secret of its encryption key. */
-  encryptionKeyContext(chainId: string, validator: Uint8Array): Uint8Array;
   /** A dealing out of 32 fresh secret bytes: the same bytes give the same dealing. `dealer` is a member. */
   deal(terms: KeyTerms, dealer: Uint8Array, seed: Uint8Array): Dealing;
   /** Why the dealing may not stand on the chain, or undefined. Shares are judged by their holders only. */
@@ -132,6 +130,11 @@ export interface Dkg {
     member: Uint8Array,
     secret: Uint8Array,
   ): readonly TicketSecret[] | undefined;
+}
+
+/** Context of the proof that a validator (consensus address) knows the secret of its encryption key. */
+export function encryptionKeyContext(chainId: string, validator: Uint8Array): Uint8Array {
+  return joinBytes([TAG.encryptionKey, prefixed(utf8ToBytes(chainId)), validator]);
 }
 
 /** Tickets of a member: from `first` on so many; undefined for one that is none. */
@@ -176,10 +179,6 @@ class GroupDkg implements Dkg {
   constructor(group: Group, proofs: Proofs) {
     this.#group = group;
     this.#proofs = proofs;
-  }
-
-  encryptionKeyContext(chainId: string, validator: Uint8Array): Uint8Array {
-    return joinBytes([TAG.encryptionKey, prefixed(utf8ToBytes(chainId)), validator]);
   }
 
   deal(terms: KeyTerms, dealer: Uint8Array, seed: Uint8Array): Dealing {

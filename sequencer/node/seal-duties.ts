@@ -4,7 +4,7 @@
  * shares out of the dealings, and erases what is over. Everything is derived from the committed state, so
  * that it goes on after a restart where it stopped. Transactions are signed by the application key and free.
  */
-import { DEAL_SEED_BYTES, type Dealing } from "../../mev/seal/dkg.ts";
+import { DEAL_SEED_BYTES, type Dealing, encryptionKeyContext } from "../../mev/seal/dkg.ts";
 import { type Group, WIDE_BYTES } from "../../mev/seal/group/group.ts";
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
@@ -177,7 +177,7 @@ class Duties {
     }
     if (this.#isWaiting("register", reader)) return;
     const { encryptionKey, secret } = await this.#freshKey(reader, self, keys);
-    const context = arithmetic.dkg.encryptionKeyContext(reader.chainId, self.address);
+    const context = encryptionKeyContext(reader.chainId, self.address);
     const possession = arithmetic.tdh2.provePossession(context, secret, encryptionKey);
     await this.#send("register", reader, self, {
       kind: "registerSealKey",

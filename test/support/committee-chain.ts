@@ -2,7 +2,7 @@
  * A `TestChain` whose validators make keys for sealed transactions. The test does what a node does by itself
  * beside its application: it registers encryption keys, deals, and keeps the secrets of tickets.
  */
-import { createDkg, type Dealing, type Dkg } from "../../mev/seal/dkg.ts";
+import { createDkg, type Dealing, type Dkg, encryptionKeyContext } from "../../mev/seal/dkg.ts";
 import { createGroup, type Group } from "../../mev/seal/group/group.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { Height } from "../../proto/brands.ts";
@@ -134,7 +134,7 @@ export class CommitteeChain {
     this.#secrets.set(node, secret);
     const validator = this.chain.node(node).consensusAddress;
     const encryptionKey = this.group.mulBase(secret);
-    const context = this.dkg.encryptionKeyContext(CHAIN_ID, validator);
+    const context = encryptionKeyContext(CHAIN_ID, validator);
     const possession = TEST_TDH2.provePossession(context, secret, encryptionKey);
     const action: Action = { kind: "registerSealKey", validator, encryptionKey, possession };
     await this.submit(operator(node), action, undefined, true);

@@ -1,7 +1,7 @@
 /** A set of validators that make keys for sealed transactions, without a chain. */
 import { createHash } from "node:crypto";
 import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
-import type { Dealing } from "../../mev/seal/dkg.ts";
+import { type Dealing, encryptionKeyContext } from "../../mev/seal/dkg.ts";
 import { createGroup } from "../../mev/seal/group/group.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import type { SealGenerationState } from "../../proto/codec/seal-state.ts";
@@ -17,7 +17,6 @@ import {
   dealCostlyFault,
   dealFault,
   registerSealKey,
-  registerSealKeyCostlyFault,
   registerSealKeyFault,
 } from "../../sequencer/app/seal/keys/actions.ts";
 import {
@@ -121,7 +120,7 @@ class MemoryChain implements SealChain {
     const { address, account } = this.#validator(at);
     const secret = encryptionSecret(at, turn);
     const encryptionKey = group.mulBase(secret);
-    const context = dkg.encryptionKeyContext(this.ctx.chainId, address);
+    const context = encryptionKeyContext(this.ctx.chainId, address);
     const possession = tdh2.provePossession(context, secret, encryptionKey);
     const action = {
       kind: "registerSealKey",
@@ -129,9 +128,11 @@ class MemoryChain implements SealChain {
       encryptionKey,
       possession,
     } as const;
-    const fault =
-      registerSealKeyFault(this.ctx, account, action) ??
-      registerSealKeyCostlyFault(this.ctx, action);
+    assert(
+      tdh2.verifyPossession(context, encryptionKey, possession),
+      "possession stands beside the signature",
+    );
+    const fault = registerSealKeyFault(this.ctx, account, action);
     if (fault !== undefined) return fault;
     registerSealKey(this.ctx, account, action);
     this.#turns.set(at, turn);

@@ -2,6 +2,8 @@
  * What validators send for keys (docs/formats.md, actions 40 to 42), each with its application key and for
  * nothing. Arithmetic is asked about last, and by `...Costly` alone: only once the signature is known to hold.
  */
+import type { SealProof } from "../../../../mev/seal/compute.ts";
+import { encryptionKeyContext } from "../../../../mev/seal/dkg.ts";
 import { bytesEqual, toHex } from "../../../../proto/bytes.ts";
 import { Height } from "../../../../proto/brands.ts";
 import type { Complain, Deal, RegisterSealKey } from "../../../../proto/codec/seal-tx.ts";
@@ -33,6 +35,12 @@ export function isApplicationAccount(
   return key !== undefined && key.length > 0 && toHex(accountAddress(key)) === sender;
 }
 
+/** Possession of the key, which stands beside the signature; a point that is none proves nothing. */
+export function possessionOf(chainId: string, action: RegisterSealKey): SealProof {
+  const { validator, encryptionKey: point, possession: proof } = action;
+  return { kind: "possession", context: encryptionKeyContext(chainId, validator), point, proof };
+}
+
 /** Why the validator may not register the key, or undefined. */
 export function registerSealKeyFault(
   reader: StakingReader,
@@ -52,16 +60,6 @@ export function registerSealKeyFault(
   const next = before.registeredHeight + REGISTRATION_PAUSE_BLOCKS;
   if (reader.height >= next) return undefined;
   return failure("SEAL_DONE", `${validator} may have another encryption key at height ${next}`);
-}
-
-/** Asked when `registerSealKeyFault` has nothing against it: a point that is none proves nothing. */
-export function registerSealKeyCostlyFault(
-  { chainId, arithmetic }: StakingReader,
-  { validator, encryptionKey, possession }: RegisterSealKey,
-): Failure | undefined {
-  const context = arithmetic.dkg.encryptionKeyContext(chainId, validator);
-  if (arithmetic.tdh2.verifyPossession(context, encryptionKey, possession)) return undefined;
-  return failure("TX_PROOF", "possession of the encryption key");
 }
 
 /** For the next generation that begins. */

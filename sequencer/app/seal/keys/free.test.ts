@@ -14,6 +14,7 @@ import {
   unordered,
   wallet,
 } from "../../../../test/support/weft-app.ts";
+import { encryptionKeyContext } from "../../../../mev/seal/dkg.ts";
 import type { Action, Replay } from "../../../../proto/codec/weft-tx.ts";
 import { CODES } from "../../codes.ts";
 import { POOL_FREE_PER_ACCOUNT_MAX } from "../../limits.ts";
@@ -27,7 +28,7 @@ function registration(chain: CommitteeChain, node: number): Action {
   const validator = chain.chain.node(node).consensusAddress;
   const secret = chain.group.scalars.reduceWide(new Uint8Array(64).fill(node + 1));
   const encryptionKey = chain.group.mulBase(secret);
-  const context = chain.dkg.encryptionKeyContext(chain.state.chainId, validator);
+  const context = encryptionKeyContext(chain.state.chainId, validator);
   const possession = TEST_TDH2.provePossession(context, secret, encryptionKey);
   return { kind: "registerSealKey", validator, encryptionKey, possession };
 }

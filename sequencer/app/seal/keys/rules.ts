@@ -12,37 +12,38 @@ import {
   dealCostlyFault,
   dealFault,
   isApplicationAccount,
+  possessionOf,
   registerSealKey,
-  registerSealKeyCostlyFault,
   registerSealKeyFault,
 } from "./actions.ts";
 
 export const REGISTER_SEAL_KEY_RULES: ActionRules<RegisterSealKey> = {
-  ...rules(registerSealKeyFault, registerSealKeyCostlyFault, registerSealKey),
+  ...rules(registerSealKeyFault, registerSealKey),
+  proofs: (chainId, _body, action) => [possessionOf(chainId, action)],
   free: ({ staking }, { sender }, { validator }) =>
     isApplicationAccount(staking, sender, toHex(validator)),
 };
 
 export const DEAL_RULES: ActionRules<Deal> = {
-  ...rules(dealFault, dealCostlyFault, deal),
+  ...rules(dealFault, deal),
+  costlyFault: ({ staking }, action) => dealCostlyFault(staking, action),
   free: ({ staking }, { sender }, { dealer }) =>
     isApplicationAccount(staking, sender, toHex(dealer)),
 };
 
 export const COMPLAIN_RULES: ActionRules<Complain> = {
-  ...rules(complainFault, complainCostlyFault, complain),
+  ...rules(complainFault, complain),
+  costlyFault: ({ staking }, action) => complainCostlyFault(staking, action),
   free: ({ staking }, { sender }, { member }) =>
     isApplicationAccount(staking, sender, toHex(member)),
 };
 
 function rules<A>(
   fault: (reader: StakingReader, sender: string, action: A) => Failure | undefined,
-  costlyFault: (reader: StakingReader, action: A) => Failure | undefined,
   run: (ctx: StakingContext, sender: string, action: A) => void,
 ): ActionRules<A> {
   return {
     fault: ({ staking }, { sender }, action) => fault(staking, sender, action),
-    costlyFault: ({ staking }, action) => costlyFault(staking, action),
     run: (state, { sender }, action) => run(state, sender, action),
     value: noValue,
   };
