@@ -20,7 +20,8 @@ import {
 import { PartType, partSignBytes } from "../../proto/codec/weft-extension.ts";
 import type { SignatureCheck } from "../signatures.ts";
 import type { SealProof, SharesToVerify } from "./compute.ts";
-import { type AskedOfValidator, sharesContext, type SharesTerms, ticketsOf } from "./shares.ts";
+import { ticketsOfMember } from "./dkg.ts";
+import { type AskedOfValidator, sharesContext, type SharesTerms } from "./shares.ts";
 
 /** A SHARES part, by whom, and what it belongs to. */
 export interface SeenShares extends SignedShares {
@@ -127,7 +128,7 @@ export function publicShareOf(
   validator: Uint8Array,
   ticket: number,
 ): Uint8Array | undefined {
-  const held = ticketsOf(key, validator);
+  const held = ticketsOfMember(key.members, validator);
   if (held === undefined || ticket < held.first || ticket >= held.first + held.count) {
     return undefined;
   }

@@ -3,7 +3,7 @@
  * it (docs/formats.md, "Sealed transactions"; spec/encrypted-mempool.md B.1, B.4). Strict mode: the whole answer, or none.
  */
 import type { Height } from "../../proto/brands.ts";
-import { bytesEqual, utf8ToBytes } from "../../proto/bytes.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
 import { isCodecError } from "../../proto/codec/errors.ts";
 import {
   type BatchShares,
@@ -26,6 +26,7 @@ import type {
   SharesToMake,
   SharesToVerify,
 } from "./compute.ts";
+import { ticketsOfMember } from "./dkg.ts";
 
 const CONTEXT_TAG = utf8ToBytes("weft/seal/shares/v1");
 
@@ -97,19 +98,6 @@ export function sharesContext(
   return out;
 }
 
-/** First ticket and number of tickets of a member; tickets follow each other in the order of members. */
-export function ticketsOf(
-  key: Pick<SealKeyState, "members">,
-  validator: Uint8Array,
-): { readonly first: number; readonly count: number } | undefined {
-  let first = 1;
-  for (const member of key.members) {
-    if (bytesEqual(member.validator, validator)) return { first, count: member.tickets };
-    first += member.tickets;
-  }
-  return undefined;
-}
-
 /** Undefined when nothing is asked of the validator. A key that is gone asks nobody. */
 export function askedOfValidator(
   ask: SealAsk | undefined,
@@ -142,7 +130,7 @@ function askedTickets(
   key: SealKeyState | undefined,
   validator: Uint8Array,
 ): readonly AskedTicket[] {
-  const held = key && ticketsOf(key, validator);
+  const held = key && ticketsOfMember(key.members, validator);
   if (key === undefined || held === undefined) return [];
   return Array.from({ length: held.count }, (_, i) => {
     const ticket = held.first + i;

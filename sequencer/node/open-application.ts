@@ -2,6 +2,7 @@
  * The application on a home directory: its database, snapshots, application key and pool. The same
  * under either engine, and alone (`weft abci`).
  */
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ClassicLevel } from "classic-level";
 import {
@@ -113,6 +114,7 @@ export async function openApplication(
       : await openSealKeys(home.sealKeysFile, keys, {
           fileSystem: NODE_FILE_SYSTEM,
           logger: logger.child({ module: "seal" }),
+          random: (count) => new Uint8Array(randomBytes(count)),
         });
   const { snapshot_interval: interval, snapshot_keep_recent: keepRecent } = config.storage;
   const level = new ClassicLevel<string, Uint8Array>(join(home.dataDir, "application.db"), {

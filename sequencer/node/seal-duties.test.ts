@@ -68,11 +68,14 @@ class DutifulChain {
       error: (message) => this.logs.push(`${node} error: ${message}`),
       info: (message) => this.logs.push(`${node} info: ${message}`),
     };
+    const random = (count: number) =>
+      sha512Concat(utf8ToBytes(`random ${node} ${this.#random++}`)).slice(0, count);
     const { app, applicationKey, watch } = chain.node(node);
     const path = join(directory, `seal_keys_${node}.json`);
     const keys = await openSealKeys(path, [applicationKey], {
       fileSystem: NODE_FILE_SYSTEM,
       logger,
+      random,
     });
     watch.ticketSecretOf = (key, ticket) => keys.secretOf(key, ticket);
     const clock = createManualClock();
@@ -81,8 +84,7 @@ class DutifulChain {
       keys,
       applicationKeys: [applicationKey],
       group,
-      random: (count) =>
-        sha512Concat(utf8ToBytes(`random ${node} ${this.#random++}`)).slice(0, count),
+      random,
       submit: (item) => this.#submit(node, item),
       clock: { ...clock, now: () => chain.time(chain.height) },
       yieldToLoop,

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { type KeyShare, openSealKeys } from "./seal-keys.ts";
 
 const keyNamed = (name: string) => ed25519KeyPairFromSeed(sha256(utf8ToBytes(name)));
+const random = (count: number) => new Uint8Array(randomBytes(count));
 const bytes = (value: number) => new Uint8Array(32).fill(value);
 const [present, next, other] = ["present", "next", "other"].map(keyNamed);
 if (!present || !next || !other) throw new Error("keys are missing");
@@ -33,7 +35,7 @@ afterEach(() => rm(directory, { recursive: true }));
 function open(...keys: readonly (typeof present)[]) {
   const logger: Logger = { ...NULL_LOGGER, error: (message) => errors.push(message) };
   const known = keys.filter((one) => one !== undefined);
-  return openSealKeys(path, known, { fileSystem: NODE_FILE_SYSTEM, logger });
+  return openSealKeys(path, known, { fileSystem: NODE_FILE_SYSTEM, logger, random });
 }
 
 async function filled(...keys: readonly (typeof present)[]) {

@@ -3,7 +3,7 @@
  * of encryption keys, and its shares of keys, by number. Encrypted for its application key, of which it
  * holds one and at times the next one; written before a key is registered, and anew without what is erased.
  */
-import { hkdfSync, randomBytes } from "node:crypto";
+import { hkdfSync } from "node:crypto";
 import { dirname } from "node:path";
 import { openChaCha20Poly1305, sealChaCha20Poly1305 } from "../../proto/aead.ts";
 import { fromBase64, fromHex, toBase64, toHex, utf8ToBytes } from "../../proto/bytes.ts";
@@ -42,6 +42,13 @@ export interface EncryptionSecret {
   readonly madeHeight: number;
 }
 
+export interface SealKeysDependencies {
+  readonly fileSystem: FileSystem;
+  readonly logger: Logger;
+  /** So many fresh bytes. */
+  readonly random: (count: number) => Uint8Array;
+}
+
 export interface SealKeys {
   /** The secret of a ticket; undefined when it is lost, or erased. */
   secretOf(key: number, ticket: number): Uint8Array | undefined;
@@ -68,8 +75,9 @@ export interface SealKeys {
 export async function openSealKeys(
   path: string,
   applicationKeys: readonly Ed25519KeyPair[],
-  { fileSystem, logger }: { readonly fileSystem: FileSystem; readonly logger: Logger },
+  deps: SealKeysDependencies,
 ): Promise<SealKeys> {
+  const { fileSystem, logger } = deps;
   const file = await fileSystem.readFile(path);
   let found: FoundContent | undefined;
   try {
@@ -82,7 +90,7 @@ export async function openSealKeys(
       { file: kept, error: String(error) },
     );
   }
-  const keys = new FileSealKeys(path, applicationKeys, fileSystem, found?.content);
+  const keys = new FileSealKeys(path, applicationKeys, deps, found?.content);
   // The key that is registered next has to open it too.
   if (found?.isForAll === false) await keys.save();
   return keys;
@@ -102,7 +110,7 @@ interface FoundContent {
 class FileSealKeys implements SealKeys {
   readonly #path: string;
   readonly #applicationKeys: readonly Ed25519KeyPair[];
-  readonly #fileSystem: FileSystem;
+  readonly #deps: SealKeysDependencies;
   readonly #encryption = new Map<string, EncryptionSecret>();
   readonly #shares = new Map<number, KeyShare>();
   /** One write at a time. */
@@ -111,12 +119,12 @@ class FileSealKeys implements SealKeys {
   constructor(
     path: string,
     applicationKeys: readonly Ed25519KeyPair[],
-    fileSystem: FileSystem,
+    deps: SealKeysDependencies,
     content: Content | undefined,
   ) {
     this.#path = path;
     this.#applicationKeys = applicationKeys;
-    this.#fileSystem = fileSystem;
+    this.#deps = deps;
     for (const one of content?.encryption ?? [])
       this.#encryption.set(toHex(one.encryptionKey), one);
     for (const share of content?.shares ?? []) this.#shares.set(share.key, share);
@@ -174,17 +182,18 @@ class FileSealKeys implements SealKeys {
   }
 
   async #write(): Promise<void> {
+    const { fileSystem } = this.#deps;
     try {
       const temporary = `${this.#path}.new`;
-      const file = this.#fileSystem.replaceSync(temporary);
+      const file = fileSystem.replaceSync(temporary);
       try {
         file.writeSync(this.#text());
         await file.datasync();
       } finally {
         file.closeSync();
       }
-      this.#fileSystem.renameSync(temporary, this.#path);
-      await syncDirectory(this.#fileSystem, dirname(this.#path));
+      fileSystem.renameSync(temporary, this.#path);
+      await syncDirectory(fileSystem, dirname(this.#path));
     } catch (cause) {
       throw new WeftError<SealKeysErrorInfo>(
         { code: "SEAL_KEYS_NOT_WRITTEN", path: this.#path },
@@ -211,7 +220,7 @@ class FileSealKeys implements SealKeys {
       }),
     );
     const boxes = this.#applicationKeys.map((key) => {
-      const salt = new Uint8Array(randomBytes(SALT_BYTES));
+      const salt = this.#deps.random(SALT_BYTES);
       return {
         application_key: toHex(key.publicKey),
         salt: toHex(salt),
