@@ -14,6 +14,7 @@ import type { InitChainRequest } from "../abci/application.ts";
 import type { GenesisError } from "./genesis.ts";
 import { MANIFEST_ITEM_BYTES_MAX } from "./limits.ts";
 import { PARAM_BOUNDS } from "./params.ts";
+import { openingBytesMax } from "./seal/items/room.ts";
 
 /** Version of the application's rules; enters the header. */
 export const APP_VERSION = 1n;
@@ -40,7 +41,7 @@ export function checkedSetSize({ consensusParams, validators }: InitChainRequest
   return most;
 }
 
-/** Most bytes of a block that holds what has to be there alone: commit, evidence, injected commit. */
+/** Most bytes of a block that holds what has to be there alone: commit, evidence, injected commit, openings. */
 function minimalBlockBytes(consensusParams: ConsensusParams, count: number): number {
   const entryBytes =
     listsBytesMax(blockBytesMaxOf(consensusParams), count) + INJECTED_ENTRY_OVERHEAD_BYTES;
@@ -51,7 +52,8 @@ function minimalBlockBytes(consensusParams: ConsensusParams, count: number): num
     COMMIT_SIG_BYTES_MAX * count +
     Number(consensusParams.evidence.maxBytes) +
     itemBlockBytes(MANIFEST_ITEM_BYTES_MAX) +
-    itemBlockBytes(INJECTED_OVERHEAD_BYTES + entryBytes * count)
+    itemBlockBytes(INJECTED_OVERHEAD_BYTES + entryBytes * count) +
+    itemBlockBytes(2 * openingBytesMax(blockBytesMaxOf(consensusParams)))
   );
 }
 

@@ -1,24 +1,16 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeAccount, pooledSupply } from "../../proto/codec/weft-state.ts";
+import { pooledSupply } from "../../proto/codec/weft-state.ts";
 import { block, submitDrafts, VALIDATORS, WALLETS } from "../support/tx-drafts.ts";
 import {
   dataFor,
   nonce,
   signedItem,
+  sumOfBalances,
   TestChain,
-  type TestNode,
   unordered,
   wallet,
 } from "../support/weft-app.ts";
-
-async function balances({ level }: TestNode): Promise<bigint> {
-  let sum = 0n;
-  for await (const [, value] of level.iterator({ gte: "vaccount/", lt: "vaccount0" })) {
-    sum += decodeAccount(new Uint8Array(value)).balance;
-  }
-  return sum;
-}
 
 describe("application properties", () => {
   test("property: every prepared block is accepted by every node whatever its pool, and supply is conserved", async () => {
@@ -53,7 +45,7 @@ describe("application properties", () => {
             for (const node of chain.nodes) {
               const supply = node.app.read.supply();
               expect(supply.total).toBe(total);
-              expect((await balances(node)) + pooledSupply(supply)).toBe(total);
+              expect((await sumOfBalances(node)) + pooledSupply(supply)).toBe(total);
             }
           }
           // Not by falling back to the minimal block, which would hide a bad builder.

@@ -15,6 +15,7 @@ import {
   txId,
   txSignBytes,
 } from "../../proto/codec/weft-tx.ts";
+import { decodeAccount } from "../../proto/codec/weft-state.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256, sha256Concat } from "../../proto/hash.ts";
 import {
@@ -53,6 +54,7 @@ import type {
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
+import { LOCAL_SEAL_COMPUTE } from "./seal-compute.ts";
 
 export const CHAIN_ID = "weft-test";
 export const ROLLUPS = ["alpha", "beta"] as const;
@@ -128,6 +130,10 @@ export interface TestNode {
 export interface Watch {
   /** Secrets of the tickets that it holds; none when it is not given. */
   ticketSecretOf?: TicketSecretOf;
+  /** Sealed items that it has opened, or tried to. */
+  openedItems: number;
+  /** Says that sealed items do not open. */
+  failsToOpen?: boolean;
   /** Transaction signatures that it has had verified. */
   signatures: number;
   /** Own proposals that gave way to the minimal block. */
@@ -138,6 +144,10 @@ export interface Watch {
   delayNext?: boolean;
   /** Batches at the port that are not delayed. */
   underWay?: number;
+}
+
+function newWatch(): Watch {
+  return { openedItems: 0, signatures: 0, fallbacks: 0 };
 }
 
 export interface ChainOptions {
@@ -200,7 +210,7 @@ export async function startNode(
   level: MemoryLevel<string, Uint8Array>,
   applicationKey: Ed25519KeyPair,
   pool: Partial<PoolLimits> = {},
-  watch: Watch = { signatures: 0, fallbacks: 0 },
+  watch: Watch = newWatch(),
   archive?: SnapshotArchive,
   options: Partial<ApplicationOptions> = {},
   nextKey?: Ed25519KeyPair,
@@ -231,6 +241,14 @@ export async function startNode(
         while (isDelayed && (watch.underWay ?? 0) > 0) await yieldToLoop();
         return verdicts;
       },
+      seal: {
+        ...LOCAL_SEAL_COMPUTE,
+        async open(batch) {
+          watch.openedItems += batch.items.length;
+          const opened = await LOCAL_SEAL_COMPUTE.open(batch);
+          return watch.failsToOpen === true ? opened.map(() => ({ kind: "failed" })) : opened;
+        },
+      },
       ticketSecretOf: (key, ticket) => watch.ticketSecretOf?.(key, ticket),
       signer: signerOf(applicationKey),
       nextSigner: nextKey && signerOf(nextKey),
@@ -259,6 +277,15 @@ function signerOf(key: Ed25519KeyPair): ApplicationSigner {
 /** Sign bytes begin with the length and text of their domain tag. */
 function isTxMessage(message: Uint8Array): boolean {
   return Buffer.from(message.subarray(1, 11)).toString() === "weft/tx/v1";
+}
+
+/** nweft of all accounts as a node has them. */
+export async function sumOfBalances({ level }: TestNode): Promise<bigint> {
+  let sum = 0n;
+  for await (const [, value] of level.iterator({ gte: "vaccount/", lt: "vaccount0" })) {
+    sum += decodeAccount(new Uint8Array(value)).balance;
+  }
+  return sum;
 }
 
 /** Several applications from one genesis. */
@@ -305,11 +332,8 @@ export class TestChain {
       const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
       const applicationKey = operator(n).key;
       const ticketSecretOf = options.ticketSecretOf?.(n);
-      const watch: Watch = {
-        signatures: 0,
-        fallbacks: 0,
-        ...(ticketSecretOf === undefined ? {} : { ticketSecretOf }),
-      };
+      const watch = newWatch();
+      if (ticketSecretOf !== undefined) watch.ticketSecretOf = ticketSecretOf;
       nodes.push({
         app: await startNode(
           level,
@@ -366,7 +390,7 @@ export class TestChain {
       level,
       applicationKey,
       consensusAddress,
-      watch: { signatures: 0, fallbacks: 0 },
+      watch: newWatch(),
     });
     if (this.#options.state !== undefined) {
       await addToState(level, this.#options.state);

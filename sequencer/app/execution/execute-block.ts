@@ -30,7 +30,7 @@ import {
   planOpenings,
   verifyOpenings,
 } from "../seal/items/openings.ts";
-import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
+import { SealedRoom } from "../seal/items/room.ts";
 import { sealTermsAt } from "../proposal/seal-terms.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
@@ -150,7 +150,7 @@ export async function executeBlock(
   beginBlock(working, { ...input, lists });
   applyOpenings(working, verified, input.proposerAddress);
   const begun = working.takeEvents();
-  let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
+  const room = SealedRoom.of(working, chain.blockBytesMax);
   const manifest = createManifestBuilder();
   const results: ExecTxResult[] = [];
   let usedBytes = 0;
@@ -166,10 +166,10 @@ export async function executeBlock(
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
     if (applied.failure === undefined) {
-      const full = roomFault(decoded, sealedRoomLeft);
+      const full = room.fault(decoded);
       if (full !== undefined) return refused(`item ${index}: ${full.code}: ${full.reason}`);
       placeAction(working, decoded, decoded.addTo(manifest), terms);
-      sealedRoomLeft -= roomTaken(decoded);
+      room.take(decoded);
       addRollupFee(working, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));

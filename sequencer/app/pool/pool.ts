@@ -1,3 +1,4 @@
+import { Lane } from "../../../mev/lanes.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
@@ -11,6 +12,7 @@ import {
   POOL_WAIT_BLOCKS_MAX,
 } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
+import { keyInForce } from "../seal/reader.ts";
 import type { ChainTerms, CommittedState } from "../state/committed-state.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { PoolLimits } from "../weft-application.ts";
@@ -50,6 +52,8 @@ export class Pool {
   readonly #accounts = new Map<string, PoolAccount>();
   readonly #byExpiry = new Map<number, Set<PoolEntry>>();
   readonly #byAddedHeight = new Map<number, Set<PoolEntry>>();
+  /** Those that only some blocks may hold: sealed items and commits. */
+  readonly #placed = new Set<PoolEntry>();
   readonly #evictable = new PriceHeap<EvictionCandidate>(paysWorse);
   #isEvictableCurrent = false;
   #termsOf: ChainTerms | undefined;
@@ -172,6 +176,10 @@ export class Pool {
       // The next block is at height + 1, and valid is height + 1 < expiry.
       if (expiry > height + 1) continue;
       for (const entry of entries) this.#drop(entry, failure("UNORDERED_EXPIRED", `at ${expiry}`));
+    }
+    for (const entry of this.#placed) {
+      const late = this.#lateFault(entry.tx);
+      if (late !== undefined) this.#drop(entry, late);
     }
     for (const entry of this.#byAddedHeight.get(height - POOL_WAIT_BLOCKS_MAX) ?? []) {
       this.#drop(entry, failure("POOL_TIMED_OUT", `${POOL_WAIT_BLOCKS_MAX} blocks`));
@@ -367,6 +375,7 @@ export class Pool {
     const { replay } = tx.tx.body;
     if (replay.kind === "unordered") addTo(this.#byExpiry, replay.expiryHeight, entry);
     addTo(this.#byAddedHeight, addedHeight, entry);
+    if (tx.laneUse.lane === Lane.SEALED) this.#placed.add(entry);
   }
 
   #remove(entry: PoolEntry): void {
@@ -381,6 +390,20 @@ export class Pool {
     const { replay } = tx.tx.body;
     if (replay.kind === "unordered") removeFrom(this.#byExpiry, replay.expiryHeight, entry);
     removeFrom(this.#byAddedHeight, addedHeight, entry);
+    this.#placed.delete(entry);
+  }
+
+  /** Why no later block may hold it. */
+  #lateFault(tx: DecodedTx): Failure | undefined {
+    const { action } = tx.tx.body;
+    if (action.kind !== "sealed" && action.kind !== "sealCommit") return undefined;
+    const height = this.#committed.nextHeight();
+    const { maxHeight } = action;
+    if (height > maxHeight) return failure("SEAL_TOO_LATE", `its last block was ${maxHeight}`);
+    if (action.kind === "sealCommit") return undefined;
+    const inForce = keyInForce(this.#committed.staking, height);
+    if (action.key >= inForce) return undefined;
+    return failure("SEAL_KEY_OLD", `it is for key ${action.key}, now it is key ${inForce}`);
   }
 
   #drop(entry: PoolEntry, why: Failure): void {

@@ -44,7 +44,7 @@ import {
   type VerifiedOpenings,
   verifyOpenings,
 } from "../seal/items/openings.ts";
-import { roomFault, roomTaken, sealedRoom } from "../seal/items/room.ts";
+import { SealedRoom } from "../seal/items/room.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { buildOpenings } from "./build-openings.ts";
@@ -103,21 +103,21 @@ export async function buildBlock(
   }
 
   const working = begin(request, committed, system);
-  let sealedRoomLeft = sealedRoom(working, chain.blockBytesMax);
+  const room = SealedRoom.of(working, chain.blockBytesMax);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
   const chosen: DecodedTx[] = [];
 
   /** Whether the transaction went into the block. */
   function tryTx(tx: DecodedTx): boolean {
-    if (roomFault(tx, sealedRoomLeft) !== undefined) return false;
+    if (room.fault(tx) !== undefined) return false;
     if (validityFault(working, tx, terms) !== undefined) return false;
     if (wouldShowForNothing(working, tx, terms)) return false;
     if (rules.take(tx.laneUse) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
     if (applied.failure === undefined) {
       placeAction(working, tx, tx.addTo(manifest), terms);
-      sealedRoomLeft -= roomTaken(tx);
+      room.take(tx);
     }
     chosen.push(tx);
     bytesLeft -= itemBlockBytes(tx.item.length);

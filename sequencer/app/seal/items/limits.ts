@@ -3,6 +3,8 @@ import { EXTENSION_BYTES_MAX } from "../../../../proto/codec/weft-extension.ts";
 
 /** Sealed items of one parity of height that may wait to be opened, whatever the set. */
 export const SEALED_ITEMS_WAITING_MAX = 1_000;
+/** Bytes of the sealed items of one block, which is one value of the state: far below a snapshot's largest chunk. */
+export const SEALED_BATCH_BYTES_MAX: number = 8 << 20;
 /** That number times the validators: shares of all of them reach everybody within a block. */
 export const SHARES_RECEIVED_MAX = 11_000;
 /** That number times the tickets of a member: what one validator computes within a block. */

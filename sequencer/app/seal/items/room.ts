@@ -10,6 +10,7 @@ import {
   OPENING_BLOCKS_MIN,
   OPENINGS_BLOCK_PART,
   POINT_BYTES,
+  SEALED_BATCH_BYTES_MAX,
   SEALED_ITEMS_WAITING_MAX,
   SHARES_MADE_MAX,
   SHARES_RECEIVED_MAX,
@@ -41,34 +42,51 @@ export function protectedBlocks(reader: StakingReader, least: number): number {
   return Math.max(least, 2 * faultsOf(setSize(reader)) + 4);
 }
 
-/**
- * Sealed items that the block under way may still take in. Blocks of one parity of height share the
- * room, because their items are asked for together: so an answer fits its extension and its time.
- */
-export function sealedRoom(reader: StakingReader, blockBytesMax: number): number {
-  const key = sealKey(reader, keyInForce(reader, reader.height));
-  if (key === undefined) return 0;
-  let waiting = 0;
-  let tickets = maxTickets(key);
-  for (const height of unresolvedHeights(reader)) {
-    if ((reader.height - height) % 2 !== 0) continue;
-    const batch = sealedBatch(reader, height);
-    const batchKey = batch && sealKey(reader, batch.key);
-    if (batch === undefined || batchKey === undefined) continue;
-    waiting += batch.items.length;
-    tickets = Math.max(tickets, maxTickets(batchKey));
+/** What a block has room for of sealed items; takes them one by one. */
+export class SealedRoom {
+  #items: number;
+  #bytes = SEALED_BATCH_BYTES_MAX;
+
+  private constructor(items: number) {
+    this.#items = items;
   }
-  const room = itemsWaitingMax(setSize(reader), tickets, blockBytesMax);
-  return Math.max(0, room - waiting);
-}
 
-/** Why a sealed item that would succeed finds no room in its block, which is refused with it; undefined for others. */
-export function roomFault(tx: DecodedTx, roomLeft: number): Failure | undefined {
-  return roomTaken(tx) > roomLeft ? failure("SEAL_FULL") : undefined;
-}
+  /**
+   * Of the block under way, after its own openings. Blocks of one parity of height share the room, because
+   * their items are asked for together: so an answer fits its extension and its time.
+   */
+  static of(reader: StakingReader, blockBytesMax: number): SealedRoom {
+    const key = sealKey(reader, keyInForce(reader, reader.height));
+    if (key === undefined) return new SealedRoom(0);
+    let waiting = 0;
+    let tickets = maxTickets(key);
+    for (const height of unresolvedHeights(reader)) {
+      if ((reader.height - height) % 2 !== 0) continue;
+      const batch = sealedBatch(reader, height);
+      const batchKey = batch && sealKey(reader, batch.key);
+      if (batch === undefined || batchKey === undefined) continue;
+      waiting += batch.items.length;
+      tickets = Math.max(tickets, maxTickets(batchKey));
+    }
+    return new SealedRoom(itemsWaitingMax(setSize(reader), tickets, blockBytesMax) - waiting);
+  }
 
-export function roomTaken({ tx }: DecodedTx): number {
-  return tx.body.action.kind === "sealed" ? 1 : 0;
+  /** Why a sealed item that would succeed may not stand in the block; undefined for other transactions. */
+  fault({ item, tx }: DecodedTx): Failure | undefined {
+    if (tx.body.action.kind !== "sealed") return undefined;
+    if (this.#items >= 1 && item.length <= this.#bytes) return undefined;
+    return failure(
+      "SEAL_FULL",
+      `${Math.max(0, this.#items)} items and ${this.#bytes} bytes are left`,
+    );
+  }
+
+  /** One without a fault that has succeeded. */
+  take({ item, tx }: DecodedTx): void {
+    if (tx.body.action.kind !== "sealed") return;
+    this.#items--;
+    this.#bytes -= item.length;
+  }
 }
 
 /** Items that may wait at once, of one parity. `tickets`: most that one member holds. */
