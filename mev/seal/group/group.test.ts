@@ -349,6 +349,23 @@ describe("the module", () => {
     expect(Buffer.from(module.memory.buffer).indexOf(list)).not.toBe(-1);
   });
 
+  it("gives the same for lists that it kept, forgot or never kept", () => {
+    const lists = Array.from({ length: 7 }, (_, i) =>
+      group.mulBase(scalars(BigInt(i + 1), BigInt(i + 9))),
+    );
+    const two = scalars(3n, 5n);
+    const order = [0, 1, 2, 3, 4, 0, 4, 3, 5, 6, 1, 6, 2, 2, 0];
+    for (const at of order) {
+      const list = lists[at] ?? IDENTITY;
+      const expected = group.mulBase(scalars(BigInt(3 * (at + 1) + 5 * (at + 9))));
+      expect(group.multiScalarMul(two, list, { keep: true })).toEqual(expected);
+      expect(group.multiScalarMul(two, list)).toEqual(expected);
+      const reversed = joinBytes([list.slice(32), list.slice(0, 32)]);
+      expect(group.multiScalarMul(scalars(5n, 3n), reversed)).toEqual(expected);
+      expect(group.multiScalarMul(two, patchedBy(BAD, list))).toBeUndefined();
+    }
+  });
+
   it("has a memory of its own in each group", () => {
     const other = createGroup();
     const list = joinBytes([group.base, group.base]);
@@ -362,6 +379,11 @@ describe("the module", () => {
 /** Bytes that depend on the name alone. */
 function stringOf(name: string, length: number): Uint8Array {
   return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
+}
+
+/** The list with `point` in second place. */
+function patchedBy(point: Uint8Array, list: Uint8Array): Uint8Array {
+  return joinBytes([list.slice(0, 32), point]);
 }
 
 function hash(text: string): string {

@@ -27,8 +27,9 @@ const DONE = -1;
 /** How a list of points is taken. */
 export interface PointListOptions {
   /**
-   * Keep the decoded list in the group's memory until another is kept: calls with the same list, whole,
-   * skip decoding it, which is a third of their work. For the list of a block, which comes with every peer.
+   * Keep the decoded list in the group's memory until four others were kept (of up to 4,096 points):
+   * calls with the same list, whole, skip decoding it, which is a third of their work. For the list of a
+   * block, which comes with every peer.
    */
   readonly keep?: boolean;
 }

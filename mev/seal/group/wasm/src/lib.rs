@@ -22,11 +22,20 @@ const BAD_SCALAR: i32 = -2;
 /// Words of stack that `wipe` clears: 16 KiB.
 const STACK_WORDS: usize = 2_048;
 
+/// Lists that stay decoded: of the blocks under way, and one that is late.
+const KEPT_LISTS_MAX: usize = 4;
+/// Points of a list that may stay: more than a block has.
+const KEPT_POINTS_MAX: usize = 4_096;
+
 struct State {
     buffer: Vec<u8>,
-    /// Points decoded last with `keep`, by their bytes: the same list comes for every peer.
-    kept_bytes: Vec<u8>,
-    kept_points: Vec<RistrettoPoint>,
+    /// Lists decoded last with `keep`, the latest first: the same list comes for every peer.
+    kept: Vec<KeptList>,
+}
+
+struct KeptList {
+    bytes: Vec<u8>,
+    points: Vec<RistrettoPoint>,
 }
 
 struct SingleThreaded(UnsafeCell<State>);
@@ -35,8 +44,7 @@ unsafe impl Sync for SingleThreaded {}
 
 static STATE: SingleThreaded = SingleThreaded(UnsafeCell::new(State {
     buffer: Vec::new(),
-    kept_bytes: Vec::new(),
-    kept_points: Vec::new(),
+    kept: Vec::new(),
 }));
 
 #[allow(clippy::mut_from_ref)]
@@ -401,18 +409,19 @@ fn all_canonical(scalars: &[[u8; 32]]) -> Option<Vec<Scalar>> {
 
 /// The points, from what was kept when they are the same; else the index of the first bad one.
 unsafe fn decode(points: *const u8, n: usize, keep: bool) -> Result<Vec<RistrettoPoint>, i32> {
-    let state = state();
+    let kept = &mut state().kept;
     let bytes = slice::from_raw_parts(points, n * 32);
-    if n > 0 && state.kept_bytes == bytes {
-        return Ok(state.kept_points.clone());
+    if let Some(at) = kept.iter().position(|list| list.bytes == bytes) {
+        kept[..=at].rotate_right(1);
+        return Ok(kept[0].points.clone());
     }
     let mut decoded = Vec::with_capacity(n);
     for (i, bytes) in input(points, n).iter().enumerate() {
         decoded.push(CompressedRistretto(*bytes).decompress().ok_or(i as i32)?);
     }
-    if keep {
-        state.kept_bytes = bytes.to_vec();
-        state.kept_points = decoded.clone();
+    if keep && n > 0 && n <= KEPT_POINTS_MAX {
+        kept.truncate(KEPT_LISTS_MAX - 1);
+        kept.insert(0, KeptList { bytes: bytes.to_vec(), points: decoded.clone() });
     }
     Ok(decoded)
 }
