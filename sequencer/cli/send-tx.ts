@@ -36,7 +36,19 @@ export interface TxOptions {
 /** What stands around the action. */
 export interface OwnTerms extends Pick<TxBody, "replay" | "fee"> {
   readonly client: SequencerClient;
+  /** Last committed block. */
+  readonly height: number;
 }
+
+/** What is known of a transaction once it is submitted. */
+export interface SubmittedIds {
+  readonly chainId: string;
+  /** Hex. */
+  readonly id: string;
+}
+
+/** Asked when the transaction is submitted, and again with its status when that has been waited for. */
+type More = (ids: SubmittedIds, status: TransactionStatus | undefined) => object;
 
 /** Blocks until an unordered transaction of the command line expires. */
 const EXPIRY_BLOCKS = 100;
@@ -49,7 +61,7 @@ export async function sendTx(
   options: TxOptions,
   command: Command,
   action: (key: Ed25519KeyPair, chainId: string, terms: OwnTerms) => Action | Promise<Action>,
-  more: (status: TransactionStatus | undefined) => object = () => ({}),
+  more: More = () => ({}),
 ): Promise<void> {
   const key = readKeyFile(options.from);
   const result = await withSequencer(options.node, async (client) => {
@@ -58,7 +70,7 @@ export async function sendTx(
     const body: TxBody = {
       publicKey: key.publicKey,
       ...terms,
-      action: await action(key, info.chainId, { ...terms, client }),
+      action: await action(key, info.chainId, { ...terms, client, height: info.height }),
     };
     return submit(client, key, body, more, { ...options, info });
   });
@@ -87,7 +99,7 @@ async function submit(
   client: SequencerClient,
   key: Ed25519KeyPair,
   body: TxBody,
-  more: (status: TransactionStatus | undefined) => object,
+  more: More,
   options: TxOptions & { readonly info: ChainInfo },
 ) {
   const { info } = options;
@@ -102,7 +114,9 @@ async function submit(
     hash: toHex(outcome.hash).toUpperCase(),
     bytes: signed.item.length,
   };
-  if (!options.wait) return { ...ids, state: "pending", ...more(undefined) };
+  const submitted = { chainId: info.chainId, id: ids.id };
+  const early = more(submitted, undefined);
+  if (!options.wait) return { ...ids, state: "pending", ...early };
   process.stderr.write(`submitted ${ids.id}, waiting until it is in a block\n`);
   const status = await waitUntilSettled(client, signed.id, info.height, options.isSealed === true);
   if (status.state !== "committed") {
@@ -110,7 +124,7 @@ async function submit(
   }
   const { state, height, index, sealing } = status;
   const content = sealing === undefined ? {} : { sealing: { ...sealing } };
-  return { ...ids, state, height, index, ...content, ...more(status) };
+  return { ...ids, state, height, index, ...content, ...more(submitted, status) };
 }
 
 /** What the format does not allow is the caller's to mend, not a fault of this program. */

@@ -1,51 +1,58 @@
-/** `weft tx seal`, `weft tx self-reveal`: data that nobody reads before its place is final. */
-import { readFileSync } from "node:fs";
+/** `weft tx seal`, `self-reveal`, `commit`, `reveal`: data that nobody reads before its place is final. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
+import { z } from "zod";
+import { COMMIT_SALT_BYTES, commitHash } from "../../../mev/seal/commit.ts";
+import { encodeContent } from "../../../mev/seal/content.ts";
 import { createGroup } from "../../../mev/seal/group/group.ts";
 import { sealContent } from "../../../mev/seal/sealed-content.ts";
 import { createTdh2, NONCE_BYTES, SEED_BYTES } from "../../../mev/seal/tdh2.ts";
 import { Height } from "../../../proto/brands.ts";
-import { toHex } from "../../../proto/bytes.ts";
-import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
+import { SEAL_BUCKETS } from "../../../proto/codec/seal-tx.ts";
+import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { isWeftError } from "../../../proto/errors.ts";
 import { sealingTerms } from "../../../rollup-adapter/client/seal-transaction.ts";
+import { SEALED_BLOCKS_MAX } from "../../../rollup-adapter/limits.ts";
 import { cliError } from "../cli-error.ts";
 import { addTxOptions, parseCount, parseHexBytes, parseRollupName } from "../options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
 
-interface SealOptions extends TxOptions {
+interface DataOptions extends TxOptions {
   readonly file?: readonly string[];
 }
 
 export function registerSealTx(tx: Command): void {
-  addTxOptions(
+  addDataOptions(
     tx
       .command("seal")
       .description(
         "put data into a rollup's order that validators open when its place is final, such as a raw Ethereum transaction: hex arguments, or files with --file",
-      )
-      .argument("<rollup>", "name of the rollup", parseRollupName)
-      .argument("[data...]", "payloads in hex", appendHex, [])
-      .option("--file <paths...>", "payloads read from files"),
-  ).action(async (name: string, hex: Uint8Array[], options: SealOptions, command: Command) => {
-    const files = (options.file ?? []).map((path) => new Uint8Array(readFileSync(path)));
-    const data = [...hex, ...files];
-    if (data.length === 0) throw cliError("USAGE", "nothing to seal: give hex or --file");
+      ),
+  ).action(async (name: string, hex: Uint8Array[], options: DataOptions, command: Command) => {
+    const parts = partsOf(name, hex, options);
     const tdh2 = createTdh2(createGroup());
-    const seed = new Uint8Array(randomBytes(SEED_BYTES));
+    const seed = random(SEED_BYTES);
     await sendTx(
       { ...options, rollupName: name, isSealed: true },
       command,
       async ({ publicKey }, chainId, { replay, fee, client }) => {
-        const terms = termsOf(await client.sealKey());
-        const parts = [{ rollupId: rollupIdOfName(name), data }];
-        const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
-        const sealed = { chainId, publicKey, ...terms, replay, fee, parts };
-        return sealContent(tdh2, sealed, { seed, nonce });
+        const key = await client.sealKey();
+        return orUsage(() => {
+          const sealed = { chainId, publicKey, ...sealingTerms(key), replay, fee, parts };
+          return sealContent(tdh2, sealed, { seed, nonce: random(NONCE_BYTES) });
+        });
       },
-      // Of use until it is opened: with it the sender opens it alone.
-      (status) => (status?.sealing?.state === "opened" ? {} : { seed: toHex(seed) }),
+      (_ids, status) => {
+        if (status?.sealing?.state === "opened") return {};
+        if (status === undefined && options.wait) {
+          process.stderr.write(
+            `until validators have opened it, keep its seed, which opens it: ${toHex(seed)}\n`,
+          );
+        }
+        return { seed: toHex(seed) };
+      },
     );
   });
   addTxOptions(
@@ -59,15 +66,150 @@ export function registerSealTx(tx: Command): void {
     (height: number, id: Uint8Array, seed: Uint8Array, options: TxOptions, command: Command) =>
       sendTx(options, command, () => ({ kind: "selfReveal", height: Height(height), id, seed })),
   );
+  registerCommits(tx);
 }
 
-function termsOf(answer: Parameters<typeof sealingTerms>[0]) {
+/** The way that needs no key: a place for data whose hash alone is known, and a bond until it is shown. */
+function registerCommits(tx: Command): void {
+  addDataOptions(
+    tx
+      .command("commit")
+      .description(
+        "put data into a rollup's order that you show later, with weft tx reveal: for when no sealed transactions are taken; a bond is held until then, and lost if you do not",
+      )
+      .requiredOption("--out <path>", "new file for what the reveal needs; keep it"),
+  ).action(
+    (
+      name: string,
+      hex: Uint8Array[],
+      options: DataOptions & { readonly out: string },
+      command: Command,
+    ) => {
+      const content = orUsage(() => encodeContent(partsOf(name, hex, options)));
+      const bucket = SEAL_BUCKETS.find((size) => content.length <= size);
+      if (bucket === undefined) {
+        const max = Math.max(...SEAL_BUCKETS);
+        throw cliError("USAGE", `the content has ${content.length} bytes, at most ${max}`);
+      }
+      const salt = random(COMMIT_SALT_BYTES);
+      const file = { salt: toHex(salt), content: toHex(content) };
+      return sendTx(
+        { ...options, rollupName: name },
+        command,
+        ({ publicKey }, chainId, { height }) => {
+          // Before anything is sent: without it the bond would be lost.
+          writeNew(options.out, toText({ chain_id: chainId, ...file }));
+          return {
+            kind: "sealCommit",
+            hash: commitHash(chainId, accountAddress(publicKey), salt, content),
+            rollupIds: [rollupIdOfName(name)],
+            maxHeight: Height(height + SEALED_BLOCKS_MAX),
+            bucket,
+          };
+        },
+        ({ chainId, id }, status) => {
+          const at = status === undefined ? {} : { height: status.height };
+          writeFileSync(options.out, toText({ chain_id: chainId, id, ...at, ...file }));
+          return { reveal: `weft tx reveal ${options.out} --from ${options.from}` };
+        },
+      );
+    },
+  );
+  addTxOptions(
+    tx
+      .command("reveal")
+      .description("show the data of a commit; the bond comes back")
+      .argument("<file>", "what weft tx commit wrote"),
+  ).action((path: string, options: TxOptions, command: Command) => {
+    const file = readCommit(path);
+    const id = fromHex(file.id);
+    return sendTx(options, command, async (_key, chainId, { client }) => {
+      if (chainId !== file.chain_id) {
+        throw cliError("USAGE", `${path} is of the chain ${file.chain_id}, the node of ${chainId}`);
+      }
+      const height = file.height ?? (await client.transactionStatus(id)).height;
+      if (height === 0) {
+        throw cliError("NOT_FOUND", `the node knows no block with the commit ${file.id} yet`);
+      }
+      return {
+        kind: "reveal",
+        height: Height(height),
+        id,
+        salt: fromHex(file.salt),
+        content: fromHex(file.content),
+      };
+    });
+  });
+}
+
+const hexText = (bytes: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `expected ${bytes} bytes in hex`);
+const commitSchema = z.strictObject({
+  chain_id: z.string(),
+  id: hexText(32),
+  height: z.int().min(1).optional(),
+  salt: hexText(COMMIT_SALT_BYTES),
+  content: z.string().regex(/^(?:[0-9a-f]{2})+$/, "expected hex"),
+});
+
+function readCommit(path: string): z.infer<typeof commitSchema> {
+  const text = readFileSync(path, "utf8");
+  let json: unknown;
   try {
-    return sealingTerms(answer);
-  } catch (error) {
-    if (isWeftError(error)) throw cliError("REJECTED", error.message);
-    throw error;
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw cliError("FILE", `${path} is no JSON; give the file that weft tx commit wrote`, cause);
   }
+  const parsed = commitSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const why = z.prettifyError(parsed.error);
+  throw cliError("FILE", `${path} is not what weft tx commit wrote once a node took it: ${why}`);
+}
+
+function writeNew(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    throw cliError(
+      "FILE",
+      `${path} is there already, perhaps of a commit that waits; name another`,
+    );
+  }
+}
+
+function toText(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+function addDataOptions(command: Command): Command {
+  return addTxOptions(
+    command
+      .argument("<rollup>", "name of the rollup", parseRollupName)
+      .argument("[data...]", "payloads in hex", appendHex, [])
+      .option("--file <paths...>", "payloads read from files"),
+  );
+}
+
+function partsOf(name: string, hex: readonly Uint8Array[], { file = [] }: DataOptions) {
+  const data = [...hex, ...file.map((path) => new Uint8Array(readFileSync(path)))];
+  if (data.length === 0) throw cliError("USAGE", "nothing to send: give hex or --file");
+  return [{ rollupId: rollupIdOfName(name), data }];
+}
+
+/** What the format, or the chain as it is, does not allow is no fault of this program. */
+function orUsage<Value>(make: () => Value): Value {
+  try {
+    return make();
+  } catch (error) {
+    if (!isWeftError(error)) throw error;
+    if (error.code === "SEAL_CLOSED") throw cliError("REJECTED", error.message, error);
+    throw cliError("USAGE", `the data does not fit one transaction: ${error.message}`, error);
+  }
+}
+
+function random(bytes: number): Uint8Array {
+  return new Uint8Array(randomBytes(bytes));
 }
 
 function appendHex(text: string, previous: Uint8Array[]): Uint8Array[] {
