@@ -172,7 +172,9 @@ describe("a driver", () => {
     await clock.advance(25_000);
     expect(readiness(driver.status(), 20_000)).toMatchObject({
       status: "stalled",
-      reason: expect.stringMatching(/^the sequencer has been silent since 2023-.*Z \(25 s\)/),
+      reason: expect.stringMatching(
+        /^no block to execute has come since 2023-.*Z \(25 s\): the sequencer is silent/,
+      ),
     });
     expect(readiness(driver.status(), 0)).toEqual({ status: "ready" });
     await driver.stop();

@@ -176,10 +176,10 @@ export async function startEvmRollupNode(
 export function readiness(status: DriverStatus | undefined, silenceMs: number): RollupReadiness {
   if (status !== undefined && silenceMs > 0 && status.silentForMs >= silenceMs) {
     const { silentSince, silentForMs, lastError } = status;
-    const silence = `the sequencer has been silent since ${formatTime(silentSince)} (${Math.round(silentForMs / 1_000)} s)`;
+    const silence = `no block to execute has come since ${formatTime(silentSince)} (${Math.round(silentForMs / 1_000)} s): the sequencer is silent, or sealed transactions of the rollup wait to be opened`;
     return {
       status: "stalled",
-      reason: lastError === undefined ? silence : `${silence}: ${lastError}`,
+      reason: lastError === undefined ? silence : `${silence}; last failure: ${lastError}`,
     };
   }
   if (status?.isStreaming === true) return { status: "ready" };

@@ -17,6 +17,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "replay",
   "rollup-stream",
   "rpc",
+  "sealed-rollup",
   "set-changes",
   "staking",
   "staking-cli",
