@@ -227,7 +227,7 @@ export const CODES = {
 
   /** No key generation of that number is under way, or not in the phase that this belongs to. */
   SEAL_GENERATION_NONE: { number: 250, message: "no such key generation is under way" },
-  /** The sender is not the application key of that validator, or the validator may not take part. */
+  /** The sender is not the application key of that validator, or the validator does not take part, or not any more. */
   SEAL_NOT_MEMBER: { number: 251, message: "only members of the key generation may do this" },
   /** Registered, dealt, or settled already. */
   SEAL_DONE: { number: 252, message: "that has been done already" },

@@ -218,8 +218,9 @@ class Duties {
     }
     this.#generation = generation;
     const member = memberOf(generation, self);
-    const isJailed = reader.records.get(VALIDATORS, self.id)?.jailed !== false;
-    if (generation === undefined || member === undefined || isJailed) return;
+    const isOut = reader.records.get(VALIDATORS, self.id)?.tombstoned !== false;
+    if (generation === undefined || member === undefined || isOut) return;
+    if (isDisqualified(generation, self.address)) return;
     const { key, dealHeight } = generation;
     const hasDealt = dealingOf(reader, key, self.id) !== undefined;
     if (!hasDealt && reader.height <= dealHeight) {

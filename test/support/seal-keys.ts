@@ -1,7 +1,7 @@
 /** A set of validators that make keys for sealed transactions, without a chain. */
 import { createHash } from "node:crypto";
 import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
-import { type Dealing, encryptionKeyContext } from "../../mev/seal/dkg.ts";
+import { type Dealing, encryptionKeyContext, ticketsOfMember } from "../../mev/seal/dkg.ts";
 import { createGroup } from "../../mev/seal/group/group.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import type { SealGenerationState } from "../../proto/codec/seal-state.ts";
@@ -67,6 +67,10 @@ export interface SealChain {
   /** An honest opening of what `dealer` dealt: the first wrong ticket of the member. */
   wrongTicket(at: number, dealer: number): number | undefined;
   complaint(at: number, dealer: number, ticket?: number): Complain;
+  /** The member's first ticket of the generation under way. */
+  firstTicket(at: number): number;
+  /** What stands in the state of a dealer (40-hex), which has to be there. */
+  dealt(key: number, dealer: string): Dealing;
   complain(complaint: Complain, by: number): Failure | undefined;
 }
 
@@ -162,13 +166,19 @@ class MemoryChain implements SealChain {
   wrongTicket(at: number, dealer: number): number | undefined {
     const terms = termsOf(this.ctx, this.generation());
     const { address } = this.#validator(at);
-    return dkg.openDealing(terms, this.#dealt(dealer), address, this.#secret(at)).wrongTicket;
+    return dkg.openDealing(terms, this.#dealtNow(dealer), address, this.#secret(at)).wrongTicket;
   }
 
-  complaint(at: number, dealer: number, ticket = at + 1): Complain {
+  firstTicket(at: number): number {
+    const { members } = this.generation();
+    return ticketsOfMember(members, this.#validator(at).address)?.first ?? 0;
+  }
+
+  complaint(at: number, dealer: number, ticket = this.firstTicket(at)): Complain {
     const terms = termsOf(this.ctx, this.generation());
     const { address } = this.#validator(at);
-    const made = dkg.complain(terms, this.#dealt(dealer), address, ticket, this.#secret(at));
+    const dealing = this.#dealtNow(dealer);
+    const made = dkg.complain(terms, dealing, address, ticket, this.#secret(at));
     return { kind: "complain", ...made };
   }
 
@@ -180,10 +190,14 @@ class MemoryChain implements SealChain {
     });
   }
 
-  #dealt(dealer: number): Dealing {
-    const dealing = dealingOf(this.ctx, this.generation().key, this.#validator(dealer).validator);
+  dealt(key: number, dealer: string): Dealing {
+    const dealing = dealingOf(this.ctx, key, dealer);
     assert(dealing !== undefined, `validator ${dealer} has dealt`);
     return dealing;
+  }
+
+  #dealtNow(dealer: number): Dealing {
+    return this.dealt(this.generation().key, this.#validator(dealer).validator);
   }
 
   #secret(at: number): Uint8Array {

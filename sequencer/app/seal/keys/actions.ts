@@ -110,7 +110,7 @@ export function deal(
   ctx.emit(dealEvent(dealing.key, dealer));
 }
 
-/** Why nobody is to be judged, or undefined. A member that was wrong once is jailed, and is not heard again. */
+/** Why nobody is to be judged, or undefined. A member that was wrong once is not heard again. */
 export function complainFault(
   reader: StakingReader,
   sender: string,
@@ -138,14 +138,15 @@ export function complainCostlyFault(reader: StakingReader, action: Complain): Fa
     : undefined;
 }
 
-/** Punishes the one of both whose fault it is; a dealer's dealing counts no more. */
+/** Punishes the one of both whose fault it is: it takes no part in this generation any more. */
 export function complain(ctx: StakingContext, _sender: string, action: Complain): void {
   const { key, member, dealer } = action;
   const { generation, verdict } = judged(ctx, action);
   assert(verdict !== "unproven", "a complaint that proves nothing was refused");
-  if (verdict === "dealer") disqualify(ctx, dealer);
+  const wrong = verdict === "dealer" ? dealer : member;
+  disqualify(ctx, wrong);
   ctx.emit(complaintEvent(key, toHex(member), toHex(dealer), verdict));
-  punishMember(ctx, generation, verdict === "dealer" ? dealer : member, verdict);
+  punishMember(ctx, generation, wrong, verdict);
 }
 
 function judged(reader: StakingReader, action: Complain) {
@@ -191,15 +192,19 @@ function generationOfKey(reader: StakingReader, key: number): SealGenerationStat
 
 function memberFault(
   reader: StakingReader,
-  { members }: SealGenerationState,
+  generation: SealGenerationState,
   sender: string,
   address: Uint8Array,
 ): Failure | undefined {
   const validator = toHex(address);
-  const isMember = members.some((member) => bytesEqual(member.validator, address));
+  const isMember = generation.members.some((member) => bytesEqual(member.validator, address));
   if (!isMember || !isApplicationAccount(reader, sender, validator)) return notMember(validator);
-  return reader.records.get(VALIDATORS, validator)?.jailed === true
-    ? failure("VALIDATOR_JAILED", validator)
+  if (isDisqualified(generation, address)) {
+    return failure("SEAL_NOT_MEMBER", `${validator} was disqualified`);
+  }
+  // One that is jailed, for missing blocks perhaps, is not to be cheated of its shares.
+  return reader.records.get(VALIDATORS, validator)?.tombstoned === true
+    ? failure("VALIDATOR_TOMBSTONED", validator)
     : undefined;
 }
 

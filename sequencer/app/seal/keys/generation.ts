@@ -57,15 +57,15 @@ export function windowBlocks(setSize: number): number {
   return Math.max(GENERATION_WINDOW_MIN, 2 * faulty + 4);
 }
 
-export function isDisqualified(generation: SealGenerationState, dealer: Uint8Array): boolean {
-  return generation.disqualified.some((one) => compareBytes(one, dealer) === 0);
+export function isDisqualified(generation: SealGenerationState, member: Uint8Array): boolean {
+  return generation.disqualified.some((one) => compareBytes(one, member) === 0);
 }
 
-/** Takes a dealer out, whose dealing was shown to be bad. */
-export function disqualify(ctx: StakingContext, dealer: Uint8Array): void {
+/** Takes a member out whose dealing or complaint was shown to be bad: what it deals does not count. */
+export function disqualify(ctx: StakingContext, member: Uint8Array): void {
   const generation = generationOf(ctx);
   assert(generation !== undefined, "a generation is under way");
-  const disqualified = [...generation.disqualified, dealer].sort(compareBytes);
+  const disqualified = [...generation.disqualified, member].sort(compareBytes);
   ctx.records.set(SEAL_GENERATION, "", { ...generation, disqualified });
 }
 
