@@ -1,4 +1,8 @@
 /** An EVM rollup whose gateway seals: what a wallet sends is ordered before anybody can read it, and executed there. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   createPublicClient,
   createWalletClient,
@@ -20,6 +24,7 @@ import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
 import { type FilledStream, followFilled } from "../support/filled-stream.ts";
 import {
   createTestNetwork,
+  ENTRY,
   rpc,
   type TestNetwork,
   type TestRollup,
@@ -34,7 +39,13 @@ let node: TestValidator;
 let stream: FilledStream;
 
 beforeAll(async () => {
-  network = await createTestNetwork({ rollups: ["alpha"], followers: ["alpha"], seal: true });
+  network = await createTestNetwork({
+    rollups: ["alpha"],
+    followers: ["alpha"],
+    seal: true,
+    // Blocks are quick here, and a command takes a second to start.
+    params: { seal_reveal_blocks: 1_000 },
+  });
   await network.startAll();
   const [rollup] = network.rollups;
   const [validator] = network.validators;
@@ -86,6 +97,16 @@ async function receiptOf(hash: Hex, place = alpha) {
   return await until(`${place.process} has a receipt of ${hash}`, () =>
     reader.getTransactionReceipt({ hash }),
   );
+}
+
+/** A command that succeeds, with `--json`. */
+async function weft(...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  return await new Promise((resolve, reject) => {
+    execFile(process.execPath, [ENTRY, "--json", ...args], (error, stdout, stderr) => {
+      if (error === null) resolve(JSON.parse(stdout) as Readonly<Record<string, unknown>>);
+      else reject(new Error(stderr));
+    });
+  });
 }
 
 /** Posts data for the rollup in the clear, past its gateway. */
@@ -176,4 +197,26 @@ it("attack: what is posted once the order is known comes after it, opened or not
   if (follower === undefined) throw new Error("no follower");
   expect((await receiptOf(hash, follower)).blockHash).toBe(receipt.blockHash);
   expect((await receiptOf(keccak256(rival), follower)).blockHash).toBe(plain.blockHash);
+});
+
+it("behavior: the command line seals a raw Ethereum transaction, and commits one and reveals it", async () => {
+  const at = ["--node", node.grpc, "--from", network.ownerKeyFile] as const;
+  const third = await signedTransfer(2, 0);
+  const sealed = await weft("tx", "seal", "alpha", third, ...at);
+  expect(sealed).toMatchObject({ state: "committed", sealing: { state: "opened" } });
+  expect(sealed).not.toHaveProperty("seed");
+  expect((await receiptOf(keccak256(third))).status).toBe("success");
+  const folder = mkdtempSync(join(tmpdir(), "weft-commit-"));
+  try {
+    const file = join(folder, "commit.json");
+    const fourth = await signedTransfer(2, 1);
+    const commit = await weft("tx", "commit", "alpha", fourth, "--out", file, ...at);
+    expect(commit).toMatchObject({ state: "committed", sealing: { state: "sealed" } });
+    expect(await weft("tx", "reveal", file, ...at)).toMatchObject({ state: "committed" });
+    expect((await receiptOf(keccak256(fourth))).status).toBe("success");
+    const told = await weft("query", "tx", String(commit["id"]), "--node", node.grpc);
+    expect(told).toMatchObject({ state: "committed", sealing: { state: "opened" } });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
