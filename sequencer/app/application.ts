@@ -69,6 +69,7 @@ import { buildBlock } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
 import { query } from "./query.ts";
+import { measureCompute, rememberShares } from "./seal/compute.ts";
 import { OpenedBatches } from "./seal/items/opened-batches.ts";
 import { createReadApi } from "./read-api.ts";
 import { SealProgressLog } from "./seal/progress.ts";
@@ -123,8 +124,10 @@ export async function createApplication(
   const arithmetic = createSealArithmetic();
   const committed = await CommittedState.load(store, arithmetic);
   const extensionLog = await ExtensionLog.open(database);
-  const { seal = createLocalCompute(arithmetic.tdh2, yieldToLoop) } = dependencies;
-  return new Weft(options, { ...dependencies, seal }, committed, extensionLog);
+  const given = dependencies.seal ?? createLocalCompute(arithmetic.tdh2, yieldToLoop);
+  const seal = rememberShares(measureCompute(given, dependencies));
+  const sealIncoming = measureCompute(dependencies.sealIncoming ?? given, dependencies);
+  return new Weft(options, { ...dependencies, seal, sealIncoming }, committed, extensionLog);
 }
 
 /** A block that has been finalized and is not committed yet. */

@@ -64,3 +64,5 @@ export const COMMITS_PER_SYNC = 32;
 export const METRIC_VALIDATORS_MAX = 200;
 /** Sealed items that a query shows, the oldest first. */
 export const PENDING_ITEMS_SHOWN_MAX = 1_000;
+/** Share vectors that held and are remembered, by a hash: a few heights of 1,000 tickets. */
+export const REMEMBERED_SHARES_MAX = 8_192;
