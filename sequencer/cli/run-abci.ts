@@ -1,6 +1,7 @@
 /** The process of `weft abci`: the application on its home, behind an ABCI socket. */
 import { createAbciServer } from "../abci/abci-server.ts";
 import type { CheckTxRequest } from "../abci/application.ts";
+import { createDutySubmission } from "../cometbft/duty-submission.ts";
 import { observeApplication } from "../cometbft/observed-application.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import type { HealthReport } from "../metrics/health.ts";
@@ -15,6 +16,7 @@ import { checkUpgrade, openApplication, openSignatureLanes } from "../node/open-
 import { createHeightRetention } from "../node/retention.ts";
 import { openSealDuties } from "../node/open-seal-duties.ts";
 import { openSealCompute } from "../node/seal-workers/open-seal-compute.ts";
+import { createCometRpcClient } from "../ports/comet-rpc/client.ts";
 import { createPinoLogger } from "../ports/pino-logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
 import { lockHome } from "../store/home-lock.ts";
@@ -68,20 +70,21 @@ export async function runAbci(
     closers.push(() => opened.close());
     const { application } = opened;
     checkUpgrade(application);
-    const submit = (request: CheckTxRequest) => application.checkTx(request);
-    const sealDuties = openSealDuties(opened, {
-      seal,
-      // Whose RPC is CometBFT's, is its own affair: duties wait in the pool for a proposal of this validator.
-      submit: (tx) => submit({ tx, type: "new" }),
-      clock,
+    const client = createCometRpcClient(config.engine_rpc);
+    closers.push(() => client.close());
+    const checkTx = (request: CheckTxRequest) => application.checkTx(request);
+    const submit = createDutySubmission({
+      client,
+      checkTx: (tx) => checkTx({ tx, type: "new" }),
       logger,
     });
+    const sealDuties = openSealDuties(opened, { seal, submit, clock, logger });
     closers.push(() => sealDuties.idle());
     const server = createAbciServer(
       { address: options.address ?? config.proxy_app },
       {
         application: observeApplication(application, {
-          checkTx: submit,
+          checkTx,
           onApplied: () => sealDuties.look(),
           // The server ends with it, and says why.
           onFault: () => {},

@@ -55,3 +55,5 @@ export const HANDOVER_RETRY_MS = 200;
 /** Size and time of its page of metrics. */
 export const METRICS_BYTES_MAX = 8 << 20;
 export const METRICS_TIMEOUT_MS = 2_000;
+/** How long one answer to a duty's submission is waited for. */
+export const DUTY_SUBMIT_MS = 5_000;

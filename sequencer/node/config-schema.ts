@@ -49,6 +49,9 @@ const signerAddress = (doc: string) =>
 const TCP_ENGINE = /^(tcp:\/\/)?([^\s/:@]*|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const PROXY_APP_WANTED = "expected tcp://host:port or unix:///path";
 
+const ENGINE_RPC = /^(tcp|http|https|unix):\/\/\S+$/;
+const ENGINE_RPC_WANTED = "expected tcp://host:port, http(s)://... or unix:///path";
+
 const NODE_ID = "[0-9a-f]{40}";
 const PEER = new RegExp(`^${NODE_ID}@([^\\s/:@]+|\\[[0-9a-fA-F:]+\\]):\\d{1,5}$`);
 const PEER_ID = new RegExp(`^${NODE_ID}$`);
@@ -372,6 +375,13 @@ export const configSchema = z
       .default("tcp://127.0.0.1:26658")
       .describe(
         "Where the application listens for CometBFT (weft abci), tcp:// or unix:///path. Whoever connects there speaks for the chain.",
+      ),
+    engine_rpc: z
+      .string({ error: ENGINE_RPC_WANTED })
+      .refine((v) => ENGINE_RPC.test(v), { error: ENGINE_RPC_WANTED })
+      .default("tcp://127.0.0.1:26657")
+      .describe(
+        "JSON-RPC of that CometBFT (weft abci): what a validator owes to keys of sealed transactions reaches its peers there. Where nobody answers, it waits for a proposal of this validator.",
       ),
     priv_validator_laddr: signerAddress(
       "Where a remote signer (tmkms, horcrux, weft signer) connects, tcp:// or unix://; empty: the key file signs.",

@@ -2,17 +2,16 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
-import type { SubmitTx } from "./grpc-ports.ts";
 import type { OpenedApplication } from "./open-application.ts";
-import { createSealDuties, type SealDuties } from "./seal-duties.ts";
+import { createSealDuties, type SealDuties, type SubmitDuty } from "./seal-duties.ts";
 import type { SealLanes } from "./seal-workers/open-seal-compute.ts";
 
-/** Duties of whatever validator this node is, under any engine. `submit` passes on to peers what it can. */
+/** Duties of whatever validator this node is, under any engine. */
 export function openSealDuties(
   { application, applicationKeys, sealKeys }: OpenedApplication,
   deps: {
     readonly seal: Pick<SealLanes, "group">;
-    readonly submit: SubmitTx;
+    readonly submit: SubmitDuty;
     readonly clock: Clock;
     readonly logger: Logger;
   },

@@ -15,6 +15,7 @@ import { type Action, encodeTxBody, txSignBytes } from "../../proto/codec/weft-t
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
 import { dealingOf, generationOf, isDisqualified, termsOf } from "../app/seal/keys/generation.ts";
 import { REGISTRATION_PAUSE_BLOCKS } from "../app/seal/keys/limits.ts";
+import type { CheckTxResponse } from "../abci/application.ts";
 import { CODES } from "../app/codes.ts";
 import { sealKey, sealState } from "../app/seal/reader.ts";
 import type { StakingReader } from "../app/staking/context.ts";
@@ -23,7 +24,6 @@ import type { ReadApi } from "../app/weft-application.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
-import type { SubmitTx } from "./grpc-ports.ts";
 import {
   DUTY_BLOCK_AGE_MAX_SECONDS,
   DUTY_EXPIRY_BLOCKS,
@@ -32,6 +32,9 @@ import {
   SEAL_SECRET_ERASE_BLOCKS,
 } from "./limits.ts";
 import type { EncryptionSecret, SealKeys } from "./seal-keys.ts";
+
+/** Passes a transaction on to a pool, and to peers where there is a way to them. */
+export type SubmitDuty = (tx: Uint8Array) => Promise<Pick<CheckTxResponse, "code" | "log">>;
 
 export interface SealDutiesDependencies {
   readonly read: Pick<ReadApi, "chain" | "lastBlock" | "staking">;
@@ -42,7 +45,7 @@ export interface SealDutiesDependencies {
   readonly group: Group;
   /** So many fresh bytes that nobody can guess. */
   readonly random: (count: number) => Uint8Array;
-  readonly submit: SubmitTx;
+  readonly submit: SubmitDuty;
   readonly clock: Clock;
   readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
