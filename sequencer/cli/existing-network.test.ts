@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { loadConfig } from "../node/config.ts";
 import { homeAt } from "../node/home.ts";
@@ -110,6 +111,14 @@ test("a rollup's home is left as it is, and refused when another is asked for", 
   const funded = { ...options, alloc: { [`0x${"11".repeat(20)}`]: 1n } };
   expect(() => createRollupFiles(funded)).toThrow(/genesis\.alloc\.0x1+: nothing is there/);
   expect(createRollupFiles(funded, "identity")).toEqual({ isUnchanged: true });
+  expect(loadRollupConfig(options.home.configFile).gateway.seal).toBe(false);
+  expect(() => createRollupFiles({ ...options, seal: true }, "identity")).toThrow(
+    /gateway: nothing is there, \{"seal":true\} was asked for/,
+  );
+  const sealing = { ...options, home: rollupHomeAt(join(root, "sealing")), seal: true };
+  createRollupFiles(sealing);
+  expect(loadRollupConfig(sealing.home.configFile).gateway.seal).toBe(true);
+  expect(createRollupFiles({ ...sealing, seal: false }, "identity")).toEqual({ isUnchanged: true });
   expect(() => createRollupFiles({ ...options, rpcPort: 1 }, "identity")).toThrow(
     /rpc\.port: 8545 is there, 1 was asked for/,
   );

@@ -53,8 +53,8 @@ export function createGatewayKey(home: RollupHome): Uint8Array {
 /**
  * Writes rollup.json; trust begins at the sequencer's genesis. One that is there stays as it is, and must
  * be what is asked for.
- * @param compares `all` that is asked for, or only the `identity`: rollup, chains and port; what else
- * the file says may have been edited
+ * @param compares `all` that is asked for, or only the `identity`: rollup, chains, port, and sealing where it
+ * is asked for; what else the file says may have been edited
  * @returns whether it was there already
  */
 export function createRollupFiles(
@@ -78,8 +78,10 @@ export function createRollupFiles(
   return { isUnchanged: false };
 }
 
-function identityOf({ sequencer, rpc, genesis }: RollupConfigDocument) {
+function identityOf({ sequencer, rpc, gateway, genesis }: RollupConfigDocument) {
   return {
+    // Asked for in so many words, or not at all.
+    ...(gateway === undefined ? {} : { gateway }),
     sequencer: { chain_id: sequencer.chain_id },
     rpc: { port: rpc.port },
     genesis: { rollup: genesis["rollup"], chainId: genesis["chainId"] },

@@ -19,6 +19,8 @@ import { Height } from "../../proto/brands.ts";
 import { utf8ToBytes } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { signEd25519 } from "../../proto/verify/ed25519.ts";
+import { Level, ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
+import { createGrpcCaller } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
 import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
 import { type FilledStream, followFilled } from "../support/filled-stream.ts";
@@ -160,6 +162,14 @@ it("behavior: a wallet's transaction is sealed, ordered, opened and executed at 
   const filledHeight = sealedPlace.filledHeight ?? 0;
   expect(filledHeight).toBeGreaterThanOrEqual(sealedPlace.height + 2);
   expect((await receiptOf(keccak256(first))).status).toBe("success");
+  const caller = createGrpcCaller(node.grpc);
+  const asked = { rollupId: rollupIdOfName("alpha"), height: Height(sealedPlace.height) };
+  const at = (level: Level) => caller.call(ROLLUP_SERVICE.getBlock, { ...asked, level });
+  expect((await at(Level.COMMITTED)).filling).toBeUndefined();
+  const { filling } = await at(Level.FILLED);
+  expect(filling?.headers).toHaveLength(filledHeight - sealedPlace.height);
+  expect(filling?.contents.map(({ position }) => position)).toEqual([sealedPlace.position]);
+  caller.close();
   // Neither the block that ordered it nor the one that opened it shows what is in it.
   for (const height of [sealedPlace.height, filledHeight]) {
     expect((await itemsOf(height)).includes(Buffer.from(hexToBytes(first)))).toBe(false);
