@@ -83,6 +83,14 @@ describe("watch over an engine's calls", () => {
     expect(seen).toEqual([]);
   });
 
+  test("lets a process that replayed blocks extend one that it had accepted before it died", async () => {
+    const { application, seen } = await begun();
+    await application.finalizeBlock({ ...BLOCK, decidedLastCommit: COMMIT });
+    await application.commit();
+    await application.extendVote({ ...BLOCK, height: Height(2), proposedLastCommit: COMMIT });
+    expect(seen).toEqual([]);
+  });
+
   test("error: what may not come", async () => {
     const finalize = { ...BLOCK, decidedLastCommit: COMMIT };
     const process = { ...BLOCK, proposedLastCommit: COMMIT };
@@ -94,6 +102,7 @@ describe("watch over an engine's calls", () => {
       [
         "ExtendVote for a block that was not accepted",
         async (app) => {
+          await app.processProposal(process);
           await app.finalizeBlock(finalize);
           await app.commit();
           await app.extendVote({ ...process, height: Height(2) });

@@ -29,6 +29,7 @@ import {
   type Vote,
 } from "../../proto/types.ts";
 import { blockIdsEqual } from "../../proto/validate-basic.ts";
+import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
 import type { Application } from "../../sequencer/abci/application.ts";
 import type { RoundStateView } from "../../sequencer/consensus/round-state.ts";
 import type { GossipSink } from "../../sequencer/engine/gossip-sink.ts";
@@ -44,6 +45,7 @@ import {
 import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import { methodsOf } from "../support/application-methods.ts";
 import type { Random } from "../support/random.ts";
+import { createSealFaults, type SealFault } from "../support/seal-faults.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
 export interface SaboteurOptions {
@@ -56,6 +58,8 @@ export interface SaboteurOptions {
 
 export interface SaboteurDependencies {
   readonly key: ValidatorKey;
+  /** Undefined where the application has none. */
+  readonly applicationKey: Ed25519KeyPair | undefined;
   /** An extension that others accept. */
   readonly extend: (height: Height, blockHash: Uint8Array) => Promise<Uint8Array>;
   readonly random: Random;
@@ -67,6 +71,12 @@ export interface SaboteurDependencies {
   readonly onProposal: (proposal: Proposal) => void;
   readonly onAct: (kind: Misbehaviour) => void;
 }
+
+const SEAL_FAULTS: readonly (readonly [Misbehaviour, SealFault])[] = [
+  ["wrongShares", "wrongShares"],
+  ["abstains", "abstain"],
+  ["withholdsOpenings", "withholdOpenings"],
+];
 
 /** Another block in the place of one that the node made. */
 interface Swap {
@@ -107,8 +117,9 @@ export class Saboteur {
     };
   }
 
-  application(inner: Application): Application {
+  application(correct: Application): Application {
     const { random, onAct, key } = this.#deps;
+    const inner = this.#breakingSeals(correct);
     return {
       ...methodsOf(inner),
       prepareProposal: async (request) => {
@@ -140,6 +151,24 @@ export class Saboteur {
           ? { accept: true }
           : inner.verifyVoteExtension(request),
     };
+  }
+
+  /** Does with sealed transactions what its kinds say. */
+  #breakingSeals(inner: Application): Application {
+    const { applicationKey, key, random, onAct } = this.#deps;
+    const kinds = SEAL_FAULTS.filter(([kind]) => this.#does(kind));
+    if (kinds.length === 0 || applicationKey === undefined) return inner;
+    const { chainId } = this.#options;
+    return createSealFaults(
+      { chainId, applicationKey, consensusAddress: key.address },
+      {
+        faultAt: () => (random.chance(80) ? random.pick(kinds)?.[1] : undefined),
+        onDone: (fault) => {
+          const [kind] = kinds.find(([, of]) => of === fault) ?? [];
+          if (kind !== undefined) onAct(kind);
+        },
+      },
+    )(inner);
   }
 
   /** Sees own proposals before the reactor does. */

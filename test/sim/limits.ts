@@ -20,3 +20,7 @@ export const JOBS_MAX = 64;
 export const SEEDS_AHEAD_MAX = 1_000;
 /** A seed that takes longer than this, in ms of real time, spins without an event and has failed. */
 export const SEED_REAL_MS_MAX = 600_000;
+/** Heights for which a client's sealed transaction may wait for a block. */
+export const SEALED_WINDOW_HEIGHTS = 12;
+/** Of so many seeds the last has sealed transactions, which need longer chains than others draw. */
+export const SEALED_EVERY_SEEDS = 8;

@@ -3,13 +3,14 @@
  *
  *     npm run sim -- --seeds 200 --from 1     many seeds; exits with 1 when one failed
  *     npm run sim -- --seeds 1 --from 42 --log    one seed again, with what its nodes log
+ *     npm run sim -- --seeds 50 --sealed       those with sealed transactions alone, one in eight
  *
  * `--jobs` processes work at once; lines come in the order of the seeds all the same.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { Logger, LogFields } from "../../sequencer/ports/logger.ts";
-import { JOBS_MAX } from "./limits.ts";
+import { JOBS_MAX, SEALED_EVERY_SEEDS } from "./limits.ts";
 import { runSeed } from "./run-seed.ts";
 import { seedLine, SwarmTotals, type SeedResult } from "./seed-result.ts";
 import { runPool } from "./worker-pool.ts";
@@ -21,21 +22,30 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
+    sealed: { type: "boolean", default: false },
     log: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
   },
 });
 const seeds = positive("--seeds", values.seeds);
-const from = positive("--from", values.from);
+const step = values.sealed ? SEALED_EVERY_SEEDS : 1;
+const from = values.sealed
+  ? Math.ceil((positive("--from", values.from) + 1) / step) * step - 1
+  : positive("--from", values.from);
 const jobs = Math.min(positive("--jobs", values.jobs), JOBS_MAX);
 
 const totals = new SwarmTotals();
 const now = performance.now.bind(performance);
 const startMs = now();
 if (values.log) {
-  for (let seed = from; seed < from + seeds; seed++) tell(await runSeed(seed, printingLogger));
+  for (let seed = from; seed < from + seeds * step; seed += step) {
+    tell(await runSeed(seed, printingLogger));
+  }
 } else {
-  await runPool({ from, seeds, jobs, workerPath: new URL("worker.js", import.meta.url) }, tell);
+  await runPool(
+    { from, seeds, step, jobs, workerPath: new URL("worker.js", import.meta.url) },
+    tell,
+  );
 }
 for (const line of totals.lines(seconds())) print(line);
 print(`${totals.seeds - totals.failed} of ${seeds} seeds held`);

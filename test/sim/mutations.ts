@@ -22,6 +22,7 @@ const VOTES = "sequencer/consensus/votes.js";
 const DRIVER = "sequencer/engine/consensus-driver.js";
 const SIGN_STATE = "sequencer/engine/privval/sign-state.js";
 const SIGNER = "sequencer/engine/privval/file-priv-validator.js";
+const SEAL_TERMS = "sequencer/app/proposal/seal-terms.js";
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -267,6 +268,35 @@ export const MUTATIONS: readonly Mutation[] = [
         file: DRIVER,
         find: "if (this.#haltReason !== undefined)\n            return;\n        const reason =",
         replace: "if (Date !== undefined)\n            return;\n        const reason =",
+      },
+    ],
+  },
+  {
+    name: "shares-too-early",
+    fault: "gives its shares of a block's sealed items in its precommit of that block",
+    patches: [
+      {
+        file: "sequencer/app/application.js",
+        find: "this.#extensions.prepare(request.height, request.hash);",
+        replace:
+          "(globalThis.accepted ??= new Map()).set(request.height, outcome.working); this.#extensions.prepare(request.height, request.hash);",
+      },
+      {
+        file: SEAL_TERMS,
+        find: 'import { askAt, sealKey } from "../seal/reader.js";',
+        replace: 'import { askAt, sealedBatch, sealKey } from "../seal/reader.js";',
+      },
+      {
+        file: SEAL_TERMS,
+        find: "const ask = askAt(reader, height);",
+        replace: `const working = globalThis.accepted?.get(height);
+          const batch = working && sealedBatch(working, height);
+          const asked = askAt(reader, height);
+          const ask = batch === undefined ? asked : {
+            batches: [...(asked?.batches ?? []), { height, key: batch.key,
+              points: new Uint8Array(Buffer.concat(batch.items.map(({ kem }) => kem.subarray(0, 32)))) }],
+            disputes: asked?.disputes ?? [],
+          };`,
       },
     ],
   },

@@ -20,7 +20,9 @@ import type { Application, SnapshotApplication } from "../../sequencer/abci/appl
 import { createApplication } from "../../sequencer/app/application.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
-import type { ApplicationSigner } from "../../sequencer/app/weft-application.ts";
+import type { SealCompute } from "../../mev/seal/compute.ts";
+import type { TicketSecretOf } from "../../mev/seal/shares.ts";
+import type { ApplicationSigner, WeftApplication } from "../../sequencer/app/weft-application.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { FileSystem } from "../../sequencer/ports/file-system.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
@@ -32,9 +34,10 @@ import type { Life } from "./life.ts";
 import type { SimDatabase } from "./sim-database.ts";
 import type { DiskManner } from "./sim-files.ts";
 import { simKeys, simWallets } from "./sim-keys.ts";
+import type { SealPlan } from "./sim-seal.ts";
 
 export const CHAIN_ID = "weft-sim";
-const ROLLUPS = ["alpha", "beta"];
+export const ROLLUPS: readonly string[] = ["alpha", "beta"];
 const WALLETS = 6;
 const START_BALANCE = 1_000_000_000_000n;
 const SNAPSHOTS = "/home/data/snapshots";
@@ -50,6 +53,8 @@ export interface SimApplication {
   /** Undefined where none are taken. */
   readonly snapshots: SnapshotApplication | undefined;
   hasTxs(): boolean;
+  /** Undefined for the small one. */
+  readonly weft: WeftApplication | undefined;
   /** What a client submits next; undefined when it has nothing. */
   nextTx(random: Random, bytesMax: number): Uint8Array | undefined;
   /** Throws when the state breaks a law of the application. */
@@ -79,6 +84,8 @@ export interface SimApplicationDependencies {
   readonly logger: Logger;
   readonly yieldToLoop: YieldToLoop;
   readonly supply: SupplyChecker;
+  /** Where there are sealed transactions: production's default otherwise. */
+  readonly seal?: { readonly compute: SealCompute; readonly secretOf: TicketSecretOf };
 }
 
 export function createSimApplication(
@@ -91,12 +98,18 @@ export function createSimApplication(
 }
 
 /** `app_state` of the genesis document. */
-export function genesisAppState(kind: ApplicationKind, validatorCount: number): string {
+export function genesisAppState(
+  kind: ApplicationKind,
+  validatorCount: number,
+  seal?: Pick<SealPlan, "epochLength" | "keyLead">,
+): string {
   if (kind === "kv") return "{}";
   const keys = Array.from({ length: validatorCount }, (_, index) => simKeys(index));
   const wallets = simWallets(WALLETS);
+  // One more where somebody reads what is sealed and acts on it.
+  const funded = seal === undefined ? wallets : simWallets(WALLETS + 1);
   return JSON.stringify({
-    accounts: wallets.map(({ address }) => ({
+    accounts: funded.map(({ address }) => ({
       address: formatAddress(address),
       balance: START_BALANCE.toString(),
     })),
@@ -108,6 +121,9 @@ export function genesisAppState(kind: ApplicationKind, validatorCount: number): 
       name,
       owner_key: toHex(wallets[0]?.key.publicKey ?? EMPTY_BYTES),
     })),
+    ...(seal === undefined
+      ? {}
+      : { params: { epoch_length: seal.epochLength, seal_key_lead: seal.keyLead } }),
   });
 }
 
@@ -121,7 +137,8 @@ async function weftApplication(
   }: SimApplicationOptions,
   dependencies: SimApplicationDependencies,
 ): Promise<SimApplication> {
-  const { database, life, manner, verifier, clock, logger, yieldToLoop, supply } = dependencies;
+  const { database, life, manner, verifier, clock, logger, yieldToLoop, supply, seal } =
+    dependencies;
   const key = validatorIndex === undefined ? undefined : simKeys(validatorIndex).application;
   const signer: ApplicationSigner | undefined = key && {
     publicKey: key.publicKey,
@@ -142,11 +159,13 @@ async function weftApplication(
       logger,
       metrics: NULL_APP_METRICS,
       yieldToLoop,
+      ...(seal === undefined ? {} : { seal: seal.compute, ticketSecretOf: seal.secretOf }),
     },
   );
   const wallets = simWallets(WALLETS);
   return {
     application,
+    weft: application,
     snapshots: snapshotArchive && application,
     hasTxs: () => application.poolSize().count > 0,
     nextTx(random, bytesMax) {
@@ -195,6 +214,7 @@ async function kvApplication({
   return {
     application,
     snapshots: undefined,
+    weft: undefined,
     hasTxs: () => application.pool.size > 0,
     nextTx: (random) =>
       application.pool.size >= KV_POOL_MAX

@@ -47,6 +47,7 @@ import { nodeInfoOf } from "./sim-node-info.ts";
 import { simKeys, type NodeKeys } from "./sim-keys.ts";
 import { slowSigner } from "./slow-signer.ts";
 import type { SimNetwork } from "./sim-network.ts";
+import type { SealRun } from "./sim-seal.ts";
 import { chainInStores, joinBySnapshot, NO_SNAPSHOTS } from "./sim-state-sync.ts";
 import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
 import { VoteWatch } from "./vote-watch.ts";
@@ -54,6 +55,7 @@ import { VoteWatch } from "./vote-watch.ts";
 const DATA = "/home/data";
 const WAL = `${DATA}/cs.wal`;
 const SIGN_STATE = `${DATA}/priv_validator_state.json`;
+const SEAL_KEYS = `${DATA}/seal_keys.json`;
 
 const INFO_REQUEST = { version: "sim", blockVersion: 11n, p2pVersion: 8n, abciVersion: "2.0.0" };
 export interface SimNodeOptions {
@@ -89,6 +91,8 @@ export interface SimWorld {
   readonly logger: (node: string) => Logger;
   /** The chain after `height` as others know it. @throws StateSyncError STATE_SYNC_NOT_YET */
   readonly trustedChain: (height: Height, asker: SimNode) => Promise<SyncedChain>;
+  /** Where there are sealed transactions. */
+  readonly seal: SealRun | undefined;
   /** Something that must not happen happened. */
   readonly fail: (failure: unknown) => void;
   readonly count: (kind: string) => void;
@@ -310,6 +314,13 @@ export class SimNode {
       { fileSystem },
     );
     const stateStore = createStateStore(this.#databases.states.mount(life, speed));
+    const seal = isValidator
+      ? await this.#world.seal?.openNode(this.#keys.application, SEAL_KEYS, {
+          fileSystem,
+          logger,
+          isByzantine: this.isByzantine,
+        })
+      : undefined;
     const sim = await createSimApplication(
       {
         kind: swarm.application,
@@ -329,6 +340,7 @@ export class SimNode {
         logger,
         yieldToLoop,
         supply: this.#world.supply,
+        ...(seal === undefined ? {} : { seal }),
       },
     );
     // Changed parameters name the version that Info does, as an application's own would.
@@ -350,6 +362,7 @@ export class SimNode {
           },
           {
             key: this.#keys.validator,
+            applicationKey: swarm.application === "weft" ? this.#keys.application : undefined,
             extend: (height, blockHash) => sim.extend(height, blockHash),
             random,
             view: () =>
@@ -444,21 +457,32 @@ export class SimNode {
         metrics: NULL_P2P_METRICS,
       },
     );
+    const duties =
+      sim.weft &&
+      seal?.duties({
+        application: sim.weft,
+        submit: (tx) => mempoolReactor.submit(tx),
+        clock,
+        yieldToLoop,
+        logger,
+      });
     running.engine = engine;
     running.application = sim;
     running.mempool = mempoolReactor;
     const reactors = [consensusReactor, mempoolReactor, blockSyncReactor, stateSyncReactor];
     running.reactors = reactors;
+    const honestly = this.#votes.outgoing();
     const join = (): void =>
       network.join({
         index: this.index,
         life,
         nodeInfo: nodeInfoOf(this.index, genesis.chainId),
         reactors,
-        outgoing:
-          saboteur === undefined
-            ? this.#votes.outgoing()
-            : (channelId, message, to) => saboteur.outgoing(channelId, message, to),
+        outgoing: (channelId, message, to) => {
+          if (saboteur !== undefined) return saboteur.outgoing(channelId, message, to);
+          this.#world.seal?.sent(channelId, message);
+          return honestly(channelId, message, to);
+        },
       });
 
     engine.events.on((event) => {
@@ -478,7 +502,9 @@ export class SimNode {
           `${this.name} decided ${event.block.header.height} ${toHex(event.blockId.hash)}`,
         );
         mempoolReactor.committed(event.block.txs);
+        duties?.look();
         if (this.isByzantine) return;
+        this.#world.seal?.decided(event.block);
         this.#world.agreement.decided(this.name, event).catch(fail);
         this.#world.agreement.committed(this.name, blockStore, event).catch(fail);
         sim.check();

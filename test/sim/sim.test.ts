@@ -16,6 +16,16 @@ describe("simulator", { timeout: 120_000 }, () => {
     expect(txCount).toBeGreaterThan(systemItems);
   });
 
+  test("validators make keys, and what is sealed is read when its place is final, never before", async () => {
+    const { failure, faults, options } = await simulate(23);
+    expect(failure).toBeUndefined();
+    expect(options.seals).toBeDefined();
+    // A byzantine validator that reads what it can, and acts on it, is part of it.
+    expect(options.byzantine.size).toBe(1);
+    expect(faults.get("sealed transaction read after its order was final")).toBeGreaterThan(5);
+    expect(faults.get("attempt to run in front came too late")).toBeGreaterThan(5);
+  });
+
   test.each(REGRESSION_SEEDS)("seed $seed holds, which failed: $fault", async (regression) => {
     const { failure } = await simulate(regression.seed, {}, regression.changes);
     expect(failure).toBeUndefined();

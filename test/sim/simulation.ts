@@ -3,6 +3,7 @@
  * faults stop, and it has to go on within a bound.
  */
 import { Height } from "../../proto/brands.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { EMPTY_BYTES, bytesEqual, concatBytes, toHex } from "../../proto/bytes.ts";
 import {
   verifyEd25519Sync,
@@ -23,9 +24,10 @@ import { LockChecker } from "./lock-checker.ts";
 import { EVENTS_MAX, LIVE_HEIGHTS, SIGNATURE_MEMO_MAX } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
 import { NO_FAULTS, SimNetwork } from "./sim-network.ts";
-import { CHAIN_ID, genesisAppState } from "./sim-application.ts";
-import { simKeys } from "./sim-keys.ts";
+import { CHAIN_ID, genesisAppState, ROLLUPS } from "./sim-application.ts";
+import { simKeys, simWallets } from "./sim-keys.ts";
 import { SimNode, type SimWorld } from "./sim-node.ts";
+import { SealRun } from "./sim-seal.ts";
 import { drawSwarm, type SwarmOptions } from "./swarm.ts";
 
 /** How often a node that begins late looks whether it is time. */
@@ -33,6 +35,8 @@ const LATE_START_EVERY_MS = 50;
 /** A disk has failed, and by then the node has stopped. */
 const HALT_WITHIN_MS = 15_000;
 const ALONE_EVERY_EVENTS = 64;
+/** Wallets of clients; the one after them is a byzantine one's. */
+const CLIENTS = 6;
 
 export interface SimulationReport {
   readonly seed: number;
@@ -78,6 +82,7 @@ class Simulation {
   readonly #faults = new Map<string, number>();
   readonly #assertAlone: () => void;
   #areFaultsOn = true;
+  #seal: SealRun | undefined;
   #healedAtMs = 0;
   #failure: unknown;
 
@@ -135,6 +140,7 @@ class Simulation {
       validators,
       locks: new LockChecker(validators, addresses),
       supply: new SupplyChecker(),
+      seal: this.#sealRun(addresses),
       wire: new WireChecker(),
       logger: (node) => logger?.(node, () => this.#scheduler.nowMs) ?? NULL_LOGGER,
       fail: (failure) => (this.#failure ??= failure),
@@ -373,8 +379,34 @@ class Simulation {
 
   #submit(): void {
     const node = this.#random.pick(this.#nodes);
+    const weft = node?.application?.weft;
+    if (this.#seal?.wants(this.#random) === true && weft !== undefined) {
+      const sealed = this.#seal.sealed(weft, this.#random.pick(simWallets(CLIENTS)));
+      if (sealed !== undefined) return node?.submit(sealed);
+    }
     const tx = node?.application?.nextTx(this.#random, this.#options.txBytesMax);
     if (tx !== undefined) node?.submit(tx);
+  }
+
+  #sealRun(honest: ReadonlySet<string>): SealRun | undefined {
+    const { seed, seals: plan } = this.#options;
+    if (plan === undefined) return undefined;
+    this.#seal = new SealRun(
+      { seed, chainId: CHAIN_ID, plan, honest, rollupIds: ROLLUPS.map(rollupIdOfName) },
+      {
+        attack: (make) => {
+          const nodes = this.#nodes.filter(({ application }) => application !== undefined);
+          const node = nodes.find(({ isByzantine }) => isByzantine) ?? nodes[0];
+          const attacker = simWallets(CLIENTS + 1).at(-1);
+          const weft = node?.application?.weft;
+          if (weft === undefined || attacker === undefined) return;
+          node?.submit(make(attacker, weft.read.pendingAccount(attacker.address).nonce));
+        },
+        count: (kind) => this.#count(kind),
+        fail: (failure) => (this.#failure ??= failure),
+      },
+    );
+    return this.#seal;
   }
 
   #syncMs(): number {
@@ -477,7 +509,8 @@ function messageOf(failure: unknown): string {
   return failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
 }
 
-function genesisOf({ powers, blockBytesMax, application, plan }: SwarmOptions): Genesis {
+function genesisOf(options: SwarmOptions): Genesis {
+  const { powers, blockBytesMax, application, plan, seals } = options;
   return {
     genesisTime: EPOCH,
     chainId: CHAIN_ID,
@@ -498,7 +531,7 @@ function genesisOf({ powers, blockBytesMax, application, plan }: SwarmOptions): 
       return { address, publicKey, power: BigInt(power), name: `validator ${index}` };
     }),
     appHash: EMPTY_BYTES,
-    appState: genesisAppState(application, powers.length),
+    appState: genesisAppState(application, powers.length, seals),
   };
 }
 

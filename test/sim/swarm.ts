@@ -1,9 +1,10 @@
 /** What a seed draws: how many nodes, how slow, which faults. Every seed has its own mix. */
 import { Random } from "../support/random.ts";
 import { drawPowerChanges, NO_CHANGES, type ChainPlan } from "./chain-plan.ts";
-import { LIVENESS_BOUND_LIES_MS, LIVENESS_BOUND_MS } from "./limits.ts";
+import { LIVENESS_BOUND_LIES_MS, LIVENESS_BOUND_MS, SEALED_EVERY_SEEDS } from "./limits.ts";
 import type { ApplicationKind } from "./sim-application.ts";
 import type { NetworkFaults } from "./sim-network.ts";
+import type { SealPlan } from "./sim-seal.ts";
 
 /** How a faulty validator misbehaves; several at once are possible. */
 export type Misbehaviour =
@@ -26,7 +27,11 @@ export type Misbehaviour =
   /** Says of its round, votes, parts and majorities what is not so. */
   | "liesAboutState"
   /** Votes for whatever is proposed, and loses log and signer's state in each crash. */
-  | "amnesia";
+  | "amnesia"
+  /** Of sealed transactions: sends shares that are wrong, none, or leaves openings out of its blocks. */
+  | "wrongShares"
+  | "abstains"
+  | "withholdsOpenings";
 
 export const MISBEHAVIOURS: readonly Misbehaviour[] = [
   "silent",
@@ -92,6 +97,8 @@ export interface SwarmOptions {
   readonly txBytesMax: number;
   readonly application: ApplicationKind;
   readonly plan: ChainPlan;
+  /** Undefined: validators make no keys, and nobody seals. */
+  readonly seals: SealPlan | undefined;
   /** Nodes that begin when the chain has decided so many heights. */
   readonly lateStarts: ReadonlyMap<number, number>;
   /** Heights between snapshots, by which full nodes with an empty disk join; 0: by block sync alone. */
@@ -173,6 +180,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     faultyHeights: random.pick([3, 5, 5, 6, 8, 8, 12, 20]) ?? 8,
     application,
     plan: drawPlan(random, { powers, byzantine, application, blockBytesMax }),
+    seals: undefined,
     lateStarts: sometimes(
       20,
       () => new Map([[count - 1 + fullNodes, 2 + random.below(8)]]),
@@ -191,9 +199,69 @@ export function drawSwarm(seed: number): SwarmOptions {
   );
   // Drawn last, and for few: what seeds drew before stays.
   const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
-  return mayJoin && random.chance(80)
-    ? { ...options, snapshotInterval: 1 + random.below(4) }
-    : options;
+  const joining =
+    mayJoin && random.chance(80) ? { ...options, snapshotInterval: 1 + random.below(4) } : options;
+  return seed % SEALED_EVERY_SEEDS === SEALED_EVERY_SEEDS - 1 ? sealing(random, joining) : joining;
+}
+
+/** Misbehaviour of whom a chain of some forty heights can still be expected. */
+const SEALING_MISBEHAVIOURS: readonly Misbehaviour[] = [
+  "silent",
+  "equivocateVotes",
+  "equivocateProposals",
+  "withholdParts",
+  "wrongShares",
+  "wrongShares",
+  "abstains",
+  "withholdsOpenings",
+];
+
+/** Long enough for a key and what is sealed for it, or two: faults are fewer, and there are many blocks. */
+function sealing(random: Random, drawn: SwarmOptions): SwarmOptions {
+  const count = random.pick([4, 4, 4, 7]) ?? 4;
+  const byzantine = new Map<number, readonly Misbehaviour[]>();
+  const first = random.below(count);
+  const byzantineMax = random.chance(75) ? Math.floor((count - 1) / 3) : 0;
+  for (let i = 0; i < byzantineMax; i++) {
+    const kinds = [1, 2].map(() => random.pick(SEALING_MISBEHAVIOURS) ?? "abstains");
+    byzantine.set((first + i) % count, [...new Set(kinds)]);
+  }
+  const sometimes = (percent: number, value: number): number =>
+    random.chance(percent) ? value : 0;
+  const epochLength = random.pick([20, 1_000]) ?? 20;
+  return {
+    ...drawn,
+    powers: Array.from({ length: count }, () => 10),
+    byzantine,
+    fullNodes: 0,
+    application: "weft",
+    plan: NO_CHANGES,
+    seals: { epochLength, keyLead: 1 + random.below(4), sealedPercent: 30 + random.below(60) },
+    lateStarts: new Map(),
+    snapshotInterval: 0,
+    wipeEveryMs: 0,
+    network: { ...drawn.network, delayMs: [1, 5 + random.below(40)] },
+    partitionEveryMs: sometimes(40, 4_000 + random.below(10_000)),
+    partitionMsMax: 500 + random.below(3_000),
+    jamEveryMs: sometimes(30, 200 + random.below(1_000)),
+    jamMsMax: 100 + random.below(1_000),
+    crashEveryMs: sometimes(50, 2_000 + random.below(8_000)),
+    blackoutEveryMs: sometimes(15, 10_000 + random.below(10_000)),
+    crashPointPerMille: 0,
+    downMsMax: 50 + random.below(2_000),
+    diskErrorPer100k: 0,
+    slowSignPercent: 0,
+    awaySignerPercent: 0,
+    timeoutScale: 1,
+    timeoutCommitMs: random.pick([50, 200, 500]) ?? 200,
+    createEmptyBlocks: true,
+    blockBytesMax: 1_048_576,
+    txEveryMs: 100 + random.below(300),
+    txBytesMax: 1_000,
+    livenessMs: LIVENESS_BOUND_MS,
+    faultyMs: 120_000,
+    faultyHeights: epochLength === 20 ? 46 : 34,
+  };
 }
 
 /** A lone validator without a pause decides faster than a simulated link brings blocks: none would catch up. */

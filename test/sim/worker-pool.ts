@@ -6,6 +6,8 @@ import { LOST_PROCESS, lostSeed, seedResultSchema, type SeedResult } from "./see
 export interface PoolOptions {
   readonly from: number;
   readonly seeds: number;
+  /** From one seed to the next; 1. */
+  readonly step?: number;
   readonly jobs: number;
   /** The program that takes a seed as a message and answers with its result. */
   readonly workerPath: URL;
@@ -16,8 +18,8 @@ export interface PoolOptions {
 
 /** Runs all seeds; a process that dies, or answers nothing, costs the seed that it had. */
 export function runPool(options: PoolOptions, onResult: (result: SeedResult) => void) {
-  const { from, seeds, jobs, workerPath, workerArguments = [], isEnough } = options;
-  const end = from + seeds;
+  const { from, seeds, step = 1, jobs, workerPath, workerArguments = [], isEnough } = options;
+  const end = from + seeds * step;
   const ready = new Map<number, SeedResult>();
   let next = from;
   let told = from;
@@ -28,7 +30,7 @@ export function runPool(options: PoolOptions, onResult: (result: SeedResult) => 
     ready.set(result.seed, result);
     for (let due = ready.get(told); due !== undefined; due = ready.get(told)) {
       ready.delete(told);
-      told += 1;
+      told += step;
       onResult(due);
     }
     for (const wake of idle.splice(0)) wake();
@@ -62,11 +64,12 @@ export function runPool(options: PoolOptions, onResult: (result: SeedResult) => 
           resolve();
           return;
         }
-        if (next >= told + SEEDS_AHEAD_MAX) {
+        if (next >= told + SEEDS_AHEAD_MAX * step) {
           idle.push(advance);
           return;
         }
-        const seed = next++;
+        const seed = next;
+        next += step;
         current = seed;
         worker ??= start();
         const child = worker;

@@ -93,6 +93,8 @@ class Watcher implements CallWatch {
   #nextHeight: number | undefined;
   #hasInitChain = false;
   #hasBlockCalls = false;
+  /** The first height of a call that only consensus makes. */
+  #votedFrom: number | undefined;
   #isOfferAccepted = false;
   /** FinalizeBlock was answered and Commit has not come. */
   #finalized: number | undefined;
@@ -154,8 +156,9 @@ class Watcher implements CallWatch {
         }),
       extendVote: (request: ExtendVoteRequest) =>
         this.#block("E", request.height, () => {
-          // At the first height of a process the verdict may stand in the engine's log.
-          if (this.commits > 0 && !this.#accepted.has(toHex(request.hash))) {
+          // At the first height that a process votes on, after those that it only replays, the verdict may
+          // stand in the engine's log.
+          if (request.height !== this.#votedFrom && !this.#accepted.has(toHex(request.hash))) {
             throw this.#violation("ExtendVote for a block that was not accepted before");
           }
           return app.extendVote(request);
@@ -219,6 +222,7 @@ class Watcher implements CallWatch {
   #block<T>(letter: CallLetter, height: number, task: () => Promise<T>): Promise<T> {
     return this.#consensus(letter, () => {
       this.#hasBlockCalls = true;
+      if (letter !== "F") this.#votedFrom ??= height;
       if (this.#nextHeight === undefined) {
         throw this.#violation(`${letter} before Info or InitChain has said where the chain is`);
       }
