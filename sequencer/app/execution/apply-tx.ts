@@ -86,7 +86,10 @@ export function applyTx(state: WorkingState, tx: DecodedTx, terms: TxTerms): App
   if (replay.kind === "nonce") account.nonce += 1n;
   else state.remember(tx.idKey, tx.id, replay.expiryHeight);
 
-  const fault = actionFault(state, tx, terms, account.balance) ?? costlyActionFault(state, tx);
+  // Of one that is free, `validityFault` has just asked, and that may take a millisecond.
+  const fault = isFree(state, tx)
+    ? undefined
+    : (actionFault(state, tx, terms, account.balance) ?? costlyActionFault(state, tx));
   if (fault === undefined) runAction(state, tx, terms);
   return { fee, failure: fault };
 }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { badDealing, createSealChain, type SealChain } from "../../../../test/support/seal-keys.ts";
+import { addValidator, ONE, validatorNumber } from "../../../../test/support/staking-fixtures.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { toHex } from "../../../../proto/bytes.ts";
 import { jail, tombstone } from "../../slashing/jail.ts";
-import { requireEpoch, requireValidator } from "../../staking/validator-records.ts";
+import { lastHeightOf, requireEpoch, requireValidator } from "../../staking/validator-records.ts";
 import { numberKey, SEAL_DEALINGS, SEAL_ENCRYPTION, SEALED } from "../../state/tables.ts";
 import { keyInForce, sealKey, sealState } from "../reader.ts";
 import { generationOf, windowBlocks } from "./generation.ts";
@@ -325,6 +326,29 @@ describe("keys", () => {
     finish(chain);
     // Nobody can use the old one: no need to wait for the lead.
     expect(sealState(chain.ctx)).toMatchObject({ activeKey: 2, nextKey: 0, isOpen: true });
+  });
+
+  test("are made by the set that was, and closed when the set has outgrown it meanwhile", () => {
+    const chain = createSealChain([10n, 10n, 10n, 10n], { params: { epochLength: 30 } });
+    const { ctx } = chain;
+    pass(chain, lastHeightOf(requireEpoch(ctx)) - 5 - ctx.height);
+    for (const at of all(chain)) chain.register(at);
+    chain.nextBlock();
+    const { members } = chain.generation();
+    for (const at of all(chain)) chain.deal(at);
+    const { number } = requireEpoch(ctx);
+    for (const n of [7, 8]) addValidator(ctx, n, { selfDelegation: 40n * ONE });
+    finish(chain);
+    expect(requireEpoch(ctx)).toMatchObject({ number: number + 1, activePower: 120n });
+    expect(sealKey(ctx, 1)?.members).toEqual(members);
+    expect(sealState(ctx)).toMatchObject({ activeKey: 1, isOpen: false });
+    pass(chain, 40);
+    // Those with an encryption key are a third by now.
+    expect(generationOf(ctx)).toBeUndefined();
+    for (const n of [7, 8]) jail(ctx, validatorNumber(n), Number.MAX_SAFE_INTEGER);
+    chain.nextBlock();
+    expect(sealState(ctx), "back to those who made it").toMatchObject({ isOpen: true });
+    expect(chain.generation().key, "and this epoch still lacks one of its own").toBe(2);
   });
 
   test("keep their dealings until the last item is resolved, and stay as long as evidence counts", () => {
