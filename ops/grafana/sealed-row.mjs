@@ -46,6 +46,7 @@ export const SEALED_ROW = [
       sumBy("instance, code", increase("weft_seal_parts_rejected_total")),
       `${NODE} shares refused, {{code}}`,
     ],
+    [increase("weft_seal_parts_unwatched_total"), `${NODE} not looked at`],
     [
       sumBy("instance, kind", increase("weft_seal_evidence_found_total")),
       `${NODE} proof of {{kind}}`,

@@ -4,6 +4,7 @@ import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { createLocalCompute } from "../../mev/seal/local-compute.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
 import { isSealAction } from "../../proto/codec/weft-tx.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
@@ -68,10 +69,12 @@ import { blockKey } from "./proposal/block-key.ts";
 import { buildBlock } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
+import { ShareWatch } from "./proposal/share-watch.ts";
 import { query } from "./query.ts";
 import { measureCompute, rememberShares } from "./seal/compute.ts";
 import { OpenedBatches } from "./seal/items/opened-batches.ts";
 import { createReadApi } from "./read-api.ts";
+import { sealedBatch, sealKey } from "./seal/reader.ts";
 import { SealProgressLog } from "./seal/progress.ts";
 import { oldestUnresolved } from "./seal/reader.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
@@ -146,6 +149,8 @@ class Weft implements WeftApplication {
   readonly #committed: CommittedState;
   readonly #extensionLog: ExtensionLog;
   readonly #extensions: Extensions;
+  readonly #watch: ShareWatch;
+  #shareFaultFound: (evidence: SealEvidence) => void = () => {};
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
   readonly #opened: OpenedBatches;
   readonly #statuses = new TxStatuses(STATUSES_MAX);
@@ -178,7 +183,17 @@ class Weft implements WeftApplication {
     this.#dependencies = dependencies;
     this.#committed = committed;
     this.#extensionLog = extensionLog;
+    this.#watch = new ShareWatch({
+      verify,
+      compute: seal,
+      keyOf: (key) => sealKey(committed.staking, key),
+      batchAt: (height) => sealedBatch(committed.staking, height),
+      found: (evidence) => this.#shareFaultFound(evidence),
+      logger: logger.child({ module: "seal" }),
+      metrics,
+    });
     this.#extensions = new Extensions({
+      watch: this.#watch,
       committed,
       log: extensionLog,
       signers: [signer, nextSigner].filter((one) => one !== undefined),
@@ -352,6 +367,7 @@ class Weft implements WeftApplication {
           verify,
           seal,
           opened: this.#opened,
+          watch: this.#watch,
           yieldToLoop,
           logger,
           metrics,
@@ -493,6 +509,10 @@ class Weft implements WeftApplication {
 
   poolSize(): { readonly count: number; readonly bytes: number } {
     return { count: this.#pool.count, bytes: this.#pool.bytes };
+  }
+
+  onShareFault(listener: (evidence: SealEvidence) => void): void {
+    this.#shareFaultFound = listener;
   }
 
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices> {

@@ -60,6 +60,10 @@ export const VOTES_REMOVED_PER_BLOCK = 2_000;
 export const HALT_VOTE_BLOCKS_MAX = 10_000;
 /** Commits of which one is synced: so many blocks are told again at most after a loss of power. */
 export const COMMITS_PER_SYNC = 32;
+/** Bytes of SHARES parts that are kept to be compared with later ones; what is more is not compared. */
+export const SHARES_WATCHED_BYTES_MAX = 32 << 20;
+/** Doubtful SHARES parts that wait to be judged; what is more is not. */
+export const SHARES_WATCHED_WAITING_MAX = 64;
 /** Validators that metrics name, each with a few series. */
 export const METRIC_VALIDATORS_MAX = 200;
 /** Sealed items that a query shows, the oldest first. */

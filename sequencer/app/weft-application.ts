@@ -12,6 +12,7 @@ import type {
   RollupState,
   SupplyState,
 } from "../../proto/codec/weft-state.ts";
+import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
 import type { ValidatorState } from "../../proto/codec/staking-state.ts";
 import type {
   Application,
@@ -108,6 +109,8 @@ export interface WeftApplication extends Application, SnapshotApplication {
   flushPool(): number;
   /** Bytes and number of pending transactions. */
   poolSize(): { readonly count: number; readonly bytes: number };
+  /** Is given proof of each fault in shares of others that this node finds; one listener. */
+  onShareFault(listener: (evidence: SealEvidence) => void): void;
   /** `blockSlices` of a stored block; of one that was just applied, from what is decoded already. */
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
   /** Up to `limit` items in the order the next proposal would take them. */

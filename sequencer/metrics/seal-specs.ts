@@ -77,6 +77,11 @@ export const SEAL_SPECS: SpecsOf<SealMetrics> = {
     help: "Parts with shares in votes of others that were refused, by code",
     labels: ["code"],
   },
+  sealPartsUnwatched: {
+    type: "counter",
+    name: "weft_seal_parts_unwatched_total",
+    help: "Parts with shares that were not looked at for provable faults, because there were too many",
+  },
   sealEvidenceFound: {
     type: "counter",
     name: "weft_seal_evidence_found_total",

@@ -21,7 +21,7 @@ import type { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
 import { encodeItem, type Item } from "../../../proto/codec/weft-block.ts";
 import { assert, AssertionFailure } from "../../../proto/errors.ts";
-import type { Timestamp } from "../../../proto/types.ts";
+import { BlockIdFlag, type Timestamp } from "../../../proto/types.ts";
 import type { Misbehavior } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
@@ -49,6 +49,7 @@ import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { buildOpenings } from "./build-openings.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
+import type { ShareWatch } from "./share-watch.ts";
 
 /** Transactions that are tried in one go: a few milliseconds. */
 const TXS_PER_SLICE = 256;
@@ -70,6 +71,8 @@ export interface BuildDependencies {
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
   readonly opened: OpenedBatches;
+  /** Is shown what the commit holds, late votes too, which nobody has checked. */
+  readonly watch: ShareWatch;
   readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
@@ -230,23 +233,33 @@ function drawControl(
 /** None at the initial height. */
 async function systemItems(
   request: BuildRequest,
-  { committed, verify, seal, opened, logger, metrics }: BuildDependencies,
+  { committed, verify, seal, opened, watch, logger, metrics }: BuildDependencies,
 ): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
   if (lastBlock === undefined) return { lists: [], items: [], openings: NO_OPENINGS };
   const { height, hash: blockHash } = lastBlock;
-  const built = await buildInjectedCommit(
-    {
-      chainId: chain.chainId,
-      height,
-      blockHash,
-      blockBytesMax: chain.blockBytesMax,
-      seal: sealTermsAt(committed.staking, height),
-    },
-    request.votes,
-    (address) => committed.applicationKey(address, height),
-    { verify, compute: seal },
-  );
+  const { chainId, blockBytesMax } = chain;
+  const context = {
+    chainId,
+    height,
+    blockHash,
+    blockBytesMax,
+    seal: sealTermsAt(committed.staking, height),
+  };
+  const keyOf = (address: Uint8Array) => committed.applicationKey(address, height);
+  const { votes } = request;
+  const built = await buildInjectedCommit(context, votes, keyOf, { verify, compute: seal });
+  const refusals = new Map(built.blanks.map((one) => [one.validatorIndex, one.refusal]));
+  for (const [index, { validator, blockIdFlag, voteExtension }] of votes.entries()) {
+    if (blockIdFlag !== BlockIdFlag.COMMIT) continue;
+    watch.look({
+      context: { ...context, validatorCount: votes.length },
+      address: validator.address,
+      publicKey: keyOf(validator.address),
+      extension: voteExtension,
+      refusal: refusals.get(index),
+    });
+  }
   for (const { validatorIndex, refusal } of built.blanks) {
     const validator = Math.min(validatorIndex, VALIDATOR_LABELS_MAX - 1).toString();
     metrics.extensionBlanks.inc({ validator });

@@ -19,6 +19,7 @@ import type { ApplicationSigner } from "../weft-application.ts";
 import type { ExtensionLog } from "./extension-log.ts";
 import { type OwnAsk, OwnShares } from "./own-shares.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
+import type { ShareWatch } from "./share-watch.ts";
 
 export interface ExtensionDependencies {
   readonly committed: CommittedState;
@@ -28,6 +29,8 @@ export interface ExtensionDependencies {
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
   readonly ticketSecretOf: TicketSecretOf;
+  /** Is shown what others answer. */
+  readonly watch: ShareWatch;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
 }
@@ -59,8 +62,10 @@ export class Extensions {
    * they are there when the vote is (spec encrypted-mempool B.3, B.4: never earlier).
    */
   committed(): void {
-    const { committed } = this.#dependencies;
+    const { committed, watch } = this.#dependencies;
     const height = Height(committed.nextHeight());
+    // Votes for the block that is final by now still come in, and this node may propose from them.
+    watch.forget(height - 1);
     const voter = this.#voterAt(height);
     const ask = voter && this.#ownAsk(this.#context(height, EMPTY_BYTES), voter);
     if (ask !== undefined) this.#ownShares.ahead(ask);
@@ -149,11 +154,13 @@ export class Extensions {
   }
 
   async verify(request: VerifyVoteExtensionRequest): Promise<Verdict> {
-    const { committed, verify, seal: compute, metrics, logger } = this.#dependencies;
+    const { committed, verify, seal: compute, watch, metrics, logger } = this.#dependencies;
     const { height, hash, validatorAddress: address, voteExtension } = request;
     const voter = { address, publicKey: committed.applicationKey(address, height) };
     const context = this.#context(height, hash);
     const refusal = await verifyExtension(context, voteExtension, voter, { verify, compute });
+    const { publicKey } = voter;
+    watch.look({ context, address, publicKey, extension: voteExtension, refusal });
     if (refusal === undefined) return { accept: true };
     metrics.extensionsRejected.inc({ code: refusal.code });
     if (isOfShares(refusal)) metrics.sealPartsRejected.inc({ code: refusal.code });

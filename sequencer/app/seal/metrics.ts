@@ -37,6 +37,8 @@ export interface SealMetrics {
   readonly sealMissingShares: Counter<"validator">;
   /** `weft_seal_parts_rejected_total`: Parts with shares in votes of others that were refused, by code. */
   readonly sealPartsRejected: Counter<"code">;
+  /** `weft_seal_parts_unwatched_total`: Parts with shares that were not looked at for provable faults, because there were too many. */
+  readonly sealPartsUnwatched: Counter;
   /** `weft_seal_evidence_found_total`: Faults in shares of others that this node can prove, by kind of evidence. */
   readonly sealEvidenceFound: Counter<"kind">;
   /** `weft_seal_work_seconds`: Duration of one batch of arithmetic, waiting for a thread included, by work (check, make, verify, combine, open). */
@@ -58,6 +60,7 @@ export const NULL_SEAL_METRICS: SealMetrics = {
   sealDisputes: NULL_COUNTER,
   sealMissingShares: NULL_COUNTER,
   sealPartsRejected: NULL_COUNTER,
+  sealPartsUnwatched: NULL_COUNTER,
   sealEvidenceFound: NULL_COUNTER,
   sealWorkSeconds: NULL_HISTOGRAM,
 };
