@@ -11,7 +11,7 @@ import {
 export interface GatewayMetrics {
   /** weft_gateway_pending: payloads accepted or queued and not ordered yet. */
   readonly pending: Gauge;
-  /** weft_gateway_submissions_total{result}: signed submissions by answer, accepted, refused or resealed. */
+  /** weft_gateway_submissions_total{result}: signed submissions by answer: accepted, refused, or resealed for another key. */
   readonly submissions: Counter<"result">;
   /** weft_gateway_resubmissions_total: payloads submitted again. */
   readonly resubmissions: Counter;

@@ -9,6 +9,7 @@ import { createApplicationMetrics } from "../metrics/metrics.ts";
 import { createClosers } from "../node/closers.ts";
 import { loadConfig } from "../node/config.ts";
 import { growHeapBetweenCollections } from "../node/heap-growth.ts";
+import { createFoundEvidence } from "../node/found-evidence.ts";
 import { homeAt } from "../node/home.ts";
 import { checkHomeEngine } from "../node/home-engine.ts";
 import { metricsIdentity, serveMetrics } from "../node/metrics-page.ts";
@@ -78,8 +79,12 @@ export async function runAbci(
       checkTx: (tx) => checkTx({ tx, type: "new" }),
       logger,
     });
-    const sealDuties = openSealDuties(opened, { seal, submit, clock, logger });
-    closers.push(() => sealDuties.idle());
+    const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
+    const sealDuties = openSealDuties(opened, { seal, submit, foundEvidence, clock, logger });
+    closers.push(
+      () => foundEvidence.idle(),
+      () => sealDuties.idle(),
+    );
     const server = createAbciServer(
       { address: options.address ?? config.proxy_app },
       {

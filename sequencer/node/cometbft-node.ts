@@ -39,6 +39,7 @@ import {
   refusedForNow,
   refusedForSize,
 } from "./grpc-ports.ts";
+import { createFoundEvidence } from "./found-evidence.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { freeLoopbackPort, listeningAt } from "./listening.ts";
 import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
@@ -300,8 +301,18 @@ export async function createCometBftNode(
         refusedForNow(tx, "too many transactions wait for the engine; submit again, or to another")
       );
     }
-    const sealDuties = openSealDuties(opened, { seal, submit: submitTx, clock, logger });
-    closers.push(() => sealDuties.idle());
+    const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
+    const sealDuties = openSealDuties(opened, {
+      seal,
+      submit: submitTx,
+      foundEvidence,
+      clock,
+      logger,
+    });
+    closers.push(
+      () => foundEvidence.idle(),
+      () => sealDuties.idle(),
+    );
     const grpcAddress = listenAddress(config.grpc.laddr);
     const grpc =
       grpcAddress === undefined

@@ -2,7 +2,14 @@
 import { z } from "zod";
 import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
-import type { DuplicateProposal, SignedProposal } from "../../proto/codec/staking-tx.ts";
+import { isCodecError } from "../../proto/codec/errors.ts";
+import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
+import {
+  type SignedProposal,
+  SUBMITTED_EVIDENCE_CODEC,
+  type SubmittedEvidence,
+} from "../../proto/codec/staking-tx.ts";
+import { ADDRESS_BYTES } from "../../proto/limits.ts";
 
 const hex = (bytes: number) =>
   z
@@ -18,7 +25,7 @@ const signedProposalSchema = z.strictObject({
   time_nanos: z.int().min(0).max(999_999_999),
   signature: hex(64),
 });
-const evidenceSchema = z.strictObject({
+const proposalsSchema = z.strictObject({
   kind: z.literal("duplicate-proposal"),
   consensus_key: hex(32),
   height: z.int().min(1),
@@ -26,10 +33,43 @@ const evidenceSchema = z.strictObject({
   first: signedProposalSchema,
   second: signedProposalSchema,
 });
+const SHARES_NAMES = {
+  faultyShares: "faulty-shares",
+  contradictingShares: "contradicting-shares",
+  unaskedShares: "unasked-shares",
+} as const satisfies Readonly<Record<SealEvidence["kind"], string>>;
+/** What was shared is long: it stands in the file as it stands in a transaction. */
+const sharesSchema = z.strictObject({
+  kind: z.enum(Object.values(SHARES_NAMES)),
+  /** Consensus address and height, for people. */
+  validator: hex(ADDRESS_BYTES),
+  height: z.int().min(1),
+  evidence: z.base64().transform((text, ctx) => {
+    let evidence: SubmittedEvidence | undefined;
+    try {
+      evidence = SUBMITTED_EVIDENCE_CODEC.decode(new Uint8Array(Buffer.from(text, "base64")));
+    } catch (error) {
+      // The file is somebody's; what it holds is said to be none. Anything else is a bug.
+      if (!isCodecError(error)) throw error;
+    }
+    if (evidence !== undefined && evidence.kind !== "duplicateProposal") return evidence;
+    ctx.addIssue({ code: "custom", message: "expected evidence of shares in canonical bytes" });
+    return z.NEVER;
+  }),
+});
+const evidenceSchema = z.discriminatedUnion("kind", [proposalsSchema, sharesSchema]);
 
 export type EvidenceJson = z.input<typeof evidenceSchema>;
 
-export function evidenceToJson(evidence: DuplicateProposal): EvidenceJson {
+export function evidenceToJson(evidence: SubmittedEvidence): EvidenceJson {
+  if (evidence.kind !== "duplicateProposal") {
+    return {
+      kind: SHARES_NAMES[evidence.kind],
+      validator: toHex(evidence.validator),
+      height: evidence.height,
+      evidence: Buffer.from(SUBMITTED_EVIDENCE_CODEC.encode(evidence)).toString("base64"),
+    };
+  }
   return {
     kind: "duplicate-proposal",
     consensus_key: toHex(evidence.consensusKey),
@@ -41,8 +81,9 @@ export function evidenceToJson(evidence: DuplicateProposal): EvidenceJson {
 }
 
 /** Throws a `ZodError` that says what is wrong where. */
-export function evidenceFromJson(json: unknown): DuplicateProposal {
+export function evidenceFromJson(json: unknown): SubmittedEvidence {
   const parsed = evidenceSchema.parse(json);
+  if (parsed.kind !== "duplicate-proposal") return parsed.evidence;
   return {
     kind: "duplicateProposal",
     consensusKey: parsed.consensus_key,

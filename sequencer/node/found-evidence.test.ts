@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Height, Round } from "../../proto/brands.ts";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import type { ContradictingShares } from "../../proto/codec/seal-tx.ts";
+import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { proposalSignBytes } from "../../proto/sign-bytes.ts";
 import type { Proposal } from "../../proto/types.ts";
@@ -14,7 +16,7 @@ import {
 } from "../../proto/verify/ed25519.ts";
 import { evidenceSignatures } from "../app/slashing/evidence.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
-import { evidenceFromJson } from "./evidence-file.ts";
+import { evidenceFromJson, evidenceToJson } from "./evidence-file.ts";
 import { createFoundEvidence } from "./found-evidence.ts";
 
 const CHAIN_ID = "weft-test-1";
@@ -35,7 +37,36 @@ test("two proposals become one file, whose evidence carries what was signed", as
     verifyEd25519Sync(publicKey, message, signature),
   );
   expect(verdicts).toEqual([true, true]);
+  assert(evidence.kind === "duplicateProposal", "it is that kind");
   expect(toHex(evidence.first.blockHash)).not.toBe(toHex(evidence.second.blockHash));
+});
+
+test("faults in shares become one file for each kind, height and validator, which reads as it was", async () => {
+  const directory = join(await mkdtemp(join(tmpdir(), "weft-found-")), "found_evidence");
+  const found = createFoundEvidence({ directory }, { logger: NULL_LOGGER });
+  for (const evidence of [contradiction(4), contradiction(4), contradiction(5)]) {
+    found.sharedWrongly(evidence);
+  }
+  await found.idle();
+  const names = (await readdir(directory)).sort();
+  const validator = toHex(contradiction(4).validator);
+  expect(names).toEqual([4, 5].map((at) => `contradicting-shares-${at}-${validator}.json`));
+  const text = await readFile(join(directory, names[0] ?? ""), "utf8");
+  expect(evidenceFromJson(JSON.parse(text))).toEqual(contradiction(4));
+});
+
+test("a file that says evidence of shares and holds something else is refused", () => {
+  const file = evidenceToJson(contradiction(4));
+  assert(file.kind === "contradicting-shares", "it is that kind");
+  const bytes = Buffer.from(file.evidence, "base64");
+  for (const damaged of [
+    bytes.subarray(1),
+    Buffer.concat([bytes, Buffer.of(0)]),
+    Buffer.alloc(0),
+  ]) {
+    const json = { ...file, evidence: damaged.toString("base64") };
+    expect(() => evidenceFromJson(json)).toThrow("expected evidence of shares");
+  }
 });
 
 test("no more files are written than there may be", async () => {
@@ -45,6 +76,22 @@ test("no more files are written than there may be", async () => {
   await found.idle();
   expect(await readdir(directory)).toHaveLength(2);
 });
+
+function contradiction(height: number): ContradictingShares {
+  const part = (name: string) => ({
+    blockHash: sha256(utf8ToBytes(name)),
+    content: utf8ToBytes(`shares ${name}`),
+    signature: new Uint8Array(64).fill(name.length),
+  });
+  return {
+    kind: "contradictingShares",
+    validator: KEY.publicKey.slice(0, 20),
+    applicationKey: KEY.publicKey,
+    height: Height(height),
+    first: part("a"),
+    second: part("bb"),
+  };
+}
 
 function conflict(height: number) {
   const [first, second] = [proposal(height, "a"), proposal(height, "b")];

@@ -1,11 +1,13 @@
 /**
  * Proof of faults that only the application punishes, as files that an operator submits: a transaction needs
- * an account that pays its fee and takes the reward, which a node has not.
+ * an account that pays its fee and takes the reward, which a node has not. What a validator may submit for
+ * free, its node submits itself (`seal-duties.ts`); the file is there should it not come to that.
  */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
-import type { DuplicateProposal, SignedProposal } from "../../proto/codec/staking-tx.ts";
+import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
+import type { SignedProposal, SubmittedEvidence } from "../../proto/codec/staking-tx.ts";
 import type { Proposal } from "../../proto/types.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
 import type { EngineEventOf } from "../engine/event-bus.ts";
@@ -16,6 +18,8 @@ import { FOUND_EVIDENCE_FILES_MAX } from "./limits.ts";
 export interface FoundEvidence {
   /** Writes a file for it, once. A failure is logged: the node goes on without. */
   proposedTwice(found: EngineEventOf<"ConflictingProposals">): void;
+  /** The same for a fault in shares, which a validator's node submits by itself as well. */
+  sharedWrongly(evidence: SealEvidence): void;
   /** Resolves when nothing is being written. */
   idle(): Promise<void>;
 }
@@ -29,11 +33,8 @@ export function createFoundEvidence(
   const { logger } = deps;
   let turn: Promise<void> = Promise.resolve();
 
-  async function write(found: EngineEventOf<"ConflictingProposals">): Promise<void> {
+  async function write(name: string, evidence: SubmittedEvidence): Promise<void> {
     await mkdir(directory, { recursive: true });
-    const { first, proposer } = found;
-    const validator = toHex(validatorAddress(proposer));
-    const name = `duplicate-proposal-${first.height}-${first.round}-${validator}.json`;
     const names = await readdir(directory);
     if (names.includes(name)) return;
     const file = join(directory, name);
@@ -44,16 +45,35 @@ export function createFoundEvidence(
       });
       return;
     }
-    const json = JSON.stringify(evidenceToJson(evidenceOf(found)), undefined, 2);
+    const json = JSON.stringify(evidenceToJson(evidence), undefined, 2);
     await writeFile(file, `${json}\n`, { flag: "wx" });
-    logger.warn("evidence written: submit it with weft tx staking submit-evidence", { file });
+    if (evidence.kind === "duplicateProposal") {
+      logger.warn("evidence written: submit it with weft tx staking submit-evidence", { file });
+    } else {
+      logger.warn(
+        "evidence written: the node of a validator submits it by itself, others with weft tx staking submit-evidence",
+        { file },
+      );
+    }
+  }
+
+  function writeLater(name: string, evidence: () => SubmittedEvidence): void {
+    turn = turn
+      .then(() => write(name, evidence()))
+      .catch((error: unknown) => logger.error("evidence could not be written", { error }));
   }
 
   return {
     proposedTwice(found) {
-      turn = turn
-        .then(() => write(found))
-        .catch((error: unknown) => logger.error("evidence could not be written", { error }));
+      const { first, proposer } = found;
+      const validator = toHex(validatorAddress(proposer));
+      const name = `duplicate-proposal-${first.height}-${first.round}-${validator}.json`;
+      writeLater(name, () => evidenceOf(found));
+    },
+    sharedWrongly(evidence) {
+      const { kind } = evidenceToJson(evidence);
+      const name = `${kind}-${evidence.height}-${toHex(evidence.validator)}.json`;
+      writeLater(name, () => evidence);
     },
     idle: () => turn,
   };
@@ -63,7 +83,7 @@ function evidenceOf({
   first,
   second,
   proposer,
-}: EngineEventOf<"ConflictingProposals">): DuplicateProposal {
+}: EngineEventOf<"ConflictingProposals">): SubmittedEvidence {
   return {
     kind: "duplicateProposal",
     consensusKey: proposer.bytes,

@@ -229,7 +229,14 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       metrics: metrics.p2p,
     });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
-    const sealDuties = openSealDuties(opened, { seal, submit: submitTx, clock, logger });
+    const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
+    const sealDuties = openSealDuties(opened, {
+      seal,
+      submit: submitTx,
+      foundEvidence,
+      clock,
+      logger,
+    });
     const { bans, pex, book } = await openPeerExchange(
       { home, config, ownId: nodeKey.id },
       { clock, random: Math.random, logger, metrics: metrics.p2p },
@@ -425,7 +432,6 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         peers: () => peers.peers().length,
         pool: () => application.poolSize().count,
       });
-      const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
       closers.push(
         () => foundEvidence.idle(),
         () => sealDuties.idle(),

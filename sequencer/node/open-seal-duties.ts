@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
+import type { FoundEvidence } from "./found-evidence.ts";
 import type { OpenedApplication } from "./open-application.ts";
 import { createSealDuties, type SealDuties, type SubmitDuty } from "./seal-duties.ts";
 import type { SealLanes } from "./seal-workers/open-seal-compute.ts";
@@ -12,12 +13,14 @@ export function openSealDuties(
   deps: {
     readonly seal: Pick<SealLanes, "group">;
     readonly submit: SubmitDuty;
+    /** Keeps what is submitted: a restart forgets it, and a node without a key has nothing to sign it with. */
+    readonly foundEvidence: Pick<FoundEvidence, "sharedWrongly">;
     readonly clock: Clock;
     readonly logger: Logger;
   },
 ): SealDuties {
-  const { seal, submit, clock, logger } = deps;
-  return createSealDuties({
+  const { seal, submit, foundEvidence, clock, logger } = deps;
+  const duties = createSealDuties({
     read: application.read,
     keys: sealKeys,
     applicationKeys,
@@ -28,4 +31,9 @@ export function openSealDuties(
     yieldToLoop,
     logger: logger.child({ module: "seal" }),
   });
+  application.onShareFault((evidence) => {
+    foundEvidence.sharedWrongly(evidence);
+    duties.report(evidence);
+  });
+  return duties;
 }

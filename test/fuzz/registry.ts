@@ -31,6 +31,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/cli/validator-keys.ts#readOrCreateValidatorKeys":
     "opens key files with their readers, which have targets",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
+  "mev/seal/share-evidence.ts#*": "canonical bytes by codecs that have targets, or undefined",
   "sequencer/app/seal/fills.ts#readFillsEvents": "block events that this application emitted",
   "sequencer/cometbft/metrics-page.ts#readMetricsPage":
     "fetches a page of our own child, bounded, as text",

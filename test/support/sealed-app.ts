@@ -149,7 +149,7 @@ const GROUP = createGroup();
 
 /**
  * Events of a block, its transactions' too, whose type begins so; attributes by name. What votes owe is left
- * out: it says nothing of items.
+ * out unless it is asked for: it says nothing of items.
  */
 export function eventsOf(
   { response }: DecidedBlock,
@@ -160,7 +160,8 @@ export function eventsOf(
     ...response.txResults.flatMap(({ events }) => events),
   ];
   return all
-    .filter(({ type }) => type.startsWith(prefix) && type !== SEAL_SHARES_MISSING)
+    .filter(({ type }) => type.startsWith(prefix))
+    .filter(({ type }) => type !== SEAL_SHARES_MISSING || prefix === SEAL_SHARES_MISSING)
     .map(({ type, attributes }) => ({
       ...Object.fromEntries(attributes.map(({ key, value }) => [key, value])),
       type,

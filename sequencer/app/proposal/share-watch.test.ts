@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { type ExtensionContext, verifyExtension } from "../../../mev/extension.ts";
 import type { SeenShares } from "../../../mev/seal/share-evidence.ts";
 import { sharesRoot } from "../../../mev/seal/shares.ts";
+import type { VerifySignatures } from "../../../mev/signatures.ts";
 import { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import { type Shares, SHARES_CODEC } from "../../../proto/codec/seal-block.ts";
@@ -21,12 +22,14 @@ import { eventsOf, sealText, startSealedChain } from "../../../test/support/seal
 import { COMPUTE, SharesWorld } from "../../../test/support/shares-world.ts";
 import { CHAIN_ID, nonce, signedItem, wallet } from "../../../test/support/weft-app.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
+import { yieldToLoop } from "../../ports/yield-to-loop.ts";
 import { SHARES_WATCHED_WAITING_MAX } from "../limits.ts";
 import { NULL_SEAL_METRICS } from "../seal/metrics.ts";
 import { ShareWatch } from "./share-watch.ts";
 
 const HEIGHT = 6;
-const verify = createEd25519Verifier().verifyBatch;
+const verifier = createEd25519Verifier();
+const verify: VerifySignatures = (checks) => verifier.verifyBatch(checks);
 
 let world: SharesWorld;
 let ask: SealAsk;
@@ -170,7 +173,7 @@ describe("a validator that shares wrongly", () => {
     await chain.step(0);
     const opened = await chain.step(0);
     expect(eventsOf(opened, "seal_opened")).toHaveLength(1);
-    while (evidence.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (evidence.length === 0) await yieldToLoop();
     const [proof, ...more] = evidence;
     assert(proof !== undefined && more.length === 0, "one piece for one fault");
     expect(proof).toMatchObject({ kind: "faultyShares", height: ordered.height + 1 });

@@ -38,6 +38,7 @@ import {
 import { Step } from "../../../sequencer/consensus/step.ts";
 import { Round } from "../../../proto/brands.ts";
 import * as any from "../../support/arbitraries.ts";
+import { sealEvidence } from "../../support/seal-arbitraries.ts";
 import { duplicateProposals } from "../../support/stake-arbitraries.ts";
 import { emptyResponse, testGenesis, testKeys, testState } from "../../support/chain-builder.ts";
 import {
@@ -182,7 +183,7 @@ export const FILE_TARGETS: readonly Target[] = [
     covers: ["sequencer/node/evidence-file.ts#evidenceFromJson"],
     format: "json",
     decode: (bytes) => JSON.stringify(evidenceToJson(evidenceFromJson(JSON.parse(toText(bytes))))),
-    seeds: sampled(duplicateProposals, (evidence) =>
+    seeds: sampled(fc.oneof(duplicateProposals, sealEvidence), (evidence) =>
       utf8ToBytes(JSON.stringify(evidenceToJson(evidence))),
     ),
     isRefusal: (error) =>
