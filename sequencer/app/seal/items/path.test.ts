@@ -211,6 +211,33 @@ describe("openings of a proposer", () => {
   });
 });
 
+test("behavior: the minimal block opens what has to be opened, and gives back what is due", async () => {
+  const sealed = await startSealedChain();
+  const { chain } = sealed;
+  const expiring = await submitSealed(sealed, 0, "expires");
+  const giveBack = loseSecrets(chain, [0, 1]);
+  const { height } = await chain.step(0);
+  const last = height + 1 + 16;
+  await stepUntil(chain, last - 3);
+  giveBack();
+  // Of the other parity than the first one; the votes on the block before the last show it.
+  const opened = await submitSealed(sealed, 1, "opens");
+  await chain.step(0);
+  await chain.step(0);
+  await chain.submit(signedItem(wallet(2), nonce(0), dataFor("alpha", "x")));
+  chain.node(0).watch.failAfter = 1;
+  const txs = await chain.prepare(0);
+  expect(chain.node(0).watch.fallbacks).toBe(1);
+  expect(kindsOf(txs)).toEqual(["manifest", "injectedCommit", "openings"]);
+  const block = await chain.decide(txs);
+  expect(block.height).toBe(last);
+  expect(eventsOf(block)).toMatchObject([
+    { type: "seal_opened", id: opened.id },
+    { type: "seal_expired", id: expiring.id },
+    { type: "seal_fills" },
+  ]);
+});
+
 describe("shares that are missing", () => {
   test("behavior: one that abstains changes nothing; with two of four the batch waits for the next answer", async () => {
     const sealed = await startSealedChain();
