@@ -1,4 +1,4 @@
-/** What a sealed transaction holds once it is decrypted. */
+/** What a sealed transaction holds once it is decrypted, and what evidence of shares brings. */
 import * as fc from "fast-check";
 import { toHex } from "../../../proto/bytes.ts";
 import { rollupDataEntries } from "../../../proto/codec/weft-tx.ts";
@@ -8,7 +8,9 @@ import {
   padContent,
   unpadContent,
 } from "../../../mev/seal/content.ts";
-import { strictCodec, type Target } from "../target.ts";
+import { decodeAsk, decodeShares } from "../../../mev/seal/share-evidence.ts";
+import { SEAL_CODECS } from "../../support/seal-arbitraries.ts";
+import { plainDecoder, strictCodec, type Target } from "../target.ts";
 import { sampled } from "./chain.ts";
 
 const contents = fc
@@ -43,4 +45,20 @@ export const SEALED_CONTENT_TARGETS: readonly Target[] = [
     encode: ({ content, bucket }) => padContent(content, bucket),
     seeds: sampled(contents, (content) => padContent(content)),
   }),
+  ofEvidence("decodeAsk", "SEAL_ASK_CODEC", decodeAsk),
+  ofEvidence("decodeShares", "SHARES_CODEC", decodeShares),
 ];
+
+/** Answers undefined to bytes that are none, and never throws. */
+function ofEvidence(name: string, codec: string, decode: (bytes: Uint8Array) => unknown): Target {
+  const bytes = SEAL_CODECS.find((sample) => sample.name === codec)?.bytes;
+  if (bytes === undefined) throw new TypeError(`there is no sample of ${codec}`);
+  return plainDecoder({
+    name: `evidence of shares: ${name}`,
+    covers: [`mev/seal/share-evidence.ts#${name}`],
+    format: "protobuf",
+    decode,
+    seeds: sampled(bytes, (sample) => sample),
+    isRefusal: () => false,
+  });
+}
