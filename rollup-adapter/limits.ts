@@ -16,6 +16,8 @@ export const GATEWAY_PENDING_MAX = 50_000;
 export const GATEWAY_PENDING_BYTES_MAX = 64 << 20;
 /** Times a payload is submitted again before it is given up and counted. */
 export const RESUBMISSIONS_MAX = 20;
+/** Times that a submission is sealed for the key in force, while keys change under it. */
+export const SEAL_TRIES_MAX = 4;
 /** First and longest pause before a connection or a call is tried again, in ms. */
 export const RETRY_MS_FIRST = 50;
 export const RETRY_MS_MAX = 5_000;

@@ -53,12 +53,6 @@ describe("the key to seal for", () => {
     expect(await sealer.key()).toEqual({ ...inForce, endHeight: 20 });
   });
 
-  it("behavior: is the next one as soon as the old one may come too late", async () => {
-    const at = async (height: number) =>
-      (await sealerOf({ height: Height(height), next: NEXT }).sealer.key()).number;
-    expect([await at(17), await at(18), await at(19)]).toEqual([3, 4, 4]);
-  });
-
   it("behavior: is asked for again when it is not the one in force, not each time", async () => {
     const { sealer, asked } = sealerOf({});
     await sealer.key();

@@ -54,9 +54,7 @@ export function createSealer(deps: { readonly keys: () => Promise<GetSealKeyResp
 
   return {
     async key(isFresh = false) {
-      const { height, open, reason, key, next } = await keys(isFresh);
-      // What is submitted now may miss the next block; this one it can be in.
-      if (next !== undefined && next.activeHeight <= height + 2) return sealingKey(next, undefined);
+      const { open, reason, key, next } = await keys(isFresh);
       if (key !== undefined && open) return sealingKey(key, next);
       throw new WeftError<SealerErrorInfo>(
         { code: "GATEWAY_SEAL_CLOSED" },

@@ -23,6 +23,7 @@ import {
   GATEWAY_PENDING_BYTES_MAX,
   GATEWAY_PENDING_MAX,
   RESUBMISSIONS_MAX,
+  SEAL_TRIES_MAX,
   SEALED_BATCH_BYTES_MAX,
 } from "../limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -44,10 +45,15 @@ export type SubmitterErrorInfo =
 
 /** The sequencer's code for an account whose balance does not cover the cost (`sequencer/app/codes.ts`). */
 const CODE_INSUFFICIENT_FUNDS = 27;
+/** For a transaction whose expiry height has passed. */
+const CODE_UNORDERED_EXPIRED = 22;
 /** For one whose balance does not cover the bond of a sealed transaction. */
 const CODE_SEAL_BOND = 224;
-/** For a sealed transaction whose key is not the one in force. */
-const CODES_SEAL_KEY: ReadonlySet<number> = new Set([221, 222]);
+/**
+ * For a sealed transaction that comes too late for its key, or to a node that is a block behind: its expiry
+ * has passed, its key was replaced or is not in force yet, its last block has passed.
+ */
+const CODES_SEAL_KEY: ReadonlySet<number> = new Set([CODE_UNORDERED_EXPIRED, 221, 222, 223]);
 
 /** Errors that tell a caller more than that nobody answered. */
 const SAYS_WHY: ReadonlySet<string> = new Set([
@@ -136,8 +142,8 @@ export function createSubmitter(
   let height = 0;
 
   /** Height and base fee of at most CHAIN_INFO_AGE_MS ago: the fee and the expiry leave room. */
-  async function currentInfo(): Promise<ChainInfo> {
-    if (info === undefined || performance.now() > infoMs + CHAIN_INFO_AGE_MS) {
+  async function currentInfo(isFresh: boolean): Promise<ChainInfo> {
+    if (isFresh || info === undefined || performance.now() > infoMs + CHAIN_INFO_AGE_MS) {
       info = await client.chainInfo();
       infoMs = performance.now();
       height = Math.max(height, info.height);
@@ -194,7 +200,7 @@ export function createSubmitter(
     let batch: Batch | undefined;
     /** Registered before it is sent: it may be committed before the answer arrives. */
     async function send(isFresh: boolean): Promise<SubmitOutcome> {
-      const signed = await signBatch(await currentInfo(), payloads, isFresh);
+      const signed = await signBatch(await currentInfo(isFresh), payloads, isFresh);
       const { expiryHeight } = signed;
       if (batch !== undefined) batches.delete(batch.id);
       batch = {
@@ -209,7 +215,8 @@ export function createSubmitter(
     }
     try {
       let outcome = await send(false);
-      if (sealer !== undefined && CODES_SEAL_KEY.has(outcome.code)) {
+      for (let tries = 1; tries < SEAL_TRIES_MAX; tries++) {
+        if (sealer === undefined || !CODES_SEAL_KEY.has(outcome.code)) break;
         metrics.submissions.inc({ result: "resealed" });
         outcome = await send(true);
       }
@@ -247,7 +254,7 @@ export function createSubmitter(
     return `; ordering is paid for by this rollup node's gateway account ${payer}: its operator must fund it with nweft (weft tx transfer ${payer} AMOUNT --from KEY)`;
   }
 
-  /** `isFresh`: the key that was known is not the one in force. */
+  /** `isFresh`: with the key that is in force now. */
   async function signBatch(
     chain: ChainInfo,
     payloads: readonly Waiting[],
