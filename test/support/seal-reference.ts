@@ -6,8 +6,15 @@ import { createCipheriv, createHash } from "node:crypto";
 import { ristretto255, ristretto255_hasher } from "@noble/curves/ed25519.js";
 
 const { Point } = ristretto255;
-type NoblePoint = InstanceType<typeof Point>;
-const ORDER = Point.Fn.ORDER;
+/** What is used of noble's points. */
+export interface NoblePoint {
+  add(other: NoblePoint): NoblePoint;
+  multiplyUnsafe(scalar: bigint): NoblePoint;
+  toBytes(): Uint8Array;
+}
+export const BASE: NoblePoint = Point.BASE;
+export const ZERO: NoblePoint = Point.ZERO;
+export const ORDER: bigint = Point.Fn.ORDER;
 
 export interface ReferenceInput {
   /** Coefficients of the key's polynomial, lowest first; the first is the key's secret. */
@@ -22,36 +29,37 @@ export interface ReferenceInput {
   }[];
 }
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const join = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
-const u32 = (value: number): Uint8Array =>
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+export const join = (...parts: readonly Uint8Array[]): Uint8Array =>
+  new Uint8Array(Buffer.concat(parts));
+export const u32 = (value: number): Uint8Array =>
   Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
 
-function littleEndian(bytes: Uint8Array): bigint {
+export function littleEndian(bytes: Uint8Array): bigint {
   return BigInt(`0x${hex(bytes.toReversed())}`);
 }
 
-function scalarBytes(value: bigint): Uint8Array {
+export function scalarBytes(value: bigint): Uint8Array {
   return Buffer.from(value.toString(16).padStart(64, "0"), "hex").reverse();
 }
 
-function tag(name: string): Uint8Array {
+export function tag(name: string): Uint8Array {
   const text = Buffer.from(`weft/seal/v1/${name}`);
   return join(Uint8Array.of(text.length), text);
 }
 
-function H(name: string, ...parts: readonly Uint8Array[]): Uint8Array {
+export function H(name: string, ...parts: readonly Uint8Array[]): Uint8Array {
   return createHash("sha512")
     .update(join(tag(name), ...parts))
     .digest();
 }
 
-function Hs(name: string, ...parts: readonly Uint8Array[]): bigint {
+export function Hs(name: string, ...parts: readonly Uint8Array[]): bigint {
   return littleEndian(H(name, ...parts)) % ORDER;
 }
 
-function times(k: bigint, point: NoblePoint): NoblePoint {
+export function times(k: bigint, point: NoblePoint): NoblePoint {
   return point.multiplyUnsafe(k % ORDER);
 }
 
@@ -67,7 +75,7 @@ function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
 
 /** All values as hex: the key, each ciphertext, each ticket's shares and proof, Z, and proofs of single points. */
 export function referenceRun(input: ReferenceInput) {
-  const G = Point.BASE;
+  const G = BASE;
   const Gbar = mapToPoint(H("gbar"));
   const x = input.coefficients[0] ?? 0n;
   const Y = times(x, G);
@@ -103,13 +111,13 @@ export function referenceRun(input: ReferenceInput) {
     const flat = (list: readonly NoblePoint[]): Uint8Array =>
       join(...list.map((point) => point.toBytes()));
     const h = H("shares", context, X.toBytes(), u32(points.length), flat(points), flat(D));
-    let P = Point.ZERO;
-    let Q = Point.ZERO;
+    let P = ZERO;
+    let Q = ZERO;
     points.forEach((U, j) => {
       const block = H("expand", h, u32(Math.floor(j / 4)));
       const weight = littleEndian(block.subarray(16 * (j % 4), 16 * (j % 4) + 16));
       P = P.add(times(weight, U));
-      Q = Q.add(times(weight, D[j] ?? Point.ZERO));
+      Q = Q.add(times(weight, D[j] ?? ZERO));
     });
     const k = Hs("shares-nonce", scalarBytes(secret), h);
     const [A, B] = [times(k, G).toBytes(), times(k, P).toBytes()];
@@ -137,17 +145,22 @@ export function referenceRun(input: ReferenceInput) {
   };
 }
 
-function dleq(secret: bigint, X: NoblePoint, B: NoblePoint, context: Uint8Array): Uint8Array {
+export function dleq(
+  secret: bigint,
+  X: NoblePoint,
+  B: NoblePoint,
+  context: Uint8Array,
+): Uint8Array {
   const R = times(secret, B);
   const m = join(context, X.toBytes(), B.toBytes(), R.toBytes());
   const k = Hs("dleq-nonce", scalarBytes(secret), m);
-  const c = Hs("dleq", m, times(k, Point.BASE).toBytes(), times(k, B).toBytes());
+  const c = Hs("dleq", m, times(k, BASE).toBytes(), times(k, B).toBytes());
   return join(scalarBytes(c), scalarBytes((k + c * secret) % ORDER));
 }
 
-function possession(secret: bigint, X: NoblePoint, context: Uint8Array): Uint8Array {
+export function possession(secret: bigint, X: NoblePoint, context: Uint8Array): Uint8Array {
   const m = join(context, X.toBytes());
   const k = Hs("possession-nonce", scalarBytes(secret), m);
-  const c = Hs("possession", m, times(k, Point.BASE).toBytes());
+  const c = Hs("possession", m, times(k, BASE).toBytes());
   return join(scalarBytes(c), scalarBytes((k + c * secret) % ORDER));
 }

@@ -15,6 +15,7 @@ import {
   wallet,
 } from "../../../../test/support/weft-app.ts";
 import { encryptionKeyContext } from "../../../../mev/seal/dkg.ts";
+import { bytesEqual, toHex } from "../../../../proto/bytes.ts";
 import type { Action, Replay } from "../../../../proto/codec/weft-tx.ts";
 import { CODES } from "../../codes.ts";
 import { POOL_FREE_PER_ACCOUNT_MAX } from "../../limits.ts";
@@ -49,6 +50,54 @@ describe("duties of validators", () => {
     expect(chain.app.read.supply()).toEqual(before);
     const replayed = await chain.replay();
     expect(sealState(replayed.read.staking())).toEqual(sealState(committee.state));
+  });
+
+  test("behavior: a wrong share shown in a block costs the dealer its seat, not the chain its key", async () => {
+    const committee = await CommitteeChain.start();
+    const { chain } = committee;
+    await committee.registerAll();
+    const generation = await committee.untilGeneration();
+    const terms = { chainId: committee.state.chainId, ...generation };
+    const nodeOf = ({ validator }: { readonly validator: Uint8Array }) =>
+      chain.nodes.findIndex((one) => bytesEqual(one.consensusAddress, validator));
+    const victim = nodeOf(generation.members[0] ?? { validator: new Uint8Array(0) });
+    const { consensusAddress: cheated } = chain.node(victim);
+    const liar = (victim + 1) % 4;
+    // Made for another encryption key of the victim: proven as it has to be, and of no use.
+    const members = generation.members.map((member) =>
+      nodeOf(member) === victim ? { ...member, encryptionKey: committee.group.base } : member,
+    );
+    const dealings = await committee.deal({
+      alter: (node, dealing) =>
+        node === liar
+          ? committee.dkg.deal({ ...terms, members }, dealing.dealer, new Uint8Array(32).fill(9))
+          : dealing,
+    });
+    await chain.step();
+    const bad = dealings.find(({ dealer }) =>
+      bytesEqual(dealer, chain.node(liar).consensusAddress),
+    );
+    if (bad === undefined) throw new Error("the liar has dealt");
+    const secret = committee.encryptionSecret(victim);
+    const ticket = committee.dkg.openDealing(terms, bad, cheated, secret).wrongTicket;
+    expect(ticket).toBe(1);
+    const complaint = committee.dkg.complain(terms, bad, cheated, ticket ?? 0, secret);
+    const action: Action = { kind: "complain", ...complaint };
+    const item = free(victim, action, nonce(2));
+    expect(await chain.submit(free(liar, action, nonce(2)))).toBe(codeOf("FEE_TOO_LOW"));
+    for (const index of chain.nodes.keys()) expect(await chain.submit(item, index)).toBe(0);
+    const { response } = await chain.step();
+    expect(response.txResults.at(-1)?.code).toBe(0);
+    expect(response.validatorUpdates.map(({ power }) => power)).toEqual([0n]);
+    expect(chain.app.read.supply().burned).toBe(100_000n);
+
+    const key = await committee.untilFinal(dealings);
+    expect(key.dealers.map(toHex)).not.toContain(toHex(chain.node(liar).consensusAddress));
+    expect(key.dealers).toHaveLength(3);
+    expect(committee.ticketSecret(victim, 1, 1)).toBeDefined();
+    await chain.step();
+    expect(sealState(committee.state)).toMatchObject({ activeKey: 1, isOpen: true });
+    await chain.replay();
   });
 
   test("behavior: nothing but a duty of one's own is free", async () => {
