@@ -6,6 +6,7 @@ import { ABCI_TARGETS } from "./targets/abci.ts";
 import { CHAIN_TARGETS } from "./targets/chain.ts";
 import { ENGINE_TARGETS } from "./targets/engines.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
+import { FILLING_TARGETS } from "./targets/fillings.ts";
 import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
 import { ROLLUP_TARGETS } from "./targets/rollups.ts";
 import { SEALED_CONTENT_TARGETS } from "./targets/sealed-content.ts";
@@ -23,6 +24,7 @@ export const TARGETS: readonly Target[] = [
   ...ENGINE_TARGETS,
   ...SERVICE_TARGETS,
   ...ROLLUP_TARGETS,
+  ...FILLING_TARGETS,
 ];
 
 /** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */

@@ -1,0 +1,135 @@
+/** What rollups read of sealed entries: the fills of later blocks, with their proofs, and the contents. */
+import { createManifestBuilder } from "../../../mev/manifest.ts";
+import { Height } from "../../../proto/brands.ts";
+import { bytesEqual, utf8ToBytes } from "../../../proto/bytes.ts";
+import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
+import { Level, ROLLUP_SERVICE, type RollupBlock } from "../../../proto/grpc/rollup-service.ts";
+import { sha256 } from "../../../proto/hash.ts";
+import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { fillEntries } from "../../../proto/verify/fills.ts";
+import {
+  type DeliveredEntry,
+  EntryKind,
+  type FillEntry,
+  FillStatus,
+  verifyRollupFills,
+} from "../../../proto/verify/manifest.ts";
+import { codec, Finding, plainDecoder, type Target } from "../target.ts";
+
+const ID = new Uint8Array(32).fill(20);
+const HEIGHT = Height(3);
+const NOTHING = new Uint8Array(0);
+
+const entry = (kind: EntryKind, n: number): DeliveredEntry => ({
+  kind,
+  lane: 5,
+  itemId: sha256(utf8ToBytes(`item ${n}`)),
+  bundleId: undefined,
+  leg: 0,
+  legs: 1,
+  payload: rollupData(ID, [utf8ToBytes(`payload ${n}`)]).payload,
+});
+/** Opened, in the clear, opened, void. */
+const ENTRIES = [
+  entry(EntryKind.SEALED, 0),
+  entry(EntryKind.ROLLUP_DATA, 1),
+  entry(EntryKind.SEALED, 2),
+  entry(EntryKind.SEALED, 3),
+];
+const CONTENTS = [0, 2].map((position) => ({
+  position,
+  payload: rollupData(ID, [utf8ToBytes(`content ${position}`)]).payload,
+}));
+
+/** A block that fills for two rollups, and what it says to one of them. */
+function fillingBlock(height: number, fills: readonly FillEntry[]) {
+  const builder = createManifestBuilder();
+  for (const fill of fills) {
+    builder.addFill(ID, fill);
+    builder.addFill(new Uint8Array(32).fill(30), fill);
+  }
+  const built = builder.build();
+  const proof = built.prove(ID);
+  if (proof.kind !== "presence") throw new Error("the block fills for this rollup");
+  const txs = [built.item, utf8ToBytes("second")];
+  return {
+    dataHash: merkleRootOfHashes(txs),
+    block: {
+      height: Height(height),
+      manifest: built.item,
+      manifestProof: merkleProof(txs.map(sha256), 0),
+      leaf: proof.leaf,
+      proof: proof.proof,
+      fills: proof.fills,
+    },
+  };
+}
+
+function fillings(): Target {
+  const opened = CONTENTS.map(({ position, payload }) => ({
+    height: HEIGHT,
+    position,
+    status: FillStatus.OPENED,
+    contentHash: payloadHash(payload),
+  }));
+  const lapsed = { status: FillStatus.VOID, contentHash: sha256(NOTHING) };
+  const later = [
+    fillingBlock(5, opened),
+    fillingBlock(9, [
+      { ...lapsed, height: HEIGHT, position: 3 },
+      { ...lapsed, height: Height(4), position: 0 },
+    ]),
+  ];
+  const honest: RollupBlock = {
+    height: HEIGHT,
+    level: Level.FILLED,
+    signedHeader: NOTHING,
+    validatorSet: NOTHING,
+    manifest: NOTHING,
+    manifestProof: { total: 1, index: 0, leafHash: new Uint8Array(32), aunts: [] },
+    slice: { kind: "absence", neighbours: [] },
+    filling: {
+      headers: [{ signedHeader: NOTHING, validatorSet: NOTHING }],
+      blocks: later.map(({ block }) => block),
+      contents: CONTENTS,
+    },
+  };
+  const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getBlock;
+  return plainDecoder({
+    name: "filling of a block",
+    covers: ["proto/verify/manifest.ts#verifyRollupFills", "proto/verify/fills.ts#fillEntries"],
+    format: "protobuf",
+    decode(bytes) {
+      const message = responseDeserialize(
+        Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+      );
+      const { blocks, contents } = message.filling ?? { blocks: [], contents: [] };
+      for (const block of blocks) {
+        const known = later.find(({ block: { height } }) => height === block.height);
+        if (known === undefined) return "no such block";
+        const refusal = verifyRollupFills(known.dataHash, ID, block);
+        if (refusal !== undefined) return refusal;
+      }
+      const filled = fillEntries(HEIGHT, ENTRIES, blocks, contents);
+      if ("code" in filled) return filled;
+      // The honest blocks prove one outcome; nothing else may be proven by a mutant.
+      for (const [position, { content, fill, payload }] of filled.entries()) {
+        const expected =
+          fill === undefined
+            ? payload
+            : CONTENTS.find((opening) => opening.position === position)?.payload;
+        if (!bytesEqual(content ?? NOTHING, expected ?? NOTHING)) {
+          throw new Finding(`another content is proven at place ${position}`);
+        }
+      }
+      return filled;
+    },
+    seeds: () => [
+      Uint8Array.from(responseSerialize(honest)),
+      Uint8Array.from(responseSerialize({ ...honest, filling: undefined })),
+    ],
+    isRefusal: codec,
+  });
+}
+
+export const FILLING_TARGETS: readonly Target[] = [fillings()];
