@@ -306,6 +306,7 @@ export async function createCometBftNode(
       seal,
       submit: submitTx,
       foundEvidence,
+      isCatchingUp,
       clock,
       logger,
     });

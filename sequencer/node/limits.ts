@@ -54,8 +54,8 @@ export const SEAL_SHARES_PER_TASK = 512;
 export const SEAL_ITEMS_PER_TASK = 128;
 /** Proofs of submitted transactions that wait for a thread: as many as the application looks at at once, dry runs included; more are refused (SEAL_COMPUTE_BUSY). */
 export const SEAL_INCOMING_WAITING_MAX = 16_384;
-/** A validator whose last block is older does not act on what it says: it catches up, or the chain stands. */
-export const DUTY_BLOCK_AGE_MAX_SECONDS = 60;
+/** Where no engine says whether it catches up, a last block that is older means that it does. */
+export const DUTY_BLOCK_AGE_MAX_SECONDS = 600;
 /** Blocks for which a submitted duty may wait for its block, and until one that was refused is tried again. */
 export const DUTY_EXPIRY_BLOCKS = 8;
 export const DUTY_RETRY_BLOCKS = 2;

@@ -234,6 +234,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       seal,
       submit: submitTx,
       foundEvidence,
+      isCatchingUp: () => isCatchingUp(),
       clock,
       logger,
     });

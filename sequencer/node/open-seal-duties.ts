@@ -15,11 +15,13 @@ export function openSealDuties(
     readonly submit: SubmitDuty;
     /** Keeps what is submitted: a restart forgets it, and a node without a key has nothing to sign it with. */
     readonly foundEvidence: Pick<FoundEvidence, "sharedWrongly">;
+    /** See `SealDutiesDependencies`. */
+    readonly isCatchingUp?: () => boolean;
     readonly clock: Clock;
     readonly logger: Logger;
   },
 ): SealDuties {
-  const { seal, submit, foundEvidence, clock, logger } = deps;
+  const { seal, submit, foundEvidence, isCatchingUp, clock, logger } = deps;
   const duties = createSealDuties({
     read: application.read,
     keys: sealKeys,
@@ -27,6 +29,7 @@ export function openSealDuties(
     group: seal.group,
     random: (count) => new Uint8Array(randomBytes(count)),
     submit,
+    ...(isCatchingUp === undefined ? {} : { isCatchingUp }),
     clock,
     yieldToLoop,
     logger: logger.child({ module: "seal" }),

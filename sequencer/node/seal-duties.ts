@@ -46,6 +46,8 @@ export interface SealDutiesDependencies {
   /** So many fresh bytes that nobody can guess. */
   readonly random: (count: number) => Uint8Array;
   readonly submit: SubmitDuty;
+  /** Whether the state is of long ago; default: when its last block is older than ten minutes. */
+  readonly isCatchingUp?: () => boolean;
   readonly clock: Clock;
   readonly yieldToLoop: YieldToLoop;
   readonly logger: Logger;
@@ -129,9 +131,8 @@ class Duties {
     const reader = read.staking();
     this.#tell(reader);
     if (keys === undefined) return;
-    // What is far behind is not answered: it is over, or the node is not where the others are.
-    const ageSeconds = this.#deps.clock.now().seconds - block.time.seconds;
-    if (ageSeconds > BigInt(DUTY_BLOCK_AGE_MAX_SECONDS)) return;
+    // What was owed long ago is over, or done.
+    if (this.#isCatchingUp(block.time.seconds)) return;
     const self = this.#self(reader);
     if (self === undefined) return;
     for (const [name, height] of this.#notBefore) {
@@ -142,6 +143,12 @@ class Duties {
     await this.#takeShares(reader, self, keys);
     await this.#eraseWhatIsOver(reader, self, keys);
     await this.#submitReports(reader, self);
+  }
+
+  #isCatchingUp(blockSeconds: bigint): boolean {
+    const { isCatchingUp, clock } = this.#deps;
+    if (isCatchingUp !== undefined) return isCatchingUp();
+    return clock.now().seconds - blockSeconds > BigInt(DUTY_BLOCK_AGE_MAX_SECONDS);
   }
 
   /** Whose current application key this node has. */
