@@ -62,6 +62,12 @@ export function quorumTickets(holders: readonly TicketHolder[], totalPower: bigi
   return ticketsOf(holders) - mostTickets(holders, (totalPower - 1n) / 3n);
 }
 
+/** The most tickets that any coalition of at most two thirds of the total power holds. */
+export function minorityTickets(holders: readonly TicketHolder[], totalPower: bigint): number {
+  assert(totalPower > 0n && totalPower <= TOTAL_VOTING_POWER_MAX, "a set has power, within bounds");
+  return mostTickets(holders, (totalPower * 2n) / 3n);
+}
+
 /** The most tickets that holders of so much power together have: a knapsack over tickets. */
 function mostTickets(holders: readonly TicketHolder[], powerMax: bigint): number {
   // At [k]: the least power that holds exactly k tickets; above any sum while there is none.

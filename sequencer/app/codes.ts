@@ -159,6 +159,8 @@ export const CODES = {
   EVIDENCE_ASK: { number: 151, message: "that is not what was asked at that height" },
   /** The ticket is not the validator's, or has another public share. */
   EVIDENCE_TICKET: { number: 152, message: "the shares are not of a ticket of the validator" },
+  /** Validators with two thirds of the power or less could have made the proof together. */
+  EVIDENCE_FORGEABLE: { number: 154, message: "others than the accused may have made this" },
   /** Not the application key that the validator had at the height. */
   EVIDENCE_KEY: { number: 153, message: "the part is not signed with the validator's key" },
 

@@ -1,7 +1,7 @@
 /** Tickets against their definition: all coalitions of small sets, one by one. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { allotTickets, quorumTickets } from "../../mev/seal/tickets.ts";
+import { allotTickets, minorityTickets, quorumTickets } from "../../mev/seal/tickets.ts";
 import { TOTAL_VOTING_POWER_MAX } from "../../proto/limits.ts";
 
 interface Coalition {
@@ -33,8 +33,10 @@ function coalitions(
 function bounds(found: readonly Coalition[], total: bigint) {
   const quorums = found.filter(({ power }) => power * 3n > total * 2n);
   const thirds = found.filter(({ power }) => power * 3n <= total);
+  const minorities = found.filter(({ power }) => power * 3n <= total * 2n);
   return {
     quorum: Math.min(...quorums.map(({ tickets }) => tickets)),
+    minority: Math.max(...minorities.map(({ tickets }) => tickets)),
     third: Math.max(...thirds.map(({ tickets }) => tickets)),
   };
 }
@@ -109,8 +111,9 @@ describe("tickets of a key", () => {
           const powers = holders.map(({ power }) => power);
           const tickets = holders.map((one) => one.tickets);
           const total = sum(powers) + other;
-          const { quorum } = bounds(coalitions(powers, tickets, [other]), total);
+          const { quorum, minority } = bounds(coalitions(powers, tickets, [other]), total);
           expect(quorumTickets(holders, total)).toBe(quorum);
+          expect(minorityTickets(holders, total)).toBe(minority);
         },
       ),
       { numRuns: 300 },

@@ -22,6 +22,7 @@ import {
   evidenceProofs,
   evidenceSignatures,
   submitEvidence,
+  submitEvidenceCostlyFault,
   submitEvidenceFault,
 } from "../../sequencer/app/slashing/evidence.ts";
 import { updateValidator } from "../../sequencer/app/staking/validator-records.ts";
@@ -186,7 +187,9 @@ export class SharesWorld {
     const proofs: readonly SealProof[] = evidenceProofs(ctx.chainId, evidence);
     if ((await COMPUTE.check(proofs)).includes(false)) return "TX_PROOF";
     const action = { kind: "submitEvidence", evidence } as const;
-    return submitEvidenceFault(ctx, "00".repeat(20), action)?.code;
+    const fault =
+      submitEvidenceFault(ctx, "00".repeat(20), action) ?? submitEvidenceCostlyFault(ctx, action);
+    return fault?.code;
   }
 
   punish(evidence: SealEvidence, reporter: string): void {

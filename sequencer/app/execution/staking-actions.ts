@@ -25,6 +25,7 @@ import {
   evidenceProofs,
   evidenceSignatures,
   submitEvidence,
+  submitEvidenceCostlyFault,
   submitEvidenceFault,
 } from "../slashing/evidence.ts";
 import { unjail, unjailFault } from "../slashing/jail.ts";
@@ -79,6 +80,7 @@ export const STAKE_RULES: RulesOf<StakeAction["kind"]> = {
     ...rules(submitEvidenceFault, submitEvidence),
     signatures: (chainId, { evidence }) => evidenceSignatures(chainId, evidence),
     proofs: (chainId, _body, { evidence }) => evidenceProofs(chainId, evidence),
+    costlyFault: ({ staking }, action) => submitEvidenceCostlyFault(staking, action),
     free: ({ staking }, { tx }) => isApplicationKey(staking, tx.body.publicKey),
   },
   submitProposal: {

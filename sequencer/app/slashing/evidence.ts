@@ -55,6 +55,14 @@ export function submitEvidenceFault(
   return "code" in fault ? fault : punishmentFault(reader, route, fault);
 }
 
+/** What remains of `submitEvidenceFault`, once signatures and proofs hold. */
+export function submitEvidenceCostlyFault(
+  reader: StakingReader,
+  { evidence }: SubmitEvidence,
+): Failure | undefined {
+  return submittedRoute(evidence.kind).costlyFault?.(evidence, reader);
+}
+
 /** Punishes, and rewards the sender. */
 export function submitEvidence(
   ctx: StakingContext,

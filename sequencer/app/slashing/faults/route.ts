@@ -29,6 +29,8 @@ export interface SubmittedRoute<Kind extends SubmittedEvidence["kind"]> extends 
   readonly proofs?: (chainId: string, evidence: EvidenceOf<Kind>) => readonly SealProof[];
   /** What it proves once they hold, or why it proves nothing. Age, set and repeats are the router's. */
   readonly prove: (evidence: EvidenceOf<Kind>, reader: StakingReader) => ProvenFault | Failure;
+  /** What remains of `prove` that takes arithmetic: once signatures and proofs hold. */
+  readonly costlyFault?: (evidence: EvidenceOf<Kind>, reader: StakingReader) => Failure | undefined;
 }
 
 /** Evidence by kind; of several kinds, their union. */

@@ -33,7 +33,7 @@ beforeEach(() => {
     evidenceMaxAgeBlocks: 50,
     evidenceMaxAgeSeconds: 1_000,
   });
-  world.addKey(1, [2, 1, 1], 3);
+  world.addKey(1, [2, 1, 1], 4);
   world.stake.ctx.advance({ blocks: 4 });
   ask = world.ask(HEIGHT, {
     batches: [{ height: 2, key: 1, items: 3 }],
@@ -212,6 +212,27 @@ describe("shares that nobody asked for", () => {
     expect(await world.refusal(evidence), "what was asked is forgotten with the next block").toBe(
       "EVIDENCE_TOO_OLD",
     );
+  });
+
+  test("prove nothing where others could know the secret without more than two thirds of the power", async () => {
+    const { ctx } = world.stake;
+    const evidence = await unaskedOf("carol", { height: 4, batchHeight: 4, items: 2 });
+    expect(await world.refusal(evidence)).toBeUndefined();
+    const { state } = world.key(1);
+    const change = (changes: Partial<typeof state>) =>
+      ctx.records.set(SEAL_KEYS, numberKey(1), { ...state, ...changes });
+    // Alice and bob hold three tickets and two thirds of the power, no more.
+    change({ threshold: 3 });
+    expect(await world.refusal(evidence)).toBe("EVIDENCE_FORGEABLE");
+    change({ dealers: [world.address("alice"), world.address("bob")] });
+    expect(await world.refusal(evidence)).toBe("EVIDENCE_FORGEABLE");
+    change({});
+    for (const name of ["alice", "bob"]) {
+      updateValidator(ctx, toHex(world.address(name)), { power: 0n });
+    }
+    expect(await world.refusal(evidence), "who has left holds tickets still").toBeUndefined();
+    change({ threshold: 3 });
+    expect(await world.refusal(evidence)).toBe("EVIDENCE_FORGEABLE");
   });
 
   test("in a vote become evidence with the points of the state", async () => {

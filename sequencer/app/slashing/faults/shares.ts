@@ -14,7 +14,9 @@ import {
   sealEvidenceProofs,
   sealEvidenceSignatures,
 } from "../../../../mev/seal/share-evidence.ts";
+import { minorityTickets } from "../../../../mev/seal/tickets.ts";
 import { bytesEqual, toHex } from "../../../../proto/bytes.ts";
+import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import type { ProofPlace, UnaskedShares } from "../../../../proto/codec/seal-tx.ts";
 import type { ParamsState } from "../../../../proto/codec/weft-state.ts";
 import { sha256 } from "../../../../proto/hash.ts";
@@ -22,6 +24,7 @@ import { type Failure, failure } from "../../codes.ts";
 import { sealEvidenceBlocks } from "../../seal/evidence-window.ts";
 import { sealKey } from "../../seal/reader.ts";
 import type { StakingReader } from "../../staking/context.ts";
+import { requireEpoch } from "../../staking/validator-records.ts";
 import { applicationKeyAt } from "../../staking/validators.ts";
 import { numberKey, SEAL_ASKED, VALIDATORS } from "../../state/tables.ts";
 import type { Penalty } from "../penalty.ts";
@@ -71,7 +74,11 @@ export const CONTRADICTING_SHARES: SubmittedRoute<"contradictingShares"> = {
   },
 };
 
-/** A proof of shares that holds, for what was not asked: only who has the ticket's secret can make it. */
+/**
+ * A proof of shares that holds, for what was not asked: it takes the ticket's secret. Nothing in it is signed,
+ * and whoever holds t tickets of a key, or dealt all of it, knows every secret of it. So it counts only while
+ * they would need more than two thirds of the power for that, with which they could do anything.
+ */
 export const UNASKED_SHARES: SubmittedRoute<"unaskedShares"> = {
   name: "unasked-shares",
   kind: "unaskedShares",
@@ -85,7 +92,31 @@ export const UNASKED_SHARES: SubmittedRoute<"unaskedShares"> = {
       provenOf(evidence)
     );
   },
+  costlyFault({ validator, key }, reader) {
+    const state = sealKey(reader, key);
+    const isSecret = state !== undefined && isKnownToHolderAlone(reader, state, validator);
+    return isSecret ? undefined : failure("EVIDENCE_FORGEABLE", `key ${key}`);
+  },
 };
+
+/** Whether no coalition of two thirds of the power or less, as it is now, can know a member's secrets. */
+function isKnownToHolderAlone(
+  reader: StakingReader,
+  { members, threshold, dealers }: SealKeyState,
+  validator: Uint8Array,
+): boolean {
+  const { activePower } = requireEpoch(reader);
+  if (activePower === 0n) return false;
+  const powerOf = (address: Uint8Array): bigint =>
+    reader.records.get(VALIDATORS, toHex(address))?.power ?? 0n;
+  const others = members
+    .filter((member) => !bytesEqual(member.validator, validator))
+    .map((member) => ({ power: powerOf(member.validator), tickets: member.tickets }));
+  if (minorityTickets(others, activePower) >= threshold) return false;
+  if (dealers.some((dealer) => bytesEqual(dealer, validator))) return true;
+  const dealt = dealers.reduce((sum, dealer) => sum + powerOf(dealer), 0n);
+  return dealt * 3n > activePower * 2n;
+}
 
 function tombstonePenalty({ sealFaultSlashBps }: ParamsState): Penalty {
   return { kind: "tombstone", fractionBps: sealFaultSlashBps };
