@@ -13,12 +13,12 @@ import { SEAL_ASK_CODEC } from "../../../../proto/codec/seal-state.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_ASK, SEAL_ASKED } from "../../state/tables.ts";
+import { sealEvidenceBlocks } from "../evidence-window.ts";
 import { maxTickets, sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
 import {
   ANSWER_BYTES_MAX,
   DISPUTE_SHARE_BYTES,
   POINT_BYTES,
-  SEAL_EVIDENCE_BLOCKS_MAX,
   SUBJECT_OVERHEAD_BYTES,
 } from "./limits.ts";
 import { isDisputed } from "./records.ts";
@@ -39,7 +39,7 @@ export function recordAsk(ctx: StakingContext, blockBytesMax: number): void {
   for (const key of ctx.records.keys(SEAL_ASK, "", { max: 2 })) {
     if (Number(key) <= height - 2) ctx.records.set(SEAL_ASK, key, undefined);
   }
-  const kept = Math.min(ctx.evidenceMaxAgeBlocks, SEAL_EVIDENCE_BLOCKS_MAX);
+  const kept = sealEvidenceBlocks(ctx);
   for (const key of ctx.records.keys(SEAL_ASKED, "", { max: 2 })) {
     if (Number(key) < height - kept) ctx.records.set(SEAL_ASKED, key, undefined);
   }

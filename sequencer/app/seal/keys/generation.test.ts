@@ -7,7 +7,7 @@ import { jail, tombstone } from "../../slashing/jail.ts";
 import { lastHeightOf, requireEpoch, requireValidator } from "../../staking/validator-records.ts";
 import { numberKey, SEAL_DEALINGS, SEAL_ENCRYPTION, SEALED } from "../../state/tables.ts";
 import { keyInForce, sealKey, sealState } from "../reader.ts";
-import { generationOf, windowBlocks } from "./generation.ts";
+import { generationOf } from "./generation.ts";
 
 const all = (chain: SealChain) => chain.validators.map((_, at) => at);
 const validatorAt = (chain: SealChain, at: number) => chain.validators[at]?.validator ?? "";
@@ -93,8 +93,11 @@ describe("the begin of a key generation", () => {
     expect(powers).toEqual([1_000n, 1_000n, 1_000n]);
   });
 
-  test("has windows in which some proposers are honest, however large the set", () => {
-    expect([1, 4, 10, 13, 100].map(windowBlocks)).toEqual([10, 10, 10, 12, 70]);
+  test("gives more time in sets in which more proposers in a row may be faulty", () => {
+    const { startHeight, dealHeight, complainHeight } = begun(
+      Array<bigint>(13).fill(5n),
+    ).generation();
+    expect([dealHeight - startHeight, complainHeight - dealHeight]).toEqual([12, 12]);
   });
 });
 

@@ -31,6 +31,7 @@ import {
   SEAL_KEYS,
   VALIDATORS,
 } from "../../state/tables.ts";
+import { protectedBlocks } from "../items/room.ts";
 import { sealKey, sealState } from "../reader.ts";
 import { generationEvent, generationFailedEvent, keyEvent } from "./events.ts";
 import { GENERATION_ATTEMPTS_MAX, GENERATION_WINDOW_MIN, REGISTRATION_BLOCKS } from "./limits.ts";
@@ -49,12 +50,6 @@ export function termsOf(reader: StakingReader, generation: SealGenerationState):
 /** What `dealer` (40-hex) has dealt for a key. */
 export function dealingOf(reader: StakingReader, key: number, dealer: string): Dealing | undefined {
   return reader.records.get(SEAL_DEALINGS, dealingKey(key, dealer));
-}
-
-/** Blocks of each window with so many validators: more than proposers in a row that may all be faulty, twice. */
-export function windowBlocks(setSize: number): number {
-  const faulty = Math.floor((setSize - 1) / 3);
-  return Math.max(GENERATION_WINDOW_MIN, 2 * faulty + 4);
 }
 
 export function isDisqualified(generation: SealGenerationState, member: Uint8Array): boolean {
@@ -110,7 +105,7 @@ export function startGeneration(ctx: StakingContext): void {
     powers.push(power);
   }
   const key = state.lastGeneration + 1;
-  const blocks = windowBlocks(set.length);
+  const blocks = protectedBlocks(ctx, GENERATION_WINDOW_MIN);
   const generation: SealGenerationState = {
     key,
     startHeight: Height(ctx.height),

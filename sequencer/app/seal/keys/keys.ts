@@ -13,10 +13,11 @@ import {
   SEALED,
   VALIDATORS,
 } from "../../state/tables.ts";
+import { sealEvidenceBlocks } from "../evidence-window.ts";
 import { sealKey, sealState } from "../reader.ts";
 import { openEvent } from "./events.ts";
 import { removeDealings } from "./generation.ts";
-import { KEY_EVIDENCE_BLOCKS_MAX, KEY_LAST_SHARES_BLOCKS } from "./limits.ts";
+import { KEY_LAST_SHARES_BLOCKS } from "./limits.ts";
 
 /**
  * End of a block, once the set of the next blocks is known: puts the next key in force, and looks anew whether
@@ -49,7 +50,7 @@ export function forgetKeys(ctx: StakingContext): void {
   const [first] = ctx.records.keys(SEAL_KEYS, "", { max: 1 });
   if (first === undefined) return;
   const number = Number(first);
-  const kept = KEY_LAST_SHARES_BLOCKS + Math.min(ctx.evidenceMaxAgeBlocks, KEY_EVIDENCE_BLOCKS_MAX);
+  const kept = KEY_LAST_SHARES_BLOCKS + sealEvidenceBlocks(ctx);
   const retiredHeight = sealKey(ctx, number)?.retiredHeight ?? 0;
   if (retiredHeight === 0 || ctx.height < retiredHeight + kept) return;
   if (!hasUnresolved(ctx, number)) ctx.records.set(SEAL_KEYS, first, undefined);

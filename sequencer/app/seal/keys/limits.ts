@@ -8,7 +8,5 @@ export const GENERATION_ATTEMPTS_MAX = 2;
 export const REGISTRATION_BLOCKS = 10;
 /** Blocks until a validator may replace its encryption key: that is free. */
 export const REGISTRATION_PAUSE_BLOCKS = 10;
-/** Blocks at most for which a key that was replaced is kept, for evidence of its shares. */
-export const KEY_EVIDENCE_BLOCKS_MAX = 10_000;
 /** More than the blocks after its replacement in which shares of a key can still be asked for: 2f + 4 of 1,000 validators. */
 export const KEY_LAST_SHARES_BLOCKS = 1_000;
