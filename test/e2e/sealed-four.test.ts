@@ -1,0 +1,117 @@
+/** Four validators, three of which open what is sealed: what `sealed.test.ts` shows of seven, one fault at a time. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { SealKeyState } from "../../proto/codec/seal-state.ts";
+import { requireRecord, keysOf, recordOf, validatorOf } from "../support/live-stake.ts";
+import { type FilledStream, followFilled } from "../support/filled-stream.ts";
+import {
+  height,
+  type TestNetwork,
+  type TestValidator,
+  until,
+  untilHeight,
+} from "../support/local-network.ts";
+import { orderFault, sealOffences, takeBack } from "../support/seal-orders.ts";
+import { createSealedNetwork, sendSealed, untilKey } from "../support/sealed-network.ts";
+import { SIGNING } from "../../sequencer/app/state/tables.ts";
+
+const TIMEOUT_MS = 240_000;
+const ROLLUP = "alpha";
+
+let network: TestNetwork;
+let stream: FilledStream;
+let sealKey: SealKeyState;
+beforeAll(async () => {
+  network = await createSealedNetwork({
+    faulty: [3],
+    rollups: [ROLLUP],
+    config: { signature_workers: 0, "consensus.timeout_commit": "300ms" },
+  });
+  // The rollup's place in genesis is all that is wanted of it.
+  network.start(...network.validators.map(({ name }) => name));
+  await untilHeight(network.validators, 1, TIMEOUT_MS);
+  sealKey = await untilKey(network.validators);
+  stream = await followFilled(validator(0), ROLLUP);
+}, TIMEOUT_MS);
+afterAll(async () => {
+  await stream.close();
+  await network.close();
+});
+
+function validator(index: number): TestValidator {
+  const found = network.validators[index];
+  if (found === undefined) throw new Error(`there is no validator ${index}`);
+  return found;
+}
+
+/** Blocks from the order of a text to its content. */
+async function opened(text: string): Promise<number> {
+  const wallet = { client: validator(0).client, key: network.owner };
+  const { id } = await sendSealed(wallet, { rollup: ROLLUP, text, sealKey });
+  const place = await stream.place(id);
+  expect(place).toMatchObject({ status: "OPENED", texts: [text] });
+  return (place.filledHeight ?? 0) - place.height;
+}
+
+it(
+  "opens at most four blocks later while one abstains",
+  async () => {
+    expect(sealKey.threshold).toBe(3);
+    const abstainer = validator(3);
+    orderFault(abstainer, { fault: "abstain" });
+    for (const text of ["one", "two"]) expect(await opened(text), text).toBeLessThanOrEqual(4);
+    takeBack(abstainer);
+    expect(sealOffences(abstainer).length).toBeGreaterThan(0);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  "refuses blocks without the openings that are due, and opens in the next round",
+  async () => {
+    const withholder = validator(3);
+    orderFault(withholder, { fault: "withholdOpenings" });
+    let isTried = false;
+    for (let i = 0; !isTried && i < 12; i++) {
+      expect(await opened(`held back ${i}`)).toBe(2);
+      isTried = sealOffences(withholder).some(({ fault }) => fault === "withholdOpenings");
+    }
+    takeBack(withholder);
+    expect(isTried, "its turn to propose came").toBe(true);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  "opens two blocks later while one does not vote, and counts what it misses",
+  async () => {
+    const away = validator(2);
+    const { consensusAddress } = keysOf(away);
+    const before = (await recordOf(validator(0), SIGNING, consensusAddress))?.missed ?? 0;
+    await network.end(away.name, "SIGKILL");
+    for (const text of ["three", "four"]) expect(await opened(text), text).toBe(2);
+    const { missed } = await requireRecord(validator(0), SIGNING, consensusAddress);
+    expect(missed).toBeGreaterThan(before);
+    network.start(away.name);
+    await untilHeight(network.validators, (await height(validator(0))) + 2, 60_000);
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  "opens two blocks later while one sends wrong shares, and punishes it by what its peers found",
+  async () => {
+    const liar = validator(3);
+    orderFault(liar, { fault: "wrongShares" });
+    for (const text of ["five", "six"]) expect(await opened(text), text).toBe(2);
+    const { consensusAddress } = keysOf(liar);
+    const punished = await until("the liar is punished", async () => {
+      const state = await validatorOf(validator(0), consensusAddress);
+      return state.jailed && state;
+    });
+    expect(punished).toMatchObject({ power: 0n, tokens: 9_500_000n });
+    // The three others hold three of four tickets, all that it takes.
+    takeBack(liar);
+    expect(await opened("seven")).toBeLessThanOrEqual(4);
+  },
+  TIMEOUT_MS,
+);
