@@ -382,6 +382,7 @@ export const dashboards = [
           "Block streams",
           "short",
           [gauge("weft_grpc_streams"), `${NODE} open`],
+          [gauge("weft_grpc_streams_waiting"), `${NODE} wait for openings`],
           [rate("weft_grpc_stream_blocks_total"), `${NODE} blocks/s`],
           [rate("weft_grpc_slow_readers_total"), `${NODE} slow readers dropped/s`],
         ),

@@ -28,9 +28,11 @@ export async function streamBlocks(
     readonly source: RollupBlockSource;
     readonly metrics: GrpcMetrics;
     readonly stopped: AbortSignal;
+    /** Told when the stream begins (1) and ends (-1) to wait for openings. */
+    readonly onWaiting: (change: 1 | -1) => void;
   },
 ): Promise<void> {
-  const { blocks, source, metrics, stopped } = deps;
+  const { blocks, source, metrics, stopped, onWaiting } = deps;
   const { rollupId, fromHeight, level } = call.request;
   let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
   let lastValidatorsHash: Uint8Array | undefined;
@@ -50,7 +52,8 @@ export async function streamBlocks(
       const built =
         fillingUp === undefined ? await source.build(next, rollupId) : await fillingUp.complete();
       if (built === undefined) {
-        await news.wait();
+        onWaiting(1);
+        await news.wait().finally(() => onWaiting(-1));
         continue;
       }
       fillingUp = undefined;

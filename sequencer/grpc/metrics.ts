@@ -15,6 +15,8 @@ export interface GrpcMetrics {
   readonly callSeconds: Histogram<"method">;
   /** weft_grpc_streams: block streams that are open. */
   readonly streams: Gauge;
+  /** weft_grpc_streams_waiting: streams at level FILLED whose next block has sealed entries to be opened. */
+  readonly waitingStreams: Gauge;
   /** weft_grpc_stream_blocks_total: blocks sent to streams. */
   readonly streamBlocks: Counter;
   /** weft_grpc_slow_readers_total: streams dropped because the reader did not keep up. */
@@ -27,6 +29,7 @@ export const NULL_GRPC_METRICS: GrpcMetrics = {
   calls: NULL_COUNTER,
   callSeconds: NULL_HISTOGRAM,
   streams: NULL_GAUGE,
+  waitingStreams: NULL_GAUGE,
   streamBlocks: NULL_COUNTER,
   slowReaders: NULL_COUNTER,
   submissions: NULL_COUNTER,

@@ -117,6 +117,7 @@ export function createGrpcServer(
   const source = createRollupBlockSource(blocks, application);
   const submit = createSubmit(application, metrics);
   let openStreams = 0;
+  let waitingStreams = 0;
 
   /** A unary method from a function that returns or throws. */
   function unary<Request, Response>(
@@ -164,7 +165,16 @@ export function createGrpcServer(
         }
         checkRollupId(call.request.rollupId);
         checkLevel(call.request.level);
-        await streamBlocks(call, { blocks, source, metrics, stopped: stopping.signal });
+        await streamBlocks(call, {
+          blocks,
+          source,
+          metrics,
+          stopped: stopping.signal,
+          onWaiting(change) {
+            waitingStreams += change;
+            metrics.waitingStreams.set(waitingStreams);
+          },
+        });
         call.end();
       } catch (error) {
         const answer = answerFor("StreamBlocks", error);

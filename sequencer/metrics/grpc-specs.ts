@@ -17,6 +17,11 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
     buckets: SECONDS_BUCKETS,
   },
   streams: { type: "gauge", name: "weft_grpc_streams", help: "Block streams that are open" },
+  waitingStreams: {
+    type: "gauge",
+    name: "weft_grpc_streams_waiting",
+    help: "Streams at level FILLED whose next block has sealed entries to be opened",
+  },
   streamBlocks: {
     type: "counter",
     name: "weft_grpc_stream_blocks_total",
