@@ -73,6 +73,15 @@ describe("the begin of a key generation", () => {
     expect([threshold, totalPower]).toEqual([2, 40n]);
   });
 
+  test("comes in epochs of any length without those who have no encryption key", () => {
+    for (const epochLength of [1, 2, 9, 10, 11]) {
+      const chain = createSealChain([10n, 10n, 10n, 10n], { params: { epochLength } });
+      for (const at of [0, 1, 3]) chain.register(at);
+      pass(chain, 2 * epochLength);
+      expect(sealState(chain.ctx).lastGeneration, `${epochLength} blocks`).toBeGreaterThan(0);
+    }
+  });
+
   test("does not come while those with a key have two thirds or less", () => {
     const chain = createSealChain([10n, 10n, 10n]);
     chain.register(0);

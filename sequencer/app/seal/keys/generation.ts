@@ -88,7 +88,10 @@ export function startGeneration(ctx: StakingContext): void {
     return encryptionKey === undefined || jailed ? [] : [{ validator, power, encryptionKey }];
   });
   const blocksOver = ctx.height + 1 - epoch.startHeight;
-  const isTimeToLook = blocksOver >= REGISTRATION_BLOCKS && blocksOver % REGISTRATION_BLOCKS === 0;
+  // The end of its last block belongs to the next epoch.
+  const firstLook = Math.min(REGISTRATION_BLOCKS, epoch.length - 1);
+  const isTimeToLook =
+    blocksOver >= firstLook && (blocksOver - firstLook) % REGISTRATION_BLOCKS === 0;
   if (candidates.length < set.length && !isTimeToLook) return;
 
   const allotment = allotTickets(
