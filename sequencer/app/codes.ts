@@ -138,6 +138,11 @@ export const CODES = {
     number: 122,
     message: "stake that has just moved there has to stay until it is free",
   },
+  /** The application key was changed less than max(10, 2f + 4) blocks ago. */
+  VALIDATOR_KEY_TOO_SOON: {
+    number: 123,
+    message: "the application key has changed a short while ago",
+  },
 
   /** The validator is not jailed. */
   UNJAIL_NOT_JAILED: { number: 140, message: "the validator is not jailed" },

@@ -23,6 +23,7 @@ import {
   wallet,
 } from "../../test/support/weft-app.ts";
 import { CODES } from "./codes.ts";
+import { APPLICATION_KEY_PAUSE_BLOCKS_MIN } from "./staking/limits.ts";
 
 const MILLION = 1_000_000n;
 const OPERATOR_BALANCE = 1_000n * MILLION;
@@ -165,6 +166,7 @@ describe("changes of the set", () => {
     // One that has the next key beside its own goes on without a restart.
     const next = ed25519KeyPairFromSeed(new Uint8Array(32).fill(10));
     await chain.restart(2, key, {}, next);
+    for (let i = 0; i < APPLICATION_KEY_PAUSE_BLOCKS_MIN; i++) await chain.step(i % 4);
     await act(chain, 2, rotate(next));
     expect(chain.node(2).app.applicationKeyFault(consensusAddress)).toBeUndefined();
     for (let i = 0; i < 3; i++) {

@@ -13,3 +13,8 @@ export const COMMISSION_CHANGE_SECONDS = 86_400;
  * larger power: a fault of that age is never priced below what the validator had.
  */
 export const POWER_CHANGES_KEPT = 1_024;
+/**
+ * Blocks between two changes of an application key; more in large sets, until several honest proposers have
+ * had their turn. The state knows the last two keys, and evidence of what one signed has to come into a block.
+ */
+export const APPLICATION_KEY_PAUSE_BLOCKS_MIN = 10;

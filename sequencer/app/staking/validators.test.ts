@@ -21,6 +21,7 @@ import { VALIDATORS } from "../state/tables.ts";
 import { toDecimal } from "./decimal.ts";
 import { delegate, delegateFault, undelegate, undelegateFault } from "./delegations.ts";
 import { delegationOf, requireValidator } from "./validator-records.ts";
+import { APPLICATION_KEY_PAUSE_BLOCKS_MIN } from "./limits.ts";
 import {
   applicationKeyAt,
   createValidator,
@@ -270,6 +271,11 @@ test("behavior: a rotated key signs from the next height on, the old one until t
   expect(applicationKeyAt(requireValidator(ctx, validator), 10)).toEqual(
     keyNumber(1, "application"),
   );
+  // Once it has signed, evidence of what it signed has to know it for a while.
+  ctx.advance();
+  expect(rotateApplicationKeyFault(ctx, operator, rotate(5))?.code).toBe("VALIDATOR_KEY_TOO_SOON");
+  ctx.advance({ blocks: APPLICATION_KEY_PAUSE_BLOCKS_MIN - 1 });
+  expect(rotateApplicationKeyFault(ctx, operator, rotate(5))?.code).toBe("VALIDATOR_KEY_TOO_SOON");
   ctx.advance();
   perform(ctx, rotateApplicationKeyFault, rotateApplicationKey, operator, rotate(5));
   expect(applicationKeyAt(requireValidator(ctx, validator), 11)).toEqual(

@@ -34,10 +34,11 @@ import { type Failure, failure } from "../codes.ts";
 import { settleValidator, startValidator } from "../distribution/rewards.ts";
 import { VALIDATORS } from "../state/tables.ts";
 import { evictCandidate, placeForCandidate } from "./candidates.ts";
+import { protectedBlocks } from "../seal/items/room.ts";
 import type { StakingContext, StakingReader } from "./context.ts";
 import { addDelegation } from "./delegations.ts";
 import { accountAttribute, numberAttribute, validatorAttribute } from "./events.ts";
-import { COMMISSION_CHANGE_SECONDS } from "./limits.ts";
+import { APPLICATION_KEY_PAUSE_BLOCKS_MIN, COMMISSION_CHANGE_SECONDS } from "./limits.ts";
 import {
   consensusAddress,
   newValidator,
@@ -183,10 +184,24 @@ export function rotateApplicationKeyFault(
   sender: string,
   action: RotateApplicationKey,
 ): Failure | undefined {
+  const validator = toHex(action.validator);
   return (
-    changeFault(reader, sender, toHex(action.validator)) ??
-    applicationKeyFault(reader, action.applicationKey)
+    changeFault(reader, sender, validator) ??
+    applicationKeyFault(reader, action.applicationKey) ??
+    rotationPauseFault(reader, validator)
   );
+}
+
+/** The first rotation waits for nothing, and a key that has not signed yet may be replaced. */
+function rotationPauseFault(reader: StakingReader, validator: string): Failure | undefined {
+  const { previousApplicationKey, applicationKeySince: since } = requireValidator(
+    reader,
+    validator,
+  );
+  if (previousApplicationKey.length === 0 || since > reader.height) return undefined;
+  const next = since + protectedBlocks(reader, APPLICATION_KEY_PAUSE_BLOCKS_MIN);
+  if (reader.height >= next) return undefined;
+  return failure("VALIDATOR_KEY_TOO_SOON", `it changed at ${since}, again from block ${next} on`);
 }
 
 /** The new key signs extensions from the next height on; those of this one are signed with the old key. */
