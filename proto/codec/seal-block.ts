@@ -16,8 +16,11 @@ import {
 } from "./record.ts";
 import { POINT_BYTES, SEAL_PROOF_BYTES, SEALED_ITEMS_MAX, TICKETS_MAX } from "./seal-tx.ts";
 
-/** Disputed items that validators show single shares of in one extension, the oldest first. */
-export const DISPUTES_ASKED_MAX = 16;
+/**
+ * Disputed items that validators show single shares of in one extension, the oldest first: so many that a
+ * proposer who disputes a whole batch has it settled before any of it expires.
+ */
+export const DISPUTES_ASKED_MAX = 128;
 /** Batches that are asked for at once: each has an item. */
 export const BATCHES_ASKED_MAX: number = SEALED_ITEMS_MAX;
 
@@ -36,7 +39,7 @@ export interface BatchOpening {
   readonly points: Uint8Array;
 }
 
-/** A disputed item with shares of at least t tickets, each proven by itself: what it opens to is settled. */
+/** A disputed item with shares of exactly t tickets, each proven by itself: what it opens to is settled. */
 export interface DisputeOpening {
   readonly height: Height;
   /** Place in the batch, from 0. */

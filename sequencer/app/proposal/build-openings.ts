@@ -1,4 +1,3 @@
-import type { SealCompute } from "../../../mev/seal/compute.ts";
 import { joinBytes } from "../../../proto/bytes.ts";
 import type {
   BatchOpening,
@@ -6,9 +5,10 @@ import type {
   Openings,
   Shares,
 } from "../../../proto/codec/seal-block.ts";
-import { DISPUTED_POINT, type OpenedBatches } from "../seal/items/opened-batches.ts";
+import { DISPUTED_POINT } from "../seal/items/opened-batches.ts";
 import {
   type OpeningPlan,
+  type OpeningWork,
   type PlannedBatch,
   type PlannedDispute,
   stillOpenPoints,
@@ -26,7 +26,7 @@ export interface GivenShares {
 export async function buildOpenings(
   plan: OpeningPlan,
   given: readonly GivenShares[],
-  work: { readonly opened: OpenedBatches; readonly seal: SealCompute },
+  work: OpeningWork,
 ): Promise<Openings | undefined> {
   const batches: BatchOpening[] = [];
   for (const planned of plan.batches) {
@@ -40,7 +40,7 @@ export async function buildOpenings(
 async function batchOpening(
   planned: PlannedBatch,
   given: readonly GivenShares[],
-  { opened, seal }: { readonly opened: OpenedBatches; readonly seal: SealCompute },
+  { opened, seal }: OpeningWork,
 ): Promise<BatchOpening | undefined> {
   const { height, key } = planned;
   const shares = given.flatMap(

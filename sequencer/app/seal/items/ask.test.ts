@@ -108,6 +108,24 @@ describe("what is asked for", () => {
     expect(askFor(world.ctx, 29, BLOCK_BYTES).disputes).toEqual([]);
   });
 
+  test("attack: all of a full batch that a proposer disputes is asked for before any of it expires", () => {
+    setKey(1, [1, 1, 1, 1], 3);
+    const room = itemsWaitingMax(4, 1, BLOCK_BYTES);
+    setBatch(10, room, { disputed: room });
+    const left = new Set(Array.from({ length: room }, (_, index) => index));
+    for (let height = 13; height < 12 + 1 + openingBlocks(world.ctx); height += 2) {
+      for (const { index } of askFor(world.ctx, height, BLOCK_BYTES).disputes) left.delete(index);
+      const batch = world.ctx.records.get(SEALED, numberKey(10));
+      const items = batch?.items.filter(({ index }) => left.has(index)) ?? [];
+      world.ctx.records.set(
+        SEALED,
+        numberKey(10),
+        items.length === 0 ? undefined : { key: 1, items },
+      );
+    }
+    expect(left.size).toBe(0);
+  });
+
   test("behavior: the ask of a height stands until a block has used the answers, its hash as long as evidence counts", () => {
     setKey(1, [1, 1, 1, 1], 3);
     const { ctx } = world;

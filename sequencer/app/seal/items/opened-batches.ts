@@ -1,8 +1,9 @@
-import type { OpenedItem, SealCompute } from "../../../../mev/seal/compute.ts";
+import type { OpenedItem, SealCompute, SharesToVerify } from "../../../../mev/seal/compute.ts";
 import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { joinBytes } from "../../../../proto/bytes.ts";
 import { assert } from "../../../../proto/errors.ts";
-import { OPENED_ITEMS_KEPT_MAX, POINT_BYTES } from "./limits.ts";
+import { sha256Latin1 } from "../../../../proto/hash.ts";
+import { OPENED_ITEMS_KEPT_MAX, POINT_BYTES, PROVEN_SHARES_KEPT_MAX } from "./limits.ts";
 import { type ItemOutcome, itemToOpen, type PlannedBatch } from "./openings.ts";
 
 /** What a point says of an item that its proposer disputes instead of opening it. */
@@ -13,16 +14,21 @@ export const DISPUTED_POINT: Uint8Array = new Uint8Array(POINT_BYTES);
  * other proposals of its height, cost the arithmetic once.
  */
 export class OpenedBatches {
-  readonly #compute: Pick<SealCompute, "open">;
+  readonly #compute: Pick<SealCompute, "open" | "verifyShares">;
+  /** Digests of shares whose proofs hold. */
+  readonly #proven = new Set<string>();
   /** By transaction id and point: whatever holds for the two holds anywhere. */
   readonly #known = new Map<string, OpenedItem>();
 
-  constructor(compute: Pick<SealCompute, "open">) {
+  constructor(compute: Pick<SealCompute, "open" | "verifyShares">) {
     this.#compute = compute;
   }
 
-  /** `points`: one for each of the batch's open items. */
-  async open({ key, items }: PlannedBatch, points: Uint8Array): Promise<readonly ItemOutcome[]> {
+  /** `points`: one for each of the items, which are of one key. */
+  async open(
+    { key, items }: Pick<PlannedBatch, "key" | "items">,
+    points: Uint8Array,
+  ): Promise<readonly ItemOutcome[]> {
     const all = items.map((item, at) => ({
       item,
       point: points.subarray(at * POINT_BYTES, (at + 1) * POINT_BYTES),
@@ -54,9 +60,26 @@ export class OpenedBatches {
     return outcomes;
   }
 
+  /** Which proofs of single shares hold. */
+  async prove(checks: readonly SharesToVerify[]): Promise<readonly boolean[]> {
+    const all = checks.map((check) => {
+      const digest = digestOf(check);
+      return { check, digest, isKnown: this.#proven.has(digest) };
+    });
+    const unknown = all.filter(({ isKnown }) => !isKnown).map(({ check }) => check);
+    const found = unknown.length === 0 ? [] : await this.#compute.verifyShares(unknown);
+    let at = 0;
+    return all.map(({ digest, isKnown }) => {
+      const holds = isKnown || found[at++] === true;
+      if (holds && this.#proven.size < PROVEN_SHARES_KEPT_MAX) this.#proven.add(digest);
+      return holds;
+    });
+  }
+
   /** When the block is committed: nobody opens its items again. */
   clear(): void {
     this.#known.clear();
+    this.#proven.clear();
   }
 }
 
@@ -69,4 +92,8 @@ function keyOf({
   point,
 }: Pick<ItemOutcome, "point"> & { readonly item: SealedItemState }): string {
   return Buffer.concat([item.id, point]).toString("latin1");
+}
+
+function digestOf({ context, publicShare, points, shares, proof }: SharesToVerify): string {
+  return sha256Latin1(joinBytes([context, publicShare, points, shares, proof]));
 }

@@ -3,12 +3,11 @@
  * (spec/encrypted-mempool.md B.4, design.md §6, docs/adr/0013).
  */
 import type { InjectedLists } from "../../../../mev/injected-commit.ts";
-import type { OpenedItem, SealCompute, SharesToVerify } from "../../../../mev/seal/compute.ts";
+import type { OpenedItem, SealCompute } from "../../../../mev/seal/compute.ts";
 import { ticketsOfMember } from "../../../../mev/seal/dkg.ts";
-import { sharesContext } from "../../../../mev/seal/shares.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { bytesEqual, joinBytes, toHex } from "../../../../proto/bytes.ts";
-import type { DisputeOpening, Openings } from "../../../../proto/codec/seal-block.ts";
+import type { Openings } from "../../../../proto/codec/seal-block.ts";
 import type { SealAsk, SealedItemState, SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import { assert } from "../../../../proto/errors.ts";
 import type { StakingContext } from "../../staking/context.ts";
@@ -18,6 +17,7 @@ import { POINT_BYTES } from "./limits.ts";
 import type { OpenedBatches } from "./opened-batches.ts";
 import { changeItems, isDisputed } from "./records.ts";
 import { emitDisputed, type Resolution, resolveItem } from "./resolve.ts";
+import { settleDisputes } from "./settle-disputes.ts";
 
 /** What the openings of a block may be about: what was asked of the height before and is still open. */
 export interface OpeningPlan {
@@ -57,6 +57,12 @@ export interface ItemOutcome {
 export interface VerifiedOpenings {
   readonly batches: readonly { readonly height: Height; readonly items: readonly ItemOutcome[] }[];
   readonly disputes: readonly { readonly height: Height; readonly outcome: ItemOutcome }[];
+}
+
+/** What is computed and remembered of openings. */
+export interface OpeningWork {
+  readonly opened: OpenedBatches;
+  readonly seal: Pick<SealCompute, "combine">;
 }
 
 /** Of the first block. */
@@ -137,7 +143,7 @@ export function stillOpenPoints({ asked, items }: PlannedBatch, points: Uint8Arr
 export async function verifyOpenings(
   plan: OpeningPlan,
   openings: Openings | undefined,
-  { opened, seal }: { readonly opened: OpenedBatches; readonly seal: SealCompute },
+  { opened, seal }: OpeningWork,
 ): Promise<VerifiedOpenings | string> {
   const missing = missingOpening(plan, openings);
   if (missing !== undefined) return missing;
@@ -159,18 +165,8 @@ export async function verifyOpenings(
     }
     batches.push({ height, items: outcomes });
   }
-  const disputes: VerifiedOpenings["disputes"][number][] = [];
-  for (const opening of openings.disputes) {
-    const { height, index } = opening;
-    const planned = findDispute(plan, height, index);
-    if (planned === undefined) {
-      return `openings: item ${index} of batch ${height} is not a dispute that was asked for`;
-    }
-    const outcome = await settleDispute(plan, planned, opening, seal);
-    if (typeof outcome === "string") return outcome;
-    disputes.push({ height, outcome });
-  }
-  return { batches, disputes };
+  const disputes = await settleDisputes(plan, openings.disputes, { opened, seal });
+  return typeof disputes === "string" ? disputes : { batches, disputes };
 }
 
 function missingOpening(plan: OpeningPlan, openings: Openings | undefined): string | undefined {
@@ -183,60 +179,6 @@ function missingOpening(plan: OpeningPlan, openings: Openings | undefined): stri
     const isThere = openings?.disputes.some((one) => one.height === height && one.index === index);
     if (!isDue || isThere === true) continue;
     return `openings: the dispute of item ${index} of batch ${height} has to be settled, its shares were given`;
-  }
-  return undefined;
-}
-
-function findDispute(plan: OpeningPlan, height: number, index: number): PlannedDispute | undefined {
-  return plan.disputes.find((one) => one.height === height && one.item.index === index);
-}
-
-/** Single shares of exactly t tickets decide what the only right Z is; then the item opens, or it is garbage. */
-async function settleDispute(
-  plan: OpeningPlan,
-  { height, key, item }: PlannedDispute,
-  { index, shares }: DisputeOpening,
-  compute: SealCompute,
-): Promise<ItemOutcome | string> {
-  const what = `openings: the dispute of item ${index} of batch ${height}`;
-  if (shares.length !== key.threshold) {
-    return `${what} needs shares of ${key.threshold} tickets, got ${shares.length}`;
-  }
-  const checks: SharesToVerify[] = [];
-  for (const { ticket, point, proof } of shares) {
-    const validator = holderOf(key, ticket);
-    if (validator === undefined) return `${what}: nobody holds ticket ${ticket}`;
-    const { chainId, sharesHeight } = plan;
-    const terms = { chainId, height: sharesHeight, validator };
-    checks.push({
-      context: sharesContext(terms, { key: key.number, height, index }, ticket),
-      publicShare: key.publicShares.subarray((ticket - 1) * POINT_BYTES, ticket * POINT_BYTES),
-      points: item.kem.subarray(0, POINT_BYTES),
-      shares: point,
-      proof,
-    });
-  }
-  const verdicts = await compute.verifyShares(checks);
-  const bad = shares.find((_, at) => verdicts[at] !== true);
-  if (bad !== undefined) return `${what}: the share of ticket ${bad.ticket} is not proven`;
-  const point = await compute.combine({
-    threshold: key.threshold,
-    shares: shares.map(({ ticket, point: share }) => ({ ticket, points: share })),
-  });
-  const [opened] = await compute.open({
-    publicKey: key.publicKey,
-    items: [itemToOpen(item)],
-    points: point,
-  });
-  assert(opened !== undefined, "every item has an outcome");
-  return { item, point, opened };
-}
-
-function holderOf(key: SealKeyState, ticket: number): Uint8Array | undefined {
-  let last = 0;
-  for (const { validator, tickets } of key.members) {
-    last += tickets;
-    if (ticket <= last) return validator;
   }
   return undefined;
 }

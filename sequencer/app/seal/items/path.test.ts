@@ -197,7 +197,7 @@ describe("openings of a proposer", () => {
         ],
       },
     };
-    expect(await chain.refusal([...next, encodeItem(dispute)], 1)).toMatch(/is not a dispute/);
+    expect(await chain.refusal([...next, encodeItem(dispute)], 1)).toMatch(/was not asked for/);
   });
 
   test("attack: two items of openings, or one behind a transaction, are refused", async () => {
