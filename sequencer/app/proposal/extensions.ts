@@ -65,7 +65,7 @@ export class Extensions {
     const { committed, watch } = this.#dependencies;
     const height = Height(committed.nextHeight());
     // Votes for the block that is final by now still come in, and this node may propose from them.
-    watch.forget(height - 1);
+    watch.committed(height);
     const voter = this.#voterAt(height);
     const ask = voter && this.#ownAsk(this.#context(height, EMPTY_BYTES), voter);
     if (ask !== undefined) this.#ownShares.ahead(ask);

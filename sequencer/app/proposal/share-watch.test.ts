@@ -98,6 +98,19 @@ describe("the watch over shares", () => {
     expect(found).toHaveLength(1);
   });
 
+  test("finds shares that came with the votes for the very block, once it is committed", async () => {
+    const early = world.askOf({ batches: [{ height: HEIGHT, key: 1, items: 2 }] });
+    const points = early.batches[0]?.points;
+    assert(points !== undefined, "there is a batch");
+    expect(await show(await world.part("alice", HEIGHT, early))).toBe("SHARES_INCOMPLETE");
+    expect(found).toEqual([]);
+    batches.set(HEIGHT, { key: 1, items: [itemAt(0, points), itemAt(1, points)] });
+    watch.committed(HEIGHT + 1);
+    await watch.idle();
+    expect(found.map(({ kind }) => kind)).toEqual(["unaskedShares"]);
+    await expectGuilty();
+  });
+
   test("finds nothing in what honest validators answer, in any round", async () => {
     for (const round of ["round 0", "round 1", "round 2"]) {
       for (const name of ["alice", "bob"]) {
@@ -126,7 +139,7 @@ describe("the watch over shares", () => {
   test("forgets heights that are over, and drops what is too much", async () => {
     const honest = await world.part("alice", HEIGHT, ask, "round 0");
     await show(honest);
-    watch.forget(HEIGHT + 1);
+    watch.committed(HEIGHT + 2);
     await show(await damaged("alice", "round 1"));
     expect(
       found.map(({ kind }) => kind),

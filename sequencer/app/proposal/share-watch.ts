@@ -68,6 +68,8 @@ export class ShareWatch {
   #firstBytes = 0;
   /** Faults that were reported, by kind, height and validator. */
   readonly #reported = new Set<string>();
+  /** Refused parts with shares for the block that they vote for, or later ones, until it is committed. */
+  readonly #ahead: Suspect[] = [];
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
 
@@ -98,11 +100,22 @@ export class ShareWatch {
     }
     const ask = context.seal?.ask;
     const unasked = refusal === undefined ? [] : this.#unaskedSubjects(seen, ask);
-    this.#judgeLater({ seen, ask, asked: askedOf(context, address), refusal, unasked });
+    const suspect = { seen, ask, asked: askedOf(context, address), refusal, unasked };
+    this.#judgeLater(suspect);
+    if (refusal !== undefined && isAhead(seen)) this.#keepAhead(suspect);
   }
 
-  /** Forgets what was seen below this height. */
-  forget(height: number): void {
+  /**
+   * When the block below `next` is committed: its items stand in the state by now, so that shares of them which
+   * came with the very votes for it can be judged. Forgets what was seen below that block.
+   */
+  committed(next: number): void {
+    for (const suspect of this.#ahead.splice(0)) {
+      const { seen, ask } = suspect;
+      const unasked = this.#unaskedSubjects(seen, ask);
+      if (unasked.length > 0) this.#judgeLater({ ...suspect, refusal: undefined, unasked });
+    }
+    const height = next - 1;
     for (const [key, { height: seenHeight, content }] of this.#first) {
       if (seenHeight >= height) continue;
       this.#first.delete(key);
@@ -111,6 +124,11 @@ export class ShareWatch {
     for (const key of this.#reported) {
       if (Number(key.slice(0, key.indexOf("/"))) < height) this.#reported.delete(key);
     }
+  }
+
+  #keepAhead(suspect: Suspect): void {
+    if (this.#ahead.length < SHARES_WATCHED_WAITING_MAX) this.#ahead.push(suspect);
+    else this.#deps.metrics.sealPartsUnwatched.inc();
   }
 
   /** Resolves when nothing is being judged. */
@@ -203,6 +221,12 @@ export class ShareWatch {
       return [{ key: batch.key, points, place, publicShare }];
     });
   }
+}
+
+/** Whether a part has shares of what no state holds yet when it is signed. */
+function isAhead({ content, height }: SeenShares): boolean {
+  const shares = decodeShares(content);
+  return shares !== undefined && placesIn(shares).some((place) => place.batchHeight >= height);
 }
 
 function keyOf(height: number, validator: Uint8Array): string {
