@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -109,6 +109,11 @@ describe("behavior: secrets of a validator for what is sealed", () => {
     expect(await readFile(`${path}.unreadable`, "utf8")).toBe(text);
     await keys.addEncryptionSecret({ encryptionKey: bytes(5), secret: bytes(6), madeHeight: 1 });
     expect((await open(other)).encryptionSecret(bytes(5))).toEqual(bytes(6));
+    // Back with the right key, what was set aside first is still there to be restored.
+    expect((await open(present)).share(3)).toBeUndefined();
+    expect(await readFile(`${path}.unreadable`, "utf8")).toBe(text);
+    await rename(`${path}.unreadable`, path);
+    expect((await open(present)).share(3)).toEqual(share);
   });
 
   test.each(["", "{", "{}", '{"version":1,"boxes":[{}]}', '{"version":2,"boxes":[]}'])(
@@ -138,5 +143,28 @@ describe("behavior: secrets of a validator for what is sealed", () => {
     });
     await expect(added).rejects.toThrow(/free the disk/);
     directory = await mkdtemp(join(tmpdir(), "weft-seal-keys-"));
+  });
+
+  test("an encryption secret that is not on the disk is not there: it might be registered", async () => {
+    const keys = await open(present);
+    const made = { encryptionKey: bytes(1), secret: bytes(2), madeHeight: 10 };
+    await mkdir(`${path}.new`);
+    await expect(keys.addEncryptionSecret(made)).rejects.toThrow(/free the disk/);
+    expect(keys.encryptionSecrets()).toEqual([]);
+    await rmdir(`${path}.new`);
+    await keys.addEncryptionSecret(made);
+    expect((await open(present)).encryptionSecret(bytes(1))).toEqual(bytes(2));
+  });
+
+  test("what could not be erased in the file is erased with the next call, whatever that is for", async () => {
+    const keys = await filled(present);
+    const secret = keys.secretOf(3, 5);
+    await mkdir(`${path}.new`);
+    await expect(keys.erase(keys.shares(), [])).rejects.toThrow(/free the disk/);
+    expect(secret).toEqual(new Uint8Array(32));
+    expect((await open(present)).share(3)).toEqual(share);
+    await rmdir(`${path}.new`);
+    await keys.erase([], []);
+    expect((await open(present)).share(3)).toBeUndefined();
   });
 });

@@ -56,13 +56,17 @@ export interface SealKeys {
   shares(): readonly KeyShare[];
   encryptionSecret(encryptionKey: Uint8Array): Uint8Array | undefined;
   encryptionSecrets(): readonly EncryptionSecret[];
-  /** Durable when it resolves. @throws WeftError<SealKeysErrorInfo> */
+  /** Durable when it resolves; not kept when it rejects. @throws WeftError<SealKeysErrorInfo> */
   addEncryptionSecret(secret: EncryptionSecret): Promise<void>;
-  /** Durable when it resolves. @throws WeftError<SealKeysErrorInfo> */
+  /**
+   * Durable when it resolves. When it rejects it is kept in memory, and the next call writes it.
+   * @throws WeftError<SealKeysErrorInfo>
+   */
   addShare(share: KeyShare): Promise<void>;
   /**
    * Erases shares of keys, and secrets, in memory and in the file; what the disk still holds of an older
-   * file is nobody's to promise. @throws WeftError<SealKeysErrorInfo>
+   * file is nobody's to promise. When it rejects the file still has them: call it again, with or without more.
+   * @throws WeftError<SealKeysErrorInfo>
    */
   erase(shares: readonly KeyShare[], encryptionSecrets: readonly EncryptionSecret[]): Promise<void>;
 }
@@ -83,7 +87,7 @@ export async function openSealKeys(
   try {
     found = file && contentOf(file, applicationKeys);
   } catch (error) {
-    const kept = `${path}.unreadable`;
+    const kept = await freeName(`${path}.unreadable`, fileSystem);
     fileSystem.renameSync(path, kept);
     logger.error(
       "the shares of keys for sealed transactions cannot be read: this validator opens nothing until the next key; if a backup of the file or the application key that it was written for is there, restore it and restart",
@@ -94,6 +98,13 @@ export async function openSealKeys(
   // The key that is registered next has to open it too.
   if (found?.isForAll === false) await keys.save();
   return keys;
+}
+
+/** What was set aside before may be what somebody restores: it is not written over. */
+async function freeName(path: string, fileSystem: FileSystem): Promise<string> {
+  let name = path;
+  for (let i = 1; (await fileSystem.readFile(name)) !== undefined; i++) name = `${path}.${i}`;
+  return name;
 }
 
 interface Content {
@@ -113,6 +124,8 @@ class FileSealKeys implements SealKeys {
   readonly #deps: SealKeysDependencies;
   readonly #encryption = new Map<string, EncryptionSecret>();
   readonly #shares = new Map<number, KeyShare>();
+  /** A write has failed since the last one that did not: the file is behind. */
+  #isBehind = false;
   /** One write at a time. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -152,8 +165,15 @@ class FileSealKeys implements SealKeys {
   }
 
   async addEncryptionSecret(secret: EncryptionSecret): Promise<void> {
-    this.#encryption.set(toHex(secret.encryptionKey), secret);
-    await this.save();
+    const id = toHex(secret.encryptionKey);
+    this.#encryption.set(id, secret);
+    try {
+      await this.save();
+    } catch (error) {
+      // What is here counts as kept, and might be registered: a crash would lose it then.
+      this.#encryption.delete(id);
+      throw error;
+    }
   }
 
   async addShare(share: KeyShare): Promise<void> {
@@ -165,14 +185,14 @@ class FileSealKeys implements SealKeys {
     shares: readonly KeyShare[],
     encryptionSecrets: readonly EncryptionSecret[],
   ): Promise<void> {
-    if (shares.length === 0 && encryptionSecrets.length === 0) return;
+    if (shares.length === 0 && encryptionSecrets.length === 0 && !this.#isBehind) return;
     for (const { key } of shares) this.#shares.delete(key);
     for (const { encryptionKey } of encryptionSecrets) {
       this.#encryption.delete(toHex(encryptionKey));
     }
-    await this.save();
     for (const { secrets } of shares) for (const secret of secrets) secret.fill(0);
     for (const { secret } of encryptionSecrets) secret.fill(0);
+    await this.save();
   }
 
   save(): Promise<void> {
@@ -194,7 +214,9 @@ class FileSealKeys implements SealKeys {
       }
       fileSystem.renameSync(temporary, this.#path);
       await syncDirectory(fileSystem, dirname(this.#path));
+      this.#isBehind = false;
     } catch (cause) {
+      this.#isBehind = true;
       throw new WeftError<SealKeysErrorInfo>(
         { code: "SEAL_KEYS_NOT_WRITTEN", path: this.#path },
         `${this.#path} cannot be written (${String(cause)}): free the disk or replace it; until then this validator takes no part in new keys`,
