@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -60,7 +60,7 @@ class DutifulChain {
   }
 
   /** Starts the duties of a node, or starts them again on what is on its disk. */
-  async open(node: number): Promise<Duty> {
+  async open(node: number, { isValidator = true } = {}): Promise<Duty> {
     const { chain } = this;
     const logger: Logger = {
       ...NULL_LOGGER,
@@ -82,7 +82,7 @@ class DutifulChain {
     const duties = createSealDuties({
       read: app.read,
       keys,
-      applicationKeys: [applicationKey],
+      applicationKeys: isValidator ? [applicationKey] : [],
       group,
       random,
       submit: (item) => this.#submit(node, item),
@@ -196,6 +196,43 @@ describe("behavior: a validator's duties for keys of sealed transactions", () =>
     const again = await network.open(1);
     expect(again.keys.share(1)).toBeUndefined();
     expect(holdsShare(again, network, 2)).toBe(true);
+  });
+
+  test("who is no validator any more erases what it held as one", async () => {
+    const network = await DutifulChain.start({ params: { epoch_length: 20, seal_key_lead: 3 } });
+    await network.until(() => network.node(1).keys.share(1) !== undefined);
+    const { keys } = await network.open(1, { isValidator: false });
+    const [secret] = keys.share(1)?.secrets ?? [];
+    await network.until(() => sealState(network.reader).activeKey === 2);
+    await network.until(() => keys.share(1) === undefined, 5);
+    expect(secret).toEqual(new Uint8Array(32));
+    const used = sealKey(network.reader, 1)?.members.map((m) => toHex(m.encryptionKey)) ?? [];
+    expect(keys.encryptionSecrets().map((one) => toHex(one.encryptionKey))).not.toEqual(
+      expect.arrayContaining([expect.toBeOneOf(used)]),
+    );
+  });
+
+  test("a share of another chain under the key's number gives way to that of this one", async () => {
+    const network = await DutifulChain.start();
+    await network.node(1).keys.addShare({
+      key: 1,
+      encryptionKey: new Uint8Array(32).fill(9),
+      firstTicket: 1,
+      secrets: [1, 2, 3, 4].map((value) => new Uint8Array(32).fill(value)),
+    });
+    await network.until(() => network.activeKey() === 1);
+    expect(holdsShare(network.node(1), network, 1)).toBe(true);
+  });
+
+  test("an encryption key whose secret the disk refuses is not registered", async () => {
+    const network = await DutifulChain.start();
+    await mkdir(join(directory, "seal_keys_1.json.new"));
+    for (let blocks = 0; blocks < 4; blocks++) await network.step();
+    expect(network.sent).not.toContain("1 registerSealKey");
+    expect(network.logs.filter((line) => line.startsWith("1 error")).length).toBeGreaterThan(1);
+    await rmdir(join(directory, "seal_keys_1.json.new"));
+    await network.until(() => network.activeKey() === 1);
+    expect(holdsShare(network.node(1), network, 1)).toBe(true);
   });
 
   test("a restart between any two blocks loses nothing", async () => {

@@ -134,7 +134,11 @@ class Duties {
     // What was owed long ago is over, or done.
     if (this.#isCatchingUp(block.time.seconds)) return;
     const self = this.#self(reader);
-    if (self === undefined) return;
+    if (self === undefined) {
+      // Who is no validator any more still has what it held as one.
+      await this.#eraseWhatIsOver(reader, undefined, keys);
+      return;
+    }
     for (const [name, height] of this.#notBefore) {
       if (height < reader.height) this.#notBefore.delete(name);
     }
@@ -212,7 +216,9 @@ class Duties {
       );
     if (unused !== undefined) return unused;
     const { group, random } = this.#deps;
-    const secret = group.scalars.reduceWide(random(WIDE_BYTES));
+    const wide = random(WIDE_BYTES);
+    const secret = group.scalars.reduceWide(wide);
+    wide.fill(0);
     const encryptionKey = group.mulBase(secret);
     const made = { encryptionKey, secret, madeHeight: reader.height };
     await keys.addEncryptionSecret(made);
@@ -236,17 +242,21 @@ class Duties {
     if (!hasDealt && reader.height <= dealHeight) {
       const name = `deal ${key}`;
       if (!this.#isWaiting(name, reader)) {
-        this.#dealt ??= reader.arithmetic.dkg.deal(
-          termsOf(reader, generation),
-          self.address,
-          this.#deps.random(DEAL_SEED_BYTES),
-        );
+        this.#dealt ??= this.#deal(reader, generation, self);
         await this.#send(name, reader, self, { kind: "deal", ...this.#dealt });
       }
     }
     const secret = keys.encryptionSecret(member.encryptionKey);
     // A share that cannot be opened is not complained of: nothing would show who is wrong.
     if (secret !== undefined) await this.#examine(reader, generation, self, secret);
+  }
+
+  /** Whoever had the seed would know what this validator adds to the key. */
+  #deal(reader: StakingReader, generation: SealGenerationState, { address }: Self): Dealing {
+    const seed = this.#deps.random(DEAL_SEED_BYTES);
+    const dealing = reader.arithmetic.dkg.deal(termsOf(reader, generation), address, seed);
+    seed.fill(0);
+    return dealing;
   }
 
   async #examine(
@@ -284,7 +294,10 @@ class Duties {
     for (const state of keysOf(reader)) {
       const { number } = state;
       const member = memberOf(state, self);
-      if (member === undefined || keys.share(number) !== undefined) continue;
+      if (member === undefined) continue;
+      const held = keys.share(number);
+      // One of another chain, or of what this one was before it began anew, is of no use here.
+      if (held && bytesEqual(held.encryptionKey, member.encryptionKey)) continue;
       const dealings = dealingsOf(reader, state);
       if (dealings === undefined || this.#lost.has(number)) continue;
       const secret = keys.encryptionSecret(member.encryptionKey);
@@ -323,14 +336,18 @@ class Duties {
    * Forward secrecy: when the last item of a retired key is resolved, which the state shows by removing its
    * dealings, shares and the secret that opened them go together.
    */
-  async #eraseWhatIsOver(reader: StakingReader, self: Self, keys: SealKeys): Promise<void> {
+  async #eraseWhatIsOver(
+    reader: StakingReader,
+    self: Self | undefined,
+    keys: SealKeys,
+  ): Promise<void> {
     const live = keysOf(reader).filter((state) => dealingsOf(reader, state) !== undefined);
     const oldest = Math.min(...live.map(({ number }) => number), sealState(reader).lastGeneration);
     const isOver = (key: number): boolean =>
       key < oldest && !live.some(({ number }) => number === key);
     const shares = keys.shares().filter(({ key }) => isOver(key));
 
-    const registered = reader.records.get(SEAL_ENCRYPTION, self.id)?.encryptionKey;
+    const registered = self && reader.records.get(SEAL_ENCRYPTION, self.id)?.encryptionKey;
     const isWanted = (encryptionKey: Uint8Array): boolean =>
       (registered !== undefined && bytesEqual(registered, encryptionKey)) ||
       isOfGeneration(generationOf(reader), encryptionKey) ||
@@ -338,13 +355,14 @@ class Duties {
       keys
         .shares()
         .some((share) => !isOver(share.key) && bytesEqual(share.encryptionKey, encryptionKey));
-    // One that was never used may be on its way into a block.
+    // One that was never used may be on its way into a block; without a validator nobody knows whether it is registered.
     const secrets = keys.encryptionSecrets().filter(({ encryptionKey, madeHeight }) => {
-      const isOld = madeHeight + SEAL_SECRET_ERASE_BLOCKS <= reader.height;
-      return (isOld || isUsed(reader, encryptionKey)) && !isWanted(encryptionKey);
+      const isOld = self && madeHeight + SEAL_SECRET_ERASE_BLOCKS <= reader.height;
+      return (isOld === true || isUsed(reader, encryptionKey)) && !isWanted(encryptionKey);
     });
-    if (shares.length === 0 && secrets.length === 0) return;
+    // Without any it does again what failed.
     await keys.erase(shares, secrets);
+    if (shares.length === 0 && secrets.length === 0) return;
     this.#deps.logger.info("secrets of retired keys for sealed transactions were erased", {
       keys: shares.map(({ key }) => key),
     });
