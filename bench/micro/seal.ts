@@ -35,7 +35,7 @@ interface Step {
   readonly work: () => unknown;
 }
 
-interface StepResult {
+export interface StepResult {
   readonly name: string;
   readonly batch: number;
   /** µs per transaction. */
@@ -45,9 +45,16 @@ interface StepResult {
 }
 
 export function runSealMicro(isJson: boolean): void {
+  const results = measureSealSteps();
+  if (isJson) process.stdout.write(`${JSON.stringify({ sealMicro: results })}\n`);
+  else process.stdout.write(`${sealStepsText(results)}\n`);
+}
+
+/** About two seconds of one core. */
+export function measureSealSteps(): readonly StepResult[] {
   const group = createGroup();
   const tdh2 = createTdh2(group);
-  const results = BATCHES.flatMap((batch, at) => {
+  return BATCHES.flatMap((batch, at) => {
     const steps = stepsOf(group, tdh2, batch);
     return measure(steps).map((figures, i) => ({
       name: steps[i]?.name ?? "",
@@ -56,8 +63,6 @@ export function runSealMicro(isJson: boolean): void {
       spec: steps[i]?.spec[at] ?? "",
     }));
   });
-  if (isJson) process.stdout.write(`${JSON.stringify({ sealMicro: results })}\n`);
-  else print(results);
 }
 
 function stepsOf(group: Group, tdh2: Tdh2, batch: number): readonly Step[] {
@@ -176,14 +181,14 @@ function measure(
   });
 }
 
-function print(results: readonly StepResult[]): void {
+export function sealStepsText(results: readonly StepResult[]): string {
   const row = (cells: readonly string[]): string =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(28) : cell.padStart(13))).join("");
   const lines = [row(["CPU µs per transaction", "batch", "median", "best", "spec"])];
   for (const { name, batch, median, best, spec } of results) {
     lines.push(row([name, String(batch), median.toFixed(1), best.toFixed(1), spec]));
   }
-  process.stdout.write(`${lines.join("\n")}\n`);
+  return lines.join("\n");
 }
 
 /** Bytes that depend on the name alone. */

@@ -1,4 +1,5 @@
 /** What `npm run bench -- --seal` prints for people. */
+import { sealStepsText } from "../micro/seal.ts";
 import type { SealReport, SealRun } from "./seal.ts";
 
 export function sealText(report: SealReport): string {
@@ -7,8 +8,7 @@ export function sealText(report: SealReport): string {
     `${machine["cores"]} × ${machine["cpu"]}, ${machine["memoryGib"]} GiB, Node ${machine["node"]}; ${report.validators} validators, a process each`,
     `ed25519 checks ${Math.round(report.calibrationBefore.verifySodiumPerSecond)}/s before, ${Math.round(report.calibrationAfter.verifySodiumPerSecond)}/s after`,
     "",
-    "one thread, µs for each transaction (in brackets: table C.6 of the specification)",
-    ...stepLines(steps),
+    sealStepsText(steps),
     ...report.runs.flatMap(runLines),
     ...(report.profile === undefined
       ? []
@@ -21,20 +21,6 @@ export function sealText(report: SealReport): string {
           ...report.profile.own.map(hotLine),
         ]),
   ].join("\n");
-}
-
-function stepLines(steps: SealReport["steps"]): readonly string[] {
-  const names = [...new Set(steps.map(({ name }) => name))];
-  const width = Math.max(...names.map(({ length }) => length));
-  return names.map((name) => {
-    const cells = steps
-      .filter((step) => step.name === name)
-      .map(
-        ({ batch, micros, specMicros }) =>
-          `${String(batch).padStart(4)}: ${micros.toFixed(1).padStart(6)} (${specMicros.toFixed(1)})`,
-      );
-    return `  ${name.padEnd(width)}  ${cells.join("   ")}`;
-  });
 }
 
 function runLines(run: SealRun): readonly string[] {

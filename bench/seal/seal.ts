@@ -23,10 +23,10 @@ import { type Calibration, calibrate } from "../measure/calibration.ts";
 import { type ProfileSummary, summarizeProfiles } from "../measure/cpu-profile.ts";
 import { createMeter } from "../measure/meter.ts";
 import { type Quantiles, quantiles } from "../measure/statistics.ts";
+import { measureSealSteps, type StepResult } from "../micro/seal.ts";
 import { type BenchNetwork, startNetwork } from "../network.ts";
 import { type BenchReport, machine } from "../report.ts";
 import { untilKeyInForce } from "./key.ts";
-import { measureSteps, type StepResult } from "./steps.ts";
 
 export interface SealOptions {
   readonly validators: number;
@@ -79,7 +79,7 @@ export async function runSeal(
   const startedAt = new Date().toISOString();
   const calibrationBefore = calibrate();
   progress("steps on one thread");
-  const steps = measureSteps();
+  const steps = measureSealSteps();
   const runs: SealRun[] = [];
   let profile: ProfileSummary | undefined;
   for (const timeoutCommit of PACES) {
