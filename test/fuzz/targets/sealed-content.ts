@@ -1,6 +1,8 @@
 /** What a sealed transaction holds once it is decrypted, and what evidence of shares brings. */
 import * as fc from "fast-check";
-import { toHex } from "../../../proto/bytes.ts";
+import { Height } from "../../../proto/brands.ts";
+import { bytesEqual, toHex } from "../../../proto/bytes.ts";
+import { SHARES_CODEC } from "../../../proto/codec/seal-block.ts";
 import { rollupDataEntries } from "../../../proto/codec/weft-tx.ts";
 import {
   decodeContent,
@@ -9,8 +11,12 @@ import {
   unpadContent,
 } from "../../../mev/seal/content.ts";
 import { decodeAsk, decodeShares } from "../../../mev/seal/share-evidence.ts";
+import { askedOfValidator, sharesContext, verifyShares } from "../../../mev/seal/shares.ts";
 import { SEAL_CODECS } from "../../support/seal-arbitraries.ts";
-import { plainDecoder, strictCodec, type Target } from "../target.ts";
+import { LOCAL_SEAL_COMPUTE } from "../../support/seal-compute.ts";
+import { testSealKey } from "../../support/seal-key.ts";
+import { TEST_TDH2 } from "../../support/sealing.ts";
+import { Finding, plainDecoder, strictCodec, type Target } from "../target.ts";
 import { sampled } from "./chain.ts";
 
 const contents = fc
@@ -47,7 +53,57 @@ export const SEALED_CONTENT_TARGETS: readonly Target[] = [
   }),
   ofEvidence("decodeAsk", "SEAL_ASK_CODEC", decodeAsk),
   ofEvidence("decodeShares", "SHARES_CODEC", decodeShares),
+  answer(),
 ];
+
+/** A SHARES part as another validator judges it: what is not the honest answer is refused, and nothing throws. */
+function answer(): Target {
+  const validator = new Uint8Array(20).fill(1);
+  const key = testSealKey(1, [{ address: validator }], [2], 2);
+  const ask = {
+    batches: [{ height: Height(4), key: 1, points: key.points(2) }],
+    disputes: [{ height: Height(2), index: 3, key: 1, point: key.points(1, "disputed") }],
+  };
+  const asked = askedOfValidator(ask, () => key.state, validator);
+  if (asked === undefined) throw new TypeError("its tickets are asked for");
+  const terms = { chainId: "weft-test", height: Height(5), validator };
+  const share = (subject: Parameters<typeof sharesContext>[1], points: Uint8Array) =>
+    [1, 2].map((ticket) => {
+      const secret = key.secretOf(1, ticket) ?? validator;
+      const publicShare = key.state.publicShares.subarray((ticket - 1) * 32, ticket * 32);
+      const shares = TEST_TDH2.makeShares(secret, points);
+      const context = sharesContext(terms, subject, ticket);
+      const proof = TEST_TDH2.proveShares(context, secret, publicShare, points, shares);
+      return { ticket, points: shares, proof };
+    });
+  const honest = SHARES_CODEC.encode({
+    batches: ask.batches.map(({ height, points }) => ({
+      height,
+      tickets: share({ key: 1, height }, points),
+    })),
+    disputes: ask.disputes.map(({ height, index, point }) => ({
+      height,
+      index,
+      shares: share({ key: 1, height, index }, point).map(({ points, ...one }) => ({
+        ...one,
+        point: points,
+      })),
+    })),
+  });
+  return {
+    name: "shares for an ask",
+    covers: [],
+    format: "protobuf",
+    weight: 0.3,
+    seeds: () => [honest],
+    run: async (bytes) => {
+      const found = await verifyShares(terms, asked, bytes, LOCAL_SEAL_COMPUTE);
+      if ("code" in found) return `refused ${found.code}`;
+      if (!bytesEqual(bytes, honest)) throw new Finding("another answer than the honest one holds");
+      return "accepted";
+    },
+  };
+}
 
 /** Answers undefined to bytes that are none, and never throws. */
 function ofEvidence(name: string, codec: string, decode: (bytes: Uint8Array) => unknown): Target {
