@@ -308,18 +308,12 @@ class GroupDkg implements Dkg {
       dealings.map(({ commitments }) => commitments),
     );
     assert(sum !== undefined, "commitments were checked when they were dealt");
-    // X_1, by the way that keeps the decoded sum for those that follow.
-    const ones = joinBytes(Array.from({ length: terms.threshold }, () => ONE));
-    const publicShares = [group.multiScalarMul(ones, sum, { keep: true })];
-    for (let ticket = 2; ticket <= ticketCount(terms.members); ticket++) {
-      publicShares.push(group.evaluateCommitments(sum, ticket));
-    }
     const publicKey = pointAt(sum, 0).slice();
-    const flat = joinBytes(publicShares.flatMap((point) => point ?? []));
-    assert(flat.length === publicShares.length * POINT_BYTES, "sums of points are canonical");
-    return hasIdentity(publicKey) || hasIdentity(flat)
+    const publicShares = group.evaluateCommitmentsUpTo(sum, ticketCount(terms.members));
+    assert(publicShares !== undefined, "sums of points are canonical");
+    return hasIdentity(publicKey) || hasIdentity(publicShares)
       ? undefined
-      : { publicKey, publicShares: flat };
+      : { publicKey, publicShares };
   }
 
   sharesOfMember(

@@ -178,6 +178,25 @@ describe("against noble", () => {
       { numRuns: 20 },
     );
   });
+
+  it("evaluates commitments at one argument after the other", () => {
+    const coefficients = fc.array(numbers, { minLength: 1, maxLength: 9 });
+    fc.assert(
+      fc.property(coefficients, fc.nat(14), (list, count) => {
+        const commitments = group.mulBase(scalars(...list));
+        const each = Array.from({ length: count }, (_, i) =>
+          group.evaluateCommitments(commitments, i + 1),
+        );
+        expect(group.evaluateCommitmentsUpTo(commitments, count)).toEqual(
+          joinBytes(each.flatMap((point) => point ?? [])),
+        );
+      }),
+      { numRuns: 40 },
+    );
+    const many = group.mulBase(scalars(...Array.from({ length: 60 }, (_, i) => BigInt(i) ** 50n)));
+    const last = group.evaluateCommitmentsUpTo(many, 90)?.subarray(89 * 32);
+    expect(last).toEqual(group.evaluateCommitments(many, 90));
+  });
 });
 
 describe("scalars", () => {
@@ -237,6 +256,7 @@ describe("points that are none", () => {
       expect(group.linearCombinations([1n], [list])).toBeUndefined();
       expect(group.linearCombinations([1n << 200n], [list])).toBeUndefined();
       expect(group.evaluateCommitments(list, 3)).toBeUndefined();
+      expect(group.evaluateCommitmentsUpTo(list, 3)).toBeUndefined();
     }
   });
 

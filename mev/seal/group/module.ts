@@ -32,6 +32,7 @@ export interface GroupExports {
   ): number;
   wide_combinations(scalars: number, vectors: number, k: number, n: number, out: number): number;
   evaluate_points(points: number, n: number, x: number, out: number): number;
+  evaluate_points_up_to(points: number, n: number, count: number, out: number): number;
   check_scalars(scalars: number, n: number): number;
   scalar_reduce_wide(wide: number, n: number, out: number): void;
   scalar_mul_add(a: number, b: number, c: number, n: number, out: number): number;

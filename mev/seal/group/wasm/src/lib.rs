@@ -308,6 +308,41 @@ pub unsafe extern "C" fn evaluate_points(points: *const u8, n: usize, x: u32, ou
     }
 }
 
+/// The polynomial with these points as coefficients, lowest first, at 1, 2, …, m. In Newton's form, by dividing
+/// by x - 1, x - 2, …, the values follow by additions alone. Variable time.
+#[no_mangle]
+pub unsafe extern "C" fn evaluate_points_up_to(
+    points: *const u8,
+    n: usize,
+    m: usize,
+    out: *mut u8,
+) -> i32 {
+    let mut terms = match decode(points, n, false) {
+        Ok(points) => points,
+        Err(index) => return index,
+    };
+    for j in 1..=n {
+        // What is left of dividing by x - j moves into term j - 1.
+        for i in (j..n).rev() {
+            terms[i - 1] = terms[i - 1] + times(&terms[i], j as u32);
+        }
+    }
+    // Term j of (x-1)(x-2)…(x-j), j! times: the j-th difference at 1.
+    let mut factorial = Scalar::ONE;
+    for (j, term) in terms.iter_mut().enumerate().skip(2) {
+        factorial *= Scalar::from(j as u64);
+        *term = RistrettoPoint::vartime_double_scalar_mul_basepoint(&factorial, term, &Scalar::ZERO);
+    }
+    for (at, out) in output(out, m).iter_mut().enumerate() {
+        *out = terms.first().copied().unwrap_or_default().compress().to_bytes();
+        // Differences that no later value depends on are left as they are.
+        for j in 1..n.min(m - at) {
+            terms[j - 1] = terms[j - 1] + terms[j];
+        }
+    }
+    DONE
+}
+
 /// Index of the first scalar that is not below the group order, or -1.
 #[no_mangle]
 pub unsafe extern "C" fn check_scalars(scalars: *const u8, n: usize) -> i32 {
