@@ -230,6 +230,30 @@ describe("the sender's own opening", () => {
     expect(eventsOf(opened)).toMatchObject([{ type: "seal_opened", id: second.id }, {}]);
   });
 
+  test("behavior: of a disputed item shows that the dispute was false, and whoever disputed pays", async () => {
+    const sealed = await startSealedChain({ power: 1_000_000n });
+    const { chain } = sealed;
+    const mine = await submitSealed(sealed, 0, "mine");
+    const { height } = await chain.step(0);
+    await chain.step(0);
+    chain.node(1).watch.failsToOpen = true;
+    await chain.step(1);
+    chain.node(1).watch.failsToOpen = false;
+    await chain.submit(signedItem(wallet(2), nonce(0), revealOf(height, mine)));
+    const block = await chain.step(0);
+    expect(eventsOf(block)).toMatchObject([{}, { type: "seal_opened", id: mine.id, by: "sender" }]);
+    expect(eventsOf(block, "slash")).toMatchObject([
+      {
+        validator: toHex(chain.node(1).consensusAddress).toUpperCase(),
+        reason: "false-dispute",
+      },
+    ]);
+    // Shares of the dispute were on their way: there is nothing left to settle.
+    const after = await chain.step(0);
+    expect(openingsIn(after.txs)).toBeUndefined();
+    await expectSupply(chain);
+  });
+
   test("behavior: another seed, item or height is refused", async () => {
     const sealed = await startSealedChain();
     const { chain } = sealed;
