@@ -127,9 +127,10 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     AMOUNT_LIMIT >> 11n,
     "Bond of a commit, nweft; lost when it is not revealed, and then doubled, ten times at most.",
   ),
+  // Rollups wait for a commit that long, and are then sent the headers of all these blocks at once.
   sealRevealBlocks: bounds(
     4n,
-    10_000n,
+    1_000n,
     "Blocks in which a commit may be revealed, if a large set does not need more.",
   ),
   sealFalseDisputeBps: bounds(
