@@ -6,6 +6,7 @@ import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
 import { isSealAction } from "../../proto/codec/weft-tx.ts";
+import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { ADDRESS_BYTES } from "../../proto/limits.ts";
@@ -192,7 +193,9 @@ class Weft implements WeftApplication {
       logger: logger.child({ module: "seal" }),
       metrics,
     });
+    const { extensionBytesMax = EXTENSION_BYTES_MAX } = options;
     this.#extensions = new Extensions({
+      extensionBytesMax,
       watch: this.#watch,
       committed,
       log: extensionLog,

@@ -44,6 +44,8 @@ export interface ApplicationOptions {
   readonly snapshots?: SnapshotMakerOptions;
   /** The halt of the chain, by its height, after which this node votes on again. */
   readonly resumeAfterHalt?: number;
+  /** Bytes of own vote extensions, where the signer takes fewer than the chain; shares that exceed it are not sent. */
+  readonly extensionBytesMax?: number;
   /** Names of planned upgrades that this software includes; default: `KNOWN_UPGRADES`. */
   readonly knownUpgrades?: ReadonlySet<string>;
 }

@@ -4,6 +4,8 @@
  * directory can change engine.
  */
 import { z } from "zod";
+import { LISTS_BYTES_MAX } from "../../proto/codec/weft-block.ts";
+import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
 import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";
 import { ENGINES } from "./home-engine.ts";
 import { STATE_SYNC_FETCHERS_MAX } from "./limits.ts";
@@ -394,6 +396,15 @@ export const configSchema = z
       "<40 hex digits>",
       "Comma-separated ids of connection keys that a remote signer may have over TCP; empty takes any.",
     ),
+    priv_validator_extension_bytes: z
+      .number()
+      .int()
+      .min(LISTS_BYTES_MAX * 2)
+      .max(EXTENSION_BYTES_MAX)
+      .default(EXTENSION_BYTES_MAX)
+      .describe(
+        "Largest vote extension that the remote signer takes: 9216 for signers built on CometBFT's library. A larger one goes without shares for sealed transactions, and counts as a missed block. With engine = cometbft and a remote signer it is never more than 9216.",
+      ),
     priv_validator_timeout: duration("5s", "Time for one answer of the remote signer."),
     priv_validator_start_timeout: duration(
       "60s",

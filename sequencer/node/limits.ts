@@ -57,7 +57,7 @@ export const SEAL_INCOMING_WAITING_MAX = 16_384;
 /** Where no engine says whether it catches up, a last block that is older means that it does. */
 export const DUTY_BLOCK_AGE_MAX_SECONDS = 600;
 /** Blocks for which a submitted duty may wait for its block, and until one that was refused is tried again. */
-export const DUTY_EXPIRY_BLOCKS = 8;
+export const DUTY_EXPIRY_BLOCKS = 5;
 export const DUTY_RETRY_BLOCKS = 2;
 /** Blocks for which an encryption key that is not (yet) in the state keeps its secret: many times what a transaction lives. */
 export const SEAL_SECRET_ERASE_BLOCKS = 1_000;

@@ -28,11 +28,13 @@ import { readKeyFileIfAny } from "../ports/key-file.ts";
 import type { Logger } from "../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
+import { COMETBFT_EXTENSION_BYTES_MAX } from "../signer/limits.ts";
 import type { Config } from "./config-schema.ts";
 import type { Home } from "./home.ts";
 import { createRememberingVerifier } from "./remembering-verifier.ts";
 import { openSealKeys, type SealKeys } from "./seal-keys.ts";
 import type { SealLanes } from "./seal-workers/open-seal-compute.ts";
+import { hasRemoteSigner } from "./validator-signer.ts";
 import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
@@ -130,6 +132,7 @@ export async function openApplication(
         version: VERSION.weft,
         chainId: genesis.chainId,
         snapshots: { interval, keepRecent },
+        extensionBytesMax: extensionBytesMax(config),
         ...(resumeAfterHalt === 0 ? {} : { resumeAfterHalt }),
         pool: {
           countMax: config.mempool.size,
@@ -169,6 +172,14 @@ export async function openApplication(
     await level.close();
     throw error;
   }
+}
+
+/** CometBFT reads no larger answer of a remote signer than its own library sends. */
+function extensionBytesMax(config: Config): number {
+  const { priv_validator_extension_bytes: wished, engine } = config;
+  return engine === "cometbft" && hasRemoteSigner(config)
+    ? Math.min(wished, COMETBFT_EXTENSION_BYTES_MAX)
+    : wished;
 }
 
 function applicationSigner(key: Ed25519KeyPair): ApplicationSigner {

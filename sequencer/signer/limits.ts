@@ -7,6 +7,8 @@ export const MESSAGE_BYTES_MAX: number = VOTE_EXTENSION_BYTES_MAX + 10_240;
 export const WRITE_BYTES_MAX = 32_768;
 /** What signers made with CometBFT's library take; a larger request is logged before it fails there. */
 export const COMETBFT_MESSAGE_BYTES_MAX = 10_240;
+/** Extension that fits such a message, in a request and in its answer, with the vote around it. */
+export const COMETBFT_EXTENSION_BYTES_MAX: number = COMETBFT_MESSAGE_BYTES_MAX - 1_024;
 /** Time for the secret handshake and the proof of the key. Later: closed (slow loris included). */
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Time for a connection to be made. */

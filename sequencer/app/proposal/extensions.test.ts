@@ -79,6 +79,20 @@ describe("behavior: own shares", () => {
     await chain.step(0);
   });
 
+  test("that exceed what the signer takes are not sent", async () => {
+    const chain = await asked();
+    const whole = (await answer(chain, 3)).length;
+    for (const [extensionBytesMax, says] of [
+      [whole, "root"],
+      [whole - 1, "abstain"],
+    ] as const) {
+      await chain.restart(2, undefined, { extensionBytesMax });
+      // Another block of the height each time: what was answered once stays.
+      expect(partsOf(await answer(chain, 2, extensionBytesMax % 251)).says).toBe(says);
+    }
+    await chain.step(0);
+  });
+
   test("that fail to be made do not stop the vote", async () => {
     const chain = await asked();
     chain.node(3).watch.ticketSecretOf = () => {

@@ -22,6 +22,8 @@ import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 import type { ShareWatch } from "./share-watch.ts";
 
 export interface ExtensionDependencies {
+  /** Of own extensions. */
+  readonly extensionBytesMax: number;
   readonly committed: CommittedState;
   readonly log: ExtensionLog;
   /** The validator's application keys: the one that it has, and the one that it takes next. */
@@ -102,7 +104,7 @@ export class Extensions {
   }
 
   async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
-    const { log, signers, logger } = this.#dependencies;
+    const { log, signers, logger, extensionBytesMax } = this.#dependencies;
     const voter = this.#voterAt(height);
     if (voter === undefined) {
       logger.error("no registered application key: this node's votes will not count", {
@@ -120,6 +122,14 @@ export class Extensions {
       logger.error(
         "own shares are wrong: this vote abstains from opening what is sealed; data/seal_keys.json is of another key or damaged",
         { height, ...refusal },
+      );
+      ({ extension, refusal } = await this.#build(context, voter, undefined));
+    }
+    if (shares !== undefined && extension.length > extensionBytesMax) {
+      // A vote that the signer cannot sign would be missed whole.
+      logger.warn(
+        "own shares make the vote extension larger than the signer takes: this vote abstains from opening what is sealed; use weft signer, or see priv_validator_extension_bytes",
+        { height, bytes: extension.length, bytesMax: extensionBytesMax },
       );
       ({ extension, refusal } = await this.#build(context, voter, undefined));
     }
