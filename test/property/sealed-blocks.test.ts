@@ -230,4 +230,43 @@ describe("blocks with sealed items", () => {
       { numRuns: 8 },
     );
   }, 120_000);
+
+  test("property: whatever bytes a proposer sends as openings, nothing throws, and only what is right stands", async () => {
+    const { chain, keys } = await startSealedChain();
+    const [key] = keys;
+    const submit = async (text: SealedText) => expect(await chain.submit(text.item)).toBe(0);
+    await submit(sealText(wallet(0), nonce(0), key, "noise", { damage: withNoise }));
+    await chain.step(0);
+    await chain.step(0);
+    for (const n of [1, 2]) await submit(sealText(wallet(n), nonce(0), key, `text ${n}`));
+    await chain.step(0);
+    await chain.step(0);
+    // A batch of two to open, and a dispute to settle.
+    const good = await chain.prepare(0);
+    const openings = good[2] ?? new Uint8Array();
+    const length = openings.length;
+    const damage = fc.record({
+      at: fc.nat(length - 1),
+      byte: fc.nat(255),
+      action: fc.constantFrom("set", "set", "cut", "zero", "copy"),
+      from: fc.nat(length - 1),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (damages) => {
+        let item = openings.slice();
+        for (const { at, byte, action, from } of damages) {
+          if (action === "set") item[at] = byte;
+          else if (action === "zero") item.fill(0, at, at + 32);
+          else if (action === "copy") item.copyWithin(at, from, from + 32);
+          else item = item.slice(0, at);
+        }
+        const txs = good.map((tx, index) => (index === 2 ? item : tx));
+        const isSame = Buffer.compare(item, openings) === 0;
+        const reason = await chain.refusal(txs, 1);
+        expect(reason === undefined, reason ?? "accepted").toBe(isSame);
+      }),
+      { numRuns: 150 },
+    );
+    await chain.decide(good);
+  }, 60_000);
 });

@@ -53,7 +53,9 @@ export class OpenedBatches {
       return { item, point, opened };
     });
     for (const [of, opened] of fresh) {
-      if (opened !== undefined && this.#known.size < OPENED_ITEMS_KEPT_MAX) {
+      // What fails is in no block that stands, and anybody can make as much of it as they like.
+      if (opened === undefined || opened.kind === "failed") continue;
+      if (this.#known.size < OPENED_ITEMS_KEPT_MAX) {
         this.#known.set(of, opened);
       }
     }
