@@ -22,10 +22,19 @@ import {
 } from "../../../../proto/codec/weft-extension.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import { StakeWorld } from "../../../../test/support/stake-world.ts";
-import { EPOCH, numberKey, SEAL_ASK, SEAL_ASKED, SEAL_KEYS, SEALED } from "../../state/tables.ts";
+import {
+  EPOCH,
+  numberKey,
+  SEAL,
+  SEAL_ASK,
+  SEAL_ASKED,
+  SEAL_KEYS,
+  SEALED,
+} from "../../state/tables.ts";
+import { NO_SEAL_STATE } from "../reader.ts";
 import { askFor, recordAsk } from "./ask.ts";
 import { expireItems } from "./expiry.ts";
-import { itemsWaitingMax, openingBlocks, openingBytesMax } from "./room.ts";
+import { itemsWaitingMax, openingBlocks, openingBytesMax, SealedRoom } from "./room.ts";
 
 const BLOCK_BYTES = 4 << 20;
 const bytes = (length: number, byte = 1): Uint8Array => new Uint8Array(length).fill(byte);
@@ -171,6 +180,33 @@ describe("sizes", () => {
       world.ctx.records.set(EPOCH, "", { ...epoch, followingSetSize: 100 });
     }
     expect(openingBlocks(world.ctx)).toBe(70);
+  });
+
+  test("property: a proposer that disputes all that a block has room for cannot let any of it lapse", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 4, maxLength: 30 }),
+        fc.constantFrom(65_536, 1 << 20, BLOCK_BYTES),
+        (tickets, blockBytes) => {
+          const { ctx } = world;
+          const total = tickets.reduce((sum, count) => sum + count, 0);
+          setKey(1, tickets, Math.floor((total * 2) / 3) + 1);
+          ctx.records.set(SEAL, "", { ...NO_SEAL_STATE, activeKey: 1, isOpen: true });
+          for (const height of ctx.records.keys(SEALED)) {
+            ctx.records.set(SEALED, height, undefined);
+          }
+          let waiting = SealedRoom.of(ctx, blockBytes).itemsLeft;
+          const disputedHeight = 12;
+          const last = disputedHeight + openingBlocks(ctx);
+          for (let height = disputedHeight + 1; height <= last && waiting > 0; height++) {
+            setBatch(10, waiting, { disputed: waiting });
+            waiting -= askFor(ctx, height, blockBytes).disputes.length;
+          }
+          expect(waiting).toBeLessThanOrEqual(0);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   test("property: whatever waits, every answer fits an extension and its openings fit their part of a block", () => {

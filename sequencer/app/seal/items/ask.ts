@@ -1,4 +1,5 @@
 /** What validators are asked for: written at the end of a block for the extensions of the next one. */
+import { ticketCount } from "../../../../mev/seal/dkg.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { joinBytes } from "../../../../proto/bytes.ts";
 import { DISPUTES_ASKED_MAX } from "../../../../proto/codec/seal-block.ts";
@@ -14,15 +15,21 @@ import { sha256 } from "../../../../proto/hash.ts";
 import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_ASK, SEAL_ASKED } from "../../state/tables.ts";
 import { sealEvidenceBlocks } from "../evidence-window.ts";
-import { maxTickets, sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
+import { sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
 import {
   ANSWER_BYTES_MAX,
-  DISPUTE_SHARE_BYTES,
+  DISPUTE_SHARES_MAX,
   POINT_BYTES,
   SUBJECT_OVERHEAD_BYTES,
 } from "./limits.ts";
 import { isDisputed } from "./records.ts";
-import { batchAnswerBytes, openingBlocks, openingBytesMax } from "./room.ts";
+import {
+  batchAnswerBytes,
+  disputeAnswerBytes,
+  disputeOpeningBytes,
+  openingBlocks,
+  openingBytesMax,
+} from "./room.ts";
 
 /**
  * End of block h - 1: writes what extensions of block h answer, if anything is asked; what was asked two blocks before that
@@ -83,12 +90,14 @@ export function askFor(reader: StakingReader, height: number, blockBytesMax: num
   }
   const disputes: AskedDispute[] = [];
   let disputeBytes = 0;
+  let disputeShares = 0;
   for (const { height: from, key, item } of waiting) {
     if (disputes.length === DISPUTES_ASKED_MAX) break;
-    const answer = maxTickets(key) * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
-    const opening = key.threshold * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
+    const answer = disputeAnswerBytes(key);
+    const opening = disputeOpeningBytes(key);
+    disputeShares += ticketCount(key.members);
     if (answerBytes + answer > ANSWER_BYTES_MAX) break;
-    if (disputeBytes + opening > openingMax) break;
+    if (disputeBytes + opening > openingMax || disputeShares > DISPUTE_SHARES_MAX) break;
     answerBytes += answer;
     disputeBytes += opening;
     disputes.push({

@@ -21,6 +21,8 @@ export const TICKET_OVERHEAD_BYTES = 80;
 export const SUBJECT_OVERHEAD_BYTES = 24;
 /** One ticket's share of a disputed item with its proof. */
 export const DISPUTE_SHARE_BYTES = 112;
+/** Single shares of disputed items that everybody makes together at one height, each with a proof: 0.2 s of arithmetic for who checks them. */
+export const DISPUTE_SHARES_MAX = 1_500;
 /** Batches, and again disputes, take at most this part of a block when they are opened. */
 export const OPENINGS_BLOCK_PART = 16;
 /** Blocks for which the hash of what was asked is kept, at most: as long as evidence counts. */

@@ -1,4 +1,6 @@
 /** How many sealed items a block may hold, and for how long they may wait (docs/adr/0013). */
+import { ticketCount } from "../../../../mev/seal/dkg.ts";
+import { DISPUTES_ASKED_MAX } from "../../../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import { type Failure, failure } from "../../codes.ts";
 import type { DecodedTx } from "../../execution/decoded-tx.ts";
@@ -7,6 +9,8 @@ import { requireEpoch } from "../../staking/validator-records.ts";
 import { keyInForce, maxTickets, sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
 import {
   ANSWER_BYTES_MAX,
+  DISPUTE_SHARE_BYTES,
+  DISPUTE_SHARES_MAX,
   OPENING_BLOCKS_MIN,
   OPENINGS_BLOCK_PART,
   POINT_BYTES,
@@ -60,6 +64,7 @@ export class SealedRoom {
     if (key === undefined) return new SealedRoom(0);
     let waiting = 0;
     let tickets = maxTickets(key);
+    let settled = disputesAskedMax(key, blockBytesMax);
     for (const height of unresolvedHeights(reader)) {
       if ((reader.height - height) % 2 !== 0) continue;
       const batch = sealedBatch(reader, height);
@@ -67,18 +72,23 @@ export class SealedRoom {
       if (batch === undefined || batchKey === undefined) continue;
       waiting += batch.items.length;
       tickets = Math.max(tickets, maxTickets(batchKey));
+      settled = Math.min(settled, disputesAskedMax(batchKey, blockBytesMax));
     }
-    return new SealedRoom(itemsWaitingMax(setSize(reader), tickets, blockBytesMax) - waiting);
+    // Were all of them disputed, all could be settled in time: nobody lets items lapse by disputing others.
+    const settledInTime = (settled * openingBlocks(reader)) / 2;
+    const room = Math.min(itemsWaitingMax(setSize(reader), tickets, blockBytesMax), settledInTime);
+    return new SealedRoom(room - waiting);
   }
 
   /** Why a sealed item that would succeed may not stand in the block; undefined for other transactions. */
   fault({ item, tx }: DecodedTx): Failure | undefined {
     if (tx.body.action.kind !== "sealed") return undefined;
     if (this.#items >= 1 && item.length <= this.#bytes) return undefined;
-    return failure(
-      "SEAL_FULL",
-      `${Math.max(0, this.#items)} items and ${this.#bytes} bytes are left`,
-    );
+    return failure("SEAL_FULL", `${this.itemsLeft} items and ${this.#bytes} bytes are left`);
+  }
+
+  get itemsLeft(): number {
+    return Math.max(0, this.#items);
   }
 
   /** One without a fault that has succeeded. */
@@ -110,6 +120,29 @@ export function itemsWaitingMax(size: number, tickets: number, blockBytesMax: nu
 /** Bytes of a block that batches may take in it, and again disputes. */
 export function openingBytesMax(blockBytesMax: number): number {
   return Math.floor(blockBytesMax / OPENINGS_BLOCK_PART);
+}
+
+/** Disputed items of one key that a height asks for at most, when nothing else is asked. */
+export function disputesAskedMax(
+  key: Pick<SealKeyState, "members" | "threshold">,
+  blockBytesMax: number,
+): number {
+  return Math.min(
+    DISPUTES_ASKED_MAX,
+    Math.floor(DISPUTE_SHARES_MAX / ticketCount(key.members)),
+    Math.floor(ANSWER_BYTES_MAX / disputeAnswerBytes(key)),
+    Math.floor(openingBytesMax(blockBytesMax) / disputeOpeningBytes(key)),
+  );
+}
+
+/** Bytes of an answer for one disputed item, of whoever holds most tickets. */
+export function disputeAnswerBytes(key: Pick<SealKeyState, "members">): number {
+  return maxTickets(key) * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
+}
+
+/** Bytes in a block of what settles one disputed item. */
+export function disputeOpeningBytes({ threshold }: Pick<SealKeyState, "threshold">): number {
+  return threshold * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
 }
 
 /** Bytes of an answer for one batch, of whoever holds most tickets. */

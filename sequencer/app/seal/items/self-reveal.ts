@@ -7,7 +7,7 @@ import { copyBytes, toHex } from "../../../../proto/bytes.ts";
 import type { SealedItemState, SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import type { SelfReveal } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
-import { failure } from "../../codes.ts";
+import { type Failure, failure } from "../../codes.ts";
 import { type ActionRules, noValue } from "../../execution/action-rules.ts";
 import type { StakingReader } from "../../staking/context.ts";
 import { sealedBatch, sealedItem, sealKey } from "../reader.ts";
@@ -17,14 +17,15 @@ import { type Resolution, resolveItem } from "./resolve.ts";
 
 export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
   fault({ staking }, _tx, action) {
-    const { height, id, seed } = action;
+    return waitingItem(staking, action) === undefined ? unknownItem(action) : undefined;
+  },
+  // Points are multiplied for whoever signs, not for anybody who sends bytes.
+  costlyFault({ staking }, action) {
     const waiting = waitingItem(staking, action);
-    if (waiting === undefined) {
-      return failure("SEAL_ITEM_UNKNOWN", `${toHex(id)} of block ${height}`);
-    }
+    if (waiting === undefined) return unknownItem(action);
     const { item, key } = waiting;
-    const point = staking.arithmetic.tdh2.openWithSeed(key.publicKey, item, seed);
-    return point === undefined ? failure("SEAL_SEED", toHex(id)) : undefined;
+    const point = staking.arithmetic.tdh2.openWithSeed(key.publicKey, item, action.seed);
+    return point === undefined ? failure("SEAL_SEED", toHex(action.id)) : undefined;
   },
   run(state, _tx, action) {
     const { height, seed } = action;
@@ -37,6 +38,10 @@ export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
   },
   value: noValue,
 };
+
+function unknownItem({ height, id }: SelfReveal): Failure {
+  return failure("SEAL_ITEM_UNKNOWN", `${toHex(id)} of block ${height}`);
+}
 
 function waitingItem(
   reader: StakingReader,
