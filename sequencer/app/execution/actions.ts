@@ -38,6 +38,11 @@ export function costlyActionFault(state: ActionReader, tx: DecodedTx): Failure |
   return rulesOf(action.kind).costlyFault?.(state, action);
 }
 
+/** Whether `costlyActionFault` takes arithmetic, up to some milliseconds: whoever asks lets others run after it. */
+export function isCostly({ tx }: DecodedTx): boolean {
+  return rulesOf(tx.body.action.kind).costlyFault !== undefined;
+}
+
 /** Whether the action is a duty of a validator, sent by its application key (`ActionRules.free`). */
 export function isDuty(state: ActionReader, tx: DecodedTx): boolean {
   const { action } = tx.tx.body;

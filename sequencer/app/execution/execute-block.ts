@@ -36,7 +36,7 @@ import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import { laneParams } from "../params.ts";
 import type { TxTerms } from "./action-rules.ts";
-import { placeAction } from "./actions.ts";
+import { isCostly, placeAction } from "./actions.ts";
 import { applyTx, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
 import { beginBlock, endBlock, settleOverdue } from "./begin-end.ts";
@@ -173,6 +173,7 @@ export async function executeBlock(
       addRollupFee(working, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
+    if (isCostly(decoded)) await yieldToLoop();
   }
   settleOverdue(working);
   for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);

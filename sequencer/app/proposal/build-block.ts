@@ -26,7 +26,7 @@ import type { Misbehavior } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
-import { actionFault, placeAction } from "../execution/actions.ts";
+import { actionFault, isCostly, placeAction } from "../execution/actions.ts";
 import { applyTx, validityFault } from "../execution/apply-tx.ts";
 import { txFee } from "../execution/base-fee.ts";
 import { beginBlock, settleOverdue } from "../execution/begin-end.ts";
@@ -128,7 +128,10 @@ export async function buildBlock(
   }
 
   const selection = pool.select();
-  for (const tx of drawControl(selection, lanes, bytesLeft)) tryTx(tx);
+  for (const tx of drawControl(selection, lanes, bytesLeft)) {
+    tryTx(tx);
+    if (isCostly(tx)) await yieldToLoop();
+  }
   for (const lane of PRICED_LANES) {
     let misfits = 0;
     let tried = 0;
