@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { accountAddress } from "../proto/codec/weft-tx.ts";
 import { generateEd25519KeyPair } from "../proto/verify/ed25519.ts";
 import type { ValidatorPlace } from "../sequencer/cli/network-layout.ts";
-import { createTestnet } from "../sequencer/cli/testnet-files.ts";
+import { createTestnet, type TestnetOptions } from "../sequencer/cli/testnet-files.ts";
 import { createSystemClock } from "../sequencer/ports/system-clock.ts";
 import { ACCOUNTS, EXPIRY_AHEAD, EXPIRY_MARGIN } from "./limits.ts";
 import { benchAccount, MAX_FEE_PER_BYTE, ROLLUP_NAMES } from "./load/shape.ts";
@@ -52,6 +52,7 @@ export async function placesIn(root: string, names: readonly string[]): Promise<
 export async function writeHomes(
   validators: readonly ValidatorPlace[],
   config: Readonly<Record<string, unknown>>,
+  params: TestnetOptions["params"] = {},
 ): Promise<void> {
   const owner = generateEd25519KeyPair();
   await createTestnet({
@@ -63,7 +64,7 @@ export async function writeHomes(
       balance: BALANCE,
     })),
     rollups: ROLLUP_NAMES.map((name) => ({ name, ownerKey: owner.publicKey })),
-    params: GENESIS_PARAMS,
+    params: { ...GENESIS_PARAMS, ...params },
     config: { ...NODE_CONFIG, ...config },
     host: () => "127.0.0.1",
   });

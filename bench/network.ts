@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestnetOptions } from "../sequencer/cli/testnet-files.ts";
 import { createGrpcSequencerClient } from "../rollup-adapter/client/grpc-sequencer-client.ts";
 import { CHAIN_ID, ENTRY, placesIn, writeHomes } from "./homes.ts";
 import { type NodeProcess, startProcess, untilHeight } from "./node-process.ts";
@@ -31,6 +32,8 @@ export async function startNetwork(options: {
   /** Shows the log of all validators, and the first one's line per block, on standard error. */
   readonly isVerbose: boolean;
   readonly config: Readonly<Record<string, unknown>>;
+  /** Parameters of the chain beside those of every benchmark. */
+  readonly params?: TestnetOptions["params"];
 }): Promise<BenchNetwork> {
   const root = mkdtempSync(join(tmpdir(), "weft-bench-"));
   const profiles = join(root, "profiles");
@@ -51,7 +54,7 @@ export async function startNetwork(options: {
   try {
     const names = Array.from({ length: options.validators }, (_, i) => `validator-${i}`);
     const places = await placesIn(root, names);
-    await writeHomes(places, options.config);
+    await writeHomes(places, options.config, options.params);
     mkdirSync(profiles);
     const nodeArgs = options.isProfiled ? ["--cpu-prof", "--cpu-prof-dir", profiles] : [];
     for (const { name, home } of places) {

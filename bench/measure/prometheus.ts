@@ -29,3 +29,30 @@ export async function receivedBytes(
   }
   return sums;
 }
+
+/** Batches of the arithmetic of sealed transactions by kind of work, over all validators. */
+export interface SealWork {
+  readonly batches: number;
+  /** From asking to the answer, waiting for a thread included. */
+  readonly seconds: number;
+}
+
+export async function sealWork(
+  metricsUrls: readonly string[],
+): Promise<Readonly<Record<string, SealWork>>> {
+  const sums: Record<string, SealWork> = {};
+  for (const url of metricsUrls) {
+    const page = await (await fetch(url)).text();
+    const batches = sumByLabel(page, "weft_seal_work_seconds_count", "work");
+    for (const [work, seconds] of Object.entries(
+      sumByLabel(page, "weft_seal_work_seconds_sum", "work"),
+    )) {
+      const before = sums[work] ?? { batches: 0, seconds: 0 };
+      sums[work] = {
+        batches: before.batches + (batches[work] ?? 0),
+        seconds: before.seconds + seconds,
+      };
+    }
+  }
+  return sums;
+}

@@ -37,6 +37,9 @@ function runLines(run: SealRun): readonly string[] {
     `  to content  p50 ${whole(revealMs.p50)}   p95 ${whole(revealMs.p95)}   p99 ${whole(revealMs.p99)} ms after the order`,
     `  refused     ${refusals.length === 0 ? "none" : refusals.join(", ")}; sealed during the window ${run.signedLate}`,
     `  CPU per tx  ${whole(run.cpuMicrosPerPayload)} µs, ${whole(run.cpuMicrosPerPayloadOfValidators)} µs of it in validators; others ${run.foreignCpuSeconds.toFixed(2)} s in ${run.windowSeconds.toFixed(1)} s`,
+    `  arithmetic  ${Object.entries(run.work)
+      .map(([work, { batches, seconds }]) => `${work} ${batches} batches ${seconds.toFixed(1)} s`)
+      .join("; ")}`,
     `  memory      ${run.processes.map(({ name, residentBytes }) => `${name} ${whole(residentBytes / 2 ** 20)} MiB`).join("; ")}`,
   ];
 }

@@ -22,6 +22,7 @@ import { createSigner } from "../load/signer.ts";
 import { type Calibration, calibrate } from "../measure/calibration.ts";
 import { type ProfileSummary, summarizeProfiles } from "../measure/cpu-profile.ts";
 import { createMeter } from "../measure/meter.ts";
+import { type SealWork, sealWork } from "../measure/prometheus.ts";
 import { type Quantiles, quantiles } from "../measure/statistics.ts";
 import { measureSealSteps, type StepResult } from "../micro/seal.ts";
 import { type BenchNetwork, startNetwork } from "../network.ts";
@@ -51,6 +52,8 @@ export interface SealRun extends PhaseReport {
   readonly openedAfterBlocks: Readonly<Record<number, number>>;
   /** From a block to the one that tells its content, ms. */
   readonly revealMs: Quantiles;
+  /** Arithmetic of all validators over the whole phase, its warm-up and its end. */
+  readonly work: Readonly<Record<string, SealWork>>;
   /** Entries that ended in another way than opened, and that are still sealed after the run. */
   readonly lost: number;
   readonly unopened: number;
@@ -71,6 +74,7 @@ export interface SealReport {
 const PACES = ["1s", "0s"] as const;
 const SIGNING_THREADS = 2;
 const HOT_FUNCTIONS = 45;
+const EPOCH_BLOCKS = 20_000;
 
 export async function runSeal(
   options: SealOptions,
@@ -89,6 +93,8 @@ export async function runSeal(
       isProfiled: options.isProfiled,
       isVerbose: options.isVerbose,
       config: { ...options.config, "consensus.timeout_commit": timeoutCommit },
+      // One key for the whole run: what is sealed for it waits while blocks go by.
+      params: { epoch_length: EPOCH_BLOCKS },
     });
     try {
       const run = await runPace(network, timeoutCommit, options, progress);
@@ -171,6 +177,8 @@ async function runPace(
       ...network.validators.map(({ name, pid }) => ({ name, pids: [pid] })),
       { name: GENERATOR, pids: [process.pid] },
     ]);
+    const urls = network.validators.map(({ metricsUrl }) => metricsUrl);
+    const before = await sealWork(urls);
     const result = await Promise.race([
       phase.run(source, (edge) => meter.edge(edge)),
       network.failed,
@@ -180,6 +188,7 @@ async function runPace(
     const unopened = (): number =>
       ledger.committedPayloads - reveals.openings.length - reveals.lost;
     while (unopened() > 0 && performance.now() < endMs) await sleep(50);
+    const work = difference(await sealWork(urls), before);
     const inWindow = reveals.openings.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
     const openedAfterBlocks: Record<number, number> = {};
     for (const { blocks } of inWindow) {
@@ -193,6 +202,7 @@ async function runPace(
       keyHeight: key.activeHeight,
       openedPerSecond: ratePerSecond(inWindow),
       openedAfterBlocks,
+      work,
       revealMs: quantiles(inWindow.map(({ waitMs }) => waitMs)),
       lost: reveals.lost,
       unopened: unopened(),
@@ -208,4 +218,19 @@ function ratePerSecond(openings: readonly { readonly atMs: number }[]): number {
   const [firstMs, lastMs] = [openings[0]?.atMs ?? 0, openings.at(-1)?.atMs ?? 0];
   const counted = openings.filter(({ atMs }) => atMs > firstMs).length;
   return lastMs > firstMs ? (counted * 1_000) / (lastMs - firstMs) : 0;
+}
+
+function difference(
+  after: Readonly<Record<string, SealWork>>,
+  before: Readonly<Record<string, SealWork>>,
+): Readonly<Record<string, SealWork>> {
+  return Object.fromEntries(
+    Object.entries(after).map(([work, { batches, seconds }]) => [
+      work,
+      {
+        batches: batches - (before[work]?.batches ?? 0),
+        seconds: seconds - (before[work]?.seconds ?? 0),
+      },
+    ]),
+  );
 }
