@@ -115,23 +115,29 @@ describe("a ciphertext that nobody can open", () => {
     const sealed = await startSealedChain({ power: 1_000_000n });
     const { chain } = sealed;
     const { id } = await submitSealed(sealed, 1, "fine");
+    const { id: other } = await submitSealed(sealed, 1, "fine too");
     await stepUntil(chain, 2);
     const offender = chain.node(1);
     offender.watch.failsToOpen = true;
     const disputed = await chain.step(1);
-    expect(eventsOf(disputed)).toMatchObject([{ type: "seal_disputed", id }]);
+    expect(eventsOf(disputed)).toMatchObject([
+      { type: "seal_disputed", id },
+      { type: "seal_disputed", id: other },
+    ]);
     offender.watch.failsToOpen = false;
     await chain.step(0);
     const settled = await chain.step(0);
     expect(eventsOf(settled)).toMatchObject([
       { type: "seal_opened", id, by: "dispute" },
+      { type: "seal_opened", id: other, by: "dispute" },
       { type: "seal_fills" },
     ]);
+    // For both at once: a slash looks through all stake that left.
     expect(eventsOf(settled, "slash")).toMatchObject([
       {
         validator: toHex(offender.consensusAddress).toUpperCase(),
         reason: "false-dispute",
-        fraction_bps: String(DEFAULT_PARAMS.sealFalseDisputeBps),
+        fraction_bps: String(2 * DEFAULT_PARAMS.sealFalseDisputeBps),
       },
     ]);
     // The one who paid for place and bond has its bond.

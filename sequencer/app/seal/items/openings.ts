@@ -12,7 +12,7 @@ import type { SealAsk, SealedItemState, SealKeyState } from "../../../../proto/c
 import { assert } from "../../../../proto/errors.ts";
 import type { StakingContext } from "../../staking/context.ts";
 import { askAt, sealedBatch, sealKey, type SealReader } from "../reader.ts";
-import { fineFalseDispute } from "./false-disputes.ts";
+import { type FalseDisputes, fineFalseDisputes } from "./false-disputes.ts";
 import { POINT_BYTES } from "./limits.ts";
 import type { OpenedBatches } from "./opened-batches.ts";
 import { changeItems, isDisputed } from "./records.ts";
@@ -205,6 +205,7 @@ export function applyOpenings(
       return undefined;
     });
   }
+  const falseDisputes = new Map<string, FalseDisputes>();
   for (const { height, outcome } of disputes) {
     const { index, disputedBy, disputedHeight } = outcome.item;
     const { opened, point } = outcome;
@@ -214,8 +215,13 @@ export function applyOpenings(
       resolveItem(ctx, height, item, resolutionOf(opened, point, "dispute"));
       return undefined;
     });
-    if (opened.kind !== "failed") fineFalseDispute(ctx, toHex(disputedBy), disputedHeight);
+    if (opened.kind === "failed") continue;
+    const validator = toHex(disputedBy);
+    const by = `${disputedHeight}/${validator}`;
+    const count = (falseDisputes.get(by)?.count ?? 0) + 1;
+    falseDisputes.set(by, { validator, height: disputedHeight, count });
   }
+  for (const one of falseDisputes.values()) fineFalseDisputes(ctx, one);
 }
 
 function dispute(

@@ -11,7 +11,7 @@ import { type Failure, failure } from "../../codes.ts";
 import { type ActionRules, noValue } from "../../execution/action-rules.ts";
 import type { StakingReader } from "../../staking/context.ts";
 import { sealedBatch, sealedItem, sealKey } from "../reader.ts";
-import { fineFalseDispute } from "./false-disputes.ts";
+import { fineFalseDisputes } from "./false-disputes.ts";
 import { changeItems, isDisputed } from "./records.ts";
 import { type Resolution, resolveItem } from "./resolve.ts";
 
@@ -34,7 +34,9 @@ export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
     const { item } = waiting;
     changeItems(state, height, (one) => (one.index === item.index ? undefined : one));
     resolveItem(state, height, item, resolutionOf(state, item, copyBytes(seed)));
-    if (isDisputed(item)) fineFalseDispute(state, toHex(item.disputedBy), item.disputedHeight);
+    if (!isDisputed(item)) return;
+    const { disputedBy, disputedHeight } = item;
+    fineFalseDisputes(state, { validator: toHex(disputedBy), height: disputedHeight, count: 1 });
   },
   value: noValue,
 };

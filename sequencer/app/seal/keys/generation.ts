@@ -34,7 +34,12 @@ import {
 import { protectedBlocks } from "../items/room.ts";
 import { sealKey, sealState } from "../reader.ts";
 import { generationEvent, generationFailedEvent, keyEvent } from "./events.ts";
-import { GENERATION_ATTEMPTS_MAX, GENERATION_WINDOW_MIN, REGISTRATION_BLOCKS } from "./limits.ts";
+import {
+  GENERATION_ATTEMPTS_MAX,
+  GENERATION_WINDOW_MIN,
+  REGISTRATION_BLOCKS,
+  TICKETS_FOUND_MEMBERS_MAX,
+} from "./limits.ts";
 
 /** The generation under way. */
 export function generationOf(reader: StakingReader): SealGenerationState | undefined {
@@ -93,6 +98,8 @@ export function startGeneration(ctx: StakingContext): void {
   const isTimeToLook =
     blocksOver >= firstLook && (blocksOver - firstLook) % REGISTRATION_BLOCKS === 0;
   if (candidates.length < set.length && !isTimeToLook) return;
+  // Of very many with contrived powers no tickets may exist, and to find that out takes half a second.
+  if (set.length > TICKETS_FOUND_MEMBERS_MAX && !isTimeToLook) return;
 
   const allotment = allotTickets(
     candidates.map(({ power }) => power),

@@ -10,3 +10,5 @@ export const REGISTRATION_BLOCKS = 10;
 export const REGISTRATION_PAUSE_BLOCKS = 10;
 /** More than the blocks after its replacement in which shares of a key can still be asked for: 2f + 4 of 1,000 validators. */
 export const KEY_LAST_SHARES_BLOCKS = 1_000;
+/** Members for which tickets are always found, 6 for each: with more, it is tried every `REGISTRATION_BLOCKS` only. */
+export const TICKETS_FOUND_MEMBERS_MAX = 100;
