@@ -13,6 +13,7 @@ import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { decodeItem, encodeTxItem } from "../../proto/codec/weft-block.ts";
+import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
 import {
   encodeTxBody,
   rollupData,
@@ -128,6 +129,7 @@ export class SealRun {
       compute: this.compute,
       secretOf: (key, ticket) => keys.secretOf(key, ticket),
       duties: ({ application, ...parts }) => {
+        application.onShareFault((evidence) => this.#accused(evidence));
         const duties = createSealDuties({
           ...parts,
           read: application.read,
@@ -145,6 +147,15 @@ export class SealRun {
         };
       },
     };
+  }
+
+  /** A node can prove a fault in somebody's shares. */
+  #accused({ kind, validator, height }: SealEvidence): void {
+    if (!this.#options.honest.has(toHex(validator))) return this.#deps.count("share faults proven");
+    const who = toHex(validator);
+    this.#deps.fail(
+      new SimulationFailure(`accusation: ${kind} of ${who} at height ${height}, which is honest`),
+    );
   }
 
   /** What a client submits; undefined while there is no key, or for no wallet. */
