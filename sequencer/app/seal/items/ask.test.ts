@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
+import { itemBlockBytes, Lane, laneBytesMax } from "../../../../mev/lanes.ts";
 import { ticketsOfMember } from "../../../../mev/seal/dkg.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../../../proto/bytes.ts";
@@ -14,7 +15,9 @@ import {
   type SealedItemState,
   type SealKeyState,
 } from "../../../../proto/codec/seal-state.ts";
-import { LISTS_BYTES_MAX } from "../../../../proto/codec/weft-block.ts";
+import type { SealEvidence } from "../../../../proto/codec/seal-tx.ts";
+import { encodeTxItem, LISTS_BYTES_MAX } from "../../../../proto/codec/weft-block.ts";
+import { encodeTxBody } from "../../../../proto/codec/weft-tx.ts";
 import {
   EXTENSION_BYTES_MAX,
   encodeVoteExtension,
@@ -22,6 +25,7 @@ import {
 } from "../../../../proto/codec/weft-extension.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import { StakeWorld } from "../../../../test/support/stake-world.ts";
+import { DEFAULT_PARAMS, laneParams } from "../../params.ts";
 import {
   EPOCH,
   numberKey,
@@ -170,7 +174,9 @@ describe("sizes", () => {
     expect(itemsWaitingMax(4, 3, BLOCK_BYTES)).toBe(500);
     expect(itemsWaitingMax(4, 300, BLOCK_BYTES)).toBe(3);
     expect(itemsWaitingMax(1, 600, BLOCK_BYTES)).toBe(0);
-    expect(itemsWaitingMax(4, 1, 65_536)).toBe(127);
+    expect(itemsWaitingMax(4, 1, 1 << 20)).toBe(526);
+    expect(itemsWaitingMax(4, 1, 65_536)).toBe(14);
+    expect(itemsWaitingMax(4, 1, 30_000)).toBe(0);
   });
 
   test("behavior: large sets have longer", () => {
@@ -209,7 +215,7 @@ describe("sizes", () => {
     );
   });
 
-  test("property: whatever waits, every answer fits an extension and its openings fit their part of a block", () => {
+  test("property: whatever waits, every answer fits an extension, its openings and what proves it wrong their parts of a block", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 150 }), { minLength: 1, maxLength: 8 }),
@@ -237,6 +243,11 @@ describe("sizes", () => {
             EXTENSION_BYTES_MAX,
           );
           expect(openingBytes(ask, key)).toBeLessThanOrEqual(2 * openingBytesMax(blockBytes));
+          const lane = laneBytesMax(laneParams(DEFAULT_PARAMS, blockBytes), Lane.CONTROL) ?? 0;
+          for (const evidence of evidenceOf(ask, key, holder ?? EMPTY_BYTES)) {
+            const length = evidenceItemBytes(evidence);
+            expect(itemBlockBytes(length), evidence.kind).toBeLessThanOrEqual(lane);
+          }
         },
       ),
       { numRuns: 40 },
@@ -245,9 +256,20 @@ describe("sizes", () => {
 
   function extensionBytes(ask: SealAsk, key: SealKeyState, validator: Uint8Array): number {
     if (ask.batches.length + ask.disputes.length === 0) return 0;
+    const content = answer(ask, key, validator);
+    const signature = bytes(64);
+    return encodeVoteExtension({
+      parts: [
+        { type: PartType.LISTS, content: bytes(LISTS_BYTES_MAX), signature },
+        { type: PartType.SHARES, content, signature },
+      ],
+    }).length;
+  }
+
+  function answer(ask: SealAsk, key: SealKeyState, validator: Uint8Array): Uint8Array {
     const { first, count } = ticketsOfMember(key.members, validator) ?? { first: 1, count: 0 };
     const tickets = Array.from({ length: count }, (_, n) => first + n);
-    const content = SHARES_CODEC.encode({
+    return SHARES_CODEC.encode({
       batches: ask.batches.map(({ height, points }) => ({
         height,
         tickets: tickets.map((ticket) => ({ ticket, points, proof: bytes(64) })),
@@ -258,13 +280,49 @@ describe("sizes", () => {
         shares: tickets.map((ticket) => ({ ticket, point: bytes(32), proof: bytes(64) })),
       })),
     });
-    const signature = bytes(64);
-    return encodeVoteExtension({
-      parts: [
-        { type: PartType.LISTS, content: bytes(LISTS_BYTES_MAX), signature },
-        { type: PartType.SHARES, content, signature },
-      ],
-    }).length;
+  }
+
+  /** Whatever its answer could be evidence of. */
+  function evidenceOf(
+    ask: SealAsk,
+    key: SealKeyState,
+    validator: Uint8Array,
+  ): readonly SealEvidence[] {
+    const [batch] = ask.batches;
+    if (batch === undefined) return [];
+    const { first: ticket } = ticketsOfMember(key.members, validator) ?? { first: 1 };
+    const content = answer(ask, key, validator);
+    const signed = { blockHash: bytes(32), content, signature: bytes(64) };
+    const encoded = SEAL_ASK_CODEC.encode(ask);
+    const { height, points } = batch;
+    const place = { batchHeight: height, ticket, isDispute: false, index: 0 };
+    const about = { validator, applicationKey: bytes(32), height: Height(1_000_000) };
+    const publicShare = bytes(32);
+    return [
+      { kind: "faultyShares", ...about, ...signed, ask: encoded, place, publicShare },
+      { kind: "contradictingShares", ...about, first: signed, second: signed },
+      {
+        kind: "unaskedShares",
+        ...about,
+        key: key.number,
+        place,
+        publicShare,
+        points,
+        shares: points,
+        proof: bytes(64),
+        ask: encoded,
+      },
+    ];
+  }
+
+  function evidenceItemBytes(evidence: SealEvidence): number {
+    const bodyBytes = encodeTxBody({
+      publicKey: bytes(32),
+      replay: { kind: "unordered", expiryHeight: Height(1_000_000), salt: EMPTY_BYTES },
+      fee: { maxFeePerByte: 0n, tipPerByte: 0n },
+      action: { kind: "submitEvidence", evidence },
+    });
+    return encodeTxItem({ bodyBytes, signature: bytes(64) }).length;
   }
 
   function openingBytes(ask: SealAsk, key: SealKeyState): number {

@@ -16,14 +16,10 @@ import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_ASK, SEAL_ASKED } from "../../state/tables.ts";
 import { sealEvidenceBlocks } from "../evidence-window.ts";
 import { sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
-import {
-  ANSWER_BYTES_MAX,
-  DISPUTE_SHARES_MAX,
-  POINT_BYTES,
-  SUBJECT_OVERHEAD_BYTES,
-} from "./limits.ts";
+import { DISPUTE_SHARES_MAX, POINT_BYTES, SUBJECT_OVERHEAD_BYTES } from "./limits.ts";
 import { isDisputed } from "./records.ts";
 import {
+  answerBytesMax,
   batchAnswerBytes,
   disputeAnswerBytes,
   disputeOpeningBytes,
@@ -68,6 +64,7 @@ export function askFor(reader: StakingReader, height: number, blockBytesMax: num
     readonly item: SealedItemState;
   }[] = [];
   const openingMax = openingBytesMax(blockBytesMax);
+  const answerMax = answerBytesMax(blockBytesMax);
   let answerBytes = 0;
   let batchBytes = 0;
   for (const from of unresolvedHeights(reader)) {
@@ -82,7 +79,7 @@ export function askFor(reader: StakingReader, height: number, blockBytesMax: num
     if (open.length === 0 || !isAsked(from)) continue;
     const bytes = batchAnswerBytes(key, open.length);
     const opening = open.length * POINT_BYTES + SUBJECT_OVERHEAD_BYTES;
-    if (answerBytes + bytes > ANSWER_BYTES_MAX || batchBytes + opening > openingMax) continue;
+    if (answerBytes + bytes > answerMax || batchBytes + opening > openingMax) continue;
     answerBytes += bytes;
     batchBytes += opening;
     const points = joinBytes(open.map(pointOf));
@@ -96,7 +93,7 @@ export function askFor(reader: StakingReader, height: number, blockBytesMax: num
     const answer = disputeAnswerBytes(key);
     const opening = disputeOpeningBytes(key);
     disputeShares += ticketCount(key.members);
-    if (answerBytes + answer > ANSWER_BYTES_MAX) break;
+    if (answerBytes + answer > answerMax) break;
     if (disputeBytes + opening > openingMax || disputeShares > DISPUTE_SHARES_MAX) break;
     answerBytes += answer;
     disputeBytes += opening;

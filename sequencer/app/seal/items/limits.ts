@@ -13,6 +13,13 @@ export const SHARES_MADE_MAX = 1_500;
 export const OPENING_BLOCKS_MIN = 16;
 /** Bytes of the SHARES part of whoever holds most tickets; the rest is for LISTS, signatures and framing. */
 export const ANSWER_BYTES_MAX: number = EXTENSION_BYTES_MAX - LISTS_BYTES_MAX - 1_024;
+/**
+ * Of a block, what the CONTROL lane has at least in three parts: evidence of shares holds the points, the answer
+ * and the ask, or two answers, and has to fit the lane.
+ */
+export const EVIDENCE_BLOCK_PART = 60;
+/** The rest of evidence of shares, in three parts: keys, signatures, hashes, and its transaction. */
+export const EVIDENCE_OVERHEAD_BYTES = 512;
 /** Bytes of a point. */
 export const POINT_BYTES = 32;
 /** Number, proof and framing of one ticket's shares for a batch. */

@@ -11,6 +11,8 @@ import {
   ANSWER_BYTES_MAX,
   DISPUTE_SHARE_BYTES,
   DISPUTE_SHARES_MAX,
+  EVIDENCE_BLOCK_PART,
+  EVIDENCE_OVERHEAD_BYTES,
   OPENING_BLOCKS_MIN,
   OPENINGS_BLOCK_PART,
   POINT_BYTES,
@@ -103,7 +105,8 @@ export class SealedRoom {
 export function itemsWaitingMax(size: number, tickets: number, blockBytesMax: number): number {
   const held = Math.max(tickets, 1);
   const answered = Math.floor(
-    ((ANSWER_BYTES_MAX - SUBJECT_OVERHEAD_BYTES) / held - TICKET_OVERHEAD_BYTES) / POINT_BYTES,
+    ((answerBytesMax(blockBytesMax) - SUBJECT_OVERHEAD_BYTES) / held - TICKET_OVERHEAD_BYTES) /
+      POINT_BYTES,
   );
   return Math.max(
     0,
@@ -130,7 +133,7 @@ export function disputesAskedMax(
   return Math.min(
     DISPUTES_ASKED_MAX,
     Math.floor(DISPUTE_SHARES_MAX / ticketCount(key.members)),
-    Math.floor(ANSWER_BYTES_MAX / disputeAnswerBytes(key)),
+    Math.floor(answerBytesMax(blockBytesMax) / disputeAnswerBytes(key)),
     Math.floor(openingBytesMax(blockBytesMax) / disputeOpeningBytes(key)),
   );
 }
@@ -143,6 +146,15 @@ export function disputeAnswerBytes(key: Pick<SealKeyState, "members">): number {
 /** Bytes in a block of what settles one disputed item. */
 export function disputeOpeningBytes({ threshold }: Pick<SealKeyState, "threshold">): number {
   return threshold * DISPUTE_SHARE_BYTES + SUBJECT_OVERHEAD_BYTES;
+}
+
+/**
+ * Bytes of the answer of whoever holds most tickets: it fits an extension, and what proves it wrong fits the
+ * CONTROL lane of a block, so that nobody who answers wrongly goes free because there was much to answer.
+ */
+export function answerBytesMax(blockBytesMax: number): number {
+  const provable = Math.floor(blockBytesMax / EVIDENCE_BLOCK_PART) - EVIDENCE_OVERHEAD_BYTES;
+  return Math.max(0, Math.min(ANSWER_BYTES_MAX, provable));
 }
 
 /** Bytes of an answer for one batch, of whoever holds most tickets. */
