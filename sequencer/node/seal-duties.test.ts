@@ -4,8 +4,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createGroup } from "../../mev/seal/group/group.ts";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { SHARES_CODEC } from "../../proto/codec/seal-block.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { type Action, decodeTxBody } from "../../proto/codec/weft-tx.ts";
+import { partSignBytes, PartType } from "../../proto/codec/weft-extension.ts";
+import { Height } from "../../proto/brands.ts";
+import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import { sha512Concat } from "../../proto/hash.ts";
 import { generationOf, termsOf } from "../app/seal/keys/generation.ts";
 import { keyInForce, sealKey, sealState } from "../app/seal/reader.ts";
@@ -14,6 +18,7 @@ import { type Logger, NULL_LOGGER } from "../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import {
+  CHAIN_ID,
   type ChainOptions,
   operator,
   signedItem,
@@ -47,6 +52,8 @@ class DutifulChain {
   readonly idle = new Set<number>();
   /** Submissions that do not get as far as a pool. */
   refuses: (node: number, action: Action) => boolean = () => false;
+  /** Submissions that are taken and then lost, as by a restart of the engine. */
+  loses: (node: number, action: Action) => boolean = () => false;
   #random = 0;
 
   private constructor(chain: TestChain) {
@@ -126,6 +133,10 @@ class DutifulChain {
     const { action } = decodeTxBody(decoded.tx.bodyBytes);
     const { app } = this.chain.node(node);
     if (this.refuses(node, action)) return refusedForNow(item, "the engine starts");
+    if (this.loses(node, action)) {
+      this.sent.push(`${node} ${action.kind}`);
+      return { code: 0, log: "" };
+    }
     const own = await app.checkTx({ tx: item, type: "new" });
     this.sent.push(`${node} ${action.kind}`);
     // A peer has it as soon as the node took it.
@@ -308,6 +319,43 @@ describe("behavior: a validator's duties for keys of sealed transactions", () =>
     expect(refusals).toBe(2);
     const registrations = network.sent.filter((one) => one === "1 registerSealKey");
     expect(registrations).toHaveLength(1);
+  });
+
+  test("evidence is submitted until it stands in a block, and then no more", async () => {
+    const network = await DutifulChain.start();
+    await network.step();
+    const height = Height(network.chain.height);
+    const guilty = network.chain.node(3);
+    const signed = (byte: number) => {
+      const points = new Uint8Array(32).fill(byte);
+      const proof = new Uint8Array(64);
+      const batches = [{ height: Height(1), tickets: [{ ticket: 1, points, proof }] }];
+      const content = SHARES_CODEC.encode({ batches, disputes: [] });
+      const blockHash = new Uint8Array(32).fill(byte);
+      const message = partSignBytes(CHAIN_ID, height, blockHash, PartType.SHARES, content);
+      return { blockHash, content, signature: signEd25519(guilty.applicationKey, message) };
+    };
+    let lost = 0;
+    network.loses = (_node, { kind }) => kind === "submitEvidence" && lost++ === 0;
+    let refused = 0;
+    network.refuses = (_node, { kind }) => kind === "submitEvidence" && refused++ === 0;
+    const { duties } = network.node(0);
+    duties.report({
+      kind: "contradictingShares",
+      validator: guilty.consensusAddress,
+      applicationKey: guilty.applicationKey.publicKey,
+      height,
+      first: signed(1),
+      second: signed(2),
+    });
+    const isOut = () =>
+      network.reader.records.get(VALIDATORS, network.addressOf(3))?.tombstoned === true;
+    await network.until(isOut, 20);
+    // No room, then lost, then in a block.
+    expect([refused, lost]).toEqual([3, 2]);
+    for (let blocks = 0; blocks < 12; blocks++) await network.step();
+    expect(network.sent.filter((one) => one.endsWith("submitEvidence"))).toHaveLength(2);
+    expect(network.logs.filter((line) => line.startsWith("0 warn"))).toEqual([]);
   });
 
   test("without an application key, and with blocks of long ago, nothing is done", async () => {

@@ -18,6 +18,7 @@ import { REGISTRATION_PAUSE_BLOCKS } from "../app/seal/keys/limits.ts";
 import type { CheckTxResponse } from "../abci/application.ts";
 import { CODES } from "../app/codes.ts";
 import { sealKey, sealState } from "../app/seal/reader.ts";
+import { submitEvidenceFault } from "../app/slashing/evidence.ts";
 import type { StakingReader } from "../app/staking/context.ts";
 import { SEAL_ENCRYPTION, SEAL_KEYS, VALIDATORS } from "../app/state/tables.ts";
 import type { ReadApi } from "../app/weft-application.ts";
@@ -88,6 +89,16 @@ export function createSealDuties(deps: SealDutiesDependencies): SealDuties {
   };
 }
 
+/** Answers of a pool that say nothing about the transaction. */
+const NO_ROOM = [CODES.POOL_BUSY, CODES.POOL_FULL, CODES.POOL_ACCOUNT_FULL];
+
+/** Evidence that is submitted until the state has it. */
+interface Report {
+  readonly evidence: SubmittedEvidence;
+  /** Height from which it is submitted again. */
+  readonly notBefore: number;
+}
+
 /** This node's validator in the state. */
 interface Self {
   /** Consensus address, 40-hex. */
@@ -108,7 +119,7 @@ class Duties {
   #told = { generation: -1, active: -1, next: -1, isOpen: false };
   /** Keys whose share this validator cannot have. */
   readonly #lost = new Set<number>();
-  #reports: SubmittedEvidence[] = [];
+  #reports: Report[] = [];
 
   constructor(deps: SealDutiesDependencies) {
     this.#deps = deps;
@@ -121,7 +132,7 @@ class Duties {
       });
       return;
     }
-    this.#reports.push(evidence);
+    this.#reports.push({ evidence, notBefore: 0 });
   }
 
   async run(): Promise<void> {
@@ -368,12 +379,21 @@ class Duties {
     });
   }
 
+  /** What is in a pool may be lost with it, or wait for longer than it lives: only the state says that it is done. */
   async #submitReports(reader: StakingReader, self: Self): Promise<void> {
-    for (const evidence of this.#reports.splice(0)) {
-      const action: Action = { kind: "submitEvidence", evidence };
-      const code = await this.#send(undefined, reader, self, action);
-      // The node is not ready for it; anything else is an answer for good.
-      if (code === "busy") this.#reports.push(evidence);
+    for (const report of this.#reports.splice(0)) {
+      const action: Action = { kind: "submitEvidence", evidence: report.evidence };
+      if (report.notBefore > reader.height) {
+        this.#reports.push(report);
+        continue;
+      }
+      const fault = submitEvidenceFault(reader, self.id, action);
+      // The first look is for the pool, which says why.
+      if (report.notBefore > 0 && fault !== undefined) continue;
+      const { answer, expiryHeight } = await this.#send(undefined, reader, self, action);
+      if (answer === "refused") continue;
+      const pause = answer === "taken" ? expiryHeight + 1 : reader.height + DUTY_RETRY_BLOCKS;
+      this.#reports.push({ ...report, notBefore: pause });
     }
   }
 
@@ -387,7 +407,7 @@ class Duties {
     reader: StakingReader,
     { key }: Self,
     action: Action,
-  ): Promise<"taken" | "refused" | "busy"> {
+  ): Promise<{ readonly answer: "taken" | "refused" | "busy"; readonly expiryHeight: Height }> {
     const { submit, logger } = this.#deps;
     const ahead = Math.min(DUTY_EXPIRY_BLOCKS, reader.params.unorderedWindow);
     const expiryHeight = Height(reader.height + ahead);
@@ -405,11 +425,11 @@ class Duties {
     }
     if (isTaken) {
       logger.debug("duty submitted", { action: action.kind, expiryHeight });
-      return "taken";
+      return { answer: "taken", expiryHeight };
     }
-    if (code === CODES.POOL_BUSY.number) return "busy";
+    if (NO_ROOM.some(({ number }) => number === code)) return { answer: "busy", expiryHeight };
     logger.warn("a duty of this validator was refused", { action: action.kind, code, reason: log });
-    return "refused";
+    return { answer: "refused", expiryHeight };
   }
 
   /** What happens to keys, for the log of any node. */
