@@ -268,6 +268,10 @@ describe("the sender's own opening", () => {
     const codeOf = (reveal: ReturnType<typeof revealOf>) =>
       chain.submit(signedItem(wallet(2), nonce(0), reveal));
     const good = revealOf(height, mine);
+    // Arithmetic is for whoever has signed.
+    const unsigned = signedItem(wallet(2), nonce(0), { ...good, seed: new Uint8Array(32) });
+    unsigned[unsigned.length - 1] = (unsigned.at(-1) ?? 0) ^ 1;
+    expect(await chain.submit(unsigned)).toBe(CODES.TX_SIGNATURE.number);
     expect(await codeOf({ ...good, seed: new Uint8Array(32) })).toBe(CODES.SEAL_SEED.number);
     expect(await codeOf({ ...good, id: new Uint8Array(32) })).toBe(CODES.SEAL_ITEM_UNKNOWN.number);
     expect(await codeOf({ ...good, height: Height(2) })).toBe(CODES.SEAL_ITEM_UNKNOWN.number);
