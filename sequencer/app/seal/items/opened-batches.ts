@@ -29,13 +29,14 @@ export class OpenedBatches {
     { key, items }: Pick<PlannedBatch, "key" | "items">,
     points: Uint8Array,
   ): Promise<readonly ItemOutcome[]> {
-    const all = items.map((item, at) => ({
-      item,
-      point: points.subarray(at * POINT_BYTES, (at + 1) * POINT_BYTES),
-    }));
-    const unknown = all.filter(
-      (one) => !isDisputedPoint(one.point) && !this.#known.has(keyOf(one)),
-    );
+    const all = items.map((item, at) => {
+      const point = points.subarray(at * POINT_BYTES, (at + 1) * POINT_BYTES);
+      const of = keyOf({ item, point });
+      // Taken now: while the rest is opened, the block of another round may be committed.
+      const known = isDisputedPoint(point) ? ("disputed" as const) : this.#known.get(of);
+      return { item, point, of, known };
+    });
+    const unknown = all.filter(({ known }) => known === undefined);
     const found =
       unknown.length === 0
         ? []
@@ -45,10 +46,9 @@ export class OpenedBatches {
             points: joinBytes(unknown.map(({ point }) => point)),
           });
     assert(found.length === unknown.length, "every item has an outcome");
-    const fresh = new Map(unknown.map((one, at) => [keyOf(one), found[at]]));
-    const outcomes = all.map(({ item, point }): ItemOutcome => {
-      if (isDisputedPoint(point)) return { item, point, opened: "disputed" };
-      const opened = fresh.get(keyOf({ item, point })) ?? this.#known.get(keyOf({ item, point }));
+    const fresh = new Map(unknown.map(({ of }, at) => [of, found[at]]));
+    const outcomes = all.map(({ item, point, of, known }): ItemOutcome => {
+      const opened = known ?? fresh.get(of);
       assert(opened !== undefined, "it was known, or has just been opened");
       return { item, point, opened };
     });
