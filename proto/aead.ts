@@ -1,10 +1,10 @@
 /** ChaCha20-Poly1305 (RFC 8439), under 2 µs for 1 KB. */
 import sodium from "sodium-native";
 import { assert } from "./errors.ts";
+import { AEAD_TAG_BYTES } from "./limits.ts";
 
 export const AEAD_KEY_BYTES = 32;
 export const AEAD_NONCE_BYTES = 12;
-export const AEAD_TAG_BYTES = 16;
 
 /** The ciphertext with its tag: `AEAD_TAG_BYTES` more than `plaintext`. A key takes a nonce once. */
 export function sealChaCha20Poly1305(

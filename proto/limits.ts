@@ -27,6 +27,8 @@ export const MERKLE_AUNTS_MAX = 100;
 export const SIGNATURE_BYTES_MAX = 64;
 export const ADDRESS_BYTES = 20;
 export const HASH_BYTES = 32;
+/** What a text sealed with ChaCha20-Poly1305 is longer than the plaintext. */
+export const AEAD_TAG_BYTES = 16;
 
 /**
  * Bytes of any single hash, address, key or signature when decoding. Looser than the rules, which

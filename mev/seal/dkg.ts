@@ -20,17 +20,11 @@
  *     Y = Σ C_0,  X_v = Σ_k v^k (Σ C_k),  x_v = Σ f(v)               sums over the dealers that count
  */
 import { bytesEqual, joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
-import type { Complain, Deal } from "../../proto/codec/seal-tx.ts";
+import { type Complain, type Deal, POINT_BYTES } from "../../proto/codec/seal-tx.ts";
 import type { SealMemberState } from "../../proto/codec/seal-state.ts";
 import { assert } from "../../proto/errors.ts";
 import { type Refusal, refusal } from "../../proto/refusal.ts";
-import {
-  type Group,
-  GROUP_ORDER,
-  POINT_BYTES,
-  SCALAR_BYTES,
-  scalarFromBigint,
-} from "./group/group.ts";
+import { type Group, GROUP_ORDER, SCALAR_BYTES, scalarFromBigint } from "./group/group.ts";
 import { expandWeights, hashSeal, hashToScalar, prefixed, sealTag, u32 } from "./hashes.ts";
 import { hasIdentity, type Proofs } from "./proofs.ts";
 

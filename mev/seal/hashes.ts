@@ -7,12 +7,11 @@
  */
 import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256, sha512Concat } from "../../proto/hash.ts";
-import type { Group } from "./group/group.ts";
+import { type Group, SCALAR_BYTES } from "./group/group.ts";
 
 const DOMAIN = "weft/seal/v1/";
 /** Bytes of a random weight: 2^-128 is the chance that a wrong equation passes. */
 export const WEIGHT_BYTES = 16;
-const SCALAR_BYTES = 32;
 const WEIGHTS_PER_HASH = 4;
 
 /** lp(domain tag), what every hash begins with. */

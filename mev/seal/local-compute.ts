@@ -14,7 +14,7 @@ import type {
   SharesToMake,
   SharesToVerify,
 } from "./compute.ts";
-import { POINT_BYTES } from "./group/group.ts";
+import { POINT_BYTES } from "../../proto/codec/seal-tx.ts";
 import type { Ciphertext, Tdh2 } from "./tdh2.ts";
 
 /** Ciphertexts that are checked or opened at once, and points that shares are made of: 1 to 7 ms. */

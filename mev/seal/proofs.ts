@@ -4,12 +4,11 @@
  * z = k + c x. Nonces k are hashes of the secret and of all that the proof is about, so no randomness is
  * needed and the same input gives the same proof.
  */
+import { POINT_BYTES, SEAL_PROOF_BYTES } from "../../proto/codec/seal-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { bytesEqual, EMPTY_BYTES, joinBytes } from "../../proto/bytes.ts";
-import { type Group, POINT_BYTES, SCALAR_BYTES } from "./group/group.ts";
+import { type Group, SCALAR_BYTES } from "./group/group.ts";
 import { expandWeights, hashSeal, hashToScalar, prefixed, sealTag, u32 } from "./hashes.ts";
-
-export const PROOF_BYTES = 64;
 
 const IDENTITY: Uint8Array = new Uint8Array(POINT_BYTES);
 const ZERO: Uint8Array = new Uint8Array(SCALAR_BYTES);
@@ -170,7 +169,7 @@ class GroupProofs implements Proofs {
     more: Uint8Array = EMPTY_BYTES,
   ): boolean {
     const group = this.#group;
-    if (proof.length !== PROOF_BYTES || !group.scalars.areCanonical(proof)) return false;
+    if (proof.length !== SEAL_PROOF_BYTES || !group.scalars.areCanonical(proof)) return false;
     const challenge = proof.subarray(0, SCALAR_BYTES);
     const response = proof.subarray(SCALAR_BYTES);
     const factors = joinBytes([response, group.scalars.sub(ZERO, challenge)]);

@@ -1,8 +1,9 @@
 /** Sealed and committed transactions in their blocks: what binds them, and what they hold once they are open. */
 import type { Height } from "../../proto/brands.ts";
 import { compareBytes } from "../../proto/bytes.ts";
-import { AEAD_TAG_BYTES, type Sealed } from "../../proto/codec/seal-tx.ts";
+import type { Sealed } from "../../proto/codec/seal-tx.ts";
 import { accountAddress, type TxBody } from "../../proto/codec/weft-tx.ts";
+import { AEAD_TAG_BYTES } from "../../proto/limits.ts";
 import {
   type ContentPart,
   encodeContent,

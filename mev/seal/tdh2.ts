@@ -20,25 +20,19 @@
  * A ciphertext is valid when φG = W + eU and φḠ = W̄ + eŪ. Z opens it when, with
  * seed = c1 xor H32("mask"; l, Z, U) and r = Hs("r"; l, seed), U = rG and Z = rY.
  */
-import {
-  AEAD_NONCE_BYTES,
-  AEAD_TAG_BYTES,
-  openChaCha20Poly1305,
-  sealChaCha20Poly1305,
-} from "../../proto/aead.ts";
+import { AEAD_NONCE_BYTES, openChaCha20Poly1305, sealChaCha20Poly1305 } from "../../proto/aead.ts";
 import { bytesEqual, joinBytes } from "../../proto/bytes.ts";
-import { KEM_BYTES } from "../../proto/codec/seal-tx.ts";
+import { KEM_BYTES, POINT_BYTES } from "../../proto/codec/seal-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { type Group, POINT_BYTES, SCALAR_BYTES, scalarFromBigint } from "./group/group.ts";
+import { AEAD_TAG_BYTES } from "../../proto/limits.ts";
+import { type Group, SCALAR_BYTES, scalarFromBigint } from "./group/group.ts";
 import { expandWeights, hashSeal, hashToScalar, labelHash, sealTag, u32 } from "./hashes.ts";
 import { chooseTickets, lagrangeAtZero } from "./lagrange.ts";
 import { createProofs, type Proofs } from "./proofs.ts";
 
 export const SEED_BYTES = 32;
 export const NONCE_BYTES = 64;
-/** What a body is longer than its plaintext. */
-export const BODY_OVERHEAD_BYTES: number = AEAD_TAG_BYTES;
 
 /** The part of a ciphertext that opening it needs. */
 export interface SealedKey {
@@ -181,7 +175,7 @@ export function createTdh2(group: Group): Tdh2 {
       const verdicts = items.map(
         ({ kem, body }) =>
           kem.length === KEM_BYTES &&
-          body.length >= BODY_OVERHEAD_BYTES &&
+          body.length >= AEAD_TAG_BYTES &&
           group.scalars.areCanonical(kem.subarray(4 * POINT_BYTES, 5 * POINT_BYTES)),
       );
       const checked = items.filter((_, i) => verdicts[i] === true);

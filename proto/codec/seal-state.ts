@@ -3,7 +3,7 @@
  */
 import type { Height } from "../brands.ts";
 import { compareBytes } from "../bytes.ts";
-import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
+import { ADDRESS_BYTES, AEAD_TAG_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import {
   amount,
@@ -25,7 +25,6 @@ import {
 } from "./record.ts";
 import { BATCHES_ASKED_MAX, compareItemPlaces, DISPUTES_ASKED_MAX } from "./seal-block.ts";
 import {
-  AEAD_TAG_BYTES,
   KEM_BYTES,
   POINT_BYTES,
   SEAL_BUCKETS,
@@ -33,7 +32,6 @@ import {
   SEALED_ROLLUPS_MAX,
   TICKETS_MAX,
 } from "./seal-tx.ts";
-import type { Replay } from "./weft-tx.ts";
 
 /** Commits of one block at most. */
 export const COMMITTED_ITEMS_MAX = 10_000;
@@ -188,15 +186,6 @@ export interface AskedDispute {
 export interface AskedState {
   /** SHA-256 of the canonical `SealAsk`. */
   readonly hash: Uint8Array;
-}
-
-/** What the label of a sealed item is made of, beside chain id, key, rollups and sender. */
-export interface LabelTerms {
-  readonly replay: Replay;
-  readonly maxHeight: Height;
-  readonly maxFeePerByte: bigint;
-  readonly tipPerByte: bigint;
-  readonly bucket: number;
 }
 
 const address = fixedBytes(ADDRESS_BYTES);

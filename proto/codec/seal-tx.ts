@@ -3,7 +3,7 @@
  * points of ristretto255 (32 bytes, canonical, checked by whoever computes with them) unless said otherwise.
  */
 import type { Height } from "../brands.ts";
-import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
+import { ADDRESS_BYTES, AEAD_TAG_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import {
   ascendingBytes,
@@ -26,8 +26,6 @@ import { checkLength, outOfRange, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "./we
 export const SEALED_ROLLUPS_MAX = 8;
 /** U ‖ Ū ‖ W ‖ W̄ ‖ φ ‖ c₁. */
 export const KEM_BYTES = 192;
-/** Bytes that the cipher adds to the padded content. */
-export const AEAD_TAG_BYTES = 16;
 /** Sizes that contents are padded to. */
 export const SEAL_BUCKETS: readonly number[] = [
   256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536,

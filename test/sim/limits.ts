@@ -8,8 +8,6 @@ export const LIVE_HEIGHTS = 3;
 export const LIVENESS_BOUND_MS = 45_000;
 /** The same among peers that claim heights which are not so: block sync waits up to 30 s for those. */
 export const LIVENESS_BOUND_LIES_MS = 75_000;
-/** Heights a node may be behind without being looked at by the final comparison. */
-export const WORKLOAD_PENDING_MAX = 200;
 /** Verdicts on signatures that are kept; the oldest goes first. */
 export const SIGNATURE_MEMO_MAX = 50_000;
 /** Bytes of one simulated message queue of one channel are not counted; its messages are. */

@@ -7,6 +7,7 @@ import type { BatchToOpen, SealCompute } from "../../mev/seal/compute.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { type BatchShares, SHARES_CODEC } from "../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
+import { POINT_BYTES } from "../../proto/codec/seal-tx.ts";
 import { decodeVoteExtension, PartType } from "../../proto/codec/weft-extension.ts";
 import { SignedMsgType, type Vote } from "../../proto/types.ts";
 import { SimulationFailure } from "./checkers.ts";
@@ -37,8 +38,6 @@ interface WatchedItem extends MadeItem {
 
 /** Shares that honest validators gave for one batch in votes of one height, by ticket. */
 type Heard = Map<number, Uint8Array>;
-
-const POINT_BYTES = 32;
 
 export class SealWatch {
   readonly #deps: SealWatchDependencies;

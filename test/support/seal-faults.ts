@@ -20,6 +20,7 @@ import {
   type Shares,
   SHARES_CODEC,
 } from "../../proto/codec/seal-block.ts";
+import { POINT_BYTES } from "../../proto/codec/seal-tx.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { Height } from "../../proto/brands.ts";
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
@@ -164,5 +165,3 @@ function otherProof(proof: Uint8Array): Uint8Array {
   changed[0] = (changed[0] ?? 0) ^ 1;
   return changed;
 }
-
-const POINT_BYTES = 32;

@@ -11,7 +11,8 @@ import {
   type Tdh2,
 } from "../../mev/seal/tdh2.ts";
 import { compareBytes } from "../../proto/bytes.ts";
-import { AEAD_TAG_BYTES, type Sealed } from "../../proto/codec/seal-tx.ts";
+import type { Sealed } from "../../proto/codec/seal-tx.ts";
+import { AEAD_TAG_BYTES } from "../../proto/limits.ts";
 
 /** What a ciphertext is made for. */
 export type SealTerms = Omit<ContentTerms, "parts">;

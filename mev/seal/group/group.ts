@@ -10,10 +10,10 @@
  * else is for public values.
  */
 import { joinBytes } from "../../../proto/bytes.ts";
+import { POINT_BYTES } from "../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type GroupExports, instantiateGroup } from "./module.ts";
 
-export const POINT_BYTES = 32;
 export const SCALAR_BYTES = 32;
 /** Uniform bytes that a scalar or a point is made from without bias. */
 export const WIDE_BYTES = 64;

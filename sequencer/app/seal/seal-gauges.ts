@@ -1,3 +1,4 @@
+import { POINT_BYTES } from "../../../proto/codec/seal-tx.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import { METRIC_VALIDATORS_MAX } from "../limits.ts";
 import type { CommittedState } from "../state/committed-state.ts";
@@ -16,8 +17,6 @@ import { askAt, keyInForce, sealedBatch, sealKey, sealState, unresolvedHeights }
 
 /** What is shown; the committed state. */
 type ShownState = Pick<CommittedState, "terms" | "staking">;
-
-const POINT_BYTES = 32;
 
 /**
  * Shows sealed transactions in metrics: keys and what waits after each block, what blocks settled by their

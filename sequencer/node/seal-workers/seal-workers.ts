@@ -5,6 +5,7 @@
  */
 import { Worker } from "node:worker_threads";
 import type { SealCompute, SealProof, SharesToVerify } from "../../../mev/seal/compute.ts";
+import { POINT_BYTES } from "../../../proto/codec/seal-tx.ts";
 import { assert, WeftError } from "../../../proto/errors.ts";
 import type { Logger } from "../../ports/logger.ts";
 import {
@@ -28,9 +29,6 @@ import {
   TO_VERIFY,
   VERDICTS,
 } from "./packing.ts";
-
-/** Bytes of a point. */
-const POINT_BYTES = 32;
 
 export type SealWorkersErrorInfo =
   /** So many checks for the pool wait that another one is not worth taking; try again. */

@@ -11,12 +11,13 @@ import type {
   SealKeyState,
 } from "../../../../proto/codec/seal-state.ts";
 import { SEAL_ASK_CODEC } from "../../../../proto/codec/seal-state.ts";
+import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_ASK, SEAL_ASKED } from "../../state/tables.ts";
 import { sealEvidenceBlocks } from "../evidence-window.ts";
 import { sealedBatch, sealKey, unresolvedHeights } from "../reader.ts";
-import { DISPUTE_SHARES_MAX, POINT_BYTES, SUBJECT_OVERHEAD_BYTES } from "./limits.ts";
+import { DISPUTE_SHARES_MAX, SUBJECT_OVERHEAD_BYTES } from "./limits.ts";
 import { isDisputed } from "./records.ts";
 import {
   answerBytesMax,

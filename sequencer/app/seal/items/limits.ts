@@ -20,8 +20,6 @@ export const ANSWER_BYTES_MAX: number = EXTENSION_BYTES_MAX - LISTS_BYTES_MAX - 
 export const EVIDENCE_BLOCK_PART = 60;
 /** The rest of evidence of shares, in three parts: keys, signatures, hashes, and its transaction. */
 export const EVIDENCE_OVERHEAD_BYTES = 512;
-/** Bytes of a point. */
-export const POINT_BYTES = 32;
 /** Number, proof and framing of one ticket's shares for a batch. */
 export const TICKET_OVERHEAD_BYTES = 80;
 /** Height and framing of a batch or a dispute. */

@@ -1,9 +1,10 @@
 import type { OpenedItem, SealCompute, SharesToVerify } from "../../../../mev/seal/compute.ts";
 import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { joinBytes } from "../../../../proto/bytes.ts";
+import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
 import { sha256Latin1 } from "../../../../proto/hash.ts";
-import { OPENED_ITEMS_KEPT_MAX, POINT_BYTES, PROVEN_SHARES_KEPT_MAX } from "./limits.ts";
+import { OPENED_ITEMS_KEPT_MAX, PROVEN_SHARES_KEPT_MAX } from "./limits.ts";
 import { type ItemOutcome, itemToOpen, type PlannedBatch } from "./openings.ts";
 
 /** What a point says of an item that its proposer disputes instead of opening it. */

@@ -2,6 +2,7 @@
 import { ticketCount } from "../../../../mev/seal/dkg.ts";
 import { DISPUTES_ASKED_MAX } from "../../../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
+import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { type Failure, failure } from "../../codes.ts";
 import type { DecodedTx } from "../../execution/decoded-tx.ts";
 import type { StakingReader } from "../../staking/context.ts";
@@ -15,7 +16,6 @@ import {
   EVIDENCE_OVERHEAD_BYTES,
   OPENING_BLOCKS_MIN,
   OPENINGS_BLOCK_PART,
-  POINT_BYTES,
   SEALED_BATCH_BYTES_MAX,
   SEALED_ITEMS_WAITING_MAX,
   SHARES_MADE_MAX,

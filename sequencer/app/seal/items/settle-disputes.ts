@@ -2,8 +2,8 @@ import type { SharesToVerify } from "../../../../mev/seal/compute.ts";
 import { sharesContext } from "../../../../mev/seal/shares.ts";
 import type { DisputeOpening } from "../../../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
+import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
-import { POINT_BYTES } from "./limits.ts";
 import type { OpeningPlan, OpeningWork, PlannedDispute, VerifiedOpenings } from "./openings.ts";
 
 interface Settlement {
