@@ -18,19 +18,38 @@ test("who holds tickets of an asked key and abstains owes shares; nobody else do
   world.ask(10, { batches: [{ height: 9, key: 1, items: 1 }] });
   world.ask(11, { batches: [], disputes: [{ height: 9, index: 0, key: 2 }] });
   const said = (lists: typeof ABSTAINS | typeof SHARES, ...names: readonly string[]) =>
-    names.map((name) => ({ address: world.address(name), lists }));
-  const everybody = said(ABSTAINS, "alice", "bob", "carol");
-  const missing = (height: number, injected = everybody) => [
-    ...missingShares(reader, height, injected),
-  ];
+    names.map((name) => ({ address: world.address(name), power: 10n, lists }));
+  const abstainers = said(ABSTAINS, "alice", "bob", "carol");
+  // Somebody with as much power as all of them answers.
+  const answers = { address: new Uint8Array(20), power: 30n, lists: SHARES };
+  const missing = (
+    height: number,
+    injected: readonly (typeof answers | (typeof abstainers)[number])[] = [...abstainers, answers],
+  ) => [...missingShares(reader, height, injected)];
   const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => toHex(world.address(name)));
   expect(missing(10)).toEqual([alice, bob]);
   expect(missing(11)).toEqual([alice, carol]);
   expect(missing(10, [...said(SHARES, "alice"), ...said(ABSTAINS, "bob")])).toEqual([bob]);
-  expect(missing(10, said(ABSTAINS, "bob")), "a part that was left out says nothing").toEqual([
-    bob,
-  ]);
+  expect(
+    missing(10, [...said(ABSTAINS, "bob"), answers]),
+    "a part that was left out says nothing",
+  ).toEqual([bob]);
   expect(missing(12), "nothing was asked").toEqual([]);
+});
+
+test("nobody is blamed when most of the power abstains: the set must not shrink to the rest", () => {
+  const world = new SharesWorld(["alice", "bob", "carol"]);
+  world.addKey(1, [1, 1, 1], 3);
+  world.ask(10, { batches: [{ height: 9, key: 1, items: 1 }] });
+  const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => world.address(name));
+  const missing = (powers: readonly [bigint, bigint, bigint]) =>
+    missingShares(world.stake.ctx, 10, [
+      { address: alice ?? new Uint8Array(), power: powers[0], lists: ABSTAINS },
+      { address: bob ?? new Uint8Array(), power: powers[1], lists: ABSTAINS },
+      { address: carol ?? new Uint8Array(), power: powers[2], lists: SHARES },
+    ]).size;
+  expect(missing([10n, 10n, 20n])).toBe(2);
+  expect(missing([10n, 11n, 20n])).toBe(0);
 });
 
 test("behavior: a validator that lost its shares votes on and counts as missing, in the blocks that asked it", async () => {
