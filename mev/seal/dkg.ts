@@ -21,7 +21,7 @@
  */
 import { bytesEqual, joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import { type Complain, type Deal, POINT_BYTES } from "../../proto/codec/seal-tx.ts";
-import type { SealMemberState } from "../../proto/codec/seal-state.ts";
+import type { SealKeyState, SealMemberState } from "../../proto/codec/seal-state.ts";
 import { assert } from "../../proto/errors.ts";
 import { type Refusal, refusal } from "../../proto/refusal.ts";
 import { type Group, GROUP_ORDER, SCALAR_BYTES, scalarFromBigint } from "./group/group.ts";
@@ -142,6 +142,14 @@ export function ticketsOfMember(
     first += member.tickets;
   }
   return undefined;
+}
+
+/** X of a ticket of the key. */
+export function publicShareAt(
+  { publicShares }: Pick<SealKeyState, "publicShares">,
+  ticket: number,
+): Uint8Array {
+  return pointAt(publicShares, ticket - 1);
 }
 
 /** T. */

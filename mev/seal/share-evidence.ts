@@ -11,7 +11,6 @@ import { SEAL_ASK_CODEC, type SealAsk, type SealKeyState } from "../../proto/cod
 import {
   type ContradictingShares,
   type FaultyShares,
-  POINT_BYTES,
   type ProofPlace,
   type SealEvidence,
   type SignedShares,
@@ -20,7 +19,7 @@ import {
 import { PartType, partSignBytes } from "../../proto/codec/weft-extension.ts";
 import type { SignatureCheck } from "../signatures.ts";
 import type { SealProof, SharesToVerify } from "./compute.ts";
-import { ticketsOfMember } from "./dkg.ts";
+import { publicShareAt, ticketsOfMember } from "./dkg.ts";
 import { type AskedOfValidator, sharesContext, type SharesTerms } from "./shares.ts";
 
 /** A SHARES part, by whom, and what it belongs to. */
@@ -132,7 +131,7 @@ export function publicShareOf(
   if (held === undefined || ticket < held.first || ticket >= held.first + held.count) {
     return undefined;
   }
-  return key.publicShares.subarray((ticket - 1) * POINT_BYTES, ticket * POINT_BYTES);
+  return publicShareAt(key, ticket);
 }
 
 /** Canonical, or undefined: the bytes are somebody else's. */

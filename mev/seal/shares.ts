@@ -26,7 +26,7 @@ import type {
   SharesToMake,
   SharesToVerify,
 } from "./compute.ts";
-import { ticketsOfMember } from "./dkg.ts";
+import { publicShareAt, ticketsOfMember } from "./dkg.ts";
 
 const CONTEXT_TAG = utf8ToBytes("weft/seal/shares/v1");
 
@@ -134,8 +134,7 @@ function askedTickets(
   if (key === undefined || held === undefined) return [];
   return Array.from({ length: held.count }, (_, i) => {
     const ticket = held.first + i;
-    const end = ticket * POINT_BYTES;
-    return { ticket, publicShare: key.publicShares.subarray(end - POINT_BYTES, end) };
+    return { ticket, publicShare: publicShareAt(key, ticket) };
   });
 }
 

@@ -4,6 +4,8 @@
  * every sealed transaction that any client has made. Whatever it can read must have its final place already.
  */
 import type { BatchToOpen, SealCompute } from "../../mev/seal/compute.ts";
+import { publicShareAt } from "../../mev/seal/dkg.ts";
+import { kemPoint } from "../../mev/seal/tdh2.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { type BatchShares, SHARES_CODEC } from "../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
@@ -124,13 +126,13 @@ export class SealWatch {
   }
 
   async #ownShares(item: MadeItem, key: SealKeyState): Promise<ReadonlyMap<number, Uint8Array>> {
-    const points = item.kem.subarray(0, POINT_BYTES);
+    const points = kemPoint(item.kem);
     const secrets = [...this.#deps.secretsOf(item.key)];
     const made = await this.#deps.compute.makeShares(
       secrets.map(([ticket, secret]) => ({
         context: new Uint8Array(0),
         secret,
-        publicShare: key.publicShares.subarray((ticket - 1) * POINT_BYTES, ticket * POINT_BYTES),
+        publicShare: publicShareAt(key, ticket),
         points,
       })),
     );

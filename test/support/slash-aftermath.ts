@@ -1,14 +1,12 @@
 /** What a tombstoned validator cannot do, what cannot be done to it, and what goes on without it. */
 import { expect } from "vitest";
-import { Height, Round } from "../../proto/brands.ts";
+import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
-import type { SubmitEvidence } from "../../proto/codec/staking-tx.ts";
 import type { Action } from "../../proto/codec/weft-tx.ts";
 import { evidenceToJson } from "../../proto/json.ts";
-import { proposalSignBytes } from "../../proto/sign-bytes.ts";
-import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import { CODES } from "../../sequencer/app/codes.ts";
 import { doubleVoteOf } from "./double-vote.ts";
+import { duplicateProposal } from "./duplicate-proposal.ts";
 import { eventsAt, followLight, signersOf, supplyOf, votersAt } from "./live-stake.ts";
 import { rpc } from "./local-network.ts";
 import type { Account, Cast, StoryNode } from "./slash-network.ts";
@@ -70,7 +68,8 @@ export async function expectNoWayBack(cast: Cast): Promise<void> {
     [alice, { kind: "cancelUnbonding", validator, entry: 2, amount: 1_000n }],
     [operator, { kind: "redelegate", validator: from, destination: validator, amount: 1n }],
     [operator, { kind: "retireValidator", validator, retired: true }],
-    [carol, duplicateProposal(cast)],
+    // It could have proposed two blocks for one round.
+    [carol, duplicateProposal(cast.chainId, offender.keys.consensus, Height(2))],
   ];
   for (const [who, action] of refused) {
     // Whoever has nothing there to move is told that first.
@@ -140,40 +139,4 @@ export async function expectOthersGoOn(cast: Cast, { punished }: SlashStory): Pr
 
 function accountOf(keys: Cast["offender"]["keys"]): Account {
   return { key: keys.application, address: keys.operator };
-}
-
-/** It could have proposed two blocks for one round. */
-function duplicateProposal({ chainId, offender }: Cast): SubmitEvidence {
-  const key = offender.keys.consensus;
-  const [height, round] = [Height(2), 0];
-  const proposal = (byte: number) => {
-    const hash = new Uint8Array(32).fill(byte);
-    const message = proposalSignBytes(chainId, {
-      height,
-      round: Round(round),
-      polRound: Round(-1),
-      blockId: { hash, partSetHeader: { total: 1, hash } },
-      timestamp: { seconds: 1n, nanos: 0 },
-    });
-    return {
-      polRound: -1,
-      blockHash: hash,
-      partsTotal: 1,
-      partsHash: hash,
-      timeSeconds: 1n,
-      timeNanos: 0,
-      signature: signEd25519(key, message),
-    };
-  };
-  return {
-    kind: "submitEvidence",
-    evidence: {
-      kind: "duplicateProposal",
-      consensusKey: key.publicKey,
-      height,
-      round,
-      first: proposal(1),
-      second: proposal(2),
-    },
-  };
 }

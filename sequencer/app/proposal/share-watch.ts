@@ -11,12 +11,13 @@ import {
   unaskedShares,
 } from "../../../mev/seal/share-evidence.ts";
 import { type AskedOfValidator, checkShares, type SealKeyOf } from "../../../mev/seal/shares.ts";
+import { kemPoint } from "../../../mev/seal/tdh2.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
 import { bytesEqual, copyBytes, joinBytes, toHex } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import type { Shares } from "../../../proto/codec/seal-block.ts";
 import type { SealAsk, SealedBatchState } from "../../../proto/codec/seal-state.ts";
-import { POINT_BYTES, type ProofPlace, type SealEvidence } from "../../../proto/codec/seal-tx.ts";
+import type { ProofPlace, SealEvidence } from "../../../proto/codec/seal-tx.ts";
 import {
   decodeVoteExtension,
   PartType,
@@ -217,7 +218,7 @@ export class ShareWatch {
       const items = batch.items.filter(({ index, disputedHeight }) =>
         place.isDispute ? index === place.index : disputedHeight === 0,
       );
-      const points = joinBytes(items.map(({ kem }) => kem.subarray(0, POINT_BYTES)));
+      const points = joinBytes(items.map(({ kem }) => kemPoint(kem)));
       return [{ key: batch.key, points, place, publicShare }];
     });
   }

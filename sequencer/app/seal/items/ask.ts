@@ -1,5 +1,6 @@
 /** What validators are asked for: written at the end of a block for the extensions of the next one. */
 import { ticketCount } from "../../../../mev/seal/dkg.ts";
+import { kemPoint } from "../../../../mev/seal/tdh2.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { joinBytes } from "../../../../proto/bytes.ts";
 import { DISPUTES_ASKED_MAX } from "../../../../proto/codec/seal-block.ts";
@@ -83,7 +84,7 @@ export function askFor(reader: StakingReader, height: number, blockBytesMax: num
     if (answerBytes + bytes > answerMax || batchBytes + opening > openingMax) continue;
     answerBytes += bytes;
     batchBytes += opening;
-    const points = joinBytes(open.map(pointOf));
+    const points = joinBytes(open.map(({ kem }) => kemPoint(kem)));
     batches.push({ height: Height(from), key: batch.key, points });
   }
   const disputes: AskedDispute[] = [];
@@ -102,13 +103,8 @@ export function askFor(reader: StakingReader, height: number, blockBytesMax: num
       height: Height(from),
       index: item.index,
       key: key.number,
-      point: pointOf(item),
+      point: kemPoint(item.kem),
     });
   }
   return { batches, disputes };
-}
-
-/** U. */
-function pointOf({ kem }: SealedItemState): Uint8Array {
-  return kem.subarray(0, POINT_BYTES);
 }

@@ -5,6 +5,7 @@
 import type { InjectedLists } from "../../../../mev/injected-commit.ts";
 import type { OpenedItem, SealCompute } from "../../../../mev/seal/compute.ts";
 import { ticketsOfMember } from "../../../../mev/seal/dkg.ts";
+import { kemPoint } from "../../../../mev/seal/tdh2.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { bytesEqual, joinBytes, toHex } from "../../../../proto/bytes.ts";
 import type { Openings } from "../../../../proto/codec/seal-block.ts";
@@ -130,9 +131,10 @@ function givenTickets(key: SealKeyState, lists: readonly InjectedLists[]): numbe
 export function stillOpenPoints({ asked, items }: PlannedBatch, points: Uint8Array): Uint8Array {
   assert(points.length === asked.length, "a batch has one point for each item that was asked");
   const kept: Uint8Array[] = [];
-  for (let at = 0; at < asked.length && kept.length < items.length; at += POINT_BYTES) {
-    const u = items[kept.length]?.kem.subarray(0, POINT_BYTES);
-    if (u === undefined || !bytesEqual(asked.subarray(at, at + POINT_BYTES), u)) continue;
+  for (let at = 0; at < asked.length; at += POINT_BYTES) {
+    const item = items[kept.length];
+    if (item === undefined) break;
+    if (!bytesEqual(asked.subarray(at, at + POINT_BYTES), kemPoint(item.kem))) continue;
     kept.push(points.subarray(at, at + POINT_BYTES));
   }
   assert(kept.length === items.length, "open items were asked for, in their order");

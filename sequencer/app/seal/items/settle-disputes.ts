@@ -1,8 +1,9 @@
 import type { SharesToVerify } from "../../../../mev/seal/compute.ts";
+import { publicShareAt } from "../../../../mev/seal/dkg.ts";
 import { sharesContext } from "../../../../mev/seal/shares.ts";
+import { kemPoint } from "../../../../mev/seal/tdh2.ts";
 import type { DisputeOpening } from "../../../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
-import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
 import type { OpeningPlan, OpeningWork, PlannedDispute, VerifiedOpenings } from "./openings.ts";
 
@@ -65,8 +66,8 @@ function settlementOf(plan: OpeningPlan, opening: DisputeOpening): Settlement | 
     const terms = { chainId: plan.chainId, height: plan.sharesHeight, validator };
     checks.push({
       context: sharesContext(terms, { key: key.number, height, index }, ticket),
-      publicShare: key.publicShares.subarray((ticket - 1) * POINT_BYTES, ticket * POINT_BYTES),
-      points: item.kem.subarray(0, POINT_BYTES),
+      publicShare: publicShareAt(key, ticket),
+      points: kemPoint(item.kem),
       shares: point,
       proof,
     });
