@@ -109,12 +109,12 @@ describe("parameters", () => {
         proposal_deposit_min: "1000000",
         voting_period_seconds: 3,
         timelock_seconds: 0,
-        tx_bytes_max: 4_096,
+        tx_bytes_max: 300_000,
       },
       // So small that the large one waits while the vote goes on.
       maxTxBytes: 2_000,
     });
-    const changes = [{ name: "txBytesMax", value: 2_048n }];
+    const changes = [{ name: "txBytesMax", value: 262_144n }];
     const item = signedItem(operator(0), nonce(0), {
       kind: "submitProposal",
       title: "Smaller transactions",
@@ -122,17 +122,17 @@ describe("parameters", () => {
       content: { kind: "parameters", changes },
       deposit: MILLION,
     });
-    const large = signedItem(wallet(0), nonce(0), dataFor("alpha", "x".repeat(3_000)));
+    const large = signedItem(wallet(0), nonce(0), dataFor("alpha", "x".repeat(280_000)));
     const small = signedItem(wallet(1), nonce(0), dataFor("alpha", "x"));
     expect(await chain.submit(large)).toBe(0);
     expect(await chain.submit(item)).toBe(0);
     await chain.step(0);
     await all(chain, () => ({ kind: "vote", proposal: 1, option: VoteOption.YES }));
-    while (chain.app.read.params().txBytesMax !== 2_048 && chain.height < 12) {
+    while (chain.app.read.params().txBytesMax !== 262_144 && chain.height < 12) {
       expect(chain.app.poolSize().count).toBe(1);
       await chain.step();
     }
-    expect(chain.app.read.params().txBytesMax).toBe(2_048);
+    expect(chain.app.read.params().txBytesMax).toBe(262_144);
     expect(chain.app.poolSize().count).toBe(0);
     expect(chain.app.transactionStatus(idOf(large))).toMatchObject({
       state: "evicted",

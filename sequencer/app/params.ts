@@ -33,7 +33,8 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     64n << 20n,
     "Bytes of items at which the base fee stays as it is.",
   ),
-  txBytesMax: bounds(1_024n, BigInt(TX_BYTES_MAX), "Bytes of one transaction item."),
+  // The largest dealings and evidence of shares (130 KiB) have to fit, or keys end and faults cost nothing.
+  txBytesMax: bounds(262_144n, BigInt(TX_BYTES_MAX), "Bytes of one transaction item."),
   unorderedWindow: bounds(
     10n,
     10_000n,
