@@ -16,7 +16,6 @@ import type {
   BlockOutcome,
   CheckTxRequest,
   CheckTxResponse,
-  CommitInfo,
   CommitResponse,
   ExtendVoteRequest,
   FinalizeBlockRequest,
@@ -41,6 +40,7 @@ import { codeName } from "./codes.ts";
 import { checkResult, misbehaviorEvents } from "./execution/events.ts";
 import {
   type BlockInput,
+  blockInput,
   executeBlock,
   type ExecutedBlock,
   type RefusedBlock,
@@ -75,9 +75,8 @@ import { query } from "./query.ts";
 import { measureCompute, rememberShares } from "./seal/compute.ts";
 import { OpenedBatches } from "./seal/items/opened-batches.ts";
 import { createReadApi } from "./read-api.ts";
-import { sealedBatch, sealKey } from "./seal/reader.ts";
 import { SealProgressLog } from "./seal/progress.ts";
-import { oldestUnresolved } from "./seal/reader.ts";
+import { oldestUnresolved, sealedBatch, sealKey } from "./seal/reader.ts";
 import { clearUnfinishedRestore, Restore } from "./snapshots/restore.ts";
 import { SnapshotMaker } from "./snapshots/snapshot-maker.ts";
 import { SealGauges } from "./seal/seal-gauges.ts";
@@ -85,31 +84,15 @@ import { StakeGauges } from "./stake-gauges.ts";
 import { type Standstill, StandstillWatch } from "./standstill.ts";
 import { CommittedState } from "./state/committed-state.ts";
 import { type StagedState, StateStore } from "./state-tree/state-store.ts";
-import type {
-  ApplicationDependencies,
-  ApplicationOptions,
-  ReadApi,
-  TransactionStatus,
-  WeftApplication,
+import {
+  type ApplicationDependencies,
+  type ApplicationError,
+  type ApplicationOptions,
+  KNOWN_UPGRADES,
+  type ReadApi,
+  type TransactionStatus,
+  type WeftApplication,
 } from "./weft-application.ts";
-
-/**
- * Upgrades that these rules include, by the names under which governance plans them. Whoever changes the
- * rules of blocks adds the name of the upgrade here, and has the new rules look at the height at which the
- * state's `upgrade` record plans it: software that lacks the name stops before the block at that height.
- */
-export const KNOWN_UPGRADES: ReadonlySet<string> = new Set();
-
-/** Why the application cannot go on; the node has to stop. */
-export type ApplicationError =
-  /** A decided block is invalid: more than a third of the power is faulty, or the software differs. */
-  | { readonly code: "APP_BLOCK_INVALID"; readonly height: number }
-  /** InitChain of another chain than this node's genesis is of. */
-  | { readonly code: "APP_OTHER_CHAIN"; readonly chainId: string }
-  /** InitChain for a chain that has blocks already. */
-  | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number }
-  /** The block needs an upgrade that this software does not have. */
-  | { readonly code: "APP_UPGRADE_NEEDED"; readonly height: number };
 
 /**
  * Opens the application on its database. Consensus calls come one at a time (see `Application`).
@@ -611,27 +594,4 @@ class Weft implements WeftApplication {
     metrics.phaseSeconds.observe((clock.monotonicMs() - startMs) / 1_000, { phase });
     return result;
   }
-}
-
-/** The fields of a request that decide a block's outcome. */
-function blockInput(
-  request: Pick<
-    ProcessProposalRequest,
-    "height" | "time" | "proposerAddress" | "nextValidatorsHash" | "misbehavior"
-  >,
-  lastCommit: Pick<CommitInfo, "round" | "votes">,
-  txs: readonly Uint8Array[],
-): BlockInput {
-  const { height, time, proposerAddress, nextValidatorsHash, misbehavior } = request;
-  const { round, votes } = lastCommit;
-  return {
-    height,
-    time,
-    proposerAddress,
-    nextValidatorsHash,
-    misbehavior,
-    round,
-    votes,
-    txs,
-  };
 }

@@ -33,6 +33,24 @@ import type { SnapshotArchive } from "./snapshots/snapshot-archive.ts";
 import type { SnapshotMakerOptions } from "./snapshots/snapshot-maker.ts";
 import type { KeyValueStore } from "./state-tree/key-value-store.ts";
 
+/**
+ * Upgrades that these rules include, by the names under which governance plans them. Whoever changes the
+ * rules of blocks adds the name of the upgrade here, and has the new rules look at the height at which the
+ * state's `upgrade` record plans it: software that lacks the name stops before the block at that height.
+ */
+export const KNOWN_UPGRADES: ReadonlySet<string> = new Set();
+
+/** Why the application cannot go on; the node has to stop. */
+export type ApplicationError =
+  /** A decided block is invalid: more than a third of the power is faulty, or the software differs. */
+  | { readonly code: "APP_BLOCK_INVALID"; readonly height: number }
+  /** InitChain of another chain than this node's genesis is of. */
+  | { readonly code: "APP_OTHER_CHAIN"; readonly chainId: string }
+  /** InitChain for a chain that has blocks already. */
+  | { readonly code: "APP_CHAIN_HAS_BEGUN"; readonly height: number }
+  /** The block needs an upgrade that this software does not have. */
+  | { readonly code: "APP_UPGRADE_NEEDED"; readonly height: number };
+
 export interface ApplicationOptions {
   /** Software version that Info reports. */
   readonly version: string;

@@ -13,12 +13,13 @@ import {
 } from "../../proto/verify/ed25519.ts";
 import { runSignatureSelfTest } from "../../proto/verify/self-test.ts";
 import { WeftError } from "../../proto/errors.ts";
-import { type ApplicationError, createApplication } from "../app/application.ts";
+import { createApplication } from "../app/application.ts";
 import type { AppMetrics } from "../app/metrics.ts";
 import { SnapshotArchive } from "../app/snapshots/snapshot-archive.ts";
 import { openKeyValueStore } from "../app/state-tree/key-value-store.ts";
 import type {
   ApplicationDependencies,
+  ApplicationError,
   ApplicationSigner,
   WeftApplication,
 } from "../app/weft-application.ts";

@@ -15,8 +15,10 @@ import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec
 import { assert } from "../../../proto/errors.ts";
 import type {
   AbciEvent,
+  CommitInfo,
   ExecTxResult,
   Misbehavior,
+  ProcessProposalRequest,
   ValidatorUpdate,
 } from "../../abci/application.ts";
 import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
@@ -62,6 +64,29 @@ export interface BlockInput {
   /** Votes of the block's last commit, all validators in set order; empty at the initial height. */
   readonly votes: readonly CommitVote[];
   readonly txs: readonly Uint8Array[];
+}
+
+/** The fields of a request that decide a block's outcome. */
+export function blockInput(
+  request: Pick<
+    ProcessProposalRequest,
+    "height" | "time" | "proposerAddress" | "nextValidatorsHash" | "misbehavior"
+  >,
+  lastCommit: Pick<CommitInfo, "round" | "votes">,
+  txs: readonly Uint8Array[],
+): BlockInput {
+  const { height, time, proposerAddress, nextValidatorsHash, misbehavior } = request;
+  const { round, votes } = lastCommit;
+  return {
+    height,
+    time,
+    proposerAddress,
+    nextValidatorsHash,
+    misbehavior,
+    round,
+    votes,
+    txs,
+  };
 }
 
 export interface ExecuteDependencies {
