@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
+import { namedBytes } from "../../test/support/named-bytes.ts";
 import { createDkg, type Dealing, type KeyTerms, ticketCount, ticketsOfMember } from "./dkg.ts";
 import { createGroup } from "./group/group.ts";
 import { createTdh2 } from "./tdh2.ts";
@@ -9,13 +9,8 @@ const group = createGroup();
 const tdh2 = createTdh2(group);
 const dkg = createDkg(group, tdh2);
 
-/** Bytes that depend on the name alone. */
-function bytes(name: string, length: number): Uint8Array {
-  return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
-}
-
 const address = (at: number) => new Uint8Array(20).fill(at + 1);
-const secretOf = (at: number) => group.scalars.reduceWide(bytes(`member ${at}`, 64));
+const secretOf = (at: number) => group.scalars.reduceWide(namedBytes(`member ${at}`, 64));
 
 function termsOf(tickets: readonly number[], threshold: number): KeyTerms {
   const members = tickets.map((count, at) => ({
@@ -27,11 +22,13 @@ function termsOf(tickets: readonly number[], threshold: number): KeyTerms {
 }
 
 const dealAll = (terms: KeyTerms) =>
-  terms.members.map(({ validator }, at) => dkg.deal(terms, validator, bytes(`seed ${at}`, 32)));
+  terms.members.map(({ validator }, at) =>
+    dkg.deal(terms, validator, namedBytes(`seed ${at}`, 32)),
+  );
 
 /** A dealing that proves what it has to, and encrypts the shares of a ticket's holder for somebody else. */
 function withWrongShare(terms: KeyTerms, dealer: number, ticket: number): Dealing {
-  const seed = bytes(`seed ${dealer}`, 32);
+  const seed = namedBytes(`seed ${dealer}`, 32);
   const other = { ...terms, members: swapped(terms, ticket) };
   return dkg.deal(other, address(dealer), seed);
 }
@@ -71,8 +68,8 @@ describe("key generation", () => {
     );
 
     const label = utf8ToBytes("label");
-    const seed = bytes("seed", 32);
-    const nonce = bytes("nonce", 64);
+    const seed = namedBytes("seed", 32);
+    const nonce = namedBytes("nonce", 64);
     const item = { label, ...tdh2.encrypt(made.publicKey, label, seed, { seed, nonce }) };
     const shares = tickets.map(({ ticket, secret }) => ({
       ticket,
@@ -91,16 +88,16 @@ describe("key generation", () => {
   });
 
   it("is the same from the same bytes, and another one for another key or chain", () => {
-    const dealing = dkg.deal(equal, address(0), bytes("seed 0", 32));
-    expect(dkg.deal(equal, address(0), bytes("seed 0", 32))).toEqual(dealing);
-    const later = dkg.deal({ ...equal, key: 4 }, address(0), bytes("seed 0", 32));
+    const dealing = dkg.deal(equal, address(0), namedBytes("seed 0", 32));
+    expect(dkg.deal(equal, address(0), namedBytes("seed 0", 32))).toEqual(dealing);
+    const later = dkg.deal({ ...equal, key: 4 }, address(0), namedBytes("seed 0", 32));
     expect(later.commitments).not.toEqual(dealing.commitments);
     expect(dkg.dealingFault({ ...equal, key: 4 }, dealing)?.code).toBe("DEAL_PROOF");
     expect(dkg.dealingFault({ ...equal, chainId: "other" }, dealing)?.code).toBe("DEAL_PROOF");
   });
 
   it("refuses dealings that are malformed, not canonical, or changed in any part", () => {
-    const dealing = dkg.deal(equal, address(1), bytes("seed 1", 32));
+    const dealing = dkg.deal(equal, address(1), namedBytes("seed 1", 32));
     const fault = (changes: Partial<Dealing>) =>
       dkg.dealingFault(equal, { ...dealing, ...changes })?.code;
     const flipped = (part: Uint8Array) => part.map((byte, i) => (i === 0 ? byte ^ 1 : byte));
@@ -118,9 +115,9 @@ describe("key generation", () => {
   });
 
   it("has no dealer take another one's ephemeral key or secret over", () => {
-    const honest = dkg.deal(equal, address(0), bytes("seed 0", 32));
+    const honest = dkg.deal(equal, address(0), namedBytes("seed 0", 32));
     // All that the thief knows of them is public; its own polynomial it knows.
-    const thief = dkg.deal(equal, address(1), bytes("seed 1", 32));
+    const thief = dkg.deal(equal, address(1), namedBytes("seed 1", 32));
     const stolen = { ...thief, ephemeral: honest.ephemeral };
     expect(dkg.dealingFault(equal, stolen)?.code).toBe("DEAL_PROOF");
     expect(dkg.dealingFault(equal, { ...honest, dealer: address(1) })?.code).toBe("DEAL_PROOF");
@@ -150,7 +147,7 @@ describe("key generation", () => {
   });
 
   it("finds the one wrong share among many of a member", () => {
-    const good = dkg.deal(weighted, address(0), bytes("seed 0", 32));
+    const good = dkg.deal(weighted, address(0), namedBytes("seed 0", 32));
     const shares = good.shares.slice();
     const at = 6 * 32;
     const one = joinBytes([Uint8Array.of(1), new Uint8Array(31)]);
@@ -160,7 +157,7 @@ describe("key generation", () => {
   });
 
   it("tells a false complaint from one that proves nothing", () => {
-    const good = dkg.deal(equal, address(1), bytes("seed 1", 32));
+    const good = dkg.deal(equal, address(1), namedBytes("seed 1", 32));
     const complaint = dkg.complain(equal, good, address(2), 3, secretOf(2));
     expect(dkg.judge(equal, good, complaint)).toBe("member");
     const judged = (changes: object) => dkg.judge(equal, good, { ...complaint, ...changes });
@@ -183,7 +180,7 @@ describe("key generation", () => {
   });
 
   it("makes no key whose point is the identity", () => {
-    const dealing = dkg.deal(equal, address(0), bytes("seed 0", 32));
+    const dealing = dkg.deal(equal, address(0), namedBytes("seed 0", 32));
     const minus = group.mulEach(
       group.scalars.sub(new Uint8Array(32), joinBytes([Uint8Array.of(1), new Uint8Array(31)])),
       dealing.commitments,

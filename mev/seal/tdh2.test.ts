@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
+import { namedBytes } from "../../test/support/named-bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { sealLabel, type SealLabel } from "./content.ts";
 import { createGroup, scalarFromBigint } from "./group/group.ts";
@@ -12,13 +12,8 @@ import { type Ciphertext, createTdh2, kemPoint } from "./tdh2.ts";
 const group = createGroup();
 const tdh2 = createTdh2(group);
 
-/** Bytes that depend on the name alone. */
-function bytes(name: string, length: number): Uint8Array {
-  return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
-}
-
 function secretOf(name: string): Uint8Array {
-  return group.scalars.reduceWide(bytes(name, 64));
+  return group.scalars.reduceWide(namedBytes(name, 64));
 }
 
 /** A key shared among `tickets`, `threshold` of which open. */
@@ -37,8 +32,8 @@ const { publicKey, shares } = committee(3, 4);
 
 function sealed(name: string): Ciphertext & { readonly seed: Uint8Array } {
   const label = utf8ToBytes(`label of ${name}`);
-  const seed = bytes(`seed ${name}`, 32);
-  const nonce = bytes(`nonce ${name}`, 64);
+  const seed = namedBytes(`seed ${name}`, 32);
+  const nonce = namedBytes(`nonce ${name}`, 64);
   const plaintext = utf8ToBytes(`plaintext of ${name}`);
   return { label, seed, ...tdh2.encrypt(publicKey, label, plaintext, { seed, nonce }) };
 }
@@ -132,7 +127,7 @@ describe("encryption", () => {
         some,
         fc.uint8Array({ minLength: 32, maxLength: 32 }),
         (label, text, seed) => {
-          const nonce = bytes("nonce", 64);
+          const nonce = namedBytes("nonce", 64);
           const { kem, body } = tdh2.encrypt(publicKey, label, text, { seed, nonce });
           expect(body).toHaveLength(text.length + 16);
           expect(isValid({ label, kem, body })).toBe(true);
@@ -145,14 +140,14 @@ describe("encryption", () => {
   });
 
   it("is for a key that is a point and not the identity", () => {
-    const randomness = { seed: bytes("seed", 32), nonce: bytes("nonce", 64) };
+    const randomness = { seed: namedBytes("seed", 32), nonce: namedBytes("nonce", 64) };
     for (const key of [IDENTITY, NO_POINT, TOO_LARGE]) {
       expect(() => tdh2.encrypt(key, IDENTITY, IDENTITY, randomness)).toThrow("a key is a point");
     }
   });
 
   it("never uses a proof's nonce for two messages, even with the same randomness", () => {
-    const randomness = { seed: bytes("seed", 32), nonce: bytes("nonce", 64) };
+    const randomness = { seed: namedBytes("seed", 32), nonce: namedBytes("nonce", 64) };
     const w = (label: string, text: string): string => {
       const { kem } = tdh2.encrypt(publicKey, utf8ToBytes(label), utf8ToBytes(text), randomness);
       return Buffer.from(kem.subarray(64, 96)).toString("hex");
@@ -197,7 +192,7 @@ describe("ciphertext check", () => {
   it("refuses U and Ū mauled alike, which is how a ciphertext would be opened early", () => {
     const gbarShift = group.linearCombinations(
       [1n, 1n],
-      [FIRST.kem.slice(32, 64), group.fromUniform(bytes("any", 64))],
+      [FIRST.kem.slice(32, 64), group.fromUniform(namedBytes("any", 64))],
     );
     const kem = patched(FIRST.kem, 0, shifted(kemPoint(FIRST.kem)));
     expect(isValid({ ...FIRST, kem: patched(kem, 32, gbarShift ?? IDENTITY) })).toBe(false);
@@ -228,26 +223,26 @@ describe("ciphertext check", () => {
     const label: SealLabel = {
       chainId: "weft-test",
       key: 1,
-      rollupIds: [bytes("rollup", 32)],
-      sender: bytes("victim", 20),
+      rollupIds: [namedBytes("rollup", 32)],
+      sender: namedBytes("victim", 20),
       replay: { kind: "nonce", value: 4n },
       maxHeight: Height(100),
       maxFeePerByte: 5n,
       tipPerByte: 1n,
       bucket: 256,
     };
-    const randomness = { seed: bytes("seed", 32), nonce: bytes("nonce", 64) };
+    const randomness = { seed: namedBytes("seed", 32), nonce: namedBytes("nonce", 64) };
     const mine = tdh2.encrypt(publicKey, sealLabel(label), new Uint8Array(256), randomness);
     const under = (changes: Partial<SealLabel>): boolean =>
       isValid({ label: sealLabel({ ...label, ...changes }), ...mine });
     expect(under({})).toBe(true);
-    expect(under({ sender: bytes("thief", 20) })).toBe(false);
+    expect(under({ sender: namedBytes("thief", 20) })).toBe(false);
     expect(under({ replay: { kind: "nonce", value: 5n } })).toBe(false);
     expect(under({ maxFeePerByte: 6n })).toBe(false);
     expect(under({ tipPerByte: 2n })).toBe(false);
     expect(under({ maxHeight: Height(101) })).toBe(false);
     expect(under({ key: 2 })).toBe(false);
-    expect(under({ rollupIds: [bytes("rollup 2", 32)] })).toBe(false);
+    expect(under({ rollupIds: [namedBytes("rollup 2", 32)] })).toBe(false);
     expect(under({ chainId: "weft-test-2" })).toBe(false);
     expect(under({ bucket: 512 })).toBe(false);
   });
@@ -410,7 +405,7 @@ describe("combining and opening", () => {
   });
 
   it("opens garbage under c1 to nothing, though it is valid and Z is right", () => {
-    const { ciphertext, seed, right } = withMask(() => bytes("noise", 32));
+    const { ciphertext, seed, right } = withMask(() => namedBytes("noise", 32));
     expect(isValid(ciphertext)).toBe(true);
     expect(tdh2.open(publicKey, [ciphertext], right)).toEqual([undefined]);
     expect(tdh2.openWithSeed(publicKey, ciphertext, seed)).toBeUndefined();
@@ -510,7 +505,10 @@ describe("bytes of strangers", () => {
 /** A valid ciphertext with a c1 of its sender's choice, its seed, and the Z that the committee makes. */
 function withMask(c1Of: (seed: Uint8Array, hashed: Uint8Array, u: Uint8Array) => Uint8Array) {
   const label = utf8ToBytes("garbage");
-  const randomness = { seed: bytes("garbage seed", 32), nonce: bytes("garbage nonce", 64) };
+  const randomness = {
+    seed: namedBytes("garbage seed", 32),
+    nonce: namedBytes("garbage nonce", 64),
+  };
   const { kem, body } = tdh2.encrypt(publicKey, label, utf8ToBytes("text"), randomness);
   const { seed } = randomness;
   const hashed = labelHash(label);

@@ -1,5 +1,4 @@
 /** A set of validators that make keys for sealed transactions, without a chain. */
-import { createHash } from "node:crypto";
 import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { type Dealing, encryptionKeyContext, ticketsOfMember } from "../../mev/seal/dkg.ts";
 import { createGroup } from "../../mev/seal/group/group.ts";
@@ -29,13 +28,9 @@ import {
 import { forgetKeys, updateKeys } from "../../sequencer/app/seal/keys/keys.ts";
 import type { StakingContext, StakingReader } from "../../sequencer/app/staking/context.ts";
 import { endOfBlockUpdates, type PowerUpdate } from "../../sequencer/app/staking/epoch.ts";
+import { namedBytes } from "./named-bytes.ts";
 import type { StakingContextOptions, TestStakingContext } from "./staking-context.ts";
 import { addValidator, createStakingChain, keyNumber, ONE } from "./staking-fixtures.ts";
-
-/** Bytes that depend on the name alone. */
-export function namedBytes(name: string, length: number): Uint8Array {
-  return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
-}
 
 const group = createGroup();
 const { tdh2, dkg } = createSealArithmetic();

@@ -1,10 +1,7 @@
 /** Validators that hold tickets of keys, and what was asked of them: for tests of evidence of shares. */
-import { createGroup } from "../../mev/seal/group/group.ts";
-import { createLocalCompute } from "../../mev/seal/local-compute.ts";
 import type { SealProof } from "../../mev/seal/compute.ts";
 import type { SeenShares } from "../../mev/seal/share-evidence.ts";
 import { type AskedOfValidator, askedOfValidator, makeShares } from "../../mev/seal/shares.ts";
-import { createTdh2 } from "../../mev/seal/tdh2.ts";
 import { Height } from "../../proto/brands.ts";
 import { fromHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { SEAL_ASK_CODEC, type SealAsk } from "../../proto/codec/seal-state.ts";
@@ -27,12 +24,10 @@ import {
 } from "../../sequencer/app/slashing/evidence.ts";
 import { updateValidator } from "../../sequencer/app/staking/validator-records.ts";
 import { numberKey, SEAL_ASK, SEAL_ASKED, SEAL_KEYS } from "../../sequencer/app/state/tables.ts";
+import { LOCAL_SEAL_COMPUTE } from "./seal-compute.ts";
 import { type TestSealKey, testSealKey } from "./seal-key.ts";
 import { StakeWorld, type TestValidator } from "./stake-world.ts";
 import type { StakingContextOptions } from "./staking-context.ts";
-
-export const TDH2 = createTdh2(createGroup());
-export const COMPUTE = createLocalCompute(TDH2);
 
 /** What is asked: batches with so many items, and disputed items, of keys by number. */
 export interface AskDraft {
@@ -153,7 +148,7 @@ export class SharesWorld {
     const { chainId } = this.stake.ctx;
     const terms = { chainId, height: Height(height), validator: this.address(name) };
     const secretOf = (key: number, ticket: number) => this.key(key).secretOf(key, ticket);
-    const content = await makeShares(terms, this.asked(name, ask), secretOf, COMPUTE);
+    const content = await makeShares(terms, this.asked(name, ask), secretOf, LOCAL_SEAL_COMPUTE);
     assert(content !== undefined, "no secret is missing");
     return this.signed(name, height, content, block);
   }
@@ -185,7 +180,7 @@ export class SharesWorld {
     );
     if (!areSigned) return "TX_SIGNATURE";
     const proofs: readonly SealProof[] = evidenceProofs(ctx.chainId, evidence);
-    if ((await COMPUTE.check(proofs)).includes(false)) return "TX_PROOF";
+    if ((await LOCAL_SEAL_COMPUTE.check(proofs)).includes(false)) return "TX_PROOF";
     const action = { kind: "submitEvidence", evidence } as const;
     const fault =
       submitEvidenceFault(ctx, "00".repeat(20), action) ?? submitEvidenceCostlyFault(ctx, action);

@@ -4,6 +4,7 @@ import { ristretto255, ristretto255_hasher } from "@noble/curves/ed25519.js";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromBase64, fromHex, joinBytes, toHex } from "../../../proto/bytes.ts";
+import { namedBytes } from "../../../test/support/named-bytes.ts";
 import { GROUP_MODULE_BASE64 } from "./gen/module.ts";
 import { createGroup, GROUP_ORDER, groupIn, scalarFromBigint } from "./group.ts";
 import { instantiateGroup } from "./module.ts";
@@ -82,7 +83,7 @@ describe("against noble", () => {
     };
     let accepted = 0;
     for (let i = 0; i < 400; i++) {
-      const bytes = stringOf(`encoding ${i}`, 32);
+      const bytes = namedBytes(`encoding ${i}`, 32);
       // Half of them even and below 2^255: what a random string of 32 bytes seldom is.
       if (i % 2 === 0) {
         bytes[0] = (bytes[0] ?? 0) & 0xfe;
@@ -96,7 +97,7 @@ describe("against noble", () => {
   });
 
   it("maps random strings to the same points", () => {
-    const wide = stringOf("wide", 64 * 20);
+    const wide = namedBytes("wide", 64 * 20);
     const expected = Array.from({ length: 20 }, (_, i) =>
       ristretto255_hasher.deriveToCurve?.(wide.slice(64 * i, 64 * i + 64)).toBytes(),
     );
@@ -341,19 +342,19 @@ describe("the module", () => {
     const module = instantiateGroup();
     const fresh = groupIn(module);
     const list = group.mulBase(scalars(...Array.from({ length: 50 }, (_, i) => BigInt(i + 1))));
-    const [x, y] = ["x", "y"].map((name) => group.scalars.reduceWide(stringOf(name, 64)));
+    const [x, y] = ["x", "y"].map((name) => group.scalars.reduceWide(namedBytes(name, 64)));
     if (x === undefined || y === undefined) throw new Error("there are two scalars");
     const half = fresh.scalars.mul(x, fresh.scalars.invert(scalars(2n)));
     const secrets = [
       x,
       y,
       half,
-      stringOf("x", 64),
+      namedBytes("x", 64),
       fresh.scalars.mulAdd(x, y, y),
       fresh.scalars.sub(x, y),
       fresh.scalars.invert(x),
       fresh.scalars.evaluate(joinBytes([x, y]), 7),
-      fresh.scalars.reduceWide(stringOf("x", 64)),
+      fresh.scalars.reduceWide(namedBytes("x", 64)),
     ];
     fresh.mulEach(x, list);
     fresh.mulBase(joinBytes([x, y]));
@@ -395,11 +396,6 @@ describe("the module", () => {
     expect(other.base).toEqual(group.base);
   });
 });
-
-/** Bytes that depend on the name alone. */
-function stringOf(name: string, length: number): Uint8Array {
-  return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
-}
 
 /** The list with `point` in second place. */
 function patchedBy(point: Uint8Array, list: Uint8Array): Uint8Array {

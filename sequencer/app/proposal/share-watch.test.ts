@@ -19,7 +19,8 @@ import { sha256 } from "../../../proto/hash.ts";
 import { createEd25519Verifier, signEd25519 } from "../../../proto/verify/ed25519.ts";
 import { damagedExtension } from "../../../test/support/seal-faults.ts";
 import { eventsOf, sealText, startSealedChain } from "../../../test/support/sealed-app.ts";
-import { COMPUTE, SharesWorld } from "../../../test/support/shares-world.ts";
+import { LOCAL_SEAL_COMPUTE } from "../../../test/support/seal-compute.ts";
+import { SharesWorld } from "../../../test/support/shares-world.ts";
 import { CHAIN_ID, nonce, signedItem, wallet } from "../../../test/support/weft-app.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { yieldToLoop } from "../../ports/yield-to-loop.ts";
@@ -48,7 +49,7 @@ beforeEach(() => {
   batches = new Map();
   watch = new ShareWatch({
     verify,
-    compute: COMPUTE,
+    compute: LOCAL_SEAL_COMPUTE,
     keyOf: (key) => world.key(key).state,
     batchAt: (height) => batches.get(height),
     found: (evidence) => found.push(evidence),
@@ -206,7 +207,10 @@ async function show(part: SeenShares): Promise<string | undefined> {
   const extension = wireOf(part);
   const context = contextOf(part);
   const voter = voterOf(part);
-  const refusal = await verifyExtension(context, extension, voter, { verify, compute: COMPUTE });
+  const refusal = await verifyExtension(context, extension, voter, {
+    verify,
+    compute: LOCAL_SEAL_COMPUTE,
+  });
   watch.look({ context, ...voter, extension, refusal });
   await watch.idle();
   return refusal?.code;

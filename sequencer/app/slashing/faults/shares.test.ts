@@ -16,7 +16,8 @@ import type {
   UnaskedShares,
 } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
-import { COMPUTE, SharesWorld } from "../../../../test/support/shares-world.ts";
+import { LOCAL_SEAL_COMPUTE } from "../../../../test/support/seal-compute.ts";
+import { SharesWorld } from "../../../../test/support/shares-world.ts";
 import { testAccount } from "../../../../test/support/stake-world.ts";
 import { numberKey, SEAL_ASKED, SEAL_KEYS, SLASHED, VALIDATORS } from "../../state/tables.ts";
 import { updateValidator } from "../../staking/validator-records.ts";
@@ -248,7 +249,7 @@ describe("shares that nobody asked for", () => {
       publicShare: ticket.publicShare,
     });
     assert(found !== undefined, "the part has that share");
-    expect(await COMPUTE.verifyShares([found.proof])).toEqual([true]);
+    expect(await LOCAL_SEAL_COMPUTE.verifyShares([found.proof])).toEqual([true]);
     expect(await world.refusal(found.evidence)).toBeUndefined();
   });
 });
@@ -292,7 +293,7 @@ async function evidenceOf(name: string, part: SeenShares): Promise<FaultyShares>
   const asked = world.asked(name, ask);
   const checked = checkShares(part, asked, part.content);
   assert(!("code" in checked), "its structure is right");
-  const verdicts = await COMPUTE.verifyShares(checked.proofs);
+  const verdicts = await LOCAL_SEAL_COMPUTE.verifyShares(checked.proofs);
   const evidence = faultyShares(part, ask, asked, verdicts);
   assert(evidence !== undefined, "a proof fails");
   return evidence;
