@@ -3,6 +3,7 @@
  * fast as blocks go, and what each step of the arithmetic costs.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { ticketCount } from "../../mev/seal/dkg.ts";
 import {
   ACCOUNTS,
   BLOCKS_MIN,
@@ -198,7 +199,7 @@ async function runPace(
       ...phaseReport("saturated", rate === 0 ? undefined : rate, result, source, meter.read()),
       timeoutCommit,
       threshold: key.threshold,
-      tickets: key.members.reduce((sum, { tickets }) => sum + tickets, 0),
+      tickets: ticketCount(key.members),
       keyHeight: key.activeHeight,
       openedPerSecond: ratePerSecond(inWindow),
       openedAfterBlocks,
