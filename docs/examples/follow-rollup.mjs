@@ -11,6 +11,10 @@ import { createGrpcSequencerClient } from "../../dist/rollup-adapter/client/grpc
 import { loadGenesis } from "../../dist/sequencer/engine/genesis.js";
 
 const [name, node, genesisFile] = process.argv.slice(2);
+if (genesisFile === undefined) {
+  process.stderr.write("usage: node docs/examples/follow-rollup.mjs NAME HOST:PORT GENESIS.JSON\n");
+  process.exit(2);
+}
 const rollupId = Buffer.from(rollupIdOfName(name)).toString("hex"); // SHA-256 of the name
 const genesis = await loadGenesis(genesisFile);
 const validators = genesis.validators.map(({ publicKey, power: votingPower }) => ({
