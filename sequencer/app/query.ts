@@ -15,7 +15,7 @@ import {
   rollupKey,
   SUPPLY_KEY,
 } from "./state/keys.ts";
-import { pendingItems, sealKeyReport } from "./seal/report.ts";
+import { generationProgress, pendingItems, sealKeyReport } from "./seal/report.ts";
 import { numberKey, RECORD_TABLES } from "./state/tables.ts";
 import type { ReadApi } from "./weft-application.ts";
 
@@ -36,7 +36,8 @@ interface Target {
  * state's own encoding (`weft.state.v1`), `info` the same as JSON; with `prove`, an ICS-23 proof that the
  * app hash after block `height`, which the header of `height + 1` holds, has that value or has none.
  * JSON alone: `/seal/key` and `/seal/key/<number>` (the key to seal for, and whether it is taken),
- * `/seal/pending` (sealed items that wait to be opened), and `/snapshots`, which is this node's own.
+ * `/seal/generation` (how far a key generation is, and who has not dealt), `/seal/pending` (sealed items that
+ * wait to be opened), and `/snapshots`, which is this node's own.
  */
 export function query(
   request: QueryRequest,
@@ -183,11 +184,16 @@ function findTarget(
 function sealTarget(path: string, read: ReadApi): Target | Failure | undefined {
   const [table, kind, number = "0", ...rest] = path.split("/");
   if (table !== "seal" || rest.length > 0 || !/^\d{1,15}$/.test(number)) return undefined;
-  if (kind !== "key" && kind !== "pending") return undefined;
+  if (kind !== "key" && kind !== "generation" && kind !== "pending") return undefined;
   if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
   const reader = read.staking();
   if (kind === "pending") {
     return { key: undefined, json: pendingItems(reader, PENDING_ITEMS_SHOWN_MAX) };
+  }
+  if (kind === "generation") {
+    const progress = generationProgress(reader);
+    if (progress !== undefined) return { key: undefined, json: progress };
+    return failure("QUERY_NOT_FOUND", "no key generation is under way");
   }
   const report = sealKeyReport(reader, Number(number));
   if (report.key === undefined && Number(number) !== 0) {

@@ -1,6 +1,8 @@
 /** What senders ask before they seal: the key, whether it is taken, what it costs. */
+import { toHex } from "../../../proto/bytes.ts";
 import type { SealKeyState } from "../../../proto/codec/seal-state.ts";
 import type { StakingReader } from "../staking/context.ts";
+import { dealingOf, generationOf } from "./keys/generation.ts";
 import { keyInForce, sealedBatch, sealKey, sealState, unresolvedHeights } from "./reader.ts";
 
 export interface SealKeyReport {
@@ -43,6 +45,30 @@ function closedReason(asked: number, inForce: number, isOpen: boolean): string {
   if (inForce === 0) return "there is no key yet: validators make one at the begin of an epoch";
   if (asked !== inForce) return `the key in force is ${inForce}`;
   return isOpen ? "" : "the validators that hold the key have too little of the power";
+}
+
+/** How far the key generation under way is. */
+export interface GenerationProgress {
+  readonly step: "dealing" | "complaints";
+  /** Last height of that step; dealing ends early once all have dealt. */
+  readonly until: number;
+  /** Members whose dealing is not on the chain, by address. */
+  readonly silent: readonly Uint8Array[];
+}
+
+/** As the next block finds it; undefined when none is under way. */
+export function generationProgress(reader: StakingReader): GenerationProgress | undefined {
+  const generation = generationOf(reader);
+  if (generation === undefined) return undefined;
+  const { key, members, dealHeight, complainHeight } = generation;
+  const isDealing = reader.height <= dealHeight;
+  return {
+    step: isDealing ? "dealing" : "complaints",
+    until: isDealing ? dealHeight : complainHeight,
+    silent: members
+      .map(({ validator }) => validator)
+      .filter((validator) => dealingOf(reader, key, toHex(validator)) === undefined),
+  };
 }
 
 /** A sealed item that is ordered and not resolved. */

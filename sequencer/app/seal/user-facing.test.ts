@@ -74,6 +74,7 @@ describe("what users are told of sealed transactions", () => {
       isOpen: false,
       reason: "the key in force is 2",
     });
+    expect(await json(chain, "/seal/generation")).toBe(CODES.QUERY_NOT_FOUND.number);
     expect(await json(chain, "/seal/other")).toBe(CODES.QUERY_PATH.number);
   });
 

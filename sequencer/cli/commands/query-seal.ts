@@ -22,15 +22,18 @@ export function registerSealQueries(query: Command): void {
         printAnswer({ ...answer, key, next }, command);
       },
     );
-  addRpc(seal.command("generation").description("the key generation under way, if one is")).action(
-    async ({ rpc }: RpcOptions, command: Command) => {
-      const [state, generation] = await Promise.all([
-        queryJson(rpc, "/seal", "or nothing"),
-        queryJson(rpc, "/seal_generation", "or nothing"),
-      ]);
-      printAnswer({ state: state ?? null, generation: generation ?? null }, command);
-    },
-  );
+  addRpc(
+    seal
+      .command("generation")
+      .description("the key generation under way, if one is: its step, and who has not dealt yet"),
+  ).action(async ({ rpc }: RpcOptions, command: Command) => {
+    const [state = null, generation = null, progress = null] = await Promise.all([
+      queryJson(rpc, "/seal", "or nothing"),
+      queryJson(rpc, "/seal_generation", "or nothing"),
+      queryJson(rpc, "/seal/generation", "or nothing"),
+    ]);
+    printAnswer({ state, progress, generation }, command);
+  });
   addRpc(
     seal.command("pending").description("sealed transactions that are ordered and not opened"),
   ).action(async ({ rpc }: RpcOptions, command: Command) => {

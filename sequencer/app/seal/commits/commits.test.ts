@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { commitHash } from "../../../../mev/seal/commit.ts";
 import { encodeContent } from "../../../../mev/seal/content.ts";
 import { Height } from "../../../../proto/brands.ts";
-import { compareBytes, EMPTY_BYTES, fromHex, utf8ToBytes } from "../../../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../../../proto/bytes.ts";
 import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
 import { payloadHash, rollupData } from "../../../../proto/codec/weft-tx.ts";
 import { sha256 } from "../../../../proto/hash.ts";
@@ -87,8 +87,13 @@ describe("a commit", () => {
     expect(faultOf(ALICE, { ...good, content: new Uint8Array(257) })).toBe("SEAL_REVEAL_SIZE");
     expect(faultOf(ALICE, { ...good, id: SALT })).toBe("SEAL_COMMIT_UNKNOWN");
     expect(faultOf(ALICE, { ...good, height: Height(height + 1) })).toBe("SEAL_COMMIT_UNKNOWN");
+    const { reason } = revealFault(world.ctx, ALICE, { ...good, salt: new Uint8Array(32) }) ?? {};
+    expect(reason).toMatch(
+      /salt and content hash to [0-9a-f]{64}, [0-9a-f]{64} committed to [0-9a-f]{64}/,
+    );
     show(ALICE, good);
     expect(faultOf(ALICE, good)).toBe("SEAL_COMMIT_UNKNOWN");
+    expect(revealFault(world.ctx, ALICE, good)?.reason).toContain(`weft query tx ${toHex(id)}`);
   });
 
   test("to content that is none is invalid at its place, and costs no bond", () => {

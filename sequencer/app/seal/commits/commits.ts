@@ -104,14 +104,22 @@ export function revealFault(
 ): Failure | undefined {
   const item = height < reader.height ? committedItem(reader, height, id) : undefined;
   if (item === undefined) {
-    return failure("SEAL_COMMIT_UNKNOWN", `${toHex(id)} of block ${height}`);
+    return failure(
+      "SEAL_COMMIT_UNKNOWN",
+      `${toHex(id)} of block ${height} is revealed, or void, or was never there; see: weft query tx ${toHex(id)}`,
+    );
   }
   if (toHex(item.sender) !== sender) return failure("SEAL_REVEAL_SENDER", toHex(id));
   if (content.length > item.bucket) {
     return failure("SEAL_REVEAL_SIZE", `${content.length} bytes, at most ${item.bucket}`);
   }
   const hash = commitHash(reader.chainId, item.sender, salt, content);
-  return bytesEqual(hash, item.hash) ? undefined : failure("SEAL_REVEAL_HASH", toHex(id));
+  return bytesEqual(hash, item.hash)
+    ? undefined
+    : failure(
+        "SEAL_REVEAL_HASH",
+        `salt and content hash to ${toHex(hash)}, ${toHex(id)} committed to ${toHex(item.hash)}; reveal what weft tx commit wrote`,
+      );
 }
 
 /**

@@ -42,7 +42,10 @@ export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
 };
 
 function unknownItem({ height, id }: SelfReveal): Failure {
-  return failure("SEAL_ITEM_UNKNOWN", `${toHex(id)} of block ${height}`);
+  return failure(
+    "SEAL_ITEM_UNKNOWN",
+    `${toHex(id)} of block ${height} is opened, or expired, or was never there; see: weft query tx ${toHex(id)}`,
+  );
 }
 
 function waitingItem(

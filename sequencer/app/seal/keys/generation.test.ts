@@ -2,11 +2,12 @@ import { describe, expect, test } from "vitest";
 import { badDealing, createSealChain, type SealChain } from "../../../../test/support/seal-keys.ts";
 import { addValidator, ONE, validatorNumber } from "../../../../test/support/staking-fixtures.ts";
 import { Height } from "../../../../proto/brands.ts";
-import { toHex } from "../../../../proto/bytes.ts";
+import { fromHex, toHex } from "../../../../proto/bytes.ts";
 import { jail, tombstone } from "../../slashing/jail.ts";
 import { lastHeightOf, requireEpoch, requireValidator } from "../../staking/validator-records.ts";
 import { numberKey, SEAL_DEALINGS, SEAL_ENCRYPTION, SEALED } from "../../state/tables.ts";
 import { keyInForce, sealKey, sealState } from "../reader.ts";
+import { generationProgress } from "../report.ts";
 import { generationOf } from "./generation.ts";
 
 const all = (chain: SealChain) => chain.validators.map((_, at) => at);
@@ -161,8 +162,17 @@ describe("a key generation", () => {
   test("goes on without a dealer who was silent, as long as the others suffice", () => {
     const chain = begun([10n, 10n, 10n, 10n]);
     const { dealHeight } = chain.generation();
+    const progress = () => generationProgress(chain.ctx);
+    expect(progress()?.silent).toHaveLength(4);
     for (const at of [0, 1, 3]) chain.deal(at);
+    const silent = [fromHex(validatorAt(chain, 2))];
+    expect(progress()).toEqual({ step: "dealing", until: dealHeight, silent });
+    while (chain.ctx.height < dealHeight) chain.nextBlock();
+    expect(progress()?.step).toBe("dealing");
+    chain.nextBlock();
+    expect(progress()).toEqual({ step: "complaints", until: dealHeight + 10, silent });
     finish(chain);
+    expect(progress()).toBeUndefined();
     expect(chain.ctx.height).toBe(dealHeight + 11);
     expect(sealKey(chain.ctx, 1)?.dealers.map(toHex)).toEqual(
       [0, 1, 3].map((at) => validatorAt(chain, at)),
