@@ -64,7 +64,7 @@ export interface LocalNetworkOptions {
   readonly params?: TestnetOptions["params"];
   /** What validators are started with, whatever their configuration says; theirs when it is not given. */
   readonly engine?: EngineName;
-  /** Whether the rollups' gateways seal what wallets send; of rollups that are there already, as they are. */
+  /** Whether the rollups' gateways are to seal what wallets send; one that does already goes on. */
   readonly seal?: boolean;
   /** Absolute path of the command line's entry. */
   readonly entry: string;

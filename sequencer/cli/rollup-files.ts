@@ -1,5 +1,5 @@
 /** Writes the home of an EVM rollup node: rollup.json and the gateway's key. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
 import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
@@ -53,9 +53,10 @@ export function createGatewayKey(home: RollupHome): Uint8Array {
 /**
  * Writes rollup.json; trust begins at the sequencer's genesis. One that is there stays as it is, and must
  * be what is asked for.
- * @param compares `all` that is asked for, or only the `identity`: rollup, chains, port, and sealing where it
- * is asked for; what else the file says may have been edited
- * @returns whether it was there already
+ * @param compares `all` that is asked for, or only the `identity`: rollup, chains and port; what else the file
+ * says may have been edited. Sealing that is asked for is then switched on in the file, and stays on: it concerns
+ * this node's wallets alone
+ * @returns `isUnchanged`: the file was there already
  */
 export function createRollupFiles(
   options: RollupFilesOptions,
@@ -67,7 +68,10 @@ export function createRollupFiles(
     const there: unknown = JSON.parse(readFileSync(home.configFile, "utf8"));
     const asked = compares === "all" ? document : identityOf(document);
     const differences = differencesOf(there, JSON.parse(JSON.stringify(asked)), "");
-    if (differences.length === 0) return { isUnchanged: true };
+    if (differences.length === 0) {
+      if (compares === "identity" && options.seal === true) switchSealingOn(home.configFile, there);
+      return { isUnchanged: true };
+    }
     throw cliError(
       "FILE",
       `${home.configFile} is there already and stays as it is, but not as asked for:\n  ${differences.join("\n  ")}\nedit it, choose another --home, or remove it together with ${home.dataDir}`,
@@ -78,10 +82,17 @@ export function createRollupFiles(
   return { isUnchanged: false };
 }
 
-function identityOf({ sequencer, rpc, gateway, genesis }: RollupConfigDocument) {
+function switchSealingOn(file: string, there: unknown): void {
+  if (!isRecord(there)) return;
+  const { gateway = {} } = there;
+  if (!isRecord(gateway) || gateway["seal"] === true) return;
+  const text = `${JSON.stringify({ ...there, gateway: { ...gateway, seal: true } }, undefined, 2)}\n`;
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
+function identityOf({ sequencer, rpc, genesis }: RollupConfigDocument) {
   return {
-    // Asked for in so many words, or not at all.
-    ...(gateway === undefined ? {} : { gateway }),
     sequencer: { chain_id: sequencer.chain_id },
     rpc: { port: rpc.port },
     genesis: { rollup: genesis["rollup"], chainId: genesis["chainId"] },

@@ -65,7 +65,7 @@ export function registerDev(program: Command, context: CommandContext): void {
       0,
     )
     .addOption(engineOption())
-    .option("--seal", "have the rollups seal what wallets send", false)
+    .option("--seal", "have the rollups seal what wallets send, from now on", false)
     .option("--reset", "begin with an empty network: removes its keys and chains", false)
     .action(async (options: DevOptions, command: Command) => {
       await dev(options, context, command.optsWithGlobals<GlobalOptions>().json);
