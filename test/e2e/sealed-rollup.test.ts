@@ -247,9 +247,13 @@ it("behavior: the command line seals a raw Ethereum transaction, and commits one
   try {
     const file = join(folder, "commit.json");
     const fourth = await signedTransfer(2, 1);
+    const refused = weft("tx", "commit", "nobody", fourth, "--out", file, ...at);
+    await expect(refused).rejects.toThrow(/the rollup is not registered: nobody/);
+    // What the node refused holds no bond, and its file would only be in the way.
     const commit = await weft("tx", "commit", "alpha", fourth, "--out", file, ...at);
     expect(commit).toMatchObject({ state: "committed", sealing: { state: "sealed" } });
     expect(await weft("tx", "reveal", file, ...at)).toMatchObject({ state: "committed" });
+    await expect(weft("tx", "reveal", file, ...at)).rejects.toThrow(/is revealed, or void, or/);
     expect((await receiptOf(keccak256(fourth))).status).toBe("success");
     const told = await weft("query", "tx", String(commit["id"]), "--node", node.grpc);
     expect(told).toMatchObject({ state: "committed", sealing: { state: "opened" } });

@@ -1,5 +1,5 @@
 /** `weft tx seal`, `self-reveal`, `commit`, `reveal`: data that nobody reads before its place is final. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -79,7 +79,7 @@ function registerCommits(tx: Command): void {
       )
       .requiredOption("--out <path>", "new file for what the reveal needs; keep it"),
   ).action(
-    (
+    async (
       name: string,
       hex: Uint8Array[],
       options: DataOptions & { readonly out: string },
@@ -93,12 +93,14 @@ function registerCommits(tx: Command): void {
       }
       const salt = random(COMMIT_SALT_BYTES);
       const file = { salt: toHex(salt), content: toHex(content) };
-      return sendTx(
+      let isTaken = true;
+      const sent = sendTx(
         { ...options, rollupName: name },
         command,
         ({ publicKey }, chainId, { height }) => {
           // Before anything is sent: without it the bond would be lost.
           writeNew(options.out, toText({ chain_id: chainId, ...file }));
+          isTaken = false;
           return {
             kind: "sealCommit",
             hash: commitHash(chainId, accountAddress(publicKey), salt, content),
@@ -108,11 +110,20 @@ function registerCommits(tx: Command): void {
           };
         },
         ({ chainId, id }, status) => {
+          isTaken = true;
           const at = status === undefined ? {} : { height: status.height };
           writeFileSync(options.out, toText({ chain_id: chainId, id, ...at, ...file }));
-          return { reveal: `weft tx reveal ${options.out} --from ${options.from}` };
+          const { out, from, node } = options;
+          return { reveal: `weft tx reveal ${out} --from ${from} --node ${node}` };
         },
       );
+      try {
+        await sent;
+      } catch (error) {
+        // Refused by the node that was asked: no bond is held, and the name is free for another try.
+        if (!isTaken && isRefusal(error)) rmSync(options.out, { force: true });
+        throw error;
+      }
     },
   );
   addTxOptions(
@@ -140,6 +151,10 @@ function registerCommits(tx: Command): void {
       };
     });
   });
+}
+
+function isRefusal(error: unknown): boolean {
+  return isWeftError(error) && error.code === "REJECTED";
 }
 
 const hexText = (bytes: number) =>
@@ -204,7 +219,9 @@ function orUsage<Value>(make: () => Value): Value {
   } catch (error) {
     if (!isWeftError(error)) throw error;
     if (error.code === "SEAL_CLOSED") throw cliError("REJECTED", error.message, error);
-    throw cliError("USAGE", `the data does not fit one transaction: ${error.message}`, error);
+    const max = `${Math.max(...SEAL_BUCKETS)} bytes with what stands around it`;
+    const why = `the data does not fit one transaction, which has room for ${max}`;
+    throw cliError("USAGE", `${why} (${error.message}); split it`, error);
   }
 }
 
