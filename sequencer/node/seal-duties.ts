@@ -321,7 +321,7 @@ class Duties {
       if (tickets === undefined || first === undefined) {
         this.#lost.add(number);
         logger.error(
-          "this validator has no share of a key for sealed transactions: it abstains from opening until the next key, and votes without shares count as missed blocks; if this machine has a copy of data/seal_keys.json, restore it and restart",
+          "this validator has no share of a key for sealed transactions: it abstains from opening until the next key whose generation begins after this, and votes without shares count as missed blocks; if this machine has a copy of data/seal_keys.json, restore it and restart",
           {
             key: number,
             why: secret === undefined ? "the secret is missing" : "a dealing was wrong",

@@ -25,7 +25,9 @@ export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
     if (waiting === undefined) return unknownItem(action);
     const { item, key } = waiting;
     const point = staking.arithmetic.tdh2.openWithSeed(key.publicKey, item, action.seed);
-    return point === undefined ? failure("SEAL_SEED", toHex(action.id)) : undefined;
+    return point === undefined
+      ? failure("SEAL_SEED", `${toHex(action.id)}; give what weft tx seal printed with this id`)
+      : undefined;
   },
   run(state, _tx, action) {
     const { height, seed } = action;
