@@ -103,15 +103,12 @@ describe.each([
     expect(await filled(block)).toEqual({ after: 2, statuses: OPENED });
   });
 
-  test.runIf(validators > 4)(
-    "attack: one with wrong shares while another is away delays nothing",
-    async () => {
-      committee.chain.absent.add(last);
-      misbehave([0], "wrongShares");
-      const { block } = await ordered();
-      expect(await filled(block)).toEqual({ after: 2, statuses: OPENED });
-    },
-  );
+  test("attack: one with wrong shares delays nothing, while as many are away as a quorum leaves room for", async () => {
+    if (validators > 4) committee.chain.absent.add(last);
+    misbehave([0], "wrongShares");
+    const { block } = await ordered();
+    expect(await filled(block)).toEqual({ after: 2, statuses: OPENED });
+  });
 
   test.each(["wrongShares", "wrongProof"] as const)(
     "attack: one with %s has no vote, and delays nothing",
