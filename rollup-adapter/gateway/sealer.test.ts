@@ -62,6 +62,13 @@ describe("the key to seal for", () => {
     expect(asked.count).toBe(2);
   });
 
+  it("behavior: is taken as soon as there is one, however lately there was none", async () => {
+    const answers = [{ ...KEYS, open: false, key: undefined, reason: "no key was made" }, KEYS];
+    const sealer = createSealer({ keys: () => Promise.resolve(answers.shift() ?? KEYS) });
+    await expect(sealer.key()).rejects.toThrow("no key was made");
+    expect(await sealer.key()).toMatchObject({ number: KEY.number });
+  });
+
   it("behavior: says why there is none", async () => {
     const refusal = async (keys: Partial<GetSealKeyResponse>) =>
       sealerOf(keys)

@@ -29,7 +29,7 @@ export interface SealingKey {
 
 export interface Sealer {
   /**
-   * The key of the next block, as of at most CHAIN_INFO_AGE_MS ago. `isFresh`: asked now.
+   * The key of the next block, as of at most CHAIN_INFO_AGE_MS ago; asked now while there was none. `isFresh`: asked now.
    * @throws WeftError<SealerErrorInfo>, and what asking the node throws
    */
   key(isFresh?: boolean): Promise<SealingKey>;
@@ -45,7 +45,9 @@ export function createSealer(deps: { readonly keys: () => Promise<GetSealKeyResp
   let tdh2: Tdh2 | undefined;
 
   async function keys(isFresh: boolean): Promise<GetSealKeyResponse> {
-    if (isFresh || known === undefined || performance.now() > knownMs + CHAIN_INFO_AGE_MS) {
+    // That nothing can be sealed may have ended with the block that has just come.
+    const isUsable = known?.open === true && performance.now() <= knownMs + CHAIN_INFO_AGE_MS;
+    if (isFresh || known === undefined || !isUsable) {
       known = await deps.keys();
       knownMs = performance.now();
     }
