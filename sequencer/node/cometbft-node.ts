@@ -25,9 +25,7 @@ import { createEngineHealth } from "../metrics/engine-health.ts";
 import { isServing } from "../metrics/health.ts";
 import { createCometBftNodeMetrics } from "../metrics/metrics.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
-import type { Clock } from "../ports/clock.ts";
 import { createCometRpcClient } from "../ports/comet-rpc/client.ts";
-import type { Logger } from "../ports/logger.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { createClosers } from "./closers.ts";
 import { cometBftLogLevel, cometBftSource, namingTakenPort } from "./comet-settings.ts";
@@ -43,7 +41,7 @@ import { createFoundEvidence } from "./found-evidence.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { freeLoopbackPort, listeningAt } from "./listening.ts";
 import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
-import type { NodeOptions, RunningNode } from "./node.ts";
+import type { NodeDependencies, NodeOptions, RunningNode } from "./node.ts";
 import { createNotifier } from "./notifier.ts";
 import {
   checkUpgrade,
@@ -69,10 +67,10 @@ export interface CometBftNodeOptions extends NodeOptions {
 /** Opens the home directory and builds the node; nothing listens and CometBFT does not run yet. */
 export async function createCometBftNode(
   options: CometBftNodeOptions,
-  deps: { readonly clock: Clock; readonly logger: Logger },
+  deps: Pick<NodeDependencies, "clock" | "logger" | "applicationMiddleware">,
 ): Promise<RunningNode> {
   const { home, config } = options;
-  const { clock, logger } = deps;
+  const { clock, logger, applicationMiddleware = (application) => application } = deps;
   const closers = createClosers(logger);
   return await closers.guard(assemble);
 
@@ -159,7 +157,7 @@ export async function createCometBftNode(
     const abci = createAbciServer(
       { address: `unix://${sockets.path("abci.sock")}` },
       {
-        application: observeApplication(application, {
+        application: observeApplication(applicationMiddleware(application), {
           checkTx: (request) => handover.checkTx(request),
           onApplied(block) {
             blocks.applied(block);

@@ -3,7 +3,7 @@
  * up; started in that order and stopped in the reverse one.
  */
 import { join } from "node:path";
-import type { Application } from "../abci/application.ts";
+import type { Application, SnapshotApplication } from "../abci/application.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import { type BlockSync, createBlockSync } from "../engine/block-sync/block-sync.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -87,8 +87,11 @@ export interface NodeDependencies {
    */
   readonly middleware?: (reactors: readonly Reactor[]) => readonly Reactor[];
   /** Stands between the engine and the application, for tests as well. */
-  readonly applicationMiddleware?: (application: Application) => Application;
+  readonly applicationMiddleware?: (application: WholeApplication) => WholeApplication;
 }
+
+/** All that an engine calls. */
+type WholeApplication = Application & SnapshotApplication;
 
 export interface Node extends RunningNode {
   readonly engine: Engine;

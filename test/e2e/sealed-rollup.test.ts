@@ -23,7 +23,6 @@ import { Level, ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { createGrpcCaller } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
 import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
-import { isEmbedded } from "../support/engine.ts";
 import { type FilledStream, followFilled } from "../support/filled-stream.ts";
 import {
   ENTRY,
@@ -46,8 +45,8 @@ beforeAll(async () => {
     rollups: ["alpha"],
     followers: ["alpha"],
     seal: true,
-    // Two of four, without whose shares nothing is opened; their program is of the embedded engine.
-    faulty: isEmbedded ? [2, 3] : [],
+    // Two of four, without whose shares nothing is opened.
+    faulty: [2, 3],
     // Blocks are quick here, and a command takes a second to start.
     params: { seal_reveal_blocks: 1_000 },
   });
@@ -216,25 +215,22 @@ it("attack: what is posted once the order is known comes after it, opened or not
   expect((await receiptOf(keccak256(rival), follower)).blockHash).toBe(plain.blockHash);
 });
 
-it.runIf(isEmbedded)(
-  "behavior: what nobody opened in time is void, and the gateway sends it again",
-  async () => {
-    const { reader } = clients(0);
-    const abstainers = network.validators.slice(2);
-    for (const validator of abstainers) orderFault(validator, { fault: "abstain" });
-    const third = await signedTransfer(0, 2);
-    const before = stream.places.length;
-    const sealedSince = () => stream.places.slice(before).filter(({ isSealed }) => isSealed);
-    await reader.sendRawTransaction({ serializedTransaction: third });
-    const place = await until("the sealed transaction is given up", async () => sealedSince()[0]);
-    expect(place.status).toBe("EXPIRED");
-    expect(await reader.getTransactionCount({ address: devAccount(0).address })).toBe(2);
-    for (const validator of abstainers) takeBack(validator);
-    expect((await receiptOf(keccak256(third))).status).toBe("success");
-    await until("its second place is there", async () => sealedSince()[1]);
-    expect(sealedSince().map(({ status }) => status)).toEqual(["EXPIRED", "OPENED"]);
-  },
-);
+it("behavior: what nobody opened in time is void, and the gateway sends it again", async () => {
+  const { reader } = clients(0);
+  const abstainers = network.validators.slice(2);
+  for (const validator of abstainers) orderFault(validator, { fault: "abstain" });
+  const third = await signedTransfer(0, 2);
+  const before = stream.places.length;
+  const sealedSince = () => stream.places.slice(before).filter(({ isSealed }) => isSealed);
+  await reader.sendRawTransaction({ serializedTransaction: third });
+  const place = await until("the sealed transaction is given up", async () => sealedSince()[0]);
+  expect(place.status).toBe("EXPIRED");
+  expect(await reader.getTransactionCount({ address: devAccount(0).address })).toBe(2);
+  for (const validator of abstainers) takeBack(validator);
+  expect((await receiptOf(keccak256(third))).status).toBe("success");
+  await until("its second place is there", async () => sealedSince()[1]);
+  expect(sealedSince().map(({ status }) => status)).toEqual(["EXPIRED", "OPENED"]);
+});
 
 it("behavior: the command line seals a raw Ethereum transaction, and commits one and reveals it", async () => {
   const at = ["--node", node.grpc, "--from", network.ownerKeyFile] as const;

@@ -1,4 +1,4 @@
-import type { Application } from "../../sequencer/abci/application.ts";
+import type { Application, SnapshotApplication } from "../../sequencer/abci/application.ts";
 
 /** The methods of an application as an object that one can spread, to put others in their place. */
 export function methodsOf(inner: Application): Application {
@@ -17,5 +17,15 @@ export function methodsOf(inner: Application): Application {
     ...(inner.checksDuringCommit === undefined
       ? {}
       : { checksDuringCommit: inner.checksDuringCommit }),
+  };
+}
+
+/** The same of its methods for snapshots. */
+export function snapshotMethodsOf(inner: SnapshotApplication): SnapshotApplication {
+  return {
+    listSnapshots: () => inner.listSnapshots(),
+    loadSnapshotChunk: (request) => inner.loadSnapshotChunk(request),
+    offerSnapshot: (request) => inner.offerSnapshot(request),
+    applySnapshotChunk: (request) => inner.applySnapshotChunk(request),
   };
 }

@@ -17,6 +17,8 @@ export const BOTH_ENGINES: readonly string[] = [
   "replay",
   "rollup-stream",
   "rpc",
+  "sealed",
+  "sealed-four",
   "sealed-keys",
   "sealed-rollup",
   "set-changes",
@@ -44,9 +46,6 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   partition: "is about the embedded engine's heartbeats and redials; CometBFT's own are slower",
   "remote-signer":
     "has a node that dials its signer, which CometBFT cannot; test/interop has CometBFT's own code speak with our signer",
-  sealed:
-    "has validators of the embedded engine break the rules of sealed transactions; test/interop has one do so before CometBFT's validators",
-  "sealed-four": "the same of four validators",
   "sim-mutations": "starts no node",
   "staking-mutations": "starts no node",
   "staking-hundred": "has a hundred embedded engines in one process",

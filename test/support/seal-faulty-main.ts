@@ -6,12 +6,14 @@ import { parseArgs } from "node:util";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { loadGenesis } from "../../sequencer/engine/genesis.ts";
 import { stopInTime, untilStopped } from "../../sequencer/cli/stop-signal.ts";
+import { createCometBftNode } from "../../sequencer/node/cometbft-node.ts";
 import { loadConfig } from "../../sequencer/node/config.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
-import { createNode } from "../../sequencer/node/node.ts";
+import { createNode, type NodeDependencies } from "../../sequencer/node/node.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createPinoLogger } from "../../sequencer/ports/pino-logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { snapshotMethodsOf } from "./application-methods.ts";
 import { createSealFaults } from "./seal-faults.ts";
 import { readOrder, recordOffence } from "./seal-orders.ts";
 
@@ -19,14 +21,14 @@ const { values, positionals } = parseArgs({
   options: { home: { type: "string" }, engine: { type: "string", default: "embedded" } },
   allowPositionals: true,
 });
-if (positionals.join() !== "start" || values.home === undefined || values.engine !== "embedded") {
-  throw new Error("expected: start --home <home>, with the embedded engine");
+if (positionals.join() !== "start" || values.home === undefined) {
+  throw new Error("expected: start --home <home> [--engine embedded|cometbft]");
 }
 const home = homeAt(values.home);
 const config = loadConfig(home.configFile, {}, process.env);
 const logger = createPinoLogger({ level: config.log_level, format: "json" });
 const { chainId } = await loadGenesis(home.genesisFile);
-const applicationMiddleware = createSealFaults(
+const withFaults = createSealFaults(
   {
     chainId,
     applicationKey: readKeyFile(home.applicationKeyFile),
@@ -40,10 +42,15 @@ const applicationMiddleware = createSealFaults(
     onDone: (fault, height) => recordOffence(home.root, { fault, height }),
   },
 );
-const node = await createNode(
-  { home, config, onBlock: () => {} },
-  { clock: createSystemClock(), logger, applicationMiddleware },
-);
+const options = { home, config, onBlock: () => {} };
+const parts: NodeDependencies = {
+  clock: createSystemClock(),
+  logger,
+  applicationMiddleware: (whole) => ({ ...snapshotMethodsOf(whole), ...withFaults(whole) }),
+};
+const node = await (values.engine === "cometbft"
+  ? createCometBftNode({ ...options, environment: process.env }, parts)
+  : createNode(options, parts));
 await node.start();
 await untilStopped();
 await stopInTime(() => node.stop());
