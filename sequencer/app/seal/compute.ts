@@ -28,7 +28,8 @@ export function measureCompute(
 
 /**
  * Remembers shares that hold: they are asked about when the vote comes, and again by the proposer of the next
- * block, who trusts no extension that it was given. To hash them costs a three-hundredth of checking them.
+ * block, who trusts no extension that it was given; those that settle a dispute also by whoever is shown that
+ * block. To hash them costs a three-hundredth of checking them.
  * Two generations: when the young one is full, the old one is forgotten.
  */
 export function rememberShares(

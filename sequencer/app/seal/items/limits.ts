@@ -34,5 +34,3 @@ export const OPENINGS_BLOCK_PART = 16;
 export const SEAL_EVIDENCE_BLOCKS_MAX = 10_000;
 /** Opened items of the height under way that are remembered; above it the arithmetic is done again. */
 export const OPENED_ITEMS_KEPT_MAX = 4_096;
-/** Single shares of the height under way whose proofs are remembered; above it they are verified again. */
-export const PROVEN_SHARES_KEPT_MAX = 65_536;

@@ -38,7 +38,6 @@ test("behavior: a block that is committed while another of its height is checked
       await Promise.resolve();
       return items.map(() => ({ kind: "opened", payloads: [] }));
     },
-    verifyShares: async (asked) => asked.map(() => true),
   });
   await opened.open({ key, items: [item(0)] }, bytes(32, 7));
   const both = opened.open(

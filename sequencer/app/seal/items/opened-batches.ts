@@ -1,10 +1,9 @@
-import type { OpenedItem, SealCompute, SharesToVerify } from "../../../../mev/seal/compute.ts";
+import type { OpenedItem, SealCompute } from "../../../../mev/seal/compute.ts";
 import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { joinBytes } from "../../../../proto/bytes.ts";
 import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
-import { sha256Latin1 } from "../../../../proto/hash.ts";
-import { OPENED_ITEMS_KEPT_MAX, PROVEN_SHARES_KEPT_MAX } from "./limits.ts";
+import { OPENED_ITEMS_KEPT_MAX } from "./limits.ts";
 import { type ItemOutcome, itemToOpen, type PlannedBatch } from "./openings.ts";
 
 /** What a point says of an item that its proposer disputes instead of opening it. */
@@ -15,13 +14,11 @@ export const DISPUTED_POINT: Uint8Array = new Uint8Array(POINT_BYTES);
  * other proposals of its height, cost the arithmetic once.
  */
 export class OpenedBatches {
-  readonly #compute: Pick<SealCompute, "open" | "verifyShares">;
-  /** Digests of shares whose proofs hold. */
-  readonly #proven = new Set<string>();
+  readonly #compute: Pick<SealCompute, "open">;
   /** By transaction id and point: whatever holds for the two holds anywhere. */
   readonly #known = new Map<string, OpenedItem>();
 
-  constructor(compute: Pick<SealCompute, "open" | "verifyShares">) {
+  constructor(compute: Pick<SealCompute, "open">) {
     this.#compute = compute;
   }
 
@@ -63,26 +60,9 @@ export class OpenedBatches {
     return outcomes;
   }
 
-  /** Which proofs of single shares hold. */
-  async prove(checks: readonly SharesToVerify[]): Promise<readonly boolean[]> {
-    const all = checks.map((check) => {
-      const digest = digestOf(check);
-      return { check, digest, isKnown: this.#proven.has(digest) };
-    });
-    const unknown = all.filter(({ isKnown }) => !isKnown).map(({ check }) => check);
-    const found = unknown.length === 0 ? [] : await this.#compute.verifyShares(unknown);
-    let at = 0;
-    return all.map(({ digest, isKnown }) => {
-      const holds = isKnown || found[at++] === true;
-      if (holds && this.#proven.size < PROVEN_SHARES_KEPT_MAX) this.#proven.add(digest);
-      return holds;
-    });
-  }
-
   /** When the block is committed: nobody opens its items again. */
   clear(): void {
     this.#known.clear();
-    this.#proven.clear();
   }
 }
 
@@ -95,8 +75,4 @@ function keyOf({
   point,
 }: Pick<ItemOutcome, "point"> & { readonly item: SealedItemState }): string {
   return Buffer.concat([item.id, point]).toString("latin1");
-}
-
-function digestOf({ context, publicShare, points, shares, proof }: SharesToVerify): string {
-  return sha256Latin1(joinBytes([context, publicShare, points, shares, proof]));
 }

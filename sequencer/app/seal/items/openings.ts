@@ -63,7 +63,7 @@ export interface VerifiedOpenings {
 /** What is computed and remembered of openings. */
 export interface OpeningWork {
   readonly opened: OpenedBatches;
-  readonly seal: Pick<SealCompute, "combine">;
+  readonly seal: Pick<SealCompute, "combine" | "verifyShares">;
 }
 
 /** Of the first block. */

@@ -29,7 +29,7 @@ export async function settleDisputes(
     if (typeof settlement === "string") return settlement;
     settlements.push(settlement);
   }
-  const proven = await opened.prove(settlements.flatMap(({ checks }) => checks));
+  const proven = await seal.verifyShares(settlements.flatMap(({ checks }) => checks));
   let at = 0;
   for (const { opening } of settlements) {
     for (const { ticket } of opening.shares) {
