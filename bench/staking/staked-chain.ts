@@ -15,6 +15,7 @@ import {
   type GenesisValidator,
   genesisState,
 } from "../../sequencer/app/genesis.ts";
+import { NO_OPENINGS } from "../../sequencer/app/seal/items/openings.ts";
 import { consensusAddress } from "../../sequencer/app/staking/validator-records.ts";
 import { CommittedState } from "../../sequencer/app/state/committed-state.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
@@ -26,6 +27,8 @@ const CHAIN_ID = "weft-bench";
 const GENESIS_SECONDS = 1_700_000_000;
 const BLOCK_SECONDS = 2;
 const BLOCK_BYTES_MAX = 4 << 20;
+/** Of every block; nobody. */
+const PROPOSER = new Uint8Array(20);
 /** nweft of each delegation. */
 export const DELEGATED = 10_000_000n;
 
@@ -126,13 +129,19 @@ export class StakedChain {
     votes: readonly VoteInfo[],
     misbehavior: readonly Misbehavior[] = [],
   ): void {
-    beginBlock(working, { misbehavior, votes, lists: [] });
+    beginBlock(working, {
+      misbehavior,
+      votes,
+      lists: [],
+      openings: NO_OPENINGS,
+      proposerAddress: PROPOSER,
+    });
   }
 
   end(working: WorkingState): void {
     endBlock(working, {
       blockBytesMax: BLOCK_BYTES_MAX,
-      proposerAddress: new Uint8Array(20),
+      proposerAddress: PROPOSER,
     });
   }
 

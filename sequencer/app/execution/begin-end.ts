@@ -1,5 +1,6 @@
 /** What happens in a block before its first item and after its last. */
 import type { InjectedLists } from "../../../mev/injected-commit.ts";
+import type { ManifestBuilder } from "../../../mev/manifest.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
 import { allocateFees } from "../distribution/rewards.ts";
@@ -7,6 +8,7 @@ import { endOfBlockGovernance } from "../governance/end-of-block.ts";
 import { voidCommits } from "../seal/commits/commits.ts";
 import { recordAsk } from "../seal/items/ask.ts";
 import { expireItems } from "../seal/items/expiry.ts";
+import { applyOpenings, type VerifiedOpenings } from "../seal/items/openings.ts";
 import { endGeneration, startGeneration } from "../seal/keys/generation.ts";
 import { forgetKeys, updateKeys } from "../seal/keys/keys.ts";
 import { sharesMissingEvent } from "../seal/events.ts";
@@ -24,21 +26,35 @@ export interface BlockBegin {
   readonly votes: readonly VoteInfo[];
   /** Parts of extensions that the injected commit brings of it. */
   readonly lists: readonly InjectedLists[];
+  /** What it opens of earlier blocks; they hold. */
+  readonly openings: VerifiedOpenings;
+  readonly proposerAddress: Uint8Array;
 }
 
-/** Before the first item: faults that consensus has proven, and who signed the block before. */
-export function beginBlock(working: WorkingState, { misbehavior, votes, lists }: BlockBegin): void {
+/**
+ * Before the first transaction: faults that consensus has proven, who signed the block before, and sealed
+ * items of earlier blocks that are opened.
+ */
+export function beginBlock(
+  working: WorkingState,
+  { misbehavior, votes, lists, openings, proposerAddress }: BlockBegin,
+): void {
   handleMisbehavior(working, misbehavior);
   const height = working.height - 1;
   const withoutShares = missingShares(working, height, lists);
   for (const validator of withoutShares) working.emit(sharesMissingEvent(validator, height));
   recordSignatures(working, votes, withoutShares);
+  applyOpenings(working, openings, proposerAddress);
 }
 
-/** After the last item, and before the manifest, which says it: what nobody has opened in time. */
-export function settleOverdue(working: WorkingState): void {
+/**
+ * After the last item: what nobody has opened in time; then the block's manifest is told what became of
+ * entries of earlier blocks, and is complete.
+ */
+export function settleOverdue(working: WorkingState, manifest: ManifestBuilder): void {
   expireItems(working);
   voidCommits(working);
+  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
 }
 
 export interface BlockEnd {

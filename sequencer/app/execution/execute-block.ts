@@ -26,12 +26,7 @@ import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { fillsEvents } from "../seal/fills.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
-import {
-  applyOpenings,
-  NOTHING_TO_OPEN,
-  planOpenings,
-  verifyOpenings,
-} from "../seal/items/openings.ts";
+import { NOTHING_TO_OPEN, planOpenings, verifyOpenings } from "../seal/items/openings.ts";
 import { SealedRoom } from "../seal/items/room.ts";
 import { sealTermsAt } from "../proposal/seal-terms.ts";
 import type { CommittedState } from "../state/committed-state.ts";
@@ -172,8 +167,7 @@ export async function executeBlock(
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
-  beginBlock(working, { ...input, lists });
-  applyOpenings(working, verified, input.proposerAddress);
+  beginBlock(working, { ...input, lists, openings: verified });
   const begun = working.takeEvents();
   const room = SealedRoom.of(working, chain.blockBytesMax);
   const manifest = createManifestBuilder();
@@ -200,8 +194,7 @@ export async function executeBlock(
     results.push(txResult(decoded, applied, working.takeEvents()));
     if (isCostly(decoded)) await yieldToLoop();
   }
-  settleOverdue(working);
-  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
+  settleOverdue(working, manifest);
   if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
     return refused("the manifest is not the one that the items make");
   }

@@ -38,7 +38,6 @@ import type { Pool } from "../pool/pool.ts";
 import type { Selection } from "../pool/selection.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
 import {
-  applyOpenings,
   NO_OPENINGS,
   planOpenings,
   type VerifiedOpenings,
@@ -173,15 +172,13 @@ function begin(
   { lists, openings }: SystemItems,
 ): WorkingState {
   const working = new WorkingState(committed, request);
-  beginBlock(working, { ...request, lists });
-  applyOpenings(working, openings, request.proposerAddress);
+  beginBlock(working, { ...request, lists, openings });
   return working;
 }
 
 /** Item 0 of a block whose transactions have been applied. */
 function finishManifest(working: WorkingState, manifest: ManifestBuilder): Uint8Array {
-  settleOverdue(working);
-  for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
+  settleOverdue(working, manifest);
   const { item } = manifest.build();
   assert(item.length <= MANIFEST_ITEM_BYTES_MAX, "room was kept for the manifest");
   return item;
