@@ -49,6 +49,11 @@ export interface ActionRules<A> {
    * not stand in a block.
    */
   readonly free?: (state: ActionReader, tx: DecodedTx, action: A) => boolean;
+  /**
+   * Why no block from `height` on may hold it, or undefined; absent: always undefined. The pool asks after
+   * every block about what waits.
+   */
+  readonly late?: (state: ActionReader, action: A, height: number) => Failure | undefined;
   /** Its changes, when there is no fault. */
   readonly run: (state: WorkingState, tx: DecodedTx, action: A, terms: TxTerms) => void;
   /**

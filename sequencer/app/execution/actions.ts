@@ -49,6 +49,17 @@ export function isDuty(state: ActionReader, tx: DecodedTx): boolean {
   return rulesOf(action.kind).free?.(state, tx, action) === true;
 }
 
+/** Whether only some blocks may hold the action, so that `lateFault` may find it late. */
+export function canBeLate({ tx }: DecodedTx): boolean {
+  return rulesOf(tx.body.action.kind).late !== undefined;
+}
+
+/** Why no block from `height` on may hold the action (`ActionRules.late`). */
+export function lateFault(state: ActionReader, tx: DecodedTx, height: number): Failure | undefined {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).late?.(state, action, height);
+}
+
 /** The changes of an action that `actionFault` has let through. */
 export function runAction(state: WorkingState, tx: DecodedTx, terms: TxTerms): void {
   const { action } = tx.tx.body;

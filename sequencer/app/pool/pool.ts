@@ -1,8 +1,13 @@
-import { Lane } from "../../../mev/lanes.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
-import { actionFault, actionValue, costlyActionFault } from "../execution/actions.ts";
+import {
+  actionFault,
+  actionValue,
+  canBeLate,
+  costlyActionFault,
+  lateFault,
+} from "../execution/actions.ts";
 import { admissionFault, isFree } from "../execution/apply-tx.ts";
 import { feePerByte } from "../execution/base-fee.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
@@ -12,7 +17,6 @@ import {
   POOL_WAIT_BLOCKS_MAX,
 } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
-import { keyInForce } from "../seal/reader.ts";
 import type { ChainTerms, CommittedState } from "../state/committed-state.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { PoolLimits } from "../weft-application.ts";
@@ -178,7 +182,7 @@ export class Pool {
       for (const entry of entries) this.#drop(entry, failure("UNORDERED_EXPIRED", `at ${expiry}`));
     }
     for (const entry of this.#placed) {
-      const late = this.#lateFault(entry.tx);
+      const late = lateFault(this.#committed, entry.tx, height + 1);
       if (late !== undefined) this.#drop(entry, late);
     }
     for (const entry of this.#byAddedHeight.get(height - POOL_WAIT_BLOCKS_MAX) ?? []) {
@@ -375,7 +379,7 @@ export class Pool {
     const { replay } = tx.tx.body;
     if (replay.kind === "unordered") addTo(this.#byExpiry, replay.expiryHeight, entry);
     addTo(this.#byAddedHeight, addedHeight, entry);
-    if (tx.laneUse.lane === Lane.SEALED) this.#placed.add(entry);
+    if (canBeLate(tx)) this.#placed.add(entry);
   }
 
   #remove(entry: PoolEntry): void {
@@ -391,19 +395,6 @@ export class Pool {
     if (replay.kind === "unordered") removeFrom(this.#byExpiry, replay.expiryHeight, entry);
     removeFrom(this.#byAddedHeight, addedHeight, entry);
     this.#placed.delete(entry);
-  }
-
-  /** Why no later block may hold it. */
-  #lateFault(tx: DecodedTx): Failure | undefined {
-    const { action } = tx.tx.body;
-    if (action.kind !== "sealed" && action.kind !== "sealCommit") return undefined;
-    const height = this.#committed.nextHeight();
-    const { maxHeight } = action;
-    if (height > maxHeight) return failure("SEAL_TOO_LATE", `its last block was ${maxHeight}`);
-    if (action.kind === "sealCommit") return undefined;
-    const inForce = keyInForce(this.#committed.staking, height);
-    if (action.key >= inForce) return undefined;
-    return failure("SEAL_KEY_OLD", `it is for key ${action.key}, now it is key ${inForce}`);
   }
 
   #drop(entry: PoolEntry, why: Failure): void {

@@ -4,7 +4,16 @@
  */
 import type { Height } from "../../../proto/brands.ts";
 import type { AbciEvent } from "../../abci/application.ts";
-import { SEAL_COMMITTED, SEAL_REVEALED, SEAL_VOID } from "./events.ts";
+import {
+  SEAL_COMMITTED,
+  SEAL_DISPUTED,
+  SEAL_EXPIRED,
+  SEAL_INVALID,
+  SEAL_OPENED,
+  SEAL_ORDERED,
+  SEAL_REVEALED,
+  SEAL_VOID,
+} from "./events.ts";
 
 export type SealProgressState =
   /** It has its place; nobody can read it yet. */
@@ -64,7 +73,7 @@ type Told = Pick<SealProgress, "state" | "reason">;
 
 /** What each event says. */
 const TOLD: Readonly<Record<string, (attribute: (key: string) => string) => Told>> = {
-  seal_ordered: (of) => ({
+  [SEAL_ORDERED]: (of) => ({
     state: "sealed",
     reason: `sealed for key ${of("key")}; opened in two blocks, if validators do not stay away`,
   }),
@@ -72,13 +81,13 @@ const TOLD: Readonly<Record<string, (attribute: (key: string) => string) => Told
     state: "sealed",
     reason: `reveal it up to block ${of("reveal_height")}`,
   }),
-  seal_disputed: (of) => ({
+  [SEAL_DISPUTED]: (of) => ({
     state: "disputed",
     reason: `proposer ${of("proposer")} says that the shares do not open it`,
   }),
-  seal_opened: () => ({ state: "opened", reason: "" }),
-  seal_invalid: (of) => ({ state: "invalid", reason: of("reason") }),
-  seal_expired: (of) => ({ state: "expired", reason: of("reason") }),
+  [SEAL_OPENED]: () => ({ state: "opened", reason: "" }),
+  [SEAL_INVALID]: (of) => ({ state: "invalid", reason: of("reason") }),
+  [SEAL_EXPIRED]: (of) => ({ state: "expired", reason: of("reason") }),
   [SEAL_REVEALED]: (of) => ({
     state: of("outcome") === "opened" ? "opened" : "invalid",
     reason: of("reason"),

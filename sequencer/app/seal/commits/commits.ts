@@ -19,6 +19,7 @@ import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
 import { committedEvent, revealedEvent, voidEvent } from "../events.ts";
 import { openedFills, unopenedFills } from "../fills.ts";
+import { timeFault } from "../items/inclusion.ts";
 import { protectedBlocks } from "../items/room.ts";
 import { BOND_DOUBLINGS_MAX, COMMITS_PER_BLOCK_MAX } from "./limits.ts";
 
@@ -41,13 +42,11 @@ export function revealHeight(reader: StakingReader): Height {
 /** Why the commit fails, or undefined. `held`: `commitBond` and `revealFee`; `balance`: after the fee. */
 export function sealCommitFault(
   reader: StakingReader,
-  { maxHeight }: SealCommit,
+  action: SealCommit,
   { held, balance }: { readonly held: bigint; readonly balance: bigint },
 ): Failure | undefined {
-  if (reader.height > maxHeight) {
-    const { height } = reader;
-    return failure("SEAL_TOO_LATE", `its last block was ${maxHeight}, this is ${height}`);
-  }
+  const late = timeFault(action, reader.height);
+  if (late !== undefined) return late;
   const commits = batchAt(reader, reader.height)?.items.length ?? 0;
   if (commits >= COMMITS_PER_BLOCK_MAX) {
     return failure("SEAL_COMMITS_FULL", `at most ${COMMITS_PER_BLOCK_MAX}`);

@@ -1,7 +1,7 @@
 /** Actions 17 and 71: where the rules of commit and reveal meet the transaction. */
 import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
 import { type ActionRules, noValue } from "../../execution/action-rules.ts";
-import { rollupsFault } from "../items/inclusion.ts";
+import { pastFault, rollupsFault } from "../items/inclusion.ts";
 import {
   commitBond,
   placeCommit,
@@ -17,6 +17,7 @@ export const SEAL_COMMIT_RULES: ActionRules<SealCommit> = {
     const held = commitBond(state.staking, sender) + revealFee(action, tx.body.fee.maxFeePerByte);
     return rollupsFault(state, action) ?? sealCommitFault(state.staking, action, { held, balance });
   },
+  late: (_state, action, height) => pastFault(action, height),
   run(state, { sender, tx }, action) {
     sealCommit(state, sender, action, tx.body.fee.maxFeePerByte);
   },

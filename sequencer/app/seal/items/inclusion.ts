@@ -21,6 +21,13 @@ export const SEALED_RULES: ActionRules<Sealed> = {
       bondFault(balance, params.sealBond)
     );
   },
+  late({ staking }, action, height) {
+    const past = pastFault(action, height);
+    if (past !== undefined) return past;
+    const inForce = keyInForce(staking, height);
+    if (action.key >= inForce) return undefined;
+    return failure("SEAL_KEY_OLD", `it is for key ${action.key}, now it is key ${inForce}`);
+  },
   run(state, tx, _action, { params, baseFeePerByte }) {
     // What the item has just paid goes where it belongs when its content is known.
     state.move("feePool", "sealed", txFee(tx, baseFeePerByte));
@@ -57,7 +64,21 @@ export function rollupsFault(
   return unknown === undefined ? undefined : failure("ROLLUP_UNKNOWN", toHex(unknown));
 }
 
-function timeFault({ maxHeight }: Sealed, height: number): Failure | undefined {
+/** Whether a block from `height` on may still hold it. */
+export function pastFault(
+  { maxHeight }: Pick<Sealed, "maxHeight">,
+  height: number,
+): Failure | undefined {
+  return height <= maxHeight
+    ? undefined
+    : failure("SEAL_TOO_LATE", `its last block was ${maxHeight}`);
+}
+
+/** Whether the block at `height` may hold it. */
+export function timeFault(
+  { maxHeight }: Pick<Sealed, "maxHeight">,
+  height: number,
+): Failure | undefined {
   if (height <= maxHeight) return undefined;
   return failure("SEAL_TOO_LATE", `its last block was ${maxHeight}, this is ${height}`);
 }
