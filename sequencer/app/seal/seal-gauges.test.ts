@@ -69,15 +69,18 @@ test("shows keys and what waits, as the state has it", () => {
 });
 
 test("counts what blocks settle, and how long it took", () => {
+  const point = new Uint8Array(32);
+  const pointOf = () => point;
   const outcomes: readonly Resolution[] = [
     {
       kind: "opened",
       payloads: [EMPTY_BYTES],
-      opener: { kind: "point", point: new Uint8Array(32) },
+      opener: { kind: "point", point },
       by: "committee",
+      pointOf,
     },
-    { kind: "invalid", reason: "it is nothing", by: "committee" },
-    { kind: "garbage" },
+    { kind: "invalid", reason: "it is nothing", by: "committee", pointOf },
+    { kind: "garbage", pointOf },
     { kind: "expired" },
   ];
   ctx.mintPool("sealed", 100n);

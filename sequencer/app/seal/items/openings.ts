@@ -242,12 +242,15 @@ function resolutionOf(
   point: Uint8Array,
   by: "committee" | "dispute",
 ): Resolution {
+  const pointOf = () => point;
   switch (opened.kind) {
-    case "opened":
-      return { kind: "opened", payloads: opened.payloads, opener: { kind: "point", point }, by };
+    case "opened": {
+      const { payloads } = opened;
+      return { kind: "opened", payloads, opener: { kind: "point", point }, by, pointOf };
+    }
     case "invalid":
-      return { kind: "invalid", reason: opened.reason, by };
+      return { kind: "invalid", reason: opened.reason, by, pointOf };
     case "failed":
-      return { kind: "garbage" };
+      return { kind: "garbage", pointOf };
   }
 }

@@ -17,13 +17,25 @@ export type Resolution =
       readonly payloads: readonly Uint8Array[];
       readonly opener: Extract<FillOpener, { readonly kind: "point" | "seed" }>;
       readonly by: OpenedBy;
+      readonly pointOf: PointOf;
     }
   /** What came out is no content for these rollups: the fee is kept. */
-  | { readonly kind: "invalid"; readonly reason: string; readonly by: OpenedBy }
+  | {
+      readonly kind: "invalid";
+      readonly reason: string;
+      readonly by: OpenedBy;
+      readonly pointOf: PointOf;
+    }
   /** The ciphertext does not open with the right Z, which only its sender can have made so: the bond is lost. */
-  | { readonly kind: "garbage" }
+  | { readonly kind: "garbage"; readonly pointOf: PointOf }
   /** Nobody opened it in time: everything goes back. */
   | { readonly kind: "expired" };
+
+/**
+ * Z of the item, 32 bytes: the same whoever shows it, and whatever it opens to. Of one that its sender opened
+ * it takes arithmetic, which only some need.
+ */
+export type PointOf = () => Uint8Array;
 
 /** Shares of the committee, single shares after a dispute, or the sender's seed. */
 export type OpenedBy = "committee" | "dispute" | "sender";

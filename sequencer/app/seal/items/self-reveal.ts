@@ -35,7 +35,7 @@ export const SELF_REVEAL_RULES: ActionRules<SelfReveal> = {
     assert(waiting !== undefined, "an item without a fault waits");
     const { item } = waiting;
     changeItems(state, height, (one) => (one.index === item.index ? undefined : one));
-    resolveItem(state, height, item, resolutionOf(state, item, copyBytes(seed)));
+    resolveItem(state, height, item, resolutionOf(state, waiting, copyBytes(seed)));
     if (!isDisputed(item)) return;
     const { disputedBy, disputedHeight } = item;
     fineFalseDisputes(state, { validator: toHex(disputedBy), height: disputedHeight, count: 1 });
@@ -50,10 +50,12 @@ function unknownItem({ height, id }: SelfReveal): Failure {
   );
 }
 
-function waitingItem(
-  reader: StakingReader,
-  { height, id }: SelfReveal,
-): { readonly item: SealedItemState; readonly key: SealKeyState } | undefined {
+interface WaitingItem {
+  readonly item: SealedItemState;
+  readonly key: SealKeyState;
+}
+
+function waitingItem(reader: StakingReader, { height, id }: SelfReveal): WaitingItem | undefined {
   const item = sealedItem(reader, height, id);
   const batch = sealedBatch(reader, height);
   const key = batch && sealKey(reader, batch.key);
@@ -62,18 +64,25 @@ function waitingItem(
 
 function resolutionOf(
   { arithmetic: { tdh2 } }: StakingReader,
-  { label, kem, body, places }: SealedItemState,
+  { item, key }: WaitingItem,
   seed: Uint8Array,
 ): Resolution {
   const by = "sender";
+  const { label, kem, body, places } = item;
+  const pointOf = () => {
+    const point = tdh2.openWithSeed(key.publicKey, item, seed);
+    assert(point !== undefined, "the seed of an item without a fault is its own");
+    return point;
+  };
   const plaintext = tdh2.decrypt(label, kem, seed, body);
   if (plaintext === undefined) {
-    return { kind: "invalid", reason: "the body does not belong to its key", by };
+    return { kind: "invalid", reason: "the body does not belong to its key", by, pointOf };
   }
   const content = openContent(
     plaintext,
     places.map(({ rollupId }) => rollupId),
   );
-  if (content.kind === "invalid") return { ...content, by };
-  return { kind: "opened", payloads: content.payloads, opener: { kind: "seed", seed }, by };
+  if (content.kind === "invalid") return { ...content, by, pointOf };
+  const { payloads } = content;
+  return { kind: "opened", payloads, opener: { kind: "seed", seed }, by, pointOf };
 }
