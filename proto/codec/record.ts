@@ -319,12 +319,7 @@ export function ascendingBytes(
       return before;
     },
     check: (name, values) => {
-      if (values.length < min || values.length > max) {
-        throw codecError(
-          "CODEC_TOO_MANY",
-          `${name}: expected ${min} to ${max}, got ${values.length}`,
-        );
-      }
+      checkCount(name, values, min, max);
       for (const value of values) checkLength(name, value, length);
       checkAscending(name, values, compareBytes);
     },
@@ -342,15 +337,21 @@ export function amounts(max: number, min = 0): FieldKind<readonly bigint[]> {
       return values;
     },
     check: (name, values) => {
-      if (values.length < min || values.length > max) {
-        throw codecError(
-          "CODEC_TOO_MANY",
-          `${name}: expected ${min} to ${max}, got ${values.length}`,
-        );
-      }
+      checkCount(name, values, min, max);
       for (const value of values) checkAmount(name, value);
     },
   };
+}
+
+/** For `check` of a list: throws unless it has `min` to `max` elements. */
+export function checkCount(
+  name: string,
+  { length }: readonly unknown[],
+  min: number,
+  max: number,
+): void {
+  if (length >= min && length <= max) return;
+  throw codecError("CODEC_TOO_MANY", `${name}: expected ${min} to ${max}, got ${length}`);
 }
 
 /** For `check` of a record: throws unless each element is above the one before it. */
@@ -409,11 +410,7 @@ export function list<Value>(
       (before as Value[]).push(element);
       return before;
     },
-    check: (name, { length }) => {
-      if (length < min || length > max) {
-        throw codecError("CODEC_TOO_MANY", `${name}: expected ${min} to ${max}, got ${length}`);
-      }
-    },
+    check: (name, values) => checkCount(name, values, min, max),
   };
 }
 

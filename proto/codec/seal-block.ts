@@ -5,7 +5,6 @@
 import type { Height } from "../brands.ts";
 import { codecError } from "./errors.ts";
 import {
-  bytesWithin,
   checkAscending,
   defineRecord,
   fixedBytes,
@@ -14,7 +13,14 @@ import {
   type RecordCodec,
   uint32,
 } from "./record.ts";
-import { POINT_BYTES, SEAL_PROOF_BYTES, SEALED_ITEMS_MAX, TICKETS_MAX } from "./seal-tx.ts";
+import {
+  itemIndex,
+  itemPoints,
+  POINT_BYTES,
+  SEAL_PROOF_BYTES,
+  SEALED_ITEMS_MAX,
+  TICKETS_MAX,
+} from "./seal-tx.ts";
 
 /**
  * Disputed items that validators show single shares of in one extension, the oldest first: so many that a
@@ -86,9 +92,6 @@ export interface DisputeShares {
   readonly shares: readonly TicketShare[];
 }
 
-/** One point for each item of a batch. */
-const itemPoints = bytesWithin(SEALED_ITEMS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
-const index = uint32(0, SEALED_ITEMS_MAX - 1);
 const ticket = uint32(1, TICKETS_MAX);
 
 const TICKET_SHARE = defineRecord<TicketShare>({
@@ -99,7 +102,7 @@ const TICKET_SHARE = defineRecord<TicketShare>({
 
 /** Of an opening and of an answer, which look alike and mean different things. */
 const DISPUTE = defineRecord<DisputeOpening & DisputeShares>(
-  { height: [1, height], index: [2, index], shares: [3, list(TICKET_SHARE, TICKETS_MAX, 1)] },
+  { height: [1, height], index: [2, itemIndex], shares: [3, list(TICKET_SHARE, TICKETS_MAX, 1)] },
   ({ shares }) => checkTickets(shares),
 );
 

@@ -11,6 +11,7 @@ import {
   ascendingBytes,
   bytesWithin,
   checkAscending,
+  checkCount,
   defineRecord,
   type FieldKind,
   fixedBytes,
@@ -25,9 +26,11 @@ import {
 } from "./record.ts";
 import { BATCHES_ASKED_MAX, compareItemPlaces, DISPUTES_ASKED_MAX } from "./seal-block.ts";
 import {
+  itemIndex,
+  itemPoints,
   KEM_BYTES,
   POINT_BYTES,
-  SEAL_BUCKETS,
+  SEAL_BUCKET_MAX,
   SEALED_ITEMS_MAX,
   SEALED_ROLLUPS_MAX,
   TICKETS_MAX,
@@ -192,9 +195,6 @@ const address = fixedBytes(ADDRESS_BYTES);
 const hash = fixedBytes(HASH_BYTES);
 const point = fixedBytes(POINT_BYTES);
 const threshold = uint32(1, TICKETS_MAX);
-const index = uint32(0, SEALED_ITEMS_MAX - 1);
-const itemPoints = bytesWithin(SEALED_ITEMS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
-const contentMax = Math.max(...SEAL_BUCKETS);
 
 const MEMBER = defineRecord<SealMemberState>({
   validator: [1, address],
@@ -274,12 +274,7 @@ const places: FieldKind<readonly RollupPlace[]> = {
   ...list(PLACE, SEALED_ROLLUPS_MAX, 1),
   check: (name, values) => {
     checkAscending(name, values, (a, b) => compareBytes(a.rollupId, b.rollupId));
-    if (values.length === 0 || values.length > SEALED_ROLLUPS_MAX) {
-      throw codecError(
-        "CODEC_TOO_MANY",
-        `${name}: expected 1 to ${SEALED_ROLLUPS_MAX}, got ${values.length}`,
-      );
-    }
+    checkCount(name, values, 1, SEALED_ROLLUPS_MAX);
   },
 };
 
@@ -290,11 +285,11 @@ export const SEALED_BATCH_CODEC: RecordCodec<SealedBatchState> = defineRecord<Se
       2,
       list(
         defineRecord<SealedItemState>({
-          index: [1, index],
+          index: [1, itemIndex],
           id: [2, hash],
           sender: [3, address],
           kem: [4, fixedBytes(KEM_BYTES)],
-          body: [5, bytesWithin(contentMax + AEAD_TAG_BYTES, 1)],
+          body: [5, bytesWithin(SEAL_BUCKET_MAX + AEAD_TAG_BYTES, 1)],
           label: [6, bytesWithin(LABEL_BYTES_MAX, 1)],
           places: [7, places],
           fee: [8, amount],
@@ -352,7 +347,7 @@ export const SEAL_ASK_CODEC: RecordCodec<SealAsk> = defineRecord<SealAsk>(
       list(
         defineRecord<AskedDispute>({
           height: [1, height],
-          index: [2, index],
+          index: [2, itemIndex],
           key: [3, positiveUint],
           point: [4, point],
         }),

@@ -30,6 +30,8 @@ export const KEM_BYTES = 192;
 export const SEAL_BUCKETS: readonly number[] = [
   256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536,
 ];
+/** The largest of them. */
+export const SEAL_BUCKET_MAX: number = Math.max(...SEAL_BUCKETS);
 /** Tickets of one key, whoever holds them. */
 export const TICKETS_MAX = 600;
 /** Bytes of a point and of a scalar. */
@@ -216,6 +218,15 @@ export interface UnaskedShares {
 
 export type SealEvidence = FaultyShares | ContradictingShares | UnaskedShares;
 
+/** One point for each item of a batch, or for some of them. */
+export const itemPoints: FieldKind<Uint8Array> = bytesWithin(
+  SEALED_ITEMS_MAX * POINT_BYTES,
+  POINT_BYTES,
+  POINT_BYTES,
+);
+/** Place of an item in its batch. */
+export const itemIndex: FieldKind<number> = uint32(0, SEALED_ITEMS_MAX - 1);
+
 type Fields<Action> = Omit<Action, "kind">;
 
 const address = fixedBytes(ADDRESS_BYTES);
@@ -225,8 +236,6 @@ const proof = fixedBytes(SEAL_PROOF_BYTES);
 const ticket = uint32(1, TICKETS_MAX);
 const rollupIds = ascendingBytes(HASH_BYTES, SEALED_ROLLUPS_MAX, 1);
 const ticketPoints = bytesWithin(TICKETS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
-const itemPoints = bytesWithin(SEALED_ITEMS_MAX * POINT_BYTES, POINT_BYTES, POINT_BYTES);
-const contentMax = Math.max(...SEAL_BUCKETS);
 
 /** One of `SEAL_BUCKETS`. */
 const bucket: FieldKind<number> = {
@@ -240,7 +249,7 @@ const bucket: FieldKind<number> = {
 
 /** A bucket and what the cipher adds to it. */
 const sealedBody: FieldKind<Uint8Array> = {
-  ...bytesWithin(contentMax + AEAD_TAG_BYTES),
+  ...bytesWithin(SEAL_BUCKET_MAX + AEAD_TAG_BYTES),
   check: (name, { length }) => {
     if (!SEAL_BUCKETS.includes(length - AEAD_TAG_BYTES)) {
       throw codecError(
@@ -320,7 +329,7 @@ export const SEAL_ACTION_CODEC: UnionCodec<SealAction> = defineUnion<SealAction>
       height: [1, height],
       id: [2, hash],
       salt: [3, fixedBytes(HASH_BYTES)],
-      content: [4, bytesWithin(contentMax, 1)],
+      content: [4, bytesWithin(SEAL_BUCKET_MAX, 1)],
     }),
   ],
 });
@@ -336,7 +345,7 @@ const PROOF_PLACE = defineRecord<ProofPlace>(
     batchHeight: [1, height],
     ticket: [2, ticket],
     isDispute: [3, flag],
-    index: [4, uint32(0, SEALED_ITEMS_MAX - 1)],
+    index: [4, itemIndex],
   },
   (place) => {
     if (place.isDispute || place.index === 0) return;

@@ -10,7 +10,7 @@ import { sealContent } from "../../../mev/seal/sealed-content.ts";
 import { createTdh2, NONCE_BYTES, SEED_BYTES } from "../../../mev/seal/tdh2.ts";
 import { Height } from "../../../proto/brands.ts";
 import { fromHex, toHex } from "../../../proto/bytes.ts";
-import { SEAL_BUCKETS } from "../../../proto/codec/seal-tx.ts";
+import { SEAL_BUCKET_MAX, SEAL_BUCKETS } from "../../../proto/codec/seal-tx.ts";
 import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { isWeftError } from "../../../proto/errors.ts";
 import { sealingTerms } from "../../../rollup-adapter/client/seal-transaction.ts";
@@ -88,8 +88,8 @@ function registerCommits(tx: Command): void {
       const content = orUsage(() => encodeContent(partsOf(name, hex, options)));
       const bucket = SEAL_BUCKETS.find((size) => content.length <= size);
       if (bucket === undefined) {
-        const max = Math.max(...SEAL_BUCKETS);
-        throw cliError("USAGE", `the content has ${content.length} bytes, at most ${max}`);
+        const what = `the content has ${content.length} bytes, at most ${SEAL_BUCKET_MAX}`;
+        throw cliError("USAGE", what);
       }
       const salt = random(COMMIT_SALT_BYTES);
       const file = { salt: toHex(salt), content: toHex(content) };
@@ -219,7 +219,7 @@ function orUsage<Value>(make: () => Value): Value {
   } catch (error) {
     if (!isWeftError(error)) throw error;
     if (error.code === "SEAL_CLOSED") throw cliError("REJECTED", error.message, error);
-    const max = `${Math.max(...SEAL_BUCKETS)} bytes with what stands around it`;
+    const max = `${SEAL_BUCKET_MAX} bytes with what stands around it`;
     const why = `the data does not fit one transaction, which has room for ${max}`;
     throw cliError("USAGE", `${why} (${error.message}); split it`, error);
   }
