@@ -20,7 +20,7 @@ import { PartType, partSignBytes } from "../../proto/codec/weft-extension.ts";
 import type { SignatureCheck } from "../signatures.ts";
 import type { SealProof, SharesToVerify } from "./compute.ts";
 import { publicShareAt, ticketsOfMember } from "./dkg.ts";
-import { type AskedOfValidator, sharesContext, type SharesTerms } from "./shares.ts";
+import { type AskedOfValidator, sharesContext, type SharesTerms, subjectsOf } from "./shares.ts";
 
 /** A SHARES part, by whom, and what it belongs to. */
 export interface SeenShares extends SignedShares {
@@ -218,20 +218,12 @@ export function unaskedShares(
 function placesOf(
   asked: AskedOfValidator,
 ): readonly { readonly place: ProofPlace; readonly publicShare: Uint8Array }[] {
-  return [
-    ...asked.batches.flatMap(({ height: batchHeight, tickets }) =>
-      tickets.map(({ ticket, publicShare }) => ({
-        place: { batchHeight, ticket, isDispute: false, index: 0 },
-        publicShare,
-      })),
-    ),
-    ...asked.disputes.flatMap(({ height: batchHeight, index, tickets }) =>
-      tickets.map(({ ticket, publicShare }) => ({
-        place: { batchHeight, ticket, isDispute: true, index },
-        publicShare,
-      })),
-    ),
-  ];
+  return subjectsOf(asked).flatMap(({ subject: { height: batchHeight, index }, tickets }) =>
+    tickets.map(({ ticket, publicShare }) => ({
+      place: { batchHeight, ticket, isDispute: index !== undefined, index: index ?? 0 },
+      publicShare,
+    })),
+  );
 }
 
 function givenShares(

@@ -281,7 +281,7 @@ export function proofFault(verdicts: readonly boolean[]): SealRefusal | undefine
 }
 
 /** Batches, then disputes, as points under one proof for each ticket. */
-function subjectsOf({ batches, disputes }: AskedOfValidator): readonly {
+export function subjectsOf({ batches, disputes }: AskedOfValidator): readonly {
   readonly subject: Subject;
   readonly points: Uint8Array;
   readonly tickets: readonly AskedTicket[];
