@@ -121,8 +121,7 @@ export function kemPoint(kem: Uint8Array): Uint8Array {
 
 /** The seed that a Z (32 bytes) gives; of one that does not open the ciphertext, noise. */
 export function seedUnder({ label, kem }: SealedKey, z: Uint8Array): Uint8Array {
-  assert(kem.length === KEM_BYTES, `a kem has ${KEM_BYTES} bytes, got ${kem.length}`);
-  return xor(kem.subarray(5 * POINT_BYTES), maskOf(labelHash(label), z, kemPoint(kem)));
+  return seedIn(kem, labelHash(label), z);
 }
 
 /** As `Tdh2.decrypt`: it needs no group. */
@@ -237,11 +236,7 @@ export function createTdh2(group: Group): Tdh2 {
       if (!bytesEqual(group.mulBase(r), u)) return undefined;
       const z = times(group, r, publicKey);
       // Another seed under the mask would make the committee's verdict differ from this one.
-      const isUnderMask = bytesEqual(
-        xor(kem.subarray(5 * POINT_BYTES), maskOf(hashed, z, u)),
-        seed,
-      );
-      return isUnderMask ? z : undefined;
+      return bytesEqual(seedIn(kem, hashed, z), seed) ? z : undefined;
     },
 
     decrypt: decryptBody,
@@ -297,10 +292,15 @@ function openingOf(
   kem: Uint8Array,
   z: Uint8Array,
 ): { readonly seed: Uint8Array; readonly wide: Uint8Array } {
-  assert(kem.length === KEM_BYTES, `a kem has ${KEM_BYTES} bytes, got ${kem.length}`);
   const hashed = labelHash(label);
-  const seed = xor(kem.subarray(5 * POINT_BYTES), maskOf(hashed, z, kemPoint(kem)));
+  const seed = seedIn(kem, hashed, z);
   return { seed, wide: hashSeal(TAG.r, hashed, seed) };
+}
+
+/** c1 without the mask that Z gives. */
+function seedIn(kem: Uint8Array, hashed: Uint8Array, z: Uint8Array): Uint8Array {
+  assert(kem.length === KEM_BYTES, `a kem has ${KEM_BYTES} bytes, got ${kem.length}`);
+  return xor(kem.subarray(5 * POINT_BYTES), maskOf(hashed, z, kemPoint(kem)));
 }
 
 function maskOf(hashed: Uint8Array, z: Uint8Array, u: Uint8Array): Uint8Array {
