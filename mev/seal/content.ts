@@ -8,27 +8,28 @@
 import { compareBytes, joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import { codecError } from "../../proto/codec/errors.ts";
 import { decode, type Reader } from "../../proto/codec/reader.ts";
-import { SEAL_BUCKETS, SEALED_ROLLUPS_MAX } from "../../proto/codec/seal-tx.ts";
+import { checkAscending } from "../../proto/codec/record.ts";
+import { SEAL_BUCKET_MAX, SEAL_BUCKETS, SEALED_ROLLUPS_MAX } from "../../proto/codec/seal-tx.ts";
 import {
-  countRollupDataEntries,
   type Fee,
   type Replay,
+  type RollupData,
   rollupData,
   SALT_BYTES_MAX,
+  splitRollupData,
 } from "../../proto/codec/weft-tx.ts";
+import { checkLength, startSignBytes } from "../../proto/codec/weft-basics.ts";
 import { encode, type Writer } from "../../proto/codec/writer.ts";
 import type { Height } from "../../proto/brands.ts";
 import { assert, faultOf } from "../../proto/errors.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../../proto/limits.ts";
-import { u32 } from "./hashes.ts";
+import { u32, u64 } from "./hashes.ts";
 
 /** Bytes in front of the content of a plaintext: its length. */
 const LENGTH_BYTES = 4;
 const LABEL_TAG = utf8ToBytes("weft/seal/label/v1");
 const REPLAY_NONCE = 0;
 const REPLAY_UNORDERED = 1;
-/** Of the largest bucket. */
-const BUCKET_MAX = Math.max(...SEAL_BUCKETS);
 
 /** All that a ciphertext is bound to: opened under another label it is nothing. */
 export interface SealLabel extends Fee {
@@ -54,12 +55,7 @@ export interface ContentPart {
 }
 
 /** A part as it was decoded, views into the input. */
-export interface DecodedPart {
-  readonly rollupId: Uint8Array;
-  /** The entries as in `RollupData.payload`: `payloadHash` and `rollupDataEntries` take it. */
-  readonly payload: Uint8Array;
-  readonly entryCount: number;
-}
+export type DecodedPart = Omit<RollupData, "kind">;
 
 /** What a plaintext says to the rollups that its label names. */
 export type OpenedContent =
@@ -77,8 +73,7 @@ export function sealLabel(label: SealLabel): Uint8Array {
   assert(label.sender.length === ADDRESS_BYTES, `a sender has ${ADDRESS_BYTES} bytes`);
   assert(SEAL_BUCKETS.includes(label.bucket), `${label.bucket} is not the size of a bucket`);
   return joinBytes([
-    lp(LABEL_TAG),
-    lp(utf8ToBytes(label.chainId)),
+    startSignBytes(LABEL_TAG, label.chainId, 0).out,
     u64(BigInt(label.key)),
     Uint8Array.of(label.rollupIds.length),
     ...label.rollupIds,
@@ -117,7 +112,7 @@ export function bucketOf(contentBytes: number): number | undefined {
  */
 export function padContent(content: Uint8Array, bucket = bucketOf(content.length)): Uint8Array {
   if (bucket === undefined || content.length + LENGTH_BYTES > bucket) {
-    const limit = (bucket ?? BUCKET_MAX) - LENGTH_BYTES;
+    const limit = (bucket ?? SEAL_BUCKET_MAX) - LENGTH_BYTES;
     throw codecError(
       "CODEC_TOO_LARGE",
       `sealed content: ${content.length} bytes, at most ${limit} fit; send less at once`,
@@ -197,20 +192,9 @@ function readContent(reader: Reader): readonly DecodedPart[] {
     if (parts.length === SEALED_ROLLUPS_MAX) {
       throw codecError("CODEC_TOO_MANY", `sealed content: over ${SEALED_ROLLUPS_MAX} parts`);
     }
-    parts.push(partOf(reader.repeatedBytes(BUCKET_MAX)));
+    parts.push(splitRollupData("sealed content", reader.repeatedBytes(SEAL_BUCKET_MAX)));
   }
   return parts;
-}
-
-/** By hand, as `RollupData` is read: the slice of all entries is wanted. */
-function partOf(bytes: Uint8Array): DecodedPart {
-  const start = 2 + HASH_BYTES;
-  if (bytes.length < start || bytes[0] !== 0x0a || bytes[1] !== HASH_BYTES) {
-    throw codecError("CODEC_LENGTH", "sealed content: expected a rollup_id of 32 bytes first");
-  }
-  const payload = bytes.subarray(start);
-  const entryCount = countRollupDataEntries(payload);
-  return { rollupId: bytes.subarray(2, start), payload, entryCount };
 }
 
 function checkRollupIds(rollupIds: readonly Uint8Array[]): void {
@@ -220,32 +204,14 @@ function checkRollupIds(rollupIds: readonly Uint8Array[]): void {
       `rollups: expected 1 to ${SEALED_ROLLUPS_MAX}, got ${rollupIds.length}`,
     );
   }
-  rollupIds.forEach((id, i) => {
-    if (id.length !== HASH_BYTES) {
-      throw codecError("CODEC_LENGTH", `rollup id: expected ${HASH_BYTES} bytes, got ${id.length}`);
-    }
-    const previous = rollupIds[i - 1];
-    if (previous !== undefined && compareBytes(previous, id) >= 0) {
-      throw codecError("CODEC_ELEMENT_ORDER", "rollup ids must ascend and be unique");
-    }
-  });
+  for (const id of rollupIds) checkLength("rollup id", id, HASH_BYTES);
+  checkAscending("rollup ids", rollupIds, compareBytes);
 }
 
 function replayBytes(replay: Replay): Uint8Array {
   if (replay.kind === "nonce") return joinBytes([Uint8Array.of(REPLAY_NONCE), u64(replay.value)]);
   assert(replay.salt.length <= SALT_BYTES_MAX, `a salt has at most ${SALT_BYTES_MAX} bytes`);
   const head = Uint8Array.of(REPLAY_UNORDERED);
-  return joinBytes([head, u64(BigInt(replay.expiryHeight)), lp(replay.salt)]);
-}
-
-function lp(bytes: Uint8Array): Uint8Array {
-  assert(bytes.length <= 255, "lp() takes at most 255 bytes");
-  return joinBytes([Uint8Array.of(bytes.length), bytes]);
-}
-
-function u64(value: bigint): Uint8Array {
-  assert(value >= 0n && value < 1n << 64n, `expected a u64, got ${value}`);
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, value);
-  return bytes;
+  const saltLength = Uint8Array.of(replay.salt.length);
+  return joinBytes([head, u64(BigInt(replay.expiryHeight)), saltLength, replay.salt]);
 }

@@ -25,7 +25,7 @@ import type { SealKeyState, SealMemberState } from "../../proto/codec/seal-state
 import { assert } from "../../proto/errors.ts";
 import { type Refusal, refusal } from "../../proto/refusal.ts";
 import { type Group, GROUP_ORDER, SCALAR_BYTES, scalarFromBigint } from "./group/group.ts";
-import { expandWeights, hashSeal, hashToScalar, prefixed, sealTag, u32 } from "./hashes.ts";
+import { expandWeights, hashSeal, hashToScalar, prefixed, sealTag, u32, u64 } from "./hashes.ts";
 import { hasIdentity, type Proofs } from "./proofs.ts";
 
 /** Bytes that a dealing is made from. */
@@ -431,9 +431,7 @@ class GroupDkg implements Dkg {
 
 /** ctx. */
 function contextOf({ chainId, key }: KeyTerms): Uint8Array {
-  const number = new Uint8Array(8);
-  new DataView(number.buffer).setBigUint64(0, BigInt(key));
-  return joinBytes([prefixed(utf8ToBytes(chainId)), number]);
+  return joinBytes([prefixed(utf8ToBytes(chainId)), u64(BigInt(key))]);
 }
 
 function dealContext(terms: KeyTerms, dealer: Uint8Array): Uint8Array {

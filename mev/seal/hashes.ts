@@ -6,6 +6,7 @@
  * order; H32 is the first 32 bytes of H.
  */
 import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
 import { sha256, sha512Concat } from "../../proto/hash.ts";
 import { type Group, SCALAR_BYTES } from "./group/group.ts";
 
@@ -71,6 +72,14 @@ export function expandWeights(seed: Uint8Array, count: number): Uint8Array {
 export function u32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}
+
+/** Big-endian. */
+export function u64(value: bigint): Uint8Array {
+  assert(value >= 0n && value < 1n << 64n, `expected a u64, got ${value}`);
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, value);
   return bytes;
 }
 

@@ -204,6 +204,20 @@ export function rollupDataEntries(payload: Uint8Array): readonly Uint8Array[] {
   return entries;
 }
 
+/**
+ * A canonical message of a rollup's id and entries for it, as views; `what` names it where it is refused. By
+ * hand, because the slice of all entries is wanted, not each of up to 10000 of them.
+ */
+export function splitRollupData(what: string, bytes: Uint8Array): Omit<RollupData, "kind"> {
+  const start = 2 + HASH_BYTES;
+  if (bytes.length < start || bytes[0] !== 0x0a || bytes[1] !== HASH_BYTES) {
+    throw codecError("CODEC_LENGTH", `${what}: expected a rollup_id of 32 bytes first`);
+  }
+  const payload = bytes.subarray(start);
+  const entryCount = countRollupDataEntries(payload);
+  return { rollupId: bytes.subarray(2, start), payload, entryCount };
+}
+
 /** How many entries a canonical rollup data payload holds. Throws unless it is one. */
 export function countRollupDataEntries(payload: Uint8Array): number {
   return scanEntries(payload, undefined);
@@ -313,7 +327,10 @@ function readTxBody(reader: Reader): TxBody {
         action = reader.oneofMessage(readTransfer);
         break;
       case 11:
-        action = readRollupData(reader.bytesElement(Number.MAX_SAFE_INTEGER));
+        action = {
+          kind: "rollupData",
+          ...splitRollupData("rollup_data", reader.bytesElement(Number.MAX_SAFE_INTEGER)),
+        };
         break;
       case 15:
         action = reader.oneofMessage(readRegisterRollup);
@@ -376,17 +393,6 @@ function readTransfer(reader: Reader): Transfer {
     else reader.unknown();
   }
   return { kind: "transfer", to, amount };
-}
-
-/** By hand, because the slice of all entries is wanted, not each of up to 10000 of them. */
-function readRollupData(bytes: Uint8Array): RollupData {
-  const start = 2 + HASH_BYTES;
-  if (bytes.length < start || bytes[0] !== 0x0a || bytes[1] !== HASH_BYTES) {
-    throw codecError("CODEC_LENGTH", "rollup_data: expected a rollup_id of 32 bytes first");
-  }
-  const payload = bytes.subarray(start);
-  const entryCount = countRollupDataEntries(payload);
-  return { kind: "rollupData", rollupId: bytes.subarray(2, start), payload, entryCount };
 }
 
 function readRegisterRollup(reader: Reader): RegisterRollup {
