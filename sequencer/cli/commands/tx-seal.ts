@@ -16,21 +16,18 @@ import { isWeftError } from "../../../proto/errors.ts";
 import { sealingTerms } from "../../../rollup-adapter/client/seal-transaction.ts";
 import { SEALED_BLOCKS_MAX } from "../../../rollup-adapter/limits.ts";
 import { cliError } from "../cli-error.ts";
-import { addTxOptions, parseCount, parseHexBytes, parseRollupName } from "../options.ts";
+import { addTxOptions, parseCount, parseHexBytes } from "../options.ts";
+import { addPayloadOptions, type PayloadOptions, payloadsOf } from "../payload-options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
 
-interface DataOptions extends TxOptions {
-  readonly file?: readonly string[];
-}
-
 export function registerSealTx(tx: Command): void {
-  addDataOptions(
+  addPayloadOptions(
     tx
       .command("seal")
       .description(
         "put data into a rollup's order that validators open when its place is final, such as a raw Ethereum transaction: hex arguments, or files with --file",
       ),
-  ).action(async (name: string, hex: Uint8Array[], options: DataOptions, command: Command) => {
+  ).action(async (name: string, hex: Uint8Array[], options: PayloadOptions, command: Command) => {
     const parts = partsOf(name, hex, options);
     const tdh2 = createTdh2(createGroup());
     const seed = random(SEED_BYTES);
@@ -71,7 +68,7 @@ export function registerSealTx(tx: Command): void {
 
 /** The way that needs no key: a place for data whose hash alone is known, and a bond until it is shown. */
 function registerCommits(tx: Command): void {
-  addDataOptions(
+  addPayloadOptions(
     tx
       .command("commit")
       .description(
@@ -82,7 +79,7 @@ function registerCommits(tx: Command): void {
     async (
       name: string,
       hex: Uint8Array[],
-      options: DataOptions & { readonly out: string },
+      options: PayloadOptions & { readonly out: string },
       command: Command,
     ) => {
       const content = orUsage(() => encodeContent(partsOf(name, hex, options)));
@@ -197,19 +194,8 @@ function toText(value: object): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
-function addDataOptions(command: Command): Command {
-  return addTxOptions(
-    command
-      .argument("<rollup>", "name of the rollup", parseRollupName)
-      .argument("[data...]", "payloads in hex", appendHex, [])
-      .option("--file <paths...>", "payloads read from files"),
-  );
-}
-
-function partsOf(name: string, hex: readonly Uint8Array[], { file = [] }: DataOptions) {
-  const data = [...hex, ...file.map((path) => new Uint8Array(readFileSync(path)))];
-  if (data.length === 0) throw cliError("USAGE", "nothing to send: give hex or --file");
-  return [{ rollupId: rollupIdOfName(name), data }];
+function partsOf(name: string, hex: readonly Uint8Array[], options: PayloadOptions) {
+  return [{ rollupId: rollupIdOfName(name), data: payloadsOf(hex, options) }];
 }
 
 /** What the format, or the chain as it is, does not allow is no fault of this program. */
@@ -227,8 +213,4 @@ function orUsage<Value>(make: () => Value): Value {
 
 function random(bytes: number): Uint8Array {
   return new Uint8Array(randomBytes(bytes));
-}
-
-function appendHex(text: string, previous: Uint8Array[]): Uint8Array[] {
-  return [...previous, parseHexBytes(undefined)(text)];
 }

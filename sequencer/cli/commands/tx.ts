@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import {
   ORDERING_COMMIT_ORDER,
@@ -6,7 +5,6 @@ import {
   rollupIdOfName,
   type RollupPolicy,
 } from "../../../proto/codec/weft-tx.ts";
-import { cliError } from "../cli-error.ts";
 import {
   addTxOptions,
   parseAccount,
@@ -15,6 +13,7 @@ import {
   parseHexBytes,
   parseRollupName,
 } from "../options.ts";
+import { addPayloadOptions, type PayloadOptions, payloadsOf } from "../payload-options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
 import { registerGovernanceTx } from "./tx-gov.ts";
 import { registerSealTx } from "./tx-seal.ts";
@@ -31,28 +30,14 @@ export function registerTx(program: Command): void {
   ).action((to: Uint8Array, amount: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "transfer", to, amount })),
   );
-  addTxOptions(
+  addPayloadOptions(
     tx
       .command("rollup-data")
-      .description("put data into a rollup's order: hex arguments, or files with --file")
-      .argument("<rollup>", "name of the rollup", parseRollupName)
-      .argument("[data...]", "payloads in hex", appendHex, [])
-      .option("--file <paths...>", "payloads read from files"),
-  ).action(
-    (
-      name: string,
-      data: Uint8Array[],
-      options: TxOptions & { readonly file?: string[] },
-      command: Command,
-    ) =>
-      sendTx({ ...options, rollupName: name }, command, () => {
-        const payloads = [
-          ...data,
-          ...(options.file ?? []).map((path) => new Uint8Array(readFileSync(path))),
-        ];
-        if (payloads.length === 0) throw cliError("USAGE", "nothing to submit: give hex or --file");
-        return rollupData(rollupIdOfName(name), payloads);
-      }),
+      .description("put data into a rollup's order: hex arguments, or files with --file"),
+  ).action((name: string, hex: Uint8Array[], options: PayloadOptions, command: Command) =>
+    sendTx({ ...options, rollupName: name }, command, () =>
+      rollupData(rollupIdOfName(name), payloadsOf(hex, options)),
+    ),
   );
   addPolicyOptions(
     addTxOptions(
@@ -103,10 +88,6 @@ export function registerTx(program: Command): void {
   registerSealTx(tx);
   registerStakingTx(tx);
   registerGovernanceTx(tx);
-}
-
-function appendHex(text: string, previous: Uint8Array[]): Uint8Array[] {
-  return [...previous, parseHexBytes(undefined)(text)];
 }
 
 interface PolicyOptions {
