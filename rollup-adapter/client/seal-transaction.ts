@@ -11,10 +11,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { sealContent, type SealTerms } from "../../mev/seal/sealed-content.ts";
-import { NONCE_BYTES, SEED_BYTES, type Tdh2 } from "../../mev/seal/tdh2.ts";
+import {
+  type EncryptionRandomness,
+  NONCE_BYTES,
+  SEED_BYTES,
+  type Tdh2,
+} from "../../mev/seal/tdh2.ts";
 import { Height } from "../../proto/brands.ts";
 import { WeftError } from "../../proto/errors.ts";
-import type { GetSealKeyResponse } from "../../proto/grpc/seal-key.ts";
+import type { GetSealKeyResponse, SealKeyInfo } from "../../proto/grpc/seal-key.ts";
 import { SEALED_BLOCKS_MAX } from "../limits.ts";
 import { type SignedItem, signTx, type TxSigner } from "./signed-tx.ts";
 
@@ -51,8 +56,24 @@ export function sealingTerms(
       `no sealed transactions are taken now: ${reason}; try again later, or send a commit and reveal it`,
     );
   }
-  const ends = [key.retiredHeight, next?.activeHeight ?? 0].filter((end) => end !== 0);
-  return { key, maxHeight: Height(Math.min(height + blocksMax, ...ends.map((end) => end - 1))) };
+  const end = keyEnd(key, next) ?? Number.POSITIVE_INFINITY;
+  return { key, maxHeight: Height(Math.min(height + blocksMax, end - 1)) };
+}
+
+/** First block that may not hold what is sealed for `key` any more; undefined while that is unknown. */
+export function keyEnd(
+  { retiredHeight }: SealKeyInfo,
+  next: SealKeyInfo | undefined,
+): Height | undefined {
+  const end = retiredHeight === 0 ? next?.activeHeight : retiredHeight;
+  return end === 0 ? undefined : end;
+}
+
+/** What sealing draws: fresh for each transaction, never used again. */
+export function sealRandomness(
+  random: (bytes: number) => Uint8Array = systemRandom,
+): EncryptionRandomness {
+  return { seed: random(SEED_BYTES), nonce: random(NONCE_BYTES) };
 }
 
 /**
@@ -68,13 +89,12 @@ export function sealTransaction(
     readonly random?: (bytes: number) => Uint8Array;
   },
 ): SealedTransaction {
-  const { tdh2, signer, random = systemRandom } = deps;
+  const { tdh2, signer, random } = deps;
   const { chainId, replay, fee } = request;
   const { publicKey } = signer;
-  const seed = random(SEED_BYTES);
-  const randomness = { seed, nonce: random(NONCE_BYTES) };
+  const randomness = sealRandomness(random);
   const action = sealContent(tdh2, { ...request, publicKey }, randomness);
-  return { ...signTx(chainId, { publicKey, replay, fee, action }, signer), seed };
+  return { ...signTx(chainId, { publicKey, replay, fee, action }, signer), seed: randomness.seed };
 }
 
 function systemRandom(bytes: number): Uint8Array {

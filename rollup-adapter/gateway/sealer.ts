@@ -2,14 +2,14 @@
  * Seals what a gateway submits, for the key that the next blocks may hold (docs/rollups.md): nobody, this
  * network's validators included, reads a wallet's transaction before its place is final.
  */
-import { randomBytes } from "node:crypto";
 import { createGroup } from "../../mev/seal/group/group.ts";
 import { sealContent, type SealTerms } from "../../mev/seal/sealed-content.ts";
-import { createTdh2, NONCE_BYTES, SEED_BYTES, type Tdh2 } from "../../mev/seal/tdh2.ts";
+import { createTdh2, type Tdh2 } from "../../mev/seal/tdh2.ts";
 import type { Height } from "../../proto/brands.ts";
 import type { Sealed } from "../../proto/codec/seal-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { GetSealKeyResponse, SealKeyInfo } from "../../proto/grpc/seal-key.ts";
+import { keyEnd, sealRandomness } from "../client/seal-transaction.ts";
 import { CHAIN_INFO_AGE_MS } from "../limits.ts";
 
 export type SealerErrorInfo =
@@ -65,17 +65,12 @@ export function createSealer(deps: { readonly keys: () => Promise<GetSealKeyResp
     },
     seal(terms) {
       tdh2 ??= createTdh2(createGroup());
-      const seed = new Uint8Array(randomBytes(SEED_BYTES));
-      const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
-      return sealContent(tdh2, terms, { seed, nonce });
+      return sealContent(tdh2, terms, sealRandomness());
     },
   };
 }
 
-function sealingKey(
-  { number, publicKey, activeHeight, retiredHeight }: SealKeyInfo,
-  next: SealKeyInfo | undefined,
-): SealingKey {
-  const end = retiredHeight === 0 ? next?.activeHeight : retiredHeight;
-  return { number, publicKey, fromHeight: activeHeight, endHeight: end };
+function sealingKey(key: SealKeyInfo, next: SealKeyInfo | undefined): SealingKey {
+  const { number, publicKey, activeHeight } = key;
+  return { number, publicKey, fromHeight: activeHeight, endHeight: keyEnd(key, next) };
 }

@@ -7,13 +7,13 @@ import { COMMIT_SALT_BYTES, commitHash } from "../../../mev/seal/commit.ts";
 import { encodeContent } from "../../../mev/seal/content.ts";
 import { createGroup } from "../../../mev/seal/group/group.ts";
 import { sealContent } from "../../../mev/seal/sealed-content.ts";
-import { createTdh2, NONCE_BYTES, SEED_BYTES } from "../../../mev/seal/tdh2.ts";
+import { createTdh2 } from "../../../mev/seal/tdh2.ts";
 import { Height } from "../../../proto/brands.ts";
 import { fromHex, toHex } from "../../../proto/bytes.ts";
 import { SEAL_BUCKET_MAX, SEAL_BUCKETS } from "../../../proto/codec/seal-tx.ts";
 import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { isWeftError } from "../../../proto/errors.ts";
-import { sealingTerms } from "../../../rollup-adapter/client/seal-transaction.ts";
+import { sealingTerms, sealRandomness } from "../../../rollup-adapter/client/seal-transaction.ts";
 import { SEALED_BLOCKS_MAX } from "../../../rollup-adapter/limits.ts";
 import { cliError } from "../cli-error.ts";
 import { addTxOptions, parseCount, parseHexBytes } from "../options.ts";
@@ -30,7 +30,8 @@ export function registerSealTx(tx: Command): void {
   ).action(async (name: string, hex: Uint8Array[], options: PayloadOptions, command: Command) => {
     const parts = partsOf(name, hex, options);
     const tdh2 = createTdh2(createGroup());
-    const seed = random(SEED_BYTES);
+    const randomness = sealRandomness();
+    const { seed } = randomness;
     await sendTx(
       { ...options, rollupName: name, isSealed: true },
       command,
@@ -38,7 +39,7 @@ export function registerSealTx(tx: Command): void {
         const key = await client.sealKey();
         return orUsage(() => {
           const sealed = { chainId, publicKey, ...sealingTerms(key), replay, fee, parts };
-          return sealContent(tdh2, sealed, { seed, nonce: random(NONCE_BYTES) });
+          return sealContent(tdh2, sealed, randomness);
         });
       },
       (_ids, status) => {
@@ -88,7 +89,7 @@ function registerCommits(tx: Command): void {
         const what = `the content has ${content.length} bytes, at most ${SEAL_BUCKET_MAX}`;
         throw cliError("USAGE", what);
       }
-      const salt = random(COMMIT_SALT_BYTES);
+      const salt = new Uint8Array(randomBytes(COMMIT_SALT_BYTES));
       const file = { salt: toHex(salt), content: toHex(content) };
       let isTaken = true;
       const sent = sendTx(
@@ -209,8 +210,4 @@ function orUsage<Value>(make: () => Value): Value {
     const why = `the data does not fit one transaction, which has room for ${max}`;
     throw cliError("USAGE", `${why} (${error.message}); split it`, error);
   }
-}
-
-function random(bytes: number): Uint8Array {
-  return new Uint8Array(randomBytes(bytes));
 }
