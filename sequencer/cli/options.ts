@@ -105,10 +105,9 @@ export function parseRpcUrl(text: string): string {
   return url;
 }
 
-/** An option that takes a whole number up to 2^63 - 1; its default is shown as text. */
+/** An option that takes nweft; its default is shown as text. */
 export function amountOption(flags: string, description: string, fallback?: bigint): Option {
-  const parse = flags.includes("<nweft>") ? parseNweft : parseAmount;
-  const option = new Option(flags, description).argParser(parse);
+  const option = new Option(flags, description).argParser(parseNweft);
   return fallback === undefined ? option : option.default(fallback, fallback.toString());
 }
 
@@ -126,7 +125,10 @@ export function addTxOptions(command: Command): Command {
       ),
     )
     .addOption(
-      amountOption("--nonce <n>", "use this account nonce instead of an unordered transaction"),
+      new Option(
+        "--nonce <n>",
+        "use this account nonce instead of an unordered transaction",
+      ).argParser(parseAmount),
     )
     .option("--no-wait", "do not wait until the transaction is in a block");
 }
