@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeftError } from "../../proto/errors.ts";
 import { readSignState } from "../engine/privval/sign-state.ts";
-import { syncDirectory } from "../ports/file-system.ts";
+import { replaceFile, syncDirectory } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import type { Home } from "./home.ts";
 
@@ -90,7 +90,7 @@ export async function engineSwitchOf(home: EngineHome): Promise<EngineSwitch | u
 /** Writes down, durably, that the data is between two engines. The caller holds the lock of the home. */
 export async function beginEngineSwitch(home: EngineHome, change: EngineSwitch): Promise<void> {
   const { from, to, retired } = change;
-  await writeDurably(switchFileOf(home), `${from} ${to} ${retired}\n`);
+  await replaceFile(NODE_FILE_SYSTEM, switchFileOf(home), `${from} ${to} ${retired}\n`);
 }
 
 /** The data is `engine`'s: the last step of a change. */
@@ -144,7 +144,7 @@ export async function claimHome(
   const locked = await checkHomeEngine(home, engine);
   // Without the file the databases tell, and this start may have made them since.
   const isNobodys = owner === undefined && (locked === undefined || !existsSync(home.engineFile));
-  if (isNobodys) await writeDurably(home.engineFile, `${NOBODY}\n`);
+  if (isNobodys) await replaceFile(NODE_FILE_SYSTEM, home.engineFile, `${NOBODY}\n`);
   let isTaken = false;
   return {
     async take() {
@@ -155,7 +155,7 @@ export async function claimHome(
       if (!isTaken || hasBlocks || isSignedElsewhere) return;
       const state = await readSignState(home.validatorStateFile, NODE_FILE_SYSTEM);
       if (state === undefined || state.height === 0) {
-        await writeDurably(home.engineFile, `${NOBODY}\n`);
+        await replaceFile(NODE_FILE_SYSTEM, home.engineFile, `${NOBODY}\n`);
       }
     },
   };
@@ -163,18 +163,5 @@ export async function claimHome(
 
 /** Writes down whose a home's data is, durably. For whoever has made it that engine's. */
 export async function setEngineOfHome(home: EngineHome, engine: EngineName): Promise<void> {
-  await writeDurably(home.engineFile, `${engine}\n`);
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = NODE_FILE_SYSTEM.replaceSync(temporary);
-  try {
-    file.writeSync(text);
-    await file.datasync();
-  } finally {
-    file.closeSync();
-  }
-  NODE_FILE_SYSTEM.renameSync(temporary, path);
-  await syncDirectory(NODE_FILE_SYSTEM, dirname(path));
+  await replaceFile(NODE_FILE_SYSTEM, home.engineFile, `${engine}\n`);
 }

@@ -4,12 +4,11 @@
  * holds one and at times the next one; written before a key is registered, and anew without what is erased.
  */
 import { hkdfSync } from "node:crypto";
-import { dirname } from "node:path";
 import { openChaCha20Poly1305, sealChaCha20Poly1305 } from "../../proto/aead.ts";
 import { fromBase64, fromHex, toBase64, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { ED25519_SEED_BYTES, type Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
-import { type FileSystem, syncDirectory } from "../ports/file-system.ts";
+import { type FileSystem, replaceFile } from "../ports/file-system.ts";
 import type { Logger } from "../ports/logger.ts";
 
 const VERSION = 1;
@@ -204,16 +203,7 @@ class FileSealKeys implements SealKeys {
   async #write(): Promise<void> {
     const { fileSystem } = this.#deps;
     try {
-      const temporary = `${this.#path}.new`;
-      const file = fileSystem.replaceSync(temporary);
-      try {
-        file.writeSync(this.#text());
-        await file.datasync();
-      } finally {
-        file.closeSync();
-      }
-      fileSystem.renameSync(temporary, this.#path);
-      await syncDirectory(fileSystem, dirname(this.#path));
+      await replaceFile(fileSystem, this.#path, this.#text());
       this.#isBehind = false;
     } catch (cause) {
       this.#isBehind = true;

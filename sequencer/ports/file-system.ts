@@ -3,6 +3,7 @@
  * state, the bytes of large blocks. What was written is durable only after a sync of the file, and a
  * name that was made, changed or removed only after a sync of its directory. The simulator has its own.
  */
+import { dirname } from "node:path";
 
 /**
  * `read` an existing file or directory; `append` and `readAppend` make what is missing and write at the
@@ -47,6 +48,27 @@ export interface FileSystem {
   copy(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
   sizeBytes(path: string): Promise<number>;
+}
+
+/**
+ * A small file with `text` in the place of what has that name, durable when it resolves: a crash leaves the
+ * old one or the new one, and perhaps `<path>.new`. Calls for one path must not overlap.
+ */
+export async function replaceFile(
+  fileSystem: FileSystem,
+  path: string,
+  text: string,
+): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = fileSystem.replaceSync(temporary);
+  try {
+    file.writeSync(text);
+    await file.datasync();
+  } finally {
+    file.closeSync();
+  }
+  fileSystem.renameSync(temporary, path);
+  await syncDirectory(fileSystem, dirname(path));
 }
 
 /** Makes what was named, renamed or removed in a directory durable. */
