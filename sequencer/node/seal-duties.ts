@@ -17,7 +17,7 @@ import { dealingOf, generationOf, isDisqualified, termsOf } from "../app/seal/ke
 import { REGISTRATION_PAUSE_BLOCKS } from "../app/seal/keys/limits.ts";
 import type { CheckTxResponse } from "../abci/application.ts";
 import { CODES } from "../app/codes.ts";
-import { sealKey, sealState } from "../app/seal/reader.ts";
+import { sealState } from "../app/seal/reader.ts";
 import { submitEvidenceFault } from "../app/slashing/evidence.ts";
 import type { StakingReader } from "../app/staking/context.ts";
 import { SEAL_ENCRYPTION, SEAL_KEYS, VALIDATORS } from "../app/state/tables.ts";
@@ -32,6 +32,7 @@ import {
   EVIDENCE_REPORTS_MAX,
   SEAL_SECRET_ERASE_BLOCKS,
 } from "./limits.ts";
+import { createSealKeyLog, type SealKeyLog } from "./seal-key-log.ts";
 import type { EncryptionSecret, SealKeys } from "./seal-keys.ts";
 
 /** Passes a transaction on to a pool, and to peers where there is a way to them. */
@@ -116,13 +117,14 @@ class Duties {
   /** The first wrong ticket of each dealing of the generation under way, by dealer. */
   readonly #examined = new Map<string, number | undefined>();
   #generation: SealGenerationState | undefined;
-  #told = { generation: -1, active: -1, next: -1, isOpen: false };
+  readonly #keyLog: SealKeyLog;
   /** Keys whose share this validator cannot have. */
   readonly #lost = new Set<number>();
   #reports: Report[] = [];
 
   constructor(deps: SealDutiesDependencies) {
     this.#deps = deps;
+    this.#keyLog = createSealKeyLog(deps.logger);
   }
 
   report(evidence: SubmittedEvidence): void {
@@ -140,7 +142,7 @@ class Duties {
     const block = read.lastBlock();
     if (block === undefined) return;
     const reader = read.staking();
-    this.#tell(reader);
+    this.#keyLog.look(reader);
     if (keys === undefined) return;
     // What was owed long ago is over, or done.
     if (this.#isCatchingUp(block.time.seconds)) return;
@@ -430,57 +432,6 @@ class Duties {
     if (NO_ROOM.some(({ number }) => number === code)) return { answer: "busy", expiryHeight };
     logger.warn("a duty of this validator was refused", { action: action.kind, code, reason: log });
     return { answer: "refused", expiryHeight };
-  }
-
-  /** What happens to keys, for the log of any node. */
-  #tell(reader: StakingReader): void {
-    const { logger } = this.#deps;
-    const state = sealState(reader);
-    const generation = generationOf(reader);
-    const before = this.#told;
-    const now = {
-      generation: generation?.key ?? 0,
-      active: state.activeKey,
-      next: state.nextKey,
-      isOpen: state.isOpen,
-    };
-    this.#told = now;
-    // The first look is at what was there before.
-    if (before.generation < 0) return;
-    if (generation !== undefined && now.generation !== before.generation) {
-      logger.info("a key for sealed transactions is being generated", {
-        key: generation.key,
-        members: generation.members.length,
-        threshold: generation.threshold,
-        dealHeight: generation.dealHeight,
-        complainHeight: generation.complainHeight,
-      });
-    }
-    if (before.generation > 0 && now.generation !== before.generation) {
-      if (sealKey(reader, before.generation) === undefined) {
-        logger.warn("a key generation failed: too few members dealt, or dealt right", {
-          key: before.generation,
-        });
-      } else {
-        const { nextKeyHeight } = state;
-        logger.info("a key for sealed transactions was generated", {
-          key: before.generation,
-          ...(now.next === before.generation ? { inForceFrom: nextKeyHeight } : {}),
-        });
-      }
-    }
-    if (now.active !== before.active) {
-      logger.info("a key for sealed transactions is in force", { key: now.active });
-    }
-    if (now.active !== 0 && now.isOpen !== before.isOpen) {
-      if (now.isOpen) logger.info("blocks take sealed transactions", { key: now.active });
-      else {
-        logger.warn(
-          "blocks take no sealed transactions: the validators of now do not hold enough of the key; the next generation mends it",
-          { key: now.active },
-        );
-      }
-    }
   }
 }
 
