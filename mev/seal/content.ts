@@ -180,7 +180,8 @@ function writeContent(writer: Writer, parts: readonly ContentPart[]): void {
   for (const part of parts) writer.message(1, part, writePart);
 }
 
-function writePart(writer: Writer, { rollupId, data }: ContentPart): void {
+/** A part as an embedded message. */
+export function writePart(writer: Writer, { rollupId, data }: ContentPart): void {
   writer.bytes(1, rollupId);
   writer.raw(rollupData(rollupId, data).payload);
 }
@@ -197,11 +198,15 @@ function readContent(reader: Reader): readonly DecodedPart[] {
   return parts;
 }
 
-function checkRollupIds(rollupIds: readonly Uint8Array[]): void {
-  if (rollupIds.length === 0 || rollupIds.length > SEALED_ROLLUPS_MAX) {
+/** Throws a `CodecError` unless these are ids, ascending, 1 to so many. */
+export function checkRollupIds(
+  rollupIds: readonly Uint8Array[],
+  countMax: number = SEALED_ROLLUPS_MAX,
+): void {
+  if (rollupIds.length === 0 || rollupIds.length > countMax) {
     throw codecError(
       "CODEC_OUT_OF_RANGE",
-      `rollups: expected 1 to ${SEALED_ROLLUPS_MAX}, got ${rollupIds.length}`,
+      `rollups: expected 1 to ${countMax}, got ${rollupIds.length}`,
     );
   }
   for (const id of rollupIds) checkLength("rollup id", id, HASH_BYTES);
