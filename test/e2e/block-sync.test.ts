@@ -11,6 +11,7 @@ import {
   type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 
 const HEIGHT = 300;
@@ -43,11 +44,7 @@ beforeAll(async () => {
 });
 afterAll(() => network.close());
 
-function validator(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const validator = (index: number) => validatorAt(network, index);
 const others = () => network.validators.slice(0, 3);
 const late = () => validator(3);
 const status = (place: TestValidator) => rpc<Status>(place, "status");

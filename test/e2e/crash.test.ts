@@ -22,6 +22,7 @@ import {
   type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 import { seededRandom } from "../support/seeded-random.ts";
 import { quantiles, startTraffic, type Traffic } from "../support/traffic.ts";
@@ -108,11 +109,7 @@ function reader(place: TestRollup) {
   });
 }
 
-function validator(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const validator = (index: number) => validatorAt(network, index);
 
 function others(victim: TestValidator): readonly TestValidator[] {
   return network.validators.filter((place) => place !== victim);

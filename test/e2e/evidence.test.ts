@@ -26,6 +26,7 @@ import {
   type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 
 const POWER = 10n;
@@ -49,12 +50,6 @@ interface RpcBlock {
   };
 }
 
-function validatorAt(index: number): TestValidator {
-  const validator = network.validators[index];
-  if (validator === undefined) throw new Error(`there is no validator ${index}`);
-  return validator;
-}
-
 /** What the traitor could have signed. */
 function doubleVote(traitor: TestValidator, round: number): Promise<DuplicateVoteEvidence> {
   const power = { one: POWER, all: POWER * 4n };
@@ -75,12 +70,12 @@ async function punishedHeights(at: TestValidator): Promise<readonly string[]> {
 }
 
 it("a double vote reported at one node stands in a block of another and reaches the application", async () => {
-  const reporter = validatorAt(0);
-  const traitor = validatorAt(3);
+  const reporter = validatorAt(network, 0);
+  const traitor = validatorAt(network, 3);
   const own = toHex(
     ed25519Address(readKeyFile(homeAt(reporter.home).validatorKeyFile).publicKey),
   ).toUpperCase();
-  const others = validatorAt(1);
+  const others = validatorAt(network, 1);
   const proposers: string[] = [];
   const heights: string[] = [];
   // Whose turn it is when the report comes is chance; the next report meets the next proposer.
@@ -122,13 +117,13 @@ it("a double vote reported at one node stands in a block of another and reaches 
 }, 60_000);
 
 it("the same offence is not taken twice, and what proves nothing not at all", async () => {
-  const reporter = validatorAt(1);
-  const evidence = await doubleVote(validatorAt(3), 0);
+  const reporter = validatorAt(network, 1);
+  const evidence = await doubleVote(validatorAt(network, 3), 0);
   const before = await punishedHeights(reporter);
   // Another index is another piece for CometBFT: no signature covers it.
   const copy = { ...evidence, voteA: { ...evidence.voteA, validatorIndex: 0 } };
   await report(reporter, { ...copy, voteB: { ...evidence.voteB, validatorIndex: 0 } });
-  const fresh = await doubleVote(validatorAt(3), 50);
+  const fresh = await doubleVote(validatorAt(network, 3), 50);
   const voteB = { ...fresh.voteB, signature: new Uint8Array(64) };
   await expect(report(reporter, { ...fresh, voteB })).rejects.toThrow(
     /failed to add evidence: a signature does not verify/,
@@ -153,7 +148,7 @@ it("an attack on light clients blames each validator that signed the forged bloc
       provider.lightBlock(Height(3)),
     ]);
     const traitors = [2, 3].map((i) =>
-      keyFromBytes(readKeyFile(homeAt(validatorAt(i).home).validatorKeyFile).privateKey),
+      keyFromBytes(readKeyFile(homeAt(validatorAt(network, i).home).validatorKeyFile).privateKey),
     );
     const conflicting = forge(trusted, {
       signers: traitors,
@@ -165,7 +160,7 @@ it("an attack on light clients blames each validator that signed the forged bloc
     expect(evidence.byzantineValidators.length).toBe(2);
     await provider.reportEvidence(evidence);
 
-    const at = validatorAt(1);
+    const at = validatorAt(network, 1);
     const query = "misbehavior.type='lightClientAttack'";
     const height = await until("the evidence stands in a block", async () => {
       const { blocks } = await rpc<{ blocks: readonly RpcBlock[] }>(at, "block_search", { query });
@@ -187,7 +182,9 @@ it("an attack on light clients blames each validator that signed the forged bloc
     // One of them had signed votes twice before, and has nothing more to lose.
     const [fresh, former] = [2, 3].map((i) =>
       toHex(
-        ed25519Address(readKeyFile(homeAt(validatorAt(i).home).validatorKeyFile).publicKey),
+        ed25519Address(
+          readKeyFile(homeAt(validatorAt(network, i).home).validatorKeyFile).publicKey,
+        ),
       ).toUpperCase(),
     );
     expect(told.filter(({ type }) => type === "slash")).toMatchObject([

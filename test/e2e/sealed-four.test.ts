@@ -2,16 +2,16 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { requireRecord, keysOf, recordOf, validatorOf } from "../support/live-stake.ts";
-import { type FilledStream, followFilled } from "../support/filled-stream.ts";
+import type { FilledStream } from "../support/filled-stream.ts";
 import {
   height,
   type TestNetwork,
-  type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 import { orderFault, sealOffences, takeBack } from "../support/seal-orders.ts";
-import { createSealedNetwork, sendSealed, untilKey } from "../support/sealed-network.ts";
+import { blocksToOpen, createSealedNetwork, startSealing } from "../support/sealed-network.ts";
 import { SIGNING } from "../../sequencer/app/state/tables.ts";
 
 const TIMEOUT_MS = 240_000;
@@ -26,30 +26,19 @@ beforeAll(async () => {
     rollups: [ROLLUP],
     config: { signature_workers: 0, "consensus.timeout_commit": "300ms" },
   });
-  // The rollup's place in genesis is all that is wanted of it.
-  network.start(...network.validators.map(({ name }) => name));
-  await untilHeight(network.validators, 1, TIMEOUT_MS);
-  sealKey = await untilKey(network.validators);
-  stream = await followFilled(validator(0), ROLLUP);
+  ({ sealKey, stream } = await startSealing(network, ROLLUP));
 }, TIMEOUT_MS);
 afterAll(async () => {
   await stream.close();
   await network.close();
 });
 
-function validator(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const validator = (index: number) => validatorAt(network, index);
 
 /** Blocks from the order of a text to its content. */
 async function opened(text: string): Promise<number> {
   const wallet = { client: validator(0).client, key: network.owner };
-  const { id } = await sendSealed(wallet, { rollup: ROLLUP, text, sealKey });
-  const place = await stream.place(id);
-  expect(place).toMatchObject({ status: "OPENED", texts: [text] });
-  return (place.filledHeight ?? 0) - place.height;
+  return await blocksToOpen(stream, wallet, { rollup: ROLLUP, text, sealKey });
 }
 
 it(

@@ -3,21 +3,22 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { toHex } from "../../proto/bytes.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { numberKey, SEALED } from "../../sequencer/app/state/tables.ts";
-import { type FilledStream, followFilled } from "../support/filled-stream.ts";
+import type { FilledStream } from "../support/filled-stream.ts";
 import { recordOf } from "../support/live-stake.ts";
 import {
   createTestNetwork,
   height,
   type TestNetwork,
-  type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 import {
   sealStateOf,
   type SealWallet,
   sendSealed,
   type SentSealed,
+  startSealing,
   submitSealed,
   untilKey,
 } from "../support/sealed-network.ts";
@@ -36,23 +37,15 @@ beforeAll(async () => {
     config: { signature_workers: 0 },
     params: { epoch_length: 45, seal_key_lead: 3 },
   });
-  // The rollup's place in genesis is all that is wanted of it.
-  network.start(...network.validators.map(({ name }) => name));
-  await untilHeight(network.validators, 1, TIMEOUT_MS);
   wallet = { client: validator(0).client, key: network.owner };
-  first = await untilKey(network.validators);
-  stream = await followFilled(validator(0), ROLLUP);
+  ({ sealKey: first, stream } = await startSealing(network, ROLLUP));
 }, TIMEOUT_MS);
 afterAll(async () => {
   await stream.close();
   await network.close();
 });
 
-function validator(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const validator = (index: number) => validatorAt(network, index);
 
 it(
   "opens what was ordered before a validator was killed, and it shares again when it is back",

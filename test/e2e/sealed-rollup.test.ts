@@ -16,12 +16,9 @@ import {
 import { privateKeyToAccount } from "viem/accounts";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Height } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
-import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import { Level, ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { createGrpcCaller } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
-import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
 import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
 import { type FilledStream, followFilled } from "../support/filled-stream.ts";
 import {
@@ -34,6 +31,7 @@ import {
 } from "../support/local-network.ts";
 import { orderFault, takeBack } from "../support/seal-orders.ts";
 import { createSealedNetwork, untilKey } from "../support/sealed-network.ts";
+import { signAction } from "../support/traffic.ts";
 
 let network: TestNetwork;
 let alpha: TestRollup;
@@ -120,22 +118,8 @@ async function weft(...args: readonly string[]): Promise<Readonly<Record<string,
 /** Posts data for the rollup in the clear, past its gateway. */
 async function postPlainly(data: Uint8Array): Promise<Uint8Array> {
   const { client } = node;
-  const { chainId, height, baseFeePerByte } = await client.chainInfo();
-  const { publicKey } = network.owner;
-  const { id, item } = signTx(
-    chainId,
-    {
-      publicKey,
-      replay: {
-        kind: "unordered",
-        expiryHeight: Height(height + 60),
-        salt: utf8ToBytes(`plain ${height}`).slice(0, 16),
-      },
-      fee: { maxFeePerByte: baseFeePerByte * 4n, tipPerByte: 0n },
-      action: rollupData(rollupIdOfName("alpha"), [data]),
-    },
-    { publicKey, sign: (message) => signEd25519(network.owner, message) },
-  );
+  const action = rollupData(rollupIdOfName("alpha"), [data]);
+  const { id, item } = await signAction(client, network.owner, action);
   expect((await client.submit(item)).code).toBe(0);
   return id;
 }

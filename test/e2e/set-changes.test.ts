@@ -24,6 +24,7 @@ import {
   type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 import { sendOne } from "../support/traffic.ts";
 
@@ -48,11 +49,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function node(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const node = (index: number) => validatorAt(network, index);
 
 function consensusAddress(index: number): Uint8Array {
   return ed25519Address(readKeyFile(homeAt(node(index).home).validatorKeyFile).publicKey);

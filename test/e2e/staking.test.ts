@@ -45,6 +45,7 @@ import {
   type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 import { startTraffic, type Traffic } from "../support/traffic.ts";
 
@@ -96,11 +97,7 @@ const owner = (): Actor => ({
   key: network.owner,
 });
 
-function validator(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const validator = (index: number) => validatorAt(network, index);
 
 function operatorOf({ application }: LiveKeys, clients = owner().clients): Actor {
   return { clients, key: application };

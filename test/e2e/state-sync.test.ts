@@ -23,6 +23,7 @@ import {
   type TestValidator,
   until,
   untilHeight,
+  validatorAt,
 } from "../support/local-network.ts";
 import { createTestNode, type TestNode } from "../support/p2p.ts";
 
@@ -57,11 +58,7 @@ afterAll(async () => {
   await network.close();
 });
 
-function validator(index: number): TestValidator {
-  const found = network.validators[index];
-  if (found === undefined) throw new Error(`there is no validator ${index}`);
-  return found;
-}
+const validator = (index: number) => validatorAt(network, index);
 const others = () => network.validators.slice(0, 3);
 /** The only one that takes snapshots. */
 const keeper = () => validator(2);

@@ -274,6 +274,16 @@ async function untilUp(
   await Promise.race([up, failed]);
 }
 
+/** The validator of that index, which has to be there. */
+export function validatorAt<Place>(
+  { validators }: { readonly validators: readonly Place[] },
+  index: number,
+): Place {
+  const found = validators[index];
+  if (found === undefined) throw new Error(`there is no validator ${index}`);
+  return found;
+}
+
 /** The last height that a node has committed. */
 export async function height(validator: TestValidator): Promise<number> {
   return (await validator.client.chainInfo()).height;

@@ -3,30 +3,37 @@
  * so (`seal-orders.ts`), and a wallet that seals.
  *
  *     const network = await createSealedNetwork({ validators: 7, faulty: [5, 6] });
- *     await network.startAll();
- *     const key = await untilKey(network.validators);
- *     const sent = await sendSealed(wallet, { rollup: "alpha", text: "hello" });
+ *     const { sealKey, stream } = await startSealing(network, "alpha");
+ *     const sent = await sendSealed(wallet, { rollup: "alpha", text: "hello", sealKey });
+ *     const place = await stream.place(sent.id);
  */
 import { fileURLToPath } from "node:url";
-import { Height } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
+import { expect } from "vitest";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import type { SealKeyState, SealState } from "../../proto/codec/seal-state.ts";
-import { encodeTxBody, rollupIdOfName, txId, txSignBytes } from "../../proto/codec/weft-tx.ts";
-import { encodeTxItem } from "../../proto/codec/weft-block.ts";
-import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
+import {
+  type SealedTransaction,
+  sealTransaction,
+} from "../../rollup-adapter/client/seal-transaction.ts";
 import type {
   SequencerClient,
   SubmitOutcome,
 } from "../../rollup-adapter/client/sequencer-client.ts";
 import { numberKey, SEAL, SEAL_KEYS } from "../../sequencer/app/state/tables.ts";
+import { type FilledStream, followFilled } from "./filled-stream.ts";
 import { recordOf, requireRecord, type RpcNode } from "./live-stake.ts";
 import {
   createTestNetwork,
   type TestNetwork,
   type TestNetworkOptions,
   until,
+  untilHeight,
+  validatorAt,
 } from "./local-network.ts";
-import { seal, type SealedBySender } from "./sealing.ts";
+import { TEST_TDH2 } from "./sealing.ts";
+import { signerOf, unorderedTerms } from "./traffic.ts";
 
 /** Runs a validator as `weft` does, until it is told to break a rule. */
 export const SEAL_FAULTY = fileURLToPath(
@@ -44,6 +51,17 @@ export function createSealedNetwork({
     ...options,
     programs: Object.fromEntries(faulty.map((index) => [index, SEAL_FAULTY])),
   });
+}
+
+/** Starts the validators, and follows a rollup that genesis names; nodes of rollups do not run. */
+export async function startSealing(
+  network: TestNetwork,
+  rollup: string,
+): Promise<{ readonly sealKey: SealKeyState; readonly stream: FilledStream }> {
+  network.start(...network.validators.map(({ name }) => name));
+  await untilHeight(network.validators, 1, START_TIMEOUT_MS);
+  const sealKey = await untilKey(network.validators);
+  return { sealKey, stream: await followFilled(validatorAt(network, 0), rollup) };
 }
 
 /** Resolves when blocks take items that are sealed for the key of that number, or a later one, at all nodes. */
@@ -86,9 +104,7 @@ export interface SealRequest {
   readonly sealKey: Pick<SealKeyState, "number" | "publicKey">;
 }
 
-export interface SentSealed extends SealedBySender {
-  readonly id: Uint8Array;
-  readonly item: Uint8Array;
+export interface SentSealed extends SealedTransaction {
   readonly outcome: SubmitOutcome;
 }
 
@@ -97,21 +113,13 @@ export async function submitSealed(
   { client, key }: SealWallet,
   { rollup, text, sealKey }: SealRequest,
 ): Promise<SentSealed> {
-  const info = await client.chainInfo();
-  const expiryHeight = Height(info.height + info.unorderedWindow - 1);
-  salt += 1;
-  const head = {
-    publicKey: key.publicKey,
-    replay: { kind: "unordered", expiryHeight, salt: utf8ToBytes(`sealed ${salt}`) } as const,
-    fee: { maxFeePerByte: info.baseFeePerByte * 4n, tipPerByte: 0n },
-  };
-  const terms = { ...head, chainId: info.chainId, key: sealKey, maxHeight: expiryHeight };
-  const sealed = seal(terms, [{ rollupId: rollupIdOfName(rollup), data: [utf8ToBytes(text)] }]);
-  const bodyBytes = encodeTxBody({ ...head, action: sealed.action });
-  const signature = signEd25519(key, txSignBytes(info.chainId, bodyBytes));
-  const item = encodeTxItem({ bodyBytes, signature });
-  const outcome = await client.submit(item);
-  return { ...sealed, id: txId(info.chainId, bodyBytes), item, outcome };
+  const { chainId, replay, fee } = await unorderedTerms(client);
+  const parts = [{ rollupId: rollupIdOfName(rollup), data: [utf8ToBytes(text)] }];
+  const sealed = sealTransaction(
+    { chainId, key: sealKey, maxHeight: replay.expiryHeight, replay, fee, parts },
+    { tdh2: TEST_TDH2, signer: signerOf(key) },
+  );
+  return { ...sealed, outcome: await client.submit(sealed.item) };
 }
 
 /** @throws when the node does not take it */
@@ -122,6 +130,24 @@ export async function sendSealed(wallet: SealWallet, request: SealRequest): Prom
   return sent;
 }
 
-let salt = 0;
+/**
+ * Seals a text and sends it, and waits until the rollup reads it.
+ * @returns blocks from its order to its content
+ */
+export async function blocksToOpen(
+  stream: FilledStream,
+  wallet: SealWallet,
+  request: SealRequest,
+  timeoutMs?: number,
+): Promise<number> {
+  const { id } = await sendSealed(wallet, request);
+  const place = await stream.place(id, timeoutMs);
+  expect(place).toMatchObject({ isSealed: true, status: "OPENED", texts: [request.text] });
+  const { height, filledHeight } = place;
+  if (filledHeight === undefined) throw new Error(`no block fills ${toHex(id)}`);
+  return filledHeight - height;
+}
+
+const START_TIMEOUT_MS = 240_000;
 /** Some 20 blocks, of a machine that is busy otherwise. */
 const KEY_TIMEOUT_MS = 120_000;

@@ -5,7 +5,7 @@ import { toHex } from "../../proto/bytes.ts";
 import type { Action, TxBody } from "../../proto/codec/weft-tx.ts";
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
 import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
-import { type SignedItem, signTx } from "../../rollup-adapter/client/signed-tx.ts";
+import { type SignedItem, signTx, type TxSigner } from "../../rollup-adapter/client/signed-tx.ts";
 
 /** What was in a block, and how it got there. */
 export interface CommittedTx extends SignedItem {
@@ -102,22 +102,33 @@ export async function signAction(
   action: Action,
   change: (body: TxBody) => TxBody = (body) => body,
 ): Promise<SignedItem> {
-  const info = await client.chainInfo();
+  const { chainId, replay, fee } = await unorderedTerms(client);
+  const body = change({ publicKey: key.publicKey, replay, fee, action });
+  return signTx(chainId, body, signerOf(key));
+}
+
+/** Of the next unordered transaction, another one each time. */
+export async function unorderedTerms(client: SequencerClient): Promise<
+  Pick<TxBody, "fee"> & {
+    readonly chainId: string;
+    readonly replay: Extract<TxBody["replay"], { kind: "unordered" }>;
+  }
+> {
+  const { chainId, height, unorderedWindow, baseFeePerByte } = await client.chainInfo();
   salt += 1;
-  const body = change({
-    publicKey: key.publicKey,
+  return {
+    chainId,
     replay: {
       kind: "unordered",
-      expiryHeight: Height(info.height + info.unorderedWindow - 1),
+      expiryHeight: Height(height + unorderedWindow - 1),
       salt: new TextEncoder().encode(salt.toString()),
     },
-    fee: { maxFeePerByte: info.baseFeePerByte * 4n, tipPerByte: 0n },
-    action,
-  });
-  return signTx(info.chainId, body, {
-    publicKey: key.publicKey,
-    sign: (message) => signEd25519(key, message),
-  });
+    fee: { maxFeePerByte: baseFeePerByte * 4n, tipPerByte: 0n },
+  };
+}
+
+export function signerOf(key: Ed25519KeyPair): TxSigner {
+  return { publicKey: key.publicKey, sign: (message) => signEd25519(key, message) };
 }
 
 /** Height of the block that holds it. Throws when this node does not know it any more. */

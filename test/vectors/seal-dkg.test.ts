@@ -3,13 +3,13 @@
  * `test/support/seal-dkg-reference.ts`, makes of the inputs that stand in it; WEFT_WRITE_VECTORS=1 writes it
  * anew. It changes only with an architecture decision.
  */
-import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { type Dealing, encryptionKeyContext, type KeyTerms } from "../../mev/seal/dkg.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
+import { namedBytes } from "../support/named-bytes.ts";
 import { referenceDkg } from "../support/seal-dkg-reference.ts";
 import { littleEndian } from "../support/seal-reference.ts";
 
@@ -124,8 +124,7 @@ function referenceInput(from: Vectors["input"]) {
 
 /** Inputs that depend on nothing but their names. */
 function newInput(): Vectors["input"] {
-  const bytes = (name: string, length: number) =>
-    createHash("shake256", { outputLength: length }).update(`weft dkg vectors ${name}`).digest();
+  const bytes = (name: string, length: number) => namedBytes(`weft dkg vectors ${name}`, length);
   return {
     chainId: "weft-vectors",
     key: 7,
@@ -138,10 +137,10 @@ function newInput(): Vectors["input"] {
       validator[0] = i;
       const seed = bytes(`seed ${i}`, 32);
       return {
-        validator: validator.toString("hex"),
-        secret: secret.toString("hex"),
+        validator: toHex(validator),
+        secret: toHex(secret),
         tickets,
-        seed: seed.toString("hex"),
+        seed: toHex(seed),
       };
     }),
   };

@@ -3,13 +3,13 @@
  * `test/support/seal-reference.ts`, makes of the inputs that stand in it; WEFT_WRITE_VECTORS=1 writes it
  * anew. It changes only with an architecture decision.
  */
-import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { createGroup, scalarFromBigint } from "../../mev/seal/group/group.ts";
 import { createTdh2 } from "../../mev/seal/tdh2.ts";
 import { fromHex, joinBytes, toHex } from "../../proto/bytes.ts";
+import { namedBytes } from "../support/named-bytes.ts";
 import { type ReferenceInput, referenceRun } from "../support/seal-reference.ts";
 
 const FILE = new URL("seal.json", import.meta.url);
@@ -135,7 +135,7 @@ function referenceInput(from: Vectors["input"]): ReferenceInput {
 /** Inputs out of hashes of their names: nobody chose them. */
 function newInput(): Vectors["input"] {
   const bytes = (name: string, length: number): string =>
-    createHash("shake256", { outputLength: length }).update(`weft vector ${name}`).digest("hex");
+    toHex(namedBytes(`weft vector ${name}`, length));
   const coefficients = [0, 1, 2].map((i) => {
     const wide = BigInt(`0x${bytes(`coefficient ${i}`, 31)}`);
     return toHex(scalarFromBigint(wide));

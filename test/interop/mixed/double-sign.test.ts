@@ -9,7 +9,7 @@ import { compareChains } from "../../support/chain-comparison.ts";
 import { isCometBftAway } from "../../support/cometbft.ts";
 import { DOUBLE_SIGNER, provokeEvidence, shareKeys } from "../../support/double-signer.ts";
 import type { OffenceOrder } from "../../support/double-signing.ts";
-import { rpc, until } from "../../support/local-network.ts";
+import { rpc, until, validatorAt } from "../../support/local-network.ts";
 import {
   createMixedNetwork,
   type EngineKind,
@@ -94,7 +94,7 @@ describe.skipIf(isCometBftAway)("a TypeScript validator that signs twice", () =>
       const secondTo = witnesses.map(({ peerAddress }) => peerAddress.split("@")[0] ?? "");
       const order = { type, secondTo };
       const { offence, height } = await provokeEvidence(
-        nodeAt(network, offender),
+        validatorAt(network, offender),
         network.validators,
         order,
       );
@@ -116,7 +116,7 @@ describe.skipIf(isCometBftAway)("a TypeScript validator that signs twice", () =>
   test(
     "is told of once for each offence, whoever found it, in one chain",
     async () => {
-      const at = await heightOf(nodeAt(network, 0));
+      const at = await heightOf(validatorAt(network, 0));
       // Long enough for every proposer to add what it still has.
       await untilHeights(network.validators, at + 6, TIMEOUT_MS);
       const { heights } = await compareChains(network.validators);
@@ -148,7 +148,7 @@ describe.skipIf(isCometBftAway)("one validator's key on a Go node and on a TypeS
     });
     const [twin] = network.followers;
     if (twin === undefined) throw new Error("there is no twin");
-    twins = [nodeAt(network, 0), twin];
+    twins = [validatorAt(network, 0), twin];
     shareKeys(...twins);
     await Promise.all(network.nodes.map((node) => node.start()));
     await untilHeights(network.nodes, 2, TIMEOUT_MS);
@@ -195,9 +195,3 @@ describe.skipIf(isCometBftAway)("one validator's key on a Go node and on a TypeS
     TIMEOUT_MS,
   );
 });
-
-function nodeAt({ validators }: MixedNetwork, index: number): MixedNode {
-  const node = validators[index];
-  if (node === undefined) throw new Error(`there is no validator ${index}`);
-  return node;
-}

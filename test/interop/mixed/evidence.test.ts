@@ -5,7 +5,7 @@ import { compareChains } from "../../support/chain-comparison.ts";
 import { isCometBftAway } from "../../support/cometbft.ts";
 import { doubleVoteOf } from "../../support/double-vote.ts";
 import { eventsAt } from "../../support/live-stake.ts";
-import { rpc, until } from "../../support/local-network.ts";
+import { rpc, until, validatorAt } from "../../support/local-network.ts";
 import {
   CHAIN_ID,
   createMixedNetwork,
@@ -38,11 +38,7 @@ describe.skipIf(isCometBftAway)("evidence in a network of two kinds", () => {
   }, TIMEOUT_MS);
   afterAll(() => network.close());
 
-  const nodeAt = (index: number): MixedNode => {
-    const node = network.validators[index];
-    if (node === undefined) throw new Error(`there is no validator ${index}`);
-    return node;
-  };
+  const nodeAt = (index: number): MixedNode => validatorAt(network, index);
   let round = 0;
 
   /** The block from `height` on that holds evidence, as `at` has it. */

@@ -8,7 +8,7 @@ import { compareChains } from "../../support/chain-comparison.ts";
 import { isCometBftAway } from "../../support/cometbft.ts";
 import { type FilledStream, followFilled } from "../../support/filled-stream.ts";
 import { keysOf, validatorOf } from "../../support/live-stake.ts";
-import { mapSome, range, until } from "../../support/local-network.ts";
+import { mapSome, range, until, validatorAt } from "../../support/local-network.ts";
 import {
   createMixedNetwork,
   type MixedNetwork,
@@ -16,6 +16,7 @@ import {
 } from "../../support/mixed-network.ts";
 import { orderFault, sealOffences } from "../../support/seal-orders.ts";
 import {
+  blocksToOpen,
   SEAL_FAULTY,
   type SealWallet,
   sendSealed,
@@ -54,11 +55,7 @@ describe.skipIf(isCometBftAway)("two validators of ours and two of Go's", () => 
     await network.close();
   });
 
-  function nodeAt(index: number) {
-    const node = network.validators[index];
-    if (node === undefined) throw new Error(`there is no validator ${index}`);
-    return node;
-  }
+  const nodeAt = (index: number) => validatorAt(network, index);
 
   test("make one key, with a share for each", () => {
     expect(sealKey.threshold).toBe(3);
@@ -92,10 +89,8 @@ describe.skipIf(isCometBftAway)("two validators of ours and two of Go's", () => 
       const liar = nodeAt(3);
       orderFault(liar, { fault: "wrongShares" });
       for (const text of ["one", "two", "three"]) {
-        const { id } = await sendSealed(wallet, { rollup: ROLLUP, text, sealKey });
-        const place = await stream.place(id, TIMEOUT_MS);
-        expect(place).toMatchObject({ status: "OPENED", texts: [text] });
-        expect((place.filledHeight ?? 0) - place.height, text).toBe(2);
+        const request = { rollup: ROLLUP, text, sealKey };
+        expect(await blocksToOpen(stream, wallet, request, TIMEOUT_MS), text).toBe(2);
       }
       expect(sealOffences(liar).length).toBeGreaterThan(0);
       const { consensusAddress } = keysOf(liar);
