@@ -21,6 +21,8 @@ export const WINDOW_EXTRA_MS_MAX = 20_000;
 export const EXPIRY_AHEAD = 2_400;
 /** A transaction that expires within so many heights is not sent any more. */
 export const EXPIRY_MARGIN = 20;
+/** Of the generator, beside the thread that submits. */
+export const SIGNING_THREADS = 2;
 /** Signed items held ready at once. */
 export const SIGNED_BYTES_MAX = 384 << 20;
 /** Submitted and neither committed nor refused: above it nothing is submitted. */

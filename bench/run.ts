@@ -7,15 +7,15 @@ import {
   OUTSTANDING_ITEMS_MAX,
   PAYLOAD_BYTES,
   SIGNED_BYTES_MAX,
+  SIGNING_THREADS,
   WARMUP_MS,
 } from "./limits.ts";
 import { createItemSource } from "./load/item-source.ts";
 import { openGrpcIngress } from "./load/grpc-ingress.ts";
 import { openPhase } from "./load/phase.ts";
-import { GENERATOR, type PhaseReport, phaseReport } from "./load/phase-report.ts";
+import { createNetworkMeter, type PhaseReport, phaseReport } from "./load/phase-report.ts";
 import { type Mode, MODES } from "./load/shape.ts";
 import { createSigner } from "./load/signer.ts";
-import { createMeter } from "./measure/meter.ts";
 import { receivedBytes } from "./measure/prometheus.ts";
 import type { BenchNetwork } from "./network.ts";
 
@@ -44,7 +44,6 @@ const READY_PER_SECOND: Readonly<Record<Mode, number>> = {
   batch100: 120_000,
   batch1000: 160_000,
 };
-const SIGNING_THREADS = 2;
 /** Time for the chain to settle after the network's start. */
 const SETTLE_MS = 500;
 /** Load that is not reported, so that the first mode does not pay for the compiler. */
@@ -113,10 +112,7 @@ async function runPhase(
     progress(`${mode} ${load}: signing`);
     await source.fill(Math.min(items, itemsMax));
     progress(`${mode} ${load}: running`);
-    const meter = createMeter([
-      ...network.validators.map(({ name, pid }) => ({ name, pids: [pid] })),
-      { name: GENERATOR, pids: [process.pid] },
-    ]);
+    const meter = createNetworkMeter(network.validators);
     const urls = network.validators.map(({ metricsUrl }) => metricsUrl);
     // Over the whole phase, its warm-up and its end: nothing is under way at either edge.
     const before = await receivedBytes(urls);

@@ -1,10 +1,20 @@
 /** What one phase of load came to. */
-import type { WindowUse } from "../measure/meter.ts";
+import { createMeter, type Meter, type WindowUse } from "../measure/meter.ts";
 import { type Quantiles, quantiles, throughput, type Throughput } from "../measure/statistics.ts";
 import type { PhaseResult } from "./phase.ts";
 
 /** Name of the process that makes the load, this one. */
 export const GENERATOR = "generator";
+
+/** Of validators, a process each, and of the generator. */
+export function createNetworkMeter(
+  validators: readonly { readonly name: string; readonly pid: number }[],
+): Meter {
+  return createMeter([
+    ...validators.map(({ name, pid }) => ({ name, pids: [pid] })),
+    { name: GENERATOR, pids: [process.pid] },
+  ]);
+}
 
 export interface PhaseReport extends WindowUse {
   readonly load: "light" | "saturated";

@@ -4,9 +4,11 @@ import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { encodeTxItem } from "../../proto/codec/weft-block.ts";
 import {
+  type Action,
   encodeTxBody,
   rollupData,
   rollupIdOfName,
+  type TxBody,
   txId,
   txSignBytes,
 } from "../../proto/codec/weft-tx.ts";
@@ -49,19 +51,27 @@ export function benchAccount(index: number): Ed25519KeyPair {
   return ed25519KeyPairFromSeed(sha256(utf8ToBytes(`weft bench account ${index}`)));
 }
 
+/** What stands around the action of a submission that is made. */
+export type ItemTerms = Omit<TxBody, "action"> & {
+  readonly rollupId: Uint8Array;
+  readonly expiryHeight: Height;
+};
+
 /** Makes signed submissions, all different, accounts and rollups in turn. */
-export function createItemFactory(shape: LoadShape): (expiryHeight: number) => SignedItem {
+export function createItemFactory(
+  shape: LoadShape,
+  actionOf: (terms: ItemTerms) => Action = inTheOpen(shape),
+): (expiryHeight: number) => SignedItem {
+  const { chainId } = shape;
   const keys = Array.from({ length: shape.accounts }, (_, i) => benchAccount(i));
   const rollupIds = ROLLUP_NAMES.map(rollupIdOfName);
-  // Random bytes, so that nothing on the way can compress or share them.
-  const pool = new Uint8Array(randomBytes(shape.payloadBytes * shape.payloadsPerItem * 2));
   let made = 0;
   return (expiryHeight) => {
     const key = keys[made % keys.length];
     const rollupId = rollupIds[made % rollupIds.length];
     if (key === undefined || rollupId === undefined) throw new RangeError("no account");
     made += 1;
-    const body = encodeTxBody({
+    const head = {
       publicKey: key.publicKey,
       replay: {
         kind: "unordered",
@@ -69,15 +79,23 @@ export function createItemFactory(shape: LoadShape): (expiryHeight: number) => S
         salt: new Uint8Array(randomBytes(16)),
       },
       fee: { maxFeePerByte: MAX_FEE_PER_BYTE, tipPerByte: 0n },
-      action: rollupData(rollupId, payloads(pool, shape, made)),
-    });
-    const signature = signEd25519(key, txSignBytes(shape.chainId, body));
+    } as const;
+    const action = actionOf({ ...head, rollupId, expiryHeight: Height(expiryHeight) });
+    const bodyBytes = encodeTxBody({ ...head, action });
+    const signature = signEd25519(key, txSignBytes(chainId, bodyBytes));
     return {
-      id: toHex(txId(shape.chainId, body)),
-      item: encodeTxItem({ bodyBytes: body, signature }),
+      id: toHex(txId(chainId, bodyBytes)),
+      item: encodeTxItem({ bodyBytes, signature }),
       expiryHeight,
     };
   };
+}
+
+function inTheOpen(shape: LoadShape): (terms: ItemTerms) => Action {
+  // Random bytes, so that nothing on the way can compress or share them.
+  const pool = new Uint8Array(randomBytes(shape.payloadBytes * shape.payloadsPerItem * 2));
+  let made = 0;
+  return ({ rollupId }) => rollupData(rollupId, payloads(pool, shape, ++made));
 }
 
 /** Views into the pool, at another place for each item. */

@@ -10,6 +10,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { createGroup, type Group } from "../../mev/seal/group/group.ts";
 import { createTdh2, kemPoint, type Tdh2 } from "../../mev/seal/tdh2.ts";
 import { joinBytes } from "../../proto/bytes.ts";
+import { median } from "../measure/statistics.ts";
 import {
   generateEd25519KeyPair,
   signEd25519,
@@ -175,10 +176,7 @@ function measure(
       if (round > 0) times[i]?.push(micros);
     });
   }
-  return times.map((list) => {
-    const sorted = list.toSorted((a, b) => a - b);
-    return { median: sorted[sorted.length >> 1] ?? 0, best: sorted[0] ?? 0 };
-  });
+  return times.map((list) => ({ median: median(list), best: Math.min(...list) }));
 }
 
 export function sealStepsText(results: readonly StepResult[]): string {

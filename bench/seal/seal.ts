@@ -12,17 +12,17 @@ import {
   SEALED_OUTSTANDING_MAX,
   SEALED_PAYLOAD_BYTES,
   SEALED_READY_PER_SECOND,
+  SIGNING_THREADS,
   WARMUP_MS,
 } from "../limits.ts";
 import { openGrpcIngress } from "../load/grpc-ingress.ts";
 import type { ObservedBlock } from "../load/ingress.ts";
 import { createItemSource } from "../load/item-source.ts";
 import { openPhase } from "../load/phase.ts";
-import { GENERATOR, type PhaseReport, phaseReport } from "../load/phase-report.ts";
+import { createNetworkMeter, type PhaseReport, phaseReport } from "../load/phase-report.ts";
 import { createSigner } from "../load/signer.ts";
 import { type Calibration, calibrate } from "../measure/calibration.ts";
 import { type ProfileSummary, summarizeProfiles } from "../measure/cpu-profile.ts";
-import { createMeter } from "../measure/meter.ts";
 import { type SealWork, sealWork } from "../measure/prometheus.ts";
 import { type Quantiles, quantiles } from "../measure/statistics.ts";
 import { measureSealSteps, type StepResult } from "../micro/seal.ts";
@@ -73,7 +73,6 @@ export interface SealReport {
 }
 
 const PACES = ["1s", "0s"] as const;
-const SIGNING_THREADS = 2;
 const HOT_FUNCTIONS = 45;
 const EPOCH_BLOCKS = 20_000;
 
@@ -174,10 +173,7 @@ async function runPace(
     progress(`timeout_commit ${timeoutCommit}: sealing`);
     await source.fill(Math.ceil((perSecond * (WARMUP_MS + windowMs)) / 1_000));
     progress(`timeout_commit ${timeoutCommit}: running`);
-    const meter = createMeter([
-      ...network.validators.map(({ name, pid }) => ({ name, pids: [pid] })),
-      { name: GENERATOR, pids: [process.pid] },
-    ]);
+    const meter = createNetworkMeter(network.validators);
     const urls = network.validators.map(({ metricsUrl }) => metricsUrl);
     const before = await sealWork(urls);
     const result = await Promise.race([
