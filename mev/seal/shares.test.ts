@@ -72,6 +72,30 @@ async function changed(change: (shares: Shares) => Shares): Promise<Uint8Array> 
   return SHARES_CODEC.encode(change(SHARES_CODEC.decode(await sharesOf(bob ?? never()))));
 }
 
+type TicketShares = Shares["batches"][number]["tickets"][number];
+
+/** Changes the shares of every ticket; `i`: number of the batch. */
+function withTickets(change: (one: TicketShares, i: number) => TicketShares) {
+  return ({ batches, disputes }: Shares): Shares => ({
+    disputes,
+    batches: batches.map((batch, i) => ({
+      ...batch,
+      tickets: batch.tickets.map((one) => change(one, i)),
+    })),
+  });
+}
+
+/** Of the disputed items. */
+function withFlippedProofs({ batches, disputes }: Shares): Shares {
+  return {
+    batches,
+    disputes: disputes.map((dispute) => ({
+      ...dispute,
+      shares: dispute.shares.map((one) => ({ ...one, proof: flipped(one.proof) })),
+    })),
+  };
+}
+
 function never(): never {
   throw new Error("no validator");
 }
@@ -145,74 +169,32 @@ describe("behavior: the SHARES part", () => {
   test.each<[string, (shares: Shares) => Shares, string]>([
     [
       "a share that is wrong",
-      ({ batches, disputes }) => ({
-        disputes,
-        batches: batches.map((batch, i) => ({
-          ...batch,
-          tickets: batch.tickets.map((one) =>
-            i === 0 ? { ...one, points: one.points.toReversed() } : one,
-          ),
-        })),
-      }),
+      withTickets((one, i) => (i === 0 ? { ...one, points: one.points.toReversed() } : one)),
       "SHARES_PROOF",
     ],
     [
       "two entries of a batch swapped (spec B.9)",
-      ({ batches, disputes }) => ({
-        disputes,
-        batches: batches.map((batch) => ({
-          ...batch,
-          tickets: batch.tickets.map((one) => ({
-            ...one,
-            points: Uint8Array.from([
-              ...one.points.subarray(32, 64),
-              ...one.points.subarray(0, 32),
-              ...one.points.subarray(64),
-            ]),
-          })),
-        })),
-      }),
+      withTickets((one) => ({
+        ...one,
+        points: Uint8Array.from([
+          ...one.points.subarray(32, 64),
+          ...one.points.subarray(0, 32),
+          ...one.points.subarray(64),
+        ]),
+      })),
       "SHARES_PROOF",
     ],
     [
       "the identity for a share",
-      ({ batches, disputes }) => ({
-        disputes,
-        batches: batches.map((batch) => ({
-          ...batch,
-          tickets: batch.tickets.map((one) => ({
-            ...one,
-            points: new Uint8Array(one.points.length),
-          })),
-        })),
-      }),
+      withTickets((one) => ({ ...one, points: new Uint8Array(one.points.length) })),
       "SHARES_PROOF",
     ],
     [
       "bytes that are no point",
-      ({ batches, disputes }) => ({
-        disputes,
-        batches: batches.map((batch) => ({
-          ...batch,
-          tickets: batch.tickets.map((one) => ({
-            ...one,
-            points: new Uint8Array(one.points.length).fill(0xff),
-          })),
-        })),
-      }),
+      withTickets((one) => ({ ...one, points: new Uint8Array(one.points.length).fill(0xff) })),
       "SHARES_PROOF",
     ],
-    [
-      "a changed proof",
-      ({ batches, disputes }) => ({
-        batches,
-        disputes: disputes.map((dispute) => ({
-          ...dispute,
-          shares: dispute.shares.map((one) => ({ ...one, proof: flipped(one.proof) })),
-        })),
-      }),
-      "SHARES_PROOF",
-    ],
+    ["a changed proof", withFlippedProofs, "SHARES_PROOF"],
     [
       "a batch left out",
       ({ batches, disputes }) => ({ batches: batches.slice(1), disputes }),
@@ -229,13 +211,7 @@ describe("behavior: the SHARES part", () => {
     ],
     [
       "another ticket",
-      ({ batches, disputes }) => ({
-        disputes,
-        batches: batches.map((batch) => ({
-          ...batch,
-          tickets: batch.tickets.map((one) => ({ ...one, ticket: one.ticket + 9 })),
-        })),
-      }),
+      withTickets((one) => ({ ...one, ticket: one.ticket + 9 })),
       "SHARES_INCOMPLETE",
     ],
     [
@@ -248,13 +224,7 @@ describe("behavior: the SHARES part", () => {
     ],
     [
       "a share less than there are items",
-      ({ batches, disputes }) => ({
-        disputes,
-        batches: batches.map((batch) => ({
-          ...batch,
-          tickets: batch.tickets.map((one) => ({ ...one, points: one.points.subarray(32) })),
-        })),
-      }),
+      withTickets((one) => ({ ...one, points: one.points.subarray(32) })),
       "SHARES_INCOMPLETE",
     ],
   ])("with %s is refused", async (_, change, code) => {
@@ -370,13 +340,7 @@ describe("behavior: extensions with shares", () => {
   });
 
   test("a proposer blanks bad shares of a late precommit, and has those of the others", async () => {
-    const bad = await changed(({ batches, disputes }) => ({
-      batches,
-      disputes: disputes.map((one) => ({
-        ...one,
-        shares: one.shares.map((share) => ({ ...share, proof: flipped(share.proof) })),
-      })),
-    }));
+    const bad = await changed(withFlippedProofs);
     const votes = [
       commitVote(alice, await extensionOf(alice, await sharesOf(alice))),
       commitVote(bob, await extensionOf(bob, bad)),

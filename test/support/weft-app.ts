@@ -482,10 +482,10 @@ export class TestChain {
     return this.decide(txs, proposer, misbehavior);
   }
 
-  /** Steps until the block at `height` is decided; the last one. */
-  async stepTo(height: number): Promise<DecidedBlock> {
-    let block = await this.step();
-    while (block.height < height) block = await this.step();
+  /** Steps until the block at `height` is decided; the last one. `proposer`: of all of them. */
+  async stepTo(height: number, proposer?: number): Promise<DecidedBlock> {
+    let block = await this.step(proposer);
+    while (block.height < height) block = await this.step(proposer);
     return block;
   }
 
