@@ -131,6 +131,12 @@ describe("behavior: lanes are contiguous and in order", () => {
       [manifest, injected, use(Lane.DEFAULT), use(Lane.SEALED)],
       "LANE_ORDER",
     ],
+    ["anything in FORCED", [manifest, injected, use(Lane.FORCED)], "LANE_FORCED"],
+    [
+      "FORCED between two lanes that may stand there",
+      [manifest, injected, use(Lane.CONTROL), use(Lane.FORCED), use(Lane.OBLIGATED)],
+      "LANE_FORCED",
+    ],
     [
       "a lane twice",
       [manifest, injected, use(Lane.OBLIGATED), use(Lane.DEFAULT), use(Lane.OBLIGATED)],
@@ -235,6 +241,18 @@ describe("behavior: shares and quotas", () => {
     expect(verdict([...head, half(5, 1), half(5, 1), half(7, 1), half(7, 1)])).toBe("accepted");
     const both = wide(Lane.ATOMIC, 6_000, [id(1), id(2)]);
     expect(verdict([...head, both, half(6, 2)])).toBe("LANE_ROLLUP_QUOTA");
+  });
+
+  test("legs of one item take each from their own rollup's quota", () => {
+    const head = [manifest, injected];
+    const legs = (own: number, other: number) =>
+      use(Lane.ATOMIC, {
+        itemBytes: itemBytesFor(own + other),
+        rollupKeys: [toHex(id(1)), toHex(id(2))],
+        rollupBytes: [own, other],
+      });
+    expect(verdict([...head, legs(9_000, 1_000), legs(1_000, 4_000)])).toBe("accepted");
+    expect(verdict([...head, legs(9_000, 1_000), legs(1_001, 4_000)])).toBe("LANE_ROLLUP_QUOTA");
   });
 
   test("what the state obliges the block to hold is nobody's quota", () => {

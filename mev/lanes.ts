@@ -48,6 +48,8 @@ export type LaneRefusalCode =
   | "LANE_REVEAL_ITEMS"
   /** An item of an earlier lane after one of a later lane. */
   | "LANE_ORDER"
+  /** Anything in lane FORCED: there is no inbox yet that it could have come from. */
+  | "LANE_FORCED"
   /** CONTROL items not in canonical order. */
   | "LANE_CONTROL_ORDER"
   /** Too many CONTROL items of one account. */
@@ -63,8 +65,10 @@ export interface LaneUse {
   readonly lane: Lane;
   /** Length of the encoded item. */
   readonly itemBytes: number;
-  /** Id of the rollup it is for, if any, as lower-case hex; each of them for items that name several. */
+  /** Ids of the rollups whose quota it takes from, as lower-case hex. */
   readonly rollupKeys: readonly string[];
+  /** What it takes from the quota of each of them; absent: all its bytes from each. */
+  readonly rollupBytes?: readonly number[];
   /** Present for transactions. */
   readonly control: ControlKey | undefined;
 }
@@ -89,9 +93,7 @@ export function laneOf(item: Item, isDue: boolean): Lane {
     case "openings":
       return Lane.REVEAL;
     case "tx": {
-      const lane = laneOfAction(item.tx.body.action);
-      // A CONTROL item has room reserved for it already; being listed does not move it.
-      return isDue && lane !== Lane.CONTROL ? Lane.OBLIGATED : lane;
+      return isDue ? Lane.OBLIGATED : laneOfAction(item.tx.body.action);
     }
     default:
       return assertNever(item, "item kind");
@@ -218,6 +220,9 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
       count++;
       return undefined;
     }
+    if (use.lane === Lane.FORCED) {
+      return refusal("LANE_FORCED", `item ${count}: lane FORCED is empty`);
+    }
     if (use.lane < lane) {
       return refusal("LANE_ORDER", `item ${count}: lane ${use.lane} after lane ${lane}`);
     }
@@ -237,7 +242,9 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
     lane = use.lane;
     laneBytes = inLane + bytes;
     if (lane !== Lane.REVEAL) sharedBytes += bytes;
-    for (const key of rollupKeys(use)) rollupBytes.set(key, (rollupBytes.get(key) ?? 0) + bytes);
+    for (const [at, key] of rollupKeys(use).entries()) {
+      rollupBytes.set(key, (rollupBytes.get(key) ?? 0) + quotaBytes(use, at, bytes));
+    }
     if (lane === Lane.CONTROL && use.control !== undefined) {
       controlOfSigner = isSameSigner(use.control) ? controlOfSigner + 1 : 1;
       lastControl = use.control;
@@ -282,8 +289,9 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
     bytes: number,
     entersLane: boolean,
   ): Refusal<LaneRefusalCode> | undefined {
-    for (const key of rollupKeys(use)) {
-      const taken = (entersLane ? 0 : (rollupBytes.get(key) ?? 0)) + bytes;
+    for (const [at, key] of rollupKeys(use).entries()) {
+      const before = entersLane ? 0 : (rollupBytes.get(key) ?? 0);
+      const taken = before + quotaBytes(use, at, bytes);
       if (taken > quota) {
         return refusal(
           "LANE_ROLLUP_QUOTA",
@@ -354,6 +362,11 @@ function checkLaneParams(params: LaneParams): void {
 
 function share(bytes: number, bps: number): number {
   return Number((BigInt(bytes) * BigInt(bps)) / 10_000n);
+}
+
+/** What an item of `bytes` takes from the quota of its rollup `at`. */
+function quotaBytes({ rollupBytes }: LaneUse, at: number, bytes: number): number {
+  return rollupBytes?.[at] ?? bytes;
 }
 
 /** The quota holds in lanes that rollups share by their own traffic, not where the state puts items. */

@@ -334,7 +334,7 @@ describe("application", () => {
       return item;
     });
     const txs = [manifest, injected, ...items].filter((x) => x !== undefined);
-    expect(await chain.refusal(txs, 1)).toMatch(/item 2: TX_SIGNATURE/);
+    expect(await chain.refusal(txs, 1)).toMatch(/TX_SIGNATURE: item 2/);
     expect(chain.node(1).watch.signatures).toBeLessThanOrEqual(128);
   });
 

@@ -43,8 +43,8 @@ import {
   blockInput,
   executeBlock,
   type ExecutedBlock,
-  type RefusedBlock,
 } from "./execution/execute-block.ts";
+import { refusalText, type RefusedBlock } from "./execution/refused-block.ts";
 import { VerifiedTxs } from "./execution/verified-txs.ts";
 import {
   APP_VERSION,
@@ -67,9 +67,10 @@ import { Pool } from "./pool/pool.ts";
 import { recordBlock, recordDrop, statusOf, TxAdmission } from "./pool/tx-admission.ts";
 import { TxStatuses } from "./pool/tx-statuses.ts";
 import { blockKey } from "./proposal/block-key.ts";
-import { buildBlock } from "./proposal/build-block.ts";
+import { beginProposal } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
+import { checkedProposal } from "./proposal/fallback.ts";
 import { ShareWatch } from "./proposal/share-watch.ts";
 import { query } from "./query.ts";
 import { measureCompute, rememberShares } from "./seal/compute.ts";
@@ -330,15 +331,12 @@ class Weft implements WeftApplication {
     return this.#pool.clear();
   }
 
-  /**
-   * Ends by running what every other validator will run on the result. A proposal that fails its own
-   * check, which takes a bug, gives way to the minimal block.
-   */
+  /** Ends by running what every other validator will run on the result (`checkedProposal`). */
   async prepareProposal(request: PrepareProposalRequest): Promise<readonly Uint8Array[]> {
     return this.#timed("prepare", async () => {
       const { logger, metrics, verify, seal, yieldToLoop } = this.#dependencies;
       const { height, time, proposerAddress, maxTxBytes, localLastCommit, misbehavior } = request;
-      const built = await buildBlock(
+      const builder = await beginProposal(
         {
           height,
           time,
@@ -359,16 +357,11 @@ class Weft implements WeftApplication {
           metrics,
         },
       );
-      const outcome = await this.#execute(blockInput(request, localLastCommit, built.txs));
       // Others decide whether the chain goes on; a block that this node would not accept asks for nothing.
-      if (this.#standstill.current !== undefined) return built.minimal();
-      if (outcome.kind === "executed") return built.txs;
-      metrics.fallbackProposals.inc();
-      logger.error("own proposal is invalid: proposing the minimal block", {
-        height,
-        reason: outcome.reason,
-      });
-      return built.minimal();
+      if (this.#standstill.current !== undefined) return builder.build("obligated");
+      const check = (txs: readonly Uint8Array[]) =>
+        this.#execute(blockInput(request, localLastCommit, txs));
+      return checkedProposal(height, builder, check, { logger, metrics });
     });
   }
 
@@ -384,13 +377,19 @@ class Weft implements WeftApplication {
         this.#extensions.prepare(request.height, request.hash);
         return { accept: true };
       }
+      const { check, code, reason } = outcome;
+      const { height } = request;
       metrics.proposalsRejected.inc();
+      const proposer = this.#stakeGauges.labelOf(toHex(request.proposerAddress));
+      metrics.refusedProposals.inc({ check, proposer });
       logger.warn("proposal refused", {
-        height: request.height,
+        height,
         proposer: toHex(request.proposerAddress),
-        reason: outcome.reason,
+        check,
+        code,
+        reason,
       });
-      return { accept: false, reason: outcome.reason };
+      return { accept: false, reason: refusalText(outcome) };
     });
   }
 
@@ -412,7 +411,7 @@ class Weft implements WeftApplication {
       if (executed.kind === "refused") {
         throw new WeftError<ApplicationError>(
           { code: "APP_BLOCK_INVALID", height },
-          `block ${height} was decided, but is invalid here: ${executed.reason}; stop, and compare software versions with other operators`,
+          `block ${height} was decided, but is invalid here: ${refusalText(executed)}; stop, and compare software versions with other operators`,
         );
       }
       const changes = executed.working.changes({ height, time, hash: hash.slice() });
@@ -543,7 +542,9 @@ class Weft implements WeftApplication {
     if (executed.working.changesParams) this.#pool.reconsider();
     this.#pool.advance(included, executed.working.touchedAccounts(), executed.input.height);
     const lanes = new Map<number, number>();
-    for (const { laneUse } of included) lanes.set(laneUse.lane, (lanes.get(laneUse.lane) ?? 0) + 1);
+    for (const [index, lane] of executed.lanes.entries()) {
+      if (executed.txs[index] !== undefined) lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
+    }
     for (const [lane, count] of lanes) metrics.blockItems.inc({ lane: lane.toString() }, count);
     metrics.blockItemBytes.inc(
       undefined,

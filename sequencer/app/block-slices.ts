@@ -82,7 +82,7 @@ export async function blockSlices(
     if (payload === undefined) continue;
     const tx = isSealing(action) ? { body, action, payloads: undefined } : undefined;
     if (tx !== undefined) sealedBytes += payload.length;
-    for (const { rollupId, entry } of found.entries) {
+    for (const { rollupId, entry } of found.entries(false)) {
       builder.add(rollupId, entry);
       const key = toHex(rollupId);
       const { kind, lane, itemId, bundleId, leg, legs } = entry;
@@ -187,5 +187,5 @@ function decodeEntries(
   const { action } = tx.body;
   if (action.kind !== "reveal" && payloadOf(action) === undefined) return undefined;
   const id = txId(chainId, tx.bodyBytes);
-  return { tx, entries: rollupEntriesOf(tx, id, laneOf(item, false)) };
+  return { tx, entries: (isDue) => rollupEntriesOf(tx, id, laneOf(item, isDue)) };
 }

@@ -32,8 +32,10 @@ export interface AppMetrics extends SealMetrics {
   readonly phaseSeconds: Histogram<"phase">;
   /** `weft_app_proposals_rejected_total`: proposals that ProcessProposal refused. */
   readonly proposalsRejected: Counter;
-  /** `weft_app_fallback_proposals_total`: own proposals that failed their check and were replaced by the minimal block. */
-  readonly fallbackProposals: Counter;
+  /** `weft_mev_proposals_refused_total`: proposals that broke a rule, by `check` (P1 to P11, TX) and `proposer` (at most 200, then "others"). */
+  readonly refusedProposals: Counter<"check" | "proposer">;
+  /** `weft_app_fallback_proposals_total`: own proposals that failed their check and gave way, by `step`: to what ("minimal", "obligated", "unchecked"). */
+  readonly fallbackProposals: Counter<"step">;
   /** `weft_app_extension_blanks_total`: COMMIT validators whose extension the proposer could not use, by `validator` (index, at most 200). */
   readonly extensionBlanks: Counter<"validator">;
   /** `weft_app_extensions_rejected_total`: vote extensions of others that were refused, by `code`. */
@@ -85,6 +87,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   baseFee: NULL_GAUGE,
   phaseSeconds: NULL_HISTOGRAM,
   proposalsRejected: NULL_COUNTER,
+  refusedProposals: NULL_COUNTER,
   fallbackProposals: NULL_COUNTER,
   extensionBlanks: NULL_COUNTER,
   extensionsRejected: NULL_COUNTER,

@@ -7,6 +7,8 @@ import type { CommittedState } from "./state/committed-state.ts";
 import { EPOCH, HALT_VOTES, PROPOSAL_QUEUE, SIGNING, VALIDATORS } from "./state/tables.ts";
 
 const EVENT_SLASH = "slash";
+/** Label of all validators that have none of their own. */
+const OTHER_VALIDATORS = "others";
 
 /** What is shown; the committed state. */
 export type ShownState = Pick<CommittedState, "terms" | "requireTerms" | "validators" | "staking">;
@@ -46,6 +48,11 @@ export class StakeGauges {
     for (const validator of changed) this.#show(validator);
     this.#showTotals();
     for (const list of events) for (const event of list) this.#count(event);
+  }
+
+  /** The validator as metrics name it, `OTHER_VALIDATORS` for one that they do not. `validator`: consensus address, in hex. */
+  labelOf(validator: string): string {
+    return this.#shown.has(validator) ? validator.toUpperCase() : OTHER_VALIDATORS;
   }
 
   #show(validator: string): void {

@@ -62,10 +62,17 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     name: "weft_app_proposals_rejected_total",
     help: "Proposals that ProcessProposal refused",
   },
+  refusedProposals: {
+    type: "counter",
+    name: "weft_mev_proposals_refused_total",
+    help: 'Proposals that broke a rule, by check (P1 to P11, TX) and proposer (at most 200, then "others")',
+    labels: ["check", "proposer"],
+  },
   fallbackProposals: {
     type: "counter",
     name: "weft_app_fallback_proposals_total",
-    help: "Own proposals that failed their check and were replaced by the minimal block",
+    help: 'Own proposals that failed their check and gave way, by step: to what ("minimal", "obligated", "unchecked")',
+    labels: ["step"],
   },
   extensionBlanks: {
     type: "counter",

@@ -50,6 +50,11 @@ export interface ActionRules<A> {
    */
   readonly free?: (state: ActionReader, tx: DecodedTx, action: A) => boolean;
   /**
+   * Whether one with a fault may not stand in a block, although it pays: placed too early or without its
+   * funds it would be used up, and the proposer would decide about that. Absent: it pays and fails.
+   */
+  readonly isStrict?: boolean;
+  /**
    * Why no block from `height` on may hold it, or undefined; absent: always undefined. The pool asks after
    * every block about what waits.
    */

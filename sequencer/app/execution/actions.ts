@@ -49,6 +49,11 @@ export function isDuty(state: ActionReader, tx: DecodedTx): boolean {
   return rulesOf(action.kind).free?.(state, tx, action) === true;
 }
 
+/** Whether one with a fault may not stand in a block, although it pays (`ActionRules.isStrict`). */
+export function isStrict({ tx }: DecodedTx): boolean {
+  return rulesOf(tx.body.action.kind).isStrict === true;
+}
+
 /** Whether only some blocks may hold the action, so that `lateFault` may find it late. */
 export function canBeLate({ tx }: DecodedTx): boolean {
   return rulesOf(tx.body.action.kind).late !== undefined;

@@ -2,7 +2,7 @@ import type { AccountState } from "../../../proto/codec/weft-state.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
 import type { Digest } from "../state-tree/node.ts";
-import { actionFault, costlyActionFault, isDuty, runAction } from "./actions.ts";
+import { actionFault, costlyActionFault, isDuty, isStrict, runAction } from "./actions.ts";
 import type { ActionReader, TxTerms } from "./action-rules.ts";
 import { txFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
@@ -23,8 +23,8 @@ export interface AppliedTx {
 
 /**
  * Why the transaction may not stand in a block at this point, or undefined: size, replay protection,
- * fee (docs/formats.md, "Transactions"); of one that is free, any fault of its action. A block with such an
- * item is refused.
+ * fee (docs/formats.md, "Transactions"); of one that is free or strict, any fault of its action. A block with
+ * such an item is refused.
  */
 export function validityFault(
   state: StateReader & ActionReader,
@@ -32,12 +32,17 @@ export function validityFault(
   terms: TxTerms,
 ): Failure | undefined {
   const fault = admissionFault(state, tx, terms);
-  if (fault !== undefined || !isFree(state, tx)) return fault;
-  const { balance } = state.account(tx.sender);
+  if (fault !== undefined || !isActionChecked(state, tx)) return fault;
+  const balance = state.account(tx.sender).balance - txFee(tx, terms.baseFeePerByte);
   return actionFault(state, tx, terms, balance) ?? costlyActionFault(state, tx);
 }
 
-/** `validityFault` without the action of one that is free. */
+/** Whether its action may have no fault, so that nothing is left to be asked when it is applied. */
+function isActionChecked(state: ActionReader, tx: DecodedTx): boolean {
+  return isStrict(tx) || isFree(state, tx);
+}
+
+/** `validityFault` without the action of one that is free or strict. */
 export function admissionFault(
   state: StateReader & ActionReader,
   tx: DecodedTx,
@@ -86,8 +91,8 @@ export function applyTx(state: WorkingState, tx: DecodedTx, terms: TxTerms): App
   if (replay.kind === "nonce") account.nonce += 1n;
   else state.remember(tx.idKey, tx.id, replay.expiryHeight);
 
-  // Of one that is free, `validityFault` has just asked, and that may take a millisecond.
-  const fault = isFree(state, tx)
+  // `validityFault` has just asked, and that may take a millisecond.
+  const fault = isActionChecked(state, tx)
     ? undefined
     : (actionFault(state, tx, terms, account.balance) ?? costlyActionFault(state, tx));
   if (fault === undefined) runAction(state, tx, terms);

@@ -37,8 +37,16 @@ export function feePerByte(
   fee: { readonly maxFeePerByte: bigint; readonly tipPerByte: bigint },
   baseFeePerByte: bigint,
 ): bigint {
-  const room = fee.maxFeePerByte - baseFeePerByte;
-  return baseFeePerByte + (fee.tipPerByte < room ? fee.tipPerByte : room);
+  return baseFeePerByte + effectiveTip(fee, baseFeePerByte);
+}
+
+/** What a transaction pays for each byte beyond the base fee: min(tip, max - base). Negative: it cannot pay that. */
+export function effectiveTip(
+  { maxFeePerByte, tipPerByte }: { readonly maxFeePerByte: bigint; readonly tipPerByte: bigint },
+  baseFeePerByte: bigint,
+): bigint {
+  const room = maxFeePerByte - baseFeePerByte;
+  return tipPerByte < room ? tipPerByte : room;
 }
 
 /** nweft that a transaction pays at this base fee. One that may stand in a block and offers less is free. */

@@ -1,4 +1,4 @@
-import { type LaneUse, laneUse } from "../../../mev/lanes.ts";
+import { Lane, type LaneUse, laneOfAction, laneUse } from "../../../mev/lanes.ts";
 import { type ManifestBuilder, type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
 import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
@@ -29,8 +29,11 @@ export class DecodedTx {
   readonly sender: string;
   /** Id of the rollup that the action names, 64 lower-case hex characters; empty if none, or several. */
   readonly rollupId: string;
-  readonly laneUse: LaneUse;
+  /** Where it stands as long as it is not due. */
+  readonly lane: Lane;
   readonly #account: Account;
+  /** Both as long as it is not due. */
+  #laneUse: LaneUse | undefined;
   #entries: readonly RollupEntry[] | undefined;
   #idText: string | undefined;
   #hash: Uint8Array | undefined;
@@ -43,8 +46,7 @@ export class DecodedTx {
     this.sender = account.address;
     this.#account = account;
     this.rollupId = actionRollup(tx.body.action);
-    // The state holds no inclusion list yet, so nothing is due (docs/formats.md, "Block items").
-    this.laneUse = laneUse({ kind: "tx", tx }, item.length, this.id, false, this.rollupId);
+    this.lane = laneOfAction(tx.body.action);
   }
 
   /** The address as people write it. */
@@ -58,23 +60,36 @@ export class DecodedTx {
     return this.#idText;
   }
 
+  /** What the lane rules see of it. `isDue`: in the block that is asked about. */
+  laneUse(isDue: boolean): LaneUse {
+    if (isDue) return this.#useOf(true);
+    this.#laneUse ??= this.#useOf(false);
+    return this.#laneUse;
+  }
+
   /** What it adds to the manifest when its action succeeds. */
-  get entries(): readonly RollupEntry[] {
-    this.#entries ??= rollupEntriesOf(this.tx, this.id, this.laneUse.lane);
+  entries(isDue: boolean): readonly RollupEntry[] {
+    if (isDue) return rollupEntriesOf(this.tx, this.id, Lane.OBLIGATED);
+    this.#entries ??= rollupEntriesOf(this.tx, this.id, this.lane);
     return this.#entries;
   }
 
   /** Adds them to the manifest of its block; their positions among the entries of each rollup. */
-  addTo(manifest: ManifestBuilder): readonly number[] {
+  addTo(manifest: ManifestBuilder, isDue: boolean): readonly number[] {
     // Of one that names several rollups, the manifest makes the keys.
     const key = this.rollupId === "" ? undefined : this.rollupId;
-    return this.entries.map(({ rollupId, entry }) => manifest.add(rollupId, entry, key));
+    return this.entries(isDue).map(({ rollupId, entry }) => manifest.add(rollupId, entry, key));
   }
 
   /** SHA-256 of the item: the hash that CometBFT's RPC knows. */
   get hash(): Uint8Array {
     this.#hash ??= sha256(this.item);
     return this.#hash;
+  }
+
+  #useOf(isDue: boolean): LaneUse {
+    const { tx, item } = this;
+    return laneUse({ kind: "tx", tx }, item.length, this.id, isDue, this.rollupId);
   }
 }
 

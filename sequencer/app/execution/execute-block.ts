@@ -24,6 +24,7 @@ import type {
 import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
+import { type Failure, failure } from "../codes.ts";
 import { fillsEvents } from "../seal/fills.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
 import { NOTHING_TO_OPEN, planOpenings, verifyOpenings } from "../seal/items/openings.ts";
@@ -39,6 +40,7 @@ import { nextBaseFee } from "./base-fee.ts";
 import { beginBlock, endBlock, settleOverdue } from "./begin-end.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { txResult } from "./events.ts";
+import { checkOfFault, refused, type RefusedBlock } from "./refused-block.ts";
 import type { VerifiedTxs } from "./verified-txs.ts";
 
 /** Transactions that are decoded or applied in one go: a few milliseconds. */
@@ -102,16 +104,12 @@ export interface ExecutedBlock {
   readonly results: readonly ExecTxResult[];
   /** One per item; undefined for system items. */
   readonly txs: readonly (DecodedTx | undefined)[];
+  /** One per item: the lane that it stands in. */
+  readonly lanes: readonly Lane[];
   /** Of the begin and the end of the block. */
   readonly events: readonly AbciEvent[];
   /** What the engine is told; in force two heights later. */
   readonly validatorUpdates: readonly ValidatorUpdate[];
-}
-
-/** A block that no honest proposer makes. */
-export interface RefusedBlock {
-  readonly kind: "refused";
-  readonly reason: string;
 }
 
 /**
@@ -133,10 +131,13 @@ export async function executeBlock(
   const rules = createLaneRules(laneParams(params, chain.blockBytesMax), isInitialHeight);
   for (const item of items) {
     const fault = rules.take(item.use);
-    if (fault !== undefined) return refused(`${fault.code}: ${fault.reason}`);
+    if (fault !== undefined) {
+      const check = fault.code === "LANE_FORCED" ? "P2" : "P9";
+      return refused(check, fault.code, fault.reason);
+    }
   }
   const unfinished = rules.finish();
-  if (unfinished !== undefined) return refused(`${unfinished.code}: ${unfinished.reason}`);
+  if (unfinished !== undefined) return refused("P9", unfinished.code, unfinished.reason);
 
   const unproven =
     (await signatureFault(items, dependencies)) ?? (await proofFault(items, dependencies));
@@ -157,13 +158,13 @@ export async function executeBlock(
       (address) => committed.applicationKey(address, lastBlock.height),
       dependencies.verify,
     );
-    if ("code" in verdict) return refused(`${verdict.code}: ${verdict.reason}`);
+    if ("code" in verdict) return refused("P1", verdict.code, verdict.reason);
     lists = verdict;
     plan = planOpenings(committed.staking, lastBlock.height, lists);
   }
   const { openings } = items.find(({ use }) => use.lane === Lane.REVEAL) ?? NOTHING_TO_CHECK;
   const verified = await verifyOpenings(plan, openings, dependencies);
-  if (typeof verified === "string") return refused(verified);
+  if (typeof verified === "string") return refused("P4", "OPENINGS", verified);
 
   const working = new WorkingState(committed, input);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
@@ -181,13 +182,13 @@ export async function executeBlock(
       continue;
     }
     const fault = validityFault(working, decoded, terms);
-    if (fault !== undefined) return refused(`item ${index}: ${fault.code}: ${fault.reason}`);
+    if (fault !== undefined) return refusedItem(index, fault);
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
     if (applied.failure === undefined) {
       const full = room.fault(decoded);
-      if (full !== undefined) return refused(`item ${index}: ${full.code}: ${full.reason}`);
-      placeAction(working, decoded, decoded.addTo(manifest), terms);
+      if (full !== undefined) return refusedItem(index, full);
+      placeAction(working, decoded, decoded.addTo(manifest, false), terms);
       room.take(decoded);
       addRollupFee(working, decoded, applied.fee);
     }
@@ -196,7 +197,7 @@ export async function executeBlock(
   }
   settleOverdue(working, manifest);
   if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
-    return refused("the manifest is not the one that the items make");
+    return refused("P5", "MANIFEST", "the manifest is not the one that the items make");
   }
   working.setBaseFee(nextBaseFee(baseFeePerByte, usedBytes, params));
   const { proposerAddress } = input;
@@ -209,7 +210,8 @@ export async function executeBlock(
     input,
     working,
     results,
-    txs: items.map((item) => item.decoded),
+    txs: items.map(({ decoded }) => decoded),
+    lanes: items.map(({ use }) => use.lane),
     events: [...begun, ...working.takeEvents(), ...fillsEvents(working.fills)],
     validatorUpdates,
   };
@@ -241,8 +243,7 @@ async function decodeItems(
     if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
     const known = verified.get(bytes);
     if (known !== undefined) {
-      const { laneUse: use } = known;
-      items.push({ ...NOTHING_TO_CHECK, use, decoded: known });
+      items.push({ ...NOTHING_TO_CHECK, use: known.laneUse(false), decoded: known });
       continue;
     }
     // Items of the proposer stand in front only; anything else has to be a transaction.
@@ -258,10 +259,10 @@ async function decodeItems(
       continue;
     }
     const tx = committed.txDecoder.decode(bytes);
-    if ("code" in tx) return refused(`item ${index}: ${tx.code}: ${tx.reason}`);
+    if ("code" in tx) return refusedItem(index, tx);
     items.push({
       ...NOTHING_TO_CHECK,
-      use: tx.decoded.laneUse,
+      use: tx.decoded.laneUse(false),
       decoded: tx.decoded,
       signatureChecks: tx.signatureChecks,
       proofs: tx.proofs,
@@ -307,7 +308,7 @@ async function signatureFault(
     const slice = unknown.slice(at, at + CHECKS_PER_SLICE);
     const verdicts = await verify(slice.map(({ check }) => check));
     const bad = slice.find((_, position) => verdicts[position] !== true);
-    if (bad !== undefined) return refused(`item ${bad.index}: TX_SIGNATURE`);
+    if (bad !== undefined) return refusedItem(bad.index, failure("TX_SIGNATURE"));
     for (const { holds } of slice) if (holds !== undefined) verified.add(holds);
   }
   return undefined;
@@ -329,7 +330,7 @@ async function proofFault(
     const slice = unknown.slice(at, at + PROOFS_PER_SLICE);
     const verdicts = await seal.check(slice.map(({ proof }) => proof));
     const bad = slice.find((_, position) => verdicts[position] !== true);
-    if (bad !== undefined) return refused(`item ${bad.index}: TX_PROOF`);
+    if (bad !== undefined) return refusedItem(bad.index, failure("TX_PROOF"));
     for (const { holds } of slice) if (holds !== undefined) verified.add(holds);
   }
   return undefined;
@@ -340,6 +341,6 @@ function addRollupFee(working: WorkingState, { tx, rollupId }: DecodedTx, fee: b
   if (tx.body.action.kind === "rollupData") working.addRollupFee(rollupId, fee);
 }
 
-function refused(reason: string): RefusedBlock {
-  return { kind: "refused", reason };
+function refusedItem(index: number, { code, reason }: Failure): RefusedBlock {
+  return refused(checkOfFault(code), code, `item ${index}: ${reason}`);
 }

@@ -35,7 +35,7 @@ describe("proofs of sealed items", () => {
     const { chain, action, refusal } = await start();
     const mauled = signedItem(SENDER, nonce(0), maul(action));
     expect(await chain.submit(mauled)).toBe(CODES.TX_PROOF.number);
-    expect(await refusal(mauled)).toBe("item 1: TX_PROOF");
+    expect(await refusal(mauled)).toMatch(/^P11 TX_PROOF: item 1:/);
   });
 
   test("attack: one that was stolen, or is sent for another key, price or place, is no item", async () => {
@@ -48,7 +48,7 @@ describe("proofs of sealed items", () => {
       [SENDER, 0, {}, { ...action, key: 2 }],
     ] as const) {
       const other = signedItem(sender, nonce(at), sealed, terms);
-      expect(await refusal(other)).toBe("item 1: TX_PROOF");
+      expect(await refusal(other)).toMatch(/^P11 TX_PROOF: item 1:/);
     }
     // The first of them passes every other check at the door.
     expect(await chain.submit(signedItem(wallet(1), nonce(0), action))).toBe(CODES.TX_PROOF.number);
@@ -69,7 +69,7 @@ describe("proofs of sealed items", () => {
     const { chain, action, refusal } = await start();
     const mauled = signedItem(SENDER, nonce(0), kem(3)(action));
     const unsigned = flipped(mauled, mauled.length - 1);
-    expect(await refusal(unsigned)).toBe("item 1: TX_SIGNATURE");
+    expect(await refusal(unsigned)).toMatch(/^TX TX_SIGNATURE: item 1:/);
     expect(await chain.submit(unsigned)).toBe(CODES.TX_SIGNATURE.number);
   });
 });

@@ -30,7 +30,7 @@ export class PoolAccount {
   }
 
   withNonce(nonce: bigint): PoolEntry | undefined {
-    const entry = this.ordered[this.#position(nonce)];
+    const entry = this.ordered[this.positionOf(nonce)];
     return entry?.nonce === nonce ? entry : undefined;
   }
 
@@ -38,14 +38,14 @@ export class PoolAccount {
     this.cost += entry.cost;
     if (entry.isFree) this.freeCount++;
     if (entry.nonce === undefined) this.unordered.add(entry);
-    else this.ordered.splice(this.#position(entry.nonce), 0, entry);
+    else this.ordered.splice(this.positionOf(entry.nonce), 0, entry);
   }
 
   remove(entry: PoolEntry): void {
     this.cost -= entry.cost;
     if (entry.isFree) this.freeCount--;
     if (entry.nonce === undefined) this.unordered.delete(entry);
-    else this.ordered.splice(this.#position(entry.nonce), 1);
+    else this.ordered.splice(this.positionOf(entry.nonce), 1);
   }
 
   /** How many of `ordered` follow one another without a gap from `nextNonce` on. */
@@ -61,7 +61,8 @@ export class PoolAccount {
     return low;
   }
 
-  #position(nonce: bigint): number {
+  /** Where a nonce stands in `ordered`, or would. */
+  positionOf(nonce: bigint): number {
     let low = 0;
     let high = this.ordered.length;
     while (low < high) {

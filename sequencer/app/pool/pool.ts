@@ -9,7 +9,7 @@ import {
   lateFault,
 } from "../execution/actions.ts";
 import { admissionFault, isFree } from "../execution/apply-tx.ts";
-import { feePerByte } from "../execution/base-fee.ts";
+import { effectiveTip } from "../execution/base-fee.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import {
   POOL_FREE_PER_ACCOUNT_MAX,
@@ -37,7 +37,7 @@ interface EvictionCandidate extends Priced {
 
 /** Price of what waits behind a nonce gap or cannot pay the base fee: dropped first, never drawn. */
 const UNREADY_PRICE = -1;
-/** Price of what is free: drawn first, and never dropped for something that pays. */
+/** Price of what is free: never dropped for something that pays. */
 const FREE_PRICE = Number.POSITIVE_INFINITY;
 
 /**
@@ -163,7 +163,12 @@ export class Pool {
 
   /** Draws for a proposal on top of the committed state. */
   select(): Selection {
-    return new Selection(this.#accountsWithNonces(), (entry) => this.#price(entry));
+    const { baseFeePerByte } = this.#committed.requireTerms();
+    return new Selection({
+      accounts: this.#accountsWithNonces(),
+      accountOf: (address) => this.#accounts.get(address),
+      tipOf: ({ tx }) => effectiveTip(tx.tx.body.fee, baseFeePerByte),
+    });
   }
 
   /**
@@ -356,9 +361,8 @@ export class Pool {
   #price({ tx, isFree: isForNothing }: PoolEntry): number {
     if (isForNothing) return FREE_PRICE;
     const { baseFeePerByte } = this.#committed.requireTerms();
-    const { fee } = tx.tx.body;
-    if (fee.maxFeePerByte < baseFeePerByte) return UNREADY_PRICE;
-    return Number(feePerByte(fee, baseFeePerByte) - baseFeePerByte);
+    const tip = effectiveTip(tx.tx.body.fee, baseFeePerByte);
+    return tip < 0n ? UNREADY_PRICE : Number(tip);
   }
 
   #insert(entry: PoolEntry): void {

@@ -1,4 +1,4 @@
-/** What a heap orders by: price, then order of arrival. */
+/** What the pool drops by: price, then order of arrival. */
 export interface Priced {
   /** nweft per byte beyond the base fee; a number, since no rule depends on it. */
   readonly price: number;
@@ -6,11 +6,11 @@ export interface Priced {
 }
 
 /** A binary heap with the best element, by `isBetter`, on top. */
-export class PriceHeap<T extends Priced> {
-  readonly #isBetter: (a: Priced, b: Priced) => boolean;
+export class PriceHeap<T> {
+  readonly #isBetter: (a: T, b: T) => boolean;
   #elements: T[] = [];
 
-  constructor(isBetter: (a: Priced, b: Priced) => boolean) {
+  constructor(isBetter: (a: T, b: T) => boolean) {
     this.#isBetter = isBetter;
   }
 
@@ -68,12 +68,7 @@ export class PriceHeap<T extends Priced> {
   }
 }
 
-/** Better pays first; among equals the earlier one. */
-export function paysBetter(a: Priced, b: Priced): boolean {
-  return a.price > b.price || (a.price === b.price && a.arrival < b.arrival);
-}
-
-/** The exact opposite: what is dropped first. */
+/** What is dropped first: who pays less, and among equals the later one. */
 export function paysWorse(a: Priced, b: Priced): boolean {
   return a.price < b.price || (a.price === b.price && a.arrival > b.arrival);
 }

@@ -77,26 +77,39 @@ export interface BuildDependencies {
   readonly metrics: AppMetrics;
 }
 
-/** Items of a proposal, and the smallest ones that are valid in any case. */
-export interface BuiltBlock {
-  readonly txs: readonly Uint8Array[];
-  readonly minimal: () => readonly Uint8Array[];
+/**
+ * What a proposal draws from the pool. "minimal": what has room of its own in every block. "obligated": only
+ * what others refuse a block without.
+ */
+export type BlockContent = "full" | "minimal" | "obligated";
+
+/** Makes items for one proposal, as often as it takes. */
+export interface ProposalBuilder {
+  build(content: BlockContent): Promise<readonly Uint8Array[]>;
 }
 
 /**
  * Items for a proposal: manifest, injected commit, what the shares of the last commit open, then what the
  * pool offers, as far as it fits and is valid in that order. Bad input is dropped, never proposed
- * (spec/mev.md R2).
+ * (spec/mev.md R2). What the last commit brings is looked at once.
  */
-export async function buildBlock(
+export async function beginProposal(
   request: BuildRequest,
   dependencies: BuildDependencies,
-): Promise<BuiltBlock> {
-  const { committed, pool, yieldToLoop } = dependencies;
+): Promise<ProposalBuilder> {
+  const system = await systemItems(request, dependencies);
+  return { build: (content) => buildBlock(request, dependencies, system, content) };
+}
+
+async function buildBlock(
+  request: BuildRequest,
+  { committed, pool, yieldToLoop }: BuildDependencies,
+  system: SystemItems,
+  content: BlockContent,
+): Promise<readonly Uint8Array[]> {
   const { chain, params, baseFeePerByte, lastBlock } = committed.requireTerms();
   const lanes = laneParams(params, chain.blockBytesMax);
   const rules = createLaneRules(lanes, lastBlock === undefined);
-  const system = await systemItems(request, dependencies);
   takeSystemItem(rules, decodedManifest(), createManifestBuilder().build().item.length);
   let bytesLeft = request.txBytesMax - itemBlockBytes(MANIFEST_ITEM_BYTES_MAX);
   for (const { item, bytes } of system.items) {
@@ -115,10 +128,10 @@ export async function buildBlock(
     if (room.fault(tx) !== undefined) return false;
     if (validityFault(working, tx, terms) !== undefined) return false;
     if (wouldShowForNothing(working, tx, terms)) return false;
-    if (rules.take(tx.laneUse) !== undefined) return false;
+    if (rules.take(tx.laneUse(false)) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
     if (applied.failure === undefined) {
-      placeAction(working, tx, tx.addTo(manifest), terms);
+      placeAction(working, tx, tx.addTo(manifest, false), terms);
       room.take(tx);
     }
     chosen.push(tx);
@@ -127,11 +140,13 @@ export async function buildBlock(
   }
 
   const selection = pool.select();
-  for (const tx of drawControl(selection, lanes, bytesLeft)) {
-    tryTx(tx);
-    if (isCostly(tx)) await yieldToLoop();
+  if (content !== "obligated") {
+    for (const tx of drawControl(selection, lanes, bytesLeft)) {
+      tryTx(tx);
+      if (isCostly(tx)) await yieldToLoop();
+    }
   }
-  for (const lane of PRICED_LANES) {
+  for (const lane of content === "full" ? PRICED_LANES : []) {
     let misfits = 0;
     let tried = 0;
     for (;;) {
@@ -147,15 +162,11 @@ export async function buildBlock(
       misfits = 0;
     }
   }
-
-  const systemBytes = system.items.map(({ bytes }) => bytes);
-  return {
-    txs: [finishManifest(working, manifest), ...systemBytes, ...chosen.map((tx) => tx.item)],
-    minimal: () => [
-      finishManifest(begin(request, committed, system), createManifestBuilder()),
-      ...systemBytes,
-    ],
-  };
+  return [
+    finishManifest(working, manifest),
+    ...system.items.map(({ bytes }) => bytes),
+    ...chosen.map((tx) => tx.item),
+  ];
 }
 
 /** What only a proposer makes, in the order of the block, without the manifest. */
@@ -189,13 +200,13 @@ function finishManifest(working: WorkingState, manifest: ManifestBuilder): Uint8
  * seal the content anew.
  */
 function wouldShowForNothing(working: WorkingState, tx: DecodedTx, terms: TxTerms): boolean {
-  if (tx.laneUse.lane !== Lane.SEALED) return false;
+  if (tx.lane !== Lane.SEALED) return false;
   const balance = working.balance(tx.sender) - txFee(tx, terms.baseFeePerByte);
   return actionFault(working, tx, terms, balance) !== undefined;
 }
 
 /** Lanes of pending transactions that the price orders, in the order of the block. */
-const PRICED_LANES: readonly Lane[] = [Lane.SEALED, Lane.DEFAULT];
+const PRICED_LANES: readonly Lane[] = [Lane.SEALED, Lane.ATOMIC, Lane.DEFAULT];
 
 /**
  * CONTROL transactions that the lane has room for, best price first; in canonical order, whatever they pay.
@@ -212,7 +223,7 @@ function drawControl(
   const ofSigner = new Map<string, number>();
   while (misfits < PREPARE_MISFITS_MAX) {
     const tx = selection.next(Lane.CONTROL)?.tx;
-    const control = tx?.laneUse.control;
+    const control = tx?.laneUse(false).control;
     if (tx === undefined || control === undefined) break;
     const signed = ofSigner.get(tx.sender) ?? 0;
     if (signed >= params.controlPerSignerMax) continue;

@@ -127,7 +127,7 @@ export const WEFT_TARGETS: readonly Target[] = [
     format: "protobuf",
     decode: (bytes) => {
       const decoded = decodeTx("weft-test", bytes);
-      return "decoded" in decoded ? decoded.decoded.entries : decoded;
+      return "decoded" in decoded ? decoded.decoded.entries(false) : decoded;
     },
     seeds: sampled(txItems, same),
     isRefusal: () => false,
