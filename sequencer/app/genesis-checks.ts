@@ -1,6 +1,7 @@
 /** What InitChain asks of the engine's part of genesis: blocks that are large enough, keys, extensions. */
 import { listsBytesMax } from "../../mev/extension.ts";
 import { itemBlockBytes } from "../../mev/lanes.ts";
+import { BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
 import { WeftError } from "../../proto/errors.ts";
 import {
   BLOCK_OVERHEAD_BYTES_MAX,
@@ -13,7 +14,7 @@ import type { ConsensusParams } from "../../proto/types.ts";
 import type { InitChainRequest } from "../abci/application.ts";
 import type { GenesisError } from "./genesis.ts";
 import { MANIFEST_ITEM_BYTES_MAX } from "./limits.ts";
-import { PARAM_BOUNDS } from "./params.ts";
+import { PARAM_BOUNDS, RESERVED_SHARES_MAX } from "./params.ts";
 import { openingBytesMax } from "./seal/items/room.ts";
 
 /** Version of the application's rules; enters the header. */
@@ -41,10 +42,13 @@ export function checkedSetSize({ consensusParams, validators }: InitChainRequest
   return most;
 }
 
-/** Most bytes of a block that holds what has to be there alone: commit, evidence, injected commit, openings. */
+/**
+ * Most bytes of a block that holds what has room in any case: commit, evidence, injected commit, openings,
+ * and the lanes CONTROL and OBLIGATED at the largest shares that parameters may give them.
+ */
 function minimalBlockBytes(consensusParams: ConsensusParams, count: number): number {
-  const entryBytes =
-    listsBytesMax(blockBytesMaxOf(consensusParams), count) + INJECTED_ENTRY_OVERHEAD_BYTES;
+  const blockBytesMax = blockBytesMaxOf(consensusParams);
+  const entryBytes = listsBytesMax(blockBytesMax, count) + INJECTED_ENTRY_OVERHEAD_BYTES;
   return (
     BLOCK_OVERHEAD_BYTES_MAX +
     HEADER_BYTES_MAX +
@@ -53,7 +57,8 @@ function minimalBlockBytes(consensusParams: ConsensusParams, count: number): num
     Number(consensusParams.evidence.maxBytes) +
     itemBlockBytes(MANIFEST_ITEM_BYTES_MAX) +
     itemBlockBytes(INJECTED_OVERHEAD_BYTES + entryBytes * count) +
-    itemBlockBytes(2 * openingBytesMax(blockBytesMaxOf(consensusParams)))
+    itemBlockBytes(2 * openingBytesMax(blockBytesMax)) +
+    Math.ceil((blockBytesMax * RESERVED_SHARES_MAX) / BASIS_POINTS)
   );
 }
 

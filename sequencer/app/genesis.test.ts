@@ -170,6 +170,14 @@ describe("genesis", () => {
       /lane shares/,
     );
     refuses(
+      { validators, params: { control_share_bps: 2_000, obligated_share_bps: 1_501 } },
+      /at most 3500 together, got 3501/,
+    );
+    refuses(
+      { validators, params: { obligated_share_bps: 499 } },
+      /obligatedShareBps: expected 500/,
+    );
+    refuses(
       { validators, params: { fee_rollup_bps: 9_000, fee_community_bps: 900 } },
       /fee shares/,
     );

@@ -8,6 +8,14 @@ const DAY_SECONDS = 86_400;
 /** Ids of unordered transactions that the window may make every node remember, 32 bytes each. */
 const UNORDERED_IDS_MAX = 10_000_000;
 const YEAR_SECONDS = 31_536_000n;
+/** Least share of a lane that every block has room for whatever else it holds, basis points. */
+const RESERVED_SHARE_MIN = 500n;
+/**
+ * Most that CONTROL and OBLIGATED may take of a block together, basis points. Genesis keeps so much free
+ * beside what a block cannot do without, so that a minimal block fits under any parameters (docs/adr/0018).
+ */
+export const RESERVED_SHARES_MAX = 3_500;
+const RESERVED_SHARE_MAX = BigInt(RESERVED_SHARES_MAX) - RESERVED_SHARE_MIN;
 
 /** Bounds of one parameter, both inclusive, and what it means. */
 export interface ParamBounds {
@@ -45,9 +53,17 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     10_000n,
     "Unordered transactions of one block; times the window, the ids remembered.",
   ),
-  controlShareBps: bounds(500n, 5_000n, "Share of the block that CONTROL may take, basis points."),
+  controlShareBps: bounds(
+    RESERVED_SHARE_MIN,
+    RESERVED_SHARE_MAX,
+    "Share of the block that CONTROL may take, basis points.",
+  ),
   forcedShareBps: bounds(0n, 5_000n, "Share that FORCED adds."),
-  obligatedShareBps: bounds(0n, 5_000n, "Share that OBLIGATED adds."),
+  obligatedShareBps: bounds(
+    RESERVED_SHARE_MIN,
+    RESERVED_SHARE_MAX,
+    "Share that OBLIGATED adds: its own, whatever CONTROL takes.",
+  ),
   sealedShareBps: bounds(0n, 5_000n, "Share that SEALED adds."),
   atomicShareBps: bounds(0n, 5_000n, "Share that ATOMIC adds."),
   controlPerSignerMax: bounds(1n, 64n, "CONTROL transactions of one account in one block."),
@@ -227,6 +243,12 @@ export function paramFaults(
     params.atomicShareBps;
   if (shares > BASIS_POINTS) {
     faults.push(`lane shares: expected at most ${BASIS_POINTS} together, got ${shares}`);
+  }
+  const reserved = params.controlShareBps + params.obligatedShareBps;
+  if (reserved > RESERVED_SHARES_MAX) {
+    faults.push(
+      `controlShareBps and obligatedShareBps: expected at most ${RESERVED_SHARES_MAX} together, got ${reserved}`,
+    );
   }
   const ids = params.unorderedWindow * params.unorderedPerBlockMax;
   if (ids > UNORDERED_IDS_MAX) {
