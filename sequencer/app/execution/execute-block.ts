@@ -8,7 +8,7 @@ import {
 import type { SealCompute, SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck, VerifySignatures } from "../../../mev/signatures.ts";
 import type { Height, Round } from "../../../proto/brands.ts";
-import { bytesEqual, EMPTY_BYTES } from "../../../proto/bytes.ts";
+import { bytesEqual, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import type { Openings } from "../../../proto/codec/seal-block.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec/weft-block.ts";
@@ -196,9 +196,9 @@ export async function executeBlock(
     if (isCostly(decoded)) await yieldToLoop();
   }
   settleOverdue(working, manifest);
-  if (!bytesEqual(manifest.build().item, input.txs[0] ?? EMPTY_BYTES)) {
-    return refused("P5", "MANIFEST", "the manifest is not the one that the items make");
-  }
+  const made = manifest.build().item;
+  const shown = input.txs[0] ?? EMPTY_BYTES;
+  if (!bytesEqual(made, shown)) return refused("P5", "MANIFEST", manifestReason(made, shown));
   working.setBaseFee(nextBaseFee(baseFeePerByte, usedBytes, params));
   const { proposerAddress } = input;
   const validatorUpdates = endBlock(working, {
@@ -339,6 +339,11 @@ async function proofFault(
 /** What the data of a rollup pays: its owner has a part of that. */
 function addRollupFee(working: WorkingState, { tx, rollupId }: DecodedTx, fee: bigint): void {
   if (tx.body.action.kind === "rollupData") working.addRollupFee(rollupId, fee);
+}
+
+function manifestReason(made: Uint8Array, shown: Uint8Array): string {
+  const pair = `expected ${toHex(made)}, got ${toHex(shown)}`;
+  return `the manifest is not the one that the items make: ${pair}`;
 }
 
 function refusedItem(index: number, { code, reason }: Failure): RefusedBlock {
