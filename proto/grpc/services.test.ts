@@ -24,6 +24,7 @@ import {
   type SubmitRequest,
   type SubmitResponse,
 } from "./rollup-service.ts";
+import { MEV_SERVICE } from "./mev-service.ts";
 import { STAKING_SERVICE } from "./staking-service.ts";
 import { toBigint, toInt64, toNumber, toUint64, weftFileDescriptors } from "./wire.ts";
 
@@ -95,6 +96,7 @@ describe("generated code", () => {
     const defined = [
       ...Object.values(ROLLUP_SERVICE),
       ...Object.values(STAKING_SERVICE),
+      ...Object.values(MEV_SERVICE),
       ...Object.values(EXECUTION_SERVICE),
     ].map(({ path, requestStream, responseStream }) => ({ path, requestStream, responseStream }));
     expect(sortByPath(defined)).toEqual(sortByPath(describedMethods()));

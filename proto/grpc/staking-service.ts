@@ -1,7 +1,6 @@
 /**
  * `weft.staking.v1.StakingService`: queries about stake, rewards and governance
- * (proto/weft/staking/v1/staking.proto says what each field and status code means). Messages are tables of
- * the canonical codec, read as protobuf is elsewhere: fields of later versions are skipped.
+ * (proto/weft/staking/v1/staking.proto says what each field and status code means).
  */
 import type { Height } from "../brands.ts";
 import {
@@ -20,12 +19,10 @@ import {
   VOTE_CODEC,
   type VoteState,
 } from "../codec/governance-state.ts";
-import { decode } from "../codec/reader.ts";
 import {
   amount,
   choice,
   defineRecord,
-  type FieldKind,
   flag,
   height,
   list,
@@ -61,6 +58,7 @@ import {
   SUPPLY_CODEC,
   type SupplyState,
 } from "../codec/weft-state.ts";
+import { anyBytes, recordMessage } from "./record-message.ts";
 import { type MessageCodec, type Method, method, UNARY } from "./wire.ts";
 
 /** Entries of one page, when nobody says otherwise and at most. */
@@ -214,71 +212,68 @@ export interface GetPlansResponse extends AtHeight {
   readonly haltVotes: readonly HaltVoteInfo[];
 }
 
-/** Bytes of any length: the service says itself what is wrong with them. */
-const bytes: FieldKind<Uint8Array> = {
-  absent: { value: new Uint8Array(0) },
-  write: (writer, field, value) => writer.bytes(field, value),
-  read: (reader) => reader.bytesCopy(Number.MAX_SAFE_INTEGER),
-};
 const token = text(TOKEN_BYTES_MAX);
 const many = <Value>(codec: RecordCodec<Value>) => list(codec, ANSWER_ENTRIES_MAX);
 
 const PAGE = optional(defineRecord<Page>({ after: [1, token], limit: [2, uint32()] }));
-const STATE_REQUEST = message<StateRequest>({});
-const LIST_REQUEST = message<ListRequest>({ page: [1, PAGE] });
-const VALIDATOR_REQUEST = message<ValidatorRequest>({ validator: [1, bytes] });
-const VALIDATOR_LIST_REQUEST = message<ValidatorListRequest>({
-  validator: [1, bytes],
+const STATE_REQUEST = recordMessage<StateRequest>({});
+const LIST_REQUEST = recordMessage<ListRequest>({ page: [1, PAGE] });
+const VALIDATOR_REQUEST = recordMessage<ValidatorRequest>({ validator: [1, anyBytes] });
+const VALIDATOR_LIST_REQUEST = recordMessage<ValidatorListRequest>({
+  validator: [1, anyBytes],
   page: [2, PAGE],
 });
-const ACCOUNT_REQUEST = message<AccountRequest>({ account: [1, bytes] });
-const ACCOUNT_LIST_REQUEST = message<AccountListRequest>({ account: [1, bytes], page: [2, PAGE] });
-const PROPOSAL_REQUEST = message<ProposalRequest>({ proposal: [1, uint] });
-const PROPOSAL_LIST_REQUEST = message<ProposalListRequest>({
+const ACCOUNT_REQUEST = recordMessage<AccountRequest>({ account: [1, anyBytes] });
+const ACCOUNT_LIST_REQUEST = recordMessage<AccountListRequest>({
+  account: [1, anyBytes],
+  page: [2, PAGE],
+});
+const PROPOSAL_REQUEST = recordMessage<ProposalRequest>({ proposal: [1, uint] });
+const PROPOSAL_LIST_REQUEST = recordMessage<ProposalListRequest>({
   proposal: [1, uint],
   page: [2, PAGE],
 });
 
 const VALIDATOR_INFO = defineRecord<ValidatorInfo>({
-  address: [1, bytes],
+  address: [1, anyBytes],
   state: [2, nested(VALIDATOR_CODEC)],
   signing: [3, optional(SIGNING_CODEC)],
   commission: [4, amount],
 });
 const DELEGATION_INFO = defineRecord<DelegationInfo>({
-  validator: [1, bytes],
-  delegator: [2, bytes],
+  validator: [1, anyBytes],
+  delegator: [2, anyBytes],
   tokens: [3, amount],
   rewards: [4, amount],
   state: [5, nested(DELEGATION_CODEC)],
 });
 const UNBONDING_INFO = defineRecord<UnbondingInfo>({
-  validator: [1, bytes],
+  validator: [1, anyBytes],
   entries: [2, list(UNBONDING_ENTRY_CODEC, ENTRIES_MAX)],
 });
 const REDELEGATION_INFO = defineRecord<RedelegationInfo>({
-  source: [1, bytes],
-  destination: [2, bytes],
+  source: [1, anyBytes],
+  destination: [2, anyBytes],
   entries: [3, list(REDELEGATION_ENTRY_CODEC, ENTRIES_MAX)],
 });
 const EVIDENCE_INFO = defineRecord<EvidenceInfo>({
-  hash: [1, bytes],
+  hash: [1, anyBytes],
   state: [2, nested(EVIDENCE_CODEC)],
 });
 const PROPOSAL_INFO = defineRecord<ProposalInfo>({
   id: [1, uint],
   state: [2, nested(PROPOSAL_CODEC)],
 });
-const VOTE_INFO = defineRecord<VoteInfo>({ voter: [1, bytes], state: [2, nested(VOTE_CODEC)] });
+const VOTE_INFO = defineRecord<VoteInfo>({ voter: [1, anyBytes], state: [2, nested(VOTE_CODEC)] });
 const DEPOSIT_INFO = defineRecord<DepositInfo>({
-  depositor: [1, bytes],
+  depositor: [1, anyBytes],
   state: [2, nested(DEPOSIT_CODEC)],
 });
 const HALT_VOTE_INFO = defineRecord<HaltVoteInfo>({
-  validator: [1, bytes],
+  validator: [1, anyBytes],
   state: [2, nested(HALT_VOTE_CODEC)],
 });
-const DELEGATIONS_RESPONSE = message<GetDelegationsResponse>({
+const DELEGATIONS_RESPONSE = recordMessage<GetDelegationsResponse>({
   delegations: [1, many(DELEGATION_INFO)],
   next: [2, token],
   height: [3, height],
@@ -290,7 +285,7 @@ export const STAKING_SERVICE = {
   getValidators: query(
     "GetValidators",
     LIST_REQUEST,
-    message<GetValidatorsResponse>({
+    recordMessage<GetValidatorsResponse>({
       validators: [1, many(VALIDATOR_INFO)],
       next: [2, token],
       height: [3, height],
@@ -299,7 +294,10 @@ export const STAKING_SERVICE = {
   getValidator: query(
     "GetValidator",
     VALIDATOR_REQUEST,
-    message<GetValidatorResponse>({ validator: [1, nested(VALIDATOR_INFO)], height: [2, height] }),
+    recordMessage<GetValidatorResponse>({
+      validator: [1, nested(VALIDATOR_INFO)],
+      height: [2, height],
+    }),
   ),
   getValidatorDelegations: query(
     "GetValidatorDelegations",
@@ -310,7 +308,7 @@ export const STAKING_SERVICE = {
   getUnbondings: query(
     "GetUnbondings",
     ACCOUNT_LIST_REQUEST,
-    message<GetUnbondingsResponse>({
+    recordMessage<GetUnbondingsResponse>({
       unbondings: [1, many(UNBONDING_INFO)],
       next: [2, token],
       height: [3, height],
@@ -319,7 +317,7 @@ export const STAKING_SERVICE = {
   getRedelegations: query(
     "GetRedelegations",
     ACCOUNT_LIST_REQUEST,
-    message<GetRedelegationsResponse>({
+    recordMessage<GetRedelegationsResponse>({
       redelegations: [1, many(REDELEGATION_INFO)],
       next: [2, token],
       height: [3, height],
@@ -328,32 +326,32 @@ export const STAKING_SERVICE = {
   getRewards: query(
     "GetRewards",
     ACCOUNT_REQUEST,
-    message<GetRewardsResponse>({
+    recordMessage<GetRewardsResponse>({
       rewards: [1, amount],
       commission: [2, amount],
-      withdrawAddress: [3, bytes],
+      withdrawAddress: [3, anyBytes],
       height: [4, height],
     }),
   ),
   getParams: query(
     "GetParams",
     STATE_REQUEST,
-    message<GetParamsResponse>({ params: [1, nested(PARAMS_CODEC)], height: [2, height] }),
+    recordMessage<GetParamsResponse>({ params: [1, nested(PARAMS_CODEC)], height: [2, height] }),
   ),
   getSupply: query(
     "GetSupply",
     STATE_REQUEST,
-    message<GetSupplyResponse>({ supply: [1, nested(SUPPLY_CODEC)], height: [2, height] }),
+    recordMessage<GetSupplyResponse>({ supply: [1, nested(SUPPLY_CODEC)], height: [2, height] }),
   ),
   getEpoch: query(
     "GetEpoch",
     STATE_REQUEST,
-    message<GetEpochResponse>({ epoch: [1, nested(EPOCH_CODEC)], height: [2, height] }),
+    recordMessage<GetEpochResponse>({ epoch: [1, nested(EPOCH_CODEC)], height: [2, height] }),
   ),
   getEvidence: query(
     "GetEvidence",
     LIST_REQUEST,
-    message<GetEvidenceResponse>({
+    recordMessage<GetEvidenceResponse>({
       evidence: [1, many(EVIDENCE_INFO)],
       next: [2, token],
       height: [3, height],
@@ -362,7 +360,7 @@ export const STAKING_SERVICE = {
   getProposals: query(
     "GetProposals",
     LIST_REQUEST,
-    message<GetProposalsResponse>({
+    recordMessage<GetProposalsResponse>({
       proposals: [1, many(PROPOSAL_INFO)],
       next: [2, token],
       height: [3, height],
@@ -371,12 +369,15 @@ export const STAKING_SERVICE = {
   getProposal: query(
     "GetProposal",
     PROPOSAL_REQUEST,
-    message<GetProposalResponse>({ proposal: [1, nested(PROPOSAL_INFO)], height: [2, height] }),
+    recordMessage<GetProposalResponse>({
+      proposal: [1, nested(PROPOSAL_INFO)],
+      height: [2, height],
+    }),
   ),
   getTally: query(
     "GetTally",
     PROPOSAL_REQUEST,
-    message<GetTallyResponse>({
+    recordMessage<GetTallyResponse>({
       yes: [1, amount],
       no: [2, amount],
       abstain: [3, amount],
@@ -390,7 +391,7 @@ export const STAKING_SERVICE = {
   getVotes: query(
     "GetVotes",
     PROPOSAL_LIST_REQUEST,
-    message<GetVotesResponse>({
+    recordMessage<GetVotesResponse>({
       votes: [1, many(VOTE_INFO)],
       next: [2, token],
       height: [3, height],
@@ -399,7 +400,7 @@ export const STAKING_SERVICE = {
   getDeposits: query(
     "GetDeposits",
     PROPOSAL_LIST_REQUEST,
-    message<GetDepositsResponse>({
+    recordMessage<GetDepositsResponse>({
       deposits: [1, many(DEPOSIT_INFO)],
       next: [2, token],
       height: [3, height],
@@ -408,7 +409,7 @@ export const STAKING_SERVICE = {
   getPlans: query(
     "GetPlans",
     STATE_REQUEST,
-    message<GetPlansResponse>({
+    recordMessage<GetPlansResponse>({
       upgrade: [1, optional(UPGRADE_CODEC)],
       halt: [2, optional(HALT_CODEC)],
       haltVotes: [3, many(HALT_VOTE_INFO)],
@@ -423,17 +424,4 @@ function query<Request, Response>(
   response: MessageCodec<Response>,
 ): Method<Request, Response> {
   return method(`/${STAKING_SERVICE_NAME}/${name}`, UNARY, request, response);
-}
-
-function message<Value extends object>(
-  fields: Parameters<typeof defineRecord<Value>>[0],
-): MessageCodec<Value> {
-  const codec = defineRecord<Value>(fields);
-  return {
-    encode: (value) => {
-      const { buffer, byteOffset, byteLength } = codec.encode(value);
-      return Buffer.from(buffer, byteOffset, byteLength);
-    },
-    decode: (input) => decode(codec.read, input, "lenient"),
-  };
 }
