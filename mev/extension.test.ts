@@ -65,7 +65,7 @@ async function withContent(content: Uint8Array, type: PartType = PartType.LISTS)
   return { type, content, signature: signature ?? never() };
 }
 
-const ABSTAIN = encodeLists({ listed: [], shares: { kind: "abstain" } });
+const ABSTAIN = encodeLists({ listed: [], shares: { kind: "abstain" }, withdrawn: [] });
 
 describe("behavior: a validator's own extension", () => {
   test("is accepted by everybody else, and by itself (cometbft #5204)", async () => {
@@ -96,6 +96,7 @@ describe("behavior: a validator's own extension", () => {
       const next = encodeLists({
         listed: wanted.slice(0, Math.min(taken.length + 1, LISTED_TXS_MAX)).toReversed(),
         shares: { kind: "abstain" },
+        withdrawn: [],
       });
       expect(taken.length === LISTED_TXS_MAX || next.length > max).toBe(true);
       expect(new Set(taken.map(({ id }) => id[0]))).toEqual(
@@ -141,7 +142,9 @@ describe("behavior: VerifyVoteExtension refuses faults, not opinions", () => {
       async () =>
         encodeVoteExtension({
           parts: [
-            await withContent(encodeLists({ listed: [], shares: { kind: "root", root: hash(1) } })),
+            await withContent(
+              encodeLists({ listed: [], shares: { kind: "root", root: hash(1) }, withdrawn: [] }),
+            ),
           ],
         }),
       "SHARES_UNEXPECTED",

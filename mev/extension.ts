@@ -282,7 +282,7 @@ function buildLists(
   bytesMax: number,
 ): Uint8Array {
   let taken: readonly ListedTx[] = [];
-  let content = encodeLists({ listed: taken, shares });
+  let content = encodeLists({ listed: taken, shares, withdrawn: [] });
   assert(content.length <= bytesMax, "parameter bounds leave room for an empty LISTS part");
   // Longest prefix that fits: its size grows with every element, whatever order they are written in.
   const unique = uniqueById(wanted).slice(0, LISTED_TXS_MAX);
@@ -291,7 +291,7 @@ function buildLists(
   while (low < high) {
     const count = Math.ceil((low + high) / 2);
     const listed = unique.slice(0, count).sort((a, b) => compareBytes(a.id, b.id));
-    const encoded = encodeLists({ listed, shares });
+    const encoded = encodeLists({ listed, shares, withdrawn: [] });
     if (encoded.length <= bytesMax) {
       low = count;
       taken = listed;

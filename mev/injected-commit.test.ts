@@ -80,7 +80,7 @@ describe("behavior: the proposer re-verifies and blanks", () => {
         validatorIndex,
         address: v.address,
         power: v.power,
-        lists: { listed: [listed(validatorIndex)], shares: { kind: "abstain" } },
+        lists: { listed: [listed(validatorIndex)], shares: { kind: "abstain" }, withdrawn: [] },
       })),
     );
   });
@@ -202,8 +202,16 @@ describe("behavior: the proposer re-verifies and blanks", () => {
       const { commit } = await built(list);
       const [one, two] = commit.entries;
       if (one === undefined || two === undefined) throw new Error("entries are missing");
-      const altered = encodeLists({ listed: [listed(99)], shares: { kind: "abstain" } });
-      const rooted = encodeLists({ listed: [], shares: { kind: "root", root: hash(1) } });
+      const altered = encodeLists({
+        listed: [listed(99)],
+        shares: { kind: "abstain" },
+        withdrawn: [],
+      });
+      const rooted = encodeLists({
+        listed: [],
+        shares: { kind: "root", root: hash(1) },
+        withdrawn: [],
+      });
       for (const entry of [
         { ...one, lists: two.lists, signature: two.signature },
         { ...one, lists: altered },

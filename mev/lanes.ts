@@ -92,6 +92,8 @@ export function laneOf(item: Item, isDue: boolean): Lane {
       return Lane.SYS;
     case "openings":
       return Lane.REVEAL;
+    case "excused":
+      return Lane.OBLIGATED;
     case "tx": {
       return isDue ? Lane.OBLIGATED : laneOfAction(item.tx.body.action);
     }
@@ -110,6 +112,10 @@ const LANES_OF_ACTIONS: { readonly [Kind in Action["kind"]]?: Lane } = {
   submitEvidence: Lane.CONTROL,
   sealed: Lane.SEALED,
   sealCommit: Lane.SEALED,
+  bundle: Lane.ATOMIC,
+  sealedBundle: Lane.SEALED,
+  bid: Lane.SEALED,
+  cancelBundles: Lane.CONTROL,
   registerSealKey: Lane.CONTROL,
   deal: Lane.CONTROL,
   complain: Lane.CONTROL,
@@ -138,8 +144,9 @@ export function laneUse(
 
 function rollupKeysOf(action: Action, rollupKey: string | undefined): readonly string[] {
   if (action.kind === "rollupData") return [rollupKey ?? toHex(action.rollupId)];
-  const isSealed = action.kind === "sealed" || action.kind === "sealCommit";
-  return isSealed ? action.rollupIds.map(toHex) : NO_ROLLUPS;
+  if (action.kind === "bid") return [toHex(action.group)];
+  if ("legs" in action) return action.legs.map(({ rollupId }) => toHex(rollupId));
+  return "rollupIds" in action ? action.rollupIds.map(toHex) : NO_ROLLUPS;
 }
 
 const NO_ROLLUPS: readonly string[] = [];

@@ -3,15 +3,18 @@
  * from the items that it placed and that succeeded, every validator builds it again and compares bytes,
  * and a node that serves rollups builds it once more to make proofs.
  */
-import { compareBytes, EMPTY_BYTES, toHex } from "../proto/bytes.ts";
+import { compareBytes, toHex } from "../proto/bytes.ts";
 import { encodeItem, type Manifest, MANIFEST_VERSION } from "../proto/codec/weft-block.ts";
-import { sealPayload } from "../proto/codec/seal-tx.ts";
+import { type Bundle, hiddenPayload } from "../proto/codec/mev-tx.ts";
 import { isStakeAction, payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
 import { assertNever } from "../proto/errors.ts";
-import { sha256 } from "../proto/hash.ts";
 import { merkleProofs, merkleRoot } from "../proto/merkle.ts";
+import { bundleId } from "../proto/verify/bundle.ts";
 import {
+  compareDecisions,
   compareFills,
+  type DecisionEntry,
+  encodeDecisionEntry,
   encodeFillEntry,
   encodeManifestLeaf,
   encodeOrderedEntry,
@@ -35,6 +38,7 @@ export type ManifestProof =
       readonly kind: "presence";
       readonly entries: readonly OrderedEntry[];
       readonly fills: readonly FillEntry[];
+      readonly decisions: readonly DecisionEntry[];
     } & ProvenLeaf)
   | { readonly kind: "absence"; readonly neighbours: readonly ProvenLeaf[] };
 
@@ -56,62 +60,121 @@ export interface ManifestBuilder {
   add(rollupId: Uint8Array, entry: OrderedEntry, rollupKey?: string): number;
   /** Takes a fill for an entry of an earlier block, in any order: they are sorted. */
   addFill(rollupId: Uint8Array, fill: FillEntry): void;
+  /** Takes a decision about entries of this or an earlier block, in any order: they are sorted. */
+  addDecision(rollupId: Uint8Array, decision: DecisionEntry): void;
   build(): BuiltManifest;
+}
+
+/** What the state says about the entries of a block, beside its transactions. */
+export interface EntryTerms {
+  readonly chainId: string;
+  /** Whether the rollup shuffles what is sealed for it. */
+  readonly isShuffled: (rollupId: Uint8Array) => boolean;
+  /** Ids of the rollups whose tops are sold together where this one leads, ascending; itself included. */
+  readonly membersOf: (group: Uint8Array) => readonly Uint8Array[];
 }
 
 /**
  * What a transaction adds to the manifest when its action succeeds: one entry for rollup data, one for each
- * rollup that a sealed item or a commit names, nothing for the rest. `id`: the transaction's id. A transaction that fails adds nothing, whatever it holds.
+ * rollup that a sealed item, a commit or a bundle names, one for each rollup of the group of a bid, nothing for the
+ * rest. `id`: the transaction's id. A transaction that fails adds nothing, whatever it holds.
  */
-export function rollupEntriesOf(tx: SignedTx, id: Uint8Array, lane: Lane): readonly RollupEntry[] {
+export function rollupEntriesOf(
+  tx: SignedTx,
+  id: Uint8Array,
+  lane: Lane,
+  terms: EntryTerms,
+): readonly RollupEntry[] {
   const { action } = tx.body;
   if (isStakeAction(action)) return [];
+  const single = { lane, itemId: id, bundleId: undefined, leg: 0, legs: 1 };
   switch (action.kind) {
-    case "transfer":
-    case "registerRollup":
-    case "updateRollup":
-      return [];
     case "rollupData": {
-      const entry: OrderedEntry = {
-        kind: EntryKind.ROLLUP_DATA,
-        lane,
-        itemId: id,
-        bundleId: undefined,
-        leg: 0,
-        legs: 1,
-        payloadHash: payloadHash(action.payload),
-      };
+      const { ROLLUP_DATA: kind } = EntryKind;
+      const entry: OrderedEntry = { ...single, kind, payloadHash: payloadHash(action.payload) };
       return [{ rollupId: action.rollupId, entry }];
     }
     case "sealed":
     case "sealCommit": {
-      const entry: OrderedEntry = {
-        kind: EntryKind.SEALED,
-        lane,
-        itemId: id,
-        bundleId: undefined,
-        leg: 0,
-        legs: 1,
-        payloadHash: payloadHash(sealPayload(action)),
-      };
-      return action.rollupIds.map((rollupId) => ({ rollupId, entry }));
+      const hash = payloadHash(hiddenPayload(action));
+      return action.rollupIds.map((rollupId) => ({
+        rollupId,
+        entry: { ...single, kind: sealedKind(rollupId, terms), payloadHash: hash },
+      }));
     }
+    case "bundle":
+      return bundleEntries(action, single, terms.chainId);
+    case "sealedBundle": {
+      const hash = payloadHash(hiddenPayload(action));
+      const legs = action.legs.length;
+      return action.legs.map(({ rollupId }, leg) => {
+        const kind = sealedKind(rollupId, terms);
+        return { rollupId, entry: { ...single, kind, bundleId: id, leg, legs, payloadHash: hash } };
+      });
+    }
+    case "bid": {
+      const { BID: kind } = EntryKind;
+      const entry: OrderedEntry = {
+        ...single,
+        kind,
+        payloadHash: payloadHash(hiddenPayload(action)),
+      };
+      return terms.membersOf(action.group).map((rollupId) => ({ rollupId, entry }));
+    }
+    case "transfer":
+    case "registerRollup":
+    case "updateRollup":
     case "registerSealKey":
     case "deal":
     case "complain":
     case "selfReveal":
     case "reveal":
+    case "cancelBundles":
+    case "depositEscrow":
+    case "withdrawEscrow":
       return [];
     default:
       return assertNever(action, "action");
   }
 }
 
+/** Id of a plain bundle, as its entries say it. */
+export function idOfBundle(chainId: string, { legs }: Pick<Bundle, "legs">): Uint8Array {
+  return bundleId(
+    chainId,
+    legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) })),
+  );
+}
+
+function bundleEntries(
+  action: Bundle,
+  single: Pick<OrderedEntry, "lane" | "itemId">,
+  chainId: string,
+): readonly RollupEntry[] {
+  const hashed = action.legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) }));
+  const id = bundleId(chainId, hashed);
+  return hashed.map(({ rollupId, payloadHash: hash }, leg) => ({
+    rollupId,
+    entry: {
+      ...single,
+      kind: EntryKind.BUNDLE_LEG,
+      bundleId: id,
+      leg,
+      legs: hashed.length,
+      payloadHash: hash,
+    },
+  }));
+}
+
+function sealedKind(rollupId: Uint8Array, { isShuffled }: EntryTerms): EntryKind {
+  return isShuffled(rollupId) ? EntryKind.SHUFFLED : EntryKind.SEALED;
+}
+
 /**
  * Collects the entries of one block. What it is given must not change until `build`.
  *
  *     const builder = createManifestBuilder();
- *     for (const { rollupId, entry } of rollupEntriesOf(tx, id, lane)) builder.add(rollupId, entry);
+ *     for (const { rollupId, entry } of rollupEntriesOf(tx, id, lane, terms)) builder.add(rollupId, entry);
  *     txs[0] = builder.build().item;
  */
 export function createManifestBuilder(): ManifestBuilder {
@@ -119,7 +182,7 @@ export function createManifestBuilder(): ManifestBuilder {
   function listOf(rollupId: Uint8Array, key: string): RollupList {
     let list = lists.get(key);
     if (list === undefined) {
-      list = { rollupId, entries: [], fills: [] };
+      list = { rollupId, entries: [], fills: [], decisions: [] };
       lists.set(key, list);
     }
     return list;
@@ -130,6 +193,9 @@ export function createManifestBuilder(): ManifestBuilder {
     },
     addFill(rollupId, fill) {
       listOf(rollupId, toHex(rollupId)).fills.push(fill);
+    },
+    addDecision(rollupId, decision) {
+      listOf(rollupId, toHex(rollupId)).decisions.push(decision);
     },
     build() {
       const sorted = [...lists.values()].sort((a, b) => compareBytes(a.rollupId, b.rollupId));
@@ -142,10 +208,14 @@ interface RollupList {
   readonly rollupId: Uint8Array;
   readonly entries: OrderedEntry[];
   readonly fills: FillEntry[];
+  readonly decisions: DecisionEntry[];
 }
 
 function finishManifest(lists: readonly RollupList[]): BuiltManifest {
-  for (const { fills } of lists) fills.sort(compareFills);
+  for (const { fills, decisions } of lists) {
+    fills.sort(compareFills);
+    decisions.sort(compareDecisions);
+  }
   const leaves = lists.map(encodeList);
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
@@ -160,7 +230,8 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
     const list = lists[at];
     const own = proven[at];
     if (list !== undefined && own !== undefined && compareBytes(list.rollupId, rollupId) === 0) {
-      return { kind: "presence", ...own, entries: list.entries, fills: list.fills };
+      const { entries, fills, decisions } = list;
+      return { kind: "presence", ...own, entries, fills, decisions };
     }
     return { kind: "absence", neighbours: proven.slice(Math.max(0, at - 1), at + 1) };
   }
@@ -169,16 +240,15 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
   return { manifest, item, rollupIds: lists.map(({ rollupId }) => rollupId), prove };
 }
 
-/** Decisions come with bundles; until then their list is empty. */
-function encodeList({ rollupId, entries, fills }: RollupList): Uint8Array {
+function encodeList({ rollupId, entries, fills, decisions }: RollupList): Uint8Array {
   return encodeManifestLeaf({
     rollupId,
     orderedRoot: merkleRoot(entries.map(encodeOrderedEntry)),
     orderedCount: entries.length,
     fillRoot: merkleRoot(fills.map(encodeFillEntry)),
     fillCount: fills.length,
-    decisionRoot: sha256(EMPTY_BYTES),
-    decisionCount: 0,
+    decisionRoot: merkleRoot(decisions.map(encodeDecisionEntry)),
+    decisionCount: decisions.length,
   });
 }
 

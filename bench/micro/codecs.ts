@@ -19,6 +19,7 @@ import {
 import { PAYLOAD_BYTES } from "../limits.ts";
 import { createItemFactory, type SignedItem } from "../load/shape.ts";
 import type { MicroCase } from "./case.ts";
+import { entryTerms } from "../../sequencer/app/execution/entry-terms.ts";
 
 /** Payloads of the blocks here: 1 MB of them. */
 const BLOCK_PAYLOADS = 4_000;
@@ -85,7 +86,12 @@ function manifestOf(items: readonly SignedItem[]): Uint8Array {
     const decoded = decodeItem(item);
     if (decoded.kind !== "tx") continue;
     const lane = laneOf(decoded, false);
-    for (const { rollupId, entry } of rollupEntriesOf(decoded.tx, fromHex(id), lane)) {
+    for (const { rollupId, entry } of rollupEntriesOf(
+      decoded.tx,
+      fromHex(id),
+      lane,
+      entryTerms("weft-bench"),
+    )) {
       builder.add(rollupId, entry);
     }
   }

@@ -1,10 +1,12 @@
 /** Rewards in the state, `weft.state.v1`; conventions as in `staking-state.ts`. F1: spec staking C1. */
+import type { Height } from "../brands.ts";
 import { ADDRESS_BYTES } from "../limits.ts";
 import {
   amount,
   decimal,
   defineRecord,
   fixedBytes,
+  height,
   type RecordCodec,
   uint,
   uint32,
@@ -55,10 +57,16 @@ export interface WithdrawAddressState {
   readonly address: Uint8Array;
 }
 
-/** `revenue/<rollup id>`: the rollup's part of fees, for its owner to claim. */
+/** `revenue/<rollup id>`: the rollup's part of fees, auctions and tips, for its owner to claim. */
 export interface RollupRevenueState {
+  /** Of all time, whatever it came from. */
   readonly accrued: bigint;
   readonly claimed: bigint;
+  /** What of `accrued` came from auctions, and from tips of bundles. */
+  readonly auction: bigint;
+  readonly tips: bigint;
+  /** Block that added to it last; 0: none. */
+  readonly lastHeight: Height;
 }
 
 export const REWARDS_INDEX_CODEC: RecordCodec<RewardsIndexState> = defineRecord<RewardsIndexState>({
@@ -93,4 +101,7 @@ export const WITHDRAW_CODEC: RecordCodec<WithdrawAddressState> = defineRecord<Wi
 export const REVENUE_CODEC: RecordCodec<RollupRevenueState> = defineRecord<RollupRevenueState>({
   accrued: [1, amount],
   claimed: [2, amount],
+  auction: [3, amount],
+  tips: [4, amount],
+  lastHeight: [5, height],
 });

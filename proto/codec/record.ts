@@ -354,6 +354,25 @@ export function checkCount(
   throw codecError("CODEC_TOO_MANY", `${name}: expected ${min} to ${max}, got ${length}`);
 }
 
+/** `min` to `max` numbers below 2^32, packed. */
+export function uints(max: number, min = 0): FieldKind<readonly number[]> {
+  return {
+    absent: { value: [] },
+    write: (writer, field, values) => writer.packedUint64(field, values.map(BigInt)),
+    read: (reader) => {
+      const values: bigint[] = [];
+      reader.repeatedUint64(values, max);
+      return values.map(Number);
+    },
+    check: (name, values) => {
+      checkCount(name, values, min, max);
+      for (const value of values) {
+        if (value < 0 || value > 0xffff_ffff) throw outOfRange(name, "below 2^32", value);
+      }
+    },
+  };
+}
+
 /** For `check` of a record: throws unless each element is above the one before it. */
 export function checkAscending<Value>(
   name: string,

@@ -11,6 +11,7 @@ import {
   ascendingBytes,
   bytesWithin,
   checkAscending,
+  choice,
   checkCount,
   defineRecord,
   type FieldKind,
@@ -24,6 +25,7 @@ import {
   uint,
   uint32,
 } from "./record.ts";
+import { BUNDLE_LEGS_MAX, GROUP_ROLLUPS_MAX } from "./mev-tx.ts";
 import { BATCHES_ASKED_MAX, compareItemPlaces, DISPUTES_ASKED_MAX } from "./seal-block.ts";
 import {
   itemIndex,
@@ -132,7 +134,16 @@ export interface SealedItemState {
   /** Height of the block that disputed it, and its proposer; 0 and empty if nobody did. */
   readonly disputedHeight: Height;
   readonly disputedBy: Uint8Array;
+  readonly kind: SealedItemKind;
+  /** Of a bundle: nweft for each place, held; to the rollups when it is opened, back when it is not. */
+  readonly tips: readonly bigint[];
+  /** Of a bid: rollup that leads the group, 32 bytes; empty otherwise. */
+  readonly group: Uint8Array;
 }
+
+/** What is sealed: it decides about the label, the form of the content, and what becomes of it. */
+export const SealedItemKind = { SEALED: 1, BUNDLE: 2, BID: 3 } as const;
+export type SealedItemKind = (typeof SealedItemKind)[keyof typeof SealedItemKind];
 
 export interface RollupPlace {
   readonly rollupId: Uint8Array;
@@ -271,10 +282,10 @@ const PLACE = defineRecord<RollupPlace>({ rollupId: [1, hash], position: [2, uin
 
 /** By rollup id, each once. */
 const places: FieldKind<readonly RollupPlace[]> = {
-  ...list(PLACE, SEALED_ROLLUPS_MAX, 1),
+  ...list(PLACE, GROUP_ROLLUPS_MAX, 1),
   check: (name, values) => {
     checkAscending(name, values, (a, b) => compareBytes(a.rollupId, b.rollupId));
-    checkCount(name, values, 1, SEALED_ROLLUPS_MAX);
+    checkCount(name, values, 1, GROUP_ROLLUPS_MAX);
   },
 };
 
@@ -284,19 +295,25 @@ export const SEALED_BATCH_CODEC: RecordCodec<SealedBatchState> = defineRecord<Se
     items: [
       2,
       list(
-        defineRecord<SealedItemState>({
-          index: [1, itemIndex],
-          id: [2, hash],
-          sender: [3, address],
-          kem: [4, fixedBytes(KEM_BYTES)],
-          body: [5, bytesWithin(SEAL_BUCKET_MAX + AEAD_TAG_BYTES, 1)],
-          label: [6, bytesWithin(LABEL_BYTES_MAX, 1)],
-          places: [7, places],
-          fee: [8, amount],
-          bond: [9, amount],
-          disputedHeight: [10, height],
-          disputedBy: [11, optionalBytes(ADDRESS_BYTES)],
-        }),
+        defineRecord<SealedItemState>(
+          {
+            index: [1, itemIndex],
+            id: [2, hash],
+            sender: [3, address],
+            kem: [4, fixedBytes(KEM_BYTES)],
+            body: [5, bytesWithin(SEAL_BUCKET_MAX + AEAD_TAG_BYTES, 1)],
+            label: [6, bytesWithin(LABEL_BYTES_MAX, 1)],
+            places: [7, places],
+            fee: [8, amount],
+            bond: [9, amount],
+            disputedHeight: [10, height],
+            disputedBy: [11, optionalBytes(ADDRESS_BYTES)],
+            kind: [12, choice(SealedItemKind)],
+            tips: [13, amounts(BUNDLE_LEGS_MAX)],
+            group: [14, optionalBytes(HASH_BYTES)],
+          },
+          checkKind,
+        ),
         SEALED_ITEMS_MAX,
         1,
       ),
@@ -304,6 +321,16 @@ export const SEALED_BATCH_CODEC: RecordCodec<SealedBatchState> = defineRecord<Se
   },
   ({ items }) => checkAscending("items", items, (a, b) => a.index - b.index),
 );
+
+/** A bundle has a tip for each place, a bid a group, and nothing else has either. */
+function checkKind({ kind, places: { length }, tips, group }: SealedItemState): void {
+  const isFit =
+    tips.length === (kind === SealedItemKind.BUNDLE ? length : 0) &&
+    group.length === (kind === SealedItemKind.BID ? HASH_BYTES : 0) &&
+    (kind === SealedItemKind.BID || length <= SEALED_ROLLUPS_MAX);
+  if (isFit) return;
+  throw codecError("CODEC_OUT_OF_RANGE", `item: places, tips or group do not fit kind ${kind}`);
+}
 
 export const COMMIT_BATCH_CODEC: RecordCodec<CommitBatchState> = defineRecord<CommitBatchState>({
   revealHeight: [1, height],

@@ -248,7 +248,7 @@ const bucket: FieldKind<number> = {
 };
 
 /** A bucket and what the cipher adds to it. */
-const sealedBody: FieldKind<Uint8Array> = {
+export const sealedBody: FieldKind<Uint8Array> = {
   ...bytesWithin(SEAL_BUCKET_MAX + AEAD_TAG_BYTES),
   check: (name, { length }) => {
     if (!SEAL_BUCKETS.includes(length - AEAD_TAG_BYTES)) {
@@ -402,11 +402,3 @@ export const SEAL_EVIDENCE: {
     ),
   ],
 };
-
-/**
- * What the manifest's payload hash of a sealed item or a commit covers, and rollups are given: the message as
- * it stands in the transaction.
- */
-export function sealPayload(action: Sealed | SealCommit): Uint8Array {
-  return action.kind === "sealed" ? SEALED_CODEC.encode(action) : SEAL_COMMIT_CODEC.encode(action);
-}

@@ -11,6 +11,7 @@ import { decode, type Reader } from "./reader.ts";
 import { type Openings, OPENINGS_CODEC } from "./seal-block.ts";
 import { checkLength, SIGNATURE_BYTES } from "./weft-basics.ts";
 import {
+  decodeTxBody,
   encodeTxBody,
   readSignedTx,
   type SignedTx,
@@ -26,19 +27,37 @@ export const LISTS_BYTES_MAX = 4_096;
 export const INJECTED_ENTRIES_MAX: number = VOTES_MAX;
 
 /** Kind of an item: the number of the member that is set. */
-export const ItemKind = { MANIFEST: 1, INJECTED_COMMIT: 2, OPENINGS: 3, TX: 4 } as const;
+export const ItemKind = {
+  MANIFEST: 1,
+  INJECTED_COMMIT: 2,
+  OPENINGS: 3,
+  TX: 4,
+  EXCUSED: 5,
+} as const;
 
 export type Item =
   | { readonly kind: "manifest"; readonly manifest: Manifest }
   | { readonly kind: "injectedCommit"; readonly injectedCommit: InjectedCommit }
   | { readonly kind: "openings"; readonly openings: Openings }
-  | { readonly kind: "tx"; readonly tx: SignedTx };
+  | { readonly kind: "tx"; readonly tx: SignedTx }
+  | { readonly kind: "excused"; readonly excused: Excused };
 
 export interface Manifest {
   readonly version: typeof MANIFEST_VERSION;
   readonly leafCount: number;
   /** 32 bytes. */
   readonly root: Uint8Array;
+}
+
+/**
+ * A transaction that is due and may not stand in this block, in its place; lane OBLIGATED. Its body shows why:
+ * whether a signature holds is no reason, the validators that listed it have seen one that does.
+ */
+export interface Excused {
+  /** Canonical `TxBody`. */
+  readonly bodyBytes: Uint8Array;
+  /** What it says; `encodeItem` does not read it. */
+  readonly body: TxBody;
 }
 
 /** LISTS parts of the extensions of height `height`, one entry per COMMIT validator in set order. */
@@ -72,6 +91,8 @@ export function encodeItem(item: Item): Uint8Array {
       return encode(writeOpeningsItem, item.openings, openingsCapacity(item));
     case "tx":
       return encodeTxItem(item.tx);
+    case "excused":
+      return encode(writeExcusedItem, item.excused, item.excused.bodyBytes.length + 16);
     default:
       return assertNever(item, "item kind");
   }
@@ -129,6 +150,14 @@ function writeTxItem(writer: Writer, tx: Pick<SignedTx, "bodyBytes" | "signature
   writer.message(ItemKind.TX, tx, writeSignedTx);
 }
 
+function writeExcusedItem(writer: Writer, excused: Excused): void {
+  writer.message(ItemKind.EXCUSED, excused, writeExcused);
+}
+
+function writeExcused(writer: Writer, excused: Excused): void {
+  writer.bytes(1, excused.bodyBytes);
+}
+
 function readItem(reader: Reader): Item {
   let item: Item | undefined;
   while (reader.next()) {
@@ -148,12 +177,25 @@ function readItem(reader: Reader): Item {
       case ItemKind.TX:
         item = { kind: "tx", tx: reader.oneofMessage(readSignedTx) };
         break;
+      case ItemKind.EXCUSED:
+        item = { kind: "excused", excused: reader.oneofMessage(readExcused) };
+        break;
       default:
         reader.unknown();
     }
   }
   if (item === undefined) throw reader.missing("the item's kind");
   return item;
+}
+
+function readExcused(reader: Reader): Excused {
+  let bodyBytes: Uint8Array | undefined;
+  while (reader.next()) {
+    if (reader.field === 1) bodyBytes = reader.bytes(Number.MAX_SAFE_INTEGER);
+    else reader.unknown();
+  }
+  if (bodyBytes === undefined) throw reader.missing("body");
+  return { bodyBytes, body: decodeTxBody(bodyBytes) };
 }
 
 function readManifest(reader: Reader): Manifest {

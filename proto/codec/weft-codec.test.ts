@@ -11,15 +11,15 @@ import {
   type ListedTx,
   PartType,
 } from "./weft-extension.ts";
+import { ROLLUP_DATA_ENTRIES_MAX } from "./rollup-data.ts";
+import { PLAIN_POLICY, type RollupPolicy } from "./rollup-policy.ts";
 import {
   type Action,
   countRollupDataEntries,
   decodeTxBody,
   encodeTxBody,
-  ROLLUP_DATA_ENTRIES_MAX,
   rollupData,
   rollupDataEntries,
-  type RollupPolicy,
   type TxBody,
   txSignBytes,
 } from "./weft-tx.ts";
@@ -27,14 +27,7 @@ import { Writer } from "./writer.ts";
 
 const fill = (length: number, value: number) => new Uint8Array(length).fill(value);
 const bytes = (...values: number[]) => new Uint8Array(values);
-const policy: RollupPolicy = {
-  ordering: 1,
-  sealedOnly: false,
-  auction: false,
-  reserve: 0n,
-  revenueShareBps: 0,
-  executorKeys: [],
-};
+const policy = PLAIN_POLICY;
 const transfer: Action = { kind: "transfer", to: fill(20, 1), amount: 5n };
 const body: TxBody = {
   publicKey: fill(32, 7),
@@ -115,7 +108,7 @@ describe("behavior: a transaction has one encoding", () => {
       rawBody(
         NONCE,
         FEE,
-        raw((w) => w.emptyMessage(13)),
+        raw((w) => w.emptyMessage(19)),
       ),
       "CODEC_UNKNOWN_FIELD",
     ],
@@ -177,11 +170,11 @@ describe("behavior: a transaction has one encoding", () => {
     expect(refusalOf(() => encodeTxBody({ ...body, ...change }))).toBe(code);
   });
 
-  test("another ordering than commit order is refused", () => {
+  test("an order that nobody knows is refused", () => {
     const encoded = encodeTxBody({ ...body, action: register() });
     const at = Buffer.from(encoded).indexOf(Buffer.from([0x12, 2, 8, 1]));
     expect(at).toBeGreaterThan(0);
-    encoded[at + 3] = 2;
+    encoded[at + 3] = 4;
     expect(refusalOf(() => decodeTxBody(encoded))).toBe("CODEC_OUT_OF_RANGE");
   });
 
@@ -295,7 +288,7 @@ describe("behavior: an item is one thing", () => {
 });
 
 describe("behavior: a vote extension carries nothing that nobody looks at", () => {
-  const abstain = encodeLists({ listed: [], shares: { kind: "abstain" } });
+  const abstain = encodeLists({ listed: [], shares: { kind: "abstain" }, withdrawn: [] });
   const lists = { type: PartType.LISTS, content: abstain, signature: fill(64, 1) };
   const shares = { ...lists, type: PartType.SHARES };
   const good = encodeVoteExtension({ parts: [lists] });
@@ -334,7 +327,19 @@ describe("behavior: a vote extension carries nothing that nobody looks at", () =
     ["a root of 31 bytes", rootField(31), "CODEC_LENGTH"],
     ["an empty root", bytes(0x12, 0), "CODEC_LENGTH"],
     ["a field in abstain", bytes(0x1a, 2, 8, 1), "CODEC_UNKNOWN_FIELD"],
-    ["an unknown field", concatBytes(abstain, bytes(0x20, 1)), "CODEC_UNKNOWN_FIELD"],
+    ["an unknown field", concatBytes(abstain, bytes(0x28, 1)), "CODEC_UNKNOWN_FIELD"],
+    ["a short withdrawn id", concatBytes(abstain, bytes(0x22, 1, 1)), "CODEC_LENGTH"],
+    ["withdrawn twice", concatBytes(abstain, withdrawn(1), withdrawn(1)), "CODEC_ELEMENT_ORDER"],
+    [
+      "withdrawn out of order",
+      concatBytes(abstain, withdrawn(2), withdrawn(1)),
+      "CODEC_ELEMENT_ORDER",
+    ],
+    [
+      "17 withdrawn",
+      concatBytes(abstain, ...Array.from({ length: 17 }, (_, at) => withdrawn(at))),
+      "CODEC_TOO_MANY",
+    ],
     ["4097 bytes", fill(4097, 0), "CODEC_TOO_LARGE"],
   ])("lists: %s", (_, encoded, code) => {
     expect(refusalOf(() => decodeLists(encoded))).toBe(code);
@@ -346,7 +351,9 @@ describe("behavior: a vote extension carries nothing that nobody looks at", () =
     ["a short id", [{ ...listed(1), id: fill(31, 1) }], "CODEC_LENGTH"],
     ["65", Array.from({ length: 65 }, (_, i) => listed(i)), "CODEC_TOO_MANY"],
   ])("listed transactions: %s", (_, txs, code) => {
-    expect(refusalOf(() => encodeLists({ listed: txs, shares: { kind: "abstain" } }))).toBe(code);
+    expect(
+      refusalOf(() => encodeLists({ listed: txs, shares: { kind: "abstain" }, withdrawn: [] })),
+    ).toBe(code);
     const encoded = raw((w) => {
       for (const tx of txs)
         w.bytesElement(
@@ -357,6 +364,19 @@ describe("behavior: a vote extension carries nothing that nobody looks at", () =
     });
     expect(refusalOf(() => decodeLists(encoded))).toBe(code);
   });
+
+  test("an id that is listed and withdrawn", () => {
+    const { id } = listed(7);
+    const both = { listed: [listed(7)], shares: { kind: "abstain" as const }, withdrawn: [id] };
+    expect(refusalOf(() => encodeLists(both))).toBe("CODEC_ELEMENT_ORDER");
+    const one = encodeLists({ ...both, withdrawn: [] });
+    const encoded = concatBytes(one, bytes(0x22, 32), id);
+    expect(refusalOf(() => decodeLists(encoded))).toBe("CODEC_ELEMENT_ORDER");
+  });
+
+  function withdrawn(value: number): Uint8Array {
+    return concatBytes(bytes(0x22, 32), fill(32, value));
+  }
 
   function unknownInPart(): Uint8Array {
     return raw((w) =>

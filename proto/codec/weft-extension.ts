@@ -4,7 +4,7 @@
  * extension cannot carry bytes that nobody looks at (Babylon GHSA-2fcv-qww3-9v6h).
  */
 import type { Height } from "../brands.ts";
-import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
+import { bytesEqual, compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
@@ -14,6 +14,7 @@ import { encode, type Writer } from "./writer.ts";
 
 export const EXTENSION_BYTES_MAX = 65_536;
 export const LISTED_TXS_MAX = 64;
+export const WITHDRAWN_TXS_MAX = 16;
 export const PartType = { LISTS: 1, SHARES: 2 } as const;
 export type PartType = (typeof PartType)[keyof typeof PartType];
 
@@ -39,6 +40,11 @@ export interface Lists {
     | { readonly kind: "abstain" }
     /** 32 bytes. */
     | { readonly kind: "root"; readonly root: Uint8Array };
+  /**
+   * Ids of transactions that are due and that the validator does not hold, or that its state refuses: at most
+   * 16, strictly ascending, none of them listed.
+   */
+  readonly withdrawn: readonly Uint8Array[];
 }
 
 export interface ListedTx {
@@ -80,7 +86,12 @@ export function decodeVoteExtension(bytes: Uint8Array): VoteExtension {
 
 export function encodeLists(lists: Lists): Uint8Array {
   checkListed(lists.listed);
-  const bytes = encode(writeLists, lists, 64 + lists.listed.length * 48);
+  checkWithdrawn(lists);
+  const bytes = encode(
+    writeLists,
+    lists,
+    64 + lists.listed.length * 48 + lists.withdrawn.length * 34,
+  );
   if (bytes.length > LISTS_BYTES_MAX) {
     throw codecError("CODEC_TOO_LARGE", `lists: ${bytes.length} bytes, at most ${LISTS_BYTES_MAX}`);
   }
@@ -111,6 +122,7 @@ function writeLists(writer: Writer, lists: Lists): void {
     checkLength("shares_root", lists.shares.root, HASH_BYTES);
     writer.bytes(2, lists.shares.root);
   }
+  for (const id of lists.withdrawn) writer.bytesElement(4, id);
 }
 
 function writeListed(writer: Writer, listed: ListedTx): void {
@@ -153,6 +165,7 @@ function readPart(reader: Reader): ExtensionPart {
 function readLists(reader: Reader): Lists {
   const listed: ListedTx[] = [];
   let shares: Lists["shares"] | undefined;
+  const withdrawn: Uint8Array[] = [];
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -171,13 +184,19 @@ function readLists(reader: Reader): Lists {
         }
         shares = reader.oneofMessage(readAbstain);
         break;
+      case 4:
+        if (withdrawn.length === WITHDRAWN_TXS_MAX) throw tooManyWithdrawn();
+        withdrawn.push(reader.repeatedBytes(HASH_BYTES));
+        break;
       default:
         reader.unknown();
     }
   }
   if (shares === undefined) throw reader.missing("shares_root or abstain");
+  const lists: Lists = { listed, shares, withdrawn };
   checkListed(listed);
-  return { listed, shares };
+  checkWithdrawn(lists);
+  return lists;
 }
 
 function readListed(reader: Reader): ListedTx {
@@ -227,6 +246,21 @@ function checkListed(listed: readonly ListedTx[]): void {
   }
 }
 
+function checkWithdrawn({ listed, withdrawn }: Pick<Lists, "listed" | "withdrawn">): void {
+  if (withdrawn.length > WITHDRAWN_TXS_MAX) throw tooManyWithdrawn();
+  let previous: Uint8Array | undefined;
+  for (const id of withdrawn) {
+    checkLength("withdrawn id", id, HASH_BYTES);
+    if (previous !== undefined && compareBytes(previous, id) >= 0) {
+      throw codecError("CODEC_ELEMENT_ORDER", "withdrawn ids must ascend and be unique");
+    }
+    previous = id;
+    if (listed.some((listing) => bytesEqual(listing.id, id))) {
+      throw codecError("CODEC_ELEMENT_ORDER", "an id is both listed and withdrawn");
+    }
+  }
+}
+
 function tooLarge(length: number): Error {
   return codecError(
     "CODEC_TOO_LARGE",
@@ -236,4 +270,8 @@ function tooLarge(length: number): Error {
 
 function tooManyListed(): Error {
   return codecError("CODEC_TOO_MANY", `lists: at most ${LISTED_TXS_MAX} listed transactions`);
+}
+
+function tooManyWithdrawn(): Error {
+  return codecError("CODEC_TOO_MANY", `lists: at most ${WITHDRAWN_TXS_MAX} withdrawn transactions`);
 }

@@ -14,13 +14,13 @@ import {
   encodeRollup,
   encodeUnorderedIds,
 } from "./weft-state.ts";
-import { ORDERING_COMMIT_ORDER } from "./weft-tx.ts";
+import { Ordering } from "./rollup-policy.ts";
 
 const amount = fc.bigInt(0n, (1n << 63n) - 1n);
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const height = fc.nat().map(Height);
 const policy = fc.record({
-  ordering: fc.constant(ORDERING_COMMIT_ORDER),
+  ordering: fc.constantFrom(...Object.values(Ordering)),
   sealedOnly: fc.boolean(),
   auction: fc.boolean(),
   reserve: amount,
@@ -30,6 +30,10 @@ const policy = fc.record({
     [new Uint8Array(32)],
     [new Uint8Array(32), fromHex("ff".repeat(32))],
   ),
+  bundlesOff: fc.boolean(),
+  auctionLeader: fc.oneof(fc.constant(new Uint8Array(0)), bytes(32)),
+  auctionMembers: fc.constantFrom([], [new Uint8Array(32)]),
+  secondPrice: fc.boolean(),
 });
 
 describe("state codec", () => {

@@ -20,8 +20,9 @@ import {
   uint,
   uint32,
 } from "./record.ts";
+import { ROLLUP_POLICY_CODEC, type RollupPolicy } from "./rollup-policy.ts";
 import { checkAmount, checkLength, PUBLIC_KEY_BYTES } from "./weft-basics.ts";
-import { readPolicy, ROLLUP_NAME_LENGTH_MAX, type RollupPolicy, writePolicy } from "./weft-tx.ts";
+import { ROLLUP_NAME_LENGTH_MAX } from "./weft-tx.ts";
 import { encode, type Writer } from "./writer.ts";
 
 /** What genesis fixed. */
@@ -47,7 +48,7 @@ export interface LastBlockState {
 
 /**
  * nweft. total = all balances + feePool + deposits + bonded + notBonded + rewards + community +
- * rollupRevenue + governanceDeposits + sealed, always.
+ * rollupRevenue + governanceDeposits + sealed + escrow, always.
  */
 export interface SupplyState {
   readonly total: bigint;
@@ -64,6 +65,8 @@ export interface SupplyState {
   readonly governanceDeposits: bigint;
   /** Fees and bonds of sealed items and commits that are not resolved. */
   readonly sealed: bigint;
+  /** What accounts have put aside for their bids. */
+  readonly escrow: bigint;
   /** All that was ever destroyed; no part of `total`. */
   readonly burned: bigint;
 }
@@ -120,6 +123,12 @@ export interface ParamsState {
   readonly sealFalseDisputeBps: number;
   readonly sealFaultSlashBps: number;
   readonly sealDealerSlashBps: number;
+  readonly listDueBlocks: number;
+  readonly bidEscrowMin: bigint;
+  readonly escrowDelayBlocks: number;
+  readonly mevRollupBps: number;
+  readonly mevProposerBps: number;
+  readonly mevCommunityBps: number;
 }
 
 export interface AccountState {
@@ -230,6 +239,7 @@ export const SUPPLY_CODEC: RecordCodec<SupplyState> = defineRecord<SupplyState>(
   governanceDeposits: [9, amount],
   burned: [10, amount],
   sealed: [11, amount],
+  escrow: [12, amount],
 });
 export const encodeSupply: (supply: SupplyState) => Uint8Array = SUPPLY_CODEC.encode;
 export const decodeSupply: (bytes: Uint8Array) => SupplyState = SUPPLY_CODEC.decode;
@@ -246,6 +256,7 @@ export const EMPTY_SUPPLY: SupplyState = {
   rollupRevenue: 0n,
   governanceDeposits: 0n,
   sealed: 0n,
+  escrow: 0n,
   burned: 0n,
 };
 
@@ -311,6 +322,12 @@ export const PARAM_FIELDS: RecordFields<ParamsState> = {
   sealFalseDisputeBps: smallParam(48),
   sealFaultSlashBps: smallParam(49),
   sealDealerSlashBps: smallParam(50),
+  listDueBlocks: smallParam(51),
+  bidEscrowMin: bigParam(52),
+  escrowDelayBlocks: smallParam(53),
+  mevRollupBps: smallParam(54),
+  mevProposerBps: smallParam(55),
+  mevCommunityBps: smallParam(56),
 };
 export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
   PARAM_FIELDS,
@@ -348,7 +365,7 @@ export function encodeRollup(rollup: RollupState): Uint8Array {
     writer.string(1, value.name);
     checkLength("owner_key", value.ownerKey, PUBLIC_KEY_BYTES);
     writer.bytes(2, value.ownerKey);
-    writer.message(3, value.policy, writePolicy);
+    writer.message(3, value.policy, ROLLUP_POLICY_CODEC.write);
     if (value.pending !== undefined) writer.message(4, value.pending, writePending);
     writer.uint64(5, checked(value.deposit));
     writer.uint(6, value.registeredHeight);
@@ -356,7 +373,7 @@ export function encodeRollup(rollup: RollupState): Uint8Array {
 }
 
 function writePending(writer: Writer, pending: PendingPolicy): void {
-  writer.message(1, pending.policy, writePolicy);
+  writer.message(1, pending.policy, ROLLUP_POLICY_CODEC.write);
   writer.uint(2, pending.effectiveHeight);
 }
 
@@ -375,7 +392,7 @@ function readRollup(reader: Reader): RollupState {
   while (reader.next()) {
     if (reader.field === 1) name = reader.string(ROLLUP_NAME_LENGTH_MAX);
     else if (reader.field === 2) ownerKey = reader.bytes(PUBLIC_KEY_BYTES);
-    else if (reader.field === 3) policy = reader.message(readPolicy);
+    else if (reader.field === 3) policy = reader.message(ROLLUP_POLICY_CODEC.read);
     else if (reader.field === 4) pending = reader.message(readPending);
     else if (reader.field === 5) deposit = readAmount(reader);
     else if (reader.field === 6) registeredHeight = reader.uint();
@@ -390,7 +407,7 @@ function readPending(reader: Reader): PendingPolicy {
   let policy: RollupPolicy | undefined;
   let effectiveHeight = 0;
   while (reader.next()) {
-    if (reader.field === 1) policy = reader.message(readPolicy);
+    if (reader.field === 1) policy = reader.message(ROLLUP_POLICY_CODEC.read);
     else if (reader.field === 2) effectiveHeight = reader.uint();
     else reader.unknown();
   }

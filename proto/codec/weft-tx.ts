@@ -6,17 +6,19 @@
  * it. Refusals are `CodecError`s.
  */
 import { Height } from "../brands.ts";
-import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
+import { EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { assertNever } from "../errors.ts";
 import { sha256, sha256Concat } from "../hash.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { GOVERNANCE_ACTION_CODEC, type GovernanceAction } from "./governance-tx.ts";
+import { MEV_ACTION_CODEC, type MevAction } from "./mev-tx.ts";
 import { decode, type Reader } from "./reader.ts";
+import { scanRollupData } from "./rollup-data.ts";
+import { ROLLUP_POLICY_CODEC, type RollupPolicy } from "./rollup-policy.ts";
 import { SEAL_ACTION_CODEC, type SealAction } from "./seal-tx.ts";
 import { STAKING_ACTION_CODEC, type StakingAction } from "./staking-tx.ts";
 import {
-  BASIS_POINTS,
   checkAmount,
   checkLength,
   outOfRange,
@@ -27,18 +29,12 @@ import {
 import { encode, varintSize, type Writer } from "./writer.ts";
 
 export const SALT_BYTES_MAX = 16;
-export const ROLLUP_DATA_ENTRIES_MAX = 10_000;
 export const ROLLUP_NAME_LENGTH_MAX = 64;
-export const EXECUTOR_KEYS_MAX = 32;
-/** The one ordering policy of today; see `RollupPolicy.ordering`. */
-export const ORDERING_COMMIT_ORDER = 1;
 
 const utf8 = new TextEncoder();
 const SIGN_TAG = utf8.encode("weft/tx/v1");
 /** What a rollup may be called. */
 export const ROLLUP_NAME = /^[a-z0-9-]{1,64}$/;
-/** Tag byte of `RollupData.data`: field 2, length-delimited. */
-const DATA_TAG = 0x12;
 
 /** A transaction as it came: `bodyBytes` is what was signed, `body` what it says. */
 export interface SignedTx {
@@ -67,7 +63,7 @@ export interface Fee {
   readonly tipPerByte: bigint;
 }
 
-export type Action = RollupAction | StakeAction | SealAction;
+export type Action = RollupAction | StakeAction | SealAction | MevAction;
 export type RollupAction = Transfer | RollupData | RegisterRollup | UpdateRollup;
 /** What concerns stake; written by tables of its own, and its byte fields are copies. */
 export type StakeAction = StakingAction | GovernanceAction;
@@ -108,23 +104,16 @@ export interface UpdateRollup {
   readonly newOwnerKey: Uint8Array;
 }
 
-export interface RollupPolicy {
-  readonly ordering: typeof ORDERING_COMMIT_ORDER;
-  readonly sealedOnly: boolean;
-  readonly auction: boolean;
-  /** nweft. */
-  readonly reserve: bigint;
-  readonly revenueShareBps: number;
-  /** ed25519 keys, ascending, unique, at most 32. */
-  readonly executorKeys: readonly Uint8Array[];
-}
-
 export function isStakeAction(action: Action): action is StakeAction {
   return STAKING_ACTION_CODEC.has(action) || GOVERNANCE_ACTION_CODEC.has(action);
 }
 
 export function isSealAction(action: Action): action is SealAction {
   return SEAL_ACTION_CODEC.has(action);
+}
+
+export function isMevAction(action: Action): action is MevAction {
+  return MEV_ACTION_CODEC.has(action);
 }
 
 /** What is signed: lp("weft/tx/v1") ‖ lp(chain id) ‖ body. */
@@ -200,7 +189,7 @@ export function rollupData(rollupId: Uint8Array, entries: readonly Uint8Array[])
 /** The entries of a rollup data payload, as views into it. Throws unless it is canonical. */
 export function rollupDataEntries(payload: Uint8Array): readonly Uint8Array[] {
   const entries: Uint8Array[] = [];
-  scanEntries(payload, entries);
+  scanRollupData(payload, entries);
   return entries;
 }
 
@@ -220,7 +209,7 @@ export function splitRollupData(what: string, bytes: Uint8Array): Omit<RollupDat
 
 /** How many entries a canonical rollup data payload holds. Throws unless it is one. */
 export function countRollupDataEntries(payload: Uint8Array): number {
-  return scanEntries(payload, undefined);
+  return scanRollupData(payload);
 }
 
 /** Hash that stands for the payload in the manifest: SHA-256 of the slice as it stands. */
@@ -237,6 +226,7 @@ function writeTxBody(writer: Writer, body: TxBody): void {
   if (STAKING_ACTION_CODEC.has(action)) return STAKING_ACTION_CODEC.write(writer, action);
   if (GOVERNANCE_ACTION_CODEC.has(action)) return GOVERNANCE_ACTION_CODEC.write(writer, action);
   if (SEAL_ACTION_CODEC.has(action)) return SEAL_ACTION_CODEC.write(writer, action);
+  if (MEV_ACTION_CODEC.has(action)) return MEV_ACTION_CODEC.write(writer, action);
   switch (action.kind) {
     case "transfer":
       return writer.message(10, action, writeTransfer);
@@ -281,24 +271,14 @@ function writeEntries(writer: Writer, entries: readonly Uint8Array[]): void {
 
 function writeRegisterRollup(writer: Writer, action: RegisterRollup): void {
   writer.string(1, action.name);
-  writer.message(2, action.policy, writePolicy);
+  writer.message(2, action.policy, ROLLUP_POLICY_CODEC.write);
   writer.bytes(3, action.ownerKey);
 }
 
 function writeUpdateRollup(writer: Writer, action: UpdateRollup): void {
   writer.bytes(1, action.rollupId);
-  writer.message(2, action.policy, writePolicy);
+  writer.message(2, action.policy, ROLLUP_POLICY_CODEC.write);
   writer.bytes(3, action.newOwnerKey);
-}
-
-/** `RollupPolicy`, also inside values of the state. */
-export function writePolicy(writer: Writer, policy: RollupPolicy): void {
-  writer.uint32(1, policy.ordering);
-  writer.bool(2, policy.sealedOnly);
-  writer.bool(3, policy.auction);
-  writer.uint64(4, policy.reserve);
-  writer.uint32(5, policy.revenueShareBps);
-  for (const key of policy.executorKeys) writer.bytesElement(6, key);
 }
 
 function readTxBody(reader: Reader): TxBody {
@@ -342,7 +322,8 @@ function readTxBody(reader: Reader): TxBody {
         action =
           STAKING_ACTION_CODEC.readMember(reader) ??
           GOVERNANCE_ACTION_CODEC.readMember(reader) ??
-          SEAL_ACTION_CODEC.readMember(reader);
+          SEAL_ACTION_CODEC.readMember(reader) ??
+          MEV_ACTION_CODEC.readMember(reader);
         if (action === undefined) reader.unknown();
     }
   }
@@ -401,7 +382,7 @@ function readRegisterRollup(reader: Reader): RegisterRollup {
   let ownerKey = EMPTY_BYTES;
   while (reader.next()) {
     if (reader.field === 1) name = reader.string(ROLLUP_NAME_LENGTH_MAX);
-    else if (reader.field === 2) policy = reader.message(readPolicy);
+    else if (reader.field === 2) policy = reader.message(ROLLUP_POLICY_CODEC.read);
     else if (reader.field === 3) ownerKey = reader.bytes(PUBLIC_KEY_BYTES);
     else reader.unknown();
   }
@@ -415,52 +396,12 @@ function readUpdateRollup(reader: Reader): UpdateRollup {
   let newOwnerKey = EMPTY_BYTES;
   while (reader.next()) {
     if (reader.field === 1) rollupId = reader.bytes(HASH_BYTES);
-    else if (reader.field === 2) policy = reader.message(readPolicy);
+    else if (reader.field === 2) policy = reader.message(ROLLUP_POLICY_CODEC.read);
     else if (reader.field === 3) newOwnerKey = reader.bytes(PUBLIC_KEY_BYTES);
     else reader.unknown();
   }
   if (policy === undefined) throw reader.missing("policy");
   return { kind: "updateRollup", rollupId, policy, newOwnerKey };
-}
-
-/** `RollupPolicy`, checked; also inside values of the state. */
-export function readPolicy(reader: Reader): RollupPolicy {
-  let ordering = 0;
-  let sealedOnly = false;
-  let auction = false;
-  let reserve = 0n;
-  let revenueShareBps = 0;
-  const executorKeys: Uint8Array[] = [];
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        ordering = reader.uint32();
-        break;
-      case 2:
-        sealedOnly = reader.bool();
-        break;
-      case 3:
-        auction = reader.bool();
-        break;
-      case 4:
-        reserve = reader.uint64();
-        break;
-      case 5:
-        revenueShareBps = reader.uint32();
-        break;
-      case 6:
-        if (executorKeys.length === EXECUTOR_KEYS_MAX) throw tooManyKeys();
-        executorKeys.push(reader.repeatedBytes(PUBLIC_KEY_BYTES));
-        break;
-      default:
-        reader.unknown();
-    }
-  }
-  if (ordering !== ORDERING_COMMIT_ORDER) throw outOfRange("ordering", "1", ordering);
-  const policy = { sealedOnly, auction, reserve, revenueShareBps, executorKeys };
-  const checked: RollupPolicy = { ordering, ...policy };
-  checkPolicy(checked);
-  return checked;
 }
 
 function checkTxBody(body: TxBody): void {
@@ -472,7 +413,7 @@ function checkTxBody(body: TxBody): void {
   checkAmount("tip_per_byte", body.fee.tipPerByte);
   const { action } = body;
   // Checked by their tables, read or written.
-  if (isStakeAction(action) || isSealAction(action)) return;
+  if (isStakeAction(action) || isSealAction(action) || isMevAction(action)) return;
   switch (action.kind) {
     case "transfer":
       checkLength("to", action.to, ADDRESS_BYTES);
@@ -486,11 +427,9 @@ function checkTxBody(body: TxBody): void {
       if (!ROLLUP_NAME.test(action.name)) {
         throw outOfRange("name", "1 to 64 characters of a-z, 0-9 and -", action.name);
       }
-      checkPolicy(action.policy);
       return checkLength("owner_key", action.ownerKey, PUBLIC_KEY_BYTES);
     case "updateRollup":
       checkLength("rollup_id", action.rollupId, HASH_BYTES);
-      checkPolicy(action.policy);
       if (action.newOwnerKey.length === 0) return;
       return checkLength("new_owner_key", action.newOwnerKey, PUBLIC_KEY_BYTES);
     default:
@@ -498,69 +437,15 @@ function checkTxBody(body: TxBody): void {
   }
 }
 
-function checkPolicy(policy: RollupPolicy): void {
-  checkAmount("reserve", policy.reserve);
-  if (policy.revenueShareBps > BASIS_POINTS) {
-    throw outOfRange("revenue_share_bps", `at most ${BASIS_POINTS}`, policy.revenueShareBps);
-  }
-  if (policy.executorKeys.length > EXECUTOR_KEYS_MAX) throw tooManyKeys();
-  let previous: Uint8Array | undefined;
-  for (const key of policy.executorKeys) {
-    checkLength("executor_keys", key, PUBLIC_KEY_BYTES);
-    if (previous !== undefined && compareBytes(previous, key) >= 0) {
-      throw codecError("CODEC_ELEMENT_ORDER", "executor_keys must ascend and be unique");
-    }
-    previous = key;
-  }
-}
-
-/** Walks (12 ‖ uvarint(length) ‖ bytes)*; the number of entries. */
-function scanEntries(payload: Uint8Array, into: Uint8Array[] | undefined): number {
-  const end = payload.length;
-  let count = 0;
-  for (let at = 0; at < end; ) {
-    if (payload[at] !== DATA_TAG) {
-      throw codecError("CODEC_UNKNOWN_FIELD", `rollup_data: byte ${at} does not begin an entry`);
-    }
-    if (++count > ROLLUP_DATA_ENTRIES_MAX) {
-      throw codecError("CODEC_TOO_MANY", `rollup_data: over ${ROLLUP_DATA_ENTRIES_MAX} entries`);
-    }
-    at++;
-    let length = 0;
-    let byte = 0x80;
-    for (let scale = 1; byte >= 0x80; scale *= 128) {
-      // Four length bytes hold 256 MiB, more than any block.
-      if (at >= end || scale > 2_097_152) {
-        throw codecError("CODEC_TRUNCATED", `rollup_data: entry ${count - 1} is cut off`);
-      }
-      byte = payload[at++] ?? 0;
-      length += (byte & 0x7f) * scale;
-      if (byte === 0 && scale > 1) {
-        throw codecError("CODEC_VARINT", `rollup_data: length of entry ${count - 1} is padded`);
-      }
-    }
-    if (length === 0) {
-      throw codecError("CODEC_LENGTH", `rollup_data: entry ${count - 1} is empty`);
-    }
-    if (length > end - at) {
-      throw codecError("CODEC_TRUNCATED", `rollup_data: entry ${count - 1} is cut off`);
-    }
-    into?.push(payload.subarray(at, at + length));
-    at += length;
-  }
-  if (count === 0) throw codecError("CODEC_MISSING_FIELD", "rollup_data: no entries");
-  return count;
-}
-
+/** About how many bytes the encoder should make room for. */
 function payloadLength(action: Action): number {
   if (action.kind === "rollupData") return action.payload.length;
-  return action.kind === "sealed" ? action.body.length + 512 : 128;
+  if (action.kind === "bundle") {
+    return action.legs.reduce((sum, { payload }) => sum + payload.length + 64, 256);
+  }
+  return "kem" in action ? action.body.length + 768 : 128;
 }
 
 function secondMember(field: number, oneof: string): Error {
   return codecError("CODEC_FIELD_ORDER", `field ${field} is a second member of ${oneof}`);
-}
-
-function tooManyKeys(): Error {
-  return codecError("CODEC_TOO_MANY", `executor_keys: at most ${EXECUTOR_KEYS_MAX}`);
 }

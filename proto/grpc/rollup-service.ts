@@ -6,10 +6,12 @@
 import { weft } from "#proto-gen/weft.js";
 import type { Height } from "../brands.ts";
 import { codecError } from "../codec/errors.ts";
-import type { RollupPolicy } from "../codec/weft-tx.ts";
+import type { RollupPolicy } from "../codec/rollup-policy.ts";
 import type { MerkleProof } from "../types.ts";
 import type { Content, FillingBlock } from "../verify/fills.ts";
 import {
+  type DecisionEntry,
+  DecisionOutcome,
   type DeliveredEntry,
   EntryKind,
   type FillEntry,
@@ -446,18 +448,21 @@ function toWireSlice(
     bundleId: bundleId ?? null,
   }));
   const fills = slice.fills.map(toWireFill);
-  return { presence: { leaf: slice.leaf, leafProof: toWireProof(slice.proof), entries, fills } };
+  const decisions = slice.decisions.map(toWireDecision);
+  const leafProof = toWireProof(slice.proof);
+  return { presence: { leaf: slice.leaf, leafProof, entries, fills, decisions } };
 }
 
 function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlice["slice"] {
   if (wire.presence !== null && wire.presence !== undefined) {
-    const { leaf, leafProof, entries, fills } = wire.presence;
+    const { leaf, leafProof, entries, fills, decisions } = wire.presence;
     return {
       kind: "presence",
       leaf: toBytes(leaf),
       proof: fromWireProof(leafProof),
       entries: (entries ?? []).map(fromWireEntry),
       fills: (fills ?? []).map(fromWireFill),
+      decisions: (decisions ?? []).map(fromWireDecision),
     };
   }
   const { neighbours } = required(wire.absence, "presence or absence");
@@ -472,7 +477,7 @@ function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlic
 function fromWireEntry(wire: weft.rollup.v1.OrderedEntry.$Properties): DeliveredEntry {
   const kind = Object.values(EntryKind).find((known) => known === wire.kind);
   if (kind === undefined) {
-    throw codecError("CODEC_OUT_OF_RANGE", `entry kind: expected 1 to 4, got ${wire.kind ?? 0}`);
+    throw codecError("CODEC_OUT_OF_RANGE", `entry kind: expected 1 to 6, got ${wire.kind ?? 0}`);
   }
   const bundleId = toBytes(wire.bundleId);
   return {
@@ -495,7 +500,7 @@ function fromWireFill(wire: weft.rollup.v1.FillEntry.$Properties): FillEntry {
   if (status === undefined) {
     throw codecError(
       "CODEC_OUT_OF_RANGE",
-      `status of a fill: expected 1 to 4, got ${wire.status ?? 0}`,
+      `status of a fill: expected 1 to 5, got ${wire.status ?? 0}`,
     );
   }
   return {
@@ -506,14 +511,35 @@ function fromWireFill(wire: weft.rollup.v1.FillEntry.$Properties): FillEntry {
   };
 }
 
+function toWireDecision(decision: DecisionEntry): weft.rollup.v1.DecisionEntry.$Properties {
+  return { ...decision };
+}
+
+function fromWireDecision(wire: weft.rollup.v1.DecisionEntry.$Properties): DecisionEntry {
+  const outcome = Object.values(DecisionOutcome).find((known) => known === wire.outcome);
+  if (outcome === undefined) {
+    throw codecError(
+      "CODEC_OUT_OF_RANGE",
+      `outcome of a decision: expected 16, got ${wire.outcome ?? 0}`,
+    );
+  }
+  return {
+    subject: toBytes(wire.subject),
+    outcome,
+    height: toHeight(wire.height ?? 0),
+    detailHash: toBytes(wire.detailHash),
+  };
+}
+
 function toWireFilling(filling: Filling): weft.rollup.v1.Filling.$Properties {
   return {
     headers: filling.headers.map((header) => ({ ...header })),
-    blocks: filling.blocks.map(({ proof, manifestProof, fills, ...block }) => ({
+    blocks: filling.blocks.map(({ proof, manifestProof, fills, decisions, ...block }) => ({
       ...block,
       manifestProof: toWireProof(manifestProof),
       leafProof: toWireProof(proof),
       fills: fills.map(toWireFill),
+      decisions: decisions.map(toWireDecision),
     })),
     contents: filling.contents.map((content) => ({ ...content })),
   };
@@ -532,6 +558,7 @@ function fromWireFilling(wire: weft.rollup.v1.Filling.$Properties): Filling {
       leaf: toBytes(block.leaf),
       proof: fromWireProof(block.leafProof),
       fills: (block.fills ?? []).map(fromWireFill),
+      decisions: (block.decisions ?? []).map(fromWireDecision),
     })),
     contents: (wire.contents ?? []).map((content) => ({
       position: content.position ?? 0,

@@ -14,6 +14,7 @@ import {
 import descriptor from "protobufjs/ext/descriptor.js";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { Ordering, PLAIN_POLICY } from "../codec/rollup-policy.ts";
 import { Height, RollupId } from "../brands.ts";
 import { EXECUTION_SERVICE, type ExecuteBlockRequest } from "./execution-service.ts";
 import {
@@ -54,6 +55,7 @@ const presence: RollupBlock = {
       { kind: 3, lane: 6, itemId: hash(4), bundleId: hash(5), leg: 1, legs: 2, payload: hash(6) },
     ],
     fills: [{ height: Height(5), position: 2, status: 4, contentHash: hash(7) }],
+    decisions: [{ subject: hash(9), outcome: 16, height: Height(5), detailHash: hash(10) }],
   },
   filling: {
     headers: [{ signedHeader: new Uint8Array([8]), validatorSet: new Uint8Array([9]) }],
@@ -65,6 +67,7 @@ const presence: RollupBlock = {
         leaf: new Uint8Array(152).fill(8),
         proof,
         fills: [{ height: Height(7), position: 1, status: 1, contentHash: hash(8) }],
+        decisions: [{ subject: hash(1), outcome: 16, height: Height(7), detailHash: hash(2) }],
       },
     ],
     contents: [{ position: 1, payload: new Uint8Array([0x12, 1, 6]) }],
@@ -143,7 +146,9 @@ describe("messages survive the wire", () => {
   test("rollups, with and without a pending policy", () => {
     const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getRollup;
     const policy = {
-      ordering: 1 as const,
+      ...PLAIN_POLICY,
+      ordering: Ordering.SEALED_RANDOM,
+      auctionMembers: [hash(3)],
       sealedOnly: true,
       auction: false,
       reserve: 2n ** 60n,

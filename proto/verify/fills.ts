@@ -1,5 +1,5 @@
 /**
- * What became of the sealed entries of a block (docs/formats.md, "Manifest"): every entry of kind SEALED is
+ * What became of the sealed entries of a block (docs/formats.md, "Manifest"): every entry of kind SEALED, SHUFFLED or BID is
  * filled exactly once, by one later block, whose manifest commits to that. Whoever checks has verified the
  * entries, the headers of the filling blocks, and with `verifyRollupFills` their fills.
  */
@@ -7,13 +7,8 @@ import type { Height } from "../brands.ts";
 import { bytesEqual } from "../bytes.ts";
 import { payloadHash } from "../codec/weft-tx.ts";
 import { type Refusal, refusal } from "../refusal.ts";
-import {
-  type DeliveredEntry,
-  EntryKind,
-  type FillEntry,
-  FillStatus,
-  type RollupFills,
-} from "./manifest.ts";
+import { isHidden } from "./execution-order.ts";
+import { type DeliveredEntry, type FillEntry, FillStatus, type RollupFills } from "./manifest.ts";
 
 /** All fills of one block for a rollup. */
 export interface FillingBlock extends RollupFills {
@@ -32,7 +27,7 @@ export interface Content {
 export type FilledEntry = DeliveredEntry & {
   /** Undefined for an entry that was never sealed: `payload` is what is executed. */
   readonly fill: FillEntry | undefined;
-  /** What is executed at this place; undefined for one that is INVALID, EXPIRED or VOID. */
+  /** What is executed at this place; undefined for one that is INVALID, EXPIRED, VOID or LOST. */
   readonly content: Uint8Array | undefined;
 };
 
@@ -56,7 +51,7 @@ export type FillRefusal = Refusal<FillRefusalCode>;
 
 /** Whether a block's entries wait for later blocks. */
 export function hasSealedEntries(entries: readonly DeliveredEntry[]): boolean {
-  return entries.some(isSealed);
+  return entries.some(isHidden);
 }
 
 /** The entries of block `height` with what the verified fills of later blocks and the contents make of them. */
@@ -74,7 +69,7 @@ export function fillEntries(
     }
     for (const fill of own) {
       const entry = entries[fill.position];
-      if (entry === undefined || !isSealed(entry)) {
+      if (entry === undefined || !isHidden(entry)) {
         return refusal("FILL_UNEXPECTED", `place ${fill.position} has a fill and is not sealed`);
       }
       if (fills.has(fill.position)) {
@@ -86,7 +81,7 @@ export function fillEntries(
   const filled: FilledEntry[] = [];
   let used = 0;
   for (const [position, entry] of entries.entries()) {
-    if (!isSealed(entry)) {
+    if (!isHidden(entry)) {
       filled.push({ ...entry, fill: undefined, content: entry.payload });
       continue;
     }
@@ -114,8 +109,4 @@ export function fillEntries(
     "FILL_CONTENT_UNEXPECTED",
     `${contents.length} contents came, ${used} places were opened`,
   );
-}
-
-function isSealed(entry: DeliveredEntry): boolean {
-  return entry.kind === EntryKind.SEALED;
 }

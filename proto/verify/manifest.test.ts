@@ -122,6 +122,7 @@ describe("behavior: accepts what the block holds", () => {
       expect(verifyRollupSlice(dataHash, rollupId, sliceOf(rollupId))).toEqual({
         entries: entriesOf(place),
         fills: [],
+        decisions: [],
       });
     },
   );
@@ -130,6 +131,7 @@ describe("behavior: accepts what the block holds", () => {
     expect(verifyRollupSlice(dataHash, id(value), sliceOf(id(value)))).toEqual({
       entries: [],
       fills: [],
+      decisions: [],
     });
   });
 
@@ -270,7 +272,8 @@ describe("behavior: presence is complete", () => {
     for (const [change, code] of [
       [{ fillCount: 1 }, "MANIFEST_FILL_COUNT"],
       [{ fillRoot: id(1) }, "MANIFEST_FILLS_DIFFER"],
-      [{ decisionCount: 1 }, "MANIFEST_LIST_MISSING"],
+      [{ decisionCount: 1 }, "MANIFEST_DECISION_COUNT"],
+      [{ decisionRoot: id(1) }, "MANIFEST_DECISIONS_DIFFER"],
     ] as const) {
       const original = decodeManifestLeaf(presence(present).leaf);
       if (original === undefined) throw new Error("expected a leaf");

@@ -21,7 +21,20 @@ export const ORDERED_ENTRY_BYTES = 102;
 export const FILL_ENTRY_BYTES = 45;
 export const MANIFEST_LEAF_BYTES = 152;
 
-export const EntryKind = { ROLLUP_DATA: 1, SEALED: 2, BUNDLE_LEG: 3, FORCED: 4 } as const;
+export const DECISION_ENTRY_BYTES = 73;
+
+export const EntryKind = {
+  ROLLUP_DATA: 1,
+  /** Of a sealed transaction or bundle, or of a commit. */
+  SEALED: 2,
+  /** Leg of a plain bundle. */
+  BUNDLE_LEG: 3,
+  FORCED: 4,
+  /** As SEALED, of a rollup that shuffles: it executes these in the order that its ORDER decision says. */
+  SHUFFLED: 5,
+  /** A bid for the top of the block, in the list of every rollup of its group. */
+  BID: 6,
+} as const;
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind];
 
 /** Place of one thing that a rollup executes. Outside a bundle: no bundle id, leg 0 of 1. */
@@ -55,6 +68,8 @@ export const FillStatus = {
   EXPIRED: 3,
   /** A commit that its sender did not reveal in time. */
   VOID: 4,
+  /** A bid that is not executed for this rollup. */
+  LOST: 5,
 } as const;
 export type FillStatus = (typeof FillStatus)[keyof typeof FillStatus];
 
@@ -67,6 +82,24 @@ export interface FillEntry {
   readonly status: FillStatus;
   /** H(payload), the payload in the form of rollup data; H("") unless it was opened. */
   readonly contentHash: Uint8Array;
+}
+
+/** What a decision is. 1 to 15 are kept for atomic execution. */
+export const DecisionOutcome = {
+  /** In which order the SHUFFLED entries of a block are executed. */
+  ORDER: 16,
+} as const;
+export type DecisionOutcome = (typeof DecisionOutcome)[keyof typeof DecisionOutcome];
+
+/** A block says what was decided about entries of a block before it, or of its own. */
+export interface DecisionEntry {
+  /** 32 bytes. Of ORDER: the seed. */
+  readonly subject: Uint8Array;
+  readonly outcome: DecisionOutcome;
+  /** Block of the entries. */
+  readonly height: Height;
+  /** Of ORDER: H(u32 position, in the order of execution). */
+  readonly detailHash: Uint8Array;
 }
 
 export interface ManifestLeaf {
@@ -92,6 +125,8 @@ export interface Presence extends ProvenLeaf {
   readonly entries: readonly DeliveredEntry[];
   /** What the block makes known of entries of earlier blocks, by height and position. */
   readonly fills: readonly FillEntry[];
+  /** What the block decides, by height, outcome and subject. */
+  readonly decisions: readonly DecisionEntry[];
 }
 
 export interface Absence {
@@ -120,8 +155,6 @@ export type ManifestRefusalCode =
   | "MANIFEST_LEAF_UNPROVEN"
   /** The leaf is another rollup's. */
   | "MANIFEST_LEAF_OTHER_ROLLUP"
-  /** The leaf commits to decisions, which this version does not deliver. */
-  | "MANIFEST_LIST_MISSING"
   /** An entry has a field out of range. */
   | "MANIFEST_ENTRY_MALFORMED"
   /** Entries are missing or too many. */
@@ -134,6 +167,12 @@ export type ManifestRefusalCode =
   | "MANIFEST_FILL_COUNT"
   /** The fills are not those that the leaf commits to. */
   | "MANIFEST_FILLS_DIFFER"
+  /** A decision has a field out of range, or they do not ascend. */
+  | "MANIFEST_DECISION_MALFORMED"
+  /** Decisions are missing or too many. */
+  | "MANIFEST_DECISION_COUNT"
+  /** The decisions are not those that the leaf commits to. */
+  | "MANIFEST_DECISIONS_DIFFER"
   /** The rollup's own leaf among the neighbours: it is present. */
   | "MANIFEST_NOT_ABSENT"
   /** The neighbours leave room for a leaf between, before or after them. */
@@ -141,8 +180,8 @@ export type ManifestRefusalCode =
 
 export type ManifestRefusal = Refusal<ManifestRefusalCode>;
 
-/** What a block holds for a rollup: both lists empty if it is absent. */
-export type VerifiedSlice = Pick<Presence, "entries" | "fills">;
+/** What a block holds for a rollup: all lists empty if it is absent. */
+export type VerifiedSlice = Pick<Presence, "entries" | "fills" | "decisions">;
 
 /** All steps below the header. `dataHash` is the header's and was verified by the caller. */
 export function verifyRollupSlice(
@@ -153,29 +192,31 @@ export function verifyRollupSlice(
   const manifest = verifyManifestItem(dataHash, item, manifestProof);
   if ("code" in manifest) return manifest;
   if (slice.kind === "absence") {
-    return verifyAbsence(manifest, rollupId, slice) ?? { entries: [], fills: [] };
+    return verifyAbsence(manifest, rollupId, slice) ?? { entries: [], fills: [], decisions: [] };
   }
-  const { entries, fills } = slice;
-  return verifyPresence(manifest, rollupId, slice) ?? { entries, fills };
+  const { entries, fills, decisions } = slice;
+  return verifyPresence(manifest, rollupId, slice) ?? { entries, fills, decisions };
 }
 
-/** A block's fills for one rollup, below its header and without its ordered entries. */
+/** A block's fills and decisions for one rollup, below its header and without its ordered entries. */
 export interface RollupFills extends ProvenLeaf {
   readonly manifest: Uint8Array;
   readonly manifestProof: MerkleProof;
   readonly fills: readonly FillEntry[];
+  readonly decisions: readonly DecisionEntry[];
 }
 
-/** Whether these are all fills that the block under `dataHash` holds for the rollup, in order. */
+/** Whether these are all fills and decisions that the block under `dataHash` holds for the rollup, in order. */
 export function verifyRollupFills(
   dataHash: Uint8Array,
   rollupId: Uint8Array,
-  { manifest: item, manifestProof, leaf: leafBytes, proof, fills }: RollupFills,
+  { manifest: item, manifestProof, leaf: leafBytes, proof, fills, decisions }: RollupFills,
 ): ManifestRefusal | undefined {
   const manifest = verifyManifestItem(dataHash, item, manifestProof);
   if ("code" in manifest) return manifest;
   const leaf = verifyOwnLeaf(manifest, rollupId, { leaf: leafBytes, proof });
-  return "code" in leaf ? leaf : verifyFills(leaf, fills);
+  if ("code" in leaf) return leaf;
+  return verifyFills(leaf, fills) ?? verifyDecisions(leaf, decisions);
 }
 
 /** Item 0 under the header's data_hash, whose leaves are hashes of items (spec/cometbft-v0.38.md §5.2). */
@@ -209,12 +250,6 @@ export function verifyPresence(
 ): ManifestRefusal | undefined {
   const leaf = verifyOwnLeaf(manifest, rollupId, presence);
   if ("code" in leaf) return leaf;
-  if (leaf.decisionCount !== 0) {
-    return refusal(
-      "MANIFEST_LIST_MISSING",
-      `the leaf has ${leaf.decisionCount} decisions; expected none`,
-    );
-  }
   const { entries } = presence;
   if (entries.length !== leaf.orderedCount) {
     return refusal(
@@ -232,7 +267,7 @@ export function verifyPresence(
   if (!bytesEqual(merkleRoot(encoded), leaf.orderedRoot)) {
     return refusal("MANIFEST_ENTRIES_DIFFER", "the entries do not hash to the leaf's ordered root");
   }
-  return verifyFills(leaf, presence.fills);
+  return verifyFills(leaf, presence.fills) ?? verifyDecisions(leaf, presence.decisions);
 }
 
 /**
@@ -322,6 +357,24 @@ export function encodeOrderedEntry(entry: OrderedEntry): Uint8Array {
   return out;
 }
 
+/** Undefined unless 102 bytes of a known kind. The result holds views. */
+export function decodeOrderedEntry(bytes: Uint8Array): OrderedEntry | undefined {
+  if (bytes.length !== ORDERED_ENTRY_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kind = Object.values(EntryKind).find((known) => known === bytes[0]);
+  if (kind === undefined) return undefined;
+  const bundleId = bytes.subarray(34, 66);
+  return {
+    kind,
+    lane: view.getUint8(1),
+    itemId: bytes.subarray(2, 34),
+    bundleId: bundleId.some((byte) => byte !== 0) ? bundleId : undefined,
+    leg: view.getUint16(66),
+    legs: view.getUint16(68),
+    payloadHash: bytes.subarray(70, 102),
+  };
+}
+
 /** A fill, 45 bytes. Fields out of range are a programmer's error here. */
 export function encodeFillEntry(fill: FillEntry): Uint8Array {
   assert(isFillInRange(fill), "a fill's fields are in range");
@@ -332,6 +385,33 @@ export function encodeFillEntry(fill: FillEntry): Uint8Array {
   out[12] = fill.status;
   setHash(out, 13, fill.contentHash);
   return out;
+}
+
+/** A decision, 73 bytes. Fields out of range are a programmer's error here. */
+export function encodeDecisionEntry(decision: DecisionEntry): Uint8Array {
+  assert(isDecisionInRange(decision), "a decision's fields are in range");
+  const out = new Uint8Array(DECISION_ENTRY_BYTES);
+  setHash(out, 0, decision.subject);
+  out[32] = decision.outcome;
+  new DataView(out.buffer).setBigUint64(33, BigInt(decision.height));
+  setHash(out, 41, decision.detailHash);
+  return out;
+}
+
+/** The order of decisions in a block: by height, outcome, then subject. */
+export function compareDecisions(
+  a: Pick<DecisionEntry, "height" | "outcome" | "subject">,
+  b: Pick<DecisionEntry, "height" | "outcome" | "subject">,
+): number {
+  return a.height - b.height || a.outcome - b.outcome || compareBytes(a.subject, b.subject);
+}
+
+/** What an ORDER decision's `detailHash` is: H(u32 position, in the order of execution). */
+export function orderHash(positions: readonly number[]): Uint8Array {
+  const out = new Uint8Array(positions.length * 4);
+  const view = new DataView(out.buffer);
+  for (const [index, position] of positions.entries()) view.setUint32(index * 4, position);
+  return sha256(out);
 }
 
 /** The order of fills in a block: by height, then position. */
@@ -360,6 +440,35 @@ function verifyFills(leaf: ManifestLeaf, fills: readonly FillEntry[]): ManifestR
   }
   if (!bytesEqual(merkleRoot(fills.map(encodeFillEntry)), leaf.fillRoot)) {
     return refusal("MANIFEST_FILLS_DIFFER", "the fills do not hash to the leaf's fill root");
+  }
+  return undefined;
+}
+
+function verifyDecisions(
+  leaf: ManifestLeaf,
+  decisions: readonly DecisionEntry[],
+): ManifestRefusal | undefined {
+  if (decisions.length !== leaf.decisionCount) {
+    return refusal(
+      "MANIFEST_DECISION_COUNT",
+      `the leaf has ${leaf.decisionCount} decisions, ${decisions.length} came`,
+    );
+  }
+  for (const [index, decision] of decisions.entries()) {
+    const before = decisions[index - 1];
+    const follows = before === undefined || compareDecisions(before, decision) < 0;
+    if (!isDecisionInRange(decision) || !follows) {
+      return refusal(
+        "MANIFEST_DECISION_MALFORMED",
+        `decision ${index} has a field out of range or does not follow the one before`,
+      );
+    }
+  }
+  if (!bytesEqual(merkleRoot(decisions.map(encodeDecisionEntry)), leaf.decisionRoot)) {
+    return refusal(
+      "MANIFEST_DECISIONS_DIFFER",
+      "the decisions do not hash to the leaf's decision root",
+    );
   }
   return undefined;
 }
@@ -413,6 +522,15 @@ function isFillInRange(fill: FillEntry): boolean {
     isUint(fill.position, 0xffff_ffff) &&
     Object.values(FillStatus).includes(fill.status) &&
     fill.contentHash.length === HASH_BYTES
+  );
+}
+
+function isDecisionInRange(decision: DecisionEntry): boolean {
+  return (
+    isUint(decision.height, Number.MAX_SAFE_INTEGER) &&
+    Object.values(DecisionOutcome).includes(decision.outcome) &&
+    decision.subject.length === HASH_BYTES &&
+    decision.detailHash.length === HASH_BYTES
   );
 }
 

@@ -34,6 +34,9 @@ import { createBlockVerifier } from "./block-verifier.ts";
 import type { TrustedState } from "./header-chain.ts";
 import { decodeRollupBlock } from "./rollup-block.ts";
 
+/** A block where nothing is shuffled or sold. */
+const TERMS = { chainId: TEST_CHAIN_ID, isShuffled: () => false, membersOf: () => [] };
+
 const ALPHA = rollupIdOfName("alpha");
 const BETA = rollupIdOfName("beta");
 const ABSENT = rollupIdOfName("nobody");
@@ -57,7 +60,7 @@ function manifestOf(txs: readonly Uint8Array[]) {
     const item = decodeItem(bytes);
     if (item.kind !== "tx") throw new Error("expected a transaction");
     const id = txId(TEST_CHAIN_ID, item.tx.bodyBytes);
-    for (const { rollupId, entry } of rollupEntriesOf(item.tx, id, Lane.DEFAULT)) {
+    for (const { rollupId, entry } of rollupEntriesOf(item.tx, id, Lane.DEFAULT, TERMS)) {
       builder.add(rollupId, entry);
     }
   }
@@ -103,6 +106,7 @@ function wireBlock(block: BuiltBlock, rollupId: Uint8Array): WireRollupBlock {
             proof: proof.proof,
             entries: proof.entries.map((entry) => ({ ...entry, payload: payloadOf(entry.itemId) })),
             fills: proof.fills,
+            decisions: proof.decisions,
           },
     filling: undefined,
   };

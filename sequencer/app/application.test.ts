@@ -14,11 +14,8 @@ import {
 } from "../../test/support/weft-app.ts";
 import { Height } from "../../proto/brands.ts";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
-import {
-  ORDERING_COMMIT_ORDER,
-  rollupDataEntries,
-  rollupIdOfName,
-} from "../../proto/codec/weft-tx.ts";
+import { PLAIN_POLICY } from "../../proto/codec/rollup-policy.ts";
+import { rollupDataEntries, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { blockSlices } from "./block-slices.ts";
@@ -294,7 +291,7 @@ describe("application", () => {
     const data = signedItem(wallet(1), nonce(0), dataFor("alpha", "too late"));
     expect(await chain.submit(data, 0)).toBe(0);
     const policy = {
-      ordering: ORDERING_COMMIT_ORDER,
+      ...PLAIN_POLICY,
       sealedOnly: true,
       auction: false,
       reserve: 0n,
@@ -363,7 +360,7 @@ describe("application", () => {
     const chain = await TestChain.start({ params: { policy_delay: 2, rollup_deposit: "700" } });
     const owner = wallet(3);
     const policy = {
-      ordering: ORDERING_COMMIT_ORDER,
+      ...PLAIN_POLICY,
       sealedOnly: false,
       auction: false,
       reserve: 0n,

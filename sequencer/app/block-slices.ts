@@ -3,7 +3,8 @@ import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
 import { openBareContent } from "../../mev/seal/content.ts";
 import { sealedContent } from "../../mev/seal/sealed-content.ts";
 import { bytesEqual, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
-import { type SealCommit, type Sealed, sealPayload } from "../../proto/codec/seal-tx.ts";
+import { hiddenPayload } from "../../proto/codec/mev-tx.ts";
+import type { SealCommit, Sealed } from "../../proto/codec/seal-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { type Action, payloadHash, type TxBody, txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
@@ -16,6 +17,7 @@ import {
 } from "../../proto/verify/manifest.ts";
 import type { BlockOutcome } from "../abci/application.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
+import { entryTerms } from "./execution/entry-terms.ts";
 import { type FillOpener, readFillsEvents, type ResolvedFill } from "./seal/fills.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
@@ -173,7 +175,7 @@ function isSealing(action: Action): action is Sealed | SealCommit {
 /** What the payload hash of the transaction's entries covers; undefined when it adds none. */
 function payloadOf(action: Action): Uint8Array | undefined {
   if (action.kind === "rollupData") return action.payload;
-  return isSealing(action) ? sealPayload(action) : undefined;
+  return isSealing(action) ? hiddenPayload(action) : undefined;
 }
 
 /** What a transaction adds, or shows of one before; undefined for any other item. */
@@ -187,5 +189,6 @@ function decodeEntries(
   const { action } = tx.body;
   if (action.kind !== "reveal" && payloadOf(action) === undefined) return undefined;
   const id = txId(chainId, tx.bodyBytes);
-  return { tx, entries: (isDue) => rollupEntriesOf(tx, id, laneOf(item, isDue)) };
+  const terms = entryTerms(chainId);
+  return { tx, entries: (isDue) => rollupEntriesOf(tx, id, laneOf(item, isDue), terms) };
 }

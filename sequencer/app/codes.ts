@@ -8,7 +8,8 @@ export const CODESPACE = "weft";
  * 1-19: the item itself. 20-39: what the account may do now. 40-59: the pool of this node, nothing
  * about the transaction. 60-79: the action failed in a block: the fee is paid, the rest did not happen.
  * 80-99: queries. From 100 on, again actions that failed: 100-139 staking, 140-159 slashing and evidence,
- * 160-179 rewards, 180-219 governance, 220-259 sealed transactions.
+ * 160-179 rewards, 180-219 governance, 220-259 sealed transactions, 260-274 bundles, 275-289 auctions,
+ * 290-294 escrow, 295-299 policies of rollups. A block may not hold a bundle, a bid or a cancellation that fails.
  */
 export const CODES = {
   OK: { number: 0, message: "ok" },
@@ -242,6 +243,44 @@ export const CODES = {
   SEAL_DEAL_BAD: { number: 253, message: "the dealing cannot be taken" },
   /** Neither the dealer's fault nor the member's: the proof is of something else. */
   SEAL_COMPLAINT_UNPROVEN: { number: 254, message: "the complaint proves nothing" },
+
+  /** The first block that may hold the bundle is ahead. */
+  BUNDLE_EARLY: { number: 260, message: "the first block that may hold the bundle is ahead" },
+  /** The last block that may hold the bundle has passed. */
+  BUNDLE_LATE: { number: 261, message: "the last block that may hold the bundle has passed" },
+  /** More than 25 heights from the first to the last block, none at all, or a last one over 100 ahead. */
+  BUNDLE_WINDOW: { number: 262, message: "the bundle's heights are too many or too far ahead" },
+  /** A rollup that is not registered, takes no bundles, or only sealed ones. */
+  BUNDLE_ROLLUP: { number: 263, message: "a rollup of the bundle takes no such bundle" },
+  /** Another bundle of that key has a higher sequence, or stands in a block. */
+  BUNDLE_SUPERSEDED: { number: 264, message: "another bundle of that key has taken its place" },
+  /** The sender has cancelled it. */
+  BUNDLE_CANCELLED: { number: 265, message: "the bundle has been cancelled" },
+  /** What is left after the fee is below the tips and the bond. */
+  BUNDLE_FUNDS: { number: 266, message: "the balance after the fee is below the bundle's tips" },
+  /** A cancel nonce that is not above the account's. */
+  BUNDLE_NONCE: { number: 267, message: "the cancel nonce is not above the account's" },
+  /** A cancellation that ends in the past or over 600 heights ahead. */
+  BUNDLE_UNTIL: { number: 268, message: "the cancellation does not end within its window" },
+
+  /** No auction is led by that rollup. */
+  BID_GROUP: { number: 275, message: "that rollup leads no auction" },
+  /** Not a block that may hold the bid, or more than 25 of them, or one over 100 ahead. */
+  BID_HEIGHT: { number: 276, message: "the block is not one that may hold the bid" },
+  /** The sender's escrow is below the parameter bid_escrow_min. */
+  BID_NOT_FUNDED: { number: 277, message: "the escrow is too small to bid" },
+  /** The block holds as many bids of the account as it may. */
+  BID_TOO_MANY: { number: 278, message: "the block holds five bids of the account" },
+
+  /** The balance, or the escrow, is below the amount. */
+  ESCROW_FUNDS: { number: 290, message: "there is less than the amount" },
+  /** As many requests of the account wait as may. */
+  ESCROW_FULL: { number: 291, message: "too many requests for escrow wait" },
+
+  /** A leader or members that a policy may not name together, or its own rollup. */
+  POLICY_GROUP: { number: 295, message: "the policy's auction group cannot be that" },
+  /** Second price is for rollups that sell alone. */
+  POLICY_PRICING: { number: 296, message: "only a rollup that sells alone may use second price" },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;

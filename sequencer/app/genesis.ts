@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
-import { compareBytes, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import {
   DETAILS_BYTES_MAX,
   MONIKER_BYTES_MAX,
@@ -21,12 +21,12 @@ import {
   type ParamsState,
 } from "../../proto/codec/weft-state.ts";
 import {
-  accountAddress,
+  AUCTION_MEMBERS_MAX,
   EXECUTOR_KEYS_MAX,
-  ORDERING_COMMIT_ORDER,
+  Ordering,
   type RollupPolicy,
-  rollupIdOfName,
-} from "../../proto/codec/weft-tx.ts";
+} from "../../proto/codec/rollup-policy.ts";
+import { accountAddress, ROLLUP_NAME, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { GenesisLedger, type GenesisStake, stakeGenesis } from "./genesis-stake.ts";
 import { DEFAULT_PARAMS, paramFaults } from "./params.ts";
@@ -73,12 +73,27 @@ const text = (bytesMax: number) =>
     .refine((value) => utf8ToBytes(value).length <= bytesMax, `expected at most ${bytesMax} bytes`)
     .default("");
 
+/** Names of orders, as in genesis.json. */
+const ORDERINGS = {
+  commit_order: Ordering.COMMIT_ORDER,
+  sealed_random: Ordering.SEALED_RANDOM,
+  priority_fee: Ordering.PRIORITY_FEE,
+} as const;
+
+const rollupName = z.string().regex(ROLLUP_NAME, "expected 1 to 64 characters of a-z, 0-9 and -");
+
 const policySchema = z.strictObject({
+  ordering: z.enum(["commit_order", "sealed_random", "priority_fee"]).default("commit_order"),
   sealed_only: z.boolean().default(false),
   auction: z.boolean().default(false),
   reserve: amount.default(0n),
   revenue_share_bps: basisPoints.default(8_000),
   executor_keys: z.array(hexBytes(32, "an ed25519 key")).max(EXECUTOR_KEYS_MAX).default([]),
+  bundles_off: z.boolean().default(false),
+  /** Name of the rollup that leads its auction group, and names of those that it leads. */
+  auction_leader: rollupName.optional(),
+  auction_members: z.array(rollupName).max(AUCTION_MEMBERS_MAX).default([]),
+  second_price: z.boolean().default(false),
 });
 
 const commissionSchema = z
@@ -252,12 +267,17 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
     throw invalid(`rollup ${name}: an executor key appears twice`);
   }
   return {
-    ordering: ORDERING_COMMIT_ORDER,
+    ordering: ORDERINGS[policy.ordering],
     sealedOnly: policy.sealed_only,
     auction: policy.auction,
     reserve: policy.reserve,
     revenueShareBps: policy.revenue_share_bps,
     executorKeys,
+    bundlesOff: policy.bundles_off,
+    auctionLeader:
+      policy.auction_leader === undefined ? EMPTY_BYTES : rollupIdOfName(policy.auction_leader),
+    auctionMembers: policy.auction_members.map(rollupIdOfName).toSorted(compareBytes),
+    secondPrice: policy.second_price,
   };
 }
 

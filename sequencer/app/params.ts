@@ -161,6 +161,32 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     10_000n,
     "Share of stake lost for a false dealing or a false complaint in a key generation.",
   ),
+  listDueBlocks: bounds(
+    4n,
+    100n,
+    "Blocks from the listing of a transaction by more than two thirds of the power until it has to be included.",
+  ),
+  bidEscrowMin: bounds(1n, AMOUNT_LIMIT - 1n, "Least escrow of an account that bids, nweft."),
+  escrowDelayBlocks: bounds(
+    1n,
+    10_000n,
+    "Blocks until escrow that is asked back is paid, if open auctions do not need more.",
+  ),
+  mevRollupBps: bounds(
+    5_000n,
+    10_000n,
+    "Share of auctions and tips for rollups whose policy names none.",
+  ),
+  mevProposerBps: bounds(
+    0n,
+    5_000n,
+    "Share of auctions and tips for the validator that proposed the block.",
+  ),
+  mevCommunityBps: bounds(
+    0n,
+    5_000n,
+    "Share of auctions and tips for the community pool; stakers get the rest.",
+  ),
 };
 
 export const DEFAULT_PARAMS: ParamsState = {
@@ -214,6 +240,12 @@ export const DEFAULT_PARAMS: ParamsState = {
   sealFalseDisputeBps: 1,
   sealFaultSlashBps: 500,
   sealDealerSlashBps: 100,
+  listDueBlocks: 4,
+  bidEscrowMin: 100_000_000n,
+  escrowDelayBlocks: 64,
+  mevRollupBps: 8_000,
+  mevProposerBps: 300,
+  mevCommunityBps: 200,
 };
 
 /**
@@ -259,6 +291,10 @@ export function paramFaults(
   const fees = params.feeRollupBps + params.feeProposerBps + params.feeCommunityBps;
   if (fees > BASIS_POINTS) {
     faults.push(`fee shares: expected at most ${BASIS_POINTS} together, got ${fees}`);
+  }
+  const revenue = params.mevRollupBps + params.mevProposerBps + params.mevCommunityBps;
+  if (revenue > BASIS_POINTS) {
+    faults.push(`mev shares: expected at most ${BASIS_POINTS} together, got ${revenue}`);
   }
   if (params.candidatesMax < params.validatorsMax) {
     faults.push(

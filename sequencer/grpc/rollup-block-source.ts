@@ -197,8 +197,8 @@ export function createRollupBlockSource(
       const slice = later.slices.slice(rollupId);
       assert(slice.kind === "presence", "a block that fills an entry of a rollup has its leaf");
       const { manifest, manifestProof } = later;
-      const { leaf, proof, fills } = slice;
-      filled.push({ height: at, manifest, manifestProof, leaf, proof, fills });
+      const { leaf, proof, fills, decisions } = slice;
+      filled.push({ height: at, manifest, manifestProof, leaf, proof, fills, decisions });
       contents.push(...(await slices.contents(later.slices.fills(rollupId, height), later.slices)));
     }
     contents.sort((x, y) => x.position - y.position);

@@ -16,12 +16,9 @@ import { HealthImplementation } from "grpc-health-check";
 import { Height } from "../../proto/brands.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
-import {
-  EXECUTOR_KEYS_MAX,
-  ROLLUP_DATA_ENTRIES_MAX,
-  rollupIdOfName,
-  SALT_BYTES_MAX,
-} from "../../proto/codec/weft-tx.ts";
+import { ROLLUP_DATA_ENTRIES_MAX } from "../../proto/codec/rollup-data.ts";
+import { EXECUTOR_KEYS_MAX } from "../../proto/codec/rollup-policy.ts";
+import { rollupIdOfName, SALT_BYTES_MAX } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import {
   type GetAccountResponse,

@@ -5,14 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
 import { concatBytes, toBase64, toHex } from "../../proto/bytes.ts";
+import { PLAIN_POLICY, type RollupPolicy } from "../../proto/codec/rollup-policy.ts";
 import {
   type Action,
   accountAddress,
   encodeTxBody,
-  ORDERING_COMMIT_ORDER,
   rollupData,
   rollupIdOfName,
-  type RollupPolicy,
   type TxBody,
   txId,
   txSignBytes,
@@ -292,7 +291,7 @@ describe("a transaction that must not pass is refused with a code and a reason",
       63,
       async () => {
         const policy: RollupPolicy = {
-          ordering: ORDERING_COMMIT_ORDER,
+          ...PLAIN_POLICY,
           sealedOnly: false,
           auction: false,
           reserve: 0n,

@@ -23,6 +23,7 @@ import {
   encodeManifestLeaf,
   MANIFEST_LEAF_BYTES,
 } from "../../proto/verify/manifest.ts";
+import { MEV_CODECS } from "../support/mev-arbitraries.ts";
 import { SEAL_CODECS } from "../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../support/stake-arbitraries.ts";
 import {
@@ -109,9 +110,12 @@ describe("property: accepted bytes are their own canonical encoding", () => {
     expect(accepted).toBeGreaterThan(50);
   });
 
-  test.each([...STAKE_CODECS, ...SEAL_CODECS])("$name", ({ bytes: valid, again }) => {
-    expect(acceptedMutants(valid, again)).toBeGreaterThan(50);
-  });
+  test.each([...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS])(
+    "$name",
+    ({ bytes: valid, again }) => {
+      expect(acceptedMutants(valid, again)).toBeGreaterThan(50);
+    },
+  );
 
   test("system items", () => {
     const accepted = acceptedMutants(systemItems.map(encodeItem), (input) =>

@@ -13,6 +13,8 @@ import {
   SEAL_KEY_CODEC,
   SEALED_BATCH_CODEC,
   UNREVEALED_CODEC,
+  SealedItemKind,
+  type SealedItemState,
 } from "../../proto/codec/seal-state.ts";
 import {
   DEAL_CODEC,
@@ -197,6 +199,19 @@ const places = ascending(
   { min: 1, max: 8 },
 );
 
+/** Of which kind an item is, and what only items of that kind have. */
+const ofKind = places.chain(
+  (list): fc.Arbitrary<Pick<SealedItemState, "places" | "kind" | "tips" | "group">> => {
+    const none = { places: list, tips: [], group: new Uint8Array(0) };
+    const tips = fc.array(amount, { minLength: list.length, maxLength: list.length });
+    return fc.oneof(
+      fc.constant({ ...none, kind: SealedItemKind.SEALED }),
+      tips.map((each) => ({ ...none, kind: SealedItemKind.BUNDLE, tips: each })),
+      hash.map((group) => ({ ...none, kind: SealedItemKind.BID, group })),
+    );
+  },
+);
+
 /** Every codec of sealed transactions. */
 export const SEAL_CODECS: readonly CodecSample[] = [
   ...inFile("seal-tx", [
@@ -265,19 +280,21 @@ export const SEAL_CODECS: readonly CodecSample[] = [
       fc.record({
         key: number,
         items: ascending(
-          fc.record({
-            index,
-            id: hash,
-            sender: address,
-            kem: bytes(192),
-            body: sealedBody,
-            label: content,
-            places,
-            fee: amount,
-            bond: amount,
-            disputedHeight: height,
-            disputedBy: fc.oneof(fc.constant(new Uint8Array(0)), address),
-          }),
+          fc
+            .record({
+              index,
+              id: hash,
+              sender: address,
+              kem: bytes(192),
+              body: sealedBody,
+              label: content,
+              fee: amount,
+              bond: amount,
+              disputedHeight: height,
+              disputedBy: fc.oneof(fc.constant(new Uint8Array(0)), address),
+              of: ofKind,
+            })
+            .map(({ of, ...item }) => ({ ...item, ...of })),
           (a, b) => a.index - b.index,
           { min: 1, max: 2 },
         ),

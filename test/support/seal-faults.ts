@@ -101,14 +101,14 @@ export function damagedExtension(
     ),
   });
   if (fault === "abstain") {
-    const content = encodeLists({ listed, shares: { kind: "abstain" } });
+    const content = encodeLists({ listed, shares: { kind: "abstain" }, withdrawn: [] });
     return encodeVoteExtension({ parts: [sign(PartType.LISTS, content)] });
   }
   const content = SHARES_CODEC.encode(damagedShares(SHARES_CODEC.decode(shares.content), fault));
   const root = sha256(content);
   return encodeVoteExtension({
     parts: [
-      sign(PartType.LISTS, encodeLists({ listed, shares: { kind: "root", root } })),
+      sign(PartType.LISTS, encodeLists({ listed, shares: { kind: "root", root }, withdrawn: [] })),
       sign(PartType.SHARES, content),
     ],
   });

@@ -35,6 +35,7 @@ import {
   testGenesis,
   testKeys,
 } from "./chain-builder.ts";
+import { entryTerms } from "../../sequencer/app/execution/entry-terms.ts";
 
 export const ALPHA = rollupIdOfName("alpha");
 export const BETA = rollupIdOfName("beta");
@@ -153,7 +154,12 @@ function withManifest(
     const decoded = decodeItem(bytes);
     if (decoded.kind !== "tx") throw new Error("expected a transaction");
     const lane = laneOf(decoded, false);
-    for (const { rollupId, entry } of rollupEntriesOf(decoded.tx, idOf(bytes), lane)) {
+    for (const { rollupId, entry } of rollupEntriesOf(
+      decoded.tx,
+      idOf(bytes),
+      lane,
+      entryTerms(TEST_CHAIN_ID),
+    )) {
       builder.add(rollupId, entry);
     }
   }

@@ -346,7 +346,17 @@ export const STAKE_CODECS: readonly CodecSample[] = [
     ),
     sample("SLASH_EVENT_CODEC", SLASH_EVENT_CODEC, fc.record({ fraction: decimal })),
     sample("WITHDRAW_CODEC", WITHDRAW_CODEC, fc.record({ address })),
-    sample("REVENUE_CODEC", REVENUE_CODEC, fc.record({ accrued: amount, claimed: amount })),
+    sample(
+      "REVENUE_CODEC",
+      REVENUE_CODEC,
+      fc.record({
+        accrued: amount,
+        claimed: amount,
+        auction: amount,
+        tips: amount,
+        lastHeight: height,
+      }),
+    ),
   ]),
   ...inFile("governance-state", [
     sample(

@@ -1,6 +1,7 @@
 /** Random transactions for property tests: what users send, right and wrong. */
 import * as fc from "fast-check";
-import { type Action, ORDERING_COMMIT_ORDER, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { PLAIN_POLICY } from "../../proto/codec/rollup-policy.ts";
+import { type Action, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assertNever } from "../../proto/errors.ts";
 import {
   dataFor,
@@ -49,7 +50,7 @@ export const block = fc.record({
 
 function actionOf({ kind, recipient, amount, bytes }: Draft): Action {
   const policy = {
-    ordering: ORDERING_COMMIT_ORDER,
+    ...PLAIN_POLICY,
     sealedOnly: bytes % 2 === 1,
     auction: false,
     reserve: amount,

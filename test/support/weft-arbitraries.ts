@@ -1,7 +1,7 @@
 /** Random values of Weft's own messages, for property tests and fuzzing. */
 import * as fc from "fast-check";
 import { Height } from "../../proto/brands.ts";
-import { compareBytes } from "../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES } from "../../proto/bytes.ts";
 import { encodeTxItem, type Item } from "../../proto/codec/weft-block.ts";
 import {
   encodeLists,
@@ -9,14 +9,15 @@ import {
   type Lists,
   PartType,
 } from "../../proto/codec/weft-extension.ts";
+import { Ordering, type RollupPolicy } from "../../proto/codec/rollup-policy.ts";
 import {
   type Action,
   encodeTxBody,
   type Replay,
   rollupData,
-  type RollupPolicy,
   type TxBody,
 } from "../../proto/codec/weft-tx.ts";
+import { mevActions } from "./mev-arbitraries.ts";
 import { openings, sealActions } from "./seal-arbitraries.ts";
 import { governanceActions, stakingActions } from "./stake-arbitraries.ts";
 
@@ -30,12 +31,16 @@ const sortedHashes = (maxLength: number): fc.Arbitrary<Uint8Array[]> =>
     .map((hashes) => hashes.sort(compareBytes));
 
 export const policies: fc.Arbitrary<RollupPolicy> = fc.record({
-  ordering: fc.constant(1 as const),
+  ordering: fc.constantFrom(...Object.values(Ordering)),
   sealedOnly: fc.boolean(),
   auction: fc.boolean(),
   reserve: amount,
   revenueShareBps: fc.nat(10_000),
   executorKeys: sortedHashes(4),
+  bundlesOff: fc.boolean(),
+  auctionLeader: fc.oneof(fc.constant(EMPTY_BYTES), bytes(32)),
+  auctionMembers: sortedHashes(4),
+  secondPrice: fc.boolean(),
 });
 const replays: fc.Arbitrary<Replay> = fc.oneof(
   fc.record({
@@ -75,6 +80,7 @@ export const actions: fc.Arbitrary<Action> = fc.oneof(
   stakingActions,
   governanceActions,
   sealActions,
+  mevActions,
 );
 export const bodies: fc.Arbitrary<TxBody> = fc.record({
   publicKey: bytes(32),
@@ -87,6 +93,10 @@ export const txItems: fc.Arbitrary<Uint8Array> = fc
   .map(([value, signature]) => encodeTxItem({ bodyBytes: encodeTxBody(value), signature }));
 export const systemItems: fc.Arbitrary<Item> = fc.oneof(
   fc.record({ kind: fc.constant("openings" as const), openings }),
+  bodies.map((body) => ({
+    kind: "excused" as const,
+    excused: { bodyBytes: encodeTxBody(body), body },
+  })),
   fc.record({
     kind: fc.constant("manifest" as const),
     manifest: fc.record({
@@ -111,10 +121,11 @@ export const systemItems: fc.Arbitrary<Item> = fc.oneof(
   }),
 );
 export const listsParts: fc.Arbitrary<Lists> = fc
-  .tuple(sortedHashes(8), fc.nat(2 ** 31 - 1), fc.nat(), fc.option(bytes(32)))
-  .map(([ids, receivedAgoMs, size, root]) => ({
-    listed: ids.map((id) => ({ id, receivedAgoMs, size })),
+  .tuple(sortedHashes(8), fc.nat(8), fc.nat(2 ** 31 - 1), fc.nat(), fc.option(bytes(32)))
+  .map(([ids, listedCount, receivedAgoMs, size, root]) => ({
+    listed: ids.slice(0, listedCount).map((id) => ({ id, receivedAgoMs, size })),
     shares: root === null ? { kind: "abstain" as const } : { kind: "root" as const, root },
+    withdrawn: ids.slice(listedCount),
   }));
 export const extensions: fc.Arbitrary<Uint8Array> = fc
   .tuple(listsParts, bytes(64), fc.boolean())

@@ -17,6 +17,7 @@ import { EMPTY_SUPPLY, encodeParams } from "../../proto/codec/weft-state.ts";
 import { STAKING_SERVICE } from "../../proto/grpc/staking-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { DEFAULT_PARAMS } from "../../sequencer/app/params.ts";
+import { MEV_CODECS } from "../support/mev-arbitraries.ts";
 import { SEAL_CODECS } from "../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../support/stake-arbitraries.ts";
 import { bodies } from "../support/weft-arbitraries.ts";
@@ -38,6 +39,8 @@ const MESSAGES: Readonly<Record<string, string>> = {
   REVENUE_CODEC: "state.v1.RollupRevenue",
   SUBMITTED_EVIDENCE_CODEC: "tx.v1.SubmittedEvidence",
   SEALED_CODEC: "tx.v1.Sealed",
+  SEALED_BUNDLE_CODEC: "tx.v1.SealedBundle",
+  BID_CODEC: "tx.v1.Bid",
   SEAL_COMMIT_CODEC: "tx.v1.SealCommit",
   DEAL_CODEC: "tx.v1.Deal",
   OPENINGS_CODEC: "block.v1.Openings",
@@ -45,7 +48,12 @@ const MESSAGES: Readonly<Record<string, string>> = {
   PROPOSAL_CONTENT_CODEC: "tx.v1.ProposalContent",
 };
 /** Members of the action's oneof, not messages. */
-const ACTIONS = ["STAKING_ACTION_CODEC", "GOVERNANCE_ACTION_CODEC", "SEAL_ACTION_CODEC"];
+const ACTIONS = [
+  "STAKING_ACTION_CODEC",
+  "GOVERNANCE_ACTION_CODEC",
+  "SEAL_ACTION_CODEC",
+  "MEV_ACTION_CODEC",
+];
 
 /** By protobufjs: what the bytes are as the message, and that message written again. */
 function reread(message: string, bytes: Uint8Array) {
@@ -61,26 +69,25 @@ function sampleOf(codec: string): fc.Arbitrary<Uint8Array> {
 }
 
 describe("formats of stake and of sealed transactions", () => {
-  test.each([...STAKE_CODECS, ...SEAL_CODECS].filter(({ name }) => !ACTIONS.includes(name)))(
-    "$name: the .proto source says the same",
-    ({ name, bytes, codec }) => {
-      const camel = name
-        .replace(/_CODEC$/, "")
-        .toLowerCase()
-        .replaceAll(/(?:^|_)([a-z])/g, (_all, letter: string) => letter.toUpperCase());
-      const message = MESSAGES[name] ?? `state.v1.${camel}`;
-      for (const input of fc.sample(bytes, 40)) {
-        const read = reread(message, input);
-        expect(toHex(read.bytes)).toBe(toHex(input));
-        const ours = codec.decode(input) as Readonly<Record<string, unknown>>;
-        // A member of a oneof is named by its kind.
-        const unknown = Object.keys(read.value).filter(
-          (key) => !Object.hasOwn(ours, key) && ours["kind"] !== key,
-        );
-        expect(unknown, message).toEqual([]);
-      }
-    },
-  );
+  test.each(
+    [...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS].filter(({ name }) => !ACTIONS.includes(name)),
+  )("$name: the .proto source says the same", ({ name, bytes, codec }) => {
+    const camel = name
+      .replace(/_CODEC$/, "")
+      .toLowerCase()
+      .replaceAll(/(?:^|_)([a-z])/g, (_all, letter: string) => letter.toUpperCase());
+    const message = MESSAGES[name] ?? `state.v1.${camel}`;
+    for (const input of fc.sample(bytes, 40)) {
+      const read = reread(message, input);
+      expect(toHex(read.bytes)).toBe(toHex(input));
+      const ours = codec.decode(input) as Readonly<Record<string, unknown>>;
+      // A member of a oneof is named by its kind.
+      const unknown = Object.keys(read.value).filter(
+        (key) => !Object.hasOwn(ours, key) && ours["kind"] !== key,
+      );
+      expect(unknown, message).toEqual([]);
+    }
+  });
 
   test("transactions with every action: the .proto source says the same", () => {
     const kinds = new Set<string>();

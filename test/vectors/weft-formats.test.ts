@@ -20,6 +20,7 @@ import {
   PartType,
   partSignBytes,
 } from "../../proto/codec/weft-extension.ts";
+import { PLAIN_POLICY } from "../../proto/codec/rollup-policy.ts";
 import {
   accountAddress,
   type Action,
@@ -30,7 +31,6 @@ import {
   rollupData,
   rollupDataEntries,
   rollupIdOfName,
-  type RollupPolicy,
   txId,
   txSignBytes,
 } from "../../proto/codec/weft-tx.ts";
@@ -100,17 +100,11 @@ const publicKey = fromHex(vectors.publicKey);
 const rollupId = fromHex(vectors.rollup.id);
 const bytes = (length: number, value: number) => new Uint8Array(length).fill(value);
 
-const PLAIN_POLICY: RollupPolicy = {
-  ordering: 1,
-  sealedOnly: false,
-  auction: false,
-  reserve: 0n,
-  revenueShareBps: 0,
-  executorKeys: [],
-};
 const KEYS = [0, 1, 2].map((n) => sha256(new Uint8Array([n]))).sort(compareBytes);
 const [KEY] = KEYS;
 if (KEY === undefined) throw new Error("no key");
+/** A block where nothing is shuffled or sold. */
+const TERMS = { chainId: vectors.chainId, isShuffled: () => false, membersOf: () => [] };
 const nonce = (value: bigint): Replay => ({ kind: "nonce", value });
 
 /** The values behind `vectors.transactions`, by name. */
@@ -161,7 +155,7 @@ const TRANSACTIONS: Readonly<
       kind: "registerRollup",
       name: "b-2",
       policy: {
-        ordering: 1,
+        ...PLAIN_POLICY,
         sealedOnly: true,
         auction: true,
         reserve: 1_000_000_000_000n,
@@ -264,8 +258,8 @@ describe("manifest", () => {
     });
     if (third === undefined || fourth === undefined) throw new Error("vectors are missing");
     const entries = [
-      ...rollupEntriesOf(third.tx, third.id, 7),
-      ...rollupEntriesOf(fourth.tx, fourth.id, 4),
+      ...rollupEntriesOf(third.tx, third.id, 7, TERMS),
+      ...rollupEntriesOf(fourth.tx, fourth.id, 4, TERMS),
     ];
     expect(entries.map(({ entry }) => toHex(encodeOrderedEntry(entry)))).toEqual(
       vectors.orderedEntries,
@@ -315,6 +309,7 @@ describe("vote extensions", () => {
     const lists = {
       listed: vector.name === "nothing listed" ? [] : listedTxs(),
       shares: { kind: "abstain" as const },
+      withdrawn: [],
     };
     const content = encodeLists(lists);
     expect(toHex(content)).toBe(vector.lists);
@@ -341,7 +336,7 @@ describe("vote extensions", () => {
 
   test("a root of shares, and the sign bytes of the other part", () => {
     const root = sha256(new TextEncoder().encode("shares"));
-    const lists = { listed: [], shares: { kind: "root" as const, root } };
+    const lists = { listed: [], shares: { kind: "root" as const, root }, withdrawn: [] };
     expect(toHex(encodeLists(lists))).toBe(vectors.listsWithRoot);
     expect(decodeLists(fromHex(vectors.listsWithRoot))).toEqual(lists);
     const { height, content, signBytes } = vectors.sharesPart;

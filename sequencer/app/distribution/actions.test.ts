@@ -125,7 +125,7 @@ describe("revenue of a rollup", () => {
     claimRollupRevenue(ctx, BOB, claim);
     expect(ctx.balance(BOB)).toBe(200n);
     expect(ctx.pool("rollupRevenue")).toBe(0n);
-    expect(ctx.records.get(REVENUE, ROLLUP)).toEqual({ accrued: 200n, claimed: 200n });
+    expect(ctx.records.get(REVENUE, ROLLUP)).toMatchObject({ accrued: 200n, claimed: 200n });
     expect(claimRollupRevenueFault(ctx, BOB, claim)?.code).toBe("REVENUE_NONE");
 
     ctx.mintPool("feePool", 10n);
@@ -133,7 +133,7 @@ describe("revenue of a rollup", () => {
     allocateFees(ctx, { proposer: VALIDATOR, fees: 10n, rollupFees });
     claimRollupRevenue(ctx, BOB, claim);
     expect(ctx.balance(BOB)).toBe(202n);
-    expect(ctx.records.get(REVENUE, ROLLUP)).toEqual({ accrued: 202n, claimed: 202n });
+    expect(ctx.records.get(REVENUE, ROLLUP)).toMatchObject({ accrued: 202n, claimed: 202n });
   });
 
   test("behavior: refuses others, unknown rollups, and those that have nothing", () => {

@@ -68,8 +68,16 @@ describe("fees of a block", () => {
     world.setPower(A, 1n);
     // Rollups: 20% of 404 is 80, of 99 is 19. Proposer: 5% of 1,009 is 50. Community: 2% is 20.
     block(ctx, 1_009n, { proposer: A, rollupFees: { [ROLLUP]: 404n, [OTHER_ROLLUP]: 99n } });
-    expect(ctx.records.get(REVENUE, ROLLUP)).toEqual({ accrued: 80n, claimed: 0n });
-    expect(ctx.records.get(REVENUE, OTHER_ROLLUP)).toEqual({ accrued: 19n, claimed: 0n });
+    expect(ctx.records.get(REVENUE, ROLLUP)).toMatchObject({
+      accrued: 80n,
+      claimed: 0n,
+      lastHeight: ctx.height,
+    });
+    expect(ctx.records.get(REVENUE, OTHER_ROLLUP)).toMatchObject({
+      accrued: 19n,
+      claimed: 0n,
+      lastHeight: ctx.height,
+    });
     expect(ctx.pool("rollupRevenue")).toBe(99n);
     expect(ctx.pool("community")).toBe(20n);
     // 50 to the proposer's validator, 840 to stake: all of both are Alice's.

@@ -6,8 +6,12 @@
  * Nothing is created or lost by rounding: the `rewards` pool times 10^18 is always, exactly, the sum of what
  * validators have outstanding, what they have yet to take from the index, and the index's remainder.
  */
+import { Height } from "../../../proto/brands.ts";
 import { toHex } from "../../../proto/bytes.ts";
-import type { ValidatorRewardsState } from "../../../proto/codec/distribution-state.ts";
+import type {
+  RollupRevenueState,
+  ValidatorRewardsState,
+} from "../../../proto/codec/distribution-state.ts";
 import type { DelegationState, ValidatorState } from "../../../proto/codec/staking-state.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
@@ -206,14 +210,24 @@ export function pendingCommission(ctx: StakingReader, validator: string): bigint
   return wholeDown(settled(ctx, validator).rewards.commission);
 }
 
+/** Of a rollup that has earned nothing. */
+export const NO_REVENUE: RollupRevenueState = {
+  accrued: 0n,
+  claimed: 0n,
+  auction: 0n,
+  tips: 0n,
+  lastHeight: Height(0),
+};
+
 /** Adds the rollups' parts to what they have accrued; returns their sum. */
 function accrueRevenue(ctx: StakingContext, rollupFees: ReadonlyMap<string, bigint>): bigint {
   let sum = 0n;
   for (const [rollupId, paid] of rollupFees) {
     const part = bpsOf(paid, ctx.params.feeRollupBps);
     if (part === 0n) continue;
-    const { accrued, claimed } = ctx.records.get(REVENUE, rollupId) ?? { accrued: 0n, claimed: 0n };
-    ctx.records.set(REVENUE, rollupId, { accrued: accrued + part, claimed });
+    const before = ctx.records.get(REVENUE, rollupId) ?? NO_REVENUE;
+    const accrued = before.accrued + part;
+    ctx.records.set(REVENUE, rollupId, { ...before, accrued, lastHeight: Height(ctx.height) });
     sum += part;
   }
   return sum;

@@ -14,12 +14,18 @@ import type {
   TxTerms,
 } from "./action-rules.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
+import { MEV_RULES } from "./mev-actions.ts";
 import { ROLLUP_RULES } from "./rollup-actions.ts";
 import { SEAL_RULES } from "./seal-actions.ts";
 import { STAKE_RULES } from "./staking-actions.ts";
 
 /** Every kind of action, family by family. */
-const RULES: RulesOf<ActionKind> = { ...ROLLUP_RULES, ...STAKE_RULES, ...SEAL_RULES };
+const RULES: RulesOf<ActionKind> = {
+  ...ROLLUP_RULES,
+  ...STAKE_RULES,
+  ...SEAL_RULES,
+  ...MEV_RULES,
+};
 
 /** Why the action would fail, or undefined (`ActionRules.fault`). */
 export function actionFault(

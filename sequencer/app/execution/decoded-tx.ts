@@ -13,6 +13,7 @@ import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
 import { actionProofs, actionRollup, actionSignatures } from "./actions.ts";
+import { entryTerms } from "./entry-terms.ts";
 
 /**
  * A transaction item taken apart once per node: pool, proposals and blocks share it. Everything here
@@ -69,8 +70,9 @@ export class DecodedTx {
 
   /** What it adds to the manifest when its action succeeds. */
   entries(isDue: boolean): readonly RollupEntry[] {
-    if (isDue) return rollupEntriesOf(this.tx, this.id, Lane.OBLIGATED);
-    this.#entries ??= rollupEntriesOf(this.tx, this.id, this.lane);
+    const terms = entryTerms(this.#account.chainId);
+    if (isDue) return rollupEntriesOf(this.tx, this.id, Lane.OBLIGATED, terms);
+    this.#entries ??= rollupEntriesOf(this.tx, this.id, this.lane, terms);
     return this.#entries;
   }
 
@@ -97,10 +99,12 @@ export class DecodedTx {
 class Account {
   /** 40 lower-case hex characters. */
   readonly address: string;
+  readonly chainId: string;
   readonly #bytes: Uint8Array;
   #text: string | undefined;
 
-  constructor(publicKey: Uint8Array) {
+  constructor(publicKey: Uint8Array, chainId: string) {
+    this.chainId = chainId;
     this.#bytes = accountAddress(publicKey);
     this.address = toHex(this.#bytes);
   }
@@ -165,7 +169,7 @@ export class TxDecoder {
     const key = Buffer.from(buffer, byteOffset, length).toString("latin1");
     let account = this.#accounts.get(key);
     if (account === undefined) {
-      account = new Account(publicKey);
+      account = new Account(publicKey, this.chainId);
       if (this.#accounts.size >= SENDERS_KEPT_MAX) this.#accounts.clear();
       this.#accounts.set(key, account);
     }

@@ -2,9 +2,10 @@
 import { formatAddress } from "../../../proto/address.ts";
 import { Height } from "../../../proto/brands.ts";
 import { bytesEqual, copyBytes, toHex } from "../../../proto/bytes.ts";
-import { type RollupPolicy, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
+import type { RollupPolicy } from "../../../proto/codec/rollup-policy.ts";
+import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { event, indexed, plain } from "../abci-event.ts";
-import { failure } from "../codes.ts";
+import { type Failure, failure } from "../codes.ts";
 import { policyAt } from "../state/rollup-policy.ts";
 import { type ActionOf, type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
@@ -52,8 +53,10 @@ const ROLLUP_DATA: Rules<"rollupData"> = {
 };
 
 const REGISTER_ROLLUP: Rules<"registerRollup"> = {
-  fault(state, { rollupId }, { name }, { params }, balance) {
+  fault(state, { rollupId }, { name, policy }, { params }, balance) {
     if (state.rollup(rollupId) !== undefined) return failure("ROLLUP_EXISTS", name);
+    const fault = policyFault(rollupId, policy);
+    if (fault !== undefined) return fault;
     const { rollupDeposit } = params;
     if (balance >= rollupDeposit) return undefined;
     return failure("ROLLUP_DEPOSIT", `${balance} nweft are left, ${rollupDeposit} are needed`);
@@ -78,11 +81,12 @@ const REGISTER_ROLLUP: Rules<"registerRollup"> = {
 
 /** The policy changes after a delay, so that users can leave first; the owner key changes at once. */
 const UPDATE_ROLLUP: Rules<"updateRollup"> = {
-  fault(state, { rollupId, tx }) {
+  fault(state, { rollupId, tx }, { policy }) {
     const rollup = state.rollup(rollupId);
     if (rollup === undefined) return failure("ROLLUP_UNKNOWN", rollupId);
     const isOwner = bytesEqual(rollup.ownerKey, tx.body.publicKey);
-    return isOwner ? undefined : failure("ROLLUP_NOT_OWNER", rollup.name);
+    if (!isOwner) return failure("ROLLUP_NOT_OWNER", rollup.name);
+    return policyFault(rollupId, policy);
   },
   run(state, { rollupId }, { newOwnerKey, policy }, { height, params }) {
     const rollup = state.rollup(rollupId);
@@ -110,6 +114,28 @@ export const ROLLUP_RULES: RulesOf<RollupActionKind> = {
   updateRollup: UPDATE_ROLLUP,
 };
 
+/**
+ * What a policy may not say of the rollup itself. Whether the others of a group agree is not asked: they may come
+ * later, and until then the group is what both sides name.
+ */
+function policyFault(rollupId: string, policy: RollupPolicy): Failure | undefined {
+  const { auctionLeader, auctionMembers, secondPrice } = policy;
+  const isLed = auctionLeader.length > 0 && toHex(auctionLeader) !== rollupId;
+  if (isLed && auctionMembers.length > 0) {
+    return failure("POLICY_GROUP", "a rollup with a leader has no members of its own");
+  }
+  if (auctionMembers.some((id) => toHex(id) === rollupId)) {
+    return failure("POLICY_GROUP", "a leader does not name itself as a member");
+  }
+  if (secondPrice && (isLed || auctionMembers.length > 0)) return failure("POLICY_PRICING");
+  return undefined;
+}
+
 function copyPolicy(policy: RollupPolicy): RollupPolicy {
-  return { ...policy, executorKeys: policy.executorKeys.map(copyBytes) };
+  return {
+    ...policy,
+    executorKeys: policy.executorKeys.map(copyBytes),
+    auctionLeader: copyBytes(policy.auctionLeader),
+    auctionMembers: policy.auctionMembers.map(copyBytes),
+  };
 }

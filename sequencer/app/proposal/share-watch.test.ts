@@ -6,7 +6,11 @@ import type { VerifySignatures } from "../../../mev/signatures.ts";
 import { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import { type Shares, SHARES_CODEC } from "../../../proto/codec/seal-block.ts";
-import type { SealAsk, SealedBatchState } from "../../../proto/codec/seal-state.ts";
+import {
+  type SealAsk,
+  type SealedBatchState,
+  SealedItemKind,
+} from "../../../proto/codec/seal-state.ts";
 import type { SealEvidence } from "../../../proto/codec/seal-tx.ts";
 import {
   encodeLists,
@@ -254,7 +258,11 @@ function wireOf({
   signature,
 }: SeenShares): Uint8Array {
   const name = ["alice", "bob"].find((one) => toHex(world.address(one)) === toHex(validator)) ?? "";
-  const lists = encodeLists({ listed: [], shares: { kind: "root", root: sharesRoot(content) } });
+  const lists = encodeLists({
+    listed: [],
+    shares: { kind: "root", root: sharesRoot(content) },
+    withdrawn: [],
+  });
   const message = partSignBytes(chainId, height, blockHash, PartType.LISTS, lists);
   const signed = signEd25519(world.applicationKey(name), message);
   return encodeVoteExtension({
@@ -281,5 +289,8 @@ function itemAt(index: number, points: Uint8Array): SealedBatchState["items"][nu
     bond: 0n,
     disputedHeight: Height(0),
     disputedBy: EMPTY_BYTES,
+    kind: SealedItemKind.SEALED,
+    tips: [],
+    group: EMPTY_BYTES,
   };
 }

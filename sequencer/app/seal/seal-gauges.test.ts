@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex } from "../../../proto/bytes.ts";
-import type { SealedItemState } from "../../../proto/codec/seal-state.ts";
+import { type SealedItemState, SealedItemKind } from "../../../proto/codec/seal-state.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { testSealKey } from "../../../test/support/seal-key.ts";
 import {
@@ -132,6 +132,9 @@ function item(index: number): SealedItemState {
     bond: 10n,
     disputedHeight: Height(0),
     disputedBy: EMPTY_BYTES,
+    kind: SealedItemKind.SEALED,
+    tips: [],
+    group: EMPTY_BYTES,
   };
 }
 

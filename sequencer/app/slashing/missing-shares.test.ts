@@ -7,8 +7,12 @@ import { SEAL_SHARES_MISSING } from "../seal/events.ts";
 import { SIGNING } from "../state/tables.ts";
 import { missingShares } from "./missing-shares.ts";
 
-const ABSTAINS = { listed: [], shares: { kind: "abstain" } } as const;
-const SHARES = { listed: [], shares: { kind: "root", root: new Uint8Array(32) } } as const;
+const ABSTAINS = { listed: [], withdrawn: [], shares: { kind: "abstain" } } as const;
+const SHARES = {
+  listed: [],
+  withdrawn: [],
+  shares: { kind: "root", root: new Uint8Array(32) },
+} as const;
 
 test("who holds tickets of an asked key and abstains owes shares; nobody else does", () => {
   const world = new SharesWorld(["alice", "bob", "carol"]);

@@ -30,6 +30,13 @@ export const INDEXED_PREFIXES = [
   "seal_commit/",
   "seal_ask/",
   "seal_asked/",
+  "listing/",
+  "due/",
+  "bundle_key_until/",
+  "escrow_queue/",
+  "auction/",
+  "auction_result/",
+  "shuffle/",
 ] as const;
 
 /** `address`: 40 lower-case hex characters. */

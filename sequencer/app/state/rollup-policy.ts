@@ -1,6 +1,6 @@
 import type { Height } from "../../../proto/brands.ts";
 import type { RollupState } from "../../../proto/codec/weft-state.ts";
-import type { RollupPolicy } from "../../../proto/codec/weft-tx.ts";
+import type { RollupPolicy } from "../../../proto/codec/rollup-policy.ts";
 
 /** The policy in force at a height: a change waits for its height. */
 export function policyAt(rollup: RollupState, height: Height): RollupPolicy {

@@ -1,5 +1,5 @@
 /**
- * The tables of the state that rules of staking, slashing, rewards, governance and sealed transactions keep, and how their keys
+ * The tables of the state that rules of staking, slashing, rewards, governance, sealed transactions, inclusion lists, bundles and auctions keep, and how their keys
  * are made (docs/formats.md, "State tree"). Keys of the indexed ones may be walked (`INDEXED_PREFIXES`). Validators, delegators and accounts stand in keys as 40
  * lower-case hex characters, rollups as 64; numbers have sixteen digits, so that keys sort by them.
  */
@@ -34,6 +34,26 @@ import {
   type VoteState,
 } from "../../../proto/codec/governance-state.ts";
 import { codecError } from "../../../proto/codec/errors.ts";
+import {
+  AUCTION_CODEC,
+  AUCTION_RESULT_CODEC,
+  type AuctionResultState,
+  type AuctionState,
+  BUNDLE_KEY_CODEC,
+  type BundleKeyState,
+  CANCEL_NONCE_CODEC,
+  type CancelNonceState,
+  ESCROW_CODEC,
+  type EscrowState,
+  LISTING_CODEC,
+  LISTING_HEIGHT_CODEC,
+  LISTING_OPEN_CODEC,
+  type ListingHeightState,
+  type ListingOpenState,
+  type ListingState,
+  SHUFFLE_CODEC,
+  type ShuffleState,
+} from "../../../proto/codec/mev-state.ts";
 import type { RecordCodec } from "../../../proto/codec/record.ts";
 import {
   ASKED_CODEC,
@@ -185,6 +205,43 @@ export const SEAL_ASK: RecordType<SealAsk> = table("seal_ask/", SEAL_ASK_CODEC);
 /** `numberKey` of the height whose extensions answer. Indexed. */
 export const SEAL_ASKED: RecordType<AskedState> = table("seal_asked/", ASKED_CODEC);
 
+/** `listingKey`. Indexed. */
+export const LISTINGS: RecordType<ListingState> = table("listing/", LISTING_CODEC);
+/** `numberKey` of the first height. */
+export const LISTING_HEIGHTS: RecordType<ListingHeightState> = table(
+  "listing_height/",
+  LISTING_HEIGHT_CODEC,
+);
+/** By validator. */
+export const LISTING_OPEN: RecordType<ListingOpenState> = table(
+  "listing_open/",
+  LISTING_OPEN_CODEC,
+);
+/** What has to be included, in the order of the OBLIGATED lane; `dueKey`. Indexed. */
+export const DUE: RecordType<true> = marks("due/");
+/** `bundleKey` */
+export const BUNDLE_KEYS: RecordType<BundleKeyState> = table("bundle_key/", BUNDLE_KEY_CODEC);
+/** When those are forgotten: `numberKey` of the height, "/", `bundleKey`. Indexed. */
+export const BUNDLE_KEY_UNTIL: RecordType<true> = marks("bundle_key_until/");
+/** By account. */
+export const BUNDLE_NONCES: RecordType<CancelNonceState> = table(
+  "bundle_nonce/",
+  CANCEL_NONCE_CODEC,
+);
+/** By account. */
+export const ESCROW: RecordType<EscrowState> = table("escrow/", ESCROW_CODEC);
+/** What is paid back when: `numberKey` of the height, "/", account. Indexed. */
+export const ESCROW_QUEUE: RecordType<true> = marks("escrow_queue/");
+/** `heightKey` of the block of the bids, and of the group. Indexed. */
+export const AUCTIONS: RecordType<AuctionState> = table("auction/", AUCTION_CODEC);
+/** As of `AUCTIONS`. Indexed. */
+export const AUCTION_RESULTS: RecordType<AuctionResultState> = table(
+  "auction_result/",
+  AUCTION_RESULT_CODEC,
+);
+/** `heightKey` of the block of the entries, and of the rollup. Indexed. */
+export const SHUFFLES: RecordType<ShuffleState> = table("shuffle/", SHUFFLE_CODEC);
+
 /** Every table but those of marks, whose records say nothing. */
 export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decode">[] = [
   VALIDATORS,
@@ -221,6 +278,15 @@ export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decod
   SEAL_UNREVEALED,
   SEAL_ASK,
   SEAL_ASKED,
+  LISTINGS,
+  LISTING_HEIGHTS,
+  LISTING_OPEN,
+  BUNDLE_KEYS,
+  BUNDLE_NONCES,
+  ESCROW,
+  AUCTIONS,
+  AUCTION_RESULTS,
+  SHUFFLES,
 ];
 
 /** Key of a delegation, and of what is unbonding of it. */
@@ -266,6 +332,26 @@ export function proposalQueueKey(seconds: number, proposal: number): string {
 /** `dealer`: consensus address. */
 export function dealingKey(key: number, dealer: string): string {
   return `${numberKey(key)}/${dealer}`;
+}
+
+/** `id`: of a transaction, 64 lower-case hex characters. `size`: bytes of its item. */
+export function listingKey(id: string, size: number): string {
+  return `${id}/${numberKey(size)}`;
+}
+
+/** Keys sort in the order of the OBLIGATED lane. */
+export function dueKey(dueHeight: number, firstHeight: number, id: string, size: number): string {
+  return `${numberKey(dueHeight)}/${numberKey(firstHeight)}/${listingKey(id, size)}`;
+}
+
+/** `key`: of the replacement, 32 lower-case hex characters. */
+export function bundleKey(account: string, key: string): string {
+  return `${account}/${key}`;
+}
+
+/** Of something of a rollup (64 lower-case hex characters), or of an account, at a height. */
+export function heightKey(height: number, of: string): string {
+  return `${numberKey(height)}/${of}`;
 }
 
 /** Sixteen digits. */

@@ -1,10 +1,6 @@
 import type { Command } from "commander";
-import {
-  ORDERING_COMMIT_ORDER,
-  rollupData,
-  rollupIdOfName,
-  type RollupPolicy,
-} from "../../../proto/codec/weft-tx.ts";
+import { PLAIN_POLICY, type RollupPolicy } from "../../../proto/codec/rollup-policy.ts";
+import { rollupData, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import {
   addTxOptions,
   parseAccount,
@@ -105,7 +101,7 @@ function addPolicyOptions(command: Command): Command {
 
 function policyOf(options: PolicyOptions): RollupPolicy {
   return {
-    ordering: ORDERING_COMMIT_ORDER,
+    ...PLAIN_POLICY,
     sealedOnly: false,
     auction: false,
     reserve: 0n,

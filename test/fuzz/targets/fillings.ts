@@ -61,6 +61,7 @@ function fillingBlock(height: number, fills: readonly FillEntry[]) {
       leaf: proof.leaf,
       proof: proof.proof,
       fills: proof.fills,
+      decisions: proof.decisions,
     },
   };
 }

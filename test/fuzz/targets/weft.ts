@@ -10,14 +10,13 @@ import {
   encodeLists,
   encodeVoteExtension,
 } from "../../../proto/codec/weft-extension.ts";
+import { ROLLUP_POLICY_CODEC } from "../../../proto/codec/rollup-policy.ts";
 import * as state from "../../../proto/codec/weft-state.ts";
 import {
   decodeTxBody,
   encodeTxBody,
-  readPolicy,
   readSignedTx,
   rollupDataEntries,
-  writePolicy,
   writeSignedTx,
 } from "../../../proto/codec/weft-tx.ts";
 import { encode } from "../../../proto/codec/writer.ts";
@@ -26,8 +25,12 @@ import { sha256 } from "../../../proto/hash.ts";
 import { stateProofFault } from "../../../proto/verify/ics23.ts";
 import {
   decodeManifestLeaf,
+  decodeOrderedEntry,
   encodeManifestLeaf,
+  encodeOrderedEntry,
+  EntryKind,
   MANIFEST_LEAF_BYTES,
+  ORDERED_ENTRY_BYTES,
 } from "../../../proto/verify/manifest.ts";
 import { checkExtension } from "../../../mev/extension.ts";
 import { verifyInjectedCommit } from "../../../mev/injected-commit.ts";
@@ -41,6 +44,7 @@ import {
 import { encodeCommitmentProof } from "../../../sequencer/app/state-tree/ics23.ts";
 import { createLeaf, createStub, EMPTY } from "../../../sequencer/app/state-tree/node.ts";
 import { decodePage, encodePage } from "../../../sequencer/app/state-tree/pages.ts";
+import { MEV_CODECS } from "../../support/mev-arbitraries.ts";
 import { SEAL_CODECS } from "../../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../../support/stake-arbitraries.ts";
 import {
@@ -116,10 +120,10 @@ export const WEFT_TARGETS: readonly Target[] = [
   }),
   strictCodec({
     name: "rollup policy",
-    covers: ["proto/codec/weft-tx.ts#readPolicy"],
-    decode: (bytes) => decode(readPolicy, bytes, "strict"),
-    encode: (policy) => encode(writePolicy, policy),
-    seeds: sampled(policies, (policy) => encode(writePolicy, policy)),
+    covers: ["proto/codec/rollup-policy.ts#ROLLUP_POLICY_CODEC"],
+    decode: ROLLUP_POLICY_CODEC.decode,
+    encode: ROLLUP_POLICY_CODEC.encode,
+    seeds: sampled(policies, ROLLUP_POLICY_CODEC.encode),
   }),
   plainDecoder({
     name: "CheckTx transaction",
@@ -221,7 +225,7 @@ export const WEFT_TARGETS: readonly Target[] = [
     state.encodeUnorderedIds,
     state.decodeUnorderedIds,
   ),
-  ...[...STAKE_CODECS, ...SEAL_CODECS].map(
+  ...[...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS].map(
     ({ name, path, codec: { decode: decodeRecord }, bytes, again }) =>
       strictCodec({
         name: `record ${name}`,
@@ -263,6 +267,29 @@ export const WEFT_TARGETS: readonly Target[] = [
       if (leaf === undefined) return "refused ";
       if (!bytesEqual(encodeManifestLeaf(leaf), bytes))
         throw new Finding("a leaf has two encodings");
+      return "accepted";
+    },
+  },
+  {
+    name: "ordered entry",
+    covers: ["proto/verify/manifest.ts#decodeOrderedEntry"],
+    format: "binary",
+    seeds: sampled(
+      fc.tuple(
+        fc.uint8Array({ minLength: ORDERED_ENTRY_BYTES, maxLength: ORDERED_ENTRY_BYTES }),
+        fc.constantFrom(...Object.values(EntryKind)),
+      ),
+      ([entry, kind]) => {
+        entry[0] = kind;
+        return entry;
+      },
+    ),
+    run: (bytes) => {
+      const entry = decodeOrderedEntry(bytes);
+      if (entry === undefined) return "refused ";
+      if (!bytesEqual(encodeOrderedEntry(entry), bytes)) {
+        throw new Finding("an entry has two encodings");
+      }
       return "accepted";
     },
   },

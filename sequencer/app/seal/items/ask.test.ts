@@ -14,6 +14,7 @@ import {
   type SealAsk,
   type SealedItemState,
   type SealKeyState,
+  SealedItemKind,
 } from "../../../../proto/codec/seal-state.ts";
 import type { SealEvidence } from "../../../../proto/codec/seal-tx.ts";
 import { encodeTxItem, LISTS_BYTES_MAX } from "../../../../proto/codec/weft-block.ts";
@@ -87,6 +88,9 @@ function setBatch(height: number, count: number, { key = 1, disputed = 0 } = {})
       bond: 5n,
       disputedHeight: Height(isDisputed ? height + 2 : 0),
       disputedBy: isDisputed ? bytes(20) : EMPTY_BYTES,
+      kind: SealedItemKind.SEALED,
+      tips: [],
+      group: EMPTY_BYTES,
     };
   });
   world.ctx.records.set(SEALED, numberKey(height), { key, items });

@@ -3,7 +3,7 @@ import { labelOfSealed } from "../../../../mev/seal/sealed-content.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../../proto/bytes.ts";
 import type { Sealed } from "../../../../proto/codec/seal-tx.ts";
-import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
+import { SealedItemKind, type SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { type Failure, failure } from "../../codes.ts";
 import { txFee } from "../../execution/base-fee.ts";
 import type { ActionReader, ActionRules } from "../../execution/action-rules.ts";
@@ -47,6 +47,9 @@ export const SEALED_RULES: ActionRules<Sealed> = {
       bond: params.sealBond,
       disputedHeight: Height(0),
       disputedBy: EMPTY_BYTES,
+      kind: SealedItemKind.SEALED,
+      tips: [],
+      group: EMPTY_BYTES,
     };
     setItems(state, height, action.key, [...items, item]);
     emitOrdered(state, action.key, item);

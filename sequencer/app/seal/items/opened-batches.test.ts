@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import type { SealedItemState, SealKeyState } from "../../../../proto/codec/seal-state.ts";
+import {
+  type SealedItemState,
+  type SealKeyState,
+  SealedItemKind,
+} from "../../../../proto/codec/seal-state.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { EMPTY_BYTES, joinBytes } from "../../../../proto/bytes.ts";
 import { OpenedBatches } from "./opened-batches.ts";
@@ -29,6 +33,9 @@ function item(index: number): SealedItemState {
     bond: 0n,
     disputedHeight: Height(0),
     disputedBy: EMPTY_BYTES,
+    kind: SealedItemKind.SEALED,
+    tips: [],
+    group: EMPTY_BYTES,
   };
 }
 

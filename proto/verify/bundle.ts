@@ -1,0 +1,173 @@
+/**
+ * What a rollup that is given one leg of a bundle checks about the others: they stand in the same block, all of
+ * them (docs/formats.md, "Bundles and bids"). Only that they are there, never what they did.
+ */
+import { bytesEqual, compareBytes, joinBytes, toHex, utf8ToBytes } from "../bytes.ts";
+import type { RevertMode } from "../codec/mev-tx.ts";
+import { startSignBytes } from "../codec/weft-basics.ts";
+import type { Manifest } from "../codec/weft-block.ts";
+import { assert } from "../errors.ts";
+import { sha256 } from "../hash.ts";
+import { HASH_BYTES } from "../limits.ts";
+import { verifyMerkleProof } from "../merkle.ts";
+import { type Refusal, refusal } from "../refusal.ts";
+import type { MerkleProof } from "../types.ts";
+import {
+  decodeManifestLeaf,
+  decodeOrderedEntry,
+  EntryKind,
+  type EntryHead,
+  type OrderedEntry,
+} from "./manifest.ts";
+
+const BUNDLE_TAG = utf8ToBytes("weft/bundle/v1");
+
+/** What the id of a plain bundle says about one leg. */
+export interface LegOfBundle {
+  /** 32 bytes. */
+  readonly rollupId: Uint8Array;
+  /** H of the leg's payload. */
+  readonly payloadHash: Uint8Array;
+  readonly revertMode: RevertMode;
+}
+
+/** One leg of another rollup, with its proof to the manifest of the block. */
+export interface SiblingLeg {
+  readonly rollupId: Uint8Array;
+  /** Its ordered entry, 102 bytes. */
+  readonly entry: Uint8Array;
+  /** Proof of the entry to its rollup's ordered root. */
+  readonly entryProof: MerkleProof;
+  /** Its rollup's leaf, 152 bytes, and its proof to the manifest's root. */
+  readonly leaf: Uint8Array;
+  readonly leafProof: MerkleProof;
+  readonly revertMode: RevertMode;
+}
+
+export type SiblingRefusalCode =
+  /** The own entry is no leg of a bundle, or a rollup of its own. */
+  | "BUNDLE_SIBLING_NO_BUNDLE"
+  /** A sibling's entry or leaf is malformed. */
+  | "BUNDLE_SIBLING_MALFORMED"
+  /** A sibling's leaf is not proven, or is another rollup's. */
+  | "BUNDLE_SIBLING_LEAF"
+  /** A sibling's entry is not proven under its leaf. */
+  | "BUNDLE_SIBLING_ENTRY"
+  /** A sibling is of another bundle, item or lane, or says another number of legs. */
+  | "BUNDLE_SIBLING_OTHER"
+  /** The legs are not all that the bundle has, by rollup, each once. */
+  | "BUNDLE_SIBLING_COUNT"
+  /** The id of a plain bundle is not made of these legs. */
+  | "BUNDLE_SIBLING_ID";
+
+/**
+ * Id of a plain bundle: H(lp("weft/bundle/v1") ‖ lp(chain id) ‖ u8 number of legs ‖ for each, by rollup: rollup id ‖
+ * payload hash ‖ u8 revert mode). That of a sealed bundle is its transaction id.
+ */
+export function bundleId(chainId: string, legs: readonly LegOfBundle[]): Uint8Array {
+  assert(legs.length <= 255, "a bundle has few legs");
+  const parts = legs.flatMap(({ rollupId, payloadHash, revertMode }) => {
+    assert(rollupId.length === HASH_BYTES, "a rollup's id has 32 bytes");
+    assert(payloadHash.length === HASH_BYTES, "a hash has 32 bytes");
+    return [rollupId, payloadHash, Uint8Array.of(revertMode)];
+  });
+  const head = startSignBytes(BUNDLE_TAG, chainId, 0).out;
+  return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts]));
+}
+
+/**
+ * Whether `own`, verified to stand in the block of `manifest` for `ownRollupId`, and these siblings are all legs of
+ * one bundle: legs 0 to n - 1 of n by rollup, of one item and lane. A plain bundle's id has to be made of them.
+ */
+export function verifySiblings(
+  chainId: string,
+  manifest: Manifest,
+  ownRollupId: Uint8Array,
+  own: OrderedEntry,
+  ownRevertMode: RevertMode,
+  siblings: readonly SiblingLeg[],
+): Refusal<SiblingRefusalCode> | undefined {
+  if (own.bundleId === undefined || own.leg >= own.legs) {
+    return refusal("BUNDLE_SIBLING_NO_BUNDLE", `leg ${own.leg} of ${own.legs} is of no bundle`);
+  }
+  if (siblings.length !== own.legs - 1) {
+    return refusal(
+      "BUNDLE_SIBLING_COUNT",
+      `a bundle of ${own.legs} legs came with ${siblings.length} siblings`,
+    );
+  }
+  const legs: (LegOfBundle | undefined)[] = Array.from({ length: own.legs }, () => undefined);
+  legs[own.leg] = {
+    rollupId: ownRollupId,
+    payloadHash: own.payloadHash,
+    revertMode: ownRevertMode,
+  };
+  for (const sibling of siblings) {
+    const entry = verifySibling(manifest, sibling);
+    if ("code" in entry) return entry;
+    if (!isSameBundle(own, entry)) {
+      const of = toHex(sibling.rollupId);
+      return refusal("BUNDLE_SIBLING_OTHER", `the entry of rollup ${of} is of another bundle`);
+    }
+    if (entry.leg >= own.legs || legs[entry.leg] !== undefined) {
+      return refusal(
+        "BUNDLE_SIBLING_COUNT",
+        `leg ${entry.leg} of ${own.legs} came twice or is none`,
+      );
+    }
+    const { rollupId, revertMode } = sibling;
+    legs[entry.leg] = { rollupId, payloadHash: entry.payloadHash, revertMode };
+  }
+  const all = legs.filter((leg) => leg !== undefined);
+  assert(all.length === own.legs, "as many siblings as legs, each of another one");
+  if (!isByRollup(all)) {
+    return refusal("BUNDLE_SIBLING_COUNT", "the legs do not ascend by rollup");
+  }
+  if (own.kind !== EntryKind.BUNDLE_LEG || bytesEqual(bundleId(chainId, all), own.bundleId)) {
+    return undefined;
+  }
+  return refusal("BUNDLE_SIBLING_ID", `bundle ${toHex(own.bundleId)} is not made of these legs`);
+}
+
+function verifySibling(
+  manifest: Manifest,
+  { rollupId, entry: entryBytes, entryProof, leaf: leafBytes, leafProof }: SiblingLeg,
+): OrderedEntry | Refusal<SiblingRefusalCode> {
+  const entry = decodeOrderedEntry(entryBytes);
+  const leaf = decodeManifestLeaf(leafBytes);
+  if (entry === undefined || leaf === undefined) {
+    return refusal("BUNDLE_SIBLING_MALFORMED", "a sibling's entry or leaf is malformed");
+  }
+  const isProvenLeaf =
+    bytesEqual(leaf.rollupId, rollupId) &&
+    leafProof.total === manifest.leafCount &&
+    verifyMerkleProof(leafProof, manifest.root, leafBytes);
+  if (!isProvenLeaf) {
+    return refusal("BUNDLE_SIBLING_LEAF", `the leaf of rollup ${toHex(rollupId)} is not proven`);
+  }
+  const isProvenEntry =
+    entryProof.total === leaf.orderedCount &&
+    verifyMerkleProof(entryProof, leaf.orderedRoot, entryBytes);
+  if (isProvenEntry) return entry;
+  return refusal("BUNDLE_SIBLING_ENTRY", `the leg of rollup ${toHex(rollupId)} is not proven`);
+}
+
+/** Kinds differ between rollups that shuffle and others, so that a plain leg has plain siblings only. */
+function isSameBundle(own: EntryHead, other: EntryHead): boolean {
+  return (
+    own.bundleId !== undefined &&
+    other.bundleId !== undefined &&
+    bytesEqual(own.bundleId, other.bundleId) &&
+    bytesEqual(own.itemId, other.itemId) &&
+    own.lane === other.lane &&
+    own.legs === other.legs &&
+    (own.kind === EntryKind.BUNDLE_LEG) === (other.kind === EntryKind.BUNDLE_LEG)
+  );
+}
+
+function isByRollup(legs: readonly LegOfBundle[]): boolean {
+  return legs.every((leg, index) => {
+    const before = legs[index - 1];
+    return before === undefined || compareBytes(before.rollupId, leg.rollupId) < 0;
+  });
+}
