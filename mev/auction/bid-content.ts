@@ -17,7 +17,7 @@ import {
   unpadContent,
   writePart,
 } from "../seal/content.ts";
-import { BID_LEGS_MAX } from "./limits.ts";
+import { BID_LEGS_MAX } from "../../proto/codec/mev-tx.ts";
 
 export interface BidContent {
   /** nweft, 1 to 2^63 - 1: what its account pays out of its escrow if it wins. */

@@ -5,7 +5,7 @@
 import { toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256Concat } from "../../proto/hash.ts";
-import { GROUP_ROLLUPS_MAX } from "./limits.ts";
+import { GROUP_ROLLUPS_MAX } from "../../proto/codec/mev-tx.ts";
 
 /** A rollup of the group, as its policy was in the block of the bids. Members are in order of their ids. */
 export interface AuctionMember {

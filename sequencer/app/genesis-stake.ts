@@ -14,6 +14,7 @@ import {
   type SupplyState,
 } from "../../proto/codec/weft-state.ts";
 import { assert, AssertionFailure } from "../../proto/errors.ts";
+import { BlockBids } from "./auction/block-bids.ts";
 import { startValidator } from "./distribution/rewards.ts";
 import type { Pool, StakingContext } from "./staking/context.ts";
 import { addDelegation } from "./staking/delegations.ts";
@@ -54,6 +55,7 @@ export class GenesisLedger implements StakingContext {
   readonly setSizeMax: number;
   readonly records = new Records(NO_RECORDS);
   readonly arithmetic: SealArithmetic = createSealArithmetic();
+  readonly bids = new BlockBids();
   readonly #supply: { -readonly [Name in keyof SupplyState]: bigint } = { ...EMPTY_SUPPLY };
   readonly #balances = new Map<string, bigint>();
 
@@ -119,6 +121,19 @@ export class GenesisLedger implements StakingContext {
   /** Rollups at genesis pay nothing yet. */
   rollupOwner(): undefined {
     return undefined;
+  }
+
+  /** They are registered beside the stake, and none of them sells anything yet. */
+  rollup(): undefined {
+    return undefined;
+  }
+
+  auctionGroup(): undefined {
+    return undefined;
+  }
+
+  bidsOf(): number {
+    return 0;
   }
 
   /** Genesis has no block that could hold events. */

@@ -1,8 +1,10 @@
 /** What the rules of staking and governance run on, in memory and without a chain. */
 import { createSealArithmetic, type SealArithmetic } from "../../mev/seal/arithmetic.ts";
-import type { ParamsState } from "../../proto/codec/weft-state.ts";
+import type { ParamsState, RollupState } from "../../proto/codec/weft-state.ts";
 import { assert } from "../../proto/errors.ts";
 import type { AbciEvent } from "../../sequencer/abci/application.ts";
+import { BlockBids } from "../../sequencer/app/auction/block-bids.ts";
+import { type AuctionGroup, auctionGroup } from "../../sequencer/app/auction/group.ts";
 import { DEFAULT_PARAMS } from "../../sequencer/app/params.ts";
 import type { ResolvedFill } from "../../sequencer/app/seal/fills.ts";
 import type { Pool, StakingContext } from "../../sequencer/app/staking/context.ts";
@@ -21,6 +23,8 @@ export interface StakingContextOptions {
   readonly balances?: Readonly<Record<string, bigint>>;
   /** Address of the owner by rollup id. */
   readonly rollupOwners?: Readonly<Record<string, string>>;
+  /** By rollup id. */
+  readonly rollups?: Readonly<Record<string, RollupState>>;
   /** Default: records that stay in memory. */
   readonly records?: Records;
 }
@@ -72,6 +76,8 @@ class MemoryContext implements TestStakingContext {
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();
   readonly #rollupOwners: Readonly<Record<string, string>>;
+  readonly #rollups: Readonly<Record<string, RollupState>>;
+  bids = new BlockBids();
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
   readonly setSizeMax = 1_000;
@@ -84,6 +90,7 @@ class MemoryContext implements TestStakingContext {
   constructor(options: StakingContextOptions) {
     const { params, height = 1, nowSeconds = START_SECONDS, balances, rollupOwners } = options;
     this.#rollupOwners = rollupOwners ?? {};
+    this.#rollups = options.rollups ?? {};
     this.records = options.records ?? new Records(NO_RECORDS);
     this.params = { ...DEFAULT_PARAMS, ...params };
     this.height = height;
@@ -130,6 +137,18 @@ class MemoryContext implements TestStakingContext {
     return this.#rollupOwners[rollupId];
   }
 
+  rollup(rollupId: string): RollupState | undefined {
+    return this.#rollups[rollupId];
+  }
+
+  auctionGroup(leader: string): AuctionGroup | undefined {
+    return auctionGroup(this, leader);
+  }
+
+  bidsOf(address: string): number {
+    return this.bids.ofAccount(address);
+  }
+
   addFill(resolved: ResolvedFill): void {
     this.fills.push(resolved);
   }
@@ -157,6 +176,7 @@ class MemoryContext implements TestStakingContext {
   advance({ blocks = 1, seconds = 0 }: { blocks?: number; seconds?: number } = {}): void {
     assert(blocks >= 0 && seconds >= 0, "neither heights nor time go back");
     this.height += blocks;
+    this.bids = new BlockBids();
     this.nowSeconds += seconds;
   }
 

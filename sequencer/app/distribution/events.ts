@@ -1,7 +1,9 @@
 /** Events of distribution. Validators are upper-case hex, accounts bech32, amounts nweft. */
 import type { AbciEvent } from "../../abci/application.ts";
-import { event, indexed } from "../abci-event.ts";
+import { event, indexed, plain } from "../abci-event.ts";
 import { accountAttribute, numberAttribute, validatorAttribute } from "../staking/events.ts";
+
+export const MEV_REVENUE = "revenue";
 
 /** How a block's fees were split. */
 export interface FeeSplit {
@@ -11,6 +13,41 @@ export interface FeeSplit {
   readonly toProposer: bigint;
   readonly toCommunity: bigint;
   readonly toStakers: bigint;
+}
+
+/** How revenue of a rollup was split. */
+export interface RevenueParts {
+  readonly rollupId: string;
+  readonly source: string;
+  readonly amount: bigint;
+  readonly proposer: string;
+  readonly toRollup: bigint;
+  readonly toProposer: bigint;
+  readonly toCommunity: bigint;
+  readonly toStakers: bigint;
+}
+
+/** `revenue`: what an auction or a tip brings; source "auction" or "tip", `proposer` of the block that earned it. */
+export function mevRevenueEvent(parts: RevenueParts): AbciEvent {
+  return event(MEV_REVENUE, [
+    indexed("rollup", parts.rollupId),
+    plain("source", parts.source),
+    numberAttribute("gross", parts.amount),
+    numberAttribute("rollup_part", parts.toRollup),
+    validatorAttribute("proposer", parts.proposer),
+    numberAttribute("to_proposer", parts.toProposer),
+    numberAttribute("community", parts.toCommunity),
+    numberAttribute("stakers", parts.toStakers),
+  ]);
+}
+
+/** `revenue` without a rollup, source "penalty": a bond that was lost, all of it the community's. */
+export function penaltyEvent(amount: bigint): AbciEvent {
+  return event(MEV_REVENUE, [
+    plain("source", "penalty"),
+    numberAttribute("gross", amount),
+    numberAttribute("community", amount),
+  ]);
 }
 
 /** `distribute_fees`, at the end of a block with fees. */

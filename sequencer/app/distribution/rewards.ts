@@ -70,12 +70,15 @@ export function allocateFees(ctx: StakingContext, { proposer, fees, rollupFees }
   ctx.move("feePool", "rollupRevenue", toRollups);
   ctx.move("feePool", "rewards", toProposer + toStakers);
   ctx.move("feePool", "community", toCommunity);
-  if (toProposer > 0n) {
-    const { state, rewards } = settled(ctx, proposer);
-    ctx.records.set(VALIDATOR_REWARDS, proposer, credit(state, rewards, toDecimal(toProposer)));
-  }
+  if (toProposer > 0n) creditValidator(ctx, proposer, toProposer);
   if (toStakers > 0n) addToIndex(ctx, toStakers, power);
   ctx.emit(feesEvent({ proposer, fees, toRollups, toProposer, toCommunity, toStakers }));
+}
+
+/** Gives nweft that the `rewards` pool has received to one validator that earns rewards, commission first. */
+export function creditValidator(ctx: StakingContext, validator: string, amount: bigint): void {
+  const { state, rewards } = settled(ctx, validator);
+  ctx.records.set(VALIDATOR_REWARDS, validator, credit(state, rewards, toDecimal(amount)));
 }
 
 /**

@@ -3,6 +3,7 @@ import type { InjectedLists } from "../../../mev/injected-commit.ts";
 import type { ManifestBuilder } from "../../../mev/manifest.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
+import { payEscrow } from "../auction/escrow.ts";
 import { allocateFees } from "../distribution/rewards.ts";
 import { endOfBlockGovernance } from "../governance/end-of-block.ts";
 import { voidCommits } from "../seal/commits/commits.ts";
@@ -75,6 +76,7 @@ export function endBlock(
   const { rollupFees } = working;
   allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
   matureQueue(working);
+  payEscrow(working);
   const params = endOfBlockGovernance(working);
   if (params !== undefined) working.setParams(params);
   endGeneration(working);

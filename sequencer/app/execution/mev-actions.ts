@@ -3,11 +3,10 @@ import type {
   Bid,
   Bundle,
   CancelBundles,
-  DepositEscrow,
   MevAction,
   SealedBundle,
-  WithdrawEscrow,
 } from "../../../proto/codec/mev-tx.ts";
+import { DEPOSIT_ESCROW_RULES, WITHDRAW_ESCROW_RULES } from "../auction/rules.ts";
 import { type CodeName, failure } from "../codes.ts";
 import { type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
@@ -16,8 +15,8 @@ export const MEV_RULES: RulesOf<MevAction["kind"]> = {
   sealedBundle: notTaken<SealedBundle>("BUNDLE_ROLLUP", "this chain takes no bundles yet"),
   bid: notTaken<Bid>("BID_GROUP", "this chain holds no auctions yet"),
   cancelBundles: notTaken<CancelBundles>("BUNDLE_ROLLUP", "this chain takes no bundles yet"),
-  depositEscrow: notTaken<DepositEscrow>("BID_GROUP", "this chain holds no auctions yet"),
-  withdrawEscrow: notTaken<WithdrawEscrow>("BID_GROUP", "this chain holds no auctions yet"),
+  depositEscrow: DEPOSIT_ESCROW_RULES,
+  withdrawEscrow: WITHDRAW_ESCROW_RULES,
 };
 
 /** Refused wherever it comes: in the pool, and by its failure in a block. */

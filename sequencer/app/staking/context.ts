@@ -1,6 +1,8 @@
 import type { SealArithmetic } from "../../../mev/seal/arithmetic.ts";
-import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import type { ParamsState, RollupState } from "../../../proto/codec/weft-state.ts";
 import type { AbciEvent } from "../../abci/application.ts";
+import type { BlockBids } from "../auction/block-bids.ts";
+import type { AuctionGroup } from "../auction/group.ts";
 import type { FillSink } from "../seal/fills.ts";
 import type { Records } from "../state/records.ts";
 
@@ -18,6 +20,7 @@ export const POOLS = [
   "rollupRevenue",
   "governanceDeposits",
   "sealed",
+  "escrow",
 ] as const;
 
 export type Pool = (typeof POOLS)[number];
@@ -43,6 +46,12 @@ export interface StakingReader {
   pool(pool: Pool): bigint;
   /** Address of the account whose key owns the rollup; undefined if there is none. `rollupId`: lower-case hex. */
   rollupOwner(rollupId: string): string | undefined;
+  /** `rollupId`: lower-case hex. */
+  rollup(rollupId: string): RollupState | undefined;
+  /** Rollups whose tops are sold together in this block, by the id of their leader; undefined if it leads none. */
+  auctionGroup(leader: string): AuctionGroup | undefined;
+  /** Bids of the account that the block under way holds. */
+  bidsOf(address: string): number;
 }
 
 /**
@@ -50,6 +59,8 @@ export interface StakingReader {
  * it lies on the block's branch of the state.
  */
 export interface StakingContext extends StakingReader, FillSink {
+  /** Bids that the block under way places and resolves. */
+  readonly bids: BlockBids;
   /** Moves nweft from a pool to an account; a pool that has too little is a bug. */
   pay(pool: Pool, address: string, amount: bigint): void;
   /** Moves nweft from an account to a pool; the caller has checked the balance. */

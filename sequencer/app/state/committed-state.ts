@@ -23,6 +23,7 @@ import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { StateStore } from "../state-tree/state-store.ts";
+import { auctionGroup } from "../auction/group.ts";
 import { TxDecoder } from "../execution/decoded-tx.ts";
 import { ACCOUNTS_KEPT_MAX, RECORDS_KEPT_MAX } from "../limits.ts";
 import type { Pool, StakingReader } from "../staking/context.ts";
@@ -167,9 +168,11 @@ export class CommittedState implements RecordBase {
 
   #createReader(): StakingReader {
     const { chain, params, supply, lastBlock } = this.requireTerms();
+    const height = this.nextHeight();
+    const rollup = (rollupId: string): RollupState | undefined => this.rollup(rollupId);
     return {
       chainId: chain.chainId,
-      height: this.nextHeight(),
+      height,
       nowSeconds: Number(lastBlock?.time.seconds ?? 0n),
       params,
       evidenceMaxAgeBlocks: chain.evidenceMaxAgeBlocks,
@@ -181,6 +184,9 @@ export class CommittedState implements RecordBase {
       balance: (address) => this.account(address).balance,
       pool: (pool: Pool) => supply[pool],
       rollupOwner: (rollupId) => ownerOf(this.rollup(rollupId)),
+      rollup,
+      auctionGroup: (leader) => auctionGroup({ height, rollup }, leader),
+      bidsOf: () => 0,
     };
   }
 

@@ -18,6 +18,8 @@ import {
 import { assert } from "../../../proto/errors.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import type { AbciEvent } from "../../abci/application.ts";
+import { BlockBids } from "../auction/block-bids.ts";
+import { type AuctionGroup, auctionGroup } from "../auction/group.ts";
 import type { ResolvedFill } from "../seal/fills.ts";
 import type { Pool, StakingContext, StakingReader } from "../staking/context.ts";
 import type { Digest } from "../state-tree/node.ts";
@@ -62,6 +64,7 @@ export class WorkingState implements StakingContext {
   readonly setSizeMax: number;
   readonly records: Records;
   readonly arithmetic: SealArithmetic;
+  readonly bids = new BlockBids();
   readonly #committed: CommittedState;
   readonly #accounts = new Map<string, WorkingAccount>();
   readonly #rollups = new Map<string, RollupState>();
@@ -74,6 +77,8 @@ export class WorkingState implements StakingContext {
   #events: AbciEvent[] = [];
   readonly #rollupFees = new Map<string, bigint>();
   readonly #fills: ResolvedFill[] = [];
+  /** By leader; each of a thousand bids asks. */
+  readonly #auctionGroups = new Map<string, AuctionGroup | undefined>();
 
   constructor(committed: CommittedState, { height, time }: WorkingBlock) {
     this.height = height;
@@ -172,6 +177,18 @@ export class WorkingState implements StakingContext {
 
   rollupOwner(rollupId: string): string | undefined {
     return ownerOf(this.rollup(rollupId));
+  }
+
+  auctionGroup(leader: string): AuctionGroup | undefined {
+    const known = this.#auctionGroups.get(leader);
+    if (known !== undefined || this.#auctionGroups.has(leader)) return known;
+    const group = auctionGroup(this, leader);
+    this.#auctionGroups.set(leader, group);
+    return group;
+  }
+
+  bidsOf(address: string): number {
+    return this.bids.ofAccount(address);
   }
 
   addRollupFee(rollupId: string, amount: bigint): void {
