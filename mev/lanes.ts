@@ -249,8 +249,9 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
     lane = use.lane;
     laneBytes = inLane + bytes;
     if (lane !== Lane.REVEAL) sharedBytes += bytes;
-    for (const [at, key] of rollupKeys(use).entries()) {
-      rollupBytes.set(key, (rollupBytes.get(key) ?? 0) + quotaBytes(use, at, bytes));
+    let at = 0;
+    for (const key of rollupKeys(use)) {
+      rollupBytes.set(key, (rollupBytes.get(key) ?? 0) + quotaBytes(use, at++, bytes));
     }
     if (lane === Lane.CONTROL && use.control !== undefined) {
       controlOfSigner = isSameSigner(use.control) ? controlOfSigner + 1 : 1;
@@ -296,9 +297,10 @@ export function createLaneRules(params: LaneParams, isInitialHeight: boolean): L
     bytes: number,
     entersLane: boolean,
   ): Refusal<LaneRefusalCode> | undefined {
-    for (const [at, key] of rollupKeys(use).entries()) {
+    let at = 0;
+    for (const key of rollupKeys(use)) {
       const before = entersLane ? 0 : (rollupBytes.get(key) ?? 0);
-      const taken = before + quotaBytes(use, at, bytes);
+      const taken = before + quotaBytes(use, at++, bytes);
       if (taken > quota) {
         return refusal(
           "LANE_ROLLUP_QUOTA",

@@ -56,8 +56,8 @@ export function isDuty(state: ActionReader, tx: DecodedTx): boolean {
 }
 
 /** Whether one with a fault may not stand in a block, although it pays (`ActionRules.isStrict`). */
-export function isStrict({ tx }: DecodedTx): boolean {
-  return rulesOf(tx.body.action.kind).isStrict === true;
+export function isStrictKind(kind: ActionKind): boolean {
+  return rulesOf(kind).isStrict === true;
 }
 
 /** Whether only some blocks may hold the action, so that `lateFault` may find it late. */

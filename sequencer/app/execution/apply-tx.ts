@@ -2,7 +2,7 @@ import type { AccountState } from "../../../proto/codec/weft-state.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
 import type { Digest } from "../state-tree/node.ts";
-import { actionFault, costlyActionFault, isDuty, isStrict, runAction } from "./actions.ts";
+import { actionFault, costlyActionFault, isDuty, runAction } from "./actions.ts";
 import type { ActionReader, TxTerms } from "./action-rules.ts";
 import { txFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
@@ -39,7 +39,7 @@ export function validityFault(
 
 /** Whether its action may have no fault, so that nothing is left to be asked when it is applied. */
 function isActionChecked(state: ActionReader, tx: DecodedTx): boolean {
-  return isStrict(tx) || isFree(state, tx);
+  return tx.isStrict || isFree(state, tx);
 }
 
 /** `validityFault` without the action of one that is free or strict. */

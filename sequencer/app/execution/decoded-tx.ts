@@ -12,7 +12,7 @@ import { type Failure, failure } from "../codes.ts";
 import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
-import { actionProofs, actionRollup, actionSignatures } from "./actions.ts";
+import { actionProofs, actionRollup, actionSignatures, isStrictKind } from "./actions.ts";
 import { entryTerms } from "./entry-terms.ts";
 
 /**
@@ -32,6 +32,8 @@ export class DecodedTx {
   readonly rollupId: string;
   /** Where it stands as long as it is not due. */
   readonly lane: Lane;
+  /** Whether one with a fault may not stand in a block, although it pays (`ActionRules.isStrict`). */
+  readonly isStrict: boolean;
   readonly #account: Account;
   /** Both as long as it is not due. */
   #laneUse: LaneUse | undefined;
@@ -48,6 +50,7 @@ export class DecodedTx {
     this.#account = account;
     this.rollupId = actionRollup(tx.body.action);
     this.lane = laneOfAction(tx.body.action);
+    this.isStrict = isStrictKind(tx.body.action.kind);
   }
 
   /** The address as people write it. */
