@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Height } from "../proto/brands.ts";
 import { toHex } from "../proto/bytes.ts";
+import { RevertMode } from "../proto/codec/mev-tx.ts";
 import type { Item } from "../proto/codec/weft-block.ts";
 import { type Action, rollupData, type SignedTx } from "../proto/codec/weft-tx.ts";
 import {
@@ -93,6 +94,51 @@ describe("behavior: the lane of an item", () => {
       itemBytes: 321,
       rollupKeys: [toHex(id(9))],
       control: { publicKey: id(1), nonce: undefined, id: id(4) },
+    });
+  });
+});
+
+describe("behavior: what a bundle, a bid and something sealed take from quotas", () => {
+  const leg = { revertMode: RevertMode.ALLOW, tip: 0n };
+  const window = {
+    minHeight: Height(0),
+    maxHeight: Height(9),
+    replacement: undefined,
+    cancelNonce: 0n,
+  };
+  const hidden = { key: 1, kem: new Uint8Array(192), body: new Uint8Array(272) };
+
+  test("of a bundle in the clear each leg its own bytes, in ATOMIC", () => {
+    const payloads = [rollupData(id(1), [id(1)]), rollupData(id(2), [id(1), id(2)])].map(
+      ({ payload }) => payload,
+    );
+    const legs = payloads.map((payload, n) => ({ ...leg, rollupId: id(n + 1), payload }));
+    const bundle = laneUse(tx({ kind: "bundle", legs, ...window }), 500, id(4), false);
+    expect(bundle).toMatchObject({
+      lane: Lane.ATOMIC,
+      rollupKeys: [toHex(id(1)), toHex(id(2))],
+      rollupBytes: payloads.map(({ length }) => length),
+    });
+  });
+
+  test("of a sealed bundle all of it for each rollup, of a bid all of it for its group, in SEALED", () => {
+    const legs = [1, 2].map((n) => ({ ...leg, rollupId: id(n) }));
+    const sealed = tx({ kind: "sealedBundle", legs, ...window, ...hidden });
+    const bid = tx({
+      kind: "bid",
+      group: id(7),
+      minHeight: Height(0),
+      maxHeight: Height(9),
+      ...hidden,
+    });
+    expect(laneUse(sealed, 900, id(4), false)).toMatchObject({
+      lane: Lane.SEALED,
+      rollupKeys: [toHex(id(1)), toHex(id(2))],
+    });
+    expect(laneUse(sealed, 900, id(4), false).rollupBytes).toBeUndefined();
+    expect(laneUse(bid, 900, id(4), false)).toMatchObject({
+      lane: Lane.SEALED,
+      rollupKeys: [toHex(id(7))],
     });
   });
 });

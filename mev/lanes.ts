@@ -94,9 +94,8 @@ export function laneOf(item: Item, isDue: boolean): Lane {
       return Lane.REVEAL;
     case "excused":
       return Lane.OBLIGATED;
-    case "tx": {
+    case "tx":
       return isDue ? Lane.OBLIGATED : laneOfAction(item.tx.body.action);
-    }
     default:
       return assertNever(item, "item kind");
   }
@@ -138,8 +137,17 @@ export function laneUse(
   if (item.kind !== "tx") {
     return { kind: item.kind, lane, itemBytes, rollupKeys: NO_ROLLUPS, control: undefined };
   }
-  const rollupKeys = rollupKeysOf(item.tx.body.action, rollupKey);
-  return { kind: "tx", lane, itemBytes, rollupKeys, control: controlKey(item.tx, id) };
+  const { action } = item.tx.body;
+  const use: LaneUse = {
+    kind: "tx",
+    lane,
+    itemBytes,
+    rollupKeys: rollupKeysOf(action, rollupKey),
+    control: controlKey(item.tx, id),
+  };
+  // Legs are in the clear: each takes from its own rollup's quota what it holds for that rollup.
+  if (action.kind !== "bundle") return use;
+  return { ...use, rollupBytes: action.legs.map(({ payload }) => payload.length) };
 }
 
 function rollupKeysOf(action: Action, rollupKey: string | undefined): readonly string[] {

@@ -73,9 +73,8 @@ export class DecodedTx {
 
   /** What it adds to the manifest when its action succeeds. */
   entries(isDue: boolean): readonly RollupEntry[] {
-    const terms = entryTerms(this.#account.chainId);
-    if (isDue) return rollupEntriesOf(this.tx, this.id, Lane.OBLIGATED, terms);
-    this.#entries ??= rollupEntriesOf(this.tx, this.id, this.lane, terms);
+    if (isDue) return this.#entriesIn(Lane.OBLIGATED);
+    this.#entries ??= this.#entriesIn(this.lane);
     return this.#entries;
   }
 
@@ -90,6 +89,10 @@ export class DecodedTx {
   get hash(): Uint8Array {
     this.#hash ??= sha256(this.item);
     return this.#hash;
+  }
+
+  #entriesIn(lane: Lane): readonly RollupEntry[] {
+    return rollupEntriesOf(this.tx, this.id, lane, entryTerms(this.#account.chainId));
   }
 
   #useOf(isDue: boolean): LaneUse {

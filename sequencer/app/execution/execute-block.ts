@@ -25,6 +25,7 @@ import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { type Failure, failure } from "../codes.ts";
+import { priceOrderFault } from "../ordering/price-order.ts";
 import { fillsEvents } from "../seal/fills.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
 import { NOTHING_TO_OPEN, planOpenings, verifyOpenings } from "../seal/items/openings.ts";
@@ -138,6 +139,9 @@ export async function executeBlock(
   }
   const unfinished = rules.finish();
   if (unfinished !== undefined) return refused("P9", unfinished.code, unfinished.reason);
+  const terms: TxTerms = { height: input.height, params, baseFeePerByte };
+  const disorder = priceOrderFault(items, committed, terms);
+  if (disorder !== undefined) return refused("P10", disorder.code, disorder.reason);
 
   const unproven =
     (await signatureFault(items, dependencies)) ?? (await proofFault(items, dependencies));
@@ -167,7 +171,6 @@ export async function executeBlock(
   if (typeof verified === "string") return refused("P4", "OPENINGS", verified);
 
   const working = new WorkingState(committed, input);
-  const terms: TxTerms = { height: input.height, params, baseFeePerByte };
   beginBlock(working, { ...input, lists, openings: verified });
   const begun = working.takeEvents();
   const room = SealedRoom.of(working, chain.blockBytesMax);
