@@ -138,8 +138,9 @@ export interface Watch {
   signatures: number;
   /** Own proposals that gave way to the minimal block. */
   fallbacks: number;
-  /** Says that every signature is bad, this many batches from now, once. */
+  /** Says that every signature is bad, this many batches from now, for one batch or `failsFor`. */
   failAfter?: number;
+  failsFor?: number;
   /** Lets the next batch finish only after those that follow it at once. */
   delayNext?: boolean;
   /** Batches at the port that are not delayed. */
@@ -149,6 +150,9 @@ export interface Watch {
 function newWatch(): Watch {
   return { openedItems: 0, signatures: 0, fallbacks: 0 };
 }
+
+/** A rollup's policy as one writes it into genesis.json. */
+export type GenesisPolicy = NonNullable<NonNullable<GenesisAppState["rollups"]>[number]["policy"]>;
 
 export interface ChainOptions {
   readonly validators?: number;
@@ -160,6 +164,8 @@ export interface ChainOptions {
   readonly operatorBalance?: bigint;
   readonly wallets?: number;
   readonly params?: GenesisAppState["params"];
+  /** Rollups of genesis with what they choose; default: `ROLLUPS`, which choose nothing. */
+  readonly rollups?: Readonly<Record<string, GenesisPolicy>>;
   readonly pool?: Partial<PoolLimits>;
   readonly maxTxBytes?: number;
   readonly blockBytesMax?: number;
@@ -232,9 +238,11 @@ export async function startNode(
         watch.signatures += checks.filter(({ prefix, message }) =>
           isTxMessage(prefix ?? message),
         ).length;
-        const { failAfter } = watch;
-        if (failAfter !== undefined) watch.failAfter = failAfter - 1;
-        if (failAfter === 0) return checks.map(() => false);
+        const { failAfter, failsFor = 1 } = watch;
+        if (failAfter !== undefined) {
+          watch.failAfter = failAfter - 1;
+          if (failAfter <= 0 && failAfter > -failsFor) return checks.map(() => false);
+        }
         if (!isDelayed) watch.underWay = (watch.underWay ?? 0) + 1;
         const verdicts = await verifier.verifyBatch(checks);
         if (!isDelayed) watch.underWay = (watch.underWay ?? 0) - 1;
@@ -610,6 +618,7 @@ export function finalize(request: ProcessProposalRequest) {
 
 function genesis(options: ChainOptions, nodes: readonly TestNode[]): GenesisAppState {
   const { operatorBalance = 0n, validators = 4 } = options;
+  const { rollups = Object.fromEntries(ROLLUPS.map((name) => [name, {}])) } = options;
   const operators = operatorBalance > 0n ? nodes : [];
   return {
     accounts: [
@@ -626,7 +635,11 @@ function genesis(options: ChainOptions, nodes: readonly TestNode[]): GenesisAppS
       address: toHex(consensusAddress),
       application_key: toHex(applicationKey.publicKey),
     })),
-    rollups: ROLLUPS.map((name) => ({ name, owner_key: toHex(wallet(0).key.publicKey) })),
+    rollups: Object.entries(rollups).map(([name, policy]) => ({
+      name,
+      owner_key: toHex(wallet(0).key.publicKey),
+      policy,
+    })),
     params: options.params,
   };
 }

@@ -1,0 +1,176 @@
+/**
+ * Chains on which everything of `mev/` happens: rollups that sell their tops, shuffle or order by price, a key
+ * for sealed transactions, and wallets that bundle, bid and cancel.
+ */
+import { Height } from "../../proto/brands.ts";
+import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
+import type { Bundle, Replacement, RevertMode } from "../../proto/codec/mev-tx.ts";
+import { type Replay, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { assert } from "../../proto/errors.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { DUE } from "../../sequencer/app/state/tables.ts";
+import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
+import { type SealedChain, type SealedChainOptions, startSealedChain } from "./sealed-app.ts";
+import {
+  type GenesisPolicy,
+  idOf,
+  signedItem,
+  type TestChain,
+  type TxTerms,
+  type Wallet,
+} from "./weft-app.ts";
+
+/** Alpha leads an auction with beta, gamma orders by price, delta shuffles, epsilon chooses nothing. */
+export const MEV_ROLLUPS = {
+  alpha: { auction: true, auction_members: ["beta"], reserve: "1000" },
+  beta: { auction: true, auction_leader: "alpha", reserve: "1000" },
+  gamma: { ordering: "priority_fee" },
+  delta: { ordering: "sealed_random" },
+  epsilon: {},
+} as const satisfies Readonly<Record<string, GenesisPolicy>>;
+
+export type MevRollup = keyof typeof MEV_ROLLUPS;
+
+export const MEV_ROLLUP_NAMES = Object.keys(MEV_ROLLUPS) as readonly MevRollup[];
+
+export function startMevChain(options: SealedChainOptions = {}): Promise<SealedChain> {
+  return startSealedChain({ rollups: MEV_ROLLUPS, ...options });
+}
+
+export interface LegDraft {
+  readonly rollup: string;
+  readonly text: string;
+  readonly tip?: bigint;
+  readonly revertMode?: RevertMode;
+}
+
+/** When a bundle may stand in a block, and what voids it. */
+export interface BundleTerms extends TxTerms {
+  readonly minHeight?: number;
+  readonly maxHeight: number;
+  readonly replacement?: Replacement;
+  readonly cancelNonce?: bigint;
+}
+
+export function bundleOf(
+  legs: readonly LegDraft[],
+  { minHeight = 0, maxHeight, replacement, cancelNonce = 0n }: BundleTerms,
+): Bundle {
+  return {
+    kind: "bundle",
+    legs: legs
+      .map(({ rollup, text, tip = 0n, revertMode = 0 }) => {
+        const { rollupId, payload } = rollupData(rollupIdOfName(rollup), [utf8ToBytes(text)]);
+        return { rollupId, payload, revertMode, tip };
+      })
+      .toSorted((a, b) => compareBytes(a.rollupId, b.rollupId)),
+    minHeight: Height(minHeight),
+    maxHeight: Height(maxHeight),
+    replacement,
+    cancelNonce,
+  };
+}
+
+/** A signed bundle in the clear. */
+export function bundleItem(
+  sender: Wallet,
+  replay: Replay,
+  legs: readonly LegDraft[],
+  terms: BundleTerms,
+): Uint8Array {
+  return signedItem(sender, replay, bundleOf(legs, terms), terms);
+}
+
+/** A replacement key for a name. */
+export function replacementOf(name: string, sequence: number | bigint): Replacement {
+  return { key: sha256(utf8ToBytes(name)).slice(0, 16), sequence: BigInt(sequence) };
+}
+
+/** Cancels bundles with that key, up to that sequence. */
+export function cancelKeyItem(
+  sender: Wallet,
+  replay: Replay,
+  { key, sequence }: Replacement,
+  untilHeight: number,
+): Uint8Array {
+  return signedItem(sender, replay, {
+    kind: "cancelBundles",
+    key,
+    sequence,
+    untilHeight: Height(untilHeight),
+    cancelNonce: 0n,
+  });
+}
+
+/** Cancels all bundles with a smaller nonce. */
+export function cancelNonceItem(sender: Wallet, replay: Replay, cancelNonce: bigint): Uint8Array {
+  return signedItem(sender, replay, {
+    kind: "cancelBundles",
+    key: EMPTY_BYTES,
+    sequence: 0n,
+    untilHeight: Height(0),
+    cancelNonce,
+  });
+}
+
+export function depositItem(sender: Wallet, replay: Replay, amount: bigint): Uint8Array {
+  return signedItem(sender, replay, { kind: "depositEscrow", amount });
+}
+
+export function withdrawItem(sender: Wallet, replay: Replay, amount: bigint): Uint8Array {
+  return signedItem(sender, replay, { kind: "withdrawEscrow", amount });
+}
+
+/** What is armed, as the state has it, in the order of the OBLIGATED lane. */
+export interface Armed {
+  readonly dueHeight: number;
+  /** Hex. */
+  readonly id: string;
+  readonly size: number;
+}
+
+export function armedOf(app: Pick<WeftApplication, "read">): readonly Armed[] {
+  return app.read
+    .staking()
+    .records.keys(DUE, "")
+    .map((key) => {
+      const [dueHeight, , id, size] = key.split("/");
+      assert(id !== undefined, "keys of what is due name it");
+      return { dueHeight: Number(dueHeight), id, size: Number(size) };
+    });
+}
+
+/** Ids, in hex, of what is armed and may stand in the next block already. */
+export function dueIdsOf(app: Pick<WeftApplication, "read">): ReadonlySet<string> {
+  const next = (app.read.lastBlock()?.height ?? 0) + 1;
+  const due = armedOf(app).filter(({ dueHeight }) => dueHeight <= next);
+  return new Set(due.map(({ id }) => id));
+}
+
+/**
+ * All validators but the proposer know these items, until the state says that they are due in the next block.
+ * The proposer's pool does not hold them.
+ */
+export async function makeDue(
+  chain: TestChain,
+  items: readonly Uint8Array[],
+  proposer = 0,
+): Promise<void> {
+  for (let n = 0; n < chain.nodes.length; n++) {
+    if (n === proposer) continue;
+    for (const item of items) {
+      const code = await chain.submit(item, n);
+      assert(code === 0, `the pool of node ${n} refuses it: code ${code}`);
+    }
+  }
+  const ids = items.map((item) => Buffer.from(idOf(item)).toString("hex"));
+  for (let steps = 0; ; steps++) {
+    const due = dueIdsOf(chain.app);
+    if (ids.every((id) => due.has(id))) return;
+    assert(steps < DUE_WITHIN_BLOCKS, "what more than two thirds list is due in time");
+    await chain.step(proposer);
+  }
+}
+
+/** One height of delay, one block that brings the lists, and the shortest time until it is due. */
+const DUE_WITHIN_BLOCKS = 8;
