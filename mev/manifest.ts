@@ -97,10 +97,12 @@ export function rollupEntriesOf(
     case "sealed":
     case "sealCommit": {
       const hash = payloadHash(hiddenPayload(action));
-      return action.rollupIds.map((rollupId) => ({
-        rollupId,
-        entry: { ...single, kind: sealedKind(rollupId, terms), payloadHash: hash },
-      }));
+      // Who reveals a commit itself would choose the order by waiting.
+      const isSealed = action.kind === "sealed";
+      return action.rollupIds.map((rollupId) => {
+        const kind = isSealed ? sealedKind(rollupId, terms) : EntryKind.SEALED;
+        return { rollupId, entry: { ...single, kind, payloadHash: hash } };
+      });
     }
     case "bundle":
       return bundleEntries(action, single, terms.chainId);

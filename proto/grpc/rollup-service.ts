@@ -177,6 +177,8 @@ export interface Filling {
   readonly headers: readonly FollowingHeader[];
   readonly blocks: readonly FillingBlock[];
   readonly contents: readonly Content[];
+  /** Positions of shuffled entries in the order of execution; empty where nothing was decided. */
+  readonly order: readonly number[];
 }
 
 export interface FollowingHeader {
@@ -542,6 +544,7 @@ function toWireFilling(filling: Filling): weft.rollup.v1.Filling.$Properties {
       decisions: decisions.map(toWireDecision),
     })),
     contents: filling.contents.map((content) => ({ ...content })),
+    order: [...filling.order],
   };
 }
 
@@ -564,6 +567,7 @@ function fromWireFilling(wire: weft.rollup.v1.Filling.$Properties): Filling {
       position: content.position ?? 0,
       payload: toBytes(content.payload),
     })),
+    order: (wire.order ?? []).slice(),
   };
 }
 

@@ -71,6 +71,7 @@ const presence: RollupBlock = {
       },
     ],
     contents: [{ position: 1, payload: new Uint8Array([0x12, 1, 6]) }],
+    order: [4, 1],
   },
 };
 const absence: RollupBlock = {

@@ -1,7 +1,7 @@
 /**
  * The verification that comes before execution (docs/rollups.md). From a trusted height on, each block
  * must extend the one before (`header-chain.ts`), hold a slice that the header's data_hash commits to, and at
- * level FILLED say what became of each sealed entry, as headers of later blocks commit to it. The tests name
+ * level FILLED say what became of each hidden entry and in which order all are executed, as headers of later blocks commit to it. The tests name
  * eight ways in which others failed here (D1–D8).
  */
 import type { RollupId } from "../../proto/brands.ts";
@@ -9,6 +9,8 @@ import { fromHex } from "../../proto/bytes.ts";
 import { rollupDataEntries } from "../../proto/codec/weft-tx.ts";
 import type { Header } from "../../proto/types.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
+import { decidedOrder } from "../../proto/verify/decided-order.ts";
+import { executionOrder } from "../../proto/verify/execution-order.ts";
 import {
   type FilledEntry,
   fillEntries,
@@ -16,9 +18,11 @@ import {
   hasSealedEntries,
 } from "../../proto/verify/fills.ts";
 import {
+  type DecisionEntry,
   type DeliveredEntry,
   EntryKind,
   type FillEntry,
+  type FillStatus,
   verifyRollupFills,
   verifyRollupSlice,
 } from "../../proto/verify/manifest.ts";
@@ -33,9 +37,13 @@ export interface VerifiedBlock {
   readonly entries: readonly DeliveredEntry[];
   /** What this block makes known of entries of earlier blocks. */
   readonly fills: readonly FillEntry[];
-  /** The entries with their outcomes; undefined while sealed ones wait for theirs (level COMMITTED). */
+  /** What this block decides about entries of earlier blocks. */
+  readonly decisions: readonly DecisionEntry[];
+  /** The entries with their outcomes; undefined while hidden ones wait for theirs (level COMMITTED). */
   readonly filled: readonly FilledEntry[] | undefined;
-  /** What the executor gets: the payloads of `filled` taken apart; undefined when that is. */
+  /** Positions in `filled` in the order in which the rollup executes them (`executionOrder`); undefined when that is. */
+  readonly order: readonly number[] | undefined;
+  /** What the executor gets: the payloads of `filled` in that order, taken apart; undefined when that is. */
   readonly payloads: readonly Uint8Array[] | undefined;
   /** Trust after this block. */
   readonly trusted: TrustedState;
@@ -44,6 +52,7 @@ export interface VerifiedBlock {
 /** A block of which all is known that will ever be executed at its height. */
 export interface FilledBlock extends VerifiedBlock {
   readonly filled: readonly FilledEntry[];
+  readonly order: readonly number[];
   readonly payloads: readonly Uint8Array[];
 }
 
@@ -74,10 +83,20 @@ export function createBlockVerifier(
     const { header, hash } = await chain.next(block.signedHeader, block.validatorSet);
     const slice = verifyRollupSlice(header.dataHash, rollupIdBytes, block.slice);
     if ("code" in slice) refuse({ code: "VERIFY_SLICE", refusal: slice.code }, slice.reason);
-    const { entries, fills } = slice;
+    const { entries, fills, decisions } = slice;
     checkKinds(entries);
     const filled = await fill(header, entries, block.filling);
-    return { header, hash, entries, fills, filled, payloads: filled?.flatMap(payloadsOf) };
+    const order = filled && orderOf(header, filled, block.filling);
+    return {
+      header,
+      hash,
+      entries,
+      fills,
+      decisions,
+      filled,
+      order,
+      payloads: order?.flatMap((position) => payloadsOf(filled?.[position])),
+    };
   }
 
   async function fill(
@@ -114,20 +133,21 @@ export function createBlockVerifier(
     verify,
     async verifyFilled(block) {
       const checked = await check(block);
-      const { filled, payloads } = checked;
-      if (filled === undefined || payloads === undefined) {
+      const { filled, order, payloads } = checked;
+      if (filled === undefined || order === undefined || payloads === undefined) {
         const reason = `block ${block.height} holds sealed entries, and nothing was said of them`;
         return refuseFilling("FILL_MISSING" satisfies FillRefusalCode, reason);
       }
       chain.advance();
-      return { ...checked, filled, payloads, trusted: chain.trusted() };
+      return { ...checked, filled, order, payloads, trusted: chain.trusted() };
     },
   };
 }
 
+/** The form of forced payloads is that of an L1 inbox, which no chain has yet. */
 function checkKinds(entries: readonly DeliveredEntry[]): void {
   for (const { kind } of entries) {
-    if (kind === EntryKind.ROLLUP_DATA || kind === EntryKind.SEALED) continue;
+    if (kind !== EntryKind.FORCED) continue;
     refuse(
       { code: "VERIFY_ENTRY_KIND" },
       `an entry of kind ${kind} cannot be delivered by this version; update the adapter`,
@@ -135,8 +155,29 @@ function checkKinds(entries: readonly DeliveredEntry[]): void {
   }
 }
 
-function payloadsOf({ content }: FilledEntry): readonly Uint8Array[] {
-  return content === undefined ? [] : rollupDataEntries(content);
+/** Where later blocks say so, the headers of which were verified with the fills. */
+function orderOf(
+  { height }: Header,
+  filled: readonly FilledEntry[],
+  filling: Filling | undefined,
+): readonly number[] {
+  const { blocks, order: positions } = filling ?? { blocks: [], order: [] };
+  const decided = decidedOrder(
+    height,
+    blocks.flatMap(({ decisions }) => decisions),
+    positions,
+  );
+  if ("code" in decided) refuseFilling(decided.code, decided.reason);
+  const fills = new Map<number, FillStatus>();
+  for (const [position, { fill }] of filled.entries()) {
+    if (fill !== undefined) fills.set(position, fill.status);
+  }
+  const order = executionOrder(filled, fills, decided.positions);
+  return "code" in order ? refuseFilling(order.code, order.reason) : order;
+}
+
+function payloadsOf(entry: FilledEntry | undefined): readonly Uint8Array[] {
+  return entry?.content === undefined ? [] : rollupDataEntries(entry.content);
 }
 
 function refuseFilling(code: string, reason: string): never {

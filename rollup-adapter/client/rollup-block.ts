@@ -27,6 +27,8 @@ export interface Filling {
   readonly headers: readonly FollowingHeader[];
   readonly blocks: readonly FillingBlock[];
   readonly contents: readonly Content[];
+  /** Positions of shuffled entries in the order of execution; empty where nothing was decided. */
+  readonly order: readonly number[];
 }
 
 export interface FollowingHeader {

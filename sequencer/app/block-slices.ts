@@ -1,23 +1,24 @@
 import { laneOf } from "../../mev/lanes.ts";
 import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
-import { openBareContent } from "../../mev/seal/content.ts";
+import { type OpenedContent, openBareContent } from "../../mev/seal/content.ts";
 import { sealedContent } from "../../mev/seal/sealed-content.ts";
 import { bytesEqual, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
-import { hiddenPayload } from "../../proto/codec/mev-tx.ts";
-import type { SealCommit, Sealed } from "../../proto/codec/seal-tx.ts";
+import { type HiddenAction, hiddenPayload } from "../../proto/codec/mev-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { type Action, payloadHash, type TxBody, txId } from "../../proto/codec/weft-tx.ts";
-import { assert } from "../../proto/errors.ts";
+import { assert, assertNever } from "../../proto/errors.ts";
 import type { Content } from "../../proto/verify/fills.ts";
 import {
   type Absence,
   type DeliveredEntry,
   FillStatus,
+  type OrderedEntry,
   type Presence,
 } from "../../proto/verify/manifest.ts";
 import type { BlockOutcome } from "../abci/application.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
-import { entryTerms } from "./execution/entry-terms.ts";
+import { readEntryTerms } from "./ordering/entry-terms.ts";
+import { readOrders } from "./ordering/events.ts";
 import { type FillOpener, readFillsEvents, type ResolvedFill } from "./seal/fills.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
@@ -31,6 +32,8 @@ export interface BlockSlices {
   slice(rollupId: Uint8Array): Presence | Absence;
   /** What the block makes known of the rollup's entries of the block at `height`, by position. */
   fills(rollupId: Uint8Array, height: number): readonly ResolvedFill[];
+  /** The order in which the rollup executes its shuffled entries of the block at `height`, if this block decides it. */
+  order(rollupId: Uint8Array, height: number): readonly number[] | undefined;
   /** Contents of those entries of this block that `fills`, of the later block `filling`, say are opened. */
   contents(
     fills: readonly ResolvedFill[],
@@ -48,9 +51,14 @@ const OPENED_PER_SLICE = 32;
 /** A transaction whose content its block does not show. */
 interface SealedTx {
   readonly body: TxBody;
-  readonly action: Sealed | SealCommit;
-  /** One for each of its rollups, in their order, once it was opened. */
-  payloads: readonly Uint8Array[] | undefined;
+  readonly action: HiddenAction;
+  /** Of each of its rollups, once it was opened. */
+  payloads: readonly RollupPayload[] | undefined;
+}
+
+interface RollupPayload {
+  readonly rollupId: Uint8Array;
+  readonly payload: Uint8Array;
 }
 
 /**
@@ -70,6 +78,7 @@ export async function blockSlices(
   const builder = createManifestBuilder();
   const delivered = new Map<string, DeliveredEntry[]>();
   const sealed = new Map<string, SealedTx>();
+  const terms = readEntryTerms(chainId, events);
   const reveals = new Map<string, Uint8Array>();
   let sealedBytes = 0;
   for (const [index, bytes] of txs.entries()) {
@@ -80,11 +89,11 @@ export async function blockSlices(
     const { body } = found.tx;
     const { action } = body;
     if (action.kind === "reveal") reveals.set(toHex(action.id), action.content);
-    const payload = payloadOf(action);
-    if (payload === undefined) continue;
-    const tx = isSealing(action) ? { body, action, payloads: undefined } : undefined;
-    if (tx !== undefined) sealedBytes += payload.length;
-    for (const { rollupId, entry } of found.entries(false)) {
+    const tx = isHiding(action) ? { body, action, payloads: undefined } : undefined;
+    const hidden = tx === undefined ? EMPTY_BYTES : hiddenPayload(tx.action);
+    sealedBytes += hidden.length;
+    for (const { rollupId, entry } of found.entries(false, terms)) {
+      const payload = tx === undefined ? payloadOf(action, entry) : hidden;
       builder.add(rollupId, entry);
       const key = toHex(rollupId);
       const { kind, lane, itemId, bundleId, leg, legs } = entry;
@@ -102,6 +111,8 @@ export async function blockSlices(
     if (list === undefined) fills.set(key, [resolved]);
     else list.push(resolved);
   }
+  const orders = readOrders(events);
+  for (const { rollupId, decision } of orders) builder.addDecision(rollupId, decision);
   const built = builder.build();
   const manifest = txs[0];
   assert(
@@ -118,8 +129,7 @@ export async function blockSlices(
     const tx = entry === undefined ? undefined : sealed.get(toHex(entry.itemId));
     assert(entry !== undefined && tx !== undefined, "a fill is for a sealed entry of its block");
     tx.payloads ??= openTx(chainId, tx, opener, () => filling.revealed(entry.itemId));
-    const place = tx.action.rollupIds.findIndex((id) => bytesEqual(id, rollupId));
-    const payload = tx.payloads[place];
+    const payload = tx.payloads.find((one) => bytesEqual(one.rollupId, rollupId))?.payload;
     assert(
       payload !== undefined && bytesEqual(payloadHash(payload), fill.contentHash),
       "an opened entry has the content that its fill commits to",
@@ -138,6 +148,9 @@ export async function blockSlices(
     },
     fills: (rollupId, height) =>
       (fills.get(toHex(rollupId)) ?? []).filter(({ fill }) => fill.height === height),
+    order: (rollupId, height) =>
+      orders.find((one) => one.decision.height === height && bytesEqual(one.rollupId, rollupId))
+        ?.positions,
     async contents(of, filling) {
       const opened = of.filter(({ fill }) => fill.status === FillStatus.OPENED);
       const contents: Content[] = [];
@@ -151,31 +164,61 @@ export async function blockSlices(
   };
 }
 
-/** One payload for each rollup of a transaction that its block sealed. */
+/** What a transaction holds for each of its rollups whose block did not show it. */
 function openTx(
   chainId: string,
   { body, action }: SealedTx,
   opener: FillOpener,
   revealed: () => Uint8Array | undefined,
-): readonly Uint8Array[] {
-  const opened =
-    action.kind === "sealCommit"
-      ? openBareContent(revealed() ?? EMPTY_BYTES, action.rollupIds)
-      : opener.kind === "point" || opener.kind === "seed"
-        ? sealedContent(chainId, body, action, opener)
-        : undefined;
+): readonly RollupPayload[] {
+  const opened = contentOf(chainId, body, action, opener, revealed);
   assert(opened?.kind === "content", "what a block opened opens again");
-  return opened.payloads;
+  return rollupsOf(action).map((rollupId, index) => ({
+    rollupId,
+    payload: opened.payloads[index] ?? EMPTY_BYTES,
+  }));
 }
 
-function isSealing(action: Action): action is Sealed | SealCommit {
-  return action.kind === "sealed" || action.kind === "sealCommit";
+function contentOf(
+  chainId: string,
+  body: TxBody,
+  action: HiddenAction,
+  opener: FillOpener,
+  revealed: () => Uint8Array | undefined,
+): OpenedContent | undefined {
+  if (action.kind === "sealCommit") {
+    return openBareContent(revealed() ?? EMPTY_BYTES, action.rollupIds);
+  }
+  if (opener.kind !== "point" && opener.kind !== "seed") return undefined;
+  if (action.kind === "sealed") return sealedContent(chainId, body, action, opener);
+  return undefined;
 }
 
-/** What the payload hash of the transaction's entries covers; undefined when it adds none. */
-function payloadOf(action: Action): Uint8Array | undefined {
+function rollupsOf(action: HiddenAction): readonly Uint8Array[] {
+  switch (action.kind) {
+    case "sealed":
+    case "sealCommit":
+      return action.rollupIds;
+    case "sealedBundle":
+      return action.legs.map(({ rollupId }) => rollupId);
+    case "bid":
+      return [];
+    default:
+      return assertNever(action, "hidden action");
+  }
+}
+
+function isHiding(action: Action): action is HiddenAction {
+  const { kind } = action;
+  return kind === "sealed" || kind === "sealCommit" || kind === "sealedBundle" || kind === "bid";
+}
+
+/** What the payload hash of an entry covers that its transaction shows. */
+function payloadOf(action: Action, { leg }: Pick<OrderedEntry, "leg">): Uint8Array {
   if (action.kind === "rollupData") return action.payload;
-  return isSealing(action) ? hiddenPayload(action) : undefined;
+  const payload = action.kind === "bundle" ? action.legs[leg]?.payload : undefined;
+  assert(payload !== undefined, `${action.kind} has no entry of that leg`);
+  return payload;
 }
 
 /** What a transaction adds, or shows of one before; undefined for any other item. */
@@ -187,8 +230,11 @@ function decodeEntries(
   if (item.kind !== "tx") return undefined;
   const { tx } = item;
   const { action } = tx.body;
-  if (action.kind !== "reveal" && payloadOf(action) === undefined) return undefined;
+  const isOfRollups = action.kind === "rollupData" || action.kind === "bundle" || isHiding(action);
+  if (action.kind !== "reveal" && !isOfRollups) return undefined;
   const id = txId(chainId, tx.bodyBytes);
-  const terms = entryTerms(chainId);
-  return { tx, entries: (isDue) => rollupEntriesOf(tx, id, laneOf(item, isDue), terms) };
+  return {
+    tx,
+    entries: (isDue, terms) => rollupEntriesOf(tx, id, laneOf(item, isDue), terms),
+  };
 }

@@ -16,6 +16,7 @@ import {
 import { assert, AssertionFailure } from "../../proto/errors.ts";
 import { BlockBids } from "./auction/block-bids.ts";
 import { startValidator } from "./distribution/rewards.ts";
+import { BlockShuffles } from "./ordering/shuffles.ts";
 import type { Pool, StakingContext } from "./staking/context.ts";
 import { addDelegation } from "./staking/delegations.ts";
 import { powerOf } from "./staking/epoch.ts";
@@ -56,6 +57,7 @@ export class GenesisLedger implements StakingContext {
   readonly records = new Records(NO_RECORDS);
   readonly arithmetic: SealArithmetic = createSealArithmetic();
   readonly bids = new BlockBids();
+  readonly shuffles = new BlockShuffles();
   readonly #supply: { -readonly [Name in keyof SupplyState]: bigint } = { ...EMPTY_SUPPLY };
   readonly #balances = new Map<string, bigint>();
 

@@ -356,7 +356,7 @@ describe("attack: fillings that are refused", () => {
     const { filling } = await filled(2);
     const contents = filling?.contents ?? [];
     const message = await filled(1);
-    const lying = { ...message, filling: { headers: [], blocks: [], contents } };
+    const lying = { ...message, filling: { headers: [], blocks: [], contents, order: [] } };
     expect(await refusal(ALPHA, [lying])).toBe("VERIFY_FILLING FILL_CONTENT_UNEXPECTED");
   });
 

@@ -17,7 +17,7 @@ import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
 import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
-import { EntryKind } from "../../proto/verify/manifest.ts";
+import { isHidden } from "../../proto/verify/execution-order.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { grpcError } from "./grpc-error.ts";
@@ -189,9 +189,10 @@ export function createRollupBlockSource(
     height: Height,
     rollupId: Uint8Array,
     filledBy: readonly Height[],
-  ): Promise<Pick<Filling, "blocks" | "contents">> {
+  ): Promise<Pick<Filling, "blocks" | "contents" | "order">> {
     const filled: FillingBlock[] = [];
     const contents: Content[] = [];
+    let order: readonly number[] = [];
     for (const at of filledBy) {
       const later = await shared(at);
       const slice = later.slices.slice(rollupId);
@@ -200,9 +201,10 @@ export function createRollupBlockSource(
       const { leaf, proof, fills, decisions } = slice;
       filled.push({ height: at, manifest, manifestProof, leaf, proof, fills, decisions });
       contents.push(...(await slices.contents(later.slices.fills(rollupId, height), later.slices)));
+      order = later.slices.order(rollupId, height) ?? order;
     }
     contents.sort((x, y) => x.position - y.position);
-    return { blocks: filled, contents };
+    return { blocks: filled, contents, order };
   }
 
   function fillUp(height: Height, rollupId: Uint8Array): FillingUp {
@@ -216,7 +218,7 @@ export function createRollupBlockSource(
       async complete() {
         if (waiting === undefined) {
           const { slices, validatorsHash } = await shared(height);
-          waiting = sealedPositions(slices.slice(rollupId));
+          waiting = hiddenPositions(slices.slice(rollupId));
           below = validatorsHash;
         }
         while (waiting.size > 0) {
@@ -252,12 +254,13 @@ export function createRollupBlockSource(
   };
 }
 
-/** Places of a rollup's entries that later blocks fill. */
-function sealedPositions(slice: RollupBlock["slice"]): Set<number> {
+/**
+ * Places of a rollup's entries that later blocks fill. With the last of those that are shuffled their order is
+ * decided.
+ */
+function hiddenPositions(slice: RollupBlock["slice"]): Set<number> {
   const entries = slice.kind === "presence" ? slice.entries : [];
-  return new Set(
-    entries.flatMap(({ kind }, position) => (kind === EntryKind.SEALED ? [position] : [])),
-  );
+  return new Set(entries.flatMap((entry, position) => (isHidden(entry) ? [position] : [])));
 }
 
 /** The same message without its validator set, for a reader that has it. */

@@ -6,6 +6,7 @@ import type { AbciEvent } from "../../sequencer/abci/application.ts";
 import { BlockBids } from "../../sequencer/app/auction/block-bids.ts";
 import { type AuctionGroup, auctionGroup } from "../../sequencer/app/auction/group.ts";
 import { DEFAULT_PARAMS } from "../../sequencer/app/params.ts";
+import { BlockShuffles } from "../../sequencer/app/ordering/shuffles.ts";
 import type { ResolvedFill } from "../../sequencer/app/seal/fills.ts";
 import type { Pool, StakingContext } from "../../sequencer/app/staking/context.ts";
 import { NO_RECORDS, Records } from "../../sequencer/app/state/records.ts";
@@ -72,6 +73,7 @@ class MemoryContext implements TestStakingContext {
   readonly arithmetic: SealArithmetic = ARITHMETIC;
   readonly events: AbciEvent[] = [];
   readonly fills: ResolvedFill[] = [];
+  readonly shuffles = new BlockShuffles();
   readonly rollupFees = new Map<string, bigint>();
   readonly #balances = new Map<string, bigint>();
   readonly #pools = new Map<Pool, bigint>();

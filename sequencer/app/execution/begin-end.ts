@@ -6,6 +6,7 @@ import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/applicat
 import { payEscrow } from "../auction/escrow.ts";
 import { allocateFees } from "../distribution/rewards.ts";
 import { endOfBlockGovernance } from "../governance/end-of-block.ts";
+import { decideOrders } from "../ordering/shuffles.ts";
 import { voidCommits } from "../seal/commits/commits.ts";
 import { recordAsk } from "../seal/items/ask.ts";
 import { expireItems } from "../seal/items/expiry.ts";
@@ -50,12 +51,15 @@ export function beginBlock(
 
 /**
  * After the last item: what nobody has opened in time; then the block's manifest is told what became of
- * entries of earlier blocks, and is complete.
+ * entries of earlier blocks and in which order they are executed, and is complete.
  */
 export function settleOverdue(working: WorkingState, manifest: ManifestBuilder): void {
   expireItems(working);
   voidCommits(working);
   for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
+  for (const { rollupId, decision } of decideOrders(working)) {
+    manifest.addDecision(rollupId, decision);
+  }
 }
 
 export interface BlockEnd {

@@ -1,19 +1,23 @@
 import { Lane, type LaneUse, laneOfAction, laneUse } from "../../../mev/lanes.ts";
-import { type ManifestBuilder, type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
+import { type EntryTerms, type RollupEntry, rollupEntriesOf } from "../../../mev/manifest.ts";
 import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import { formatAddress } from "../../../proto/address.ts";
 import { keepBytes, toHex } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
-import { accountAddress, type SignedTx, txSignPrefix } from "../../../proto/codec/weft-tx.ts";
+import {
+  accountAddress,
+  type Action,
+  type SignedTx,
+  txSignPrefix,
+} from "../../../proto/codec/weft-tx.ts";
 import { sha256, sha256Latin1OfPair } from "../../../proto/hash.ts";
 import { type Failure, failure } from "../codes.ts";
 import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { digestToBytes } from "../state-tree/proof.ts";
 import { actionProofs, actionRollup, actionSignatures, isStrictKind } from "./actions.ts";
-import { entryTerms } from "./entry-terms.ts";
 
 /**
  * A transaction item taken apart once per node: pool, proposals and blocks share it. Everything here
@@ -71,18 +75,13 @@ export class DecodedTx {
     return this.#laneUse;
   }
 
-  /** What it adds to the manifest when its action succeeds. */
-  entries(isDue: boolean): readonly RollupEntry[] {
-    if (isDue) return this.#entriesIn(Lane.OBLIGATED);
-    this.#entries ??= this.#entriesIn(this.lane);
+  /** What it adds to the manifest when its action succeeds. `terms`: of its block. */
+  entries(isDue: boolean, terms: EntryTerms): readonly RollupEntry[] {
+    const lane = isDue ? Lane.OBLIGATED : this.lane;
+    const isOfTerms = dependsOnTerms(this.tx.body.action, terms);
+    if (isDue || isOfTerms) return rollupEntriesOf(this.tx, this.id, lane, terms);
+    this.#entries ??= rollupEntriesOf(this.tx, this.id, lane, terms);
     return this.#entries;
-  }
-
-  /** Adds them to the manifest of its block; their positions among the entries of each rollup. */
-  addTo(manifest: ManifestBuilder, isDue: boolean): readonly number[] {
-    // Of one that names several rollups, the manifest makes the keys.
-    const key = this.rollupId === "" ? undefined : this.rollupId;
-    return this.entries(isDue).map(({ rollupId, entry }) => manifest.add(rollupId, entry, key));
   }
 
   /** SHA-256 of the item: the hash that CometBFT's RPC knows. */
@@ -91,26 +90,27 @@ export class DecodedTx {
     return this.#hash;
   }
 
-  #entriesIn(lane: Lane): readonly RollupEntry[] {
-    return rollupEntriesOf(this.tx, this.id, lane, entryTerms(this.#account.chainId));
-  }
-
   #useOf(isDue: boolean): LaneUse {
     const { tx, item } = this;
     return laneUse({ kind: "tx", tx }, item.length, this.id, isDue, this.rollupId);
   }
 }
 
+/** Whether its entries are others than in a block where nothing is shuffled and nobody bids. */
+function dependsOnTerms(action: Action, { isShuffled }: EntryTerms): boolean {
+  if (action.kind === "sealed") return action.rollupIds.some(isShuffled);
+  if (action.kind === "sealedBundle") return action.legs.some((leg) => isShuffled(leg.rollupId));
+  return action.kind === "bid";
+}
+
 /** What follows from a public key, once for all transactions that it signs. */
 class Account {
   /** 40 lower-case hex characters. */
   readonly address: string;
-  readonly chainId: string;
   readonly #bytes: Uint8Array;
   #text: string | undefined;
 
-  constructor(publicKey: Uint8Array, chainId: string) {
-    this.chainId = chainId;
+  constructor(publicKey: Uint8Array) {
     this.#bytes = accountAddress(publicKey);
     this.address = toHex(this.#bytes);
   }
@@ -175,7 +175,7 @@ export class TxDecoder {
     const key = Buffer.from(buffer, byteOffset, length).toString("latin1");
     let account = this.#accounts.get(key);
     if (account === undefined) {
-      account = new Account(publicKey, this.chainId);
+      account = new Account(publicKey);
       if (this.#accounts.size >= SENDERS_KEPT_MAX) this.#accounts.clear();
       this.#accounts.set(key, account);
     }

@@ -25,6 +25,8 @@ import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { type Failure, failure } from "../codes.ts";
+import { ordersEvents } from "../ordering/events.ts";
+import { placeEntries } from "../ordering/place.ts";
 import { priceOrderFault } from "../ordering/price-order.ts";
 import { fillsEvents } from "../seal/fills.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
@@ -191,7 +193,7 @@ export async function executeBlock(
     if (applied.failure === undefined) {
       const full = room.fault(decoded);
       if (full !== undefined) return refusedItem(index, full);
-      placeAction(working, decoded, decoded.addTo(manifest, false), terms);
+      placeAction(working, decoded, placeEntries(working, decoded, manifest, false), terms);
       room.take(decoded);
       addRollupFee(working, decoded, applied.fee);
     }
@@ -215,7 +217,13 @@ export async function executeBlock(
     results,
     txs: items.map(({ decoded }) => decoded),
     lanes: items.map(({ use }) => use.lane),
-    events: [...begun, ...working.takeEvents(), ...fillsEvents(working.fills)],
+    events: [
+      ...begun,
+      ...working.takeEvents(),
+      ...fillsEvents(working.fills),
+      ...ordersEvents(working.shuffles.decided),
+      ...working.entryTerms.events(),
+    ],
     validatorUpdates,
   };
 }

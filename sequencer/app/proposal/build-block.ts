@@ -34,6 +34,7 @@ import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import { laneParams } from "../params.ts";
+import { placeEntries } from "../ordering/place.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Selection } from "../pool/selection.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
@@ -131,7 +132,7 @@ async function buildBlock(
     if (rules.take(tx.laneUse(false)) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
     if (applied.failure === undefined) {
-      placeAction(working, tx, tx.addTo(manifest, false), terms);
+      placeAction(working, tx, placeEntries(working, tx, manifest, false), terms);
       room.take(tx);
     }
     chosen.push(tx);

@@ -3,6 +3,7 @@ import type { ParamsState, RollupState } from "../../../proto/codec/weft-state.t
 import type { AbciEvent } from "../../abci/application.ts";
 import type { BlockBids } from "../auction/block-bids.ts";
 import type { AuctionGroup } from "../auction/group.ts";
+import type { BlockShuffles } from "../ordering/shuffles.ts";
 import type { FillSink } from "../seal/fills.ts";
 import type { Records } from "../state/records.ts";
 
@@ -71,6 +72,8 @@ export interface StakingContext extends StakingReader, FillSink {
   burn(pool: Pool, amount: bigint): void;
   /** Of what lies in the fee pool, so much was paid for data of this rollup: its owner has a part of that. */
   addRollupFee(rollupId: string, amount: bigint): void;
+  /** What the block does to shuffled entries. */
+  readonly shuffles: BlockShuffles;
   /** In order of happening; not part of any hash. */
   emit(event: AbciEvent): void;
 }

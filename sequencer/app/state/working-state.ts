@@ -20,6 +20,8 @@ import type { Timestamp } from "../../../proto/types.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import { BlockBids } from "../auction/block-bids.ts";
 import { type AuctionGroup, auctionGroup } from "../auction/group.ts";
+import { BlockEntryTerms } from "../ordering/entry-terms.ts";
+import { BlockShuffles } from "../ordering/shuffles.ts";
 import type { ResolvedFill } from "../seal/fills.ts";
 import type { Pool, StakingContext, StakingReader } from "../staking/context.ts";
 import type { Digest } from "../state-tree/node.ts";
@@ -79,6 +81,9 @@ export class WorkingState implements StakingContext {
   readonly #fills: ResolvedFill[] = [];
   /** By leader; each of a thousand bids asks. */
   readonly #auctionGroups = new Map<string, AuctionGroup | undefined>();
+  readonly shuffles: BlockShuffles = new BlockShuffles();
+  /** Of this block's entries. */
+  readonly entryTerms: BlockEntryTerms;
 
   constructor(committed: CommittedState, { height, time }: WorkingBlock) {
     this.height = height;
@@ -92,6 +97,7 @@ export class WorkingState implements StakingContext {
     this.setSizeMax = chain.setSizeMax;
     this.records = new Records(committed);
     this.arithmetic = committed.arithmetic;
+    this.entryTerms = new BlockEntryTerms(chain.chainId, height, this);
     this.#supply = { ...supply };
     // An id may be forgotten once no block can hold it: valid is now < expiry only.
     for (const { key, expiryMax } of committed.rememberedBlocks()) {

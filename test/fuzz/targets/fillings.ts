@@ -93,6 +93,7 @@ function fillings(): Target {
       headers: [{ signedHeader: NOTHING, validatorSet: NOTHING }],
       blocks: later.map(({ block }) => block),
       contents: CONTENTS,
+      order: [],
     },
   };
   const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getBlock;

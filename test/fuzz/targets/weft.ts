@@ -34,6 +34,7 @@ import {
 } from "../../../proto/verify/manifest.ts";
 import { checkExtension } from "../../../mev/extension.ts";
 import { verifyInjectedCommit } from "../../../mev/injected-commit.ts";
+import { entryTerms } from "../../../sequencer/app/execution/entry-terms.ts";
 import { decodeTx } from "../../../sequencer/app/execution/decoded-tx.ts";
 import { DEFAULT_PARAMS } from "../../../sequencer/app/params.ts";
 import {
@@ -131,7 +132,9 @@ export const WEFT_TARGETS: readonly Target[] = [
     format: "protobuf",
     decode: (bytes) => {
       const decoded = decodeTx("weft-test", bytes);
-      return "decoded" in decoded ? decoded.decoded.entries(false) : decoded;
+      return "decoded" in decoded
+        ? decoded.decoded.entries(false, entryTerms("weft-test"))
+        : decoded;
     },
     seeds: sampled(txItems, same),
     isRefusal: () => false,

@@ -5,6 +5,7 @@ import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { assertNever } from "../../../../proto/errors.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { event, indexed, plain } from "../../abci-event.ts";
+import { onShuffledResolved } from "../../ordering/shuffles.ts";
 import type { StakingContext } from "../../staking/context.ts";
 import { accountAttribute } from "../../staking/events.ts";
 import { SEAL_DISPUTED, SEAL_EXPIRED, SEAL_INVALID, SEAL_OPENED, SEAL_ORDERED } from "../events.ts";
@@ -76,6 +77,8 @@ export function resolveItem(
     default:
       return assertNever(resolution, "resolution");
   }
+  const pointOf = resolution.kind === "expired" ? undefined : resolution.pointOf;
+  onShuffledResolved(ctx, height, places, pointOf);
   emitResolved(ctx, height, item, resolution);
 }
 
