@@ -210,3 +210,20 @@ export const CHUNK_SEND_QUEUE_BYTES_MAX = 2 << 20;
 export const CHUNK_SEND_RETRY_MS = 20;
 /** Chunks we asked one peer for and have no answer of. More are not asked for. */
 export const CHUNKS_OWED_PER_PEER_MAX = 32;
+
+/** Transactions that one message asks for, or brings. More: the peer is dropped. */
+export const BODIES_IDS_MAX = 64;
+/** Bytes of the items of one answer, unless a single one is larger. What is left out is asked for again. */
+export const BODIES_BYTES_MAX = 1 << 20;
+/** Bytes of items that one peer is sent per second, and at once after a pause. Beyond it: an empty answer. */
+export const BODIES_BYTES_PER_SECOND = 4 << 20;
+/** What an answer counts at least, so that asking is bounded too. */
+export const BODIES_ANSWER_BYTES_MIN = 1_024;
+/** Peers that are asked for the same transactions at once. */
+export const BODIES_PEERS_AT_ONCE = 2;
+/** Without an answer for this long, others are asked. */
+export const BODIES_TIMEOUT_MS = 1_000;
+/** Requests to one peer without an answer. With so many it is not asked. */
+export const BODIES_OWED_PER_PEER_MAX = 4;
+/** Transactions that are being asked for. A further one is not, until one of them is there or given up. */
+export const BODIES_WANTED_MAX = 1_024;
