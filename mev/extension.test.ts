@@ -41,7 +41,12 @@ function listed(value: number, size = 200): ListedTx {
 }
 
 async function extensionOf(validator: typeof alice, wanted: readonly ListedTx[] = [listed(1)]) {
-  return buildExtension(context, wanted, undefined, validator?.sign ?? never());
+  return buildExtension(
+    context,
+    { listed: wanted, withdrawn: [] },
+    undefined,
+    validator?.sign ?? never(),
+  );
 }
 
 function never(): never {
@@ -85,7 +90,8 @@ describe("behavior: a validator's own extension", () => {
     const wanted = Array.from({ length: 100 }, (_, i) => listed(255 - i, 2 ** 31));
     for (const blockBytesMax of [4_194_304, 32 * 1_000, 32 * 100, 32 * 2]) {
       const small = { ...context, blockBytesMax };
-      const bytes = await buildExtension(small, wanted, undefined, alice?.sign ?? never());
+      const said = { listed: wanted, withdrawn: [] };
+      const bytes = await buildExtension(small, said, undefined, alice?.sign ?? never());
       expect(await verdict(bytes, { blockBytesMax })).toBe("accepted");
       const [part] = decodeVoteExtension(bytes).parts;
       const content = part?.content ?? EMPTY_BYTES;

@@ -16,12 +16,14 @@ import {
   decodeVoteExtension,
   encodeLists,
   encodeVoteExtension,
+  EXTENSION_BYTES_MAX,
   type ExtensionPart,
   LISTED_TXS_MAX,
   type ListedTx,
   type Lists,
   PartType,
   partSignBytes,
+  WITHDRAWN_TXS_MAX,
 } from "../proto/codec/weft-extension.ts";
 import { assert } from "../proto/errors.ts";
 import { type Refusal, refusal } from "../proto/refusal.ts";
@@ -123,22 +125,35 @@ export function askedOf(
   return seal && askedOfValidator(seal.ask, seal.keyOf, address);
 }
 
+/** What a validator says of transactions. */
+export type SaidOfTxs = Pick<Lists, "listed" | "withdrawn">;
+
+export const NOTHING_SAID: SaidOfTxs = { listed: [], withdrawn: [] };
+
+/** Bytes of a part beside its content, at most: type, signature, and what frames them. */
+const PART_OVERHEAD_BYTES = 80;
+
 /**
- * Own extension. `wanted`: transactions to list, the most wanted first; as many as fit are taken.
- * `shares`: content of the SHARES part; undefined: ABSTAIN. The caller checks it like any other before it
- * is used (CometBFT #5204), and answers the same bytes again after a crash.
+ * Own extension. `said`: what is listed, the most wanted first, and what is withdrawn; as much as fits is
+ * said, withdrawals before listings. `shares`: content of the SHARES part; undefined: ABSTAIN.
+ * `extensionBytesMax`: what its signer takes, where that is less than the chain. The caller checks it like any
+ * other before it is used (CometBFT #5204), and answers the same bytes again after a crash.
  */
 export async function buildExtension(
   context: ExtensionContext,
-  wanted: readonly ListedTx[],
+  said: SaidOfTxs,
   shares: Uint8Array | undefined,
   sign: SignPart,
+  extensionBytesMax: number = EXTENSION_BYTES_MAX,
 ): Promise<Uint8Array> {
-  const bytesMax = listsBytesMax(context.blockBytesMax, context.validatorCount);
+  const sharesBytes = shares === undefined ? 0 : shares.length + PART_OVERHEAD_BYTES;
   const lists = buildLists(
-    wanted,
+    said,
     shares === undefined ? ABSTAIN : { kind: "root", root: sharesRoot(shares) },
-    bytesMax,
+    Math.min(
+      listsBytesMax(context.blockBytesMax, context.validatorCount),
+      extensionBytesMax - sharesBytes - PART_OVERHEAD_BYTES,
+    ),
   );
   const parts: Omit<ExtensionPart, "signature">[] = [{ type: PartType.LISTS, content: lists }];
   if (shares !== undefined) parts.push({ type: PartType.SHARES, content: shares });
@@ -277,28 +292,32 @@ export function badSignature(part: keyof typeof PartType = "LISTS"): ExtensionRe
 }
 
 function buildLists(
-  wanted: readonly ListedTx[],
+  { listed: wanted, withdrawn: gone }: SaidOfTxs,
   shares: Lists["shares"],
   bytesMax: number,
 ): Uint8Array {
-  let taken: readonly ListedTx[] = [];
-  let content = encodeLists({ listed: taken, shares, withdrawn: [] });
-  assert(content.length <= bytesMax, "parameter bounds leave room for an empty LISTS part");
   // Longest prefix that fits: its size grows with every element, whatever order they are written in.
-  const unique = uniqueById(wanted).slice(0, LISTED_TXS_MAX);
+  const withdrawn = gone.slice(0, WITHDRAWN_TXS_MAX);
+  const listed = uniqueById(wanted);
+  const encoded = (count: number): Uint8Array =>
+    encodeLists({
+      listed: listed
+        .slice(0, Math.max(0, count - withdrawn.length))
+        .sort((a, b) => compareBytes(a.id, b.id)),
+      shares,
+      withdrawn: withdrawn.slice(0, count).sort(compareBytes),
+    });
+  let content = encoded(0);
   let low = 0;
-  let high = unique.length;
+  let high = withdrawn.length + listed.length;
   while (low < high) {
     const count = Math.ceil((low + high) / 2);
-    const listed = unique.slice(0, count).sort((a, b) => compareBytes(a.id, b.id));
-    const encoded = encodeLists({ listed, shares, withdrawn: [] });
-    if (encoded.length <= bytesMax) {
+    const longer = encoded(count);
+    if (longer.length <= bytesMax) {
       low = count;
-      taken = listed;
-      content = encoded;
+      content = longer;
     } else high = count - 1;
   }
-  assert(taken.length === low, "the largest prefix that fits was taken");
   return content;
 }
 

@@ -10,7 +10,7 @@ import {
   testValidators,
 } from "../test/support/application-keys.ts";
 import { LOCAL_SEAL_COMPUTE } from "../test/support/seal-compute.ts";
-import { buildExtension, type ExtensionContext } from "./extension.ts";
+import { buildExtension, NOTHING_SAID, type ExtensionContext } from "./extension.ts";
 import {
   buildInjectedCommit,
   type ExtendedCommitVote,
@@ -38,7 +38,7 @@ function listed(value: number): ListedTx {
 }
 
 async function extensionOf(validator: TestValidator, wanted: readonly ListedTx[] = [listed(1)]) {
-  return buildExtension(context, wanted, undefined, validator.sign);
+  return buildExtension(context, { listed: wanted, withdrawn: [] }, undefined, validator.sign);
 }
 
 describe("behavior: the proposer re-verifies and blanks", () => {
@@ -135,7 +135,7 @@ describe("behavior: the proposer re-verifies and blanks", () => {
     const list = await Promise.all(
       thirds.validators.map(async (v, i) => {
         const three = { ...context, validatorCount: 3 };
-        const bytes = await buildExtension(three, [], undefined, v.sign);
+        const bytes = await buildExtension(three, NOTHING_SAID, undefined, v.sign);
         return commitVote(v, bytes, i === 2 ? BlockIdFlag.ABSENT : BlockIdFlag.COMMIT);
       }),
     );

@@ -140,6 +140,7 @@ export class StakedChain {
 
   end(working: WorkingState): void {
     endBlock(working, {
+      txs: [],
       blockBytesMax: BLOCK_BYTES_MAX,
       proposerAddress: PROPOSER,
     });

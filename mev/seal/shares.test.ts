@@ -11,7 +11,12 @@ import {
   PartType,
   partSignBytes,
 } from "../../proto/codec/weft-extension.ts";
-import { buildExtension, type ExtensionContext, verifyExtension } from "../extension.ts";
+import {
+  buildExtension,
+  NOTHING_SAID,
+  type ExtensionContext,
+  verifyExtension,
+} from "../extension.ts";
 import { buildInjectedCommit, verifyInjectedCommit } from "../injected-commit.ts";
 import { BlockIdFlag } from "../../proto/types.ts";
 import { commitVote, testValidators } from "../../test/support/application-keys.ts";
@@ -275,7 +280,7 @@ describe("behavior: extensions with shares", () => {
   const ports = { verify, compute: LOCAL_SEAL_COMPUTE };
 
   async function extensionOf(validator: typeof bob, shares?: Uint8Array): Promise<Uint8Array> {
-    return buildExtension(context, [], shares, (validator ?? never()).sign);
+    return buildExtension(context, NOTHING_SAID, shares, (validator ?? never()).sign);
   }
 
   async function code(extension: Uint8Array, validator: typeof bob = bob): Promise<string> {

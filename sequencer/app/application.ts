@@ -8,8 +8,6 @@ import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
 import { isSealAction } from "../../proto/codec/weft-tx.ts";
 import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
-import { sha256 } from "../../proto/hash.ts";
-import { ADDRESS_BYTES } from "../../proto/limits.ts";
 import type {
   ApplySnapshotChunkRequest,
   ApplySnapshotChunkResponse,
@@ -46,14 +44,8 @@ import {
 } from "./execution/execute-block.ts";
 import { refusalText, type RefusedBlock } from "./execution/refused-block.ts";
 import { VerifiedTxs } from "./execution/verified-txs.ts";
-import {
-  APP_VERSION,
-  blockBytesMaxOf,
-  checkedSetSize,
-  checkKeyTypes,
-  withExtensions,
-} from "./genesis-checks.ts";
-import { genesisState } from "./genesis.ts";
+import { APP_VERSION, withExtensions } from "./genesis-checks.ts";
+import { stateAtGenesis } from "./init-chain.ts";
 import {
   COMMITS_PER_SYNC,
   EXECUTED_BLOCKS_MAX,
@@ -63,9 +55,11 @@ import {
   STATUSES_MAX,
   VERIFIED_BYTES_MAX,
 } from "./limits.ts";
+import { idsOf, ListedTxs } from "./inclusion/listed-txs.ts";
 import { Pool } from "./pool/pool.ts";
 import { recordBlock, recordDrop, statusOf, TxAdmission } from "./pool/tx-admission.ts";
 import { TxStatuses } from "./pool/tx-statuses.ts";
+import { BodyStore } from "./proposal/body-store.ts";
 import { blockKey } from "./proposal/block-key.ts";
 import { beginProposal } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
@@ -115,7 +109,10 @@ export async function createApplication(
   const given = dependencies.seal ?? createLocalCompute(arithmetic.tdh2, yieldToLoop);
   const seal = rememberShares(measureCompute(given, dependencies));
   const sealIncoming = measureCompute(dependencies.sealIncoming ?? given, dependencies);
-  return new Weft(options, { ...dependencies, seal, sealIncoming }, committed, extensionLog);
+  const whole = { ...dependencies, seal, sealIncoming };
+  const weft = new Weft(options, whole, committed, extensionLog);
+  await weft.listed.load(database);
+  return weft;
 }
 
 /** A block that has been finalized and is not committed yet. */
@@ -129,6 +126,7 @@ type WeftDependencies = ApplicationDependencies & { readonly seal: SealCompute }
 class Weft implements WeftApplication {
   readonly checksDuringCommit = true;
   readonly read: ReadApi;
+  readonly listed: ListedTxs;
   readonly #options: ApplicationOptions;
   readonly #dependencies: WeftDependencies;
   readonly #committed: CommittedState;
@@ -177,19 +175,6 @@ class Weft implements WeftApplication {
       logger: logger.child({ module: "seal" }),
       metrics,
     });
-    const { extensionBytesMax = EXTENSION_BYTES_MAX } = options;
-    this.#extensions = new Extensions({
-      extensionBytesMax,
-      watch: this.#watch,
-      committed,
-      log: extensionLog,
-      signers: [signer, nextSigner].filter((one) => one !== undefined),
-      verify,
-      seal,
-      ticketSecretOf,
-      logger,
-      metrics,
-    });
     const limits = {
       bytesMax: POOL_BYTES_MAX,
       countMax: POOL_COUNT_MAX,
@@ -199,7 +184,24 @@ class Weft implements WeftApplication {
     this.#pool = new Pool(limits, {
       committed,
       metrics,
+      nowMs: () => dependencies.clock.monotonicMs(),
       onDropped: (tx, why) => recordDrop(this.#statuses, tx, why),
+    });
+    const bodies = new BodyStore(this.#pool);
+    const { extensionBytesMax = EXTENSION_BYTES_MAX } = options;
+    this.#extensions = new Extensions({
+      extensionBytesMax,
+      watch: this.#watch,
+      committed,
+      pool: this.#pool,
+      bodies,
+      log: extensionLog,
+      signers: [signer, nextSigner].filter((one) => one !== undefined),
+      verify,
+      seal,
+      ticketSecretOf,
+      logger,
+      metrics,
     });
     this.#admission = new TxAdmission({
       committed,
@@ -208,6 +210,17 @@ class Weft implements WeftApplication {
       verified: this.#verified,
       verify: verifyIncoming,
       seal: sealIncoming,
+      metrics,
+    });
+    const { clock } = dependencies;
+    const [admission, verified] = [this.#admission, this.#verified];
+    this.listed = new ListedTxs({
+      committed,
+      bodies,
+      admission,
+      verified,
+      clock,
+      logger,
       metrics,
     });
     this.#stakeGauges = new StakeGauges(committed, metrics);
@@ -265,26 +278,7 @@ class Weft implements WeftApplication {
         `InitChain, but the application is at height ${height}; use the data directory of this chain or an empty one`,
       );
     }
-    checkKeyTypes(request);
-    const setSizeMax = checkedSetSize(request);
-    const validators = new Map(
-      request.validators.map(({ publicKey, power }) => [
-        toHex(sha256(publicKey.bytes).subarray(0, ADDRESS_BYTES)),
-        { consensusKey: publicKey.bytes, power },
-      ]),
-    );
-    const { chainId, initialHeight, consensusParams } = request;
-    const { maxAgeBlocks, maxAgeDurationNanos } = consensusParams.evidence;
-    const state = genesisState(request.appStateBytes, {
-      chainId,
-      initialHeight,
-      blockBytesMax: blockBytesMaxOf(consensusParams),
-      setSizeMax,
-      genesisSeconds: Number(request.time.seconds),
-      evidenceMaxAgeBlocks: Number(maxAgeBlocks),
-      evidenceMaxAgeSeconds: Number((maxAgeDurationNanos + 999_999_999n) / 1_000_000_000n),
-      validators,
-    });
+    const state = stateAtGenesis(request);
     const changes = new Map<string, Uint8Array | undefined>();
     for await (const [key] of store.entries("")) changes.set(key, undefined);
     for (const [key, value] of state) changes.set(key, value);
@@ -336,6 +330,7 @@ class Weft implements WeftApplication {
     return this.#timed("prepare", async () => {
       const { logger, metrics, verify, seal, yieldToLoop } = this.#dependencies;
       const { height, time, proposerAddress, maxTxBytes, localLastCommit, misbehavior } = request;
+      await this.listed.waitForDue();
       const builder = await beginProposal(
         {
           height,
@@ -374,7 +369,7 @@ class Weft implements WeftApplication {
       const input = blockInput(request, request.proposedLastCommit, request.txs);
       const outcome = await this.#execute(input);
       if (outcome.kind === "executed") {
-        this.#extensions.prepare(request.height, request.hash);
+        this.#extensions.prepare(request.height, request.hash, () => idsOf(outcome.txs));
         return { accept: true };
       }
       const { check, code, reason } = outcome;
@@ -394,7 +389,8 @@ class Weft implements WeftApplication {
   }
 
   async extendVote(request: ExtendVoteRequest): Promise<Uint8Array> {
-    return this.#extensions.extend(request.height, request.hash);
+    const { height, hash, txs } = request;
+    return this.#extensions.extend(height, hash, () => this.listed.idsIn(txs));
   }
 
   async verifyVoteExtension(request: VerifyVoteExtensionRequest): Promise<Verdict> {
@@ -437,13 +433,18 @@ class Weft implements WeftApplication {
       const sync = height - this.#syncedHeight >= COMMITS_PER_SYNC;
       await this.#committed.store.commit(staged, height, {
         sync,
-        alsoWrite: [...this.#extensionLog.forget(height), ...this.#restore.blockCommitted()],
+        alsoWrite: [
+          ...this.#extensionLog.forget(height),
+          ...this.listed.forget(executed),
+          ...this.#restore.blockCommitted(),
+        ],
         onVisible: () => this.#advance(executed, staged),
       });
       if (sync) this.#syncedHeight = height;
       this.#finalized = undefined;
       this.#executed.clear();
       this.#extensions.committed();
+      this.listed.fetch();
       this.#opened.clear();
       this.#snapshots?.committed(height, this.#committed.store);
       const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
@@ -476,6 +477,7 @@ class Weft implements WeftApplication {
   }
 
   async stop(): Promise<void> {
+    await this.listed.stop();
     await this.#snapshots?.stop();
   }
 
@@ -557,6 +559,7 @@ class Weft implements WeftApplication {
     const events = [executed.events, ...executed.results.map((result) => result.events)];
     this.#stakeGauges.advance(staged.changes, events);
     this.#sealGauges.advance(executed.input.height, events);
+    this.listed.advance(executed.input.height, events);
     this.#standstill.look();
   }
 
@@ -564,6 +567,7 @@ class Weft implements WeftApplication {
   #showState(): void {
     this.#stakeGauges.reset();
     this.#sealGauges.reset();
+    this.listed.reset();
     this.#standstill.look();
   }
 

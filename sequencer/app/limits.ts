@@ -70,3 +70,9 @@ export const METRIC_VALIDATORS_MAX = 200;
 export const PENDING_ITEMS_SHOWN_MAX = 1_000;
 /** Share vectors that held and are remembered, by a hash: a few heights of 1,000 tickets. */
 export const REMEMBERED_SHARES_MAX = 8_192;
+/** Bytes of transactions that are kept because they are listed; beyond it a validator lists less. */
+export const LISTED_BODIES_BYTES_MAX = 64 << 20;
+/** How long a proposer waits for what is due and it does not hold; then it proposes what it has. */
+export const DUE_BODIES_WAIT_MS = 200;
+/** Blocks until a transaction that nobody sent is asked for again, at most; each time twice as many. */
+export const BODY_RETRY_BLOCKS_MAX = 16;

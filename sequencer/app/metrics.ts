@@ -6,10 +6,11 @@ import {
   NULL_GAUGE,
   NULL_HISTOGRAM,
 } from "../ports/instruments.ts";
+import { type InclusionMetrics, NULL_INCLUSION_METRICS } from "./inclusion/metrics.ts";
 import { NULL_SEAL_METRICS, type SealMetrics } from "./seal/metrics.ts";
 
 /** Instruments of the application and its pool. */
-export interface AppMetrics extends SealMetrics {
+export interface AppMetrics extends SealMetrics, InclusionMetrics {
   /** `weft_pool_transactions`: transactions in the pool. */
   readonly poolTransactions: Gauge;
   /** `weft_pool_bytes`: bytes of the items in the pool. */
@@ -76,6 +77,7 @@ export interface AppMetrics extends SealMetrics {
 
 export const NULL_APP_METRICS: AppMetrics = {
   ...NULL_SEAL_METRICS,
+  ...NULL_INCLUSION_METRICS,
   poolTransactions: NULL_GAUGE,
   poolBytes: NULL_GAUGE,
   poolFree: NULL_GAUGE,

@@ -24,6 +24,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import type { BlockSlices } from "./block-slices.ts";
+import type { ListedTxs } from "./inclusion/listed-txs.ts";
 import type { AppMetrics } from "./metrics.ts";
 import type { SealProgress } from "./seal/progress.ts";
 import type { StakingReader } from "./staking/context.ts";
@@ -135,6 +136,8 @@ export interface WeftApplication extends Application, SnapshotApplication {
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
   /** Up to `limit` items in the order the next proposal would take them. */
   poolItems(limit: number): readonly Uint8Array[];
+  /** Listed transactions: what this node holds for others, and whom it asks itself (`use`); until then nobody. */
+  readonly listed: Pick<ListedTxs, "held" | "use">;
   /** Gives up a snapshot under way; the database may be closed when it resolves. */
   stop(): Promise<void>;
 }

@@ -93,6 +93,7 @@ function declaredMetrics(): readonly Declared[] {
     ),
     "sequencer/metrics/process-metrics.ts",
     "sequencer/app/seal/metrics.ts",
+    "sequencer/app/inclusion/metrics.ts",
   ].filter((file) => existsSync(`${ROOT}${file}`) && file !== "sequencer/metrics/metrics.ts");
   const field =
     /\/\*\*\s*`?([a-z][a-z0-9_]*)(?:\{[^}]*\})?`?\s*:\s*((?:(?!\*\/)[\s\S])*?)\s*\*\/\s*readonly (\w+): (Counter|Gauge|Histogram)(?:<([^>]*)>)?;/g;

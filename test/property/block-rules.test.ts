@@ -64,7 +64,12 @@ async function makeVotes(
     const signer =
       fault === "foreign" ? testValidators([1n, 1n]).validators.at(i === 0 ? 1 : 0) : validator;
     if (validator === undefined || signer === undefined) throw new Error("validators are missing");
-    const made = await buildExtension(extensionContext, listed, undefined, signer.sign);
+    const made = await buildExtension(
+      extensionContext,
+      { listed, withdrawn: [] },
+      undefined,
+      signer.sign,
+    );
     const extension = fault === "empty" ? EMPTY_BYTES : fault === "junk" ? made.slice(1) : made;
     votes.push(commitVote(validator, flag === BlockIdFlag.COMMIT ? extension : EMPTY_BYTES, flag));
   }
@@ -84,7 +89,12 @@ describe("property: extensions and injected commits", () => {
         fc.nat(),
         fc.integer({ min: 1, max: 255 }),
         async (listed, at, change) => {
-          const made = await buildExtension(one, listed, undefined, validator.sign);
+          const made = await buildExtension(
+            one,
+            { listed, withdrawn: [] },
+            undefined,
+            validator.sign,
+          );
           expect(await verifyExtension(one, made, validator, ports)).toBeUndefined();
           const index = at % made.length;
           const altered = made.with(index, (made[index] ?? 0) ^ change);

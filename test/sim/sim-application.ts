@@ -2,7 +2,7 @@
  * The applications of simulated networks: Weft's own, and a small one of keys and values whose chains
  * may begin without vote extensions. Both keep their state on the simulated disk.
  */
-import { buildExtension } from "../../mev/extension.ts";
+import { buildExtension, NOTHING_SAID } from "../../mev/extension.ts";
 import { formatAddress } from "../../proto/address.ts";
 import { EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { encodeTxItem } from "../../proto/codec/weft-block.ts";
@@ -195,7 +195,7 @@ async function weftApplication(
     async extend(height, blockHash) {
       if (signer === undefined) return EMPTY_BYTES;
       const context = { chainId: CHAIN_ID, height, blockHash, validatorCount, blockBytesMax };
-      return buildExtension({ ...context, seal: undefined }, [], undefined, signer.sign);
+      return buildExtension({ ...context, seal: undefined }, NOTHING_SAID, undefined, signer.sign);
     },
   };
 }

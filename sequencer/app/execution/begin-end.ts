@@ -5,6 +5,9 @@ import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
 import { payEscrow } from "../auction/escrow.ts";
 import { allocateFees } from "../distribution/rewards.ts";
+import type { DecodedTx } from "./decoded-tx.ts";
+import { obligatedRoomBytes } from "../inclusion/due-set.ts";
+import { foldInclusion, forgetListings, settleListings } from "../inclusion/inclusion.ts";
 import { endOfBlockGovernance } from "../governance/end-of-block.ts";
 import { decideOrders } from "../ordering/shuffles.ts";
 import { voidCommits } from "../seal/commits/commits.ts";
@@ -43,6 +46,7 @@ export function beginBlock(
 ): void {
   handleMisbehavior(working, misbehavior);
   const height = working.height - 1;
+  foldInclusion(working, lists);
   const withoutShares = missingShares(working, height, lists);
   for (const validator of withoutShares) working.emit(sharesMissingEvent(validator, height));
   recordSignatures(working, votes, withoutShares);
@@ -63,6 +67,8 @@ export function settleOverdue(working: WorkingState, manifest: ManifestBuilder):
 }
 
 export interface BlockEnd {
+  /** Transactions of the block, without what is excused. */
+  readonly txs: Iterable<DecodedTx | undefined>;
   readonly blockBytesMax: number;
   readonly proposerAddress: Uint8Array;
 }
@@ -74,8 +80,9 @@ export interface BlockEnd {
  */
 export function endBlock(
   working: WorkingState,
-  { blockBytesMax, proposerAddress }: BlockEnd,
+  { txs, blockBytesMax, proposerAddress }: BlockEnd,
 ): readonly ValidatorUpdate[] {
+  settleListings(working, txs);
   const fees = working.pool("feePool");
   const { rollupFees } = working;
   allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
@@ -89,6 +96,7 @@ export function endBlock(
   startGeneration(working);
   recordAsk(working, blockBytesMax);
   forgetKeys(working);
+  forgetListings(working, obligatedRoomBytes(params ?? working.params, blockBytesMax));
   return updates.map(({ consensusKey, power }) => ({
     publicKey: { type: "ed25519", bytes: consensusKey },
     power,

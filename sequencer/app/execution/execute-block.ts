@@ -206,7 +206,9 @@ export async function executeBlock(
   if (!bytesEqual(made, shown)) return refused("P5", "MANIFEST", manifestReason(made, shown));
   working.setBaseFee(nextBaseFee(baseFeePerByte, usedBytes, params));
   const { proposerAddress } = input;
+  const txs = items.map(({ decoded }) => decoded);
   const validatorUpdates = endBlock(working, {
+    txs,
     blockBytesMax: chain.blockBytesMax,
     proposerAddress,
   });
@@ -215,7 +217,7 @@ export async function executeBlock(
     input,
     working,
     results,
-    txs: items.map(({ decoded }) => decoded),
+    txs,
     lanes: items.map(({ use }) => use.lane),
     events: [
       ...begun,

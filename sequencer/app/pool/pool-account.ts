@@ -13,6 +13,8 @@ export interface PoolEntry {
   readonly arrival: number;
   /** Height of the last committed block when it came. */
   readonly addedHeight: number;
+  /** When it came, of a monotonic clock, ms. */
+  readonly addedMs: number;
 }
 
 /** Pending transactions of one account. */

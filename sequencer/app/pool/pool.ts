@@ -1,3 +1,4 @@
+import { Lane } from "../../../mev/lanes.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
@@ -24,9 +25,17 @@ import { PoolAccount, type PoolEntry } from "./pool-account.ts";
 import { type Priced, PriceHeap, paysWorse } from "./price-heap.ts";
 import { Selection } from "./selection.ts";
 
+/** A pending transaction, and how long this node has had it. */
+export interface WaitingTx {
+  readonly tx: DecodedTx;
+  readonly agoMs: number;
+}
+
 export interface PoolDependencies {
   readonly committed: CommittedState;
   readonly metrics: AppMetrics;
+  /** A monotonic clock, ms: how long something waits. Default: it stands still. */
+  readonly nowMs?: () => number;
   /** Told about every transaction that leaves the pool without a block. */
   readonly onDropped: (tx: DecodedTx, why: Failure) => void;
 }
@@ -50,6 +59,7 @@ export class Pool {
   readonly #committed: CommittedState;
   readonly #metrics: AppMetrics;
   readonly #onDropped: (tx: DecodedTx, why: Failure) => void;
+  readonly #nowMs: () => number;
   readonly #entries = new Map<Digest, PoolEntry>();
   /** Those of them that are free: a few for each validator. */
   readonly #free = new Set<PoolEntry>();
@@ -65,8 +75,12 @@ export class Pool {
   #bytes = 0;
   #arrivals = 0;
 
-  constructor(limits: PoolLimits, { committed, metrics, onDropped }: PoolDependencies) {
+  constructor(
+    limits: PoolLimits,
+    { committed, metrics, onDropped, nowMs = () => 0 }: PoolDependencies,
+  ) {
     this.#limits = limits;
+    this.#nowMs = nowMs;
     this.#committed = committed;
     this.#metrics = metrics;
     this.#onDropped = onDropped;
@@ -169,6 +183,24 @@ export class Pool {
       accountOf: (address) => this.#accounts.get(address),
       tipOf: ({ tx }) => effectiveTip(tx.tx.body.fee, baseFeePerByte),
     });
+  }
+
+  /**
+   * What has been here since before the last block and may stand in the next one as its account's first, by
+   * its nonce and price; oldest first. What has room of its own in every block (CONTROL) is left out.
+   */
+  *waiting(): Iterable<WaitingTx> {
+    const { lastBlock } = this.#committed.requireTerms();
+    if (lastBlock === undefined) return;
+    const nowMs = this.#nowMs();
+    // In order of arrival, as they were inserted.
+    for (const entry of this.#entries.values()) {
+      const { tx, nonce, addedHeight, addedMs } = entry;
+      if (addedHeight >= lastBlock.height) break;
+      if (tx.lane === Lane.CONTROL || this.#price(entry) === UNREADY_PRICE) continue;
+      if (nonce !== undefined && nonce !== this.#committed.account(tx.sender).nonce) continue;
+      yield { tx, agoMs: nowMs - addedMs };
+    }
   }
 
   /**
@@ -291,6 +323,7 @@ export class Pool {
       isFree: isFree(this.#committed, tx),
       arrival: this.#arrivals++,
       addedHeight: this.#committed.requireTerms().lastBlock?.height ?? 0,
+      addedMs: this.#nowMs(),
     };
   }
 

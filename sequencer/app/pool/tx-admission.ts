@@ -100,6 +100,19 @@ export class TxAdmission {
     }
   }
 
+  /** The transaction if its signatures and proofs hold, whatever the pool says of it. */
+  async prove(item: Uint8Array): Promise<DecodedTx | undefined> {
+    const { committed, verified } = this.#dependencies;
+    const known = verified.get(item);
+    if (known !== undefined) return known;
+    const decoded = committed.txDecoder.decode(item);
+    if ("code" in decoded) return undefined;
+    const [fault] = await this.#verify([decoded]);
+    if (fault !== undefined) return undefined;
+    verified.add(decoded.decoded);
+    return decoded.decoded;
+  }
+
   #verdict(tx: DecodedTx, isSigned: boolean): Failure | undefined {
     return this.#knownFault(tx) ?? this.#dependencies.pool.verdict(tx, isSigned);
   }

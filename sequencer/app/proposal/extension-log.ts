@@ -28,10 +28,15 @@ export class ExtensionLog {
     return this.#answers.get(keyOf(height, blockHash));
   }
 
-  /** Durable when the promise resolves. */
-  async put(height: number, blockHash: Uint8Array, extension: Uint8Array): Promise<void> {
+  /** Durable when the promise resolves, and so is what is written with it. */
+  async put(
+    height: number,
+    blockHash: Uint8Array,
+    extension: Uint8Array,
+    alsoWrite: readonly KeyValueWrite[] = [],
+  ): Promise<void> {
     const key = keyOf(height, blockHash);
-    await this.#database.write([{ key, value: extension }]);
+    await this.#database.write([...alsoWrite, { key, value: extension }]);
     this.#answers.set(key, extension);
   }
 

@@ -3,6 +3,8 @@ import {
   buildExtension,
   type ExtensionContext,
   type ExtensionRefusal,
+  NOTHING_SAID,
+  type SaidOfTxs,
   verifyExtension,
 } from "../../../mev/extension.ts";
 import type { SealCompute } from "../../../mev/seal/compute.ts";
@@ -14,8 +16,12 @@ import { assert } from "../../../proto/errors.ts";
 import type { Verdict, VerifyVoteExtensionRequest } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { AppMetrics } from "../metrics.ts";
+import { ownLists } from "../inclusion/own-lists.ts";
+import type { Pool } from "../pool/pool.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import type { ApplicationSigner } from "../weft-application.ts";
+import type { Digest } from "../state-tree/node.ts";
+import type { BodyStore } from "./body-store.ts";
 import type { ExtensionLog } from "./extension-log.ts";
 import { type OwnAsk, OwnShares } from "./own-shares.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
@@ -25,6 +31,8 @@ export interface ExtensionDependencies {
   /** Of own extensions. */
   readonly extensionBytesMax: number;
   readonly committed: CommittedState;
+  readonly pool: Pool;
+  readonly bodies: BodyStore;
   readonly log: ExtensionLog;
   /** The validator's application keys: the one that it has, and the one that it takes next. */
   readonly signers: readonly ApplicationSigner[];
@@ -36,6 +44,9 @@ export interface ExtensionDependencies {
   readonly logger: Logger;
   readonly metrics: AppMetrics;
 }
+
+/** Ids of the transactions of a block, when somebody wants to know. */
+export type IncludedIds = () => ReadonlySet<Digest>;
 
 /** Who signs for this node at a height. */
 interface OwnVoter {
@@ -77,15 +88,16 @@ export class Extensions {
    * Own extension: the first answer for a height and block is on disk before it is returned, and is
    * given again after a crash. Without the registered key the answer is empty, which every validator
    * refuses together with the vote: such a node is not started as a validator (`keyFault`).
+   * @param included ids of the transactions of the block, which are not listed any more
    */
-  async extend(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
+  async extend(height: Height, blockHash: Uint8Array, included: IncludedIds): Promise<Uint8Array> {
     if (this.#failure !== undefined) throw this.#failure.cause;
     const answered = this.#dependencies.log.get(height, blockHash);
     if (answered !== undefined) return answered;
     const key = `${height}/${toHex(blockHash)}`;
     let answer = this.#underWay.get(key);
     if (answer === undefined) {
-      answer = this.#answer(height, blockHash).finally(() => this.#underWay.delete(key));
+      answer = this.#answer(height, blockHash, included).finally(() => this.#underWay.delete(key));
       this.#underWay.set(key, answer);
     }
     return answer;
@@ -95,16 +107,16 @@ export class Extensions {
    * Begins to make the answer for a block that was accepted: the disk is done before it is asked for.
    * @throws what an answer before it failed with
    */
-  prepare(height: Height, blockHash: Uint8Array): void {
+  prepare(height: Height, blockHash: Uint8Array, included: IncludedIds): void {
     if (this.#failure !== undefined) throw this.#failure.cause;
     if (this.#voterAt(height) === undefined) return;
-    this.extend(height, blockHash).catch((cause: unknown) => {
+    this.extend(height, blockHash, included).catch((cause: unknown) => {
       this.#failure ??= { cause };
     });
   }
 
-  async #answer(height: Height, blockHash: Uint8Array): Promise<Uint8Array> {
-    const { log, signers, logger, extensionBytesMax } = this.#dependencies;
+  async #answer(height: Height, blockHash: Uint8Array, included: IncludedIds): Promise<Uint8Array> {
+    const { committed, pool, bodies, log, signers, logger, extensionBytesMax } = this.#dependencies;
     const voter = this.#voterAt(height);
     if (voter === undefined) {
       logger.error("no registered application key: this node's votes will not count", {
@@ -114,16 +126,19 @@ export class Extensions {
       return EMPTY_BYTES;
     }
     const context = this.#context(height, blockHash);
+    const ids = included();
+    const own = ownLists(voter.address, (id) => ids.has(id), { committed, pool, bodies });
     const ask = this.#ownAsk(context, voter);
-    const shares = ask && (await this.#ownShares.of(ask));
-    let { extension, refusal } = await this.#build(context, voter, shares);
+    let shares = ask && (await this.#ownShares.of(ask));
+    let { extension, refusal } = await this.#build(context, voter, own, shares);
     if (refusal !== undefined && shares !== undefined) {
       // Nobody else would take them, and they would be evidence.
       logger.error(
         "own shares are wrong: this vote abstains from opening what is sealed; data/seal_keys.json is of another key or damaged",
         { height, ...refusal },
       );
-      ({ extension, refusal } = await this.#build(context, voter, undefined));
+      shares = undefined;
+      ({ extension, refusal } = await this.#build(context, voter, own, shares));
     }
     if (shares !== undefined && extension.length > extensionBytesMax) {
       // A vote that the signer cannot sign would be missed whole.
@@ -131,10 +146,16 @@ export class Extensions {
         "own shares make the vote extension larger than the signer takes: this vote abstains from opening what is sealed; use weft signer, or see priv_validator_extension_bytes",
         { height, bytes: extension.length, bytesMax: extensionBytesMax },
       );
-      ({ extension, refusal } = await this.#build(context, voter, undefined));
+      shares = undefined;
+      ({ extension, refusal } = await this.#build(context, voter, own, shares));
+    }
+    if (refusal !== undefined) {
+      // Takes a bug, which must not cost the vote.
+      logger.error("own lists are refused: this vote lists nothing", { height, ...refusal });
+      ({ extension, refusal } = await this.#build(context, voter, NOTHING_SAID, shares));
     }
     assert(refusal === undefined, `own extension is refused: ${refusal?.code}: ${refusal?.reason}`);
-    await log.put(height, blockHash, extension);
+    await log.put(height, blockHash, extension, bodies.keep(own.txs, height));
     return extension;
   }
 
@@ -142,13 +163,14 @@ export class Extensions {
   async #build(
     context: ExtensionContext,
     { address, signer: { publicKey, sign } }: OwnVoter,
+    said: SaidOfTxs,
     shares: Uint8Array | undefined,
   ): Promise<{
     readonly extension: Uint8Array;
     readonly refusal: ExtensionRefusal | undefined;
   }> {
-    const { verify, seal: compute } = this.#dependencies;
-    const extension = await buildExtension(context, [], shares, sign);
+    const { verify, seal: compute, extensionBytesMax } = this.#dependencies;
+    const extension = await buildExtension(context, said, shares, sign, extensionBytesMax);
     const voter = { address, publicKey };
     return {
       extension,

@@ -25,6 +25,8 @@ import type { Digest } from "../state-tree/node.ts";
 import type { StateStore } from "../state-tree/state-store.ts";
 import { auctionGroup } from "../auction/group.ts";
 import { TxDecoder } from "../execution/decoded-tx.ts";
+import { type DueSet, dueSetAt, obligatedRoomBytes } from "../inclusion/due-set.ts";
+import { tallyOf } from "../inclusion/tally-state.ts";
 import { ACCOUNTS_KEPT_MAX, RECORDS_KEPT_MAX } from "../limits.ts";
 import type { Pool, StakingReader } from "../staking/context.ts";
 import { requireEpoch } from "../staking/validator-records.ts";
@@ -86,6 +88,7 @@ export class CommittedState implements RecordBase {
   /** By prefix. */
   readonly #indexes = new Map<string, KeyIndex>();
   #reader: StakingReader | undefined;
+  #due: DueSet | undefined;
 
   private constructor(store: StateStore, arithmetic: SealArithmetic) {
     this.store = store;
@@ -106,6 +109,7 @@ export class CommittedState implements RecordBase {
     this.#rollups.clear();
     this.#records.clear();
     this.#reader = undefined;
+    this.#due = undefined;
     this.terms = this.#readTerms();
     for await (const [key, value] of this.store.entries(UNORDERED_PREFIX)) {
       this.#remember(key, decodeUnorderedIds(value));
@@ -121,6 +125,7 @@ export class CommittedState implements RecordBase {
   advance(changes: ReadonlyMap<string, Uint8Array | undefined>): void {
     this.terms = this.#readTerms();
     this.#reader = undefined;
+    this.#due = undefined;
     const indexed = new Map<string, Map<string, boolean>>();
     for (const [key, value] of changes) {
       if (key.startsWith(UNORDERED_PREFIX)) {
@@ -265,6 +270,16 @@ export class CommittedState implements RecordBase {
     if (validator === undefined) return undefined;
     const key = applicationKeyAt(validator, height);
     return key.length === 0 ? undefined : key;
+  }
+
+  /** What inclusion lists make the next block hold. */
+  due(): DueSet {
+    if (this.#due === undefined) {
+      const { params, chain } = this.requireTerms();
+      const roomBytes = obligatedRoomBytes(params, chain.blockBytesMax);
+      this.#due = dueSetAt(tallyOf(this.staking), this.nextHeight(), roomBytes);
+    }
+    return this.#due;
   }
 
   /** Validators of the set that votes on `height`, which is the next height or the one after it. */

@@ -31,6 +31,7 @@ export const INDEXED_PREFIXES = [
   "seal_ask/",
   "seal_asked/",
   "listing/",
+  "listing_height/",
   "due/",
   "bundle_key_until/",
   "escrow_queue/",

@@ -205,9 +205,9 @@ export const SEAL_ASK: RecordType<SealAsk> = table("seal_ask/", SEAL_ASK_CODEC);
 /** `numberKey` of the height whose extensions answer. Indexed. */
 export const SEAL_ASKED: RecordType<AskedState> = table("seal_asked/", ASKED_CODEC);
 
-/** `listingKey`. Indexed. */
+/** `listingKey` of `mev/inclusion/keys.ts`. Indexed. */
 export const LISTINGS: RecordType<ListingState> = table("listing/", LISTING_CODEC);
-/** `numberKey` of the first height. */
+/** `numberKey` of the first height. Indexed. */
 export const LISTING_HEIGHTS: RecordType<ListingHeightState> = table(
   "listing_height/",
   LISTING_HEIGHT_CODEC,
@@ -217,7 +217,7 @@ export const LISTING_OPEN: RecordType<ListingOpenState> = table(
   "listing_open/",
   LISTING_OPEN_CODEC,
 );
-/** What has to be included, in the order of the OBLIGATED lane; `dueKey`. Indexed. */
+/** What has to be included, in the order of the OBLIGATED lane; `dueKey` of `mev/inclusion/keys.ts`. Indexed. */
 export const DUE: RecordType<true> = marks("due/");
 /** `bundleKey` */
 export const BUNDLE_KEYS: RecordType<BundleKeyState> = table("bundle_key/", BUNDLE_KEY_CODEC);
@@ -332,16 +332,6 @@ export function proposalQueueKey(seconds: number, proposal: number): string {
 /** `dealer`: consensus address. */
 export function dealingKey(key: number, dealer: string): string {
   return `${numberKey(key)}/${dealer}`;
-}
-
-/** `id`: of a transaction, 64 lower-case hex characters. `size`: bytes of its item. */
-export function listingKey(id: string, size: number): string {
-  return `${id}/${numberKey(size)}`;
-}
-
-/** Keys sort in the order of the OBLIGATED lane. */
-export function dueKey(dueHeight: number, firstHeight: number, id: string, size: number): string {
-  return `${numberKey(dueHeight)}/${numberKey(firstHeight)}/${listingKey(id, size)}`;
 }
 
 /** `key`: of the replacement, 32 lower-case hex characters. */

@@ -1,0 +1,103 @@
+/**
+ * What an honest validator lists and withdraws in its extension. Policy, not a rule: nobody can see what
+ * it holds. Arrival decides the order, so that who waits longest is heard first.
+ */
+import { bytesEqual } from "../../proto/bytes.ts";
+import {
+  LISTED_TXS_MAX,
+  type ListedTx,
+  WITHDRAWN_TXS_MAX,
+} from "../../proto/codec/weft-extension.ts";
+import { itemBlockBytes } from "../lanes.ts";
+import { type DueTx, type Listed, listingKey, listingPrefix } from "./keys.ts";
+import type { TallyView } from "./tally.ts";
+
+/** Of the transactions of a list, those of one rollup, while others wait: this part. */
+const ROLLUP_PART = 4;
+/** Longest wait that an extension can say, ms. */
+const AGO_MS_MAX = 0xffff_ffff;
+
+/** A transaction of the pool that a block could hold. */
+export interface HeldTx extends Listed {
+  /** Since this node first saw it, ms. */
+  readonly agoMs: number;
+  /** Rollups that it is for, in hex; none: those of no rollup count as one. */
+  readonly rollupKeys: readonly string[];
+}
+
+export interface ListerLimits {
+  /** Consensus address of the lister, 20 bytes. */
+  readonly validator: Uint8Array;
+  /** Bytes that OBLIGATED takes of a block: nothing larger is listed. */
+  readonly roomBytes: number;
+  /** Most transactions of a list; what fits the extension may be less. */
+  readonly countMax?: number;
+  /** Whether there is room to keep its body. */
+  readonly canKeep: (held: HeldTx) => boolean;
+}
+
+/**
+ * Of what the pool holds, oldest first, what to list, the most wanted first. Leaves out what the state says
+ * this validator lists already, what could not stand in OBLIGATED, and of one rollup what would take more
+ * than a quarter while others wait. Reads no more of `held` than it needs.
+ */
+export function chooseListed(
+  held: Iterable<HeldTx>,
+  tally: Pick<TallyView, "listing">,
+  { validator, roomBytes, countMax = LISTED_TXS_MAX, canKeep }: ListerLimits,
+): readonly ListedTx[] {
+  const chosen: HeldTx[] = [];
+  const surplus: HeldTx[] = [];
+  const ofRollup = new Map<string, number>();
+  const perRollupMax = Math.max(1, Math.floor(countMax / ROLLUP_PART));
+  for (const one of held) {
+    if (chosen.length >= countMax) break;
+    if (itemBlockBytes(one.size) > roomBytes || !wants(tally, one, validator)) continue;
+    if (!canKeep(one)) continue;
+    const keys = one.rollupKeys.length === 0 ? NO_ROLLUP : one.rollupKeys;
+    if (keys.some((key) => (ofRollup.get(key) ?? 0) >= perRollupMax)) {
+      if (surplus.length < countMax) surplus.push(one);
+      continue;
+    }
+    for (const key of keys) ofRollup.set(key, (ofRollup.get(key) ?? 0) + 1);
+    chosen.push(one);
+  }
+  return [...chosen, ...surplus]
+    .slice(0, countMax)
+    .map(({ id, size, agoMs }) => ({ id, size, receivedAgoMs: saturated(agoMs) }));
+}
+
+const NO_ROLLUP: readonly string[] = [""];
+
+/** Whether listing it says something new: the state does not have this validator for it, or as one that cannot. */
+function wants(tally: Pick<TallyView, "listing">, one: Listed, validator: Uint8Array): boolean {
+  const listing = tally.listing(listingKey(one));
+  if (listing === undefined) return true;
+  const isOwn = (address: Uint8Array): boolean => bytesEqual(address, validator);
+  return listing.withdrawn.some(isOwn) || !listing.listers.some(isOwn);
+}
+
+/**
+ * Ids of what is due by `untilHeight` that this validator cannot put into a block, and has not said so yet;
+ * ascending. `can`: whether it holds the transaction and its state would take it.
+ */
+export function chooseWithdrawn(
+  tally: Pick<TallyView, "listing" | "due">,
+  validator: Uint8Array,
+  untilHeight: number,
+  can: (due: DueTx) => boolean,
+): readonly Uint8Array[] {
+  const ids = new Map<string, Uint8Array>();
+  for (const due of tally.due()) {
+    if (due.dueHeight > untilHeight || ids.size >= WITHDRAWN_TXS_MAX) break;
+    const listing = tally.listing(listingKey(due));
+    if (listing === undefined || can(due)) continue;
+    if (listing.withdrawn.some((address) => bytesEqual(address, validator))) continue;
+    ids.set(listingPrefix(due.id), due.id);
+  }
+  return [...ids].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, id]) => id);
+}
+
+function saturated(ms: number): number {
+  return Math.min(AGO_MS_MAX, Math.max(0, Math.floor(ms)));
+}

@@ -1,0 +1,216 @@
+/**
+ * The tally of inclusion lists: what validators list in their extensions is added up in the state over
+ * heights, because the proposer of any one block may leave lists of up to a third of the power out (BLANK)
+ * and nobody can tell (spec/mev.md B5, B6; ADR 0018). A function of the state and the block's LISTS alone.
+ */
+import { Height } from "../../proto/brands.ts";
+import { compareBytes, toHex } from "../../proto/bytes.ts";
+import { LISTINGS_OPEN_MAX, type ListingState } from "../../proto/codec/mev-state.ts";
+import type { Lists } from "../../proto/codec/weft-extension.ts";
+import { type DueTx, type Listed, listingKey, parseListingKey } from "./keys.ts";
+
+/** Heights that a listing is kept for at least, as every window that protects somebody (design.md §5). */
+const LISTING_WINDOW_MIN = 20;
+
+/** Voting powers of the state. */
+export interface Powers {
+  /** Of a consensus address, 40 lower-case hex characters; 0 for who is not in the set. */
+  of(address: string): bigint;
+  readonly total: bigint;
+  /** Validators of the set. */
+  readonly count: number;
+}
+
+/** What the rules read of the tally. */
+export interface TallyView {
+  readonly powers: Powers;
+  /** By `listingKey`. */
+  listing(key: string): ListingState | undefined;
+  /** Keys of all listings of a transaction, ascending. */
+  keysOf(id: Uint8Array): readonly string[];
+  /** Listings on the quota of a validator, by its address in hex. */
+  openCount(validator: string): number;
+  /** All that is armed, in order. */
+  due(): readonly DueTx[];
+  /** Listings opened at this height or before it, whether they are still there or not. */
+  openedUntil(height: number): readonly string[];
+}
+
+/** The part of `InjectedLists` that counts. */
+export interface ListsOf {
+  readonly address: Uint8Array;
+  readonly lists: Pick<Lists, "listed" | "withdrawn">;
+}
+
+export interface TallyTerms {
+  /** Of the block that brings the lists. */
+  readonly height: number;
+  /** Heights between being listed by enough power and being due. */
+  readonly listDueBlocks: number;
+}
+
+/** What a block's lists change. */
+export interface TallyChanges {
+  /** By `listingKey`, in order of the first change. */
+  readonly listings: ReadonlyMap<string, ListingState>;
+  /** Keys of those that are new, in that order. */
+  readonly opened: readonly string[];
+  /** Listings on validators' quotas, as far as they changed. */
+  readonly openCounts: ReadonlyMap<string, number>;
+  /** What became due at a height by this block. */
+  readonly armed: readonly DueTx[];
+  /** How often a validator said of something armed that it cannot have it, anew. */
+  readonly withdrawals: number;
+}
+
+/** A listing that is being changed. */
+interface Draft {
+  readonly key: string;
+  readonly before: ListingState;
+  readonly listers: Map<string, Uint8Array>;
+  readonly withdrawn: Map<string, Uint8Array>;
+  hasNewListers: boolean;
+}
+
+/**
+ * Adds the lists of the block's injected commit, in the order in which it brings them. The first lister
+ * of something opens a record, on its own quota; who comes later joins. Who lists something that it had
+ * withdrawn has it again.
+ */
+export function foldLists(
+  tally: TallyView,
+  lists: readonly ListsOf[],
+  { height, listDueBlocks }: TallyTerms,
+): TallyChanges {
+  const drafts = new Map<string, Draft>();
+  const opened: string[] = [];
+  const openCounts = new Map<string, number>();
+  let withdrawals = 0;
+
+  function draftOf(key: string): Draft | undefined {
+    const known = drafts.get(key);
+    if (known !== undefined) return known;
+    const before = tally.listing(key);
+    return before && startDraft(key, before);
+  }
+  function startDraft(key: string, before: ListingState): Draft {
+    const draft: Draft = {
+      key,
+      before,
+      listers: byHex(before.listers),
+      withdrawn: byHex(before.withdrawn),
+      hasNewListers: false,
+    };
+    drafts.set(key, draft);
+    return draft;
+  }
+  function open(listed: Listed, opener: Uint8Array, validator: string): Draft | undefined {
+    const count = openCounts.get(validator) ?? tally.openCount(validator);
+    if (count >= LISTINGS_OPEN_MAX) return undefined;
+    openCounts.set(validator, count + 1);
+    const key = listingKey(listed);
+    opened.push(key);
+    const begun = { opener, listers: [], withdrawn: [], dueHeight: Height(0) };
+    return startDraft(key, { firstHeight: Height(height), ...begun });
+  }
+
+  for (const { address, lists: said } of lists) {
+    const validator = toHex(address);
+    for (const listed of said.listed) {
+      const draft = draftOf(listingKey(listed)) ?? open(listed, address, validator);
+      if (draft === undefined) continue;
+      draft.withdrawn.delete(validator);
+      if (draft.listers.has(validator)) continue;
+      draft.listers.set(validator, address);
+      draft.hasNewListers = true;
+    }
+    for (const id of said.withdrawn) {
+      for (const key of tally.keysOf(id)) {
+        const draft = draftOf(key);
+        // Only what is armed can be withdrawn: before that nobody is held to anything.
+        if (draft === undefined || draft.before.dueHeight === 0) continue;
+        if (draft.withdrawn.has(validator)) continue;
+        draft.withdrawn.set(validator, address);
+        withdrawals++;
+      }
+    }
+  }
+
+  const listings = new Map<string, ListingState>();
+  const armed: DueTx[] = [];
+  for (const draft of drafts.values()) {
+    const { key, before } = draft;
+    let { dueHeight } = before;
+    const { firstHeight } = before;
+    if (dueHeight === 0 && draft.hasNewListers && isBeyondTwoThirds(draft.listers.keys(), tally)) {
+      dueHeight = Height(height + listDueBlocks);
+      armed.push({ ...parseListingKey(key), dueHeight, firstHeight });
+    }
+    listings.set(key, {
+      ...before,
+      listers: ascending(draft.listers),
+      withdrawn: ascending(draft.withdrawn),
+      dueHeight,
+    });
+  }
+  return { listings, opened, openCounts, armed, withdrawals };
+}
+
+/** Whether enough validators cannot have it that nobody is held to it: more than 1/3 of the power. */
+export function isReleased(
+  { withdrawn }: Pick<ListingState, "withdrawn">,
+  { powers }: Pick<TallyView, "powers">,
+): boolean {
+  if (withdrawn.length === 0) return false;
+  let power = 0n;
+  for (const validator of withdrawn) power += powers.of(toHex(validator));
+  return power * 3n > powers.total;
+}
+
+/** Heights that a listing is kept for: those that f faulty proposers in a row may take, twice, and more. */
+export function listingWindow(validators: number): number {
+  const faulty = Math.floor((validators - 1) / 3);
+  return Math.max(LISTING_WINDOW_MIN, 2 * faulty + 4);
+}
+
+/**
+ * Keys of listings that the block at `height` lets go of: what was not listed by enough power in time, and
+ * what is armed that nobody is held to any more. `isTooLarge`: of what no block may hold at all. What
+ * waits behind others that are due is kept for as long as it takes.
+ */
+export function forgotten(
+  tally: TallyView,
+  height: number,
+  isTooLarge: (size: number) => boolean,
+): readonly string[] {
+  const window = listingWindow(tally.powers.count);
+  const gone = new Set<string>();
+  for (const key of tally.openedUntil(height - window)) {
+    const listing = tally.listing(key);
+    // One that was gone may have been opened again since.
+    if (listing === undefined || listing.dueHeight !== 0) continue;
+    if (listing.firstHeight + window <= height) gone.add(key);
+  }
+  for (const due of tally.due()) {
+    if (due.dueHeight + window > height) break;
+    const key = listingKey(due);
+    const listing = tally.listing(key);
+    if (listing === undefined) continue;
+    if (isTooLarge(due.size) || isReleased(listing, tally)) gone.add(key);
+  }
+  return [...gone];
+}
+
+function isBeyondTwoThirds(listers: Iterable<string>, { powers }: TallyView): boolean {
+  let power = 0n;
+  for (const validator of listers) power += powers.of(validator);
+  return power * 3n > powers.total * 2n;
+}
+
+function byHex(addresses: readonly Uint8Array[]): Map<string, Uint8Array> {
+  return new Map(addresses.map((address) => [toHex(address), address]));
+}
+
+function ascending(addresses: ReadonlyMap<string, Uint8Array>): readonly Uint8Array[] {
+  return [...addresses.values()].sort(compareBytes);
+}

@@ -1,0 +1,38 @@
+// The row of the node's dashboard about inclusion lists.
+import { gauge, increase, mean, NODE, panel, quantile, sumBy } from "./panels.mjs";
+
+export const INCLUSION_ROW = [
+  "Inclusion lists",
+  panel(
+    "Listed and due",
+    "short",
+    [gauge("weft_mev_list_items"), `${NODE} listed`],
+    [gauge("weft_mev_due_items"), `${NODE} due in the next block`],
+  ),
+  panel(
+    "What became of what had to be included",
+    "short",
+    [increase("weft_mev_obligations_armed_total"), `${NODE} armed`],
+    [increase("weft_mev_obligations_met_total"), `${NODE} included`],
+    [
+      sumBy("instance, code", increase("weft_mev_obligations_excused_total")),
+      `${NODE} excused, {{code}}`,
+    ],
+    [increase("weft_mev_obligations_withdrawn_total"), `${NODE} withdrawn by a validator`],
+    [increase("weft_mev_obligations_forgotten_total"), `${NODE} forgotten`],
+  ),
+  panel(
+    "Blocks from the first listing to inclusion (mean, p95)",
+    "short",
+    [mean("weft_mev_obligation_inclusion_blocks"), `${NODE} mean`],
+    [quantile(0.95, "weft_mev_obligation_inclusion_blocks"), `${NODE} p95`],
+  ),
+  panel(
+    "Listed transactions from and to others",
+    "short",
+    [increase("weft_mev_bodies_asked_total"), `${NODE} asked for`],
+    [increase("weft_mev_bodies_served_total"), `${NODE} given`],
+    [increase("weft_mev_bodies_missing_total"), `${NODE} missing when it proposed`],
+  ),
+  panel("Listed transactions kept", "bytes", [gauge("weft_mev_bodies_kept_bytes"), NODE]),
+];

@@ -1,0 +1,152 @@
+import { LISTING_KEY_TEXT, parseListingKey } from "../../../mev/inclusion/keys.ts";
+import type { BodySource } from "../../ports/body-source.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Logger } from "../../ports/logger.ts";
+import { BODY_RETRY_BLOCKS_MAX, DUE_BODIES_WAIT_MS } from "../limits.ts";
+import type { AppMetrics } from "../metrics.ts";
+import type { TxAdmission } from "../pool/tx-admission.ts";
+import type { BodyStore } from "../proposal/body-store.ts";
+import type { CommittedState } from "../state/committed-state.ts";
+import { LISTINGS } from "../state/tables.ts";
+import type { Digest } from "../state-tree/node.ts";
+
+interface FetcherDependencies {
+  readonly committed: CommittedState;
+  readonly bodies: BodyStore;
+  readonly admission: TxAdmission;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: AppMetrics;
+}
+
+/** How often something was asked for, and when it is again. */
+interface Tried {
+  readonly waitBlocks: number;
+  readonly nextHeight: number;
+}
+
+/**
+ * Gets transactions that somebody has listed and this node does not hold: after each block in the background,
+ * and of what is due when it proposes, for a moment. What comes is checked like anything that is submitted.
+ */
+export class BodyFetcher {
+  readonly #dependencies: FetcherDependencies;
+  readonly #tried = new Map<string, Tried>();
+  /** Told when something has come. */
+  readonly #waiting = new Set<() => void>();
+  #source: BodySource | undefined;
+  #underWay: Promise<void> = Promise.resolve();
+  #isFetching = false;
+
+  constructor(dependencies: FetcherDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Whom to ask; until then nobody is. */
+  use(source: BodySource | undefined): void {
+    this.#source = source;
+  }
+
+  /** After a commit: asks for what the new state lists, each less and less often. */
+  committed(): void {
+    const { committed } = this.#dependencies;
+    if (this.#source === undefined || this.#isFetching || committed.terms === undefined) return;
+    const wanted = this.#wanted(committed.nextHeight());
+    if (wanted.length === 0) return;
+    this.#isFetching = true;
+    this.#underWay = this.#fetch(wanted).finally(() => (this.#isFetching = false));
+  }
+
+  /** Resolves when what is due in the next block is here, or will not be in time. */
+  async waitForDue(): Promise<void> {
+    const { committed, bodies, clock, logger, metrics } = this.#dependencies;
+    const due = committed.due().txs;
+    const missing = (): readonly Uint8Array[] =>
+      due.map(({ id }) => id).filter((id) => bodies.find(digestOf(id)) === undefined);
+    const wanted = missing();
+    if (wanted.length === 0) return;
+    if (this.#source !== undefined) {
+      void this.#fetch(wanted);
+      await new Promise<void>((resolve) => {
+        const settle = (): void => {
+          timer.cancel();
+          this.#waiting.delete(look);
+          resolve();
+        };
+        const look = (): void => {
+          if (missing().length === 0) settle();
+        };
+        const timer = clock.after(DUE_BODIES_WAIT_MS, settle);
+        this.#waiting.add(look);
+      });
+    }
+    const lacking = missing().length;
+    if (lacking === 0) return;
+    metrics.bodiesMissing.inc(undefined, lacking);
+    logger.warn(
+      "what is due is not here: others will refuse this proposal, the next proposer follows",
+      {
+        height: committed.nextHeight(),
+        transactions: lacking,
+      },
+    );
+  }
+
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void> {
+    return this.#underWay;
+  }
+
+  /** Ids that the state lists and that are not held, as far as it is their turn. */
+  #wanted(height: number): readonly Uint8Array[] {
+    const { committed, bodies } = this.#dependencies;
+    const wanted: Uint8Array[] = [];
+    const listed = new Set<string>();
+    for (const key of committed.recordKeys(LISTINGS.prefix, "", {})) {
+      const id = key.slice(0, LISTING_KEY_TEXT);
+      if (listed.has(id)) continue;
+      listed.add(id);
+      const { id: bytes } = parseListingKey(key);
+      if (bodies.find(digestOf(bytes)) !== undefined) continue;
+      const { nextHeight = 0, waitBlocks = 1 } = this.#tried.get(id) ?? {};
+      if (nextHeight > height) continue;
+      this.#tried.set(id, {
+        waitBlocks: Math.min(waitBlocks * 2, BODY_RETRY_BLOCKS_MAX),
+        nextHeight: height + waitBlocks,
+      });
+      wanted.push(bytes);
+    }
+    for (const id of this.#tried.keys()) if (!listed.has(id)) this.#tried.delete(id);
+    return wanted;
+  }
+
+  async #fetch(ids: readonly Uint8Array[]): Promise<void> {
+    const { logger, metrics } = this.#dependencies;
+    metrics.bodiesAsked.inc(undefined, ids.length);
+    try {
+      const items = (await this.#source?.get(ids)) ?? [];
+      if (items.length > 0) await this.#take(items);
+    } catch (error) {
+      // Nobody depends on this one attempt: what is listed is asked for again.
+      logger.warn("listed transactions could not be fetched", { error: String(error) });
+    }
+  }
+
+  /** Into the pool; what the pool does not want, and somebody may have to include, is kept beside it. */
+  async #take(items: readonly Uint8Array[]): Promise<void> {
+    const { committed, bodies, admission } = this.#dependencies;
+    const admissions = await admission.admitAll(items);
+    for (const [at, { tx, fault }] of admissions.entries()) {
+      const item = items[at];
+      if (tx === undefined || item === undefined || fault === undefined) continue;
+      if (bodies.find(tx.idKey) !== undefined) continue;
+      const proven = await admission.prove(item);
+      if (proven !== undefined) bodies.add(proven, committed.nextHeight());
+    }
+    for (const look of this.#waiting) look();
+  }
+}
+
+function digestOf(id: Uint8Array): Digest {
+  return Buffer.from(id).toString("latin1");
+}
