@@ -113,7 +113,8 @@ export class StakedChain {
   /** The next block, with nothing done yet. */
   branch(): WorkingState {
     const height = this.committed.nextHeight();
-    return new WorkingState(this.committed, { height, time: timeOf(height, this.#skipped) });
+    const time = timeOf(height, this.#skipped);
+    return new WorkingState(this.committed, { height, time, proposerAddress: PROPOSER });
   }
 
   /** Votes of the last commit; of some validators none. */

@@ -139,6 +139,8 @@ export interface SealedItemState {
   readonly tips: readonly bigint[];
   /** Of a bid: rollup that leads the group, 32 bytes; empty otherwise. */
   readonly group: Uint8Array;
+  /** Of a bundle: proposer of its block, consensus address, who has a part of the tips; empty otherwise. */
+  readonly proposer: Uint8Array;
 }
 
 /** What is sealed: it decides about the label, the form of the content, and what becomes of it. */
@@ -311,6 +313,7 @@ export const SEALED_BATCH_CODEC: RecordCodec<SealedBatchState> = defineRecord<Se
             kind: [12, choice(SealedItemKind)],
             tips: [13, amounts(BUNDLE_LEGS_MAX)],
             group: [14, optionalBytes(HASH_BYTES)],
+            proposer: [15, optionalBytes(ADDRESS_BYTES)],
           },
           checkKind,
         ),
@@ -322,14 +325,18 @@ export const SEALED_BATCH_CODEC: RecordCodec<SealedBatchState> = defineRecord<Se
   ({ items }) => checkAscending("items", items, (a, b) => a.index - b.index),
 );
 
-/** A bundle has a tip for each place, a bid a group, and nothing else has either. */
-function checkKind({ kind, places: { length }, tips, group }: SealedItemState): void {
+/** A bundle has a tip for each place and a proposer, a bid a group, and nothing else has any of it. */
+function checkKind({ kind, places: { length }, tips, group, proposer }: SealedItemState): void {
   const isFit =
     tips.length === (kind === SealedItemKind.BUNDLE ? length : 0) &&
+    proposer.length === (kind === SealedItemKind.BUNDLE ? ADDRESS_BYTES : 0) &&
     group.length === (kind === SealedItemKind.BID ? HASH_BYTES : 0) &&
     (kind === SealedItemKind.BID || length <= SEALED_ROLLUPS_MAX);
   if (isFit) return;
-  throw codecError("CODEC_OUT_OF_RANGE", `item: places, tips or group do not fit kind ${kind}`);
+  throw codecError(
+    "CODEC_OUT_OF_RANGE",
+    `item: places, tips, group or proposer do not fit kind ${kind}`,
+  );
 }
 
 export const COMMIT_BATCH_CODEC: RecordCodec<CommitBatchState> = defineRecord<CommitBatchState>({

@@ -201,12 +201,20 @@ const places = ascending(
 
 /** Of which kind an item is, and what only items of that kind have. */
 const ofKind = places.chain(
-  (list): fc.Arbitrary<Pick<SealedItemState, "places" | "kind" | "tips" | "group">> => {
-    const none = { places: list, tips: [], group: new Uint8Array(0) };
+  (
+    list,
+  ): fc.Arbitrary<Pick<SealedItemState, "places" | "kind" | "tips" | "group" | "proposer">> => {
+    const empty = new Uint8Array(0);
+    const none = { places: list, tips: [], group: empty, proposer: empty };
     const tips = fc.array(amount, { minLength: list.length, maxLength: list.length });
     return fc.oneof(
       fc.constant({ ...none, kind: SealedItemKind.SEALED }),
-      tips.map((each) => ({ ...none, kind: SealedItemKind.BUNDLE, tips: each })),
+      fc.tuple(tips, address).map(([each, proposer]) => ({
+        ...none,
+        kind: SealedItemKind.BUNDLE,
+        tips: each,
+        proposer,
+      })),
       hash.map((group) => ({ ...none, kind: SealedItemKind.BID, group })),
     );
   },

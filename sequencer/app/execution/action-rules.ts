@@ -58,7 +58,12 @@ export interface ActionRules<A> {
    * Why no block from `height` on may hold it, or undefined; absent: always undefined. The pool asks after
    * every block about what waits.
    */
-  readonly late?: (state: ActionReader, action: A, height: number) => Failure | undefined;
+  readonly late?: (
+    state: ActionReader,
+    action: A,
+    height: number,
+    tx: DecodedTx,
+  ) => Failure | undefined;
   /** Its changes, when there is no fault. */
   readonly run: (state: WorkingState, tx: DecodedTx, action: A, terms: TxTerms) => void;
   /**

@@ -68,7 +68,7 @@ export function canBeLate({ tx }: DecodedTx): boolean {
 /** Why no block from `height` on may hold the action (`ActionRules.late`). */
 export function lateFault(state: ActionReader, tx: DecodedTx, height: number): Failure | undefined {
   const { action } = tx.tx.body;
-  return rulesOf(action.kind).late?.(state, action, height);
+  return rulesOf(action.kind).late?.(state, action, height, tx);
 }
 
 /** The changes of an action that `actionFault` has let through. */

@@ -4,6 +4,7 @@ import type { ManifestBuilder } from "../../../mev/manifest.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
 import { payEscrow } from "../auction/escrow.ts";
+import { forgetBundleKeys } from "../bundles/keys.ts";
 import { allocateFees } from "../distribution/rewards.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { obligatedRoomBytes } from "../inclusion/due-set.ts";
@@ -88,6 +89,7 @@ export function endBlock(
   allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
   matureQueue(working);
   payEscrow(working);
+  forgetBundleKeys(working);
   const params = endOfBlockGovernance(working);
   if (params !== undefined) working.setParams(params);
   endGeneration(working);

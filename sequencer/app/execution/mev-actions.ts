@@ -1,20 +1,15 @@
 /** Bundles, bids and escrow: rules of their folders meet the transaction here. */
-import type {
-  Bid,
-  Bundle,
-  CancelBundles,
-  MevAction,
-  SealedBundle,
-} from "../../../proto/codec/mev-tx.ts";
+import type { Bid, MevAction, SealedBundle } from "../../../proto/codec/mev-tx.ts";
 import { DEPOSIT_ESCROW_RULES, WITHDRAW_ESCROW_RULES } from "../auction/rules.ts";
+import { BUNDLE_RULES, CANCEL_BUNDLES_RULES } from "../bundles/rules.ts";
 import { type CodeName, failure } from "../codes.ts";
 import { type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
 export const MEV_RULES: RulesOf<MevAction["kind"]> = {
-  bundle: notTaken<Bundle>("BUNDLE_ROLLUP", "this chain takes no bundles yet"),
+  bundle: BUNDLE_RULES,
   sealedBundle: notTaken<SealedBundle>("BUNDLE_ROLLUP", "this chain takes no bundles yet"),
   bid: notTaken<Bid>("BID_GROUP", "this chain holds no auctions yet"),
-  cancelBundles: notTaken<CancelBundles>("BUNDLE_ROLLUP", "this chain takes no bundles yet"),
+  cancelBundles: CANCEL_BUNDLES_RULES,
   depositEscrow: DEPOSIT_ESCROW_RULES,
   withdrawEscrow: WITHDRAW_ESCROW_RULES,
 };

@@ -292,5 +292,6 @@ function itemAt(index: number, points: Uint8Array): SealedBatchState["items"][nu
     kind: SealedItemKind.SEALED,
     tips: [],
     group: EMPTY_BYTES,
+    proposer: EMPTY_BYTES,
   };
 }

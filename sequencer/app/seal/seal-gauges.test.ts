@@ -135,6 +135,7 @@ function item(index: number): SealedItemState {
     kind: SealedItemKind.SEALED,
     tips: [],
     group: EMPTY_BYTES,
+    proposer: EMPTY_BYTES,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { SealArithmetic } from "../../../mev/seal/arithmetic.ts";
 import { Height } from "../../../proto/brands.ts";
-import { concatBytes } from "../../../proto/bytes.ts";
+import { concatBytes, toHex } from "../../../proto/bytes.ts";
 import {
   type AccountState,
   encodeAccount,
@@ -49,6 +49,8 @@ export interface WorkingAccount {
 export interface WorkingBlock {
   readonly height: number;
   readonly time: Timestamp;
+  /** Consensus address, 20 bytes. */
+  readonly proposerAddress: Uint8Array;
 }
 
 /**
@@ -59,6 +61,8 @@ export class WorkingState implements StakingContext {
   readonly chainId: string;
   readonly height: number;
   readonly nowSeconds: number;
+  /** Of the block: consensus address, 40 lower-case hex characters. */
+  readonly proposer: string;
   /** In force in this block. */
   readonly params: ParamsState;
   readonly evidenceMaxAgeBlocks: number;
@@ -85,8 +89,9 @@ export class WorkingState implements StakingContext {
   /** Of this block's entries. */
   readonly entryTerms: BlockEntryTerms;
 
-  constructor(committed: CommittedState, { height, time }: WorkingBlock) {
+  constructor(committed: CommittedState, { height, time, proposerAddress }: WorkingBlock) {
     this.height = height;
+    this.proposer = toHex(proposerAddress);
     this.nowSeconds = Number(time.seconds);
     this.#committed = committed;
     const { chain, supply, params } = committed.requireTerms();

@@ -91,6 +91,7 @@ function setBatch(height: number, count: number, { key = 1, disputed = 0 } = {})
       kind: SealedItemKind.SEALED,
       tips: [],
       group: EMPTY_BYTES,
+      proposer: EMPTY_BYTES,
     };
   });
   world.ctx.records.set(SEALED, numberKey(height), { key, items });

@@ -6,7 +6,9 @@ import type { Sealed } from "../../../../proto/codec/seal-tx.ts";
 import { SealedItemKind, type SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { type Failure, failure } from "../../codes.ts";
 import { txFee } from "../../execution/base-fee.ts";
-import type { ActionReader, ActionRules } from "../../execution/action-rules.ts";
+import type { ActionReader, ActionRules, TxTerms } from "../../execution/action-rules.ts";
+import type { DecodedTx } from "../../execution/decoded-tx.ts";
+import type { WorkingState } from "../../state/working-state.ts";
 import { keyInForce, sealedBatch, sealKey, type SealReader, sealState } from "../reader.ts";
 import { ciphertextProof } from "./ciphertext-proof.ts";
 import { setItems } from "./records.ts";
@@ -22,41 +24,73 @@ export const SEALED_RULES: ActionRules<Sealed> = {
     );
   },
   late({ staking }, action, height) {
-    const past = pastFault(action, height);
-    if (past !== undefined) return past;
-    const inForce = keyInForce(staking, height);
-    if (action.key >= inForce) return undefined;
-    return failure("SEAL_KEY_OLD", `it is for key ${action.key}, now it is key ${inForce}`);
+    return pastFault(action, height) ?? lateKeyFault(staking, action.key, height);
   },
-  run(state, tx, _action, { params, baseFeePerByte }) {
-    // What the item has just paid goes where it belongs when its content is known.
-    state.move("feePool", "sealed", txFee(tx, baseFeePerByte));
-    state.collect(tx.sender, "sealed", params.sealBond);
+  run(state, tx, _action, terms) {
+    holdDeposits(state, tx, terms);
   },
-  placed(state, tx, action, positions, { height, params, baseFeePerByte }) {
-    const items = sealedBatch(state, height)?.items ?? [];
-    const item: SealedItemState = {
-      index: items.length,
-      id: tx.id,
-      sender: fromHex(tx.sender),
-      kem: action.kem,
-      body: action.body,
-      label: labelOfSealed(state.chainId, tx.tx.body, action),
-      places: action.rollupIds.map((rollupId, at) => ({ rollupId, position: positions[at] ?? 0 })),
-      fee: txFee(tx, baseFeePerByte),
-      bond: params.sealBond,
-      disputedHeight: Height(0),
-      disputedBy: EMPTY_BYTES,
-      kind: SealedItemKind.SEALED,
-      tips: [],
-      group: EMPTY_BYTES,
-    };
-    setItems(state, height, action.key, [...items, item]);
-    emitOrdered(state, action.key, item);
+  placed(state, tx, action, positions, terms) {
+    const { rollupIds, key, kem, body } = action;
+    const label = labelOfSealed(state.chainId, tx.tx.body, action);
+    const places = placesOf(rollupIds, positions);
+    const kind = SealedItemKind.SEALED;
+    const item = { kind, kem, body, label, places, tips: [], group: EMPTY_BYTES };
+    placeItem(state, tx, key, item, terms);
   },
   value: (_action, { sealBond }) => sealBond,
-  proofs: (chainId, body, action) => [ciphertextProof(chainId, body, action)],
+  proofs: (chainId, body, action) => [
+    ciphertextProof(labelOfSealed(chainId, body, action), action),
+  ],
 };
+
+/** What is hidden in a transaction, as the batch of its block keeps it. */
+export interface HiddenItem
+  extends Pick<SealedItemState, "kind" | "kem" | "body" | "label" | "places" | "tips" | "group"> {
+  /** Absent: empty. */
+  readonly proposer?: Uint8Array;
+}
+
+/** What the transaction has just paid, and its bond, go where they belong when its content is known. */
+export function holdDeposits(
+  state: WorkingState,
+  tx: DecodedTx,
+  { params, baseFeePerByte }: TxTerms,
+): void {
+  state.move("feePool", "sealed", txFee(tx, baseFeePerByte));
+  state.collect(tx.sender, "sealed", params.sealBond);
+}
+
+/** The transaction takes the next place in the batch of its block. */
+export function placeItem(
+  state: WorkingState,
+  tx: DecodedTx,
+  key: number,
+  hidden: HiddenItem,
+  { height, params, baseFeePerByte }: TxTerms,
+): void {
+  const items = sealedBatch(state, height)?.items ?? [];
+  const item: SealedItemState = {
+    proposer: EMPTY_BYTES,
+    ...hidden,
+    index: items.length,
+    id: tx.id,
+    sender: fromHex(tx.sender),
+    fee: txFee(tx, baseFeePerByte),
+    bond: params.sealBond,
+    disputedHeight: Height(0),
+    disputedBy: EMPTY_BYTES,
+  };
+  setItems(state, height, key, [...items, item]);
+  emitOrdered(state, key, item);
+}
+
+/** `positions`: one for each rollup, of its entry among the rollup's. */
+export function placesOf(
+  rollupIds: readonly Uint8Array[],
+  positions: readonly number[],
+): SealedItemState["places"] {
+  return rollupIds.map((rollupId, at) => ({ rollupId, position: positions[at] ?? 0 }));
+}
 
 /** Whether all rollups that it names are there. */
 export function rollupsFault(
@@ -86,7 +120,8 @@ export function timeFault(
   return failure("SEAL_TOO_LATE", `its last block was ${maxHeight}, this is ${height}`);
 }
 
-function keyFault(reader: SealReader, key: number, height: number): Failure | undefined {
+/** Why the block at `height` takes nothing that is sealed for this key, or undefined. */
+export function keyFault(reader: SealReader, key: number, height: number): Failure | undefined {
   const { nextKey, nextKeyHeight, isOpen } = sealState(reader);
   const inForce = keyInForce(reader, height);
   if (inForce === 0) return failure("SEAL_LANE_OFF", "there is no key");
@@ -105,7 +140,15 @@ function keyFault(reader: SealReader, key: number, height: number): Failure | un
   return failure("SEAL_LANE_OFF", `holders of key ${key} have too little of the power`);
 }
 
-function bondFault(balance: bigint, bond: bigint): Failure | undefined {
+/** Why no block from `height` on takes what is sealed for this key, or undefined. */
+export function lateKeyFault(reader: SealReader, key: number, height: number): Failure | undefined {
+  const inForce = keyInForce(reader, height);
+  if (key >= inForce) return undefined;
+  return failure("SEAL_KEY_OLD", `it is for key ${key}, now it is key ${inForce}`);
+}
+
+/** `balance`: what is left after the fee. */
+export function bondFault(balance: bigint, bond: bigint): Failure | undefined {
   if (balance >= bond) return undefined;
   return failure("SEAL_BOND", `${balance} nweft are left, the bond is ${bond}`);
 }

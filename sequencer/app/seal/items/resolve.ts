@@ -5,6 +5,7 @@ import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { assertNever } from "../../../../proto/errors.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { event, indexed, plain } from "../../abci-event.ts";
+import { creditMev } from "../../distribution/mev-revenue.ts";
 import { onShuffledResolved } from "../../ordering/shuffles.ts";
 import type { StakingContext } from "../../staking/context.ts";
 import { accountAttribute } from "../../staking/events.ts";
@@ -56,22 +57,24 @@ export function resolveItem(
       ctx.move("sealed", "feePool", fee);
       ctx.pay("sealed", sender, bond);
       addRollupFees(ctx, item);
+      creditTips(ctx, item);
       const { payloads, opener } = resolution;
       for (const fill of openedFills(at, places, payloads, opener)) ctx.addFill(fill);
       break;
     }
     case "invalid":
       ctx.move("sealed", "feePool", fee);
-      ctx.pay("sealed", sender, bond);
+      ctx.pay("sealed", sender, bond + tipsOf(item));
       for (const fill of unopenedFills(at, places, FillStatus.INVALID)) ctx.addFill(fill);
       break;
     case "garbage":
       ctx.move("sealed", "feePool", fee);
       ctx.burn("sealed", bond);
+      ctx.pay("sealed", sender, tipsOf(item));
       for (const fill of unopenedFills(at, places, FillStatus.INVALID)) ctx.addFill(fill);
       break;
     case "expired":
-      ctx.pay("sealed", sender, fee + bond);
+      ctx.pay("sealed", sender, fee + bond + tipsOf(item));
       for (const fill of unopenedFills(at, places, FillStatus.EXPIRED)) ctx.addFill(fill);
       break;
     default:
@@ -114,9 +117,10 @@ export function emitDisputed(ctx: StakingContext, height: number, item: SealedIt
 function emitResolved(
   ctx: StakingContext,
   height: number,
-  { id, fee, bond, disputedHeight }: SealedItemState,
+  item: SealedItemState,
   resolution: Resolution,
 ): void {
+  const { id, fee, bond, disputedHeight } = item;
   const about = [indexed("id", toHex(id)), plain("height", String(height))];
   switch (resolution.kind) {
     case "opened":
@@ -149,10 +153,21 @@ function emitResolved(
               ? "too few shares came in time"
               : `disputed in block ${disputedHeight}, and too few single shares came in time`,
           ),
-          plain("refund", String(fee + bond)),
+          plain("refund", String(fee + bond + tipsOf(item))),
         ]),
       );
   }
+}
+
+/** What a bundle offers each rollup is its revenue once it has the content; otherwise the sender has it back. */
+function creditTips(ctx: StakingContext, { places, tips, proposer }: SealedItemState): void {
+  for (const [at, { rollupId }] of places.entries()) {
+    creditMev(ctx, toHex(rollupId), tips[at] ?? 0n, "tip", toHex(proposer));
+  }
+}
+
+function tipsOf({ tips }: SealedItemState): bigint {
+  return tips.reduce((sum, tip) => sum + tip, 0n);
 }
 
 /** The fee in equal parts; the first rollups have what cannot be divided. */

@@ -1,0 +1,55 @@
+/**
+ * Actions 13 and 72 (docs/formats.md, "Bundles and bids"; docs/adr/0019). They are strict: with a fault they may not
+ * stand in a block (P8), or a proposer could use a bundle up by placing it early, or without its tips.
+ */
+import { cancelFault } from "../../../mev/bundle/replacement.ts";
+import { idOfBundle } from "../../../mev/manifest.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import type { Bundle, CancelBundles } from "../../../proto/codec/mev-tx.ts";
+import { creditMev } from "../distribution/mev-revenue.ts";
+import { type ActionRules, noValue } from "../execution/action-rules.ts";
+import { txFee } from "../execution/base-fee.ts";
+import { bundleIncludedEvent, bundlesCancelledEvent } from "./events.ts";
+import { bundleFault, failed, lateBundleFault, tipsOf } from "./faults.ts";
+import { rollupFeeParts } from "./fee-parts.ts";
+import { cancelBundles, cancelNonceOf, useKey } from "./keys.ts";
+
+export const BUNDLE_RULES: ActionRules<Bundle> = {
+  isStrict: true,
+  fault(state, { sender }, action, { height }, balance) {
+    return bundleFault(state, action, { height, sender, balance, held: tipsOf(action) });
+  },
+  late: (state, action, height, { sender }) => lateBundleFault(state, action, height, sender),
+  run(state, { sender }, action) {
+    if (action.replacement !== undefined) useKey(state, sender, action.replacement);
+    state.collect(sender, "sealed", tipsOf(action));
+    for (const { rollupId, tip } of action.legs) {
+      creditMev(state, toHex(rollupId), tip, "tip", state.proposer);
+    }
+  },
+  placed(state, tx, action, _positions, { baseFeePerByte }) {
+    const bytes = action.legs.map(({ payload }) => payload.length);
+    const parts = rollupFeeParts(txFee(tx, baseFeePerByte), bytes);
+    for (const [at, { rollupId }] of action.legs.entries()) {
+      state.addRollupFee(toHex(rollupId), parts[at] ?? 0n);
+    }
+    const id = idOfBundle(state.chainId, action);
+    state.emit(bundleIncludedEvent(tx.idText, id, action.legs.length, tipsOf(action)));
+  },
+  value: tipsOf,
+};
+
+export const CANCEL_BUNDLES_RULES: ActionRules<CancelBundles> = {
+  isStrict: true,
+  fault({ staking }, { sender }, action, { height }) {
+    return failed(cancelFault(action, height, cancelNonceOf(staking, sender)));
+  },
+  late({ staking }, action, height, { sender }) {
+    return failed(cancelFault(action, height, cancelNonceOf(staking, sender)));
+  },
+  run(state, { sender }, action) {
+    cancelBundles(state, sender, action);
+  },
+  value: noValue,
+  events: ({ senderText }, action) => [bundlesCancelledEvent(senderText, action)],
+};
