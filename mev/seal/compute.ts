@@ -3,7 +3,9 @@
  * (a node: on threads of its own; tests: at once), never what comes out: every answer is a function of what
  * is asked. Points, shares and labels are as in `tdh2.ts`.
  */
+import type { SealedItemKind } from "../../proto/codec/seal-state.ts";
 import type { Refusal } from "../../proto/refusal.ts";
+import type { PlainContent } from "./open-plaintext.ts";
 
 /** A statement that bytes alone decide. It stands beside the signatures of a transaction. */
 export type SealProof =
@@ -58,14 +60,15 @@ export interface BatchToOpen {
     readonly kem: Uint8Array;
     readonly body: Uint8Array;
     readonly rollupIds: readonly Uint8Array[];
+    readonly kind: SealedItemKind;
   }[];
   /** One Z for each item. */
   readonly points: Uint8Array;
 }
 
 export type OpenedItem =
-  /** What each rollup of the label gets, in its order: encoded as the data of `RollupData`. */
-  | { readonly kind: "opened"; readonly payloads: readonly Uint8Array[] }
+  /** What each of its rollups gets. */
+  | ({ readonly kind: "opened" } & PlainContent)
   /** Z is right, and what comes out is no content for these rollups. */
   | { readonly kind: "invalid"; readonly reason: string }
   /** Z does not belong to the ciphertext. */

@@ -12,10 +12,9 @@ import {
   openBareContent,
   openContent,
   padContent,
-  sealLabel,
-  type SealLabel,
   unpadContent,
 } from "./content.ts";
+import { sealLabel, type SealLabel } from "./labels.ts";
 
 const id = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const PARTS: readonly ContentPart[] = [

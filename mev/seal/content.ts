@@ -1,50 +1,24 @@
 /**
- * What is sealed, and for what: content and label (docs/formats.md, "Sealed transactions: cryptography").
+ * What is sealed: content (docs/formats.md, "Sealed transactions: cryptography").
  *
  * Content is a canonical `SealedContent`, one part for each rollup; padded to a bucket it is the plaintext
  * of a ciphertext. Refusals of other people's bytes are `CodecError`s, as in `proto/codec`; `openContent`
  * gives them as a result.
  */
-import { compareBytes, joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES } from "../../proto/bytes.ts";
 import { codecError } from "../../proto/codec/errors.ts";
 import { decode, type Reader } from "../../proto/codec/reader.ts";
 import { checkAscending } from "../../proto/codec/record.ts";
 import { SEAL_BUCKET_MAX, SEAL_BUCKETS, SEALED_ROLLUPS_MAX } from "../../proto/codec/seal-tx.ts";
-import {
-  type Fee,
-  type Replay,
-  type RollupData,
-  rollupData,
-  SALT_BYTES_MAX,
-  splitRollupData,
-} from "../../proto/codec/weft-tx.ts";
-import { checkLength, startSignBytes } from "../../proto/codec/weft-basics.ts";
+import { type RollupData, rollupData, splitRollupData } from "../../proto/codec/weft-tx.ts";
+import { checkLength } from "../../proto/codec/weft-basics.ts";
 import { encode, type Writer } from "../../proto/codec/writer.ts";
-import type { Height } from "../../proto/brands.ts";
-import { assert, faultOf } from "../../proto/errors.ts";
-import { ADDRESS_BYTES, HASH_BYTES } from "../../proto/limits.ts";
-import { u32, u64 } from "./hashes.ts";
+import { faultOf } from "../../proto/errors.ts";
+import { HASH_BYTES } from "../../proto/limits.ts";
+import { u32 } from "./hashes.ts";
 
 /** Bytes in front of the content of a plaintext: its length. */
 const LENGTH_BYTES = 4;
-const LABEL_TAG = utf8ToBytes("weft/seal/label/v1");
-const REPLAY_NONCE = 0;
-const REPLAY_UNORDERED = 1;
-
-/** All that a ciphertext is bound to: opened under another label it is nothing. */
-export interface SealLabel extends Fee {
-  readonly chainId: string;
-  /** Number of the key that it is sealed for. */
-  readonly key: number;
-  /** 1 to 8 ids of 32 bytes, strictly ascending. */
-  readonly rollupIds: readonly Uint8Array[];
-  /** Address of the account that sends it, 20 bytes. */
-  readonly sender: Uint8Array;
-  readonly replay: Replay;
-  readonly maxHeight: Height;
-  /** One of `SEAL_BUCKETS`. */
-  readonly bucket: number;
-}
 
 /** Data for one rollup. */
 export interface ContentPart {
@@ -62,29 +36,6 @@ export type OpenedContent =
   /** One payload for each rollup, in the label's order. */
   | { readonly kind: "content"; readonly payloads: readonly Uint8Array[] }
   | { readonly kind: "invalid"; readonly reason: string };
-
-/**
- * The label's bytes: lp("weft/seal/label/v1") ‖ lp(chain id) ‖ u64 key ‖ u8 count of rollups ‖ their ids ‖
- * sender ‖ replay ‖ u64 max height ‖ u64 max fee per byte ‖ u64 tip per byte ‖ u32 bucket, where replay is
- * u8 0 ‖ u64 nonce, or u8 1 ‖ u64 expiry height ‖ lp(salt).
- */
-export function sealLabel(label: SealLabel): Uint8Array {
-  checkRollupIds(label.rollupIds);
-  assert(label.sender.length === ADDRESS_BYTES, `a sender has ${ADDRESS_BYTES} bytes`);
-  assert(SEAL_BUCKETS.includes(label.bucket), `${label.bucket} is not the size of a bucket`);
-  return joinBytes([
-    startSignBytes(LABEL_TAG, label.chainId, 0).out,
-    u64(BigInt(label.key)),
-    Uint8Array.of(label.rollupIds.length),
-    ...label.rollupIds,
-    label.sender,
-    replayBytes(label.replay),
-    u64(BigInt(label.maxHeight)),
-    u64(label.maxFeePerByte),
-    u64(label.tipPerByte),
-    u32(label.bucket),
-  ]);
-}
 
 /** Content of parts in any order, each rollup once. Throws `CodecError` on what no decoder accepts. */
 export function encodeContent(parts: readonly ContentPart[]): Uint8Array {
@@ -169,7 +120,7 @@ function opened(
   if (fault !== undefined) return { kind: "invalid", reason: fault };
   const isSameSet =
     parts.length === rollupIds.length &&
-    parts.every(({ rollupId }, i) => compareBytes(rollupId, rollupIds[i] ?? LABEL_TAG) === 0);
+    parts.every(({ rollupId }, i) => compareBytes(rollupId, rollupIds[i] ?? EMPTY_BYTES) === 0);
   if (!isSameSet) {
     return { kind: "invalid", reason: "the content names other rollups than its label" };
   }
@@ -211,12 +162,4 @@ export function checkRollupIds(
   }
   for (const id of rollupIds) checkLength("rollup id", id, HASH_BYTES);
   checkAscending("rollup ids", rollupIds, compareBytes);
-}
-
-function replayBytes(replay: Replay): Uint8Array {
-  if (replay.kind === "nonce") return joinBytes([Uint8Array.of(REPLAY_NONCE), u64(replay.value)]);
-  assert(replay.salt.length <= SALT_BYTES_MAX, `a salt has at most ${SALT_BYTES_MAX} bytes`);
-  const head = Uint8Array.of(REPLAY_UNORDERED);
-  const saltLength = Uint8Array.of(replay.salt.length);
-  return joinBytes([head, u64(BigInt(replay.expiryHeight)), saltLength, replay.salt]);
 }

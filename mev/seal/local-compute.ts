@@ -4,7 +4,6 @@
  */
 import { concatBytes } from "../../proto/bytes.ts";
 import { assertNever } from "../../proto/errors.ts";
-import { openContent } from "./content.ts";
 import type {
   BatchToOpen,
   MadeShares,
@@ -15,6 +14,7 @@ import type {
   SharesToVerify,
 } from "./compute.ts";
 import { POINT_BYTES } from "../../proto/codec/seal-tx.ts";
+import { openPlaintext } from "./open-plaintext.ts";
 import type { Ciphertext, Tdh2 } from "./tdh2.ts";
 
 /** Ciphertexts that are checked or opened at once, and points that shares are made of: 1 to 7 ms. */
@@ -115,14 +115,14 @@ function openSlice(
   points: Uint8Array,
 ): readonly OpenedItem[] {
   const seeds = tdh2.open(publicKey, items, points);
-  return items.map(({ label, kem, body, rollupIds }, i): OpenedItem => {
+  return items.map(({ label, kem, body, rollupIds, kind }, i): OpenedItem => {
     const seed = seeds[i];
     if (seed === undefined) return { kind: "failed" };
     const plaintext = tdh2.decrypt(label, kem, seed, body);
     if (plaintext === undefined) {
       return { kind: "invalid", reason: "the body does not belong to its key" };
     }
-    const content = openContent(plaintext, rollupIds);
-    return content.kind === "content" ? { kind: "opened", payloads: content.payloads } : content;
+    const content = openPlaintext(kind, plaintext, rollupIds);
+    return content.kind === "content" ? { ...content, kind: "opened" } : content;
   });
 }

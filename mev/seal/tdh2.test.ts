@@ -4,7 +4,7 @@ import { Height } from "../../proto/brands.ts";
 import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import { namedBytes } from "../../test/support/named-bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { sealLabel, type SealLabel } from "./content.ts";
+import { sealLabel, type SealLabel } from "./labels.ts";
 import { createGroup, scalarFromBigint } from "./group/group.ts";
 import { hashSeal, hashToScalar, labelHash, sealTag } from "./hashes.ts";
 import { type Ciphertext, createTdh2, kemPoint } from "./tdh2.ts";

@@ -168,7 +168,14 @@ export interface WithdrawEscrow {
 }
 
 /** An action whose content its block does not show; its entries are filled by later blocks. */
-export type HiddenAction = Sealed | SealCommit | SealedBundle | Bid;
+export type HiddenAction = CiphertextAction | SealCommit;
+
+/** An action with a ciphertext, which validators open after its block. */
+export type CiphertextAction = Sealed | SealedBundle | Bid;
+
+export function isCiphertext(action: { readonly kind: string }): action is CiphertextAction {
+  return action.kind === "sealed" || action.kind === "sealedBundle" || action.kind === "bid";
+}
 
 /** Ids of rollups that the legs of a bundle name, ascending. */
 export function rollupIdsOfLegs(

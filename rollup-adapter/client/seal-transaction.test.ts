@@ -78,6 +78,7 @@ describe("a sealed transaction", () => {
     expect(sealedContent("weft-test", body, action, { kind: "seed", seed })).toEqual({
       kind: "content",
       payloads: [rollupData(rollupId, data).payload],
+      amount: 0n,
     });
     const other = { ...body, replay: { kind: "nonce", value: 8n } as const };
     const elsewhere = labelOfSealed("weft-test", other, action);

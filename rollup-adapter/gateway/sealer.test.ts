@@ -107,6 +107,7 @@ describe("a sealed payload", () => {
     expect(sealedContent("weft-test", terms, action, { kind: "point", point })).toEqual({
       kind: "content",
       payloads: [rollupData(rollupId, [utf8ToBytes("one"), utf8ToBytes("two")]).payload],
+      amount: 0n,
     });
     const largest = [new Uint8Array(SEALED_BATCH_BYTES_MAX - 6)];
     const full = sealer.seal({

@@ -34,6 +34,10 @@ export const EXEMPT: Readonly<Record<string, string>> = {
     "opens key files with their readers, which have targets",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
   "mev/seal/share-evidence.ts#*": "canonical bytes by codecs that have targets, or undefined",
+  "mev/inclusion/keys.ts#*": "keys of the state that the rules of inclusion wrote",
+  "sequencer/app/ordering/entry-terms.ts#readEntryTerms":
+    "block events that this application emitted",
+  "sequencer/app/ordering/events.ts#readOrders": "block events that this application emitted",
   "sequencer/app/seal/fills.ts#readFillsEvents": "block events that this application emitted",
   "sequencer/cometbft/metrics-page.ts#readMetricsPage":
     "fetches a page of our own child, bounded, as text",

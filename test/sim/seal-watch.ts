@@ -6,6 +6,7 @@
 import type { BatchToOpen, SealCompute } from "../../mev/seal/compute.ts";
 import { publicShareAt } from "../../mev/seal/dkg.ts";
 import { kemPoint } from "../../mev/seal/tdh2.ts";
+import { SealedItemKind } from "../../proto/codec/seal-state.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { type BatchShares, SHARES_CODEC } from "../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
@@ -111,6 +112,7 @@ export class SealWatch {
     if (tickets.length < threshold) return false;
     const [any] = heard.values();
     const count = (any?.length ?? 0) / POINT_BYTES;
+    const toOpen = { ...item, kind: SealedItemKind.SEALED };
     for (let i = 0; i < count; i++) {
       const shares = tickets.map((ticket) => {
         const at = i * POINT_BYTES;
@@ -119,7 +121,7 @@ export class SealWatch {
         return { ticket, points };
       });
       const points = await compute.combine({ threshold, shares });
-      const [opened] = await compute.open({ publicKey, items: [item], points });
+      const [opened] = await compute.open({ publicKey, items: [toOpen], points });
       if (opened?.kind === "opened") return true;
     }
     return false;

@@ -75,6 +75,7 @@ test("counts what blocks settle, and how long it took", () => {
     {
       kind: "opened",
       payloads: [EMPTY_BYTES],
+      amount: 0n,
       opener: { kind: "point", point },
       by: "committee",
       pointOf,

@@ -12,6 +12,7 @@ import type {
   SharesToMake,
   SharesToVerify,
 } from "../../../mev/seal/compute.ts";
+import { SealedItemKind } from "../../../proto/codec/seal-state.ts";
 
 /** The functions of `SealCompute`. */
 export type Operation = "check" | "makeShares" | "verifyShares" | "combine" | "open";
@@ -101,7 +102,8 @@ export const POINTS: Packing<Uint8Array> = packing(
 export const TO_OPEN: Packing<BatchToOpen> = packing(
   (out, { publicKey, items, points }) => {
     out.bytes(publicKey).bytes(points);
-    out.list(items, ({ label, kem, body, rollupIds }) => {
+    out.list(items, ({ label, kem, body, rollupIds, kind }) => {
+      out.number(kind);
       out.bytes(label).bytes(kem).bytes(body);
       out.list(rollupIds, (id) => out.bytes(id));
     });
@@ -110,6 +112,7 @@ export const TO_OPEN: Packing<BatchToOpen> = packing(
     publicKey: from.bytes(),
     points: from.bytes(),
     items: from.list(() => ({
+      kind: readItemKind(from),
       label: from.bytes(),
       kem: from.bytes(),
       body: from.bytes(),
@@ -124,17 +127,29 @@ export const OPENED: Packing<readonly OpenedItem[]> = packing(
   (out, opened) =>
     out.list(opened, (item) => {
       out.number(OPENED_KINDS.indexOf(item.kind));
-      if (item.kind === "opened") out.list(item.payloads, (payload) => out.bytes(payload));
+      if (item.kind === "opened") {
+        out.number(Number(item.amount >> 32n)).number(Number(item.amount & 0xffff_ffffn));
+        out.list(item.payloads, (payload) => out.bytes(payload));
+      }
       if (item.kind === "invalid") out.bytes(new TextEncoder().encode(item.reason));
     }),
   (from) =>
     from.list((): OpenedItem => {
       const kind = OPENED_KINDS[from.number()];
-      if (kind === "opened") return { kind, payloads: from.list(() => from.bytes()) };
+      if (kind === "opened") {
+        const amount = (BigInt(from.number()) << 32n) | BigInt(from.number());
+        return { kind, amount, payloads: from.list(() => from.bytes()) };
+      }
       if (kind === "invalid") return { kind, reason: new TextDecoder().decode(from.bytes()) };
       return { kind: "failed" };
     }),
 );
+
+function readItemKind(from: Unpacker): SealedItemKind {
+  const kind = from.number();
+  if (kind === SealedItemKind.BUNDLE || kind === SealedItemKind.BID) return kind;
+  return SealedItemKind.SEALED;
+}
 
 function writeToVerify(out: Packer, one: SharesToVerify): void {
   const { context, publicShare, points, shares, proof } = one;

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { LOCAL_SEAL_COMPUTE } from "../../../test/support/seal-compute.ts";
 import { scalarOf, testSealKey } from "../../../test/support/seal-key.ts";
 import { testValidators } from "../../../test/support/application-keys.ts";
+import { SealedItemKind } from "../../../proto/codec/seal-state.ts";
 import { concatBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import type {
@@ -119,6 +120,7 @@ describe("behavior: sealed arithmetic on threads", () => {
           label,
           kem,
           body,
+          kind: SealedItemKind.SEALED,
           rollupIds: i === 149 ? [rollupIdOfName("beta")] : rollupIds,
         })),
         points: z.with(0, (z[0] ?? 0) ^ 1),

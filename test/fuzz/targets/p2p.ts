@@ -1,4 +1,8 @@
 /** What comes over a peer's connection below the messages: packets, frames, NodeInfo, the handshake. */
+import {
+  decodeBodiesMessage,
+  encodeBodiesMessage,
+} from "../../../sequencer/p2p/bodies/messages.ts";
 import { createCipheriv } from "node:crypto";
 import { Duplex } from "node:stream";
 import type { Socket } from "node:net";
@@ -57,6 +61,24 @@ export const P2P_TARGETS: readonly Target[] = [
     seeds: sampled(
       fc.array(fc.stringMatching(/^[0-9a-f]{40}$/).map(NodeId), { maxLength: 5 }),
       encodeNeighbours,
+    ),
+    isRefusal: (error) => codec(error) || P2P(error),
+  }),
+  plainDecoder({
+    name: "message of the bodies channel",
+    covers: ["sequencer/p2p/bodies/messages.ts#decodeBodiesMessage"],
+    format: "protobuf",
+    decode: decodeBodiesMessage,
+    seeds: sampled(
+      fc.oneof(
+        fc
+          .array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { minLength: 1, maxLength: 4 })
+          .map((ids) => ({ kind: "wanted" as const, ids })),
+        fc
+          .array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { maxLength: 4 })
+          .map((items) => ({ kind: "bodies" as const, items })),
+      ),
+      encodeBodiesMessage,
     ),
     isRefusal: (error) => codec(error) || P2P(error),
   }),

@@ -4,6 +4,7 @@ import { Height } from "../../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../../proto/bytes.ts";
 import { SHARES_CODEC } from "../../../proto/codec/seal-block.ts";
 import { rollupDataEntries } from "../../../proto/codec/weft-tx.ts";
+import { decodeBidContent, encodeBidContent } from "../../../mev/auction/bid-content.ts";
 import {
   decodeContent,
   encodeContent,
@@ -19,18 +20,17 @@ import { TEST_TDH2 } from "../../support/sealing.ts";
 import { Finding, plainDecoder, strictCodec, type Target } from "../target.ts";
 import { sampled } from "./chain.ts";
 
-const contents = fc
-  .uniqueArray(
-    fc.record({
-      rollupId: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-      data: fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), {
-        minLength: 1,
-        maxLength: 3,
-      }),
-    }),
-    { minLength: 1, maxLength: 3, selector: ({ rollupId }) => toHex(rollupId) },
-  )
-  .map(encodeContent);
+const partLists = fc.uniqueArray(
+  fc.record({
+    rollupId: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    data: fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 3 }),
+  }),
+  { minLength: 1, maxLength: 3, selector: ({ rollupId }) => toHex(rollupId) },
+);
+const contents = partLists.map(encodeContent);
+const bids = fc
+  .record({ amount: fc.bigInt({ min: 1n, max: (1n << 63n) - 1n }), parts: partLists })
+  .map(encodeBidContent);
 
 export const SEALED_CONTENT_TARGETS: readonly Target[] = [
   strictCodec({
@@ -42,6 +42,20 @@ export const SEALED_CONTENT_TARGETS: readonly Target[] = [
         parts.map(({ rollupId, payload }) => ({ rollupId, data: rollupDataEntries(payload) })),
       ),
     seeds: sampled(contents, (content) => content),
+  }),
+  strictCodec({
+    name: "content of a bid",
+    covers: ["mev/auction/bid-content.ts#decodeBidContent"],
+    decode: decodeBidContent,
+    encode: ({ amount, parts }) =>
+      encodeBidContent({
+        amount,
+        parts: parts.map(({ rollupId, payload }) => ({
+          rollupId,
+          data: rollupDataEntries(payload),
+        })),
+      }),
+    seeds: sampled(bids, (bid) => bid),
   }),
   strictCodec({
     name: "plaintext of a sealed transaction",

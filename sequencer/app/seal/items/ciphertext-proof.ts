@@ -1,5 +1,5 @@
 import type { SealProof } from "../../../../mev/seal/compute.ts";
-import type { HiddenAction } from "../../../../proto/codec/mev-tx.ts";
+import type { CiphertextAction } from "../../../../proto/codec/mev-tx.ts";
 
 /**
  * That the sender knows what it sealed, in this transaction of this account: checked before anybody makes a
@@ -7,7 +7,7 @@ import type { HiddenAction } from "../../../../proto/codec/mev-tx.ts";
  */
 export function ciphertextProof(
   label: Uint8Array,
-  { kem, body }: Pick<Exclude<HiddenAction, { kind: "sealCommit" }>, "kem" | "body">,
+  { kem, body }: Pick<CiphertextAction, "kem" | "body">,
 ): SealProof {
   return { kind: "ciphertext", label, kem, body };
 }

@@ -44,7 +44,7 @@ test("behavior: a block that is committed while another of its height is checked
   const opened = new OpenedBatches({
     open: async ({ items }) => {
       await Promise.resolve();
-      return items.map(() => ({ kind: "opened", payloads: [] }));
+      return items.map(() => ({ kind: "opened", payloads: [], amount: 0n }));
     },
   });
   await opened.open({ key, items: [item(0)] }, bytes(32, 7));

@@ -186,8 +186,8 @@ function missingOpening(plan: OpeningPlan, openings: Openings | undefined): stri
 }
 
 /** As `SealCompute.open` takes it. */
-export function itemToOpen({ label, kem, body, places }: SealedItemState) {
-  return { label, kem, body, rollupIds: places.map(({ rollupId }) => rollupId) };
+export function itemToOpen({ label, kem, body, places, kind }: SealedItemState) {
+  return { label, kem, body, kind, rollupIds: places.map(({ rollupId }) => rollupId) };
 }
 
 /** Changes the state by openings that hold. `proposer`: of the block. */
@@ -245,8 +245,8 @@ function resolutionOf(
   const pointOf = () => point;
   switch (opened.kind) {
     case "opened": {
-      const { payloads } = opened;
-      return { kind: "opened", payloads, opener: { kind: "point", point }, by, pointOf };
+      const { payloads, amount } = opened;
+      return { kind: "opened", payloads, amount, opener: { kind: "point", point }, by, pointOf };
     }
     case "invalid":
       return { kind: "invalid", reason: opened.reason, by, pointOf };

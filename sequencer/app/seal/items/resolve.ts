@@ -16,7 +16,10 @@ export type Resolution =
   /** The content is known. `by`: what showed it. */
   | {
       readonly kind: "opened";
+      /** Of a bid: empty for rollups of its group that it does not ask for. */
       readonly payloads: readonly Uint8Array[];
+      /** Of a bid: what it offers. */
+      readonly amount: bigint;
       readonly opener: Extract<FillOpener, { readonly kind: "point" | "seed" }>;
       readonly by: OpenedBy;
       readonly pointOf: PointOf;

@@ -1,9 +1,9 @@
 /** How many sealed items a block may hold, and for how long they may wait (docs/adr/0013). */
 import { ticketCount } from "../../../../mev/seal/dkg.ts";
+import { isCiphertext } from "../../../../proto/codec/mev-tx.ts";
 import { DISPUTES_ASKED_MAX } from "../../../../proto/codec/seal-block.ts";
 import type { SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
-import type { Action } from "../../../../proto/codec/weft-tx.ts";
 import { type Failure, failure } from "../../codes.ts";
 import type { DecodedTx } from "../../execution/decoded-tx.ts";
 import type { StakingReader } from "../../staking/context.ts";
@@ -85,7 +85,7 @@ export class SealedRoom {
 
   /** Why a sealed item, bundle or bid that would succeed may not stand in the block; undefined for other transactions. */
   fault({ item, tx }: DecodedTx): Failure | undefined {
-    if (!isInBatch(tx.body.action)) return undefined;
+    if (!isCiphertext(tx.body.action)) return undefined;
     if (this.#items >= 1 && item.length <= this.#bytes) return undefined;
     return failure("SEAL_FULL", `${this.itemsLeft} items and ${this.#bytes} bytes are left`);
   }
@@ -96,15 +96,10 @@ export class SealedRoom {
 
   /** One without a fault that has succeeded. */
   take({ item, tx }: DecodedTx): void {
-    if (!isInBatch(tx.body.action)) return;
+    if (!isCiphertext(tx.body.action)) return;
     this.#items--;
     this.#bytes -= item.length;
   }
-}
-
-/** Whether the batch of its block holds it until it is opened. */
-function isInBatch({ kind }: Action): boolean {
-  return kind === "sealed" || kind === "sealedBundle" || kind === "bid";
 }
 
 /** Items that may wait at once, of one parity. `tickets`: most that one member holds. */

@@ -2,7 +2,7 @@
  * Action 70: the sender, or whoever it told the seed, opens a sealed item that the committee has not opened.
  * The outcome is the one that shares would give, so that nobody gains by choosing between the two.
  */
-import { openContent } from "../../../../mev/seal/content.ts";
+import { openPlaintext } from "../../../../mev/seal/open-plaintext.ts";
 import { copyBytes, toHex } from "../../../../proto/bytes.ts";
 import type { SealedItemState, SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import type { SelfReveal } from "../../../../proto/codec/seal-tx.ts";
@@ -68,7 +68,7 @@ function resolutionOf(
   seed: Uint8Array,
 ): Resolution {
   const by = "sender";
-  const { label, kem, body, places } = item;
+  const { label, kem, body, places, kind } = item;
   const pointOf = () => {
     const point = tdh2.openWithSeed(key.publicKey, item, seed);
     assert(point !== undefined, "the seed of an item without a fault is its own");
@@ -78,11 +78,12 @@ function resolutionOf(
   if (plaintext === undefined) {
     return { kind: "invalid", reason: "the body does not belong to its key", by, pointOf };
   }
-  const content = openContent(
+  const content = openPlaintext(
+    kind,
     plaintext,
     places.map(({ rollupId }) => rollupId),
   );
   if (content.kind === "invalid") return { ...content, by, pointOf };
-  const { payloads } = content;
-  return { kind: "opened", payloads, opener: { kind: "seed", seed }, by, pointOf };
+  const { payloads, amount } = content;
+  return { kind: "opened", payloads, amount, opener: { kind: "seed", seed }, by, pointOf };
 }
