@@ -295,6 +295,14 @@ const AUCTION = recordMessage<AuctionInfo>({
   atHeight: [7, height],
 });
 
+export interface GetBodiesRequest {
+  readonly ids: readonly Uint8Array[];
+}
+
+export interface GetBodiesResponse {
+  readonly items: readonly Uint8Array[];
+}
+
 export const MEV_SERVICE_NAME = "weft.mev.v1.MevService";
 
 export const MEV_SERVICE = {
@@ -364,6 +372,11 @@ export const MEV_SERVICE = {
       shareBps: [6, uint32()],
       atHeight: [7, height],
     }),
+  ),
+  getBodies: query(
+    "GetBodies",
+    recordMessage<GetBodiesRequest>({ ids: [1, anyBytesList] }),
+    recordMessage<GetBodiesResponse>({ items: [1, anyBytesList] }),
   ),
 } as const;
 

@@ -87,7 +87,8 @@ export async function createTestnet(
     const home = homes[i];
     if (home === undefined) continue;
     const others = peers.filter((_, j) => j !== i).join(",");
-    const config = nodeConfig(place, others, options.host(i), options.config);
+    const neighbours = options.validators.filter((_, j) => j !== i);
+    const config = nodeConfig(place, others, neighbours, options.host(i), options.config);
     writeFileSync(home.configFile, renderConfig(config));
     // Last: a genesis file says that the home is complete.
     await saveGenesis(home.genesisFile, genesis);
@@ -169,6 +170,7 @@ function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]):
 function nodeConfig(
   place: ValidatorPlace,
   peers: string,
+  neighbours: readonly ValidatorPlace[],
   host: string,
   extra: Readonly<Record<string, unknown>>,
 ) {
@@ -187,6 +189,8 @@ function nodeConfig(
             "p2p.allow_duplicate_ip": true,
             "p2p.send_rate": 1_000_000_000,
             "p2p.recv_rate": 1_000_000_000,
+            // On other machines gRPC listens to its own machine only, unless the operator says otherwise.
+            "mev.body_peers": neighbours.map(({ grpcPort }) => `127.0.0.1:${grpcPort}`).join(","),
           }
         : {}),
       "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${place.metricsPort}`,

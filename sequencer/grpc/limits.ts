@@ -29,5 +29,14 @@ export const TALLY_VOTES_MAX = 1_000;
 export const TALLY_VOTES_PER_SLICE = 20;
 /** Times that a tally begins anew because a block came. */
 export const TALLY_ATTEMPTS_MAX = 4;
+/** Transactions of one GetBodies, and their bytes, unless a single one is larger. More ids: INVALID_ARGUMENT. */
+export const BODY_IDS_MAX = 64;
+export const BODY_BYTES_MAX = 1 << 20;
+/** Bytes that GetBodies gives per second, all callers together, and at once after a pause. Beyond it: nothing. */
+export const BODY_BYTES_PER_SECOND = 16 << 20;
+/** Time that a node has for the answer to one GetBodies; then the next one is asked. */
+export const BODY_TIMEOUT_MS = 1_000;
+/** Nodes that are asked for the same transactions at most, each time others. */
+export const BODY_PEERS_ASKED_MAX = 8;
 /** Answers of one SubmitStream that are handed to HTTP/2 and have not left; the next one waits. */
 export const ANSWERS_UNDER_WAY_MAX = 64;

@@ -3,6 +3,7 @@ import type { Height } from "../../proto/brands.ts";
 import type { Block, Commit, ValidatorSet } from "../../proto/types.ts";
 import type { BlockOutcome, CheckTxResponse } from "../abci/application.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
+import type { HeldBodies } from "../ports/body-source.ts";
 import type { ReadApi, TransactionStatus } from "../app/weft-application.ts";
 
 /** Committed blocks. Reads may be slow; none holds consensus. */
@@ -24,6 +25,8 @@ export interface GrpcApplication {
   readonly read: ReadApi;
   checkTx(tx: Uint8Array): Promise<CheckTxResponse>;
   transactionStatus(id: Uint8Array): TransactionStatus;
+  /** Listed transactions that the node holds. */
+  readonly bodies: Pick<HeldBodies, "item">;
   /** Rebuilds the slices of a block from its items and what they did. */
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
 }

@@ -1,5 +1,6 @@
 /**
- * The node's gRPC listener: `weft.rollup.v1.RollupService`, `weft.staking.v1.StakingService`, health and reflection. Constructed with
+ * The node's gRPC listener: `weft.rollup.v1.RollupService`, `weft.staking.v1.StakingService`,
+ * `weft.mev.v1.MevService`, health and reflection. Constructed with
  * ports, started once, stopped with a grace for its streams.
  */
 import {
@@ -41,6 +42,7 @@ import {
   type SealKeyInfo,
   SealingState,
 } from "../../proto/grpc/seal-key.ts";
+import { MEV_SERVICE, MEV_SERVICE_NAME } from "../../proto/grpc/mev-service.ts";
 import { STAKING_SERVICE, STAKING_SERVICE_NAME } from "../../proto/grpc/staking-service.ts";
 import { weftFileDescriptors } from "../../proto/grpc/wire.ts";
 import { CODESPACE } from "../app/codes.ts";
@@ -49,6 +51,7 @@ import { sealKeyReport } from "../app/seal/report.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { streamBlocks } from "./block-stream.ts";
+import { createGetBodies } from "./body-service.ts";
 import { grpcError, statusOf } from "./grpc-error.ts";
 import {
   REQUEST_BYTES_MAX,
@@ -109,6 +112,7 @@ export function createGrpcServer(
     "": "NOT_SERVING",
     [ROLLUP_SERVICE_NAME]: "NOT_SERVING",
     [STAKING_SERVICE_NAME]: "NOT_SERVING",
+    [MEV_SERVICE_NAME]: "NOT_SERVING",
   });
   const stopping = new AbortController();
   const source = createRollupBlockSource(blocks, application);
@@ -247,9 +251,12 @@ export function createGrpcServer(
     getDeposits: unary("GetDeposits", staking.getDeposits),
     getPlans: unary("GetPlans", staking.getPlans),
   });
+  server.addService(MEV_SERVICE, {
+    getBodies: unary("GetBodies", createGetBodies(application.bodies, clock)),
+  });
   health.addToServer(server);
   // The descriptors hold what rollups serve as well (weft.execution.v1); a node does not.
-  const services = ["weft.rollup.v1.RollupService", "weft.staking.v1.StakingService"];
+  const services = [ROLLUP_SERVICE_NAME, STAKING_SERVICE_NAME, MEV_SERVICE_NAME];
   new ReflectionService(
     {
       "weft.rollup.v1": {
@@ -286,6 +293,7 @@ export function createGrpcServer(
       health.setStatus("", serving);
       health.setStatus(ROLLUP_SERVICE_NAME, serving);
       health.setStatus(STAKING_SERVICE_NAME, serving);
+      health.setStatus(MEV_SERVICE_NAME, serving);
     },
     async stop() {
       stopping.abort();

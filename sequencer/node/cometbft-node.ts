@@ -27,6 +27,7 @@ import { createCometBftNodeMetrics } from "../metrics/metrics.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { createCometRpcClient } from "../ports/comet-rpc/client.ts";
 import { lockHome } from "../store/home-lock.ts";
+import { useBodySources } from "./body-sources.ts";
 import { createClosers } from "./closers.ts";
 import { cometBftLogLevel, cometBftSource, namingTakenPort } from "./comet-settings.ts";
 import { createCometWatch } from "./comet-watch.ts";
@@ -123,6 +124,7 @@ export async function createCometBftNode(
     closers.push(() => opened.close());
     const { application } = opened;
     checkUpgrade(application);
+    useBodySources({ config, peers: [] }, { application, closers, logger });
     const begun = application.read.chain();
     if (begun !== undefined) checkGenesis(genesis, begun);
 

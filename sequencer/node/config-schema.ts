@@ -58,6 +58,7 @@ const NODE_ID = "[0-9a-f]{40}";
 const PEER = new RegExp(`^${NODE_ID}@([^\\s/:@]+|\\[[0-9a-fA-F:]+\\]):\\d{1,5}$`);
 const PEER_ID = new RegExp(`^${NODE_ID}$`);
 
+const HOST_PORT = /^([^\s/:@,]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const RPC_SERVER = /^([a-z]+:\/\/)?[^\s,]+$/;
 
 const LISTEN = /^(tcp:\/\/)?[^\s/:]*:\d{1,5}$|^(tcp:\/\/)?\[[0-9a-fA-F:]+\]:\d{1,5}$/;
@@ -299,6 +300,14 @@ const statesync = z
     if (value.trust_hash === "") problem("trust_hash", "expected the block hash at trust_height");
   });
 
+const mev = z.strictObject({
+  body_peers: list(
+    HOST_PORT,
+    "10.0.0.1:9090",
+    "Comma-separated host:port of other nodes' gRPC, asked for transactions that validators list and this node lacks; needed where CometBFT is the engine.",
+  ),
+});
+
 const storage = z.strictObject({
   retain_blocks: count(
     0,
@@ -417,6 +426,7 @@ export const configSchema = z
     consensus: consensus.prefault({}),
     blocksync: blocksync.prefault({}),
     statesync: statesync.prefault({}),
+    mev: mev.prefault({}),
     storage: storage.prefault({}),
     tx_index: txIndex.prefault({}),
     instrumentation: instrumentation.prefault({}),

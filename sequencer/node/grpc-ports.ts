@@ -18,6 +18,7 @@ export function createGrpcApplication(
   return {
     read: application.read,
     checkTx: submitTx,
+    bodies: application.listed.held,
     transactionStatus: (id) => application.transactionStatus(id),
     blockSlices: (txs, outcome) => application.blockSlices(txs, outcome),
   };

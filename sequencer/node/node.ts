@@ -15,6 +15,7 @@ import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
 import { isServing } from "../metrics/health.ts";
 import { createNodeMetrics } from "../metrics/metrics.ts";
+import { createBodiesReactor } from "../p2p/bodies/bodies-reactor.ts";
 import { createBlockSyncReactor } from "../p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../p2p/consensus/consensus-reactor.ts";
 import { createEvidenceReactor } from "../p2p/evidence/evidence-reactor.ts";
@@ -33,6 +34,7 @@ import { openChainIndex } from "../rpc/indexer/level-index.ts";
 import { createRpcServer } from "../rpc/rpc-server.ts";
 import { type Config, splitList } from "./config-schema.ts";
 import { durationMs, listenAddress, stallAfterMs } from "./config.ts";
+import { useBodySources } from "./body-sources.ts";
 import { createClosers } from "./closers.ts";
 import { consensusOptions } from "./consensus-options.ts";
 import { createFoundEvidence } from "./found-evidence.ts";
@@ -231,6 +233,8 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       logger,
       metrics: metrics.p2p,
     });
+    const bodiesReactor = createBodiesReactor({ bodies: application.listed.held, clock, logger });
+    useBodySources({ config, peers: [bodiesReactor] }, { application, closers, logger });
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
     const sealDuties = openSealDuties(opened, {
@@ -254,6 +258,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         blockSyncReactor,
         evidenceReactor,
         stateSyncReactor,
+        bodiesReactor,
         ...(pex === undefined ? [] : [pex]),
       ]),
       bans,
@@ -485,6 +490,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         stopper(() => blockSyncReactor.stop()),
         stopper(() => evidenceReactor.stop()),
         stopper(() => stateSyncReactor.stop()),
+        stopper(() => bodiesReactor.stop()),
       );
       await startPeers();
       if (blockSync !== undefined) {

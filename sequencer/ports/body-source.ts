@@ -10,9 +10,9 @@ export interface BodySource {
 /** What a node that asks others is asked itself. */
 export interface HeldBodies {
   /** The item of a transaction id that this node holds. */
-  item(id: Uint8Array): Uint8Array | undefined;
+  readonly item: (id: Uint8Array) => Uint8Array | undefined;
   /** The transaction id of an item; undefined for bytes that are no transaction of this chain. */
-  idOf(item: Uint8Array): Uint8Array | undefined;
+  readonly idOf: (item: Uint8Array) => Uint8Array | undefined;
 }
 
 /** Sources that are asked one after the other, for what those before did not have. */
