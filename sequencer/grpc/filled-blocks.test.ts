@@ -18,6 +18,7 @@ import {
   ALPHA,
   BETA,
   buildSealedChain,
+  DELTA,
   EXECUTED,
   GAMMA,
   SEALED_CHAIN_HEIGHT,
@@ -111,10 +112,10 @@ function withFilling(change: (filling: Filling) => Partial<Filling>) {
 }
 
 describe("blocks at level FILLED", () => {
-  it.each(["alpha", "beta", "gamma"] as const)(
+  it.each(["alpha", "beta", "gamma", "delta"] as const)(
     "behavior: %s executes opened contents at their places, and nothing that was not opened",
     async (name) => {
-      const rollupId = { alpha: ALPHA, beta: BETA, gamma: GAMMA }[name];
+      const rollupId = { alpha: ALPHA, beta: BETA, gamma: GAMMA, delta: DELTA }[name];
       const expected = EXECUTED[name].map((texts) => [...texts]);
       expect(await verifyAll(rollupId, await streamed(rollupId))).toEqual(expected);
       // Each message alone says as much to a reader that has just come.

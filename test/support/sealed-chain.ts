@@ -4,15 +4,20 @@
  */
 import { laneOf } from "../../mev/lanes.ts";
 import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
+import { shuffleOrder } from "../../mev/ordering/shuffle.ts";
 import { encodeContent } from "../../mev/seal/content.ts";
 import { createGroup } from "../../mev/seal/group/group.ts";
 import { sealContent } from "../../mev/seal/sealed-content.ts";
 import { createTdh2, kemPoint } from "../../mev/seal/tdh2.ts";
 import { Height } from "../../proto/brands.ts";
-import { utf8ToBytes } from "../../proto/bytes.ts";
+import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import type { ShuffleState } from "../../proto/codec/mev-state.ts";
+import { Ordering, PLAIN_POLICY } from "../../proto/codec/rollup-policy.ts";
 import type { Sealed } from "../../proto/codec/seal-tx.ts";
 import { decodeItem, encodeTxItem } from "../../proto/codec/weft-block.ts";
+import type { RollupState } from "../../proto/codec/weft-state.ts";
 import {
+  accountAddress,
   type Action,
   encodeTxBody,
   rollupData,
@@ -21,7 +26,10 @@ import {
   txId,
 } from "../../proto/codec/weft-tx.ts";
 import { sha256, sha512Concat } from "../../proto/hash.ts";
-import { FillStatus } from "../../proto/verify/manifest.ts";
+import { DecisionOutcome, FillStatus, orderHash } from "../../proto/verify/manifest.ts";
+import { BlockEntryTerms } from "../../sequencer/app/ordering/entry-terms.ts";
+import { ordersEvents } from "../../sequencer/app/ordering/events.ts";
+import type { DecidedOrder } from "../../sequencer/app/ordering/shuffles.ts";
 import {
   fillsEvents,
   openedFills,
@@ -35,20 +43,22 @@ import {
   testGenesis,
   testKeys,
 } from "./chain-builder.ts";
-import { entryTerms } from "../../sequencer/app/execution/entry-terms.ts";
 
 export const ALPHA = rollupIdOfName("alpha");
 export const BETA = rollupIdOfName("beta");
 export const GAMMA = rollupIdOfName("gamma");
+/** The one that shuffles. */
+export const DELTA = rollupIdOfName("delta");
 /** Blocks of the chain. */
 export const SEALED_CHAIN_HEIGHT = 9;
 /** What each rollup executes at each height, from 1 on; as text. */
 export const EXECUTED: Readonly<
-  Record<"alpha" | "beta" | "gamma", readonly (readonly string[])[]>
+  Record<"alpha" | "beta" | "gamma" | "delta", readonly (readonly string[])[]>
 > = {
   alpha: [["a1"], ["a2", "sealed a", "a2 again"], [], ["a4"], [], [], ["by seed"], [], []],
   beta: [[], ["sealed b", "revealed b"], [], [], [], ["b6"], [], [], []],
   gamma: [[], [], [], [], [], [], [], [], []],
+  delta: [[], [], ["d 3", "d 1", "d 2", "d 0"], [], [], [], [], [], []],
 };
 
 const group = createGroup();
@@ -57,7 +67,7 @@ const SECRET = group.scalars.reduceWide(sha512Concat(utf8ToBytes("secret of the 
 const KEY = { number: 1, publicKey: group.mulBase(SECRET) };
 
 /**
- * Nine blocks of four validators; the set changes in block 4, while entries of block 2 are unresolved.
+ * Nine blocks of four validators, delta's in block 3 alone (sealed, data, sealed, sealed; opened and ordered in block 5); the set changes in block 4, while entries of block 2 are unresolved.
  *
  * | block | alpha | beta | fills |
  * |---|---|---|---|
@@ -94,6 +104,15 @@ export function buildSealedChain(): readonly BuiltBlock[] {
 
   txs.set(1, [data(ALPHA, "a1")]);
   txs.set(2, [data(ALPHA, "a2"), both.item, garbage.item, commit, data(ALPHA, "a2 again")]);
+  const shuffled = [0, 2, 3].map((position) =>
+    sealed(
+      `shuffled ${position}`,
+      [{ rollupId: DELTA, data: [text(`d ${position}`)] }],
+      position + 1,
+    ),
+  );
+  const [start, ...rest] = shuffled.map(({ item: bytes }) => bytes);
+  txs.set(3, [start ?? commit, data(DELTA, "d 1"), ...rest]);
   txs.set(4, [data(ALPHA, "a4"), expired.item]);
   txs.set(5, [reveal]);
   txs.set(6, [data(BETA, "b6"), lapsed]);
@@ -110,15 +129,29 @@ export function buildSealedChain(): readonly BuiltBlock[] {
     ),
     ...unopenedFills(Height(2), [{ rollupId: ALPHA, position: 2 }], FillStatus.INVALID),
   ]);
-  fillsOf.set(
-    5,
-    openedFills(
+  const slots = shuffled.map(({ action, sender }, index) => ({
+    position: index === 0 ? 0 : index + 1,
+    sender,
+    isResolved: true,
+    point: tdh2.makeShares(SECRET, kemPoint(action.kem)),
+  }));
+  fillsOf.set(5, [
+    ...openedFills(
       Height(2),
       [{ rollupId: BETA, position: 1 }],
       [rollupData(BETA, [text("revealed b")]).payload],
       { kind: "reveal" },
     ),
-  );
+    ...slots.flatMap(({ position, point }) =>
+      openedFills(
+        Height(3),
+        [{ rollupId: DELTA, position }],
+        [rollupData(DELTA, [text(`d ${position}`)]).payload],
+        { kind: "point", point },
+      ),
+    ),
+  ]);
+  const order = orderOf(slots);
   fillsOf.set(7, unopenedFills(Height(4), [{ rollupId: ALPHA, position: 1 }], FillStatus.EXPIRED));
   fillsOf.set(8, [
     ...unopenedFills(Height(6), [{ rollupId: BETA, position: 1 }], FillStatus.VOID),
@@ -137,9 +170,14 @@ export function buildSealedChain(): readonly BuiltBlock[] {
     keys,
     SEALED_CHAIN_HEIGHT,
     testGenesis(keys.slice(0, 4)),
-    (height) => withManifest(txs.get(height) ?? [], fillsOf.get(height) ?? []),
+    (height) =>
+      withManifest(txs.get(height) ?? [], fillsOf.get(height) ?? [], height === 5 ? [order] : []),
     (height) => ({
-      events: fillsEvents(fillsOf.get(height) ?? []),
+      events: [
+        ...fillsEvents(fillsOf.get(height) ?? []),
+        ...ordersEvents(height === 5 ? [order] : []),
+        ...(height === 3 ? SHUFFLING.events() : []),
+      ],
       validatorUpdates: height === 2 ? [{ publicKey: newcomer.publicKey, power: 10n }] : [],
     }),
   );
@@ -148,22 +186,19 @@ export function buildSealedChain(): readonly BuiltBlock[] {
 function withManifest(
   txs: readonly Uint8Array[],
   fills: readonly ResolvedFill[],
+  orders: readonly DecidedOrder[],
 ): readonly Uint8Array[] {
   const builder = createManifestBuilder();
   for (const bytes of txs) {
     const decoded = decodeItem(bytes);
     if (decoded.kind !== "tx") throw new Error("expected a transaction");
     const lane = laneOf(decoded, false);
-    for (const { rollupId, entry } of rollupEntriesOf(
-      decoded.tx,
-      idOf(bytes),
-      lane,
-      entryTerms(TEST_CHAIN_ID),
-    )) {
+    for (const { rollupId, entry } of rollupEntriesOf(decoded.tx, idOf(bytes), lane, SHUFFLING)) {
       builder.add(rollupId, entry);
     }
   }
   for (const { rollupId, fill } of fills) builder.addFill(rollupId, fill);
+  for (const { rollupId, decision } of orders) builder.addDecision(rollupId, decision);
   return [builder.build().item, ...txs];
 }
 
@@ -173,8 +208,32 @@ const TERMS: Pick<TxBody, "publicKey" | "replay" | "fee"> = {
   fee: { maxFeePerByte: 1n, tipPerByte: 0n },
 };
 
-function item(action: Action): Uint8Array {
-  const bodyBytes = encodeTxBody({ ...TERMS, action });
+/** What the state says of delta, and of nobody else. */
+const SHUFFLING = new BlockEntryTerms(TEST_CHAIN_ID, 3, {
+  rollup: (id) => (id === toHex(DELTA) ? SHUFFLER : undefined),
+  auctionGroup: () => undefined,
+});
+const SHUFFLER: RollupState = {
+  name: "delta",
+  ownerKey: new Uint8Array(32),
+  policy: { ...PLAIN_POLICY, ordering: Ordering.SEALED_RANDOM },
+  pending: undefined,
+  registeredHeight: Height(1),
+  deposit: 0n,
+};
+
+function orderOf(slots: ShuffleState["slots"]): DecidedOrder {
+  const { seed, positions } = shuffleOrder(TEST_CHAIN_ID, Height(3), DELTA, slots);
+  const detailHash = orderHash(positions);
+  return {
+    rollupId: DELTA,
+    decision: { subject: seed, outcome: DecisionOutcome.ORDER, height: Height(3), detailHash },
+    positions,
+  };
+}
+
+function item(action: Action, terms = TERMS): Uint8Array {
+  const bodyBytes = encodeTxBody({ ...terms, action });
   return encodeTxItem({ bodyBytes, signature: new Uint8Array(64).fill(9) });
 }
 
@@ -187,14 +246,21 @@ function idOf(bytes: Uint8Array): Uint8Array {
 function sealed(
   name: string,
   parts: Parameters<typeof sealContent>[1]["parts"],
-): { readonly item: Uint8Array; readonly action: Sealed; readonly seed: Uint8Array } {
+  by = 7,
+): {
+  readonly item: Uint8Array;
+  readonly action: Sealed;
+  readonly seed: Uint8Array;
+  readonly sender: Uint8Array;
+} {
+  const terms = { ...TERMS, publicKey: new Uint8Array(32).fill(by) };
   const seed = sha256(utf8ToBytes(`seed of ${name}`));
   const action = sealContent(
     tdh2,
-    { ...TERMS, chainId: TEST_CHAIN_ID, key: KEY, parts, maxHeight: Height(50) },
+    { ...terms, chainId: TEST_CHAIN_ID, key: KEY, parts, maxHeight: Height(50) },
     { seed, nonce: sha512Concat(utf8ToBytes(`nonce of ${name}`)) },
   );
-  return { item: item(action), action, seed };
+  return { item: item(action, terms), action, seed, sender: accountAddress(terms.publicKey) };
 }
 
 /** The hash is for those who check reveals; nobody does here. */

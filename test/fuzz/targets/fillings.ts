@@ -6,12 +6,17 @@ import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
 import { Level, ROLLUP_SERVICE, type RollupBlock } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { decidedOrder } from "../../../proto/verify/decided-order.ts";
+import { executionOrder } from "../../../proto/verify/execution-order.ts";
 import { fillEntries } from "../../../proto/verify/fills.ts";
 import {
+  type DecisionEntry,
+  DecisionOutcome,
   type DeliveredEntry,
   EntryKind,
   type FillEntry,
   FillStatus,
+  orderHash,
   verifyRollupFills,
 } from "../../../proto/verify/manifest.ts";
 import { codec, Finding, plainDecoder, type Target } from "../target.ts";
@@ -29,25 +34,33 @@ const entry = (kind: EntryKind, n: number): DeliveredEntry => ({
   legs: 1,
   payload: rollupData(ID, [utf8ToBytes(`payload ${n}`)]).payload,
 });
-/** Opened, in the clear, opened, void. */
+/** Opened, in the clear, opened, void; then two that are shuffled, opened. */
 const ENTRIES = [
   entry(EntryKind.SEALED, 0),
   entry(EntryKind.ROLLUP_DATA, 1),
   entry(EntryKind.SEALED, 2),
   entry(EntryKind.SEALED, 3),
+  entry(EntryKind.SHUFFLED, 4),
+  entry(EntryKind.SHUFFLED, 5),
 ];
-const CONTENTS = [0, 2].map((position) => ({
+const ORDER = [5, 4];
+const CONTENTS = [0, 2, 4, 5].map((position) => ({
   position,
   payload: rollupData(ID, [utf8ToBytes(`content ${position}`)]).payload,
 }));
 
 /** A block that fills for two rollups, and what it says to one of them. */
-function fillingBlock(height: number, fills: readonly FillEntry[]) {
+function fillingBlock(
+  height: number,
+  fills: readonly FillEntry[],
+  decisions: readonly DecisionEntry[] = [],
+) {
   const builder = createManifestBuilder();
   for (const fill of fills) {
     builder.addFill(ID, fill);
     builder.addFill(new Uint8Array(32).fill(30), fill);
   }
+  for (const decision of decisions) builder.addDecision(ID, decision);
   const built = builder.build();
   const proof = built.prove(ID);
   if (proof.kind !== "presence") throw new Error("the block fills for this rollup");
@@ -75,7 +88,14 @@ function fillings(): Target {
   }));
   const lapsed = { status: FillStatus.VOID, contentHash: sha256(NOTHING) };
   const later = [
-    fillingBlock(5, opened),
+    fillingBlock(5, opened, [
+      {
+        subject: sha256(NOTHING),
+        outcome: DecisionOutcome.ORDER,
+        height: HEIGHT,
+        detailHash: orderHash(ORDER),
+      },
+    ]),
     fillingBlock(9, [
       { ...lapsed, height: HEIGHT, position: 3 },
       { ...lapsed, height: Height(4), position: 0 },
@@ -93,19 +113,28 @@ function fillings(): Target {
       headers: [{ signedHeader: NOTHING, validatorSet: NOTHING }],
       blocks: later.map(({ block }) => block),
       contents: CONTENTS,
-      order: [],
+      order: ORDER,
     },
   };
   const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getBlock;
   return plainDecoder({
     name: "filling of a block",
-    covers: ["proto/verify/manifest.ts#verifyRollupFills", "proto/verify/fills.ts#fillEntries"],
+    covers: [
+      "proto/verify/manifest.ts#verifyRollupFills",
+      "proto/verify/fills.ts#fillEntries",
+      "proto/verify/decided-order.ts#decidedOrder",
+      "proto/verify/execution-order.ts#executionOrder",
+    ],
     format: "protobuf",
     decode(bytes) {
       const message = responseDeserialize(
         Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
       );
-      const { blocks, contents } = message.filling ?? { blocks: [], contents: [] };
+      const { blocks, contents, order } = message.filling ?? {
+        blocks: [],
+        contents: [],
+        order: [],
+      };
       for (const block of blocks) {
         const known = later.find(({ block: { height } }) => height === block.height);
         if (known === undefined) return "no such block";
@@ -124,7 +153,14 @@ function fillings(): Target {
           throw new Finding(`another content is proven at place ${position}`);
         }
       }
-      return filled;
+      const decisions = blocks.flatMap((block) => block.decisions);
+      const decided = decidedOrder(HEIGHT, decisions, order);
+      if ("code" in decided) return decided;
+      const executed = executionOrder(ENTRIES, new Map(), decided.positions);
+      if (!("code" in executed) && executed.join() !== "0,1,2,3,5,4") {
+        throw new Finding(`another order is proven: ${executed.join()}`);
+      }
+      return executed;
     },
     seeds: () => [
       Uint8Array.from(responseSerialize(honest)),

@@ -1,0 +1,298 @@
+/** In which order rollups execute what was sealed: decided by the chain, checked by whoever executes (ADR 0021). */
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { RollupId } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { assert, isWeftError } from "../../proto/errors.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import { EntryKind, FillStatus, orderHash } from "../../proto/verify/manifest.ts";
+import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
+import type { RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
+import type { BlockSlices } from "../../sequencer/app/block-slices.ts";
+import { SHUFFLES } from "../../sequencer/app/state/tables.ts";
+import {
+  buildOrderedChain,
+  ORDERED_ROLLUP,
+  type OrderedChain,
+  type OrderedEntrySpec,
+  waits,
+} from "../support/ordered-chain.ts";
+import {
+  loseSecrets,
+  type SealedText,
+  sealText,
+  startSealedChain,
+  withNoise,
+} from "../support/sealed-app.ts";
+import { dataFor, idOf, nonce, signedItem, unordered, wallet } from "../support/weft-app.ts";
+
+const ALPHA = rollupIdOfName("alpha");
+const BETA = rollupIdOfName("beta");
+const WALLETS = 5;
+
+interface Draft {
+  readonly sender: number;
+  readonly kind: "sealed" | "noise" | "notContent" | "data";
+  readonly tip: bigint;
+  /** Whether its sender opens it, in a run where senders do. */
+  readonly isRevealed: boolean;
+}
+
+const drafts: fc.Arbitrary<readonly Draft[]> = fc.array(
+  fc.record({
+    sender: fc.nat(WALLETS - 2),
+    kind: fc.constantFrom("sealed", "sealed", "sealed", "noise", "notContent", "data"),
+    tip: fc.bigInt(1n, 50n),
+    isRevealed: fc.boolean(),
+  }),
+  { minLength: 2, maxLength: 9 },
+);
+
+/** How the entries of the block are opened. */
+type Way = "committee" | "disputed" | "senders" | "late";
+
+interface Decided {
+  /** Heights that decide an order of alpha's entries of the block. */
+  readonly heights: readonly number[];
+  readonly seed: string;
+  readonly positions: readonly number[];
+  /** Places of alpha's entries of kind SHUFFLED. */
+  readonly shuffled: readonly number[];
+}
+
+/** Alpha shuffles, beta does not; everything sealed is for both. */
+async function run(all: readonly Draft[], way: Way): Promise<Decided> {
+  const sealed = await startSealedChain({
+    validators: 3,
+    wallets: WALLETS,
+    params: { seal_bond: "1000" },
+    rollups: { alpha: { ordering: "sealed_random" }, beta: {} },
+  });
+  const { chain, keys } = sealed;
+  const made: (SealedText & Draft)[] = [];
+  for (const [n, draft] of all.entries()) {
+    const sender = wallet(draft.sender);
+    const replay = unordered(20, String(n));
+    const terms = { tipPerByte: draft.tip, rollups: ["alpha", "beta"] };
+    if (draft.kind === "data") {
+      const { tip: tipPerByte } = draft;
+      await chain.submit(signedItem(sender, replay, dataFor("alpha", `open ${n}`), { tipPerByte }));
+      continue;
+    }
+    const text = sealText(sender, replay, keys[0], `text ${n}`, {
+      ...terms,
+      ...(draft.kind === "noise" ? { damage: withNoise } : {}),
+      ...(draft.kind === "notContent" ? { plaintext: new Uint8Array(256).fill(1) } : {}),
+    });
+    await chain.submit(text.item);
+    made.push({ ...text, ...draft });
+  }
+  const ordered = await chain.step(0);
+  const slices = await chain.app.blockSlices(ordered.txs, ordered.response);
+  const shuffled = placesOf(slices, ALPHA, EntryKind.SHUFFLED);
+  expect(shuffled).toHaveLength(made.length);
+  expect(placesOf(slices, BETA, EntryKind.SEALED)).toHaveLength(made.length);
+  const giveBack = way === "late" ? loseSecrets(chain, [0, 1]) : () => {};
+  if (way === "senders") {
+    for (const [n, { seed, item }] of made.filter((one) => one.isRevealed).entries()) {
+      const { height } = ordered;
+      const reveal = { kind: "selfReveal" as const, height, id: idOf(item), seed };
+      await chain.submit(signedItem(wallet(WALLETS - 1), nonce(n), reveal));
+    }
+  }
+  const found: { readonly height: number; readonly seed: string; positions: readonly number[] }[] =
+    [];
+  while (chain.height < ordered.height + 6) {
+    const isDisputing = way === "disputed" && chain.height + 1 === ordered.height + 2;
+    chain.node(1).watch.failsToOpen = isDisputing;
+    if (chain.height + 1 === ordered.height + 3) giveBack();
+    const block = await chain.step(isDisputing ? 1 : 0);
+    const later = await chain.app.blockSlices(block.txs, block.response);
+    expect(later.order(BETA, ordered.height)).toBeUndefined();
+    const slice = later.slice(ALPHA);
+    const decisions = slice.kind === "presence" ? slice.decisions : [];
+    const positions = later.order(ALPHA, ordered.height);
+    expect(decisions).toHaveLength(positions === undefined ? 0 : 1);
+    for (const { subject, height, detailHash } of decisions) {
+      assert(positions !== undefined && height === ordered.height, "it is the block's own order");
+      expect(orderHash(positions)).toEqual(detailHash);
+      found.push({ height: block.height, seed: toHex(subject), positions });
+    }
+  }
+  expect(chain.app.read.staking().records.keys(SHUFFLES)).toEqual([]);
+  expect((await chain.replay()).read.appHash()).toEqual(chain.app.read.appHash());
+  const [first] = found;
+  return {
+    heights: found.map(({ height }) => height),
+    seed: first?.seed ?? "",
+    positions: first?.positions ?? [],
+    shuffled,
+  };
+}
+
+function placesOf(slices: BlockSlices, rollupId: Uint8Array, wanted: EntryKind): readonly number[] {
+  const slice = slices.slice(rollupId);
+  const entries = slice.kind === "presence" ? slice.entries : [];
+  return entries.flatMap(({ kind }, position) => (kind === wanted ? [position] : []));
+}
+
+describe("the order that the chain decides", () => {
+  test("property: one permutation on all nodes, decided once and with the last entry, the same whoever opens them and whoever disputes", async () => {
+    await fc.assert(
+      fc.asyncProperty(drafts, async (all) => {
+        const honest = await run(all, "committee");
+        const count = honest.shuffled.length;
+        expect(honest.heights).toHaveLength(count < 2 ? 0 : 1);
+        expect([...honest.positions].sort((a, b) => a - b)).toEqual(
+          count < 2 ? [] : honest.shuffled,
+        );
+        for (const way of ["disputed", "senders", "late"] as const) {
+          const { heights, ...other } = await run(all, way);
+          expect({ way, ...other }).toEqual({
+            way,
+            seed: honest.seed,
+            positions: honest.positions,
+            shuffled: honest.shuffled,
+          });
+          expect(heights).toHaveLength(honest.heights.length);
+        }
+      }),
+      { numRuns: 6 },
+    );
+  });
+});
+
+const signatures = createEd25519Verifier();
+
+/** What the rollup executes of the first block, as text; or why it refuses it. */
+async function execute(
+  { trust, message }: OrderedChain,
+  change: (
+    filling: OrderedChain["message"]["filling"],
+  ) => Partial<RollupBlock["filling"]> = () => ({}),
+): Promise<readonly string[] | string> {
+  const verifier = createBlockVerifier(RollupId(toHex(ORDERED_ROLLUP)), trust, signatures);
+  const filling = { ...message.filling, ...change(message.filling) };
+  try {
+    const { payloads } = await verifier.verifyFilled({ ...message, filling });
+    return payloads.map((payload) => Buffer.from(payload).toString());
+  } catch (error) {
+    if (!isWeftError(error)) throw error;
+    const { code, refusal } = error.info as { readonly code: string; readonly refusal?: string };
+    return `${code} ${refusal ?? ""}`;
+  }
+}
+
+const entrySpec: fc.Arbitrary<OrderedEntrySpec> = fc.record({
+  kind: fc.constantFrom(
+    EntryKind.ROLLUP_DATA,
+    EntryKind.SEALED,
+    EntryKind.BUNDLE_LEG,
+    EntryKind.SHUFFLED,
+    EntryKind.SHUFFLED,
+    EntryKind.BID,
+  ),
+  status: fc.constantFrom(FillStatus.OPENED, FillStatus.INVALID, FillStatus.EXPIRED),
+  filledAt: fc.integer({ min: 2, max: 4 }),
+});
+
+/** One bid wins at most. */
+function honest(specs: readonly OrderedEntrySpec[]): readonly OrderedEntrySpec[] {
+  let hasWon = false;
+  return specs.map((spec) => {
+    if (spec.kind !== EntryKind.BID || spec.status !== FillStatus.OPENED) return spec;
+    const status = hasWon ? FillStatus.LOST : FillStatus.OPENED;
+    hasWon = true;
+    return { ...spec, status };
+  });
+}
+
+const opened = (kind: EntryKind, filledAt = 3): OrderedEntrySpec => ({
+  kind,
+  filledAt,
+  status: FillStatus.OPENED,
+});
+const { ROLLUP_DATA, SHUFFLED, BID } = EntryKind;
+
+describe("whoever executes a block", () => {
+  test("property: executes the winner first, shuffled entries as it was decided, all others at their places", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(entrySpec, { minLength: 1, maxLength: 12 }).map(honest),
+        fc.nat(),
+        async (specs, turn) => {
+          const places = specs.flatMap(({ kind }, at) => (kind === SHUFFLED ? [at] : []));
+          const order = places.map((_, n) => places[(n + turn) % places.length] ?? 0);
+          const chain = buildOrderedChain(specs, places.length < 2 ? [] : [order]);
+          const textAt = (at: number): readonly string[] => {
+            const spec = specs[at];
+            if (spec === undefined) return [];
+            if (!waits(spec.kind)) return [`entry ${at}`];
+            return spec.status === FillStatus.OPENED ? [`content ${at}`] : [];
+          };
+          const turned = places.length < 2 ? places : order;
+          const isBid = (at: number) => specs[at]?.kind === BID;
+          const all = specs.map((_, at) => at);
+          const expected = [
+            ...all.filter(isBid),
+            ...all
+              .filter((at) => !isBid(at))
+              .map((at) => (places.includes(at) ? (turned[places.indexOf(at)] ?? at) : at)),
+          ];
+          expect(await execute(chain)).toEqual(expected.flatMap(textAt));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  const specs = [opened(SHUFFLED), opened(ROLLUP_DATA), opened(SHUFFLED, 2), opened(SHUFFLED)];
+  const order = [3, 0, 2];
+
+  test("attack: another order than the decided one, or none, is refused", async () => {
+    const chain = buildOrderedChain(specs, [order]);
+    expect(await execute(chain)).toEqual(["content 3", "entry 1", "content 0", "content 2"]);
+    for (const positions of [[0, 2, 3], [3, 0], [], [3, 0, 2, 2]]) {
+      expect(await execute(chain, () => ({ order: positions }))).toBe(
+        "VERIFY_FILLING ORDER_DIFFERS",
+      );
+    }
+  });
+
+  test("attack: a decision that is kept back, or one that nobody made, is refused", async () => {
+    const chain = buildOrderedChain(specs, [order]);
+    const without = (filling: OrderedChain["message"]["filling"]) => ({
+      blocks: filling.blocks.map((block) => ({ ...block, decisions: [] })),
+      order: [],
+    });
+    expect(await execute(chain, without)).toBe("VERIFY_FILLING MANIFEST_DECISION_COUNT");
+    const changed = (filling: OrderedChain["message"]["filling"]) => ({
+      blocks: filling.blocks.map((block) => ({
+        ...block,
+        decisions: block.decisions.map((one) => ({ ...one, detailHash: orderHash([0, 2, 3]) })),
+      })),
+      order: [0, 2, 3],
+    });
+    expect(await execute(chain, changed)).toBe("VERIFY_FILLING MANIFEST_DECISIONS_DIFFER");
+    const undecided = buildOrderedChain([opened(ROLLUP_DATA), opened(SHUFFLED)], []);
+    expect(await execute(undecided, () => ({ order: [1] }))).toBe(
+      "VERIFY_FILLING ORDER_UNEXPECTED",
+    );
+  });
+
+  test.each([
+    ["no order where there is one to decide", specs, [], "ORDER_MISSING"],
+    ["an order that leaves an entry out", specs, [[3, 0]], "ORDER_NOT_A_PERMUTATION"],
+    ["an order that names an entry twice", specs, [[3, 0, 0]], "ORDER_NOT_A_PERMUTATION"],
+    ["an order that names one that is not shuffled", specs, [[3, 0, 1]], "ORDER_NOT_A_PERMUTATION"],
+    ["an order of one entry", [opened(SHUFFLED)], [[0]], "ORDER_NOT_A_PERMUTATION"],
+    ["two orders", specs, [order, [0, 2, 3]], "ORDER_TWICE"],
+    ["two winners", [opened(BID), opened(ROLLUP_DATA), opened(BID)], [], "TWO_WINNERS"],
+  ] as const)(
+    "attack: validators that sign %s do not make the rollup execute it",
+    async (_what, entries, orders, refusal) => {
+      expect(await execute(buildOrderedChain(entries, orders))).toBe(`VERIFY_FILLING ${refusal}`);
+    },
+  );
+});
