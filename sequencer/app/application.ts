@@ -34,7 +34,7 @@ import type {
   VerifyVoteExtensionRequest,
 } from "../abci/application.ts";
 import { type BlockSlices, blockSlices } from "./block-slices.ts";
-import { codeName } from "./codes.ts";
+import { countBlock } from "./execution/block-metrics.ts";
 import { checkResult, misbehaviorEvents } from "./execution/events.ts";
 import {
   type BlockInput,
@@ -343,6 +343,7 @@ class Weft implements WeftApplication {
         {
           committed: this.#committed,
           pool: this.#pool,
+          bodies: this.listed.bodies,
           verify,
           seal,
           opened: this.#opened,
@@ -543,18 +544,7 @@ class Weft implements WeftApplication {
     const included = executed.txs.filter((tx) => tx !== undefined);
     if (executed.working.changesParams) this.#pool.reconsider();
     this.#pool.advance(included, executed.working.touchedAccounts(), executed.input.height);
-    const lanes = new Map<number, number>();
-    for (const [index, lane] of executed.lanes.entries()) {
-      if (executed.txs[index] !== undefined) lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
-    }
-    for (const [lane, count] of lanes) metrics.blockItems.inc({ lane: lane.toString() }, count);
-    metrics.blockItemBytes.inc(
-      undefined,
-      included.reduce((sum, tx) => sum + tx.item.length, 0),
-    );
-    for (const { code } of executed.results) {
-      if (code !== 0) metrics.failedActions.inc({ code: codeName(code) ?? code.toString() });
-    }
+    countBlock(executed, metrics);
     metrics.baseFee.set(Number(this.#committed.requireTerms().baseFeePerByte));
     const events = [executed.events, ...executed.results.map((result) => result.events)];
     this.#stakeGauges.advance(staged.changes, events);

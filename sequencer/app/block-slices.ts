@@ -17,6 +17,7 @@ import {
 } from "../../proto/verify/manifest.ts";
 import type { BlockOutcome } from "../abci/application.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
+import { isObligated } from "./execution/events.ts";
 import { readEntryTerms } from "./ordering/entry-terms.ts";
 import { readOrders } from "./ordering/events.ts";
 import { type FillOpener, readFillsEvents, type ResolvedFill } from "./seal/fills.ts";
@@ -92,7 +93,10 @@ export async function blockSlices(
     const tx = isHiding(action) ? { body, action, payloads: undefined } : undefined;
     const hidden = tx === undefined ? EMPTY_BYTES : hiddenPayload(tx.action);
     sealedBytes += hidden.length;
-    for (const { rollupId, entry } of found.entries(false, terms)) {
+    for (const { rollupId, entry } of found.entries(
+      isObligated(results[index]?.events ?? []),
+      terms,
+    )) {
       const payload = tx === undefined ? payloadOf(action, entry) : hidden;
       builder.add(rollupId, entry);
       const key = toHex(rollupId);

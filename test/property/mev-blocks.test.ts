@@ -24,6 +24,7 @@ import {
 import { actionOf } from "../support/mev-blocks.ts";
 import { withLists } from "../support/mev-faults.ts";
 import { expectSupply, type SealedChain, sealText } from "../support/sealed-app.ts";
+import { shareBodies } from "../support/shared-bodies.ts";
 import {
   type Altered,
   CHAIN_ID,
@@ -252,6 +253,7 @@ describe("prepared blocks", () => {
             maxTxBytes,
             blockBytesMax: BLOCK_BYTES,
           });
+          shareBodies(sealed.chain);
           for (const [n, each] of blocks.entries()) await step(sealed, each, `block ${n}`);
           const { chain } = sealed;
           // Not by giving way, which would hide a bad builder.

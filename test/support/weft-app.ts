@@ -301,6 +301,8 @@ export class TestChain {
   readonly nodes: TestNode[];
   readonly #options: ChainOptions;
   readonly #genesis: Uint8Array;
+  /** Told of a node that was started again. */
+  onRestart: (node: TestNode) => void = () => {};
   height = 0;
   blockHash = EMPTY_BYTES;
   /** Every decided block, as nodes were asked to check it. */
@@ -433,6 +435,7 @@ export class TestChain {
     const applicationKey = key ?? node.applicationKey;
     const { pool } = this.#options;
     node.app = await startNode(level, applicationKey, pool, watch, undefined, options, nextKey);
+    this.onRestart(node);
   }
 
   time(height: number): Timestamp {

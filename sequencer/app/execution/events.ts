@@ -68,6 +68,21 @@ function txEvents(
   return events;
 }
 
+const OBLIGATED = "obligated";
+
+/**
+ * `obligated` {}: of a transaction that stands in lane OBLIGATED and succeeded. Whoever takes a stored block
+ * apart sees by it in which lane its entries are.
+ */
+export function obligatedEvent(): AbciEvent {
+  return event(OBLIGATED, []);
+}
+
+/** Whether the transaction with these events stands in lane OBLIGATED. */
+export function isObligated(events: readonly AbciEvent[]): boolean {
+  return events.some(({ type }) => type === OBLIGATED);
+}
+
 /** `misbehavior` {type, validator, height, power} for each validator that a block's evidence names. */
 export function misbehaviorEvents(misbehavior: readonly Misbehavior[]): readonly AbciEvent[] {
   return misbehavior.map(({ type, validator, height }) =>

@@ -1,4 +1,5 @@
 import { createLaneRules, Lane, type LaneUse, laneUse } from "../../../mev/lanes.ts";
+import { obligationFault, type ObligatedItem } from "../../../mev/inclusion/obligations.ts";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
 import {
   type CommitVote,
@@ -11,7 +12,12 @@ import type { Height, Round } from "../../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import type { Openings } from "../../../proto/codec/seal-block.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
-import { decodeItem, type InjectedCommit, type Item } from "../../../proto/codec/weft-block.ts";
+import {
+  decodeItem,
+  type InjectedCommit,
+  type Item,
+  ItemKind,
+} from "../../../proto/codec/weft-block.ts";
 import { assert } from "../../../proto/errors.ts";
 import type {
   AbciEvent,
@@ -27,6 +33,8 @@ import type { Timestamp } from "../../../proto/types.ts";
 import { type Failure, failure } from "../codes.ts";
 import { ordersEvents } from "../ordering/events.ts";
 import { placeEntries } from "../ordering/place.ts";
+import { excuse } from "../inclusion/inclusion.ts";
+import { excusedTx, excuseFault } from "../inclusion/excuses.ts";
 import { priceOrderFault } from "../ordering/price-order.ts";
 import { fillsEvents } from "../seal/fills.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
@@ -42,7 +50,7 @@ import { applyTx, validityFault } from "./apply-tx.ts";
 import { nextBaseFee } from "./base-fee.ts";
 import { beginBlock, endBlock, settleOverdue } from "./begin-end.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
-import { txResult } from "./events.ts";
+import { obligatedEvent, txResult } from "./events.ts";
 import { checkOfFault, refused, type RefusedBlock } from "./refused-block.ts";
 import type { VerifiedTxs } from "./verified-txs.ts";
 
@@ -52,6 +60,9 @@ const TXS_PER_SLICE = 256;
 const CHECKS_PER_SLICE = 128;
 /** Proofs that are verified together, before the next are looked at. */
 const PROOFS_PER_SLICE = 512;
+
+/** First byte of an item that is an excuse. */
+const EXCUSED_TAG = (ItemKind.EXCUSED << 3) | 2;
 
 /** All that a block's validity and outcome depend on, beside the committed state. */
 export interface BlockInput {
@@ -141,6 +152,8 @@ export async function executeBlock(
   }
   const unfinished = rules.finish();
   if (unfinished !== undefined) return refused("P9", unfinished.code, unfinished.reason);
+  const unmet = obligationFault(committed.due().txs, obligatedItems(items));
+  if (unmet !== undefined) return refused("P7", unmet.code, unmet.reason);
   const terms: TxTerms = { height: input.height, params, baseFeePerByte };
   const disorder = priceOrderFault(items, committed, terms);
   if (disorder !== undefined) return refused("P10", disorder.code, disorder.reason);
@@ -179,8 +192,17 @@ export async function executeBlock(
   const manifest = createManifestBuilder();
   const results: ExecTxResult[] = [];
   let usedBytes = 0;
-  for (const [index, { decoded }] of items.entries()) {
+  for (const [index, { use, decoded, excused }] of items.entries()) {
     if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
+    if (excused !== undefined) {
+      const excusedFor = excuseFault(working, excused, terms, room);
+      if (excusedFor === undefined) {
+        const reason = `item ${index}: ${excused.idText} could stand there`;
+        return refused("P7", "OBLIGATION_NOT_EXCUSED", reason);
+      }
+      results.push(excuse(working, excused, excusedFor));
+      continue;
+    }
     if (decoded === undefined) {
       // What only a proposer makes: it holds, or the block is refused.
       results.push(EMPTY_TX_RESULT);
@@ -193,8 +215,10 @@ export async function executeBlock(
     if (applied.failure === undefined) {
       const full = room.fault(decoded);
       if (full !== undefined) return refusedItem(index, full);
-      placeAction(working, decoded, placeEntries(working, decoded, manifest, false), terms);
+      const isDue = use.lane === Lane.OBLIGATED;
+      placeAction(working, decoded, placeEntries(working, decoded, manifest, isDue), terms);
       room.take(decoded);
+      if (isDue) working.emit(obligatedEvent());
       addRollupFee(working, decoded, applied.fee);
     }
     results.push(txResult(decoded, applied, working.takeEvents()));
@@ -233,6 +257,8 @@ export async function executeBlock(
 interface BlockItem {
   readonly use: LaneUse;
   readonly decoded: DecodedTx | undefined;
+  /** What stands in the place of something due: its body, and nothing that it does. */
+  readonly excused: DecodedTx | undefined;
   /** Left to do; none when the signatures are known to hold. */
   readonly signatureChecks: readonly SignatureCheck[];
   readonly proofs: readonly SealProof[];
@@ -241,6 +267,7 @@ interface BlockItem {
 }
 
 const NOTHING_TO_CHECK = {
+  excused: undefined,
   signatureChecks: [],
   proofs: [],
   injectedCommit: undefined,
@@ -252,15 +279,25 @@ async function decodeItems(
   { committed, verified, yieldToLoop }: ExecuteDependencies,
 ): Promise<BlockItem[] | RefusedBlock> {
   const items: BlockItem[] = [];
+  const due = committed.due();
   for (const [index, bytes] of txs.entries()) {
     if (index % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
     const known = verified.get(bytes);
     if (known !== undefined) {
-      items.push({ ...NOTHING_TO_CHECK, use: known.laneUse(false), decoded: known });
+      const use = known.laneUse(due.has(known.idKey, bytes.length));
+      items.push({ ...NOTHING_TO_CHECK, use, decoded: known });
       continue;
     }
-    // Items of the proposer stand in front only; anything else has to be a transaction.
-    const item = index < 3 ? systemItem(bytes) : undefined;
+    // Items of the proposer stand in front, excuses where their transaction would; anything else has to be one.
+    const mayBeProposers = index < 3 || bytes[0] === EXCUSED_TAG;
+    const item = mayBeProposers ? systemItem(bytes) : undefined;
+    if (item?.kind === "excused") {
+      const excused = excusedTx(committed.txDecoder, item.excused);
+      if ("code" in excused) return refusedItem(index, excused);
+      const use = laneUse(item, bytes.length, EMPTY_BYTES, true);
+      items.push({ ...NOTHING_TO_CHECK, use, decoded: undefined, excused });
+      continue;
+    }
     if (item !== undefined && item.kind !== "tx") {
       items.push({
         ...NOTHING_TO_CHECK,
@@ -275,13 +312,24 @@ async function decodeItems(
     if ("code" in tx) return refusedItem(index, tx);
     items.push({
       ...NOTHING_TO_CHECK,
-      use: tx.decoded.laneUse(false),
+      use: tx.decoded.laneUse(due.has(tx.decoded.idKey, bytes.length)),
       decoded: tx.decoded,
       signatureChecks: tx.signatureChecks,
       proofs: tx.proofs,
     });
   }
   return items;
+}
+
+/** Of what stands in OBLIGATED, which transactions that is about. */
+function obligatedItems(items: readonly BlockItem[]): readonly ObligatedItem[] {
+  const obligated: ObligatedItem[] = [];
+  for (const { use, decoded, excused } of items) {
+    const tx = decoded ?? excused;
+    if (use.lane !== Lane.OBLIGATED || tx === undefined) continue;
+    obligated.push({ id: tx.id, size: tx.item.length });
+  }
+  return obligated;
 }
 
 /** The item, or undefined when the bytes are none; then `decodeTx` says why. */

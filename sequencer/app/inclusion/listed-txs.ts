@@ -27,6 +27,7 @@ export interface ListedTxsDependencies {
 /** What a node does about listed transactions beside the rules: holds them, gets them, gives them to others. */
 export class ListedTxs {
   readonly held: HeldBodies;
+  readonly bodies: BodyStore;
   readonly #dependencies: ListedTxsDependencies;
   readonly #fetcher: BodyFetcher;
   readonly #gauges: InclusionGauges;
@@ -34,6 +35,7 @@ export class ListedTxs {
   constructor(dependencies: ListedTxsDependencies) {
     const { committed, bodies, metrics } = dependencies;
     this.#dependencies = dependencies;
+    this.bodies = bodies;
     this.#fetcher = new BodyFetcher(dependencies);
     this.#gauges = new InclusionGauges(committed, bodies, metrics);
     this.held = {

@@ -11,9 +11,11 @@ import {
   laneBytesMax,
   type LaneParams,
   type LaneRules,
+  type LaneUse,
   laneUse,
   orderControl,
 } from "../../../mev/lanes.ts";
+import type { DueTx } from "../../../mev/inclusion/keys.ts";
 import { createManifestBuilder, type ManifestBuilder } from "../../../mev/manifest.ts";
 import type { SealCompute } from "../../../mev/seal/compute.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
@@ -31,6 +33,8 @@ import { applyTx, validityFault } from "../execution/apply-tx.ts";
 import { txFee } from "../execution/base-fee.ts";
 import { beginBlock, settleOverdue } from "../execution/begin-end.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
+import { excuse } from "../inclusion/inclusion.ts";
+import { excuseFault, excuseItem } from "../inclusion/excuses.ts";
 import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import { laneParams } from "../params.ts";
@@ -47,6 +51,7 @@ import {
 import { SealedRoom } from "../seal/items/room.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
+import type { BodyStore } from "./body-store.ts";
 import { buildOpenings } from "./build-openings.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 import type { ShareWatch } from "./share-watch.ts";
@@ -68,6 +73,8 @@ export interface BuildRequest {
 export interface BuildDependencies {
   readonly committed: CommittedState;
   readonly pool: Pool;
+  /** Where transactions are that are due. */
+  readonly bodies: Pick<BodyStore, "find">;
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
   readonly opened: OpenedBatches;
@@ -104,7 +111,7 @@ export async function beginProposal(
 
 async function buildBlock(
   request: BuildRequest,
-  { committed, pool, yieldToLoop }: BuildDependencies,
+  { committed, pool, bodies, yieldToLoop }: BuildDependencies,
   system: SystemItems,
   content: BlockContent,
 ): Promise<readonly Uint8Array[]> {
@@ -122,30 +129,62 @@ async function buildBlock(
   const room = SealedRoom.of(working, chain.blockBytesMax);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
   const manifest = createManifestBuilder();
-  const chosen: DecodedTx[] = [];
+  const chosen: Uint8Array[] = [];
+  const due = committed.due();
+  const isDue = (tx: DecodedTx): boolean => due.has(tx.idKey, tx.item.length);
 
-  /** Whether the transaction went into the block. */
+  /** Whether the transaction, which is not due, went into the block. */
   function tryTx(tx: DecodedTx): boolean {
-    if (room.fault(tx) !== undefined) return false;
+    if (isDue(tx) || room.fault(tx) !== undefined) return false;
     if (validityFault(working, tx, terms) !== undefined) return false;
     if (wouldShowForNothing(working, tx, terms)) return false;
-    if (rules.take(tx.laneUse(false)) !== undefined) return false;
+    return tryPlace(tx, false);
+  }
+
+  /** The same, of one without a fault. */
+  function tryPlace(tx: DecodedTx, isObligated: boolean): boolean {
+    if (rules.take(tx.laneUse(isObligated)) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
     if (applied.failure === undefined) {
-      placeAction(working, tx, placeEntries(working, tx, manifest, false), terms);
+      placeAction(working, tx, placeEntries(working, tx, manifest, isObligated), terms);
       room.take(tx);
     }
-    chosen.push(tx);
-    bytesLeft -= itemBlockBytes(tx.item.length);
+    addItem(tx.item);
     return true;
+  }
+
+  function addItem(item: Uint8Array): void {
+    chosen.push(item);
+    bytesLeft -= itemBlockBytes(item.length);
+  }
+
+  /** Places something due, or what excuses it; the transaction, if that. One that is not here is left out: others will refuse the block. */
+  function obey({ id, size }: DueTx): DecodedTx | undefined {
+    const tx = bodies.find(Buffer.from(id).toString("latin1"));
+    if (tx === undefined || tx.item.length !== size) return undefined;
+    const fault = excuseFault(working, tx, terms, room);
+    if (fault === undefined) return tryPlace(tx, true) ? tx : undefined;
+    const { use, bytes } = excuseOf(tx);
+    if (rules.take(use) !== undefined) return undefined;
+    excuse(working, tx, fault);
+    addItem(bytes);
+    return undefined;
   }
 
   const selection = pool.select();
   if (content !== "obligated") {
-    for (const tx of drawControl(selection, lanes, bytesLeft)) {
+    let reserved = 0;
+    for (const { size } of due.txs) reserved += itemBlockBytes(size);
+    for (const tx of drawControl(selection, lanes, bytesLeft - reserved)) {
       tryTx(tx);
       if (isCostly(tx)) await yieldToLoop();
     }
+  }
+  for (const one of due.txs) {
+    const tx = obey(one);
+    if (tx === undefined) continue;
+    selection.placed(tx);
+    if (isCostly(tx)) await yieldToLoop();
   }
   for (const lane of content === "full" ? PRICED_LANES : []) {
     let misfits = 0;
@@ -163,11 +202,7 @@ async function buildBlock(
       misfits = 0;
     }
   }
-  return [
-    finishManifest(working, manifest),
-    ...system.items.map(({ bytes }) => bytes),
-    ...chosen.map((tx) => tx.item),
-  ];
+  return [finishManifest(working, manifest), ...system.items.map(({ bytes }) => bytes), ...chosen];
 }
 
 /** What only a proposer makes, in the order of the block, without the manifest. */
@@ -301,6 +336,14 @@ async function systemItems(
     openings: holds ? verified : NO_OPENINGS,
     items: [commit, ...openings].map((item) => ({ item, bytes: encodeItem(item) })),
   };
+}
+
+/** What excuses a transaction that is due, as the lane rules and the block see it. */
+function excuseOf(tx: DecodedTx): { readonly use: LaneUse; readonly bytes: Uint8Array } {
+  const bytes = excuseItem(tx);
+  const { bodyBytes, body } = tx.tx;
+  const item: Item = { kind: "excused", excused: { bodyBytes, body } };
+  return { use: laneUse(item, bytes.length, EMPTY_BYTES, true), bytes };
 }
 
 function takeSystemItem(rules: LaneRules, item: Item, itemBytes: number): void {
