@@ -209,7 +209,7 @@ export async function executeBlock(
       continue;
     }
     const fault = validityFault(working, decoded, terms);
-    if (fault !== undefined) return refusedItem(index, fault);
+    if (fault !== undefined) return refusedItem(index, fault, decoded.isStrict);
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
     if (applied.failure === undefined) {
@@ -407,6 +407,6 @@ function manifestReason(made: Uint8Array, shown: Uint8Array): string {
   return `the manifest is not the one that the items make: ${pair}`;
 }
 
-function refusedItem(index: number, { code, reason }: Failure): RefusedBlock {
-  return refused(checkOfFault(code), code, `item ${index}: ${reason}`);
+function refusedItem(index: number, { code, reason }: Failure, isStrict = false): RefusedBlock {
+  return refused(checkOfFault(code, isStrict), code, `item ${index}: ${reason}`);
 }

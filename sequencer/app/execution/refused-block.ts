@@ -29,11 +29,12 @@ export function refusalText({ check, code, reason }: RefusedBlock): string {
   return `${check} ${code}: ${reason}`;
 }
 
-/** The block's check that a transaction's fault belongs to. */
-export function checkOfFault(code: CodeName): BlockCheck {
+/** The block's check that a transaction's fault belongs to. `isStrict`: the transaction is (`ActionRules.isStrict`). */
+export function checkOfFault(code: CodeName, isStrict: boolean): BlockCheck {
   if (code === "TX_PROOF" || code === "SEAL_FULL") return "P11";
   for (const [prefix, check] of CHECKS_OF_PREFIXES) if (code.startsWith(prefix)) return check;
-  return "TX";
+  // Of a sealed bundle or a bid: what it is sealed for. Of others: duties about keys.
+  return isStrict && code.startsWith("SEAL_") ? "P11" : "TX";
 }
 
 const CHECKS_OF_PREFIXES: readonly (readonly [prefix: string, check: BlockCheck])[] = [
