@@ -13,6 +13,7 @@ import {
   PartType,
   partSignBytes,
 } from "../proto/codec/weft-extension.ts";
+import { Writer } from "../proto/codec/writer.ts";
 import {
   buildExtension,
   type ExtensionContext,
@@ -70,10 +71,29 @@ async function withContent(content: Uint8Array, type: PartType = PartType.LISTS)
   return { type, content, signature: signature ?? never() };
 }
 
+/** LISTS as our codec would not write them. */
+function rawLists(listedTxs: readonly ListedTx[], withdrawn: readonly Uint8Array[]): Uint8Array {
+  const writer = new Writer(8_192);
+  for (const tx of listedTxs) {
+    writer.message(1, tx, (out, { id, receivedAgoMs, size }) => {
+      out.bytes(1, id);
+      out.uint32(2, receivedAgoMs);
+      out.uint32(3, size);
+    });
+  }
+  writer.emptyMessage(3);
+  for (const id of withdrawn) writer.bytesElement(4, id);
+  return writer.finish();
+}
+
+/** `count` of them, ids ascending. */
+const some = <T>(count: number, make: (value: number) => T): readonly T[] =>
+  Array.from({ length: count }, (_, at) => make(at + 1));
+
 const ABSTAIN = encodeLists({ listed: [], shares: { kind: "abstain" }, withdrawn: [] });
 
 describe("behavior: a validator's own extension", () => {
-  test("is accepted by everybody else, and by itself (cometbft #5204)", async () => {
+  test("is accepted by everybody else, and by itself (cometbft #5204, #5864)", async () => {
     expect(await verdict(await extensionOf(alice))).toBe("accepted");
     expect(await verdict(await extensionOf(alice, []))).toBe("accepted");
   });
@@ -109,6 +129,30 @@ describe("behavior: a validator's own extension", () => {
         new Set(wanted.slice(0, taken.length).map(({ id }) => id[0])),
       );
     }
+  });
+
+  test("says what it withdraws before what it lists, and all within what its signer takes", async () => {
+    const said = {
+      listed: some(64, (at) => listed(at, 2 ** 31)).toReversed(),
+      withdrawn: some(16, (at) => hash(200 - at)),
+    };
+    const sizes: number[] = [];
+    for (const extensionBytesMax of [65_536, 1_500, 600, 300, 160]) {
+      const sign = alice?.sign ?? never();
+      const bytes = await buildExtension(context, said, undefined, sign, extensionBytesMax);
+      expect(bytes.length).toBeLessThanOrEqual(extensionBytesMax);
+      expect(await verdict(bytes)).toBe("accepted");
+      const [part] = decodeVoteExtension(bytes).parts;
+      const lists = decodeLists(part?.content ?? EMPTY_BYTES);
+      if (lists.listed.length > 0) expect(lists.withdrawn).toHaveLength(16);
+      // The most wanted ones.
+      for (const [at, { id }] of lists.listed.toReversed().entries()) {
+        expect(id).toEqual(hash(64 - at));
+      }
+      sizes.push(lists.listed.length, lists.withdrawn.length);
+    }
+    expect(sizes.slice(0, 2)).toEqual([64, 16]);
+    expect(sizes.slice(-2)).toEqual([0, 2]);
   });
 
   test("the bound on LISTS", () => {
@@ -174,6 +218,40 @@ describe("behavior: VerifyVoteExtension refuses faults, not opinions", () => {
     ],
   ])("%s", async (_, make, code) => {
     expect(await verdict(await make())).toBe(code);
+  });
+
+  test.each<[string, Uint8Array, string]>([
+    [
+      "well-formed LISTS",
+      rawLists(
+        some(64, listed),
+        some(16, (at) => hash(100 + at)),
+      ),
+      "accepted",
+    ],
+    [
+      "one transaction listed twice",
+      rawLists([listed(1), listed(1)], []),
+      "EXTENSION_LISTS_MALFORMED",
+    ],
+    ["listed ids out of order", rawLists([listed(2), listed(1)], []), "EXTENSION_LISTS_MALFORMED"],
+    ["65 listed transactions", rawLists(some(65, listed), []), "EXTENSION_LISTS_MALFORMED"],
+    [
+      "one transaction withdrawn twice",
+      rawLists([], [hash(1), hash(1)]),
+      "EXTENSION_LISTS_MALFORMED",
+    ],
+    ["withdrawn ids out of order", rawLists([], [hash(2), hash(1)]), "EXTENSION_LISTS_MALFORMED"],
+    ["17 withdrawn transactions", rawLists([], some(17, hash)), "EXTENSION_LISTS_MALFORMED"],
+    [
+      "one transaction both listed and withdrawn",
+      rawLists([listed(1)], [hash(1)]),
+      "EXTENSION_LISTS_MALFORMED",
+    ],
+    ["a short withdrawn id", rawLists([], [new Uint8Array(31)]), "EXTENSION_LISTS_MALFORMED"],
+  ])("%s, signed", async (_, content, code) => {
+    const extension = encodeVoteExtension({ parts: [await withContent(content)] });
+    expect(await verdict(extension)).toBe(code);
   });
 
   test.each<[string, Partial<ExtensionContext>]>([

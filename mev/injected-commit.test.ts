@@ -98,7 +98,7 @@ describe("behavior: the proposer re-verifies and blanks", () => {
 
   test.each<[string, () => Promise<Uint8Array>, string]>([
     [
-      "an unverified late precommit (cometbft #2361, omni #2460)",
+      "an unverified late precommit (cometbft #2361 and #2523, omni #2460, seda #531)",
       async () => new Uint8Array(2_000_000),
       "EXTENSION_MALFORMED",
     ],
@@ -160,6 +160,23 @@ describe("behavior: the proposer re-verifies and blanks", () => {
       const { commit } = await built(list);
       for (let i = 0; i < 4; i++) {
         const entries = commit.entries.toSpliced(i, 1);
+        expect(await code({ ...commit, entries }, list)).toBe("INJECTED_INCOMPLETE");
+      }
+    });
+
+    test("an entry twice, or entries out of the set's order", async () => {
+      const list = await votes();
+      const { commit } = await built(list);
+      const [one, two, three, four] = commit.entries;
+      if (one === undefined || two === undefined || three === undefined || four === undefined) {
+        throw new Error("entries are missing");
+      }
+      for (const entries of [
+        [one, one, two, three],
+        [one, two, three, four, four],
+        [two, one, three, four],
+        [one, two, four, three],
+      ]) {
         expect(await code({ ...commit, entries }, list)).toBe("INJECTED_INCOMPLETE");
       }
     });
