@@ -39,7 +39,9 @@ export interface ListerLimits {
 /**
  * Of what the pool holds, oldest first, what to list, the most wanted first. Leaves out what the state says
  * this validator lists already, what could not stand in OBLIGATED, and of one rollup what would take more
- * than a quarter while others wait. Reads no more of `held` than it needs.
+ * than a quarter while others wait. What was said in the last vote is said again until the state has it: the
+ * proposer may leave lists out, and one height later is too late for what the bound promises. Reads no more of
+ * `held` than it needs.
  */
 export function chooseListed(
   held: Iterable<HeldTx>,
