@@ -390,6 +390,7 @@ export const dashboards = [
           [gauge("weft_grpc_streams"), `${NODE} open`],
           [gauge("weft_grpc_streams_waiting"), `${NODE} wait for openings`],
           [rate("weft_grpc_stream_blocks_total"), `${NODE} blocks/s`],
+          [rate("weft_grpc_proposed_blocks_total"), `${NODE} proposals/s`],
           [rate("weft_grpc_slow_readers_total"), `${NODE} slow readers dropped/s`],
         ),
         panel("Submissions", "ops", [

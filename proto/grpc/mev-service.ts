@@ -14,8 +14,10 @@ import {
   list,
   type RecordCodec,
   text,
+  uint,
   uint32,
 } from "../codec/record.ts";
+import { type DeliveredEntry, EntryKind } from "../verify/manifest.ts";
 import { anyBytes, recordMessage } from "./record-message.ts";
 import { type MessageCodec, type Method, method, SERVER_STREAM, UNARY } from "./wire.ts";
 
@@ -23,6 +25,8 @@ import { type MessageCodec, type Method, method, SERVER_STREAM, UNARY } from "./
 export const STATUS_IDS_MAX = 64;
 /** Elements that a client takes in one list. */
 const ANSWER_ENTRIES_MAX = 10_000;
+/** Entries of one block that a client takes. */
+const PROPOSED_ENTRIES_MAX = 1 << 20;
 const REASON_BYTES_MAX = 4_096;
 const CODESPACE_BYTES_MAX = 64;
 
@@ -295,6 +299,37 @@ const AUCTION = recordMessage<AuctionInfo>({
   atHeight: [7, height],
 });
 
+export interface StreamProposedBlocksRequest {
+  readonly rollupId: Uint8Array;
+}
+
+/** What rollups read of an entry; outside a bundle without a bundle id. */
+export interface ProposedEntry extends Omit<DeliveredEntry, "bundleId"> {
+  readonly bundleId: Uint8Array;
+}
+
+/** What a block that nobody has decided would hold for a rollup. */
+export interface ProposedRollupBlock {
+  readonly height: Height;
+  readonly blockHash: Uint8Array;
+  /** Consensus address. */
+  readonly proposer: Uint8Array;
+  readonly timeMs: number;
+  /** Always: nothing of it is final or proven. */
+  readonly unsafe: boolean;
+  readonly entries: readonly ProposedEntry[];
+}
+
+const PROPOSED_ENTRY = defineRecord<ProposedEntry>({
+  kind: [1, choice(EntryKind)],
+  lane: [2, uint32()],
+  itemId: [3, anyBytes],
+  bundleId: [4, anyBytes],
+  leg: [5, uint32()],
+  legs: [6, uint32()],
+  payload: [7, anyBytes],
+});
+
 export interface GetBodiesRequest {
   readonly ids: readonly Uint8Array[];
 }
@@ -371,6 +406,18 @@ export const MEV_SERVICE = {
       lastHeight: [5, height],
       shareBps: [6, uint32()],
       atHeight: [7, height],
+    }),
+  ),
+  streamProposedBlocks: stream(
+    "StreamProposedBlocks",
+    recordMessage<StreamProposedBlocksRequest>({ rollupId: [1, anyBytes] }),
+    recordMessage<ProposedRollupBlock>({
+      height: [1, height],
+      blockHash: [2, anyBytes],
+      proposer: [3, anyBytes],
+      timeMs: [4, uint],
+      unsafe: [5, flag],
+      entries: [6, list(PROPOSED_ENTRY, PROPOSED_ENTRIES_MAX)],
     }),
   ),
   getBodies: query(

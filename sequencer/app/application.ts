@@ -84,6 +84,7 @@ import {
   type ApplicationError,
   type ApplicationOptions,
   KNOWN_UPGRADES,
+  type ProposedBlock,
   type ReadApi,
   type TransactionStatus,
   type WeftApplication,
@@ -133,6 +134,7 @@ class Weft implements WeftApplication {
   readonly #extensionLog: ExtensionLog;
   readonly #extensions: Extensions;
   readonly #watch: ShareWatch;
+  readonly #proposedListeners = new Set<(block: ProposedBlock) => void>();
   #shareFaultFound: (evidence: SealEvidence) => void = () => {};
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
   readonly #opened: OpenedBatches;
@@ -371,6 +373,7 @@ class Weft implements WeftApplication {
       const outcome = await this.#execute(input);
       if (outcome.kind === "executed") {
         this.#extensions.prepare(request.height, request.hash, () => idsOf(outcome.txs));
+        this.#showProposed(request.hash, outcome);
         return { accept: true };
       }
       const { check, code, reason } = outcome;
@@ -503,6 +506,11 @@ class Weft implements WeftApplication {
     this.#shareFaultFound = listener;
   }
 
+  onProposed(listener: (block: ProposedBlock) => void): () => void {
+    this.#proposedListeners.add(listener);
+    return () => this.#proposedListeners.delete(listener);
+  }
+
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices> {
     const { chainId } = this.#committed.requireTerms().chain;
     const { yieldToLoop } = this.#dependencies;
@@ -520,6 +528,26 @@ class Weft implements WeftApplication {
       }
     }
     return items;
+  }
+
+  /** In a later turn of the loop: whoever looks at a proposal must not hold up the vote on it. */
+  #showProposed(blockHash: Uint8Array, executed: ExecutedBlock): void {
+    if (this.#proposedListeners.size === 0) return;
+    const { height, proposerAddress, time, txs } = executed.input;
+    const { yieldToLoop } = this.#dependencies;
+    const { chainId } = this.#committed.requireTerms().chain;
+    const outcome = { txResults: executed.results, events: executed.events };
+    let slices: Promise<BlockSlices> | undefined;
+    const block: ProposedBlock = {
+      height,
+      hash: blockHash.slice(),
+      proposerAddress,
+      time,
+      slices: () => (slices ??= blockSlices(chainId, txs, outcome, yieldToLoop, executed.txs)),
+    };
+    void yieldToLoop().then(() => {
+      for (const listener of this.#proposedListeners) listener(block);
+    });
   }
 
   /** @throws WeftError<ApplicationError> APP_UPGRADE_NEEDED */

@@ -132,6 +132,11 @@ export interface WeftApplication extends Application, SnapshotApplication {
   poolSize(): { readonly count: number; readonly bytes: number };
   /** Is given proof of each fault in shares of others that this node finds; one listener. */
   onShareFault(listener: (evidence: SealEvidence) => void): void;
+  /**
+   * Shows each proposal that this node has accepted, its own too, after its verdict and never before it. Returns
+   * how to stop that.
+   */
+  onProposed(listener: (block: ProposedBlock) => void): () => void;
   /** `blockSlices` of a stored block; of one that was just applied, from what is decoded already. */
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
   /** Up to `limit` items in the order the next proposal would take them. */
@@ -140,6 +145,17 @@ export interface WeftApplication extends Application, SnapshotApplication {
   readonly listed: Pick<ListedTxs, "held" | "use">;
   /** Gives up a snapshot under way; the database may be closed when it resolves. */
   stop(): Promise<void>;
+}
+
+/** A block that this node would execute, and that nobody has decided yet: another may be. */
+export interface ProposedBlock {
+  readonly height: Height;
+  readonly hash: Uint8Array;
+  /** Consensus address. */
+  readonly proposerAddress: Uint8Array;
+  readonly time: Timestamp;
+  /** What it holds for rollups, taken apart when somebody asks first. */
+  slices(): Promise<BlockSlices>;
 }
 
 export type TransactionStatus =

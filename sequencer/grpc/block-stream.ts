@@ -11,7 +11,7 @@ import {
   type StreamBlocksRequest,
 } from "../../proto/grpc/rollup-service.ts";
 import { grpcError } from "./grpc-error.ts";
-import { SLOW_READER_MS, STREAM_UNREAD_BYTES_MAX, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
+import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import {
@@ -20,6 +20,7 @@ import {
   withoutHeaders,
   withoutValidatorSet,
 } from "./rollup-block-source.ts";
+import { createUnread } from "./unread.ts";
 
 export async function streamBlocks(
   call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
@@ -40,7 +41,7 @@ export async function streamBlocks(
   let lastHeader = 0;
   let fillingUp: FillingUp | undefined;
   const news = createNews(blocks, stopped);
-  const unread = createUnread(call, stopped);
+  const unread = createUnread(call, approximateBytes, stopped);
   call.on("cancelled", news.wake);
   try {
     while (!call.cancelled && !stopped.aborted) {
@@ -80,59 +81,6 @@ export async function streamBlocks(
   } finally {
     news.stop();
   }
-}
-
-/** What was written and the reader has not taken: bounded in messages and in bytes. */
-function createUnread(
-  call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
-  stopped: AbortSignal,
-) {
-  const waiting: { readonly height: Height; readonly bytes: number }[] = [];
-  let bytes = 0;
-  let firstUnread = Height(0);
-  let wake: (() => void) | undefined;
-  const isFull = (): boolean =>
-    waiting.length >= STREAM_UNREAD_MESSAGES_MAX || bytes > STREAM_UNREAD_BYTES_MAX;
-  const isOver = (): boolean => call.cancelled || stopped.aborted;
-
-  /** Waits for a message to be taken or the call to end; false after SLOW_READER_MS without either. */
-  function progress(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const finish = (isProgress: boolean): void => {
-        clearTimeout(timer);
-        call.off("cancelled", moved);
-        stopped.removeEventListener("abort", moved);
-        wake = undefined;
-        resolve(isProgress);
-      };
-      const moved = (): void => finish(true);
-      const timer = setTimeout(() => finish(false), SLOW_READER_MS);
-      wake = moved;
-      call.once("cancelled", moved);
-      stopped.addEventListener("abort", moved);
-    });
-  }
-
-  return {
-    write(message: RollupBlock): void {
-      const entry = { height: message.height, bytes: approximateBytes(message) };
-      waiting.push(entry);
-      bytes += entry.bytes;
-      call.write(message, () => {
-        waiting.shift();
-        bytes -= entry.bytes;
-        firstUnread = Height(entry.height + 1);
-        wake?.();
-      });
-    },
-    /** Resolves when there is room for another message, or the call is over; false: too slow. */
-    async room(): Promise<boolean> {
-      while (isFull() && !isOver()) if (!(await progress())) return false;
-      return true;
-    },
-    /** The height that a reader which got what was taken goes on from. */
-    firstUnread: (): Height => waiting[0]?.height ?? firstUnread,
-  };
 }
 
 /** Payloads, headers and proofs; framing does not matter here. */

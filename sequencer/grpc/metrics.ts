@@ -19,6 +19,8 @@ export interface GrpcMetrics {
   readonly waitingStreams: Gauge;
   /** weft_grpc_stream_blocks_total: blocks sent to streams. */
   readonly streamBlocks: Counter;
+  /** weft_grpc_proposed_blocks_total: proposals sent to streams of what is not decided. */
+  readonly proposedBlocks: Counter;
   /** weft_grpc_slow_readers_total: streams dropped because the reader did not keep up. */
   readonly slowReaders: Counter;
   /** weft_grpc_submissions_total{result}: submitted transactions, accepted, duplicate or refused. */
@@ -31,6 +33,7 @@ export const NULL_GRPC_METRICS: GrpcMetrics = {
   streams: NULL_GAUGE,
   waitingStreams: NULL_GAUGE,
   streamBlocks: NULL_COUNTER,
+  proposedBlocks: NULL_COUNTER,
   slowReaders: NULL_COUNTER,
   submissions: NULL_COUNTER,
 };

@@ -4,7 +4,7 @@ import type { Block, Commit, ValidatorSet } from "../../proto/types.ts";
 import type { BlockOutcome, CheckTxResponse } from "../abci/application.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
 import type { HeldBodies } from "../ports/body-source.ts";
-import type { ReadApi, TransactionStatus } from "../app/weft-application.ts";
+import type { ProposedBlock, ReadApi, TransactionStatus } from "../app/weft-application.ts";
 
 /** Committed blocks. Reads may be slow; none holds consensus. */
 export interface GrpcBlocks {
@@ -27,6 +27,8 @@ export interface GrpcApplication {
   transactionStatus(id: Uint8Array): TransactionStatus;
   /** Listed transactions that the node holds. */
   readonly bodies: Pick<HeldBodies, "item">;
+  /** Shows proposals that this node has accepted; returns how to stop that. */
+  onProposed(listener: (block: ProposedBlock) => void): () => void;
   /** Rebuilds the slices of a block from its items and what they did. */
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
 }

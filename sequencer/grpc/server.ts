@@ -42,7 +42,12 @@ import {
   type SealKeyInfo,
   SealingState,
 } from "../../proto/grpc/seal-key.ts";
-import { MEV_SERVICE, MEV_SERVICE_NAME } from "../../proto/grpc/mev-service.ts";
+import {
+  MEV_SERVICE,
+  MEV_SERVICE_NAME,
+  type ProposedRollupBlock,
+  type StreamProposedBlocksRequest,
+} from "../../proto/grpc/mev-service.ts";
 import { STAKING_SERVICE, STAKING_SERVICE_NAME } from "../../proto/grpc/staking-service.ts";
 import { weftFileDescriptors } from "../../proto/grpc/wire.ts";
 import { CODESPACE } from "../app/codes.ts";
@@ -61,6 +66,7 @@ import {
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
+import { streamProposedBlocks } from "./proposed-stream.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
 import { createStakingQueries } from "./staking-service.ts";
 import { eagerAnswers } from "./eager-answers.ts";
@@ -152,41 +158,53 @@ export function createGrpcServer(
     return answer;
   }
 
-  function openStream(call: ServerWritableStream<StreamBlocksRequest, RollupBlock>): void {
-    void (async () => {
-      let code: status = status.OK;
-      openStreams += 1;
-      metrics.streams.set(openStreams);
-      try {
-        if (openStreams > options.streamsMax) {
-          throw grpcError(
-            "GRPC_RESOURCE_EXHAUSTED",
-            `this node serves at most ${options.streamsMax} block streams; try another node`,
-          );
-        }
-        checkRollupId(call.request.rollupId);
-        checkLevel(call.request.level);
-        await streamBlocks(call, {
-          blocks,
-          source,
-          metrics,
-          stopped: stopping.signal,
-          onWaiting(change) {
-            waitingStreams += change;
-            metrics.waitingStreams.set(waitingStreams);
-          },
-        });
-        call.end();
-      } catch (error) {
-        const answer = answerFor("StreamBlocks", error);
-        code = answer.code;
-        call.emit("error", answer);
-      } finally {
-        openStreams -= 1;
+  /** A method whose answers are a stream, from a function that ends with it or throws. */
+  function streaming<Request, Response>(
+    method: string,
+    serve: (call: ServerWritableStream<Request, Response>) => Promise<void>,
+  ) {
+    return (call: ServerWritableStream<Request, Response>): void => {
+      void (async () => {
+        let code: status = status.OK;
+        openStreams += 1;
         metrics.streams.set(openStreams);
-        metrics.calls.inc({ method: "StreamBlocks", status: status[code] });
-      }
-    })();
+        try {
+          if (openStreams > options.streamsMax) {
+            throw grpcError(
+              "GRPC_RESOURCE_EXHAUSTED",
+              `this node serves at most ${options.streamsMax} streams; try another node`,
+            );
+          }
+          await serve(call);
+          call.end();
+        } catch (error) {
+          const answer = answerFor(method, error);
+          code = answer.code;
+          call.emit("error", answer);
+        } finally {
+          openStreams -= 1;
+          metrics.streams.set(openStreams);
+          metrics.calls.inc({ method, status: status[code] });
+        }
+      })();
+    };
+  }
+
+  async function openBlockStream(
+    call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
+  ): Promise<void> {
+    checkRollupId(call.request.rollupId);
+    checkLevel(call.request.level);
+    await streamBlocks(call, {
+      blocks,
+      source,
+      metrics,
+      stopped: stopping.signal,
+      onWaiting(change) {
+        waitingStreams += change;
+        metrics.waitingStreams.set(waitingStreams);
+      },
+    });
   }
 
   server.addService(ROLLUP_SERVICE, {
@@ -212,7 +230,7 @@ export function createGrpcServer(
     getSealKey: unary("GetSealKey", ({ number }: GetSealKeyRequest) =>
       sealKey(application, blocks, number),
     ),
-    streamBlocks: openStream,
+    streamBlocks: streaming("StreamBlocks", openBlockStream),
     getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
       checkRollupId(rollupId);
       if (level !== Level.UNSPECIFIED) checkLevel(level);
@@ -252,6 +270,13 @@ export function createGrpcServer(
     getPlans: unary("GetPlans", staking.getPlans),
   });
   server.addService(MEV_SERVICE, {
+    streamProposedBlocks: streaming(
+      "StreamProposedBlocks",
+      (call: ServerWritableStream<StreamProposedBlocksRequest, ProposedRollupBlock>) => {
+        checkRollupId(call.request.rollupId);
+        return streamProposedBlocks(call, { application, metrics, stopped: stopping.signal });
+      },
+    ),
     getBodies: unary("GetBodies", createGetBodies(application.bodies, clock)),
   });
   health.addToServer(server);
@@ -505,7 +530,12 @@ function checkLevel(level: Level): void {
     throw grpcError("GRPC_INVALID_ARGUMENT", "name a level: LEVEL_COMMITTED or LEVEL_FILLED");
   }
   if (level === Level.PROPOSED || level === Level.ANCHORED) {
-    throw grpcError("GRPC_UNIMPLEMENTED", "this node serves LEVEL_COMMITTED and LEVEL_FILLED");
+    const where =
+      level === Level.PROPOSED ? "; see weft.mev.v1.MevService/StreamProposedBlocks" : "";
+    throw grpcError(
+      "GRPC_UNIMPLEMENTED",
+      `this node serves LEVEL_COMMITTED and LEVEL_FILLED${where}`,
+    );
   }
 }
 

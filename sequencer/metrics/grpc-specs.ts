@@ -27,6 +27,11 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
     name: "weft_grpc_stream_blocks_total",
     help: "Blocks sent to streams",
   },
+  proposedBlocks: {
+    type: "counter",
+    name: "weft_grpc_proposed_blocks_total",
+    help: "Proposals sent to streams of what is not decided",
+  },
   slowReaders: {
     type: "counter",
     name: "weft_grpc_slow_readers_total",

@@ -20,6 +20,7 @@ export function createGrpcApplication(
     checkTx: submitTx,
     bodies: application.listed.held,
     transactionStatus: (id) => application.transactionStatus(id),
+    onProposed: (listener) => application.onProposed(listener),
     blockSlices: (txs, outcome) => application.blockSlices(txs, outcome),
   };
 }

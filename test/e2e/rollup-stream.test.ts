@@ -197,7 +197,7 @@ describe("StreamBlocks of a running network", () => {
   it("refuses levels that it does not serve and ids that are none", async () => {
     const cases = [
       [ALPHA, Level.UNSPECIFIED, status.INVALID_ARGUMENT, /name a level/],
-      [ALPHA, Level.PROPOSED, status.UNIMPLEMENTED, /LEVEL_COMMITTED/],
+      [ALPHA, Level.PROPOSED, status.UNIMPLEMENTED, /StreamProposedBlocks/],
       [ALPHA, Level.ANCHORED, status.UNIMPLEMENTED, /LEVEL_COMMITTED/],
       [ALPHA.subarray(1), Level.COMMITTED, status.INVALID_ARGUMENT, /32 bytes/],
     ] as const;
