@@ -232,6 +232,8 @@ export const dashboards = [
           [gauge("weft_pool_transactions"), NODE],
           [gauge("weft_pool_transactions_max"), `${NODE} limit`],
           [gauge("weft_pool_free_transactions"), `${NODE} free`],
+          [gauge("weft_pool_bundles"), `${NODE} bundles`],
+          [increase("weft_pool_cancels_forgotten_total"), `${NODE} cancellations forgotten`],
         ),
         panel(
           "Pool, bytes",

@@ -16,6 +16,14 @@ export const POOL_PER_ACCOUNT_MAX = 4_096;
 export const POOL_PARKED_PER_ACCOUNT_MAX = 1_024;
 /** Free transactions of one account in the pool; more are refused. */
 export const POOL_FREE_PER_ACCOUNT_MAX = 4;
+/** Bundles of one account in the pool; more are refused. */
+export const POOL_BUNDLES_PER_ACCOUNT_MAX = 64;
+/** Bundles of one account that the pool takes between two blocks, replacements included; more are refused. */
+export const POOL_BUNDLES_PER_BLOCK_MAX = 256;
+/** Replacement keys of which the pool remembers the highest sequence; the oldest are forgotten. */
+export const BUNDLE_VERSIONS_KEPT_MAX = 16_384;
+/** Cancellations of bundles that the pool remembers until their height, by key and again by nonce; the oldest are forgotten. */
+export const CANCELS_KEPT_MAX = 16_384;
 /** Blocks that a transaction may wait in the pool. */
 export const POOL_WAIT_BLOCKS_MAX = 7_200;
 /** Decoded accounts kept in memory; all are let go of when there are more. */

@@ -17,6 +17,10 @@ export interface AppMetrics extends SealMetrics, InclusionMetrics {
   readonly poolBytes: Gauge;
   /** `weft_pool_free_transactions`: transactions in the pool that pay nothing: duties of validators. */
   readonly poolFree: Gauge;
+  /** `weft_pool_bundles`: bundles in the pool, those that wait for their first block included. */
+  readonly poolBundles: Gauge;
+  /** `weft_pool_cancels_forgotten_total`: cancellations of bundles that the pool forgot before their height, because there were too many. */
+  readonly poolCancelsForgotten: Counter;
   /** `weft_pool_rejected_total`: items that CheckTx refused, by `code` (name in the code table). */
   readonly poolRejected: Counter<"code">;
   /** `weft_pool_evicted_total`: transactions that left the pool without a block, by `code`. */
@@ -81,6 +85,8 @@ export const NULL_APP_METRICS: AppMetrics = {
   poolTransactions: NULL_GAUGE,
   poolBytes: NULL_GAUGE,
   poolFree: NULL_GAUGE,
+  poolBundles: NULL_GAUGE,
+  poolCancelsForgotten: NULL_COUNTER,
   poolRejected: NULL_COUNTER,
   poolEvicted: NULL_COUNTER,
   blockItems: NULL_COUNTER,

@@ -17,6 +17,16 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     name: "weft_pool_free_transactions",
     help: "Transactions in the pool that pay nothing: duties of validators",
   },
+  poolBundles: {
+    type: "gauge",
+    name: "weft_pool_bundles",
+    help: "Bundles in the pool, those that wait for their first block included",
+  },
+  poolCancelsForgotten: {
+    type: "counter",
+    name: "weft_pool_cancels_forgotten_total",
+    help: "Cancellations of bundles that the pool forgot before their height, because there were too many",
+  },
   poolBytes: { type: "gauge", name: "weft_pool_bytes", help: "Bytes of the items in the pool" },
   poolRejected: {
     type: "counter",

@@ -1,4 +1,5 @@
 import { Lane } from "../../../mev/lanes.ts";
+import type { CancelBundles } from "../../../proto/codec/mev-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { TxTerms } from "../execution/action-rules.ts";
@@ -22,6 +23,7 @@ import type { ChainTerms, CommittedState } from "../state/committed-state.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { PoolLimits } from "../weft-application.ts";
 import { PoolAccount, type PoolEntry } from "./pool-account.ts";
+import { firstHeightOf, PoolBundles } from "./pool-bundles.ts";
 import { type Priced, PriceHeap, paysWorse } from "./price-heap.ts";
 import { Selection } from "./selection.ts";
 
@@ -44,8 +46,9 @@ interface EvictionCandidate extends Priced {
   readonly entry: PoolEntry;
 }
 
-/** Price of what waits behind a nonce gap or cannot pay the base fee: dropped first, never drawn. */
+/** Price of what waits for a nonce or a height, or cannot pay the base fee: dropped first, never drawn. */
 const UNREADY_PRICE = -1;
+const UNREADY_TIP = -1n;
 /** Price of what is free: never dropped for something that pays. */
 const FREE_PRICE = Number.POSITIVE_INFINITY;
 
@@ -66,7 +69,8 @@ export class Pool {
   readonly #accounts = new Map<string, PoolAccount>();
   readonly #byExpiry = new Map<number, Set<PoolEntry>>();
   readonly #byAddedHeight = new Map<number, Set<PoolEntry>>();
-  /** Those that only some blocks may hold: sealed items and commits. */
+  readonly #bundles = new PoolBundles();
+  /** Those that only some blocks may hold: what is sealed, commits, bundles. */
   readonly #placed = new Set<PoolEntry>();
   readonly #evictable = new PriceHeap<EvictionCandidate>(paysWorse);
   #isEvictableCurrent = false;
@@ -108,7 +112,7 @@ export class Pool {
   verdict(tx: DecodedTx, isSigned: boolean): Failure | undefined {
     const fault = this.fault(tx) ?? (isSigned ? costlyActionFault(this.#committed, tx) : undefined);
     if (fault !== undefined) return fault;
-    const victims = this.#victimsFor(this.#entryOf(tx), this.#replacedBy(tx));
+    const victims = this.#victimsFor(this.#entryOf(tx), this.#allReplacedBy(tx));
     return victims === undefined ? this.#fullFault() : undefined;
   }
 
@@ -132,14 +136,19 @@ export class Pool {
       costlyActionFault(this.#committed, tx);
     if (fault !== undefined) return fault;
     const entry = this.#entryOf(tx);
-    const replaced = this.#replacedBy(tx);
+    const replaced = this.#allReplacedBy(tx);
     const victims = this.#victimsFor(entry, replaced);
     if (victims === undefined) {
       return this.#fullFault();
     }
-    if (replaced !== undefined) this.#drop(replaced, failure("POOL_REPLACED"));
+    const older = this.#bundles.replacedBy(tx);
+    for (const one of replaced) {
+      this.#drop(one, failure(one === older ? "BUNDLE_SUPERSEDED" : "POOL_REPLACED"));
+    }
     for (const victim of victims) this.#drop(victim, failure("POOL_EVICTED"));
     this.#insert(entry);
+    const { action } = tx.tx.body;
+    if (action.kind === "cancelBundles") this.#cancelBundles(tx.sender, action);
     return undefined;
   }
 
@@ -148,6 +157,8 @@ export class Pool {
     this.#metrics.poolTransactions.set(this.count);
     this.#metrics.poolBytes.set(this.#bytes);
     this.#metrics.poolFree.set(this.#free.size);
+    this.#metrics.poolBundles.set(this.#bundles.count);
+    this.#metrics.poolCancelsForgotten.inc(undefined, this.#bundles.takeForgotten());
   }
 
   /** What a pending transaction waits for, if it cannot be in the next block. */
@@ -159,6 +170,8 @@ export class Pool {
     if (entry.nonce !== undefined && entry.nonce > next) {
       return `waiting for the account's nonce ${next}`;
     }
+    const first = firstHeightOf(tx);
+    if (first > this.#committed.nextHeight()) return `waiting for block ${first}`;
     const { maxFeePerByte } = tx.tx.body.fee;
     if (entry.isFree || maxFeePerByte >= baseFeePerByte) return undefined;
     return `waiting for a base fee of at most ${maxFeePerByte}, it is ${baseFeePerByte}`;
@@ -181,7 +194,8 @@ export class Pool {
     return new Selection({
       accounts: this.#accountsWithNonces(),
       accountOf: (address) => this.#accounts.get(address),
-      tipOf: ({ tx }) => effectiveTip(tx.tx.body.fee, baseFeePerByte),
+      tipOf: ({ tx }) =>
+        this.#isEarly(tx) ? UNREADY_TIP : effectiveTip(tx.tx.body.fee, baseFeePerByte),
     });
   }
 
@@ -218,6 +232,7 @@ export class Pool {
       if (expiry > height + 1) continue;
       for (const entry of entries) this.#drop(entry, failure("UNORDERED_EXPIRED", `at ${expiry}`));
     }
+    this.#bundles.advance(height);
     for (const entry of this.#placed) {
       const late = lateFault(this.#committed, entry.tx, height + 1);
       if (late !== undefined) this.#drop(entry, late);
@@ -265,15 +280,20 @@ export class Pool {
       );
     }
     const { balance } = this.#committed.account(tx.sender);
-    return actionFault(this.#committed, tx, terms, balance - maxFee(tx));
+    const ofAction = actionFault(this.#committed, tx, terms, balance - maxFee(tx));
+    // Such a bundle has no other fault, and may wait for its block.
+    return ofAction?.code === "BUNDLE_EARLY" ? undefined : ofAction;
   }
 
   #accountFault(tx: DecodedTx): Failure | undefined {
     const account = this.#accounts.get(tx.sender);
     const { replay, fee } = tx.tx.body;
     const { nonce, balance } = this.#committed.account(tx.sender);
+    const ofBundle = this.#bundles.fault(tx);
+    if (ofBundle !== undefined) return ofBundle;
+    const older = this.#bundles.replacedBy(tx);
     const replaced = this.#replacedBy(tx);
-    if (replaced !== undefined && !outbids(fee, replaced.tx.tx.body.fee)) {
+    if (replaced !== undefined && replaced !== older && !outbids(fee, replaced.tx.tx.body.fee)) {
       const { maxFeePerByte, tipPerByte } = replaced.tx.tx.body.fee;
       return failure(
         "POOL_UNDERPRICED",
@@ -289,19 +309,29 @@ export class Pool {
         return failure("NONCE_GAP", `the next nonce is ${next}, got ${replay.value}`);
       }
     }
-    if (replaced === undefined && (account?.size ?? 0) >= this.#limits.perAccountMax) {
+    const isReplacement = replaced !== undefined || older !== undefined;
+    if (!isReplacement && (account?.size ?? 0) >= this.#limits.perAccountMax) {
       return failure("POOL_ACCOUNT_FULL", `at most ${this.#limits.perAccountMax}`);
     }
     if (isFree(this.#committed, tx) && (account?.freeCount ?? 0) >= POOL_FREE_PER_ACCOUNT_MAX) {
       return failure("POOL_ACCOUNT_FULL", `at most ${POOL_FREE_PER_ACCOUNT_MAX} free ones`);
     }
     const cost = this.#costOf(tx);
-    const pending = (account?.cost ?? 0n) - (replaced?.cost ?? 0n);
+    const freed = this.#allReplacedBy(tx).reduce((sum, one) => sum + one.cost, 0n);
+    const pending = (account?.cost ?? 0n) - freed;
     if (balance >= pending + cost) return undefined;
     return failure(
       "INSUFFICIENT_FUNDS",
       `the balance is ${balance} nweft; pending transactions may take ${pending}, this one ${cost}`,
     );
+  }
+
+  /** Of the same nonce, and an older version of the same bundle. */
+  #allReplacedBy(tx: DecodedTx): readonly PoolEntry[] {
+    const replaced = this.#replacedBy(tx);
+    const older = this.#bundles.replacedBy(tx);
+    const isBoth = replaced === older;
+    return [replaced, isBoth ? undefined : older].filter((entry) => entry !== undefined);
   }
 
   #replacedBy(tx: DecodedTx): PoolEntry | undefined {
@@ -328,9 +358,10 @@ export class Pool {
   }
 
   /** What has to go for `entry` to fit; undefined when that pays as much as it does. */
-  #victimsFor(entry: PoolEntry, replaced: PoolEntry | undefined): readonly PoolEntry[] | undefined {
-    let count = this.count + 1 - (replaced === undefined ? 0 : 1);
-    let bytes = this.#bytes + entry.tx.item.length - (replaced?.tx.item.length ?? 0);
+  #victimsFor(entry: PoolEntry, replaced: readonly PoolEntry[]): readonly PoolEntry[] | undefined {
+    let count = this.count + 1 - replaced.length;
+    let bytes = this.#bytes + entry.tx.item.length;
+    for (const { tx } of replaced) bytes -= tx.item.length;
     const { countMax, bytesMax } = this.#limits;
     if (count <= countMax && bytes <= bytesMax) return [];
     if (!this.#isEvictableCurrent) this.#rebuildEvictable();
@@ -391,8 +422,24 @@ export class Pool {
     return isParked ? UNREADY_PRICE : this.#price(entry);
   }
 
+  /** Whether only blocks after the next one may hold it. */
+  #isEarly(tx: DecodedTx): boolean {
+    return firstHeightOf(tx) > this.#committed.nextHeight();
+  }
+
+  /** The sender's own word counts before a block holds it. */
+  #cancelBundles(sender: string, action: CancelBundles): void {
+    this.#bundles.cancel(sender, action, this.#committed.nextHeight());
+    const account = this.#accounts.get(sender);
+    for (const entry of [...(account?.ordered ?? []), ...(account?.unordered ?? [])]) {
+      const fault = this.#bundles.cancelledFault(entry.tx);
+      if (fault !== undefined) this.#drop(entry, fault);
+    }
+  }
+
   #price({ tx, isFree: isForNothing }: PoolEntry): number {
     if (isForNothing) return FREE_PRICE;
+    if (this.#isEarly(tx)) return UNREADY_PRICE;
     const { baseFeePerByte } = this.#committed.requireTerms();
     const tip = effectiveTip(tx.tx.body.fee, baseFeePerByte);
     return tip < 0n ? UNREADY_PRICE : Number(tip);
@@ -413,6 +460,7 @@ export class Pool {
       this.#accounts.set(tx.sender, account);
     }
     account.add(entry);
+    this.#bundles.added(entry);
     const { replay } = tx.tx.body;
     if (replay.kind === "unordered") addTo(this.#byExpiry, replay.expiryHeight, entry);
     addTo(this.#byAddedHeight, addedHeight, entry);
@@ -427,6 +475,7 @@ export class Pool {
     const account = this.#accounts.get(tx.sender);
     assert(account !== undefined, "every pending transaction belongs to an account");
     account.remove(entry);
+    this.#bundles.removed(entry);
     if (account.size === 0) this.#accounts.delete(tx.sender);
     const { replay } = tx.tx.body;
     if (replay.kind === "unordered") removeFrom(this.#byExpiry, replay.expiryHeight, entry);

@@ -4,7 +4,7 @@ import type { Height } from "../../../proto/brands.ts";
 import { txHashes } from "../../../proto/hashes.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { ExecTxResult } from "../../abci/application.ts";
-import { codeName, CODES, type Failure, failure } from "../codes.ts";
+import { type CodeName, codeName, CODES, type Failure, failure } from "../codes.ts";
 import type { DecodedTx, UnverifiedTx } from "../execution/decoded-tx.ts";
 import type { ExecutedBlock } from "../execution/execute-block.ts";
 import type { VerifiedTxs } from "../execution/verified-txs.ts";
@@ -322,9 +322,12 @@ class BlockFate implements DecidedFate {
 
 type DecidedFate = Extract<TxFate, { readonly height: Height }>;
 
+/** Its time was over. */
+const EXPIRIES: ReadonlySet<CodeName> = new Set(["UNORDERED_EXPIRED", "BUNDLE_LATE"]);
+
 /** Writes down why a transaction left the pool. */
 export function recordDrop(statuses: TxStatuses, tx: DecodedTx, why: Failure): void {
-  const state = why.code === "UNORDERED_EXPIRED" ? "expired" : "evicted";
+  const state = EXPIRIES.has(why.code) ? "expired" : "evicted";
   statuses.set(tx.idKey, { ...describe(state, why), hash: tx.hash });
 }
 
