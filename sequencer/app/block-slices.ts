@@ -1,12 +1,12 @@
 import { laneOf } from "../../mev/lanes.ts";
 import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
-import { type OpenedContent, openBareContent } from "../../mev/seal/content.ts";
+import { openBareContent } from "../../mev/seal/content.ts";
 import { sealedContent } from "../../mev/seal/sealed-content.ts";
 import { bytesEqual, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { type HiddenAction, hiddenPayload } from "../../proto/codec/mev-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { type Action, payloadHash, type TxBody, txId } from "../../proto/codec/weft-tx.ts";
-import { assert, assertNever } from "../../proto/errors.ts";
+import { assert } from "../../proto/errors.ts";
 import type { Content } from "../../proto/verify/fills.ts";
 import {
   type Absence,
@@ -53,13 +53,10 @@ const OPENED_PER_SLICE = 32;
 interface SealedTx {
   readonly body: TxBody;
   readonly action: HiddenAction;
-  /** Of each of its rollups, once it was opened. */
-  payloads: readonly RollupPayload[] | undefined;
-}
-
-interface RollupPayload {
-  readonly rollupId: Uint8Array;
-  readonly payload: Uint8Array;
+  /** Rollups in whose lists it has an entry, ascending. */
+  readonly rollupIds: readonly Uint8Array[];
+  /** One for each of them, once it was opened. */
+  payloads: readonly Uint8Array[] | undefined;
 }
 
 /**
@@ -90,13 +87,12 @@ export async function blockSlices(
     const { body } = found.tx;
     const { action } = body;
     if (action.kind === "reveal") reveals.set(toHex(action.id), action.content);
-    const tx = isHiding(action) ? { body, action, payloads: undefined } : undefined;
+    const entries = found.entries(isObligated(results[index]?.events ?? []), terms);
+    const rollupIds = entries.map(({ rollupId }) => rollupId);
+    const tx = isHiding(action) ? { body, action, rollupIds, payloads: undefined } : undefined;
     const hidden = tx === undefined ? EMPTY_BYTES : hiddenPayload(tx.action);
     sealedBytes += hidden.length;
-    for (const { rollupId, entry } of found.entries(
-      isObligated(results[index]?.events ?? []),
-      terms,
-    )) {
+    for (const { rollupId, entry } of entries) {
       const payload = tx === undefined ? payloadOf(action, entry) : hidden;
       builder.add(rollupId, entry);
       const key = toHex(rollupId);
@@ -133,7 +129,7 @@ export async function blockSlices(
     const tx = entry === undefined ? undefined : sealed.get(toHex(entry.itemId));
     assert(entry !== undefined && tx !== undefined, "a fill is for a sealed entry of its block");
     tx.payloads ??= openTx(chainId, tx, opener, () => filling.revealed(entry.itemId));
-    const payload = tx.payloads.find((one) => bytesEqual(one.rollupId, rollupId))?.payload;
+    const payload = tx.payloads[tx.rollupIds.findIndex((id) => bytesEqual(id, rollupId))];
     assert(
       payload !== undefined && bytesEqual(payloadHash(payload), fill.contentHash),
       "an opened entry has the content that its fill commits to",
@@ -171,45 +167,18 @@ export async function blockSlices(
 /** What a transaction holds for each of its rollups whose block did not show it. */
 function openTx(
   chainId: string,
-  { body, action }: SealedTx,
+  { body, action, rollupIds }: SealedTx,
   opener: FillOpener,
   revealed: () => Uint8Array | undefined,
-): readonly RollupPayload[] {
-  const opened = contentOf(chainId, body, action, opener, revealed);
+): readonly Uint8Array[] {
+  const opened =
+    action.kind === "sealCommit"
+      ? openBareContent(revealed() ?? EMPTY_BYTES, rollupIds)
+      : opener.kind === "point" || opener.kind === "seed"
+        ? sealedContent(chainId, body, action, opener, rollupIds)
+        : undefined;
   assert(opened?.kind === "content", "what a block opened opens again");
-  return rollupsOf(action).map((rollupId, index) => ({
-    rollupId,
-    payload: opened.payloads[index] ?? EMPTY_BYTES,
-  }));
-}
-
-function contentOf(
-  chainId: string,
-  body: TxBody,
-  action: HiddenAction,
-  opener: FillOpener,
-  revealed: () => Uint8Array | undefined,
-): OpenedContent | undefined {
-  if (action.kind === "sealCommit") {
-    return openBareContent(revealed() ?? EMPTY_BYTES, action.rollupIds);
-  }
-  if (opener.kind !== "point" && opener.kind !== "seed") return undefined;
-  if (action.kind === "sealed") return sealedContent(chainId, body, action, opener);
-  return undefined;
-}
-
-function rollupsOf(action: HiddenAction): readonly Uint8Array[] {
-  switch (action.kind) {
-    case "sealed":
-    case "sealCommit":
-      return action.rollupIds;
-    case "sealedBundle":
-      return action.legs.map(({ rollupId }) => rollupId);
-    case "bid":
-      return [];
-    default:
-      return assertNever(action, "hidden action");
-  }
+  return opened.payloads;
 }
 
 function isHiding(action: Action): action is HiddenAction {

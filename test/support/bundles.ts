@@ -1,4 +1,6 @@
 /** Bundles as senders make them. */
+import { labelOfSealed, sealBundle, type SealingBody } from "../../mev/seal/sealed-content.ts";
+import type { EncryptionRandomness } from "../../mev/seal/tdh2.ts";
 import { Height } from "../../proto/brands.ts";
 import { compareBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import {
@@ -8,8 +10,13 @@ import {
   REPLACEMENT_KEY_BYTES,
   type Replacement,
   RevertMode,
+  type SealedBundle,
 } from "../../proto/codec/mev-tx.ts";
-import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { type Fee, type Replay, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { sha256, sha512Concat } from "../../proto/hash.ts";
+import { AEAD_TAG_BYTES } from "../../proto/limits.ts";
+import { TEST_TDH2 } from "./sealing.ts";
+import { CHAIN_ID, signedItem, type Wallet } from "./weft-app.ts";
 
 export interface LegTerms {
   readonly rollup: string;
@@ -45,6 +52,67 @@ export function bundleOf(legs: readonly LegTerms[], terms: BundleTerms = {}): Bu
     replacement: terms.replacement,
     cancelNonce: terms.cancelNonce ?? 0n,
   };
+}
+
+export interface SealedBundleTerms extends BundleTerms, Partial<Fee> {
+  /** Instead of the legs' content: whatever a sender seals, as long as a bucket. */
+  readonly plaintext?: Uint8Array;
+}
+
+export interface SealedBundleItem {
+  readonly item: Uint8Array;
+  readonly action: SealedBundle;
+  /** Opens it when the committee does not. */
+  readonly seed: Uint8Array;
+}
+
+/** A signed sealed bundle; the same for the same arguments. `keyState`: of the key in force. */
+export function sealedBundleItem(
+  sender: Wallet,
+  replay: Replay,
+  keyState: { readonly number: number; readonly publicKey: Uint8Array },
+  legs: readonly LegTerms[],
+  terms: SealedBundleTerms = {},
+): SealedBundleItem {
+  const { maxFeePerByte = 1_000n, tipPerByte = 1n, plaintext } = terms;
+  const fee = { maxFeePerByte, tipPerByte };
+  const of = { chainId: CHAIN_ID, key: keyState, publicKey: sender.key.publicKey, replay, fee };
+  const { minHeight, maxHeight, replacement, cancelNonce } = bundleOf(legs, terms);
+  const named = JSON.stringify([replay, terms, legs], (_, value) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+  const name = utf8ToBytes(named);
+  const randomness = { seed: sha256(name), nonce: sha512Concat(sender.address, name) };
+  const made = sealBundle(
+    TEST_TDH2,
+    {
+      ...of,
+      legs: legs.map(({ rollup, entries = ["x"], revertMode, tip }) => ({
+        rollupId: rollupIdOfName(rollup),
+        data: entries.map(utf8ToBytes),
+        revertMode: revertMode ?? RevertMode.ALLOW,
+        tip: tip ?? 0n,
+      })),
+      minHeight,
+      maxHeight,
+      replacement,
+      cancelNonce,
+    },
+    randomness,
+  );
+  const action = plaintext === undefined ? made : withPlaintext(of, made, plaintext, randomness);
+  return { item: signedItem(sender, replay, action, fee), action, seed: randomness.seed };
+}
+
+function withPlaintext(
+  of: SealingBody & { readonly key: { readonly publicKey: Uint8Array } },
+  made: SealedBundle,
+  plaintext: Uint8Array,
+  randomness: EncryptionRandomness,
+): SealedBundle {
+  const body = new Uint8Array(plaintext.length + AEAD_TAG_BYTES);
+  const label = labelOfSealed(CHAIN_ID, of, { ...made, body });
+  return { ...made, ...TEST_TDH2.encrypt(of.key.publicKey, label, plaintext, randomness) };
 }
 
 /** `name`: of the key, up to 16 bytes of text. */

@@ -1,0 +1,59 @@
+/**
+ * Action 18 (docs/formats.md, "Bundles and bids"; docs/adr/0019): one ciphertext for all legs, so that they have their
+ * places in one block and are opened together in a later one, or not at all. Strict, as bundles in the clear are.
+ */
+import { labelOfSealed } from "../../../mev/seal/sealed-content.ts";
+import { EMPTY_BYTES, fromHex } from "../../../proto/bytes.ts";
+import { rollupIdsOfLegs, type SealedBundle } from "../../../proto/codec/mev-tx.ts";
+import { SealedItemKind } from "../../../proto/codec/seal-state.ts";
+import type { ActionRules } from "../execution/action-rules.ts";
+import { ciphertextProof } from "../seal/items/ciphertext-proof.ts";
+import {
+  holdDeposits,
+  keyFault,
+  lateKeyFault,
+  placeItem,
+  placesOf,
+} from "../seal/items/inclusion.ts";
+import { bundleFault, lateBundleFault, tipsOf } from "./faults.ts";
+import { useKey } from "./keys.ts";
+
+export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
+  isStrict: true,
+  fault(state, { sender }, action, { height, params }, balance) {
+    const held = tipsOf(action) + params.sealBond;
+    return (
+      keyFault(state.staking, action.key, height) ??
+      bundleFault(state, action, { height, sender, balance, held })
+    );
+  },
+  late(state, action, height, { sender }) {
+    return (
+      lateBundleFault(state, action, height, sender) ??
+      lateKeyFault(state.staking, action.key, height)
+    );
+  },
+  run(state, tx, action, terms) {
+    if (action.replacement !== undefined) useKey(state, tx.sender, action.replacement);
+    holdDeposits(state, tx, terms);
+    state.collect(tx.sender, "sealed", tipsOf(action));
+  },
+  placed(state, tx, action, positions, terms) {
+    const { legs, key, kem, body } = action;
+    const item = {
+      kind: SealedItemKind.BUNDLE,
+      kem,
+      body,
+      label: labelOfSealed(state.chainId, tx.tx.body, action),
+      places: placesOf(rollupIdsOfLegs(legs), positions),
+      tips: legs.map(({ tip }) => tip),
+      group: EMPTY_BYTES,
+      proposer: fromHex(state.proposer),
+    };
+    placeItem(state, tx, key, item, terms);
+  },
+  value: (action, { sealBond }) => tipsOf(action) + sealBond,
+  proofs: (chainId, body, action) => [
+    ciphertextProof(labelOfSealed(chainId, body, action), action),
+  ],
+};
