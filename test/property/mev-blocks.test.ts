@@ -14,14 +14,13 @@ import {
   cancelKeyItem,
   cancelNonceItem,
   depositItem,
-  armedOf,
-  dueIdsOf,
   MEV_ROLLUP_NAMES,
   replacementOf,
   startMevChain,
   withdrawItem,
 } from "../support/mev-chain.ts";
 import { actionOf } from "../support/mev-blocks.ts";
+import { armedOf, dueIdsOf } from "../support/mev-due.ts";
 import { withLists } from "../support/mev-faults.ts";
 import { expectSupply, type SealedChain, sealText } from "../support/sealed-app.ts";
 import { shareBodies } from "../support/shared-bodies.ts";

@@ -45,6 +45,7 @@ import {
 import { BLOCK_SYNC_CHANNEL } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import { methodsOf } from "../support/application-methods.ts";
 import type { Random } from "../support/random.ts";
+import { createMevFaults, isMevFault, type MevFaultHooks } from "../support/mev-faults.ts";
 import { createSealFaults, type SealFault } from "../support/seal-faults.ts";
 import type { Misbehaviour } from "./swarm.ts";
 
@@ -60,6 +61,10 @@ export interface SaboteurDependencies {
   readonly key: ValidatorKey;
   /** Undefined where the application has none. */
   readonly applicationKey: Ed25519KeyPair | undefined;
+  /** Where there are bundles and lists: what it knows of them, and who pays for its copies. */
+  readonly mev:
+    | (Pick<MevFaultHooks, "dueIds" | "isCensored"> & { readonly attacker: Ed25519KeyPair })
+    | undefined;
   /** An extension that others accept. */
   readonly extend: (height: Height, blockHash: Uint8Array) => Promise<Uint8Array>;
   readonly random: Random;
@@ -119,7 +124,7 @@ export class Saboteur {
 
   application(correct: Application): Application {
     const { random, onAct, key } = this.#deps;
-    const inner = this.#breakingSeals(correct);
+    const inner = this.#breakingLists(this.#breakingSeals(correct));
     return {
       ...methodsOf(inner),
       prepareProposal: async (request) => {
@@ -167,6 +172,26 @@ export class Saboteur {
           const [kind] = kinds.find(([, of]) => of === fault) ?? [];
           if (kind !== undefined) onAct(kind);
         },
+      },
+    )(inner);
+  }
+
+  /** Proposes and lists what its kinds say. */
+  #breakingLists(inner: Application): Application {
+    const { applicationKey, key, random, onAct, mev } = this.#deps;
+    const faults = this.#options.kinds.filter(isMevFault);
+    if (faults.length === 0 || mev === undefined || applicationKey === undefined) return inner;
+    return createMevFaults(
+      {
+        chainId: this.#options.chainId,
+        applicationKey,
+        consensusAddress: key.address,
+        attacker: mev.attacker,
+      },
+      {
+        ...mev,
+        faultAt: () => (random.chance(80) ? random.pick(faults) : undefined),
+        onDone: (fault) => onAct(fault),
       },
     )(inner);
   }

@@ -20,5 +20,10 @@ export const SEEDS_AHEAD_MAX = 1_000;
 export const SEED_REAL_MS_MAX = 600_000;
 /** Heights for which a client's sealed transaction may wait for a block. */
 export const SEALED_WINDOW_HEIGHTS = 12;
+/** Heights for which a client's bundle may wait for a block. */
+export const MEV_WINDOW_HEIGHTS = 12;
+/** Of so many seeds one is about bundles and inclusion lists: that with this remainder. */
+export const MEV_EVERY_SEEDS = 16;
+export const MEV_SEED_REMAINDER = 11;
 /** Of so many seeds the last has sealed transactions, which need longer chains than others draw. */
 export const SEALED_EVERY_SEEDS = 8;

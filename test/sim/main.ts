@@ -4,13 +4,14 @@
  *     npm run sim -- --seeds 200 --from 1     many seeds; exits with 1 when one failed
  *     npm run sim -- --seeds 1 --from 42 --log    one seed again, with what its nodes log
  *     npm run sim -- --seeds 50 --sealed       those with sealed transactions alone, one in eight
+ *     npm run sim -- --seeds 50 --mev          those about bundles and inclusion lists alone, one in sixteen
  *
  * `--jobs` processes work at once; lines come in the order of the seeds all the same.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { Logger, LogFields } from "../../sequencer/ports/logger.ts";
-import { JOBS_MAX, SEALED_EVERY_SEEDS } from "./limits.ts";
+import { JOBS_MAX, MEV_EVERY_SEEDS, MEV_SEED_REMAINDER, SEALED_EVERY_SEEDS } from "./limits.ts";
 import { runSeed } from "./run-seed.ts";
 import { seedLine, SwarmTotals, type SeedResult } from "./seed-result.ts";
 import { runPool } from "./worker-pool.ts";
@@ -23,15 +24,16 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     sealed: { type: "boolean", default: false },
+    mev: { type: "boolean", default: false },
     log: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
   },
 });
 const seeds = positive("--seeds", values.seeds);
-const step = values.sealed ? SEALED_EVERY_SEEDS : 1;
-const from = values.sealed
-  ? Math.ceil((positive("--from", values.from) + 1) / step) * step - 1
-  : positive("--from", values.from);
+const step = values.mev ? MEV_EVERY_SEEDS : values.sealed ? SEALED_EVERY_SEEDS : 1;
+const remainder = values.mev ? MEV_SEED_REMAINDER : step - 1;
+const wished = positive("--from", values.from);
+const from = wished + ((((remainder - wished) % step) + step) % step);
 const jobs = Math.min(positive("--jobs", values.jobs), JOBS_MAX);
 
 const totals = new SwarmTotals();

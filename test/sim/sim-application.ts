@@ -18,7 +18,7 @@ import type { Height } from "../../proto/brands.ts";
 import { signEd25519, type SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import type { Application, SnapshotApplication } from "../../sequencer/abci/application.ts";
 import { createApplication } from "../../sequencer/app/application.ts";
-import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
+import { type AppMetrics, NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
 import type { SealCompute } from "../../mev/seal/compute.ts";
 import type { TicketSecretOf } from "../../mev/seal/shares.ts";
@@ -34,6 +34,7 @@ import type { Life } from "./life.ts";
 import type { SimDatabase } from "./sim-database.ts";
 import type { DiskManner } from "./sim-files.ts";
 import { simKeys, simWallets } from "./sim-keys.ts";
+import type { MevPlan } from "./sim-mev.ts";
 import type { SealPlan } from "./sim-seal.ts";
 
 export const CHAIN_ID = "weft-sim";
@@ -84,6 +85,7 @@ export interface SimApplicationDependencies {
   readonly logger: Logger;
   readonly yieldToLoop: YieldToLoop;
   readonly supply: SupplyChecker;
+  readonly metrics: AppMetrics | undefined;
   /** Where there are sealed transactions: production's default otherwise. */
   readonly seal?: { readonly compute: SealCompute; readonly secretOf: TicketSecretOf };
 }
@@ -102,12 +104,14 @@ export function genesisAppState(
   kind: ApplicationKind,
   validatorCount: number,
   seal?: Pick<SealPlan, "epochLength" | "keyLead">,
+  mev?: Pick<MevPlan, "ordering">,
 ): string {
   if (kind === "kv") return "{}";
   const keys = Array.from({ length: validatorCount }, (_, index) => simKeys(index));
   const wallets = simWallets(WALLETS);
-  // One more where somebody reads what is sealed and acts on it.
-  const funded = seal === undefined ? wallets : simWallets(WALLETS + 1);
+  // More where somebody acts on what others send, or is not wanted.
+  const more = mev === undefined ? (seal === undefined ? 0 : 1) : 2;
+  const funded = simWallets(WALLETS + more);
   return JSON.stringify({
     accounts: funded.map(({ address }) => ({
       address: formatAddress(address),
@@ -117,9 +121,10 @@ export function genesisAppState(
       address: toHex(validator.address),
       application_key: toHex(application.publicKey),
     })),
-    rollups: ROLLUPS.map((name) => ({
+    rollups: ROLLUPS.map((name, at) => ({
       name,
       owner_key: toHex(wallets[0]?.key.publicKey ?? EMPTY_BYTES),
+      policy: at === 1 && mev !== undefined ? { ordering: mev.ordering } : {},
     })),
     ...(seal === undefined
       ? {}
@@ -157,7 +162,7 @@ async function weftApplication(
       signer,
       clock,
       logger,
-      metrics: NULL_APP_METRICS,
+      metrics: dependencies.metrics ?? NULL_APP_METRICS,
       yieldToLoop,
       ...(seal === undefined ? {} : { seal: seal.compute, ticketSecretOf: seal.secretOf }),
     },

@@ -15,6 +15,7 @@ import { createFilePrivValidator } from "../../sequencer/engine/privval/file-pri
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
 import type { SyncedChain } from "../../sequencer/engine/state-sync/state-sync.ts";
 import { createCheckTxs } from "../../sequencer/node/wiring.ts";
+import { createBodiesReactor } from "../../sequencer/p2p/bodies/bodies-reactor.ts";
 import { createBlockSyncReactor } from "../../sequencer/p2p/blocksync/blocksync-reactor.ts";
 import { createConsensusReactor } from "../../sequencer/p2p/consensus/consensus-reactor.ts";
 import {
@@ -47,6 +48,7 @@ import { nodeInfoOf } from "./sim-node-info.ts";
 import { simKeys, type NodeKeys } from "./sim-keys.ts";
 import { slowSigner } from "./slow-signer.ts";
 import type { SimNetwork } from "./sim-network.ts";
+import type { MevRun } from "./sim-mev.ts";
 import type { SealRun } from "./sim-seal.ts";
 import { chainInStores, joinBySnapshot, NO_SNAPSHOTS } from "./sim-state-sync.ts";
 import type { Misbehaviour, SwarmOptions } from "./swarm.ts";
@@ -93,6 +95,8 @@ export interface SimWorld {
   readonly trustedChain: (height: Height, asker: SimNode) => Promise<SyncedChain>;
   /** Where there are sealed transactions. */
   readonly seal: SealRun | undefined;
+  /** Where there are bundles and transactions that nobody wants to propose. */
+  readonly mev: MevRun | undefined;
   /** Something that must not happen happened. */
   readonly fail: (failure: unknown) => void;
   readonly count: (kind: string) => void;
@@ -264,6 +268,7 @@ export class SimNode {
     const losesPower = takesPower || running.diskFailedMs !== undefined;
     running.life.end();
     this.#running = undefined;
+    this.#world.mev?.crashed(this.name);
     const { network, count } = this.#world;
     network.leave(this.index);
     for (const database of Object.values(this.#databases)) database.crash(losesPower);
@@ -340,6 +345,7 @@ export class SimNode {
         logger,
         yieldToLoop,
         supply: this.#world.supply,
+        metrics: this.isByzantine ? undefined : this.#world.mev?.metrics(),
         ...(seal === undefined ? {} : { seal }),
       },
     );
@@ -363,6 +369,11 @@ export class SimNode {
           {
             key: this.#keys.validator,
             applicationKey: swarm.application === "weft" ? this.#keys.application : undefined,
+            mev: sim.weft &&
+              this.#world.mev && {
+                ...this.#world.mev.hooks(sim.weft),
+                attacker: this.#world.mev.attacker,
+              },
             extend: (height, blockHash) => sim.extend(height, blockHash),
             random,
             view: () =>
@@ -406,7 +417,10 @@ export class SimNode {
         startsSuspended: blockSync !== undefined,
       },
       {
-        application: saboteur?.application(watched) ?? watched,
+        application:
+          saboteur?.application(watched) ??
+          (sim.weft && this.#world.mev?.honest(this.name, watched, sim.weft)) ??
+          watched,
         blockStore,
         stateStore,
         evidenceStore: this.#databases.evidence.mount(life, speed),
@@ -469,7 +483,16 @@ export class SimNode {
     running.engine = engine;
     running.application = sim;
     running.mempool = mempoolReactor;
-    const reactors = [consensusReactor, mempoolReactor, blockSyncReactor, stateSyncReactor];
+    const bodiesReactor =
+      sim.weft && createBodiesReactor({ bodies: sim.weft.listed.held, clock, logger });
+    sim.weft?.listed.use(bodiesReactor);
+    const reactors = [
+      consensusReactor,
+      mempoolReactor,
+      blockSyncReactor,
+      stateSyncReactor,
+      ...(bodiesReactor === undefined ? [] : [bodiesReactor]),
+    ];
     running.reactors = reactors;
     const honestly = this.#votes.outgoing();
     const join = (): void =>
@@ -505,6 +528,7 @@ export class SimNode {
         duties?.look();
         if (this.isByzantine) return;
         this.#world.seal?.decided(event.block);
+        if (sim.weft !== undefined) this.#world.mev?.applied(this.name, event, sim.weft);
         this.#world.agreement.decided(this.name, event).catch(fail);
         this.#world.agreement.committed(this.name, blockStore, event).catch(fail);
         sim.check();

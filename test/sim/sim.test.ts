@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
+import { isMevFault } from "../support/mev-faults.ts";
 import { REGRESSION_SEEDS } from "./regressions.ts";
 import { simulate } from "./simulation.ts";
 
 /** Few, because `npm run check` waits for them; swarms run by `npm run sim`. */
 const SEEDS = [1, 2, 3, 5, 13, 16, 22, 24];
+
+/** The first about bundles and lists without sealed transactions, which take longer. */
+const MEV_SEED = 27;
 
 /** A seed takes half a second of a processor; the machine may be busy. */
 describe("simulator", { timeout: 120_000 }, () => {
@@ -24,6 +28,34 @@ describe("simulator", { timeout: 120_000 }, () => {
     expect(options.byzantine.size).toBe(1);
     expect(faults.get("sealed transaction read after its order was final")).toBeGreaterThan(5);
     expect(faults.get("attempt to run in front came too late")).toBeGreaterThan(5);
+  });
+
+  test("blocks that cut bundles, swap lanes, blank lists or copy what is sealed are refused, and counted", async () => {
+    const kinds = ["splitsBundles", "swapsLanes", "blanksTooMany", "dropsLegs", "copiesSealed"];
+    const { failure, faults } = await simulate(
+      MEV_SEED,
+      {},
+      { byzantine: new Map([[1, kinds.filter(isMevFault)]]) },
+    );
+    expect(failure).toBeUndefined();
+    expect(faults.get("bundle included")).toBeGreaterThan(5);
+    const refusals = [...faults].filter(([kind]) => kind.startsWith("refused: "));
+    expect(refusals.length).toBeGreaterThan(1);
+  });
+
+  test("what all honest validators have is included in time, although nobody proposes it of himself", async () => {
+    const { failure, faults, options } = await simulate(
+      MEV_SEED,
+      {},
+      {
+        mev: { bundlePercent: 20, isCensored: true, ordering: "priority_fee" },
+        byzantine: new Map([[2, ["listsJunk", "blanksLists", "ignoresDue"].filter(isMevFault)]]),
+      },
+    );
+    expect(failure).toBeUndefined();
+    expect(options.powers).toHaveLength(4);
+    expect(faults.get("unwanted transactions left out")).toBeGreaterThan(5);
+    expect(faults.get("watched transaction included")).toBeGreaterThan(5);
   });
 
   test.each(REGRESSION_SEEDS)("seed $seed holds, which failed: $fault", async (regression) => {

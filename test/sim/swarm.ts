@@ -1,9 +1,18 @@
 /** What a seed draws: how many nodes, how slow, which faults. Every seed has its own mix. */
 import { Random } from "../support/random.ts";
 import { drawPowerChanges, NO_CHANGES, type ChainPlan } from "./chain-plan.ts";
-import { LIVENESS_BOUND_LIES_MS, LIVENESS_BOUND_MS, SEALED_EVERY_SEEDS } from "./limits.ts";
+import {
+  LIVE_HEIGHTS,
+  LIVENESS_BOUND_LIES_MS,
+  LIVENESS_BOUND_MS,
+  MEV_EVERY_SEEDS,
+  MEV_SEED_REMAINDER,
+  SEALED_EVERY_SEEDS,
+} from "./limits.ts";
 import type { ApplicationKind } from "./sim-application.ts";
 import type { NetworkFaults } from "./sim-network.ts";
+import { MEV_BLOCK_FAULTS, MEV_LIST_FAULTS, type MevFault } from "../support/mev-faults.ts";
+import type { MevPlan } from "./sim-mev.ts";
 import type { SealPlan } from "./sim-seal.ts";
 
 /** How a faulty validator misbehaves; several at once are possible. */
@@ -31,7 +40,9 @@ export type Misbehaviour =
   /** Of sealed transactions: sends shares that are wrong, none, or leaves openings out of its blocks. */
   | "wrongShares"
   | "abstains"
-  | "withholdsOpenings";
+  | "withholdsOpenings"
+  /** Of bundles, lists and orders: `mev-faults.ts`. */
+  | MevFault;
 
 export const MISBEHAVIOURS: readonly Misbehaviour[] = [
   "silent",
@@ -99,6 +110,10 @@ export interface SwarmOptions {
   readonly plan: ChainPlan;
   /** Undefined: validators make no keys, and nobody seals. */
   readonly seals: SealPlan | undefined;
+  /** Undefined: nobody bundles, and nobody's transactions are unwanted. */
+  readonly mev: MevPlan | undefined;
+  /** Heights that every honest node must decide after the faults have stopped. */
+  readonly liveHeights: number;
   /** Nodes that begin when the chain has decided so many heights. */
   readonly lateStarts: ReadonlyMap<number, number>;
   /** Heights between snapshots, by which full nodes with an empty disk join; 0: by block sync alone. */
@@ -181,6 +196,8 @@ export function drawSwarm(seed: number): SwarmOptions {
     application,
     plan: drawPlan(random, { powers, byzantine, application, blockBytesMax }),
     seals: undefined,
+    mev: undefined,
+    liveHeights: LIVE_HEIGHTS,
     lateStarts: sometimes(
       20,
       () => new Map([[count - 1 + fullNodes, 2 + random.below(8)]]),
@@ -201,7 +218,55 @@ export function drawSwarm(seed: number): SwarmOptions {
   const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
   const joining =
     mayJoin && random.chance(80) ? { ...options, snapshotInterval: 1 + random.below(4) } : options;
+  if (seed % MEV_EVERY_SEEDS === MEV_SEED_REMAINDER) return bundling(random, joining);
   return seed % SEALED_EVERY_SEEDS === SEALED_EVERY_SEEDS - 1 ? sealing(random, joining) : joining;
+}
+
+const BUNDLING_MISBEHAVIOURS: readonly Misbehaviour[] = [
+  ...MEV_BLOCK_FAULTS,
+  ...MEV_LIST_FAULTS,
+  "equivocateVotes",
+];
+
+/**
+ * Chains long enough for what is listed to fall due. The bound of inclusion supposes that votes of honest
+ * validators come in time for the next block: links are quick once the faults have stopped, and rounds are not cut short.
+ */
+function bundling(random: Random, drawn: SwarmOptions): SwarmOptions {
+  const calm = sealing(random, drawn);
+  const byzantineMax = Math.floor((calm.powers.length - 1) / 3);
+  const first = random.below(calm.powers.length);
+  const byzantine = new Map<number, readonly Misbehaviour[]>();
+  for (let i = 0; i < byzantineMax && random.chance(85); i++) {
+    const kinds = [1, 2, 3].map(() => random.pick(BUNDLING_MISBEHAVIOURS) ?? "censors");
+    const isSilent = random.chance(10);
+    byzantine.set((first + i) % calm.powers.length, isSilent ? ["silent"] : [...new Set(kinds)]);
+  }
+  const isSealed = random.chance(30);
+  return {
+    ...calm,
+    byzantine,
+    seals: isSealed ? calm.seals : undefined,
+    mev: {
+      bundlePercent: 20 + random.below(50),
+      isCensored: random.chance(60),
+      ordering: random.pick(["commit_order", "priority_fee", "sealed_random"]) ?? "commit_order",
+    },
+    skipTimeoutCommit: false,
+    timeoutCommitMs: random.pick([200, 500]) ?? 200,
+    faultyHeights: isSealed ? calm.faultyHeights : 12 + random.below(10),
+    faultyMs: isSealed ? calm.faultyMs : 60_000,
+    liveHeights: inclusionBlocks(calm.powers.length) + 8,
+    livenessMs: 2 * LIVENESS_BOUND_MS,
+  };
+}
+
+/**
+ * Blocks within which what all honest validators have ready stands in one: a height of delay, the block that
+ * brings the lists, byzantine proposers in a row, and the shortest time from listed to due (docs/adr/0018).
+ */
+export function inclusionBlocks(validators: number): number {
+  return 2 + Math.floor((validators - 1) / 3) + 4;
 }
 
 /** Misbehaviour of whom a chain of some forty heights can still be expected. */

@@ -28,6 +28,12 @@ export function actionOf(item: Uint8Array): Action | undefined {
   return txOf(item)?.body.action;
 }
 
+/** Of the item at that place; undefined where there is none. */
+export function actionAt(txs: readonly Uint8Array[], at: number): Action | undefined {
+  const item = txs[at];
+  return item && actionOf(item);
+}
+
 /** Places of the transactions with an action of that kind. */
 export function placesOf(txs: readonly Uint8Array[], kind: Action["kind"]): readonly number[] {
   return txs.flatMap((item, at) => (actionOf(item)?.kind === kind ? [at] : []));

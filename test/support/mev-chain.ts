@@ -8,8 +8,7 @@ import type { Bundle, Replacement, RevertMode } from "../../proto/codec/mev-tx.t
 import { type Replay, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { DUE } from "../../sequencer/app/state/tables.ts";
-import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
+import { dueIdsOf } from "./mev-due.ts";
 import { type SealedChain, type SealedChainOptions, startSealedChain } from "./sealed-app.ts";
 import {
   type GenesisPolicy,
@@ -119,32 +118,6 @@ export function depositItem(sender: Wallet, replay: Replay, amount: bigint): Uin
 
 export function withdrawItem(sender: Wallet, replay: Replay, amount: bigint): Uint8Array {
   return signedItem(sender, replay, { kind: "withdrawEscrow", amount });
-}
-
-/** What is armed, as the state has it, in the order of the OBLIGATED lane. */
-export interface Armed {
-  readonly dueHeight: number;
-  /** Hex. */
-  readonly id: string;
-  readonly size: number;
-}
-
-export function armedOf(app: Pick<WeftApplication, "read">): readonly Armed[] {
-  return app.read
-    .staking()
-    .records.keys(DUE, "")
-    .map((key) => {
-      const [dueHeight, , id, size] = key.split("/");
-      assert(id !== undefined, "keys of what is due name it");
-      return { dueHeight: Number(dueHeight), id, size: Number(size) };
-    });
-}
-
-/** Ids, in hex, of what is armed and may stand in the next block already. */
-export function dueIdsOf(app: Pick<WeftApplication, "read">): ReadonlySet<string> {
-  const next = (app.read.lastBlock()?.height ?? 0) + 1;
-  const due = armedOf(app).filter(({ dueHeight }) => dueHeight <= next);
-  return new Set(due.map(({ id }) => id));
 }
 
 /**

@@ -35,6 +35,7 @@ import type {
 } from "../../sequencer/abci/application.ts";
 import { methodsOf } from "./application-methods.ts";
 import {
+  actionAt,
   actionOf,
   areSameItems,
   excuseOf,
@@ -124,7 +125,7 @@ const BLOCK_FAULTS = {
   /** Its own copy of a bundle in the clear stands before the bundle. */
   copiesBundles: (txs, view) => {
     const at = txs.findIndex((item) => actionOf(item)?.kind === "bundle");
-    const action = actionOf(txs[at] ?? EMPTY_BYTES);
+    const action = actionAt(txs, at);
     return action?.kind === "bundle"
       ? inserted(txs, at, signedBy(view, { ...action, replacement: undefined, cancelNonce: 0n }))
       : undefined;
@@ -132,7 +133,7 @@ const BLOCK_FAULTS = {
   /** The same of what is sealed: the ciphertext in a transaction of its own. */
   copiesSealed: (txs, view) => {
     const at = txs.findIndex((item) => SEALED_KINDS.has(actionOf(item)?.kind ?? "transfer"));
-    const action = actionOf(txs[at] ?? EMPTY_BYTES);
+    const action = actionAt(txs, at);
     return action && inserted(txs, at, signedBy(view, action));
   },
   /** The dearest of the DEFAULT lane comes last. */
@@ -296,7 +297,7 @@ function dropsLegs(
   { chainId, dueIds }: View,
 ): readonly Uint8Array[] | undefined {
   const [at] = placesOf(txs, "bundle").filter((place) => {
-    const action = actionOf(txs[place] ?? EMPTY_BYTES);
+    const action = actionAt(txs, place);
     return action?.kind === "bundle" && action.legs.length > 1;
   });
   if (at === undefined) return undefined;

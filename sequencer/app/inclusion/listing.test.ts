@@ -5,7 +5,7 @@ import {
   decodeVoteExtension,
   type Lists,
 } from "../../../proto/codec/weft-extension.ts";
-import { armedOf, dueIdsOf } from "../../../test/support/mev-chain.ts";
+import { armedOf, dueIdsOf } from "../../../test/support/mev-due.ts";
 import { shareBodies } from "../../../test/support/shared-bodies.ts";
 import {
   dataFor,
