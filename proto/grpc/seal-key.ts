@@ -45,6 +45,7 @@ export const SealingState = {
   INVALID: 4,
   EXPIRED: 5,
   VOID: 6,
+  LOST: 7,
 } as const;
 export type SealingState = (typeof SealingState)[keyof typeof SealingState];
 
@@ -92,6 +93,7 @@ const WIRE_SEALING_STATES = [
   v1.SealingState.SEALING_STATE_INVALID,
   v1.SealingState.SEALING_STATE_EXPIRED,
   v1.SealingState.SEALING_STATE_VOID,
+  v1.SealingState.SEALING_STATE_LOST,
 ] as const;
 
 export function toWireSealing(

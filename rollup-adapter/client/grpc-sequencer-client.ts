@@ -53,6 +53,7 @@ const SEALING_STATES: Readonly<Record<SealingState, SealingStateName>> = {
   [SealingState.INVALID]: "invalid",
   [SealingState.EXPIRED]: "expired",
   [SealingState.VOID]: "void",
+  [SealingState.LOST]: "lost",
 };
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -65,13 +66,22 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_reconnect_backoff_ms": 2_000,
 };
 
-/** Calls unary methods of any service of a node. */
+/** Calls methods of any service of a node. */
 export interface GrpcCaller {
   /** @throws WeftError<SequencerClientErrorInfo> */
   readonly call: <Request, Response>(
     method: Method<Request, Response>,
     request: Request,
   ) => Promise<Response>;
+  /**
+   * Answers of a stream until it ends or `signal` is aborted; it may be silent for as long as there is no news.
+   * @throws WeftError<SequencerClientErrorInfo>
+   */
+  readonly stream: <Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    signal: AbortSignal,
+  ) => AsyncIterable<Response>;
   close(): void;
 }
 
@@ -80,6 +90,7 @@ export function createGrpcCaller(address: string): GrpcCaller {
   const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
   return {
     call: (method, request) => unary(client, address, method, request),
+    stream: (method, request, signal) => serverStream(client, address, method, request, signal),
     close: () => client.close(),
   };
 }
@@ -149,6 +160,32 @@ function unary<Request, Response>(
       },
     );
   });
+}
+
+async function* serverStream<Request, Response>(
+  client: Client,
+  address: string,
+  method: Method<Request, Response>,
+  request: Request,
+  signal: AbortSignal,
+): AsyncGenerator<Response> {
+  const stream = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+    request,
+  );
+  const cancel = (): void => stream.cancel();
+  signal.addEventListener("abort", cancel);
+  try {
+    for await (const message of stream as AsyncIterable<Response>) yield message;
+  } catch (cause) {
+    if (signal.aborted) return;
+    throw isServiceError(cause) ? callFailed(address, method.path, cause) : cause;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    stream.cancel();
+  }
 }
 
 async function* streamBlocks(

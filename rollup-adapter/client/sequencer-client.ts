@@ -53,7 +53,14 @@ export interface TransactionStatus {
   readonly sealing: SealingInfo | undefined;
 }
 
-export type SealingStateName = "sealed" | "disputed" | "opened" | "invalid" | "expired" | "void";
+export type SealingStateName =
+  | "sealed"
+  | "disputed"
+  | "opened"
+  | "invalid"
+  | "expired"
+  | "void"
+  | "lost";
 
 export interface SealingInfo {
   readonly state: SealingStateName;

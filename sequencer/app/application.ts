@@ -5,7 +5,7 @@ import { createLocalCompute } from "../../mev/seal/local-compute.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
-import { isSealAction } from "../../proto/codec/weft-tx.ts";
+import { isMevAction, isSealAction } from "../../proto/codec/weft-tx.ts";
 import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
 import { assert, WeftError } from "../../proto/errors.ts";
 import type {
@@ -565,7 +565,7 @@ class Weft implements WeftApplication {
     this.#sealProgress.record(executed.input.height, executed.events);
     for (const [index, { events }] of executed.results.entries()) {
       const action = executed.txs[index]?.tx.body.action;
-      if (action !== undefined && !isSealAction(action)) continue;
+      if (action !== undefined && !isSealAction(action) && !isMevAction(action)) continue;
       this.#sealProgress.record(executed.input.height, events);
     }
     this.#appliedTxs.set(executed.input.txs, executed.txs);

@@ -13,6 +13,7 @@ import {
 import { grpcError } from "./grpc-error.ts";
 import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
+import { createNews } from "./news.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import {
   type FillingUp,
@@ -98,31 +99,4 @@ function approximateBytes(message: RollupBlock): number {
   for (const { fills } of filling.blocks) bytes += 1_024 + fills.length * 64;
   for (const { payload } of filling.contents) bytes += payload.length + 8;
   return bytes;
-}
-
-/** Waits for "there may be something new": a block, the end of the call, the end of the server. */
-function createNews(blocks: GrpcBlocks, stopped: AbortSignal) {
-  let isNew = false;
-  let resolve: (() => void) | undefined;
-  const wake = (): void => {
-    isNew = true;
-    resolve?.();
-  };
-  const off = blocks.onBlock(wake);
-  stopped.addEventListener("abort", wake);
-  return {
-    wake,
-    async wait(): Promise<void> {
-      if (!isNew) {
-        await new Promise<void>((done) => {
-          resolve = done;
-        });
-      }
-      isNew = false;
-    },
-    stop(): void {
-      off();
-      stopped.removeEventListener("abort", wake);
-    },
-  };
 }

@@ -1,7 +1,6 @@
 /**
- * The node's gRPC listener: `weft.rollup.v1.RollupService`, `weft.staking.v1.StakingService`,
- * `weft.mev.v1.MevService`, health and reflection. Constructed with
- * ports, started once, stopped with a grace for its streams.
+ * The node's gRPC listener: `weft.rollup.v1.RollupService`, `weft.staking.v1.StakingService`, `weft.mev.v1.MevService`,
+ * health and reflection. Constructed with ports, started once, stopped with a grace for its streams.
  */
 import {
   type handleUnaryCall,
@@ -43,9 +42,14 @@ import {
   SealingState,
 } from "../../proto/grpc/seal-key.ts";
 import {
+  type AuctionInfo,
+  type BundleStatus,
+  type GetBundleStatusRequest,
   MEV_SERVICE,
   MEV_SERVICE_NAME,
   type ProposedRollupBlock,
+  type StreamAuctionsRequest,
+  type StreamBundleStatusRequest,
   type StreamProposedBlocksRequest,
 } from "../../proto/grpc/mev-service.ts";
 import { STAKING_SERVICE, STAKING_SERVICE_NAME } from "../../proto/grpc/staking-service.ts";
@@ -57,6 +61,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { streamBlocks } from "./block-stream.ts";
 import { createGetBodies } from "./body-service.ts";
+import { bundleStatus } from "./bundle-status.ts";
 import { grpcError, statusOf } from "./grpc-error.ts";
 import {
   REQUEST_BYTES_MAX,
@@ -66,6 +71,8 @@ import {
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
+import { checkHash, createMevQueries } from "./mev-service.ts";
+import { streamAuctions, streamBundleStatus } from "./mev-streams.ts";
 import { streamProposedBlocks } from "./proposed-stream.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
 import { createStakingQueries } from "./staking-service.ts";
@@ -207,6 +214,11 @@ export function createGrpcServer(
     });
   }
 
+  function statusOfBundle(id: Uint8Array): Promise<BundleStatus> {
+    checkHash("id", id);
+    return bundleStatus(id, { application, blocks, source });
+  }
+
   server.addService(ROLLUP_SERVICE, {
     submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
     submitStream: (call: Parameters<typeof submitStream>[0]) => {
@@ -269,7 +281,29 @@ export function createGrpcServer(
     getDeposits: unary("GetDeposits", staking.getDeposits),
     getPlans: unary("GetPlans", staking.getPlans),
   });
+  const mev = createMevQueries(application, node.chainId, submit);
+  const ofStreams = { blocks, metrics, stopped: stopping.signal };
   server.addService(MEV_SERVICE, {
+    submitBundle: unary("SubmitBundle", mev.submit("bundle")),
+    submitBid: unary("SubmitBid", mev.submit("bid")),
+    cancelBundles: unary("CancelBundles", mev.submit("cancellation")),
+    getBundleStatus: unary("GetBundleStatus", ({ id }: GetBundleStatusRequest) =>
+      statusOfBundle(id),
+    ),
+    streamBundleStatus: streaming(
+      "StreamBundleStatus",
+      (call: ServerWritableStream<StreamBundleStatusRequest, BundleStatus>) =>
+        streamBundleStatus(call, { ...ofStreams, status: statusOfBundle }),
+    ),
+    getAuction: unary("GetAuction", mev.getAuction),
+    streamAuctions: streaming(
+      "StreamAuctions",
+      (call: ServerWritableStream<StreamAuctionsRequest, AuctionInfo>) =>
+        streamAuctions(call, { ...ofStreams, auction: mev.settledAuction }),
+    ),
+    getMevParams: unary("GetMevParams", mev.getMevParams),
+    getInclusionTally: unary("GetInclusionTally", mev.getInclusionTally),
+    getRevenue: unary("GetRevenue", mev.getRevenue),
     streamProposedBlocks: streaming(
       "StreamProposedBlocks",
       (call: ServerWritableStream<StreamProposedBlocksRequest, ProposedRollupBlock>) => {
@@ -397,6 +431,8 @@ const SEALING_STATES: Readonly<Record<SealProgressState, SealingState>> = {
   invalid: SealingState.INVALID,
   expired: SealingState.EXPIRED,
   void: SealingState.VOID,
+  won: SealingState.OPENED,
+  lost: SealingState.LOST,
 };
 
 function coded(known: {

@@ -4,6 +4,7 @@
  */
 import type { Height } from "../../../proto/brands.ts";
 import type { AbciEvent } from "../../abci/application.ts";
+import { BID_LOST, BID_WON } from "../auction/events.ts";
 import {
   SEAL_COMMITTED,
   SEAL_DISPUTED,
@@ -27,7 +28,11 @@ export type SealProgressState =
   /** Nobody opened it in time: fee and bond went back. */
   | "expired"
   /** A commit that its sender did not reveal in time: the bond is lost. */
-  | "void";
+  | "void"
+  /** A bid: its rollups execute it at the top of its block. */
+  | "won"
+  /** A bid: nobody executes it, and nothing but its fee is paid. */
+  | "lost";
 
 export interface SealProgress {
   readonly state: SealProgressState;
@@ -35,6 +40,8 @@ export interface SealProgress {
   readonly height: Height;
   /** Why, for humans; empty when it is opened. */
   readonly reason: string;
+  /** What a bid that has won pays, nweft. */
+  readonly price?: bigint;
 }
 
 /** Progress by transaction id, 64 lower-case hex characters; the oldest are forgotten. */
@@ -69,7 +76,14 @@ export class SealProgressLog {
   }
 }
 
-type Told = Pick<SealProgress, "state" | "reason">;
+type Told = Pick<SealProgress, "state" | "reason" | "price">;
+
+/** Why a bid does not win, for humans. */
+const LOSSES: Readonly<Record<string, string>> = {
+  OUTBID: "OUTBID: other bids are worth more together",
+  RESERVE_NOT_MET: "RESERVE_NOT_MET: it offers less than the reserves of its rollups",
+  UNBACKED: "UNBACKED: the escrow of its account does not cover it; its bond is lost",
+};
 
 /** What each event says. */
 const TOLD: Readonly<Record<string, (attribute: (key: string) => string) => Told>> = {
@@ -92,6 +106,8 @@ const TOLD: Readonly<Record<string, (attribute: (key: string) => string) => Told
     state: of("outcome") === "opened" ? "opened" : "invalid",
     reason: of("reason"),
   }),
+  [BID_WON]: (of) => ({ state: "won", reason: "", price: BigInt(of("price")) }),
+  [BID_LOST]: (of) => ({ state: "lost", reason: LOSSES[of("reason")] ?? of("reason") }),
   [SEAL_VOID]: (of) => ({
     state: "void",
     reason: `it was not revealed in time; ${of("burned")} nweft are burned`,

@@ -1,0 +1,132 @@
+/** StreamBundleStatus and StreamAuctions: small messages, one at a time, at the reader's pace. */
+import type { ServerWritableStream } from "@grpc/grpc-js";
+import { Height } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
+import {
+  type AuctionInfo,
+  type BundleStatus,
+  isEndState,
+  STATUS_IDS_MAX,
+  type StreamAuctionsRequest,
+  type StreamBundleStatusRequest,
+} from "../../proto/grpc/mev-service.ts";
+import type { AbciEvent } from "../abci/application.ts";
+import { AUCTION_SETTLED } from "../app/auction/events.ts";
+import { grpcError } from "./grpc-error.ts";
+import { SLOW_READER_MS } from "./limits.ts";
+import type { GrpcMetrics } from "./metrics.ts";
+import { checkHash } from "./mev-service.ts";
+import { createNews } from "./news.ts";
+import type { GrpcBlocks } from "./ports.ts";
+
+interface StreamDependencies {
+  readonly blocks: GrpcBlocks;
+  readonly metrics: GrpcMetrics;
+  readonly stopped: AbortSignal;
+}
+
+/** Looks again with each block: what a pool drops is told at the latest then. */
+export async function streamBundleStatus(
+  call: ServerWritableStream<StreamBundleStatusRequest, BundleStatus>,
+  deps: StreamDependencies & { readonly status: (id: Uint8Array) => Promise<BundleStatus> },
+): Promise<void> {
+  const { ids } = call.request;
+  if (ids.length === 0 || ids.length > STATUS_IDS_MAX) {
+    throw grpcError(
+      "GRPC_INVALID_ARGUMENT",
+      `expected 1 to ${STATUS_IDS_MAX} ids, got ${ids.length}`,
+    );
+  }
+  for (const id of ids) checkHash("ids", id);
+  const open = new Map(ids.map((id) => [toHex(id), { id, told: "" }]));
+  await withNews(call, deps, async () => {
+    for (const [name, { id, told }] of open) {
+      const status = await deps.status(id);
+      const now = JSON.stringify([status.state, status.reason, status.height, status.dueHeight]);
+      if (now !== told) await write(call, deps, status);
+      if (isEndState(status.state)) open.delete(name);
+      else open.set(name, { id, told: now });
+    }
+    return open.size === 0;
+  });
+}
+
+/** From the next block on. */
+export async function streamAuctions(
+  call: ServerWritableStream<StreamAuctionsRequest, AuctionInfo>,
+  deps: StreamDependencies & {
+    readonly auction: (height: number, group: string) => AuctionInfo | undefined;
+  },
+): Promise<void> {
+  const { blocks } = deps;
+  const { group } = call.request;
+  if (group.length > 0) checkHash("group", group);
+  const wanted = toHex(group);
+  let last = blocks.height();
+  await withNews(call, deps, async () => {
+    while (last < blocks.height()) {
+      const results = await blocks.results(Height(last + 1));
+      last = Height(last + 1);
+      // All of the block itself: an auction ends with the last item that opens, or expires.
+      for (const settled of settledIn(results?.events ?? [])) {
+        if (wanted !== "" && settled.group !== wanted) continue;
+        const auction = deps.auction(settled.height, settled.group);
+        if (auction !== undefined) await write(call, deps, auction);
+      }
+    }
+    return false;
+  });
+}
+
+function settledIn(events: readonly AbciEvent[]) {
+  return events.flatMap(({ type, attributes }) => {
+    if (type !== AUCTION_SETTLED) return [];
+    const of = (key: string) => attributes.find((one) => one.key === key)?.value ?? "";
+    return [{ height: Number(of("height")), group: of("group") }];
+  });
+}
+
+/** Calls `look` now and whenever there may be something new, until it says that nothing more will come. */
+async function withNews<Request, Response>(
+  call: ServerWritableStream<Request, Response>,
+  { blocks, stopped }: StreamDependencies,
+  look: () => Promise<boolean>,
+): Promise<void> {
+  const news = createNews(blocks, stopped);
+  call.on("cancelled", news.wake);
+  try {
+    while (!call.cancelled && !stopped.aborted) {
+      if (await look()) return;
+      await news.wait();
+    }
+    if (stopped.aborted)
+      throw grpcError("GRPC_UNAVAILABLE", "the node is stopping; ask another one");
+  } finally {
+    news.stop();
+  }
+}
+
+/** Resolves when the reader has taken the message, or is gone. */
+async function write<Request, Response>(
+  call: ServerWritableStream<Request, Response>,
+  { metrics, stopped }: StreamDependencies,
+  message: Response,
+): Promise<void> {
+  if (call.cancelled || stopped.aborted) return;
+  const isTaken = await new Promise<boolean>((resolve) => {
+    const finish = (taken: boolean): void => {
+      clearTimeout(timer);
+      call.off("cancelled", gone);
+      stopped.removeEventListener("abort", gone);
+      resolve(taken);
+    };
+    const gone = (): void => finish(true);
+    const timer = setTimeout(() => finish(false), SLOW_READER_MS);
+    call.once("cancelled", gone);
+    stopped.addEventListener("abort", gone);
+    call.write(message, () => finish(true));
+  });
+  if (isTaken) return;
+  metrics.slowReaders.inc();
+  throw grpcError("GRPC_RESOURCE_EXHAUSTED", `nothing was read for ${SLOW_READER_MS / 1_000} s`);
+}
