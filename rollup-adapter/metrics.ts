@@ -180,6 +180,12 @@ const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
     name: "weft_gateway_abandoned_total",
     help: "Payloads given up after their last submission",
   },
+  bundles: {
+    type: "counter",
+    name: "weft_gateway_bundles_total",
+    help: "Bundles, bids and cancellations sent for searchers: accepted, refused, or resealed for another key",
+    labels: ["result"],
+  },
   batchBytes: {
     type: "histogram",
     name: "weft_gateway_batch_bytes",

@@ -526,6 +526,10 @@ export const dashboards = [
           [rate("weft_gateway_resubmissions_total"), `${NODE} submitted again`],
           [rate("weft_gateway_abandoned_total"), `${NODE} given up`],
         ),
+        panel("Bundles, bids and cancellations of searchers", "short", [
+          sumBy("instance, result", increase("weft_gateway_bundles_total")),
+          `${NODE} {{result}}`,
+        ]),
         panel("Size of a submission (p95)", "bytes", [quantile(0.95, "weft_gateway_batch_bytes"), NODE]),
       ],
       [

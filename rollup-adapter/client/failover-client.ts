@@ -1,5 +1,6 @@
 /** Several sequencer nodes as one, for calls that any of them can answer. */
 import { isWeftError } from "../../proto/errors.ts";
+import type { MevClient } from "./mev-client.ts";
 import type { SequencerClient } from "./sequencer-client.ts";
 
 /** What a gateway needs of a sequencer. */
@@ -12,11 +13,40 @@ export type SubmitClient = Pick<SequencerClient, "chainInfo" | "sealKey" | "subm
  * @throws the failure of the last node, when none answers
  */
 export function createFailoverClient(clients: readonly SubmitClient[]): SubmitClient {
+  const first = createFailover(clients);
+  return {
+    chainInfo: () =>
+      first(
+        (client) => client.chainInfo(),
+        (info) => !info.isCatchingUp,
+      ),
+    sealKey: (number) => first((client) => client.sealKey(number)),
+    submit: (item) => first((client) => client.submit(item)),
+  };
+}
+
+/** The same for bundles and bids: what one node has not heard of, another may have. */
+export function createMevFailover(clients: readonly MevClient[]): MevClient {
+  const first = createFailover(clients);
+  return {
+    submitBundle: (item) => first((client) => client.submitBundle(item)),
+    submitBid: (item) => first((client) => client.submitBid(item)),
+    cancelBundles: (item) => first((client) => client.cancelBundles(item)),
+    bundleStatus: (id) => first((client) => client.bundleStatus(id)),
+    auction: (group, height) => first((client) => client.auction(group, height)),
+    mevParams: () => first((client) => client.mevParams()),
+    inclusionTally: (id) => first((client) => client.inclusionTally(id)),
+    revenue: (rollupId) => first((client) => client.revenue(rollupId)),
+  };
+}
+
+/** Asks one after the other until one answers, and its answer is good; the next call begins with that one. */
+function createFailover<Client>(clients: readonly Client[]) {
   let current = 0;
 
-  async function first<T>(
-    call: (client: SubmitClient) => Promise<T>,
-    isGood: (answer: T) => boolean,
+  return async function first<T>(
+    call: (client: Client) => Promise<T>,
+    isGood: (answer: T) => boolean = () => true,
   ): Promise<T> {
     let fallback: { readonly answer: T } | undefined;
     let failure: unknown = new RangeError("expected at least one sequencer node");
@@ -37,23 +67,5 @@ export function createFailoverClient(clients: readonly SubmitClient[]): SubmitCl
     }
     if (fallback !== undefined) return fallback.answer;
     throw failure;
-  }
-
-  return {
-    chainInfo: () =>
-      first(
-        (client) => client.chainInfo(),
-        (info) => !info.isCatchingUp,
-      ),
-    sealKey: (number) =>
-      first(
-        (client) => client.sealKey(number),
-        () => true,
-      ),
-    submit: (item) =>
-      first(
-        (client) => client.submit(item),
-        () => true,
-      ),
   };
 }

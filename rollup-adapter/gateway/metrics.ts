@@ -17,6 +17,8 @@ export interface GatewayMetrics {
   readonly resubmissions: Counter;
   /** weft_gateway_abandoned_total: payloads given up after their last submission. */
   readonly abandoned: Counter;
+  /** weft_gateway_bundles_total{result}: bundles, bids and cancellations sent for searchers: accepted, refused, or resealed for another key. */
+  readonly bundles: Counter<"result">;
   /** weft_gateway_batch_bytes: size of a signed submission. */
   readonly batchBytes: Histogram;
 }
@@ -26,5 +28,6 @@ export const NULL_GATEWAY_METRICS: GatewayMetrics = {
   submissions: NULL_COUNTER,
   resubmissions: NULL_COUNTER,
   abandoned: NULL_COUNTER,
+  bundles: NULL_COUNTER,
   batchBytes: NULL_HISTOGRAM,
 };

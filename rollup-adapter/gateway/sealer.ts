@@ -3,9 +3,17 @@
  * network's validators included, reads a wallet's transaction before its place is final.
  */
 import { createGroup } from "../../mev/seal/group/group.ts";
-import { sealContent, type SealTerms } from "../../mev/seal/sealed-content.ts";
+import {
+  type BidTerms,
+  type BundleTerms,
+  sealBid,
+  sealBundle,
+  sealContent,
+  type SealTerms,
+} from "../../mev/seal/sealed-content.ts";
 import { createTdh2, type Tdh2 } from "../../mev/seal/tdh2.ts";
 import type { Height } from "../../proto/brands.ts";
+import type { Bid, SealedBundle } from "../../proto/codec/mev-tx.ts";
 import type { Sealed } from "../../proto/codec/seal-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { GetSealKeyResponse, SealKeyInfo } from "../../proto/grpc/seal-key.ts";
@@ -35,6 +43,10 @@ export interface Sealer {
   key(isFresh?: boolean): Promise<SealingKey>;
   /** Throws `CodecError` when the content does not fit. */
   seal(terms: SealTerms): Sealed;
+  /** As `seal`. */
+  sealBundle(terms: BundleTerms): SealedBundle;
+  /** As `seal`. */
+  sealBid(terms: BidTerms): Bid;
 }
 
 /** @param deps `keys`: what a node answers to `GetSealKey` */
@@ -54,6 +66,11 @@ export function createSealer(deps: { readonly keys: () => Promise<GetSealKeyResp
     return known;
   }
 
+  function arithmetic(): Tdh2 {
+    tdh2 ??= createTdh2(createGroup());
+    return tdh2;
+  }
+
   return {
     async key(isFresh = false) {
       const { open, reason, key, next } = await keys(isFresh);
@@ -63,10 +80,9 @@ export function createSealer(deps: { readonly keys: () => Promise<GetSealKeyResp
         `this node submits sealed transactions only, and the network takes none now: ${reason}; try again later, or send it through a node that does not seal (gateway.seal in rollup.json)`,
       );
     },
-    seal(terms) {
-      tdh2 ??= createTdh2(createGroup());
-      return sealContent(tdh2, terms, sealRandomness());
-    },
+    seal: (terms) => sealContent(arithmetic(), terms, sealRandomness()),
+    sealBundle: (terms) => sealBundle(arithmetic(), terms, sealRandomness()),
+    sealBid: (terms) => sealBid(arithmetic(), terms, sealRandomness()),
   };
 }
 

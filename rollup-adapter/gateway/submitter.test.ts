@@ -55,6 +55,8 @@ function createFixture(options: {
       kem: new Uint8Array(192),
       body: new Uint8Array(272).fill(parts[0]?.data.length ?? 0),
     }),
+    sealBundle: unused,
+    sealBid: unused,
   };
   const submitter = createSubmitter(
     { rollupId: ROLLUP, coalesceMs: 0, expiryBlocks: 60, tipPerByte: 0n },
@@ -80,6 +82,10 @@ function createFixture(options: {
   );
   stops.push(submitter);
   return { submitter, items, asked };
+}
+
+function unused(): never {
+  throw new Error("wallets' transactions are no bundles");
 }
 
 function actionOf(item: Uint8Array) {

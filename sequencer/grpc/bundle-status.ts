@@ -4,7 +4,8 @@
  */
 import { listingPrefix } from "../../mev/inclusion/keys.ts";
 import { Height } from "../../proto/brands.ts";
-import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { bytesEqual, compareBytes } from "../../proto/bytes.ts";
+import { rollupIdsOfLegs } from "../../proto/codec/mev-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import type { Action } from "../../proto/codec/weft-tx.ts";
 import { BundleState, type BundleStatus, type LegPlace } from "../../proto/grpc/mev-service.ts";
@@ -87,7 +88,9 @@ async function tell(
       };
     case "committed":
       return inBlock(id, known, deps);
-    default:
+    case "rejected":
+    case "expired":
+    case "evicted":
       return dropped(known);
   }
 }
@@ -219,20 +222,12 @@ function rollupsOf(
   action: Action | undefined,
   { read }: BundleStatusDependencies["application"],
 ): readonly Uint8Array[] {
-  switch (action?.kind) {
-    case "bundle":
-    case "sealedBundle":
-      return action.legs.map(({ rollupId }) => rollupId);
-    case "sealed":
-    case "sealCommit":
-      return action.rollupIds;
-    case "rollupData":
-      return [action.rollupId];
-    case "bid": {
-      const members = read.rollup(action.group)?.policy.auctionMembers ?? [];
-      return [action.group, ...members].toSorted((a, b) => (toHex(a) < toHex(b) ? -1 : 1));
-    }
-    default:
-      return [];
-  }
+  if (action === undefined) return [];
+  if ("legs" in action) return rollupIdsOfLegs(action.legs);
+  if ("rollupIds" in action) return action.rollupIds;
+  if (action.kind === "rollupData") return [action.rollupId];
+  if (action.kind !== "bid") return [];
+  // As its policy is now; a member that has left since has no list to look it up in.
+  const members = read.rollup(action.group)?.policy.auctionMembers ?? [];
+  return [action.group, ...members].toSorted(compareBytes);
 }

@@ -122,7 +122,7 @@ export function createMevQueries(
               : EMPTY_BYTES;
         return { ...answer, bundleId };
       },
-    getAuction({ height, group }: GetAuctionRequest): AuctionInfo {
+    getAuction: ({ height, group }: GetAuctionRequest): AuctionInfo => {
       checkHash("group", group);
       const at = reader();
       const id = toHex(group);
@@ -139,7 +139,7 @@ export function createMevQueries(
     /** An auction that an event of a block names. */
     settledAuction: (height: number, group: string) =>
       auctionAt(heightKey(height, group), reader()),
-    async getMevParams(): Promise<MevParams> {
+    getMevParams: async (): Promise<MevParams> => {
       const at = reader();
       const { params } = at;
       return {
@@ -161,7 +161,7 @@ export function createMevQueries(
         atHeight: heightOf(at),
       };
     },
-    getInclusionTally({ id }: GetInclusionTallyRequest): InclusionTally {
+    getInclusionTally: ({ id }: GetInclusionTallyRequest): InclusionTally => {
       checkHash("id", id);
       const at = reader();
       const { powers } = tallyOf(at);
@@ -186,7 +186,7 @@ export function createMevQueries(
       });
       return { listings, totalPower: powers.total, atHeight: heightOf(at) };
     },
-    getRevenue({ rollupId }: GetRevenueRequest): Revenue {
+    getRevenue: ({ rollupId }: GetRevenueRequest): Revenue => {
       checkHash("rollup_id", rollupId);
       const at = reader();
       const rollup = read.rollup(rollupId);
