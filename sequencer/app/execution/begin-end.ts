@@ -5,6 +5,7 @@ import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
 import { payEscrow } from "../auction/escrow.ts";
 import { forgetBundleKeys } from "../bundles/keys.ts";
+import { forgetResults, recordAuctions, settleAuctions } from "../auction/settle.ts";
 import { allocateFees } from "../distribution/rewards.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
 import { obligatedRoomBytes } from "../inclusion/due-set.ts";
@@ -61,6 +62,7 @@ export function beginBlock(
 export function settleOverdue(working: WorkingState, manifest: ManifestBuilder): void {
   expireItems(working);
   voidCommits(working);
+  settleAuctions(working);
   for (const { rollupId, fill } of working.fills) manifest.addFill(rollupId, fill);
   for (const { rollupId, decision } of decideOrders(working)) {
     manifest.addDecision(rollupId, decision);
@@ -90,6 +92,8 @@ export function endBlock(
   matureQueue(working);
   payEscrow(working);
   forgetBundleKeys(working);
+  recordAuctions(working, proposerAddress);
+  forgetResults(working);
   const params = endOfBlockGovernance(working);
   if (params !== undefined) working.setParams(params);
   endGeneration(working);

@@ -16,6 +16,8 @@ const PASSING: ReadonlySet<CodeName> = new Set<CodeName>([
   "SEAL_FULL",
   "UNORDERED_FULL",
   "BUNDLE_EARLY",
+  "BID_EARLY",
+  "BID_TOO_MANY",
   "NONCE_GAP",
 ]);
 

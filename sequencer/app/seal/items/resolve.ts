@@ -1,10 +1,11 @@
 /** What becomes of a sealed item: its money, the fills of its rollups, and what is said about it. */
 import { Height } from "../../../../proto/brands.ts";
 import { toHex } from "../../../../proto/bytes.ts";
-import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
+import { SealedItemKind, type SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { assertNever } from "../../../../proto/errors.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { event, indexed, plain } from "../../abci-event.ts";
+import { onBidResolved } from "../../auction/bids.ts";
 import { creditMev } from "../../distribution/mev-revenue.ts";
 import { onShuffledResolved } from "../../ordering/shuffles.ts";
 import type { StakingContext } from "../../staking/context.ts";
@@ -45,8 +46,20 @@ export type PointOf = () => Uint8Array;
 /** Shares of the committee, single shares after a dispute, or the sender's seed. */
 export type OpenedBy = "committee" | "dispute" | "sender";
 
-/** Settles an item that the caller takes out of the state. `height`: of its block. */
+/** Settles an item that the caller takes out of the state; of a bid, its auction does. `height`: of its block. */
 export function resolveItem(
+  ctx: StakingContext,
+  height: number,
+  item: SealedItemState,
+  resolution: Resolution,
+): void {
+  if (item.kind === SealedItemKind.BID) onBidResolved(ctx, height, item, resolution);
+  else settleItem(ctx, height, item, resolution);
+  emitResolved(ctx, height, item, resolution);
+}
+
+/** Its money, the fills of its rollups, and what their order waits for. */
+function settleItem(
   ctx: StakingContext,
   height: number,
   item: SealedItemState,
@@ -85,7 +98,6 @@ export function resolveItem(
   }
   const pointOf = resolution.kind === "expired" ? undefined : resolution.pointOf;
   onShuffledResolved(ctx, height, places, pointOf);
-  emitResolved(ctx, height, item, resolution);
 }
 
 /** A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. */
@@ -123,7 +135,7 @@ function emitResolved(
   item: SealedItemState,
   resolution: Resolution,
 ): void {
-  const { id, fee, bond, disputedHeight } = item;
+  const { id, fee, bond, disputedHeight, kind } = item;
   const about = [indexed("id", toHex(id)), plain("height", String(height))];
   switch (resolution.kind) {
     case "opened":
@@ -134,7 +146,8 @@ function emitResolved(
           ...about,
           plain("by", resolution.by),
           plain("reason", resolution.reason),
-          plain("bond", "returned"),
+          // A bid that is none has made all others of its auction wait.
+          plain("bond", kind === SealedItemKind.BID ? "lost" : "returned"),
         ]),
       );
     case "garbage":
