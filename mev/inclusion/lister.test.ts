@@ -15,7 +15,7 @@ function held(at: number, rollup?: string, size = 200): HeldTx {
   return { id: idAt(at), size, agoMs: 1_000 - at, rollupKeys };
 }
 
-const limits = { validator: validatorAt(0), roomBytes: 10_000, canKeep: () => true };
+const limits = { validator: validatorAt(0), height: 12, roomBytes: 10_000, canKeep: () => true };
 const idsOf = (listed: readonly { readonly id: Uint8Array }[]) =>
   listed.map(({ id }) => new DataView(id.buffer, id.byteOffset).getUint32(0) - 1);
 
@@ -39,6 +39,16 @@ describe("behavior: an honest validator lists", () => {
     expect(idsOf(chooseListed([held(1), held(2), held(3), held(4)], tally, limits))).toEqual([
       2, 3, 4,
     ]);
+  });
+
+  test("what the state has it for, when the block that it votes on forgets that", () => {
+    const tally = fresh();
+    tally.fold([listsOf(0, [held(1)]), listsOf(1, [held(1)])], 10);
+    const at = (height: number) => chooseListed([held(1)], tally, { ...limits, height });
+    expect(at(29)).toEqual([]);
+    expect(tally.forget(29)).toEqual([]);
+    expect(at(30)).toHaveLength(1);
+    expect(tally.forget(30)).toHaveLength(1);
   });
 
   test("nothing that OBLIGATED has no room for, or that it cannot keep", () => {

@@ -10,7 +10,7 @@ import {
 } from "../../proto/codec/weft-extension.ts";
 import { itemBlockBytes } from "../lanes.ts";
 import { type DueTx, type Listed, listingKey, listingPrefix } from "./keys.ts";
-import type { TallyView } from "./tally.ts";
+import { listingWindow, type TallyView } from "./tally.ts";
 
 /** Of the transactions of a list, those of one rollup, while others wait: this part. */
 const ROLLUP_PART = 4;
@@ -28,6 +28,8 @@ export interface HeldTx extends Listed {
 export interface ListerLimits {
   /** Consensus address of the lister, 20 bytes. */
   readonly validator: Uint8Array;
+  /** Height that is voted on. */
+  readonly height: number;
   /** Bytes that OBLIGATED takes of a block: nothing larger is listed. */
   readonly roomBytes: number;
   /** Most transactions of a list; what fits the extension may be less. */
@@ -45,16 +47,26 @@ export interface ListerLimits {
  */
 export function chooseListed(
   held: Iterable<HeldTx>,
-  tally: Pick<TallyView, "listing">,
-  { validator, roomBytes, countMax = LISTED_TXS_MAX, canKeep }: ListerLimits,
+  tally: Pick<TallyView, "listing" | "powers">,
+  { validator, height, roomBytes, countMax = LISTED_TXS_MAX, canKeep }: ListerLimits,
 ): readonly ListedTx[] {
+  const forgottenFrom = height - listingWindow(tally.powers.count);
+  /** Whether listing it says something new. */
+  function wants(one: Listed): boolean {
+    const listing = tally.listing(listingKey(one));
+    if (listing === undefined) return true;
+    const isOwn = (address: Uint8Array): boolean => bytesEqual(address, validator);
+    if (listing.withdrawn.some(isOwn) || !listing.listers.some(isOwn)) return true;
+    // Forgotten with the block that is voted on: the next one opens it anew.
+    return listing.dueHeight === 0 && listing.firstHeight <= forgottenFrom;
+  }
   const chosen: HeldTx[] = [];
   const surplus: HeldTx[] = [];
   const ofRollup = new Map<string, number>();
   const perRollupMax = Math.max(1, Math.floor(countMax / ROLLUP_PART));
   for (const one of held) {
     if (chosen.length >= countMax) break;
-    if (itemBlockBytes(one.size) > roomBytes || !wants(tally, one, validator)) continue;
+    if (itemBlockBytes(one.size) > roomBytes || !wants(one)) continue;
     if (!canKeep(one)) continue;
     const keys = one.rollupKeys.length === 0 ? NO_ROLLUP : one.rollupKeys;
     if (keys.some((key) => (ofRollup.get(key) ?? 0) >= perRollupMax)) {
@@ -70,14 +82,6 @@ export function chooseListed(
 }
 
 const NO_ROLLUP: readonly string[] = [""];
-
-/** Whether listing it says something new: the state does not have this validator for it, or as one that cannot. */
-function wants(tally: Pick<TallyView, "listing">, one: Listed, validator: Uint8Array): boolean {
-  const listing = tally.listing(listingKey(one));
-  if (listing === undefined) return true;
-  const isOwn = (address: Uint8Array): boolean => bytesEqual(address, validator);
-  return listing.withdrawn.some(isOwn) || !listing.listers.some(isOwn);
-}
 
 /**
  * Ids of what is due by `untilHeight` that this validator cannot put into a block, and has not said so yet;

@@ -58,7 +58,8 @@ export function ownLists(
     return blockFault(committed, tx, terms) === undefined;
   };
   const roomBytes = obligatedRoomBytes(params, chain.blockBytesMax);
-  const listed = chooseListed(held(), tally, { validator: address, roomBytes, canKeep });
+  const limits = { validator: address, height, roomBytes, canKeep };
+  const listed = chooseListed(held(), tally, limits);
   const isListed = new Set(listed.map(listingKey));
   const kept = [...txs].filter(([one]) => isListed.has(listingKey(one))).map(([, tx]) => tx);
 
