@@ -265,14 +265,16 @@ export const CODES = {
 
   /** No auction is led by that rollup. */
   BID_GROUP: { number: 275, message: "that rollup leads no auction" },
-  /** The last block that may hold it has passed; or more than 25 of them, or one over 100 ahead. */
-  BID_HEIGHT: { number: 276, message: "the block is not one that may hold the bid" },
+  /** More than 25 heights from the first to the last block, none at all, or a last one over 100 ahead. */
+  BID_HEIGHT: { number: 276, message: "the bid's heights are too many or too far ahead" },
   /** The sender's escrow is below the parameter bid_escrow_min. */
   BID_NOT_FUNDED: { number: 277, message: "the escrow is too small to bid" },
   /** The block holds as many bids of the account as it may. */
   BID_TOO_MANY: { number: 278, message: "the block holds five bids of the account" },
   /** The first block that may hold the bid is ahead. */
   BID_EARLY: { number: 279, message: "the first block that may hold the bid is ahead" },
+  /** The last block that may hold the bid has passed. */
+  BID_LATE: { number: 280, message: "the last block that may hold the bid has passed" },
 
   /** The balance, or the escrow, is below the amount. */
   ESCROW_FUNDS: { number: 290, message: "there is less than the amount" },

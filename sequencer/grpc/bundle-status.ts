@@ -31,6 +31,7 @@ const EXPIRED: ReadonlySet<number> = new Set([
   CODES.SEAL_TOO_LATE.number,
   CODES.SEAL_KEY_OLD.number,
   CODES.BUNDLE_LATE.number,
+  CODES.BID_LATE.number,
   CODES.POOL_TIMED_OUT.number,
 ]);
 

@@ -80,7 +80,7 @@ const OF_CHAIN: ReadonlyMap<number, BundleErrorName> = new Map([
   ...named("STALE_SEQ", [264, 267]),
   ...named("CANCELLED", [265]),
   ...named("NOT_FUNDED", [266, 277, 290]),
-  ...named("RANGE_INVALID", [276]),
+  ...named("RANGE_INVALID", [276, 279, 280]),
   ...named("TOO_MANY_BIDS", [278]),
 ]);
 

@@ -166,7 +166,7 @@ describe("bids that may not stand in a block", () => {
     expect(await codeOf(0, { ...offer, group: "plain" })).toBe("BID_GROUP");
     expect(await codeOf(0, { ...offer, group: "nobody" })).toBe("BID_GROUP");
     const next = chain.height + 1;
-    expect(await codeOf(0, { ...offer, maxHeight: next - 1 })).toBe("BID_HEIGHT");
+    expect(await codeOf(0, { ...offer, maxHeight: next - 1 })).toBe("BID_LATE");
     expect(await codeOf(0, { ...offer, maxHeight: next + 101 })).toBe("BID_HEIGHT");
     expect(await codeOf(0, { ...offer, minHeight: next, maxHeight: next + 26 })).toBe("BID_HEIGHT");
     expect(await codeOf(0, offer)).toBe("OK");
@@ -198,6 +198,18 @@ describe("bids that may not stand in a block", () => {
     expect(await chain.refusal([...txs, ...items], 1)).toMatch(/P11 BID_TOO_MANY/);
     // Five are fine, but the manifest has to say so.
     expect(await chain.refusal([...txs, ...items.slice(0, 5)], 1)).toMatch(/P5 MANIFEST/);
+  });
+
+  test("behavior: one whose first block is ahead waits in the pool for it", async () => {
+    const sealed = await start();
+    const { chain } = sealed;
+    const minHeight = chain.height + 3;
+    const offer = { amount: 5_000n, tops: { alpha: "x" }, minHeight, maxHeight: minHeight };
+    const bid = await submitBid(sealed, 0, offer);
+    expect(codesOf(await chain.step(0))).toEqual([]);
+    expect(codesOf(await chain.step(0))).toEqual([]);
+    const ordered = await chain.step(0);
+    expect(eventsOf(ordered, "seal_ordered")).toMatchObject([{ id: bid.id }]);
   });
 
   test("behavior: a sixth bid of an account waits for the next block", async () => {

@@ -42,11 +42,15 @@ export const BID_RULES: ActionRules<Bid> = {
       fundsFault(staking, sender) ??
       countFault(staking, sender) ??
       // Last: one that only is early may wait.
-      earlyBidFault(action, height)
+      ofHeights(earlyFault(action, height))
     );
   },
   late({ staking }, action, height) {
-    return ofHeights(pastFault(action, height)) ?? lateKeyFault(staking, action.key, height);
+    return (
+      ofHeights(pastFault(action, height)) ??
+      groupFault(staking, action) ??
+      lateKeyFault(staking, action.key, height)
+    );
   },
   run(state, tx, _action, terms) {
     holdDeposits(state, tx, terms);
@@ -84,13 +88,15 @@ export const WITHDRAW_ESCROW_RULES: ActionRules<WithdrawEscrow> = {
   value: noValue,
 };
 
-function ofHeights(refusal: Refusal<string> | undefined): Failure | undefined {
-  return refusal && failure("BID_HEIGHT", refusal.reason);
-}
+const CODES_OF_BIDS = {
+  BUNDLE_WINDOW: "BID_HEIGHT",
+  BUNDLE_EARLY: "BID_EARLY",
+  BUNDLE_LATE: "BID_LATE",
+} as const;
 
-function earlyBidFault(action: Bid, height: number): Failure | undefined {
-  const early = earlyFault(action, height);
-  return early && failure("BID_EARLY", early.reason);
+/** Bids have the windows of bundles. */
+function ofHeights(refusal: Refusal<keyof typeof CODES_OF_BIDS> | undefined): Failure | undefined {
+  return refusal && failure(CODES_OF_BIDS[refusal.code], refusal.reason);
 }
 
 function groupFault(reader: StakingReader, action: Bid): Failure | undefined {

@@ -157,7 +157,8 @@ export class PoolBundles {
 
 /** First block that may hold the transaction, if a bundle says so; 0: any. */
 export function firstHeightOf(tx: DecodedTx): number {
-  return bundleIn(tx)?.minHeight ?? 0;
+  const { action } = tx.tx.body;
+  return action.kind === "bid" ? action.minHeight : (bundleIn(tx)?.minHeight ?? 0);
 }
 
 function bundleIn({ tx }: DecodedTx): AnyBundle | undefined {

@@ -281,8 +281,9 @@ export class Pool {
     }
     const { balance } = this.#committed.account(tx.sender);
     const ofAction = actionFault(this.#committed, tx, terms, balance - maxFee(tx));
-    // Such a bundle has no other fault, and may wait for its block.
-    return ofAction?.code === "BUNDLE_EARLY" ? undefined : ofAction;
+    // It has no other fault, and may wait for its block.
+    const mayWait = ofAction?.code === "BUNDLE_EARLY" || ofAction?.code === "BID_EARLY";
+    return mayWait ? undefined : ofAction;
   }
 
   #accountFault(tx: DecodedTx): Failure | undefined {
