@@ -304,7 +304,7 @@ export interface StreamProposedBlocksRequest {
 }
 
 /** What rollups read of an entry; outside a bundle without a bundle id. */
-export interface ProposedEntry extends Omit<DeliveredEntry, "bundleId"> {
+export interface ProposedEntry extends Omit<DeliveredEntry, "bundleId" | "bundle"> {
   readonly bundleId: Uint8Array;
 }
 

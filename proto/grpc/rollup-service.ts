@@ -7,18 +7,21 @@ import { weft } from "#proto-gen/weft.js";
 import type { Height } from "../brands.ts";
 import { codecError } from "../codec/errors.ts";
 import type { RollupPolicy } from "../codec/rollup-policy.ts";
-import type { MerkleProof } from "../types.ts";
 import type { Content, FillingBlock } from "../verify/fills.ts";
 import {
   type DecisionEntry,
   DecisionOutcome,
-  type DeliveredEntry,
-  EntryKind,
   type FillEntry,
   FillStatus,
-  type ProvenLeaf,
   type RollupSlice,
 } from "../verify/manifest.ts";
+import {
+  fromWireEntry,
+  fromWireLeaf,
+  fromWireProof,
+  toWireEntries,
+  toWireProof,
+} from "./ordered-entry.ts";
 import {
   fromWireSealing,
   getSealKeyRequest,
@@ -445,24 +448,22 @@ function toWireSlice(
     }));
     return { absence: { neighbours } };
   }
-  const entries = slice.entries.map(({ bundleId, ...entry }) => ({
-    ...entry,
-    bundleId: bundleId ?? null,
-  }));
   const fills = slice.fills.map(toWireFill);
   const decisions = slice.decisions.map(toWireDecision);
   const leafProof = toWireProof(slice.proof);
-  return { presence: { leaf: slice.leaf, leafProof, entries, fills, decisions } };
+  const { leaf } = slice;
+  return { presence: { leaf, leafProof, ...toWireEntries(slice.entries), fills, decisions } };
 }
 
 function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlice["slice"] {
   if (wire.presence !== null && wire.presence !== undefined) {
-    const { leaf, leafProof, entries, fills, decisions } = wire.presence;
+    const { leaf, leafProof, entries, siblingLeaves, fills, decisions } = wire.presence;
+    const leaves = (siblingLeaves ?? []).map(fromWireLeaf);
     return {
       kind: "presence",
       leaf: toBytes(leaf),
       proof: fromWireProof(leafProof),
-      entries: (entries ?? []).map(fromWireEntry),
+      entries: (entries ?? []).map((entry) => fromWireEntry(entry, leaves)),
       fills: (fills ?? []).map(fromWireFill),
       decisions: (decisions ?? []).map(fromWireDecision),
     };
@@ -470,26 +471,7 @@ function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlic
   const { neighbours } = required(wire.absence, "presence or absence");
   return {
     kind: "absence",
-    neighbours: (neighbours ?? []).map(
-      ({ leaf, proof }): ProvenLeaf => ({ leaf: toBytes(leaf), proof: fromWireProof(proof) }),
-    ),
-  };
-}
-
-function fromWireEntry(wire: weft.rollup.v1.OrderedEntry.$Properties): DeliveredEntry {
-  const kind = Object.values(EntryKind).find((known) => known === wire.kind);
-  if (kind === undefined) {
-    throw codecError("CODEC_OUT_OF_RANGE", `entry kind: expected 1 to 6, got ${wire.kind ?? 0}`);
-  }
-  const bundleId = toBytes(wire.bundleId);
-  return {
-    kind,
-    lane: wire.lane ?? 0,
-    itemId: toBytes(wire.itemId),
-    bundleId: bundleId.length === 0 ? undefined : bundleId,
-    leg: wire.leg ?? 0,
-    legs: wire.legs ?? 0,
-    payload: toBytes(wire.payload),
+    neighbours: (neighbours ?? []).map(fromWireLeaf),
   };
 }
 
@@ -568,22 +550,6 @@ function fromWireFilling(wire: weft.rollup.v1.Filling.$Properties): Filling {
       payload: toBytes(content.payload),
     })),
     order: (wire.order ?? []).slice(),
-  };
-}
-
-function toWireProof(proof: MerkleProof): weft.rollup.v1.MerkleProof.$Properties {
-  return { ...proof, aunts: [...proof.aunts] };
-}
-
-function fromWireProof(
-  wire: weft.rollup.v1.MerkleProof.$Properties | null | undefined,
-): MerkleProof {
-  const proof = required(wire, "proof");
-  return {
-    total: toNumber(proof.total ?? 0),
-    index: toNumber(proof.index ?? 0),
-    leafHash: toBytes(proof.leafHash),
-    aunts: (proof.aunts ?? []).map(toBytes),
   };
 }
 

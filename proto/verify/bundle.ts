@@ -3,9 +3,11 @@
  * them (docs/formats.md, "Bundles and bids"). Only that they are there, never what they did.
  */
 import { bytesEqual, compareBytes, joinBytes, toHex, utf8ToBytes } from "../bytes.ts";
-import type { RevertMode } from "../codec/mev-tx.ts";
+import { isCodecError } from "../codec/errors.ts";
+import { type RevertMode, SEALED_BUNDLE_CODEC, type SealedLeg } from "../codec/mev-tx.ts";
 import { startSignBytes } from "../codec/weft-basics.ts";
-import type { Manifest } from "../codec/weft-block.ts";
+import { decodeItem, type Manifest } from "../codec/weft-block.ts";
+import { payloadHash } from "../codec/weft-tx.ts";
 import { assert } from "../errors.ts";
 import { sha256 } from "../hash.ts";
 import { HASH_BYTES } from "../limits.ts";
@@ -15,6 +17,7 @@ import type { MerkleProof } from "../types.ts";
 import {
   decodeManifestLeaf,
   decodeOrderedEntry,
+  type DeliveredEntry,
   EntryKind,
   type EntryHead,
   type OrderedEntry,
@@ -44,6 +47,13 @@ export interface SiblingLeg {
   readonly revertMode: RevertMode;
 }
 
+/** What a leg is delivered with: its own revert mode, and all other legs. */
+export interface LegProof {
+  readonly revertMode: RevertMode;
+  /** By leg. */
+  readonly siblings: readonly SiblingLeg[];
+}
+
 export type SiblingRefusalCode =
   /** The own entry is no leg of a bundle, or a rollup of its own. */
   | "BUNDLE_SIBLING_NO_BUNDLE"
@@ -58,7 +68,9 @@ export type SiblingRefusalCode =
   /** The legs are not all that the bundle has, by rollup, each once. */
   | "BUNDLE_SIBLING_COUNT"
   /** The id of a plain bundle is not made of these legs. */
-  | "BUNDLE_SIBLING_ID";
+  | "BUNDLE_SIBLING_ID"
+  /** A sealed bundle says other rollups or revert modes than its legs came with. */
+  | "BUNDLE_SIBLING_SEALED";
 
 /**
  * Id of a plain bundle: H(lp("weft/bundle/v1") ‖ lp(chain id) ‖ u8 number of legs ‖ for each, by rollup: rollup id ‖
@@ -73,6 +85,72 @@ export function bundleId(chainId: string, legs: readonly LegOfBundle[]): Uint8Ar
   });
   const head = startSignBytes(BUNDLE_TAG, chainId, 0).out;
   return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts]));
+}
+
+/**
+ * Whether every leg of a bundle among the entries of a verified slice came with all its siblings. `entries`: those that the
+ * slice was verified to hold for the rollup.
+ */
+export function verifyBundles(
+  chainId: string,
+  rollupId: Uint8Array,
+  manifestItem: Uint8Array,
+  entries: readonly DeliveredEntry[],
+): Refusal<SiblingRefusalCode> | undefined {
+  const legs = entries.filter(({ bundleId }) => bundleId !== undefined);
+  if (legs.length === 0) return undefined;
+  const item = decodeItem(manifestItem);
+  assert(item.kind === "manifest", "a verified slice stands under a manifest");
+  for (const { bundle, payload, ...head } of legs) {
+    if (bundle === undefined) {
+      return refusal("BUNDLE_SIBLING_COUNT", `leg ${head.leg} of ${head.legs} came alone`);
+    }
+    const own = { ...head, payloadHash: payloadHash(payload) };
+    const { revertMode, siblings } = bundle;
+    const refused =
+      verifySiblings(chainId, item.manifest, rollupId, own, revertMode, siblings) ??
+      (head.kind === EntryKind.BUNDLE_LEG
+        ? undefined
+        : sealedFault(rollupId, head, payload, bundle));
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+/** Legs of a sealed bundle share one payload, which names all rollups and revert modes. */
+function sealedFault(
+  rollupId: Uint8Array,
+  { leg }: Pick<EntryHead, "leg">,
+  payload: Uint8Array,
+  { revertMode, siblings }: LegProof,
+): Refusal<SiblingRefusalCode> | undefined {
+  const named = sealedLegsOf(payload);
+  if (named === undefined) {
+    return refusal("BUNDLE_SIBLING_SEALED", "the payload is no sealed bundle");
+  }
+  const came = siblings.map((sibling) => ({
+    rollupId: sibling.rollupId,
+    revertMode: sibling.revertMode,
+  }));
+  came.splice(leg, 0, { rollupId, revertMode });
+  const isSame =
+    came.length === named.length &&
+    named.every(
+      (one, at) =>
+        one.revertMode === came[at]?.revertMode && bytesEqual(one.rollupId, came[at].rollupId),
+    );
+  if (isSame) return undefined;
+  return refusal("BUNDLE_SIBLING_SEALED", "the legs are not those that the sealed bundle names");
+}
+
+function sealedLegsOf(payload: Uint8Array): readonly SealedLeg[] | undefined {
+  try {
+    return SEALED_BUNDLE_CODEC.decode(payload).legs;
+  } catch (error) {
+    // Bytes that the manifest commits to and that are no bundle: the caller refuses them. Anything else is a bug.
+    if (!isCodecError(error)) throw error;
+    return undefined;
+  }
 }
 
 /**
@@ -152,8 +230,11 @@ function verifySibling(
   return refusal("BUNDLE_SIBLING_ENTRY", `the leg of rollup ${toHex(rollupId)} is not proven`);
 }
 
-/** Kinds differ between rollups that shuffle and others, so that a plain leg has plain siblings only. */
-function isSameBundle(own: EntryHead, other: EntryHead): boolean {
+/**
+ * A leg in the clear has siblings in the clear only; sealed ones share their payload, and differ in kind between
+ * rollups that shuffle and others.
+ */
+function isSameBundle(own: OrderedEntry, other: OrderedEntry): boolean {
   return (
     own.bundleId !== undefined &&
     other.bundleId !== undefined &&
@@ -161,8 +242,14 @@ function isSameBundle(own: EntryHead, other: EntryHead): boolean {
     bytesEqual(own.itemId, other.itemId) &&
     own.lane === other.lane &&
     own.legs === other.legs &&
-    (own.kind === EntryKind.BUNDLE_LEG) === (other.kind === EntryKind.BUNDLE_LEG)
+    (own.kind === EntryKind.BUNDLE_LEG
+      ? other.kind === EntryKind.BUNDLE_LEG
+      : isSealed(other) && bytesEqual(own.payloadHash, other.payloadHash))
   );
+}
+
+function isSealed({ kind }: EntryHead): boolean {
+  return kind === EntryKind.SEALED || kind === EntryKind.SHUFFLED;
 }
 
 function isByRollup(legs: readonly LegOfBundle[]): boolean {

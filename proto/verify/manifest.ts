@@ -16,6 +16,7 @@ import { HASH_BYTES } from "../limits.ts";
 import { merkleRoot, verifyMerkleProof } from "../merkle.ts";
 import { type Refusal, refusal } from "../refusal.ts";
 import type { MerkleProof } from "../types.ts";
+import type { LegProof } from "./bundle.ts";
 
 export const ORDERED_ENTRY_BYTES = 102;
 export const FILL_ENTRY_BYTES = 45;
@@ -56,6 +57,8 @@ export interface OrderedEntry extends EntryHead {
 /** What a rollup is given: the payload itself. For rollup data see `rollupDataEntries`. */
 export interface DeliveredEntry extends EntryHead {
   readonly payload: Uint8Array;
+  /** In a bundle: what shows that its other legs stand in the same block. */
+  readonly bundle?: LegProof;
 }
 
 /** What became of an entry whose content its own block did not show. */

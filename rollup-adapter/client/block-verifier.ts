@@ -1,13 +1,14 @@
 /**
  * The verification that comes before execution (docs/rollups.md). From a trusted height on, each block
- * must extend the one before (`header-chain.ts`), hold a slice that the header's data_hash commits to, and at
- * level FILLED say what became of each hidden entry and in which order all are executed, as headers of later blocks commit to it. The tests name
+ * must extend the one before (`header-chain.ts`), hold a slice that the header's data_hash commits to, of a bundle all
+ * legs or none, and at level FILLED say what became of each hidden entry and in which order all are executed, as headers of later blocks commit to it. The tests name
  * eight ways in which others failed here (D1–D8).
  */
 import type { RollupId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { rollupDataEntries } from "../../proto/codec/weft-tx.ts";
 import type { Header } from "../../proto/types.ts";
+import { verifyBundles } from "../../proto/verify/bundle.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { decidedOrder } from "../../proto/verify/decided-order.ts";
 import { executionOrder } from "../../proto/verify/execution-order.ts";
@@ -85,6 +86,9 @@ export function createBlockVerifier(
     if ("code" in slice) refuse({ code: "VERIFY_SLICE", refusal: slice.code }, slice.reason);
     const { entries, fills, decisions } = slice;
     checkKinds(entries);
+    const { chainId } = header;
+    const alone = verifyBundles(chainId, rollupIdBytes, block.slice.manifest, entries);
+    if (alone !== undefined) refuse({ code: "VERIFY_BUNDLE", refusal: alone.code }, alone.reason);
     const filled = await fill(header, entries, block.filling);
     const order = filled && orderOf(header, filled, block.filling);
     return {

@@ -19,6 +19,8 @@ export type VerifyErrorInfo =
   | { readonly code: "VERIFY_COMMIT"; readonly fault: CommitFault }
   /** The manifest, the leaf, a proof, a count, an entry or a fill is not what the header commits to. */
   | { readonly code: "VERIFY_SLICE"; readonly refusal: string }
+  /** A leg of a bundle came without proof that all others stand in the same block. */
+  | { readonly code: "VERIFY_BUNDLE"; readonly refusal: string }
   /** What is said about sealed entries is not what the headers of later blocks commit to, or not all of it. */
   | { readonly code: "VERIFY_FILLING"; readonly refusal: string }
   /** An entry is of a kind that this version cannot deliver. */

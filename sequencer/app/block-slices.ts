@@ -16,6 +16,7 @@ import {
   type Presence,
 } from "../../proto/verify/manifest.ts";
 import type { BlockOutcome } from "../abci/application.ts";
+import { BlockSiblings } from "./block-siblings.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
 import { isObligated } from "./execution/events.ts";
 import { readEntryTerms } from "./ordering/entry-terms.ts";
@@ -78,6 +79,7 @@ export async function blockSlices(
   const sealed = new Map<string, SealedTx>();
   const terms = readEntryTerms(chainId, events);
   const reveals = new Map<string, Uint8Array>();
+  const siblings = new BlockSiblings();
   let sealedBytes = 0;
   for (const [index, bytes] of txs.entries()) {
     if (index % ITEMS_PER_SLICE === ITEMS_PER_SLICE - 1) await yieldToLoop();
@@ -92,9 +94,10 @@ export async function blockSlices(
     const tx = isHiding(action) ? { body, action, rollupIds, payloads: undefined } : undefined;
     const hidden = tx === undefined ? EMPTY_BYTES : hiddenPayload(tx.action);
     sealedBytes += hidden.length;
+    const positions: number[] = [];
     for (const { rollupId, entry } of entries) {
       const payload = tx === undefined ? payloadOf(action, entry) : hidden;
-      builder.add(rollupId, entry);
+      positions.push(builder.add(rollupId, entry));
       const key = toHex(rollupId);
       const { kind, lane, itemId, bundleId, leg, legs } = entry;
       const list = delivered.get(key) ?? [];
@@ -102,6 +105,8 @@ export async function blockSlices(
       delivered.set(key, list);
       if (tx !== undefined) sealed.set(toHex(itemId), tx);
     }
+    const [first] = entries;
+    if (first !== undefined) siblings.add(first.entry.itemId, action, positions);
   }
   const fills = new Map<string, ResolvedFill[]>();
   for (const resolved of readFillsEvents(events)) {
@@ -137,6 +142,12 @@ export async function blockSlices(
     return { position: fill.position, payload };
   }
 
+  function withSiblings(entry: DeliveredEntry, rollupId: Uint8Array): DeliveredEntry {
+    if (entry.bundleId === undefined) return entry;
+    const bundle = siblings.proofOf(entry.itemId, rollupId, (id) => built.prove(id));
+    return bundle === undefined ? entry : { ...entry, bundle };
+  }
+
   return {
     rollupIds: built.rollupIds,
     sealedBytes,
@@ -144,7 +155,7 @@ export async function blockSlices(
       const proof = built.prove(rollupId);
       if (proof.kind === "absence") return proof;
       const entries = delivered.get(toHex(rollupId)) ?? [];
-      return { ...proof, entries };
+      return { ...proof, entries: entries.map((entry) => withSiblings(entry, rollupId)) };
     },
     fills: (rollupId, height) =>
       (fills.get(toHex(rollupId)) ?? []).filter(({ fill }) => fill.height === height),
