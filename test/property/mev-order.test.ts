@@ -11,6 +11,9 @@ import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.
 import type { RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import type { BlockSlices } from "../../sequencer/app/block-slices.ts";
 import { SHUFFLES } from "../../sequencer/app/state/tables.ts";
+import { fundBidders, makeBid } from "../support/bidding.ts";
+import { sealedBundleItem } from "../support/bundles.ts";
+import { executedTexts, type ServedBlock } from "../support/executed.ts";
 import {
   buildOrderedChain,
   ORDERED_ROLLUP,
@@ -20,7 +23,7 @@ import {
 } from "../support/ordered-chain.ts";
 import {
   loseSecrets,
-  type SealedText,
+  type SealedChain,
   sealText,
   startSealedChain,
   withNoise,
@@ -33,8 +36,9 @@ const WALLETS = 5;
 
 interface Draft {
   readonly sender: number;
-  readonly kind: "sealed" | "noise" | "notContent" | "data";
+  readonly kind: "sealed" | "noise" | "notContent" | "data" | "bundle" | "bid";
   readonly tip: bigint;
+  readonly amount: bigint;
   /** Whether its sender opens it, in a run where senders do. */
   readonly isRevealed: boolean;
 }
@@ -42,11 +46,21 @@ interface Draft {
 const drafts: fc.Arbitrary<readonly Draft[]> = fc.array(
   fc.record({
     sender: fc.nat(WALLETS - 2),
-    kind: fc.constantFrom("sealed", "sealed", "sealed", "noise", "notContent", "data"),
+    kind: fc.constantFrom(
+      "sealed",
+      "sealed",
+      "noise",
+      "notContent",
+      "data",
+      "bundle",
+      "bid",
+      "bid",
+    ),
     tip: fc.bigInt(1n, 50n),
+    amount: fc.bigInt(1n, 3_000n),
     isRevealed: fc.boolean(),
   }),
-  { minLength: 2, maxLength: 9 },
+  { minLength: 2, maxLength: 10 },
 );
 
 /** How the entries of the block are opened. */
@@ -59,43 +73,40 @@ interface Decided {
   readonly positions: readonly number[];
   /** Places of alpha's entries of kind SHUFFLED. */
   readonly shuffled: readonly number[];
+  /** Texts that the rollups execute of the block. */
+  readonly alpha: readonly string[];
+  readonly beta: readonly string[];
 }
 
-/** Alpha shuffles, beta does not; everything sealed is for both. */
+/** Alpha shuffles, beta does not, and both sell their tops together; everything sealed is for both. */
 async function run(all: readonly Draft[], way: Way): Promise<Decided> {
   const sealed = await startSealedChain({
     validators: 3,
     wallets: WALLETS,
-    params: { seal_bond: "1000" },
-    rollups: { alpha: { ordering: "sealed_random" }, beta: {} },
+    params: { seal_bond: "1000", bid_escrow_min: "1000" },
+    rollups: {
+      alpha: { ordering: "sealed_random", auction: true, auction_members: ["beta"], reserve: "9" },
+      beta: { auction: true, auction_leader: "alpha", reserve: "5" },
+    },
   });
-  const { chain, keys } = sealed;
-  const made: (SealedText & Draft)[] = [];
+  const { chain } = sealed;
+  await fundBidders(sealed, [0, 1, 2, 3], 4_000n);
+  const hidden: (Draft & { readonly item: Uint8Array; readonly seed: Uint8Array })[] = [];
   for (const [n, draft] of all.entries()) {
-    const sender = wallet(draft.sender);
-    const replay = unordered(20, String(n));
-    const terms = { tipPerByte: draft.tip, rollups: ["alpha", "beta"] };
-    if (draft.kind === "data") {
-      const { tip: tipPerByte } = draft;
-      await chain.submit(signedItem(sender, replay, dataFor("alpha", `open ${n}`), { tipPerByte }));
-      continue;
-    }
-    const text = sealText(sender, replay, keys[0], `text ${n}`, {
-      ...terms,
-      ...(draft.kind === "noise" ? { damage: withNoise } : {}),
-      ...(draft.kind === "notContent" ? { plaintext: new Uint8Array(256).fill(1) } : {}),
-    });
-    await chain.submit(text.item);
-    made.push({ ...text, ...draft });
+    const made = itemOf(sealed, draft, n);
+    expect(await chain.submit(made.item)).toBe(0);
+    if (made.seed !== undefined) hidden.push({ ...draft, item: made.item, seed: made.seed });
   }
   const ordered = await chain.step(0);
   const slices = await chain.app.blockSlices(ordered.txs, ordered.response);
   const shuffled = placesOf(slices, ALPHA, EntryKind.SHUFFLED);
-  expect(shuffled).toHaveLength(made.length);
-  expect(placesOf(slices, BETA, EntryKind.SEALED)).toHaveLength(made.length);
+  const count = hidden.filter(({ kind }) => kind !== "bid").length;
+  expect(shuffled).toHaveLength(count);
+  expect(placesOf(slices, BETA, EntryKind.SEALED)).toHaveLength(count);
   const giveBack = way === "late" ? loseSecrets(chain, [0, 1]) : () => {};
   if (way === "senders") {
-    for (const [n, { seed, item }] of made.filter((one) => one.isRevealed).entries()) {
+    const told = hidden.filter(({ isRevealed }) => isRevealed);
+    for (const [n, { seed, item }] of told.entries()) {
       const { height } = ordered;
       const reveal = { kind: "selfReveal" as const, height, id: idOf(item), seed };
       await chain.submit(signedItem(wallet(WALLETS - 1), nonce(n), reveal));
@@ -103,16 +114,18 @@ async function run(all: readonly Draft[], way: Way): Promise<Decided> {
   }
   const found: { readonly height: number; readonly seed: string; positions: readonly number[] }[] =
     [];
+  const later: ServedBlock[] = [];
   while (chain.height < ordered.height + 6) {
     const isDisputing = way === "disputed" && chain.height + 1 === ordered.height + 2;
     chain.node(1).watch.failsToOpen = isDisputing;
     if (chain.height + 1 === ordered.height + 3) giveBack();
     const block = await chain.step(isDisputing ? 1 : 0);
-    const later = await chain.app.blockSlices(block.txs, block.response);
-    expect(later.order(BETA, ordered.height)).toBeUndefined();
-    const slice = later.slice(ALPHA);
+    const opened = await chain.app.blockSlices(block.txs, block.response);
+    later.push({ height: block.height, slices: opened });
+    expect(opened.order(BETA, ordered.height)).toBeUndefined();
+    const slice = opened.slice(ALPHA);
     const decisions = slice.kind === "presence" ? slice.decisions : [];
-    const positions = later.order(ALPHA, ordered.height);
+    const positions = opened.order(ALPHA, ordered.height);
     expect(decisions).toHaveLength(positions === undefined ? 0 : 1);
     for (const { subject, height, detailHash } of decisions) {
       assert(positions !== undefined && height === ordered.height, "it is the block's own order");
@@ -121,14 +134,50 @@ async function run(all: readonly Draft[], way: Way): Promise<Decided> {
     }
   }
   expect(chain.app.read.staking().records.keys(SHUFFLES)).toEqual([]);
+  expect(chain.app.read.supply().sealed).toBe(0n);
   expect((await chain.replay()).read.appHash()).toEqual(chain.app.read.appHash());
   const [first] = found;
+  const served = { height: ordered.height, slices };
   return {
     heights: found.map(({ height }) => height),
     seed: first?.seed ?? "",
     positions: first?.positions ?? [],
     shuffled,
+    alpha: await executedTexts(served, later, ALPHA),
+    beta: await executedTexts(served, later, BETA),
   };
+}
+
+/** `seed`: of what is sealed. */
+function itemOf(
+  { chain, keys: [key] }: SealedChain,
+  { kind, tip: tipPerByte, sender, amount }: Draft,
+  n: number,
+): { readonly item: Uint8Array; readonly seed?: Uint8Array } {
+  const from = wallet(sender);
+  const replay = unordered(20, String(n));
+  const text = `${kind} ${n}`;
+  switch (kind) {
+    case "data":
+      return { item: signedItem(from, replay, dataFor("alpha", text), { tipPerByte }) };
+    case "bundle": {
+      const legs = ["alpha", "beta"].map((rollup) => ({ rollup, entries: [text] }));
+      return sealedBundleItem(from, replay, key.state, legs, { tipPerByte, maxHeight: 20 });
+    }
+    case "bid": {
+      const tops = n % 2 === 0 ? { alpha: text, beta: text } : { alpha: text };
+      return makeBid(from, replay, key, chain.height + 1, { amount, tops, tipPerByte });
+    }
+    case "noise":
+    case "notContent":
+    case "sealed":
+      return sealText(from, replay, key, text, {
+        tipPerByte,
+        rollups: ["alpha", "beta"],
+        ...(kind === "noise" ? { damage: withNoise } : {}),
+        ...(kind === "notContent" ? { plaintext: new Uint8Array(256).fill(1) } : {}),
+      });
+  }
 }
 
 function placesOf(slices: BlockSlices, rollupId: Uint8Array, wanted: EntryKind): readonly number[] {
@@ -137,25 +186,28 @@ function placesOf(slices: BlockSlices, rollupId: Uint8Array, wanted: EntryKind):
   return entries.flatMap(({ kind }, position) => (kind === wanted ? [position] : []));
 }
 
+const isBid = (text: string): boolean => text.startsWith("bid");
+
 describe("the order that the chain decides", () => {
   test("property: one permutation on all nodes, decided once and with the last entry, the same whoever opens them and whoever disputes", async () => {
     await fc.assert(
       fc.asyncProperty(drafts, async (all) => {
-        const honest = await run(all, "committee");
-        const count = honest.shuffled.length;
-        expect(honest.heights).toHaveLength(count < 2 ? 0 : 1);
-        expect([...honest.positions].sort((a, b) => a - b)).toEqual(
-          count < 2 ? [] : honest.shuffled,
-        );
+        const { heights, ...honest } = await run(all, "committee");
+        const { shuffled, positions, alpha, beta } = honest;
+        const isOrdered = shuffled.length >= 2;
+        expect(heights).toHaveLength(isOrdered ? 1 : 0);
+        expect([...positions].sort((a, b) => a - b)).toEqual(isOrdered ? shuffled : []);
+        for (const texts of [alpha, beta]) {
+          // A winner comes first, and there is one at most.
+          expect(texts.slice(1).filter(isBid)).toEqual([]);
+        }
+        const isShown = ({ kind }: Draft) => kind === "sealed" || kind === "bundle";
+        const shown = all.flatMap((draft, n) => (isShown(draft) ? [`${draft.kind} ${n}`] : []));
+        expect([...beta].filter((text) => !isBid(text)).sort()).toEqual(shown.sort());
         for (const way of ["disputed", "senders", "late"] as const) {
-          const { heights, ...other } = await run(all, way);
-          expect({ way, ...other }).toEqual({
-            way,
-            seed: honest.seed,
-            positions: honest.positions,
-            shuffled: honest.shuffled,
-          });
-          expect(heights).toHaveLength(honest.heights.length);
+          const { heights: decidedAt, ...other } = await run(all, way);
+          expect({ way, ...other }).toEqual({ way, ...honest });
+          expect(decidedAt).toHaveLength(heights.length);
         }
       }),
       { numRuns: 6 },

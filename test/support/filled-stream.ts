@@ -3,7 +3,8 @@ import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { rollupDataEntries, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
-import { EntryKind, FillStatus } from "../../proto/verify/manifest.ts";
+import { isHidden } from "../../proto/verify/execution-order.ts";
+import { FillStatus } from "../../proto/verify/manifest.ts";
 import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
 import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
@@ -79,7 +80,7 @@ export async function followFilled(
           height: block.height,
           position,
           id: toHex(entry.itemId),
-          isSealed: entry.kind === EntryKind.SEALED,
+          isSealed: isHidden(entry),
           status: statusName(entry.fill?.status),
           filledHeight: filling?.height,
           texts: textsOf(entry.content),
