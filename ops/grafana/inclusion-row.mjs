@@ -27,6 +27,24 @@ export const INCLUSION_ROW = [
     [mean("weft_mev_obligation_inclusion_blocks"), `${NODE} mean`],
     [quantile(0.95, "weft_mev_obligation_inclusion_blocks"), `${NODE} p95`],
   ),
+  panel("Time from first sight to the block (p95)", "s", [
+    quantile(0.95, "weft_mev_inclusion_delay_seconds", "instance, lane"),
+    `${NODE} lane {{lane}}`,
+  ]),
+  panel(
+    "Blocks from first sight to the block (mean, p95)",
+    "short",
+    [mean("weft_mev_inclusion_delay_blocks"), `${NODE} mean`],
+    [quantile(0.95, "weft_mev_inclusion_delay_blocks"), `${NODE} p95`],
+  ),
+  panel("Order against receipt, by rollup (mean)", "percentunit", [
+    mean("weft_mev_reorder_distance"),
+    "{{rollup}}",
+  ]),
+  panel("Left out of what 2/3 list, by proposer", "percentunit", [
+    `max by (validator) (${gauge("weft_mev_censorship_score")})`,
+    "{{validator}}",
+  ]),
   panel(
     "Listed transactions from and to others",
     "short",

@@ -216,16 +216,17 @@ class Weft implements WeftApplication {
     });
     const { clock } = dependencies;
     const [admission, verified] = [this.#admission, this.#verified];
+    this.#stakeGauges = new StakeGauges(committed, metrics);
     this.listed = new ListedTxs({
       committed,
       bodies,
       admission,
       verified,
+      labelOf: (validator) => this.#stakeGauges.labelOf(validator),
       clock,
       logger,
       metrics,
     });
-    this.#stakeGauges = new StakeGauges(committed, metrics);
     this.#sealGauges = new SealGauges(committed, metrics);
     const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = options;
     this.#standstill = new StandstillWatch(
@@ -577,7 +578,7 @@ class Weft implements WeftApplication {
     const events = [executed.events, ...executed.results.map((result) => result.events)];
     this.#stakeGauges.advance(staged.changes, events);
     this.#sealGauges.advance(executed.input.height, events);
-    this.listed.advance(executed.input.height, events);
+    this.listed.advance(executed, events);
     this.#standstill.look();
   }
 

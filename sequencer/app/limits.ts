@@ -84,3 +84,11 @@ export const LISTED_BODIES_BYTES_MAX = 64 << 20;
 export const DUE_BODIES_WAIT_MS = 200;
 /** Blocks until a transaction that nobody sent is asked for again, at most; each time twice as many. */
 export const BODY_RETRY_BLOCKS_MAX = 16;
+/** Rollups that metrics name, each with a few series. */
+export const METRIC_ROLLUPS_MAX = 200;
+/** Listed transactions whose receive times are kept until a block holds them; the oldest are forgotten. */
+export const RECEIVE_TIMES_MAX = 4_096;
+/** Transactions of one rollup in one block whose order is compared with that of their receipt. */
+export const REORDERED_TXS_MAX = 256;
+/** Transactions of a block of which it is measured how long they waited, evenly spread. */
+export const MEASURED_TXS_PER_BLOCK = 64;

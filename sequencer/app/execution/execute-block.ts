@@ -118,6 +118,8 @@ export interface ExecutedBlock {
   readonly results: readonly ExecTxResult[];
   /** One per item; undefined for system items. */
   readonly txs: readonly (DecodedTx | undefined)[];
+  /** What its injected commit brings of validators. */
+  readonly lists: readonly InjectedLists[];
   /** One per item: the lane that it stands in. */
   readonly lanes: readonly Lane[];
   /** Of the begin and the end of the block. */
@@ -242,6 +244,7 @@ export async function executeBlock(
     working,
     results,
     txs,
+    lists,
     lanes: items.map(({ use }) => use.lane),
     events: [
       ...begun,

@@ -9,16 +9,20 @@ import type { AppMetrics } from "../metrics.ts";
 import type { TxAdmission } from "../pool/tx-admission.ts";
 import type { BodyStore } from "../proposal/body-store.ts";
 import type { CommittedState } from "../state/committed-state.ts";
+import { DUE } from "../state/tables.ts";
 import type { KeyValueStore, KeyValueWrite } from "../state-tree/key-value-store.ts";
 import type { Digest } from "../state-tree/node.ts";
 import { BodyFetcher } from "./body-fetcher.ts";
 import { InclusionGauges } from "./inclusion-gauges.ts";
+import { OrderWatch } from "./order-watch.ts";
 
 export interface ListedTxsDependencies {
   readonly committed: CommittedState;
   readonly bodies: BodyStore;
   readonly admission: TxAdmission;
   readonly verified: VerifiedTxs;
+  /** A validator as metrics name it; `validator`: consensus address, in hex. */
+  readonly labelOf: (validator: string) => string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
@@ -31,6 +35,7 @@ export class ListedTxs {
   readonly #dependencies: ListedTxsDependencies;
   readonly #fetcher: BodyFetcher;
   readonly #gauges: InclusionGauges;
+  readonly #orders: OrderWatch;
 
   constructor(dependencies: ListedTxsDependencies) {
     const { committed, bodies, metrics } = dependencies;
@@ -38,6 +43,11 @@ export class ListedTxs {
     this.bodies = bodies;
     this.#fetcher = new BodyFetcher(dependencies);
     this.#gauges = new InclusionGauges(committed, bodies, metrics);
+    this.#orders = new OrderWatch(
+      () => (committed.terms === undefined ? [] : committed.recordKeys(DUE.prefix, "", {})),
+      metrics,
+      dependencies.labelOf,
+    );
     this.held = {
       item: (id) => {
         const item = bodies.find(Buffer.from(id).toString("latin1"))?.item;
@@ -56,6 +66,7 @@ export class ListedTxs {
   /** When the state was read anew. */
   reset(): void {
     this.#gauges.reset();
+    this.#orders.reset();
   }
 
   /** See `WeftApplication.useBodies`. */
@@ -73,9 +84,10 @@ export class ListedTxs {
     return this.#dependencies.bodies.forget(input.height, txs, working.records);
   }
 
-  /** The committed state is that after the block at `height`. */
-  advance(height: number, events: Iterable<readonly AbciEvent[]>): void {
-    this.#gauges.advance(height, events);
+  /** The committed state is that after the block. */
+  advance(block: ExecutedBlock, events: Iterable<readonly AbciEvent[]>): void {
+    this.#gauges.advance(block.input.height, events);
+    this.#orders.advance(block);
   }
 
   /** After a commit. */

@@ -25,6 +25,14 @@ export interface InclusionMetrics {
   readonly obligationsForgotten: Counter;
   /** `weft_mev_obligation_inclusion_blocks`: Blocks from the first listing of an armed transaction to the block that holds it. */
   readonly obligationInclusionBlocks: Histogram;
+  /** `weft_mev_inclusion_delay_seconds`: Time from this node's first sight of a transaction to its block, by lane (number); of at most 64 transactions of a block. */
+  readonly inclusionDelaySeconds: Histogram<"lane">;
+  /** `weft_mev_inclusion_delay_blocks`: Blocks from this node's first sight of a transaction to its block; of at most 64 transactions of a block. */
+  readonly inclusionDelayBlocks: Histogram;
+  /** `weft_mev_reorder_distance`: Pairs of a rollup's listed transactions of one block that stand the other way round than validators received them, of all pairs, by rollup (at most 200). */
+  readonly reorderDistance: Histogram<"rollup">;
+  /** `weft_mev_censorship_score`: Part that a proposer left out of what more than 2/3 of the power had listed, a moving average over its blocks, by validator (at most 200). */
+  readonly censorshipScore: Gauge<"validator">;
   /** `weft_mev_bodies_asked_total`: Listed transactions that this node lacked and asked others for. */
   readonly bodiesAsked: Counter;
   /** `weft_mev_bodies_served_total`: Listed transactions that this node gave to others. */
@@ -44,6 +52,10 @@ export const NULL_INCLUSION_METRICS: InclusionMetrics = {
   obligationsWithdrawn: NULL_COUNTER,
   obligationsForgotten: NULL_COUNTER,
   obligationInclusionBlocks: NULL_HISTOGRAM,
+  inclusionDelaySeconds: NULL_HISTOGRAM,
+  inclusionDelayBlocks: NULL_HISTOGRAM,
+  reorderDistance: NULL_HISTOGRAM,
+  censorshipScore: NULL_GAUGE,
   bodiesAsked: NULL_COUNTER,
   bodiesServed: NULL_COUNTER,
   bodiesMissing: NULL_COUNTER,

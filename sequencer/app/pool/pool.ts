@@ -14,6 +14,7 @@ import { admissionFault, isFree } from "../execution/apply-tx.ts";
 import { effectiveTip } from "../execution/base-fee.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import {
+  MEASURED_TXS_PER_BLOCK,
   POOL_FREE_PER_ACCOUNT_MAX,
   POOL_PARKED_PER_ACCOUNT_MAX,
   POOL_WAIT_BLOCKS_MAX,
@@ -222,10 +223,16 @@ export class Pool {
    * at what has run out of time. Nothing else can have changed.
    */
   advance(included: Iterable<DecodedTx>, touchedAccounts: Iterable<string>, height: number): void {
+    const nowMs = this.#nowMs();
+    const held: PoolEntry[] = [];
     for (const tx of included) {
       const entry = this.#entries.get(tx.idKey);
-      if (entry !== undefined) this.#remove(entry);
+      if (entry === undefined) continue;
+      held.push(entry);
+      this.#remove(entry);
     }
+    const stride = Math.ceil(held.length / MEASURED_TXS_PER_BLOCK);
+    for (let at = 0; at < held.length; at += stride) this.#measure(held[at], height, nowMs);
     for (const address of touchedAccounts) this.#revisit(address);
     for (const [expiry, entries] of this.#byExpiry) {
       // The next block is at height + 1, and valid is height + 1 < expiry.
@@ -255,6 +262,15 @@ export class Pool {
       const fault = admissionFault(this.#committed, entry.tx, this.#terms());
       if (fault?.code === "TX_TOO_LARGE") this.#drop(entry, fault);
     }
+  }
+
+  /** How long something waited that the block at `height` holds. */
+  #measure(entry: PoolEntry | undefined, height: number, nowMs: number): void {
+    if (entry === undefined) return;
+    const { tx, addedMs, addedHeight } = entry;
+    const seconds = (nowMs - addedMs) / 1_000;
+    this.#metrics.inclusionDelaySeconds.observe(seconds, { lane: tx.lane.toString() });
+    this.#metrics.inclusionDelayBlocks.observe(height - addedHeight);
   }
 
   #fullFault(): Failure {
