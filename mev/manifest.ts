@@ -90,8 +90,15 @@ export function rollupEntriesOf(
   const single = { lane, itemId: id, bundleId: undefined, leg: 0, legs: 1 };
   switch (action.kind) {
     case "rollupData": {
-      const { ROLLUP_DATA: kind } = EntryKind;
-      const entry: OrderedEntry = { ...single, kind, payloadHash: payloadHash(action.payload) };
+      const entry: OrderedEntry = {
+        kind: EntryKind.ROLLUP_DATA,
+        lane,
+        itemId: id,
+        bundleId: undefined,
+        leg: 0,
+        legs: 1,
+        payloadHash: payloadHash(action.payload),
+      };
       return [{ rollupId: action.rollupId, entry }];
     }
     case "sealed":

@@ -1,4 +1,4 @@
-import type { CodeName } from "../codes.ts";
+import type { CodeName, Failure } from "../codes.ts";
 
 /**
  * Which rule of a block is broken (spec/mev.md B4, as docs/adr/0018 has it).
@@ -22,6 +22,15 @@ export interface RefusedBlock {
 
 export function refused(check: BlockCheck, code: string, reason: string): RefusedBlock {
   return { kind: "refused", check, code, reason };
+}
+
+/** Because of one of its items. */
+export function refusedItem(
+  index: number,
+  { code, reason }: Failure,
+  isStrict = false,
+): RefusedBlock {
+  return refused(checkOfFault(code, isStrict), code, `item ${index}: ${reason}`);
 }
 
 /** One line for logs, votes and people. */

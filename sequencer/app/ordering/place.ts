@@ -19,10 +19,11 @@ export function placeEntries(
   const entries = tx.entries(isDue, entryTerms);
   // Of one that names several rollups, the manifest makes the keys.
   const key = tx.rollupId === "" ? undefined : tx.rollupId;
-  const positions = entries.map(({ rollupId, entry }) => manifest.add(rollupId, entry, key));
-  for (const [index, { rollupId, entry }] of entries.entries()) {
-    if (entry.kind !== EntryKind.SHUFFLED) continue;
-    shuffles.place(toHex(rollupId), positions[index] ?? 0, fromHex(tx.sender));
-  }
-  return positions;
+  return entries.map(({ rollupId, entry }) => {
+    const position = manifest.add(rollupId, entry, key);
+    if (entry.kind === EntryKind.SHUFFLED) {
+      shuffles.place(toHex(rollupId), position, fromHex(tx.sender));
+    }
+    return position;
+  });
 }

@@ -17,6 +17,8 @@ export interface PlacedItem {
 
 /** The state before the block: who changes a policy in it changes it for later blocks. */
 export interface PolicyReader {
+  /** Rollups that order by price, or will: none on most chains. */
+  readonly pricedRollups: ReadonlySet<string>;
   rollup(rollupId: string): RollupState | undefined;
 }
 
@@ -26,37 +28,30 @@ export function priceOrderFault(
   state: PolicyReader,
   { height, baseFeePerByte }: Pick<TxTerms, "height" | "baseFeePerByte">,
 ): Refusal<"ORDER_PRIORITY"> | undefined {
-  const known = new Map<string, boolean>();
-  const ordersByPrice = (rollupId: string): boolean => {
-    let answer = known.get(rollupId);
-    if (answer === undefined) {
-      const rollup = state.rollup(rollupId);
-      answer =
-        rollup !== undefined && policyAt(rollup, Height(height)).ordering === Ordering.PRIORITY_FEE;
-      known.set(rollupId, answer);
-    }
-    return answer;
-  };
-  const isPriority = ({ tx, rollupId }: DecodedTx): boolean =>
-    tx.body.action.kind === "rollupData" && ordersByPrice(rollupId);
-
-  const inDefault: DecodedTx[] = [];
-  let hasPriority = false;
+  const priced = new Set<string>();
+  for (const id of state.pricedRollups) {
+    const rollup = state.rollup(id);
+    if (rollup === undefined) continue;
+    if (policyAt(rollup, Height(height)).ordering === Ordering.PRIORITY_FEE) priced.add(id);
+  }
+  if (priced.size === 0) return undefined;
+  const inDefault: PricedItem[] = [];
   for (const { use, decoded } of items) {
     if (use.lane !== Lane.DEFAULT || decoded === undefined) continue;
-    inDefault.push(decoded);
-    hasPriority ||= isPriority(decoded);
+    const { replay, fee, action } = decoded.tx.body;
+    inDefault.push({
+      account: decoded.sender,
+      price: effectiveTip(fee, baseFeePerByte),
+      id: decoded.id,
+      hasNonce: replay.kind === "nonce",
+      isPriority: action.kind === "rollupData" && priced.has(decoded.rollupId),
+    });
   }
-  if (!hasPriority) return undefined;
-  return priorityFault(
-    inDefault.map(
-      (tx): PricedItem => ({
-        account: tx.sender,
-        price: effectiveTip(tx.tx.body.fee, baseFeePerByte),
-        id: tx.id,
-        hasNonce: tx.tx.body.replay.kind === "nonce",
-        isPriority: isPriority(tx),
-      }),
-    ),
-  );
+  return priorityFault(inDefault);
+}
+
+/** Whether a rollup orders by price, or will once its next policy is in force. */
+export function isPriced({ policy, pending }: RollupState): boolean {
+  const { PRIORITY_FEE } = Ordering;
+  return policy.ordering === PRIORITY_FEE || pending?.policy.ordering === PRIORITY_FEE;
 }

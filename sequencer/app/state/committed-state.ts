@@ -27,6 +27,7 @@ import { auctionGroup } from "../auction/group.ts";
 import { TxDecoder } from "../execution/decoded-tx.ts";
 import { type DueSet, dueSetAt, obligatedRoomBytes } from "../inclusion/due-set.ts";
 import { tallyOf } from "../inclusion/tally-state.ts";
+import { isPriced } from "../ordering/price-order.ts";
 import { ACCOUNTS_KEPT_MAX, RECORDS_KEPT_MAX } from "../limits.ts";
 import type { Pool, StakingReader } from "../staking/context.ts";
 import { requireEpoch } from "../staking/validator-records.ts";
@@ -83,6 +84,7 @@ export class CommittedState implements RecordBase {
   /** Accounts that were asked for, decoded; each transaction asks several times. */
   readonly #accounts = new Map<string, AccountState>();
   readonly #rollups = new Map<string, RollupState>();
+  readonly #priced = new Set<string>();
   /** Records that were asked for, decoded, by whole key; absent ones too. */
   readonly #records = new Map<string, unknown>();
   /** By prefix. */
@@ -114,6 +116,8 @@ export class CommittedState implements RecordBase {
     for await (const [key, value] of this.store.entries(UNORDERED_PREFIX)) {
       this.#remember(key, decodeUnorderedIds(value));
     }
+    this.#priced.clear();
+    for (const [id, rollup] of await this.rollups()) if (isPriced(rollup)) this.#priced.add(id);
     for (const prefix of INDEXED_PREFIXES) {
       const keys: string[] = [];
       for await (const [key] of this.store.entries(prefix)) keys.push(key.slice(prefix.length));
@@ -134,7 +138,10 @@ export class CommittedState implements RecordBase {
       } else if (key.startsWith(ACCOUNT_PREFIX)) {
         this.#accounts.delete(key.slice(ACCOUNT_PREFIX.length));
       } else if (key.startsWith(ROLLUP_PREFIX)) {
-        this.#rollups.delete(key.slice(ROLLUP_PREFIX.length));
+        const id = key.slice(ROLLUP_PREFIX.length);
+        this.#rollups.delete(id);
+        if (value !== undefined && isPriced(decodeRollup(value))) this.#priced.add(id);
+        else this.#priced.delete(id);
       } else {
         this.#records.delete(key);
         const prefix = key.slice(0, key.indexOf("/") + 1);
@@ -235,6 +242,11 @@ export class CommittedState implements RecordBase {
     // Bounded by deposits: ids that are not registered are not kept.
     this.#rollups.set(rollupId, rollup);
     return rollup;
+  }
+
+  /** Ids of rollups that order by price, or will, in hex. */
+  get pricedRollups(): ReadonlySet<string> {
+    return this.#priced;
   }
 
   async rollups(): Promise<readonly (readonly [id: string, rollup: RollupState])[]> {
