@@ -76,6 +76,8 @@ export const SHARES_WATCHED_WAITING_MAX = 64;
 export const METRIC_VALIDATORS_MAX = 200;
 /** Sealed items that a query shows, the oldest first. */
 export const PENDING_ITEMS_SHOWN_MAX = 1_000;
+/** Transactions that are due or will be, as far as one answer shows them. */
+export const DUE_SHOWN_MAX = 1_000;
 /** Share vectors that held and are remembered, by a hash: a few heights of 1,000 tickets. */
 export const REMEMBERED_SHARES_MAX = 8_192;
 /** Bytes of transactions that are kept because they are listed; beyond it a validator lists less. */

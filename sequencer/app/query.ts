@@ -1,10 +1,11 @@
 import { formatAddress, parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { REPLACEMENT_KEY_BYTES } from "../../proto/codec/mev-tx.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { QueryRequest, QueryResponse, Snapshot } from "../abci/application.ts";
 import { CODES, CODESPACE, type Failure, failure } from "./codes.ts";
-import { PENDING_ITEMS_SHOWN_MAX } from "./limits.ts";
+import { DUE_SHOWN_MAX, PENDING_ITEMS_SHOWN_MAX } from "./limits.ts";
 import type { CommittedState } from "./state/committed-state.ts";
 import {
   accountKey,
@@ -16,7 +17,26 @@ import {
   SUPPLY_KEY,
 } from "./state/keys.ts";
 import { generationProgress, pendingItems, sealKeyReport } from "./seal/report.ts";
-import { numberKey, RECORD_TABLES } from "./state/tables.ts";
+import {
+  auctionReport,
+  bundleKeyReport,
+  dueReport,
+  escrowReport,
+  listingReport,
+  mevParamsReport,
+  revenueReport,
+} from "./mev-report.ts";
+import {
+  AUCTION_RESULTS,
+  AUCTIONS,
+  BUNDLE_KEYS,
+  bundleKey,
+  ESCROW,
+  heightKey,
+  numberKey,
+  RECORD_TABLES,
+  REVENUE,
+} from "./state/tables.ts";
 import type { ReadApi } from "./weft-application.ts";
 
 /** ICS-23 proofs of sparse Merkle trees; the name that ibc-go and the Cosmos SDK know. */
@@ -37,7 +57,10 @@ interface Target {
  * app hash after block `height`, which the header of `height + 1` holds, has that value or has none.
  * JSON alone: `/seal/key` and `/seal/key/<number>` (the key to seal for, and whether it is taken),
  * `/seal/generation` (how far a key generation is, and who has not dealt), `/seal/pending` (sealed items that
- * wait to be opened), and `/snapshots`, which is this node's own.
+ * wait to be opened), and `/snapshots`, which is this node's own. Of bundles and auctions, with a proof where one record
+ * says it: `/mev/auction/<height, or 0 for the last>/<group>`, `/mev/listing/<transaction id>`, `/mev/due`,
+ * `/mev/escrow/<account>`, `/mev/bundle_key/<account>/<key>`, `/mev/params`, `/revenue/<rollup>`. Groups and rollups are
+ * names or ids.
  */
 export function query(
   request: QueryRequest,
@@ -113,7 +136,8 @@ function recordTarget(path: string) {
 
 function keyPart(text: string): string {
   if (/^\d{1,16}$/.test(text)) return numberKey(Number(text));
-  if (/^[0-9a-fA-F]{40}([0-9a-fA-F]{24})?$/.test(text)) return text.toLowerCase();
+  // Replacement keys, addresses, and ids.
+  if (/^([0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$/.test(text)) return text.toLowerCase();
   return toHex(parseAddress(text));
 }
 
@@ -126,9 +150,9 @@ function findTarget(
   const path = request.path.replace(/^\//, "");
   const [kind = "", argument = ""] = path.split("/");
   try {
+    const made = mevTarget(path, read) ?? sealTarget(path, read);
+    if (made !== undefined) return made;
     const key = queryKey(request.path, request.data);
-    const sealed = sealTarget(path, read);
-    if (sealed !== undefined) return sealed;
     if (key === undefined && path !== "snapshots") {
       return failure("QUERY_PATH", path === "store" ? "keys of the state are ASCII" : request.path);
     }
@@ -200,6 +224,58 @@ function sealTarget(path: string, read: ReadApi): Target | Failure | undefined {
     return failure("QUERY_NOT_FOUND", `key ${number}`);
   }
   return { key: undefined, json: report };
+}
+
+/** What is told of bundles and auctions; undefined for other paths. */
+function mevTarget(path: string, read: ReadApi): Target | Failure | undefined {
+  const [table, ...rest] = path.split("/");
+  const [what = "", first = "", second = "", ...more] =
+    table === "revenue" ? ["revenue", ...rest] : table === "mev" ? rest : [];
+  if (what === "" || more.length > 0) return undefined;
+  if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
+  const reader = read.staking();
+  switch (`${what}/${first === "" ? "" : "_"}/${second === "" ? "" : "_"}`) {
+    case "params//":
+      return { key: undefined, json: mevParamsReport(read.params()) };
+    case "due//":
+      return { key: undefined, json: dueReport(reader, DUE_SHOWN_MAX) };
+    case "listing/_/": {
+      const id = hexArgument(first, 32);
+      return { key: undefined, json: listingReport(reader, id) };
+    }
+    case "escrow/_/": {
+      const account = toHex(accountArgument(first));
+      return { key: ESCROW.prefix + account, json: escrowReport(reader, account) };
+    }
+    case "revenue/_/": {
+      const id = toHex(rollupArgument(first));
+      return { key: REVENUE.prefix + id, json: revenueReport(reader, id) };
+    }
+    case "bundle_key/_/_": {
+      const account = toHex(accountArgument(first));
+      const key = hexArgument(second, REPLACEMENT_KEY_BYTES);
+      const json = bundleKeyReport(reader, account, key);
+      return { key: BUNDLE_KEYS.prefix + bundleKey(account, toHex(key)), json };
+    }
+    case "auction/_/_": {
+      if (!/^\d{1,15}$/.test(first)) return failure("QUERY_PATH", `${first} is no height`);
+      const group = rollupArgument(second);
+      const report = auctionReport(reader, Number(first), group);
+      if (report === undefined) {
+        return failure("QUERY_NOT_FOUND", `no auction of ${second} at ${first} is known`);
+      }
+      const table = report.settledHeight === 0 ? AUCTIONS : AUCTION_RESULTS;
+      return { key: table.prefix + heightKey(report.height, toHex(group)), json: report };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function hexArgument(text: string, length: number): Uint8Array {
+  const bytes = fromHex(text);
+  if (bytes.length === length) return bytes;
+  throw new RangeError(`expected ${length} bytes in hex, got ${bytes.length}`);
 }
 
 function accountArgument(text: string): Uint8Array {
