@@ -1,15 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
-import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { compareBytes, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { BondStatus } from "../../proto/codec/staking-state.ts";
 import {
   EMPTY_SUPPLY,
   decodeParams,
+  decodeRollup,
   decodeSupply,
   encodeParams,
 } from "../../proto/codec/weft-state.ts";
-import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { Ordering } from "../../proto/codec/rollup-policy.ts";
+import { accountAddress, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { CODES, codeName } from "./codes.ts";
 import { genesisState } from "./genesis.ts";
 import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "./params.ts";
@@ -47,6 +49,31 @@ function record<Value>(
 }
 
 describe("genesis", () => {
+  test("behavior: rollups name others of their auctions, and what no policy may say is refused", () => {
+    const rollup = (name: string, policy: object) => ({
+      name,
+      owner_key: KEY,
+      deposit: "0",
+      policy,
+    });
+    const group = { auction: true, auction_members: ["c", "b"], ordering: "sealed_random" };
+    const led = { auction: true, auction_leader: "a", bundles_off: true };
+    const pairs = state({ validators, rollups: [rollup("a", group), rollup("b", led)] });
+    const policy = (name: string) =>
+      decodeRollup(pairs.get(`rollup/${toHex(rollupIdOfName(name))}`) ?? new Uint8Array()).policy;
+    expect(policy("a")).toMatchObject({
+      ordering: Ordering.SEALED_RANDOM,
+      auctionMembers: ["b", "c"].map(rollupIdOfName).sort(compareBytes),
+      bundlesOff: false,
+    });
+    expect(policy("b")).toMatchObject({ auctionLeader: rollupIdOfName("a"), bundlesOff: true });
+    const refusal = (value: object) => () => state({ validators, rollups: [rollup("a", value)] });
+    expect(refusal({ auction_members: ["a"] })).toThrow(/POLICY_GROUP/);
+    expect(refusal({ auction_leader: "b", auction_members: ["c"] })).toThrow(/POLICY_GROUP/);
+    expect(refusal({ auction_leader: "b", second_price: true })).toThrow(/POLICY_PRICING/);
+    expect(refusal({ ordering: "random" })).toThrow(/ordering/);
+  });
+
   test("behavior: the smallest genesis has defaults, and the stake that its powers take", () => {
     const pairs = state({ validators });
     expect(decodeParams(pairs.get("params") ?? new Uint8Array())).toEqual(DEFAULT_PARAMS);

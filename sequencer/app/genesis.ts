@@ -29,6 +29,7 @@ import {
 import { accountAddress, ROLLUP_NAME, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { GenesisLedger, type GenesisStake, stakeGenesis } from "./genesis-stake.ts";
+import { policyFault } from "./state/rollup-policy.ts";
 import { DEFAULT_PARAMS, paramFaults } from "./params.ts";
 import { POWER_REDUCTION } from "./staking/limits.ts";
 import {
@@ -266,7 +267,7 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
   if (new Set(executorKeys.map(toHex)).size !== executorKeys.length) {
     throw invalid(`rollup ${name}: an executor key appears twice`);
   }
-  return {
+  const made: RollupPolicy = {
     ordering: ORDERINGS[policy.ordering],
     sealedOnly: policy.sealed_only,
     auction: policy.auction,
@@ -279,6 +280,9 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
     auctionMembers: policy.auction_members.map(rollupIdOfName).toSorted(compareBytes),
     secondPrice: policy.second_price,
   };
+  const fault = policyFault(toHex(rollupIdOfName(name)), made);
+  if (fault !== undefined) throw invalid(`rollup ${name}: ${fault.code}: ${fault.reason}`);
+  return made;
 }
 
 type Parsed = z.output<typeof genesisAppStateSchema>;

@@ -482,6 +482,62 @@ describe("--json", () => {
     ]);
   });
 
+  it("puts a bundle into a block, cancels, and keeps escrow", async () => {
+    const from = ["--from", network.ownerKeyFile, "--node", node.grpc];
+    const over = ["--rpc", node.rpc];
+    const account = (await json("keys", "show", network.ownerKeyFile)).value["address"];
+    const key = "00112233-4455-6677-8899-aabbccddeeff";
+    const legs = ["--leg", "alpha=aa", "--leg-tip", "alpha=1000"];
+    const bundle = await json("tx", "bundle", ...legs, "--plain", "--key", key, ...from);
+    expect(bundle.value, bundle.stderr).toMatchObject({
+      state: "committed",
+      bundleId: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    const again = await json("tx", "bundle", ...legs, "--plain", "--key", key, ...from);
+    expect(again).toMatchObject({ code: ExitCode.REJECTED });
+    expect(again.stderr).toMatch(/refused with code 264/);
+    const used = await json("query", "bundle-key", String(account), key, ...over);
+    expect(used.value).toMatchObject({ key: { isUsed: true }, cancelNonce: "0" });
+    const cancelled = await json("tx", "cancel-bundle", "--below", "3", ...from);
+    expect(cancelled.value).toMatchObject({ state: "committed" });
+    const late = await json("tx", "bundle", ...legs, "--plain", ...from);
+    expect(late.stderr).toMatch(/refused with code 265/);
+
+    const deposit = await json("tx", "escrow", "deposit", "900", ...from);
+    expect(deposit.value).toMatchObject({ state: "committed" });
+    const withdraw = await json("tx", "escrow", "withdraw", "300", ...from);
+    expect(withdraw.value).toMatchObject({ state: "committed" });
+    const escrow = await json("query", "escrow", String(account), ...over);
+    expect(escrow.value).toMatchObject({
+      balance: "900",
+      free: "600",
+      withdrawals: [{ amount: "300" }],
+    });
+    const revenue = await json("query", "revenue", "alpha", ...over);
+    expect(revenue.value).toMatchObject({ tips: "800", auction: "0" });
+    const params = await json("query", "mev", "params", ...over);
+    expect(params.value).toMatchObject({ listDueBlocks: 4, bundleLegsMax: 8 });
+    expect((await json("query", "due", ...over)).value).toHaveProperty("due");
+    const auction = await json("query", "auction", "alpha", ...over);
+    expect(auction).toMatchObject({ code: ExitCode.NOT_FOUND });
+  });
+
+  it("changes of a policy what is named", async () => {
+    const from = ["--from", network.ownerKeyFile, "--node", node.grpc];
+    const of = ["--ordering", "priority-fee", "--reserve", "5"];
+    await json("tx", "register-rollup", "epsilon", ...of, ...from);
+    const changed = await json("tx", "update-rollup", "epsilon", "--auction", "on", ...from);
+    expect(changed.value, changed.stderr).toMatchObject({ state: "committed" });
+    const { value } = await json("query", "rollup", "epsilon", "--node", node.grpc);
+    expect(value).toMatchObject({
+      policy: { ordering: 3, reserve: "5", auction: false },
+      pending: { policy: { ordering: 3, reserve: "5", auction: true } },
+    });
+    const second = ["--second-price", "on", "--auction-members", "delta"];
+    const refused = await json("tx", "update-rollup", "epsilon", ...second, ...from);
+    expect(refused.stderr).toMatch(/refused with code 296/);
+  });
+
   /** The first lines of the example in docs/rollups.md, over all of a rollup's data. */
   async function follow(name: string, count: number): Promise<string[]> {
     const example = fileURLToPath(

@@ -30,6 +30,7 @@ export const TARGETS: readonly Target[] = [
 /** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */
 export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/cli/options.ts#*": "arguments that the operator types",
+  "sequencer/cli/bundle-options.ts#*": "arguments that the operator types",
   "sequencer/cli/validator-keys.ts#readOrCreateValidatorKeys":
     "opens key files with their readers, which have targets",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",

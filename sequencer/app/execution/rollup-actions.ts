@@ -5,8 +5,8 @@ import { bytesEqual, copyBytes, toHex } from "../../../proto/bytes.ts";
 import type { RollupPolicy } from "../../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { event, indexed, plain } from "../abci-event.ts";
-import { type Failure, failure } from "../codes.ts";
-import { policyAt } from "../state/rollup-policy.ts";
+import { failure } from "../codes.ts";
+import { policyAt, policyFault } from "../state/rollup-policy.ts";
 import { type ActionOf, type ActionRules, noValue, type RulesOf } from "./action-rules.ts";
 
 type Rules<Kind extends RollupActionKind> = ActionRules<ActionOf<Kind>>;
@@ -113,23 +113,6 @@ export const ROLLUP_RULES: RulesOf<RollupActionKind> = {
   registerRollup: REGISTER_ROLLUP,
   updateRollup: UPDATE_ROLLUP,
 };
-
-/**
- * What a policy may not say of the rollup itself. Whether the others of a group agree is not asked: they may come
- * later, and until then the group is what both sides name.
- */
-function policyFault(rollupId: string, policy: RollupPolicy): Failure | undefined {
-  const { auctionLeader, auctionMembers, secondPrice } = policy;
-  const isLed = auctionLeader.length > 0 && toHex(auctionLeader) !== rollupId;
-  if (isLed && auctionMembers.length > 0) {
-    return failure("POLICY_GROUP", "a rollup with a leader has no members of its own");
-  }
-  if (auctionMembers.some((id) => toHex(id) === rollupId)) {
-    return failure("POLICY_GROUP", "a leader does not name itself as a member");
-  }
-  if (secondPrice && (isLed || auctionMembers.length > 0)) return failure("POLICY_PRICING");
-  return undefined;
-}
 
 function copyPolicy(policy: RollupPolicy): RollupPolicy {
   return {

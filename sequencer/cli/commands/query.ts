@@ -17,6 +17,7 @@ import {
 } from "../options.ts";
 import { printResult } from "../output.ts";
 import { registerGovernanceQueries } from "./query-gov.ts";
+import { registerMevQueries } from "./query-mev.ts";
 import { registerSealQueries } from "./query-seal.ts";
 import { registerStakingQueries } from "./query-staking.ts";
 
@@ -137,6 +138,7 @@ export function registerQuery(program: Command): void {
   registerStakingQueries(query);
   registerGovernanceQueries(query);
   registerSealQueries(query);
+  registerMevQueries(query);
   query
     .command("snapshots")
     .description("snapshots of the state that the node serves for state sync, newest first")

@@ -5,13 +5,14 @@ import {
   addTxOptions,
   parseAccount,
   parseNweft,
-  parseCount,
   parseHexBytes,
   parseRollupName,
 } from "../options.ts";
 import { addPayloadOptions, type PayloadOptions, payloadsOf } from "../payload-options.ts";
+import { addPolicyOptions, type PolicyOptions, policyOf } from "../policy-options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
 import { registerGovernanceTx } from "./tx-gov.ts";
+import { registerMevTx } from "./tx-mev.ts";
 import { registerSealTx } from "./tx-seal.ts";
 import { registerStakingTx } from "./tx-staking.ts";
 
@@ -56,7 +57,7 @@ export function registerTx(program: Command): void {
       sendTx(options, command, (key) => ({
         kind: "registerRollup",
         name,
-        policy: policyOf(options),
+        policy: policyOf(NEW_POLICY, options),
         ownerKey: options.owner ?? key.publicKey,
       })),
   );
@@ -64,7 +65,7 @@ export function registerTx(program: Command): void {
     addTxOptions(
       tx
         .command("update-rollup")
-        .description("change a rollup's policy or owner; signed by the owner key")
+        .description("change of a rollup's policy or owner what is named; signed by the owner key")
         .argument("<name>", "name of the rollup", parseRollupName)
         .option("--new-owner <hex>", "new owner key, 32 bytes", parseHexBytes(32)),
     ),
@@ -74,38 +75,21 @@ export function registerTx(program: Command): void {
       options: TxOptions & PolicyOptions & { readonly newOwner?: Uint8Array },
       command: Command,
     ) =>
-      sendTx({ ...options, rollupName: name }, command, () => ({
-        kind: "updateRollup",
-        rollupId: rollupIdOfName(name),
-        policy: policyOf(options),
-        newOwnerKey: options.newOwner ?? new Uint8Array(0),
-      })),
+      sendTx({ ...options, rollupName: name }, command, async (_key, _chainId, { client }) => {
+        const { policy, pending } = await client.rollup(name);
+        return {
+          kind: "updateRollup",
+          rollupId: rollupIdOfName(name),
+          policy: policyOf(pending?.policy ?? policy, options),
+          newOwnerKey: options.newOwner ?? new Uint8Array(0),
+        };
+      }),
   );
   registerSealTx(tx);
+  registerMevTx(tx);
   registerStakingTx(tx);
   registerGovernanceTx(tx);
 }
 
-interface PolicyOptions {
-  readonly revenueShareBps: number;
-}
-
-function addPolicyOptions(command: Command): Command {
-  return command.option(
-    "--revenue-share-bps <n>",
-    "share of its revenue that goes to the rollup, in basis points",
-    parseCount(0, 10_000),
-    8_000,
-  );
-}
-
-function policyOf(options: PolicyOptions): RollupPolicy {
-  return {
-    ...PLAIN_POLICY,
-    sealedOnly: false,
-    auction: false,
-    reserve: 0n,
-    revenueShareBps: options.revenueShareBps,
-    executorKeys: [],
-  };
-}
+/** Of a rollup whose options say nothing of its policy. */
+const NEW_POLICY: RollupPolicy = { ...PLAIN_POLICY, revenueShareBps: 8_000 };

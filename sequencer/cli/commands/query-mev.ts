@@ -1,0 +1,112 @@
+/** `weft query auction|bundle|bundle-key|revenue|escrow|listing|due|mev`: what a proposer may not choose. */
+import type { Command } from "commander";
+import { toHex } from "../../../proto/bytes.ts";
+import { assert } from "../../../proto/errors.ts";
+import { bundleStateName, MEV_SERVICE } from "../../../proto/grpc/mev-service.ts";
+import { parseKey } from "../bundle-options.ts";
+import { queryJson, withCaller } from "../clients.ts";
+import {
+  nodeOption,
+  notNodeOption,
+  notRpcOption,
+  parseAccount,
+  parseCount,
+  parseHexBytes,
+  parseRollupName,
+  rpcOption,
+} from "../options.ts";
+import { printAnswer } from "../output.ts";
+
+interface RpcOptions {
+  readonly rpc: string;
+}
+
+export function registerMevQueries(query: Command): void {
+  query
+    .command("bundle")
+    .description("where a bundle, a bid or another transaction is, and why")
+    .argument("<id>", "transaction id, 32 bytes in hex", parseHexBytes(32))
+    .addOption(nodeOption())
+    .addOption(notRpcOption())
+    .action(async (id: Uint8Array, options: { readonly node: string }, command: Command) => {
+      const status = await withCaller(options.node, (call) =>
+        call(MEV_SERVICE.getBundleStatus, { id }),
+      );
+      printAnswer({ ...status, state: bundleStateName(status.state) }, command);
+    });
+  addRpc(
+    query
+      .command("bundle-key")
+      .description("what counts of an account's bundles with a replacement key")
+      .argument("<address>", "weft1..., or a public key in hex", parseAccount)
+      .argument("<key>", "16 bytes in hex or a UUID", parseKey),
+  ).action(async (account: Uint8Array, key: Uint8Array, { rpc }: RpcOptions, command: Command) => {
+    const path = `/mev/bundle_key/${toHex(account)}/${toHex(key)}`;
+    await printJson(rpc, path, command);
+  });
+  addRpc(
+    query
+      .command("auction")
+      .description("the auction of the bids of a block: open, or who won what at which price")
+      .argument("<group>", "rollup that leads the group", parseRollupName)
+      .argument(
+        "[height]",
+        "block of the bids; default: the last one with bids",
+        parseCount(1, Number.MAX_SAFE_INTEGER),
+      ),
+  ).action(
+    async (group: string, height: number | undefined, { rpc }: RpcOptions, command: Command) => {
+      await printJson(rpc, `/mev/auction/${height ?? 0}/${group}`, command);
+    },
+  );
+  addRpc(
+    query
+      .command("revenue")
+      .description(
+        "what a rollup has earned by fees, auctions and tips, and what waits for its owner",
+      )
+      .argument("<rollup>", "name of the rollup", parseRollupName),
+  ).action(async (name: string, { rpc }: RpcOptions, command: Command) => {
+    await printJson(rpc, `/revenue/${name}`, command);
+  });
+  addRpc(
+    query
+      .command("escrow")
+      .description("an account's escrow, and what it has asked back")
+      .argument("<address>", "weft1..., or a public key in hex", parseAccount),
+  ).action(async (account: Uint8Array, { rpc }: RpcOptions, command: Command) => {
+    await printJson(rpc, `/mev/escrow/${toHex(account)}`, command);
+  });
+  addRpc(
+    query
+      .command("listing")
+      .description("which validators list a transaction, and from when on blocks have to hold it")
+      .argument("<id>", "transaction id, 32 bytes in hex", parseHexBytes(32)),
+  ).action(async (id: Uint8Array, { rpc }: RpcOptions, command: Command) => {
+    printAnswer({ listings: await queryJson(rpc, `/mev/listing/${toHex(id)}`) }, command);
+  });
+  addRpc(
+    query
+      .command("due")
+      .description("transactions that blocks have to hold, in their order, and from when on"),
+  ).action(async ({ rpc }: RpcOptions, command: Command) => {
+    printAnswer({ due: await queryJson(rpc, "/mev/due") }, command);
+  });
+  const mev = query.command("mev").description("rules of bundles, auctions and inclusion lists");
+  addRpc(
+    mev.command("params").description("parameters in force, and limits of the formats"),
+  ).action(async ({ rpc }: RpcOptions, command: Command) => {
+    await printJson(rpc, "/mev/params", command);
+  });
+}
+
+/** Prints what is one object. */
+async function printJson(rpc: string, path: string, command: Command): Promise<void> {
+  const answer = await queryJson(rpc, path);
+  assert(typeof answer === "object" && answer !== null, "the query answers with an object");
+  printAnswer({ ...answer }, command);
+}
+
+function addRpc(command: Command): Command {
+  return command.addOption(rpcOption()).addOption(notNodeOption());
+}

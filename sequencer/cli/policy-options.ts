@@ -1,0 +1,107 @@
+/** A rollup's policy on the command line: what is not named stays as it is. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { compareBytes, EMPTY_BYTES } from "../../proto/bytes.ts";
+import { Ordering, type RollupPolicy } from "../../proto/codec/rollup-policy.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { amountOption, parseCount, parseHexBytes, parseRollupName } from "./options.ts";
+
+/** See `addPolicyOptions`; absent: not named. */
+export interface PolicyOptions {
+  readonly ordering?: Ordering;
+  readonly sealedOnly?: boolean;
+  readonly auction?: boolean;
+  readonly reserve?: bigint;
+  readonly revenueShareBps?: number;
+  readonly executorKey?: readonly Uint8Array[];
+  readonly bundles?: boolean;
+  readonly auctionLeader?: Uint8Array;
+  readonly auctionMembers?: readonly Uint8Array[];
+  readonly secondPrice?: boolean;
+}
+
+const ORDERINGS: Readonly<Record<string, Ordering>> = {
+  "commit-order": Ordering.COMMIT_ORDER,
+  "sealed-random": Ordering.SEALED_RANDOM,
+  "priority-fee": Ordering.PRIORITY_FEE,
+};
+/** What clears a list or a leader. */
+const NONE = "none";
+
+/** Adds an option for each field of a policy. */
+export function addPolicyOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--ordering <order>",
+        `how its transactions of a block are ordered: ${Object.keys(ORDERINGS).join(", ")}`,
+      ).argParser(parseOrdering),
+    )
+    .addOption(switchOption("--sealed-only <on|off>", "take sealed transactions only"))
+    .addOption(switchOption("--bundles <on|off>", "take bundles"))
+    .addOption(switchOption("--auction <on|off>", "sell the top of each block"))
+    .addOption(amountOption("--reserve <nweft>", "least price of the top of a block"))
+    .option(
+      "--auction-leader <rollup>",
+      `rollup in whose group it sells, or ${NONE} for its own`,
+      parseLeader,
+    )
+    .option(
+      "--auction-members <rollup...>",
+      `the others of the group that it leads, or ${NONE}; each has to name it as leader`,
+      appendMember,
+    )
+    .addOption(
+      switchOption(
+        "--second-price <on|off>",
+        "winners pay the second bid; only of a rollup that sells alone",
+      ),
+    )
+    .option(
+      "--revenue-share-bps <n>",
+      "its share of auctions and tips in basis points, 5000 at least; 0: the chain's parameter",
+      parseCount(0, 10_000),
+    )
+    .option("--executor-key <hex...>", "keys of its executors, 32 bytes each", appendKey);
+}
+
+/** `base` with what the options name. */
+export function policyOf(base: RollupPolicy, options: PolicyOptions): RollupPolicy {
+  const { bundles, executorKey, auctionMembers } = options;
+  return {
+    ordering: options.ordering ?? base.ordering,
+    sealedOnly: options.sealedOnly ?? base.sealedOnly,
+    auction: options.auction ?? base.auction,
+    reserve: options.reserve ?? base.reserve,
+    revenueShareBps: options.revenueShareBps ?? base.revenueShareBps,
+    executorKeys: executorKey?.toSorted(compareBytes) ?? base.executorKeys,
+    bundlesOff: bundles === undefined ? base.bundlesOff : !bundles,
+    auctionLeader: options.auctionLeader ?? base.auctionLeader,
+    auctionMembers: auctionMembers?.toSorted(compareBytes) ?? base.auctionMembers,
+    secondPrice: options.secondPrice ?? base.secondPrice,
+  };
+}
+
+function switchOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    if (text === "on" || text === "off") return text === "on";
+    throw new InvalidArgumentError("expected on or off");
+  });
+}
+
+function parseOrdering(text: string): Ordering {
+  const ordering = ORDERINGS[text];
+  if (ordering !== undefined) return ordering;
+  throw new InvalidArgumentError(`expected one of ${Object.keys(ORDERINGS).join(", ")}`);
+}
+
+function parseLeader(text: string): Uint8Array {
+  return text === NONE ? EMPTY_BYTES : rollupIdOfName(parseRollupName(text));
+}
+
+function appendMember(text: string, before: readonly Uint8Array[] = []): readonly Uint8Array[] {
+  return text === NONE ? before : [...before, rollupIdOfName(parseRollupName(text))];
+}
+
+function appendKey(text: string, before: readonly Uint8Array[] = []): readonly Uint8Array[] {
+  return [...before, parseHexBytes(32)(text)];
+}
