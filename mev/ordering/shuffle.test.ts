@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Height } from "../../proto/brands.ts";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
 import type { ShuffleState } from "../../proto/codec/mev-state.ts";
+import { referenceShuffle } from "../../test/support/label-reference.ts";
 import { shuffleOrder } from "./shuffle.ts";
 
 type Slot = ShuffleState["slots"][number];
@@ -26,24 +26,20 @@ const slots: fc.Arbitrary<readonly Slot[]> = fc
     });
   });
 
-/** The formulas of ADR 0021, written down a second time. */
 function reference(chainId: string, all: readonly Slot[]) {
-  const lp = (text: string) => Buffer.concat([Buffer.of(text.length), Buffer.from(text)]);
-  const u64 = Buffer.alloc(8);
-  u64.writeBigUInt64BE(BigInt(HEIGHT));
-  const hash = createHash("sha256");
-  for (const part of [lp("weft/order-seed/v1"), lp(chainId), u64, ROLLUP]) hash.update(part);
-  for (const { point } of all) hash.update(point.length === 0 ? Buffer.alloc(32) : point);
-  const seed = hash.digest();
-  const keyOf = (from: Uint8Array) =>
-    createHash("sha256")
-      .update(Buffer.concat([lp("weft/order/v1"), seed, from]))
-      .digest("hex");
-  const positions = all
-    .map((slot) => ({ position: slot.position, key: keyOf(slot.sender) }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.position - b.position))
-    .map(({ position }) => position);
-  return { seed: new Uint8Array(seed), positions };
+  const rollupId = toHex(ROLLUP);
+  const ofSlots = all.map(({ position, sender: from, point }) => ({
+    position,
+    sender: toHex(from),
+    point: toHex(point),
+  }));
+  const { seed, positions } = referenceShuffle({
+    chainId,
+    height: HEIGHT,
+    rollupId,
+    slots: ofSlots,
+  });
+  return { seed: fromHex(seed), positions };
 }
 
 describe("shuffled order", () => {

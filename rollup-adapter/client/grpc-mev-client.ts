@@ -30,6 +30,8 @@ export function createGrpcMevClient(
     bundleStatuses: (ids, signal) => stream(MEV_SERVICE.streamBundleStatus, { ids }, signal),
     auctions: (group = EMPTY_BYTES, signal) =>
       stream(MEV_SERVICE.streamAuctions, { group }, signal),
+    proposedBlocks: (rollupId, signal) =>
+      stream(MEV_SERVICE.streamProposedBlocks, { rollupId }, signal),
     close: () => caller.close(),
   };
 }

@@ -5,6 +5,7 @@ import type {
   BundleStatus,
   InclusionTally,
   MevParams,
+  ProposedRollupBlock,
   Revenue,
 } from "../../proto/grpc/mev-service.ts";
 import type { SubmitOutcome } from "./sequencer-client.ts";
@@ -39,4 +40,9 @@ export interface MevStreams {
   bundleStatuses(ids: readonly Uint8Array[], signal: AbortSignal): AsyncIterable<BundleStatus>;
   /** Auctions in the blocks that settle them; `group` left out: all. */
   auctions(group: Uint8Array | undefined, signal: AbortSignal): AsyncIterable<AuctionInfo>;
+  /**
+   * What blocks that nobody has decided would hold for a rollup, unverified and unverifiable: for simulation. A later
+   * one of a height takes the place of those before it.
+   */
+  proposedBlocks(rollupId: Uint8Array, signal: AbortSignal): AsyncIterable<ProposedRollupBlock>;
 }

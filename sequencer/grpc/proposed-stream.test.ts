@@ -1,9 +1,9 @@
 /** Proposals before anybody has decided, over a real listener. */
-import { Client, credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Height } from "../../proto/brands.ts";
-import { MEV_SERVICE, type ProposedRollupBlock } from "../../proto/grpc/mev-service.ts";
+import type { ProposedRollupBlock } from "../../proto/grpc/mev-service.ts";
 import { rollupDataEntries, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
 import { createChainBlocks } from "../../test/support/chain-blocks.ts";
 import { TEST_CHAIN_ID } from "../../test/support/chain-builder.ts";
 import { createManualClock } from "../../test/support/manual-clock.ts";
@@ -63,19 +63,19 @@ async function read(onProposed: GrpcApplication["onProposed"], rollupId = ALPHA)
       metrics: NULL_GRPC_METRICS,
     },
   );
-  const client = new Client(`127.0.0.1:${await server.start()}`, credentials.createInsecure());
+  const client = createGrpcMevClient(`127.0.0.1:${await server.start()}`);
+  const abort = new AbortController();
+  const sent: ProposedRollupBlock[] = [];
+  const reading = (async () => {
+    for await (const block of client.proposedBlocks(rollupId, abort.signal)) sent.push(block);
+  })();
+  reading.catch(() => {});
   cleanups.push(
     () => server.stop(),
     () => client.close(),
+    () => abort.abort(),
   );
-  const { path, requestSerialize, responseDeserialize } = MEV_SERVICE.streamProposedBlocks;
-  const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
-    rollupId,
-  });
-  const sent: ProposedRollupBlock[] = [];
-  const ended = new Promise<Error>((resolve) => call.on("error", resolve));
-  call.on("data", (message: ProposedRollupBlock) => sent.push(message));
-  return { sent, ended, call, readers: () => readers };
+  return { sent, reading, stop: () => abort.abort(), readers: () => readers };
 }
 
 const textsOf = ({ entries }: ProposedRollupBlock): readonly string[] =>
@@ -158,11 +158,11 @@ describe("proposed blocks", () => {
 
   it("behavior: a wrong id is refused, and a reader that goes is forgotten", async () => {
     const wrong = await read((listener) => chain.app.onProposed(listener), new Uint8Array(3));
-    expect((await wrong.ended).message).toMatch(/INVALID_ARGUMENT: .*32 bytes/);
-    const { call, readers, ended } = await read((listener) => chain.app.onProposed(listener));
+    await expect(wrong.reading).rejects.toThrow(/INVALID_ARGUMENT: .*32 bytes/);
+    const { readers, reading, stop } = await read((listener) => chain.app.onProposed(listener));
     await vi.waitFor(() => expect(readers()).toBe(1));
-    call.cancel();
-    await ended;
+    stop();
+    await reading;
     await vi.waitFor(() => expect(readers()).toBe(0));
   });
 });

@@ -109,3 +109,37 @@ export function referenceOrder(seed: string, height: number, positions: readonly
   for (const position of positions) detail.update(big(4, position));
   return Buffer.concat([bytes(seed), big(1, 16), big(8, height), detail.digest()]).toString("hex");
 }
+
+export interface ReferenceShuffle {
+  readonly chainId: string;
+  readonly height: number;
+  readonly rollupId: string;
+  /** By position. `point`: empty for one that nobody opened. */
+  readonly slots: readonly {
+    readonly position: number;
+    readonly sender: string;
+    readonly point: string;
+  }[];
+}
+
+/** Seed, and positions in the order of execution, of a block's shuffled entries. */
+export function referenceShuffle({ chainId, height, rollupId, slots }: ReferenceShuffle): {
+  readonly seed: string;
+  readonly positions: readonly number[];
+} {
+  const sha256 = (...parts: readonly Buffer[]): Buffer =>
+    createHash("sha256").update(Buffer.concat(parts)).digest();
+  const seed = sha256(
+    lp(Buffer.from("weft/order-seed/v1")),
+    lp(Buffer.from(chainId)),
+    big(8, height),
+    bytes(rollupId),
+    ...slots.map(({ point }) => (point === "" ? Buffer.alloc(32) : bytes(point))),
+  );
+  const keyed = slots.map(({ position, sender }) => ({
+    position,
+    key: sha256(lp(Buffer.from("weft/order/v1")), seed, bytes(sender)).toString("hex"),
+  }));
+  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.position - b.position));
+  return { seed: seed.toString("hex"), positions: keyed.map(({ position }) => position) };
+}

@@ -1,11 +1,12 @@
 /**
- * Golden vectors of bundles and bids (docs/formats.md). The file is what a second implementation,
+ * Golden vectors of bundles, bids and orders (docs/formats.md). The file is what a second implementation,
  * `test/support/label-reference.ts`, makes of the inputs that stand in it; WEFT_WRITE_VECTORS=1 writes it anew. It
  * changes only with an architecture decision.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { shuffleOrder } from "../../mev/ordering/shuffle.ts";
 import { bidLabel, bundleLabel, sealLabel } from "../../mev/seal/labels.ts";
 import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
@@ -18,6 +19,7 @@ import {
   type ReferenceLabel,
   referenceLabel,
   referenceOrder,
+  referenceShuffle,
 } from "../support/label-reference.ts";
 
 const FILE = new URL("mev-formats.json", import.meta.url);
@@ -60,6 +62,16 @@ const vectorsSchema = z.strictObject({
   orders: z.array(
     z.strictObject({ seed: hex, height: z.int(), positions: z.array(z.int()), entry: hex }),
   ),
+  shuffles: z.array(
+    z.strictObject({
+      chainId: z.string(),
+      height: z.int(),
+      rollupId: hex,
+      slots: z.array(z.strictObject({ position: z.int(), sender: hex, point: hex })),
+      seed: hex,
+      positions: z.array(z.int()),
+    }),
+  ),
 });
 
 if (process.env["WEFT_WRITE_VECTORS"] === "1") {
@@ -96,6 +108,18 @@ describe("vectors of bundles and bids", () => {
       detailHash: orderHash(positions),
     };
     expect(toHex(encodeDecisionEntry(decision))).toBe(entry);
+  });
+
+  test.each(vectors.shuffles)("shuffled: $positions", ({ positions, seed, ...shuffle }) => {
+    const slots = shuffle.slots.map(({ position, sender, point }) => ({
+      position,
+      sender: fromHex(sender),
+      isResolved: true,
+      point: fromHex(point),
+    }));
+    const { chainId, height, rollupId } = shuffle;
+    const order = shuffleOrder(chainId, Height(height), fromHex(rollupId), slots);
+    expect({ ...order, seed: toHex(order.seed) }).toEqual({ seed, positions });
   });
 });
 
@@ -193,6 +217,16 @@ function newVectors(): z.infer<typeof vectorsSchema> {
     [1, 0],
     [4_294_967_295, 2, 7],
   ];
+  const slot = (position: number, sender: string, point: string) => ({
+    position,
+    sender: sender.repeat(20),
+    point: point.repeat(32),
+  });
+  const shuffles = [
+    [slot(0, "01", "a1"), slot(1, "02", "a2")],
+    [slot(0, "01", "a1"), slot(1, "02", "")],
+    [slot(2, "01", "a1"), slot(3, "02", "a2"), slot(7, "03", ""), slot(9, "01", "a4")],
+  ].map((slots) => ({ chainId: "weft-test", height: 41, rollupId: id("0a"), slots }));
   return {
     labels: labels.map((input) => ({ input, output: referenceLabel(input) })),
     bundles: bundles.map((some) => ({
@@ -206,5 +240,9 @@ function newVectors(): z.infer<typeof vectorsSchema> {
       positions,
       entry: referenceOrder(id("5e"), 41, positions),
     })),
+    shuffles: shuffles.map((shuffle) => {
+      const { seed, positions } = referenceShuffle(shuffle);
+      return { ...shuffle, seed, positions: [...positions] };
+    }),
   };
 }
