@@ -21,6 +21,7 @@ function fakeNode(height: number): FakeNode {
   const node: FakeNode = {
     state: "up",
     submissions: 0,
+    rollup: () => Promise.reject(new Error("not asked for here")),
     sealKey: () => Promise.reject(new Error("not asked for here")),
     chainInfo: () =>
       answer({

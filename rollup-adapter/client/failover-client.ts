@@ -4,7 +4,7 @@ import type { MevClient } from "./mev-client.ts";
 import type { SequencerClient } from "./sequencer-client.ts";
 
 /** What a gateway needs of a sequencer. */
-export type SubmitClient = Pick<SequencerClient, "chainInfo" | "sealKey" | "submit">;
+export type SubmitClient = Pick<SequencerClient, "chainInfo" | "rollup" | "sealKey" | "submit">;
 
 /**
  * Stays with one node as long as it answers and is up with the chain, else goes on to the next. A
@@ -20,6 +20,7 @@ export function createFailoverClient(clients: readonly SubmitClient[]): SubmitCl
         (client) => client.chainInfo(),
         (info) => !info.isCatchingUp,
       ),
+    rollup: (key) => first((client) => client.rollup(key)),
     sealKey: (number) => first((client) => client.sealKey(number)),
     submit: (item) => first((client) => client.submit(item)),
   };

@@ -115,7 +115,10 @@ export function createGrpcSequencerClient(address: string): SequencerClient {
         isCatchingUp: info.catchingUp,
       };
     },
-    rollup: (name) => call(ROLLUP_SERVICE.getRollup, { kind: "name", name }),
+    rollup: (key) =>
+      typeof key === "string"
+        ? call(ROLLUP_SERVICE.getRollup, { kind: "name", name: key })
+        : call(ROLLUP_SERVICE.getRollup, { kind: "id", id: key }),
     async validatorSet(height) {
       const { validatorSet } = await call(ROLLUP_SERVICE.getValidatorSet, { height });
       return decodeValidatorSet(validatorSet);

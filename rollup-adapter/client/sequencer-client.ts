@@ -89,7 +89,8 @@ export interface BlocksRequest {
 export interface SequencerClient {
   chainInfo(): Promise<ChainInfo>;
   account(address: Uint8Array): Promise<AccountInfo>;
-  rollup(name: string): Promise<GetRollupResponse>;
+  /** By name, or by id (32 bytes). */
+  rollup(key: string | Uint8Array): Promise<GetRollupResponse>;
   /** The set that decides `height`; 0: the next one. */
   validatorSet(height: Height): Promise<ValidatorSet>;
   /** The key that transactions are sealed for; `number` left out: the one that the next block takes. */

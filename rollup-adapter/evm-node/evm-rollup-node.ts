@@ -5,11 +5,18 @@
  */
 import { join } from "node:path";
 import { Height } from "../../proto/brands.ts";
+import { fromHex } from "../../proto/bytes.ts";
+import { isWeftError } from "../../proto/errors.ts";
 import { formatTime } from "../../proto/time.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
-import { createFailoverClient } from "../client/failover-client.ts";
+import {
+  createFailoverClient,
+  createMevFailover,
+  type SubmitClient,
+} from "../client/failover-client.ts";
+import { createGrpcMevClient } from "../client/grpc-mev-client.ts";
 import { createGrpcSequencerClient } from "../client/grpc-sequencer-client.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
 import { createDriver, type Driver, type DriverStatus } from "../driver/driver.ts";
@@ -19,6 +26,9 @@ import { createFileTrustStore } from "../driver/trust-store.ts";
 import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
+import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
+import { createRateLimit } from "../gateway/bundles/rate-limit.ts";
+import { openSequences, openSequenceStore } from "../gateway/bundles/sequences.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
 import { createSealer } from "../gateway/sealer.ts";
 import { createSubmitter } from "../gateway/submitter.ts";
@@ -74,6 +84,7 @@ export async function startEvmRollupNode(
   const silenceMs = config.sequencer.silence_seconds * 1_000;
 
   const client = createFailoverClient(clients);
+  const sealer = createSealer({ keys: () => client.sealKey() });
   const submitter = createSubmitter(
     {
       rollupId,
@@ -84,11 +95,34 @@ export async function startEvmRollupNode(
     {
       client,
       key: deps.gatewayKey,
-      sealer: config.gateway.seal ? createSealer({ keys: () => client.sealKey() }) : undefined,
+      sealer: config.gateway.seal ? sealer : undefined,
       logger,
       metrics: metrics.gateway,
     },
   );
+  const mevClients = config.sequencer.nodes.map(createGrpcMevClient);
+  const sequences = await openSequences(await openSequenceStore(join(dataDirectory, "bundles")));
+  const bundles = createBundleGateway(
+    {
+      tipPerByte: BigInt(config.gateway.tip_per_byte),
+      spendMax: BigInt(config.gateway.bid_max),
+      cancelNonce: BigInt(config.gateway.cancel_nonce),
+    },
+    {
+      client,
+      mev: createMevFailover(mevClients),
+      isRollup: (id) => isRegistered(client, id),
+      key: deps.gatewayKey,
+      sealer,
+      sequences,
+      logger: logger.child({ module: "bundles" }),
+      metrics: metrics.gateway,
+    },
+  );
+  const closeClients = async (): Promise<void> => {
+    for (const one of [...clients, ...mevClients]) one.close();
+    await sequences.close();
+  };
   let driver: Driver | undefined;
   const rollup: EvmRollup = await createEvmRollup(
     {
@@ -102,6 +136,19 @@ export async function startEvmRollupNode(
       clock,
       logger,
       metrics: metrics.evm,
+      searchers: {
+        gateway: bundles,
+        limit: createRateLimit(
+          {
+            perSecond: config.gateway.bundles_per_second,
+            burst: config.gateway.bundles_burst,
+          },
+          () => clock.monotonicMs(),
+        ),
+        sealKey: () => client.sealKey(),
+        chainId: config.sequencer.chain_id,
+        rollupId: fromHex(rollupId),
+      },
       readiness: () => {
         const { status, ...rest } = readiness(driver?.status(), silenceMs);
         return Promise.resolve({
@@ -110,7 +157,10 @@ export async function startEvmRollupNode(
         });
       },
     },
-  );
+  ).catch(async (error: unknown) => {
+    await closeClients();
+    throw error;
+  });
   const executorServer: ExecutorServer | undefined =
     config.execution === undefined
       ? undefined
@@ -120,7 +170,7 @@ export async function startEvmRollupNode(
   } catch (error) {
     // Its database must not stay locked, nor its port taken, by a node that did not start.
     await rollup.close();
-    for (const client of clients) client.close();
+    await closeClients();
     throw error;
   }
 
@@ -139,6 +189,7 @@ export async function startEvmRollupNode(
       logger: logger.child({ module: "driver" }),
       metrics: metrics.driver,
       onExecuted: (block) => {
+        bundles.blockOrdered(block.header.height);
         submitter.blockOrdered({
           height: block.header.height,
           itemIds: block.entries.map((entry) => entry.itemId),
@@ -167,9 +218,24 @@ export async function startEvmRollupNode(
       await running.stop();
       await executorServer?.stop();
       await rollup.close();
-      for (const client of clients) client.close();
+      await closeClients();
     },
   };
+}
+
+async function isRegistered(
+  client: Pick<SubmitClient, "rollup">,
+  rollupId: Uint8Array,
+): Promise<boolean> {
+  try {
+    await client.rollup(rollupId);
+    return true;
+  } catch (error) {
+    if (!isWeftError(error) || error.code !== "SEQUENCER_CALL_FAILED") throw error;
+    const { status }: { readonly code: string; readonly status?: string } = error.info;
+    if (status === "NOT_FOUND") return false;
+    throw error;
+  }
 }
 
 /** What a driver's status means for whoever asks whether the rollup's state is fresh. */

@@ -53,6 +53,13 @@ const schema = z.strictObject({
       tip_per_byte: z.number().int().min(0).default(0),
       /** Whether wallets' transactions are sealed: nobody reads one before its place is final. */
       seal: z.boolean().default(false),
+      /** nweft that one request of a searcher may spend in this account's name, as a bid or in tips; 0: nothing. */
+      bid_max: z.number().int().min(0).default(0),
+      /** Requests of one address, and of one signer, for bundles and bids: so many a second, so many at once; 0: no limit. */
+      bundles_per_second: z.number().int().min(0).max(100_000).default(20),
+      bundles_burst: z.number().int().min(1).max(100_000).default(100),
+      /** The account's cancel nonce, where its operator has raised it to void all that was sent. */
+      cancel_nonce: z.number().int().min(0).default(0),
     })
     .prefault({}),
   /** The rollup's genesis, as `parseEvmGenesis` takes it. */

@@ -9,6 +9,7 @@ import type { EvmMetrics } from "./metrics.ts";
 import { Dispatcher } from "./rpc/dispatcher.ts";
 import { createTipSuggester } from "./rpc/fees.ts";
 import { FilterTable } from "./rpc/filters.ts";
+import type { SearcherPort } from "./rpc/mev-methods.ts";
 import { createMethodTable } from "./rpc/methods.ts";
 import { PendingPool, type SubmitPort } from "./rpc/pending-pool.ts";
 import { type Readiness, type RpcServerOptions, startRpcServer } from "./rpc/server.ts";
@@ -31,6 +32,8 @@ export interface EvmRollupDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EvmMetrics;
+  /** Takes bundles and bids of searchers; left out: their methods do not exist. */
+  readonly searchers?: SearcherPort | undefined;
   /** What /readyz says; default: ready as soon as the rollup is open. */
   readonly readiness?: () => Promise<Readiness>;
 }
@@ -75,6 +78,7 @@ export async function createEvmRollup(
       suggestTip: createTipSuggester(executor),
       clock,
       clientVersion: options.clientVersion ?? "weft/0.1.0",
+      searchers: dependencies.searchers,
     });
     const server = await startRpcServer(options.rpc, {
       dispatcher: new Dispatcher({ methods, logger, metrics }),

@@ -19,6 +19,7 @@ const POLICY_VIOLATION = 1008;
 
 export function serveConnection(
   socket: WebSocket,
+  address: string,
   dependencies: Pick<MethodDependencies, "chain" | "pool"> & {
     readonly dispatcher: Dispatcher;
     readonly metrics: EvmMetrics;
@@ -26,6 +27,7 @@ export function serveConnection(
 ): void {
   const { dispatcher, metrics } = dependencies;
   const subscriptions = new Map<string, () => void>();
+  const origin = { address, signature: undefined };
   let underWay = 0;
 
   const send = (text: string): void => {
@@ -39,7 +41,7 @@ export function serveConnection(
   };
   const extra = subscriptionMethods(dependencies, subscriptions, send);
   const answer = async (text: string): Promise<void> => {
-    const reply = await dispatcher.answer(text, extra); // never throws: errors are answers
+    const reply = await dispatcher.answer(text, origin, extra); // never throws: errors are answers
     underWay -= 1;
     if (reply !== undefined) send(reply);
   };

@@ -7,8 +7,12 @@ import { RPC_CODE, RpcError } from "./errors.ts";
 import type { Json } from "./format.ts";
 import type { Method, MethodTable } from "./methods.ts";
 import type { Params } from "./params.ts";
+import type { RequestContext } from "./requester.ts";
 
 type Id = string | number | null;
+
+/** What the transport knows of a request. */
+export type RequestOrigin = Omit<RequestContext, "body">;
 
 /** Methods that exist on one connection only (eth_subscribe). */
 export type ConnectionMethods = ReadonlyMap<string, Method>;
@@ -29,7 +33,12 @@ export class Dispatcher {
   }
 
   /** The answer to `body`, or nothing when it held notifications only. Never throws. */
-  async answer(body: string, extra?: ConnectionMethods): Promise<string | undefined> {
+  async answer(
+    body: string,
+    from: RequestOrigin,
+    extra?: ConnectionMethods,
+  ): Promise<string | undefined> {
+    const context = { ...from, body };
     let request: unknown;
     if (!isShallowJson(body)) {
       return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is nested too deep");
@@ -39,7 +48,7 @@ export class Dispatcher {
     } catch {
       return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is not JSON");
     }
-    if (!Array.isArray(request)) return this.#one(request, extra);
+    if (!Array.isArray(request)) return this.#one(request, context, extra);
     if (request.length === 0) {
       return this.#refusal(null, RPC_CODE.INVALID_REQUEST, "an empty batch");
     }
@@ -50,17 +59,21 @@ export class Dispatcher {
         `at most ${RPC_BATCH_MAX} calls a batch, got ${request.length}`,
       );
     }
-    return this.#batch(request, extra);
+    return this.#batch(request, context, extra);
   }
 
-  async #batch(requests: unknown[], extra?: ConnectionMethods): Promise<string | undefined> {
+  async #batch(
+    requests: unknown[],
+    context: RequestContext,
+    extra?: ConnectionMethods,
+  ): Promise<string | undefined> {
     const answers: string[] = [];
     let bytes = 0;
     for (const request of requests) {
       const answer =
         bytes > RPC_BATCH_ANSWER_BYTES_MAX
           ? this.#refusal(idOf(request), RPC_CODE.LIMIT_EXCEEDED, "batch answer too large")
-          : await this.#one(request, extra);
+          : await this.#one(request, context, extra);
       if (answer === undefined) continue;
       bytes += answer.length;
       answers.push(answer);
@@ -68,7 +81,11 @@ export class Dispatcher {
     return answers.length === 0 ? undefined : `[${answers.join(",")}]`;
   }
 
-  async #one(request: unknown, extra?: ConnectionMethods): Promise<string | undefined> {
+  async #one(
+    request: unknown,
+    context: RequestContext,
+    extra?: ConnectionMethods,
+  ): Promise<string | undefined> {
     const call = readCall(request);
     if (call === undefined) {
       return this.#refusal(idOf(request), RPC_CODE.INVALID_REQUEST, "not a JSON-RPC 2.0 request");
@@ -76,7 +93,7 @@ export class Dispatcher {
     const known = this.#methods.get(call.method) ?? extra?.get(call.method);
     const label = known === undefined ? "other" : call.method;
     const started = performance.now();
-    const answer = await this.#run(known, call);
+    const answer = await this.#run(known, call, context);
     this.#metrics.rpcRequestSeconds.observe((performance.now() - started) / 1000, {
       method: label,
     });
@@ -94,6 +111,7 @@ export class Dispatcher {
   async #run(
     method: Method | undefined,
     call: { readonly method: string; readonly params: unknown },
+    context: RequestContext,
   ): Promise<{ readonly result: Json } | { readonly error: ErrorObject }> {
     if (method === undefined) {
       return failed(
@@ -105,7 +123,7 @@ export class Dispatcher {
       return failed(RPC_CODE.INVALID_PARAMS, "params: expected a list");
     }
     try {
-      return { result: await method((call.params ?? []) as Params) };
+      return { result: await method((call.params ?? []) as Params, context) };
     } catch (error) {
       if (error instanceof RpcError) return failed(error.code, error.message, error.data);
       // A bug or a failed disk: the caller learns that much, the operator learns what.
@@ -126,10 +144,10 @@ export class Dispatcher {
 interface ErrorObject {
   readonly code: number;
   readonly message: string;
-  readonly data?: string;
+  readonly data?: Json;
 }
 
-function failed(code: number, message: string, data?: string): { readonly error: ErrorObject } {
+function failed(code: number, message: string, data?: Json): { readonly error: ErrorObject } {
   return { error: { code, message, ...(data === undefined ? {} : { data }) } };
 }
 

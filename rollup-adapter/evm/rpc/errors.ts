@@ -1,5 +1,7 @@
 /** Errors as Ethereum clients expect them: JSON-RPC 2.0 and EIP-1474 codes, geth's words. */
 
+import type { Json } from "./format.ts";
+
 export const RPC_CODE = {
   PARSE_ERROR: -32_700,
   INVALID_REQUEST: -32_600,
@@ -18,9 +20,9 @@ export const RPC_CODE = {
 /** What a method throws to answer with an error; anything else becomes INTERNAL. */
 export class RpcError extends Error {
   readonly code: number;
-  readonly data: string | undefined;
+  readonly data: Json | undefined;
 
-  constructor(code: number, message: string, data?: string) {
+  constructor(code: number, message: string, data?: Json) {
     super(message);
     this.name = "RpcError";
     this.code = code;

@@ -5,8 +5,10 @@ import { blockMethods } from "./block-methods.ts";
 import type { FilterTable } from "./filters.ts";
 import type { Json } from "./format.ts";
 import { logMethods } from "./log-methods.ts";
+import { mevMethods, type SearcherPort } from "./mev-methods.ts";
 import type { Params } from "./params.ts";
 import type { PendingPool } from "./pending-pool.ts";
+import type { RequestContext } from "./requester.ts";
 import type { Simulator } from "./simulator.ts";
 import { stateMethods } from "./state-methods.ts";
 import { transactionMethods } from "./transaction-methods.ts";
@@ -20,9 +22,11 @@ export interface MethodDependencies {
   readonly clock: Clock;
   /** What web3_clientVersion says. */
   readonly clientVersion: string;
+  /** Left out: no methods of searchers. */
+  readonly searchers?: SearcherPort | undefined;
 }
 
-export type Method = (params: Params) => Json | Promise<Json>;
+export type Method = (params: Params, context: RequestContext) => Json | Promise<Json>;
 export type MethodTable = ReadonlyMap<string, Method>;
 
 export function createMethodTable(dependencies: MethodDependencies): MethodTable {
@@ -32,6 +36,7 @@ export function createMethodTable(dependencies: MethodDependencies): MethodTable
       ...stateMethods(dependencies),
       ...transactionMethods(dependencies),
       ...logMethods(dependencies),
+      ...(dependencies.searchers && mevMethods(dependencies.searchers, dependencies.chain)),
     }),
   );
 }

@@ -45,6 +45,15 @@ export function requireBlock(chain: EvmChain, selector: BlockSelector): StoredBl
   return block;
 }
 
+/**
+ * The first height of the sequencer in which the rollup's block of that number can be; undefined when it is there already.
+ * A height without data for the rollup makes no block, so it may be a later one. `next`: the sequencer's next height.
+ */
+export function heightForBlock(chain: EvmChain, number: number, next: number): number | undefined {
+  const ahead = number - chain.head().number;
+  return ahead < 1 ? undefined : next + ahead - 1;
+}
+
 /** The environment that a stored block had. */
 export function environmentOf(block: StoredBlock): BlockEnvironment {
   const { header } = block;

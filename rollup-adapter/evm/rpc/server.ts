@@ -97,7 +97,7 @@ export async function startRpcServer(
       metrics.rpcWebSockets.set(websockets.clients.size);
       websocket.on("close", () => metrics.rpcWebSockets.set(websockets.clients.size));
       websocket.on("pong", () => silent.delete(websocket));
-      serveConnection(websocket, dependencies);
+      serveConnection(websocket, request.socket.remoteAddress ?? "", dependencies);
     });
   });
 
@@ -136,7 +136,7 @@ async function handle(
   if (origin !== undefined && isAllowedOrigin(origin, origins)) {
     response.setHeader("access-control-allow-origin", origin);
     response.setHeader("vary", "origin");
-    response.setHeader("access-control-allow-headers", "content-type");
+    response.setHeader("access-control-allow-headers", "content-type, x-flashbots-signature");
     response.setHeader("access-control-allow-methods", "POST, GET, OPTIONS");
   }
   if (request.method === "POST") await call(request, response, dependencies);
@@ -158,7 +158,11 @@ async function call(
     reply(response, 413, { error: `a body has at most ${RPC_BODY_BYTES_MAX} bytes` });
     return;
   }
-  const answer = await dispatcher.answer(body);
+  const header = request.headers["x-flashbots-signature"];
+  const answer = await dispatcher.answer(body, {
+    address: request.socket.remoteAddress ?? "",
+    signature: Array.isArray(header) ? header.join(",") : header,
+  });
   if (answer === undefined) response.writeHead(204).end();
   else response.writeHead(200, { "content-type": "application/json" }).end(answer);
 }

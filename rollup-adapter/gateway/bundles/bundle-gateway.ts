@@ -71,6 +71,8 @@ export interface BundleGateway {
   cancel(replacement: RequestedReplacement, from: Requester): Promise<Sent>;
   /** An item of the searcher's own account. */
   sendSigned(kind: SignedKind, item: Uint8Array): Promise<Sent>;
+  /** Of the sequencer's next block. */
+  nextHeight(): Promise<number>;
   /** Tells that the chain has grown. */
   blockOrdered(height: number): void;
   /** Answers of the node about bundles, auctions and revenue. */
@@ -97,7 +99,8 @@ export function createBundleGateway(
     send: Send,
   ): Promise<BundleOutcome> {
     const window = Math.max(1, chain.unorderedWindow);
-    const expiryHeight = Height(Math.min(lastHeight + 1, chain.height + window));
+    // One more than it needs, so that what comes too late is told of its own window.
+    const expiryHeight = Height(Math.min(lastHeight + 2, chain.height + window));
     const terms: TxTerms = {
       publicKey: key.publicKey,
       replay: { kind: "unordered", expiryHeight, salt: new Uint8Array(randomBytes(8)) },
@@ -293,6 +296,7 @@ export function createBundleGateway(
       );
       return told(outcome);
     },
+    nextHeight: async () => (await nextBlock()).next,
     blockOrdered(height) {
       sequences.advance(height).catch((error: unknown) => {
         // They are tried again with the next block.
