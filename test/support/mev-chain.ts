@@ -5,12 +5,17 @@
 import { Height } from "../../proto/brands.ts";
 import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
 import type { Bundle, Replacement, RevertMode } from "../../proto/codec/mev-tx.ts";
-import { type Replay, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { type Fee, type Replay, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
-import { sha256 } from "../../proto/hash.ts";
+import { sha256, sha256Concat, sha512Concat } from "../../proto/hash.ts";
+import { sealBid, sealBundle } from "../../mev/seal/sealed-content.ts";
+import type { EncryptionRandomness } from "../../mev/seal/tdh2.ts";
 import { dueIdsOf } from "./mev-due.ts";
 import { type SealedChain, type SealedChainOptions, startSealedChain } from "./sealed-app.ts";
+import type { TestSealKey } from "./seal-key.ts";
+import { TEST_TDH2 } from "./sealing.ts";
 import {
+  CHAIN_ID,
   type GenesisPolicy,
   idOf,
   signedItem,
@@ -78,6 +83,97 @@ export function bundleItem(
   terms: BundleTerms,
 ): Uint8Array {
   return signedItem(sender, replay, bundleOf(legs, terms), terms);
+}
+
+/** A signed bundle whose legs nobody reads before its place is final. */
+export function sealedBundleItem(
+  sender: Wallet,
+  replay: Replay,
+  key: TestSealKey,
+  legs: readonly LegDraft[],
+  terms: BundleTerms,
+): Uint8Array {
+  const { minHeight = 0, maxHeight, replacement, cancelNonce = 0n } = terms;
+  const fee = feeOf(terms);
+  const action = sealBundle(
+    TEST_TDH2,
+    {
+      chainId: CHAIN_ID,
+      key: key.state,
+      publicKey: sender.key.publicKey,
+      replay,
+      fee,
+      legs: legs.map(({ rollup, text, tip = 0n, revertMode = 0 }) => ({
+        rollupId: rollupIdOfName(rollup),
+        data: [utf8ToBytes(text)],
+        revertMode,
+        tip,
+      })),
+      minHeight: Height(minHeight),
+      maxHeight: Height(maxHeight),
+      replacement,
+      cancelNonce,
+    },
+    randomnessOf("bundle", sender, replay, legs),
+  );
+  return signedItem(sender, replay, action, fee);
+}
+
+export interface BidDraft extends TxTerms {
+  readonly group?: string;
+  readonly amount: bigint;
+  readonly legs: readonly LegDraft[];
+  readonly minHeight?: number;
+  readonly maxHeight: number;
+}
+
+/** A signed bid; the same for the same arguments. */
+export function bidItem(
+  sender: Wallet,
+  replay: Replay,
+  key: TestSealKey,
+  draft: BidDraft,
+): Uint8Array {
+  const { group = "alpha", amount, legs, minHeight = 0, maxHeight } = draft;
+  const fee = feeOf(draft);
+  const action = sealBid(
+    TEST_TDH2,
+    {
+      chainId: CHAIN_ID,
+      key: key.state,
+      publicKey: sender.key.publicKey,
+      replay,
+      fee,
+      group: rollupIdOfName(group),
+      amount,
+      parts: legs.map(({ rollup, text }) => ({
+        rollupId: rollupIdOfName(rollup),
+        data: [utf8ToBytes(text)],
+      })),
+      minHeight: Height(minHeight),
+      maxHeight: Height(maxHeight),
+    },
+    randomnessOf(`bid ${amount}`, sender, replay, legs),
+  );
+  return signedItem(sender, replay, action, fee);
+}
+
+function feeOf({ maxFeePerByte = 1_000n, tipPerByte = 1n }: TxTerms): Fee {
+  return { maxFeePerByte, tipPerByte };
+}
+
+/** The same for the same arguments, so that tests are too. */
+function randomnessOf(
+  kind: string,
+  { address }: Wallet,
+  replay: Replay,
+  legs: readonly LegDraft[],
+): EncryptionRandomness {
+  const text = JSON.stringify([kind, replay, legs], (_, value) =>
+    typeof value === "bigint" ? String(value) : (value as unknown),
+  );
+  const name = utf8ToBytes(text);
+  return { seed: sha256Concat(address, name), nonce: sha512Concat(address, name) };
 }
 
 /** A replacement key for a name. */
