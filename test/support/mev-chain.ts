@@ -10,7 +10,7 @@ import { assert } from "../../proto/errors.ts";
 import { sha256, sha256Concat, sha512Concat } from "../../proto/hash.ts";
 import { sealBid, sealBundle } from "../../mev/seal/sealed-content.ts";
 import type { EncryptionRandomness } from "../../mev/seal/tdh2.ts";
-import { dueIdsOf } from "./mev-due.ts";
+import { armedOf, dueIdsOf } from "./mev-due.ts";
 import { type SealedChain, type SealedChainOptions, startSealedChain } from "./sealed-app.ts";
 import type { TestSealKey } from "./seal-key.ts";
 import { TEST_TDH2 } from "./sealing.ts";
@@ -218,12 +218,14 @@ export function withdrawItem(sender: Wallet, replay: Replay, amount: bigint): Ui
 
 /**
  * All validators but the proposer know these items, until the state says that they are due in the next block.
- * The proposer's pool does not hold them.
+ * The proposer's pool does not hold them. `before`: what happens ahead
+ * of the block that comes so many blocks before the one in which they are due, once that is known.
  */
 export async function makeDue(
   chain: TestChain,
   items: readonly Uint8Array[],
   proposer = 0,
+  before: (blocksLeft: number) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<void> {
   for (let n = 0; n < chain.nodes.length; n++) {
     if (n === proposer) continue;
@@ -237,6 +239,9 @@ export async function makeDue(
     const due = dueIdsOf(chain.app);
     if (ids.every((id) => due.has(id))) return;
     assert(steps < DUE_WITHIN_BLOCKS, "what more than two thirds list is due in time");
+    const armed = new Map(armedOf(chain.app).map(({ id, dueHeight }) => [id, dueHeight]));
+    const dueHeights = ids.flatMap((id) => armed.get(id) ?? []);
+    if (dueHeights.length === ids.length) await before(Math.max(...dueHeights) - chain.height - 1);
     await chain.step(proposer);
   }
 }
