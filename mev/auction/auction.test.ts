@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
@@ -236,6 +237,20 @@ test("behavior: 1,000 bids for twelve rollups: what each brings alone is more th
   const winners = chooseWinners(members, bids, SEED);
   // Single bids bring most: 1 above the reserve for each member.
   expect(winners.map(({ mask }) => mask)).toEqual(members.map((_, n) => 1 << n));
+});
+
+test("vector: the seed is a hash of these bytes", () => {
+  const group = Buffer.alloc(32, 7);
+  const points = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+  const bytes = Buffer.concat([
+    Buffer.from("\u000fweft/auction/v1\u000bweft-test-1", "latin1"),
+    Buffer.from("0000000000010203", "hex"),
+    group,
+    ...points,
+  ]);
+  const seed = toHex(auctionSeed("weft-test-1", 0x010203, new Uint8Array(group), points));
+  expect(seed).toBe(createHash("sha256").update(bytes).digest("hex"));
+  expect(seed).toBe("44c635042f57b389ce133f116490076d0657e550ace8558ea3c3f4cf508f8bdb");
 });
 
 test("behavior: the seed is bound to chain, height, group and all points in their order", () => {

@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
+import { AUCTION_ROW } from "./auction-row.mjs";
 import { INCLUSION_ROW } from "./inclusion-row.mjs";
 import { SEALED_ROW } from "./sealed-row.mjs";
 
@@ -138,6 +139,7 @@ export const dashboards = [
       ],
       SEALED_ROW,
       INCLUSION_ROW,
+      AUCTION_ROW,
       [
         "Application under CometBFT",
         panel(

@@ -33,6 +33,7 @@ import type {
   Verdict,
   VerifyVoteExtensionRequest,
 } from "../abci/application.ts";
+import { AuctionGauges } from "./auction/auction-gauges.ts";
 import { type BlockSlices, blockSlices } from "./block-slices.ts";
 import { countBlock } from "./execution/block-metrics.ts";
 import { checkResult, misbehaviorEvents } from "./execution/events.ts";
@@ -148,6 +149,7 @@ class Weft implements WeftApplication {
   readonly #appliedTxs = new WeakMap<readonly Uint8Array[], ExecutedBlock["txs"]>();
   readonly #stakeGauges: StakeGauges;
   readonly #sealGauges: SealGauges;
+  readonly #auctionGauges: AuctionGauges;
   readonly #standstill: StandstillWatch;
   readonly #snapshots: SnapshotMaker | undefined;
   readonly #restore: Restore;
@@ -228,6 +230,7 @@ class Weft implements WeftApplication {
       metrics,
     });
     this.#sealGauges = new SealGauges(committed, metrics);
+    this.#auctionGauges = new AuctionGauges(metrics);
     const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = options;
     this.#standstill = new StandstillWatch(
       { resumeAfterHalt, knownUpgrades },
@@ -579,6 +582,7 @@ class Weft implements WeftApplication {
     this.#stakeGauges.advance(staged.changes, events);
     this.#sealGauges.advance(executed.input.height, events);
     this.listed.advance(executed, events);
+    this.#auctionGauges.advance(executed.input.height, events);
     this.#standstill.look();
   }
 

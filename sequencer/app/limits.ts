@@ -46,6 +46,8 @@ export const MANIFEST_ITEM_BYTES_MAX = 64;
 export const PREPARE_MISFITS_MAX = 64;
 /** Labels of `weft_app_extension_blanks_total`; validators above share the last one. */
 export const VALIDATOR_LABELS_MAX = 200;
+/** Rollups that have a label of their own in metrics. */
+export const ROLLUP_LABELS_MAX = 200;
 /** Bytes of a snapshot's chunk; an entry that is larger has a chunk of its own. */
 export const SNAPSHOT_CHUNK_BYTES = 1 << 20;
 /** Bytes of the largest chunk that is made or taken; state sync carries 16 MB. A larger entry: no snapshot. */

@@ -6,11 +6,12 @@ import {
   NULL_GAUGE,
   NULL_HISTOGRAM,
 } from "../ports/instruments.ts";
+import { type AuctionMetrics, NULL_AUCTION_METRICS } from "./auction/metrics.ts";
 import { type InclusionMetrics, NULL_INCLUSION_METRICS } from "./inclusion/metrics.ts";
 import { NULL_SEAL_METRICS, type SealMetrics } from "./seal/metrics.ts";
 
 /** Instruments of the application and its pool. */
-export interface AppMetrics extends SealMetrics, InclusionMetrics {
+export interface AppMetrics extends SealMetrics, InclusionMetrics, AuctionMetrics {
   /** `weft_pool_transactions`: transactions in the pool. */
   readonly poolTransactions: Gauge;
   /** `weft_pool_bytes`: bytes of the items in the pool. */
@@ -82,6 +83,7 @@ export interface AppMetrics extends SealMetrics, InclusionMetrics {
 export const NULL_APP_METRICS: AppMetrics = {
   ...NULL_SEAL_METRICS,
   ...NULL_INCLUSION_METRICS,
+  ...NULL_AUCTION_METRICS,
   poolTransactions: NULL_GAUGE,
   poolBytes: NULL_GAUGE,
   poolFree: NULL_GAUGE,

@@ -1,12 +1,14 @@
 import type { AppMetrics } from "../app/metrics.ts";
 import type { SpecsOf } from "../ports/prometheus.ts";
 import { SECONDS_BUCKETS } from "../ports/prometheus.ts";
+import { AUCTION_SPECS } from "./auction-specs.ts";
 import { INCLUSION_SPECS } from "./inclusion-specs.ts";
 import { SEAL_SPECS } from "./seal-specs.ts";
 
 export const APP_SPECS: SpecsOf<AppMetrics> = {
   ...SEAL_SPECS,
   ...INCLUSION_SPECS,
+  ...AUCTION_SPECS,
   poolTransactions: {
     type: "gauge",
     name: "weft_pool_transactions",

@@ -6,7 +6,7 @@ import { accountAttribute, numberAttribute } from "../staking/events.ts";
 
 /** `auction_opened` {group, height, bids}: a block holds so many bids for the group. */
 export const AUCTION_OPENED = "auction_opened";
-/** `auction_settled` {group, height, bids, winners, paid}: nweft that winners pay together. */
+/** `auction_settled` {group, height, bids, invalid, expired, winners, paid}: paid is what winners pay together, nweft. */
 export const AUCTION_SETTLED = "auction_settled";
 /** `bid_won` {id, group, height, bidder, amount, price, rollups}: it runs at the top of these rollups' blocks. */
 export const BID_WON = "bid_won";
@@ -38,12 +38,20 @@ export function openedEvent({ height, group }: AuctionName, bids: number): AbciE
 
 export function settledEvent(
   { height, group }: AuctionName,
-  result: { readonly bids: number; readonly winners: number; readonly paid: bigint },
+  result: {
+    readonly bids: number;
+    readonly invalid: number;
+    readonly expired: number;
+    readonly winners: number;
+    readonly paid: bigint;
+  },
 ): AbciEvent {
   return event(AUCTION_SETTLED, [
     indexed("group", group),
     plain("height", String(height)),
     plain("bids", String(result.bids)),
+    plain("invalid", String(result.invalid)),
+    plain("expired", String(result.expired)),
     plain("winners", String(result.winners)),
     numberAttribute("paid", result.paid),
   ]);

@@ -123,7 +123,16 @@ function settle(ctx: StakingContext, auction: Auction): void {
   for (const winner of winners) ctx.emit(wonEvent(auction, winner));
   for (const [bid, reason] of losses) ctx.emit(lostEvent(auction, bid, reason));
   const paid = winners.reduce((sum, { price: one }) => sum + one, 0n);
-  ctx.emit(settledEvent(auction, { bids: bids.length, winners: winners.length, paid }));
+  const countOf = (status: BidStatus) => bids.filter((bid) => bid.status === status).length;
+  ctx.emit(
+    settledEvent(auction, {
+      bids: bids.length,
+      invalid: countOf(BidStatus.INVALID),
+      expired: countOf(BidStatus.EXPIRED),
+      winners: winners.length,
+      paid,
+    }),
+  );
 }
 
 /** Opened bids that count, in order of the batch: they offer the reserves, and escrow backs all of an account's. */
