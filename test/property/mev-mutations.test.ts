@@ -495,9 +495,9 @@ const MUTATIONS: readonly Mutation[] = [
     change: (txs) => into(txs, bid(8, "group", "gamma")),
   },
   {
-    name: "a bid is for other blocks",
+    name: "a bid is for an earlier block",
     check: "P11",
-    code: "BID_HEIGHT",
+    code: "BID_LATE",
     change: (txs) => into(txs, bid(8, "late", "alpha", 0)),
   },
 ];
