@@ -14,6 +14,8 @@ import { listingWindow, type TallyView } from "./tally.ts";
 
 /** Of the transactions of a list, those of one rollup, while others wait: this part. */
 const ROLLUP_PART = 4;
+/** Transactions that are looked at for one list: those behind them wait longer than the bound says in any case. */
+const LOOKED_AT_MAX = 8_192;
 /** Longest wait that an extension can say, ms. */
 const AGO_MS_MAX = 0xffff_ffff;
 
@@ -64,13 +66,17 @@ export function chooseListed(
   const surplus: HeldTx[] = [];
   const ofRollup = new Map<string, number>();
   const perRollupMax = Math.max(1, Math.floor(countMax / ROLLUP_PART));
+  let lookedAt = 0;
   for (const one of held) {
-    if (chosen.length >= countMax) break;
-    if (itemBlockBytes(one.size) > roomBytes || !wants(one)) continue;
-    if (!canKeep(one)) continue;
+    if (chosen.length >= countMax || ++lookedAt > LOOKED_AT_MAX) break;
+    if (itemBlockBytes(one.size) > roomBytes) continue;
     const keys = one.rollupKeys.length === 0 ? NO_ROLLUP : one.rollupKeys;
-    if (keys.some((key) => (ofRollup.get(key) ?? 0) >= perRollupMax)) {
-      if (surplus.length < countMax) surplus.push(one);
+    const isSurplus = keys.some((key) => (ofRollup.get(key) ?? 0) >= perRollupMax);
+    // The cheap questions first: a pool may be full of one rollup.
+    if (isSurplus && surplus.length >= countMax) continue;
+    if (!wants(one) || !canKeep(one)) continue;
+    if (isSurplus) {
+      surplus.push(one);
       continue;
     }
     for (const key of keys) ofRollup.set(key, (ofRollup.get(key) ?? 0) + 1);

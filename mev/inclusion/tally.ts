@@ -4,10 +4,10 @@
  * and nobody can tell (spec/mev.md B5, B6; ADR 0018). A function of the state and the block's LISTS alone.
  */
 import { Height } from "../../proto/brands.ts";
-import { compareBytes, toHex } from "../../proto/bytes.ts";
+import { bytesEqual, compareBytes, toHex } from "../../proto/bytes.ts";
 import { LISTINGS_OPEN_MAX, type ListingState } from "../../proto/codec/mev-state.ts";
 import type { Lists } from "../../proto/codec/weft-extension.ts";
-import { type DueTx, type Listed, listingKey, parseListingKey } from "./keys.ts";
+import { type DueTx, listingKey, parseListingKey } from "./keys.ts";
 
 /** Heights that a listing is kept for at least, as every window that protects somebody (design.md §5). */
 const LISTING_WINDOW_MIN = 20;
@@ -63,13 +63,15 @@ export interface TallyChanges {
   readonly withdrawals: number;
 }
 
-/** A listing that is being changed. */
+/** A listing that lists speak of. */
 interface Draft {
   readonly key: string;
   readonly before: ListingState;
-  readonly listers: Map<string, Uint8Array>;
-  readonly withdrawn: Map<string, Uint8Array>;
-  hasNewListers: boolean;
+  readonly isNew: boolean;
+  /** Places in `lists` of those who list it now and did not before. */
+  readonly added: number[];
+  /** Undefined: as before. */
+  withdrawn: Uint8Array[] | undefined;
 }
 
 /**
@@ -91,46 +93,41 @@ export function foldLists(
     const known = drafts.get(key);
     if (known !== undefined) return known;
     const before = tally.listing(key);
-    return before && startDraft(key, before);
+    return before && startDraft(key, before, false);
   }
-  function startDraft(key: string, before: ListingState): Draft {
-    const draft: Draft = {
-      key,
-      before,
-      listers: byHex(before.listers),
-      withdrawn: byHex(before.withdrawn),
-      hasNewListers: false,
-    };
+  function startDraft(key: string, before: ListingState, isNew: boolean): Draft {
+    const draft: Draft = { key, before, isNew, added: [], withdrawn: undefined };
     drafts.set(key, draft);
     return draft;
   }
-  function open(listed: Listed, opener: Uint8Array, validator: string): Draft | undefined {
+  function open(key: string, opener: Uint8Array, validator: string): Draft | undefined {
     const count = openCounts.get(validator) ?? tally.openCount(validator);
     if (count >= LISTINGS_OPEN_MAX) return undefined;
     openCounts.set(validator, count + 1);
-    const key = listingKey(listed);
     opened.push(key);
     const begun = { opener, listers: [], withdrawn: [], dueHeight: Height(0) };
-    return startDraft(key, { firstHeight: Height(height), ...begun });
+    return startDraft(key, { firstHeight: Height(height), ...begun }, true);
   }
 
-  for (const { address, lists: said } of lists) {
+  for (const [place, { address, lists: said }] of lists.entries()) {
     const validator = toHex(address);
     for (const listed of said.listed) {
-      const draft = draftOf(listingKey(listed)) ?? open(listed, address, validator);
+      const key = listingKey(listed);
+      const draft = draftOf(key) ?? open(key, address, validator);
       if (draft === undefined) continue;
-      draft.withdrawn.delete(validator);
-      if (draft.listers.has(validator)) continue;
-      draft.listers.set(validator, address);
-      draft.hasNewListers = true;
+      const { withdrawn = draft.before.withdrawn } = draft;
+      const at = withdrawn.findIndex((one) => bytesEqual(one, address));
+      if (at >= 0) draft.withdrawn = withdrawn.toSpliced(at, 1);
+      if (!isAmong(draft.before.listers, address)) draft.added.push(place);
     }
     for (const id of said.withdrawn) {
       for (const key of tally.keysOf(id)) {
         const draft = draftOf(key);
         // Only what is armed can be withdrawn: before that nobody is held to anything.
         if (draft === undefined || draft.before.dueHeight === 0) continue;
-        if (draft.withdrawn.has(validator)) continue;
-        draft.withdrawn.set(validator, address);
+        const { withdrawn = draft.before.withdrawn } = draft;
+        if (withdrawn.some((one) => bytesEqual(one, address))) continue;
+        draft.withdrawn = [...withdrawn, address];
         withdrawals++;
       }
     }
@@ -138,18 +135,25 @@ export function foldLists(
 
   const listings = new Map<string, ListingState>();
   const armed: DueTx[] = [];
-  for (const draft of drafts.values()) {
-    const { key, before } = draft;
+  const powers = lists.map(({ address }) => tally.powers.of(toHex(address)));
+  const addresses = lists.map(({ address }) => address);
+  for (const { key, before, isNew, added, withdrawn = before.withdrawn } of drafts.values()) {
+    if (!isNew && added.length === 0 && withdrawn === before.withdrawn) continue;
     let { dueHeight } = before;
     const { firstHeight } = before;
-    if (dueHeight === 0 && draft.hasNewListers && isBeyondTwoThirds(draft.listers.keys(), tally)) {
-      dueHeight = Height(height + listDueBlocks);
-      armed.push({ ...parseListingKey(key), dueHeight, firstHeight });
+    if (dueHeight === 0 && added.length > 0) {
+      let power = powerOf(before.listers, tally);
+      for (const place of added) power += powers[place] ?? 0n;
+      if (power * 3n > tally.powers.total * 2n) {
+        dueHeight = Height(height + listDueBlocks);
+        armed.push({ ...parseListingKey(key), dueHeight, firstHeight });
+      }
     }
+    const joined = added.flatMap((place) => addresses[place] ?? []);
     listings.set(key, {
       ...before,
-      listers: ascending(draft.listers),
-      withdrawn: ascending(draft.withdrawn),
+      listers: joined.length === 0 ? before.listers : ascending([...before.listers, ...joined]),
+      withdrawn: withdrawn === before.withdrawn ? withdrawn : ascending(withdrawn),
       dueHeight,
     });
   }
@@ -162,9 +166,7 @@ export function isReleased(
   { powers }: Pick<TallyView, "powers">,
 ): boolean {
   if (withdrawn.length === 0) return false;
-  let power = 0n;
-  for (const validator of withdrawn) power += powers.of(toHex(validator));
-  return power * 3n > powers.total;
+  return powerOf(withdrawn, { powers }) * 3n > powers.total;
 }
 
 /** Heights that a listing is kept for: those that f faulty proposers in a row may take, twice, and more. */
@@ -201,16 +203,26 @@ export function forgotten(
   return [...gone];
 }
 
-function isBeyondTwoThirds(listers: Iterable<string>, { powers }: TallyView): boolean {
+function powerOf(validators: readonly Uint8Array[], { powers }: Pick<TallyView, "powers">): bigint {
   let power = 0n;
-  for (const validator of listers) power += powers.of(validator);
-  return power * 3n > powers.total * 2n;
+  for (const validator of validators) power += powers.of(toHex(validator));
+  return power;
 }
 
-function byHex(addresses: readonly Uint8Array[]): Map<string, Uint8Array> {
-  return new Map(addresses.map((address) => [toHex(address), address]));
+/** Whether `addresses`, which ascend, have it. */
+function isAmong(addresses: readonly Uint8Array[], address: Uint8Array): boolean {
+  let low = 0;
+  let high = addresses.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const order = compareBytes(addresses[middle] ?? address, address);
+    if (order === 0) return true;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return false;
 }
 
-function ascending(addresses: ReadonlyMap<string, Uint8Array>): readonly Uint8Array[] {
-  return [...addresses.values()].sort(compareBytes);
+function ascending(addresses: readonly Uint8Array[]): readonly Uint8Array[] {
+  return [...addresses].sort(compareBytes);
 }
