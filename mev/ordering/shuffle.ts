@@ -4,13 +4,13 @@
  * (design.md §6, docs/adr/0021).
  */
 import type { Height } from "../../proto/brands.ts";
-import { compareBytes, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import { checkLength, startSignBytes } from "../../proto/codec/weft-basics.ts";
 import type { ShuffleState } from "../../proto/codec/mev-state.ts";
 import { POINT_BYTES } from "../../proto/codec/seal-tx.ts";
 import { assert } from "../../proto/errors.ts";
-import { sha256, sha256Concat } from "../../proto/hash.ts";
-import { HASH_BYTES } from "../../proto/limits.ts";
+import { sha256, sha256Latin1 } from "../../proto/hash.ts";
+import { ADDRESS_BYTES, HASH_BYTES } from "../../proto/limits.ts";
 
 const SEED_TAG = utf8ToBytes("weft/order-seed/v1");
 const ORDER_TAG = utf8ToBytes("weft/order/v1");
@@ -43,14 +43,14 @@ export function shuffleOrder(
   slots: ShuffleState["slots"],
 ): ShuffledOrder {
   const seed = orderSeed(chainId, height, rollupId, slots);
-  const keys = new Map<string, Uint8Array>();
+  const input = joinBytes([ORDER_HEAD, seed, new Uint8Array(ADDRESS_BYTES)]);
   const keyed = slots.map(({ position, sender }) => {
-    const of = toHex(sender);
-    let key = keys.get(of);
-    if (key === undefined) keys.set(of, (key = sha256Concat(ORDER_HEAD, seed, sender)));
-    return { position, key };
+    checkLength("sender", sender, ADDRESS_BYTES);
+    input.set(sender, input.length - ADDRESS_BYTES);
+    // A character is a byte, and strings compare by them.
+    return { position, key: sha256Latin1(input) };
   });
-  keyed.sort((a, b) => compareBytes(a.key, b.key) || a.position - b.position);
+  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.position - b.position));
   return { seed, positions: keyed.map(({ position }) => position) };
 }
 
