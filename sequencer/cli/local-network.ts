@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { GROUP_ROLLUPS_MAX } from "../../proto/codec/mev-tx.ts";
 import { accountAddress } from "../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { homeAt } from "../node/home.ts";
@@ -23,12 +24,19 @@ import {
 } from "./network-layout.ts";
 import { createProcessGroup, type ProcessGroup } from "./process-group.ts";
 import { createGatewayKey, createRollupFiles, rollupHomeAt } from "./rollup-files.ts";
-import { accountKeyFile, createTestnet, type TestnetOptions } from "./testnet-files.ts";
+import {
+  accountKeyFile,
+  createTestnet,
+  type GenesisRollup,
+  type TestnetOptions,
+} from "./testnet-files.ts";
 
 /** nweft of the account that owns the rollups and pays for tests. */
 const OWNER_BALANCE = 1_000_000_000_000_000_000n;
 /** nweft of each rollup's gateway account. */
 const GATEWAY_BALANCE = 100_000_000_000_000_000n;
+/** nweft that a gateway bids at most in its own name: as much as a safe integer of JSON holds with ease. */
+const GATEWAY_BID_MAX = 1_000_000_000_000;
 /** Wei of each prefunded Ethereum account. */
 const EVM_BALANCE = 10n ** 24n;
 
@@ -66,6 +74,11 @@ export interface LocalNetworkOptions {
   readonly engine?: EngineName;
   /** Whether the rollups' gateways are to seal what wallets send; one that does already goes on. */
   readonly seal?: boolean;
+  /**
+   * Whether the rollups sell the tops of their blocks, all in one group that the first one leads, and their gateways
+   * bid in their own names. For a new network; one that is there stays as it is.
+   */
+  readonly auction?: boolean;
   /** Absolute path of the command line's entry. */
   readonly entry: string;
   /** Lines that validators write to standard output: one per block. */
@@ -107,7 +120,11 @@ export async function prepareLocalNetwork(
       { address: accountAddress(owner.publicKey), balance: OWNER_BALANCE },
       ...gateways.map((key) => ({ address: accountAddress(key), balance: GATEWAY_BALANCE })),
     ],
-    rollups: rollups.map(({ name }) => ({ name, ownerKey: owner.publicKey })),
+    rollups: rollups.map(({ name }, at) => ({
+      name,
+      ownerKey: owner.publicKey,
+      ...(options.auction === true ? { policy: auctionPolicy(options.rollups, at) } : {}),
+    })),
     ...(options.params === undefined ? {} : { params: options.params }),
     config: options.config,
     host: () => "127.0.0.1",
@@ -128,6 +145,7 @@ export async function prepareLocalNetwork(
         metricsPort: place.metricsPort,
         alloc: Object.fromEntries(EVM_DEV_ACCOUNTS.map(({ address }) => [address, EVM_BALANCE])),
         seal: options.seal ?? false,
+        ...(options.auction === true ? { bidMax: GATEWAY_BID_MAX } : {}),
       },
       "identity",
     );
@@ -276,6 +294,13 @@ function isFree(port: number): Promise<boolean> {
       server.close(() => resolve(true)),
     );
   });
+}
+
+/** One group of as many rollups as may be in one; what is over sells alone. */
+function auctionPolicy(names: readonly string[], at: number): GenesisRollup["policy"] {
+  const [leader = "", ...members] = names.slice(0, GROUP_ROLLUPS_MAX);
+  if (at === 0) return { auction: true, auction_members: members };
+  return at < GROUP_ROLLUPS_MAX ? { auction: true, auction_leader: leader } : { auction: true };
 }
 
 /** Whether a folder holds a network already. */

@@ -41,6 +41,8 @@ export interface RollupFilesOptions {
   readonly alloc: Readonly<Record<string, bigint>>;
   /** Whether its gateway seals what wallets send; not written when left out. */
   readonly seal?: boolean;
+  /** nweft that its gateway bids at most in its own name; not written when left out. */
+  readonly bidMax?: number;
 }
 
 /** Makes the folders and the gateway's key; returns its public key (32 bytes). */
@@ -149,7 +151,14 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
     ...(options.metricsPort === undefined
       ? {}
       : { metrics: { host: "127.0.0.1", port: options.metricsPort } }),
-    ...(options.seal === true ? { gateway: { seal: true } } : {}),
+    ...(options.seal === true || options.bidMax !== undefined
+      ? {
+          gateway: {
+            ...(options.seal === true ? { seal: true } : {}),
+            ...(options.bidMax === undefined ? {} : { bid_max: options.bidMax }),
+          },
+        }
+      : {}),
     genesis,
   };
 }

@@ -37,6 +37,8 @@ export interface GenesisRollup {
   readonly name: string;
   /** ed25519, 32 bytes. */
   readonly ownerKey: Uint8Array;
+  /** What it chooses otherwise than by default. */
+  readonly policy?: NonNullable<GenesisAppState["rollups"]>[number]["policy"];
 }
 
 export interface TestnetOptions {
@@ -141,7 +143,11 @@ function createGenesis(options: TestnetOptions, keys: readonly ValidatorKeys[]):
       application_key: toHex(application.publicKey),
       moniker: options.validators[i]?.name ?? "",
     })),
-    rollups: options.rollups.map(({ name, ownerKey }) => ({ name, owner_key: toHex(ownerKey) })),
+    rollups: options.rollups.map(({ name, ownerKey, policy }) => ({
+      name,
+      owner_key: toHex(ownerKey),
+      ...(policy === undefined ? {} : { policy }),
+    })),
     params: options.params ?? {},
   };
   return {

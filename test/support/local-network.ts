@@ -58,6 +58,8 @@ export interface TestNetworkOptions {
   readonly params?: LocalNetworkOptions["params"];
   /** Whether the rollups' gateways seal what wallets send. */
   readonly seal?: boolean;
+  /** Whether the rollups sell the tops of their blocks in one group, and their gateways bid. */
+  readonly auction?: boolean;
   /** Programs that run in place of the built `weft`, by index of the validator. */
   readonly programs?: Readonly<Record<number, string>>;
 }
@@ -120,6 +122,7 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
     config: { ...QUICK, ...options.config },
     params: options.params,
     seal: options.seal ?? false,
+    auction: options.auction ?? false,
     entry: ENTRY,
     onStatusLine: () => {},
     onEnded: ({ name, reason }) => {

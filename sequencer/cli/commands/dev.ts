@@ -91,6 +91,7 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
       },
       ...(options.engine === undefined ? {} : { engine: options.engine }),
       seal: options.seal,
+      auction: true,
       entry: context.entry,
       onStatusLine: (validator, line) => {
         if (isReady && validator === "validator-0" && !isJson) process.stdout.write(`${line}\n`);
