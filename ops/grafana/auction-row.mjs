@@ -14,6 +14,12 @@ export const AUCTION_ROW = [
     [quantile(0.95, "weft_mev_auction_resolution_blocks"), `${NODE} p95`],
   ),
   panel("Concentration of winners", "short", [gauge("weft_mev_auction_winner_concentration"), NODE]),
+  panel(
+    "Orders of shuffled entries",
+    "short",
+    [increase("weft_mev_orders_total"), `${NODE} decided`],
+    [gauge("weft_mev_orders_waiting"), `${NODE} wait for openings`],
+  ),
   panel("Revenue, nweft each second", "short", [
     `max by (rollup, source) (${rate("weft_mev_revenue_nweft_total")})`,
     "{{rollup}} {{source}}",

@@ -79,6 +79,7 @@ import { SealGauges } from "./seal/seal-gauges.ts";
 import { StakeGauges } from "./stake-gauges.ts";
 import { type Standstill, StandstillWatch } from "./standstill.ts";
 import { CommittedState } from "./state/committed-state.ts";
+import { SHUFFLES } from "./state/tables.ts";
 import { type StagedState, StateStore } from "./state-tree/state-store.ts";
 import {
   type ApplicationDependencies,
@@ -583,6 +584,8 @@ class Weft implements WeftApplication {
     this.#sealGauges.advance(executed.input.height, events);
     this.listed.advance(executed, events);
     this.#auctionGauges.advance(executed.input.height, events);
+    metrics.orders.inc(undefined, executed.working.shuffles.decided.length);
+    metrics.ordersWaiting.set(this.#committed.staking.records.keys(SHUFFLES).length);
     this.#standstill.look();
   }
 

@@ -40,6 +40,10 @@ export interface AppMetrics extends SealMetrics, InclusionMetrics, AuctionMetric
   readonly proposalsRejected: Counter;
   /** `weft_mev_proposals_refused_total`: proposals that broke a rule, by `check` (P1 to P11, TX) and `proposer` (at most 200, then "others"). */
   readonly refusedProposals: Counter<"check" | "proposer">;
+  /** `weft_mev_orders_total`: orders of shuffled entries that blocks have decided. */
+  readonly orders: Counter;
+  /** `weft_mev_orders_waiting`: blocks and rollups whose shuffled entries wait to be opened and ordered. */
+  readonly ordersWaiting: Gauge;
   /** `weft_app_fallback_proposals_total`: own proposals that failed their check and gave way, by `step`: to what ("minimal", "obligated", "unchecked"). */
   readonly fallbackProposals: Counter<"step">;
   /** `weft_app_extension_blanks_total`: COMMIT validators whose extension the proposer could not use, by `validator` (index, at most 200). */
@@ -84,6 +88,8 @@ export const NULL_APP_METRICS: AppMetrics = {
   ...NULL_SEAL_METRICS,
   ...NULL_INCLUSION_METRICS,
   ...NULL_AUCTION_METRICS,
+  orders: NULL_COUNTER,
+  ordersWaiting: NULL_GAUGE,
   poolTransactions: NULL_GAUGE,
   poolBytes: NULL_GAUGE,
   poolFree: NULL_GAUGE,

@@ -9,6 +9,16 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
   ...SEAL_SPECS,
   ...INCLUSION_SPECS,
   ...AUCTION_SPECS,
+  orders: {
+    type: "counter",
+    name: "weft_mev_orders_total",
+    help: "Orders of shuffled entries that blocks have decided",
+  },
+  ordersWaiting: {
+    type: "gauge",
+    name: "weft_mev_orders_waiting",
+    help: "Blocks and rollups whose shuffled entries wait to be opened and ordered",
+  },
   poolTransactions: {
     type: "gauge",
     name: "weft_pool_transactions",
