@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { NodeId } from "../../../proto/brands.ts";
 import { createManualClock, type ManualClock } from "../../../test/support/manual-clock.ts";
-import { createTestNode } from "../../../test/support/p2p.ts";
+import { eventually } from "../../../test/support/loopback.ts";
+import { createTestNode, type TestNode } from "../../../test/support/p2p.ts";
 import type { HeldBodies } from "../../ports/body-source.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
+import { createSystemClock } from "../../ports/system-clock.ts";
 import type { P2pError } from "../errors.ts";
 import {
   BODIES_BYTES_MAX,
@@ -203,5 +205,44 @@ describe("behavior: a node asks for what it lacks", () => {
     }
     expect(plain.sent).toEqual([]);
     expect(slow.sent).toHaveLength(BODIES_OWED_PER_PEER_MAX);
+  });
+});
+
+describe("behavior: over a connection", () => {
+  test("items come as they are, up to the largest; who lies about them is disconnected", async () => {
+    const start = async (bodies: HeldBodies, to?: TestNode) => {
+      const reactor = createBodiesReactor({
+        bodies,
+        clock: createSystemClock(),
+        logger: NULL_LOGGER,
+      });
+      const persistentPeers = to === undefined ? [] : [to.address()];
+      const node = createTestNode({ persistentPeers }, undefined, [reactor]);
+      await node.network.start();
+      return { node, reactor };
+    };
+    const items = [item(1), item(2, BODIES_BYTES_MAX), item(3, 100_000)];
+    const honest = await start(holding(...items));
+    const asking = await start(holding(), honest.node);
+    try {
+      await eventually(() => asking.node.network.peers().length === 1, "they connect");
+      const [one, two, three] = items;
+      if (two === undefined) throw new Error("the largest is missing");
+      expect(await asking.reactor.get([1, 9, 3].map(id))).toEqual([one, three]);
+      const [largest] = await asking.reactor.get([id(2)]);
+      expect(largest !== undefined && Buffer.compare(largest, two)).toBe(0);
+      expect(await honest.reactor.get([id(1)])).toEqual([]);
+
+      const liar = await start({ item: () => item(7), idOf }, asking.node);
+      await eventually(() => asking.node.network.peers().length === 2, "the third connects");
+      // Both are asked at once, and the honest one has it.
+      await eventually(() => liar.node.network.peers().length === 1, "both sides know");
+      expect(await asking.reactor.get([id(1)])).toEqual([one]);
+      await eventually(() => asking.node.network.peers().length === 1, "the liar is gone");
+      await liar.node.network.stop();
+    } finally {
+      await asking.node.network.stop();
+      await honest.node.network.stop();
+    }
   });
 });
