@@ -222,7 +222,11 @@ describe("property: manifests", () => {
           const entries = expected.get(toHex(rollupId)) ?? [];
           const slice = proof.kind === "presence" ? { ...proof, entries } : proof;
           const whole = { manifest: built.item, manifestProof, slice };
-          expect(verifyRollupSlice(dataHash, rollupId, whole)).toEqual({ entries, fills: [] });
+          expect(verifyRollupSlice(dataHash, rollupId, whole)).toEqual({
+            entries,
+            fills: [],
+            decisions: [],
+          });
           const other = sha256(new Uint8Array([rollup, 0]));
           const forOther = verifyRollupSlice(dataHash, other, whole);
           expect("code" in forOther || proof.kind === "absence").toBe(true);

@@ -5,11 +5,13 @@
 import { createManifestBuilder, type ManifestBuilder } from "../../mev/manifest.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
+import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { payloadHash, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
+import { bundleId } from "../../proto/verify/bundle.ts";
 import type { FillingBlock } from "../../proto/verify/fills.ts";
 import {
   type DecisionEntry,
@@ -126,7 +128,7 @@ export function waits(kind: EntryKind): boolean {
 
 function addEntries(builder: ManifestBuilder, specs: readonly OrderedEntrySpec[]): void {
   for (const [position, spec] of specs.entries()) {
-    const { payload, ...head } = deliveredEntry(spec, position);
+    const { payload, bundle: _, ...head } = deliveredEntry(spec, position);
     builder.add(ORDERED_ROLLUP, { ...head, payloadHash: payloadHash(payload) });
   }
 }
@@ -146,16 +148,17 @@ function addFills(
 
 /** Entries in the clear say `entry <position>`. */
 function deliveredEntry({ kind }: OrderedEntrySpec, position: number): DeliveredEntry {
+  const payload = payloadOf(`entry ${position}`);
   const itemId = sha256(utf8ToBytes(`item ${position}`));
-  const bundleId = kind === EntryKind.BUNDLE_LEG ? itemId : undefined;
+  const plain = { kind, lane: 5, itemId, bundleId: undefined, leg: 0, legs: 1, payload };
+  if (kind !== EntryKind.BUNDLE_LEG) return plain;
+  // The only leg of its bundle.
+  const revertMode = RevertMode.ALLOW;
+  const leg = { rollupId: ORDERED_ROLLUP, payloadHash: payloadHash(payload), revertMode };
   return {
-    kind,
-    lane: 5,
-    itemId,
-    bundleId,
-    leg: 0,
-    legs: 1,
-    payload: payloadOf(`entry ${position}`),
+    ...plain,
+    bundleId: bundleId(TEST_CHAIN_ID, [leg]),
+    bundle: { revertMode, siblings: [] },
   };
 }
 
