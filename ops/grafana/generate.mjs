@@ -259,10 +259,6 @@ export const dashboards = [
           [rate("weft_app_proposals_rejected_total"), `${NODE} refused`],
           [rate("weft_app_fallback_proposals_total"), `${NODE} own, gave way to {{step}}`],
         ),
-        panel("Refused proposals by check and proposer", "ops", [
-          sumBy("check, proposer", rate("weft_mev_proposals_refused_total")),
-          "{{check}} {{proposer}}",
-        ]),
         panel("Unusable extensions by validator", "ops", [
           sumBy("validator", rate("weft_app_extension_blanks_total")),
           "validator {{validator}}",

@@ -1,8 +1,16 @@
-// The row of the node's dashboard about inclusion lists.
-import { gauge, increase, mean, NODE, panel, quantile, sumBy } from "./panels.mjs";
+// The row of the node's dashboard about lanes, refused proposals and inclusion lists.
+import { gauge, increase, mean, NODE, panel, quantile, rate, sumBy } from "./panels.mjs";
 
 export const INCLUSION_ROW = [
-  "Inclusion lists",
+  "Lanes and inclusion lists",
+  panel("Bytes of transactions by lane", "Bps", [
+    sumBy("lane", rate("weft_mev_lane_bytes_total")),
+    "lane {{lane}}",
+  ]),
+  panel("Refused proposals by check and proposer", "ops", [
+    sumBy("check, proposer", rate("weft_mev_proposals_refused_total")),
+    "{{check}} {{proposer}}",
+  ]),
   panel(
     "Listed and due",
     "short",

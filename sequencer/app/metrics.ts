@@ -30,6 +30,8 @@ export interface AppMetrics extends SealMetrics, InclusionMetrics, AuctionMetric
   readonly blockItems: Counter<"lane">;
   /** `weft_app_block_item_bytes_total`: bytes of the items of committed blocks. */
   readonly blockItemBytes: Counter;
+  /** `weft_mev_lane_bytes_total`: bytes of the transactions of committed blocks, by `lane` (number). */
+  readonly laneBytes: Counter<"lane">;
   /** `weft_app_failed_actions_total`: items in committed blocks whose action failed, by `code`. */
   readonly failedActions: Counter<"code">;
   /** `weft_app_base_fee_nweft_per_byte`: base fee of the next block. */
@@ -99,6 +101,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   poolEvicted: NULL_COUNTER,
   blockItems: NULL_COUNTER,
   blockItemBytes: NULL_COUNTER,
+  laneBytes: NULL_COUNTER,
   failedActions: NULL_COUNTER,
   baseFee: NULL_GAUGE,
   phaseSeconds: NULL_HISTOGRAM,

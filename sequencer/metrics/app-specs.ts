@@ -63,6 +63,12 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     name: "weft_app_block_item_bytes_total",
     help: "Bytes of the items of committed blocks",
   },
+  laneBytes: {
+    type: "counter",
+    name: "weft_mev_lane_bytes_total",
+    help: "Bytes of the transactions of committed blocks, by lane (number)",
+    labels: ["lane"],
+  },
   failedActions: {
     type: "counter",
     name: "weft_app_failed_actions_total",

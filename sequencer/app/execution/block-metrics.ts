@@ -5,18 +5,25 @@ import type { ExecutedBlock } from "./execute-block.ts";
 /** Counts what a committed block holds, by lane, and whose action failed. */
 export function countBlock(
   { txs, lanes, results }: Pick<ExecutedBlock, "txs" | "lanes" | "results">,
-  metrics: Pick<AppMetrics, "blockItems" | "blockItemBytes" | "failedActions">,
+  metrics: Pick<AppMetrics, "blockItems" | "blockItemBytes" | "laneBytes" | "failedActions">,
 ): void {
-  const counts = new Map<number, number>();
-  let bytes = 0;
+  const ofLanes = new Map<number, { count: number; bytes: number }>();
+  let total = 0;
   for (const [index, lane] of lanes.entries()) {
     const tx = txs[index];
     if (tx === undefined) continue;
-    counts.set(lane, (counts.get(lane) ?? 0) + 1);
-    bytes += tx.item.length;
+    let ofLane = ofLanes.get(lane);
+    if (ofLane === undefined) ofLanes.set(lane, (ofLane = { count: 0, bytes: 0 }));
+    ofLane.count++;
+    ofLane.bytes += tx.item.length;
+    total += tx.item.length;
   }
-  for (const [lane, count] of counts) metrics.blockItems.inc({ lane: lane.toString() }, count);
-  metrics.blockItemBytes.inc(undefined, bytes);
+  for (const [number, { count, bytes }] of ofLanes) {
+    const lane = number.toString();
+    metrics.blockItems.inc({ lane }, count);
+    metrics.laneBytes.inc({ lane }, bytes);
+  }
+  metrics.blockItemBytes.inc(undefined, total);
   for (const { code } of results) {
     if (code !== 0) metrics.failedActions.inc({ code: codeName(code) ?? code.toString() });
   }
