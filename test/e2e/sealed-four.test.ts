@@ -1,8 +1,12 @@
 /** Four validators, three of which open what is sealed: what `sealed.test.ts` shows of seven, one fault at a time. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
-import { requireRecord, keysOf, recordOf, validatorOf } from "../support/live-stake.ts";
-import type { FilledStream } from "../support/filled-stream.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { Ordering, PLAIN_POLICY } from "../../proto/codec/rollup-policy.ts";
+import { accountAddress } from "../../proto/codec/weft-tx.ts";
+import { ed25519KeyPairFromSeed } from "../../proto/verify/ed25519.ts";
+import { act, fund, requireRecord, keysOf, recordOf, validatorOf } from "../support/live-stake.ts";
+import { type FilledStream, followFilled } from "../support/filled-stream.ts";
 import {
   height,
   type TestNetwork,
@@ -11,7 +15,12 @@ import {
   validatorAt,
 } from "../support/local-network.ts";
 import { orderFault, sealOffences, takeBack } from "../support/seal-orders.ts";
-import { blocksToOpen, createSealedNetwork, startSealing } from "../support/sealed-network.ts";
+import {
+  blocksToOpen,
+  createSealedNetwork,
+  sendSealed,
+  startSealing,
+} from "../support/sealed-network.ts";
 import { SIGNING } from "../../sequencer/app/state/tables.ts";
 
 const TIMEOUT_MS = 240_000;
@@ -40,6 +49,50 @@ async function opened(text: string): Promise<number> {
   const wallet = { client: validator(0).client, key: network.owner };
   return await blocksToOpen(stream, wallet, { rollup: ROLLUP, text, sealKey });
 }
+
+it(
+  "executes what is sealed for a rollup that shuffles in one order everywhere, which is not that of the block",
+  async () => {
+    const owner = { clients: [validator(0).client], key: network.owner };
+    const name = "mixer";
+    await act(owner, {
+      kind: "registerRollup",
+      name,
+      policy: { ...PLAIN_POLICY, ordering: Ordering.SEALED_RANDOM },
+      ownerKey: network.owner.publicKey,
+    });
+    const keys = [1, 2, 3, 4].map((n) => ed25519KeyPairFromSeed(new Uint8Array(32).fill(n)));
+    const accounts = keys.map(({ publicKey }) => toHex(accountAddress(publicKey)));
+    await fund(owner, accounts, 1_000_000_000_000n);
+    const streams = await Promise.all([0, 1].map((n) => followFilled(validator(n), name)));
+    const [first, second] = streams;
+    if (first === undefined || second === undefined) throw new Error("there are two streams");
+    let isShuffled = false;
+    for (let i = 0; !isShuffled && i < 30; i++) {
+      const sent = await Promise.all(
+        keys.map((key, n) =>
+          sendSealed(
+            { client: validator(0).client, key },
+            { rollup: name, text: `${i} ${n}`, sealKey },
+          ),
+        ),
+      );
+      const places = await Promise.all(sent.map(({ id }) => first.place(id)));
+      for (const at of new Set(places.map((place) => place.height))) {
+        const inBlock = first.places.filter((place) => place.height === at);
+        const texts = inBlock.flatMap((place) => place.texts);
+        const executed = first.executed(at) ?? [];
+        expect([...executed].sort()).toEqual([...texts].sort());
+        isShuffled ||= executed.join() !== texts.join();
+        await until("another node streams the same block", async () => second.height() >= at);
+        expect(second.executed(at)).toEqual(executed);
+      }
+    }
+    expect(isShuffled).toBe(true);
+    for (const one of streams) await one.close();
+  },
+  TIMEOUT_MS,
+);
 
 it(
   "opens at most four blocks later while one abstains",

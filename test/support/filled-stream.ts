@@ -31,6 +31,8 @@ export interface FilledStream {
   readonly rollupId: RollupId;
   /** All blocks so far, in order. */
   readonly places: readonly FilledPlace[];
+  /** What the rollup executes at that height, as text, in the order of execution; undefined while that is unknown. */
+  executed(height: number): readonly string[] | undefined;
   /** Last block that the stream has brought. */
   height(): number;
   /** Resolves with the place of a transaction when the stream has brought its block. */
@@ -60,6 +62,7 @@ export async function followFilled(
     createEd25519Verifier(),
   );
   const places: FilledPlace[] = [];
+  const executed = new Map<number, readonly string[]>();
   const aborter = new AbortController();
   let height = 0;
   let failure: unknown;
@@ -71,7 +74,11 @@ export async function followFilled(
       signal: aborter.signal,
     });
     for await (const block of blocks) {
-      const { filled } = await verifier.verifyFilled(block);
+      const { filled, payloads } = await verifier.verifyFilled(block);
+      executed.set(
+        block.height,
+        payloads.map((bytes) => new TextDecoder().decode(bytes)),
+      );
       for (const [position, entry] of filled.entries()) {
         const filling = block.filling?.blocks.find(({ fills }) =>
           fills.some((fill) => fill.height === block.height && fill.position === position),
@@ -94,6 +101,7 @@ export async function followFilled(
   return {
     rollupId,
     places,
+    executed: (at) => executed.get(at),
     height: () => height,
     place: (id, timeoutMs) =>
       until(
@@ -124,4 +132,4 @@ function statusName(status: FillStatus | undefined): FilledPlace["status"] {
   return found;
 }
 
-const NAMES = ["OPENED", "INVALID", "EXPIRED", "VOID"] as const;
+const NAMES = ["OPENED", "INVALID", "EXPIRED", "VOID", "LOST"] as const;
