@@ -6,6 +6,7 @@ import { observeApplication } from "../cometbft/observed-application.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import type { HealthReport } from "../metrics/health.ts";
 import { createApplicationMetrics } from "../metrics/metrics.ts";
+import { useBodySources } from "../node/body-sources.ts";
 import { createClosers } from "../node/closers.ts";
 import { loadConfig } from "../node/config.ts";
 import { growHeapBetweenCollections } from "../node/heap-growth.ts";
@@ -71,6 +72,10 @@ export async function runAbci(
     closers.push(() => opened.close());
     const { application } = opened;
     checkUpgrade(application);
+    useBodySources(
+      { config, peers: [] },
+      { application, isCatchingUp: () => false, closers, logger },
+    );
     const client = createCometRpcClient(config.engine_rpc);
     closers.push(() => client.close());
     const checkTx = (request: CheckTxRequest) => application.checkTx(request);

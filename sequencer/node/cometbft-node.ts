@@ -124,7 +124,10 @@ export async function createCometBftNode(
     closers.push(() => opened.close());
     const { application } = opened;
     checkUpgrade(application);
-    useBodySources({ config, peers: [] }, { application, closers, logger });
+    useBodySources(
+      { config, peers: [] },
+      { application, isCatchingUp: () => isCatchingUp(), closers, logger },
+    );
     const begun = application.read.chain();
     if (begun !== undefined) checkGenesis(genesis, begun);
 

@@ -234,7 +234,10 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       metrics: metrics.p2p,
     });
     const bodiesReactor = createBodiesReactor({ bodies: application.listed.held, clock, logger });
-    useBodySources({ config, peers: [bodiesReactor] }, { application, closers, logger });
+    useBodySources(
+      { config, peers: [bodiesReactor] },
+      { application, isCatchingUp: () => isCatchingUp(), closers, logger },
+    );
     const submitTx = createSubmitTx((tx) => mempoolReactor.submit(tx));
     const foundEvidence = createFoundEvidence({ directory: home.foundEvidenceDir }, { logger });
     const sealDuties = openSealDuties(opened, {
