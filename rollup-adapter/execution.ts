@@ -8,6 +8,8 @@
  * - Sequencer heights arrive without gaps. A height that was executed already is answered again
  *   without running it, provided that its block hash is the same.
  * - When a call has resolved, what it did survives a crash; a call that was cut off may be repeated.
+ * - Legs of bundles are told apart with their revert modes, which are wishes: atomic is that all legs are ordered,
+ *   not that they succeed (level 0).
  */
 import type { Height } from "../proto/brands.ts";
 import type {
@@ -28,6 +30,7 @@ export type {
   FinalityStatus,
   InitRequest,
   InitResponse,
+  PayloadLeg,
   SetFinalityRequest,
   SkippedPayload,
 } from "../proto/grpc/execution-service.ts";

@@ -60,6 +60,16 @@ const DRIVER_SPECS: SpecsOf<DriverMetrics> = {
     name: "weft_rollup_payloads_total",
     help: "Payloads handed to the executor",
   },
+  bundleLegs: {
+    type: "counter",
+    name: "weft_rollup_bundle_legs_total",
+    help: "Legs of bundles handed to the executor, each proven to stand in one block with all others",
+  },
+  bundleViolations: {
+    type: "counter",
+    name: "weft_mev_bundle_atomicity_violations_total",
+    help: "Streamed blocks in which a leg of a bundle came without its siblings",
+  },
   refused: {
     type: "counter",
     name: "weft_rollup_refused_total",

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
 import { AUCTION_ROW } from "./auction-row.mjs";
+import { DRIVER_ROW } from "./driver-row.mjs";
 import { INCLUSION_ROW } from "./inclusion-row.mjs";
 import { SEALED_ROW } from "./sealed-row.mjs";
 
@@ -457,21 +458,7 @@ export const dashboards = [
     uid: "weft-rollup",
     title: "Weft rollup",
     rows: [
-      [
-        "Driver",
-        stat("Rollup head", "short", [gauge("weft_rollup_head_number"), NODE]),
-        panel(
-          "Sequencer heights",
-          "short",
-          [gauge("weft_rollup_sequencer_head"), `${NODE} known`],
-          [gauge("weft_rollup_sequencer_height"), `${NODE} executed`],
-        ),
-        panel("Age of a block when executed", "s", [gauge("weft_rollup_block_lag_seconds"), NODE]),
-        panel("Verification of a block (p95)", "s", [quantile(0.95, "weft_rollup_verify_seconds"), NODE]),
-        panel("Payloads", "ops", [rate("weft_rollup_payloads_total"), NODE]),
-        panel("Refused blocks", "ops", [sumBy("code", rate("weft_rollup_refused_total")), "{{code}}"]),
-        panel("Stream restarts", "ops", [rate("weft_rollup_stream_restarts_total"), NODE]),
-      ],
+      DRIVER_ROW,
       [
         "EVM",
         panel(

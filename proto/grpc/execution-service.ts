@@ -7,8 +7,10 @@ import { weft } from "#proto-gen/weft.js";
 import { type Height, RollupId } from "../brands.ts";
 import { fromHex, toHex } from "../bytes.ts";
 import { codecError } from "../codec/errors.ts";
+import type { RevertMode } from "../codec/mev-tx.ts";
 import { HASH_BYTES } from "../limits.ts";
 import type { Timestamp } from "../types.ts";
+import { toRevertMode } from "./ordered-entry.ts";
 import {
   messageCodec,
   method,
@@ -52,6 +54,8 @@ export interface InitResponse {
   readonly head: ExecutedBlock;
   /** The sequencer height that the next `executeBlock` must start at. */
   readonly nextSequencerHeight: Height;
+  /** Whether revert modes of bundles' legs other than ALLOW are honoured. */
+  readonly supportsGroupRevert: boolean;
 }
 
 export interface ExecuteBlockRequest {
@@ -68,6 +72,25 @@ export interface ExecuteBlockRequest {
   /** Hash of the rollup block that the caller believes is the head; checked when given. */
   readonly parentHash?: Uint8Array;
   readonly payloads: readonly Uint8Array[];
+  /** Legs of bundles among the payloads, by first payload; absent: none. */
+  readonly legs?: readonly PayloadLeg[];
+}
+
+/**
+ * Payloads that are one rollup's leg of a bundle: atomic inclusion (level 0). All legs are ordered in one
+ * sequencer block or none is; whether they succeed is for each rollup to say.
+ */
+export interface PayloadLeg {
+  /** 32 bytes. */
+  readonly bundleId: Uint8Array;
+  /** Leg `leg` of `legs`, from 0, by rollup id. */
+  readonly leg: number;
+  readonly legs: number;
+  /** The sender's wish if a payload of it reverts; for executors that support it, others run all as ALLOW. */
+  readonly revertMode: RevertMode;
+  /** Index of its first payload in the request, and how many there are. */
+  readonly first: number;
+  readonly count: number;
 }
 
 /** A payload that did not become part of the rollup's chain. */
@@ -142,6 +165,7 @@ const initResponse = messageCodec(
     genesisHash: value.genesisHash,
     head: toWireBlock(value.head),
     nextSequencerHeight: value.nextSequencerHeight,
+    supportsGroupRevert: value.supportsGroupRevert,
   }),
   (wire): InitResponse => ({
     rollupId: toRollupId(wire.rollupId),
@@ -149,6 +173,7 @@ const initResponse = messageCodec(
     genesisHash: toBytes(wire.genesisHash),
     head: fromWireBlock(wire.head),
     nextSequencerHeight: toHeight(wire.nextSequencerHeight),
+    supportsGroupRevert: wire.supportsGroupRevert,
   }),
 );
 
@@ -161,6 +186,7 @@ const executeBlockRequest = messageCodec(
     time: { seconds: toInt64(value.timestamp.seconds), nanos: value.timestamp.nanos },
     parentHash: value.parentHash ?? null,
     payloads: [...value.payloads],
+    legs: (value.legs ?? []).map((leg) => ({ ...leg })),
   }),
   (wire): ExecuteBlockRequest => {
     const time = required(wire.time, "time");
@@ -173,6 +199,7 @@ const executeBlockRequest = messageCodec(
       timestamp: { seconds: toBigint(time.seconds ?? 0), nanos: time.nanos ?? 0 },
       ...(parentHash.length === 0 ? {} : { parentHash }),
       payloads: wire.payloads.map(toBytes),
+      ...(wire.legs.length === 0 ? {} : { legs: wire.legs.map(fromWireLeg) }),
     };
   },
 );
@@ -273,6 +300,17 @@ export const EXECUTION_SERVICE = {
   setFinality: method(`${PATH}/SetFinality`, UNARY, setFinalityRequest, setFinalityResponse),
   getStatus: method(`${PATH}/GetStatus`, UNARY, getStatusRequest, getStatusResponse),
 } as const;
+
+function fromWireLeg(wire: weft.execution.v1.BundleLeg.$Properties): PayloadLeg {
+  return {
+    bundleId: toBytes(wire.bundleId),
+    leg: wire.leg ?? 0,
+    legs: wire.legs ?? 0,
+    revertMode: toRevertMode(wire.revertMode),
+    first: wire.first ?? 0,
+    count: wire.count ?? 0,
+  };
+}
 
 function toWireBlock(block: ExecutedBlock): weft.execution.v1.ExecutedBlock.$Properties {
   return {

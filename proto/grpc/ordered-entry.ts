@@ -104,7 +104,8 @@ function fromWireSibling(
   };
 }
 
-function toRevertMode(wire: number | null | undefined): RevertMode {
+/** @throws CodecError on a mode that does not exist */
+export function toRevertMode(wire: number | null | undefined): RevertMode {
   const mode = Object.values(RevertMode).find((known) => known === (wire ?? RevertMode.ALLOW));
   if (mode === undefined) {
     throw codecError("CODEC_OUT_OF_RANGE", `revert mode: expected 0 to 2, got ${wire}`);

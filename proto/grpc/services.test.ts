@@ -199,7 +199,12 @@ describe("messages survive the wire", () => {
       timestamp: { seconds: -1n, nanos: 999_999_999 },
       payloads: [new Uint8Array([1]), new Uint8Array(0), new Uint8Array([2])],
     };
-    const full = { ...request, sequencerHeightFirst: Height(3), parentHash: hash(2) };
+    const full: ExecuteBlockRequest = {
+      ...request,
+      sequencerHeightFirst: Height(3),
+      parentHash: hash(2),
+      legs: [{ bundleId: hash(3), leg: 0, legs: 2, revertMode: 2, first: 1, count: 2 }],
+    };
     for (const value of [request, full]) {
       expect(requestDeserialize(requestSerialize(value))).toEqual(value);
     }

@@ -27,6 +27,7 @@ import {
   verifyRollupFills,
   verifyRollupSlice,
 } from "../../proto/verify/manifest.ts";
+import type { PayloadLeg } from "../execution.ts";
 import { createHeaderChain, type TrustedState } from "./header-chain.ts";
 import type { Filling, RollupBlock } from "./rollup-block.ts";
 import { refuse } from "./verify-error.ts";
@@ -46,6 +47,8 @@ export interface VerifiedBlock {
   readonly order: readonly number[] | undefined;
   /** What the executor gets: the payloads of `filled` in that order, taken apart; undefined when that is. */
   readonly payloads: readonly Uint8Array[] | undefined;
+  /** Legs of bundles among those; undefined when they are. */
+  readonly legs: readonly PayloadLeg[] | undefined;
   /** Trust after this block. */
   readonly trusted: TrustedState;
 }
@@ -55,6 +58,7 @@ export interface FilledBlock extends VerifiedBlock {
   readonly filled: readonly FilledEntry[];
   readonly order: readonly number[];
   readonly payloads: readonly Uint8Array[];
+  readonly legs: readonly PayloadLeg[];
 }
 
 export interface BlockVerifier {
@@ -91,16 +95,9 @@ export function createBlockVerifier(
     if (alone !== undefined) refuse({ code: "VERIFY_BUNDLE", refusal: alone.code }, alone.reason);
     const filled = await fill(header, entries, block.filling);
     const order = filled && orderOf(header, filled, block.filling);
-    return {
-      header,
-      hash,
-      entries,
-      fills,
-      decisions,
-      filled,
-      order,
-      payloads: order?.flatMap((position) => payloadsOf(filled?.[position])),
-    };
+    const executed = filled && order && executedOf(filled, order);
+    const { payloads, legs } = executed ?? { payloads: undefined, legs: undefined };
+    return { header, hash, entries, fills, decisions, filled, order, payloads, legs };
   }
 
   async function fill(
@@ -137,13 +134,13 @@ export function createBlockVerifier(
     verify,
     async verifyFilled(block) {
       const checked = await check(block);
-      const { filled, order, payloads } = checked;
-      if (filled === undefined || order === undefined || payloads === undefined) {
+      const { filled, order, payloads, legs } = checked;
+      if (!filled || !order || !payloads || !legs) {
         const reason = `block ${block.height} holds sealed entries, and nothing was said of them`;
         return refuseFilling("FILL_MISSING" satisfies FillRefusalCode, reason);
       }
       chain.advance();
-      return { ...checked, filled, order, payloads, trusted: chain.trusted() };
+      return { ...checked, filled, order, payloads, legs, trusted: chain.trusted() };
     },
   };
 }
@@ -180,8 +177,24 @@ function orderOf(
   return "code" in order ? refuseFilling(order.code, order.reason) : order;
 }
 
-function payloadsOf(entry: FilledEntry | undefined): readonly Uint8Array[] {
-  return entry?.content === undefined ? [] : rollupDataEntries(entry.content);
+/** Payloads in the order of execution, and which of them are legs of bundles. */
+function executedOf(
+  filled: readonly FilledEntry[],
+  order: readonly number[],
+): { readonly payloads: readonly Uint8Array[]; readonly legs: readonly PayloadLeg[] } {
+  const payloads: Uint8Array[] = [];
+  const legs: PayloadLeg[] = [];
+  for (const position of order) {
+    const entry = filled[position];
+    if (entry?.content === undefined) continue;
+    const first = payloads.length;
+    payloads.push(...rollupDataEntries(entry.content));
+    const { bundleId, bundle, leg, legs: count } = entry;
+    if (bundleId === undefined || bundle === undefined) continue;
+    const { revertMode } = bundle;
+    legs.push({ bundleId, leg, legs: count, revertMode, first, count: payloads.length - first });
+  }
+  return { payloads, legs };
 }
 
 function refuseFilling(code: string, reason: string): never {

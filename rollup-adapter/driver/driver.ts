@@ -17,6 +17,7 @@ import {
   type FilledBlock,
 } from "../client/block-verifier.ts";
 import type { TrustedState } from "../client/header-chain.ts";
+import type { VerifyErrorInfo } from "../client/verify-error.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
@@ -89,6 +90,8 @@ const FATAL_DRIVER = new Set<string>([
   "DRIVER_FORK",
   "DRIVER_UNVERIFIABLE",
 ] satisfies DriverErrorInfo["code"][]);
+
+const VERIFY_BUNDLE = "VERIFY_BUNDLE" satisfies VerifyErrorInfo["code"];
 
 export function createDriver(options: DriverOptions, deps: DriverDependencies): Driver {
   const { clients, executor, trustStore, clock, logger, metrics } = deps;
@@ -231,7 +234,9 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     try {
       return await verifier.verifyFilled(block);
     } catch (error) {
-      metrics.refused.inc({ code: isWeftError(error) ? error.code : "UNEXPECTED" });
+      const code = isWeftError(error) ? error.code : "UNEXPECTED";
+      metrics.refused.inc({ code });
+      if (code === VERIFY_BUNDLE) metrics.bundleViolations.inc();
       throw error;
     } finally {
       metrics.verifySeconds.observe((clock.monotonicMs() - start) / 1_000);
@@ -244,6 +249,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       sequencerHeight: block.header.height,
       timestamp: block.header.time,
       payloads: block.payloads,
+      legs: block.legs,
     });
     if (result.outcome === "block") {
       // Final by more than 2/3 of the stake, sealed entries included: both labels move at once.
@@ -254,6 +260,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     metrics.sequencerHeight.set(block.header.height);
     metrics.headNumber.set(result.number);
     metrics.payloads.inc(undefined, block.payloads.length);
+    metrics.bundleLegs.inc(undefined, block.legs.length);
     metrics.blockLagSeconds.set((timeToMs(clock.now()) - timeToMs(block.header.time)) / 1_000);
     deps.onExecuted(block, result);
     await saveTrust(block.trusted, false);

@@ -21,6 +21,10 @@ export interface DriverMetrics {
   readonly verifySeconds: Histogram;
   /** weft_rollup_payloads_total: payloads handed to the executor. */
   readonly payloads: Counter;
+  /** weft_rollup_bundle_legs_total: legs of bundles handed to the executor, each proven to stand in one block with all others. */
+  readonly bundleLegs: Counter;
+  /** weft_mev_bundle_atomicity_violations_total: streamed blocks in which a leg of a bundle came without its siblings. */
+  readonly bundleViolations: Counter;
   /** weft_rollup_refused_total{code}: streamed blocks that failed verification. */
   readonly refused: Counter<"code">;
   /** weft_rollup_stream_restarts_total: streams opened again after an end or an error. */
@@ -34,6 +38,8 @@ export const NULL_DRIVER_METRICS: DriverMetrics = {
   blockLagSeconds: NULL_GAUGE,
   verifySeconds: NULL_HISTOGRAM,
   payloads: NULL_COUNTER,
+  bundleLegs: NULL_COUNTER,
+  bundleViolations: NULL_COUNTER,
   refused: NULL_COUNTER,
   streamRestarts: NULL_COUNTER,
 };

@@ -1,6 +1,6 @@
 /** What a request of the execution port must look like, and how its errors are made. */
 import { WeftError } from "../../proto/errors.ts";
-import type { ExecuteBlockRequest, ExecutionErrorInfo } from "../execution.ts";
+import type { ExecuteBlockRequest, ExecutionErrorInfo, PayloadLeg } from "../execution.ts";
 import { PAYLOADS_PER_REQUEST_MAX } from "./limits.ts";
 
 /** Throws EXECUTION_INVALID_REQUEST for what no state of the rollup could make valid. */
@@ -18,6 +18,23 @@ export function checkRequest(request: ExecuteBlockRequest): void {
   }
   if (payloads.length > PAYLOADS_PER_REQUEST_MAX) {
     throw invalid(`at most ${PAYLOADS_PER_REQUEST_MAX} payloads a request, got ${payloads.length}`);
+  }
+  checkLegs(request.legs ?? [], payloads.length);
+}
+
+/** Legs name payloads that are there, and no payload stands in two of them. */
+function checkLegs(legs: readonly PayloadLeg[], payloadCount: number): void {
+  let end = 0;
+  for (const { bundleId, leg, legs: count, first, count: payloads } of legs) {
+    if (bundleId.length !== 32 || leg >= count) {
+      throw invalid(`leg ${leg} of ${count} of a bundle whose id has ${bundleId.length} bytes`);
+    }
+    if (payloads < 1 || first < end || first + payloads > payloadCount) {
+      throw invalid(
+        `a leg of ${payloads} payloads from ${first} on, after ${end}; ${payloadCount} came`,
+      );
+    }
+    end = first + payloads;
   }
 }
 

@@ -14,7 +14,9 @@ import {
 } from "../../test/support/evm-rollup.ts";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
+import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { createAddressFromString } from "@ethereumjs/util";
+import type { PayloadLeg } from "../execution.ts";
 import type { EvmExecutor } from "./executor.ts";
 import { SEQUENCER_RECORDS_KEPT, TRANSACTION_BYTES_MAX } from "./limits.ts";
 import { createPacer } from "./pacer.ts";
@@ -88,6 +90,23 @@ describe("init", () => {
   });
 });
 
+const TWO_PAYLOADS = [Uint8Array.of(1), Uint8Array.of(2)];
+
+/** A leg that its sender wants whole or not at all. */
+function leg(changes: Partial<PayloadLeg>): PayloadLeg {
+  const bundleId = new Uint8Array(32).fill(7);
+  return { bundleId, leg: 0, legs: 2, revertMode: RevertMode.FAIL, first: 0, count: 1, ...changes };
+}
+
+/** What says of two payloads what cannot be. */
+const LEGS_OUT_OF_PLACE: readonly (readonly PayloadLeg[])[] = [
+  [leg({ first: 1, count: 2 })],
+  [leg({ count: 0 })],
+  [leg({ first: 0, count: 2 }), leg({ first: 1 })],
+  [leg({ leg: 2 })],
+  [leg({ bundleId: new Uint8Array(31) })],
+];
+
 describe("executeBlock", () => {
   test("makes a block of what it is given and moves money", async () => {
     const answer = await execute(executor, 1, [
@@ -150,11 +169,22 @@ describe("executeBlock", () => {
         "EXECUTION_INVALID_REQUEST",
       ],
       [{ ...blockRequest(2, []), sequencerHeightFirst: Height(3) }, "EXECUTION_INVALID_REQUEST"],
+      ...LEGS_OUT_OF_PLACE.map(
+        (legs) =>
+          [{ ...blockRequest(2, TWO_PAYLOADS), legs }, "EXECUTION_INVALID_REQUEST"] as const,
+      ),
     ] as const;
     for (const [request, code] of cases) {
       await expect(executor.executeBlock(request)).rejects.toMatchObject({ info: { code } });
     }
     expect(await executor.getStatus()).toEqual(before);
+  });
+
+  test("behavior: legs of bundles are executed as any payload, whatever their revert modes say", async () => {
+    const payloads = [await signed(ALICE, { nonce: 0 }), Uint8Array.of(1)];
+    const legs = [leg({ first: 0, count: 2 })];
+    const answer = await executor.executeBlock({ ...blockRequest(1, payloads), legs });
+    expect(answer).toMatchObject({ outcome: "block", included: 1, skipped: [{ index: 1 }] });
   });
 
   test("behavior: a driver may gather several sequencer blocks into one", async () => {

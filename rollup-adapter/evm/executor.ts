@@ -220,6 +220,8 @@ export class EvmExecutor implements Executor, EvmChain {
         genesisHash: this.#genesisHash,
         head: toExecutedBlock(this.#head),
         nextSequencerHeight: this.#nextHeight(),
+        // A transaction that reverts stays, as Ethereum has it: legs of bundles run as if they said ALLOW.
+        supportsGroupRevert: false,
       };
     });
   }
