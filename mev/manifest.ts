@@ -225,7 +225,8 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
     fills.sort(compareFills);
     decisions.sort(compareDecisions);
   }
-  const leaves = lists.map(encodeList);
+  const encodeEntry = entryEncoder();
+  const leaves = lists.map((list) => encodeList(list, encodeEntry));
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
     leafCount: leaves.length,
@@ -249,10 +250,24 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
   return { manifest, item, rollupIds: lists.map(({ rollupId }) => rollupId), prove };
 }
 
-function encodeList({ rollupId, entries, fills, decisions }: RollupList): Uint8Array {
+/** For one manifest: a bid has one entry in the lists of its whole group, which is encoded once. */
+function entryEncoder(): (entry: OrderedEntry) => Uint8Array {
+  const bids = new Map<OrderedEntry, Uint8Array>();
+  return (entry) => {
+    if (entry.kind !== EntryKind.BID) return encodeOrderedEntry(entry);
+    let bytes = bids.get(entry);
+    if (bytes === undefined) bids.set(entry, (bytes = encodeOrderedEntry(entry)));
+    return bytes;
+  };
+}
+
+function encodeList(
+  { rollupId, entries, fills, decisions }: RollupList,
+  encodeEntry: (entry: OrderedEntry) => Uint8Array,
+): Uint8Array {
   return encodeManifestLeaf({
     rollupId,
-    orderedRoot: merkleRoot(entries.map(encodeOrderedEntry)),
+    orderedRoot: merkleRoot(entries.map(encodeEntry)),
     orderedCount: entries.length,
     fillRoot: merkleRoot(fills.map(encodeFillEntry)),
     fillCount: fills.length,
