@@ -7,7 +7,8 @@ import { StakeWorld } from "../../test/support/stake-world.ts";
 import { bundleOf, keyOf, version } from "../../test/support/bundles.ts";
 import { idOf, signedItem, TestChain, unordered, wallet } from "../../test/support/weft-app.ts";
 import { CODES } from "./codes.ts";
-import { auctionReport, dueReport, listingReport } from "./mev-report.ts";
+import { auctionReport, dueReport, tallyReport } from "./mev-report.ts";
+import { queryKey } from "./query.ts";
 import { AUCTION_RESULTS, AUCTIONS, DUE, heightKey, LISTINGS } from "./state/tables.ts";
 
 const ask = async (chain: TestChain, path: string, prove = false) => {
@@ -53,6 +54,21 @@ describe("queries of bundles and auctions", () => {
     expect((await ask(chain, "/revenue/nobody")).json).toMatchObject({ accrued: "0" });
   });
 
+  test("a light client asks for the proof of the record that a path is about", () => {
+    const none = new Uint8Array(0);
+    const account = "ab".repeat(20);
+    const key = "cd".repeat(16);
+    expect(queryKey(`/mev/escrow/${account.toUpperCase()}`, none)).toBe(`escrow/${account}`);
+    expect(queryKey(`/escrow/${account}`, none)).toBe(`escrow/${account}`);
+    const bundleKey = `bundle_key/${account}/${key}`;
+    expect(queryKey(`/mev/${bundleKey}`, none)).toBe(bundleKey);
+    expect(queryKey(`/${bundleKey}`, none)).toBe(bundleKey);
+    const alpha = `revenue/${toHex(rollupIdOfName("alpha"))}`;
+    expect(queryKey("/revenue/alpha", none)).toBe(alpha);
+    expect(queryKey(`/${alpha}`, none)).toBe(alpha);
+    expect(queryKey("/mev/due", none)).toBeUndefined();
+  });
+
   test("behavior: parameters, and what is not there", async () => {
     const chain = await TestChain.start();
     await chain.step();
@@ -66,7 +82,7 @@ describe("queries of bundles and auctions", () => {
     const nobody = toHex(
       idOf(signedItem(wallet(0), unordered(9), bundleOf([{ rollup: "alpha" }]))),
     );
-    expect((await ask(chain, `/mev/listing/${nobody}`)).json).toEqual([]);
+    expect((await ask(chain, `/mev/listing/${nobody}`)).json).toMatchObject({ listings: [] });
     expect((await ask(chain, "/mev/auction/0/alpha")).code).toBe(CODES.QUERY_NOT_FOUND.number);
     for (const path of [
       "/mev/auction/x/alpha",
@@ -104,15 +120,15 @@ describe("reports", () => {
       ctx.records.set(DUE, dueKey(armed), true);
     };
     list([]);
-    const [one] = listingReport(ctx, ID);
-    expect(one?.totalPower).toBeGreaterThan(0n);
-    expect(one).toMatchObject({ size: 90, listedPower: one?.totalPower, withdrawnPower: 0n });
+    const { listings, totalPower } = tallyReport(ctx, ID);
+    expect(totalPower).toBeGreaterThan(0n);
+    expect(listings).toMatchObject([{ size: 90, listedPower: totalPower, withdrawnPower: 0n }]);
     expect(dueReport(ctx, 10)).toEqual([{ ...armed, isReleased: false }]);
     list([b]);
-    expect(listingReport(ctx, ID)[0]?.withdrawnPower).toBe((one?.totalPower ?? 0n) / 2n);
+    expect(tallyReport(ctx, ID).listings[0]?.withdrawnPower).toBe(totalPower / 2n);
     expect(dueReport(ctx, 10)).toEqual([{ ...armed, isReleased: true }]);
     expect(dueReport(ctx, 0)).toEqual([]);
-    expect(listingReport(ctx, OTHER)).toEqual([]);
+    expect(tallyReport(ctx, OTHER).listings).toEqual([]);
   });
 
   test("an auction is open until it is settled, and the last one is found by its group", () => {

@@ -1,6 +1,7 @@
 /** What people ask about bundles, auctions, inclusion lists and revenue: made of the state after the last block. */
 import { type DueTx, listingKey, parseListingKey } from "../../mev/inclusion/keys.ts";
 import { isReleased } from "../../mev/inclusion/tally.ts";
+import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import type { RollupRevenueState } from "../../proto/codec/distribution-state.ts";
 import type {
@@ -32,11 +33,11 @@ type Reader = Pick<StakingReader, "records">;
 /** The auction of the bids of one block. */
 export interface AuctionReport {
   /** Block of the bids. */
-  readonly height: number;
+  readonly height: Height;
   /** Rollup that leads the group, 32 bytes. */
   readonly group: Uint8Array;
   /** Block that settled it; 0 while bids wait to be opened. */
-  readonly settledHeight: number;
+  readonly settledHeight: Height;
   /** Bids of that block, and how many of them wait. */
   readonly bids: number;
   readonly openBids: number;
@@ -50,14 +51,15 @@ export function auctionReport(
   group: Uint8Array,
 ): AuctionReport | undefined {
   const leader = toHex(group);
-  const at = height === 0 ? lastAuction({ records }, leader) : height;
-  if (at === undefined) return undefined;
+  const last = height === 0 ? lastAuction({ records }, leader) : height;
+  if (last === undefined) return undefined;
+  const at = Height(last);
   const key = heightKey(at, leader);
   const open = records.get(AUCTIONS, key);
   if (open !== undefined) {
     const bids = open.openBids + open.bids.length;
     const { openBids } = open;
-    return { height: at, group, settledHeight: 0, bids, openBids, winners: [] };
+    return { height: at, group, settledHeight: Height(0), bids, openBids, winners: [] };
   }
   const result = records.get(AUCTION_RESULTS, key);
   return result && { height: at, group, openBids: 0, ...result };
@@ -78,23 +80,29 @@ export interface ListingReport extends ListingState {
   readonly size: number;
   readonly listedPower: bigint;
   readonly withdrawnPower: bigint;
+}
+
+export interface TallyReport {
+  /** By size; none: nobody lists it. */
+  readonly listings: readonly ListingReport[];
   /** Of the set that was last told to the engine. */
   readonly totalPower: bigint;
 }
 
-/** By size; none: nobody lists it. `id`: of the transaction, 32 bytes. */
-export function listingReport(reader: Reader, id: Uint8Array): readonly ListingReport[] {
+/** `id`: of the transaction, 32 bytes. */
+export function tallyReport(reader: Reader, id: Uint8Array): TallyReport {
   const tally = tallyOf(reader);
   const powerOf = (validators: readonly Uint8Array[]): bigint =>
     validators.reduce((sum, address) => sum + tally.powers.of(toHex(address)), 0n);
-  return tally.keysOf(id).flatMap((key): ListingReport[] => {
+  const listings = tally.keysOf(id).flatMap((key): ListingReport[] => {
     const listing = tally.listing(key);
     if (listing === undefined) return [];
     const { size } = parseListingKey(key);
     const listedPower = powerOf(listing.listers);
     const withdrawnPower = powerOf(listing.withdrawn);
-    return [{ size, ...listing, listedPower, withdrawnPower, totalPower: tally.powers.total }];
+    return [{ size, ...listing, listedPower, withdrawnPower }];
   });
+  return { listings, totalPower: tally.powers.total };
 }
 
 /** Something that blocks have to hold. */

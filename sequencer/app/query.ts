@@ -3,6 +3,7 @@ import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { REPLACEMENT_KEY_BYTES } from "../../proto/codec/mev-tx.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { HASH_BYTES } from "../../proto/limits.ts";
 import type { QueryRequest, QueryResponse, Snapshot } from "../abci/application.ts";
 import { CODES, CODESPACE, type Failure, failure } from "./codes.ts";
 import { DUE_SHOWN_MAX, PENDING_ITEMS_SHOWN_MAX } from "./limits.ts";
@@ -22,7 +23,7 @@ import {
   bundleKeyReport,
   dueReport,
   escrowReport,
-  listingReport,
+  tallyReport,
   mevParamsReport,
   revenueReport,
 } from "./mev-report.ts";
@@ -97,8 +98,8 @@ export function query(
  * @throws RangeError for an argument that is no address, id or hex
  */
 export function queryKey(path: string, data: Uint8Array): string | undefined {
-  const record = recordTarget(path);
-  if (record !== undefined) return record.type.prefix + record.key;
+  const record = mevRecordKey(mevPath(path.replace(/^\//, ""))) ?? recordKey(path);
+  if (record !== undefined) return record;
   const [kind = "", argument, ...rest] = path.replace(/^\//, "").split("/");
   if (rest.length > 0) return undefined;
   switch (argument === undefined ? kind : `${kind}/`) {
@@ -121,6 +122,11 @@ export function queryKey(path: string, data: Uint8Array): string | undefined {
     default:
       return undefined;
   }
+}
+
+function recordKey(path: string): string | undefined {
+  const record = recordTarget(path);
+  return record && record.type.prefix + record.key;
 }
 
 /**
@@ -226,36 +232,60 @@ function sealTarget(path: string, read: ReadApi): Target | Failure | undefined {
   return { key: undefined, json: report };
 }
 
-/** What is told of bundles and auctions; undefined for other paths. */
-function mevTarget(path: string, read: ReadApi): Target | Failure | undefined {
+/** `/mev/<what>/<first>/<second>`, and `/revenue/<first>`: undefined for other paths. */
+interface MevPath {
+  readonly what: string;
+  readonly first: string;
+  readonly second: string;
+}
+
+function mevPath(path: string): MevPath | undefined {
   const [table, ...rest] = path.split("/");
   const [what = "", first = "", second = "", ...more] =
-    table === "revenue" ? ["revenue", ...rest] : table === "mev" ? rest : [];
-  if (what === "" || more.length > 0) return undefined;
+    table === "revenue" ? [table, ...rest] : table === "mev" ? rest : [];
+  return what === "" || more.length > 0 ? undefined : { what, first, second };
+}
+
+/** Of a path that is about one record, whatever the state holds. */
+function mevRecordKey(path: MevPath | undefined): string | undefined {
+  if (path === undefined || path.first === "") return undefined;
+  const { what, first, second } = path;
+  switch (second === "" ? what : `${what}/`) {
+    case "escrow":
+      return ESCROW.prefix + toHex(accountArgument(first));
+    case "revenue":
+      return REVENUE.prefix + toHex(rollupArgument(first));
+    case "bundle_key/": {
+      const key = toHex(hexArgument(second, REPLACEMENT_KEY_BYTES));
+      return BUNDLE_KEYS.prefix + bundleKey(toHex(accountArgument(first)), key);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** What is told of bundles and auctions; undefined for other paths. */
+function mevTarget(text: string, read: ReadApi): Target | Failure | undefined {
+  const path = mevPath(text);
+  if (path === undefined) return undefined;
   if (read.chain() === undefined) return failure("QUERY_NOT_FOUND", "the chain has not begun");
   const reader = read.staking();
+  const key = mevRecordKey(path);
+  const { what, first, second } = path;
   switch (`${what}/${first === "" ? "" : "_"}/${second === "" ? "" : "_"}`) {
     case "params//":
-      return { key: undefined, json: mevParamsReport(read.params()) };
+      return { key, json: mevParamsReport(read.params()) };
     case "due//":
-      return { key: undefined, json: dueReport(reader, DUE_SHOWN_MAX) };
-    case "listing/_/": {
-      const id = hexArgument(first, 32);
-      return { key: undefined, json: listingReport(reader, id) };
-    }
-    case "escrow/_/": {
-      const account = toHex(accountArgument(first));
-      return { key: ESCROW.prefix + account, json: escrowReport(reader, account) };
-    }
-    case "revenue/_/": {
-      const id = toHex(rollupArgument(first));
-      return { key: REVENUE.prefix + id, json: revenueReport(reader, id) };
-    }
+      return { key, json: dueReport(reader, DUE_SHOWN_MAX) };
+    case "listing/_/":
+      return { key, json: tallyReport(reader, hexArgument(first, HASH_BYTES)) };
+    case "escrow/_/":
+      return { key, json: escrowReport(reader, toHex(accountArgument(first))) };
+    case "revenue/_/":
+      return { key, json: revenueReport(reader, toHex(rollupArgument(first))) };
     case "bundle_key/_/_": {
       const account = toHex(accountArgument(first));
-      const key = hexArgument(second, REPLACEMENT_KEY_BYTES);
-      const json = bundleKeyReport(reader, account, key);
-      return { key: BUNDLE_KEYS.prefix + bundleKey(account, toHex(key)), json };
+      return { key, json: bundleKeyReport(reader, account, fromHex(second)) };
     }
     case "auction/_/_": {
       if (!/^\d{1,15}$/.test(first)) return failure("QUERY_PATH", `${first} is no height`);

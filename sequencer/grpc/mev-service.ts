@@ -1,18 +1,8 @@
 /** The queries of `weft.mev.v1.MevService`, over the committed state. */
 import { rollupBpsOf } from "../../mev/revenue/ledger.ts";
-import { listingPrefix } from "../../mev/inclusion/keys.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
 import { isCodecError } from "../../proto/codec/errors.ts";
-import {
-  BID_LEGS_MAX,
-  BUNDLE_AHEAD_MAX,
-  BUNDLE_BYTES_MAX,
-  BUNDLE_LEGS_MAX,
-  BUNDLE_WINDOW_MAX,
-  CANCEL_AHEAD_MAX,
-  GROUP_ROLLUPS_MAX,
-} from "../../proto/codec/mev-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { type SignedTx, txId } from "../../proto/codec/weft-tx.ts";
 import type {
@@ -30,9 +20,8 @@ import type {
 import { HASH_BYTES } from "../../proto/limits.ts";
 import { idOfBundle } from "../../mev/manifest.ts";
 import { auctionGroup } from "../app/auction/group.ts";
-import { tallyOf } from "../app/inclusion/tally-state.ts";
+import { auctionReport, mevParamsReport, revenueReport, tallyReport } from "../app/mev-report.ts";
 import type { StakingReader } from "../app/staking/context.ts";
-import { AUCTION_RESULTS, AUCTIONS, heightKey, LISTINGS, REVENUE } from "../app/state/tables.ts";
 import { grpcError } from "./grpc-error.ts";
 import type { GrpcApplication } from "./ports.ts";
 import type { Submit } from "./submissions.ts";
@@ -57,36 +46,15 @@ export function createMevQueries(
     throw grpcError("GRPC_UNAVAILABLE", "the chain has not begun; try again");
   }
 
-  function auctionAt(key: string, at: StakingReader): AuctionInfo | undefined {
-    const [height = "", group = ""] = key.split("/");
-    const of = { height: Height(Number(height)), group: fromHex(group), atHeight: heightOf(at) };
-    const result = at.records.get(AUCTION_RESULTS, key);
-    if (result !== undefined) {
-      const { settledHeight, bids, winners } = result;
-      return {
-        ...of,
-        settledHeight,
-        bids,
-        openBids: 0,
-        winners: winners.map(({ rollupIds, shares, ...winner }) => ({
-          ...winner,
-          shares: rollupIds.map((rollupId, i) => ({ rollupId, share: shares[i] ?? 0n })),
-        })),
-      };
-    }
-    const open = at.records.get(AUCTIONS, key);
-    if (open === undefined) return undefined;
-    const { openBids, bids } = open;
-    const waits = { settledHeight: Height(0), openBids, winners: [] };
-    return { ...of, ...waits, bids: openBids + bids.length };
-  }
-
-  /** Key of the last auction of a group that the state remembers. */
-  function lastAuction(at: StakingReader, group: string): string | undefined {
-    const isOf = (key: string) => key.endsWith(`/${group}`);
-    return (
-      at.records.keys(AUCTIONS).findLast(isOf) ?? at.records.keys(AUCTION_RESULTS).findLast(isOf)
-    );
+  function auctionAt(height: number, group: Uint8Array): AuctionInfo | undefined {
+    const at = reader();
+    const report = auctionReport(at, height, group);
+    if (report === undefined) return undefined;
+    const winners = report.winners.map(({ rollupIds, shares, ...winner }) => ({
+      ...winner,
+      shares: rollupIds.map((rollupId, i) => ({ rollupId, share: shares[i] ?? 0n })),
+    }));
+    return { ...report, winners, atHeight: heightOf(at) };
   }
 
   async function groups(at: StakingReader): Promise<readonly AuctionGroup[]> {
@@ -124,11 +92,9 @@ export function createMevQueries(
       },
     getAuction: ({ height, group }: GetAuctionRequest): AuctionInfo => {
       checkHash("group", group);
-      const at = reader();
-      const id = toHex(group);
-      const key = height === 0 ? lastAuction(at, id) : heightKey(height, id);
-      const found = key === undefined ? undefined : auctionAt(key, at);
+      const found = auctionAt(height, group);
       if (found !== undefined) return found;
+      const id = toHex(group);
       throw grpcError(
         "GRPC_NOT_FOUND",
         height === 0
@@ -137,26 +103,11 @@ export function createMevQueries(
       );
     },
     /** An auction that an event of a block names. */
-    settledAuction: (height: number, group: string) =>
-      auctionAt(heightKey(height, group), reader()),
+    settledAuction: (height: number, group: string) => auctionAt(height, fromHex(group)),
     getMevParams: async (): Promise<MevParams> => {
       const at = reader();
-      const { params } = at;
       return {
-        listDueBlocks: params.listDueBlocks,
-        bidEscrowMin: params.bidEscrowMin,
-        escrowDelayBlocks: params.escrowDelayBlocks,
-        mevRollupBps: params.mevRollupBps,
-        mevProposerBps: params.mevProposerBps,
-        mevCommunityBps: params.mevCommunityBps,
-        sealBond: params.sealBond,
-        bundleLegsMax: BUNDLE_LEGS_MAX,
-        bundleBytesMax: BUNDLE_BYTES_MAX,
-        bundleWindowMax: BUNDLE_WINDOW_MAX,
-        bundleAheadMax: BUNDLE_AHEAD_MAX,
-        cancelAheadMax: CANCEL_AHEAD_MAX,
-        bidLegsMax: BID_LEGS_MAX,
-        groupRollupsMax: GROUP_ROLLUPS_MAX,
+        ...mevParamsReport(at.params),
         groups: await groups(at),
         atHeight: heightOf(at),
       };
@@ -164,39 +115,15 @@ export function createMevQueries(
     getInclusionTally: ({ id }: GetInclusionTallyRequest): InclusionTally => {
       checkHash("id", id);
       const at = reader();
-      const { powers } = tallyOf(at);
-      const powerOf = (validators: readonly Uint8Array[]) =>
-        validators.reduce((sum, validator) => sum + powers.of(toHex(validator)), 0n);
-      const prefix = listingPrefix(id);
-      const listings = at.records.keys(LISTINGS, prefix).flatMap((key) => {
-        const listing = at.records.get(LISTINGS, key);
-        if (listing === undefined) return [];
-        const { firstHeight, listers, withdrawn, dueHeight } = listing;
-        return [
-          {
-            size: Number(key.slice(prefix.length)),
-            firstHeight,
-            listers,
-            withdrawn,
-            listedPower: powerOf(listers),
-            withdrawnPower: powerOf(withdrawn),
-            dueHeight,
-          },
-        ];
-      });
-      return { listings, totalPower: powers.total, atHeight: heightOf(at) };
+      return { ...tallyReport(at, id), atHeight: heightOf(at) };
     },
     getRevenue: ({ rollupId }: GetRevenueRequest): Revenue => {
       checkHash("rollup_id", rollupId);
       const at = reader();
       const rollup = read.rollup(rollupId);
       if (rollup === undefined) throw grpcError("GRPC_NOT_FOUND", "no rollup has this id");
-      const { accrued, claimed, auction, tips, lastHeight } = at.records.get(
-        REVENUE,
-        toHex(rollupId),
-      ) ?? { accrued: 0n, claimed: 0n, auction: 0n, tips: 0n, lastHeight: Height(0) };
       const shareBps = rollupBpsOf(rollup.policy.revenueShareBps, at.params.mevRollupBps);
-      return { accrued, claimed, auction, tips, lastHeight, shareBps, atHeight: heightOf(at) };
+      return { ...revenueReport(at, toHex(rollupId)), shareBps, atHeight: heightOf(at) };
     },
   };
 }

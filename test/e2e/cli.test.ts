@@ -493,6 +493,8 @@ describe("--json", () => {
       state: "committed",
       bundleId: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
+    const found = await json("query", "bundle", String(bundle.value["id"]), "--node", node.grpc);
+    expect(found.value).toMatchObject({ state: "INCLUDED", height: bundle.value["height"] });
     const again = await json("tx", "bundle", ...legs, "--plain", "--key", key, ...from);
     expect(again).toMatchObject({ code: ExitCode.REJECTED });
     expect(again.stderr).toMatch(/refused with code 264/);

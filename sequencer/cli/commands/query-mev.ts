@@ -82,9 +82,9 @@ export function registerMevQueries(query: Command): void {
       .command("listing")
       .description("which validators list a transaction, and from when on blocks have to hold it")
       .argument("<id>", "transaction id, 32 bytes in hex", parseHexBytes(32)),
-  ).action(async (id: Uint8Array, { rpc }: RpcOptions, command: Command) => {
-    printAnswer({ listings: await queryJson(rpc, `/mev/listing/${toHex(id)}`) }, command);
-  });
+  ).action((id: Uint8Array, { rpc }: RpcOptions, command: Command) =>
+    printJson(rpc, `/mev/listing/${toHex(id)}`, command),
+  );
   addRpc(
     query
       .command("due")
