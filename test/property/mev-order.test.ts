@@ -1,15 +1,17 @@
 /** In which order rollups execute what was sealed: decided by the chain, checked by whoever executes (ADR 0021). */
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { RollupId } from "../../proto/brands.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { createManifestBuilder } from "../../mev/manifest.ts";
+import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
-import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { payloadHash, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assert, isWeftError } from "../../proto/errors.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
-import { EntryKind, FillStatus, orderHash } from "../../proto/verify/manifest.ts";
+import { EntryKind, FillStatus, orderHash, type Presence } from "../../proto/verify/manifest.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
 import type { RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import type { BlockSlices } from "../../sequencer/app/block-slices.ts";
+import type { ProposedBlock } from "../../sequencer/app/weft-application.ts";
 import { SHUFFLES } from "../../sequencer/app/state/tables.ts";
 import { fundBidders, makeBid } from "../support/bidding.ts";
 import { sealedBundleItem } from "../support/bundles.ts";
@@ -26,6 +28,7 @@ import {
   type SealedChain,
   sealText,
   startSealedChain,
+  submitSealed,
   withNoise,
 } from "../support/sealed-app.ts";
 import { dataFor, idOf, nonce, signedItem, unordered, wallet } from "../support/weft-app.ts";
@@ -210,8 +213,79 @@ describe("the order that the chain decides", () => {
           expect(decidedAt).toHaveLength(heights.length);
         }
       }),
-      { numRuns: 6 },
+      { numRuns: 4 },
     );
+  });
+});
+
+describe("a proposer", () => {
+  let sealed: SealedChain;
+  let txs: readonly Uint8Array[];
+  let slices: BlockSlices;
+  beforeAll(async () => {
+    sealed = await startSealedChain({
+      validators: 3,
+      rollups: { alpha: { ordering: "sealed_random" }, beta: {} },
+    });
+    const { chain } = sealed;
+    for (let n = 0; n < 4; n++)
+      await submitSealed(sealed, n, `text ${n}`, { rollups: ["alpha", "beta"] });
+    await chain.step(0);
+    await chain.step(0);
+    txs = await chain.prepare(0);
+    const shown = new Promise<ProposedBlock>((resolve) => chain.app.onProposed(resolve));
+    await chain.refusal(txs);
+    slices = await (await shown).slices();
+  });
+
+  /** The block with the manifest that its slices make, changed. */
+  function withManifest(
+    change: (presence: Presence) => Partial<Pick<Presence, "decisions" | "fills">>,
+  ): readonly Uint8Array[] {
+    const builder = createManifestBuilder();
+    for (const rollupId of slices.rollupIds) {
+      const slice = slices.slice(rollupId);
+      assert(slice.kind === "presence", "it is one of the block's rollups");
+      const { entries, fills, decisions } = { ...slice, ...change(slice) };
+      for (const { payload, ...head } of entries) {
+        builder.add(rollupId, { ...head, payloadHash: payloadHash(payload) });
+      }
+      for (const fill of fills) builder.addFill(rollupId, fill);
+      for (const decision of decisions) builder.addDecision(rollupId, decision);
+    }
+    return txs.with(0, builder.build().item);
+  }
+
+  const reversed = (decisions: Presence["decisions"]) =>
+    decisions.map((decision) => {
+      const positions = slices.order(ALPHA, decision.height) ?? [];
+      return { ...decision, detailHash: orderHash(positions.toReversed()) };
+    });
+
+  test("behavior: has to write the order that everybody finds", async () => {
+    expect(withManifest(() => ({}))).toEqual(txs);
+    expect(slices.order(ALPHA, 1)).toHaveLength(4);
+  });
+
+  test.each<[string, Parameters<typeof withManifest>[0]]>([
+    ["another order", ({ decisions }) => ({ decisions: reversed(decisions) })],
+    [
+      "another seed",
+      ({ decisions }) => ({
+        decisions: decisions.map((one) => ({ ...one, subject: one.detailHash })),
+      }),
+    ],
+    ["no order", () => ({ decisions: [] })],
+    ["two orders", ({ decisions }) => ({ decisions: [...decisions, ...reversed(decisions)] })],
+    [
+      "the order of another block",
+      ({ decisions }) => ({
+        decisions: decisions.map((one) => ({ ...one, height: Height(one.height + 1) })),
+      }),
+    ],
+    ["fills left out", ({ fills }) => ({ fills: fills.slice(1) })],
+  ])("attack: that writes %s is refused for its manifest", async (_what, change) => {
+    expect(await sealed.chain.refusal(withManifest(change), 1)).toMatch(/^P5 MANIFEST/);
   });
 });
 
