@@ -38,6 +38,20 @@ export function auctionGroup(reader: RollupReader, leader: string): AuctionGroup
   return { members, secondPrice: policy.secondPrice && members.length === 1 };
 }
 
+/** As `auctionGroup`, for the many bids of one block: what is found is remembered. By id of the leader, in hex. */
+export function auctionGroupsOf(
+  reader: RollupReader,
+): (leader: string) => AuctionGroup | undefined {
+  const known = new Map<string, AuctionGroup>();
+  return (leader) => {
+    let group = known.get(leader);
+    if (group !== undefined) return group;
+    group = auctionGroup(reader, leader);
+    if (group !== undefined) known.set(leader, group);
+    return group;
+  };
+}
+
 /** The policy in force of a rollup that sells its top in the group of `leader`. */
 function sellerPolicy(
   reader: RollupReader,

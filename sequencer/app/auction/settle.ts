@@ -14,6 +14,7 @@ import {
   BidOpener,
   BidStatus,
 } from "../../../proto/codec/mev-state.ts";
+import { SEALED_ITEMS_MAX } from "../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { FillStatus } from "../../../proto/verify/manifest.ts";
@@ -63,14 +64,12 @@ export function settleAuctions(ctx: StakingContext): void {
   }
 }
 
-/** At the end of a block: results that are kept no longer. */
+/** At the end of a block: results that are kept no longer. As many as one block has auctions, at most. */
 export function forgetResults(ctx: StakingContext): void {
-  for (;;) {
-    const [first] = ctx.records.keys(AUCTION_RESULTS, "", { max: 1 });
-    if (first === undefined || Number(first.split("/")[0]) > ctx.height - AUCTION_RESULTS_KEPT) {
-      return;
-    }
-    ctx.records.set(AUCTION_RESULTS, first, undefined);
+  const last = heightKey(Math.max(0, ctx.height - AUCTION_RESULTS_KEPT), "~");
+  for (const key of ctx.records.keys(AUCTION_RESULTS, "", { max: SEALED_ITEMS_MAX })) {
+    if (key > last) return;
+    ctx.records.set(AUCTION_RESULTS, key, undefined);
   }
 }
 

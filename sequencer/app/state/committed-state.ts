@@ -23,7 +23,7 @@ import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Digest } from "../state-tree/node.ts";
 import type { StateStore } from "../state-tree/state-store.ts";
-import { auctionGroup } from "../auction/group.ts";
+import { auctionGroupsOf } from "../auction/group.ts";
 import { TxDecoder } from "../execution/decoded-tx.ts";
 import { type DueSet, dueSetAt, obligatedRoomBytes } from "../inclusion/due-set.ts";
 import { tallyOf } from "../inclusion/tally-state.ts";
@@ -197,7 +197,7 @@ export class CommittedState implements RecordBase {
       pool: (pool: Pool) => supply[pool],
       rollupOwner: (rollupId) => ownerOf(this.rollup(rollupId)),
       rollup,
-      auctionGroup: (leader) => auctionGroup({ height, rollup }, leader),
+      auctionGroup: auctionGroupsOf({ height, rollup }),
       bidsOf: () => 0,
     };
   }

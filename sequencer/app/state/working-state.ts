@@ -19,7 +19,7 @@ import { assert } from "../../../proto/errors.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import { BlockBids } from "../auction/block-bids.ts";
-import { type AuctionGroup, auctionGroup } from "../auction/group.ts";
+import { type AuctionGroup, auctionGroupsOf } from "../auction/group.ts";
 import { BlockEntryTerms } from "../ordering/entry-terms.ts";
 import { BlockShuffles } from "../ordering/shuffles.ts";
 import type { ResolvedFill } from "../seal/fills.ts";
@@ -83,8 +83,7 @@ export class WorkingState implements StakingContext {
   #events: AbciEvent[] = [];
   readonly #rollupFees = new Map<string, bigint>();
   readonly #fills: ResolvedFill[] = [];
-  /** By leader; each of a thousand bids asks. */
-  readonly #auctionGroups = new Map<string, AuctionGroup | undefined>();
+  readonly auctionGroup: (leader: string) => AuctionGroup | undefined = auctionGroupsOf(this);
   readonly shuffles: BlockShuffles = new BlockShuffles();
   /** Of this block's entries. */
   readonly entryTerms: BlockEntryTerms;
@@ -188,14 +187,6 @@ export class WorkingState implements StakingContext {
 
   rollupOwner(rollupId: string): string | undefined {
     return ownerOf(this.rollup(rollupId));
-  }
-
-  auctionGroup(leader: string): AuctionGroup | undefined {
-    const known = this.#auctionGroups.get(leader);
-    if (known !== undefined || this.#auctionGroups.has(leader)) return known;
-    const group = auctionGroup(this, leader);
-    this.#auctionGroups.set(leader, group);
-    return group;
   }
 
   bidsOf(address: string): number {
