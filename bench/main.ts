@@ -37,6 +37,7 @@ interface Options {
   readonly sealMicro: boolean;
   readonly dkg: boolean;
   readonly staking: boolean;
+  readonly mev: boolean;
   readonly seal: boolean;
   readonly join: boolean;
   readonly blocks: number;
@@ -104,6 +105,7 @@ const options: Options = new Command("bench")
   .option("--seal-micro", "measure each step of a sealed transaction, on one thread", false)
   .option("--dkg", "measure a key generation of 4, 20 and 100 validators, on one thread", false)
   .option("--staking", "measure begin and end of blocks of a chain with much stake", false)
+  .option("--mev", "measure a full block with every lane, 4 and 100 validators", false)
   .option("--seal", "measure sealed transactions: through a network, and step by step", false)
   .option("--join", "measure a node that joins by block sync and by state sync", false)
   .option(
@@ -203,6 +205,11 @@ if (options.partition || options.wan) {
 } else if (options.staking) {
   const { runStaking } = await import("./staking/staking.ts");
   await runStaking(options.json, progress);
+} else if (options.mev) {
+  const { mevText, runMev } = await import("./mev/mev.ts");
+  const counts = options.validators === undefined ? [4, 100] : [options.validators];
+  const report = await runMev(counts, progress);
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${mevText(report)}\n`);
 } else if (options.sealMicro) {
   const { runSealMicro } = await import("./micro/seal.ts");
   runSealMicro(options.json);
