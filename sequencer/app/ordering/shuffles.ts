@@ -11,7 +11,7 @@ import type { RollupPlace } from "../../../proto/codec/seal-state.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type DecisionEntry, DecisionOutcome, orderHash } from "../../../proto/verify/manifest.ts";
 import type { StakingContext } from "../staking/context.ts";
-import { numberKey, SHUFFLES } from "../state/tables.ts";
+import { heightKey, SHUFFLES } from "../state/tables.ts";
 
 type Slot = ShuffleState["slots"][number];
 
@@ -29,7 +29,7 @@ export interface DecidedOrder {
 export class BlockShuffles {
   /** Entries of this block, by rollup id in hex. */
   readonly placed = new Map<string, Slot[]>();
-  /** Z, or nothing, by `shuffleKey` and position: entries of earlier blocks. */
+  /** Z, or nothing, by `heightKey` and position: entries of earlier blocks. */
   readonly resolved = new Map<string, Map<number, Uint8Array>>();
   /** Of this block, once `decideOrders` has run; by rollup, then height. */
   decided: readonly DecidedOrder[] = [];
@@ -53,15 +53,15 @@ export function onShuffledResolved(
   places: readonly RollupPlace[],
   pointOf: (() => Uint8Array) | undefined,
 ): void {
-  const ofHeight = ctx.records.keys(SHUFFLES, `${numberKey(height)}/`, { max: 1 });
-  if (ofHeight.length === 0) return;
+  const ofHeight = heightKey(height, "");
+  if (ctx.records.keys(SHUFFLES, ofHeight, { max: 1 }).length === 0) return;
   const { resolved } = ctx.shuffles;
   const point = pointOf === undefined ? EMPTY_BYTES : copyBytes(pointOf());
   for (const { rollupId, position } of places) {
-    const key = shuffleKey(height, toHex(rollupId));
-    const ofRollup = resolved.get(key) ?? new Map<number, Uint8Array>();
+    const key = ofHeight + toHex(rollupId);
+    let ofRollup = resolved.get(key);
+    if (ofRollup === undefined) resolved.set(key, (ofRollup = new Map()));
     ofRollup.set(position, point);
-    resolved.set(key, ofRollup);
   }
 }
 
@@ -75,7 +75,7 @@ export function decideOrders(
   const { shuffles } = ctx;
   for (const [rollupId, slots] of shuffles.placed) {
     if (slots.length < SHUFFLED_MIN) continue;
-    ctx.records.set(SHUFFLES, shuffleKey(ctx.height, rollupId), { slots });
+    ctx.records.set(SHUFFLES, heightKey(ctx.height, rollupId), { slots });
   }
   const decided: DecidedOrder[] = [];
   for (const [key, points] of shuffles.resolved) {
@@ -108,9 +108,4 @@ function decide(chainId: string, key: string, slots: readonly Slot[]): DecidedOr
   const detailHash = orderHash(positions);
   const decision = { subject: seed, outcome: DecisionOutcome.ORDER, height, detailHash };
   return { rollupId, decision, positions };
-}
-
-/** Key of the record. `rollupId`: 64 lower-case hex characters. */
-function shuffleKey(height: number, rollupId: string): string {
-  return `${numberKey(height)}/${rollupId}`;
 }
