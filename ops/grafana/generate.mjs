@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
 import { AUCTION_ROW } from "./auction-row.mjs";
+import { BUNDLE_ROW } from "./bundle-row.mjs";
 import { DRIVER_ROW } from "./driver-row.mjs";
 import { INCLUSION_ROW } from "./inclusion-row.mjs";
 import { SEALED_ROW } from "./sealed-row.mjs";
@@ -140,6 +141,7 @@ export const dashboards = [
       ],
       SEALED_ROW,
       INCLUSION_ROW,
+      BUNDLE_ROW,
       AUCTION_ROW,
       [
         "Application under CometBFT",

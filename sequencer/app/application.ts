@@ -36,6 +36,7 @@ import type {
 import { AuctionGauges } from "./auction/auction-gauges.ts";
 import { type BlockSlices, blockSlices } from "./block-slices.ts";
 import { countBlock } from "./execution/block-metrics.ts";
+import { BundleGauges } from "./bundles/bundle-gauges.ts";
 import { checkResult, misbehaviorEvents } from "./execution/events.ts";
 import {
   type BlockInput,
@@ -151,6 +152,7 @@ class Weft implements WeftApplication {
   readonly #stakeGauges: StakeGauges;
   readonly #sealGauges: SealGauges;
   readonly #auctionGauges: AuctionGauges;
+  readonly #bundleGauges: BundleGauges;
   readonly #standstill: StandstillWatch;
   readonly #snapshots: SnapshotMaker | undefined;
   readonly #restore: Restore;
@@ -190,7 +192,10 @@ class Weft implements WeftApplication {
       committed,
       metrics,
       nowMs: () => dependencies.clock.monotonicMs(),
-      onDropped: (tx, why) => recordDrop(this.#statuses, tx, why),
+      onDropped: (tx, why) => {
+        recordDrop(this.#statuses, tx, why);
+        this.#bundleGauges.dropped(tx, why);
+      },
     });
     const bodies = new BodyStore(this.#pool);
     const { extensionBytesMax = EXTENSION_BYTES_MAX } = options;
@@ -232,6 +237,7 @@ class Weft implements WeftApplication {
     });
     this.#sealGauges = new SealGauges(committed, metrics);
     this.#auctionGauges = new AuctionGauges(metrics);
+    this.#bundleGauges = new BundleGauges(metrics);
     const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = options;
     this.#standstill = new StandstillWatch(
       { resumeAfterHalt, knownUpgrades },
@@ -584,6 +590,8 @@ class Weft implements WeftApplication {
     this.#sealGauges.advance(executed.input.height, events);
     this.listed.advance(executed, events);
     this.#auctionGauges.advance(executed.input.height, events);
+    const { staking } = this.#committed;
+    this.#bundleGauges.advance(executed.input.height, executed.txs, events, staking);
     metrics.orders.inc(undefined, executed.working.shuffles.decided.length);
     metrics.ordersWaiting.set(this.#committed.staking.records.keys(SHUFFLES).length);
     this.#standstill.look();

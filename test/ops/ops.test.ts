@@ -94,6 +94,7 @@ function declaredMetrics(): readonly Declared[] {
     "sequencer/metrics/process-metrics.ts",
     "sequencer/app/seal/metrics.ts",
     "sequencer/app/auction/metrics.ts",
+    "sequencer/app/bundles/metrics.ts",
     "sequencer/app/inclusion/metrics.ts",
   ].filter((file) => existsSync(`${ROOT}${file}`) && file !== "sequencer/metrics/metrics.ts");
   const field =

@@ -4,6 +4,7 @@ import type { Height } from "../../../proto/brands.ts";
 import { txHashes } from "../../../proto/hashes.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { ExecTxResult } from "../../abci/application.ts";
+import { isOfSearcher } from "../bundles/bundle-gauges.ts";
 import { type CodeName, codeName, CODES, type Failure, failure } from "../codes.ts";
 import type { DecodedTx, UnverifiedTx } from "../execution/decoded-tx.ts";
 import type { ExecutedBlock } from "../execution/execute-block.ts";
@@ -70,8 +71,10 @@ export class TxAdmission {
   async admitAll(items: readonly Uint8Array[]): Promise<readonly Admission[]> {
     const { metrics, pool } = this.#dependencies;
     const admissions = await this.#admitAll(items);
-    for (const { fault } of admissions) {
+    for (const { tx, fault } of admissions) {
       if (fault !== undefined) metrics.poolRejected.inc({ code: fault.code });
+      else if (tx !== undefined && isOfSearcher(tx))
+        metrics.bundleStates.inc({ state: "RECEIVED" });
     }
     pool.report();
     return admissions;
