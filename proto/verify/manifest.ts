@@ -519,11 +519,14 @@ function isEntryHeadInRange(entry: EntryHead): boolean {
   );
 }
 
+/** Asked for every fill of a block. */
+const FILL_STATUSES: ReadonlySet<number> = new Set(Object.values(FillStatus));
+
 function isFillInRange(fill: FillEntry): boolean {
   return (
     isUint(fill.height, Number.MAX_SAFE_INTEGER) &&
     isUint(fill.position, 0xffff_ffff) &&
-    Object.values(FillStatus).includes(fill.status) &&
+    FILL_STATUSES.has(fill.status) &&
     fill.contentHash.length === HASH_BYTES
   );
 }

@@ -86,6 +86,13 @@ describe("stake in metrics", () => {
     expect(shown.get(`power ${address(0)}`)).toBe(0);
   });
 
+  test("behavior: a validator has a label of its own if it has series, all others share one", () => {
+    const { gauges } = setUp(2, 10n);
+    gauges.reset();
+    expect(gauges.labelOf(`${"0".repeat(39)}1`)).toBe(`${"0".repeat(39)}1`);
+    expect(gauges.labelOf("ab".repeat(20))).toBe("others");
+  });
+
   test("behavior: candidates without power have no series, and there are so many at most", () => {
     const candidates = setUp(3, 0n);
     candidates.gauges.reset();
