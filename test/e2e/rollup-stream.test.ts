@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import type { ProposedRollupBlock } from "../../proto/grpc/mev-service.ts";
 import {
   Level,
   type RollupBlock,
@@ -16,6 +17,7 @@ import {
 import { BlockIdFlag } from "../../proto/types.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
+import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
 import { decodeRollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import { configuredTrust, loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import { rollupHomeAt } from "../../sequencer/cli/rollup-files.ts";
@@ -206,6 +208,35 @@ describe("StreamBlocks of a running network", () => {
       expect([end.blocks.length, end.status]).toEqual([0, code]);
       expect(end.details).toMatch(words);
     }
+  });
+});
+
+describe("proposed blocks", () => {
+  it("come before they are decided, marked unsafe, and say what the decided block holds", async () => {
+    const proposals = createGrpcMevClient(node.grpc);
+    const abort = new AbortController();
+    const seen: ProposedRollupBlock[] = [];
+    for await (const proposed of proposals.proposedBlocks(ALPHA, abort.signal)) {
+      seen.push(proposed);
+      if (seen.length === 5) abort.abort();
+    }
+    proposals.close();
+    expect(seen.every(({ unsafe }) => unsafe)).toBe(true);
+    expect(seen.some(({ entries }) => entries.length > 0)).toBe(true);
+    await untilHeight([node], Math.max(...seen.map((proposed) => proposed.height)));
+    let compared = 0;
+    for (const proposed of seen) {
+      const block = await getBlock(ALPHA, proposed.height);
+      const { commit } = decodeRollupBlock(block).signedHeader;
+      // Another proposal of the height may have been decided.
+      if (toHex(commit.blockId.hash) !== toHex(proposed.blockHash)) continue;
+      compared += 1;
+      const entries = block.slice.kind === "presence" ? block.slice.entries : [];
+      expect(
+        proposed.entries.map(({ itemId, payload }) => [toHex(itemId), toHex(payload)]),
+      ).toEqual(entries.map(({ itemId, payload }) => [toHex(itemId), toHex(payload)]));
+    }
+    expect(compared).toBeGreaterThan(0);
   });
 });
 
