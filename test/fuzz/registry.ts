@@ -10,6 +10,7 @@ import { FILLING_TARGETS } from "./targets/fillings.ts";
 import { ADDRESS_TARGETS, P2P_TARGETS } from "./targets/p2p.ts";
 import { ROLLUP_TARGETS } from "./targets/rollups.ts";
 import { SEALED_CONTENT_TARGETS } from "./targets/sealed-content.ts";
+import { SEARCHER_TARGETS } from "./targets/searchers.ts";
 import { SERVICE_TARGETS } from "./targets/services.ts";
 import { WEFT_TARGETS } from "./targets/weft.ts";
 
@@ -25,6 +26,7 @@ export const TARGETS: readonly Target[] = [
   ...SERVICE_TARGETS,
   ...ROLLUP_TARGETS,
   ...FILLING_TARGETS,
+  ...SEARCHER_TARGETS,
 ];
 
 /** Exports that are named like decoders and need no target, with the reason; `path#*`: all of a file. */
@@ -39,6 +41,8 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/app/ordering/entry-terms.ts#readEntryTerms":
     "block events that this application emitted",
   "sequencer/app/ordering/events.ts#readOrders": "block events that this application emitted",
+  "sequencer/app/execution/block-items.ts#decodeBlockItems":
+    "a loop over decodeItem and TxDecoder, which have targets",
   "sequencer/app/seal/fills.ts#readFillsEvents": "block events that this application emitted",
   "sequencer/cometbft/metrics-page.ts#readMetricsPage":
     "fetches a page of our own child, bounded, as text",

@@ -129,12 +129,14 @@ const GRPC_BYTES: fc.Arbitrary<Uint8Array> = fc
   );
 
 const COMMON = createEvmCommon({ chainId: 4242n, hardfork: "osaka" });
-const decoder = createPayloadDecoder({
+/** Of an EVM rollup. */
+export const EVM_DECODER = createPayloadDecoder({
   common: COMMON,
   rules: { blobTransactions: true, unprotectedTransactions: true },
 });
 
-function payloadSeeds(): readonly Uint8Array[] {
+/** Transactions of that rollup. */
+export function payloadSeeds(): readonly Uint8Array[] {
   const key = new Uint8Array(32).fill(9);
   const to = `0x${"12".repeat(20)}` as const;
   const options = { common: COMMON };
@@ -402,7 +404,7 @@ export const SERVICE_TARGETS: readonly Target[] = [
     covers: ["rollup-adapter/evm/payload.ts#createPayloadDecoder"],
     format: "binary",
     decode: (bytes) => {
-      const decoded = decoder.decode(bytes);
+      const decoded = EVM_DECODER.decode(bytes);
       if (decoded.kind === "transaction" && Buffer.compare(decoded.decoded.raw, bytes) !== 0)
         throw new RangeError("a transaction has two encodings");
     },
