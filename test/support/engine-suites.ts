@@ -11,6 +11,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "evm-crash",
   "governance",
   "light",
+  "listed",
   "network",
   "peer-exchange",
   "pruning",
