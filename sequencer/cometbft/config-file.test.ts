@@ -44,6 +44,7 @@ describe("CometBFT's configuration", () => {
       "grpc",
       "storage",
       "blocksync",
+      "mev",
       "instrumentation",
       "mempool.max_per_account",
       "p2p.silence_timeout",

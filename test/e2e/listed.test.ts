@@ -32,7 +32,7 @@ let network: TestNetwork;
 beforeAll(async () => {
   network = await createTestNetwork({
     validators: VALIDATORS,
-    config: { "mempool.broadcast": false, engine: process.env["WEFT_ENGINE"] ?? "embedded" },
+    config: { "mempool.broadcast": false },
   });
   await network.startAll();
 });

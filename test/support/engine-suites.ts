@@ -12,6 +12,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "governance",
   "light",
   "listed",
+  "mev-searcher",
   "network",
   "peer-exchange",
   "pruning",
