@@ -16,6 +16,7 @@ import { type Refusal, refusal } from "../refusal.ts";
 import type { MerkleProof } from "../types.ts";
 import {
   decodeManifestLeaf,
+  type ManifestLeaf,
   decodeOrderedEntry,
   type DeliveredEntry,
   EntryKind,
@@ -87,31 +88,47 @@ export function bundleId(chainId: string, legs: readonly LegOfBundle[]): Uint8Ar
   return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts]));
 }
 
+/** Looks at the entries of one slice, one by one: why a leg of a bundle is not believed, or undefined. */
+export type BundleCheck = (entry: DeliveredEntry) => Refusal<SiblingRefusalCode> | undefined;
+
 /**
- * Whether every leg of a bundle among the entries of a verified slice came with all its siblings. `entries`: those that the
- * slice was verified to hold for the rollup.
+ * Whether each leg of a bundle came with all its siblings. `manifestItem`: under which the entries were verified to
+ * be the rollup's.
  */
+export function createBundleCheck(
+  chainId: string,
+  rollupId: Uint8Array,
+  manifestItem: Uint8Array,
+): BundleCheck {
+  const item = decodeItem(manifestItem);
+  assert(item.kind === "manifest", "a verified slice stands under a manifest");
+  const leafOf = createLeafCheck(item.manifest);
+  return ({ bundle, payload, ...head }) => {
+    if (head.bundleId === undefined) return undefined;
+    if (bundle === undefined) {
+      return refusal("BUNDLE_SIBLING_COUNT", `leg ${head.leg} of ${head.legs} came alone`);
+    }
+    const own = { ...head, payloadHash: payloadHash(payload) };
+    const { revertMode, siblings } = bundle;
+    return (
+      siblingsFault(chainId, leafOf, rollupId, own, revertMode, siblings) ??
+      (head.kind === EntryKind.BUNDLE_LEG
+        ? undefined
+        : sealedFault(rollupId, head, payload, bundle))
+    );
+  };
+}
+
+/** `createBundleCheck` for all entries; the first refusal. */
 export function verifyBundles(
   chainId: string,
   rollupId: Uint8Array,
   manifestItem: Uint8Array,
   entries: readonly DeliveredEntry[],
 ): Refusal<SiblingRefusalCode> | undefined {
-  const legs = entries.filter(({ bundleId }) => bundleId !== undefined);
-  if (legs.length === 0) return undefined;
-  const item = decodeItem(manifestItem);
-  assert(item.kind === "manifest", "a verified slice stands under a manifest");
-  for (const { bundle, payload, ...head } of legs) {
-    if (bundle === undefined) {
-      return refusal("BUNDLE_SIBLING_COUNT", `leg ${head.leg} of ${head.legs} came alone`);
-    }
-    const own = { ...head, payloadHash: payloadHash(payload) };
-    const { revertMode, siblings } = bundle;
-    const refused =
-      verifySiblings(chainId, item.manifest, rollupId, own, revertMode, siblings) ??
-      (head.kind === EntryKind.BUNDLE_LEG
-        ? undefined
-        : sealedFault(rollupId, head, payload, bundle));
+  const check = createBundleCheck(chainId, rollupId, manifestItem);
+  for (const entry of entries) {
+    const refused = check(entry);
     if (refused !== undefined) return refused;
   }
   return undefined;
@@ -165,6 +182,18 @@ export function verifySiblings(
   ownRevertMode: RevertMode,
   siblings: readonly SiblingLeg[],
 ): Refusal<SiblingRefusalCode> | undefined {
+  const leafOf = createLeafCheck(manifest);
+  return siblingsFault(chainId, leafOf, ownRollupId, own, ownRevertMode, siblings);
+}
+
+function siblingsFault(
+  chainId: string,
+  leafOf: LeafCheck,
+  ownRollupId: Uint8Array,
+  own: OrderedEntry,
+  ownRevertMode: RevertMode,
+  siblings: readonly SiblingLeg[],
+): Refusal<SiblingRefusalCode> | undefined {
   if (own.bundleId === undefined || own.leg >= own.legs) {
     return refusal("BUNDLE_SIBLING_NO_BUNDLE", `leg ${own.leg} of ${own.legs} is of no bundle`);
   }
@@ -181,7 +210,7 @@ export function verifySiblings(
     revertMode: ownRevertMode,
   };
   for (const sibling of siblings) {
-    const entry = verifySibling(manifest, sibling);
+    const entry = verifySibling(leafOf, sibling);
     if ("code" in entry) return entry;
     if (!isSameBundle(own, entry)) {
       const of = toHex(sibling.rollupId);
@@ -207,22 +236,41 @@ export function verifySiblings(
   return refusal("BUNDLE_SIBLING_ID", `bundle ${toHex(own.bundleId)} is not made of these legs`);
 }
 
+/** The leaf of a sibling's rollup, when it is proven. */
+type LeafCheck = (sibling: SiblingLeg) => ManifestLeaf | Refusal<SiblingRefusalCode>;
+
+/** The same few leaves come with every leg: what is proven of a manifest once need not be again. */
+function createLeafCheck(manifest: Manifest): LeafCheck {
+  const proven = new Map<string, { readonly bytes: Uint8Array; readonly leaf: ManifestLeaf }>();
+  return ({ rollupId, leaf: bytes, leafProof }) => {
+    const key = toHex(rollupId);
+    const known = proven.get(key);
+    if (known !== undefined && bytesEqual(known.bytes, bytes)) return known.leaf;
+    const leaf = decodeManifestLeaf(bytes);
+    if (leaf === undefined) {
+      return refusal("BUNDLE_SIBLING_MALFORMED", `a leaf of ${bytes.length} bytes`);
+    }
+    const isProven =
+      bytesEqual(leaf.rollupId, rollupId) &&
+      leafProof.total === manifest.leafCount &&
+      verifyMerkleProof(leafProof, manifest.root, bytes);
+    if (!isProven) return refusal("BUNDLE_SIBLING_LEAF", `the leaf of rollup ${key} is not proven`);
+    proven.set(key, { bytes, leaf });
+    return leaf;
+  };
+}
+
 function verifySibling(
-  manifest: Manifest,
-  { rollupId, entry: entryBytes, entryProof, leaf: leafBytes, leafProof }: SiblingLeg,
+  leafOf: LeafCheck,
+  sibling: SiblingLeg,
 ): OrderedEntry | Refusal<SiblingRefusalCode> {
+  const { rollupId, entry: entryBytes, entryProof } = sibling;
   const entry = decodeOrderedEntry(entryBytes);
-  const leaf = decodeManifestLeaf(leafBytes);
-  if (entry === undefined || leaf === undefined) {
-    return refusal("BUNDLE_SIBLING_MALFORMED", "a sibling's entry or leaf is malformed");
+  if (entry === undefined) {
+    return refusal("BUNDLE_SIBLING_MALFORMED", `an entry of ${entryBytes.length} bytes`);
   }
-  const isProvenLeaf =
-    bytesEqual(leaf.rollupId, rollupId) &&
-    leafProof.total === manifest.leafCount &&
-    verifyMerkleProof(leafProof, manifest.root, leafBytes);
-  if (!isProvenLeaf) {
-    return refusal("BUNDLE_SIBLING_LEAF", `the leaf of rollup ${toHex(rollupId)} is not proven`);
-  }
+  const leaf = leafOf(sibling);
+  if ("code" in leaf) return leaf;
   const isProvenEntry =
     entryProof.total === leaf.orderedCount &&
     verifyMerkleProof(entryProof, leaf.orderedRoot, entryBytes);

@@ -8,7 +8,7 @@ import type { RollupId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { rollupDataEntries } from "../../proto/codec/weft-tx.ts";
 import type { Header } from "../../proto/types.ts";
-import { verifyBundles } from "../../proto/verify/bundle.ts";
+import { createBundleCheck } from "../../proto/verify/bundle.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { decidedOrder } from "../../proto/verify/decided-order.ts";
 import { executionOrder } from "../../proto/verify/execution-order.ts";
@@ -27,6 +27,7 @@ import {
   verifyRollupFills,
   verifyRollupSlice,
 } from "../../proto/verify/manifest.ts";
+import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 import type { PayloadLeg } from "../execution.ts";
 import { createHeaderChain, type TrustedState } from "./header-chain.ts";
 import type { Filling, RollupBlock } from "./rollup-block.ts";
@@ -69,6 +70,9 @@ export interface BlockVerifier {
   verifyFilled(block: RollupBlock): Promise<FilledBlock>;
 }
 
+/** Legs of bundles that are checked between two turns of the event loop: 3 ms, with seven siblings each. */
+const LEGS_PER_SLICE = 32;
+
 /** @param initial where trust begins: a state from a trusted source, or from the genesis file */
 export function createBlockVerifier(
   rollupId: RollupId,
@@ -90,14 +94,25 @@ export function createBlockVerifier(
     if ("code" in slice) refuse({ code: "VERIFY_SLICE", refusal: slice.code }, slice.reason);
     const { entries, fills, decisions } = slice;
     checkKinds(entries);
-    const { chainId } = header;
-    const alone = verifyBundles(chainId, rollupIdBytes, block.slice.manifest, entries);
-    if (alone !== undefined) refuse({ code: "VERIFY_BUNDLE", refusal: alone.code }, alone.reason);
+    await checkBundles(header, block, entries);
     const filled = await fill(header, entries, block.filling);
     const order = filled && orderOf(header, filled, block.filling);
     const executed = filled && order && executedOf(filled, order);
     const { payloads, legs } = executed ?? { payloads: undefined, legs: undefined };
     return { header, hash, entries, fills, decisions, filled, order, payloads, legs };
+  }
+
+  async function checkBundles(
+    { chainId }: Header,
+    { slice }: RollupBlock,
+    entries: readonly DeliveredEntry[],
+  ): Promise<void> {
+    const faultOf = createBundleCheck(chainId, rollupIdBytes, slice.manifest);
+    for (const [index, entry] of entries.filter((one) => one.bundleId !== undefined).entries()) {
+      if (index % LEGS_PER_SLICE === LEGS_PER_SLICE - 1) await yieldToLoop();
+      const alone = faultOf(entry);
+      if (alone !== undefined) refuse({ code: "VERIFY_BUNDLE", refusal: alone.code }, alone.reason);
+    }
   }
 
   async function fill(

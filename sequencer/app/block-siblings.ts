@@ -8,6 +8,7 @@ import { merkleProofs } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
 import type { LegProof, SiblingLeg } from "../../proto/verify/bundle.ts";
 import { encodeOrderedEntry, type ProvenLeaf } from "../../proto/verify/manifest.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 
 interface PlacedLeg {
   readonly rollupId: Uint8Array;
@@ -22,7 +23,7 @@ interface ProvenList extends ProvenLeaf {
   readonly entryProofs: readonly MerkleProof[];
 }
 
-/** Bundles of one block. Lists are hashed when somebody asks, once for each rollup that a bundle names. */
+/** Bundles of one block. Lists are hashed once for each rollup that a bundle with siblings names. */
 export class BlockSiblings {
   /** By transaction id, in hex. */
   readonly #bundles = new Map<string, readonly PlacedLeg[]>();
@@ -39,38 +40,46 @@ export class BlockSiblings {
     this.#bundles.set(toHex(itemId), legs);
   }
 
-  /** Undefined for an entry of no bundle. `prove`: of the block's manifest. */
-  proofOf(
-    itemId: Uint8Array,
-    rollupId: Uint8Array,
-    prove: (rollupId: Uint8Array) => ManifestProof,
-  ): LegProof | undefined {
+  /** When the block's manifest is made; before anybody asks. A full lane takes milliseconds for each rollup. */
+  async prove(
+    proofOf: (rollupId: Uint8Array) => ManifestProof,
+    yieldToLoop: YieldToLoop,
+  ): Promise<void> {
+    for (const legs of this.#bundles.values()) {
+      if (legs.length === 1) continue;
+      for (const { rollupId } of legs) {
+        const key = toHex(rollupId);
+        if (this.#lists.has(key)) continue;
+        this.#lists.set(key, provenList(proofOf(rollupId)));
+        await yieldToLoop();
+      }
+    }
+  }
+
+  /** Undefined for an entry of no bundle. */
+  proofOf(itemId: Uint8Array, rollupId: Uint8Array): LegProof | undefined {
     const legs = this.#bundles.get(toHex(itemId));
     const own = legs?.find((leg) => bytesEqual(leg.rollupId, rollupId));
     if (legs === undefined || own === undefined) return undefined;
     const siblings = legs
       .filter((leg) => leg !== own)
       .map((leg): SiblingLeg => {
-        const { entries, entryProofs, leaf, proof } = this.#listOf(leg.rollupId, prove);
-        const [entry, entryProof] = [entries[leg.position], entryProofs[leg.position]];
-        assert(entry !== undefined && entryProof !== undefined, "legs stand in their lists");
-        const { revertMode } = leg;
-        return { rollupId: leg.rollupId, entry, entryProof, leaf, leafProof: proof, revertMode };
+        const { rollupId: id, position, revertMode } = leg;
+        const list = this.#lists.get(toHex(id));
+        const entry = list?.entries[position];
+        const entryProof = list?.entryProofs[position];
+        assert(list !== undefined && entry !== undefined, "the lists of all legs are proven");
+        assert(entryProof !== undefined, "each entry of a list has its proof");
+        const { leaf, proof: leafProof } = list;
+        return { rollupId: id, entry, entryProof, leaf, leafProof, revertMode };
       });
     return { revertMode: own.revertMode, siblings };
   }
+}
 
-  #listOf(rollupId: Uint8Array, prove: (rollupId: Uint8Array) => ManifestProof): ProvenList {
-    const key = toHex(rollupId);
-    let list = this.#lists.get(key);
-    if (list === undefined) {
-      const proven = prove(rollupId);
-      assert(proven.kind === "presence", "the block holds a leg for that rollup");
-      const { leaf, proof } = proven;
-      const entries = proven.entries.map(encodeOrderedEntry);
-      list = { leaf, proof, entries, entryProofs: merkleProofs(entries).proofs };
-      this.#lists.set(key, list);
-    }
-    return list;
-  }
+function provenList(proven: ManifestProof): ProvenList {
+  assert(proven.kind === "presence", "the block holds a leg for that rollup");
+  const { leaf, proof } = proven;
+  const entries = proven.entries.map(encodeOrderedEntry);
+  return { leaf, proof, entries, entryProofs: merkleProofs(entries).proofs };
 }

@@ -125,6 +125,8 @@ export async function blockSlices(
     "the block's items and results make its manifest",
   );
 
+  await siblings.prove((rollupId) => built.prove(rollupId), yieldToLoop);
+
   /** The content of one entry for its rollup. */
   function open(
     { fill, opener, rollupId }: ResolvedFill,
@@ -144,7 +146,7 @@ export async function blockSlices(
 
   function withSiblings(entry: DeliveredEntry, rollupId: Uint8Array): DeliveredEntry {
     if (entry.bundleId === undefined) return entry;
-    const bundle = siblings.proofOf(entry.itemId, rollupId, (id) => built.prove(id));
+    const bundle = siblings.proofOf(entry.itemId, rollupId);
     return bundle === undefined ? entry : { ...entry, bundle };
   }
 

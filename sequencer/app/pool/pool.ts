@@ -50,6 +50,7 @@ interface EvictionCandidate extends Priced {
 /** Price of what waits for a nonce or a height, or cannot pay the base fee: dropped first, never drawn. */
 const UNREADY_PRICE = -1;
 const UNREADY_TIP = -1n;
+const NONE: readonly PoolEntry[] = [];
 /** Price of what is free: never dropped for something that pays. */
 const FREE_PRICE = Number.POSITIVE_INFINITY;
 
@@ -347,8 +348,8 @@ export class Pool {
   #allReplacedBy(tx: DecodedTx): readonly PoolEntry[] {
     const replaced = this.#replacedBy(tx);
     const older = this.#bundles.replacedBy(tx);
-    const isBoth = replaced === older;
-    return [replaced, isBoth ? undefined : older].filter((entry) => entry !== undefined);
+    if (replaced === undefined) return older === undefined ? NONE : [older];
+    return older === undefined || older === replaced ? [replaced] : [replaced, older];
   }
 
   #replacedBy(tx: DecodedTx): PoolEntry | undefined {
