@@ -4,7 +4,12 @@
  */
 import { bytesEqual, compareBytes, joinBytes, toHex, utf8ToBytes } from "../bytes.ts";
 import { isCodecError } from "../codec/errors.ts";
-import { type RevertMode, SEALED_BUNDLE_CODEC, type SealedLeg } from "../codec/mev-tx.ts";
+import {
+  BUNDLE_LEGS_MAX,
+  type RevertMode,
+  SEALED_BUNDLE_CODEC,
+  type SealedLeg,
+} from "../codec/mev-tx.ts";
 import { startSignBytes } from "../codec/weft-basics.ts";
 import { decodeItem, type Manifest } from "../codec/weft-block.ts";
 import { payloadHash } from "../codec/weft-tx.ts";
@@ -56,7 +61,7 @@ export interface LegProof {
 }
 
 export type SiblingRefusalCode =
-  /** The own entry is no leg of a bundle, or a rollup of its own. */
+  /** The own entry is no leg of a bundle, or of one with more legs than there may be. */
   | "BUNDLE_SIBLING_NO_BUNDLE"
   /** A sibling's entry or leaf is malformed. */
   | "BUNDLE_SIBLING_MALFORMED"
@@ -194,7 +199,7 @@ function siblingsFault(
   ownRevertMode: RevertMode,
   siblings: readonly SiblingLeg[],
 ): Refusal<SiblingRefusalCode> | undefined {
-  if (own.bundleId === undefined || own.leg >= own.legs) {
+  if (own.bundleId === undefined || own.leg >= own.legs || own.legs > BUNDLE_LEGS_MAX) {
     return refusal("BUNDLE_SIBLING_NO_BUNDLE", `leg ${own.leg} of ${own.legs} is of no bundle`);
   }
   if (siblings.length !== own.legs - 1) {

@@ -37,18 +37,20 @@ export function bundleFault(
   );
 }
 
-/** Why no block from `height` on may hold it: its window is over, it is void, or a rollup has changed its mind. */
-export function lateBundleFault(
-  state: ActionReader,
-  action: AnyBundle,
-  height: number,
+/** Why no block from `height` on may hold it: its window is over. */
+export function lateBundleFault(action: AnyBundle, height: number): Failure | undefined {
+  return failed(pastFault(action, height));
+}
+
+/** Why it is void: cancelled, or another one of its key stands in a block. */
+export function voidFault(
+  { staking }: ActionReader,
   sender: string,
+  { replacement, cancelNonce }: AnyBundle,
 ): Failure | undefined {
-  return (
-    failed(pastFault(action, height)) ??
-    rollupsFault(state, action, height) ??
-    voidFault(state, sender, action)
-  );
+  const byNonce = nonceFault(cancelNonceOf(staking, sender), cancelNonce);
+  if (byNonce !== undefined || replacement === undefined) return failed(byNonce);
+  return failed(keyFault(bundleKeyOf(staking, sender, replacement.key), replacement));
 }
 
 /** nweft of all legs. */
@@ -77,16 +79,6 @@ function rollupsFault(
     }
   }
   return undefined;
-}
-
-function voidFault(
-  { staking }: ActionReader,
-  sender: string,
-  { replacement, cancelNonce }: AnyBundle,
-): Failure | undefined {
-  const byNonce = nonceFault(cancelNonceOf(staking, sender), cancelNonce);
-  if (byNonce !== undefined || replacement === undefined) return failed(byNonce);
-  return failed(keyFault(bundleKeyOf(staking, sender, replacement.key), replacement));
 }
 
 function fundsFault(balance: bigint, held: bigint): Failure | undefined {

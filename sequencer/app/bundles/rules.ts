@@ -10,7 +10,7 @@ import { creditMev } from "../distribution/mev-revenue.ts";
 import { type ActionRules, noValue } from "../execution/action-rules.ts";
 import { txFee } from "../execution/base-fee.ts";
 import { bundleIncludedEvent, bundlesCancelledEvent } from "./events.ts";
-import { bundleFault, failed, lateBundleFault, tipsOf } from "./faults.ts";
+import { bundleFault, failed, lateBundleFault, tipsOf, voidFault } from "./faults.ts";
 import { rollupFeeParts } from "./fee-parts.ts";
 import { cancelBundles, cancelNonceOf, useKey } from "./keys.ts";
 
@@ -19,7 +19,8 @@ export const BUNDLE_RULES: ActionRules<Bundle> = {
   fault(state, { sender }, action, { height }, balance) {
     return bundleFault(state, action, { height, sender, balance, held: tipsOf(action) });
   },
-  late: (state, action, height, { sender }) => lateBundleFault(state, action, height, sender),
+  late: (_state, action, height) => lateBundleFault(action, height),
+  voided: (state, action, { sender }) => voidFault(state, sender, action),
   run(state, { sender }, action) {
     if (action.replacement !== undefined) useKey(state, sender, action.replacement);
     state.collect(sender, "sealed", tipsOf(action));

@@ -15,7 +15,7 @@ import {
   placeItem,
   placesOf,
 } from "../seal/items/inclusion.ts";
-import { bundleFault, lateBundleFault, tipsOf } from "./faults.ts";
+import { bundleFault, lateBundleFault, tipsOf, voidFault } from "./faults.ts";
 import { useKey } from "./keys.ts";
 
 export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
@@ -27,12 +27,10 @@ export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
       bundleFault(state, action, { height, sender, balance, held })
     );
   },
-  late(state, action, height, { sender }) {
-    return (
-      lateBundleFault(state, action, height, sender) ??
-      lateKeyFault(state.staking, action.key, height)
-    );
+  late({ staking }, action, height) {
+    return lateBundleFault(action, height) ?? lateKeyFault(staking, action.key, height);
   },
+  voided: (state, action, { sender }) => voidFault(state, sender, action),
   run(state, tx, action, terms) {
     if (action.replacement !== undefined) useKey(state, tx.sender, action.replacement);
     holdDeposits(state, tx, terms);

@@ -64,6 +64,11 @@ export interface ActionRules<A> {
     height: number,
     tx: DecodedTx,
   ) => Failure | undefined;
+  /**
+   * Why no later block may hold it because of what its account has done, or undefined; absent: always
+   * undefined. The pool asks when a block has touched the account.
+   */
+  readonly voided?: (state: ActionReader, action: A, tx: DecodedTx) => Failure | undefined;
   /** Its changes, when there is no fault. */
   readonly run: (state: WorkingState, tx: DecodedTx, action: A, terms: TxTerms) => void;
   /**

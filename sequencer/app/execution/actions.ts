@@ -71,6 +71,12 @@ export function lateFault(state: ActionReader, tx: DecodedTx, height: number): F
   return rulesOf(action.kind).late?.(state, action, height, tx);
 }
 
+/** Why no later block may hold the action, because of what its account has done (`ActionRules.voided`). */
+export function voidFault(state: ActionReader, tx: DecodedTx): Failure | undefined {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).voided?.(state, action, tx);
+}
+
 /** The changes of an action that `actionFault` has let through. */
 export function runAction(state: WorkingState, tx: DecodedTx, terms: TxTerms): void {
   const { action } = tx.tx.body;

@@ -35,13 +35,17 @@ export class PoolBundles {
   /** Sequences that were cancelled, by `versionKey`; cancel nonces, by account. */
   readonly #cancelledKeys = new Map<string, Kept>();
   readonly #cancelledNonces = new Map<string, Kept>();
+  #count = 0;
   #forgotten = 0;
 
   /** Bundles that wait. */
   get count(): number {
-    let sum = 0;
-    for (const count of this.#waiting.values()) sum += count;
-    return sum;
+    return this.#count;
+  }
+
+  /** Bundles of one account that wait. */
+  waitingOf(account: string): number {
+    return this.#waiting.get(account) ?? 0;
   }
 
   /** Cancellations that were forgotten before their height because there were too many, since the last call. */
@@ -69,6 +73,7 @@ export class PoolBundles {
     const { tx } = entry;
     const bundle = bundleIn(tx);
     if (bundle === undefined) return;
+    this.#count++;
     count(this.#waiting, tx.sender, 1);
     count(this.#taken, tx.sender, 1);
     const key = versionKeyOf(tx);
@@ -82,6 +87,7 @@ export class PoolBundles {
   removed(entry: PoolEntry): void {
     const { tx } = entry;
     if (bundleIn(tx) === undefined) return;
+    this.#count--;
     count(this.#waiting, tx.sender, -1);
     const key = versionKeyOf(tx);
     if (key !== undefined && this.#pending.get(key) === entry) this.#pending.delete(key);
@@ -143,7 +149,7 @@ export class PoolBundles {
 
   #countFault(tx: DecodedTx): Failure | undefined {
     const isReplacement = this.replacedBy(tx) !== undefined;
-    if (!isReplacement && (this.#waiting.get(tx.sender) ?? 0) >= POOL_BUNDLES_PER_ACCOUNT_MAX) {
+    if (!isReplacement && this.waitingOf(tx.sender) >= POOL_BUNDLES_PER_ACCOUNT_MAX) {
       return failure("POOL_ACCOUNT_FULL", `at most ${POOL_BUNDLES_PER_ACCOUNT_MAX} bundles wait`);
     }
     // A replacement need not pay more, so that something else has to bound them.

@@ -9,6 +9,7 @@ import {
   canBeLate,
   costlyActionFault,
   lateFault,
+  voidFault,
 } from "../execution/actions.ts";
 import { admissionFault, isFree } from "../execution/apply-tx.ts";
 import { effectiveTip } from "../execution/base-fee.ts";
@@ -516,12 +517,21 @@ export class Pool {
     for (const entry of account.ordered.filter(isUsed)) {
       this.#drop(entry, failure("NONCE_USED", `the account's next nonce is ${nonce}`));
     }
+    if (this.#bundles.waitingOf(address) > 0) this.#dropVoid(account);
     if (account.cost <= balance) return;
     const lastFirst = [...account.unordered, ...account.ordered].reverse();
     for (const entry of lastFirst) {
       if (account.cost <= balance) break;
       const detail = `the balance is ${balance} nweft, ${account.cost} are pending`;
       this.#drop(entry, failure("INSUFFICIENT_FUNDS", detail));
+    }
+  }
+
+  /** The block has cancelled bundles of the account, or holds one of their keys. */
+  #dropVoid(account: PoolAccount): void {
+    for (const entry of [...account.ordered, ...account.unordered]) {
+      const fault = voidFault(this.#committed, entry.tx);
+      if (fault !== undefined) this.#drop(entry, fault);
     }
   }
 
