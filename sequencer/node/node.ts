@@ -89,7 +89,7 @@ export interface NodeDependencies {
    */
   readonly middleware?: (reactors: readonly Reactor[]) => readonly Reactor[];
   /** Stands between the engine and the application, for tests as well. */
-  readonly applicationMiddleware?: (application: WholeApplication) => WholeApplication;
+  readonly applicationMiddleware?: (application: WeftApplication) => WholeApplication;
 }
 
 /** All that an engine calls. */

@@ -12,6 +12,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "governance",
   "light",
   "listed",
+  "mev-byzantine",
   "mev-searcher",
   "network",
   "peer-exchange",

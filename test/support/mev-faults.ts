@@ -89,11 +89,14 @@ const BLOCK_FAULTS = {
   dropsLegs,
   /** Two neighbours of different lanes change places. */
   swapsLanes,
-  /** What is due is not there. */
-  ignoresDue: (txs, { chainId, dueIds }) =>
+  /** Nothing of some account stands in its block, and nothing that is due, whoever sent it. */
+  ignoresDue: (txs, { chainId, dueIds, isCensored }) =>
     unlessSame(
       txs,
-      txs.filter((item) => !isDue(chainId, item, dueIds)),
+      txs.filter((item) => {
+        const tx = txOf(item);
+        return tx === undefined || !(isCensored(tx) || isDue(chainId, item, dueIds));
+      }),
     ),
   /** What is due is called invalid, and is not. */
   excusesDue: (txs, { chainId, dueIds }) => {
@@ -175,18 +178,6 @@ export type MevFault = MevBlockFault | MevListFault;
 
 export const MEV_BLOCK_FAULTS = Object.keys(BLOCK_FAULTS) as readonly MevBlockFault[];
 export const MEV_LIST_FAULTS = Object.keys(LIST_FAULTS) as readonly MevListFault[];
-
-/** Blocks with these no honest validator accepts; all others hold, however they came about. */
-export const REFUSED_FAULTS: ReadonlySet<MevFault> = new Set([
-  "splitsBundles",
-  "dropsLegs",
-  "swapsLanes",
-  "ignoresDue",
-  "excusesDue",
-  "stuffsObligated",
-  "blanksTooMany",
-  "copiesSealed",
-]);
 
 export function isMevFault(text: string): text is MevFault {
   return text in BLOCK_FAULTS || text in LIST_FAULTS;

@@ -8,16 +8,23 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { MevFault } from "./mev-faults.ts";
 import type { SealFault } from "./seal-faults.ts";
 
 export interface SealOrder {
-  readonly fault: SealFault;
+  readonly fault: SealFault | MevFault;
+  /** Public key, in hex, of the account whose transactions are not wanted. */
+  readonly censored?: string;
+  /** Key file of who pays for what the validator sends itself. */
+  readonly payerKeyFile?: string;
   /** No height below this; 1 when it is not given. */
   readonly fromHeight?: number;
 }
 
 export interface SealOffence {
-  readonly fault: SealFault;
+  readonly fault: SealFault | MevFault;
+  /** Of a proposal: what every honest validator answers; undefined: it is valid. */
+  readonly refusal?: string;
   /** That was voted on, or proposed. */
   readonly height: number;
 }
