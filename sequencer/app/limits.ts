@@ -96,3 +96,5 @@ export const RECEIVE_TIMES_MAX = 4_096;
 export const REORDERED_TXS_MAX = 256;
 /** Transactions of a block of which it is measured how long they waited, evenly spread. */
 export const MEASURED_TXS_PER_BLOCK = 64;
+/** Fills of a block from which on others run between what makes them and the manifest that holds them. */
+export const FILLS_PER_SLICE = 1_000;

@@ -30,6 +30,7 @@ import { NOTHING_TO_OPEN, planOpenings, verifyOpenings } from "../seal/items/ope
 import { SealedRoom } from "../seal/items/room.ts";
 import { sealTermsAt } from "../proposal/seal-terms.ts";
 import { WorkingState } from "../state/working-state.ts";
+import { FILLS_PER_SLICE } from "../limits.ts";
 import { laneParams } from "../params.ts";
 import type { TxTerms } from "./action-rules.ts";
 import { isCostly, placeAction } from "./actions.ts";
@@ -201,6 +202,7 @@ export async function executeBlock(
     if (isCostly(decoded)) await yieldToLoop();
   }
   settleOverdue(working, manifest);
+  if (working.fills.length >= FILLS_PER_SLICE) await yieldToLoop();
   const made = manifest.build().item;
   const shown = input.txs[0] ?? EMPTY_BYTES;
   if (!bytesEqual(made, shown)) return refused("P5", "MANIFEST", manifestReason(made, shown));

@@ -35,7 +35,12 @@ import { beginBlock, settleOverdue } from "../execution/begin-end.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { excuse } from "../inclusion/inclusion.ts";
 import { excuseFault, excuseItem } from "../inclusion/excuses.ts";
-import { MANIFEST_ITEM_BYTES_MAX, PREPARE_MISFITS_MAX, VALIDATOR_LABELS_MAX } from "../limits.ts";
+import {
+  FILLS_PER_SLICE,
+  MANIFEST_ITEM_BYTES_MAX,
+  PREPARE_MISFITS_MAX,
+  VALIDATOR_LABELS_MAX,
+} from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import { laneParams } from "../params.ts";
 import { placeEntries } from "../ordering/place.ts";
@@ -202,7 +207,8 @@ async function buildBlock(
       misfits = 0;
     }
   }
-  return [finishManifest(working, manifest), ...system.items.map(({ bytes }) => bytes), ...chosen];
+  const first = await finishManifest(working, manifest, yieldToLoop);
+  return [first, ...system.items.map(({ bytes }) => bytes), ...chosen];
 }
 
 /** What only a proposer makes, in the order of the block, without the manifest. */
@@ -224,8 +230,13 @@ function begin(
 }
 
 /** Item 0 of a block whose transactions have been applied. */
-function finishManifest(working: WorkingState, manifest: ManifestBuilder): Uint8Array {
+async function finishManifest(
+  working: WorkingState,
+  manifest: ManifestBuilder,
+  yieldToLoop: YieldToLoop,
+): Promise<Uint8Array> {
   settleOverdue(working, manifest);
+  if (working.fills.length >= FILLS_PER_SLICE) await yieldToLoop();
   const { item } = manifest.build();
   assert(item.length <= MANIFEST_ITEM_BYTES_MAX, "room was kept for the manifest");
   return item;
