@@ -380,14 +380,19 @@ export function decodeOrderedEntry(bytes: Uint8Array): OrderedEntry | undefined 
 
 /** A fill, 45 bytes. Fields out of range are a programmer's error here. */
 export function encodeFillEntry(fill: FillEntry): Uint8Array {
-  assert(isFillInRange(fill), "a fill's fields are in range");
   const out = new Uint8Array(FILL_ENTRY_BYTES);
-  const view = new DataView(out.buffer);
-  view.setBigUint64(0, BigInt(fill.height));
-  view.setUint32(8, fill.position);
-  out[12] = fill.status;
-  setHash(out, 13, fill.contentHash);
+  writeFillEntry(out, 0, fill);
   return out;
+}
+
+/** The same into `out` from `at` on: an auction of a thousand bids fills twelve thousand entries. */
+export function writeFillEntry(out: Uint8Array, at: number, fill: FillEntry): void {
+  assert(isFillInRange(fill), "a fill's fields are in range");
+  writeUint32(out, at, Math.floor(fill.height / 2 ** 32));
+  writeUint32(out, at + 4, fill.height % 2 ** 32);
+  writeUint32(out, at + 8, fill.position);
+  out[at + 12] = fill.status;
+  setHash(out, at + 13, fill.contentHash);
 }
 
 /** A decision, 73 bytes. Fields out of range are a programmer's error here. */
@@ -542,6 +547,14 @@ function isDecisionInRange(decision: DecisionEntry): boolean {
 
 function isUint(value: number, max: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+/** Without a view, which costs more than the bytes. */
+function writeUint32(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24;
+  out[at + 1] = value >>> 16;
+  out[at + 2] = value >>> 8;
+  out[at + 3] = value;
 }
 
 function setHash(out: Uint8Array, at: number, hash: Uint8Array): void {

@@ -10,7 +10,7 @@ export const AUCTION_OPENED = "auction_opened";
 export const AUCTION_SETTLED = "auction_settled";
 /** `bid_won` {id, group, height, bidder, amount, price, rollups}: it runs at the top of these rollups' blocks. */
 export const BID_WON = "bid_won";
-/** `bid_lost` {id, group, height, bidder, reason, bond}: reason is one of `BidLoss`. */
+/** `bid_lost` {id, group, height, reason, bond}: reason is one of `BidLoss`. */
 export const BID_LOST = "bid_lost";
 
 /** Why an opened bid does not win. */
@@ -80,14 +80,13 @@ export function wonEvent(
 
 export function lostEvent(
   { height, group }: AuctionName,
-  lost: { readonly id: Uint8Array; readonly sender: Uint8Array },
+  lost: { readonly id: Uint8Array },
   reason: BidLoss,
 ): AbciEvent {
   return event(BID_LOST, [
     indexed("id", toHex(lost.id)),
-    indexed("group", group),
+    plain("group", group),
     plain("height", String(height)),
-    accountAttribute("bidder", toHex(lost.sender)),
     plain("reason", reason),
     plain("bond", reason === "UNBACKED" ? "lost" : "returned"),
   ]);

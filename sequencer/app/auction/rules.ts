@@ -65,9 +65,9 @@ export const BID_RULES: ActionRules<Bid> = {
     );
     const rollupIds = members.map(({ rollupId }) => rollupId);
     const places = placesOf(rollupIds, positions);
-    const label = labelOfSealed(state.chainId, tx.tx.body, action);
     const kind = SealedItemKind.BID;
-    placeItem(state, tx, key, { kind, kem, body, label, places, tips: [], group }, terms);
+    const item = { kind, kem, body, label: tx.label, places, tips: [], group };
+    placeItem(state, tx, key, item, terms);
     state.bids.place(leader, tx.sender);
   },
   value: (_action, { sealBond }) => sealBond,

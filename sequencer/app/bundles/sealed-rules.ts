@@ -42,7 +42,7 @@ export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
       kind: SealedItemKind.BUNDLE,
       kem,
       body,
-      label: labelOfSealed(state.chainId, tx.tx.body, action),
+      label: tx.label,
       places: placesOf(rollupIdsOfLegs(legs), positions),
       tips: legs.map(({ tip }) => tip),
       group: EMPTY_BYTES,

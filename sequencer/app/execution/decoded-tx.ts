@@ -3,7 +3,7 @@ import { type EntryTerms, type RollupEntry, rollupEntriesOf } from "../../../mev
 import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import { formatAddress } from "../../../proto/address.ts";
-import { keepBytes, toHex } from "../../../proto/bytes.ts";
+import { bytesEqual, EMPTY_BYTES, keepBytes, toHex } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
 import {
@@ -38,6 +38,8 @@ export class DecodedTx {
   readonly lane: Lane;
   /** Whether one with a fault may not stand in a block, although it pays (`ActionRules.isStrict`). */
   readonly isStrict: boolean;
+  /** What its ciphertext is bound to; empty if it has none. */
+  readonly label: Uint8Array;
   readonly #account: Account;
   /** Both as long as it is not due. */
   #laneUse: LaneUse | undefined;
@@ -45,7 +47,7 @@ export class DecodedTx {
   #idText: string | undefined;
   #hash: Uint8Array | undefined;
 
-  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest, account: Account) {
+  constructor(item: Uint8Array, tx: SignedTx, idKey: Digest, account: Account, label: Uint8Array) {
     this.item = item;
     this.tx = tx;
     this.idKey = idKey;
@@ -55,6 +57,7 @@ export class DecodedTx {
     this.rollupId = actionRollup(tx.body.action);
     this.lane = laneOfAction(tx.body.action);
     this.isStrict = isStrictKind(tx.body.action.kind);
+    this.label = label;
   }
 
   /** The address as people write it. */
@@ -78,8 +81,10 @@ export class DecodedTx {
   /** What it adds to the manifest when its action succeeds. `terms`: of its block. */
   entries(isDue: boolean, terms: EntryTerms): readonly RollupEntry[] {
     const lane = isDue ? Lane.OBLIGATED : this.lane;
-    const isOfTerms = dependsOnTerms(this.tx.body.action, terms);
-    if (isDue || isOfTerms) return rollupEntriesOf(this.tx, this.id, lane, terms);
+    const { action } = this.tx.body;
+    if (isDue) return rollupEntriesOf(this.tx, this.id, lane, terms);
+    if (action.kind === "bid") return this.#entriesOfBid(terms.membersOf(action.group), terms);
+    if (dependsOnTerms(action, terms)) return rollupEntriesOf(this.tx, this.id, lane, terms);
     this.#entries ??= rollupEntriesOf(this.tx, this.id, lane, terms);
     return this.#entries;
   }
@@ -90,17 +95,33 @@ export class DecodedTx {
     return this.#hash;
   }
 
+  /** The same in every block in which the group has the same members. */
+  #entriesOfBid(members: readonly Uint8Array[], terms: EntryTerms): readonly RollupEntry[] {
+    const known = this.#entries ?? [];
+    const isKnown =
+      known.length === members.length &&
+      known.every(({ rollupId }, at) => bytesEqual(rollupId, members[at] ?? EMPTY_BYTES));
+    if (!isKnown) this.#entries = rollupEntriesOf(this.tx, this.id, this.lane, terms);
+    return this.#entries ?? [];
+  }
+
   #useOf(isDue: boolean): LaneUse {
     const { tx, item } = this;
     return laneUse({ kind: "tx", tx }, item.length, this.id, isDue, this.rollupId);
   }
 }
 
-/** Whether its entries are others than in a block where nothing is shuffled and nobody bids. */
+/** Whether its entries are others than in a block where nothing is shuffled. */
 function dependsOnTerms(action: Action, { isShuffled }: EntryTerms): boolean {
   if (action.kind === "sealed") return action.rollupIds.some(isShuffled);
   if (action.kind === "sealedBundle") return action.legs.some((leg) => isShuffled(leg.rollupId));
-  return action.kind === "bid";
+  return false;
+}
+
+/** The proof of a ciphertext is about its label. */
+function labelIn(proofs: readonly SealProof[]): Uint8Array {
+  for (const proof of proofs) if (proof.kind === "ciphertext") return proof.label;
+  return EMPTY_BYTES;
 }
 
 /** What follows from a public key, once for all transactions that it signs. */
@@ -163,10 +184,12 @@ export class TxDecoder {
     const account = this.#accountOf(body.publicKey);
     const own: SignatureCheck = { publicKey: body.publicKey, prefix, message, signature };
     const brought = actionSignatures(this.chainId, body.action);
+    const proofs = actionProofs(this.chainId, body);
+    const idKey = sha256Latin1OfPair(prefix, message);
     return {
-      decoded: new DecodedTx(item, tx, sha256Latin1OfPair(prefix, message), account),
+      decoded: new DecodedTx(item, tx, idKey, account, labelIn(proofs)),
       signatureChecks: brought.length === 0 ? [own] : [own, ...brought],
-      proofs: actionProofs(this.chainId, body),
+      proofs,
     };
   }
 

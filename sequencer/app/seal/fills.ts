@@ -10,10 +10,10 @@ import { assert } from "../../../proto/errors.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import {
   compareFills,
-  encodeFillEntry,
   FILL_ENTRY_BYTES,
   type FillEntry,
   FillStatus,
+  writeFillEntry,
 } from "../../../proto/verify/manifest.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import { event, plain } from "../abci-event.ts";
@@ -87,7 +87,7 @@ export function fillsEvents(fills: readonly ResolvedFill[]): readonly AbciEvent[
   for (const [index, { rollupId, fill, opener }] of sorted.entries()) {
     const at = index * RECORD_BYTES;
     out.set(rollupId, at);
-    out.set(encodeFillEntry(fill), at + ID_BYTES);
+    writeFillEntry(out, at + ID_BYTES, fill);
     out[at + ID_BYTES + FILL_ENTRY_BYTES] = OPENER_KINDS.indexOf(opener.kind);
     out.set(secretOf(opener), at + ID_BYTES + FILL_ENTRY_BYTES + 1);
   }

@@ -86,7 +86,7 @@ test("counts what blocks settle, and how long it took", () => {
   ];
   ctx.mintPool("sealed", 100n);
   for (const [index, outcome] of outcomes.entries()) {
-    emitOrdered(ctx, 3, item(index));
+    emitOrdered(ctx, 3, item(index), "weft1sender");
     resolveItem(ctx, 10, item(index), outcome);
   }
   emitDisputed(ctx, 10, item(0));

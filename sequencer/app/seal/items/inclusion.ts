@@ -31,7 +31,7 @@ export const SEALED_RULES: ActionRules<Sealed> = {
   },
   placed(state, tx, action, positions, terms) {
     const { rollupIds, key, kem, body } = action;
-    const label = labelOfSealed(state.chainId, tx.tx.body, action);
+    const { label } = tx;
     const places = placesOf(rollupIds, positions);
     const kind = SealedItemKind.SEALED;
     const item = { kind, kem, body, label, places, tips: [], group: EMPTY_BYTES };
@@ -81,7 +81,7 @@ export function placeItem(
     disputedBy: EMPTY_BYTES,
   };
   setItems(state, height, key, [...items, item]);
-  emitOrdered(state, key, item);
+  emitOrdered(state, key, item, tx.senderText);
 }
 
 /** `positions`: one for each rollup, of its entry among the rollup's. */

@@ -9,7 +9,6 @@ import { onBidResolved } from "../../auction/bids.ts";
 import { creditMev } from "../../distribution/mev-revenue.ts";
 import { onShuffledResolved } from "../../ordering/shuffles.ts";
 import type { StakingContext } from "../../staking/context.ts";
-import { accountAttribute } from "../../staking/events.ts";
 import { SEAL_DISPUTED, SEAL_EXPIRED, SEAL_INVALID, SEAL_OPENED, SEAL_ORDERED } from "../events.ts";
 import { type FillOpener, openedFills, unopenedFills } from "../fills.ts";
 
@@ -100,12 +99,20 @@ function settleItem(
   onShuffledResolved(ctx, height, places, pointOf);
 }
 
-/** A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. */
-export function emitOrdered(ctx: StakingContext, key: number, item: SealedItemState): void {
+/**
+ * A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. `senderText`: the account as
+ * people write it.
+ */
+export function emitOrdered(
+  ctx: StakingContext,
+  key: number,
+  item: SealedItemState,
+  senderText: string,
+): void {
   ctx.emit(
     event(SEAL_ORDERED, [
       indexed("id", toHex(item.id)),
-      accountAttribute("sender", toHex(item.sender)),
+      indexed("sender", senderText),
       plain("height", String(ctx.height)),
       plain("key", String(key)),
       plain("fee", String(item.fee)),
