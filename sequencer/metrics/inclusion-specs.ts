@@ -67,7 +67,7 @@ export const INCLUSION_SPECS: SpecsOf<InclusionMetrics> = {
   censorshipScore: {
     type: "gauge",
     name: "weft_mev_censorship_score",
-    help: "Part that a proposer left out of what more than 2/3 of the power had listed, a moving average over its blocks, by validator (at most 200)",
+    help: "Part that a proposer left out of what more than 2/3 of the power had listed and its block had room for, a moving average over its blocks, by validator (at most 200)",
     labels: ["validator"],
   },
   bodiesAsked: {

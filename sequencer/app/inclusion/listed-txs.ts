@@ -45,6 +45,7 @@ export class ListedTxs {
     this.#gauges = new InclusionGauges(committed, bodies, metrics);
     this.#orders = new OrderWatch(
       () => (committed.terms === undefined ? [] : committed.recordKeys(DUE.prefix, "", {})),
+      () => committed.terms?.chain.blockBytesMax ?? 0,
       metrics,
       dependencies.labelOf,
     );

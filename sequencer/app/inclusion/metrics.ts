@@ -31,7 +31,7 @@ export interface InclusionMetrics {
   readonly inclusionDelayBlocks: Histogram;
   /** `weft_mev_reorder_distance`: Pairs of a rollup's listed transactions of one block that stand the other way round than validators received them, of all pairs, by rollup (at most 200). */
   readonly reorderDistance: Histogram<"rollup">;
-  /** `weft_mev_censorship_score`: Part that a proposer left out of what more than 2/3 of the power had listed, a moving average over its blocks, by validator (at most 200). */
+  /** `weft_mev_censorship_score`: Part that a proposer left out of what more than 2/3 of the power had listed and its block had room for, a moving average over its blocks, by validator (at most 200). */
   readonly censorshipScore: Gauge<"validator">;
   /** `weft_mev_bodies_asked_total`: Listed transactions that this node lacked and asked others for. */
   readonly bodiesAsked: Counter;

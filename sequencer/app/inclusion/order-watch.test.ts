@@ -19,8 +19,10 @@ function watched() {
   const distances: number[] = [];
   const scores: [string | undefined, number][] = [];
   const armed = new Set<string>();
+  const blockBytesMax = { value: 1 << 20 };
   const watch = new OrderWatch(
     () => [...armed],
+    () => blockBytesMax.value,
     {
       ...NULL_INCLUSION_METRICS,
       reorderDistance: { observe: (value) => distances.push(value) },
@@ -31,7 +33,7 @@ function watched() {
     },
     (validator) => validator.slice(0, 2),
   );
-  return { watch, distances, scores, armed };
+  return { watch, distances, scores, armed, blockBytesMax };
 }
 
 const input = (seconds: bigint) => ({
@@ -95,7 +97,7 @@ test("behavior: order is compared with the median of what validators say, rollup
 });
 
 test("behavior: a proposer is shown that leaves out what more than 2/3 list", () => {
-  const { watch, scores, armed } = watched();
+  const { watch, scores, armed, blockBytesMax } = watched();
   const [a, b] = [txOf(0, "alpha"), txOf(1, "alpha")];
   for (const { id, item } of [a, b]) {
     armed.add(dueKey({ id, size: item.length, firstHeight: 5, dueHeight: 12 }));
@@ -104,6 +106,10 @@ test("behavior: a proposer is shown that leaves out what more than 2/3 list", ()
   expect(scores).toEqual([]);
   watch.advance({ input: input(2n), lists: [], txs: [] });
   watch.advance({ input: input(3n), lists: [], txs: [a, undefined] });
+  // A full block leaves out what pays less.
+  blockBytesMax.value = 1;
+  watch.advance({ input: input(3n), lists: [], txs: [a] });
+  blockBytesMax.value = 1 << 20;
   armed.clear();
   watch.advance({ input: input(4n), lists: [], txs: [a, b] });
   watch.advance({ input: input(5n), lists: [], txs: [] });

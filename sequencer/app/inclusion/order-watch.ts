@@ -21,6 +21,7 @@ type WatchedBlock = Pick<ExecutedBlock, "input" | "lists" | "txs">;
  */
 export class OrderWatch {
   readonly #dueKeys: () => readonly string[];
+  readonly #blockBytesMax: () => number;
   readonly #metrics: InclusionMetrics;
   readonly #labelOf: (validator: string) => string;
   /** When validators say that they received a listing, by its key: ms of block time, by validator. */
@@ -30,13 +31,18 @@ export class OrderWatch {
   readonly #scores = new Map<string, number>();
   readonly #rollups = new Set<string>();
 
-  /** @param dueKeys keys of what is armed in the committed state (`DUE`) */
+  /**
+   * @param dueKeys keys of what is armed in the committed state (`DUE`)
+   * @param blockBytesMax bytes that a block may have
+   */
   constructor(
     dueKeys: () => readonly string[],
+    blockBytesMax: () => number,
     metrics: InclusionMetrics,
     labelOf: (validator: string) => string,
   ) {
     this.#dueKeys = dueKeys;
+    this.#blockBytesMax = blockBytesMax;
     this.#metrics = metrics;
     this.#labelOf = labelOf;
   }
@@ -77,11 +83,17 @@ export class OrderWatch {
     }
   }
 
-  /** What it left out, though more than 2/3 of the power have listed it: an average over its blocks. */
+  /** What it left out, though more than 2/3 of the power have listed it and there was room: an average over its blocks. */
   #score(proposer: string, included: readonly DecodedTx[]): void {
     if (this.#armed.size === 0) return;
     let held = 0;
-    for (const tx of included) if (this.#armed.has(keyOf(tx))) held++;
+    let bytes = 0;
+    for (const tx of included) {
+      bytes += tx.item.length;
+      if (this.#armed.has(keyOf(tx))) held++;
+    }
+    // What pays less waits where room is scarce, whoever proposes.
+    if (bytes > this.#blockBytesMax() / 2) return;
     const leftOut = 1 - held / this.#armed.size;
     const label = this.#labelOf(proposer);
     const score = (this.#scores.get(label) ?? 0) * (1 - SCORE_WEIGHT) + leftOut * SCORE_WEIGHT;
