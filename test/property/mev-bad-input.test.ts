@@ -159,6 +159,9 @@ describe("JSON-RPC", () => {
     },
   );
 
+  /** Stands for a transaction that somebody could pay for. */
+  const OWN_TX = "own transaction";
+  const OWN_LEG = { rollupId: OWN_ROLLUP, tx: OWN_TX };
   const wrong: readonly (readonly [MevMethod, string, unknown, BundleErrorName])[] = [
     ["eth_sendBundle", "no parameters", [], "MALFORMED"],
     ["eth_sendBundle", "no transactions", { txs: [] }, "MALFORMED"],
@@ -174,56 +177,61 @@ describe("JSON-RPC", () => {
     [
       "weft_sendBundle",
       "a rollup that is not registered, in the clear",
-      { legs: [{ rollupId: "nobody", tx: "0x01" }], privacy: { encrypted: false } },
+      { legs: [OWN_LEG, { rollupId: "nobody", tx: "0x01" }], privacy: { encrypted: false } },
       "UNKNOWN_ROLLUP",
     ],
     [
       "weft_sendBundle",
       "a rollup that is not registered",
-      { legs: [{ rollupId: "nobody", tx: "0x01" }] },
+      { legs: [OWN_LEG, { rollupId: "nobody", tx: "0x01" }] },
       "UNKNOWN_ROLLUP",
     ],
     [
       "weft_sendBundle",
       "nine rollups",
-      { legs: "abcdefghi".split("").map((rollupId) => ({ rollupId, tx: "0x01" })) },
+      { legs: [OWN_LEG, ..."abcdefgh".split("").map((rollupId) => ({ rollupId, tx: "0x01" }))] },
       "TOO_LARGE",
     ],
     [
       "weft_sendBundle",
       "more bytes than a bundle has",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: `0x${"11".repeat(65_537)}` }] },
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: `0x${"11".repeat(65_537)}` }] },
       "TOO_LARGE",
     ],
     [
       "weft_sendBundle",
-      "as many bytes as a bundle has, which no ciphertext holds",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: `0x${"11".repeat(65_536)}` }] },
+      "almost as many bytes as a bundle has, which no ciphertext holds",
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: `0x${"11".repeat(65_400)}` }] },
       "TOO_LARGE",
     ],
     [
       "weft_sendBundle",
       "more transactions than a bundle has",
-      { legs: Array.from({ length: 101 }, () => ({ rollupId: OTHER_ROLLUP, tx: "0x01" })) },
+      {
+        legs: [
+          OWN_LEG,
+          ...Array.from({ length: 100 }, () => ({ rollupId: OTHER_ROLLUP, tx: "0x01" })),
+        ],
+      },
       "TOO_LARGE",
     ],
     [
       "weft_sendBundle",
       "blocks that have passed",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01" }], inclusion: { maxHeight: 0 } },
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: "0x01" }], inclusion: { maxHeight: 0 } },
       "RANGE_INVALID",
     ],
     [
       "weft_sendBundle",
       "blocks too far ahead",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01" }], inclusion: { minHeight: 500 } },
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: "0x01" }], inclusion: { minHeight: 500 } },
       "RANGE_INVALID",
     ],
     [
       "weft_sendBundle",
       "too many blocks",
       {
-        legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01" }],
+        legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: "0x01" }],
         inclusion: { minHeight: 10, maxHeight: 36 },
       },
       "RANGE_INVALID",
@@ -231,10 +239,16 @@ describe("JSON-RPC", () => {
     [
       "weft_sendBundle",
       "tips beyond what the gateway has",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01", tip: "999999999999" }] },
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: "0x01", tip: "999999999999" }] },
       "NOT_FUNDED",
     ],
     ["weft_sendBundle", "an item that is none", { item: "0x00" }, "MALFORMED"],
+    [
+      "weft_sendBundle",
+      "nothing for the rollup whose gateway pays",
+      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01" }] },
+      "POLICY_DISABLED",
+    ],
     ["eth_cancelBundle", "no uuid", {}, "MALFORMED"],
     ["eth_cancelBundle", "a uuid of nobody", { replacementUuid: "none" }, "UNKNOWN_HASH"],
     ["weft_cancelBundle", "a uuid of nobody", { replacement: { uuid: "none" } }, "UNKNOWN_HASH"],
@@ -255,21 +269,16 @@ describe("JSON-RPC", () => {
     [
       "weft_submitBid",
       "a tip",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01", tip: 1 }], amount: "5" },
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: "0x01", tip: 1 }], amount: "5" },
       "MALFORMED",
     ],
     [
       "weft_submitBid",
       "no amount",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01" }] },
+      { legs: [OWN_LEG, { rollupId: OTHER_ROLLUP, tx: "0x01" }] },
       "MALFORMED",
     ],
-    [
-      "weft_submitBid",
-      "nothing in escrow",
-      { legs: [{ rollupId: OTHER_ROLLUP, tx: "0x01" }], amount: "5" },
-      "NOT_FUNDED",
-    ],
+    ["weft_submitBid", "nothing in escrow", { legs: [OWN_LEG], amount: "5" }, "NOT_FUNDED"],
     ["weft_getBundleStatus", "what nobody knows", [HASH], "UNKNOWN_HASH"],
     ["weft_getBundleStatus", "no hash", ["0x12"], "MALFORMED"],
     ["weft_getAuction", "an auction that was none", { height: 1 }, "UNKNOWN_HASH"],
@@ -278,7 +287,8 @@ describe("JSON-RPC", () => {
   ];
   test.each(wrong)("%s: %s", async (method, _what, params, name) => {
     const before = poolSize();
-    expect(told(await node.call(method, params))).toBe(name);
+    const text = JSON.stringify(params).replaceAll(OWN_TX, await node.transfer(0));
+    expect(told(await node.call(method, JSON.parse(text)))).toBe(name);
     expect(poolSize()).toEqual(before);
   });
 

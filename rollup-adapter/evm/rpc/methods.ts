@@ -36,7 +36,7 @@ export function createMethodTable(dependencies: MethodDependencies): MethodTable
       ...stateMethods(dependencies),
       ...transactionMethods(dependencies),
       ...logMethods(dependencies),
-      ...(dependencies.searchers && mevMethods(dependencies.searchers, dependencies.chain)),
+      ...(dependencies.searchers && mevMethods(dependencies.searchers, dependencies)),
     }),
   );
 }

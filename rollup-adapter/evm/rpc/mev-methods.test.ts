@@ -267,6 +267,28 @@ describe("a bid over JSON-RPC", () => {
 });
 
 describe("who asks", () => {
+  it("attack: what nobody could pay for on the rollup is not ordered at the gateway's cost", async () => {
+    const node = await start();
+    await node.step();
+    const poor = await node.transfer(0, SEARCHERS.PAUPER);
+    const requests = {
+      eth_sendBundle: { txs: [poor] },
+      eth_sendEncryptedTransaction: [poor],
+      weft_sendBundle: { legs: [{ rollupId: OWN_ROLLUP, tx: poor }] },
+    };
+    for (const [method, params] of Object.entries(requests)) {
+      const { error } = await node.call(method, params);
+      expect(error).toMatchObject({ code: -32_003, data: { code: "REFUSED" } });
+      expect(error?.message).toMatch(/insufficient funds/);
+    }
+    const elsewhere = { legs: [{ rollupId: OTHER_ROLLUP, tx: "0xaa" }] };
+    expect(await refusal(node, "weft_sendBundle", elsewhere)).toBe("POLICY_DISABLED");
+    // What the first pays for may be the second's matter.
+    const both = { txs: [await node.transfer(0), poor] };
+    expect(await node.call("eth_sendBundle", both)).toHaveProperty("result");
+    expect(node.chain.app.poolSize().count).toBe(1);
+  });
+
   it("behavior: a signature that is not over the body, or by somebody else, is refused", async () => {
     const node = await start();
     const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "weft_getMevParams", params: [] });

@@ -9,7 +9,7 @@ import type { GetSealKeyResponse } from "../../../proto/grpc/seal-key.ts";
 import type { BundleGateway, SignedKind } from "../../gateway/bundles/bundle-gateway.ts";
 import { BUNDLE_ERRORS, type BundleErrorInfo, bundleError } from "../../gateway/bundles/errors.ts";
 import type { RateLimit } from "../../gateway/bundles/rate-limit.ts";
-import type { BundleRequest } from "../../gateway/bundles/requests.ts";
+import type { BundleRequest, RequestedLeg } from "../../gateway/bundles/requests.ts";
 import type { EvmChain } from "../executor.ts";
 import { RPC_CODE, RpcError } from "./errors.ts";
 import { type Json } from "./format.ts";
@@ -37,7 +37,7 @@ import {
   rollupParam,
   windowParam,
 } from "./mev-params.ts";
-import type { Method } from "./methods.ts";
+import type { Method, MethodDependencies } from "./methods.ts";
 import { bytesParam, hashParam, indexParam, listParam, type Params } from "./params.ts";
 import { heightForBlock } from "./places.ts";
 import { type RequestContext, signerOf } from "./requester.ts";
@@ -58,7 +58,7 @@ type MevMethod = (params: Params, signer: Uint8Array) => Json | Promise<Json>;
 
 export function mevMethods(
   { gateway, limit, sealKey, chainId, rollupId }: SearcherPort,
-  chain: EvmChain,
+  { chain, pool }: Pick<MethodDependencies, "chain" | "pool">,
 ): Record<string, Method> {
   const { node } = gateway;
   const own = { rollupId, decoder: chain.decoder };
@@ -103,8 +103,10 @@ export function mevMethods(
         reverting.map((hash, i) => hashParam(hash, `revertingTxHashes[${i}]`)),
         hashes,
       );
+      const legs = [{ rollupId, txs, revertMode, tip: 0n }];
+      await checkPayer(legs);
       const request: BundleRequest = {
-        legs: [{ rollupId, txs, revertMode, tip: 0n }],
+        legs,
         ...(await windowOf(fields)),
         replacement: replacementParam(fields, "replacementUuid", "sequence"),
         isEncrypted: isEncryptedParam(fields),
@@ -122,6 +124,7 @@ export function mevMethods(
       const answer = signed(fields, "sealed");
       if (answer !== undefined) return answer;
       const tx = rawTxParam(chain.decoder, fields["tx"], "tx");
+      await checkPayer([{ rollupId, txs: [tx] }]);
       return formatSent(await gateway.sendSealed(rollupId, tx));
     },
     weft_sendBundle: async (params, signer) => {
@@ -134,8 +137,10 @@ export function mevMethods(
       const replacement = optionalParam(fields, "replacement", (value, name) =>
         fieldsParam(value, name, ["uuid", "seq"]),
       );
+      const legs = legsParam(fields["legs"], own);
+      await checkPayer(legs);
       const request: BundleRequest = {
-        legs: legsParam(fields["legs"], own),
+        legs,
         ...windowParam(inclusion ?? {}),
         replacement: replacementParam(replacement ?? {}, "uuid", "seq"),
         isEncrypted: isEncryptedParam(fields),
@@ -155,6 +160,7 @@ export function mevMethods(
       if (answer !== undefined) return answer;
       const amount = amountParam(fields["amount"], "amount");
       const legs = bidLegsParam(fields["legs"], own);
+      await checkPayer(legs);
       return formatSent(await gateway.sendBid({ legs, amount, ...windowParam(fields) }));
     },
     weft_getBundleStatus: async ([hash]) =>
@@ -176,6 +182,33 @@ export function mevMethods(
     },
     weft_getMevParams: async () => formatParams(await node.mevParams()),
   };
+
+  /**
+   * The gateway pays for the order of what users of this rollup could pay for on it, and of nothing else: otherwise anybody
+   * could spend its balance on gibberish. Later transactions of a bundle may depend on the first.
+   */
+  async function checkPayer(legs: readonly RequestedLeg[]): Promise<void> {
+    const leg = legs.find((one) => bytesEqual(one.rollupId, rollupId));
+    if (leg === undefined && legs.length > 0) {
+      throw bundleError(
+        "POLICY_DISABLED",
+        `this gateway pays for what has a transaction of its own rollup in it; send it through a node of one of its rollups, or {"item"} signed by an account of your own`,
+      );
+    }
+    const [first] = leg?.txs ?? [];
+    // Nothing at all is refused by the gateway.
+    if (first === undefined) return;
+    const decoded = chain.decoder.decode(first);
+    if (decoded.kind === "skip") throw bundleError("MALFORMED", decoded.reason);
+    try {
+      await pool.checkSender(decoded.decoded);
+    } catch (cause) {
+      if (!(cause instanceof RpcError)) throw cause;
+      throw bundleError("REFUSED", `its first transaction of this rollup: ${cause.message}`, {
+        cause,
+      });
+    }
+  }
 
   /** Heights as they are given, or from the number that the rollup's own block is to have. */
   async function windowOf(fields: Fields) {

@@ -126,12 +126,18 @@ export class PendingPool {
     if (this.#byHash.has(key)) throw serverError("already known");
     const account = await this.#account(decoded.sender);
     this.#check(decoded, account);
+    this.#checkPlace(decoded);
     // Checked once more after waiting: two calls may have brought the same bytes.
     if (this.#byHash.has(key)) throw serverError("already known");
     const entry = this.#insert(decoded);
     for (const listener of this.#listeners) listener(entry);
     await this.#postReady(decoded.sender, account.nonce, entry);
     return decoded.hash;
+  }
+
+  /** Whether its sender could pay for it now, and its nonce is not used; throws what geth would say. Nothing is kept. */
+  async checkSender(decoded: DecodedTransaction): Promise<void> {
+    this.#check(decoded, await this.#account(decoded.sender));
   }
 
   #check(decoded: DecodedTransaction, account: Account): void {
@@ -165,7 +171,6 @@ export class PendingPool {
         `insufficient funds for gas * price + value: balance ${account.balance}, tx cost ${cost}, overshot ${cost - account.balance}`,
       );
     }
-    this.#checkPlace(decoded);
   }
 
   #checkPlace({ transaction, sender }: DecodedTransaction): void {
