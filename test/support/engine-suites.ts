@@ -13,6 +13,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "light",
   "listed",
   "mev-byzantine",
+  "mev-owner",
   "mev-searcher",
   "network",
   "peer-exchange",
