@@ -3,13 +3,20 @@
  * for sealed transactions, and wallets that bundle, bid and cancel.
  */
 import { Height } from "../../proto/brands.ts";
-import { compareBytes, EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
+import { utf8ToBytes } from "../../proto/bytes.ts";
 import type { Bundle, Replacement, RevertMode } from "../../proto/codec/mev-tx.ts";
-import { type Fee, type Replay, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { type Fee, type Replay, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256, sha256Concat, sha512Concat } from "../../proto/hash.ts";
-import { sealBid, sealBundle } from "../../mev/seal/sealed-content.ts";
+import { sealBid } from "../../mev/seal/sealed-content.ts";
 import type { EncryptionRandomness } from "../../mev/seal/tdh2.ts";
+import {
+  bundleOf as makeBundle,
+  type BundleTerms as Terms,
+  cancelBelow,
+  type LegTerms,
+  sealedBundleItem as sealBundleItem,
+} from "./bundles.ts";
 import { armedOf, dueIdsOf } from "./mev-due.ts";
 import { type SealedChain, type SealedChainOptions, startSealedChain } from "./sealed-app.ts";
 import type { TestSealKey } from "./seal-key.ts";
@@ -49,30 +56,16 @@ export interface LegDraft {
 }
 
 /** When a bundle may stand in a block, and what voids it. */
-export interface BundleTerms extends TxTerms {
-  readonly minHeight?: number;
+export interface BundleTerms extends Terms, TxTerms {
   readonly maxHeight: number;
-  readonly replacement?: Replacement;
-  readonly cancelNonce?: bigint;
 }
 
-export function bundleOf(
-  legs: readonly LegDraft[],
-  { minHeight = 0, maxHeight, replacement, cancelNonce = 0n }: BundleTerms,
-): Bundle {
-  return {
-    kind: "bundle",
-    legs: legs
-      .map(({ rollup, text, tip = 0n, revertMode = 0 }) => {
-        const { rollupId, payload } = rollupData(rollupIdOfName(rollup), [utf8ToBytes(text)]);
-        return { rollupId, payload, revertMode, tip };
-      })
-      .toSorted((a, b) => compareBytes(a.rollupId, b.rollupId)),
-    minHeight: Height(minHeight),
-    maxHeight: Height(maxHeight),
-    replacement,
-    cancelNonce,
-  };
+export function bundleOf(legs: readonly LegDraft[], terms: BundleTerms): Bundle {
+  return makeBundle(legs.map(legOf), terms);
+}
+
+function legOf({ text, ...leg }: LegDraft): LegTerms {
+  return { ...leg, entries: [text] };
 }
 
 /** A signed bundle in the clear. */
@@ -93,30 +86,7 @@ export function sealedBundleItem(
   legs: readonly LegDraft[],
   terms: BundleTerms,
 ): Uint8Array {
-  const { minHeight = 0, maxHeight, replacement, cancelNonce = 0n } = terms;
-  const fee = feeOf(terms);
-  const action = sealBundle(
-    TEST_TDH2,
-    {
-      chainId: CHAIN_ID,
-      key: key.state,
-      publicKey: sender.key.publicKey,
-      replay,
-      fee,
-      legs: legs.map(({ rollup, text, tip = 0n, revertMode = 0 }) => ({
-        rollupId: rollupIdOfName(rollup),
-        data: [utf8ToBytes(text)],
-        revertMode,
-        tip,
-      })),
-      minHeight: Height(minHeight),
-      maxHeight: Height(maxHeight),
-      replacement,
-      cancelNonce,
-    },
-    randomnessOf("bundle", sender, replay, legs),
-  );
-  return signedItem(sender, replay, action, fee);
+  return sealBundleItem(sender, replay, key.state, legs.map(legOf), terms).item;
 }
 
 export interface BidDraft extends TxTerms {
@@ -199,13 +169,7 @@ export function cancelKeyItem(
 
 /** Cancels all bundles with a smaller nonce. */
 export function cancelNonceItem(sender: Wallet, replay: Replay, cancelNonce: bigint): Uint8Array {
-  return signedItem(sender, replay, {
-    kind: "cancelBundles",
-    key: EMPTY_BYTES,
-    sequence: 0n,
-    untilHeight: Height(0),
-    cancelNonce,
-  });
+  return signedItem(sender, replay, cancelBelow(cancelNonce));
 }
 
 export function depositItem(sender: Wallet, replay: Replay, amount: bigint): Uint8Array {
