@@ -7,6 +7,7 @@ import { sha256 } from "../../../proto/hash.ts";
 import { joinBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import { REPLACEMENT_KEY_BYTES } from "../../../proto/codec/mev-tx.ts";
 import { AMOUNT_LIMIT } from "../../../proto/codec/weft-basics.ts";
+import { WeftError } from "../../../proto/errors.ts";
 import { bundleError } from "./errors.ts";
 import { KEY_KEPT_BLOCKS, KEYS_KEPT_MAX } from "./limits.ts";
 
@@ -91,10 +92,23 @@ export async function openSequences(store: SequenceStore): Promise<Sequences> {
   };
 }
 
-/** @param directory made when it is not there */
+export type SequenceStoreErrorInfo =
+  /** The folder is another process's, or damaged. */
+  { readonly code: "GATEWAY_SEQUENCES_LOCKED"; readonly path: string };
+
+/**
+ * @param directory made when it is not there
+ * @throws WeftError<SequenceStoreErrorInfo>
+ */
 export async function openSequenceStore(directory: string): Promise<SequenceStore> {
   const level = new ClassicLevel<string>(directory);
-  await level.open();
+  await level.open().catch((cause: unknown) => {
+    throw new WeftError<SequenceStoreErrorInfo>(
+      { code: "GATEWAY_SEQUENCES_LOCKED", path: directory },
+      `the gateway's database in ${directory} cannot be opened; is another process using it?`,
+      { cause },
+    );
+  });
   return {
     async load() {
       const records = new Map<string, KeyRecord>();
