@@ -8,7 +8,7 @@ import { encodeItem, type Manifest, MANIFEST_VERSION } from "../proto/codec/weft
 import { type Bundle, hiddenPayload } from "../proto/codec/mev-tx.ts";
 import { isStakeAction, payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
 import { assertNever } from "../proto/errors.ts";
-import { merkleProofs, merkleRoot } from "../proto/merkle.ts";
+import { createLeafHasher, merkleProofs, merkleRoot, merkleRootOfLeaves } from "../proto/merkle.ts";
 import { bundleId } from "../proto/verify/bundle.ts";
 import {
   compareDecisions,
@@ -20,6 +20,7 @@ import {
   encodeOrderedEntry,
   EntryKind,
   type FillEntry,
+  ORDERED_ENTRY_BYTES,
   type OrderedEntry,
   type ProvenLeaf,
 } from "../proto/verify/manifest.ts";
@@ -188,7 +189,9 @@ function sealedKind(rollupId: Uint8Array, { isShuffled }: EntryTerms): EntryKind
  */
 export function createManifestBuilder(): ManifestBuilder {
   const lists = new Map<string, RollupList>();
-  function listOf(rollupId: Uint8Array, key: string): RollupList {
+  /** By the array itself: entries and fills of a thousand bids come with the same few ids. */
+  const seen = new Map<Uint8Array, RollupList>();
+  function listAt(rollupId: Uint8Array, key: string): RollupList {
     let list = lists.get(key);
     if (list === undefined) {
       list = { rollupId, entries: [], fills: [], decisions: [] };
@@ -196,15 +199,21 @@ export function createManifestBuilder(): ManifestBuilder {
     }
     return list;
   }
+  function listOf(rollupId: Uint8Array): RollupList {
+    let list = seen.get(rollupId);
+    if (list === undefined) seen.set(rollupId, (list = listAt(rollupId, toHex(rollupId))));
+    return list;
+  }
   return {
-    add(rollupId, entry, key = toHex(rollupId)) {
-      return listOf(rollupId, key).entries.push(entry) - 1;
+    add(rollupId, entry, key) {
+      const list = key === undefined ? listOf(rollupId) : listAt(rollupId, key);
+      return list.entries.push(entry) - 1;
     },
     addFill(rollupId, fill) {
-      listOf(rollupId, toHex(rollupId)).fills.push(fill);
+      listOf(rollupId).fills.push(fill);
     },
     addDecision(rollupId, decision) {
-      listOf(rollupId, toHex(rollupId)).decisions.push(decision);
+      listOf(rollupId).decisions.push(decision);
     },
     build() {
       const sorted = [...lists.values()].sort((a, b) => compareBytes(a.rollupId, b.rollupId));
@@ -225,8 +234,8 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
     fills.sort(compareFills);
     decisions.sort(compareDecisions);
   }
-  const encodeEntry = entryEncoder();
-  const leaves = lists.map((list) => encodeList(list, encodeEntry));
+  const hashEntry = entryHasher();
+  const leaves = lists.map((list) => encodeList(list, hashEntry));
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
     leafCount: leaves.length,
@@ -250,24 +259,25 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
   return { manifest, item, rollupIds: lists.map(({ rollupId }) => rollupId), prove };
 }
 
-/** For one manifest: a bid has one entry in the lists of its whole group, which is encoded once. */
-function entryEncoder(): (entry: OrderedEntry) => Uint8Array {
-  const bids = new Map<OrderedEntry, Uint8Array>();
+/** For one manifest: a bid has one entry in the lists of its whole group, which is hashed once. */
+function entryHasher(): (entry: OrderedEntry) => string {
+  const hashLeaf = createLeafHasher(ORDERED_ENTRY_BYTES);
+  const bids = new Map<OrderedEntry, string>();
   return (entry) => {
-    if (entry.kind !== EntryKind.BID) return encodeOrderedEntry(entry);
-    let bytes = bids.get(entry);
-    if (bytes === undefined) bids.set(entry, (bytes = encodeOrderedEntry(entry)));
-    return bytes;
+    if (entry.kind !== EntryKind.BID) return hashLeaf(encodeOrderedEntry(entry));
+    let digest = bids.get(entry);
+    if (digest === undefined) bids.set(entry, (digest = hashLeaf(encodeOrderedEntry(entry))));
+    return digest;
   };
 }
 
 function encodeList(
   { rollupId, entries, fills, decisions }: RollupList,
-  encodeEntry: (entry: OrderedEntry) => Uint8Array,
+  hashEntry: (entry: OrderedEntry) => string,
 ): Uint8Array {
   return encodeManifestLeaf({
     rollupId,
-    orderedRoot: merkleRoot(entries.map(encodeEntry)),
+    orderedRoot: merkleRootOfLeaves(entries.map(hashEntry)),
     orderedCount: entries.length,
     fillRoot: merkleRoot(fills.map(encodeFillEntry)),
     fillCount: fills.length,

@@ -18,6 +18,22 @@ export function merkleRoot(items: readonly Uint8Array[]): Uint8Array {
   return rootOfDigests(leafDigests(items));
 }
 
+/** Root over items whose leaf hashes are known, as `createLeafHasher` gives them. */
+export function merkleRootOfLeaves(digests: readonly string[]): Uint8Array {
+  return rootOfDigests(digests);
+}
+
+/** Leaf hashes of items of one length, as latin1 text: for items that stand in several trees. */
+export function createLeafHasher(itemBytes: number): (item: Uint8Array) => string {
+  const leaf = Buffer.allocUnsafe(itemBytes + 1);
+  leaf[0] = 0;
+  return (item) => {
+    assert(item.length === itemBytes, `a leaf of this tree has ${itemBytes} bytes`);
+    leaf.set(item, 1);
+    return hash("sha256", leaf, "binary");
+  };
+}
+
 /** Root over the SHA-256 hashes of the items, as data_hash is (spec §5.2). */
 export function merkleRootOfHashes(items: readonly Uint8Array[]): Uint8Array {
   return merkleRootOfDigests(items.map(sha256Latin1));
