@@ -311,20 +311,25 @@ describe("prepared blocks", () => {
     expect(obligated, "transactions that were due").toBeGreaterThan(0);
   }, 300_000);
 
-  test.each([["the minimal block", 1]])(
+  test.each([
+    ["the minimal block", 1],
+    ["one without CONTROL", 2],
+  ])(
     "a proposer whose own check fails gives way to %s, which everybody accepts",
     async (_, steps) => {
       const { chain } = await startMevChain({ validators: NODES, wallets: WALLETS });
       await chain.step(1);
       const item = signedItem(wallet(0), nonce(0), dataFor("epsilon", "text"));
-      await chain.submit(item, 0);
+      const control = cancelNonceItem(wallet(1), nonce(0), 1n);
+      for (const each of [item, control]) await chain.submit(each, 0);
       const { watch } = chain.node(0);
       // The first batch is what it makes of the votes, those after it are its checks of its own block.
       watch.failAfter = 1;
       watch.failsFor = steps;
       const { txs } = await chain.step(0);
       expect(watch.fallbacks).toBe(steps);
-      expect(txs.some((each) => actionOf(each) !== undefined)).toBe(false);
+      const kinds = txs.flatMap((each) => actionOf(each)?.kind ?? []);
+      expect(kinds).toEqual(steps === 1 ? ["cancelBundles"] : []);
       delete watch.failAfter;
       // What it left out stands in its next block.
       expect((await chain.step(0)).txs).toContainEqual(item);

@@ -124,7 +124,8 @@ export function genesisAppState(
     rollups: ROLLUPS.map((name, at) => ({
       name,
       owner_key: toHex(wallets[0]?.key.publicKey ?? EMPTY_BYTES),
-      policy: at === 1 && mev !== undefined ? { ordering: mev.ordering } : {},
+      // The first sells its tops, the second orders as the seed draws.
+      policy: mev === undefined ? {} : at === 0 ? { auction: true } : { ordering: mev.ordering },
     })),
     ...(seal === undefined
       ? {}

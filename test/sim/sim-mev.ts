@@ -10,9 +10,23 @@ import {
   encodeTxBody,
   rollupData,
   type SignedTx,
+  type TxBody,
   txId,
   txSignBytes,
 } from "../../proto/codec/weft-tx.ts";
+import { assert } from "../../proto/errors.ts";
+import { createGroup } from "../../mev/seal/group/group.ts";
+import { sealBid, sealBundle } from "../../mev/seal/sealed-content.ts";
+import {
+  createTdh2,
+  type EncryptionRandomness,
+  NONCE_BYTES,
+  SEED_BYTES,
+} from "../../mev/seal/tdh2.ts";
+import type { SealKeyState } from "../../proto/codec/seal-state.ts";
+import { escrowOf } from "../../sequencer/app/auction/escrow.ts";
+import { keyInForce, sealKey, sealState } from "../../sequencer/app/seal/reader.ts";
+import type { StakingReader } from "../../sequencer/app/staking/context.ts";
 import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import type { Application, ProcessProposalRequest } from "../../sequencer/abci/application.ts";
 import type { AppMetrics } from "../../sequencer/app/metrics.ts";
@@ -68,6 +82,7 @@ export class MevRun {
   readonly #deps: MevRunDependencies;
   readonly #random: Random;
   readonly #watch: MevWatch;
+  readonly #tdh2 = createTdh2(createGroup());
   /** What is followed, to be given again to who has lost it. */
   readonly #items = new Map<string, Uint8Array>();
   #height = 0;
@@ -85,10 +100,74 @@ export class MevRun {
     return { ...NULL_APP_METRICS, refusedProposals: { inc: () => this.#watch.counted() } };
   }
 
-  /** A client's bundle, across rollups; undefined for no wallet. */
-  bundle(application: WeftApplication, wallet: Wallet | undefined): Uint8Array | undefined {
+  /** What a searcher sends: a bundle, sealed where there is a key, or a bid; undefined for no wallet. */
+  searched(application: WeftApplication, wallet: Wallet | undefined): Uint8Array | undefined {
     if (wallet === undefined) return undefined;
     this.#made += 1;
+    const reader = application.read.staking();
+    const key = sealKey(reader, keyInForce(reader, reader.height + 1));
+    if (key === undefined || !sealState(reader).isOpen || this.#random.chance(40)) {
+      return this.#bundle(application, wallet);
+    }
+    return this.#random.chance(50)
+      ? this.#sealedBundle(reader.height, wallet, key)
+      : this.#bid(reader, wallet, key);
+  }
+
+  #sealedBundle(height: number, wallet: Wallet, key: SealKeyState): Uint8Array {
+    this.#deps.count("sealed bundle made");
+    const terms = this.#terms(wallet, height);
+    const action = sealBundle(
+      this.#tdh2,
+      {
+        ...terms,
+        chainId: this.#options.chainId,
+        key,
+        legs: this.#options.rollupIds.map((rollupId, at) => ({
+          rollupId,
+          data: [utf8ToBytes(`sealed leg ${at} of ${this.#made}`)],
+          revertMode: 0 as const,
+          tip: BigInt(this.#random.below(50)),
+        })),
+        minHeight: Height(0),
+        maxHeight: Height(height + MEV_WINDOW_HEIGHTS),
+        replacement: undefined,
+        cancelNonce: 0n,
+      },
+      this.#randomness(),
+    );
+    return this.#signedWith(wallet, terms, action);
+  }
+
+  /** For the top of a block of the first rollup; whoever has no escrow yet fills it first. */
+  #bid(reader: StakingReader, wallet: Wallet, key: SealKeyState): Uint8Array {
+    const terms = this.#terms(wallet, reader.height);
+    const least = reader.params.bidEscrowMin;
+    const { balance } = escrowOf(reader, toHex(wallet.address));
+    if (balance < least) {
+      return this.#signedWith(wallet, terms, { kind: "depositEscrow", amount: 2n * least });
+    }
+    this.#deps.count("bid made");
+    const [group] = this.#options.rollupIds;
+    assert(group !== undefined, "a network has rollups");
+    const action = sealBid(
+      this.#tdh2,
+      {
+        ...terms,
+        chainId: this.#options.chainId,
+        key,
+        group,
+        amount: BigInt(1_000 + this.#random.below(100_000)),
+        parts: [{ rollupId: group, data: [utf8ToBytes(`top ${this.#made}`)] }],
+        minHeight: Height(0),
+        maxHeight: Height(reader.height + MEV_WINDOW_HEIGHTS),
+      },
+      this.#randomness(),
+    );
+    return this.#signedWith(wallet, terms, action);
+  }
+
+  #bundle(application: WeftApplication, wallet: Wallet): Uint8Array {
     const height = application.read.lastBlock()?.height ?? 0;
     const legs = this.#options.rollupIds.map((rollupId, at) => {
       const { payload } = rollupData(rollupId, [utf8ToBytes(`leg ${at} of ${this.#made}`)]);
@@ -222,8 +301,12 @@ export class MevRun {
     return compareBytes(body.publicKey, this.#options.censored.key.publicKey) === 0;
   }
 
-  #signed({ key }: Wallet, height: number, action: Action): Uint8Array {
-    const bodyBytes = encodeTxBody({
+  #signed(wallet: Wallet, height: number, action: Action): Uint8Array {
+    return this.#signedWith(wallet, this.#terms(wallet, height), action);
+  }
+
+  #terms({ key }: Wallet, height: number): Omit<TxBody, "action"> {
+    return {
       publicKey: key.publicKey,
       replay: {
         kind: "unordered",
@@ -231,8 +314,17 @@ export class MevRun {
         salt: utf8ToBytes(`${this.#made}`),
       },
       fee: { maxFeePerByte: 1_000n, tipPerByte: BigInt(this.#random.below(10)) },
-      action,
-    });
+    };
+  }
+
+  #randomness(): EncryptionRandomness {
+    const bytes = (count: number): Uint8Array =>
+      Uint8Array.from({ length: count }, () => this.#random.below(256));
+    return { seed: bytes(SEED_BYTES), nonce: bytes(NONCE_BYTES) };
+  }
+
+  #signedWith({ key }: Wallet, terms: Omit<TxBody, "action">, action: Action): Uint8Array {
+    const bodyBytes = encodeTxBody({ ...terms, action });
     const message = txSignBytes(this.#options.chainId, bodyBytes);
     return encodeTxItem({ bodyBytes, signature: signEd25519(key, message) });
   }

@@ -394,8 +394,8 @@ class Simulation {
     if (this.#mev !== undefined && weft !== undefined) {
       this.#mev.sendUnwanted(weft);
       if (this.#mev.wantsBundle(this.#random)) {
-        const bundle = this.#mev.bundle(weft, this.#random.pick(simWallets(CLIENTS)));
-        if (bundle !== undefined) return node?.submit(bundle);
+        const sent = this.#mev.searched(weft, this.#random.pick(simWallets(CLIENTS)));
+        if (sent !== undefined) return node?.submit(sent);
       }
     }
     const tx = node?.application?.nextTx(this.#random, this.#options.txBytesMax);
