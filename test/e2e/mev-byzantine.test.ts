@@ -8,6 +8,7 @@ import { fromBase64, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { accountAddress, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { generateEd25519KeyPair, type Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
+import { ENGINE, isEmbedded } from "../support/engine.ts";
 import {
   height,
   metric,
@@ -37,6 +38,8 @@ beforeAll(async () => {
   network = await createSealedNetwork({
     rollups: ["alpha", "beta"],
     faulty: [0, 1, 2, LIAR],
+    // Where CometBFT is asked for, half of them run on it: an honest one and the liar.
+    ...(isEmbedded ? {} : { programEngines: { 1: ENGINE, [LIAR]: ENGINE } }),
     config: { signature_workers: 0, "consensus.timeout_commit": "300ms" },
   });
   network.start(...network.validators.map(({ name }) => name));

@@ -17,6 +17,7 @@ import {
 } from "../../sequencer/cli/local-network.ts";
 import type { BasePorts, RollupPlace, ValidatorPlace } from "../../sequencer/cli/network-layout.ts";
 import { createGatewayKey, rollupHomeAt } from "../../sequencer/cli/rollup-files.ts";
+import type { EngineName } from "../../sequencer/node/home-engine.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
@@ -62,6 +63,8 @@ export interface TestNetworkOptions {
   readonly auction?: boolean;
   /** Programs that run in place of the built `weft`, by index of the validator. */
   readonly programs?: Readonly<Record<number, string>>;
+  /** Of those, the ones that run on another engine than the embedded one. */
+  readonly programEngines?: Readonly<Record<number, EngineName>>;
 }
 
 export interface TestNetwork {
@@ -164,7 +167,8 @@ export async function createTestNetwork(options: TestNetworkOptions = {}): Promi
         begin(name, () => network.startValidator(i));
         continue;
       }
-      const args = ["start", "--home", home];
+      const engine = options.programEngines?.[i];
+      const args = ["start", "--home", home, ...(engine === undefined ? [] : ["--engine", engine])];
       const logFile = join(home, "node.log");
       begin(name, () => network.processes.start({ name, entry, args, logFile, onLine: () => {} }));
     }
