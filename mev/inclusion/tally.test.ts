@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { toHex } from "../../proto/bytes.ts";
-import { LISTINGS_OPEN_MAX } from "../../proto/codec/mev-state.ts";
+import { LISTERS_MAX, LISTING_CODEC, LISTINGS_OPEN_MAX } from "../../proto/codec/mev-state.ts";
+import { assert } from "../../proto/errors.ts";
 import { idAt, listsOf, MemoryTally, powersOf, validatorAt } from "../../test/support/mev-tally.ts";
 import { listingKey } from "./keys.ts";
 import { isReleased, listingWindow } from "./tally.ts";
@@ -51,6 +52,19 @@ describe("behavior: lists are added up over heights", () => {
     expect(tally.fold([listsOf(0, [TX]), listsOf(1, [TX]), listsOf(7, [TX])], 10).armed).toEqual(
       [],
     );
+  });
+
+  test("a record never holds more listers than it has room for: those without power make way", () => {
+    const tally = tallyOf(Array.from({ length: LISTERS_MAX }, () => 1n));
+    const half = LISTERS_MAX / 2;
+    const gone = Array.from({ length: half + 1 }, (_, at) => listsOf(LISTERS_MAX + at, [TX]));
+    const there = Array.from({ length: half }, (_, at) => listsOf(at, [TX]));
+    tally.fold(gone, 10);
+    tally.fold(there, 11);
+    const listing = tally.listing(KEY);
+    assert(listing !== undefined, "it is listed");
+    expect(listing.listers).toHaveLength(half);
+    expect(LISTING_CODEC.decode(LISTING_CODEC.encode(listing))).toEqual(listing);
   });
 
   test("a wrong size lists another thing", () => {

@@ -5,7 +5,7 @@
  */
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual, compareBytes, toHex } from "../../proto/bytes.ts";
-import { LISTINGS_OPEN_MAX, type ListingState } from "../../proto/codec/mev-state.ts";
+import { LISTERS_MAX, LISTINGS_OPEN_MAX, type ListingState } from "../../proto/codec/mev-state.ts";
 import type { Lists } from "../../proto/codec/weft-extension.ts";
 import { type DueTx, listingKey, parseListingKey } from "./keys.ts";
 
@@ -152,8 +152,8 @@ export function foldLists(
     const joined = added.flatMap((place) => addresses[place] ?? []);
     listings.set(key, {
       ...before,
-      listers: joined.length === 0 ? before.listers : ascending([...before.listers, ...joined]),
-      withdrawn: withdrawn === before.withdrawn ? withdrawn : ascending(withdrawn),
+      listers: joined.length === 0 ? before.listers : kept([...before.listers, ...joined], tally),
+      withdrawn: withdrawn === before.withdrawn ? withdrawn : kept(withdrawn, tally),
       dueHeight,
     });
   }
@@ -223,6 +223,15 @@ function isAmong(addresses: readonly Uint8Array[], address: Uint8Array): boolean
   return false;
 }
 
-function ascending(addresses: readonly Uint8Array[]): readonly Uint8Array[] {
-  return [...addresses].sort(compareBytes);
+/**
+ * As a record holds them. While it is kept the set may change and more validators speak than a record has room for:
+ * then those that have no power any more, who count for nothing, are left out.
+ */
+function kept(
+  addresses: readonly Uint8Array[],
+  { powers }: Pick<TallyView, "powers">,
+): readonly Uint8Array[] {
+  const isFit = addresses.length <= LISTERS_MAX;
+  const left = isFit ? addresses : addresses.filter((one) => powers.of(toHex(one)) > 0n);
+  return left.toSorted(compareBytes);
 }
