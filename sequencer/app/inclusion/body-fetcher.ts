@@ -1,4 +1,4 @@
-import { LISTING_KEY_TEXT, parseListingKey } from "../../../mev/inclusion/keys.ts";
+import { LISTING_KEY_TEXT, listingKey, parseListingKey } from "../../../mev/inclusion/keys.ts";
 import type { BodySource } from "../../ports/body-source.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
@@ -141,7 +141,10 @@ export class BodyFetcher {
       if (tx === undefined || item === undefined || fault === undefined) continue;
       if (bodies.find(tx.idKey) !== undefined) continue;
       const proven = await admission.prove(item);
-      if (proven !== undefined) bodies.add(proven, committed.nextHeight());
+      if (proven === undefined) continue;
+      const key = listingKey({ id: proven.id, size: proven.item.length });
+      const { dueHeight = 0 } = committed.record(LISTINGS, key) ?? {};
+      bodies.add(proven, committed.nextHeight(), dueHeight > 0);
     }
     for (const look of this.#waiting) look();
   }

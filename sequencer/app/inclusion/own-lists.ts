@@ -52,10 +52,14 @@ export function ownLists(
       yield one;
     }
   }
+  // All of what is listed has to find its room on disk, not each by itself.
+  let reserved = 0;
   const canKeep = (one: HeldTx): boolean => {
     const tx = txs.get(one);
-    if (tx === undefined || !bodies.hasRoom(tx)) return false;
-    return blockFault(committed, tx, terms) === undefined;
+    if (tx === undefined || !bodies.hasRoom(tx, reserved)) return false;
+    if (blockFault(committed, tx, terms) !== undefined) return false;
+    reserved += bodies.bytesFor(tx);
+    return true;
   };
   const roomBytes = obligatedRoomBytes(params, chain.blockBytesMax);
   const limits = { validator: address, height, roomBytes, canKeep };

@@ -10,6 +10,11 @@ import type { Digest } from "../state-tree/node.ts";
 /** Keys of bodies in the application's database; the state tree uses k, m, t and v, the log of extensions x. */
 const PREFIX = "b";
 const PREFIX_END = "c";
+/**
+ * Bytes of what others have listed and that is not due: anybody who lists can have it made of transactions that
+ * no account pays for, and what this node lists itself has to find room beside that.
+ */
+const OTHERS_BYTES_MAX = LISTED_BODIES_BYTES_MAX / 2;
 /** Heights that a body is kept for at least, since this node has listed it or asked for it. */
 const KEEP_BLOCKS = 20;
 
@@ -32,6 +37,8 @@ export class BodyStore {
   readonly #pool: Pick<Pool, "get">;
   readonly #bodies = new Map<Digest, Body>();
   #bytes = 0;
+  /** Of those that are not on disk: others have listed them. */
+  #othersBytes = 0;
 
   constructor(pool: Pick<Pool, "get">) {
     this.#pool = pool;
@@ -60,9 +67,14 @@ export class BodyStore {
   /** In the pool or here. */
   readonly find: FindTx = (id) => this.#pool.get(id) ?? this.#bodies.get(id)?.tx;
 
-  /** Whether there is room for one more; what is kept already needs none. */
-  hasRoom({ idKey, item }: DecodedTx): boolean {
-    return this.#bodies.has(idKey) || this.#bytes + item.length <= LISTED_BODIES_BYTES_MAX;
+  /** Whether there is room for one more beside `reserved` bytes; what is kept already needs none. */
+  hasRoom(tx: DecodedTx, reserved = 0): boolean {
+    return this.#bytes + reserved + this.bytesFor(tx) <= LISTED_BODIES_BYTES_MAX;
+  }
+
+  /** Bytes that it would take to keep it: none if it is kept. */
+  bytesFor({ idKey, item }: DecodedTx): number {
+    return this.#bodies.has(idKey) ? 0 : item.length;
   }
 
   /** Keeps what this node lists in its vote on the block at `height`; the writes are the caller's, before it signs. */
@@ -78,10 +90,14 @@ export class BodyStore {
     return writes;
   }
 
-  /** Takes what somebody has listed and the pool does not take; its signatures hold. False: no room. */
-  add(tx: DecodedTx, height: number): boolean {
+  /**
+   * Takes what somebody has listed and the pool does not take; its signatures hold. `isDue`: more than 2/3 of the
+   * power has. False: no room.
+   */
+  add(tx: DecodedTx, height: number, isDue: boolean): boolean {
     if (this.#bodies.has(tx.idKey)) return true;
     if (!this.hasRoom(tx)) return false;
+    if (!isDue && this.#othersBytes + tx.item.length > OTHERS_BYTES_MAX) return false;
     this.#set({ tx, isOnDisk: false, height });
     return true;
   }
@@ -101,6 +117,7 @@ export class BodyStore {
       this.#bodies.delete(id);
       this.#bytes -= tx.item.length;
       if (isOnDisk) writes.push({ key: PREFIX + tx.idText, value: undefined });
+      else this.#othersBytes -= tx.item.length;
     };
     for (const tx of included) {
       const body = tx && this.#bodies.get(tx.idKey);
@@ -116,7 +133,10 @@ export class BodyStore {
 
   #set(body: Body): void {
     const { idKey, item } = body.tx;
-    if (!this.#bodies.has(idKey)) this.#bytes += item.length;
+    const before = this.#bodies.get(idKey);
+    if (before === undefined) this.#bytes += item.length;
+    if (before?.isOnDisk === false) this.#othersBytes -= item.length;
+    if (!body.isOnDisk) this.#othersBytes += item.length;
     this.#bodies.set(idKey, body);
   }
 }
