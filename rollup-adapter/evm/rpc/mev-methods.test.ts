@@ -86,6 +86,17 @@ describe("a bundle over JSON-RPC", () => {
     }
   });
 
+  it("behavior: is sealed where nothing says whether it is to be", async () => {
+    const node = await start();
+    await node.step();
+    for (const [nonce, privacy] of [null, {}, { encrypted: null }].entries()) {
+      const txs = [await node.transfer(nonce)];
+      const sent = await node.result("eth_sendBundle", { txs, privacy });
+      await node.step();
+      expect(await status(node, sent)).toMatchObject({ state: "SEALED" });
+    }
+  });
+
   it("behavior: with the shares withheld nothing of it is executed anywhere, and it says so", async () => {
     const node = await start();
     await node.step();

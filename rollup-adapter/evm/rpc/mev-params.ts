@@ -105,8 +105,8 @@ export function isEncryptedParam(fields: Fields): boolean {
   const privacy = optionalParam(fields, "privacy", (value, name) =>
     fieldsParam(value, name, ["encrypted"]),
   );
-  const encrypted = privacy?.["encrypted"];
-  return encrypted === undefined || booleanParam(encrypted, "privacy.encrypted");
+  // null says nothing, as elsewhere: only a plain false sends it in the clear.
+  return optionalParam(privacy ?? {}, "encrypted", booleanParam) ?? true;
 }
 
 /** A transaction of this rollup: what no block could hold is refused here, not paid for. */
