@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../../../proto/bytes.ts";
 import { KEY_KEPT_BLOCKS } from "./limits.ts";
-import { openSequences, openSequenceStore, replacementKey, type Sequences } from "./sequences.ts";
+import {
+  type KeyRecord,
+  openSequences,
+  openSequenceStore,
+  replacementKey,
+  type Sequences,
+} from "./sequences.ts";
 
 let folder: string;
 let opened: Sequences | undefined;
@@ -47,6 +53,33 @@ describe("sequences of a gateway", () => {
     const sequences = await open();
     const taken = await Promise.all([1, 2, 3].map(() => sequences.take("a", undefined, 10)));
     expect(taken).toEqual([1n, 2n, 3n]);
+  });
+
+  it("behavior: the last one is what is kept, however long the store takes for each", async () => {
+    const kept = new Map<string, KeyRecord>();
+    const writes: (() => void)[] = [];
+    const sequences = await openSequences({
+      load: () => Promise.resolve(kept),
+      put: (key, record) =>
+        new Promise((resolve) => {
+          writes.push(() => {
+            kept.set(key, record);
+            resolve();
+          });
+        }),
+      delete: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    });
+    let isDone = false;
+    const taken = Promise.all([1, 2, 3].map(() => sequences.take("a", undefined, 10)));
+    void taken.then(() => (isDone = true));
+    // Of what is under way, the newest is finished first.
+    while (!isDone) {
+      writes.pop()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await taken).toEqual([1n, 2n, 3n]);
+    expect(kept.get("a")?.sequence).toBe(3n);
   });
 
   it("behavior: a key is forgotten when nothing of it can be in force, not before", async () => {

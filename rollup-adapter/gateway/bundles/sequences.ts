@@ -52,6 +52,14 @@ export function replacementKey(signer: Uint8Array, uuid: string): Uint8Array {
 
 export async function openSequences(store: SequenceStore): Promise<Sequences> {
   const records = new Map(await store.load());
+  let written: Promise<void> = Promise.resolve();
+
+  /** One after the other: a store may finish writes of one key in any order, and the last one has to stay. */
+  function inTurn(write: () => Promise<void>): Promise<void> {
+    const done = written.then(write);
+    written = done.catch(() => undefined); // told to whoever asked for it
+    return done;
+  }
 
   return {
     async take(key, asked, height) {
@@ -76,7 +84,7 @@ export async function openSequences(store: SequenceStore): Promise<Sequences> {
       const record = { sequence, height: Math.max(height, before?.height ?? 0) };
       // Before anybody waits: two requests at once get two sequences.
       records.set(key, record);
-      await store.put(key, record);
+      await inTurn(() => store.put(key, record));
       return sequence;
     },
     last: (key) => records.get(key)?.sequence,
@@ -86,7 +94,7 @@ export async function openSequences(store: SequenceStore): Promise<Sequences> {
         if (record.height + KEY_KEPT_BLOCKS < height) old.push(key);
       }
       for (const key of old) records.delete(key);
-      if (old.length > 0) await store.delete(old);
+      if (old.length > 0) await inTurn(() => store.delete(old));
     },
     close: () => store.close(),
   };
