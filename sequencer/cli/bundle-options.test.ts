@@ -53,7 +53,9 @@ describe("legs", () => {
     expect(() => legs("--leg", "alpha")).toThrow(/expected <rollup>=<value>/);
     expect(() => legs("--leg", "Alpha=00")).toThrow(/is no rollup's name/);
     expect(() => legs("--leg", "alpha=xyz")).toThrow(/expected hex/);
-    expect(() => appendRevert("alpha=never")).toThrow(/expected one of allow, drop, fail/);
+    for (const mode of ["never", "constructor"]) {
+      expect(() => appendRevert(`alpha=${mode}`)).toThrow(/expected one of allow, drop, fail/);
+    }
     expect(() => legsOf([], appendRevert("alpha=drop"))).toThrow(/there is no --leg for alpha/);
   });
 });

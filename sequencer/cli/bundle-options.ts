@@ -70,7 +70,7 @@ export function addWindowOptions(command: Command): Command {
 }
 
 export const appendRevert = appendOf((text): RevertMode => {
-  const mode = REVERT_MODES[text];
+  const mode = Object.hasOwn(REVERT_MODES, text) ? REVERT_MODES[text] : undefined;
   if (mode !== undefined) return mode;
   throw new InvalidArgumentError(`expected one of ${Object.keys(REVERT_MODES).join(", ")}`);
 });
