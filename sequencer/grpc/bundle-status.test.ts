@@ -35,9 +35,9 @@ async function setUp() {
     blocks: {
       base: () => Height(1),
       height: () => Height(decided.size),
-      block: (height: number) => Promise.resolve(blockAt(height)),
     },
     source: {
+      item: (height: number, index: number) => Promise.resolve(blockAt(height).txs[index]),
       async build(height: number, rollupId: Uint8Array) {
         const { txs, response } = blockAt(height);
         const slices = await chain.app.blockSlices(txs, response);

@@ -37,8 +37,8 @@ const EXPIRED: ReadonlySet<number> = new Set([
 
 export interface BundleStatusDependencies {
   readonly application: Pick<GrpcApplication, "read" | "transactionStatus">;
-  readonly blocks: Pick<GrpcBlocks, "height" | "base" | "block">;
-  readonly source: Pick<RollupBlockSource, "build">;
+  readonly blocks: Pick<GrpcBlocks, "height" | "base">;
+  readonly source: Pick<RollupBlockSource, "build" | "item">;
 }
 
 /**
@@ -139,7 +139,7 @@ async function inBlock(
   deps: BundleStatusDependencies,
 ): Promise<Told> {
   const { height, index, sealing } = known;
-  const action = await actionAt(known, deps.blocks);
+  const action = await actionAt(known, deps);
   const place = { height, index, legs: await placesOf(id, action, height, deps) };
   if (sealing === undefined) {
     return {
@@ -190,13 +190,13 @@ function ofContent(
   }
 }
 
-/** Undefined where the block is not at hand any more. */
+/** Undefined where the block is not at hand any more. Read once for all who ask, a few at a time. */
 async function actionAt(
   { height, index }: InBlock,
-  blocks: BundleStatusDependencies["blocks"],
+  { blocks, source }: BundleStatusDependencies,
 ): Promise<Action | undefined> {
   if (height < blocks.base()) return undefined;
-  const item = (await blocks.block(height))?.txs[index];
+  const item = await source.item(height, index);
   if (item === undefined) return undefined;
   const decoded = decodeItem(item);
   return decoded.kind === "tx" ? decoded.tx.body.action : undefined;

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { buildChain, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
+import type { TransactionStatus } from "../app/weft-application.ts";
+import { bundleStatus } from "./bundle-status.ts";
 import { BLOCK_LOADS_MAX, BLOCKS_CACHED_MAX } from "./limits.ts";
 import type { GrpcApplication, GrpcBlocks } from "./ports.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
@@ -39,7 +41,7 @@ function createCountingSource() {
   // Only what the source uses.
   const source = createRollupBlockSource(blocks as GrpcBlocks, application as GrpcApplication);
   const ask = (height: number) => source.build(Height(height), new Uint8Array(32));
-  return { counts, ask };
+  return { counts, ask, blocks: blocks as GrpcBlocks, source };
 }
 
 describe("rollup block source", () => {
@@ -48,6 +50,26 @@ describe("rollup block source", () => {
     await Promise.all(Array.from({ length: 40 }, (_, i) => ask(i + 1)));
     expect(counts.reads).toBe(40);
     expect(counts.atOnceMost).toBeLessThanOrEqual(BLOCK_LOADS_MAX);
+  });
+
+  it("behavior: whoever asks for statuses has a block read once", async () => {
+    const { counts, blocks, source } = createCountingSource();
+    const read: Partial<GrpcApplication["read"]> = { rollup: () => undefined };
+    const application = {
+      read: read as GrpcApplication["read"],
+      transactionStatus: (): TransactionStatus => ({
+        state: "committed",
+        height: Height(1),
+        index: 1, // it holds one item: what cannot be told of is read as well
+        code: 0,
+        reason: "",
+        hash: new Uint8Array(32),
+      }),
+    };
+    const deps = { application, blocks: { ...blocks, height: () => Height(1) }, source };
+    const ask = () => bundleStatus(new Uint8Array(32), deps);
+    await Promise.all(Array.from({ length: 40 }, ask));
+    expect(counts.reads).toBe(1);
   });
 
   it("behavior: what is pushed out while it is read leaves the cache as it should be", async () => {

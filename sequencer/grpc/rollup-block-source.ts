@@ -37,6 +37,7 @@ interface SharedParts {
   readonly manifest: Uint8Array;
   readonly manifestProof: MerkleProof;
   readonly slices: BlockSlices;
+  readonly items: readonly Uint8Array[];
   readonly bytes: number;
 }
 
@@ -64,6 +65,8 @@ export interface FillingUp {
 export interface RollupBlockSource {
   /** The block at level COMMITTED, validator set included. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE */
   build(height: Height, rollupId: Uint8Array): Promise<BuiltRollupBlock>;
+  /** The item at `index` of the block; undefined when it has fewer. @throws as `build` */
+  item(height: Height, index: number): Promise<Uint8Array | undefined>;
   /** The block at level FILLED, when it gets there. */
   fillUp(height: Height, rollupId: Uint8Array): FillingUp;
 }
@@ -166,6 +169,7 @@ export function createRollupBlockSource(
       manifest,
       manifestProof: merkleProof(hashes, 0),
       slices,
+      items: block.txs,
       bytes: block.txs.reduce((sum, tx) => sum + tx.length, slices.sealedBytes),
     };
   }
@@ -250,6 +254,7 @@ export function createRollupBlockSource(
         validatorsHash: parts.validatorsHash,
       };
     },
+    item: async (height, index) => (await shared(height)).items[index],
     fillUp,
   };
 }
