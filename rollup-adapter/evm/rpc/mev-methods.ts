@@ -31,6 +31,7 @@ import {
   legsParam,
   optionalParam,
   rawTxParam,
+  rawTxsParam,
   replacementParam,
   requestParam,
   revertModeOf,
@@ -94,9 +95,7 @@ export function mevMethods(
         "revertingTxHashes",
         "privacy",
       ]);
-      const txs = listParam(fields["txs"], "txs").map((tx, i) =>
-        rawTxParam(chain.decoder, tx, `txs[${i}]`),
-      );
+      const txs = rawTxsParam(chain.decoder, fields["txs"], "txs");
       const reverting = optionalParam(fields, "revertingTxHashes", listParam) ?? [];
       const hashes = txs.map((tx) => hashOf(chain, tx));
       const revertMode = revertModeOf(

@@ -11,6 +11,7 @@ import type {
   RequestedReplacement,
   RequestedWindow,
 } from "../../gateway/bundles/requests.ts";
+import { checkTxCount } from "../../gateway/bundles/terms.ts";
 import type { PayloadDecoder } from "../payload.ts";
 import { invalidParams } from "./errors.ts";
 import {
@@ -109,6 +110,17 @@ export function isEncryptedParam(fields: Fields): boolean {
   return optionalParam(privacy ?? {}, "encrypted", booleanParam) ?? true;
 }
 
+/** Of this rollup, each as `rawTxParam`; counted first, because each costs the recovery of its sender. */
+export function rawTxsParam(
+  decoder: PayloadDecoder,
+  value: unknown,
+  name: string,
+): readonly Uint8Array[] {
+  const txs = listParam(value, name);
+  checkTxCount(txs.length);
+  return txs.map((tx, i) => rawTxParam(decoder, tx, `${name}[${i}]`));
+}
+
 /** A transaction of this rollup: what no block could hold is refused here, not paid for. */
 export function rawTxParam(decoder: PayloadDecoder, value: unknown, name: string): Uint8Array {
   const raw = bytesParam(value, name);
@@ -123,12 +135,14 @@ export function legsParam(
   own: { readonly rollupId: Uint8Array; readonly decoder: PayloadDecoder },
 ): readonly RequestedBundleLeg[] {
   const legs = new Map<string, { txs: Uint8Array[]; revertMode: RevertMode; tip: bigint }>();
+  let count = 0;
   for (const [i, entry] of listParam(value, "legs").entries()) {
     const name = `legs[${i}]`;
     const fields = fieldsParam(entry, name, ["rollupId", "tx", "txs", "revertMode", "tip"]);
     const id = toHex(rollupParam(fields["rollupId"], `${name}.rollupId`));
     const isOwn = id === toHex(own.rollupId);
     const given = fields["txs"] === undefined ? [fields["tx"]] : listParam(fields["txs"], "txs");
+    checkTxCount((count += given.length));
     const txs = given.map((tx) =>
       isOwn ? rawTxParam(own.decoder, tx, `${name}.tx`) : bytesParam(tx, `${name}.tx`),
     );

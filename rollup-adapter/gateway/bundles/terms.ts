@@ -37,6 +37,12 @@ export function windowOf({ minHeight, maxHeight }: RequestedWindow, next: number
   return { minHeight: Height(first), maxHeight: Height(last) };
 }
 
+/** Throws for more transactions than one request may have: to be asked before any work is done for them. */
+export function checkTxCount(count: number): void {
+  if (count <= BUNDLE_TXS_MAX) return;
+  throw bundleError("TOO_LARGE", `at most ${BUNDLE_TXS_MAX} transactions, got ${count}`);
+}
+
 /** Throws unless there are 1 to `legsMax` rollups, each once, with transactions within the limits. */
 export function checkLegs(legs: readonly RequestedLeg[], what: "bundle" | "bid"): void {
   const legsMax = what === "bid" ? BID_LEGS_MAX : BUNDLE_LEGS_MAX;
@@ -48,9 +54,7 @@ export function checkLegs(legs: readonly RequestedLeg[], what: "bundle" | "bid")
     );
   }
   const txs = legs.flatMap((leg) => leg.txs);
-  if (txs.length > BUNDLE_TXS_MAX) {
-    throw bundleError("TOO_LARGE", `at most ${BUNDLE_TXS_MAX} transactions, got ${txs.length}`);
-  }
+  checkTxCount(txs.length);
   if (legs.some((leg) => leg.txs.length === 0) || txs.some((tx) => tx.length === 0)) {
     throw bundleError("MALFORMED", "a transaction has at least one byte");
   }
