@@ -86,6 +86,8 @@ export const REMEMBERED_SHARES_MAX = 8_192;
 export const LISTED_BODIES_BYTES_MAX = 64 << 20;
 /** How long a proposer waits for what is due and it does not hold; then it proposes what it has. */
 export const DUE_BODIES_WAIT_MS = 200;
+/** Listed transactions that are asked for after one block: what may be asked for at once, less what is due when this node proposes. */
+export const BODIES_ASKED_PER_BLOCK_MAX = 512;
 /** Blocks until a transaction that nobody sent is asked for again, at most; each time twice as many. */
 export const BODY_RETRY_BLOCKS_MAX = 16;
 /** Rollups that metrics name, each with a few series. */

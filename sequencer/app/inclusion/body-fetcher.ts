@@ -1,13 +1,18 @@
-import { LISTING_KEY_TEXT, listingKey, parseListingKey } from "../../../mev/inclusion/keys.ts";
+import { LISTING_KEY_TEXT, listingKey, parseDueKey } from "../../../mev/inclusion/keys.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
 import type { BodySource } from "../../ports/body-source.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
-import { BODY_RETRY_BLOCKS_MAX, DUE_BODIES_WAIT_MS } from "../limits.ts";
+import {
+  BODIES_ASKED_PER_BLOCK_MAX,
+  BODY_RETRY_BLOCKS_MAX,
+  DUE_BODIES_WAIT_MS,
+} from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import type { TxAdmission } from "../pool/tx-admission.ts";
 import type { BodyStore } from "../proposal/body-store.ts";
 import type { CommittedState } from "../state/committed-state.ts";
-import { LISTINGS } from "../state/tables.ts";
+import { DUE, LISTINGS } from "../state/tables.ts";
 import type { Digest } from "../state-tree/node.ts";
 
 interface FetcherDependencies {
@@ -23,6 +28,28 @@ interface FetcherDependencies {
 interface Tried {
   readonly waitBlocks: number;
   readonly nextHeight: number;
+}
+
+/**
+ * What to ask for after one block, of ids in hex: what is or will be due first, so that what one validator alone
+ * lists, and what may not even exist, keeps back nothing that a block has to hold. `isTurn`: it is not held, and was
+ * not asked for just now.
+ */
+export function chooseWanted(
+  due: Iterable<string>,
+  listed: Iterable<string>,
+  isTurn: (id: string) => boolean,
+): readonly string[] {
+  const wanted: string[] = [];
+  for (const id of new Set([...due, ...listed])) {
+    if (wanted.length >= BODIES_ASKED_PER_BLOCK_MAX) break;
+    if (isTurn(id)) wanted.push(id);
+  }
+  return wanted;
+}
+
+function idsOfListings(keys: readonly string[]): ReadonlySet<string> {
+  return new Set(keys.map((key) => key.slice(0, LISTING_KEY_TEXT)));
 }
 
 /**
@@ -100,24 +127,21 @@ export class BodyFetcher {
   /** Ids that the state lists and that are not held, as far as it is their turn. */
   #wanted(height: number): readonly Uint8Array[] {
     const { committed, bodies } = this.#dependencies;
-    const wanted: Uint8Array[] = [];
-    const listed = new Set<string>();
-    for (const key of committed.recordKeys(LISTINGS.prefix, "", {})) {
-      const id = key.slice(0, LISTING_KEY_TEXT);
-      if (listed.has(id)) continue;
-      listed.add(id);
-      const { id: bytes } = parseListingKey(key);
-      if (bodies.find(digestOf(bytes)) !== undefined) continue;
-      const { nextHeight = 0, waitBlocks = 1 } = this.#tried.get(id) ?? {};
-      if (nextHeight > height) continue;
+    const listed = idsOfListings(committed.recordKeys(LISTINGS.prefix, "", {}));
+    const due = committed.recordKeys(DUE.prefix, "", {}).map((key) => toHex(parseDueKey(key).id));
+    const wanted = chooseWanted(due, listed, (id) => {
+      if (bodies.find(digestOf(fromHex(id))) !== undefined) return false;
+      return (this.#tried.get(id)?.nextHeight ?? 0) <= height;
+    });
+    for (const id of wanted) {
+      const { waitBlocks = 1 } = this.#tried.get(id) ?? {};
       this.#tried.set(id, {
         waitBlocks: Math.min(waitBlocks * 2, BODY_RETRY_BLOCKS_MAX),
         nextHeight: height + waitBlocks,
       });
-      wanted.push(bytes);
     }
     for (const id of this.#tried.keys()) if (!listed.has(id)) this.#tried.delete(id);
-    return wanted;
+    return wanted.map(fromHex);
   }
 
   async #fetch(ids: readonly Uint8Array[]): Promise<void> {
