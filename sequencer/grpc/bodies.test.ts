@@ -10,7 +10,12 @@ import { bodySources } from "../ports/body-source.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createGrpcBodySource } from "./body-client.ts";
 import { createGetBodies } from "./body-service.ts";
-import { BODY_BYTES_MAX, BODY_BYTES_PER_SECOND, BODY_IDS_MAX } from "./limits.ts";
+import {
+  BODY_BYTES_MAX,
+  BODY_BYTES_PER_SECOND,
+  BODY_BYTES_PER_SECOND_OF_CALLER,
+  BODY_IDS_MAX,
+} from "./limits.ts";
 
 /** An item begins with its id; that is all that these tests know of transactions. */
 const item = (at: number, bytes = 40): Uint8Array => new Uint8Array(bytes).fill(at, 0, 32);
@@ -32,20 +37,35 @@ describe("behavior: GetBodies", () => {
   test("gives what the node holds, at most 1 MiB, but one item whatever its size", () => {
     const big = [item(1, BODY_BYTES_MAX), item(2), item(3)];
     const get = createGetBodies(holding(...big), createManualClock());
-    expect(get({ ids: [id(9)] }).items).toEqual([]);
-    expect(get({ ids: [id(3), id(9), id(2)] }).items).toEqual([item(3), item(2)]);
-    expect(get({ ids: [id(1), id(2)] }).items).toHaveLength(1);
-    expect(get({ ids: [id(2), id(1)] }).items).toEqual([item(2)]);
+    expect(get({ ids: [id(9)] }, "a").items).toEqual([]);
+    expect(get({ ids: [id(3), id(9), id(2)] }, "a").items).toEqual([item(3), item(2)]);
+    expect(get({ ids: [id(1), id(2)] }, "a").items).toHaveLength(1);
+    expect(get({ ids: [id(2), id(1)] }, "a").items).toEqual([item(2)]);
   });
 
   test("gives so many bytes in a second, and nothing beyond it", async () => {
     const clock = createManualClock();
     const get = createGetBodies(holding(item(1, BODY_BYTES_MAX)), clock);
     const times = BODY_BYTES_PER_SECOND / BODY_BYTES_MAX;
-    const given = Array.from({ length: times + 2 }, () => get({ ids: [id(1)] }).items.length);
+    const given = Array.from(
+      { length: times + 2 },
+      (_, i) => get({ ids: [id(1)] }, `caller ${i}`).items.length,
+    );
     expect(given).toEqual([...Array.from({ length: times }, () => 1), 0, 0]);
     await clock.advance(1_000);
-    expect(get({ ids: [id(1)] }).items).toHaveLength(1);
+    expect(get({ ids: [id(1)] }, "a").items).toHaveLength(1);
+  });
+
+  test("gives one address a part of it, and leaves the rest to others", async () => {
+    const clock = createManualClock();
+    const get = createGetBodies(holding(item(1, BODY_BYTES_MAX)), clock);
+    const times = BODY_BYTES_PER_SECOND / BODY_BYTES_MAX;
+    const given = Array.from({ length: times }, () => get({ ids: [id(1)] }, "a").items.length);
+    const sum = given.reduce((all, one) => all + one, 0);
+    expect(sum).toBe(BODY_BYTES_PER_SECOND_OF_CALLER / BODY_BYTES_MAX);
+    expect(get({ ids: [id(1)] }, "b").items).toHaveLength(1);
+    await clock.advance(1_000);
+    expect(get({ ids: [id(1)] }, "a").items).toHaveLength(1);
   });
 
   test.each<[string, readonly Uint8Array[]]>([
@@ -54,7 +74,7 @@ describe("behavior: GetBodies", () => {
     ["a short id", [new Uint8Array(31)]],
   ])("refuses %s", (_, ids) => {
     const get = createGetBodies(holding(), createManualClock());
-    expect(() => get({ ids })).toThrow(/expected 1 to 64 ids|32 bytes/);
+    expect(() => get({ ids }, "a")).toThrow(/expected 1 to 64 ids|32 bytes/);
   });
 });
 

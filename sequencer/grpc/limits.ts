@@ -34,6 +34,10 @@ export const BODY_IDS_MAX = 64;
 export const BODY_BYTES_MAX = 1 << 20;
 /** Bytes that GetBodies gives per second, all callers together, and at once after a pause. Beyond it: nothing. */
 export const BODY_BYTES_PER_SECOND = 16 << 20;
+/** The same for one address, so that none uses up what all others may have. */
+export const BODY_BYTES_PER_SECOND_OF_CALLER = 4 << 20;
+/** Addresses whose rates are kept; the one that has not called the longest gives way. */
+export const BODY_CALLERS_MAX = 1_024;
 /** Time that a node has for the answer to one GetBodies; then the next one is asked. */
 export const BODY_TIMEOUT_MS = 1_000;
 /** Nodes that are asked for the same transactions at most, each time others. */

@@ -133,10 +133,10 @@ export function createGrpcServer(
   let openStreams = 0;
   let waitingStreams = 0;
 
-  /** A unary method from a function that returns or throws. */
+  /** A unary method from a function of the request, and of the caller's address, that returns or throws. */
   function unary<Request, Response>(
     method: string,
-    handle: (request: Request) => Response | Promise<Response>,
+    handle: (request: Request, caller: string) => Response | Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
       const start = clock.monotonicMs();
@@ -146,7 +146,7 @@ export function createGrpcServer(
       };
       void (async () => {
         try {
-          callback(null, await handle(call.request));
+          callback(null, await handle(call.request, callerOf(call)));
           finish(status.OK);
         } catch (error) {
           callback(answerFor(method, error));
@@ -154,6 +154,11 @@ export function createGrpcServer(
         }
       })();
     };
+  }
+
+  /** Its address without the port, of which it has as many as it likes. */
+  function callerOf(call: Pick<ServerUnaryCall<unknown, unknown>, "getPeer">): string {
+    return call.getPeer().replace(/:\d+$/, "");
   }
 
   /** Every failure ends as a status; what nobody foresaw is logged where an operator looks. */
