@@ -86,6 +86,20 @@ describe("a bundle over JSON-RPC", () => {
     }
   });
 
+  it("behavior: is cancelled by its uuid alone, also with the highest sequence there is", async () => {
+    const node = await start();
+    await node.step();
+    const sent = await node.result("eth_sendBundle", {
+      txs: [await node.transfer(0)],
+      minHeight: 4,
+      maxHeight: 20,
+      replacementUuid: UUID,
+      sequence: `0x${(2n ** 63n - 1n).toString(16)}`,
+    });
+    await node.result("eth_cancelBundle", { replacementUuid: UUID });
+    expect(await status(node, sent)).toMatchObject({ state: "CANCELLED" });
+  });
+
   it("behavior: is sealed where nothing says whether it is to be", async () => {
     const node = await start();
     await node.step();

@@ -9,6 +9,7 @@ import type { KeyAndChain } from "../../../mev/seal/sealed-content.ts";
 import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import { BUNDLE_AHEAD_MAX, type Replacement } from "../../../proto/codec/mev-tx.ts";
+import { AMOUNT_LIMIT } from "../../../proto/codec/weft-basics.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
 import { type Action, rollupData, type TxBody } from "../../../proto/codec/weft-tx.ts";
 import { isWeftError } from "../../../proto/errors.ts";
@@ -263,7 +264,8 @@ export function createBundleGateway(
     },
     async cancel({ uuid, sequence: asked }, from) {
       const name = replacementKey(from, uuid);
-      if (sequences.last(toHex(name)) === undefined) {
+      const last = sequences.last(toHex(name));
+      if (last === undefined) {
         throw bundleError(
           "UNKNOWN_HASH",
           `no bundle with the uuid ${uuid} was sent here by this signer; bundles of an account of your own are cancelled with {"item"}`,
@@ -272,8 +274,10 @@ export function createBundleGateway(
       const { chain, next } = await nextBlock();
       // Nothing that was sent can be in a later block.
       const untilHeight = Height(next + BUNDLE_AHEAD_MAX);
-      // Above all that were sent: whatever is on its way arrives too late.
-      const sequence = asked ?? (await sequences.take(toHex(name), undefined, untilHeight));
+      // Above all that were sent: whatever is on its way arrives too late. Above the highest there is nothing.
+      const isHighest = last === AMOUNT_LIMIT - 1n;
+      const sequence =
+        asked ?? (isHighest ? last : await sequences.take(toHex(name), undefined, untilHeight));
       const outcome = await submit(
         chain,
         next + EXPIRY_BLOCKS,
