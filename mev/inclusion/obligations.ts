@@ -16,7 +16,7 @@ export type ObligationCode =
   | "OBLIGATION_ORDER"
   /** The lane holds what is not due in this block. */
   | "OBLIGATION_NOT_DUE"
-  /** An excuse for a transaction that could stand in the block. */
+  /** An excuse for a transaction that could stand in the block; or none for a sealed one that would fail there. */
   | "OBLIGATION_NOT_EXCUSED";
 
 /** An item of the OBLIGATED lane, as a transaction or as an excuse. */

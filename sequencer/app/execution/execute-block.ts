@@ -189,6 +189,15 @@ export async function executeBlock(
     if (fault !== undefined) return refusedItem(index, fault, decoded.isStrict);
     const applied = applyTx(working, decoded, terms);
     usedBytes += decoded.item.length;
+    if (
+      applied.failure !== undefined &&
+      use.lane === Lane.OBLIGATED &&
+      decoded.lane === Lane.SEALED
+    ) {
+      // It would pay for nothing and show its ciphertext: that is not the proposer's to choose.
+      const reason = `item ${index}: ${decoded.idText} would fail and has to be excused`;
+      return refused("P7", "OBLIGATION_NOT_EXCUSED", reason);
+    }
     if (applied.failure === undefined) {
       const full = room.fault(decoded);
       if (full !== undefined) return refusedItem(index, full);

@@ -4,7 +4,7 @@ import { Lane } from "../../../mev/lanes.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { type DeliveredEntry, EntryKind } from "../../../proto/verify/manifest.ts";
-import { excuseOf } from "../../../test/support/mev-blocks.ts";
+import { excuseOf, remade } from "../../../test/support/mev-blocks.ts";
 import {
   bidItem,
   bundleItem,
@@ -20,7 +20,9 @@ import {
   type DecidedBlock,
   idOf,
   nonce,
+  signedItem,
   type TestChain,
+  transferTo,
   unordered,
   wallet,
 } from "../../../test/support/weft-app.ts";
@@ -84,6 +86,27 @@ describe("behavior: in lane OBLIGATED", () => {
     ]);
     expectNoFallbacks(chain);
     expect((await chain.replay()).read.appHash()).toEqual(chain.app.read.appHash());
+  });
+
+  test("a sealed transaction that would fail is excused: no proposer can make it pay for that", async () => {
+    const { chain, keys } = await startMevChain();
+    const sender = wallet(0);
+    const { item } = sealText(sender, unordered(90), keys[0], "due");
+    // In the block before, the sender spends what its bond would be.
+    await makeDue(chain, [item], 0, async (blocksLeft) => {
+      if (blocksLeft !== 1) return;
+      const { balance } = chain.app.read.account(sender.address);
+      const spent = balance - chain.app.read.staking().params.sealBond;
+      const spends = signedItem(sender, unordered(90), transferTo(wallet(1).address, spent));
+      expect(await chain.submit(spends, 0)).toBe(0);
+    });
+    shareBodies(chain);
+    const txs = await chain.prepare(0);
+    expect(txs.at(-1)).toEqual(excuseOf(item));
+    const { app } = chain.node(1);
+    const paying = await remade(app, chain.processRequest(txs.with(txs.length - 1, item)));
+    expect(paying.refusal).toMatch(/^P7 OBLIGATION_NOT_EXCUSED/);
+    expect((await remade(app, chain.processRequest(txs))).refusal).toBeUndefined();
   });
 
   test("a bid stands there like any other of its block's bids", async () => {
