@@ -277,9 +277,9 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: "sequencer/app/application.js",
-        find: "this.#extensions.prepare(request.height, request.hash);",
+        find: "this.#extensions.prepare(request.height, request.hash, () => idsOf(outcome.txs));",
         replace:
-          "(globalThis.accepted ??= new Map()).set(request.height, outcome.working); this.#extensions.prepare(request.height, request.hash);",
+          "(globalThis.accepted ??= new Map()).set(request.height, outcome.working); this.#extensions.prepare(request.height, request.hash, () => idsOf(outcome.txs));",
       },
       {
         file: SEAL_TERMS,
