@@ -281,8 +281,11 @@ function mevTarget(text: string, read: ReadApi): Target | Failure | undefined {
       return { key, json: tallyReport(reader, hexArgument(first, HASH_BYTES)) };
     case "escrow/_/":
       return { key, json: escrowReport(reader, toHex(accountArgument(first))) };
-    case "revenue/_/":
-      return { key, json: revenueReport(reader, toHex(rollupArgument(first))) };
+    case "revenue/_/": {
+      const rollup = rollupArgument(first);
+      if (read.rollup(rollup) === undefined) return unknownRollup(first);
+      return { key, json: revenueReport(reader, toHex(rollup)) };
+    }
     case "bundle_key/_/_": {
       const account = toHex(accountArgument(first));
       return { key, json: bundleKeyReport(reader, account, fromHex(second)) };
@@ -290,9 +293,14 @@ function mevTarget(text: string, read: ReadApi): Target | Failure | undefined {
     case "auction/_/_": {
       if (!/^\d{1,15}$/.test(first)) return failure("QUERY_PATH", `${first} is no height`);
       const group = rollupArgument(second);
+      if (read.rollup(group) === undefined) return unknownRollup(second);
       const report = auctionReport(reader, Number(first), group);
       if (report === undefined) {
-        return failure("QUERY_NOT_FOUND", `no auction of ${second} at ${first} is known`);
+        const reason =
+          Number(first) === 0
+            ? `no block of late had bids for the group ${second}`
+            : `block ${first} had no bids for the group ${second}, or it is too long ago`;
+        return failure("QUERY_NOT_FOUND", reason);
       }
       const table = report.settledHeight === 0 ? AUCTIONS : AUCTION_RESULTS;
       return { key: table.prefix + heightKey(report.height, toHex(group)), json: report };
@@ -300,6 +308,10 @@ function mevTarget(text: string, read: ReadApi): Target | Failure | undefined {
     default:
       return undefined;
   }
+}
+
+function unknownRollup(text: string): Failure {
+  return failure("QUERY_NOT_FOUND", `no rollup ${text} is registered`);
 }
 
 function hexArgument(text: string, length: number): Uint8Array {

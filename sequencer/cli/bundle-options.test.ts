@@ -91,6 +91,14 @@ describe("policy", () => {
   const policy = (base: typeof PLAIN_POLICY, ...args: string[]) =>
     policyOf(base, parsed(addPolicyOptions, ...args).opts<PolicyOptions>());
 
+  test("a share is the chain's, or at least half", () => {
+    const share = (text: string) => policy(PLAIN_POLICY, "--revenue-share-bps", text);
+    for (const bps of [0, 5_000, 10_000]) {
+      expect(share(`${bps}`)).toEqual({ ...PLAIN_POLICY, revenueShareBps: bps });
+    }
+    for (const text of ["1", "4999", "10001", "half"]) expect(() => share(text)).toThrow();
+  });
+
   test("what is not named stays as it is", () => {
     const group = ["--auction-members", "b", "c", "a", "--auction", "on", "--reserve", "9"];
     const first = policy(PLAIN_POLICY, "--ordering", "sealed-random", ...group);

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { compareBytes, EMPTY_BYTES } from "../../proto/bytes.ts";
 import { Ordering, type RollupPolicy } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { ROLLUP_BPS_MIN } from "../../mev/revenue/ledger.ts";
 import { amountOption, parseCount, parseHexBytes, parseRollupName } from "./options.ts";
 
 /** See `addPolicyOptions`; absent: not named. */
@@ -59,7 +60,7 @@ export function addPolicyOptions(command: Command): Command {
     .option(
       "--revenue-share-bps <n>",
       "its share of auctions and tips in basis points, 5000 at least; 0: the chain's parameter",
-      parseCount(0, 10_000),
+      parseShare,
     )
     .option("--executor-key <hex...>", "keys of its executors, 32 bytes each", appendKey);
 }
@@ -92,6 +93,15 @@ function parseOrdering(text: string): Ordering {
   const ordering = ORDERINGS[text];
   if (ordering !== undefined) return ordering;
   throw new InvalidArgumentError(`expected one of ${Object.keys(ORDERINGS).join(", ")}`);
+}
+
+/** The chain takes less too, and gives `ROLLUP_BPS_MIN` for it: here it is a mistake. */
+function parseShare(text: string): number {
+  const share = parseCount(0, 10_000)(text);
+  if (share === 0 || share >= ROLLUP_BPS_MIN) return share;
+  throw new InvalidArgumentError(
+    `expected 0 or a number from ${ROLLUP_BPS_MIN} to 10000, got ${share}`,
+  );
 }
 
 function parseLeader(text: string): Uint8Array {

@@ -69,6 +69,12 @@ export function createMevQueries(
     });
   }
 
+  function registered(id: Uint8Array) {
+    const rollup = read.rollup(id);
+    if (rollup !== undefined) return rollup;
+    throw grpcError("GRPC_NOT_FOUND", "no rollup has this id");
+  }
+
   return {
     submit:
       (kind: SubmittedKind) =>
@@ -94,6 +100,7 @@ export function createMevQueries(
       checkHash("group", group);
       const found = auctionAt(height, group);
       if (found !== undefined) return found;
+      registered(group);
       const id = toHex(group);
       throw grpcError(
         "GRPC_NOT_FOUND",
@@ -120,9 +127,10 @@ export function createMevQueries(
     getRevenue: ({ rollupId }: GetRevenueRequest): Revenue => {
       checkHash("rollup_id", rollupId);
       const at = reader();
-      const rollup = read.rollup(rollupId);
-      if (rollup === undefined) throw grpcError("GRPC_NOT_FOUND", "no rollup has this id");
-      const shareBps = rollupBpsOf(rollup.policy.revenueShareBps, at.params.mevRollupBps);
+      const shareBps = rollupBpsOf(
+        registered(rollupId).policy.revenueShareBps,
+        at.params.mevRollupBps,
+      );
       return { ...revenueReport(at, toHex(rollupId)), shareBps, atHeight: heightOf(at) };
     },
   };

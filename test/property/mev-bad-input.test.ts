@@ -282,7 +282,9 @@ describe("JSON-RPC", () => {
     ["weft_getBundleStatus", "what nobody knows", [HASH], "UNKNOWN_HASH"],
     ["weft_getBundleStatus", "no hash", ["0x12"], "MALFORMED"],
     ["weft_getAuction", "an auction that was none", { height: 1 }, "UNKNOWN_HASH"],
-    ["weft_getRevenue", "a rollup that is not registered", ["nobody"], "UNKNOWN_HASH"],
+    ["weft_getRevenue", "a rollup that is not registered", ["nobody"], "UNKNOWN_ROLLUP"],
+    ["weft_getMevParams", "a field that is none", [{ x: 1 }], "MALFORMED"],
+    ["weft_getEncryptionKey", "a field that is none", [{ x: 1 }], "MALFORMED"],
     ["weft_getInclusionTally", "no hash", [], "MALFORMED"],
   ];
   test.each(wrong)("%s: %s", async (method, _what, params, name) => {

@@ -172,14 +172,20 @@ export function mevMethods(
     },
     weft_getRevenue: async ([rollup]) => {
       const id = rollup === undefined ? rollupId : rollupParam(rollup, "rollup");
-      return formatRevenue(id, await node.revenue(id));
+      return formatRevenue(id, await node.revenue(id).catch(unknownRollup));
     },
-    weft_getEncryptionKey: async () => formatEncryptionKey(chainId, await sealKey()),
+    weft_getEncryptionKey: async (params) => {
+      noParam(params);
+      return formatEncryptionKey(chainId, await sealKey());
+    },
     weft_getInclusionTally: async ([hash]) => {
       const id = hashParam(hash, "hash");
       return formatTally(id, await node.inclusionTally(id));
     },
-    weft_getMevParams: async () => formatParams(await node.mevParams()),
+    weft_getMevParams: async (params) => {
+      noParam(params);
+      return formatParams(await node.mevParams());
+    },
   };
 
   /**
@@ -288,11 +294,30 @@ function refusal(error: unknown): unknown {
     return told(name, error.message, chainCode);
   }
   if (error.code !== "SEQUENCER_CALL_FAILED") return error;
-  const { status }: { readonly code: string; readonly status?: string } = error.info;
+  const status = statusOf(error);
   const [, details = error.message] = /^.*? failed \w+ with \w+: (.*)$/s.exec(error.message) ?? [];
   if (status === "NOT_FOUND") return told("UNKNOWN_HASH", details);
   if (status === "INVALID_ARGUMENT") return told("MALFORMED", details);
   return told("UNAVAILABLE", "the sequencer cannot be reached; try again later");
+}
+
+/** Why the call of a sequencer failed; undefined for other errors. */
+function statusOf(error: unknown): string | undefined {
+  if (!isWeftError(error) || error.code !== "SEQUENCER_CALL_FAILED") return undefined;
+  const { status }: { readonly code: string; readonly status?: string } = error.info;
+  return status;
+}
+
+/** For calls that are about one rollup: what is not found is the rollup. */
+function unknownRollup(error: unknown): never {
+  if (statusOf(error) !== "NOT_FOUND") throw error;
+  throw bundleError("UNKNOWN_ROLLUP", "no rollup of that id or name is registered", {
+    cause: error,
+  });
+}
+
+function noParam(params: Params): void {
+  if (params.length > 0) requestParam(params, []);
 }
 
 function told(name: BundleErrorInfo["error"], reason: string, chainCode?: number): RpcError {

@@ -51,7 +51,8 @@ export function fieldsParam(value: unknown, name: string, known: readonly string
         `${key.slice(0, 64)}: times are not supported, clocks differ; give minHeight and maxHeight`,
       );
     }
-    throw invalidParams(`${name}: unknown field ${key.slice(0, 64)}; known: ${known.join(", ")}`);
+    const expected = known.length === 0 ? "expected none" : `known: ${known.join(", ")}`;
+    throw invalidParams(`${name}: unknown field ${key.slice(0, 64)}; ${expected}`);
   }
   return fields;
 }

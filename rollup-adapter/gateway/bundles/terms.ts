@@ -55,7 +55,10 @@ export function checkLegs(legs: readonly RequestedLeg[], what: "bundle" | "bid")
   }
   const txs = legs.flatMap((leg) => leg.txs);
   checkTxCount(txs.length);
-  if (legs.some((leg) => leg.txs.length === 0) || txs.some((tx) => tx.length === 0)) {
+  if (legs.some((leg) => leg.txs.length === 0)) {
+    throw bundleError("MALFORMED", "each rollup of it has at least one transaction, got none");
+  }
+  if (txs.some((tx) => tx.length === 0)) {
     throw bundleError("MALFORMED", "a transaction has at least one byte");
   }
   const bytes = txs.reduce((sum, tx) => sum + tx.length, 0);
