@@ -274,7 +274,11 @@ describe("reflection", () => {
     const names = (await answer).match(/weft\.[a-z]+\.v1\.[A-Za-z]+/g);
     call.end();
     client.close();
-    expect(names).toEqual(["weft.rollup.v1.RollupService", "weft.staking.v1.StakingService"]);
+    expect(names?.toSorted()).toEqual([
+      "weft.mev.v1.MevService",
+      "weft.rollup.v1.RollupService",
+      "weft.staking.v1.StakingService",
+    ]);
   });
 });
 
