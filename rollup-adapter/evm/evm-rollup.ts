@@ -2,18 +2,19 @@
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { Executor } from "../execution.ts";
+import { Dispatcher } from "../json-rpc/dispatcher.ts";
+import { type Readiness, type RpcServerOptions, startRpcServer } from "../json-rpc/server.ts";
 import type { EnvironmentSource } from "./environment.ts";
 import { type EvmChain, EvmExecutor } from "./executor.ts";
 import type { EvmGenesis } from "./genesis.ts";
 import type { EvmMetrics } from "./metrics.ts";
-import { Dispatcher } from "./rpc/dispatcher.ts";
 import { createTipSuggester } from "./rpc/fees.ts";
 import { FilterTable } from "./rpc/filters.ts";
 import type { SearcherPort } from "./rpc/mev-methods.ts";
 import { createMethodTable } from "./rpc/methods.ts";
 import { PendingPool, type SubmitPort } from "./rpc/pending-pool.ts";
-import { type Readiness, type RpcServerOptions, startRpcServer } from "./rpc/server.ts";
 import { Simulator } from "./rpc/simulator.ts";
+import { subscriptionKinds } from "./rpc/subscriptions.ts";
 
 export interface EvmRollupOptions {
   /** Directory of the rollup's database; made when it does not exist. */
@@ -82,8 +83,13 @@ export async function createEvmRollup(
     });
     const server = await startRpcServer(options.rpc, {
       dispatcher: new Dispatcher({ methods, logger, metrics }),
-      chain: executor,
-      pool,
+      subscriptions: subscriptionKinds({ chain: executor, pool }),
+      healthFacts: () => ({
+        chainId: options.genesis.chainId.toString(),
+        headNumber: executor.head().number,
+        safeNumber: executor.safe().number,
+        finalizedNumber: executor.finalized().number,
+      }),
       clock,
       readiness: dependencies.readiness ?? (() => Promise.resolve({ isReady: true })),
       logger,

@@ -29,13 +29,9 @@ import {
   testGenesis,
 } from "../../test/support/evm-rollup.ts";
 import { compileSolidity } from "../../test/support/solidity.ts";
+import { RPC_BATCH_MAX } from "../json-rpc/limits.ts";
 import type { EvmChain } from "./executor.ts";
-import {
-  LOG_RANGE_BLOCKS_MAX,
-  LOG_RESULT_BYTES_MAX,
-  RESUBMISSIONS_MAX,
-  RPC_BATCH_MAX,
-} from "./limits.ts";
+import { LOG_RANGE_BLOCKS_MAX, LOG_RESULT_BYTES_MAX, RESUBMISSIONS_MAX } from "./limits.ts";
 import type { StoredReceipt } from "./records.ts";
 import { collectLogs, findLogs } from "./rpc/logs.ts";
 

@@ -7,8 +7,9 @@ import {
   NULL_GAUGE,
   NULL_HISTOGRAM,
 } from "../../sequencer/ports/instruments.ts";
+import { type JsonRpcMetrics, NULL_JSON_RPC_METRICS } from "../json-rpc/metrics.ts";
 
-export interface EvmMetrics {
+export interface EvmMetrics extends JsonRpcMetrics {
   /** `weft_evm_blocks_executed_total`: rollup blocks produced. */
   readonly blocksExecuted: Counter;
   /** `weft_evm_transactions_included_total`: transactions that became part of a block. */
@@ -29,14 +30,6 @@ export interface EvmMetrics {
   readonly sequencerHeight: Gauge;
   /** `weft_evm_execution_failures_total`: requests that ended in EXECUTION_INTERNAL. */
   readonly executionFailures: Counter;
-  /** `weft_evm_rpc_requests_total`: JSON-RPC calls by method (unknown ones as "other") and code. */
-  readonly rpcRequests: Counter<"method" | "code">;
-  /** `weft_evm_rpc_request_seconds`: time to answer one JSON-RPC call, by method. */
-  readonly rpcRequestSeconds: Histogram<"method">;
-  /** `weft_evm_rpc_websockets`: open WebSocket connections. */
-  readonly rpcWebSockets: Gauge;
-  /** `weft_evm_rpc_dropped_total`: refused or dropped for a limit, by what was full. */
-  readonly rpcDropped: Counter<"what">;
   /** `weft_evm_pending_transactions`: submitted transactions not yet seen in a block. */
   readonly pendingTransactions: Gauge;
   /** `weft_evm_resubmissions_total`: transactions posted again after a block skipped them for want of room or of their turn. */
@@ -44,6 +37,7 @@ export interface EvmMetrics {
 }
 
 export const NULL_EVM_METRICS: EvmMetrics = {
+  ...NULL_JSON_RPC_METRICS,
   blocksExecuted: NULL_COUNTER,
   transactionsIncluded: NULL_COUNTER,
   payloadsSkipped: NULL_COUNTER,
@@ -54,10 +48,6 @@ export const NULL_EVM_METRICS: EvmMetrics = {
   finalizedNumber: NULL_GAUGE,
   sequencerHeight: NULL_GAUGE,
   executionFailures: NULL_COUNTER,
-  rpcRequests: NULL_COUNTER,
-  rpcRequestSeconds: NULL_HISTOGRAM,
-  rpcWebSockets: NULL_GAUGE,
-  rpcDropped: NULL_COUNTER,
   pendingTransactions: NULL_GAUGE,
   resubmissions: NULL_COUNTER,
 };

@@ -2,8 +2,10 @@
 import type { EvmChain } from "../executor.ts";
 import type { StoredBlock } from "../records.ts";
 import { feeHistory } from "./fees.ts";
-import { type Json, formatBlock, formatPending, quantity } from "./format.ts";
-import type { Method, MethodDependencies } from "./methods.ts";
+import type { Json, Method } from "../../json-rpc/method.ts";
+import { bytesToHex, quantity } from "../../json-rpc/hex.ts";
+import { formatBlock, formatPending } from "./format.ts";
+import type { MethodDependencies } from "./methods.ts";
 import {
   type BlockSelector,
   blockParam,
@@ -12,10 +14,9 @@ import {
   indexParam,
   listParam,
   quantityParam,
-} from "./params.ts";
+} from "../../json-rpc/params.ts";
 import { findBlock, requireBlock } from "./places.ts";
-import { invalidParams } from "./errors.ts";
-import { bytesToHex } from "./hex.ts";
+import { invalidParams } from "../../json-rpc/errors.ts";
 
 export function blockMethods(dependencies: MethodDependencies): Record<string, Method> {
   const { chain, clock, suggestTip } = dependencies;

@@ -9,8 +9,9 @@ import {
 import { LruMap } from "../lru.ts";
 import { createPacer } from "../pacer.ts";
 import type { StoredBlock } from "../records.ts";
-import { invalidParams } from "./errors.ts";
-import { type Json, quantity } from "./format.ts";
+import { invalidParams } from "../../json-rpc/errors.ts";
+import type { Json } from "../../json-rpc/method.ts";
+import { quantity } from "../../json-rpc/hex.ts";
 
 /** Suggested when nobody has paid a tip of late: enough to be told from nothing, 0.001 gwei. */
 const TIP_DEFAULT = 1_000_000n;

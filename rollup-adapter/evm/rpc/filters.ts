@@ -13,9 +13,9 @@ import {
   LOG_RANGE_BLOCKS_MAX,
 } from "../limits.ts";
 import type { EvmMetrics } from "../metrics.ts";
-import { serverError } from "./errors.ts";
-import type { Json } from "./format.ts";
-import { bytesToHex } from "./hex.ts";
+import { serverError } from "../../json-rpc/errors.ts";
+import type { Json } from "../../json-rpc/method.ts";
+import { bytesToHex } from "../../json-rpc/hex.ts";
 import { collectLogs } from "./logs.ts";
 import type { LogFilter } from "./params.ts";
 import type { PendingPool } from "./pending-pool.ts";

@@ -13,19 +13,8 @@ import { evmOptions } from "../genesis.ts";
 import { EXECUTION_SLICE_MS } from "../limits.ts";
 import { mapPaced } from "../pacer.ts";
 import type { StoredBlock, StoredLog, StoredReceipt } from "../records.ts";
-import { bytesToHex } from "./hex.ts";
-
-export type Json =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly Json[]
-  | { readonly [key: string]: Json };
-
-export function quantity(value: bigint | number): string {
-  return `0x${value.toString(16)}`;
-}
+import { bytesToHex, quantity } from "../../json-rpc/hex.ts";
+import type { Json } from "../../json-rpc/method.ts";
 
 export async function formatBlock(
   block: StoredBlock,

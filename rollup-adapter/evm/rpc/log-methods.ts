@@ -1,9 +1,10 @@
 /** Methods about logs and filters. */
-import { RPC_CODE, RpcError, invalidParams } from "./errors.ts";
-import type { Json } from "./format.ts";
+import { RPC_CODE, RpcError, invalidParams } from "../../json-rpc/errors.ts";
+import type { Json, Method } from "../../json-rpc/method.ts";
 import { findLogs } from "./logs.ts";
-import type { Method, MethodDependencies } from "./methods.ts";
-import { type BlockSelector, type LogFilter, logFilterParam } from "./params.ts";
+import type { MethodDependencies } from "./methods.ts";
+import { type BlockSelector } from "../../json-rpc/params.ts";
+import { type LogFilter, logFilterParam } from "./params.ts";
 import { findBlock } from "./places.ts";
 
 export function logMethods({ chain, filters }: MethodDependencies): Record<string, Method> {

@@ -10,8 +10,9 @@ import {
 } from "../limits.ts";
 import { createPacer } from "../pacer.ts";
 import type { StoredBlock, StoredLog, StoredReceipt } from "../records.ts";
-import { limitExceeded } from "./errors.ts";
-import { type Json, formatLog } from "./format.ts";
+import { limitExceeded } from "../../json-rpc/errors.ts";
+import type { Json } from "../../json-rpc/method.ts";
+import { formatLog } from "./format.ts";
 import type { LogFilter } from "./params.ts";
 
 type Criteria = Pick<LogFilter, "addresses" | "topics">;

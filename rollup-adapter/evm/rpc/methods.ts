@@ -1,14 +1,12 @@
 /** The JSON-RPC methods: names, and what each does with its parameters. */
 import type { Clock } from "../../../sequencer/ports/clock.ts";
+import type { Method, MethodTable } from "../../json-rpc/method.ts";
 import type { EvmChain } from "../executor.ts";
 import { blockMethods } from "./block-methods.ts";
 import type { FilterTable } from "./filters.ts";
-import type { Json } from "./format.ts";
 import { logMethods } from "./log-methods.ts";
 import { mevMethods, type SearcherPort } from "./mev-methods.ts";
-import type { Params } from "./params.ts";
 import type { PendingPool } from "./pending-pool.ts";
-import type { RequestContext } from "./requester.ts";
 import type { Simulator } from "./simulator.ts";
 import { stateMethods } from "./state-methods.ts";
 import { transactionMethods } from "./transaction-methods.ts";
@@ -25,9 +23,6 @@ export interface MethodDependencies {
   /** Left out: no methods of searchers. */
   readonly searchers?: SearcherPort | undefined;
 }
-
-export type Method = (params: Params, context: RequestContext) => Json | Promise<Json>;
-export type MethodTable = ReadonlyMap<string, Method>;
 
 export function createMethodTable(dependencies: MethodDependencies): MethodTable {
   return new Map<string, Method>(

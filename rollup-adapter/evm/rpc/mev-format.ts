@@ -9,8 +9,8 @@ import {
 } from "../../../proto/grpc/mev-service.ts";
 import type { GetSealKeyResponse, SealKeyInfo } from "../../../proto/grpc/seal-key.ts";
 import type { Sent } from "../../gateway/bundles/requests.ts";
-import { type Json, quantity } from "./format.ts";
-import { bytesToHex } from "./hex.ts";
+import type { Json } from "../../json-rpc/method.ts";
+import { bytesToHex, quantity } from "../../json-rpc/hex.ts";
 
 export function formatSent({ id, bundleId, sequence }: Sent): Json {
   return {

@@ -11,8 +11,8 @@ import { BUNDLE_ERRORS, type BundleErrorInfo, bundleError } from "../../gateway/
 import type { RateLimit } from "../../gateway/bundles/rate-limit.ts";
 import type { BundleRequest, RequestedLeg } from "../../gateway/bundles/requests.ts";
 import type { EvmChain } from "../executor.ts";
-import { RPC_CODE, RpcError } from "./errors.ts";
-import { type Json } from "./format.ts";
+import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
+import type { Json, Method, Params, RequestContext } from "../../json-rpc/method.ts";
 import {
   formatAuction,
   formatEncryptionKey,
@@ -38,10 +38,10 @@ import {
   rollupParam,
   windowParam,
 } from "./mev-params.ts";
-import type { Method, MethodDependencies } from "./methods.ts";
-import { bytesParam, hashParam, indexParam, listParam, type Params } from "./params.ts";
+import type { MethodDependencies } from "./methods.ts";
+import { bytesParam, hashParam, indexParam, listParam } from "../../json-rpc/params.ts";
 import { heightForBlock } from "./places.ts";
-import { type RequestContext, signerOf } from "./requester.ts";
+import { signerOf } from "./requester.ts";
 
 /** What of a rollup's node searchers reach. */
 export interface SearcherPort {

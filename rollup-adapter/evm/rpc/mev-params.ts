@@ -13,7 +13,8 @@ import type {
 } from "../../gateway/bundles/requests.ts";
 import { checkTxCount } from "../../gateway/bundles/terms.ts";
 import type { PayloadDecoder } from "../payload.ts";
-import { invalidParams } from "./errors.ts";
+import { invalidParams } from "../../json-rpc/errors.ts";
+import type { Params } from "../../json-rpc/method.ts";
 import {
   booleanParam,
   bytesParam,
@@ -21,9 +22,8 @@ import {
   indexParam,
   listParam,
   objectParam,
-  type Params,
   quantityParam,
-} from "./params.ts";
+} from "../../json-rpc/params.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 

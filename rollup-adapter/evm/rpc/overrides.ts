@@ -2,16 +2,15 @@
 import { Account, type Address } from "@ethereumjs/util";
 import type { BlockEnvironment } from "../environment.ts";
 import type { StateView } from "../virtual-machine.ts";
-import { invalidParams } from "./errors.ts";
+import { invalidParams } from "../../json-rpc/errors.ts";
 import {
-  addressParam,
   bytesParam,
   hashParam,
   indexParam,
   objectParam,
   quantityParam,
-  slotParam,
-} from "./params.ts";
+} from "../../json-rpc/params.ts";
+import { addressParam, slotParam } from "./params.ts";
 
 type Slots = readonly (readonly [key: Uint8Array, value: Uint8Array])[];
 

@@ -1,21 +1,18 @@
-/** Readers of JSON-RPC parameters. Each throws INVALID_PARAMS and says which parameter is wrong. */
+/** Readers of the parameters that are the EVM's own. Each throws INVALID_PARAMS and says which parameter is wrong. */
 import { Address } from "@ethereumjs/util";
 import { fromHex } from "../../../proto/bytes.ts";
 import type { Hex } from "../genesis.ts";
 import { LOG_ADDRESSES_MAX, LOG_TOPIC_ALTERNATIVES_MAX } from "../limits.ts";
-import { invalidParams } from "./errors.ts";
-
-export type Params = readonly unknown[];
-type Fields = Readonly<Record<string, unknown>>;
-
-/** Which block a method means: EIP-1898's three ways, and the tags. */
-export type BlockSelector =
-  | { readonly kind: "tag"; readonly tag: BlockTag }
-  | { readonly kind: "number"; readonly number: number }
-  | { readonly kind: "hash"; readonly hash: Uint8Array };
-
-export const BLOCK_TAGS = ["latest", "pending", "earliest", "safe", "finalized"] as const;
-export type BlockTag = (typeof BLOCK_TAGS)[number];
+import { invalidParams } from "../../json-rpc/errors.ts";
+import {
+  type BlockSelector,
+  blockParam,
+  bytesParam,
+  hashParam,
+  listParam,
+  objectParam,
+  quantityParam,
+} from "../../json-rpc/params.ts";
 
 /** The call object of eth_call and its kin. */
 export interface CallRequest {
@@ -42,38 +39,8 @@ export interface LogFilter {
   readonly topics: readonly (readonly Uint8Array[] | null)[];
 }
 
-export function bytesParam(value: unknown, name: string, length?: number): Uint8Array {
-  const isHex = typeof value === "string" && /^0x[0-9a-fA-F]*$/.test(value);
-  if (!isHex || value.length % 2 !== 0) {
-    throw invalidParams(`${name}: expected 0x and an even number of hex digits`);
-  }
-  if (length !== undefined && value.length !== 2 + 2 * length) {
-    throw invalidParams(`${name}: expected ${length} bytes, got ${(value.length - 2) / 2}`);
-  }
-  return fromHex(value.slice(2));
-}
-
-export function hashParam(value: unknown, name: string): Uint8Array {
-  return bytesParam(value, name, 32);
-}
-
 export function addressParam(value: unknown, name: string): Address {
   return new Address(bytesParam(value, name, 20));
-}
-
-/** A number: 0x hex; decimal JSON numbers are taken too, as geth does. */
-export function quantityParam(value: unknown, name: string): bigint {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return BigInt(value);
-  if (typeof value !== "string" || !/^0x[0-9a-fA-F]{1,64}$/.test(value)) {
-    throw invalidParams(`${name}: expected a 0x quantity of at most 256 bits`);
-  }
-  return BigInt(value);
-}
-
-export function indexParam(value: unknown, name: string): number {
-  const quantity = quantityParam(value, name);
-  if (quantity > BigInt(Number.MAX_SAFE_INTEGER)) throw invalidParams(`${name}: too large`);
-  return Number(quantity);
 }
 
 /** A storage key: up to 32 bytes, padded on the left. */
@@ -82,34 +49,6 @@ export function slotParam(value: unknown, name: string): Uint8Array {
     throw invalidParams(`${name}: expected a 0x key of at most 32 bytes`);
   }
   return fromHex(value.slice(2).padStart(64, "0"));
-}
-
-export function booleanParam(value: unknown, name: string): boolean {
-  if (value === undefined || value === null) return false;
-  if (typeof value !== "boolean") throw invalidParams(`${name}: expected true or false`);
-  return value;
-}
-
-export function objectParam(value: unknown, name: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalidParams(`${name}: expected an object`);
-  }
-  return value as Fields;
-}
-
-/** Default: latest. */
-export function blockParam(value: unknown, name: string): BlockSelector {
-  if (value === undefined || value === null) return { kind: "tag", tag: "latest" };
-  if (typeof value === "object") {
-    const fields = objectParam(value, name);
-    if (fields["blockHash"] !== undefined) {
-      return { kind: "hash", hash: hashParam(fields["blockHash"], `${name}.blockHash`) };
-    }
-    return blockParam(fields["blockNumber"], `${name}.blockNumber`);
-  }
-  const tag = BLOCK_TAGS.find((candidate) => candidate === value);
-  if (tag !== undefined) return { kind: "tag", tag };
-  return { kind: "number", number: indexParam(value, name) };
 }
 
 export function callParam(value: unknown, name: string): CallRequest {
@@ -156,11 +95,6 @@ export function logFilterParam(value: unknown, name: string): LogFilter {
     addresses: addresses.map((entry) => bytesParam(entry, `${name}.address`, 20)),
     topics: positions.map((entry, i) => topicParam(entry, `${name}.topics[${i}]`)),
   };
-}
-
-export function listParam(value: unknown, name: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw invalidParams(`${name}: expected a list`);
-  return value;
 }
 
 function topicParam(value: unknown, name: string): readonly Uint8Array[] | null {

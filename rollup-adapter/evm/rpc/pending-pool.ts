@@ -22,7 +22,7 @@ import type { EvmMetrics } from "../metrics.ts";
 import { createPacer } from "../pacer.ts";
 import type { DecodedTransaction, SkipReason } from "../payload.ts";
 import { StateView } from "../virtual-machine.ts";
-import { RPC_CODE, RpcError, limitExceeded, serverError } from "./errors.ts";
+import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
 
 /**
  * Has the sequencer order one payload of this rollup; resolves when it has taken it, throws with a

@@ -3,8 +3,8 @@ import { assertNever } from "../../../proto/errors.ts";
 import type { BlockEnvironment } from "../environment.ts";
 import type { EvmChain } from "../executor.ts";
 import type { StoredBlock } from "../records.ts";
-import { RPC_CODE, RpcError } from "./errors.ts";
-import type { BlockSelector, BlockTag } from "./params.ts";
+import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
+import type { BlockSelector, BlockTag } from "../../json-rpc/params.ts";
 
 /** The block meant, if there is one. `pending` means the head: nothing is executed ahead of order. */
 export function findBlock(chain: EvmChain, selector: BlockSelector): StoredBlock | undefined {

@@ -3,16 +3,7 @@ import { ecrecover, fromRPCSig, hashPersonalMessage, pubToAddress } from "@ether
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesEqual, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../../proto/bytes.ts";
 import { bundleError } from "../../gateway/bundles/errors.ts";
-
-/** What a method may know of the request beside its parameters. */
-export interface RequestContext {
-  /** Remote address of the connection. */
-  readonly address: string;
-  /** The header X-Flashbots-Signature, `<address>:<signature>`; undefined without one, and on a WebSocket. */
-  readonly signature: string | undefined;
-  /** The whole body, which that header signs. */
-  readonly body: string;
-}
+import type { RequestContext } from "../../json-rpc/method.ts";
 
 const HEADER = /^0x([0-9a-fA-F]{40}):0x([0-9a-fA-F]{130})$/;
 

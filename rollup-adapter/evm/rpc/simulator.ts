@@ -20,8 +20,8 @@ import {
 import { type Pacer, createPacer } from "../pacer.ts";
 import { StateDb } from "../state-db.ts";
 import { type Machine, createMachine } from "../virtual-machine.ts";
-import { RPC_CODE, RpcError, limitExceeded, serverError } from "./errors.ts";
-import { bytesToHex } from "./hex.ts";
+import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
+import { bytesToHex } from "../../json-rpc/hex.ts";
 import { type BlockOverrides, type StateOverrides, applyStateOverrides } from "./overrides.ts";
 import type { CallRequest } from "./params.ts";
 

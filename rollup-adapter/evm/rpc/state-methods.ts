@@ -5,19 +5,13 @@ import { EXECUTION_SLICE_MS, PROOF_KEYS_MAX } from "../limits.ts";
 import { createPacer } from "../pacer.ts";
 import { StateDb } from "../state-db.ts";
 import { StateView } from "../virtual-machine.ts";
-import { invalidParams } from "./errors.ts";
-import { quantity } from "./format.ts";
-import { bytesToHex } from "./hex.ts";
-import type { Method, MethodDependencies } from "./methods.ts";
+import { invalidParams } from "../../json-rpc/errors.ts";
+import { bytesToHex, quantity } from "../../json-rpc/hex.ts";
+import type { Method, Params } from "../../json-rpc/method.ts";
+import type { MethodDependencies } from "./methods.ts";
 import { blockOverridesParam, stateOverridesParam } from "./overrides.ts";
-import {
-  type Params,
-  addressParam,
-  blockParam,
-  callParam,
-  listParam,
-  slotParam,
-} from "./params.ts";
+import { blockParam, listParam } from "../../json-rpc/params.ts";
+import { addressParam, callParam, slotParam } from "./params.ts";
 import { environmentOf, requireBlock } from "./places.ts";
 import type { SimulationPlace } from "./simulator.ts";
 

@@ -2,10 +2,11 @@
 import { EXECUTION_SLICE_MS } from "../limits.ts";
 import { mapPaced } from "../pacer.ts";
 import type { StoredBlock } from "../records.ts";
-import { type Json, formatPending, formatReceipt, formatTransaction } from "./format.ts";
-import { bytesToHex } from "./hex.ts";
-import type { Method, MethodDependencies } from "./methods.ts";
-import { blockParam, bytesParam, hashParam, indexParam } from "./params.ts";
+import type { Json, Method } from "../../json-rpc/method.ts";
+import { formatPending, formatReceipt, formatTransaction } from "./format.ts";
+import { bytesToHex } from "../../json-rpc/hex.ts";
+import type { MethodDependencies } from "./methods.ts";
+import { blockParam, bytesParam, hashParam, indexParam } from "../../json-rpc/params.ts";
 import { findBlock } from "./places.ts";
 
 export function transactionMethods(dependencies: MethodDependencies): Record<string, Method> {

@@ -8,9 +8,10 @@ import { sha256 } from "../../../proto/hash.ts";
 import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
 import { EntryKind, verifyRollupSlice } from "../../../proto/verify/manifest.ts";
 import { NULL_EVM_METRICS } from "../../../rollup-adapter/evm/metrics.ts";
-import { Dispatcher } from "../../../rollup-adapter/evm/rpc/dispatcher.ts";
+import { Dispatcher } from "../../../rollup-adapter/json-rpc/dispatcher.ts";
 import * as overrides from "../../../rollup-adapter/evm/rpc/overrides.ts";
-import * as params from "../../../rollup-adapter/evm/rpc/params.ts";
+import * as evmParams from "../../../rollup-adapter/evm/rpc/params.ts";
+import * as params from "../../../rollup-adapter/json-rpc/params.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import { codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
 
@@ -91,7 +92,8 @@ function rollupSlice(): Target {
 }
 
 const EVM_PARAMS = "rollup-adapter/evm/rpc/params.ts";
-const READERS = { ...params, ...overrides };
+const COMMON_PARAMS = "rollup-adapter/json-rpc/params.ts";
+const READERS = { ...params, ...evmParams, ...overrides };
 type Reader = keyof typeof READERS;
 const READER_NAMES = (Object.keys(READERS) as Reader[]).filter((name) => name.endsWith("Param"));
 
@@ -126,7 +128,7 @@ function evmRpc(): Target {
     covers: READER_NAMES.map((name) =>
       name.includes("Overrides")
         ? `rollup-adapter/evm/rpc/overrides.ts#${name}`
-        : `${EVM_PARAMS}#${name}`,
+        : `${name in params ? COMMON_PARAMS : EVM_PARAMS}#${name}`,
     ),
     format: "json",
     seeds: () => [

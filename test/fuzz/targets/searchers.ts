@@ -16,10 +16,9 @@ import {
   verifyRollupSlice,
 } from "../../../proto/verify/manifest.ts";
 import { NULL_EVM_METRICS } from "../../../rollup-adapter/evm/metrics.ts";
-import { Dispatcher } from "../../../rollup-adapter/evm/rpc/dispatcher.ts";
-import type { Method } from "../../../rollup-adapter/evm/rpc/methods.ts";
 import * as mev from "../../../rollup-adapter/evm/rpc/mev-params.ts";
-import type { Params } from "../../../rollup-adapter/evm/rpc/params.ts";
+import { Dispatcher } from "../../../rollup-adapter/json-rpc/dispatcher.ts";
+import type { Method, Params } from "../../../rollup-adapter/json-rpc/method.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import { codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
 import { EVM_DECODER, payloadSeeds } from "./services.ts";

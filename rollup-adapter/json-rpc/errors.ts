@@ -1,6 +1,6 @@
 /** Errors as Ethereum clients expect them: JSON-RPC 2.0 and EIP-1474 codes, geth's words. */
 
-import type { Json } from "./format.ts";
+import type { Json } from "./method.ts";
 
 export const RPC_CODE = {
   PARSE_ERROR: -32_700,

@@ -1,28 +1,26 @@
 /** One WebSocket: its calls, its subscriptions, and what happens when it does not keep up. */
 import { randomBytes } from "node:crypto";
 import type { RawData, WebSocket } from "ws";
+import type { Dispatcher } from "./dispatcher.ts";
+import { RPC_CODE, invalidParams, limitExceeded } from "./errors.ts";
+import { bytesToHex } from "./hex.ts";
 import {
   RPC_SUBSCRIPTIONS_MAX,
   RPC_WEBSOCKET_BACKLOG_BYTES_MAX,
   RPC_WEBSOCKET_CALLS_MAX,
-} from "../limits.ts";
-import type { EvmMetrics } from "../metrics.ts";
-import type { Dispatcher } from "./dispatcher.ts";
-import { RPC_CODE, invalidParams, limitExceeded } from "./errors.ts";
-import { type Json, formatHead, formatPending } from "./format.ts";
-import { bytesToHex } from "./hex.ts";
-import { logsOfBlock } from "./logs.ts";
-import type { Method, MethodDependencies } from "./methods.ts";
-import { booleanParam, logFilterParam } from "./params.ts";
+} from "./limits.ts";
+import type { Json, Method, Subscribe, SubscriptionKinds } from "./method.ts";
+import type { JsonRpcMetrics } from "./metrics.ts";
 
 const POLICY_VIOLATION = 1008;
 
 export function serveConnection(
   socket: WebSocket,
   address: string,
-  dependencies: Pick<MethodDependencies, "chain" | "pool"> & {
+  dependencies: {
     readonly dispatcher: Dispatcher;
-    readonly metrics: EvmMetrics;
+    readonly subscriptions: SubscriptionKinds;
+    readonly metrics: JsonRpcMetrics;
   },
 ): void {
   const { dispatcher, metrics } = dependencies;
@@ -39,7 +37,12 @@ export function serveConnection(
     }
     socket.send(text);
   };
-  const extra = subscriptionMethods(dependencies, subscriptions, send);
+  const extra = subscriptionMethods(
+    dependencies.subscriptions,
+    subscriptions,
+    send,
+    () => socket.readyState === socket.OPEN,
+  );
   const answer = async (text: string): Promise<void> => {
     const reply = await dispatcher.answer(text, origin, extra); // never throws: errors are answers
     underWay -= 1;
@@ -74,12 +77,16 @@ function messageText(data: RawData): string {
 }
 
 function subscriptionMethods(
-  { chain, pool }: Pick<MethodDependencies, "chain" | "pool">,
+  kinds: SubscriptionKinds,
   subscriptions: Map<string, () => void>,
   send: (text: string) => void,
+  isOpen: () => boolean,
 ): Map<string, Method> {
-  const start = (subscribe: (notify: (result: Json) => void) => () => void): string => {
-    if (subscriptions.size >= RPC_SUBSCRIPTIONS_MAX) {
+  /** Those whose kind has not begun yet count too. */
+  let starting = 0;
+
+  async function start(subscribe: Subscribe, options: unknown): Promise<string> {
+    if (subscriptions.size + starting >= RPC_SUBSCRIPTIONS_MAX) {
       throw limitExceeded(`at most ${RPC_SUBSCRIPTIONS_MAX} subscriptions a connection`);
     }
     const id = bytesToHex(randomBytes(16));
@@ -90,46 +97,32 @@ function subscriptionMethods(
       if (held !== undefined) held.push(result);
       else send(JSON.stringify({ jsonrpc: "2.0", method: "eth_subscription", params }));
     };
+    starting += 1;
+    try {
+      const stop = await subscribe(options, notify);
+      // The connection may have ended meanwhile.
+      if (isOpen()) subscriptions.set(id, stop);
+      else stop();
+    } finally {
+      starting -= 1;
+    }
     setImmediate(() => {
       const results = held ?? [];
       held = undefined;
       if (subscriptions.has(id)) for (const result of results) notify(result);
     });
-    const stop = subscribe(notify);
-    subscriptions.set(id, stop);
     return id;
-  };
-
-  const kinds: Readonly<Record<string, (options: unknown) => string>> = {
-    newHeads: () => start((notify) => chain.onBlock(({ block }) => notify(formatHead(block)))),
-    logs: (options) => {
-      const filter = logFilterParam(options ?? {}, "filter");
-      return start((notify) =>
-        chain.onBlock(({ block, receipts }) => {
-          for (const log of logsOfBlock(block, receipts, filter)) notify(log);
-        }),
-      );
-    },
-    newPendingTransactions: (options) => {
-      const isFull = booleanParam(options, "full");
-      return start((notify) =>
-        pool.onTransaction(({ transaction, hash, sender }) =>
-          notify(isFull ? formatPending(transaction, hash, sender.bytes) : bytesToHex(hash)),
-        ),
-      );
-    },
-  };
+  }
 
   return new Map<string, Method>([
     [
       "eth_subscribe",
       ([name, options]) => {
-        const kind =
-          typeof name === "string" && Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+        const kind = typeof name === "string" ? kinds.get(name) : undefined;
         if (kind === undefined) {
-          throw invalidParams(`unknown subscription; one of ${Object.keys(kinds).join(", ")}`);
+          throw invalidParams(`unknown subscription; one of ${[...kinds.keys()].join(", ")}`);
         }
-        return kind(options);
+        return start(kind, options);
       },
     ],
     [

@@ -2,22 +2,21 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { assert } from "../../../proto/errors.ts";
-import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
-import type { Logger } from "../../../sequencer/ports/logger.ts";
-import { refuseUpgrade } from "../../../sequencer/ports/refuse-upgrade.ts";
-import type { EvmChain } from "../executor.ts";
+import { assert } from "../../proto/errors.ts";
+import type { Cancel, Clock } from "../../sequencer/ports/clock.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import { refuseUpgrade } from "../../sequencer/ports/refuse-upgrade.ts";
+import { serveConnection } from "./connection.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import {
   RPC_BODY_BYTES_MAX,
   RPC_CONNECTIONS_MAX,
   RPC_REQUEST_TIMEOUT_MS,
   RPC_WEBSOCKETS_MAX,
   RPC_WEBSOCKET_PING_MS,
-} from "../limits.ts";
-import type { EvmMetrics } from "../metrics.ts";
-import { serveConnection } from "./connection.ts";
-import type { Dispatcher } from "./dispatcher.ts";
-import type { PendingPool } from "./pending-pool.ts";
+} from "./limits.ts";
+import type { Json, SubscriptionKinds } from "./method.ts";
+import type { JsonRpcMetrics } from "./metrics.ts";
 
 export interface RpcServerOptions {
   /** Default 127.0.0.1: whoever exposes the port says so. */
@@ -36,12 +35,13 @@ export interface Readiness {
 
 export interface RpcServerDependencies {
   readonly dispatcher: Dispatcher;
-  readonly chain: EvmChain;
-  readonly pool: PendingPool;
+  readonly subscriptions: SubscriptionKinds;
   readonly readiness: () => Promise<Readiness>;
+  /** What /health tells beside that. */
+  readonly healthFacts: () => Readonly<Record<string, Json>>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly metrics: EvmMetrics;
+  readonly metrics: JsonRpcMetrics;
 }
 
 export interface RpcServer {
@@ -170,7 +170,7 @@ async function call(
 async function health(
   request: IncomingMessage,
   response: ServerResponse,
-  { chain, readiness }: RpcServerDependencies,
+  { readiness, healthFacts }: RpcServerDependencies,
 ): Promise<void> {
   const path = request.url?.split("?")[0];
   if (path === "/livez") {
@@ -187,14 +187,7 @@ async function health(
     reply(response, isReady ? 200 : 503, { status, detail });
     return;
   }
-  reply(response, 200, {
-    status,
-    detail,
-    chainId: chain.genesis.chainId.toString(),
-    headNumber: chain.head().number,
-    safeNumber: chain.safe().number,
-    finalizedNumber: chain.finalized().number,
-  });
+  reply(response, 200, { status, detail, ...healthFacts() });
 }
 
 /** The body as text; absent when it is too large. */

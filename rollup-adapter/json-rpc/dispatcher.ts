@@ -1,13 +1,10 @@
 /** JSON-RPC 2.0: one request or a batch in, the answer's text out. */
-import { isShallowJson } from "../../../proto/json-reader.ts";
-import type { Logger } from "../../../sequencer/ports/logger.ts";
-import { RPC_BATCH_ANSWER_BYTES_MAX, RPC_BATCH_MAX } from "../limits.ts";
-import type { EvmMetrics } from "../metrics.ts";
+import { isShallowJson } from "../../proto/json-reader.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
 import { RPC_CODE, RpcError } from "./errors.ts";
-import type { Json } from "./format.ts";
-import type { Method, MethodTable } from "./methods.ts";
-import type { Params } from "./params.ts";
-import type { RequestContext } from "./requester.ts";
+import { RPC_BATCH_ANSWER_BYTES_MAX, RPC_BATCH_MAX } from "./limits.ts";
+import type { Json, Method, MethodTable, Params, RequestContext } from "./method.ts";
+import type { JsonRpcMetrics } from "./metrics.ts";
 
 type Id = string | number | null;
 
@@ -20,12 +17,12 @@ export type ConnectionMethods = ReadonlyMap<string, Method>;
 export class Dispatcher {
   readonly #methods: MethodTable;
   readonly #logger: Logger;
-  readonly #metrics: EvmMetrics;
+  readonly #metrics: JsonRpcMetrics;
 
   constructor(dependencies: {
     readonly methods: MethodTable;
     readonly logger: Logger;
-    readonly metrics: EvmMetrics;
+    readonly metrics: JsonRpcMetrics;
   }) {
     this.#methods = dependencies.methods;
     this.#logger = dependencies.logger;
