@@ -9,9 +9,8 @@ import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { decodeSignedHeader } from "../../proto/codec/block.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
 import {
-  Level,
-  type RollupBlock,
   ROLLUP_SERVICE,
   type SubmitRequest,
   type SubmitResponse,

@@ -5,23 +5,16 @@
  */
 import { weft } from "#proto-gen/weft.js";
 import type { Height } from "../brands.ts";
-import { codecError } from "../codec/errors.ts";
 import type { RollupPolicy } from "../codec/rollup-policy.ts";
-import type { Content, FillingBlock } from "../verify/fills.ts";
 import {
-  type DecisionEntry,
-  DecisionOutcome,
-  type FillEntry,
-  FillStatus,
-  type RollupSlice,
-} from "../verify/manifest.ts";
-import {
-  fromWireEntry,
-  fromWireLeaf,
-  fromWireProof,
-  toWireEntries,
-  toWireProof,
-} from "./ordered-entry.ts";
+  entryProof,
+  getBlocksRequest,
+  getBlocksResponse,
+  getEntryProofRequest,
+  getTransactionProofRequest,
+  transactionProof,
+} from "./block-queries.ts";
+import { type Level, rollupBlock, toLevel, WIRE_LEVELS } from "./rollup-block.ts";
 import {
   fromWireSealing,
   getSealKeyRequest,
@@ -45,10 +38,6 @@ import {
 } from "./wire.ts";
 
 const v1 = weft.rollup.v1;
-
-/** How far a block has come; each includes those before it. */
-export const Level = { UNSPECIFIED: 0, PROPOSED: 1, COMMITTED: 2, FILLED: 3, ANCHORED: 4 } as const;
-export type Level = (typeof Level)[keyof typeof Level];
 
 export const TransactionState = {
   UNSPECIFIED: 0,
@@ -153,42 +142,20 @@ export interface StreamBlocksRequest {
   readonly rollupId: Uint8Array;
   readonly fromHeight: Height;
   readonly level: Level;
+  /** Last height wanted; 0 or left out: the stream does not end. */
+  readonly untilHeight?: Height;
+  /** UNSPECIFIED when left out. */
+  readonly compression?: Compression;
 }
+
+export const Compression = { UNSPECIFIED: 0, GZIP: 1 } as const;
+export type Compression = (typeof Compression)[keyof typeof Compression];
 
 export interface GetBlockRequest {
   readonly rollupId: Uint8Array;
   readonly height: Height;
   /** UNSPECIFIED is COMMITTED. */
   readonly level: Level;
-}
-
-/** A block's part for one rollup; `verifyRollupSlice` takes it as it is. */
-export interface RollupBlock extends RollupSlice {
-  readonly height: Height;
-  readonly level: Level;
-  /** tendermint.types.SignedHeader, encoded. */
-  readonly signedHeader: Uint8Array;
-  /** tendermint.types.ValidatorSet, encoded; empty when it is the previous message's. */
-  readonly validatorSet: Uint8Array;
-  /** At level FILLED, when the block holds sealed entries. */
-  readonly filling: Filling | undefined;
-}
-
-/** What became of a block's sealed entries, as `verify/fills.ts` checks it. */
-export interface Filling {
-  /** Following the block's own, without those that the same stream held before. */
-  readonly headers: readonly FollowingHeader[];
-  readonly blocks: readonly FillingBlock[];
-  readonly contents: readonly Content[];
-  /** Positions of shuffled entries in the order of execution; empty where nothing was decided. */
-  readonly order: readonly number[];
-}
-
-export interface FollowingHeader {
-  /** tendermint.types.SignedHeader, encoded. */
-  readonly signedHeader: Uint8Array;
-  /** tendermint.types.ValidatorSet, encoded; empty when it is the set of the header one below. */
-  readonly validatorSet: Uint8Array;
 }
 
 const submitRequest = messageCodec(
@@ -357,13 +324,26 @@ const getValidatorSetResponse = messageCodec(
 
 const streamBlocksRequest = messageCodec(
   v1.StreamBlocksRequest,
-  (value: StreamBlocksRequest) => value,
-  (wire) => ({
+  ({ rollupId, fromHeight, level, untilHeight, compression }: StreamBlocksRequest) => ({
+    rollupId,
+    fromHeight,
+    level: WIRE_LEVELS[level],
+    untilHeight: untilHeight ?? 0,
+    compression: WIRE_COMPRESSIONS[compression ?? Compression.UNSPECIFIED],
+  }),
+  (wire): StreamBlocksRequest => ({
     rollupId: toBytes(wire.rollupId),
     fromHeight: toHeight(wire.fromHeight),
     level: toLevel(wire.level),
+    untilHeight: toHeight(wire.untilHeight),
+    compression: toCompression(wire.compression),
   }),
 );
+
+const WIRE_COMPRESSIONS = [
+  v1.Compression.COMPRESSION_UNSPECIFIED,
+  v1.Compression.COMPRESSION_GZIP,
+] as const;
 
 const getBlockRequest = messageCodec(
   v1.GetBlockRequest,
@@ -374,42 +354,6 @@ const getBlockRequest = messageCodec(
     level: toLevel(wire.level),
   }),
 );
-
-const rollupBlock = messageCodec(
-  v1.RollupBlock,
-  (value: RollupBlock): weft.rollup.v1.RollupBlock.$Properties => ({
-    height: value.height,
-    level: WIRE_LEVELS[value.level],
-    signedHeader: value.signedHeader,
-    validatorSet: value.validatorSet,
-    manifest: value.manifest,
-    manifestProof: toWireProof(value.manifestProof),
-    ...toWireSlice(value.slice),
-    filling: value.filling === undefined ? null : toWireFilling(value.filling),
-  }),
-  (wire): RollupBlock => ({
-    height: toHeight(wire.height),
-    level: toLevel(wire.level),
-    signedHeader: toBytes(wire.signedHeader),
-    validatorSet: toBytes(wire.validatorSet),
-    manifest: toBytes(wire.manifest),
-    manifestProof: fromWireProof(wire.manifestProof),
-    slice: fromWireSlice(wire),
-    filling:
-      wire.filling === null || wire.filling === undefined
-        ? undefined
-        : fromWireFilling(wire.filling),
-  }),
-);
-
-/** Level to the generated enum, by number. */
-const WIRE_LEVELS = [
-  v1.Level.LEVEL_UNSPECIFIED,
-  v1.Level.LEVEL_PROPOSED,
-  v1.Level.LEVEL_COMMITTED,
-  v1.Level.LEVEL_FILLED,
-  v1.Level.LEVEL_ANCHORED,
-] as const;
 
 const PATH = "/weft.rollup.v1.RollupService";
 
@@ -436,130 +380,23 @@ export const ROLLUP_SERVICE = {
   getSealKey: method(`${PATH}/GetSealKey`, UNARY, getSealKeyRequest, getSealKeyResponse),
   streamBlocks: method(`${PATH}/StreamBlocks`, SERVER_STREAM, streamBlocksRequest, rollupBlock),
   getBlock: method(`${PATH}/GetBlock`, UNARY, getBlockRequest, rollupBlock),
+  getBlocks: method(`${PATH}/GetBlocks`, UNARY, getBlocksRequest, getBlocksResponse),
+  getEntryProof: method(`${PATH}/GetEntryProof`, UNARY, getEntryProofRequest, entryProof),
+  getTransactionProof: method(
+    `${PATH}/GetTransactionProof`,
+    UNARY,
+    getTransactionProofRequest,
+    transactionProof,
+  ),
 } as const;
-
-function toWireSlice(
-  slice: RollupSlice["slice"],
-): Pick<weft.rollup.v1.RollupBlock.$Properties, "presence" | "absence"> {
-  if (slice.kind === "absence") {
-    const neighbours = slice.neighbours.map(({ leaf, proof }) => ({
-      leaf,
-      proof: toWireProof(proof),
-    }));
-    return { absence: { neighbours } };
-  }
-  const fills = slice.fills.map(toWireFill);
-  const decisions = slice.decisions.map(toWireDecision);
-  const leafProof = toWireProof(slice.proof);
-  const { leaf } = slice;
-  return { presence: { leaf, leafProof, ...toWireEntries(slice.entries), fills, decisions } };
-}
-
-function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlice["slice"] {
-  if (wire.presence !== null && wire.presence !== undefined) {
-    const { leaf, leafProof, entries, siblingLeaves, fills, decisions } = wire.presence;
-    const leaves = (siblingLeaves ?? []).map(fromWireLeaf);
-    return {
-      kind: "presence",
-      leaf: toBytes(leaf),
-      proof: fromWireProof(leafProof),
-      entries: (entries ?? []).map((entry) => fromWireEntry(entry, leaves)),
-      fills: (fills ?? []).map(fromWireFill),
-      decisions: (decisions ?? []).map(fromWireDecision),
-    };
-  }
-  const { neighbours } = required(wire.absence, "presence or absence");
-  return {
-    kind: "absence",
-    neighbours: (neighbours ?? []).map(fromWireLeaf),
-  };
-}
-
-function toWireFill(fill: FillEntry): weft.rollup.v1.FillEntry.$Properties {
-  return { ...fill };
-}
-
-function fromWireFill(wire: weft.rollup.v1.FillEntry.$Properties): FillEntry {
-  const status = Object.values(FillStatus).find((known) => known === wire.status);
-  if (status === undefined) {
-    throw codecError(
-      "CODEC_OUT_OF_RANGE",
-      `status of a fill: expected 1 to 5, got ${wire.status ?? 0}`,
-    );
-  }
-  return {
-    height: toHeight(wire.height ?? 0),
-    position: wire.position ?? 0,
-    status,
-    contentHash: toBytes(wire.contentHash),
-  };
-}
-
-function toWireDecision(decision: DecisionEntry): weft.rollup.v1.DecisionEntry.$Properties {
-  return { ...decision };
-}
-
-function fromWireDecision(wire: weft.rollup.v1.DecisionEntry.$Properties): DecisionEntry {
-  const outcome = Object.values(DecisionOutcome).find((known) => known === wire.outcome);
-  if (outcome === undefined) {
-    throw codecError(
-      "CODEC_OUT_OF_RANGE",
-      `outcome of a decision: expected 16, got ${wire.outcome ?? 0}`,
-    );
-  }
-  return {
-    subject: toBytes(wire.subject),
-    outcome,
-    height: toHeight(wire.height ?? 0),
-    detailHash: toBytes(wire.detailHash),
-  };
-}
-
-function toWireFilling(filling: Filling): weft.rollup.v1.Filling.$Properties {
-  return {
-    headers: filling.headers.map((header) => ({ ...header })),
-    blocks: filling.blocks.map(({ proof, manifestProof, fills, decisions, ...block }) => ({
-      ...block,
-      manifestProof: toWireProof(manifestProof),
-      leafProof: toWireProof(proof),
-      fills: fills.map(toWireFill),
-      decisions: decisions.map(toWireDecision),
-    })),
-    contents: filling.contents.map((content) => ({ ...content })),
-    order: [...filling.order],
-  };
-}
-
-function fromWireFilling(wire: weft.rollup.v1.Filling.$Properties): Filling {
-  return {
-    headers: (wire.headers ?? []).map((header) => ({
-      signedHeader: toBytes(header.signedHeader),
-      validatorSet: toBytes(header.validatorSet),
-    })),
-    blocks: (wire.blocks ?? []).map((block) => ({
-      height: toHeight(block.height ?? 0),
-      manifest: toBytes(block.manifest),
-      manifestProof: fromWireProof(block.manifestProof),
-      leaf: toBytes(block.leaf),
-      proof: fromWireProof(block.leafProof),
-      fills: (block.fills ?? []).map(fromWireFill),
-      decisions: (block.decisions ?? []).map(fromWireDecision),
-    })),
-    contents: (wire.contents ?? []).map((content) => ({
-      position: content.position ?? 0,
-      payload: toBytes(content.payload),
-    })),
-    order: (wire.order ?? []).slice(),
-  };
-}
-
-/** Unknown values of later versions read as UNSPECIFIED. */
-function toLevel(wire: number): Level {
-  return Object.values(Level).find((level) => level === wire) ?? Level.UNSPECIFIED;
-}
 
 function toState(wire: number): TransactionState {
   return (
     Object.values(TransactionState).find((state) => state === wire) ?? TransactionState.UNSPECIFIED
   );
+}
+
+/** What a later version asks for is not known here: then messages go as they are. */
+function toCompression(wire: number): Compression {
+  return wire === Compression.GZIP ? Compression.GZIP : Compression.UNSPECIFIED;
 }

@@ -17,10 +17,9 @@ import { z } from "zod";
 import { Ordering, PLAIN_POLICY } from "../codec/rollup-policy.ts";
 import { Height, RollupId } from "../brands.ts";
 import { EXECUTION_SERVICE, type ExecuteBlockRequest } from "./execution-service.ts";
+import { Level, type RollupBlock } from "./rollup-block.ts";
 import {
-  Level,
   ROLLUP_SERVICE,
-  type RollupBlock,
   type StreamBlocksRequest,
   type SubmitRequest,
   type SubmitResponse,

@@ -9,11 +9,8 @@ import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { decodeItem, encodeTxItem } from "../../proto/codec/weft-block.ts";
 import { encodeTxBody, rollupData, rollupIdOfName, txId } from "../../proto/codec/weft-tx.ts";
 import { isWeftError } from "../../proto/errors.ts";
-import {
-  Level,
-  type RollupBlock as WireRollupBlock,
-  ROLLUP_SERVICE,
-} from "../../proto/grpc/rollup-service.ts";
+import { Level, type RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-block.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { dataHash, headerHash } from "../../proto/hashes.ts";
 import { merkleProof } from "../../proto/merkle.ts";

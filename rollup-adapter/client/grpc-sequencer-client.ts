@@ -11,12 +11,8 @@ import {
 import { fromHex } from "../../proto/bytes.ts";
 import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
-import {
-  Level,
-  type RollupBlock as WireRollupBlock,
-  ROLLUP_SERVICE,
-  TransactionState as WireState,
-} from "../../proto/grpc/rollup-service.ts";
+import { Level, type RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-block.ts";
+import { ROLLUP_SERVICE, TransactionState as WireState } from "../../proto/grpc/rollup-service.ts";
 import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";

@@ -3,7 +3,7 @@ import type { Height } from "../../proto/brands.ts";
 import { decodeSignedHeader } from "../../proto/codec/block.ts";
 import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
-import type { RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-service.ts";
+import type { RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-block.ts";
 import type { SignedHeader, ValidatorSet } from "../../proto/types.ts";
 import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import type { RollupSlice } from "../../proto/verify/manifest.ts";

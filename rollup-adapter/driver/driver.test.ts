@@ -5,7 +5,7 @@ import { toHex } from "../../proto/bytes.ts";
 import { encodeSignedHeader } from "../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
-import { Level } from "../../proto/grpc/rollup-service.ts";
+import { Level } from "../../proto/grpc/rollup-block.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";

@@ -7,10 +7,13 @@ import { type HiddenAction, hiddenPayload } from "../../proto/codec/mev-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { type Action, payloadHash, type TxBody, txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
+import { merkleProof } from "../../proto/merkle.ts";
 import type { Content } from "../../proto/verify/fills.ts";
+import type { ProvenEntry } from "../../proto/verify/inclusion.ts";
 import {
   type Absence,
   type DeliveredEntry,
+  encodeOrderedEntry,
   FillStatus,
   type OrderedEntry,
   type Presence,
@@ -32,6 +35,10 @@ export interface BlockSlices {
   readonly sealedBytes: number;
   /** What the block holds for a rollup, with its proof to item 0; or the proof that it holds nothing. */
   slice(rollupId: Uint8Array): Presence | Absence;
+  /** One entry of the rollup with its way up to item 0, and its payload; undefined when it has fewer. */
+  proveEntry(rollupId: Uint8Array, position: number): Promise<EntryWithProof | undefined>;
+  /** Where rollups have entries of a transaction, ascending by rollup. */
+  placesOf(itemId: Uint8Array): readonly PlaceOfEntry[];
   /** What the block makes known of the rollup's entries of the block at `height`, by position. */
   fills(rollupId: Uint8Array, height: number): readonly ResolvedFill[];
   /** The order in which the rollup executes its shuffled entries of the block at `height`, if this block decides it. */
@@ -43,6 +50,16 @@ export interface BlockSlices {
   ): Promise<readonly Content[]>;
   /** The content that the block's `Reveal` of a commit (transaction id) shows. */
   revealed(id: Uint8Array): Uint8Array | undefined;
+}
+
+export interface EntryWithProof {
+  readonly proven: ProvenEntry;
+  readonly payload: Uint8Array;
+}
+
+export interface PlaceOfEntry {
+  readonly rollupId: Uint8Array;
+  readonly position: number;
 }
 
 /** Items taken apart between two turns of the event loop: 1 ms, of sealed ones 3. */
@@ -158,6 +175,24 @@ export async function blockSlices(
       if (proof.kind === "absence") return proof;
       const entries = delivered.get(toHex(rollupId)) ?? [];
       return { ...proof, entries: entries.map((entry) => withSiblings(entry, rollupId)) };
+    },
+    async proveEntry(rollupId, position) {
+      const list = built.prove(rollupId);
+      const payload = delivered.get(toHex(rollupId))?.[position]?.payload;
+      if (list.kind === "absence" || payload === undefined) return undefined;
+      const encoded = list.entries.map(encodeOrderedEntry);
+      const entry = encoded[position];
+      assert(entry !== undefined, "what was delivered is in the manifest");
+      await yieldToLoop();
+      const entryProof = merkleProof(encoded, position);
+      return { proven: { leaf: list.leaf, leafProof: list.proof, entry, entryProof }, payload };
+    },
+    placesOf(itemId) {
+      return built.rollupIds.flatMap((rollupId) => {
+        const list = delivered.get(toHex(rollupId)) ?? [];
+        const position = list.findIndex((entry) => bytesEqual(entry.itemId, itemId));
+        return position < 0 ? [] : [{ rollupId, position }];
+      });
     },
     fills: (rollupId, height) =>
       (fills.get(toHex(rollupId)) ?? []).filter(({ fill }) => fill.height === height),

@@ -5,11 +5,8 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
-import {
-  Level,
-  type RollupBlock,
-  type StreamBlocksRequest,
-} from "../../proto/grpc/rollup-service.ts";
+import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
+import type { StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 import { grpcError } from "./grpc-error.ts";
 import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
@@ -35,8 +32,9 @@ export async function streamBlocks(
   },
 ): Promise<void> {
   const { blocks, source, metrics, stopped, onWaiting } = deps;
-  const { rollupId, fromHeight, level } = call.request;
+  const { rollupId, fromHeight, level, untilHeight = Height(0) } = call.request;
   let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
+  const last = untilHeight === 0 ? Number.MAX_SAFE_INTEGER : untilHeight;
   let lastValidatorsHash: Uint8Array | undefined;
   /** Last header that this stream has held, as a block's own or as one that follows. */
   let lastHeader = 0;
@@ -45,7 +43,7 @@ export async function streamBlocks(
   const unread = createUnread(call, approximateBytes, stopped);
   call.on("cancelled", news.wake);
   try {
-    while (!call.cancelled && !stopped.aborted) {
+    while (!call.cancelled && !stopped.aborted && next <= last) {
       if (next > blocks.height()) {
         await news.wait();
         continue;

@@ -3,7 +3,7 @@ import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { BundleState, bundleStateName } from "../../proto/grpc/mev-service.ts";
-import type { RollupBlock } from "../../proto/grpc/rollup-service.ts";
+import type { RollupBlock } from "../../proto/grpc/rollup-block.ts";
 import { bundleOf, type BundleTerms } from "../../test/support/bundles.ts";
 import {
   type DecidedBlock,

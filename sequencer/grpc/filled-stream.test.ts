@@ -2,7 +2,8 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
-import { Level, ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
+import { Level } from "../../proto/grpc/rollup-block.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";

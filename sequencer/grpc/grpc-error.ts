@@ -1,8 +1,14 @@
 /** Errors of the services as gRPC statuses; the one table of this folder. */
 import { Metadata, status, type StatusObject } from "@grpc/grpc-js";
+import type { Height } from "../../proto/brands.ts";
 import { isWeftError, WeftError } from "../../proto/errors.ts";
 
-export type GrpcErrorInfo =
+export type GrpcErrorInfo = GrpcErrorCode & {
+  /** What a program reads: the height that a stream goes on from, the first one that the node has. */
+  readonly trailers?: Readonly<Partial<Record<"weft-resume" | "weft-earliest", string>>>;
+};
+
+type GrpcErrorCode =
   /** A field has the wrong length or an unknown value. */
   | { readonly code: "GRPC_INVALID_ARGUMENT" }
   /** No such rollup, height or account. */
@@ -16,7 +22,7 @@ export type GrpcErrorInfo =
   /** Starting, stopping, or its data is not at hand yet. */
   | { readonly code: "GRPC_UNAVAILABLE" };
 
-const STATUS: Readonly<Record<GrpcErrorInfo["code"], status>> = {
+const STATUS: Readonly<Record<GrpcErrorCode["code"], status>> = {
   GRPC_INVALID_ARGUMENT: status.INVALID_ARGUMENT,
   GRPC_NOT_FOUND: status.NOT_FOUND,
   GRPC_OUT_OF_RANGE: status.OUT_OF_RANGE,
@@ -25,12 +31,26 @@ const STATUS: Readonly<Record<GrpcErrorInfo["code"], status>> = {
   GRPC_UNAVAILABLE: status.UNAVAILABLE,
 };
 
-export function grpcError(code: GrpcErrorInfo["code"], message: string): WeftError<GrpcErrorInfo> {
-  return new WeftError<GrpcErrorInfo>({ code }, message);
+export function grpcError(
+  code: GrpcErrorCode["code"],
+  message: string,
+  trailers: GrpcErrorInfo["trailers"] = {},
+): WeftError<GrpcErrorInfo> {
+  return new WeftError<GrpcErrorInfo>({ code, trailers }, message);
+}
+
+/** Where somebody goes on who needs a height that is gone here. */
+export function prunedError(height: Height, earliest: Height): WeftError<GrpcErrorInfo> {
+  return grpcError(
+    "GRPC_OUT_OF_RANGE",
+    `height ${height} is pruned here; the first one held is ${earliest}: ask an archive node, or start there from a trusted hash`,
+    { "weft-earliest": String(earliest) },
+  );
 }
 
 /** The status a caller gets; anything unforeseen is INTERNAL without its details. */
 export function statusOf(error: unknown): StatusObject {
+  const metadata = new Metadata();
   const code = isWeftError(error)
     ? (STATUS as Readonly<Record<string, status>>)[error.code]
     : undefined;
@@ -38,8 +58,10 @@ export function statusOf(error: unknown): StatusObject {
     return {
       code: status.INTERNAL,
       details: "the node failed to answer; its log says why",
-      metadata: new Metadata(),
+      metadata,
     };
   }
-  return { code, details: error.message, metadata: new Metadata() };
+  const info: { readonly code: string } & Pick<GrpcErrorInfo, "trailers"> = error.info;
+  for (const [key, value] of Object.entries(info.trailers ?? {})) metadata.set(key, value);
+  return { code, details: error.message, metadata };
 }

@@ -19,6 +19,9 @@ export const BLOCKS_CACHED_BYTES_MAX = 64 << 20;
 export const BLOCK_LOADS_MAX = 4;
 /** Heights that may wait to be read; a further one is refused with RESOURCE_EXHAUSTED. */
 export const BLOCK_LOADS_WAITING_MAX = 4_096;
+/** Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on. */
+export const RANGE_BLOCKS_MAX = 64;
+export const RANGE_BYTES_MAX = 4 << 20;
 /** HTTP/2 streams of one connection. */
 export const STREAMS_PER_CONNECTION_MAX = 1_000;
 /** Time streams get to end when the server stops. */

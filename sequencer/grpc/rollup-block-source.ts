@@ -12,7 +12,7 @@ import {
   type FollowingHeader,
   Level,
   type RollupBlock,
-} from "../../proto/grpc/rollup-service.ts";
+} from "../../proto/grpc/rollup-block.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { merkleProof } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
@@ -20,7 +20,7 @@ import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import { isHidden } from "../../proto/verify/execution-order.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
-import { grpcError } from "./grpc-error.ts";
+import { grpcError, prunedError } from "./grpc-error.ts";
 import {
   BLOCK_LOADS_MAX,
   BLOCK_LOADS_WAITING_MAX,
@@ -52,6 +52,15 @@ export interface BuiltRollupBlock {
   readonly validatorsHash: Uint8Array;
 }
 
+/** A block as proofs of single things refer to it. */
+export interface BlockProofs extends Pick<RollupBlock, "signedHeader" | "validatorSet"> {
+  readonly manifest: Uint8Array;
+  readonly manifestProof: MerkleProof;
+  readonly slices: Pick<BlockSlices, "proveEntry" | "placesOf">;
+  /** The items of the block, with their proofs to data_hash. */
+  readonly items: readonly Uint8Array[];
+}
+
 /** A block that is on its way to level FILLED. */
 export interface FillingUp {
   /**
@@ -65,6 +74,8 @@ export interface FillingUp {
 export interface RollupBlockSource {
   /** The block at level COMMITTED, validator set included. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE */
   build(height: Height, rollupId: Uint8Array): Promise<BuiltRollupBlock>;
+  /** What signs and orders the block, for proofs of single things in it. @throws as `build` */
+  proofs(height: Height): Promise<BlockProofs>;
   /** The item at `index` of the block; undefined when it has fewer. @throws as `build` */
   item(height: Height, index: number): Promise<Uint8Array | undefined>;
   /** The block at level FILLED, when it gets there. */
@@ -136,10 +147,7 @@ export function createRollupBlockSource(
 
   async function load(height: Height): Promise<SharedParts> {
     if (height < blocks.base()) {
-      throw grpcError(
-        "GRPC_OUT_OF_RANGE",
-        `height ${height} is pruned here; the first one held is ${blocks.base()}: ask an archive node, or start there from a trusted hash`,
-      );
+      throw prunedError(height, blocks.base());
     }
     const [block, commit, validators, results] = await Promise.all([
       blocks.block(height),
@@ -254,6 +262,7 @@ export function createRollupBlockSource(
         validatorsHash: parts.validatorsHash,
       };
     },
+    proofs: (height) => shared(height),
     item: async (height, index) => (await shared(height)).items[index],
     fillUp,
   };
@@ -266,6 +275,22 @@ export function createRollupBlockSource(
 function hiddenPositions(slice: RollupBlock["slice"]): Set<number> {
   const entries = slice.kind === "presence" ? slice.entries : [];
   return new Set(entries.flatMap((entry, position) => (isHidden(entry) ? [position] : [])));
+}
+
+/**
+ * What one reader is sent: the first message with the validator set, later ones where it changes, and no header that
+ * follows twice.
+ */
+export function createMessageTrim(): (built: BuiltRollupBlock) => RollupBlock {
+  let lastSet: Uint8Array | undefined;
+  let lastHeader = 0;
+  return ({ message, validatorsHash }) => {
+    const isSameSet = lastSet !== undefined && bytesEqual(lastSet, validatorsHash);
+    lastSet = validatorsHash;
+    const first = withoutHeaders(message, lastHeader);
+    lastHeader = Math.max(lastHeader, message.height + (message.filling?.headers.length ?? 0));
+    return isSameSet ? withoutValidatorSet(first) : first;
+  };
 }
 
 /** The same message without its validator set, for a reader that has it. */

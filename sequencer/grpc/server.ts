@@ -20,6 +20,7 @@ import { ROLLUP_DATA_ENTRIES_MAX } from "../../proto/codec/rollup-data.ts";
 import { EXECUTOR_KEYS_MAX } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName, SALT_BYTES_MAX } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
+import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
 import {
   type GetAccountResponse,
   type GetBlockRequest,
@@ -28,13 +29,16 @@ import {
   type GetRollupResponse,
   type GetTransactionStatusResponse,
   type GetValidatorSetResponse,
-  Level,
-  type RollupBlock,
   ROLLUP_SERVICE,
   ROLLUP_SERVICE_NAME,
   type StreamBlocksRequest,
   TransactionState,
 } from "../../proto/grpc/rollup-service.ts";
+import type {
+  GetBlocksRequest,
+  GetEntryProofRequest,
+  GetTransactionProofRequest,
+} from "../../proto/grpc/block-queries.ts";
 import {
   type GetSealKeyRequest,
   type GetSealKeyResponse,
@@ -59,6 +63,7 @@ import type { SealProgressState } from "../app/seal/progress.ts";
 import { sealKeyReport } from "../app/seal/report.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
+import { checkHeight, createBlockQueries, notFilled } from "./block-queries.ts";
 import { streamBlocks } from "./block-stream.ts";
 import { createGetBodies } from "./body-service.ts";
 import { bundleStatus } from "./bundle-status.ts";
@@ -129,6 +134,7 @@ export function createGrpcServer(
   });
   const stopping = new AbortController();
   const source = createRollupBlockSource(blocks, application);
+  const queries = createBlockQueries({ chainId: node.chainId, blocks, application, source });
   const submit = createSubmit(application, metrics);
   let openStreams = 0;
   let waitingStreams = 0;
@@ -251,19 +257,24 @@ export function createGrpcServer(
     getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
       checkRollupId(rollupId);
       if (level !== Level.UNSPECIFIED) checkLevel(level);
-      if (height < 1 || height > blocks.height()) {
-        throw grpcError(
-          "GRPC_OUT_OF_RANGE",
-          `expected a height from ${blocks.base()} to ${blocks.height()}, got ${height}`,
-        );
-      }
+      checkHeight(blocks, height);
       if (level !== Level.FILLED) return (await source.build(height, rollupId)).message;
       const filled = await source.fillUp(height, rollupId).complete();
       if (filled !== undefined) return filled.message;
-      throw grpcError(
-        "GRPC_UNAVAILABLE",
-        `sealed entries of block ${height} are not opened yet; ask again later, or for LEVEL_COMMITTED`,
-      );
+      throw notFilled(height);
+    }),
+    getBlocks: unary("GetBlocks", (request: GetBlocksRequest) => {
+      checkRollupId(request.rollupId);
+      if (request.level !== Level.UNSPECIFIED) checkLevel(request.level);
+      return queries.getBlocks(request);
+    }),
+    getEntryProof: unary("GetEntryProof", (request: GetEntryProofRequest) => {
+      checkRollupId(request.rollupId);
+      return queries.getEntryProof(request);
+    }),
+    getTransactionProof: unary("GetTransactionProof", (request: GetTransactionProofRequest) => {
+      checkHash("id", request.id);
+      return queries.getTransactionProof(request);
     }),
   });
   const staking = createStakingQueries(application.read);

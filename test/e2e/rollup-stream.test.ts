@@ -8,12 +8,8 @@ import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { ProposedRollupBlock } from "../../proto/grpc/mev-service.ts";
-import {
-  Level,
-  type RollupBlock,
-  ROLLUP_SERVICE,
-  type StreamBlocksRequest,
-} from "../../proto/grpc/rollup-service.ts";
+import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
+import { ROLLUP_SERVICE, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 import { BlockIdFlag } from "../../proto/types.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";

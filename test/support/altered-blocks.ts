@@ -2,7 +2,7 @@
 import { toHex } from "../../proto/bytes.ts";
 import { decodeSignedHeader, encodeSignedHeader } from "../../proto/codec/block.ts";
 import { decodeValidatorSet, encodeValidatorSet } from "../../proto/codec/types.ts";
-import type { RollupBlock } from "../../proto/grpc/rollup-service.ts";
+import type { RollupBlock } from "../../proto/grpc/rollup-block.ts";
 import { headerHash } from "../../proto/hashes.ts";
 import { commitSigSignBytes } from "../../proto/sign-bytes.ts";
 import {

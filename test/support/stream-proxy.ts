@@ -10,11 +10,8 @@ import {
   type ServerWritableStream,
   status,
 } from "@grpc/grpc-js";
-import {
-  type RollupBlock,
-  ROLLUP_SERVICE,
-  type StreamBlocksRequest,
-} from "../../proto/grpc/rollup-service.ts";
+import type { RollupBlock } from "../../proto/grpc/rollup-block.ts";
+import { ROLLUP_SERVICE, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 
 type ChainInfo = ReturnType<typeof ROLLUP_SERVICE.getChainInfo.responseDeserialize>;
 
