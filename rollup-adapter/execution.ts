@@ -10,19 +10,29 @@
  * - When a call has resolved, what it did survives a crash; a call that was cut off may be repeated.
  * - Legs of bundles are told apart with their revert modes, which are wishes: atomic is that all legs are ordered,
  *   not that they succeed (level 0).
+ * - Legs of bundles of mode 1 are executed atomically by executors that offer level 1: at each height first
+ *   `decideBundle` for each decision, then `prepareBundle` for each such leg, then `executeBlock` with all else. All name
+ *   the same height, and only `executeBlock` goes on to the next.
  */
 import type { Height } from "../proto/brands.ts";
 import type {
+  DecideBundleRequest,
+  DecideBundleResponse,
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   ExecutorStatus,
   FinalityStatus,
   InitRequest,
   InitResponse,
+  PrepareBundleRequest,
+  PrepareBundleResponse,
   SetFinalityRequest,
 } from "../proto/grpc/execution-service.ts";
 
 export type {
+  AtomicLevel,
+  DecideBundleRequest,
+  DecideBundleResponse,
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   ExecutedBlock,
@@ -30,7 +40,11 @@ export type {
   FinalityStatus,
   InitRequest,
   InitResponse,
+  MessageBox,
+  OpenBundle,
   PayloadLeg,
+  PrepareBundleRequest,
+  PrepareBundleResponse,
   SetFinalityRequest,
   SkippedPayload,
 } from "../proto/grpc/execution-service.ts";
@@ -42,6 +56,13 @@ export interface Executor {
   executeBlock(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse>;
   setFinality(request: SetFinalityRequest): Promise<FinalityStatus>;
   getStatus(): Promise<ExecutorStatus>;
+  /**
+   * Runs one leg beside the state and says what it would do; locks what it touches until `decideBundle`. The answer is
+   * a pure function of the stream, and the same when asked again. Left out: level 0.
+   */
+  prepareBundle?(request: PrepareBundleRequest): Promise<PrepareBundleResponse>;
+  /** COMMIT: what was prepared becomes the first part of the next block. ABORT: it leaves no trace. Left out: level 0. */
+  decideBundle?(request: DecideBundleRequest): Promise<DecideBundleResponse>;
 }
 
 export type ExecutionErrorInfo =
@@ -61,6 +82,10 @@ export type ExecutionErrorInfo =
   | { readonly code: "EXECUTION_PARENT_MISMATCH" }
   /** No rollup block has the hash that was named. */
   | { readonly code: "EXECUTION_BLOCK_UNKNOWN" }
+  /** No leg of this bundle was prepared, or it was decided so long ago that it is forgotten. */
+  | { readonly code: "EXECUTION_BUNDLE_UNKNOWN" }
+  /** This executor executes nothing atomically (level 0). */
+  | { readonly code: "EXECUTION_ATOMIC_UNSUPPORTED" }
   /** `setFinality` would move `safe` or `finalized` backwards, or `finalized` above `safe`. */
   | { readonly code: "EXECUTION_FINALITY_REGRESSION" }
   /** The chain ends here by its own rules: no environment is defined for a further block. */
@@ -82,6 +107,8 @@ export const EXECUTION_GRPC_STATUS = {
   EXECUTION_HEIGHT_FORGOTTEN: "OUT_OF_RANGE",
   EXECUTION_PARENT_MISMATCH: "FAILED_PRECONDITION",
   EXECUTION_BLOCK_UNKNOWN: "NOT_FOUND",
+  EXECUTION_BUNDLE_UNKNOWN: "NOT_FOUND",
+  EXECUTION_ATOMIC_UNSUPPORTED: "UNIMPLEMENTED",
   EXECUTION_FINALITY_REGRESSION: "FAILED_PRECONDITION",
   EXECUTION_HALTED: "FAILED_PRECONDITION",
   EXECUTION_BUSY: "RESOURCE_EXHAUSTED",

@@ -26,6 +26,9 @@ import {
 
 const v1 = weft.execution.v1;
 
+/** Open bundles that a status lists; the rest is only counted. */
+const OPEN_BUNDLES_LISTED_MAX = 256;
+
 /** A block of the rollup, as far as its driver needs to know it. Hashes are 32 bytes. */
 export interface ExecutedBlock {
   readonly number: number;
@@ -56,7 +59,11 @@ export interface InitResponse {
   readonly nextSequencerHeight: Height;
   /** Whether revert modes of bundles' legs other than ALLOW are honoured. */
   readonly supportsGroupRevert: boolean;
+  /** 1: `prepareBundle` and `decideBundle` are served, so legs can be executed atomically; 0: included only. */
+  readonly atomicLevel: AtomicLevel;
 }
+
+export type AtomicLevel = 0 | 1;
 
 export interface ExecuteBlockRequest {
   /** Hash of the sequencer block, 32 bytes: the idempotency key. */
@@ -135,6 +142,93 @@ export interface ExecutorStatus extends FinalityStatus {
   readonly nextSequencerHeight: Height | undefined;
   /** Payloads that were taken and wait for the block they belong to. */
   readonly gatheredPayloads: number;
+  /** Bundles that were prepared and are not decided, in order of preparation; the first 256 of `openBundleCount`. */
+  readonly openBundles: readonly OpenBundle[];
+  readonly openBundleCount: number;
+}
+
+export interface OpenBundle {
+  /** 32 bytes. */
+  readonly bundleId: Uint8Array;
+  /** Height that it was prepared at. */
+  readonly sequencerHeight: Height;
+  readonly verdict: BundleVerdict;
+}
+
+/** Numbers as in votes (`Verdict` in weft.tx.v1). */
+export const BundleVerdict = { YES: 1, NO: 2 } as const;
+export type BundleVerdict = (typeof BundleVerdict)[keyof typeof BundleVerdict];
+
+/** Why a leg is answered NO, numbered as in votes; 0 with YES. */
+export const BundleNoReason = {
+  NONE: 0,
+  REVERTED: 1,
+  LOCKED: 2,
+  TOO_MANY_LOCKS: 3,
+  NOT_LOCKABLE: 4,
+  MAILBOX: 5,
+  MALFORMED: 6,
+  OTHER: 7,
+} as const;
+export type BundleNoReason = (typeof BundleNoReason)[keyof typeof BundleNoReason];
+
+/** Numbers as in decisions. */
+export const BundleOutcome = { COMMIT: 1, ABORT: 2 } as const;
+export type BundleOutcome = (typeof BundleOutcome)[keyof typeof BundleOutcome];
+
+/** One leg of a bundle of mode 1, to be run beside the state. */
+export interface PrepareBundleRequest {
+  /** Of the block that orders the bundle, 32 bytes. */
+  readonly sequencerBlockHash: Uint8Array;
+  readonly sequencerHeight: Height;
+  /** BFT time of that block. */
+  readonly timestamp: Timestamp;
+  /** 32 bytes. */
+  readonly bundleId: Uint8Array;
+  /** Leg `leg` of `legs`, from 0, by rollup id. */
+  readonly leg: number;
+  readonly legs: number;
+  /** Rollups of the other legs, ascending, 32 bytes each. */
+  readonly siblingRollupIds: readonly Uint8Array[];
+  readonly payloads: readonly Uint8Array[];
+  /** The most that the leg may lock, 1 to 256. */
+  readonly locksMax: number;
+}
+
+/** What a vote says of the leg: a pure function of the stream, the same on all nodes of a rollup. */
+export interface PrepareBundleResponse {
+  readonly verdict: BundleVerdict;
+  readonly reason: BundleNoReason;
+  /** With YES, 32 bytes: the state that the leg was run on. Empty with NO, as all that follows. */
+  readonly preStateRoot: Uint8Array;
+  /** With YES, 32 bytes: commits to what the leg changes and to its receipts. */
+  readonly effectsHash: Uint8Array;
+  /** Messages to and from other rollups of the bundle, by ascending rollup id; none for a pair without messages. */
+  readonly outbox: readonly MessageBox[];
+  readonly inbox: readonly MessageBox[];
+}
+
+export interface MessageBox {
+  /** The other rollup, 32 bytes. */
+  readonly rollupId: Uint8Array;
+  /** Commits to the messages of the pair, in order, 32 bytes. */
+  readonly root: Uint8Array;
+}
+
+export interface DecideBundleRequest {
+  /** Of the block that holds the decision, 32 bytes. */
+  readonly sequencerBlockHash: Uint8Array;
+  readonly sequencerHeight: Height;
+  /** 32 bytes. */
+  readonly bundleId: Uint8Array;
+  readonly outcome: BundleOutcome;
+  /** Why it is aborted, as the decision says; 0 with COMMIT. */
+  readonly reason: number;
+}
+
+export interface DecideBundleResponse {
+  /** What `prepareBundle` had answered. */
+  readonly prepared: PrepareBundleResponse;
 }
 
 export type GetStatusRequest = Readonly<Record<string, never>>;
@@ -166,6 +260,7 @@ const initResponse = messageCodec(
     head: toWireBlock(value.head),
     nextSequencerHeight: value.nextSequencerHeight,
     supportsGroupRevert: value.supportsGroupRevert,
+    atomicLevel: value.atomicLevel,
   }),
   (wire): InitResponse => ({
     rollupId: toRollupId(wire.rollupId),
@@ -174,6 +269,7 @@ const initResponse = messageCodec(
     head: fromWireBlock(wire.head),
     nextSequencerHeight: toHeight(wire.nextSequencerHeight),
     supportsGroupRevert: wire.supportsGroupRevert,
+    atomicLevel: toAtomicLevel(wire.atomicLevel),
   }),
 );
 
@@ -266,6 +362,8 @@ const getStatusResponse = messageCodec(
     sequencer: value.sequencer ?? null,
     nextSequencerHeight: value.nextSequencerHeight ?? 0,
     gatheredPayloads: value.gatheredPayloads,
+    openBundles: value.openBundles.slice(0, OPEN_BUNDLES_LISTED_MAX).map((open) => ({ ...open })),
+    openBundleCount: value.openBundleCount,
   }),
   (wire): ExecutorStatus => {
     const next = toHeight(wire.nextSequencerHeight);
@@ -286,8 +384,80 @@ const getStatusResponse = messageCodec(
             },
       nextSequencerHeight: next === 0 ? undefined : next,
       gatheredPayloads: toNumber(wire.gatheredPayloads),
+      openBundles: wire.openBundles.map((open) => ({
+        bundleId: toBytes(open.bundleId),
+        sequencerHeight: toHeight(open.sequencerHeight ?? 0),
+        verdict: oneOf("verdict", BundleVerdict, open.verdict),
+      })),
+      openBundleCount: wire.openBundleCount,
     };
   },
+);
+
+/** The generated names of the same numbers. */
+const WIRE_VERDICTS = {
+  [BundleVerdict.YES]: v1.BundleVerdict.BUNDLE_VERDICT_YES,
+  [BundleVerdict.NO]: v1.BundleVerdict.BUNDLE_VERDICT_NO,
+};
+const WIRE_REASONS = {
+  [BundleNoReason.NONE]: v1.BundleNoReason.BUNDLE_NO_REASON_UNSPECIFIED,
+  [BundleNoReason.REVERTED]: v1.BundleNoReason.BUNDLE_NO_REASON_REVERTED,
+  [BundleNoReason.LOCKED]: v1.BundleNoReason.BUNDLE_NO_REASON_LOCKED,
+  [BundleNoReason.TOO_MANY_LOCKS]: v1.BundleNoReason.BUNDLE_NO_REASON_TOO_MANY_LOCKS,
+  [BundleNoReason.NOT_LOCKABLE]: v1.BundleNoReason.BUNDLE_NO_REASON_NOT_LOCKABLE,
+  [BundleNoReason.MAILBOX]: v1.BundleNoReason.BUNDLE_NO_REASON_MAILBOX,
+  [BundleNoReason.MALFORMED]: v1.BundleNoReason.BUNDLE_NO_REASON_MALFORMED,
+  [BundleNoReason.OTHER]: v1.BundleNoReason.BUNDLE_NO_REASON_OTHER,
+};
+
+const prepareBundleRequest = messageCodec(
+  v1.PrepareBundleRequest,
+  ({ timestamp, ...value }: PrepareBundleRequest) => ({
+    ...value,
+    time: { seconds: toInt64(timestamp.seconds), nanos: timestamp.nanos },
+    siblingRollupIds: [...value.siblingRollupIds],
+    payloads: [...value.payloads],
+  }),
+  (wire): PrepareBundleRequest => {
+    const time = required(wire.time, "time");
+    return {
+      sequencerBlockHash: toBytes(wire.sequencerBlockHash),
+      sequencerHeight: toHeight(wire.sequencerHeight),
+      timestamp: { seconds: toBigint(time.seconds ?? 0), nanos: time.nanos ?? 0 },
+      bundleId: toBytes(wire.bundleId),
+      leg: wire.leg,
+      legs: wire.legs,
+      siblingRollupIds: wire.siblingRollupIds.map(toBytes),
+      payloads: wire.payloads.map(toBytes),
+      locksMax: wire.locksMax,
+    };
+  },
+);
+
+const prepareBundleResponse = messageCodec(
+  v1.PrepareBundleResponse,
+  toWirePrepared,
+  fromWirePrepared,
+);
+
+const decideBundleRequest = messageCodec(
+  v1.DecideBundleRequest,
+  (value: DecideBundleRequest) => value,
+  (wire): DecideBundleRequest => ({
+    sequencerBlockHash: toBytes(wire.sequencerBlockHash),
+    sequencerHeight: toHeight(wire.sequencerHeight),
+    bundleId: toBytes(wire.bundleId),
+    outcome: oneOf("outcome", BundleOutcome, wire.outcome),
+    reason: wire.reason,
+  }),
+);
+
+const decideBundleResponse = messageCodec(
+  v1.DecideBundleResponse,
+  (value: DecideBundleResponse) => ({ prepared: toWirePrepared(value.prepared) }),
+  (wire): DecideBundleResponse => ({
+    prepared: fromWirePrepared(required(wire.prepared, "prepared")),
+  }),
 );
 
 const PATH = "/weft.execution.v1.ExecutionService";
@@ -299,6 +469,13 @@ export const EXECUTION_SERVICE = {
   executeBlock: method(`${PATH}/ExecuteBlock`, UNARY, executeBlockRequest, executeBlockResponse),
   setFinality: method(`${PATH}/SetFinality`, UNARY, setFinalityRequest, setFinalityResponse),
   getStatus: method(`${PATH}/GetStatus`, UNARY, getStatusRequest, getStatusResponse),
+  prepareBundle: method(
+    `${PATH}/PrepareBundle`,
+    UNARY,
+    prepareBundleRequest,
+    prepareBundleResponse,
+  ),
+  decideBundle: method(`${PATH}/DecideBundle`, UNARY, decideBundleRequest, decideBundleResponse),
 } as const;
 
 function fromWireLeg(wire: weft.execution.v1.BundleLeg.$Properties): PayloadLeg {
@@ -337,6 +514,53 @@ function fromWireBlock(
     timestampSeconds: toBigint(block.timestampSeconds ?? 0),
     gasUsed: toBigint(block.gasUsed ?? 0),
   };
+}
+
+function toWirePrepared(
+  value: PrepareBundleResponse,
+): weft.execution.v1.PrepareBundleResponse.$Properties {
+  const { verdict, reason, preStateRoot, effectsHash, outbox, inbox } = value;
+  return {
+    verdict: WIRE_VERDICTS[verdict],
+    reason: WIRE_REASONS[reason],
+    preStateRoot,
+    effectsHash,
+    outbox: outbox.map((box) => ({ ...box })),
+    inbox: inbox.map((box) => ({ ...box })),
+  };
+}
+
+function fromWirePrepared(
+  wire: weft.execution.v1.PrepareBundleResponse.$Properties,
+): PrepareBundleResponse {
+  return {
+    verdict: oneOf("verdict", BundleVerdict, wire.verdict),
+    reason: oneOf("reason", BundleNoReason, wire.reason ?? BundleNoReason.NONE),
+    preStateRoot: toBytes(wire.preStateRoot),
+    effectsHash: toBytes(wire.effectsHash),
+    outbox: (wire.outbox ?? []).map(fromWireBox),
+    inbox: (wire.inbox ?? []).map(fromWireBox),
+  };
+}
+
+function fromWireBox(wire: weft.execution.v1.MessageBox.$Properties): MessageBox {
+  return { rollupId: toBytes(wire.rollupId), root: toBytes(wire.root) };
+}
+
+function toAtomicLevel(wire: number): AtomicLevel {
+  if (wire === 0 || wire === 1) return wire;
+  throw codecError("CODEC_OUT_OF_RANGE", `atomic_level: expected 0 or 1, got ${wire}`);
+}
+
+/** The member of a closed list of numbers that the wire names. */
+function oneOf<Value extends number>(
+  field: string,
+  values: Readonly<Record<string, Value>>,
+  wire: number | null | undefined,
+): Value {
+  const found = Object.values(values).find((value) => value === wire);
+  if (found !== undefined) return found;
+  throw codecError("CODEC_OUT_OF_RANGE", `${field}: ${wire} is none that this version knows`);
 }
 
 function toRollupId(bytes: Uint8Array): RollupId {

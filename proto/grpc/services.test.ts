@@ -16,7 +16,16 @@ import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { Ordering, PLAIN_POLICY } from "../codec/rollup-policy.ts";
 import { Height, RollupId } from "../brands.ts";
-import { EXECUTION_SERVICE, type ExecuteBlockRequest } from "./execution-service.ts";
+import {
+  BundleNoReason,
+  BundleOutcome,
+  BundleVerdict,
+  type DecideBundleRequest,
+  EXECUTION_SERVICE,
+  type ExecuteBlockRequest,
+  type PrepareBundleRequest,
+  type PrepareBundleResponse,
+} from "./execution-service.ts";
 import { Level, type RollupBlock } from "./rollup-block.ts";
 import {
   ROLLUP_SERVICE,
@@ -239,11 +248,70 @@ describe("messages survive the wire", () => {
       sequencer: { height: Height(5), blockHash: hash(6) },
       nextSequencerHeight: Height(6),
       gatheredPayloads: 2,
+      openBundles: [
+        { bundleId: hash(7), sequencerHeight: Height(4), verdict: BundleVerdict.YES },
+        { bundleId: hash(8), sequencerHeight: Height(5), verdict: BundleVerdict.NO },
+      ],
+      openBundleCount: 300,
     };
     const fresh = { ...state, sequencer: undefined, nextSequencerHeight: undefined };
     for (const value of [state, fresh]) {
       expect(status.responseDeserialize(status.responseSerialize(value))).toEqual(value);
     }
+  });
+
+  test("legs of atomic bundles, what they would do, and what became of them", () => {
+    const { prepareBundle, decideBundle } = EXECUTION_SERVICE;
+    const request: PrepareBundleRequest = {
+      sequencerBlockHash: hash(1),
+      sequencerHeight: Height(5),
+      timestamp: { seconds: 1_700_000_000n, nanos: 5 },
+      bundleId: hash(2),
+      leg: 1,
+      legs: 3,
+      siblingRollupIds: [hash(3), hash(4)],
+      payloads: [new Uint8Array([1]), new Uint8Array(0)],
+      locksMax: 256,
+    };
+    expect(prepareBundle.requestDeserialize(prepareBundle.requestSerialize(request))).toEqual(
+      request,
+    );
+    const yes: PrepareBundleResponse = {
+      verdict: BundleVerdict.YES,
+      reason: BundleNoReason.NONE,
+      preStateRoot: hash(5),
+      effectsHash: hash(6),
+      outbox: [{ rollupId: hash(3), root: hash(7) }],
+      inbox: [],
+    };
+    const no: PrepareBundleResponse = {
+      verdict: BundleVerdict.NO,
+      reason: BundleNoReason.LOCKED,
+      preStateRoot: new Uint8Array(0),
+      effectsHash: new Uint8Array(0),
+      outbox: [],
+      inbox: [],
+    };
+    for (const prepared of [yes, no]) {
+      expect(prepareBundle.responseDeserialize(prepareBundle.responseSerialize(prepared))).toEqual(
+        prepared,
+      );
+      expect(
+        decideBundle.responseDeserialize(decideBundle.responseSerialize({ prepared })),
+      ).toEqual({ prepared });
+    }
+    const decision: DecideBundleRequest = {
+      sequencerBlockHash: hash(8),
+      sequencerHeight: Height(9),
+      bundleId: hash(2),
+      outcome: BundleOutcome.ABORT,
+      reason: 3,
+    };
+    expect(decideBundle.requestDeserialize(decideBundle.requestSerialize(decision))).toEqual(
+      decision,
+    );
+    // No verdict at all is a message of somebody who speaks another version.
+    expect(() => prepareBundle.responseDeserialize(Buffer.alloc(0))).toThrow(/verdict/);
   });
 
   test("bytes are views into what came, not copies", () => {

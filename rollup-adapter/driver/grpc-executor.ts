@@ -46,6 +46,8 @@ export function createExecutorServer(
     executeBlock: serve(executor.executeBlock.bind(executor)),
     setFinality: serve(executor.setFinality.bind(executor)),
     getStatus: serve(() => executor.getStatus()),
+    prepareBundle: serve(executor.prepareBundle?.bind(executor) ?? refuseAtomic),
+    decideBundle: serve(executor.decideBundle?.bind(executor) ?? refuseAtomic),
   });
   const health = new HealthImplementation({ "": "SERVING", [EXECUTION_SERVICE_NAME]: "SERVING" });
   health.addToServer(server);
@@ -93,8 +95,20 @@ export function createGrpcExecutor(address: string): Executor & { close(): void 
     executeBlock: (request) => call(EXECUTION_SERVICE.executeBlock, request),
     setFinality: (request) => call(EXECUTION_SERVICE.setFinality, request),
     getStatus: () => call(EXECUTION_SERVICE.getStatus, {}),
+    prepareBundle: (request) => call(EXECUTION_SERVICE.prepareBundle, request),
+    decideBundle: (request) => call(EXECUTION_SERVICE.decideBundle, request),
     close: () => client.close(),
   };
+}
+
+/** What an executor of level 0 answers. */
+function refuseAtomic(): Promise<never> {
+  return Promise.reject(
+    new WeftError<ExecutionErrorInfo>(
+      { code: "EXECUTION_ATOMIC_UNSUPPORTED" },
+      "this executor offers level 0: legs of bundles are included together, not executed atomically",
+    ),
+  );
 }
 
 function serve<Request, Response>(handle: (request: Request) => Promise<Response>) {
@@ -149,7 +163,11 @@ function fromStatus(error: ServiceError): WeftError<ExecutionErrorInfo> {
   const heightOf = (key: string): Height => Height(Number(text(key)) || 0);
   const code = text(EXECUTION_ERROR_METADATA.code);
   const info: ExecutionErrorInfo = !isExecutionCode(code)
-    ? { code: "EXECUTION_CLOSED" }
+    ? // An executor that never heard of a method says so in gRPC's own words.
+      {
+        code:
+          error.code === status.UNIMPLEMENTED ? "EXECUTION_ATOMIC_UNSUPPORTED" : "EXECUTION_CLOSED",
+      }
     : code === "EXECUTION_HEIGHT_GAP"
       ? {
           code,

@@ -222,6 +222,7 @@ export class EvmExecutor implements Executor, EvmChain {
         nextSequencerHeight: this.#nextHeight(),
         // A transaction that reverts stays, as Ethereum has it: legs of bundles run as if they said ALLOW.
         supportsGroupRevert: false,
+        atomicLevel: 0,
       };
     });
   }
@@ -269,6 +270,8 @@ export class EvmExecutor implements Executor, EvmChain {
       sequencer: cursor,
       nextSequencerHeight: binding === undefined ? undefined : this.#nextHeight(),
       gatheredPayloads: this.#gathered.length,
+      openBundles: [],
+      openBundleCount: 0,
     };
   }
 
