@@ -31,6 +31,7 @@ import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import { sealTermsAt } from "../../sequencer/app/proposal/seal-terms.ts";
 import { NO_SEAL_STATE } from "../../sequencer/app/seal/reader.ts";
+import type { SealCompute } from "../../mev/seal/compute.ts";
 import { openKeyValueStore } from "../../sequencer/app/state-tree/key-value-store.ts";
 import { StateStore } from "../../sequencer/app/state-tree/state-store.ts";
 import { numberKey, SEAL, SEAL_KEYS } from "../../sequencer/app/state/tables.ts";
@@ -42,6 +43,7 @@ import {
 } from "../../sequencer/node/seal-workers/open-seal-compute.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { type Cost, timed } from "./cost.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 
 export const CHAIN_ID = "weft-bench-mev";
@@ -68,9 +70,12 @@ export class MevBenchChain {
   readonly apps: readonly WeftApplication[];
   readonly sealKey: SealKeyState;
   height = 0;
+  /** What the votes for the last block cost one application: shares checked, and what they open opened. */
+  votesCost: Cost = { ms: 0, cpuMs: 0 };
   readonly #validators: readonly BenchValidator[];
   readonly #secrets: readonly Uint8Array[];
   readonly #seal: SealLanes;
+  readonly #work: WorkUnderWay;
   #votes: readonly ExtendedVoteInfo[] = [];
 
   private constructor(
@@ -78,23 +83,27 @@ export class MevBenchChain {
     validators: readonly BenchValidator[],
     key: BenchSealKey,
     seal: SealLanes,
+    work: WorkUnderWay,
   ) {
     this.apps = apps;
     this.#validators = validators;
     this.sealKey = key.state;
     this.#secrets = key.secrets;
     this.#seal = seal;
+    this.#work = work;
   }
 
   static async start(options: MevChainOptions): Promise<MevBenchChain> {
     const validators = Array.from({ length: options.validators }, (_, n) => validatorOf(n));
     const key = sealKeyOf(validators.map(({ address }) => address));
     const seal = openSealCompute({ logger: NULL_LOGGER });
+    const work = new WorkUnderWay();
+    const watched = { ...seal, compute: work.watched(seal.compute) };
     const apps: WeftApplication[] = [];
     for (let n = 0; n < options.applications; n++) {
-      apps.push(await startApplication(options, validators, key.state, seal));
+      apps.push(await startApplication(options, validators, key.state, watched));
     }
-    return new MevBenchChain(apps, validators, key, seal);
+    return new MevBenchChain(apps, validators, key, seal, work);
   }
 
   prepareRequest(seconds = 0): PrepareProposalRequest {
@@ -179,12 +188,6 @@ export class MevBenchChain {
         shares,
         async (message) => signEd25519(application, message),
       );
-      // As votes come in: who proposes next has verified them by then.
-      for (const each of this.apps) {
-        const vote = { hash, height, validatorAddress: address, voteExtension };
-        const verdict = await each.verifyVoteExtension(vote);
-        if (!verdict.accept) throw new Error(`an extension is refused: ${verdict.reason}`);
-      }
       votes.push({
         validator: { address, power: POWER },
         blockIdFlag: BlockIdFlag.COMMIT,
@@ -192,12 +195,53 @@ export class MevBenchChain {
         extensionSignature: new Uint8Array(64),
       });
     }
+    // As votes come in: who proposes next has verified them by then, and opened what they open.
+    for (const each of this.apps) {
+      const { cost } = await timed(async () => {
+        for (const { validator, voteExtension } of votes) {
+          const vote = { hash, height, validatorAddress: validator.address, voteExtension };
+          const verdict = await each.verifyVoteExtension(vote);
+          if (!verdict.accept) throw new Error(`an extension is refused: ${verdict.reason}`);
+        }
+        await this.#work.done();
+      });
+      this.votesCost = cost;
+    }
     return votes;
   }
 
   /** As CometBFT orders a set of equal powers. */
   #sorted(): readonly BenchValidator[] {
     return this.#validators.toSorted((a, b) => compareBytes(a.address, b.address));
+  }
+}
+
+/** What applications have the threads do and do not wait for. */
+class WorkUnderWay {
+  readonly #all = new Set<Promise<unknown>>();
+
+  watched(compute: SealCompute): SealCompute {
+    const watch = <T>(work: Promise<T>): Promise<T> => {
+      this.#all.add(work);
+      const ended = () => this.#all.delete(work);
+      work.then(ended, ended);
+      return work;
+    };
+    return {
+      check: (proofs) => watch(compute.check(proofs)),
+      makeShares: (asked) => watch(compute.makeShares(asked)),
+      verifyShares: (asked) => watch(compute.verifyShares(asked)),
+      combine: (asked) => watch(compute.combine(asked)),
+      open: (batch) => watch(compute.open(batch)),
+    };
+  }
+
+  /** When nothing is under way, nor follows at once from what was. */
+  async done(): Promise<void> {
+    while (this.#all.size > 0) {
+      await Promise.all(this.#all);
+      await yieldToLoop();
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
 import { type Calibration, calibrate } from "../measure/calibration.ts";
 import { median } from "../measure/statistics.ts";
 import { SHARES_RECEIVED_MAX } from "../../sequencer/app/seal/items/limits.ts";
+import { type Cost, timed } from "./cost.ts";
 import { type BenchReport, machine } from "../report.ts";
 import { CHAIN_ID, MevBenchChain } from "./mev-chain.ts";
 import { bids, bundles, cancellations, data, deposits, genesisOfLoad } from "./mev-load.ts";
@@ -27,14 +28,10 @@ const GOAL_MS = 200;
 /** By the application that prepares, those that measure a first time, and one that has no pool. */
 const APPLICATIONS = 4;
 
-/** By the clock, and CPU time of all threads, from which others that run beside it take less away. */
-export interface Cost {
-  readonly ms: number;
-  readonly cpuMs: number;
-}
-
-/** The first time, on an application of its own: nothing of the block was opened before. */
+/** The first time, on an application of its own: no block of the height was made or checked before. */
 export interface FirstCost {
+  /** Votes of all validators for the block below: shares checked, and opened what they open. */
+  readonly votes: Cost;
   /** With transactions in the pool and votes verified, as in a node. */
   readonly prepare: Cost;
   readonly process: Cost;
@@ -152,12 +149,13 @@ async function first(
   processing: WeftApplication,
   cold: WeftApplication,
 ): Promise<FirstCost & { readonly txs: readonly Uint8Array[] }> {
+  const { votesCost: votes } = chain;
   const prepared = await timed(() => preparing.prepareProposal(chain.prepareRequest()));
   const txs = prepared.result;
   const request = chain.processRequest(txs);
   const checked = await accepted(processing, request);
   const coldProcess = await accepted(cold, request);
-  return { txs, prepare: prepared.cost, process: checked, coldProcess };
+  return { txs, votes, prepare: prepared.cost, process: checked, coldProcess };
 }
 
 /** Prepares and processes what the pool makes of the next block, some times; another time makes another block. */
@@ -194,16 +192,6 @@ async function accepted(
   const { result: verdict, cost } = await timed(() => app.processProposal(request));
   if (!verdict.accept) throw new Error(`a block of the benchmark is refused: ${verdict.reason}`);
   return cost;
-}
-
-async function timed<T>(
-  task: () => Promise<T>,
-): Promise<{ readonly result: T; readonly cost: Cost }> {
-  const startMs = performance.now();
-  const before = process.cpuUsage();
-  const result = await task();
-  const { user, system } = process.cpuUsage(before);
-  return { result, cost: { ms: performance.now() - startMs, cpuMs: (user + system) / 1_000 } };
 }
 
 async function submitTo(
@@ -254,9 +242,9 @@ export function mevText(report: MevReport): string {
   ].join("\n");
 }
 
-function firstLines(name: string, { prepare, process: checked, coldProcess }: FirstCost) {
+function firstLines(name: string, { votes, prepare, process: checked, coldProcess }: FirstCost) {
   return [
-    `    ${name}: prepare ${said(prepare)}; process ${said(checked)}; process where no transaction was seen before ${said(coldProcess)}`,
+    `    ${name}: votes before it ${said(votes)}; prepare ${said(prepare)}; process ${said(checked)}; process where no transaction was seen before ${said(coldProcess)}`,
   ];
 }
 

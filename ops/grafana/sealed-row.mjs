@@ -52,6 +52,10 @@ export const SEALED_ROW = [
       `${NODE} proof of {{kind}}`,
     ],
   ),
+  panel("Opened ahead of their block, or for it", "short", [
+    sumBy("instance, when", increase("weft_seal_opened_items_total")),
+    `${NODE} {{when}}`,
+  ]),
   panel("Arithmetic (p95)", "s", [
     quantile(0.95, "weft_seal_work_seconds", "instance, work"),
     `${NODE} {{work}}`,

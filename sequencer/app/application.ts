@@ -70,7 +70,9 @@ import { checkedProposal } from "./proposal/fallback.ts";
 import { ShareWatch } from "./proposal/share-watch.ts";
 import { query } from "./query.ts";
 import { measureCompute, rememberShares } from "./seal/compute.ts";
+import { OpenAhead } from "./seal/items/open-ahead.ts";
 import { OpenedBatches } from "./seal/items/opened-batches.ts";
+import { planOpenings } from "./seal/items/openings.ts";
 import { createReadApi } from "./read-api.ts";
 import { SealProgressLog } from "./seal/progress.ts";
 import { oldestUnresolved, sealedBatch, sealKey } from "./seal/reader.ts";
@@ -141,6 +143,7 @@ class Weft implements WeftApplication {
   #shareFaultFound: (evidence: SealEvidence) => void = () => {};
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
   readonly #opened: OpenedBatches;
+  readonly #ahead: OpenAhead;
   readonly #statuses = new TxStatuses(STATUSES_MAX);
   readonly #sealProgress = new SealProgressLog(STATUSES_MAX);
   readonly #pool: Pool;
@@ -168,7 +171,14 @@ class Weft implements WeftApplication {
   ) {
     const { verify, verifyIncoming = verify, signer, nextSigner, logger, metrics } = dependencies;
     const { seal, sealIncoming = seal, ticketSecretOf = () => undefined } = dependencies;
-    this.#opened = new OpenedBatches(seal);
+    this.#opened = new OpenedBatches({ compute: seal, metrics });
+    this.#ahead = new OpenAhead({
+      opened: this.#opened,
+      seal,
+      planAt: (sharesHeight) => planOpenings(committed.staking, sharesHeight, []),
+      nextHeight: () => committed.nextHeight(),
+      logger: logger.child({ module: "seal" }),
+    });
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -202,6 +212,7 @@ class Weft implements WeftApplication {
     this.#extensions = new Extensions({
       extensionBytesMax,
       watch: this.#watch,
+      ahead: this.#ahead,
       committed,
       pool: this.#pool,
       bodies,
@@ -360,6 +371,7 @@ class Weft implements WeftApplication {
           verify,
           seal,
           opened: this.#opened,
+          ahead: this.#ahead,
           watch: this.#watch,
           yieldToLoop,
           logger,
@@ -460,7 +472,8 @@ class Weft implements WeftApplication {
       this.#executed.clear();
       this.#extensions.committed();
       this.listed.fetch();
-      this.#opened.clear();
+      this.#opened.committed();
+      this.#ahead.committed();
       this.#snapshots?.committed(height, this.#committed.store);
       const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
       // Who restores the oldest snapshot goes on with the block after it, and so do we after a loss of power.

@@ -88,6 +88,12 @@ export const SEAL_SPECS: SpecsOf<SealMetrics> = {
     help: "Faults in shares of others that this node can prove, by kind of evidence",
     labels: ["kind"],
   },
+  sealOpenedItems: {
+    type: "counter",
+    name: "weft_seal_opened_items_total",
+    help: "Sealed transactions that were opened, by when: ahead of the block that shows their points, or for a block",
+    labels: ["when"],
+  },
   sealWorkSeconds: {
     type: "histogram",
     name: "weft_seal_work_seconds",

@@ -121,6 +121,7 @@ async function run(all: readonly Draft[], way: Way): Promise<Decided> {
   while (chain.height < ordered.height + 6) {
     const isDisputing = way === "disputed" && chain.height + 1 === ordered.height + 2;
     chain.node(1).watch.failsToOpen = isDisputing;
+    chain.opensAhead = way !== "disputed";
     if (chain.height + 1 === ordered.height + 3) giveBack();
     const block = await chain.step(isDisputing ? 1 : 0);
     const opened = await chain.app.blockSlices(block.txs, block.response);

@@ -203,11 +203,13 @@ describe("blocks with sealed items", () => {
             if (isSilent) watch.ticketSecretOf = () => undefined;
             else if (secretOf !== undefined) watch.ticketSecretOf = secretOf;
           };
-          for (const { drafts, proposer, silent, isBroken } of blocks) {
+          for (const [at, { drafts, proposer, silent, isBroken }] of blocks.entries()) {
             for (const each of drafts) await run.submit(each);
             for (const n of [0, 1, 2]) speak(n, silent.includes(n));
             // Where single shares have settled what an item opens to, a node that fails is alone with its block.
             chain.node(proposer).watch.failsToOpen = isBroken && !run.hasDisputes;
+            // What is open already stays so: the next proposer has to fail with it.
+            chain.opensAhead = blocks[at + 1]?.isBroken !== true;
             const decided = await chain.step(proposer);
             chain.node(proposer).watch.failsToOpen = false;
             const size = decided.txs.reduce((sum, tx) => sum + tx.length + 5, 0);
@@ -218,6 +220,7 @@ describe("blocks with sealed items", () => {
           // Not by falling back to the minimal block, which would hide a bad builder.
           for (const { watch } of chain.nodes) expect(watch.fallbacks).toBe(0);
           for (const n of [0, 1, 2]) speak(n, false);
+          chain.opensAhead = true;
           for (let more = 0; run.waitingCount > 0; more++) {
             expect(more).toBeLessThan(SETTLED_AFTER);
             run.follow(await chain.step(0));

@@ -54,7 +54,7 @@ import type {
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
-import { LOCAL_SEAL_COMPUTE } from "./seal-compute.ts";
+import { newWatch, type Watch, watchedSeal } from "./watch.ts";
 
 export const CHAIN_ID = "weft-test";
 export const ROLLUPS = ["alpha", "beta"] as const;
@@ -124,31 +124,6 @@ export interface TestNode {
   readonly consensusAddress: Uint8Array;
   readonly applicationKey: Ed25519KeyPair;
   readonly watch: Watch;
-}
-
-/** What one node does at its ports. */
-export interface Watch {
-  /** Secrets of the tickets that it holds; none when it is not given. */
-  ticketSecretOf?: TicketSecretOf;
-  /** Sealed items that it has opened, or tried to. */
-  openedItems: number;
-  /** Says that sealed items do not open. */
-  failsToOpen?: boolean;
-  /** Transaction signatures that it has had verified. */
-  signatures: number;
-  /** Own proposals that gave way to the minimal block. */
-  fallbacks: number;
-  /** Says that every signature is bad, this many batches from now, for one batch or `failsFor`. */
-  failAfter?: number;
-  failsFor?: number;
-  /** Lets the next batch finish only after those that follow it at once. */
-  delayNext?: boolean;
-  /** Batches at the port that are not delayed. */
-  underWay?: number;
-}
-
-function newWatch(): Watch {
-  return { openedItems: 0, signatures: 0, fallbacks: 0 };
 }
 
 /** A rollup's policy as one writes it into genesis.json. */
@@ -249,14 +224,7 @@ export async function startNode(
         while (isDelayed && (watch.underWay ?? 0) > 0) await yieldToLoop();
         return verdicts;
       },
-      seal: {
-        ...LOCAL_SEAL_COMPUTE,
-        async open(batch) {
-          watch.openedItems += batch.items.length;
-          const opened = await LOCAL_SEAL_COMPUTE.open(batch);
-          return watch.failsToOpen === true ? opened.map(() => ({ kind: "failed" })) : opened;
-        },
-      },
+      seal: watchedSeal(watch),
       ticketSecretOf: (key, ticket) => watch.ticketSecretOf?.(key, ticket),
       signer: signerOf(applicationKey),
       nextSigner: nextKey && signerOf(nextKey),
@@ -316,6 +284,8 @@ export class TestChain {
   readonly absent = new Set<number>();
   /** Seconds that blocks come later than one each second. */
   lateSeconds = 0;
+  /** Whether what the votes of the next blocks open ahead can be opened; if not, the blocks after them do it. */
+  opensAhead = true;
   /** Extensions of a node as the others get them; unchanged where it says undefined. */
   alter: (
     voter: number,
@@ -526,7 +496,10 @@ export class TestChain {
     this.set = this.#nextSet;
     // Throws for updates that an engine would refuse.
     this.#nextSet = updateValidatorSet(this.#nextSet, updates);
-    for (const { app } of this.nodes) await app.commit();
+    for (const { app, watch } of this.nodes) {
+      await app.commit();
+      watch.failsAhead = false;
+    }
     this.height = request.height;
     this.blockHash = request.hash;
     this.lastVotes = votes;
@@ -540,6 +513,7 @@ export class TestChain {
    */
   async extend(request: ProcessProposalRequest): Promise<ExtendedVoteInfo[]> {
     this.refusedExtensions.clear();
+    for (const { watch } of this.nodes) watch.failsAhead = !this.opensAhead;
     const votes: ExtendedVoteInfo[] = [];
     for (const { address, votingPower: power } of this.set.validators) {
       const validator = { address, power };

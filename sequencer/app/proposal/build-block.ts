@@ -46,6 +46,7 @@ import { laneParams } from "../params.ts";
 import { placeEntries } from "../ordering/place.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Selection } from "../pool/selection.ts";
+import type { OpenAhead } from "../seal/items/open-ahead.ts";
 import type { OpenedBatches } from "../seal/items/opened-batches.ts";
 import {
   NO_OPENINGS,
@@ -83,6 +84,7 @@ export interface BuildDependencies {
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
   readonly opened: OpenedBatches;
+  readonly ahead: OpenAhead;
   /** Is shown what the commit holds, late votes too, which nobody has checked. */
   readonly watch: ShareWatch;
   readonly yieldToLoop: YieldToLoop;
@@ -291,7 +293,7 @@ function drawControl(
 /** None at the initial height. */
 async function systemItems(
   request: BuildRequest,
-  { committed, verify, seal, opened, watch, logger, metrics }: BuildDependencies,
+  { committed, verify, seal, opened, ahead, watch, logger, metrics }: BuildDependencies,
 ): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
   if (lastBlock === undefined) return { lists: [], items: [], openings: NO_OPENINGS };
@@ -333,7 +335,7 @@ async function systemItems(
   }
   const commit: Item = { kind: "injectedCommit", injectedCommit: built.commit };
   const plan = planOpenings(committed.staking, height, []);
-  const made = await buildOpenings(plan, built.shares, { opened, seal });
+  const made = await buildOpenings(plan, built.shares, { opened, seal, ahead });
   const verified = await verifyOpenings(plan, made, { opened, seal });
   const holds = typeof verified !== "string";
   if (!holds) {

@@ -1,22 +1,26 @@
 import {
   askedOf,
   buildExtension,
+  checkExtension,
   type ExtensionContext,
   type ExtensionRefusal,
   NOTHING_SAID,
   type SaidOfTxs,
-  verifyExtension,
+  verifyExtensions,
+  type Voter,
 } from "../../../mev/extension.ts";
 import type { SealCompute } from "../../../mev/seal/compute.ts";
 import type { TicketSecretOf } from "../../../mev/seal/shares.ts";
 import type { VerifySignatures } from "../../../mev/signatures.ts";
 import { Height } from "../../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
+import type { Shares } from "../../../proto/codec/seal-block.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Verdict, VerifyVoteExtensionRequest } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { AppMetrics } from "../metrics.ts";
 import { ownLists } from "../inclusion/own-lists.ts";
+import type { OpenAhead } from "../seal/items/open-ahead.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import type { ApplicationSigner } from "../weft-application.ts";
@@ -41,6 +45,8 @@ export interface ExtensionDependencies {
   readonly ticketSecretOf: TicketSecretOf;
   /** Is shown what others answer. */
   readonly watch: ShareWatch;
+  /** Is given the shares of what was accepted, and own ones. */
+  readonly ahead: OpenAhead;
   readonly logger: Logger;
   readonly metrics: AppMetrics;
 }
@@ -116,7 +122,8 @@ export class Extensions {
   }
 
   async #answer(height: Height, blockHash: Uint8Array, included: IncludedIds): Promise<Uint8Array> {
-    const { committed, pool, bodies, log, signers, logger, extensionBytesMax } = this.#dependencies;
+    const { committed, pool, bodies, log, ahead, signers, logger, extensionBytesMax } =
+      this.#dependencies;
     const voter = this.#voterAt(height);
     if (voter === undefined) {
       logger.error("no registered application key: this node's votes will not count", {
@@ -130,7 +137,7 @@ export class Extensions {
     const own = ownLists(voter.address, (id) => ids.has(id), { committed, pool, bodies });
     const ask = this.#ownAsk(context, voter);
     let shares = ask && (await this.#ownShares.of(ask));
-    let { extension, refusal } = await this.#build(context, voter, own, shares);
+    let { extension, refusal, given } = await this.#build(context, voter, own, shares);
     if (refusal !== undefined && shares !== undefined) {
       // Nobody else would take them, and they would be evidence.
       logger.error(
@@ -138,7 +145,7 @@ export class Extensions {
         { height, ...refusal },
       );
       shares = undefined;
-      ({ extension, refusal } = await this.#build(context, voter, own, shares));
+      ({ extension, refusal, given } = await this.#build(context, voter, own, shares));
     }
     if (shares !== undefined && extension.length > extensionBytesMax) {
       // A vote that the signer cannot sign would be missed whole.
@@ -147,15 +154,16 @@ export class Extensions {
         { height, bytes: extension.length, bytesMax: extensionBytesMax },
       );
       shares = undefined;
-      ({ extension, refusal } = await this.#build(context, voter, own, shares));
+      ({ extension, refusal, given } = await this.#build(context, voter, own, shares));
     }
     if (refusal !== undefined) {
       // Takes a bug, which must not cost the vote.
       logger.error("own lists are refused: this vote lists nothing", { height, ...refusal });
-      ({ extension, refusal } = await this.#build(context, voter, NOTHING_SAID, shares));
+      ({ extension, refusal, given } = await this.#build(context, voter, NOTHING_SAID, shares));
     }
     assert(refusal === undefined, `own extension is refused: ${refusal?.code}: ${refusal?.reason}`);
     await log.put(height, blockHash, extension, bodies.keep(own.txs, height));
+    if (given !== undefined) ahead.add(height, voter.address, given);
     return extension;
   }
 
@@ -168,14 +176,29 @@ export class Extensions {
   ): Promise<{
     readonly extension: Uint8Array;
     readonly refusal: ExtensionRefusal | undefined;
+    readonly given: Shares | undefined;
   }> {
-    const { verify, seal: compute, extensionBytesMax } = this.#dependencies;
+    const { extensionBytesMax } = this.#dependencies;
     const extension = await buildExtension(context, said, shares, sign, extensionBytesMax);
     const voter = { address, publicKey };
-    return {
-      extension,
-      refusal: await verifyExtension(context, extension, voter, { verify, compute }),
-    };
+    return { extension, ...(await this.#check(context, extension, voter)) };
+  }
+
+  /** What is wrong with an extension, or the shares that it gives. */
+  async #check(
+    context: ExtensionContext,
+    extension: Uint8Array,
+    voter: Voter,
+  ): Promise<{
+    readonly refusal: ExtensionRefusal | undefined;
+    readonly given: Shares | undefined;
+  }> {
+    const { verify, seal: compute } = this.#dependencies;
+    const checked = checkExtension(context, extension, voter);
+    const [verdict] = await verifyExtensions([checked], { verify, compute });
+    assert(verdict !== undefined, "each extension has a verdict");
+    if ("code" in verdict) return { refusal: verdict, given: undefined };
+    return { refusal: undefined, given: verdict.shares?.shares };
   }
 
   /** Undefined: nothing is asked of it. */
@@ -186,14 +209,17 @@ export class Extensions {
   }
 
   async verify(request: VerifyVoteExtensionRequest): Promise<Verdict> {
-    const { committed, verify, seal: compute, watch, metrics, logger } = this.#dependencies;
+    const { committed, watch, ahead, metrics, logger } = this.#dependencies;
     const { height, hash, validatorAddress: address, voteExtension } = request;
     const voter = { address, publicKey: committed.applicationKey(address, height) };
     const context = this.#context(height, hash);
-    const refusal = await verifyExtension(context, voteExtension, voter, { verify, compute });
+    const { refusal, given } = await this.#check(context, voteExtension, voter);
     const { publicKey } = voter;
     watch.look({ context, address, publicKey, extension: voteExtension, refusal });
-    if (refusal === undefined) return { accept: true };
+    if (refusal === undefined) {
+      if (given !== undefined) ahead.add(height, address, given);
+      return { accept: true };
+    }
     metrics.extensionsRejected.inc({ code: refusal.code });
     if (isOfShares(refusal)) metrics.sealPartsRejected.inc({ code: refusal.code });
     logger.warn("vote extension refused", {

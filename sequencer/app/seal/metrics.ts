@@ -41,6 +41,8 @@ export interface SealMetrics {
   readonly sealPartsUnwatched: Counter;
   /** `weft_seal_evidence_found_total`: Faults in shares of others that this node can prove, by kind of evidence. */
   readonly sealEvidenceFound: Counter<"kind">;
+  /** `weft_seal_opened_items_total`: Sealed transactions that were opened, by when: ahead of the block that shows their points, or for a block. */
+  readonly sealOpenedItems: Counter<"when">;
   /** `weft_seal_work_seconds`: Duration of one batch of arithmetic, waiting for a thread included, by work (check, make, verify, combine, open). */
   readonly sealWorkSeconds: Histogram<"work">;
 }
@@ -62,5 +64,6 @@ export const NULL_SEAL_METRICS: SealMetrics = {
   sealPartsRejected: NULL_COUNTER,
   sealPartsUnwatched: NULL_COUNTER,
   sealEvidenceFound: NULL_COUNTER,
+  sealOpenedItems: NULL_COUNTER,
   sealWorkSeconds: NULL_HISTOGRAM,
 };

@@ -116,6 +116,7 @@ describe("a ciphertext that nobody can open", () => {
     const { chain } = sealed;
     const { id } = await submitSealed(sealed, 1, "fine");
     const { id: other } = await submitSealed(sealed, 1, "fine too");
+    chain.opensAhead = false;
     await stepUntil(chain, 2);
     const offender = chain.node(1);
     offender.watch.failsToOpen = true;
@@ -241,6 +242,7 @@ describe("the sender's own opening", () => {
     const { chain } = sealed;
     const mine = await submitSealed(sealed, 0, "mine");
     const { height } = await chain.step(0);
+    chain.opensAhead = false;
     await chain.step(0);
     chain.node(1).watch.failsToOpen = true;
     await chain.step(1);
