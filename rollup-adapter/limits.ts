@@ -16,6 +16,10 @@ export const GATEWAY_PENDING_MAX = 50_000;
 export const GATEWAY_PENDING_BYTES_MAX = 64 << 20;
 /** Times a payload is submitted again before it is given up and counted. */
 export const RESUBMISSIONS_MAX = 20;
+/** Blocks after which the bytes of an accepted submission are sent again, in case a node has lost its pool. */
+export const RESEND_BLOCKS = 8;
+/** Submissions sent again for that reason after one block; the others wait for the next. */
+export const RESENT_PER_BLOCK_MAX = 16;
 /** Times that a submission is sealed for the key in force, while keys change under it. */
 export const SEAL_TRIES_MAX = 4;
 /** First and longest pause before a connection or a call is tried again, in ms. */

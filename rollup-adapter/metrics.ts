@@ -177,7 +177,7 @@ const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
   submissions: {
     type: "counter",
     name: "weft_gateway_submissions_total",
-    help: "Signed submissions by answer: accepted, refused, or resealed for another key",
+    help: "Signed submissions by answer: accepted, refused, resealed for another key, or sent_again as they were",
     labels: ["result"],
   },
   resubmissions: {
@@ -201,6 +201,23 @@ const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
     name: "weft_gateway_batch_bytes",
     help: "Size of a signed submission",
     buckets: BYTES_BUCKETS,
+  },
+  journalSeconds: {
+    type: "histogram",
+    name: "weft_gateway_journal_seconds",
+    help: "Time of one turn of the disk, for all that was written in it",
+    buckets: SECONDS_BUCKETS,
+  },
+  journalWrites: {
+    type: "counter",
+    name: "weft_gateway_journal_writes_total",
+    help: "Records written to the journal or removed from it",
+  },
+  recovered: {
+    type: "counter",
+    name: "weft_gateway_recovered_total",
+    help: "Found in the journal at a start: submission sent again, submission ordered before, transaction",
+    labels: ["what"],
   },
 };
 

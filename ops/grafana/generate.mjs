@@ -518,6 +518,17 @@ export const dashboards = [
           `${NODE} {{result}}`,
         ]),
         panel("Size of a submission (p95)", "bytes", [quantile(0.95, "weft_gateway_batch_bytes"), NODE]),
+        panel(
+          "Journal: a turn of the disk (p50, p95)",
+          "s",
+          [quantile(0.5, "weft_gateway_journal_seconds"), `${NODE} p50`],
+          [quantile(0.95, "weft_gateway_journal_seconds"), `${NODE} p95`],
+        ),
+        panel("Journal: records", "ops", [rate("weft_gateway_journal_writes_total"), NODE]),
+        panel("Taken up from the journal at a start", "short", [
+          sumBy("instance, what", increase("weft_gateway_recovered_total")),
+          `${NODE} {{what}}`,
+        ]),
       ],
       [
         "Light client",

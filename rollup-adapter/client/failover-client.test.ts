@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { WeftError } from "../../proto/errors.ts";
-import { createFailoverClient, type SubmitClient } from "./failover-client.ts";
+import { createFailoverClient, type SubmitNode } from "./failover-client.ts";
 
-interface FakeNode extends SubmitClient {
+interface FakeNode extends SubmitNode {
   state: "up" | "down" | "behind";
   submissions: number;
 }
@@ -22,6 +22,9 @@ function fakeNode(height: number): FakeNode {
     state: "up",
     submissions: 0,
     rollup: () => Promise.reject(new Error("not asked for here")),
+    blocks: () => {
+      throw new Error("not asked for here");
+    },
     sealKey: () => Promise.reject(new Error("not asked for here")),
     chainInfo: () =>
       answer({

@@ -1,10 +1,22 @@
 /** Several sequencer nodes as one, for calls that any of them can answer. */
+import { Height, type RollupId } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import type { MevClient } from "./mev-client.ts";
 import type { SequencerClient } from "./sequencer-client.ts";
 
 /** What a gateway needs of a sequencer. */
-export type SubmitClient = Pick<SequencerClient, "chainInfo" | "rollup" | "sealKey" | "submit">;
+export interface SubmitClient
+  extends Pick<SequencerClient, "chainInfo" | "rollup" | "sealKey" | "submit"> {
+  /** Ids (hex) of what blocks `first` to `last` hold of the rollup, as one node tells. */
+  orderedIds(rollupId: RollupId, first: number, last: number): Promise<ReadonlySet<string>>;
+}
+
+/** What each of the nodes is asked. */
+export type SubmitNode = Pick<
+  SequencerClient,
+  "blocks" | "chainInfo" | "rollup" | "sealKey" | "submit"
+>;
 
 /**
  * Stays with one node as long as it answers and is up with the chain, else goes on to the next. A
@@ -12,7 +24,7 @@ export type SubmitClient = Pick<SequencerClient, "chainInfo" | "rollup" | "sealK
  *
  * @throws the failure of the last node, when none answers
  */
-export function createFailoverClient(clients: readonly SubmitClient[]): SubmitClient {
+export function createFailoverClient(clients: readonly SubmitNode[]): SubmitClient {
   const first = createFailover(clients);
   return {
     chainInfo: () =>
@@ -23,7 +35,34 @@ export function createFailoverClient(clients: readonly SubmitClient[]): SubmitCl
     rollup: (key) => first((client) => client.rollup(key)),
     sealKey: (number) => first((client) => client.sealKey(number)),
     submit: (item) => first((client) => client.submit(item)),
+    orderedIds: (rollupId, firstHeight, lastHeight) =>
+      first((client) => orderedIds(client, rollupId, firstHeight, lastHeight)),
   };
+}
+
+async function orderedIds(
+  client: Pick<SequencerClient, "blocks">,
+  rollupId: RollupId,
+  first: number,
+  last: number,
+): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  if (last < first) return ids;
+  const abort = new AbortController();
+  const { signal } = abort;
+  try {
+    const fromHeight = Height(first);
+    const blocks = client.blocks({ rollupId, fromHeight, level: "committed", signal });
+    for await (const { height, slice } of blocks) {
+      if (slice.slice.kind === "presence") {
+        for (const { itemId } of slice.slice.entries) ids.add(toHex(itemId));
+      }
+      if (height >= last) break;
+    }
+  } finally {
+    abort.abort();
+  }
+  return ids;
 }
 
 /** The same for bundles and bids: what one node has not heard of, another may have. */

@@ -29,7 +29,10 @@ import type { EvmMetrics } from "../evm/metrics.ts";
 import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
 import { createRateLimit } from "../gateway/bundles/rate-limit.ts";
 import { openSequences, openSequenceStore } from "../gateway/bundles/sequences.ts";
+import { createJournal } from "../gateway/journal/journal.ts";
+import { createMemoryJournalStore, openJournalStore } from "../gateway/journal/journal-store.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
+import { createKeptTransactions } from "../gateway/pool/kept-transactions.ts";
 import { createSealer } from "../gateway/sealer.ts";
 import { createSubmitter } from "../gateway/submitter.ts";
 import { configuredTrust, type RollupConfig } from "./rollup-config.ts";
@@ -84,6 +87,12 @@ export async function startEvmRollupNode(
   const silenceMs = config.sequencer.silence_seconds * 1_000;
 
   const client = createFailoverClient(clients);
+  const journal = createJournal(
+    config.gateway.durable
+      ? await openJournalStore(join(dataDirectory, "gateway"))
+      : createMemoryJournalStore(),
+    metrics.gateway,
+  );
   const sealer = createSealer({ keys: () => client.sealKey() });
   const submitter = createSubmitter(
     {
@@ -96,6 +105,7 @@ export async function startEvmRollupNode(
       client,
       key: deps.gatewayKey,
       sealer: config.gateway.seal ? sealer : undefined,
+      journal,
       logger,
       metrics: metrics.gateway,
     },
@@ -122,8 +132,10 @@ export async function startEvmRollupNode(
   const closeClients = async (): Promise<void> => {
     for (const one of [...clients, ...mevClients]) one.close();
     await sequences.close();
+    await journal.close();
   };
   let driver: Driver | undefined;
+  await submitter.restore();
   const rollup: EvmRollup = await createEvmRollup(
     {
       dataDirectory: join(dataDirectory, "evm"),
@@ -132,7 +144,12 @@ export async function startEvmRollupNode(
       clientVersion: options.clientVersion,
     },
     {
-      submit: (payload) => submitter.submit(payload),
+      submit: (payload, how) => submitter.submit(payload, how),
+      restoring: {
+        kept: createKeptTransactions(journal),
+        reconciled: submitter.reconciled,
+        isSubmitted: (payload) => submitter.submissionOf(payload) !== undefined,
+      },
       clock,
       logger,
       metrics: metrics.evm,

@@ -51,6 +51,8 @@ const schema = z.strictObject({
       coalesce_ms: z.number().int().min(0).max(1_000).default(2),
       expiry_blocks: z.number().int().min(2).max(10_000).default(60),
       tip_per_byte: z.number().int().min(0).default(0),
+      /** Whether what a wallet was told is accepted survives a crash of the process and of the machine. */
+      durable: z.boolean().default(true),
       /** Whether wallets' transactions are sealed: nobody reads one before its place is final. */
       seal: z.boolean().default(false),
       /** nweft that one request of a searcher may spend in this account's name, as a bid or in tips; 0: nothing. */

@@ -2,6 +2,7 @@
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { Executor } from "../execution.ts";
+import { PendingPool, type Restoring, type SubmitPort } from "../gateway/pool/pending-pool.ts";
 import { Dispatcher } from "../json-rpc/dispatcher.ts";
 import { type Readiness, type RpcServerOptions, startRpcServer } from "../json-rpc/server.ts";
 import type { EnvironmentSource } from "./environment.ts";
@@ -12,7 +13,7 @@ import { createTipSuggester } from "./rpc/fees.ts";
 import { FilterTable } from "./rpc/filters.ts";
 import type { SearcherPort } from "./rpc/mev-methods.ts";
 import { createMethodTable } from "./rpc/methods.ts";
-import { PendingPool, type SubmitPort } from "./rpc/pending-pool.ts";
+import { createPoolChain } from "./rpc/pool-chain.ts";
 import { Simulator } from "./rpc/simulator.ts";
 import { subscriptionKinds } from "./rpc/subscriptions.ts";
 
@@ -33,6 +34,8 @@ export interface EvmRollupDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EvmMetrics;
+  /** Keeps accepted transactions beyond the process; left out: they are lost with it. */
+  readonly restoring?: Restoring | undefined;
   /** Takes bundles and bids of searchers; left out: their methods do not exist. */
   readonly searchers?: SearcherPort | undefined;
   /** What /readyz says; default: ready as soon as the rollup is open. */
@@ -58,11 +61,12 @@ export async function createEvmRollup(
   const logger = dependencies.logger.child({ module: "evm", rollup: options.genesis.rollupName });
   const executor = await EvmExecutor.open(options, { logger, metrics });
   const pool = new PendingPool({
-    chain: executor,
+    chain: createPoolChain(executor, clock),
     submit: dependencies.submit,
     clock,
     logger,
     metrics,
+    kept: dependencies.restoring?.kept,
   });
   const filters = new FilterTable({ chain: executor, pool, clock, metrics });
   const stop = async (): Promise<void> => {
@@ -71,6 +75,7 @@ export async function createEvmRollup(
     await executor.close();
   };
   try {
+    if (dependencies.restoring !== undefined) await pool.restore(dependencies.restoring);
     const methods = createMethodTable({
       chain: executor,
       pool,

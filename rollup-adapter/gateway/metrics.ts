@@ -11,7 +11,7 @@ import {
 export interface GatewayMetrics {
   /** weft_gateway_pending: payloads accepted or queued and not ordered yet. */
   readonly pending: Gauge;
-  /** weft_gateway_submissions_total{result}: signed submissions by answer: accepted, refused, or resealed for another key. */
+  /** weft_gateway_submissions_total{result}: signed submissions by answer: accepted, refused, resealed for another key, or sent_again as they were. */
   readonly submissions: Counter<"result">;
   /** weft_gateway_resubmissions_total: payloads submitted again. */
   readonly resubmissions: Counter;
@@ -21,6 +21,12 @@ export interface GatewayMetrics {
   readonly bundles: Counter<"result">;
   /** weft_gateway_batch_bytes: size of a signed submission. */
   readonly batchBytes: Histogram;
+  /** weft_gateway_journal_seconds: time of one turn of the disk, for all that was written in it. */
+  readonly journalSeconds: Histogram;
+  /** weft_gateway_journal_writes_total: records written or removed. */
+  readonly journalWrites: Counter;
+  /** weft_gateway_recovered_total{what}: found in the journal at a start: submission sent again, submission ordered before, transaction. */
+  readonly recovered: Counter<"what">;
 }
 
 export const NULL_GATEWAY_METRICS: GatewayMetrics = {
@@ -30,4 +36,7 @@ export const NULL_GATEWAY_METRICS: GatewayMetrics = {
   abandoned: NULL_COUNTER,
   bundles: NULL_COUNTER,
   batchBytes: NULL_HISTOGRAM,
+  journalSeconds: NULL_HISTOGRAM,
+  journalWrites: NULL_COUNTER,
+  recovered: NULL_COUNTER,
 };

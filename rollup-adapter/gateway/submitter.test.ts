@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
-import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { bytesEqual, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { rollupDataEntries, rollupIdOfName, txId } from "../../proto/codec/weft-tx.ts";
 import type { Sealed } from "../../proto/codec/seal-tx.ts";
@@ -63,14 +63,16 @@ function createFixture(options: {
     {
       client: {
         chainInfo: () => Promise.resolve(CHAIN),
+        orderedIds: () => Promise.resolve(new Set()),
         submit(item): Promise<SubmitOutcome> {
           const decoded = decodeItem(item);
           if (decoded.kind !== "tx") throw new Error("expected a transaction");
           const id = txId(CHAIN.chainId, decoded.tx.bodyBytes);
-          items.push({ id, action: actionOf(item) });
+          const isDuplicate = items.some((one) => bytesEqual(one.id, id));
+          if (!isDuplicate) items.push({ id, action: actionOf(item) });
           const code = options.codeOf?.(items.length) ?? 0;
           const reason = code === 0 ? "" : `code ${code}`;
-          const outcome = { id, hash: id, code, codespace: "weft", reason, isDuplicate: false };
+          const outcome = { id, hash: id, code, codespace: "weft", reason, isDuplicate };
           return Promise.resolve(outcome);
         },
       },
@@ -129,7 +131,7 @@ describe("a gateway that does not seal", () => {
 describe("a gateway that seals", () => {
   it("behavior: submits nothing in the clear", async () => {
     const { submitter, items } = createFixture({ sealing: { key: keyAt(1) } });
-    await Promise.all([submitter.submit(payload), submitter.submit(payload)]);
+    await Promise.all([submitter.submit(payload), submitter.submit(utf8ToBytes("other"))]);
     expect(items).toHaveLength(1);
     expect(items[0]?.action).toMatchObject({ kind: "sealed", key: 1, maxHeight: 69 });
     const action = items[0]?.action;
@@ -221,7 +223,7 @@ describe("a gateway that seals", () => {
     await expect(submitter.submit(new Uint8Array(largest.length + 1))).rejects.toMatchObject({
       code: "GATEWAY_PAYLOAD_TOO_LARGE",
     });
-    await Promise.all([submitter.submit(largest), submitter.submit(payload)]);
+    await Promise.all([submitter.submit(largest.fill(1)), submitter.submit(payload)]);
     expect(items).toHaveLength(3);
   });
 });

@@ -18,7 +18,7 @@ import type { Json } from "../../json-rpc/method.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
 import { collectLogs } from "./logs.ts";
 import type { LogFilter } from "./params.ts";
-import type { PendingPool } from "./pending-pool.ts";
+import type { PendingPool } from "../../gateway/pool/pending-pool.ts";
 
 type Installed = { askedMs: number } & (
   | {

@@ -6,7 +6,7 @@ import { blockMethods } from "./block-methods.ts";
 import type { FilterTable } from "./filters.ts";
 import { logMethods } from "./log-methods.ts";
 import { mevMethods, type SearcherPort } from "./mev-methods.ts";
-import type { PendingPool } from "./pending-pool.ts";
+import type { PendingPool } from "../../gateway/pool/pending-pool.ts";
 import type { Simulator } from "./simulator.ts";
 import { stateMethods } from "./state-methods.ts";
 import { transactionMethods } from "./transaction-methods.ts";

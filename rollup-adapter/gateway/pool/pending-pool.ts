@@ -5,31 +5,45 @@
  * has been executed. It decides nothing about order: whatever the sequencer delivers is executed, whether
  * it came from here or not.
  */
-import { Account, type Address } from "@ethereumjs/util";
+import type { Address } from "@ethereumjs/util";
 import { copyBytes, toHex } from "../../../proto/bytes.ts";
+import { timeToMs } from "../../../proto/time.ts";
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
-import { maxCost, maxFeePerGas, roomObjection } from "../admission.ts";
-import type { EvmChain, ExecutedBlockEvent } from "../executor.ts";
+import { maxCost, maxFeePerGas, roomObjection } from "../../evm/admission.ts";
 import {
   PENDING_AGE_MS,
   PENDING_BYTES_MAX,
   PENDING_PER_SENDER_MAX,
   PENDING_TRANSACTIONS_MAX,
   RESUBMISSIONS_MAX,
-} from "../limits.ts";
-import type { EvmMetrics } from "../metrics.ts";
-import { createPacer } from "../pacer.ts";
-import type { DecodedTransaction, SkipReason } from "../payload.ts";
-import { StateView } from "../virtual-machine.ts";
+} from "../../evm/limits.ts";
+import type { EvmMetrics } from "../../evm/metrics.ts";
+import type { DecodedTransaction, SkipReason } from "../../evm/payload.ts";
 import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
+import type { KeptTransactions } from "./kept-transactions.ts";
+import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "./pool-chain.ts";
 
 /**
  * Has the sequencer order one payload of this rollup; resolves when it has taken it, throws with a
  * reason when it will not. Payloads should be ordered as they were handed over: where that fails, the
- * pool posts again what came too early.
+ * pool posts again what came too early. `isRepeat`: the place that it had was in vain.
  */
-export type SubmitPort = (rawTransaction: Uint8Array) => Promise<void>;
+export type SubmitPort = (
+  rawTransaction: Uint8Array,
+  options: { readonly isRepeat: boolean },
+) => Promise<void>;
+
+/** What the pool needs to go on with what it held before the process ended. */
+export interface Restoring {
+  readonly kept: KeptTransactions;
+  /** Settles once it is known which of them are on their way, or were ordered meanwhile. */
+  readonly reconciled: Promise<void>;
+  /** Whether a submission that may still be ordered carries this payload. */
+  readonly isSubmitted: (rawTransaction: Uint8Array) => boolean;
+}
+
+type PoolMetrics = Pick<EvmMetrics, "pendingTransactions" | "resubmissions" | "rpcDropped">;
 
 export interface PendingTransaction extends DecodedTransaction {
   readonly nonce: bigint;
@@ -41,6 +55,8 @@ interface Entry extends PendingTransaction {
   isPosted: boolean;
   /** A block skipped it because its predecessor had not come. */
   isEarly: boolean;
+  /** It had a place that was in vain. */
+  isRepeat: boolean;
   resubmissions: number;
 }
 
@@ -53,11 +69,12 @@ const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set<SkipReason>([
 const REPLACEMENT_BUMP_PERCENT = 10n;
 
 export class PendingPool {
-  readonly #chain: EvmChain;
+  readonly #chain: PoolChain;
   readonly #submit: SubmitPort;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #metrics: EvmMetrics;
+  readonly #metrics: PoolMetrics;
+  readonly #kept: KeptTransactions | undefined;
   /** By hash, in order of arrival. */
   readonly #byHash = new Map<string, Entry>();
   /** By sender and nonce: the newest of that nonce. */
@@ -67,17 +84,20 @@ export class PendingPool {
   readonly #stop: () => void;
 
   constructor(dependencies: {
-    readonly chain: EvmChain;
+    readonly chain: PoolChain;
     readonly submit: SubmitPort;
     readonly clock: Clock;
     readonly logger: Logger;
-    readonly metrics: EvmMetrics;
+    readonly metrics: PoolMetrics;
+    /** Left out: what waits is lost with the process. */
+    readonly kept?: KeptTransactions | undefined;
   }) {
     this.#chain = dependencies.chain;
     this.#submit = dependencies.submit;
     this.#clock = dependencies.clock;
     this.#logger = dependencies.logger;
     this.#metrics = dependencies.metrics;
+    this.#kept = dependencies.kept;
     this.#stop = this.#chain.onBlock((event) => this.#onBlock(event));
   }
 
@@ -124,26 +144,53 @@ export class PendingPool {
     const { decoded } = payload;
     const key = toHex(decoded.hash);
     if (this.#byHash.has(key)) throw serverError("already known");
-    const account = await this.#account(decoded.sender);
-    this.#check(decoded, account);
+    const account = await this.#chain.account(decoded.sender);
+    await this.#check(decoded, account);
     this.#checkPlace(decoded);
     // Checked once more after waiting: two calls may have brought the same bytes.
     if (this.#byHash.has(key)) throw serverError("already known");
-    const entry = this.#insert(decoded);
+    const entry = this.#insert(decoded, this.#clock.monotonicMs());
+    const acceptedMs = timeToMs(this.#clock.now());
+    const isKept = this.#kept?.add(key, { raw: entry.raw, acceptedMs });
     for (const listener of this.#listeners) listener(entry);
-    await this.#postReady(decoded.sender, account.nonce, entry);
+    // Side by side: the journal has it before the wallet is told.
+    await Promise.all([this.#postReady(decoded.sender, account.nonce, entry), isKept]);
     return decoded.hash;
+  }
+
+  /**
+   * Takes up what was accepted before the process ended: all of it is pending at once, and what is neither executed
+   * nor on its way is posted as soon as that is known.
+   */
+  async restore({ kept, reconciled, isSubmitted }: Restoring): Promise<void> {
+    const nowMs = timeToMs(this.#clock.now());
+    for (const { raw, acceptedMs } of await kept.load()) {
+      const payload = this.#chain.decoder.decode(raw);
+      if (payload.kind === "skip") continue; // another genesis than when it was accepted
+      const ageMs = Math.max(0, nowMs - acceptedMs);
+      const entry = this.#insert(payload.decoded, this.#clock.monotonicMs() - ageMs);
+      entry.isPosted = true; // for all we know
+    }
+    void reconciled.then(async () => {
+      for (const entry of this.#byHash.values()) {
+        if (entry.isPosted && !isSubmitted(entry.raw)) {
+          entry.isPosted = false;
+          entry.isRepeat = true;
+        }
+      }
+      for (const sender of this.#bySender.keys()) await this.#tryToCatchUp(sender);
+    });
   }
 
   /** Whether its sender could pay for it now, and its nonce is not used; throws what geth would say. Nothing is kept. */
   async checkSender(decoded: DecodedTransaction): Promise<void> {
-    this.#check(decoded, await this.#account(decoded.sender));
+    await this.#check(decoded, await this.#chain.account(decoded.sender));
   }
 
-  #check(decoded: DecodedTransaction, account: Account): void {
+  async #check(decoded: DecodedTransaction, account: PoolAccount): Promise<void> {
     const { transaction, sender } = decoded;
     const { common } = this.#chain;
-    const next = this.#chain.nextEnvironment(this.#clock.now().seconds);
+    const next: NextBlockTerms = await this.#chain.next();
     const room = {
       gasLimit: next.gasLimit,
       gasLeft: next.gasLimit,
@@ -194,14 +241,15 @@ export class PendingPool {
     }
   }
 
-  #insert(decoded: DecodedTransaction): Entry {
+  #insert(decoded: DecodedTransaction, addedMs: number): Entry {
     const { nonce } = decoded.transaction;
     const entry: Entry = {
       ...decoded,
       nonce,
-      addedMs: this.#clock.monotonicMs(),
+      addedMs,
       isPosted: false,
       isEarly: false,
+      isRepeat: false,
       resubmissions: 0,
     };
     this.#byHash.set(toHex(decoded.hash), entry);
@@ -217,6 +265,7 @@ export class PendingPool {
   #remove(entry: Entry): void {
     if (!this.#byHash.delete(toHex(entry.hash))) return;
     this.#bytes -= entry.raw.length;
+    this.#kept?.remove(toHex(entry.hash));
     const sender = entry.sender.toString();
     const entries = this.#bySender.get(sender);
     if (entries?.get(entry.nonce) === entry) entries.delete(entry.nonce);
@@ -250,18 +299,18 @@ export class PendingPool {
 
   async #post(entry: Entry): Promise<void> {
     try {
-      await this.#submit(entry.raw);
+      await this.#submit(entry.raw, { isRepeat: entry.isRepeat });
     } catch (cause) {
       this.#remove(entry);
       throw new RpcError(RPC_CODE.TRANSACTION_REJECTED, `transaction rejected: ${reason(cause)}`);
     }
   }
 
-  #onBlock({ receipts, skipped }: ExecutedBlockEvent): void {
+  #onBlock({ included, skipped }: PoolBlock): void {
     const touched = new Set<string>();
-    for (const receipt of receipts) {
-      const entry = this.#byHash.get(toHex(receipt.transactionHash));
-      touched.add(`0x${toHex(receipt.sender)}`);
+    for (const { hash, sender } of included) {
+      const entry = this.#byHash.get(toHex(hash));
+      touched.add(`0x${toHex(sender)}`);
       if (entry !== undefined) this.#remove(entry);
     }
     for (const { payload, reason: why } of skipped) {
@@ -272,17 +321,22 @@ export class PendingPool {
       if (WORTH_ANOTHER_TRY.has(why) && entry.resubmissions < RESUBMISSIONS_MAX) {
         entry.resubmissions += 1;
         entry.isPosted = false;
+        entry.isRepeat = true;
         entry.isEarly = why === "NONCE_TOO_HIGH";
         touched.add(entry.sender.toString());
       } else this.#lost(entry, why);
     }
     this.#expire();
-    for (const sender of touched) {
-      this.#catchUp(sender).catch((error: unknown) => {
-        // Only order is lost here: what was overtaken goes when it is too old.
-        this.#logger.warn("pending transactions could not be compared with the state", {
-          error: String(error),
-        });
+    for (const sender of touched) void this.#tryToCatchUp(sender);
+  }
+
+  async #tryToCatchUp(sender: string): Promise<void> {
+    try {
+      await this.#catchUp(sender);
+    } catch (error) {
+      // Only order is lost here: what was overtaken goes when it is too old.
+      this.#logger.warn("pending transactions could not be compared with the state", {
+        error: String(error),
       });
     }
   }
@@ -292,7 +346,7 @@ export class PendingPool {
     const entries = this.#bySender.get(sender);
     const [first] = entries?.values() ?? [];
     if (entries === undefined || first === undefined) return;
-    const account = await this.#account(first.sender);
+    const account = await this.#chain.account(first.sender);
     for (const entry of entries.values()) if (entry.nonce < account.nonce) this.#remove(entry);
     await this.#postReady(first.sender, account.nonce);
   }
@@ -313,14 +367,6 @@ export class PendingPool {
       this.#lost(entry, "not seen in a block in time");
     }
   }
-
-  async #account(sender: Address): Promise<Account> {
-    const { common, db } = this.#chain;
-    const root = this.#chain.head().header.stateRoot;
-    const pacer = createPacer(Number.POSITIVE_INFINITY);
-    const state = new StateView({ common, db, root, pacer });
-    return (await state.getAccount(sender)) ?? new Account();
-  }
 }
 
 /** What geth says to payloads that are no transaction of this chain. */
@@ -334,9 +380,9 @@ const UNDECODABLE_WORDS: Readonly<Partial<Record<SkipReason, string>>> = {
   INVALID_FIELDS: "invalid transaction: its fields contradict the rules of its type",
 };
 
-function undecodable(why: SkipReason, chain: EvmChain): RpcError {
+function undecodable(why: SkipReason, chain: PoolChain): RpcError {
   const words = UNDECODABLE_WORDS[why] ?? "invalid transaction: not the canonical encoding of one";
-  return serverError(why === "WRONG_CHAIN_ID" ? `${words}: want ${chain.genesis.chainId}` : words);
+  return serverError(why === "WRONG_CHAIN_ID" ? `${words}: want ${chain.common.chainId()}` : words);
 }
 
 function reason(error: unknown): string {

@@ -1,0 +1,26 @@
+/** The reference rollup's own chain, as the pool of pending transactions sees it. */
+import type { Clock } from "../../../sequencer/ports/clock.ts";
+import type { PoolChain } from "../../gateway/pool/pool-chain.ts";
+import type { EvmChain } from "../executor.ts";
+import { createPacer } from "../pacer.ts";
+import { StateView } from "../virtual-machine.ts";
+
+export function createPoolChain(chain: EvmChain, clock: Clock): PoolChain {
+  return {
+    common: chain.common,
+    decoder: chain.decoder,
+    async account(sender) {
+      const { common, db } = chain;
+      const root = chain.head().header.stateRoot;
+      const pacer = createPacer(Number.POSITIVE_INFINITY);
+      const account = await new StateView({ common, db, root, pacer }).getAccount(sender);
+      return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };
+    },
+    next: () => Promise.resolve(chain.nextEnvironment(clock.now().seconds)),
+    onBlock: (listener) =>
+      chain.onBlock(({ receipts, skipped }) => {
+        const included = receipts.map(({ transactionHash: hash, sender }) => ({ hash, sender }));
+        listener({ included, skipped });
+      }),
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * What a gateway has promised, on disk: signed submissions with their bytes, and wallets' transactions until they
+ * are executed. Writers that come together share one turn of the disk, so that a promise costs one sync however many
+ * make it at once.
+ */
+import { WeftError } from "../../../proto/errors.ts";
+import type { GatewayMetrics } from "../metrics.ts";
+import type { JournalOperation, JournalStore } from "./journal-store.ts";
+
+export type JournalErrorInfo =
+  /** The disk refused a write: nothing is promised any more until the process starts again. */
+  { readonly code: "GATEWAY_JOURNAL_FAILED" };
+
+export interface Journal {
+  /** All records whose key begins with `prefix`, by key without it. */
+  load(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
+  /** All or nothing, and durable when it resolves. @throws WeftError<JournalErrorInfo> */
+  write(operations: readonly JournalOperation[]): Promise<void>;
+  /** The same with the next turn of the disk; what a crash loses of it is found out again at the start. */
+  note(operations: readonly JournalOperation[]): void;
+  /** Writes what is noted, and frees the disk. */
+  close(): Promise<void>;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export function createJournal(store: JournalStore, metrics: GatewayMetrics): Journal {
+  let operations: JournalOperation[] = [];
+  let waiters: Waiter[] = [];
+  let turn: Promise<void> | undefined;
+  let failure: Error | undefined;
+
+  /** Everything that has gathered, turn after turn. */
+  async function run(): Promise<void> {
+    // What one tick of the loop brings goes together.
+    await Promise.resolve();
+    while (operations.length > 0 || waiters.length > 0) {
+      const taken = operations;
+      const told = waiters;
+      operations = [];
+      waiters = [];
+      try {
+        if (failure !== undefined) throw failure;
+        const startedMs = performance.now();
+        await store.write(taken, told.length > 0);
+        metrics.journalSeconds.observe((performance.now() - startedMs) / 1_000);
+        metrics.journalWrites.inc(undefined, taken.length);
+        for (const { resolve } of told) resolve();
+      } catch (cause) {
+        failure ??= new WeftError<JournalErrorInfo>(
+          { code: "GATEWAY_JOURNAL_FAILED" },
+          "the gateway's journal cannot be written: nothing is accepted until the node is started again; is the disk full?",
+          { cause },
+        );
+        for (const { reject } of told) reject(failure);
+      }
+    }
+    // In the same step as the last look: what comes from now on begins a turn of its own.
+    turn = undefined;
+  }
+
+  function begin(): void {
+    turn ??= run();
+  }
+
+  return {
+    load: (prefix) => store.load(prefix),
+    write(added) {
+      return new Promise((resolve, reject) => {
+        for (const operation of added) operations.push(operation);
+        waiters.push({ resolve, reject });
+        begin();
+      });
+    },
+    note(added) {
+      for (const operation of added) operations.push(operation);
+      begin();
+    },
+    async close() {
+      begin();
+      await turn;
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** What the pool of pending transactions needs of the rollup that executes them, wherever that runs. */
+import type { Common } from "@ethereumjs/common";
+import type { Address } from "@ethereumjs/util";
+import type { PayloadDecoder } from "../../evm/payload.ts";
+
+export interface PoolAccount {
+  readonly nonce: bigint;
+  /** wei */
+  readonly balance: bigint;
+}
+
+/** What a block made on top of the head would allow. */
+export interface NextBlockTerms {
+  readonly gasLimit: bigint;
+  readonly baseFeePerGas: bigint;
+}
+
+/** What became of payloads in one executed block. */
+export interface PoolBlock {
+  /** Keccak-256 of the transactions that became part of it, and who sent them (20 bytes). */
+  readonly included: readonly { readonly hash: Uint8Array; readonly sender: Uint8Array }[];
+  /** Payloads that were left out, with their bytes. */
+  readonly skipped: readonly { readonly payload: Uint8Array; readonly reason: string }[];
+}
+
+export interface PoolChain {
+  readonly common: Common;
+  readonly decoder: PayloadDecoder;
+  /** At the head. */
+  account(sender: Address): Promise<PoolAccount>;
+  next(): Promise<NextBlockTerms>;
+  /** Called after each executed block; returns what ends it. */
+  onBlock(listener: (block: PoolBlock) => void): () => void;
+}
