@@ -1,13 +1,14 @@
 /** A node whose engine is CometBFT, beside this process: what happens when either of the two ends, and what is refused. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ExitCode } from "../../sequencer/cli/exit-codes.ts";
 import { isCometBftAway } from "../support/cometbft.ts";
 import { BOTH_ENGINES, COMETBFT_SLICE, ONE_ENGINE } from "../support/engine-suites.ts";
+import { LONGEST, RUNS_ALONE } from "../support/file-groups.ts";
 import {
   createTestNetwork,
   ENTRY,
@@ -25,6 +26,14 @@ it("every end-to-end file runs on both engines, or a reason stands why it does n
     .map((file) => file.replace(/\.test\.ts$/, ""));
   expect([...BOTH_ENGINES, ...Object.keys(ONE_ENGINE)].toSorted()).toEqual(names.toSorted());
   expect(BOTH_ENGINES).toEqual(expect.arrayContaining([...COMETBFT_SLICE]));
+});
+
+it("files that run alone or first are there", () => {
+  const places = [...LONGEST, ...Object.keys(RUNS_ALONE)];
+  const isThere = (place: string): boolean =>
+    existsSync(new URL(`../${place}.test.ts`, import.meta.url));
+  expect(places.filter((place) => !isThere(place))).toEqual([]);
+  expect(new Set(places).size).toBe(places.length);
 });
 
 describe.skipIf(isCometBftAway)("a node on CometBFT", () => {

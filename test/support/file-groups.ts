@@ -1,7 +1,7 @@
 /**
- * Which files of `system` run alone, and which run first. The others run a few at a time: most of their time
- * they wait for timeouts of networks of their own, and they share no port, no folder and no name. A test holds
- * the lists against the folders.
+ * Which files of `system` run alone, and which run first. The others run two at a time: none keeps two processors
+ * busy, for its networks wait for timeouts and for each other; and they share no port (`freePorts`), no folder and
+ * no name. A test holds the lists against the folders.
  */
 
 /** Files that measure time, or whose faults are of milliseconds, by path below `test`; and why. */
