@@ -41,7 +41,15 @@ export function createExecutorServer(
     "grpc.max_receive_message_length": STREAM_MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": STREAM_MESSAGE_BYTES_MAX,
   });
-  server.addService(EXECUTION_SERVICE, {
+  const service = {
+    init: received(EXECUTION_SERVICE.init),
+    executeBlock: received(EXECUTION_SERVICE.executeBlock),
+    setFinality: received(EXECUTION_SERVICE.setFinality),
+    getStatus: received(EXECUTION_SERVICE.getStatus),
+    prepareBundle: received(EXECUTION_SERVICE.prepareBundle),
+    decideBundle: received(EXECUTION_SERVICE.decideBundle),
+  };
+  server.addService(service, {
     init: serve(executor.init.bind(executor)),
     executeBlock: serve(executor.executeBlock.bind(executor)),
     setFinality: serve(executor.setFinality.bind(executor)),
@@ -111,11 +119,41 @@ function refuseAtomic(): Promise<never> {
   );
 }
 
+/** A request, or why the bytes that came are none. */
+type Received<Request> = { readonly request: Request } | { readonly fault: string };
+
+/** The library would answer INTERNAL to a request that cannot be read; the contract has a code for it. */
+function received<Request, Response>(method: Method<Request, Response>) {
+  return {
+    ...method,
+    requestSerialize: (): Buffer => {
+      throw new RangeError("a server writes no requests");
+    },
+    requestDeserialize: (bytes: Buffer): Received<Request> => {
+      try {
+        return { request: method.requestDeserialize(bytes) };
+      } catch (error) {
+        if (!isWeftError(error)) throw error;
+        return { fault: error.message };
+      }
+    },
+  };
+}
+
 function serve<Request, Response>(handle: (request: Request) => Promise<Response>) {
-  return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+  return (
+    call: ServerUnaryCall<Received<Request>, Response>,
+    callback: sendUnaryData<Response>,
+  ): void => {
     void (async () => {
       try {
-        callback(null, await handle(call.request));
+        if ("fault" in call.request) {
+          throw new WeftError<ExecutionErrorInfo>(
+            { code: "EXECUTION_INVALID_REQUEST" },
+            call.request.fault,
+          );
+        }
+        callback(null, await handle(call.request.request));
       } catch (error) {
         callback(toStatus(error));
       }

@@ -28,7 +28,7 @@ import {
   type EnvironmentSource,
   createSequencedEnvironmentSource,
 } from "./environment.ts";
-import { checkRequest, failure } from "./execution-checks.ts";
+import { checkInit, checkLabels, checkRequest, failure } from "./execution-checks.ts";
 import { writeGenesis } from "./genesis-block.ts";
 import { type EvmGenesis, createEvmCommon, genesisDigest, genesisRollupId } from "./genesis.ts";
 import { EXECUTION_QUEUE_MAX, GATHERED_BYTES_MAX } from "./limits.ts";
@@ -191,16 +191,11 @@ export class EvmExecutor implements Executor, EvmChain {
 
   async init(request: InitRequest): Promise<InitResponse> {
     return this.#exclusive(async () => {
+      checkInit(request);
       if (request.rollupId !== this.rollupId) {
         throw failure(
           { code: "EXECUTION_GENESIS_MISMATCH" },
           `this is rollup ${this.rollupId} (${this.genesis.rollupName}), not ${request.rollupId}`,
-        );
-      }
-      if (request.sequencerStartHeight < 1) {
-        throw failure(
-          { code: "EXECUTION_INVALID_REQUEST" },
-          `the first sequencer height is at least 1, got ${request.sequencerStartHeight}`,
         );
       }
       const bound = this.store.binding();
@@ -239,6 +234,10 @@ export class EvmExecutor implements Executor, EvmChain {
 
   async setFinality(request: SetFinalityRequest): Promise<FinalityStatus> {
     return this.#exclusive(async () => {
+      checkLabels(request);
+      if (this.store.binding() === undefined) {
+        throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before setFinality");
+      }
       const safe = this.#numberOf(request.safeHash);
       const finalized = this.#numberOf(request.finalizedHash);
       const now = this.store.finality();

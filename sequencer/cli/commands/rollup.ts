@@ -6,6 +6,7 @@ import type { GlobalOptions } from "../context.ts";
 import { parseEvmAddress, parseHostPort, parsePort, parseRollupName } from "../options.ts";
 import { ALREADY_THERE, printResult } from "../output.ts";
 import { createGatewayKey, createRollupFiles, rollupHomeAt } from "../rollup-files.ts";
+import { registerConformance } from "./rollup-conformance.ts";
 
 export function registerRollup(program: Command): void {
   const rollup = program.command("rollup").description("run an EVM rollup that Weft sequences");
@@ -99,6 +100,7 @@ export function registerRollup(program: Command): void {
         command.optsWithGlobals<GlobalOptions>().json,
       );
     });
+  registerConformance(rollup);
 }
 
 type LogLevel = "error" | "warn" | "info" | "debug";
