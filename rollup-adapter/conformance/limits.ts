@@ -20,7 +20,7 @@ export const BLOCK_TRIES_MAX = 6;
 /** A call that has no answer by then has failed, in ms; large blocks take their time. */
 export const CALL_TIMEOUT_MS = 120_000;
 /** An executor that is busy or starts is asked again for so long, in ms, after a pause of so many. */
-export const BUSY_PATIENCE_MS = 30_000;
+export const BUSY_PATIENCE_MS = 20_000;
 export const BUSY_PAUSE_MS = 20;
 /** Payloads read from a file, and bytes of one. */
 export const FILE_PAYLOADS_MAX = 10_000;

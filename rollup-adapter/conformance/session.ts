@@ -51,6 +51,9 @@ export interface Taken {
   readonly response: ExecuteBlockResponse;
 }
 
+/** Fields of a request that are not as they would be. */
+type RequestChanges = Partial<ExecuteBlockRequest> & { readonly afterSeconds?: bigint };
+
 export class Session {
   readonly target: Target;
   readonly second: Target | undefined;
@@ -61,6 +64,7 @@ export class Session {
   supportsGroupRevert = false;
   readonly #payloads: readonly Uint8Array[];
   #payloadsUsed = 0;
+  #made = 0;
   #seconds = FIRST_SECONDS;
   #rollupId: RollupId | undefined;
 
@@ -107,10 +111,28 @@ export class Session {
   /** The next block's request, a second after the one before. */
   async request(
     payloads: readonly Uint8Array[],
-    changes: Partial<ExecuteBlockRequest> & { readonly afterSeconds?: bigint } = {},
+    changes: RequestChanges = {},
   ): Promise<ExecuteBlockRequest> {
-    const { afterSeconds = 1n, ...fields } = changes;
-    const { nextSequencerHeight, head } = await this.status();
+    return this.#requestAfter(await this.status(), payloads, changes);
+  }
+
+  /** Requests of the next heights, with what `payloadsOf` gives for each. */
+  async requests(
+    count: number,
+    payloadsOf: (index: number) => readonly Uint8Array[],
+  ): Promise<ExecuteBlockRequest[]> {
+    const status = await this.status();
+    const next = status.nextSequencerHeight ?? START_HEIGHT;
+    return Array.from({ length: count }, (_, index) =>
+      this.#requestAfter(status, payloadsOf(index), { sequencerHeight: Height(next + index) }),
+    );
+  }
+
+  #requestAfter(
+    { nextSequencerHeight, head }: ExecutorStatus,
+    payloads: readonly Uint8Array[],
+    { afterSeconds = 1n, ...fields }: RequestChanges,
+  ): ExecuteBlockRequest {
     const height = fields.sequencerHeight ?? nextSequencerHeight ?? START_HEIGHT;
     const parent = head.timestampSeconds;
     this.#seconds = (this.#seconds < parent ? parent : this.#seconds) + afterSeconds;
@@ -125,7 +147,7 @@ export class Session {
 
   /** Gibberish that no block before had, and the file's next payload while there is one. */
   material(): Uint8Array[] {
-    const made = gibberish(`block ${this.taken.length} ${this.#payloadsUsed}`, 48);
+    const made = gibberish(`block ${this.#made++}`, 48);
     return [made, ...this.usePayloads(1)];
   }
 

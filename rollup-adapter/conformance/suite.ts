@@ -9,6 +9,11 @@ import { START_CHECKS } from "./checks-start.ts";
 import type { ConformanceErrorInfo } from "./fault.ts";
 import { Session, type SessionDependencies, type SessionOptions } from "./session.ts";
 
+export interface ConformanceOptions extends SessionOptions {
+  /** Checks to make, in this order; all by default. */
+  readonly checks?: readonly Check[];
+}
+
 export interface CheckResult {
   readonly id: string;
   readonly title: string;
@@ -41,7 +46,7 @@ const NEEDED: Readonly<Record<Need, string>> = {
  * @throws WeftError CONFORMANCE_UNREACHABLE or CONFORMANCE_NOT_FRESH when there is nothing to check
  */
 export async function runConformance(
-  options: SessionOptions,
+  options: ConformanceOptions,
   deps: SessionDependencies,
   onResult: (result: CheckResult) => void,
 ): Promise<readonly CheckResult[]> {
@@ -53,7 +58,7 @@ export async function runConformance(
   };
   const results: CheckResult[] = [];
   let isAnswering = true;
-  for (const check of CHECKS) {
+  for (const check of options.checks ?? CHECKS) {
     const { needs } = check;
     const add = (outcome: CheckResult["outcome"], detail?: string): void => {
       const { id, title, rule, why } = check;

@@ -67,8 +67,13 @@ export interface Target {
   close(): void;
 }
 
-/** Statuses of an executor that is busy or starts: the call may be repeated, and is. */
-const PASSING = new Set(["RESOURCE_EXHAUSTED", "UNAVAILABLE"]);
+/** Whether the executor is busy, starts, or was cut off in the middle: the call may be repeated, and is. */
+function isPassing({ status: name, code, details }: Refusal): boolean {
+  if (name === "UNAVAILABLE") return true;
+  // gRPC libraries use this status for their own limit on a message's size too.
+  if (name === "RESOURCE_EXHAUSTED") return !/larger than max|exceeds maximum/i.test(details);
+  return code === "" && (name === "CANCELLED" || details.includes("RST_STREAM"));
+}
 
 interface RawMethod {
   readonly path: string;
@@ -99,13 +104,10 @@ export function connectTarget(address: string): Target {
         { deadline: Date.now() + timeoutMs },
         (error: ServiceError | null, bytes?: Buffer) => {
           if (error !== null) return resolve(toRefusal(error));
-          try {
-            resolve({ kind: "answer", value: read(bytes ?? Buffer.alloc(0)) });
-          } catch (fault) {
-            // An answer that our codec does not take is the executor's fault.
-            if (!isWeftError(fault)) return reject(fault);
-            reject(broken(`${path} answered with what is not the message: ${fault.message}`));
-          }
+          // An answer that our codec does not take is the executor's fault.
+          const reply = readAnswer(path, bytes, read);
+          if (reply instanceof Error) reject(reply);
+          else resolve(reply);
         },
       );
     });
@@ -116,7 +118,7 @@ export function connectTarget(address: string): Target {
     const end = Date.now() + BUSY_PATIENCE_MS;
     for (;;) {
       const reply = await ask();
-      if (reply.kind === "answer" || !PASSING.has(reply.status)) return reply;
+      if (reply.kind === "answer" || !isPassing(reply)) return reply;
       if (Date.now() >= end) {
         throw unreachable(
           `${address} answers nothing but ${reply.status} (${reply.details}) for ${BUSY_PATIENCE_MS / 1_000} s`,
@@ -179,6 +181,19 @@ export function connectTarget(address: string): Target {
       ),
     close: () => client.close(),
   };
+}
+
+function readAnswer<T>(
+  path: string,
+  bytes: Buffer | undefined,
+  read: (bytes: Buffer) => T,
+): Answer<T> | Error {
+  try {
+    return { kind: "answer", value: read(bytes ?? Buffer.alloc(0)) };
+  } catch (fault) {
+    if (!isWeftError(fault)) throw fault;
+    return broken(`${path} answered with what is not the message: ${fault.message}`);
+  }
 }
 
 function toRefusal(error: ServiceError): Refusal {

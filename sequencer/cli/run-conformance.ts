@@ -2,11 +2,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline/promises";
 import { readPayloads } from "../../rollup-adapter/conformance/payloads.ts";
-import {
-  describeCheck,
-  formatResult,
-  summarize,
-} from "../../rollup-adapter/conformance/report.ts";
+import { describeCheck, formatResult, summarize } from "../../rollup-adapter/conformance/report.ts";
 import { CHECKS, runConformance } from "../../rollup-adapter/conformance/suite.ts";
 import { connectTarget } from "../../rollup-adapter/conformance/target.ts";
 import { cliError } from "./cli-error.ts";

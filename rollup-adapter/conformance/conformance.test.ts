@@ -1,0 +1,345 @@
+import { expect, test } from "vitest";
+import {
+  createPlainExecutor,
+  newPlainState,
+  type PlainRules,
+  type PlainState,
+} from "../../test/support/plain-executor.ts";
+import {
+  type KillableServer,
+  type ServerFaults,
+  serveKillable,
+} from "../../test/support/killable-server.ts";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { Height } from "../../proto/brands.ts";
+import { isWeftError, WeftError } from "../../proto/errors.ts";
+import type { ExecutionErrorInfo, Executor } from "../execution.ts";
+import type { Check, Need } from "./check.ts";
+import { type CheckResult, CHECKS, runConformance } from "./suite.ts";
+import { connectTarget } from "./target.ts";
+
+/** One rule that is broken, each in the way that people break it. */
+interface Mutant {
+  /** The check that must find it. */
+  readonly caughtBy: string;
+  readonly rules?: Partial<PlainRules>;
+  readonly faults?: ServerFaults;
+  /** Wraps the executor, after the rules. */
+  readonly wrap?: (executor: Executor, state: PlainState) => Executor;
+  /** What a kill does to what is stored; runs until it is dead. */
+  readonly kill?: (state: PlainState) => Promise<void> | void;
+  /** Checks to make before that one, beside those of the start. */
+  readonly after?: readonly string[];
+}
+
+const VALID = Array.from({ length: 200 }, (_, index) => Uint8Array.of(1, index));
+
+function refuse(info: ExecutionErrorInfo): never {
+  throw new WeftError(info, `refused: ${info.code}`);
+}
+
+const runningTwice: NonNullable<Mutant["wrap"]> = (executor, state) => ({
+  ...executor,
+  executeBlock: (request) => {
+    if (state.last?.height === request.sequencerHeight && request.payloads.length > 0)
+      state.last = { ...state.last, height: Height(state.last.height - 1) };
+    return executor.executeBlock(request);
+  },
+});
+
+const seen = new Set<string>();
+let underWay = 0;
+
+const MUTANTS: Readonly<Record<string, Mutant>> = {
+  "serves no health": { caughtBy: "health", faults: { isHealthMissing: true } },
+  "says that it is bound before it is": {
+    caughtBy: "status-before-init",
+    wrap: (executor) => ({
+      ...executor,
+      getStatus: async () => ({ ...(await executor.getStatus()), nextSequencerHeight: Height(1) }),
+    }),
+  },
+  "executes before Init": { caughtBy: "nothing-before-init", rules: { isInitNeeded: false } },
+  "binds to whatever comes": { caughtBy: "init-invalid", rules: { isBindingChecked: false } },
+  "does not look at the form of requests": {
+    caughtBy: "init-invalid",
+    rules: { isFormChecked: false },
+  },
+  "says in Init that the next height is the one after": {
+    caughtBy: "init",
+    wrap: (executor) => ({
+      ...executor,
+      init: async (request) => {
+        const answer = await executor.init(request);
+        return { ...answer, nextSequencerHeight: Height(answer.nextSequencerHeight + 1) };
+      },
+    }),
+  },
+  "binds anew when Init comes again": {
+    caughtBy: "init-again",
+    wrap: (executor, state) => ({
+      ...executor,
+      init: (request) => {
+        if (request.sequencerStartHeight > 0 && state.binding !== undefined)
+          state.binding = request;
+        return executor.init(request);
+      },
+    }),
+  },
+  "answers Init with the genesis for ever": {
+    caughtBy: "init-at-the-end",
+    after: ["gibberish"],
+    wrap: (executor, state) => ({
+      ...executor,
+      init: async (request) => {
+        const answer = await executor.init(request);
+        return { ...answer, head: state.blocks[0] ?? answer.head };
+      },
+    }),
+  },
+  "begins at any height": { caughtBy: "first-height", rules: { isFirstHeightChecked: false } },
+  "makes blocks of nothing": { caughtBy: "no-payloads", rules: { makesEmptyBlocks: true } },
+  "refuses a block for its payloads": {
+    caughtBy: "gibberish",
+    rules: {
+      prepare: ({ payloads }) =>
+        payloads.some((payload) => payload[0] !== 1)
+          ? refuse({ code: "EXECUTION_INVALID_REQUEST" })
+          : payloads,
+    },
+  },
+  "fails at an empty payload": {
+    caughtBy: "awkward-payloads",
+    rules: {
+      prepare: ({ payloads }) =>
+        payloads.some(({ length }) => length === 0)
+          ? refuse({ code: "EXECUTION_INTERNAL" })
+          : payloads,
+    },
+  },
+  "leaves out a forged deposit without a word": {
+    caughtBy: "awkward-payloads",
+    rules: {
+      prepare: ({ payloads }) => payloads.filter((payload) => payload[0] !== 0x7e),
+    },
+  },
+  "tells reasons in prose": {
+    caughtBy: "gibberish",
+    rules: { reason: (payload) => (payload[0] === 1 ? undefined : "not a transaction") },
+  },
+  "drops what it has seen before": {
+    caughtBy: "same-payloads-again",
+    rules: {
+      prepare: ({ payloads }) =>
+        payloads.filter((payload) => {
+          const text = Buffer.from(payload).toString("hex");
+          const isNew = payload.length !== 90 || !seen.has(text);
+          seen.add(text);
+          return isNew;
+        }),
+    },
+  },
+  "runs the first ten thousand payloads": {
+    caughtBy: "many-payloads",
+    rules: { prepare: ({ payloads }) => payloads.slice(0, 10_000) },
+  },
+  "leaves the library's limit as it is": {
+    caughtBy: "large-request",
+    faults: { isReceiveLimitKept: true },
+  },
+  "lets time go back": {
+    caughtBy: "time",
+    rules: { time: ({ timestamp }) => timestamp.seconds - BigInt(timestamp.nanos / 100_000_000) },
+  },
+  "skips everything": { caughtBy: "valid-payloads", rules: { reason: () => "UNKNOWN" } },
+  "includes payloads without effect": {
+    caughtBy: "valid-payloads",
+    rules: { stateRoot: () => new Uint8Array(32) },
+  },
+  "runs a repeated block again": {
+    caughtBy: "repeat",
+    wrap: runningTwice,
+  },
+  "remembers the last answers only": { caughtBy: "repeat-earlier", rules: { answersKept: 20 } },
+  "asks for the parent before it knows the block": {
+    caughtBy: "repeat-by-hash",
+    rules: { isParentCheckedFirst: true },
+  },
+  "answers whatever hash a height has": { caughtBy: "conflict", rules: { isHashChecked: false } },
+  "skips heights": { caughtBy: "gap", rules: { isNextChecked: false } },
+  "does not say which height it expects": { caughtBy: "gap", faults: { areHeightsMissing: true } },
+  "sends no weft-code": { caughtBy: "gap", faults: { isMetadataMissing: true } },
+  "says INTERNAL to everything": { caughtBy: "conflict", faults: { status: "INTERNAL" } },
+  "changes its state for a call that it refuses": {
+    caughtBy: "gap",
+    wrap: (executor, state) => ({
+      ...executor,
+      executeBlock: (request) => {
+        if (request.sequencerHeight > (state.last?.height ?? 1e9) + 1)
+          state.finalized = state.safe = state.blocks.length - 1;
+        return executor.executeBlock(request);
+      },
+    }),
+  },
+  "does not look at the parent": { caughtBy: "parent-hash", rules: { isParentChecked: false } },
+  "takes what is no block": { caughtBy: "invalid-block", rules: { isFormChecked: false } },
+  "knows no first gathered height": { caughtBy: "gathered", rules: { usesGatheredHeights: false } },
+  "takes no legs of bundles": {
+    caughtBy: "legs",
+    rules: {
+      prepare: ({ payloads, legs }) =>
+        legs === undefined ? payloads : refuse({ code: "EXECUTION_INVALID_REQUEST" }),
+    },
+  },
+  "runs again what was cut off": { caughtBy: "cut-off", wrap: runningTwice },
+  "runs overlapping calls of one block each": {
+    caughtBy: "concurrent-repeats",
+    rules: { isOneAtATime: false },
+  },
+  "runs a block that waited on the head of before": {
+    caughtBy: "concurrent-blocks",
+    rules: { isParentCurrent: false, isStatusWhole: false },
+  },
+  "shows halves of blocks": { caughtBy: "concurrent-reads", rules: { isStatusWhole: false } },
+  "forgets labels": { caughtBy: "finality", rules: { labelsAreKept: false } },
+  "takes the same labels once": { caughtBy: "finality-again", rules: { labelsMayStay: false } },
+  "moves labels back": { caughtBy: "finality-regression", rules: { labelsMayMoveBack: true } },
+  "finalizes what is not safe": {
+    caughtBy: "finalized-above-safe",
+    rules: { finalizedMayExceedSafe: true },
+  },
+  "labels its head for an unknown hash": {
+    caughtBy: "finality-unknown",
+    rules: { unknownIsHead: true },
+  },
+  "loses the last block when it is killed": {
+    caughtBy: "restart",
+    kill: (state) => {
+      if (state.last === undefined) return;
+      state.blocks.pop();
+      state.answers.delete(state.last.height);
+      state.last = { ...state.last, height: Height(state.last.height - 1) };
+    },
+  },
+  "loses its answers when it is killed": {
+    caughtBy: "restart",
+    kill: (state) => state.answers.clear(),
+  },
+  "stores block and position one after the other": {
+    caughtBy: "restart-in-the-middle",
+    wrap: (executor) => ({
+      ...executor,
+      executeBlock: async (request) => {
+        underWay += 1;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        return executor.executeBlock(request).finally(() => {
+          underWay -= 1;
+        });
+      },
+    }),
+    kill: async (state) => {
+      for (let waits = 0; underWay === 0 && waits < 50; waits++)
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      const { last } = state;
+      if (last === undefined || underWay === 0) return;
+      state.answers.delete(last.height);
+      state.last = { ...last, height: Height(last.height - 1) };
+    },
+  },
+  "has a state of chance": {
+    caughtBy: "deterministic",
+    after: ["gibberish"],
+    rules: { stateRoot: () => randomBytes(32) },
+  },
+  "honours revert modes and says nothing": {
+    caughtBy: "legs-change-nothing",
+    after: ["deterministic"],
+    rules: {
+      prepare: ({ payloads, legs = [] }) =>
+        legs.some(({ revertMode }) => revertMode === 2)
+          ? payloads.map((payload) => Uint8Array.of(1, ...payload))
+          : payloads,
+    },
+  },
+};
+
+const START = CHECKS.slice(
+  0,
+  CHECKS.findIndex(({ id }) => id === "no-payloads"),
+);
+
+async function check(
+  mutant: Omit<Mutant, "caughtBy">,
+  checks: readonly Check[],
+): Promise<readonly CheckResult[]> {
+  seen.clear();
+  const state = newPlainState();
+  const make = (own: PlainState): Promise<KillableServer> => {
+    const executor = createPlainExecutor(mutant.rules, own);
+    return serveKillable(mutant.wrap?.(executor, own) ?? executor, mutant.faults);
+  };
+  const [server, other] = [await make(state), await make(newPlainState())];
+  const [target, second] = [connectTarget(server.address), connectTarget(other.address)];
+  const restart = async (): Promise<void> => {
+    await mutant.kill?.(state);
+    await server.restart();
+  };
+  try {
+    const options = { payloads: VALID, checks };
+    return await runConformance(options, { target, second, restart }, () => {});
+  } finally {
+    for (const one of [target, second]) one.close();
+    for (const one of [server, other]) one.kill();
+  }
+}
+
+test("an executor that keeps the contract passes every check", async () => {
+  const results = await check({}, CHECKS);
+  expect(results.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+  expect(results.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+});
+
+test.each(Object.entries(MUTANTS))("an executor that %s is caught", async (_name, mutant) => {
+  const { after = [], caughtBy } = mutant;
+  // The whole suite for each would take minutes; every check stands on those of the start alone.
+  const others = CHECKS.filter(({ id }) => id === caughtBy || after.includes(id));
+  const checks = [...START, ...others.filter((one) => !START.includes(one))];
+  const results = await check(mutant, checks);
+  const failed = results.filter(({ outcome }) => outcome === "failed").map(({ id }) => id);
+  expect(failed).toContain(caughtBy);
+});
+
+test("every rule that is checked stands in the contract", () => {
+  const text = readFileSync(new URL("../../docs/execution.md", import.meta.url), "utf8");
+  const sections = Array.from(text.matchAll(/^## (.+)$/gm), ([, title = ""]) =>
+    title.toLowerCase().replaceAll(" ", "-"),
+  );
+  expect(CHECKS.filter(({ rule }) => !sections.includes(rule)).map(({ id }) => id)).toEqual([]);
+});
+
+test("every check finds a fault that was made for it", () => {
+  const found = new Set(Object.values(MUTANTS).map(({ caughtBy }) => caughtBy));
+  expect(CHECKS.map(({ id }) => id).filter((id) => !found.has(id))).toEqual([]);
+});
+
+test("what was not asked for is said, and an executor that is not fresh is not touched", async () => {
+  const executor = createPlainExecutor();
+  const server = await serveKillable(executor);
+  const target = connectTarget(server.address);
+  const none = { target, second: undefined, restart: undefined };
+  const checks = CHECKS.filter((one) => START.includes(one) || one.needs !== undefined);
+  const first = await runConformance({ payloads: [], checks }, none, () => {});
+  const needs = new Set(first.filter(({ outcome }) => outcome === "notRun").map(({ id }) => id));
+  const expected = CHECKS.filter(
+    (one): one is typeof one & { needs: Need } => one.needs !== undefined,
+  );
+  expect([...needs]).toEqual(expected.map(({ id }) => id));
+  const before = await executor.getStatus();
+  await expect(runConformance({ payloads: [] }, none, () => {})).rejects.toSatisfy(
+    (error) => isWeftError(error) && error.code === "CONFORMANCE_NOT_FRESH",
+  );
+  expect(await executor.getStatus()).toEqual(before);
+  target.close();
+  server.kill();
+});
