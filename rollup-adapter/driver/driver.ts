@@ -205,18 +205,15 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     );
   }
 
-  /** The stored trust, or the configured one when the executor's data is older than what is stored. */
+  /** The newest stored trust below `next`, or the configured one when the executor's data is older than all of it. */
   async function trustBelow(next: Height): Promise<TrustedState> {
-    const stored = await trustStore.load();
-    if (stored !== undefined && stored.height < next) return stored;
-    if (stored !== undefined) {
+    const stored = await trustStore.load(next);
+    if (stored !== undefined) return stored;
+    const newest = await trustStore.load();
+    if (newest !== undefined) {
       logger.warn(
-        "the executor is behind the stored trust; verifying again from the configured one",
-        {
-          stored: stored.height,
-          next,
-          configured: options.trust.height,
-        },
+        "the executor is behind all stored trust; verifying again from the configured one",
+        { stored: newest.height, next, configured: options.trust.height },
       );
     }
     if (options.trust.height < next) return options.trust;

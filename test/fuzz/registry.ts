@@ -50,6 +50,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/rpc/indexer/keys.ts#parseHeightValue": "a value that this index wrote, eight bytes",
   "sequencer/rpc/indexer/keys.ts#parseCountValue": "a value that this index wrote, four bytes",
   "sequencer/rpc/indexer/keys.ts#parseHashValue": "a value that this index wrote",
+  "rollup-adapter/engine-api/jwt.ts#readSecret": "a file that the operator names, 32 bytes in hex",
   "rollup-adapter/evm/replay.ts#parseBlockFixture":
     "files that the operator names; every hash in them is checked",
 };

@@ -8,6 +8,10 @@ import { ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
 import { EntryKind, verifyRollupSlice } from "../../../proto/verify/manifest.ts";
+import {
+  decodeAttributes,
+  encodeAttributes,
+} from "../../../rollup-adapter/engine-api/l1-attributes.ts";
 import { NULL_EVM_METRICS } from "../../../rollup-adapter/evm/metrics.ts";
 import { Dispatcher } from "../../../rollup-adapter/json-rpc/dispatcher.ts";
 import * as overrides from "../../../rollup-adapter/evm/rpc/overrides.ts";
@@ -178,4 +182,29 @@ function evmRpc(): Target {
   };
 }
 
-export const ROLLUP_TARGETS: readonly Target[] = [rollupSlice(), evmRpc()];
+export const ROLLUP_TARGETS: readonly Target[] = [
+  plainDecoder({
+    name: "L1 attributes",
+    covers: ["rollup-adapter/engine-api/l1-attributes.ts#decodeAttributes"],
+    format: "binary",
+    decode: (bytes) => {
+      const place = decodeAttributes(bytes, ID);
+      if (place === undefined) return { code: "NOT_OURS" };
+      if (place.heightFirst < 1 || place.heightFirst > place.height) {
+        throw new Finding(`a place from ${place.heightFirst} to ${place.height}`);
+      }
+      return place;
+    },
+    seeds: () =>
+      (["isthmus", "jovian"] as const).map((fork) =>
+        encodeAttributes(
+          { heightFirst: Height(3), height: Height(7), blockHash: ABSENT, seconds: 1_700_000_000n },
+          fork,
+          ID,
+        ),
+      ),
+    isRefusal: () => false,
+  }),
+  rollupSlice(),
+  evmRpc(),
+];

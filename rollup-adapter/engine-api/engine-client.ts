@@ -1,0 +1,294 @@
+/** An execution client's methods, as far as this driver needs them, with its answers checked and in our terms. */
+import { z } from "zod";
+import { fromHex } from "../../proto/bytes.ts";
+import { bytesToHex, quantity } from "../json-rpc/hex.ts";
+import { engineError } from "./engine-error.ts";
+import type { EngineRpc } from "./rpc-client.ts";
+
+/** A block's header, as far as the next block and the driver's place depend on it. */
+export interface ClientBlock {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly parentHash: Uint8Array;
+  readonly stateRoot: Uint8Array;
+  readonly receiptsRoot: Uint8Array;
+  readonly timestampSeconds: bigint;
+  readonly gasLimit: bigint;
+  readonly gasUsed: bigint;
+  /** Under Jovian the DA footprint, which counts for the base fee. */
+  readonly blobGasUsed: bigint;
+  readonly baseFeePerGas: bigint;
+  readonly feeRecipient: Uint8Array;
+  readonly extraData: Uint8Array;
+  readonly prevRandao: Uint8Array;
+}
+
+/** An account as the state of one block has it. */
+export interface ClientAccount {
+  readonly nonce: bigint;
+  readonly balance: bigint;
+  readonly code: Uint8Array;
+}
+
+export interface ForkchoiceState {
+  readonly head: Uint8Array;
+  readonly safe: Uint8Array;
+  readonly finalized: Uint8Array;
+}
+
+/** What the block to be built holds. All of it is a function of its parent and the sequencer's order. */
+export interface PayloadAttributes {
+  readonly timestampSeconds: bigint;
+  readonly prevRandao: Uint8Array;
+  readonly feeRecipient: Uint8Array;
+  readonly parentBeaconBlockRoot: Uint8Array;
+  readonly gasLimit: bigint;
+  /** 8 bytes: denominator and elasticity. */
+  readonly eip1559Params: Uint8Array;
+  /** From Jovian on. */
+  readonly baseFeeMin: bigint | undefined;
+  /** The driver's deposit, then the others; canonical encodings. */
+  readonly transactions: readonly Uint8Array[];
+}
+
+/** A payload as the client gave it, to be handed back as it is. */
+export interface BuiltPayload {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly block: ClientBlock;
+  readonly transactions: readonly Uint8Array[];
+}
+
+export interface EngineClient {
+  chainId(): Promise<bigint>;
+  /** @param at a number, `latest`, `safe` or `finalized`; undefined when there is none */
+  block(at: number | "latest" | "safe" | "finalized"): Promise<ClientBlock | undefined>;
+  blockByHash(hash: Uint8Array): Promise<ClientBlock | undefined>;
+  /** Call data of the first transaction of a block, and its type; undefined when it has none. */
+  firstTransaction(
+    hash: Uint8Array,
+  ): Promise<{ readonly type: number; readonly data: Uint8Array } | undefined>;
+  /** Accounts in the state of block `hash`, in the order of `addresses`. */
+  accounts(hash: Uint8Array, addresses: readonly string[]): Promise<ClientAccount[]>;
+  /**
+   * Makes `state.head` the head, and begins a block on it when there are attributes.
+   * @returns the id of the block begun
+   * @throws WeftError<EngineErrorInfo> ENGINE_NOT_VALID when the client does not have the head; ENGINE_CALL_FAILED with
+   * RPC_INVALID_ATTRIBUTES when it can build no block of the attributes
+   */
+  forkchoiceUpdated(
+    state: ForkchoiceState,
+    attributes: PayloadAttributes | undefined,
+  ): Promise<string | undefined>;
+  payload(id: string): Promise<BuiltPayload>;
+  /** Has the client execute and keep a block. @throws WeftError<EngineErrorInfo> ENGINE_NOT_VALID */
+  newPayload(payload: BuiltPayload, parentBeaconBlockRoot: Uint8Array): Promise<void>;
+}
+
+const bytes = z
+  .string()
+  .regex(/^0x([0-9a-fA-F]{2})*$/, "0x and an even number of hex digits")
+  .transform((text) => fromHex(text.slice(2)));
+const hash = bytes.refine((value) => value.length === 32, "32 bytes");
+const number = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{1,64}$/, "a 0x quantity")
+  .transform((text) => BigInt(text));
+
+const blockSchema = z.object({
+  number,
+  hash,
+  parentHash: hash,
+  stateRoot: hash,
+  receiptsRoot: hash,
+  timestamp: number,
+  gasLimit: number,
+  gasUsed: number,
+  blobGasUsed: number.default(0n),
+  baseFeePerGas: number,
+  miner: bytes,
+  extraData: bytes,
+  mixHash: hash,
+});
+const payloadSchema = z.object({
+  executionPayload: z.looseObject({
+    blockNumber: number,
+    blockHash: hash,
+    parentHash: hash,
+    stateRoot: hash,
+    receiptsRoot: hash,
+    timestamp: number,
+    gasLimit: number,
+    gasUsed: number,
+    blobGasUsed: number.default(0n),
+    baseFeePerGas: number,
+    feeRecipient: bytes,
+    extraData: bytes,
+    prevRandao: hash,
+    transactions: z.array(bytes),
+  }),
+});
+const rawPayloadSchema = z.object({ executionPayload: z.record(z.string(), z.unknown()) });
+const statusSchema = z.object({
+  status: z.string(),
+  validationError: z.string().nullish(),
+});
+const forkchoiceSchema = z.object({
+  payloadStatus: statusSchema,
+  payloadId: z.string().nullish(),
+});
+const transactionSchema = z.object({ type: number, input: bytes }).nullish();
+
+export function createEngineClient(rpc: EngineRpc): EngineClient {
+  async function readBlock(method: string, at: string): Promise<ClientBlock | undefined> {
+    const block = checked(blockSchema.nullish(), method, await rpc.call(method, [at, false]));
+    return block === null || block === undefined
+      ? undefined
+      : {
+          number: Number(block.number),
+          hash: block.hash,
+          parentHash: block.parentHash,
+          stateRoot: block.stateRoot,
+          receiptsRoot: block.receiptsRoot,
+          timestampSeconds: block.timestamp,
+          gasLimit: block.gasLimit,
+          gasUsed: block.gasUsed,
+          blobGasUsed: block.blobGasUsed,
+          baseFeePerGas: block.baseFeePerGas,
+          feeRecipient: block.miner,
+          extraData: block.extraData,
+          prevRandao: block.mixHash,
+        };
+  }
+
+  return {
+    async chainId() {
+      return checked(number, "eth_chainId", await rpc.call("eth_chainId", []));
+    },
+    async block(at) {
+      try {
+        return await readBlock("eth_getBlockByNumber", typeof at === "number" ? quantity(at) : at);
+      } catch (error) {
+        // geth answers an error, not null, for a label that was not set since it started.
+        if (isUnsetLabel(at, error)) return undefined;
+        throw error;
+      }
+    },
+    blockByHash: (blockHash) => readBlock("eth_getBlockByHash", bytesToHex(blockHash)),
+    async firstTransaction(blockHash) {
+      const method = "eth_getTransactionByBlockHashAndIndex";
+      const answer = await rpc.call(method, [bytesToHex(blockHash), "0x0"]);
+      const transaction = checked(transactionSchema, method, answer);
+      if (transaction === null || transaction === undefined) return undefined;
+      return { type: Number(transaction.type), data: transaction.input };
+    },
+    async accounts(blockHash, addresses) {
+      const at = { blockHash: bytesToHex(blockHash) };
+      const methods = ["eth_getTransactionCount", "eth_getBalance", "eth_getCode"];
+      const calls = addresses.flatMap((address) =>
+        methods.map((method) => ({ method, params: [address, at] })),
+      );
+      const answers = await rpc.batch(calls);
+      return addresses.map((_, i) => ({
+        nonce: checked(number, "eth_getTransactionCount", answers[3 * i]),
+        balance: checked(number, "eth_getBalance", answers[3 * i + 1]),
+        code: checked(bytes, "eth_getCode", answers[3 * i + 2]),
+      }));
+    },
+    async forkchoiceUpdated(state, attributes) {
+      const method = "engine_forkchoiceUpdatedV3";
+      const answer = await rpc.call(method, [
+        {
+          headBlockHash: bytesToHex(state.head),
+          safeBlockHash: bytesToHex(state.safe),
+          finalizedBlockHash: bytesToHex(state.finalized),
+        },
+        attributes === undefined ? null : attributesToJson(attributes),
+      ]);
+      const { payloadStatus, payloadId } = checked(forkchoiceSchema, method, answer);
+      requireValid(payloadStatus, `block ${bytesToHex(state.head)} as its head`);
+      return payloadId ?? undefined;
+    },
+    async payload(id) {
+      const answer = await rpc.call("engine_getPayloadV4", [id]);
+      const { executionPayload: payload } = checked(payloadSchema, "engine_getPayloadV4", answer);
+      return {
+        json: rawPayloadSchema.parse(answer).executionPayload,
+        transactions: payload.transactions,
+        block: {
+          number: Number(payload.blockNumber),
+          hash: payload.blockHash,
+          parentHash: payload.parentHash,
+          stateRoot: payload.stateRoot,
+          receiptsRoot: payload.receiptsRoot,
+          timestampSeconds: payload.timestamp,
+          gasLimit: payload.gasLimit,
+          gasUsed: payload.gasUsed,
+          blobGasUsed: payload.blobGasUsed,
+          baseFeePerGas: payload.baseFeePerGas,
+          feeRecipient: payload.feeRecipient,
+          extraData: payload.extraData,
+          prevRandao: payload.prevRandao,
+        },
+      };
+    },
+    async newPayload(payload, parentBeaconBlockRoot) {
+      const method = "engine_newPayloadV4";
+      const answer = await rpc.call(method, [
+        payload.json,
+        [], // no blobs
+        bytesToHex(parentBeaconBlockRoot),
+        [], // no requests of a consensus layer
+      ]);
+      const status = checked(statusSchema, method, answer);
+      requireValid(status, `its own block ${bytesToHex(payload.block.hash)}`);
+    },
+  };
+}
+
+function attributesToJson(attributes: PayloadAttributes): Readonly<Record<string, unknown>> {
+  const { baseFeeMin } = attributes;
+  return {
+    timestamp: quantity(attributes.timestampSeconds),
+    prevRandao: bytesToHex(attributes.prevRandao),
+    suggestedFeeRecipient: bytesToHex(attributes.feeRecipient),
+    withdrawals: [],
+    parentBeaconBlockRoot: bytesToHex(attributes.parentBeaconBlockRoot),
+    transactions: attributes.transactions.map(bytesToHex),
+    noTxPool: true,
+    gasLimit: quantity(attributes.gasLimit),
+    eip1559Params: bytesToHex(attributes.eip1559Params),
+    // A plain number on the wire, unlike its neighbours: that is how clients decode it.
+    ...(baseFeeMin === undefined ? {} : { minBaseFee: Number(baseFeeMin) }),
+  };
+}
+
+function requireValid(
+  { status, validationError }: z.infer<typeof statusSchema>,
+  what: string,
+): void {
+  if (status === "VALID") return;
+  const why =
+    validationError === null || validationError === undefined ? "" : `: ${validationError}`;
+  const hint =
+    status === "SYNCING"
+      ? "; it lacks an earlier block, or waits for peers to sync from (geth: --syncmode full)"
+      : "";
+  throw engineError(
+    { code: "ENGINE_NOT_VALID", status },
+    `the execution client answers ${status} to ${what}${why}${hint}`,
+  );
+}
+
+function isUnsetLabel(at: number | string, error: unknown): boolean {
+  if (at !== "safe" && at !== "finalized") return false;
+  return error instanceof Error && /block not found/i.test(error.message);
+}
+
+function checked<S extends z.ZodType>(schema: S, method: string, answer: unknown): z.output<S> {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw engineError(
+    { code: "ENGINE_BAD_ANSWER" },
+    `${method} answers what this driver cannot use: ${parsed.error.message}`,
+  );
+}

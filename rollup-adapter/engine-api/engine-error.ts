@@ -1,0 +1,38 @@
+import { WeftError } from "../../proto/errors.ts";
+
+export type EngineErrorInfo =
+  /** Nobody answers at the client's address. */
+  | { readonly code: "ENGINE_UNREACHABLE" }
+  /** No answer came in time. */
+  | { readonly code: "ENGINE_TIMEOUT" }
+  /** The client refuses the token: another secret, or clocks more than 60 s apart. */
+  | { readonly code: "ENGINE_UNAUTHORIZED" }
+  /** An HTTP status other than 200. */
+  | { readonly code: "ENGINE_HTTP_STATUS"; readonly status: number }
+  /** An answer that is not JSON-RPC, lacks a field, or is too large. */
+  | { readonly code: "ENGINE_BAD_ANSWER" }
+  /** The client answered with an error. */
+  | { readonly code: "ENGINE_CALL_FAILED"; readonly rpcCode: number }
+  /** The client does not know the block that it is asked to build on, or says that a block is not valid. */
+  | { readonly code: "ENGINE_NOT_VALID"; readonly status: string }
+  /** The JWT secret file cannot be read or is not 32 bytes in hex. */
+  | { readonly code: "ENGINE_SECRET_INVALID"; readonly path: string };
+
+export function engineError(
+  info: EngineErrorInfo,
+  message: string,
+  cause?: unknown,
+): WeftError<EngineErrorInfo> {
+  return new WeftError(info, message, cause === undefined ? undefined : { cause });
+}
+
+/** JSON-RPC code of "Invalid payload attributes" (execution-apis, src/engine/common.md, "Errors"). */
+export const RPC_INVALID_ATTRIBUTES = -38_003;
+
+/** The message of the client's refusal to build from the attributes that it got; undefined for any other failure. */
+export function attributesRefusal(error: unknown): string | undefined {
+  if (!(error instanceof WeftError)) return undefined;
+  const { code, rpcCode }: { readonly code: string; readonly rpcCode?: number } = error.info;
+  const isRefusal = code === "ENGINE_CALL_FAILED" && rpcCode === RPC_INVALID_ATTRIBUTES;
+  return isRefusal ? error.message : undefined;
+}

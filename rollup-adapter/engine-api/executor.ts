@@ -1,0 +1,482 @@
+/**
+ * An OP Stack execution client (op-geth and others) behind the execution port, fed through the Engine API: one rollup
+ * block for each second of BFT time that carries payloads.
+ *
+ * The client is the only store of the rollup. Every block names the sequencer block it ends with, so after a crash of
+ * either side, or when the client comes back without blocks that it had not written yet, the place to go on from is read
+ * from its head. The same order gives the same blocks with the same hashes, so feeding again is no reorganisation.
+ */
+import { Height, type RollupId } from "../../proto/brands.ts";
+import { bytesEqual, copyBytes, fromHex, toHex } from "../../proto/bytes.ts";
+import { isWeftError } from "../../proto/errors.ts";
+import type { Clock } from "../../sequencer/ports/clock.ts";
+import type { Logger } from "../../sequencer/ports/logger.ts";
+import { gatherSeconds } from "../driver/second-gatherer.ts";
+import { checkRequest, failure } from "../evm/execution-checks.ts";
+import { createEvmCommon } from "../evm/genesis.ts";
+import { createPayloadDecoder } from "../evm/payload.ts";
+import type {
+  ExecuteBlockRequest,
+  ExecuteBlockResponse,
+  ExecutedBlock,
+  Executor,
+  ExecutorStatus,
+  FinalityStatus,
+  InitRequest,
+} from "../execution.ts";
+import { type BlockBuilderDependencies, buildBlock, feeRuleOf } from "./block-builder.ts";
+import type { ClientBlock, EngineClient } from "./engine-client.ts";
+import { DEPOSIT_TYPE, decodeAttributes, type SequencerPlace } from "./l1-attributes.ts";
+import { ANSWERS_KEPT, POSITION_SAVE_HEIGHTS } from "./limits.ts";
+import type { EngineApiMetrics } from "./metrics.ts";
+import type { PositionStore } from "./position-store.ts";
+
+export interface EngineApiExecutorOptions {
+  readonly rollupId: RollupId;
+  /** EIP-155 chain id that the client must have. */
+  readonly chainId: bigint;
+  /** Hash of the client's block 0, 32 bytes. */
+  readonly genesisHash: Uint8Array;
+}
+
+export interface EngineApiExecutorDependencies {
+  readonly client: EngineClient;
+  readonly positions: PositionStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: EngineApiMetrics;
+}
+
+export interface EngineApiExecutor extends Executor {
+  /** Waits for the call under way and writes the position; the client stays as it is. */
+  close(): Promise<void>;
+}
+
+/** Takes every sequencer block; the client is asked for nothing before `init`. */
+export function createEngineApiExecutor(
+  options: EngineApiExecutorOptions,
+  deps: EngineApiExecutorDependencies,
+): EngineApiExecutor {
+  const inner = new SecondExecutor(options, deps);
+  return { ...gatherSeconds(inner), close: () => inner.close() };
+}
+
+interface Position {
+  readonly height: Height;
+  readonly blockHash: Uint8Array;
+}
+
+/** Where the client stands; made anew whenever that is in doubt. */
+interface ClientState {
+  readonly head: ClientBlock;
+  readonly safe: ClientBlock;
+  readonly finalized: ClientBlock;
+  /** The last sequencer block taken; undefined before the first. */
+  readonly position: Position | undefined;
+}
+
+/** Takes whole seconds. */
+class SecondExecutor implements Executor {
+  readonly #options: EngineApiExecutorOptions;
+  readonly #deps: EngineApiExecutorDependencies;
+  readonly #rollupId: Uint8Array;
+  readonly #builder: BlockBuilderDependencies;
+  readonly #answers = new Map<Height, { hash: Uint8Array; answer: ExecuteBlockResponse }>();
+  #binding: InitRequest | undefined;
+  #state: ClientState | undefined;
+  /** The highest head so far, to notice a client that comes back behind it. */
+  #highest = 0;
+  #savedHeight = 0;
+  /** Whether a block was seen to become the client's head since its place was read. */
+  #isProven = false;
+  #tail: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(options: EngineApiExecutorOptions, deps: EngineApiExecutorDependencies) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#rollupId = fromHex(options.rollupId);
+    const common = createEvmCommon({ chainId: options.chainId, hardfork: "prague" });
+    const rules = { blobTransactions: false, unprotectedTransactions: false };
+    this.#builder = {
+      client: deps.client,
+      common,
+      decoder: createPayloadDecoder({ common, rules }),
+      logger: deps.logger,
+      rollupId: this.#rollupId,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#tail;
+    await this.#savePosition();
+  }
+
+  init: Executor["init"] = (request) =>
+    this.#exclusive(async () => {
+      const { rollupId, chainId, genesisHash } = this.#options;
+      if (request.rollupId !== rollupId) {
+        throw mismatch(`this is rollup ${rollupId}, not ${request.rollupId}`);
+      }
+      if (request.sequencerStartHeight < 1) {
+        throw failure(
+          { code: "EXECUTION_INVALID_REQUEST" },
+          `the first sequencer height is at least 1, got ${request.sequencerStartHeight}`,
+        );
+      }
+      const stored = await this.#deps.positions.load();
+      const bound =
+        this.#binding ??
+        (stored === undefined
+          ? undefined
+          : {
+              sequencerChainId: stored.sequencerChainId,
+              sequencerStartHeight: stored.startHeight,
+            });
+      const isSame =
+        bound === undefined ||
+        (bound.sequencerChainId === request.sequencerChainId &&
+          bound.sequencerStartHeight === request.sequencerStartHeight);
+      if (!isSame) {
+        throw mismatch(
+          `this rollup follows ${bound.sequencerChainId} from height ${bound.sequencerStartHeight}, not ${request.sequencerChainId} from ${request.sequencerStartHeight}`,
+        );
+      }
+      this.#binding = request;
+      const state = await this.#synchronize();
+      return {
+        rollupId,
+        chainId,
+        genesisHash,
+        head: toExecuted(state.head),
+        nextSequencerHeight: this.#nextHeight(state, request),
+        supportsGroupRevert: false,
+        // A stock client has no staged overlay (docs/rollups.md).
+        atomicLevel: 0,
+      };
+    });
+
+  executeBlock: Executor["executeBlock"] = (request) =>
+    this.#exclusive(async () => {
+      checkRequest(request);
+      const { binding, state } = await this.#ready();
+      const done = this.#earlierAnswer(request, state);
+      if (done !== undefined) return done;
+      const expected = this.#nextHeight(state, binding);
+      const got = request.sequencerHeightFirst ?? request.sequencerHeight;
+      if (got !== expected) {
+        throw failure(
+          { code: "EXECUTION_HEIGHT_GAP", expected, got },
+          `the next sequencer height is ${expected}, got ${got}`,
+        );
+      }
+      const { parentHash } = request;
+      if (parentHash !== undefined && !bytesEqual(parentHash, state.head.hash)) {
+        throw failure(
+          { code: "EXECUTION_PARENT_MISMATCH" },
+          `the head is ${toHex(state.head.hash)}, not ${toHex(parentHash)}`,
+        );
+      }
+      const answer =
+        request.payloads.length === 0
+          ? await this.#takeEmpty(request, state)
+          : await this.#takePayloads(request, state);
+      this.#keepAnswer(request, answer);
+      return answer;
+    });
+
+  setFinality: Executor["setFinality"] = (request) =>
+    this.#exclusive(async () => {
+      const { state } = await this.#ready();
+      const safe = await this.#blockOf(request.safeHash, state);
+      const finalized = await this.#blockOf(request.finalizedHash, state);
+      const isForward =
+        safe.number >= state.safe.number && finalized.number >= state.finalized.number;
+      if (!isForward || finalized.number > safe.number) {
+        throw failure(
+          { code: "EXECUTION_FINALITY_REGRESSION" },
+          `safe ${safe.number} and finalized ${finalized.number} must not fall below ${state.safe.number} and ${state.finalized.number}, nor finalized lie above safe`,
+        );
+      }
+      await this.#moveTo({ ...state, safe, finalized });
+      return { safe: toExecuted(safe), finalized: toExecuted(finalized) };
+    });
+
+  getStatus = (): Promise<ExecutorStatus> =>
+    this.#exclusive(async () => {
+      const { rollupId, chainId, genesisHash } = this.#options;
+      const binding = this.#binding;
+      const state = this.#state ?? (await this.#synchronize());
+      const finality: FinalityStatus = {
+        safe: toExecuted(state.safe),
+        finalized: toExecuted(state.finalized),
+      };
+      return {
+        ...finality,
+        isInitialized: binding !== undefined,
+        rollupId,
+        chainId,
+        genesisHash,
+        head: toExecuted(state.head),
+        sequencer: state.position,
+        nextSequencerHeight: binding === undefined ? undefined : this.#nextHeight(state, binding),
+        gatheredPayloads: 0,
+        openBundles: [],
+        openBundleCount: 0,
+      };
+    });
+
+  async #ready(): Promise<{ readonly binding: InitRequest; readonly state: ClientState }> {
+    const binding = this.#binding;
+    if (binding === undefined) {
+      throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before anything else");
+    }
+    return { binding, state: this.#state ?? (await this.#synchronize()) };
+  }
+
+  /** Reads where the client stands, and has it take that for its head, with the labels that it kept. */
+  async #synchronize(): Promise<ClientState> {
+    const { client, logger, metrics } = this.#deps;
+    const { chainId, genesisHash } = this.#options;
+    const served = await client.chainId();
+    if (served !== chainId) {
+      throw mismatch(`the execution client has chain id ${served}, configured is ${chainId}`);
+    }
+    const genesis = await client.block(0);
+    if (genesis === undefined || !bytesEqual(genesis.hash, genesisHash)) {
+      throw mismatch(
+        `the execution client's block 0 is ${genesis === undefined ? "missing" : toHex(genesis.hash)}, configured is ${toHex(genesisHash)}: initialise its data directory with this rollup's genesis.json`,
+      );
+    }
+    if (feeRuleOf(genesis.extraData) === undefined) {
+      throw mismatch("this driver feeds chains with Isthmus or Jovian active from block 0");
+    }
+    const head = (await client.block("latest")) ?? genesis;
+    const place = await this.#placeOf(head);
+    const finalized = (await client.block("finalized")) ?? genesis;
+    const safe = (await client.block("safe")) ?? finalized;
+    if (head.number < this.#highest) {
+      metrics.clientBehind.inc();
+      logger.warn("the execution client came back without blocks that it had; feeding them again", {
+        had: this.#highest,
+        has: head.number,
+      });
+      this.#answers.clear();
+    }
+    const state: ClientState = {
+      head,
+      // A client that lost blocks has lost the labels on them.
+      safe: safe.number > head.number ? head : safe,
+      finalized: finalized.number > head.number ? head : finalized,
+      position: await this.#positionAbove(head, place),
+    };
+    await this.#moveTo(state);
+    this.#isProven = false;
+    return state;
+  }
+
+  /** Where the order was followed to: beyond the head, if nothing came since that it would hold. */
+  async #positionAbove(
+    head: ClientBlock,
+    place: SequencerPlace | undefined,
+  ): Promise<Position | undefined> {
+    const ofHead = place === undefined ? undefined : positionOf(place.height, place.blockHash);
+    const stored = await this.#deps.positions.load();
+    if (stored === undefined || !bytesEqual(stored.headHash, head.hash)) return ofHead;
+    if (stored.height <= (ofHead?.height ?? 0)) return ofHead;
+    return positionOf(stored.height, stored.blockHash);
+  }
+
+  async #placeOf(block: ClientBlock): Promise<SequencerPlace | undefined> {
+    if (block.number === 0) return undefined;
+    const first = await this.#deps.client.firstTransaction(block.hash);
+    const place =
+      first?.type === DEPOSIT_TYPE ? decodeAttributes(first.data, this.#rollupId) : undefined;
+    if (place !== undefined && bytesEqual(place.blockHash, block.prevRandao)) return place;
+    throw mismatch(
+      `block ${block.number} (${toHex(block.hash)}) of the execution client does not say which sequencer block it comes from: it was not built for rollup ${this.#options.rollupId} by this driver`,
+    );
+  }
+
+  async #takeEmpty(
+    request: ExecuteBlockRequest,
+    state: ClientState,
+  ): Promise<ExecuteBlockResponse> {
+    const position = positionOf(request.sequencerHeight, copyBytes(request.sequencerBlockHash));
+    this.#state = { ...state, position };
+    if (position.height >= this.#savedHeight + POSITION_SAVE_HEIGHTS) await this.#savePosition();
+    return { ...toExecuted(state.head), outcome: "none", included: 0, skipped: [] };
+  }
+
+  async #takePayloads(
+    request: ExecuteBlockRequest,
+    state: ClientState,
+  ): Promise<ExecuteBlockResponse> {
+    const { client, clock, logger, metrics } = this.#deps;
+    const started = clock.monotonicMs();
+    const place: SequencerPlace = {
+      heightFirst: request.sequencerHeightFirst ?? request.sequencerHeight,
+      height: request.sequencerHeight,
+      blockHash: copyBytes(request.sequencerBlockHash),
+      seconds: request.timestamp.seconds,
+    };
+    const { payload, included, skipped, refusals } = await buildBlock(
+      {
+        parent: state.head,
+        forkchoice: labelsOf(state),
+        place,
+        payloads: request.payloads,
+      },
+      this.#builder,
+    );
+    await client.newPayload(payload, place.blockHash);
+    const { block } = payload;
+    const position = positionOf(place.height, place.blockHash);
+    await this.#moveTo({ ...state, head: block, position });
+    if (!this.#isProven) await this.#proveHead(block);
+    const seconds = (clock.monotonicMs() - started) / 1_000;
+    metrics.blocks.inc();
+    metrics.transactions.inc(undefined, included);
+    metrics.refusals.inc(undefined, refusals);
+    metrics.blockSeconds.observe(seconds);
+    for (const { reason } of skipped) metrics.skipped.inc({ reason });
+    logger.debug("rollup block executed", {
+      number: block.number,
+      hash: toHex(block.hash),
+      sequencerHeight: place.height,
+      included,
+      skipped: skipped.length,
+      refusals,
+      seconds,
+    });
+    return { ...toExecuted(block), outcome: "block", included, skipped };
+  }
+
+  /** Makes the client's head and labels those of `state`; they are ours only when it has taken them. */
+  async #moveTo(state: ClientState): Promise<void> {
+    const { client, metrics } = this.#deps;
+    await client.forkchoiceUpdated(labelsOf(state), undefined);
+    this.#state = state;
+    this.#highest = state.head.number;
+    metrics.headNumber.set(state.head.number);
+    metrics.safeNumber.set(state.safe.number);
+    metrics.finalizedNumber.set(state.finalized.number);
+  }
+
+  /**
+   * A client that was killed may still have blocks whose state it lost. It calls them valid, takes none of them for its
+   * head, and could build nothing on them: better found with the first block than with the second.
+   */
+  async #proveHead(block: ClientBlock): Promise<void> {
+    const latest = await this.#deps.client.block("latest");
+    if (latest !== undefined && bytesEqual(latest.hash, block.hash)) {
+      this.#isProven = true;
+      return;
+    }
+    throw failure(
+      { code: "EXECUTION_INTERNAL" },
+      `the execution client says that block ${block.number} is valid and stays at block ${latest?.number ?? "?"}: it was killed and has lost state that it had in memory; remove its data directory, initialise it again and start it, it is then fed from the stream (op-geth: --state.scheme hash --gcmode archive loses nothing)`,
+    );
+  }
+
+  #earlierAnswer(
+    request: ExecuteBlockRequest,
+    state: ClientState,
+  ): ExecuteBlockResponse | undefined {
+    const height = request.sequencerHeight;
+    const { position } = state;
+    if (position === undefined || height > position.height) return undefined;
+    const kept = this.#answers.get(height);
+    const known = height === position.height ? position.blockHash : kept?.hash;
+    if (known !== undefined && !bytesEqual(known, request.sequencerBlockHash)) {
+      throw failure(
+        { code: "EXECUTION_CONFLICT", height },
+        `sequencer height ${height} was executed as block ${toHex(known)}, not ${toHex(request.sequencerBlockHash)}`,
+      );
+    }
+    if (kept !== undefined) return kept.answer;
+    throw failure(
+      { code: "EXECUTION_HEIGHT_FORGOTTEN", height },
+      `sequencer height ${height} was executed too long ago to tell how (now at ${position.height}), or was part of a gathered request`,
+    );
+  }
+
+  #keepAnswer(request: ExecuteBlockRequest, answer: ExecuteBlockResponse): void {
+    this.#answers.set(request.sequencerHeight, {
+      hash: copyBytes(request.sequencerBlockHash),
+      answer,
+    });
+    for (const oldest of this.#answers.keys()) {
+      if (this.#answers.size <= ANSWERS_KEPT) break;
+      this.#answers.delete(oldest);
+    }
+  }
+
+  async #blockOf(hash: Uint8Array, state: ClientState): Promise<ClientBlock> {
+    if (bytesEqual(hash, state.head.hash)) return state.head;
+    const block = await this.#deps.client.blockByHash(hash);
+    if (block !== undefined) return block;
+    throw failure({ code: "EXECUTION_BLOCK_UNKNOWN" }, `no rollup block has hash ${toHex(hash)}`);
+  }
+
+  #nextHeight(state: ClientState, binding: InitRequest): Height {
+    return state.position === undefined
+      ? binding.sequencerStartHeight
+      : Height(state.position.height + 1);
+  }
+
+  async #savePosition(): Promise<void> {
+    const [binding, state] = [this.#binding, this.#state];
+    if (binding === undefined || state?.position === undefined) return;
+    const { height, blockHash } = state.position;
+    await this.#deps.positions.save({
+      sequencerChainId: binding.sequencerChainId,
+      startHeight: binding.sequencerStartHeight,
+      headHash: state.head.hash,
+      height,
+      blockHash,
+    });
+    this.#savedHeight = height;
+  }
+
+  /** One call at a time. What a failed one left behind at the client is read anew before the next. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(async () => {
+      if (this.#isClosed) throw failure({ code: "EXECUTION_CLOSED" }, "the executor was closed");
+      try {
+        return await work();
+      } catch (error) {
+        if (isWeftError(error) && error.code.startsWith("EXECUTION_")) throw error;
+        this.#state = undefined;
+        const why = error instanceof Error ? error.message : String(error);
+        throw failure({ code: "EXECUTION_INTERNAL" }, `the execution client failed: ${why}`, error);
+      }
+    });
+    // The queue goes on whatever becomes of one call; its caller gets the error.
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function positionOf(height: Height, blockHash: Uint8Array): Position {
+  return { height, blockHash };
+}
+
+function labelsOf({ head, safe, finalized }: ClientState): {
+  readonly head: Uint8Array;
+  readonly safe: Uint8Array;
+  readonly finalized: Uint8Array;
+} {
+  return { head: head.hash, safe: safe.hash, finalized: finalized.hash };
+}
+
+function toExecuted(block: ClientBlock): ExecutedBlock {
+  const { number, hash, parentHash, stateRoot, receiptsRoot, timestampSeconds, gasUsed } = block;
+  return { number, hash, parentHash, stateRoot, receiptsRoot, timestampSeconds, gasUsed };
+}
+
+function mismatch(message: string): Error {
+  return failure({ code: "EXECUTION_GENESIS_MISMATCH" }, message);
+}
