@@ -154,6 +154,7 @@ export function createPlainExecutor(
       head: head(),
       nextSequencerHeight: next() ?? Height(1),
       supportsGroupRevert: false,
+      atomicLevel: 0,
     };
   }
 
@@ -284,6 +285,8 @@ export function createPlainExecutor(
       sequencer: state.last,
       nextSequencerHeight: next(),
       gatheredPayloads: 0,
+      openBundles: [],
+      openBundleCount: 0,
     };
   }
 
