@@ -14,7 +14,7 @@ import {
 import type { Common } from "@ethereumjs/common";
 import { MerklePatriciaTrie } from "@ethereumjs/mpt";
 import { RLP } from "@ethereumjs/rlp";
-import type { TypedTransaction } from "@ethereumjs/tx";
+import { type TypedTransaction, isEOACode7702Tx } from "@ethereumjs/tx";
 import {
   Account,
   Address,
@@ -22,18 +22,24 @@ import {
   bigIntToBytes,
   createAddressFromString,
   createWithdrawal,
+  eoaCode7702RecoverAuthority,
   setLengthLeft,
 } from "@ethereumjs/util";
 import { Bloom, type RunTxResult, encodeReceipt, runTx } from "@ethereumjs/vm";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { SkippedPayload } from "../execution.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
 import { blobGas, roomObjection, senderObjection } from "./admission.ts";
+import { applyLeg, type StagedLeg } from "./atomic/effects.ts";
+import { LockGuard, type LockTable } from "./atomic/locks.ts";
 import type { BlockEnvironment } from "./environment.ts";
 import { evmOptions } from "./genesis.ts";
 import { EXECUTION_SLICE_MS, STATE_CACHE_ENTRIES_MAX } from "./limits.ts";
 import { type Pacer, createPacer } from "./pacer.ts";
 import type { DecodedTransaction, PayloadDecoder, SkipReason } from "./payload.ts";
 import { BEACON_ROOTS_ADDRESS, BLOCK_HASHES_ADDRESS } from "./predeploys.ts";
+import { logsBloom, toStoredReceipt } from "./receipts.ts";
 import type { StoredReceipt } from "./records.ts";
 import type { StateDb } from "./state-db.ts";
 import { type BlockHashes, type Machine, createMachine } from "./virtual-machine.ts";
@@ -43,6 +49,10 @@ export interface RunInput {
   readonly parentHash: Uint8Array;
   readonly parentStateRoot: Uint8Array;
   readonly payloads: readonly Uint8Array[];
+  /** Legs that commit with this block, in order; they come first. */
+  readonly commits: readonly StagedLeg[];
+  /** What open bundles hold while the payloads run. */
+  readonly locks: LockTable;
 }
 
 export interface RunOutput {
@@ -57,8 +67,11 @@ export interface RunOutput {
 const WEI_PER_GWEI = 1_000_000_000n;
 
 interface Included {
-  readonly decoded: DecodedTransaction;
-  readonly result: RunTxResult;
+  readonly raw: Uint8Array;
+  readonly transaction: TypedTransaction;
+  readonly blockGas: bigint;
+  readonly bloom: Bloom;
+  readonly receipt: StoredReceipt;
 }
 
 export class BlockRunner {
@@ -92,10 +105,11 @@ export class BlockRunner {
   async run(input: RunInput): Promise<RunOutput> {
     const machine = await this.#machineAt(input.parentStateRoot);
     const { vm } = machine;
-    const draft = this.#draft(input);
+    const draft = draftBlock(input.environment, input.parentHash, this.#common);
     await vm.evm.journal.checkpoint();
     await this.#recordAncestors(machine, input);
-    const { included, skipped } = await this.#runPayloads(machine, input, draft);
+    const committed = await this.#commit(machine, input);
+    const { included, skipped } = await this.#runPayloads(machine, input, draft, committed);
     await payWithdrawals(machine, input.environment);
     await vm.evm.journal.cleanup();
     const stateRoot = await vm.stateManager.getStateRoot();
@@ -128,14 +142,6 @@ export class BlockRunner {
     return this.#machine;
   }
 
-  /** The block as the machine sees it while it runs: its environment, without its results. */
-  #draft(input: RunInput): Block {
-    return createBlock(
-      { header: environmentHeader(input.environment, input.parentHash) },
-      { ...evmOptions(this.#common), skipConsensusFormatValidation: true },
-    );
-  }
-
   /** EIP-4788 and EIP-2935: what a block writes before its transactions, where the contracts exist. */
   async #recordAncestors({ vm, state }: Machine, input: RunInput): Promise<void> {
     const { environment } = input;
@@ -158,10 +164,33 @@ export class BlockRunner {
     }
   }
 
+  /** Writes what legs were found to do when they were prepared, and takes their receipts as they are. */
+  async #commit({ state }: Machine, input: RunInput): Promise<Included[]> {
+    const included: Included[] = [];
+    let cumulativeGasUsed = 0n;
+    for (const leg of input.commits) {
+      await applyLeg(state, leg, input.environment.feeRecipient);
+      for (const { raw, blockGas, receipt } of leg.transactions) {
+        const decoded = this.#decoder.decode(raw);
+        assert(decoded.kind === "transaction", "what was staged is a transaction");
+        cumulativeGasUsed += receipt.gasUsed;
+        included.push({
+          raw,
+          transaction: decoded.decoded.transaction,
+          blockGas,
+          bloom: logsBloom(receipt.logs, this.#common),
+          receipt: { ...receipt, cumulativeGasUsed },
+        });
+      }
+    }
+    return included;
+  }
+
   async #runPayloads(
     machine: Machine,
     input: RunInput,
     draft: Block,
+    committed: readonly Included[],
   ): Promise<{
     readonly included: readonly Included[];
     readonly skipped: readonly SkippedPayload[];
@@ -169,9 +198,9 @@ export class BlockRunner {
     const { gasLimit, baseFeePerGas } = input.environment;
     const blobBaseFee = draft.header.getBlobGasPrice();
     let blobGasLeft = this.#common.getBlobGasSchedule().maxBlobGasPerBlock;
-    let gasLeft = gasLimit;
-    let cumulativeGas = 0n;
-    const included: Included[] = [];
+    let gasLeft = committed.reduce((left, { blockGas }) => left - blockGas, gasLimit);
+    let cumulativeGas = committed.at(-1)?.receipt.cumulativeGasUsed ?? 0n;
+    const included: Included[] = [...committed];
     const skipped: SkippedPayload[] = [];
 
     for (const [index, payload] of input.payloads.entries()) {
@@ -184,9 +213,11 @@ export class BlockRunner {
       const { decoded } = decodedPayload;
       const { transaction } = decoded;
       const room = { gasLimit, gasLeft, blobGasLeft, baseFeePerGas, blobBaseFee };
-      const outcome = await this.#runOne(machine, decoded, draft, cumulativeGas, () =>
-        this.#objection(machine, decoded, room),
-      );
+      const outcome = isSenderLocked(decoded, input.locks)
+        ? "LOCKED"
+        : await this.#runOne(machine, decoded, draft, cumulativeGas, input.locks, () =>
+            this.#objection(machine, decoded, room),
+          );
       if (typeof outcome === "string") {
         skipped.push({ index, reason: outcome });
         continue;
@@ -194,7 +225,13 @@ export class BlockRunner {
       gasLeft -= outcome.blockGasSpent;
       blobGasLeft -= blobGas(transaction, this.#common);
       cumulativeGas += outcome.totalGasSpent;
-      included.push({ decoded, result: outcome });
+      included.push({
+        raw: decoded.raw,
+        transaction,
+        blockGas: outcome.blockGasSpent,
+        bloom: outcome.bloom,
+        receipt: toStoredReceipt(decoded, outcome, baseFeePerGas),
+      });
     }
     return { included, skipped };
   }
@@ -213,16 +250,18 @@ export class BlockRunner {
   }
 
   async #runOne(
-    { vm }: Machine,
+    machine: Machine,
     { transaction, hash }: DecodedTransaction,
     draft: Block,
     cumulativeGas: bigint,
+    locks: LockTable,
     objection: () => Promise<SkipReason | undefined>,
   ): Promise<RunTxResult | SkipReason> {
     const reason = await objection();
     if (reason !== undefined) return reason;
+    if (locks.size > 0) machine.watchCalls(new LockGuard(locks));
     try {
-      return await runTx(vm, {
+      return await runTx(machine.vm, {
         tx: transaction,
         block: draft,
         blockGasUsed: cumulativeGas,
@@ -240,6 +279,8 @@ export class BlockRunner {
         error: String(cause),
       });
       return "REFUSED_BY_VM";
+    } finally {
+      if (locks.size > 0) machine.watchCalls(undefined);
     }
   }
 
@@ -256,15 +297,23 @@ export class BlockRunner {
     const receipts: StoredReceipt[] = [];
     let gasUsed = 0n;
     let blobGasUsed = 0n;
-    for (const [index, { decoded, result }] of included.entries()) {
-      const { transaction } = decoded;
-      gasUsed += result.blockGasSpent;
-      blobGasUsed += result.blobGasUsed ?? 0n;
-      bloom.or(result.bloom);
-      await receiptTrie.put(RLP.encode(index), encodeReceipt(result.receipt, transaction.type));
-      receipts.push(toStoredReceipt(decoded, result, environment.baseFeePerGas));
+    for (const [index, { transaction, blockGas, bloom: own, receipt }] of included.entries()) {
+      gasUsed += blockGas;
+      blobGasUsed += receipt.blobGasUsed;
+      bloom.or(own);
+      const encoded = encodeReceipt(
+        {
+          status: receipt.isSuccess ? 1 : 0,
+          cumulativeBlockGasUsed: receipt.cumulativeGasUsed,
+          bitvector: own.bitvector,
+          logs: receipt.logs.map((log) => [log.address, [...log.topics], log.data]),
+        },
+        transaction.type,
+      );
+      await receiptTrie.put(RLP.encode(index), encoded);
+      receipts.push(receipt);
     }
-    const transactions = included.map(({ decoded }) => decoded.transaction);
+    const transactions = included.map(({ transaction }) => transaction);
     const withdrawals = environment.withdrawals.map((w) =>
       createWithdrawal({
         index: w.index,
@@ -289,11 +338,38 @@ export class BlockRunner {
       },
       { ...evmOptions(common), skipConsensusFormatValidation: true },
     );
-    const raw = included.map(({ decoded }) => decoded.raw);
+    const raw = included.map((one) => one.raw);
     const body = transactions.map((tx) => (tx.type === 0 ? tx.raw() : tx.serialize()));
     const size = RLP.encode([header.raw(), body, [], withdrawals.map((w) => w.raw())]).length;
     return { header, size, transactions: raw, receipts, skipped };
   }
+}
+
+/** A block as the machine sees it while it runs: its environment, without its results. */
+export function draftBlock(
+  environment: BlockEnvironment,
+  parentHash: Uint8Array,
+  common: Common,
+): Block {
+  return createBlock(
+    { header: environmentHeader(environment, parentHash) },
+    { ...evmOptions(common), skipConsensusFormatValidation: true },
+  );
+}
+
+/** Its account, or one that it would make delegate, belongs to a leg that is not decided. */
+function isSenderLocked({ transaction, sender }: DecodedTransaction, locks: LockTable): boolean {
+  if (locks.size === 0) return false;
+  const isLocked = (address: Uint8Array): boolean => locks.has(toHex(address));
+  if (isLocked(sender.bytes)) return true;
+  if (!isEOACode7702Tx(transaction)) return false;
+  return transaction.authorizationList.some((authorization) => {
+    try {
+      return isLocked(eoaCode7702RecoverAuthority(authorization).bytes);
+    } catch {
+      return false; // nobody signed it, so it concerns nobody
+    }
+  });
 }
 
 function environmentHeader(environment: BlockEnvironment, parentHash: Uint8Array): HeaderData {
@@ -329,30 +405,6 @@ async function payWithdrawals(
     account.balance += withdrawal.amountGwei * WEI_PER_GWEI;
     await vm.evm.journal.putAccount(address, account);
   }
-}
-
-function toStoredReceipt(
-  { transaction, sender, hash }: DecodedTransaction,
-  result: RunTxResult,
-  baseFeePerGas: bigint,
-): StoredReceipt {
-  const { receipt } = result;
-  return {
-    isSuccess: result.execResult.exceptionError === undefined,
-    cumulativeGasUsed: receipt.cumulativeBlockGasUsed,
-    gasUsed: result.totalGasSpent,
-    logs: receipt.logs.map(([address, topics, data]) => ({ address, topics, data })),
-    sender: sender.bytes,
-    contractAddress:
-      transaction.to === undefined
-        ? (result.createdAddress?.bytes ?? new Uint8Array(0))
-        : new Uint8Array(0),
-    transactionHash: hash,
-    transactionType: transaction.type,
-    effectiveGasPrice: baseFeePerGas + transaction.getEffectivePriorityFee(baseFeePerGas),
-    blobGasUsed: result.blobGasUsed ?? 0n,
-    blobGasPrice: "blobGasPrice" in receipt ? receipt.blobGasPrice : 0n,
-  };
 }
 
 function word(value: bigint): Uint8Array {

@@ -10,6 +10,7 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { ExecutionErrorInfo } from "../execution.ts";
+import { type BundleRecord, decodeBundle, encodeBundle } from "./atomic/records.ts";
 import { BLOCK_BYTES_CACHED, RECEIPT_BYTES_CACHED, SEQUENCER_RECORDS_KEPT } from "./limits.ts";
 import { LruMap } from "./lru.ts";
 import {
@@ -57,6 +58,8 @@ export interface BlockCommit {
   readonly record: SequencerRecord;
   /** Gathered payloads that became part of the block, so that their rows go. */
   readonly gatheredCount: number;
+  /** Atomic bundles that were decided at its sequencer height. */
+  readonly settled: readonly BundleRecord[];
 }
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
@@ -190,6 +193,28 @@ export class ChainStore {
     return record.height === height ? record : undefined;
   }
 
+  /** Atomic bundles that are not settled, in no order. */
+  async openBundles(): Promise<BundleRecord[]> {
+    const rows = await this.#db.values({ gte: Buffer.from("O"), lt: Buffer.from("P") }).all();
+    return rows.map((row) => decodeBundle(new Uint8Array(row)));
+  }
+
+  /** An atomic bundle that was decided, without what was staged. */
+  settledBundle(bundleId: Uint8Array): BundleRecord | undefined {
+    const bytes = this.#get(hashKey("A", bundleId));
+    return bytes === undefined ? undefined : decodeBundle(bytes);
+  }
+
+  /** Id of the atomic bundle that a transaction was a leg of, once it is decided. */
+  bundleOfTransaction(hash: Uint8Array): Uint8Array | undefined {
+    return this.#get(hashKey("X", hash));
+  }
+
+  /** A bundle as it was prepared, or with its decision: from now on that survives a crash. */
+  async commitOpenBundle(record: BundleRecord): Promise<void> {
+    await this.#write([put(hashKey("O", record.bundleId), encodeBundle(record))]);
+  }
+
   /** Payloads that wait, in order. */
   async gathered(): Promise<Uint8Array[]> {
     return this.#db
@@ -222,6 +247,7 @@ export class ChainStore {
       ...nodePuts(commit.nodes),
       ...blockPuts(block, receipts),
       ...recordPuts(commit.record),
+      ...commit.settled.flatMap(settledOperations),
       put(META.head, encodeRow([block.number])),
     ];
     for (let i = 0; i < commit.gatheredCount; i++) {
@@ -249,6 +275,11 @@ export class ChainStore {
     await this.#db.batch(recordPuts(record));
   }
 
+  /** A sequencer block that only aborted bundles. */
+  async commitSettled(record: SequencerRecord, settled: readonly BundleRecord[]): Promise<void> {
+    await this.#write([...recordPuts(record), ...settled.flatMap(settledOperations)]);
+  }
+
   async commitFinality(finality: Finality): Promise<void> {
     await this.#write([put(META.finality, encodeRow([finality.safe, finality.finalized]))]);
   }
@@ -262,6 +293,16 @@ export class ChainStore {
     // Plain arrays only: a Buffer's slices would alias what is cached.
     return value === undefined ? undefined : new Uint8Array(value);
   }
+}
+
+/** The row of an open bundle makes way for that of a decided one, which the transactions lead to. */
+function settledOperations(record: BundleRecord): Operation[] {
+  const { bundleId, transactionHashes } = record;
+  return [
+    { type: "del", key: hashKey("O", bundleId) },
+    put(hashKey("A", bundleId), encodeBundle({ ...record, staged: undefined })),
+    ...transactionHashes.map((hash) => put(hashKey("X", hash), bundleId)),
+  ];
 }
 
 /** Rough bytes in memory. */
@@ -312,7 +353,7 @@ function nodeKey(keyHex: string): Uint8Array {
   return Buffer.concat([Buffer.from("S"), fromHex(keyHex)]);
 }
 
-function hashKey(prefix: "H" | "T", hash: Uint8Array): Uint8Array {
+function hashKey(prefix: "H" | "T" | "O" | "A" | "X", hash: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(prefix), hash]);
 }
 

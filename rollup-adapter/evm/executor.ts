@@ -8,10 +8,12 @@
 import type { Common } from "@ethereumjs/common";
 import { hexToBytes } from "@ethereumjs/util";
 import { Height, type RollupId } from "../../proto/brands.ts";
-import { bytesEqual, copyBytes, toHex } from "../../proto/bytes.ts";
+import { bytesEqual, copyBytes, fromHex, toHex } from "../../proto/bytes.ts";
 import { assert, assertNever, isWeftError } from "../../proto/errors.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type {
+  DecideBundleRequest,
+  DecideBundleResponse,
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   Executor,
@@ -19,8 +21,11 @@ import type {
   FinalityStatus,
   InitRequest,
   InitResponse,
+  PrepareBundleRequest,
+  PrepareBundleResponse,
   SetFinalityRequest,
 } from "../execution.ts";
+import { type AtomicPart, OpenBundles } from "./atomic/open-bundles.ts";
 import { BlockRunner } from "./block-runner.ts";
 import { ChainStore } from "./chain-store.ts";
 import {
@@ -28,8 +33,25 @@ import {
   type EnvironmentSource,
   createSequencedEnvironmentSource,
 } from "./environment.ts";
-import { checkInit, checkLabels, checkRequest, failure } from "./execution-checks.ts";
+import {
+  checkAtomic,
+  checkDecide,
+  checkInit,
+  checkLabels,
+  checkPosition,
+  checkPrepare,
+  checkRequest,
+  earlierRecord,
+  failure,
+  nextHeight,
+} from "./execution-checks.ts";
 import { writeGenesis } from "./genesis-block.ts";
+import type {
+  EvmChain,
+  EvmExecutorDependencies,
+  EvmExecutorOptions,
+  ExecutedBlockEvent,
+} from "./evm-chain.ts";
 import { type EvmGenesis, createEvmCommon, genesisDigest, genesisRollupId } from "./genesis.ts";
 import { EXECUTION_QUEUE_MAX, GATHERED_BYTES_MAX } from "./limits.ts";
 import type { EvmMetrics } from "./metrics.ts";
@@ -42,45 +64,12 @@ import {
 } from "./records.ts";
 import { StateDb } from "./state-db.ts";
 
-/** A block as it becomes visible, with what was left out of it. */
-export interface ExecutedBlockEvent {
-  readonly block: StoredBlock;
-  readonly receipts: readonly StoredReceipt[];
-  /** Payloads that were left out, with their bytes. */
-  readonly skipped: readonly { readonly payload: Uint8Array; readonly reason: string }[];
-}
-
-export interface EvmExecutorOptions {
-  /** Directory of the rollup's database; made when it does not exist. */
-  readonly dataDirectory: string;
-  readonly genesis: EvmGenesis;
-  /** Default: derived from the sequencer block. */
-  readonly environmentSource?: EnvironmentSource;
-}
-
-export interface EvmExecutorDependencies {
-  readonly logger: Logger;
-  readonly metrics: EvmMetrics;
-}
-
-/** What readers of the chain (the JSON-RPC server) need of the executor. */
-export interface EvmChain {
-  readonly common: Common;
-  readonly genesis: EvmGenesis;
-  readonly store: ChainStore;
-  readonly db: StateDb;
-  readonly decoder: PayloadDecoder;
-  head(): StoredBlock;
-  /** Number of the oldest block: 0, or that of the anchor. */
-  firstNumber(): number;
-  safe(): StoredBlock;
-  finalized(): StoredBlock;
-  blockHash(number: number): Uint8Array | undefined;
-  /** Environment that a block made now on top of the head would have. */
-  nextEnvironment(nowSeconds: bigint): BlockEnvironment;
-  /** Called after a block is stored; returns what ends it. */
-  onBlock(listener: (event: ExecutedBlockEvent) => void): () => void;
-}
+export type {
+  EvmChain,
+  EvmExecutorDependencies,
+  EvmExecutorOptions,
+  ExecutedBlockEvent,
+} from "./evm-chain.ts";
 
 export class EvmExecutor implements Executor, EvmChain {
   readonly common: Common;
@@ -88,6 +77,8 @@ export class EvmExecutor implements Executor, EvmChain {
   readonly store: ChainStore;
   readonly db: StateDb;
   readonly decoder: PayloadDecoder;
+  /** Atomic bundles that are not decided. */
+  readonly bundles: OpenBundles;
   readonly #environments: EnvironmentSource;
   readonly #pricing: EnvironmentSource;
   readonly #runner: BlockRunner;
@@ -97,6 +88,7 @@ export class EvmExecutor implements Executor, EvmChain {
   readonly #gathered: Uint8Array[];
   readonly #genesisHash: Uint8Array;
   readonly #firstNumber: number;
+  readonly #isAtomic: boolean;
   #head: StoredBlock;
   #waiting = 0;
   #tail: Promise<unknown> = Promise.resolve();
@@ -111,6 +103,8 @@ export class EvmExecutor implements Executor, EvmChain {
       readonly db: StateDb;
       readonly head: StoredBlock;
       readonly gathered: Uint8Array[];
+      readonly decoder: PayloadDecoder;
+      readonly bundles: OpenBundles;
     },
   ) {
     const { genesis } = options;
@@ -124,13 +118,16 @@ export class EvmExecutor implements Executor, EvmChain {
     this.#genesisHash = this.#block(this.#firstNumber).hash;
     this.#logger = dependencies.logger;
     this.#metrics = dependencies.metrics;
-    this.decoder = createPayloadDecoder({ common: opened.common, rules: genesis.rules });
+    this.decoder = opened.decoder;
+    this.bundles = opened.bundles;
     this.#pricing = createSequencedEnvironmentSource({
       gasLimit: genesis.gasLimit,
       baseFee: genesis.baseFee,
       feeRecipient: hexToBytes(genesis.feeRecipient),
     });
     this.#environments = options.environmentSource ?? this.#pricing;
+    // With an environment of somebody else's, payloads may wait for their block, and a leg had no place to be run at.
+    this.#isAtomic = genesis.atomic && options.environmentSource === undefined;
     this.#runner = new BlockRunner(
       { common: opened.common, blockHashes: (number) => this.blockHash(number) },
       { db: opened.db, decoder: this.decoder, logger: dependencies.logger },
@@ -161,13 +158,13 @@ export class EvmExecutor implements Executor, EvmChain {
       const head = store.block(store.headNumber() ?? 0);
       assert(head !== undefined, "a database with a genesis has a head");
       const gathered = await store.gathered();
-      const executor = new EvmExecutor(options, dependencies, {
-        common,
-        store,
-        db,
-        head,
-        gathered,
-      });
+      const decoder = createPayloadDecoder({ common, rules: options.genesis.rules });
+      const bundles = await OpenBundles.open(
+        { rollupId: fromHex(genesisRollupId(options.genesis)) },
+        { common, store, decoder },
+      );
+      const opened = { common, store, db, head, gathered, decoder, bundles };
+      const executor = new EvmExecutor(options, dependencies, opened);
       executor.#report();
       return executor;
     } catch (cause) {
@@ -217,7 +214,7 @@ export class EvmExecutor implements Executor, EvmChain {
         nextSequencerHeight: this.#nextHeight(),
         // A transaction that reverts stays, as Ethereum has it: legs of bundles run as if they said ALLOW.
         supportsGroupRevert: false,
-        atomicLevel: 0,
+        atomicLevel: this.#isAtomic ? 1 : 0,
       };
     });
   }
@@ -225,10 +222,29 @@ export class EvmExecutor implements Executor, EvmChain {
   async executeBlock(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
     return this.#exclusive(async () => {
       checkRequest(request);
-      const done = this.#earlierAnswer(request);
-      if (done !== undefined) return done;
-      this.#checkPosition(request);
+      const done = earlierRecord(this.store, request);
+      if (done !== undefined) return this.#answer(done);
+      checkPosition(this.store, request, this.#head.hash);
       return this.#take(request);
+    });
+  }
+
+  async prepareBundle(request: PrepareBundleRequest): Promise<PrepareBundleResponse> {
+    return this.#exclusiveAtomic(async () => {
+      checkPrepare(request);
+      const { timestamp, sequencerBlockHash, sequencerHeight } = request;
+      const position = { head: this.#head, nextHeight: this.#nextHeight() };
+      return this.bundles.prepare(request, position, () =>
+        this.#environmentAt({ timestamp, sequencerBlockHash, sequencerHeight }),
+      );
+    });
+  }
+
+  async decideBundle(request: DecideBundleRequest): Promise<DecideBundleResponse> {
+    return this.#exclusiveAtomic(async () => {
+      checkDecide(request);
+      const position = { head: this.#head, nextHeight: this.#nextHeight() };
+      return this.bundles.decide(request, position);
     });
   }
 
@@ -269,8 +285,8 @@ export class EvmExecutor implements Executor, EvmChain {
       sequencer: cursor,
       nextSequencerHeight: binding === undefined ? undefined : this.#nextHeight(),
       gatheredPayloads: this.#gathered.length,
-      openBundles: [],
-      openBundleCount: 0,
+      openBundles: this.bundles.list(),
+      openBundleCount: this.bundles.count,
     };
   }
 
@@ -295,15 +311,11 @@ export class EvmExecutor implements Executor, EvmChain {
   }
 
   nextEnvironment(nowSeconds: bigint): BlockEnvironment {
-    const decision = this.#pricing.next({
-      parent: this.#parent(),
+    return this.#environmentAt({
       sequencerBlockHash: new Uint8Array(32),
       sequencerHeight: Height(0),
       timestamp: { seconds: nowSeconds, nanos: 0 },
-      payloads: [],
     });
-    assert(decision.kind === "execute", "a sequenced environment always executes");
-    return decision.environment;
   }
 
   onBlock(listener: (event: ExecutedBlockEvent) => void): () => void {
@@ -311,50 +323,17 @@ export class EvmExecutor implements Executor, EvmChain {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The same request again gets the same answer; anything else at a past height is an error. */
-  #earlierAnswer(request: ExecuteBlockRequest): ExecuteBlockResponse | undefined {
-    const height = request.sequencerHeight;
-    const cursor = this.store.cursor();
-    if (cursor === undefined || height > cursor.height) return undefined;
-    const record = this.store.sequencerRecord(height);
-    if (record === undefined) {
-      throw failure(
-        { code: "EXECUTION_HEIGHT_FORGOTTEN", height },
-        `sequencer height ${height} was executed too long ago to tell how (now at ${cursor.height}), or was part of a gathered request`,
-      );
-    }
-    if (!bytesEqual(record.blockHash, request.sequencerBlockHash)) {
-      throw failure(
-        { code: "EXECUTION_CONFLICT", height },
-        `sequencer height ${height} was executed as block ${toHex(record.blockHash)}, not ${toHex(request.sequencerBlockHash)}`,
-      );
-    }
-    return this.#answer(record);
-  }
-
-  #checkPosition(request: ExecuteBlockRequest): void {
-    if (this.store.binding() === undefined) {
-      throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before executeBlock");
-    }
-    const expected = this.#nextHeight();
-    const got = request.sequencerHeightFirst ?? request.sequencerHeight;
-    if (got !== expected) {
-      throw failure(
-        { code: "EXECUTION_HEIGHT_GAP", expected, got },
-        `the next sequencer height is ${expected}, got ${got}`,
-      );
-    }
-    if (request.parentHash !== undefined && !bytesEqual(request.parentHash, this.#head.hash)) {
-      throw failure(
-        { code: "EXECUTION_PARENT_MISMATCH" },
-        `the head is ${toHex(this.#head.hash)}, not ${toHex(request.parentHash)}`,
-      );
-    }
-  }
-
   async #take(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
-    if (request.payloads.length === 0) {
-      return this.#persist("none", request, (record) => this.store.noteEmpty(record));
+    const { sequencerHeight, sequencerBlockHash } = request;
+    const atomic = this.bundles.partOf(sequencerHeight, sequencerBlockHash);
+    if (request.payloads.length === 0 && atomic.commits.length === 0) {
+      const answer = await this.#persist("none", request, (record) =>
+        atomic.settled.length === 0
+          ? this.store.noteEmpty(record)
+          : this.store.commitSettled(record, atomic.settled),
+      );
+      this.bundles.settle(atomic);
+      return answer;
     }
     const payloads = [...this.#gathered, ...request.payloads];
     const decision = this.#environments.next({
@@ -366,7 +345,7 @@ export class EvmExecutor implements Executor, EvmChain {
     });
     switch (decision.kind) {
       case "execute":
-        return this.#execute(request, payloads, decision.environment);
+        return this.#execute(request, payloads, decision.environment, atomic);
       case "gather":
         return this.#gather(request, payloads);
       case "halt":
@@ -399,6 +378,7 @@ export class EvmExecutor implements Executor, EvmChain {
     request: ExecuteBlockRequest,
     payloads: readonly Uint8Array[],
     environment: BlockEnvironment,
+    atomic: AtomicPart,
   ): Promise<ExecuteBlockResponse> {
     const started = performance.now();
     try {
@@ -408,6 +388,8 @@ export class EvmExecutor implements Executor, EvmChain {
         parentHash: parent.hash,
         parentStateRoot: parent.header.stateRoot,
         payloads,
+        commits: atomic.commits,
+        locks: atomic.locks,
       });
       const block: StoredBlock = {
         number: environment.number,
@@ -430,8 +412,10 @@ export class EvmExecutor implements Executor, EvmChain {
       const nodes = this.db.collect(output.header.stateRoot);
       const gatheredCount = this.#gathered.length;
       const { receipts } = output;
-      await this.store.commitBlock({ block, receipts, nodes, record, gatheredCount });
+      const { settled } = atomic;
+      await this.store.commitBlock({ block, receipts, nodes, record, gatheredCount, settled });
       this.db.settle(nodes);
+      this.bundles.settle(atomic);
       this.#gathered.length = 0;
       this.#head = block;
       this.#announce(block, receipts, payloads, record, (performance.now() - started) / 1000);
@@ -440,13 +424,8 @@ export class EvmExecutor implements Executor, EvmChain {
       this.#runner.reset();
       // A failed write may have reached the disk all the same: what is there is what counts.
       this.#head = this.#block(this.store.headNumber() ?? this.#firstNumber);
-      this.#metrics.executionFailures.inc();
-      if (isWeftError(cause)) throw cause;
-      throw failure(
-        { code: "EXECUTION_INTERNAL" },
-        `sequencer height ${request.sequencerHeight} could not be executed; nothing of it was kept`,
-        cause,
-      );
+      const { sequencerHeight } = request;
+      throw this.#internal(`sequencer height ${sequencerHeight} could not be executed`, cause);
     }
   }
 
@@ -503,12 +482,8 @@ export class EvmExecutor implements Executor, EvmChain {
     try {
       await write(record);
     } catch (cause) {
-      this.#metrics.executionFailures.inc();
-      throw failure(
-        { code: "EXECUTION_INTERNAL" },
-        `sequencer height ${request.sequencerHeight} could not be stored`,
-        cause,
-      );
+      const { sequencerHeight } = request;
+      throw this.#internal(`sequencer height ${sequencerHeight} could not be stored`, cause);
     }
     this.#report();
     return this.#answer(record);
@@ -528,11 +503,7 @@ export class EvmExecutor implements Executor, EvmChain {
   }
 
   #nextHeight(): Height {
-    const cursor = this.store.cursor();
-    if (cursor !== undefined) return Height(cursor.height + 1);
-    const binding = this.store.binding();
-    assert(binding !== undefined, "the next height is asked for after init");
-    return binding.sequencerStartHeight;
+    return nextHeight(this.store);
   }
 
   #parent(): Parameters<EnvironmentSource["next"]>[0]["parent"] {
@@ -568,6 +539,33 @@ export class EvmExecutor implements Executor, EvmChain {
     this.#metrics.finalizedNumber.set(finality?.finalized ?? this.#firstNumber);
     const cursor = this.store.cursor();
     if (cursor !== undefined) this.#metrics.sequencerHeight.set(cursor.height);
+  }
+
+  #environmentAt(
+    at: Omit<Parameters<EnvironmentSource["next"]>[0], "parent" | "payloads">,
+  ): BlockEnvironment {
+    const decision = this.#pricing.next({ parent: this.#parent(), payloads: [], ...at });
+    assert(decision.kind === "execute", "a sequenced environment always executes");
+    return decision.environment;
+  }
+
+  #exclusiveAtomic<T>(work: () => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      checkAtomic(this.store, this.#isAtomic);
+      try {
+        return await work();
+      } catch (cause) {
+        if (isWeftError(cause)) throw cause;
+        throw this.#internal("a bundle could not be prepared or decided", cause);
+      }
+    });
+  }
+
+  /** Storage or the machine failed, unless the error says what it is. */
+  #internal(what: string, cause: unknown): unknown {
+    this.#metrics.executionFailures.inc();
+    if (isWeftError(cause)) return cause;
+    return failure({ code: "EXECUTION_INTERNAL" }, `${what}; nothing of it was kept`, cause);
   }
 
   #checkOpen(): void {

@@ -11,6 +11,12 @@ import { RollupId } from "../../proto/brands.ts";
 import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
+import {
+  MAILBOX_ADDRESS,
+  MAILBOX_CODE,
+  REGISTRY_ADDRESS,
+  REGISTRY_CODE,
+} from "./atomic/predeploys.ts";
 import type { BaseFeeRule } from "./environment.ts";
 import { createKzg } from "./kzg.ts";
 import {
@@ -57,6 +63,8 @@ export interface EvmGenesis {
   /** Receives the tips, 20 bytes. */
   readonly feeRecipient: Hex;
   readonly rules: PayloadRules;
+  /** Whether legs of bundles are executed atomically (level 1), and the contracts for it are there. */
+  readonly atomic: boolean;
   readonly alloc: readonly GenesisAccount[];
   /**
    * Set when the chain goes on after a block of another chain instead of starting at 0: number and
@@ -111,6 +119,7 @@ export function genesisDigest(genesis: EvmGenesis): Uint8Array {
           .map(([key, value]) => [hexToBytes(key), hexToBytes(value)]),
       ]),
       anchor === undefined ? [] : [anchor.number, hexToBytes(anchor.hash)],
+      ...(genesis.atomic ? [1] : []),
     ]),
   );
 }
@@ -177,6 +186,7 @@ const genesisSchema = z.strictObject({
     .default(DEFAULT_BASE_FEE),
   feeRecipient: address.default(ZERO_ADDRESS),
   unprotectedTransactions: z.boolean().default(false),
+  atomic: z.boolean().default(false),
   alloc: z
     .record(
       address,
@@ -208,7 +218,7 @@ export function parseEvmGenesis(document: unknown): EvmGenesis {
   }
   const { data } = parsed;
   const alloc = new Map<Hex, GenesisAccount>(
-    systemContracts(data.hardfork).map((account) => [account.address, account]),
+    systemContracts(data.hardfork, data.atomic).map((account) => [account.address, account]),
   );
   for (const [key, account] of Object.entries(data.alloc)) {
     alloc.set(key as Hex, {
@@ -233,13 +243,17 @@ export function parseEvmGenesis(document: unknown): EvmGenesis {
       blobTransactions: false,
       unprotectedTransactions: data.unprotectedTransactions,
     },
+    atomic: data.atomic,
     alloc: [...alloc.values()],
   };
 }
 
-function systemContracts(hardfork: EvmHardfork): GenesisAccount[] {
+function systemContracts(hardfork: EvmHardfork, isAtomic: boolean): GenesisAccount[] {
   const contracts: [Hex, Hex][] = [[BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE]];
   if (hardfork !== "cancun") contracts.push([BLOCK_HASHES_ADDRESS, BLOCK_HASHES_CODE]);
+  if (isAtomic) {
+    contracts.push([REGISTRY_ADDRESS, REGISTRY_CODE], [MAILBOX_ADDRESS, MAILBOX_CODE]);
+  }
   return contracts.map(([at, code]) => ({
     address: at,
     balance: 0n,

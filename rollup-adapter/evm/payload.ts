@@ -59,6 +59,8 @@ export type SkipReason =
   | "NONCE_TOO_HIGH"
   /** The sender cannot pay gas limit * fee cap + value. */
   | "INSUFFICIENT_FUNDS"
+  /** Its sender's account belongs to a leg of an atomic bundle that is not decided; free again within blocks. */
+  | "LOCKED"
   /** The virtual machine refused it although every check had passed. */
   | "REFUSED_BY_VM";
 

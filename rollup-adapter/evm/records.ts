@@ -58,7 +58,7 @@ export interface SequencerRecord {
 
 const OUTCOMES = ["block", "none", "gathered"] as const;
 
-type Item = Uint8Array | readonly Item[];
+export type Item = Uint8Array | readonly Item[];
 
 export function encodeBlock(block: StoredBlock): Uint8Array {
   return RLP.encode([
@@ -99,47 +99,52 @@ export function decodeBlock(bytes: Uint8Array, common: Common): StoredBlock {
 }
 
 export function encodeReceipts(receipts: readonly StoredReceipt[]): Uint8Array {
-  return RLP.encode(
-    receipts.map((receipt) => [
-      receipt.isSuccess ? 1 : 0,
-      receipt.cumulativeGasUsed,
-      receipt.gasUsed,
-      receipt.logs.map((log) => [log.address, [...log.topics], log.data]),
-      receipt.sender,
-      receipt.contractAddress,
-      receipt.transactionHash,
-      receipt.transactionType,
-      receipt.effectiveGasPrice,
-      receipt.blobGasUsed,
-      receipt.blobGasPrice,
-    ]),
-  );
+  return RLP.encode(receipts.map(receiptFields));
 }
 
 export function decodeReceipts(bytes: Uint8Array): readonly StoredReceipt[] {
-  return list(RLP.decode(bytes)).map((item) => {
-    const row = list(item);
-    return {
-      isSuccess: uint(row[0]) === 1n,
-      cumulativeGasUsed: uint(row[1]),
-      gasUsed: uint(row[2]),
-      logs: list(row[3]).map((entry) => {
-        const fields = list(entry);
-        return {
-          address: blob(fields[0]),
-          topics: list(fields[1]).map(blob),
-          data: blob(fields[2]),
-        };
-      }),
-      sender: blob(row[4]),
-      contractAddress: blob(row[5]),
-      transactionHash: blob(row[6]),
-      transactionType: Number(uint(row[7])),
-      effectiveGasPrice: uint(row[8]),
-      blobGasUsed: uint(row[9]),
-      blobGasPrice: uint(row[10]),
-    };
-  });
+  return list(RLP.decode(bytes)).map(receiptOfFields);
+}
+
+/** A receipt as a list of RLP. */
+export function receiptFields(receipt: StoredReceipt) {
+  return [
+    receipt.isSuccess ? 1 : 0,
+    receipt.cumulativeGasUsed,
+    receipt.gasUsed,
+    receipt.logs.map((log) => [log.address, [...log.topics], log.data]),
+    receipt.sender,
+    receipt.contractAddress,
+    receipt.transactionHash,
+    receipt.transactionType,
+    receipt.effectiveGasPrice,
+    receipt.blobGasUsed,
+    receipt.blobGasPrice,
+  ];
+}
+
+export function receiptOfFields(item: Item | undefined): StoredReceipt {
+  const row = list(item);
+  return {
+    isSuccess: uint(row[0]) === 1n,
+    cumulativeGasUsed: uint(row[1]),
+    gasUsed: uint(row[2]),
+    logs: list(row[3]).map((entry) => {
+      const fields = list(entry);
+      return {
+        address: blob(fields[0]),
+        topics: list(fields[1]).map(blob),
+        data: blob(fields[2]),
+      };
+    }),
+    sender: blob(row[4]),
+    contractAddress: blob(row[5]),
+    transactionHash: blob(row[6]),
+    transactionType: Number(uint(row[7])),
+    effectiveGasPrice: uint(row[8]),
+    blobGasUsed: uint(row[9]),
+    blobGasPrice: uint(row[10]),
+  };
 }
 
 export function encodeSequencerRecord(record: SequencerRecord): Uint8Array {
@@ -196,17 +201,17 @@ export function rowNumber(cell: Uint8Array | undefined): number {
   return Number(uint(cell));
 }
 
-function list(item: Item | undefined): readonly Item[] {
+export function list(item: Item | undefined): readonly Item[] {
   assert(item !== undefined && !(item instanceof Uint8Array), "a stored row holds a list here");
   return item;
 }
 
-function blob(item: Item | undefined): Uint8Array {
+export function blob(item: Item | undefined): Uint8Array {
   assert(item instanceof Uint8Array, "a stored row holds bytes here");
   return item;
 }
 
-function uint(item: Item | undefined): bigint {
+export function uint(item: Item | undefined): bigint {
   const bytes = blob(item);
   return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
 }

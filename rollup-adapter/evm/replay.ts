@@ -241,6 +241,7 @@ function toGenesis(block: BlockDocument, state: StateDocument, hardfork: EvmHard
     baseFee: { ...DEFAULT_BASE_FEE, initial: block.baseFeePerGas },
     feeRecipient: block.miner,
     rules: { blobTransactions: true, unprotectedTransactions: true },
+    atomic: false,
     alloc: toAlloc(state),
     anchor: { number: Number(block.number) - 1, hash: block.parentHash },
   };

@@ -1,0 +1,14 @@
+/** Limits of atomic execution on the reference EVM rollup. */
+
+/** Bundles that are prepared and not decided; a further leg is answered NO (OTHER). The chain takes no more of a rollup. */
+export const OPEN_BUNDLES_MAX = 64;
+/** Payloads of one leg; more is MALFORMED. */
+export const LEG_PAYLOADS_MAX = 64;
+/** Bytes of one declared message; more is MALFORMED. */
+export const MESSAGE_BYTES_MAX = 8_192;
+/** The most that a leg may be allowed to lock. */
+export const LOCKS_MAX = 256;
+/** Gas of all open legs together is at most this part of a block's; a leg that could exceed it is answered NO (OTHER). */
+export const OPEN_GAS_DIVISOR = 2n;
+/** Open bundles that a status lists. */
+export const OPEN_BUNDLES_LISTED_MAX = 256;
