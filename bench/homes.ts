@@ -53,6 +53,7 @@ export async function writeHomes(
   validators: readonly ValidatorPlace[],
   config: Readonly<Record<string, unknown>>,
   params: TestnetOptions["params"] = {},
+  rollups: readonly string[] = ROLLUP_NAMES,
 ): Promise<void> {
   const owner = generateEd25519KeyPair();
   await createTestnet({
@@ -63,7 +64,7 @@ export async function writeHomes(
       address: accountAddress(benchAccount(i).publicKey),
       balance: BALANCE,
     })),
-    rollups: ROLLUP_NAMES.map((name) => ({ name, ownerKey: owner.publicKey })),
+    rollups: rollups.map((name) => ({ name, ownerKey: owner.publicKey })),
     params: { ...GENESIS_PARAMS, ...params },
     config: { ...NODE_CONFIG, ...config },
     host: () => "127.0.0.1",

@@ -56,3 +56,17 @@ export const SEALED_OUTSTANDING_MAX = 2_000;
 export const SEALED_READY_PER_SECOND = 1_500;
 /** Time after a window for what is in blocks to be opened. */
 export const SEALED_DRAIN_MS = 10_000;
+
+/** Readers of one run of many streams, and the processes they are in. */
+export const STREAM_READERS_MAX = 10_000;
+/** Blocks that are there before the first reader comes. */
+export const STREAM_HISTORY_MS = 10_000;
+/** Between opening or closing readers and measuring. */
+export const STREAM_SETTLE_MS = 2_000;
+export const STREAM_FEED_EVERY_MS = 20;
+export const STREAM_PROBE_EVERY_MS = 10;
+/** What is streamed: rollups with data in every block, some 10 KB of each. */
+export const STREAM_ROLLUPS = 8;
+export const STREAM_PROCESSES = 2;
+export const STREAM_ITEMS_PER_SECOND = 160;
+export const STREAM_PAYLOAD_BYTES = 1_024;

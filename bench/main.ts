@@ -7,6 +7,11 @@ import {
   PARTITION_RUNS_MAX,
   RATE_MAX,
   RUN_SECONDS_MAX,
+  STREAM_ITEMS_PER_SECOND,
+  STREAM_PAYLOAD_BYTES,
+  STREAM_PROCESSES,
+  STREAM_READERS_MAX,
+  STREAM_ROLLUPS,
   VALIDATORS_MAX,
 } from "./limits.ts";
 import { type Mode, MODES } from "./load/shape.ts";
@@ -15,7 +20,7 @@ import { summarizeProfiles } from "./measure/cpu-profile.ts";
 import { NODE_CONFIG } from "./homes.ts";
 import { startNetwork } from "./network.ts";
 import { type ReferenceReport, runReference } from "./reference/pipeline.ts";
-import { type BenchReport, machine, printReport } from "./report.ts";
+import { type BenchReport, machine, printProfile, printReport } from "./report.ts";
 import { namespacesFault } from "./links/namespaces.ts";
 import { runLinks } from "./links/run-links.ts";
 import { runModes } from "./run.ts";
@@ -39,6 +44,11 @@ interface Options {
   readonly staking: boolean;
   readonly mev: boolean;
   readonly seal: boolean;
+  readonly streams: boolean;
+  readonly readers: number;
+  readonly deaf?: number;
+  readonly history?: number;
+  readonly gzip: boolean;
   readonly join: boolean;
   readonly blocks: number;
   readonly txs: number;
@@ -107,6 +117,19 @@ const options: Options = new Command("bench")
   .option("--staking", "measure begin and end of blocks of a chain with much stake", false)
   .option("--mev", "measure a full block with every lane, 4 and 100 validators", false)
   .option("--seal", "measure sealed transactions: through a network, and step by step", false)
+  .option("--streams", "measure many concurrent block streams of one node", false)
+  .option("--readers <n>", "with --streams: readers", integer(1, STREAM_READERS_MAX), 1_000)
+  .option(
+    "--deaf <n>",
+    "with --streams: readers that take nothing (2 %)",
+    integer(0, STREAM_READERS_MAX),
+  )
+  .option(
+    "--history <n>",
+    "with --streams: readers that begin at block 1 (10 %)",
+    integer(0, STREAM_READERS_MAX),
+  )
+  .option("--gzip", "with --streams: readers that ask for compression", false)
   .option("--join", "measure a node that joins by block sync and by state sync", false)
   .option(
     "--blocks <n>",
@@ -174,6 +197,34 @@ if (options.partition || options.wan) {
   );
   const text = options.json ? JSON.stringify(report) : compareText(report, options.markdown);
   process.stdout.write(`${text}\n`);
+} else if (options.streams) {
+  const { runStreams } = await import("./streams/streams.ts");
+  const { streamsText } = await import("./streams/report.ts");
+  const { profiles, ...report } = await runStreams(
+    {
+      readers: options.readers,
+      deaf: options.deaf ?? Math.floor(options.readers / 50),
+      history: options.history ?? Math.floor(options.readers / 10),
+      isGzip: options.gzip,
+      rollups: STREAM_ROLLUPS,
+      processes: STREAM_PROCESSES,
+      validators: options.validators ?? 1,
+      seconds: options.seconds ?? 15,
+      rounds: options.rounds ?? 2,
+      rate: STREAM_ITEMS_PER_SECOND,
+      payloadBytes: STREAM_PAYLOAD_BYTES,
+      config: Object.fromEntries(options.set.map(setting)),
+      isProfiled: options.profile,
+      isVerbose: options.verbose,
+    },
+    progress,
+  );
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${streamsText(report)}\n`);
+  if (options.profile) {
+    const loaded = report.windows.filter(({ hasReaders }) => hasReaders);
+    const at = loaded.map(({ window }) => window);
+    printProfile(summarizeProfiles(profiles, at, HOT_FUNCTIONS), "windows with readers");
+  }
 } else if (options.join) {
   const report = await runJoin(
     {

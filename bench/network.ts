@@ -34,6 +34,8 @@ export async function startNetwork(options: {
   readonly config: Readonly<Record<string, unknown>>;
   /** Parameters of the chain beside those of every benchmark. */
   readonly params?: TestnetOptions["params"];
+  /** Other ones than those of every benchmark. */
+  readonly rollups?: readonly string[];
 }): Promise<BenchNetwork> {
   const root = mkdtempSync(join(tmpdir(), "weft-bench-"));
   const profiles = join(root, "profiles");
@@ -54,7 +56,7 @@ export async function startNetwork(options: {
   try {
     const names = Array.from({ length: options.validators }, (_, i) => `validator-${i}`);
     const places = await placesIn(root, names);
-    await writeHomes(places, options.config, options.params);
+    await writeHomes(places, options.config, options.params, options.rollups);
     mkdirSync(profiles);
     const nodeArgs = options.isProfiled ? ["--cpu-prof", "--cpu-prof-dir", profiles] : [];
     for (const { name, home } of places) {

@@ -48,10 +48,12 @@ export function printReport(report: BenchReport): void {
   for (const mode of report.modes) {
     for (const phase of mode.phases) printPhase(mode, phase, report.references);
   }
-  if (report.profile !== undefined) {
-    printHot("by function, validators together, saturated windows", report.profile.self);
-    printHot("by the function of ours that called it", report.profile.own);
-  }
+  if (report.profile !== undefined) printProfile(report.profile, "saturated windows");
+}
+
+export function printProfile(profile: ProfileSummary, windows: string): void {
+  printHot(`by function, validators together, ${windows}`, profile.self);
+  printHot("by the function of ours that called it", profile.own);
 }
 
 function printPhase(
