@@ -89,6 +89,7 @@ export async function runStreams(
     config: {
       "consensus.timeout_commit": "500ms",
       "grpc.max_streams": options.readers + 100,
+      "grpc.max_streams_per_peer": options.readers + 100,
       ...options.config,
     },
   });

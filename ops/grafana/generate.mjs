@@ -8,6 +8,7 @@ import { BUNDLE_ROW } from "./bundle-row.mjs";
 import { DRIVER_ROW } from "./driver-row.mjs";
 import { INCLUSION_ROW } from "./inclusion-row.mjs";
 import { SEALED_ROW } from "./sealed-row.mjs";
+import { STREAM_PANELS } from "./stream-panels.mjs";
 
 export const dashboards = [
   {
@@ -387,15 +388,7 @@ export const dashboards = [
           "{{method}} {{status}}",
         ]),
         panel("gRPC calls (p95)", "s", [quantile(0.95, "weft_grpc_call_seconds", "method"), "{{method}}"]),
-        panel(
-          "Block streams",
-          "short",
-          [gauge("weft_grpc_streams"), `${NODE} open`],
-          [gauge("weft_grpc_streams_waiting"), `${NODE} wait for openings`],
-          [rate("weft_grpc_stream_blocks_total"), `${NODE} blocks/s`],
-          [rate("weft_grpc_proposed_blocks_total"), `${NODE} proposals/s`],
-          [rate("weft_grpc_slow_readers_total"), `${NODE} slow readers dropped/s`],
-        ),
+        ...STREAM_PANELS,
         panel("Submissions", "ops", [
           sumBy("result", rate("weft_grpc_submissions_total")),
           "{{result}}",

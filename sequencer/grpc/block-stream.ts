@@ -1,100 +1,218 @@
 /**
- * One StreamBlocks call: every height once, in order, from the one asked for until the reader goes.
- * A reader sets its own pace; one that stops reading is dropped, told where to go on.
+ * StreamBlocks: every height once, in order, from the one asked for until the reader goes or has what it wanted. A
+ * reader sets its own pace; one that does not take what it was sent is ended, and told where to go on.
+ *
+ * All readers of a node share what they read (`encoded-blocks.ts`) and take turns (`reader-turns.ts`). A reader is a small
+ * state machine and not a task that waits: a thousand of them wake with every block.
  */
-import type { ServerWritableStream } from "@grpc/grpc-js";
+import { Metadata, type ServerWritableStream } from "@grpc/grpc-js";
 import { Height } from "../../proto/brands.ts";
-import { bytesEqual } from "../../proto/bytes.ts";
-import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
-import type { StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
-import { grpcError } from "./grpc-error.ts";
-import { SLOW_READER_MS } from "./limits.ts";
-import type { GrpcMetrics } from "./metrics.ts";
-import { createNews } from "./news.ts";
-import type { GrpcBlocks } from "./ports.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { Compression, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
+import type { Clock } from "../ports/clock.ts";
 import {
-  type FillingUp,
-  type RollupBlockSource,
-  withoutHeaders,
-  withoutValidatorSet,
-} from "./rollup-block-source.ts";
+  type BlockKey,
+  createEncodedBlocks,
+  type EncodedBlock,
+  type SentBefore,
+} from "./encoded-blocks.ts";
+import { grpcError } from "./grpc-error.ts";
+import { HISTORY_PAUSE_MS, LOOP_LATE_MS, NEW_HEIGHTS, SLOW_READER_MS } from "./limits.ts";
+import { createLoopLag } from "./loop-lag.ts";
+import type { GrpcMetrics } from "./metrics.ts";
+import type { GrpcBlocks } from "./ports.ts";
+import { createReaderTurns } from "./reader-turns.ts";
+import type { RollupBlockSource } from "./rollup-block-source.ts";
 import { createUnread } from "./unread.ts";
 
-export async function streamBlocks(
-  call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
-  deps: {
-    readonly blocks: GrpcBlocks;
-    readonly source: RollupBlockSource;
-    readonly metrics: GrpcMetrics;
-    readonly stopped: AbortSignal;
-    /** Told when the stream begins (1) and ends (-1) to wait for openings. */
-    readonly onWaiting: (change: 1 | -1) => void;
-  },
-): Promise<void> {
-  const { blocks, source, metrics, stopped, onWaiting } = deps;
-  const { rollupId, fromHeight, level, untilHeight = Height(0) } = call.request;
-  let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
-  const last = untilHeight === 0 ? Number.MAX_SAFE_INTEGER : untilHeight;
-  let lastValidatorsHash: Uint8Array | undefined;
-  /** Last header that this stream has held, as a block's own or as one that follows. */
-  let lastHeader = 0;
-  let fillingUp: FillingUp | undefined;
-  const news = createNews(blocks, stopped);
-  const unread = createUnread(call, approximateBytes, stopped);
-  call.on("cancelled", news.wake);
-  try {
-    while (!call.cancelled && !stopped.aborted && next <= last) {
-      if (next > blocks.height()) {
-        await news.wait();
-        continue;
-      }
-      if (level === Level.FILLED) fillingUp ??= source.fillUp(next, rollupId);
-      const built =
-        fillingUp === undefined ? await source.build(next, rollupId) : await fillingUp.complete();
-      if (built === undefined) {
-        onWaiting(1);
-        await news.wait().finally(() => onWaiting(-1));
-        continue;
-      }
-      fillingUp = undefined;
-      const { message, validatorsHash } = built;
-      const isSameSet =
-        lastValidatorsHash !== undefined && bytesEqual(lastValidatorsHash, validatorsHash);
-      lastValidatorsHash = validatorsHash;
-      metrics.streamBlocks.inc();
-      const first = withoutHeaders(message, lastHeader);
-      lastHeader = Math.max(lastHeader, next + (message.filling?.headers.length ?? 0));
-      unread.write(isSameSet ? withoutValidatorSet(first) : first);
-      next = Height(next + 1);
-      if (!(await unread.room())) {
-        metrics.slowReaders.inc();
-        throw grpcError(
-          "GRPC_RESOURCE_EXHAUSTED",
-          `nothing was read for ${SLOW_READER_MS / 1_000} s; go on from height ${unread.firstUnread()}`,
-        );
-      }
-    }
-    if (stopped.aborted) {
-      throw grpcError("GRPC_UNAVAILABLE", `the node is stopping; go on from height ${next}`);
-    }
-  } finally {
-    news.stop();
-  }
+/** What is written is encoded already. */
+export type BlockStreamCall = ServerWritableStream<StreamBlocksRequest, Buffer>;
+
+export interface BlockStreams {
+  /** Resolves when the stream is at its end, and rejects with why it ends before. */
+  serve(call: BlockStreamCall): Promise<void>;
+  stop(): void;
 }
 
-/** Payloads, headers and proofs; framing does not matter here. */
-function approximateBytes(message: RollupBlock): number {
-  const { signedHeader, validatorSet, manifest, slice, filling } = message;
-  let bytes = signedHeader.length + validatorSet.length + manifest.length;
-  if (slice.kind === "presence") {
-    for (const { payload } of slice.entries) bytes += payload.length + 128;
-    bytes += slice.fills.length * 64;
+export function createBlockStreams({
+  blocks,
+  source,
+  clock,
+  metrics,
+  lag = createLoopLag(clock, metrics),
+  stopped,
+}: {
+  readonly blocks: GrpcBlocks;
+  readonly source: RollupBlockSource;
+  readonly clock: Clock;
+  readonly metrics: GrpcMetrics;
+  readonly lag?: { lagMs(): number; stop(): void };
+  readonly stopped: AbortSignal;
+}): BlockStreams {
+  const encoded = createEncodedBlocks({ blocks, source, clock, metrics });
+  const turns = createReaderTurns(clock, () => lag.lagMs());
+  /** Woken by the next block. */
+  let waiting: (() => void)[] = [];
+  let fillingWaits = 0;
+  const off = blocks.onBlock(() => {
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  });
+
+  function setFillingWaits(change: 1 | -1): void {
+    fillingWaits += change;
+    metrics.waitingStreams.set(fillingWaits);
   }
-  if (filling === undefined) return bytes;
-  for (const header of filling.headers) {
-    bytes += header.signedHeader.length + header.validatorSet.length;
-  }
-  for (const { fills } of filling.blocks) bytes += 1_024 + fills.length * 64;
-  for (const { payload } of filling.contents) bytes += payload.length + 8;
-  return bytes;
+
+  return {
+    serve: (call) =>
+      new Promise((resolve, reject) => {
+        const { rollupId, fromHeight, level, untilHeight = Height(0), compression } = call.request;
+        const last = untilHeight === 0 ? Number.MAX_SAFE_INTEGER : untilHeight;
+        const isCompressed = compression === Compression.GZIP;
+        const unread = createUnread<StreamBlocksRequest, Buffer>(call, stopped);
+        const rollupKey = toHex(rollupId);
+        let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
+        let before: SentBefore = { validatorsHash: undefined, lastHeader: 0, isCompressed };
+        /** Read for this reader, and not written yet. */
+        let inHand: EncodedBlock | undefined;
+        let isQueued = false;
+        let isLoading = false;
+        /** Has given way to a late loop once for this message. */
+        let hasPaused = false;
+        let isFillingWait = false;
+        let isOver = false;
+
+        const key = (): BlockKey => ({ rollupId, rollupKey, level, height: next });
+        const isLive = (): boolean => next + NEW_HEIGHTS > blocks.height();
+
+        function finish(error?: unknown): void {
+          if (isOver) return;
+          isOver = true;
+          setWaitsForFilling(false);
+          call.off("cancelled", wake);
+          stopped.removeEventListener("abort", wake);
+          if (error === undefined) resolve();
+          // What it is is the caller's to say: a status, or a fault of ours.
+          else reject(error);
+        }
+
+        function wake(): void {
+          if (isOver || isQueued) return;
+          isQueued = true;
+          turns.add(step, isLive() ? "live" : "history");
+        }
+
+        function setWaitsForFilling(isWaiting: boolean): void {
+          if (isFillingWait === isWaiting) return;
+          isFillingWait = isWaiting;
+          setFillingWaits(isWaiting ? 1 : -1);
+        }
+
+        /** One message at most, so that all readers go on alike. */
+        function step(): void {
+          isQueued = false;
+          if (isOver || isLoading) return;
+          if (call.cancelled) {
+            finish();
+          } else if (stopped.aborted) {
+            const why = `the node is stopping; go on from height ${next}`;
+            finish(
+              grpcError("GRPC_UNAVAILABLE", why, {
+                "weft-resume": String(unread.firstUnread(next)),
+              }),
+            );
+          } else if (next > last) {
+            finish();
+          } else if (!unread.hasRoom()) {
+            waitForReader();
+          } else if (next > blocks.height()) {
+            waiting.push(wake);
+          } else {
+            const block = inHand ?? encoded.peek(key(), before);
+            inHand = undefined;
+            if (block !== undefined) write(block);
+            else if (isLive() || hasPaused || lag.lagMs() <= LOOP_LATE_MS) load();
+            else pause();
+          }
+        }
+
+        /** History can wait: reading it is what costs the loop most. */
+        function pause(): void {
+          hasPaused = true;
+          clock.after(HISTORY_PAUSE_MS, wake);
+        }
+
+        function load(): void {
+          isLoading = true;
+          const isHistory = !isLive();
+          const head = blocks.height();
+          encoded.load(key(), before).then(
+            (block) => {
+              isLoading = false;
+              if (isHistory) metrics.historyReads.inc();
+              setWaitsForFilling(block === undefined);
+              if (block === undefined) {
+                // A block may have come while it was looked for.
+                if (blocks.height() > head) wake();
+                else waiting.push(wake);
+                return;
+              }
+              inHand = block;
+              wake();
+            },
+            (error: unknown) => {
+              isLoading = false;
+              finish(error);
+            },
+          );
+        }
+
+        function write({ bytes, validatorsHash, lastHeader }: EncodedBlock): void {
+          setWaitsForFilling(false);
+          unread.write(bytes, bytes.length, next);
+          metrics.streamBlocks.inc();
+          metrics.streamBytes.inc(bytes.length);
+          before = {
+            validatorsHash,
+            lastHeader: Math.max(before.lastHeader, lastHeader),
+            isCompressed,
+          };
+          next = Height(next + 1);
+          hasPaused = false;
+          wake();
+        }
+
+        function waitForReader(): void {
+          void unread.room().then((hasRoom) => (hasRoom ? wake() : endSlowReader()));
+        }
+
+        function endSlowReader(): void {
+          metrics.slowReaders.inc();
+          const height = unread.firstUnread(next);
+          finish(
+            grpcError(
+              "GRPC_RESOURCE_EXHAUSTED",
+              `what was sent ${SLOW_READER_MS / 1_000} s ago has not been read; go on from height ${height}`,
+              { "weft-resume": String(height) },
+            ),
+          );
+        }
+
+        if (isCompressed) {
+          const head = new Metadata();
+          head.set("grpc-encoding", "gzip");
+          call.sendMetadata(head);
+        }
+        call.on("cancelled", wake);
+        stopped.addEventListener("abort", wake);
+        wake();
+      }),
+    stop() {
+      off();
+      lag.stop();
+      turns.stop();
+    },
+  };
 }

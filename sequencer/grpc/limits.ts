@@ -6,17 +6,43 @@ export const REQUEST_BYTES_MAX = 8 << 20;
 export const RESPONSE_BYTES_MAX = 64 << 20;
 /** Submissions of one stream whose answers its reader has not taken; the stream is paused above. */
 export const SUBMISSIONS_IN_FLIGHT_MAX = 256;
-/** A reader that takes nothing for so long is dropped with RESOURCE_EXHAUSTED and the resume height. */
+/** A reader that has not taken for so long what it was sent is ended with RESOURCE_EXHAUSTED and the resume height. */
 export const SLOW_READER_MS = 30_000;
-/** Messages, and their bytes, that one block stream has written and its reader not taken: then it waits. */
+/**
+ * Messages, and their bytes, that one stream has written and its reader not taken: then it waits. A larger message goes
+ * alone. What waits is what all readers of a height share, so that it is held once for those who stand at the same one.
+ */
 export const STREAM_UNREAD_MESSAGES_MAX = 16;
-export const STREAM_UNREAD_BYTES_MAX = 4 << 20;
+export const STREAM_UNREAD_BYTES_MAX = 1 << 20;
+/** Messages that are kept encoded for further readers, and their bytes; the one used the longest ago goes first. */
+export const ENCODED_BLOCKS_MAX = 1_024;
+export const ENCODED_BYTES_MAX = 64 << 20;
+/** Smaller messages go as they are: they would hardly shrink. */
+export const COMPRESSED_BYTES_MIN = 1_024;
+/** Of gzip: most of the gain at a third of the time. */
+export const COMPRESSION_LEVEL = 3;
+/** Time that readers may take of one turn of the event loop. */
+export const TURNS_SLICE_MS = 4;
+/** A loop that is later than this has more to do than readers: their turns then begin after a pause. */
+export const LOOP_LATE_MS = 30;
+export const TURNS_PAUSE_MS = 8;
+/** Readers of new blocks that are served before one that reads history, when there are both. */
+export const LIVE_TURNS_IN_A_ROW_MAX = 8;
+/** The loop's lateness is looked at so often, and the largest of so many looks counts: 200 ms. */
+export const LAG_SAMPLE_MS = 20;
+export const LAG_WINDOW_SAMPLES = 10;
 /** Blocks kept ready for streams and proofs; the oldest used one goes first. */
 export const BLOCKS_CACHED_MAX = 64;
 /** Their items' bytes. */
 export const BLOCKS_CACHED_BYTES_MAX = 64 << 20;
 /** Blocks that are read and taken apart at once; further heights wait. */
 export const BLOCK_LOADS_MAX = 4;
+/** Of them for heights below the newest ones: history never takes all. */
+export const HISTORY_LOADS_MAX = 2;
+/** Heights below the head that are new. */
+export const NEW_HEIGHTS = 8;
+/** While the loop is late, history is not read for so long, but no longer. */
+export const HISTORY_PAUSE_MS = 100;
 /** Heights that may wait to be read; a further one is refused with RESOURCE_EXHAUSTED. */
 export const BLOCK_LOADS_WAITING_MAX = 4_096;
 /** Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on. */

@@ -19,6 +19,16 @@ export interface GrpcMetrics {
   readonly waitingStreams: Gauge;
   /** weft_grpc_stream_blocks_total: blocks sent to streams. */
   readonly streamBlocks: Counter;
+  /** weft_grpc_stream_bytes_total: bytes of blocks sent to streams. */
+  readonly streamBytes: Counter;
+  /** weft_grpc_streams_refused_total{reason}: streams refused: too many in all, or of one address. */
+  readonly streamsRefused: Counter<"reason">;
+  /** weft_grpc_history_reads_total: messages made for readers of older blocks. */
+  readonly historyReads: Counter;
+  /** weft_grpc_encode_seconds: encoding of one message, once for all its readers. */
+  readonly encodeSeconds: Histogram;
+  /** weft_grpc_loop_lag_seconds: how late the event loop is. */
+  readonly loopLag: Histogram;
   /** weft_grpc_proposed_blocks_total: proposals sent to streams of what is not decided. */
   readonly proposedBlocks: Counter;
   /** weft_grpc_slow_readers_total: streams dropped because the reader did not keep up. */
@@ -33,6 +43,11 @@ export const NULL_GRPC_METRICS: GrpcMetrics = {
   streams: NULL_GAUGE,
   waitingStreams: NULL_GAUGE,
   streamBlocks: NULL_COUNTER,
+  streamBytes: NULL_COUNTER,
+  streamsRefused: NULL_COUNTER,
+  historyReads: NULL_COUNTER,
+  encodeSeconds: NULL_HISTOGRAM,
+  loopLag: NULL_HISTOGRAM,
   proposedBlocks: NULL_COUNTER,
   slowReaders: NULL_COUNTER,
   submissions: NULL_COUNTER,

@@ -38,7 +38,7 @@ async function read(onProposed: GrpcApplication["onProposed"], rollupId = ALPHA)
   const { blocks, application } = createChainBlocks([]);
   let readers = 0;
   const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 4 },
+    { host: "127.0.0.1", port: 0, streamsMax: 4, streamsOfPeerMax: 4 },
     {
       node: {
         chainId: TEST_CHAIN_ID,

@@ -29,7 +29,7 @@ export async function streamProposedBlocks(
 ): Promise<void> {
   const { application, metrics, stopped } = deps;
   const { rollupId } = call.request;
-  const unread = createUnread(call, approximateBytes, stopped);
+  const unread = createUnread<StreamProposedBlocksRequest, ProposedRollupBlock>(call, stopped);
   let newest: ProposedBlock | undefined;
   let wake = (): void => {};
   const off = application.onProposed((block) => {
@@ -51,19 +51,20 @@ export async function streamProposedBlocks(
       }
       const slice = (await block.slices()).slice(rollupId);
       metrics.proposedBlocks.inc();
-      unread.write({
+      const message: ProposedRollupBlock = {
         height: block.height,
         blockHash: block.hash,
         proposer: block.proposerAddress,
         timeMs: timeToMs(block.time),
         unsafe: true,
         entries: entriesOf(slice),
-      });
+      };
+      unread.write(message, approximateBytes(message), block.height);
       if (!(await unread.room())) {
         metrics.slowReaders.inc();
         throw grpcError(
           "GRPC_RESOURCE_EXHAUSTED",
-          `nothing was read for ${SLOW_READER_MS / 1_000} s; open the stream again`,
+          `what was sent ${SLOW_READER_MS / 1_000} s ago has not been read; open the stream again`,
         );
       }
     }

@@ -26,6 +26,8 @@ import {
   BLOCK_LOADS_WAITING_MAX,
   BLOCKS_CACHED_BYTES_MAX,
   BLOCKS_CACHED_MAX,
+  HISTORY_LOADS_MAX,
+  NEW_HEIGHTS,
 } from "./limits.ts";
 import type { GrpcApplication, GrpcBlocks } from "./ports.ts";
 
@@ -88,8 +90,8 @@ export function createRollupBlockSource(
 ): RollupBlockSource {
   const cache = new Map<number, CachedParts>();
   let cachedBytes = 0;
-  let loadsRunning = 0;
-  const loadsWaiting: (() => void)[] = [];
+  const historyLoads = createLoads(HISTORY_LOADS_MAX);
+  const newLoads = createLoads(BLOCK_LOADS_MAX - HISTORY_LOADS_MAX);
 
   /** One read per height, however many streams ask at once. */
   function shared(height: Height): Promise<SharedParts> {
@@ -125,24 +127,13 @@ export function createRollupBlockSource(
     }
   }
 
-  /** A few blocks at a time: readers at many heights must not hold as many blocks in memory. */
-  async function loadInTurn(height: Height): Promise<SharedParts> {
-    if (loadsRunning >= BLOCK_LOADS_MAX) {
-      if (loadsWaiting.length >= BLOCK_LOADS_WAITING_MAX) {
-        throw grpcError(
-          "GRPC_RESOURCE_EXHAUSTED",
-          `${BLOCK_LOADS_WAITING_MAX} heights wait to be read already; ask for height ${height} again later, or ask another node`,
-        );
-      }
-      await new Promise<void>((resolve) => loadsWaiting.push(resolve));
-    }
-    loadsRunning += 1;
-    try {
-      return await load(height);
-    } finally {
-      loadsRunning -= 1;
-      loadsWaiting.shift()?.();
-    }
+  /**
+   * A few blocks at a time: readers at many heights must not hold as many blocks in memory. Those who read history wait for
+   * each other, and not those who follow the chain for them.
+   */
+  function loadInTurn(height: Height): Promise<SharedParts> {
+    const isNew = height + NEW_HEIGHTS > blocks.height();
+    return (isNew ? newLoads : historyLoads).run(height, () => load(height));
   }
 
   async function load(height: Height): Promise<SharedParts> {
@@ -265,6 +256,33 @@ export function createRollupBlockSource(
     proofs: (height) => shared(height),
     item: async (height, index) => (await shared(height)).items[index],
     fillUp,
+  };
+}
+
+/** Loads that run, at most so many, and those that wait, first come first served. */
+function createLoads(runningMax: number) {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    async run<T>(height: Height, load: () => Promise<T>): Promise<T> {
+      if (running >= runningMax) {
+        if (waiting.length >= BLOCK_LOADS_WAITING_MAX) {
+          throw grpcError(
+            "GRPC_RESOURCE_EXHAUSTED",
+            `${BLOCK_LOADS_WAITING_MAX} heights wait to be read already; ask for height ${height} again later, or ask another node`,
+            { "weft-resume": String(height) },
+          );
+        }
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+      running += 1;
+      try {
+        return await load();
+      } finally {
+        running -= 1;
+        waiting.shift()?.();
+      }
+    },
   };
 }
 

@@ -2,6 +2,7 @@
  * The node's gRPC listener: `weft.rollup.v1.RollupService`, `weft.staking.v1.StakingService`, `weft.mev.v1.MevService`,
  * health and reflection. Constructed with ports, started once, stopped with a grace for its streams.
  */
+import { setMaxListeners } from "node:events";
 import {
   type handleUnaryCall,
   type sendUnaryData,
@@ -20,7 +21,7 @@ import { ROLLUP_DATA_ENTRIES_MAX } from "../../proto/codec/rollup-data.ts";
 import { EXECUTOR_KEYS_MAX } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName, SALT_BYTES_MAX } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
-import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
+import { Level } from "../../proto/grpc/rollup-block.ts";
 import {
   type GetAccountResponse,
   type GetBlockRequest,
@@ -31,7 +32,6 @@ import {
   type GetValidatorSetResponse,
   ROLLUP_SERVICE,
   ROLLUP_SERVICE_NAME,
-  type StreamBlocksRequest,
   TransactionState,
 } from "../../proto/grpc/rollup-service.ts";
 import type {
@@ -64,7 +64,7 @@ import { sealKeyReport } from "../app/seal/report.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { checkHeight, createBlockQueries, notFilled } from "./block-queries.ts";
-import { streamBlocks } from "./block-stream.ts";
+import { type BlockStreamCall, createBlockStreams } from "./block-stream.ts";
 import { createGetBodies } from "./body-service.ts";
 import { bundleStatus } from "./bundle-status.ts";
 import { grpcError, statusOf } from "./grpc-error.ts";
@@ -80,6 +80,7 @@ import { checkHash, createMevQueries } from "./mev-service.ts";
 import { streamAuctions, streamBundleStatus } from "./mev-streams.ts";
 import { streamProposedBlocks } from "./proposed-stream.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
+import { createStreamSlots } from "./stream-slots.ts";
 import { createStakingQueries } from "./staking-service.ts";
 import { eagerAnswers } from "./eager-answers.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
@@ -92,8 +93,9 @@ export interface GrpcServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Block streams at once. */
+  /** Streams at once, in all and of one address. */
   readonly streamsMax: number;
+  readonly streamsOfPeerMax: number;
 }
 
 export interface GrpcServerDependencies {
@@ -133,11 +135,22 @@ export function createGrpcServer(
     [MEV_SERVICE_NAME]: "NOT_SERVING",
   });
   const stopping = new AbortController();
+  // Every stream listens to it.
+  setMaxListeners(0, stopping.signal);
   const source = createRollupBlockSource(blocks, application);
   const queries = createBlockQueries({ chainId: node.chainId, blocks, application, source });
   const submit = createSubmit(application, metrics);
-  let openStreams = 0;
-  let waitingStreams = 0;
+  const streams = createBlockStreams({
+    blocks,
+    source,
+    clock,
+    metrics,
+    stopped: stopping.signal,
+  });
+  const slots = createStreamSlots(
+    { max: options.streamsMax, maxPerPeer: options.streamsOfPeerMax },
+    metrics,
+  );
 
   /** A unary method from a function of the request, and of the caller's address, that returns or throws. */
   function unary<Request, Response>(
@@ -184,15 +197,9 @@ export function createGrpcServer(
     return (call: ServerWritableStream<Request, Response>): void => {
       void (async () => {
         let code: status = status.OK;
-        openStreams += 1;
-        metrics.streams.set(openStreams);
         try {
-          if (openStreams > options.streamsMax) {
-            throw grpcError(
-              "GRPC_RESOURCE_EXHAUSTED",
-              `this node serves at most ${options.streamsMax} streams; try another node`,
-            );
-          }
+          // What was sent and not read keeps its slot until the stream is closed.
+          call.once("close", slots.take(callerOf(call)));
           await serve(call);
           call.end();
         } catch (error) {
@@ -200,29 +207,16 @@ export function createGrpcServer(
           code = answer.code;
           call.emit("error", answer);
         } finally {
-          openStreams -= 1;
-          metrics.streams.set(openStreams);
           metrics.calls.inc({ method, status: status[code] });
         }
       })();
     };
   }
 
-  async function openBlockStream(
-    call: ServerWritableStream<StreamBlocksRequest, RollupBlock>,
-  ): Promise<void> {
+  async function openBlockStream(call: BlockStreamCall): Promise<void> {
     checkRollupId(call.request.rollupId);
     checkLevel(call.request.level);
-    await streamBlocks(call, {
-      blocks,
-      source,
-      metrics,
-      stopped: stopping.signal,
-      onWaiting(change) {
-        waitingStreams += change;
-        metrics.waitingStreams.set(waitingStreams);
-      },
-    });
+    await streams.serve(call);
   }
 
   function statusOfBundle(id: Uint8Array): Promise<BundleStatus> {
@@ -230,53 +224,59 @@ export function createGrpcServer(
     return bundleStatus(id, { application, blocks, source });
   }
 
-  server.addService(ROLLUP_SERVICE, {
-    submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
-    submitStream: (call: Parameters<typeof submitStream>[0]) => {
-      submitStream(call, submit, (error) => {
-        call.emit("error", answerFor("SubmitStream", error));
-      });
+  const { streamBlocks } = ROLLUP_SERVICE;
+  // Its messages come encoded.
+  const encodedStream = { ...streamBlocks, responseSerialize: (bytes: Buffer) => bytes };
+  server.addService(
+    { ...ROLLUP_SERVICE, streamBlocks: encodedStream },
+    {
+      submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
+      submitStream: (call: Parameters<typeof submitStream>[0]) => {
+        submitStream(call, submit, (error) => {
+          call.emit("error", answerFor("SubmitStream", error));
+        });
+      },
+      getTransactionStatus: unary("GetTransactionStatus", ({ id }: { readonly id: Uint8Array }) =>
+        transactionStatus(application, id),
+      ),
+      getAccount: unary("GetAccount", ({ address }: { readonly address: Uint8Array }) =>
+        account(application, blocks, address),
+      ),
+      getRollup: unary("GetRollup", (request: GetRollupRequest) =>
+        rollup(application, blocks, request),
+      ),
+      getChainInfo: unary("GetChainInfo", () => chainInfo(node, application, blocks)),
+      getValidatorSet: unary("GetValidatorSet", ({ height }: { readonly height: Height }) =>
+        validatorSet(blocks, height),
+      ),
+      getSealKey: unary("GetSealKey", ({ number }: GetSealKeyRequest) =>
+        sealKey(application, blocks, number),
+      ),
+      streamBlocks: streaming("StreamBlocks", openBlockStream),
+      getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
+        checkRollupId(rollupId);
+        if (level !== Level.UNSPECIFIED) checkLevel(level);
+        checkHeight(blocks, height);
+        if (level !== Level.FILLED) return (await source.build(height, rollupId)).message;
+        const filled = await source.fillUp(height, rollupId).complete();
+        if (filled !== undefined) return filled.message;
+        throw notFilled(height);
+      }),
+      getBlocks: unary("GetBlocks", (request: GetBlocksRequest) => {
+        checkRollupId(request.rollupId);
+        if (request.level !== Level.UNSPECIFIED) checkLevel(request.level);
+        return queries.getBlocks(request);
+      }),
+      getEntryProof: unary("GetEntryProof", (request: GetEntryProofRequest) => {
+        checkRollupId(request.rollupId);
+        return queries.getEntryProof(request);
+      }),
+      getTransactionProof: unary("GetTransactionProof", (request: GetTransactionProofRequest) => {
+        checkHash("id", request.id);
+        return queries.getTransactionProof(request);
+      }),
     },
-    getTransactionStatus: unary("GetTransactionStatus", ({ id }: { readonly id: Uint8Array }) =>
-      transactionStatus(application, id),
-    ),
-    getAccount: unary("GetAccount", ({ address }: { readonly address: Uint8Array }) =>
-      account(application, blocks, address),
-    ),
-    getRollup: unary("GetRollup", (request: GetRollupRequest) =>
-      rollup(application, blocks, request),
-    ),
-    getChainInfo: unary("GetChainInfo", () => chainInfo(node, application, blocks)),
-    getValidatorSet: unary("GetValidatorSet", ({ height }: { readonly height: Height }) =>
-      validatorSet(blocks, height),
-    ),
-    getSealKey: unary("GetSealKey", ({ number }: GetSealKeyRequest) =>
-      sealKey(application, blocks, number),
-    ),
-    streamBlocks: streaming("StreamBlocks", openBlockStream),
-    getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
-      checkRollupId(rollupId);
-      if (level !== Level.UNSPECIFIED) checkLevel(level);
-      checkHeight(blocks, height);
-      if (level !== Level.FILLED) return (await source.build(height, rollupId)).message;
-      const filled = await source.fillUp(height, rollupId).complete();
-      if (filled !== undefined) return filled.message;
-      throw notFilled(height);
-    }),
-    getBlocks: unary("GetBlocks", (request: GetBlocksRequest) => {
-      checkRollupId(request.rollupId);
-      if (request.level !== Level.UNSPECIFIED) checkLevel(request.level);
-      return queries.getBlocks(request);
-    }),
-    getEntryProof: unary("GetEntryProof", (request: GetEntryProofRequest) => {
-      checkRollupId(request.rollupId);
-      return queries.getEntryProof(request);
-    }),
-    getTransactionProof: unary("GetTransactionProof", (request: GetTransactionProofRequest) => {
-      checkHash("id", request.id);
-      return queries.getTransactionProof(request);
-    }),
-  });
+  );
   const staking = createStakingQueries(application.read);
   server.addService(STAKING_SERVICE, {
     getValidators: unary("GetValidators", staking.getValidators),
@@ -379,6 +379,7 @@ export function createGrpcServer(
           resolve();
         });
       });
+      streams.stop();
     },
   };
 }

@@ -1,31 +1,30 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
-import { Height } from "../../proto/brands.ts";
+import type { Height } from "../../proto/brands.ts";
 import { SLOW_READER_MS, STREAM_UNREAD_BYTES_MAX, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
 
 /** What was written to a stream and its reader has not taken: bounded in messages and in bytes. */
 export interface Unread<Message> {
-  write(message: Message): void;
+  /** @param bytes roughly, of the message on the wire */
+  write(message: Message, bytes: number, height: Height): void;
+  hasRoom(): boolean;
   /** Resolves when there is room for another message, or the call is over; false: too slow. */
   room(): Promise<boolean>;
-  /** The height that a reader which got what was taken goes on from. */
-  firstUnread(): Height;
+  /** The height that a reader goes on from which got what was taken; `next` when it took everything. */
+  firstUnread(next: Height): Height;
 }
 
-/** @param bytesOf roughly, of a message on the wire */
-export function createUnread<Request, Message extends { readonly height: Height }>(
+export function createUnread<Request, Message>(
   call: ServerWritableStream<Request, Message>,
-  bytesOf: (message: Message) => number,
   stopped: AbortSignal,
 ): Unread<Message> {
-  const waiting: { readonly height: Height; readonly bytes: number }[] = [];
+  const waiting: { readonly height: Height; readonly bytes: number; readonly atMs: number }[] = [];
   let bytes = 0;
-  let firstUnread = Height(0);
   let wake: (() => void) | undefined;
-  const isFull = (): boolean =>
-    waiting.length >= STREAM_UNREAD_MESSAGES_MAX || bytes > STREAM_UNREAD_BYTES_MAX;
+  const hasRoom = (): boolean =>
+    waiting.length < STREAM_UNREAD_MESSAGES_MAX && bytes < STREAM_UNREAD_BYTES_MAX;
   const isOver = (): boolean => call.cancelled || stopped.aborted;
 
-  /** Waits for a message to be taken or the call to end; false after SLOW_READER_MS without either. */
+  /** Waits for a message to be taken or the call to end; false when the oldest one has waited for too long. */
   function progress(): Promise<boolean> {
     return new Promise((resolve) => {
       const finish = (isProgress: boolean): void => {
@@ -36,7 +35,8 @@ export function createUnread<Request, Message extends { readonly height: Height 
         resolve(isProgress);
       };
       const moved = (): void => finish(true);
-      const timer = setTimeout(() => finish(false), SLOW_READER_MS);
+      const waitedMs = performance.now() - (waiting[0]?.atMs ?? performance.now());
+      const timer = setTimeout(() => finish(false), Math.max(0, SLOW_READER_MS - waitedMs));
       wake = moved;
       call.once("cancelled", moved);
       stopped.addEventListener("abort", moved);
@@ -44,21 +44,21 @@ export function createUnread<Request, Message extends { readonly height: Height 
   }
 
   return {
-    write(message) {
-      const entry = { height: message.height, bytes: bytesOf(message) };
+    write(message, size, height) {
+      const entry = { height, bytes: size, atMs: performance.now() };
       waiting.push(entry);
-      bytes += entry.bytes;
+      bytes += size;
       call.write(message, () => {
         waiting.shift();
         bytes -= entry.bytes;
-        firstUnread = Height(entry.height + 1);
         wake?.();
       });
     },
+    hasRoom,
     async room() {
-      while (isFull() && !isOver()) if (!(await progress())) return false;
+      while (!hasRoom() && !isOver()) if (!(await progress())) return false;
       return true;
     },
-    firstUnread: () => waiting[0]?.height ?? firstUnread,
+    firstUnread: (next) => waiting[0]?.height ?? next,
   };
 }

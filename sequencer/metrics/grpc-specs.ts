@@ -27,6 +27,34 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
     name: "weft_grpc_stream_blocks_total",
     help: "Blocks sent to streams",
   },
+  streamBytes: {
+    type: "counter",
+    name: "weft_grpc_stream_bytes_total",
+    help: "Bytes of blocks sent to streams",
+  },
+  streamsRefused: {
+    type: "counter",
+    name: "weft_grpc_streams_refused_total",
+    help: "Streams refused: too many in all, or of one address",
+    labels: ["reason"],
+  },
+  historyReads: {
+    type: "counter",
+    name: "weft_grpc_history_reads_total",
+    help: "Messages made for readers of older blocks",
+  },
+  encodeSeconds: {
+    type: "histogram",
+    name: "weft_grpc_encode_seconds",
+    help: "Encoding of one message, once for all its readers",
+    buckets: SECONDS_BUCKETS,
+  },
+  loopLag: {
+    type: "histogram",
+    name: "weft_grpc_loop_lag_seconds",
+    help: "How late the event loop is",
+    buckets: SECONDS_BUCKETS,
+  },
   proposedBlocks: {
     type: "counter",
     name: "weft_grpc_proposed_blocks_total",

@@ -322,7 +322,11 @@ export async function createCometBftNode(
       grpcAddress === undefined
         ? undefined
         : createGrpcServer(
-            { ...grpcAddress, streamsMax: config.grpc.max_streams },
+            {
+              ...grpcAddress,
+              streamsMax: config.grpc.max_streams,
+              streamsOfPeerMax: config.grpc.max_streams_per_peer,
+            },
             {
               node: grpcNodeInfo(genesis, isCatchingUp),
               blocks,

@@ -124,10 +124,11 @@ const grpc = z.strictObject({
     "tcp://127.0.0.1:9090",
     "weft.rollup.v1 for rollups and gateways, with health and reflection.",
   ),
-  max_streams: count(
-    1_000,
+  max_streams: count(1_000, 100_000, "Streams at once; a further one gets RESOURCE_EXHAUSTED."),
+  max_streams_per_peer: count(
+    200,
     100_000,
-    "Block streams at once; a further one gets RESOURCE_EXHAUSTED.",
+    "Streams of one address at once, so that none takes all; more where many readers come through one proxy.",
   ),
 });
 

@@ -376,7 +376,11 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       grpcAddress === undefined
         ? undefined
         : createGrpcServer(
-            { ...grpcAddress, streamsMax: config.grpc.max_streams },
+            {
+              ...grpcAddress,
+              streamsMax: config.grpc.max_streams,
+              streamsOfPeerMax: config.grpc.max_streams_per_peer,
+            },
             {
               node: grpcNodeInfo(genesis, isCatchingUp),
               blocks: createEngineBlocks(engine),

@@ -118,7 +118,7 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
     },
   };
   const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 16 },
+    { host: "127.0.0.1", port: 0, streamsMax: 16, streamsOfPeerMax: 16 },
     {
       node: {
         chainId: CHAIN_ID,

@@ -1,0 +1,231 @@
+/** StreamBlocks over a real listener: what its readers share, and how each one's stream ends. */
+import { connect } from "node:http2";
+import { Client, credentials, type Metadata, status } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Height } from "../../proto/brands.ts";
+import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
+import {
+  Compression,
+  ROLLUP_SERVICE,
+  type StreamBlocksRequest,
+} from "../../proto/grpc/rollup-service.ts";
+import { createChainBlocks } from "../../test/support/chain-blocks.ts";
+import { TEST_CHAIN_ID } from "../../test/support/chain-builder.ts";
+import { createManualClock } from "../../test/support/manual-clock.ts";
+import {
+  ALPHA,
+  BETA,
+  buildSealedChain,
+  SEALED_CHAIN_HEIGHT,
+} from "../../test/support/sealed-chain.ts";
+import { NULL_LOGGER } from "../ports/logger.ts";
+import { type GrpcMetrics, NULL_GRPC_METRICS } from "./metrics.ts";
+import { createGrpcServer } from "./server.ts";
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+/** A node with the chain up to `height`, from `base` on. */
+async function startNode({ height = SEALED_CHAIN_HEIGHT, base = 1, ofPeerMax = 100 } = {}) {
+  const node = createChainBlocks(buildSealedChain(), height);
+  const counted = { encoded: 0, open: 0, refused: [] as string[], bytes: 0 };
+  const metrics: GrpcMetrics = {
+    ...NULL_GRPC_METRICS,
+    encodeSeconds: { observe: () => (counted.encoded += 1) },
+    streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
+    streamBytes: { inc: (by) => (counted.bytes += typeof by === "number" ? by : 1) },
+    streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
+  };
+  const server = createGrpcServer(
+    { host: "127.0.0.1", port: 0, streamsMax: 100, streamsOfPeerMax: ofPeerMax },
+    {
+      node: {
+        chainId: TEST_CHAIN_ID,
+        initialHeight: Height(1),
+        version: "test",
+        isCatchingUp: () => false,
+      },
+      blocks: { ...node.blocks, base: () => Height(base) },
+      application: node.application,
+      clock: createManualClock(),
+      logger: NULL_LOGGER,
+      metrics,
+    },
+  );
+  const address = `127.0.0.1:${await server.start()}`;
+  cleanups.push(() => server.stop());
+  const client = new Client(address, credentials.createInsecure());
+  cleanups.push(() => client.close());
+  return { node, server, address, client, counted };
+}
+
+const request = (change: Partial<StreamBlocksRequest> = {}): StreamBlocksRequest => ({
+  rollupId: ALPHA,
+  fromHeight: Height(1),
+  level: Level.COMMITTED,
+  ...change,
+});
+
+interface End {
+  readonly blocks: readonly RollupBlock[];
+  readonly code: status;
+  readonly details: string;
+  readonly trailers: ReturnType<Metadata["getMap"]>;
+}
+
+/** Reads until the node ends the stream. */
+function readAll(
+  client: Client,
+  asked: StreamBlocksRequest,
+  onBlock?: (block: RollupBlock) => void,
+) {
+  const { path, requestSerialize, responseDeserialize } = ROLLUP_SERVICE.streamBlocks;
+  const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, asked);
+  const blocks: RollupBlock[] = [];
+  stream.on("data", (block: RollupBlock) => {
+    blocks.push(block);
+    onBlock?.(block);
+  });
+  stream.on("error", () => {});
+  return new Promise<End>((resolve) => {
+    stream.on("status", ({ code, details, metadata }) =>
+      resolve({ blocks, code, details, trailers: metadata.getMap() }),
+    );
+  });
+}
+
+describe("readers of one node", () => {
+  it("behavior: share one encoding of each message, and all get every height once", async () => {
+    const { client, counted } = await startNode();
+    const until = request({ untilHeight: Height(SEALED_CHAIN_HEIGHT) });
+    const ends = await Promise.all(Array.from({ length: 20 }, () => readAll(client, until)));
+    const [first] = ends;
+    expect(first?.blocks.map(({ height }) => height)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for (const end of ends) {
+      expect(end.code).toBe(status.OK);
+      expect(end.blocks).toEqual(first?.blocks);
+    }
+    expect(counted.encoded).toBe(SEALED_CHAIN_HEIGHT);
+    await vi.waitFor(() => expect(counted.open).toBe(0));
+  });
+
+  it("behavior: get the validator set first and where it changes, wherever they begin", async () => {
+    const { client } = await startNode();
+    for (const [from, sets] of [
+      [1, [1, 4]],
+      [3, [3, 4]],
+      [4, [4]],
+      [6, [6]],
+    ] as const) {
+      const { blocks } = await readAll(
+        client,
+        request({ fromHeight: Height(from), untilHeight: Height(9) }),
+      );
+      const withSet = blocks.filter(({ validatorSet }) => validatorSet.length > 0);
+      expect(withSet.map(({ height }) => height)).toEqual(sets);
+    }
+  });
+
+  it("behavior: share what is filled, and wait for it once", async () => {
+    const { client, node, counted } = await startNode({ height: 4 });
+    const filled = request({ rollupId: BETA, level: Level.FILLED, untilHeight: Height(7) });
+    const reading = Array.from({ length: 10 }, () => readAll(client, filled));
+    await vi.waitFor(() => expect(node.reads.get(4)).toBe(1));
+    node.grow(SEALED_CHAIN_HEIGHT);
+    const ends = await Promise.all(reading);
+    for (const { blocks, code } of ends) {
+      expect(code).toBe(status.OK);
+      expect(blocks).toEqual(ends[0]?.blocks);
+    }
+    expect(ends[0]?.blocks).toHaveLength(7);
+    expect(counted.encoded).toBe(7);
+    expect(Math.max(...node.reads.values())).toBe(1);
+  });
+
+  it("behavior: get compressed bytes that are compressed once, and read the same", async () => {
+    const { client, counted, address } = await startNode();
+    const until = request({ rollupId: ALPHA, untilHeight: Height(SEALED_CHAIN_HEIGHT) });
+    const plain = await readAll(client, until);
+    const plainBytes = counted.bytes;
+    const asked = { ...until, compression: Compression.GZIP };
+    const compressed = await Promise.all([readAll(client, asked), readAll(client, asked)]);
+    for (const end of compressed) expect(end).toEqual(plain);
+    expect((counted.bytes - plainBytes) / 2).toBeLessThan(plainBytes);
+    expect(counted.encoded).toBe(2 * SEALED_CHAIN_HEIGHT);
+    // As any client sees it: the encoding in the headers, the flag of each message, gzip's first bytes.
+    const { headers, body } = await rawStream(address, asked);
+    expect(headers["grpc-encoding"]).toBe("gzip");
+    expect([...body.subarray(0, 1), ...body.subarray(5, 7)]).toEqual([1, 0x1f, 0x8b]);
+  });
+});
+
+describe("a stream that ends", () => {
+  it("behavior: at until_height with OK, a height that is to come included", async () => {
+    const { client, node } = await startNode({ height: 3 });
+    const reading = readAll(client, request({ fromHeight: Height(2), untilHeight: Height(5) }));
+    node.grow(4);
+    node.grow(SEALED_CHAIN_HEIGHT);
+    const end = await reading;
+    expect(end.blocks.map(({ height }) => height)).toEqual([2, 3, 4, 5]);
+    expect(end.code).toBe(status.OK);
+  });
+
+  it("behavior: with the first height that is there, where its own is pruned", async () => {
+    const { client } = await startNode({ base: 5 });
+    const end = await readAll(client, request({ fromHeight: Height(2) }));
+    expect([end.code, end.trailers]).toMatchObject([status.OUT_OF_RANGE, { "weft-earliest": "5" }]);
+    expect(end.details).toContain("archive node");
+  });
+
+  it("behavior: with the height to go on from, when the node stops", async () => {
+    const { client, server } = await startNode();
+    const last = new Promise<void>((resolve) => {
+      void readAll(client, request(), ({ height }) => {
+        if (height === SEALED_CHAIN_HEIGHT) resolve();
+      }).then((end) => ends.push(end));
+    });
+    const ends: End[] = [];
+    await last;
+    await server.stop();
+    await vi.waitFor(() => expect(ends).toHaveLength(1));
+    expect([ends[0]?.code, ends[0]?.trailers]).toMatchObject([
+      status.UNAVAILABLE,
+      { "weft-resume": String(SEALED_CHAIN_HEIGHT + 1) },
+    ]);
+  });
+
+  it("attack: one address cannot take all streams", async () => {
+    const { client, counted } = await startNode({ ofPeerMax: 2 });
+    const open = [1, 2].map(() => readAll(client, request()));
+    await vi.waitFor(() => expect(counted.open).toBe(2));
+    const refused = await readAll(client, request());
+    expect(refused.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(refused.details).toContain("at most 2 streams of one address");
+    expect(counted.refused).toEqual(["peer"]);
+    expect(open).toHaveLength(2);
+  });
+});
+
+/** The stream as it is on the wire, to its end. */
+async function rawStream(address: string, asked: StreamBlocksRequest) {
+  const session = connect(`http://${address}`);
+  const { path, requestSerialize } = ROLLUP_SERVICE.streamBlocks;
+  const stream = session.request({
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  const message = requestSerialize(asked);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  stream.end(Buffer.concat([head, message]));
+  let headers: Readonly<Record<string, unknown>> = {};
+  stream.on("response", (came) => (headers = came));
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
+  session.close();
+  return { headers, body: Buffer.concat(chunks) };
+}
