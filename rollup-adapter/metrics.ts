@@ -2,12 +2,14 @@
 import type { PrometheusRegistry, SpecsOf } from "../sequencer/ports/prometheus.ts";
 import { BYTES_BUCKETS, SECONDS_BUCKETS } from "../sequencer/ports/prometheus.ts";
 import type { DriverMetrics } from "./driver/metrics.ts";
+import type { EngineApiMetrics } from "./engine-api/metrics.ts";
 import type { EvmMetrics } from "./evm/metrics.ts";
 import type { GatewayMetrics } from "./gateway/metrics.ts";
 import type { LightMetrics } from "./light/metrics.ts";
 
 export interface AdapterMetrics {
   readonly driver: DriverMetrics;
+  readonly engine: EngineApiMetrics;
   readonly evm: EvmMetrics;
   readonly gateway: GatewayMetrics;
   readonly light: LightMetrics;
@@ -17,6 +19,7 @@ export interface AdapterMetrics {
 export function createAdapterMetrics(registry: PrometheusRegistry): AdapterMetrics {
   return {
     driver: registry.createInstruments<DriverMetrics>(DRIVER_SPECS),
+    engine: registry.createInstruments<EngineApiMetrics>(ENGINE_API_SPECS),
     evm: registry.createInstruments<EvmMetrics>(EVM_SPECS),
     gateway: registry.createInstruments<GatewayMetrics>(GATEWAY_SPECS),
     light: createLightMetrics(registry),
@@ -80,6 +83,69 @@ const DRIVER_SPECS: SpecsOf<DriverMetrics> = {
     type: "counter",
     name: "weft_rollup_stream_restarts_total",
     help: "Streams opened again after an end or an error",
+  },
+};
+
+const ENGINE_API_SPECS: SpecsOf<EngineApiMetrics> = {
+  callSeconds: {
+    type: "histogram",
+    name: "weft_engine_api_call_seconds",
+    help: "Time of one call of the execution client, retries included",
+    labels: ["method"],
+    buckets: SECONDS_BUCKETS,
+  },
+  callFailures: {
+    type: "counter",
+    name: "weft_engine_api_call_failures_total",
+    help: "Calls of the execution client that failed",
+    labels: ["method", "code"],
+  },
+  blockSeconds: {
+    type: "histogram",
+    name: "weft_engine_api_block_seconds",
+    help: "Time from a gathered second to its block at the client's head",
+    buckets: SECONDS_BUCKETS,
+  },
+  blocks: {
+    type: "counter",
+    name: "weft_engine_api_blocks_total",
+    help: "Rollup blocks built by the execution client",
+  },
+  transactions: {
+    type: "counter",
+    name: "weft_engine_api_transactions_total",
+    help: "Transactions that became part of a block, without the driver's own deposits",
+  },
+  skipped: {
+    type: "counter",
+    name: "weft_engine_api_skipped_total",
+    help: "Payloads that did not become part of a block, by reason code",
+    labels: ["reason"],
+  },
+  refusals: {
+    type: "counter",
+    name: "weft_engine_api_refusals_total",
+    help: "Transactions that passed every check here and that the client refused all the same",
+  },
+  clientBehind: {
+    type: "counter",
+    name: "weft_engine_api_client_behind_total",
+    help: "Times the client came back without blocks that it had had, and was fed them again",
+  },
+  headNumber: {
+    type: "gauge",
+    name: "weft_engine_api_head_number",
+    help: "Number of the block at the client's head",
+  },
+  safeNumber: {
+    type: "gauge",
+    name: "weft_engine_api_safe_number",
+    help: "Number of the client's block that safe names",
+  },
+  finalizedNumber: {
+    type: "gauge",
+    name: "weft_engine_api_finalized_number",
+    help: "Number of the client's block that finalized names",
   },
 };
 

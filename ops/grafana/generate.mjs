@@ -6,6 +6,7 @@ import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table 
 import { AUCTION_ROW } from "./auction-row.mjs";
 import { BUNDLE_ROW } from "./bundle-row.mjs";
 import { DRIVER_ROW } from "./driver-row.mjs";
+import { ENGINE_API_ROW } from "./engine-api-row.mjs";
 import { INCLUSION_ROW } from "./inclusion-row.mjs";
 import { SEALED_ROW } from "./sealed-row.mjs";
 import { STREAM_PANELS } from "./stream-panels.mjs";
@@ -493,6 +494,7 @@ export const dashboards = [
           [rate("weft_evm_resubmissions_total"), `${NODE} posted again/s`],
         ),
       ],
+      ENGINE_API_ROW,
       [
         "Gateway",
         panel("Waiting for their place", "short", [gauge("weft_gateway_pending"), NODE]),
