@@ -16,6 +16,8 @@ export const GATEWAY_PENDING_MAX = 50_000;
 export const GATEWAY_PENDING_BYTES_MAX = 64 << 20;
 /** Times a payload is submitted again before it is given up and counted. */
 export const RESUBMISSIONS_MAX = 20;
+/** Requesters whose quotas are kept; of those for whom nothing waits the one seen the longest ago is forgotten. */
+export const QUOTA_REQUESTERS_MAX = 10_000;
 /** Blocks after which the bytes of an accepted submission are sent again, in case a node has lost its pool. */
 export const RESEND_BLOCKS = 8;
 /** Submissions sent again for that reason after one block; the others wait for the next. */

@@ -27,7 +27,7 @@ import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
 import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
-import { createRateLimit } from "../gateway/bundles/rate-limit.ts";
+import { createRateLimit } from "../json-rpc/rate-limit.ts";
 import { openSequences, openSequenceStore } from "../gateway/bundles/sequences.ts";
 import { createJournal } from "../gateway/journal/journal.ts";
 import { createMemoryJournalStore, openJournalStore } from "../gateway/journal/journal-store.ts";

@@ -2,7 +2,12 @@
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { Executor } from "../execution.ts";
-import { PendingPool, type Restoring, type SubmitPort } from "../gateway/pool/pending-pool.ts";
+import {
+  PendingPool,
+  type PoolQuota,
+  type Restoring,
+  type SubmitPort,
+} from "../gateway/pool/pending-pool.ts";
 import { Dispatcher } from "../json-rpc/dispatcher.ts";
 import { type Readiness, type RpcServerOptions, startRpcServer } from "../json-rpc/server.ts";
 import type { EnvironmentSource } from "./environment.ts";
@@ -24,6 +29,8 @@ export interface EvmRollupOptions {
   readonly rpc: RpcServerOptions;
   /** Default: derived from the sequencer block. */
   readonly environmentSource?: EnvironmentSource;
+  /** Calls in one batch of JSON-RPC; default and highest: RPC_BATCH_MAX. */
+  readonly batchMax?: number;
   /** What web3_clientVersion says. */
   readonly clientVersion?: string;
 }
@@ -36,6 +43,8 @@ export interface EvmRollupDependencies {
   readonly metrics: EvmMetrics;
   /** Keeps accepted transactions beyond the process; left out: they are lost with it. */
   readonly restoring?: Restoring | undefined;
+  /** What one requester may have; left out: all. */
+  readonly quota?: PoolQuota | undefined;
   /** Takes bundles and bids of searchers; left out: their methods do not exist. */
   readonly searchers?: SearcherPort | undefined;
   /** What /readyz says; default: ready as soon as the rollup is open. */
@@ -67,6 +76,7 @@ export async function createEvmRollup(
     logger,
     metrics,
     kept: dependencies.restoring?.kept,
+    quota: dependencies.quota,
   });
   const filters = new FilterTable({ chain: executor, pool, clock, metrics });
   const stop = async (): Promise<void> => {
@@ -87,7 +97,7 @@ export async function createEvmRollup(
       searchers: dependencies.searchers,
     });
     const server = await startRpcServer(options.rpc, {
-      dispatcher: new Dispatcher({ methods, logger, metrics }),
+      dispatcher: new Dispatcher({ methods, logger, metrics, batchMax: options.batchMax }),
       subscriptions: subscriptionKinds({ chain: executor, pool }),
       healthFacts: () => ({
         chainId: options.genesis.chainId.toString(),

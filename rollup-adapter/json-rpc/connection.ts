@@ -1,6 +1,7 @@
 /** One WebSocket: its calls, its subscriptions, and what happens when it does not keep up. */
 import { randomBytes } from "node:crypto";
 import type { RawData, WebSocket } from "ws";
+import type { Caller } from "./access.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { RPC_CODE, invalidParams, limitExceeded } from "./errors.ts";
 import { bytesToHex } from "./hex.ts";
@@ -16,7 +17,7 @@ const POLICY_VIOLATION = 1008;
 
 export function serveConnection(
   socket: WebSocket,
-  address: string,
+  caller: Caller,
   dependencies: {
     readonly dispatcher: Dispatcher;
     readonly subscriptions: SubscriptionKinds;
@@ -25,7 +26,7 @@ export function serveConnection(
 ): void {
   const { dispatcher, metrics } = dependencies;
   const subscriptions = new Map<string, () => void>();
-  const origin = { address, signature: undefined };
+  const origin = { ...caller, signature: undefined };
   let underWay = 0;
 
   const send = (text: string): void => {

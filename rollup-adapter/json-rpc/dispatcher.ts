@@ -9,7 +9,10 @@ import type { JsonRpcMetrics } from "./metrics.ts";
 type Id = string | number | null;
 
 /** What the transport knows of a request. */
-export type RequestOrigin = Omit<RequestContext, "body">;
+export interface RequestOrigin extends Omit<RequestContext, "body"> {
+  /** Asked once for all calls of a request; the refusal, if they are too many. Left out: they never are. */
+  readonly admit?: (calls: number) => string | undefined;
+}
 
 /** Methods that exist on one connection only (eth_subscribe). */
 export type ConnectionMethods = ReadonlyMap<string, Method>;
@@ -18,15 +21,19 @@ export class Dispatcher {
   readonly #methods: MethodTable;
   readonly #logger: Logger;
   readonly #metrics: JsonRpcMetrics;
+  readonly #batchMax: number;
 
   constructor(dependencies: {
     readonly methods: MethodTable;
     readonly logger: Logger;
     readonly metrics: JsonRpcMetrics;
+    /** Calls in one batch; default and highest: RPC_BATCH_MAX. */
+    readonly batchMax?: number | undefined;
   }) {
     this.#methods = dependencies.methods;
     this.#logger = dependencies.logger;
     this.#metrics = dependencies.metrics;
+    this.#batchMax = Math.min(dependencies.batchMax ?? RPC_BATCH_MAX, RPC_BATCH_MAX);
   }
 
   /** The answer to `body`, or nothing when it held notifications only. Never throws. */
@@ -35,7 +42,8 @@ export class Dispatcher {
     from: RequestOrigin,
     extra?: ConnectionMethods,
   ): Promise<string | undefined> {
-    const context = { ...from, body };
+    const { address, requester, signature } = from;
+    const context = { address, requester, signature, body };
     let request: unknown;
     if (!isShallowJson(body)) {
       return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is nested too deep");
@@ -45,18 +53,24 @@ export class Dispatcher {
     } catch {
       return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is not JSON");
     }
-    if (!Array.isArray(request)) return this.#one(request, context, extra);
-    if (request.length === 0) {
+    const batch: unknown[] | undefined = Array.isArray(request) ? request : undefined;
+    if (batch?.length === 0) {
       return this.#refusal(null, RPC_CODE.INVALID_REQUEST, "an empty batch");
     }
-    if (request.length > RPC_BATCH_MAX) {
+    if (batch !== undefined && batch.length > this.#batchMax) {
       return this.#refusal(
         null,
         RPC_CODE.LIMIT_EXCEEDED,
-        `at most ${RPC_BATCH_MAX} calls a batch, got ${request.length}`,
+        `at most ${this.#batchMax} calls a batch, got ${batch.length}`,
       );
     }
-    return this.#batch(request, context, extra);
+    const refusal = from.admit?.(batch?.length ?? 1);
+    if (refusal !== undefined) {
+      this.#metrics.rpcDropped.inc({ what: "rate" });
+      return this.#refusal(idOf(request), RPC_CODE.LIMIT_EXCEEDED, refusal);
+    }
+    if (batch === undefined) return this.#one(request, context, extra);
+    return this.#batch(batch, context, extra);
   }
 
   async #batch(

@@ -19,3 +19,5 @@ export const RPC_WEBSOCKET_PING_MS = 30_000;
 export const RPC_SUBSCRIPTIONS_MAX = 64;
 /** Time a client has to send a whole request. */
 export const RPC_REQUEST_TIMEOUT_MS = 30_000;
+/** Senders whose token buckets are kept; the one that has been full the longest gives way. */
+export const BUCKETS_MAX = 10_000;

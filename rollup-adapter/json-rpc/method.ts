@@ -12,8 +12,10 @@ export type Params = readonly unknown[];
 
 /** What a method may know of the request beside its parameters. */
 export interface RequestContext {
-  /** Remote address of the connection. */
+  /** Remote address of the caller. */
   readonly address: string;
+  /** Whom limits and quotas count for (`access.ts`). */
+  readonly requester: string;
   /** The header X-Flashbots-Signature, `<address>:<signature>`; undefined without one, and on a WebSocket. */
   readonly signature: string | undefined;
   /** The whole body, which that header signs. */

@@ -6,6 +6,7 @@ import { assert } from "../../proto/errors.ts";
 import type { Cancel, Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { refuseUpgrade } from "../../sequencer/ports/refuse-upgrade.ts";
+import { type Access, type AccessOptions, createAccess, OPEN_ACCESS } from "./access.ts";
 import { serveConnection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import {
@@ -25,6 +26,10 @@ export interface RpcServerOptions {
   readonly port: number;
   /** Origins that browsers may call from; "*": all. Default: none. */
   readonly corsOrigins?: readonly string[];
+  /** Keys and rate limits; default: none, everybody may call. */
+  readonly access?: AccessOptions;
+  /** Body of one request; default and highest: RPC_BODY_BYTES_MAX. */
+  readonly bodyBytesMax?: number;
 }
 
 /** Whether the rollup can serve; why not, when it cannot. */
@@ -58,8 +63,13 @@ export async function startRpcServer(
 ): Promise<RpcServer> {
   const { logger, metrics } = dependencies;
   const origins = options.corsOrigins ?? [];
+  const bodyBytesMax = Math.min(options.bodyBytesMax ?? RPC_BODY_BYTES_MAX, RPC_BODY_BYTES_MAX);
+  const access = createAccess(options.access ?? OPEN_ACCESS, () =>
+    dependencies.clock.monotonicMs(),
+  );
+  const serving = { ...dependencies, origins, bodyBytesMax, access };
   const http = createServer((request, response) => {
-    handle(request, response, origins, dependencies).catch((error: unknown) => {
+    handle(request, response, serving).catch((error: unknown) => {
       // The connection broke while it was being served; there is nobody left to answer.
       logger.debug("an HTTP request was not answered", { error: String(error) });
       response.destroy();
@@ -71,7 +81,7 @@ export async function startRpcServer(
 
   const websockets = new WebSocketServer({
     noServer: true,
-    maxPayload: RPC_BODY_BYTES_MAX,
+    maxPayload: bodyBytesMax,
     perMessageDeflate: false,
   });
   /** Those that have not answered the last ping. */
@@ -93,11 +103,17 @@ export async function startRpcServer(
       refuseUpgrade(socket, isAllowed ? "503 Service Unavailable" : "403 Forbidden");
       return;
     }
+    const caller = access.callerOf(request);
+    if (typeof caller === "string") {
+      metrics.rpcDropped.inc({ what: "key" });
+      refuseUpgrade(socket, "401 Unauthorized");
+      return;
+    }
     websockets.handleUpgrade(request, socket, head, (websocket) => {
       metrics.rpcWebSockets.set(websockets.clients.size);
       websocket.on("close", () => metrics.rpcWebSockets.set(websockets.clients.size));
       websocket.on("pong", () => silent.delete(websocket));
-      serveConnection(websocket, request.socket.remoteAddress ?? "", dependencies);
+      serveConnection(websocket, caller, dependencies);
     });
   });
 
@@ -126,22 +142,31 @@ export async function startRpcServer(
   };
 }
 
+interface Serving extends RpcServerDependencies {
+  readonly origins: readonly string[];
+  readonly bodyBytesMax: number;
+  readonly access: Access;
+}
+
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  origins: readonly string[],
-  dependencies: RpcServerDependencies,
+  serving: Serving,
 ): Promise<void> {
+  const { origins } = serving;
   const { origin } = request.headers;
   if (origin !== undefined && isAllowedOrigin(origin, origins)) {
     response.setHeader("access-control-allow-origin", origin);
     response.setHeader("vary", "origin");
-    response.setHeader("access-control-allow-headers", "content-type, x-flashbots-signature");
+    response.setHeader(
+      "access-control-allow-headers",
+      "authorization, content-type, x-api-key, x-flashbots-signature",
+    );
     response.setHeader("access-control-allow-methods", "POST, GET, OPTIONS");
   }
-  if (request.method === "POST") await call(request, response, dependencies);
+  if (request.method === "POST") await call(request, response, serving);
   else if (request.method === "GET" || request.method === "HEAD") {
-    await health(request, response, dependencies);
+    await health(request, response, serving);
   } else if (request.method === "OPTIONS") response.writeHead(204).end();
   else reply(response, 405, { error: "POST a JSON-RPC request" });
 }
@@ -149,18 +174,24 @@ async function handle(
 async function call(
   request: IncomingMessage,
   response: ServerResponse,
-  { dispatcher, metrics }: RpcServerDependencies,
+  { dispatcher, metrics, access, bodyBytesMax }: Serving,
 ): Promise<void> {
-  const body = await readBody(request);
+  const caller = access.callerOf(request);
+  if (typeof caller === "string") {
+    metrics.rpcDropped.inc({ what: "key" });
+    reply(response, 401, { error: caller });
+    return;
+  }
+  const body = await readBody(request, bodyBytesMax);
   if (body === undefined) {
     metrics.rpcDropped.inc({ what: "body" });
     response.setHeader("connection", "close");
-    reply(response, 413, { error: `a body has at most ${RPC_BODY_BYTES_MAX} bytes` });
+    reply(response, 413, { error: `a body has at most ${bodyBytesMax} bytes` });
     return;
   }
   const header = request.headers["x-flashbots-signature"];
   const answer = await dispatcher.answer(body, {
-    address: request.socket.remoteAddress ?? "",
+    ...caller,
     signature: Array.isArray(header) ? header.join(",") : header,
   });
   if (answer === undefined) response.writeHead(204).end();
@@ -191,13 +222,13 @@ async function health(
 }
 
 /** The body as text; absent when it is too large. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function readBody(request: IncomingMessage, bytesMax: number): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request) {
     assert(Buffer.isBuffer(chunk), "a request without encoding yields buffers");
     bytes += chunk.length;
-    if (bytes > RPC_BODY_BYTES_MAX) return undefined;
+    if (bytes > bytesMax) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

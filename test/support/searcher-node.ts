@@ -27,7 +27,7 @@ import { createBundleGateway } from "../../rollup-adapter/gateway/bundles/bundle
 import {
   createRateLimit,
   type RateLimitOptions,
-} from "../../rollup-adapter/gateway/bundles/rate-limit.ts";
+} from "../../rollup-adapter/json-rpc/rate-limit.ts";
 import {
   openSequences,
   openSequenceStore,

@@ -8,7 +8,7 @@ import { isWeftError } from "../../../proto/errors.ts";
 import type { GetSealKeyResponse } from "../../../proto/grpc/seal-key.ts";
 import type { BundleGateway, SignedKind } from "../../gateway/bundles/bundle-gateway.ts";
 import { BUNDLE_ERRORS, type BundleErrorInfo, bundleError } from "../../gateway/bundles/errors.ts";
-import type { RateLimit } from "../../gateway/bundles/rate-limit.ts";
+import type { RateLimit } from "../../json-rpc/rate-limit.ts";
 import type { BundleRequest, RequestedLeg } from "../../gateway/bundles/requests.ts";
 import type { EvmChain } from "../executor.ts";
 import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";

@@ -19,7 +19,12 @@ function setUp() {
   const port = { gateway: {}, limit: { take: () => true }, rollupId } as unknown as Arguments[0];
   const methods = mevMethods(port, { chain: { decoder }, pool: {} } as unknown as Arguments[1]);
   const call = async (method: string, request: unknown) =>
-    await methods[method]?.([request], { address: "", signature: undefined, body: "" });
+    await methods[method]?.([request], {
+      address: "",
+      requester: "",
+      signature: undefined,
+      body: "",
+    });
   return { counts, call, rollupId: `0x${"00".repeat(32)}` };
 }
 

@@ -17,10 +17,11 @@ export function createPoolChain(chain: EvmChain, clock: Clock): PoolChain {
       return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };
     },
     next: () => Promise.resolve(chain.nextEnvironment(clock.now().seconds)),
+    isIncluded: (hash) => Promise.resolve(chain.store.transactionLocation(hash) !== undefined),
     onBlock: (listener) =>
       chain.onBlock(({ receipts, skipped }) => {
         const included = receipts.map(({ transactionHash: hash, sender }) => ({ hash, sender }));
-        listener({ included, skipped });
+        listener({ included, skipped, isComplete: true });
       }),
   };
 }

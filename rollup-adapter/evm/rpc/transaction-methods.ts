@@ -42,8 +42,8 @@ export function transactionMethods(dependencies: MethodDependencies): Record<str
     findBlock(chain, blockParam(value, "block"));
 
   return {
-    eth_sendRawTransaction: async ([raw]) =>
-      bytesToHex(await pool.add(bytesParam(raw, "transaction"))),
+    eth_sendRawTransaction: async ([raw], { requester }) =>
+      bytesToHex(await pool.add(bytesParam(raw, "transaction"), requester)),
     eth_getTransactionByHash: ([value]) => {
       const hash = hashParam(value, "transaction hash");
       const mined = located(hash, transaction);

@@ -12,5 +12,3 @@ export const UUID_LENGTH_MAX = 64;
 export const KEYS_KEPT_MAX = 100_000;
 /** Blocks for which a key's sequence is kept after the last block that its bundles may be in: as long as any cancellation. */
 export const KEY_KEPT_BLOCKS = 700;
-/** Senders whose token buckets are kept; the one that has been full the longest gives way. */
-export const BUCKETS_MAX = 10_000;

@@ -21,6 +21,7 @@ import {
 import type { EvmMetrics } from "../../evm/metrics.ts";
 import type { DecodedTransaction, SkipReason } from "../../evm/payload.ts";
 import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
+import type { Quota } from "../quota.ts";
 import type { KeptTransactions } from "./kept-transactions.ts";
 import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "./pool-chain.ts";
 
@@ -43,6 +44,12 @@ export interface Restoring {
   readonly isSubmitted: (rawTransaction: Uint8Array) => boolean;
 }
 
+export interface PoolQuota {
+  readonly of: Quota;
+  /** nweft that ordering so many bytes costs now. */
+  readonly costOf: (bytes: number) => bigint;
+}
+
 type PoolMetrics = Pick<EvmMetrics, "pendingTransactions" | "resubmissions" | "rpcDropped">;
 
 export interface PendingTransaction extends DecodedTransaction {
@@ -57,6 +64,10 @@ interface Entry extends PendingTransaction {
   isEarly: boolean;
   /** It had a place that was in vain. */
   isRepeat: boolean;
+  /** Whose quota it counts for; undefined for one of an earlier life. */
+  readonly requester: string | undefined;
+  /** Settles with the answer to the call that brought it. */
+  isAccepted: Promise<unknown> | undefined;
   resubmissions: number;
 }
 
@@ -75,6 +86,7 @@ export class PendingPool {
   readonly #logger: Logger;
   readonly #metrics: PoolMetrics;
   readonly #kept: KeptTransactions | undefined;
+  readonly #quota: PoolQuota | undefined;
   /** By hash, in order of arrival. */
   readonly #byHash = new Map<string, Entry>();
   /** By sender and nonce: the newest of that nonce. */
@@ -91,6 +103,8 @@ export class PendingPool {
     readonly metrics: PoolMetrics;
     /** Left out: what waits is lost with the process. */
     readonly kept?: KeptTransactions | undefined;
+    /** What one requester may have of the pool and of the gateway's money; left out: all of it. */
+    readonly quota?: PoolQuota | undefined;
   }) {
     this.#chain = dependencies.chain;
     this.#submit = dependencies.submit;
@@ -98,6 +112,7 @@ export class PendingPool {
     this.#logger = dependencies.logger;
     this.#metrics = dependencies.metrics;
     this.#kept = dependencies.kept;
+    this.#quota = dependencies.quota;
     this.#stop = this.#chain.onBlock((event) => this.#onBlock(event));
   }
 
@@ -136,26 +151,46 @@ export class PendingPool {
 
   /**
    * Takes a wallet's transaction; resolves with its hash once the sequencer has it (or at once, when
-   * it waits for a predecessor). Throws what geth would say about it.
+   * it waits for a predecessor). One that is pending or executed already is answered with its hash too: whoever had no
+   * answer asks again. Throws what geth would say about it. `requester`: who pays for its quota.
    */
-  async add(raw: Uint8Array): Promise<Uint8Array> {
+  async add(raw: Uint8Array, requester?: string): Promise<Uint8Array> {
     const payload = this.#chain.decoder.decode(copyBytes(raw));
     if (payload.kind === "skip") throw undecodable(payload.reason, this.#chain);
     const { decoded } = payload;
     const key = toHex(decoded.hash);
-    if (this.#byHash.has(key)) throw serverError("already known");
+    if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
     const account = await this.#chain.account(decoded.sender);
+    if (decoded.transaction.nonce < account.nonce && (await this.#chain.isIncluded(decoded.hash))) {
+      return decoded.hash;
+    }
     await this.#check(decoded, account);
-    this.#checkPlace(decoded);
     // Checked once more after waiting: two calls may have brought the same bytes.
-    if (this.#byHash.has(key)) throw serverError("already known");
-    const entry = this.#insert(decoded, this.#clock.monotonicMs());
+    if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
+    this.#checkPlace(decoded);
+    if (requester !== undefined) this.#checkQuota(requester, decoded.raw.length);
+    const entry = this.#insert(decoded, this.#clock.monotonicMs(), requester);
     const acceptedMs = timeToMs(this.#clock.now());
     const isKept = this.#kept?.add(key, { raw: entry.raw, acceptedMs });
     for (const listener of this.#listeners) listener(entry);
     // Side by side: the journal has it before the wallet is told.
-    await Promise.all([this.#postReady(decoded.sender, account.nonce, entry), isKept]);
+    entry.isAccepted = Promise.all([this.#postReady(decoded.sender, account.nonce, entry), isKept]);
+    await entry.isAccepted;
     return decoded.hash;
+  }
+
+  /** For bytes that are pending already: what became, or becomes, of the first call that brought them. */
+  async #repeated(key: string, hash: Uint8Array): Promise<Uint8Array> {
+    await this.#byHash.get(key)?.isAccepted;
+    return hash;
+  }
+
+  #checkQuota(requester: string, bytes: number): void {
+    const quota = this.#quota;
+    const refusal = quota?.of.take(requester, quota.costOf(bytes));
+    if (refusal === undefined) return;
+    this.#metrics.rpcDropped.inc({ what: "quota" });
+    throw limitExceeded(refusal);
   }
 
   /**
@@ -241,7 +276,7 @@ export class PendingPool {
     }
   }
 
-  #insert(decoded: DecodedTransaction, addedMs: number): Entry {
+  #insert(decoded: DecodedTransaction, addedMs: number, requester?: string): Entry {
     const { nonce } = decoded.transaction;
     const entry: Entry = {
       ...decoded,
@@ -250,6 +285,8 @@ export class PendingPool {
       isPosted: false,
       isEarly: false,
       isRepeat: false,
+      requester,
+      isAccepted: undefined,
       resubmissions: 0,
     };
     this.#byHash.set(toHex(decoded.hash), entry);
@@ -266,6 +303,7 @@ export class PendingPool {
     if (!this.#byHash.delete(toHex(entry.hash))) return;
     this.#bytes -= entry.raw.length;
     this.#kept?.remove(toHex(entry.hash));
+    if (entry.requester !== undefined) this.#quota?.of.release(entry.requester);
     const sender = entry.sender.toString();
     const entries = this.#bySender.get(sender);
     if (entries?.get(entry.nonce) === entry) entries.delete(entry.nonce);
@@ -306,8 +344,8 @@ export class PendingPool {
     }
   }
 
-  #onBlock({ included, skipped }: PoolBlock): void {
-    const touched = new Set<string>();
+  #onBlock({ included, skipped, isComplete }: PoolBlock): void {
+    const touched = new Set<string>(isComplete ? [] : this.#bySender.keys());
     for (const { hash, sender } of included) {
       const entry = this.#byHash.get(toHex(hash));
       touched.add(`0x${toHex(sender)}`);

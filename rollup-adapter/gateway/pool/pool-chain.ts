@@ -21,6 +21,8 @@ export interface PoolBlock {
   readonly included: readonly { readonly hash: Uint8Array; readonly sender: Uint8Array }[];
   /** Payloads that were left out, with their bytes. */
   readonly skipped: readonly { readonly payload: Uint8Array; readonly reason: string }[];
+  /** Whether these are all of the block. */
+  readonly isComplete: boolean;
 }
 
 export interface PoolChain {
@@ -29,6 +31,8 @@ export interface PoolChain {
   /** At the head. */
   account(sender: Address): Promise<PoolAccount>;
   next(): Promise<NextBlockTerms>;
+  /** Whether a block holds the transaction of this hash. */
+  isIncluded(hash: Uint8Array): Promise<boolean>;
   /** Called after each executed block; returns what ends it. */
   onBlock(listener: (block: PoolBlock) => void): () => void;
 }

@@ -170,7 +170,11 @@ function evmRpc(): Target {
     ],
     run: async (bytes) => {
       faults.length = 0;
-      const answer = await dispatcher.answer(toText(bytes), { address: "", signature: undefined });
+      const answer = await dispatcher.answer(toText(bytes), {
+        address: "",
+        requester: "",
+        signature: undefined,
+      });
       const [fault] = faults;
       if (fault !== undefined)
         throw new Finding(`logged as an error of ours: ${fault.slice(0, 300)}`);

@@ -9,8 +9,8 @@ export interface RateLimitOptions {
 }
 
 export interface RateLimit {
-  /** Takes a token of each of `names`; false, and nothing is taken, when one has none left. */
-  take(names: readonly string[]): boolean;
+  /** Takes `count` tokens (1) of each of `names`; false, and nothing is taken, when one has too few left. */
+  take(names: readonly string[], count?: number): boolean;
 }
 
 interface Bucket {
@@ -31,10 +31,10 @@ export function createRateLimit(options: RateLimitOptions, monotonicMs: () => nu
   }
 
   return {
-    take(names) {
+    take(names, count = 1) {
       if (perSecond <= 0) return true;
       const nowMs = monotonicMs();
-      const left = names.map((name) => tokensOf(name, nowMs) - 1);
+      const left = names.map((name) => tokensOf(name, nowMs) - count);
       if (left.some((tokens) => tokens < 0)) return false;
       for (const [i, name] of names.entries()) {
         buckets.delete(name);

@@ -1,0 +1,104 @@
+/**
+ * A rollup that another process executes, as the pool of pending transactions sees it: accounts and fees read from its
+ * RPC, blocks told by the driver.
+ */
+import { LruMap } from "../../evm/lru.ts";
+import { createEvmCommon } from "../../evm/genesis.ts";
+import { createPayloadDecoder } from "../../evm/payload.ts";
+import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
+import { bytesToHex } from "../../json-rpc/hex.ts";
+import type { Json } from "../../json-rpc/method.ts";
+import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "../pool/pool-chain.ts";
+import { ACCOUNTS_CACHED, NEXT_BLOCK_AGE_MS } from "./limits.ts";
+import type { Upstream } from "./upstream.ts";
+
+export interface RpcChainOptions {
+  /** EIP-155. */
+  readonly chainId: bigint;
+  /** By whose rules transactions are decoded. */
+  readonly hardfork: "cancun" | "prague";
+}
+
+export interface RpcChain extends PoolChain {
+  /** Tells what became of the payloads of a block that the executor has made. */
+  executed(block: PoolBlock): void;
+}
+
+/** @param monotonicMs a clock that never goes back */
+export function createRpcChain(
+  options: RpcChainOptions,
+  upstream: Upstream,
+  monotonicMs: () => number,
+): RpcChain {
+  const common = createEvmCommon(options);
+  const rules = { blobTransactions: false, unprotectedTransactions: false };
+  const listeners = new Set<(block: PoolBlock) => void>();
+  let accounts = new LruMap<string, Promise<PoolAccount>>(ACCOUNTS_CACHED);
+  let next: Promise<NextBlockTerms> | undefined;
+  let nextMs = Number.NEGATIVE_INFINITY;
+
+  async function readAccount(address: string): Promise<PoolAccount> {
+    const [nonce, balance] = await Promise.all([
+      upstream.call("eth_getTransactionCount", [address, "latest"]),
+      upstream.call("eth_getBalance", [address, "latest"]),
+    ]);
+    return { nonce: toBigint(nonce), balance: toBigint(balance) };
+  }
+
+  async function readNext(): Promise<NextBlockTerms> {
+    const [head, fees] = await Promise.all([
+      upstream.call("eth_getBlockByNumber", ["latest", false]),
+      upstream.call("eth_feeHistory", ["0x1", "latest", []]),
+    ]);
+    const baseFees = field(fees, "baseFeePerGas");
+    // Of that block, and of the one after it.
+    const baseFee = Array.isArray(baseFees) ? baseFees.at(-1) : undefined;
+    return { gasLimit: toBigint(field(head, "gasLimit")), baseFeePerGas: toBigint(baseFee) };
+  }
+
+  return {
+    common,
+    decoder: createPayloadDecoder({ common, rules }),
+    account(sender) {
+      const address = sender.toString();
+      const known = accounts.get(address);
+      if (known !== undefined) return known;
+      const asked = readAccount(address);
+      accounts.set(address, asked);
+      // Asked for again by the next one.
+      asked.catch(() => accounts.delete(address));
+      return asked;
+    },
+    next() {
+      if (next === undefined || monotonicMs() > nextMs + NEXT_BLOCK_AGE_MS) {
+        nextMs = monotonicMs();
+        next = readNext();
+        next.catch(() => {
+          next = undefined;
+        });
+      }
+      return next;
+    },
+    isIncluded: async (hash) =>
+      (await upstream.call("eth_getTransactionReceipt", [bytesToHex(hash)])) !== null,
+    onBlock(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    executed(block) {
+      accounts = new LruMap(ACCOUNTS_CACHED);
+      next = undefined;
+      for (const listener of listeners) listener(block);
+    },
+  };
+}
+
+function field(value: Json | undefined, name: string): Json | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return (value as { readonly [key: string]: Json })[name];
+}
+
+function toBigint(value: Json | undefined): bigint {
+  if (typeof value === "string" && /^0x[0-9a-fA-F]{1,64}$/.test(value)) return BigInt(value);
+  throw new RpcError(RPC_CODE.INTERNAL, "the rollup's executor answered what is no quantity");
+}

@@ -1,0 +1,84 @@
+/** The executor's own JSON-RPC over HTTP: what it answers is passed on, errors with their codes. */
+import { isShallowJson } from "../../../proto/json-reader.ts";
+import { limitExceeded, RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
+import type { Json } from "../../json-rpc/method.ts";
+import { UPSTREAM_ANSWER_BYTES_MAX, UPSTREAM_CALLS_MAX, UPSTREAM_TIMEOUT_MS } from "./limits.ts";
+
+export interface Upstream {
+  /**
+   * @throws RpcError what the executor answered, UPSTREAM_AWAY when it does not answer, LIMIT_EXCEEDED when too many
+   * calls are under way
+   */
+  call(method: string, params: readonly unknown[]): Promise<Json>;
+}
+
+/** The code for an executor that does not answer (EIP-1474, "resource unavailable"). */
+export const UPSTREAM_AWAY = -32_002;
+
+/** @param url http or https; not shown to callers */
+export function createUpstream(url: string): Upstream {
+  let underWay = 0;
+  let lastId = 0;
+
+  async function answer(method: string, params: readonly unknown[]): Promise<unknown> {
+    lastId += 1;
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params }),
+      signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS),
+    });
+    return parseAnswer(await readText(response));
+  }
+
+  return {
+    async call(method, params) {
+      if (underWay >= UPSTREAM_CALLS_MAX) {
+        throw limitExceeded(`${UPSTREAM_CALLS_MAX} calls wait for the executor already`);
+      }
+      underWay += 1;
+      try {
+        return resultOf(await answer(method, params));
+      } catch (cause) {
+        if (cause instanceof RpcError) throw cause;
+        throw new RpcError(UPSTREAM_AWAY, "the rollup's executor does not answer; try again later");
+      } finally {
+        underWay -= 1;
+      }
+    },
+  };
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  if (response.body === null) return "";
+  for await (const chunk of response.body) {
+    if (!(chunk instanceof Uint8Array)) continue;
+    bytes += chunk.length;
+    if (bytes > UPSTREAM_ANSWER_BYTES_MAX) {
+      throw limitExceeded(`the answer has more than ${UPSTREAM_ANSWER_BYTES_MAX} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Throws whatever is wrong with the text: to its caller that is an executor that does not answer. */
+export function parseAnswer(text: string): unknown {
+  if (!isShallowJson(text)) throw new RangeError("nested too deep");
+  return JSON.parse(text);
+}
+
+/** The result of a JSON-RPC answer; throws its error. */
+export function resultOf(answer: unknown): Json {
+  if (typeof answer !== "object" || answer === null) throw new RangeError("not an object");
+  const { result, error } = answer as { readonly result?: Json; readonly error?: unknown };
+  if (error === undefined || error === null) return result ?? null;
+  const { code, message, data } = error as Readonly<Record<string, unknown>>;
+  throw new RpcError(
+    typeof code === "number" ? code : RPC_CODE.SERVER,
+    typeof message === "string" ? message : "the executor refused the call",
+    data as Json | undefined,
+  );
+}
