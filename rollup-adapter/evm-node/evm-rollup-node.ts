@@ -26,11 +26,13 @@ import { createFileTrustStore } from "../driver/trust-store.ts";
 import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
+import { createBundleQuota } from "../gateway/bundles/bundle-quota.ts";
 import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
 import { createRateLimit } from "../json-rpc/rate-limit.ts";
 import { openSequences, openSequenceStore } from "../gateway/bundles/sequences.ts";
 import { createJournal } from "../gateway/journal/journal.ts";
 import { createMemoryJournalStore, openJournalStore } from "../gateway/journal/journal-store.ts";
+import { requesterQuota, rpcServerOptions } from "../gateway/gateway-config.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
 import { createKeptTransactions } from "../gateway/pool/kept-transactions.ts";
 import { createSealer } from "../gateway/sealer.ts";
@@ -129,6 +131,11 @@ export async function startEvmRollupNode(
       metrics: metrics.gateway,
     },
   );
+  const bundleQuota = createBundleQuota(
+    bundles,
+    requesterQuota("bundles", config, () => clock.monotonicMs()),
+    (bytes) => submitter.costOf(bytes),
+  );
   const closeClients = async (): Promise<void> => {
     for (const one of [...clients, ...mevClients]) one.close();
     await sequences.close();
@@ -140,7 +147,8 @@ export async function startEvmRollupNode(
     {
       dataDirectory: join(dataDirectory, "evm"),
       genesis,
-      rpc: { host: config.rpc.host, port: config.rpc.port, corsOrigins: config.rpc.cors_origins },
+      rpc: rpcServerOptions(config.rpc),
+      batchMax: config.rpc.batch_max,
       clientVersion: options.clientVersion,
     },
     {
@@ -153,8 +161,13 @@ export async function startEvmRollupNode(
       clock,
       logger,
       metrics: metrics.evm,
+      quota: {
+        of: requesterQuota("transactions", config, () => clock.monotonicMs()),
+        costOf: (bytes) => submitter.costOf(bytes),
+      },
       searchers: {
         gateway: bundles,
+        quota: bundleQuota,
         limit: createRateLimit(
           {
             perSecond: config.gateway.bundles_per_second,
@@ -206,10 +219,13 @@ export async function startEvmRollupNode(
       logger: logger.child({ module: "driver" }),
       metrics: metrics.driver,
       onExecuted: (block) => {
-        bundles.blockOrdered(block.header.height);
+        const { height } = block.header;
+        const itemIds = block.entries.map((entry) => entry.itemId);
+        bundles.blockOrdered(height);
+        bundleQuota.blockOrdered(height, itemIds);
         submitter.blockOrdered({
-          height: block.header.height,
-          itemIds: block.entries.map((entry) => entry.itemId),
+          height,
+          itemIds,
           unopenedIds: block.filled
             .filter(({ content }) => content === undefined)
             .map((entry) => entry.itemId),

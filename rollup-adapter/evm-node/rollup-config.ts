@@ -5,6 +5,7 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { TrustedState } from "../client/header-chain.ts";
+import { GATEWAY_SECTION, RPC_SECTION } from "../gateway/gateway-config.ts";
 
 export type RollupConfigErrorInfo =
   /** The file cannot be read or is not a configuration; the message names every problem. */
@@ -32,11 +33,7 @@ const schema = z.strictObject({
     silence_seconds: z.number().int().min(0).max(86_400).default(20),
   }),
   /** Ethereum JSON-RPC over HTTP and WebSocket. */
-  rpc: z.strictObject({
-    host: z.string().default("127.0.0.1"),
-    port: z.number().int().min(0).max(65_535),
-    cors_origins: z.array(z.string()).max(100).default([]),
-  }),
+  rpc: RPC_SECTION,
   /** weft.execution.v1 for an external driver; without it the node drives itself only. */
   execution: z
     .strictObject({ host: z.string(), port: z.number().int().min(0).max(65_535) })
@@ -46,24 +43,7 @@ const schema = z.strictObject({
     .strictObject({ host: z.string(), port: z.number().int().min(0).max(65_535) })
     .optional(),
   /** How the node's own account carries transactions into the order. */
-  gateway: z
-    .strictObject({
-      coalesce_ms: z.number().int().min(0).max(1_000).default(2),
-      expiry_blocks: z.number().int().min(2).max(10_000).default(60),
-      tip_per_byte: z.number().int().min(0).default(0),
-      /** Whether what a wallet was told is accepted survives a crash of the process and of the machine. */
-      durable: z.boolean().default(true),
-      /** Whether wallets' transactions are sealed: nobody reads one before its place is final. */
-      seal: z.boolean().default(false),
-      /** nweft that one request of a searcher may spend in this account's name, as a bid or in tips; 0: nothing. */
-      bid_max: z.number().int().min(0).default(0),
-      /** Requests of one address, and of one signer, for bundles and bids: so many a second, so many at once; 0: no limit. */
-      bundles_per_second: z.number().int().min(0).max(100_000).default(20),
-      bundles_burst: z.number().int().min(1).max(100_000).default(100),
-      /** The account's cancel nonce, where its operator has raised it to void all that was sent. */
-      cancel_nonce: z.number().int().min(0).default(0),
-    })
-    .prefault({}),
+  gateway: GATEWAY_SECTION.prefault({}),
   /** The rollup's genesis, as `parseEvmGenesis` takes it. */
   genesis: z.record(z.string(), z.unknown()),
 });

@@ -78,7 +78,7 @@ export function createAccess(options: AccessOptions, monotonicMs: () => number):
           admit: (calls) =>
             byAddress.take([requester], calls)
               ? undefined
-              : tooMany(`${requester}`, requestsPerSecond, requestsBurst),
+              : tooMany(requester, requestsPerSecond, requestsBurst),
         };
       }
       const key = keys.get(createHash("sha256").update(given).digest("hex"));

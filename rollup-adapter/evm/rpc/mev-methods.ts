@@ -8,6 +8,7 @@ import { isWeftError } from "../../../proto/errors.ts";
 import type { GetSealKeyResponse } from "../../../proto/grpc/seal-key.ts";
 import type { BundleGateway, SignedKind } from "../../gateway/bundles/bundle-gateway.ts";
 import { BUNDLE_ERRORS, type BundleErrorInfo, bundleError } from "../../gateway/bundles/errors.ts";
+import type { BundleQuota, BundleSender } from "../../gateway/bundles/bundle-quota.ts";
 import type { RateLimit } from "../../json-rpc/rate-limit.ts";
 import type { BundleRequest, RequestedLeg } from "../../gateway/bundles/requests.ts";
 import type { EvmChain } from "../executor.ts";
@@ -47,6 +48,8 @@ import { signerOf } from "./requester.ts";
 export interface SearcherPort {
   readonly gateway: BundleGateway;
   readonly limit: RateLimit;
+  /** What one requester may have waiting in the gateway's account; left out: all. */
+  readonly quota?: BundleQuota | undefined;
   /** The key to seal for. */
   readonly sealKey: () => Promise<GetSealKeyResponse>;
   /** Of the sequencer. */
@@ -55,10 +58,10 @@ export interface SearcherPort {
   readonly rollupId: Uint8Array;
 }
 
-type MevMethod = (params: Params, signer: Uint8Array) => Json | Promise<Json>;
+type MevMethod = (params: Params, signer: Uint8Array, sender: BundleSender) => Json | Promise<Json>;
 
 export function mevMethods(
-  { gateway, limit, sealKey, chainId, rollupId }: SearcherPort,
+  { gateway, limit, quota, sealKey, chainId, rollupId }: SearcherPort,
   { chain, pool }: Pick<MethodDependencies, "chain" | "pool">,
 ): Record<string, Method> {
   const { node } = gateway;
@@ -84,7 +87,7 @@ export function mevMethods(
   }
 
   const methods: Record<string, MevMethod> = {
-    eth_sendBundle: async (params, signer) => {
+    eth_sendBundle: async (params, signer, sender) => {
       const fields = requestParam(params, [
         "txs",
         "blockNumber",
@@ -110,13 +113,13 @@ export function mevMethods(
         replacement: replacementParam(fields, "replacementUuid", "sequence"),
         isEncrypted: isEncryptedParam(fields),
       };
-      return formatSent(await gateway.sendBundle(request, signer));
+      return formatSent(await sender.sendBundle(request, signer));
     },
     eth_cancelBundle: async (params, signer) => {
       const fields = requestParam(params, ["replacementUuid"]);
       return formatSent(await cancel(replacementParam(fields, "replacementUuid", ""), signer));
     },
-    eth_sendEncryptedTransaction: async (params) => {
+    eth_sendEncryptedTransaction: async (params, _, sender) => {
       const [first] = params;
       const fields =
         typeof first === "string" ? { tx: first } : requestParam(params, ["tx", "item"]);
@@ -124,9 +127,9 @@ export function mevMethods(
       if (answer !== undefined) return answer;
       const tx = rawTxParam(chain.decoder, fields["tx"], "tx");
       await checkPayer([{ rollupId, txs: [tx] }]);
-      return formatSent(await gateway.sendSealed(rollupId, tx));
+      return formatSent(await sender.sendSealed(rollupId, tx));
     },
-    weft_sendBundle: async (params, signer) => {
+    weft_sendBundle: async (params, signer, sender) => {
       const fields = requestParam(params, ["legs", "inclusion", "replacement", "privacy", "item"]);
       const answer = signed(fields, "bundle");
       if (answer !== undefined) return answer;
@@ -144,7 +147,7 @@ export function mevMethods(
         replacement: replacementParam(replacement ?? {}, "uuid", "seq"),
         isEncrypted: isEncryptedParam(fields),
       };
-      return formatSent(await gateway.sendBundle(request, signer));
+      return formatSent(await sender.sendBundle(request, signer));
     },
     weft_cancelBundle: async (params, signer) => {
       const fields = requestParam(params, ["replacement", "item"]);
@@ -153,14 +156,14 @@ export function mevMethods(
       const replacement = fieldsParam(fields["replacement"], "replacement", ["uuid", "seq"]);
       return formatSent(await cancel(replacementParam(replacement, "uuid", "seq"), signer));
     },
-    weft_submitBid: async (params) => {
+    weft_submitBid: async (params, _, sender) => {
       const fields = requestParam(params, ["legs", "amount", "minHeight", "maxHeight", "item"]);
       const answer = signed(fields, "bid");
       if (answer !== undefined) return answer;
       const amount = amountParam(fields["amount"], "amount");
       const legs = bidLegsParam(fields["legs"], own);
       await checkPayer(legs);
-      return formatSent(await gateway.sendBid({ legs, amount, ...windowParam(fields) }));
+      return formatSent(await sender.sendBid({ legs, amount, ...windowParam(fields) }));
     },
     weft_getBundleStatus: async ([hash]) =>
       formatStatus(await node.bundleStatus(hashParam(hash, "bundle hash"))),
@@ -241,7 +244,8 @@ export function mevMethods(
       name,
       async (params, context) => {
         try {
-          return await method(params, requester(context, limit));
+          const sender = quota?.senderFor(context.requester) ?? gateway;
+          return await method(params, requester(context, limit), sender);
         } catch (error) {
           throw refusal(error);
         }

@@ -22,6 +22,7 @@ import { SEAL_TRIES_MAX } from "../../limits.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Sealer, SealingKey } from "../sealer.ts";
 import { bundleError, errorOfChainCode, RESEAL_CODES } from "./errors.ts";
+import { SEALED_WAIT_HEIGHTS } from "./limits.ts";
 import type {
   BidRequest,
   BundleRequest,
@@ -32,8 +33,6 @@ import type {
 import { replacementKey, type Sequences } from "./sequences.ts";
 import { byRollup, checkLegs, groupOfBid, type HeightWindow, windowOf } from "./terms.ts";
 
-/** Heights for which a cancellation or a single transaction may wait for a block. */
-const EXPIRY_BLOCKS = 60;
 /** The chain's code for a rollup that is not registered, or does not take what was sent. */
 const CODE_BUNDLE_ROLLUP = 263;
 
@@ -239,7 +238,7 @@ export function createBundleGateway(
     async sendSealed(rollupId, tx) {
       checkLegs([{ rollupId, txs: [tx] }], "bundle");
       const { next } = await nextBlock();
-      const window = { minHeight: Height(0), maxHeight: Height(next + EXPIRY_BLOCKS) };
+      const window = { minHeight: Height(0), maxHeight: Height(next + SEALED_WAIT_HEIGHTS) };
       const outcome = await submitSealed(
         window,
         (terms) => sealer.seal({ ...terms, parts: [{ rollupId, data: [tx] }] }),
@@ -280,7 +279,7 @@ export function createBundleGateway(
         asked ?? (isHighest ? last : await sequences.take(toHex(name), undefined, untilHeight));
       const outcome = await submit(
         chain,
-        next + EXPIRY_BLOCKS,
+        next + SEALED_WAIT_HEIGHTS,
         () => ({ kind: "cancelBundles", key: name, sequence, untilHeight, cancelNonce: 0n }),
         (item) => mev.cancelBundles(item),
       );

@@ -6,6 +6,8 @@ export const BUNDLE_TXS_MAX = 100;
 export const BUNDLE_REQUEST_BYTES_MAX = 65_536;
 /** Heights of a bundle whose sender names none: the next one, and so many after it. */
 export const DEFAULT_WINDOW_HEIGHTS = 24;
+/** Heights for which a cancellation, or a sealed transaction, may wait for a block. */
+export const SEALED_WAIT_HEIGHTS = 60;
 /** Characters of a replacement's uuid. */
 export const UUID_LENGTH_MAX = 64;
 /** Replacement keys whose sequences are kept; a further one is refused with RATE_LIMITED. */
