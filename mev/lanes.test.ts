@@ -105,6 +105,7 @@ describe("behavior: what a bundle, a bid and something sealed take from quotas",
     maxHeight: Height(9),
     replacement: undefined,
     cancelNonce: 0n,
+    atomic: undefined,
   };
   const hidden = { key: 1, kem: new Uint8Array(192), body: new Uint8Array(272) };
 

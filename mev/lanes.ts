@@ -115,6 +115,8 @@ const LANES_OF_ACTIONS: { readonly [Kind in Action["kind"]]?: Lane } = {
   sealedBundle: Lane.SEALED,
   bid: Lane.SEALED,
   cancelBundles: Lane.CONTROL,
+  executorVote: Lane.CONTROL,
+  executorReport: Lane.CONTROL,
   registerSealKey: Lane.CONTROL,
   deal: Lane.CONTROL,
   complain: Lane.CONTROL,

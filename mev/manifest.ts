@@ -3,7 +3,7 @@
  * from the items that it placed and that succeeded, every validator builds it again and compares bytes,
  * and a node that serves rollups builds it once more to make proofs.
  */
-import { compareBytes, toHex } from "../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES, toHex } from "../proto/bytes.ts";
 import { encodeItem, type Manifest, MANIFEST_VERSION } from "../proto/codec/weft-block.ts";
 import { type Bundle, hiddenPayload } from "../proto/codec/mev-tx.ts";
 import { isStakeAction, payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
@@ -14,6 +14,7 @@ import {
   compareDecisions,
   compareFills,
   type DecisionEntry,
+  type DeliveredDecision,
   encodeDecisionEntry,
   encodeFillEntry,
   encodeManifestLeaf,
@@ -39,7 +40,7 @@ export type ManifestProof =
       readonly kind: "presence";
       readonly entries: readonly OrderedEntry[];
       readonly fills: readonly FillEntry[];
-      readonly decisions: readonly DecisionEntry[];
+      readonly decisions: readonly DeliveredDecision[];
     } & ProvenLeaf)
   | { readonly kind: "absence"; readonly neighbours: readonly ProvenLeaf[] };
 
@@ -61,8 +62,8 @@ export interface ManifestBuilder {
   add(rollupId: Uint8Array, entry: OrderedEntry, rollupKey?: string): number;
   /** Takes a fill for an entry of an earlier block, in any order: they are sorted. */
   addFill(rollupId: Uint8Array, fill: FillEntry): void;
-  /** Takes a decision about entries of this or an earlier block, in any order: they are sorted. */
-  addDecision(rollupId: Uint8Array, decision: DecisionEntry): void;
+  /** Takes a decision about entries of this or an earlier block, in any order: they are sorted. `detail`: of an atomic one. */
+  addDecision(rollupId: Uint8Array, decision: DecisionEntry, detail?: Uint8Array): void;
   build(): BuiltManifest;
 }
 
@@ -142,6 +143,11 @@ export function rollupEntriesOf(
     case "cancelBundles":
     case "depositEscrow":
     case "withdrawEscrow":
+    case "executorVote":
+    case "executorReport":
+    case "bondExecutor":
+    case "unbondExecutor":
+    case "unjailExecutor":
       return [];
     default:
       return assertNever(action, "action");
@@ -149,11 +155,12 @@ export function rollupEntriesOf(
 }
 
 /** Id of a plain bundle, as its entries say it. */
-export function idOfBundle(chainId: string, { legs }: Pick<Bundle, "legs">): Uint8Array {
-  return bundleId(
-    chainId,
-    legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) })),
-  );
+export function idOfBundle(
+  chainId: string,
+  { legs, atomic }: Pick<Bundle, "legs" | "atomic">,
+): Uint8Array {
+  const hashed = legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) }));
+  return bundleId(chainId, hashed, atomic);
 }
 
 function bundleEntries(
@@ -162,7 +169,7 @@ function bundleEntries(
   chainId: string,
 ): readonly RollupEntry[] {
   const hashed = action.legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) }));
-  const id = bundleId(chainId, hashed);
+  const id = bundleId(chainId, hashed, action.atomic);
   return hashed.map(({ rollupId, payloadHash: hash }, leg) => ({
     rollupId,
     entry: {
@@ -212,8 +219,8 @@ export function createManifestBuilder(): ManifestBuilder {
     addFill(rollupId, fill) {
       listOf(rollupId).fills.push(fill);
     },
-    addDecision(rollupId, decision) {
-      listOf(rollupId).decisions.push(decision);
+    addDecision(rollupId, decision, detail = EMPTY_BYTES) {
+      listOf(rollupId).decisions.push({ ...decision, detail });
     },
     build() {
       const sorted = [...lists.values()].sort((a, b) => compareBytes(a.rollupId, b.rollupId));
@@ -226,7 +233,7 @@ interface RollupList {
   readonly rollupId: Uint8Array;
   readonly entries: OrderedEntry[];
   readonly fills: FillEntry[];
-  readonly decisions: DecisionEntry[];
+  readonly decisions: DeliveredDecision[];
 }
 
 function finishManifest(lists: readonly RollupList[]): BuiltManifest {

@@ -119,6 +119,7 @@ export function bundles(count: number, maxHeight: number): readonly Uint8Array[]
       maxHeight: Height(maxHeight),
       replacement: undefined,
       cancelNonce: 0n,
+      atomic: undefined,
     });
   });
 }

@@ -5,6 +5,7 @@
 import type { Height } from "../../proto/brands.ts";
 import { joinBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import {
+  type AtomicTerms,
   REPLACEMENT_KEY_BYTES,
   type Replacement,
   rollupIdsOfLegs,
@@ -15,11 +16,13 @@ import { checkLength, startSignBytes } from "../../proto/codec/weft-basics.ts";
 import { type Fee, type Replay, SALT_BYTES_MAX } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../../proto/limits.ts";
+import { atomicTermsBytes } from "../../proto/verify/bundle.ts";
 import { checkRollupIds } from "./content.ts";
 import { u32, u64 } from "./hashes.ts";
 
 const SEALED_TAG = utf8ToBytes("weft/seal/label/v1");
 const BUNDLE_TAG = utf8ToBytes("weft/seal/bundle/v1");
+const ATOMIC_TAG = utf8ToBytes("weft/seal/bundle/v2");
 const BID_TAG = utf8ToBytes("weft/seal/bid/v1");
 const REPLAY_NONCE = 0;
 const REPLAY_UNORDERED = 1;
@@ -52,6 +55,8 @@ export interface BundleLabel extends LabelTerms {
   readonly minHeight: Height;
   readonly replacement: Replacement | undefined;
   readonly cancelNonce: bigint;
+  /** Of level 1. */
+  readonly atomic: AtomicTerms | undefined;
 }
 
 /** Of a bid. */
@@ -74,22 +79,23 @@ export function sealLabel(label: SealLabel): Uint8Array {
 /**
  * The same with the tag "weft/seal/bundle/v1" and the ids of its legs, then u64 min height ‖ u8 whether it has a
  * replacement ‖ its key (16, zeros if none) ‖ u64 its sequence ‖ u64 cancel nonce ‖ for each leg u8 revert mode ‖
- * u64 tip.
+ * u64 tip. Of one of level 1 the tag is "weft/seal/bundle/v2", and u8 vote blocks ‖ for each leg u16 locks follow.
  */
 export function bundleLabel(label: BundleLabel): Uint8Array {
-  const { legs, minHeight, replacement, cancelNonce } = label;
+  const { legs, minHeight, replacement, cancelNonce, atomic } = label;
   const rollupIds = rollupIdsOfLegs(legs);
   checkRollupIds(rollupIds);
   const key = replacement?.key ?? new Uint8Array(REPLACEMENT_KEY_BYTES);
   checkLength("key", key, REPLACEMENT_KEY_BYTES);
   return joinBytes([
-    ...labelParts(BUNDLE_TAG, label, idsOf(rollupIds)),
+    ...labelParts(atomic === undefined ? BUNDLE_TAG : ATOMIC_TAG, label, idsOf(rollupIds)),
     u64(BigInt(minHeight)),
     Uint8Array.of(replacement === undefined ? NO_KEY : HAS_KEY),
     key,
     u64(replacement?.sequence ?? 0n),
     u64(cancelNonce),
     ...legs.flatMap(({ revertMode, tip }) => [Uint8Array.of(revertMode), u64(tip)]),
+    ...(atomic === undefined ? [] : [atomicTermsBytes(atomic)]),
   ]);
 }
 

@@ -43,7 +43,12 @@ const LEGS: BundleTerms["legs"] = [
   { rollupId: id(3), data: data(3), revertMode: 2, tip: 7n },
   { rollupId: id(1), data: data(1, 2), revertMode: 0, tip: 0n },
 ];
-const WINDOW = { minHeight: Height(70), replacement: undefined, cancelNonce: 1n };
+const WINDOW = {
+  minHeight: Height(70),
+  replacement: undefined,
+  cancelNonce: 1n,
+  atomic: undefined,
+};
 
 /** What the committee and the sender open of an action: the same. */
 async function opened(action: CiphertextAction, members: readonly Uint8Array[] = MEMBERS) {
@@ -114,6 +119,7 @@ describe("what is sealed", () => {
     ["the first height", { minHeight: Height(71) }],
     ["the last height", { maxHeight: Height(91) }],
     ["the cancel nonce", { cancelNonce: 2n }],
+    ["the terms of level 1", { atomic: { voteBlocks: 1, locks: LEGS.map(() => 1) } }],
     ["a replacement", { replacement: { key: new Uint8Array(16), sequence: 0n } }],
   ])("a sealed bundle is bound to %s", (_, change) => {
     const made: BundleTerms = { ...terms(), ...WINDOW, legs: LEGS };

@@ -2,6 +2,7 @@
 import type { Height } from "../../proto/brands.ts";
 import { compareBytes } from "../../proto/bytes.ts";
 import {
+  type AtomicTerms,
   type Bid,
   type CiphertextAction,
   type Replacement,
@@ -119,6 +120,8 @@ export interface BundleTerms extends SealingBody, KeyAndChain {
   readonly maxHeight: Height;
   readonly replacement: Replacement | undefined;
   readonly cancelNonce: bigint;
+  /** Of level 1, for all legs by rollup. Absent: level 0. */
+  readonly atomic?: AtomicTerms | undefined;
 }
 
 /** A bid that is to be sealed. */
@@ -154,12 +157,12 @@ export function sealBundle(
   terms: BundleTerms,
   randomness: EncryptionRandomness,
 ): SealedBundle {
-  const { minHeight, maxHeight, replacement, cancelNonce } = terms;
+  const { minHeight, maxHeight, replacement, cancelNonce, atomic } = terms;
   const legs = terms.legs
     .map(({ rollupId, revertMode, tip }) => ({ rollupId, revertMode, tip }))
     .sort((a, b) => compareBytes(a.rollupId, b.rollupId));
   const heights = { minHeight, maxHeight };
-  const of = { ...heights, replacement, cancelNonce };
+  const of = { ...heights, replacement, cancelNonce, atomic };
   const head = { kind: "sealedBundle", key: terms.key.number, legs, ...of } as const;
   return { ...head, ...encrypted(tdh2, terms, head, encodeContent(terms.legs), randomness) };
 }

@@ -21,6 +21,8 @@ import {
   positiveAmount,
   positiveUint,
   type RecordCodec,
+  uint32,
+  uints,
   type UnionCodec,
 } from "./record.ts";
 import { scanRollupData } from "./rollup-data.ts";
@@ -49,6 +51,10 @@ export const CANCEL_AHEAD_MAX = 600;
 export const BID_LEGS_MAX = 4;
 /** Rollups that sell their tops in one auction, its leader included. */
 export const GROUP_ROLLUPS_MAX = 12;
+/** Blocks that executors may have for their votes about a bundle. */
+export const VOTE_BLOCKS_MAX = 32;
+/** What one leg of an atomic bundle may lock: storage slots and balances. */
+export const LEG_LOCKS_MAX = 256;
 
 /** What executors may do with a leg that reverts. Advisory: the sequencer orders, it does not execute. */
 export const RevertMode = {
@@ -84,6 +90,16 @@ export interface Bundle {
   readonly replacement: Replacement | undefined;
   /** Void once the account's cancel nonce is above it. */
   readonly cancelNonce: bigint;
+  /** Level 1: its legs are executed all or none. Undefined: level 0, they are ordered all or none. */
+  readonly atomic: AtomicTerms | undefined;
+}
+
+/** What makes a bundle one of level 1 (docs/adr/0023). */
+export interface AtomicTerms {
+  /** Blocks after everything of its block is open in which executors may vote, 1 to 32. */
+  readonly voteBlocks: number;
+  /** For each leg, in their order: the most that it may lock, 1 to 256. The sender has a bond for each. */
+  readonly locks: readonly number[];
 }
 
 export interface BundleLeg {
@@ -117,6 +133,8 @@ export interface SealedBundle {
   readonly kem: Uint8Array;
   /** A bucket + 16 bytes. */
   readonly body: Uint8Array;
+  /** As of a `Bundle`; public. */
+  readonly atomic: AtomicTerms | undefined;
 }
 
 export interface SealedLeg {
@@ -238,18 +256,38 @@ function legs<Leg extends { readonly rollupId: Uint8Array }>(
   };
 }
 
+const lockCounts = uints(BUNDLE_LEGS_MAX, 1);
+
+export const ATOMIC_TERMS_CODEC: RecordCodec<AtomicTerms> = defineRecord<AtomicTerms>({
+  voteBlocks: [1, uint32(1, VOTE_BLOCKS_MAX)],
+  locks: [
+    2,
+    {
+      ...lockCounts,
+      check: (name, values) => {
+        lockCounts.check?.(name, values);
+        for (const value of values) uint32(1, LEG_LOCKS_MAX).check?.(name, value);
+      },
+    },
+  ],
+});
+
 export const SEALED_BUNDLE_CODEC: RecordCodec<Fields<SealedBundle>> = defineRecord<
   Fields<SealedBundle>
->({
-  key: [1, positiveUint],
-  legs: [2, legs(SEALED_LEG)],
-  minHeight: [3, height],
-  maxHeight: [4, height],
-  replacement: [5, optional(REPLACEMENT)],
-  cancelNonce: [6, amount],
-  kem: [7, fixedBytes(KEM_BYTES)],
-  body: [8, sealedBody],
-});
+>(
+  {
+    key: [1, positiveUint],
+    legs: [2, legs(SEALED_LEG)],
+    minHeight: [3, height],
+    maxHeight: [4, height],
+    replacement: [5, optional(REPLACEMENT)],
+    cancelNonce: [6, amount],
+    kem: [7, fixedBytes(KEM_BYTES)],
+    body: [8, sealedBody],
+    atomic: [9, optional(ATOMIC_TERMS_CODEC)],
+  },
+  checkLocks,
+);
 
 export const BID_CODEC: RecordCodec<Fields<Bid>> = defineRecord<Fields<Bid>>({
   key: [1, positiveUint],
@@ -273,8 +311,9 @@ export const MEV_ACTION_CODEC: UnionCodec<MevAction> = defineUnion<MevAction>({
         maxHeight: [3, height],
         replacement: [4, optional(REPLACEMENT)],
         cancelNonce: [5, amount],
+        atomic: [6, optional(ATOMIC_TERMS_CODEC)],
       },
-      checkBundleBytes,
+      checkBundle,
     ),
   ],
   bid: [14, BID_CODEC],
@@ -312,7 +351,19 @@ export function hiddenPayload(action: HiddenAction): Uint8Array {
   }
 }
 
-function checkBundleBytes(bundle: Fields<Bundle>): void {
+function checkLocks({
+  legs,
+  atomic,
+}: Pick<SealedBundle, "atomic"> & { readonly legs: readonly unknown[] }): void {
+  if (atomic === undefined || atomic.locks.length === legs.length) return;
+  throw codecError(
+    "CODEC_TOO_MANY",
+    `locks: expected one for each of ${legs.length} legs, got ${atomic.locks.length}`,
+  );
+}
+
+function checkBundle(bundle: Fields<Bundle>): void {
+  checkLocks(bundle);
   const bytes = bundle.legs.reduce((sum, { payload }) => sum + payload.length, 0);
   if (bytes <= BUNDLE_BYTES_MAX) return;
   throw codecError(

@@ -47,6 +47,11 @@ export interface RollupPolicy {
   readonly auctionMembers: readonly Uint8Array[];
   /** Second price instead of first; only of a rollup that sells alone. */
   readonly secondPrice: boolean;
+  /**
+   * Executors that have to vote the same for a leg of an atomic bundle: more than half of the keys. 0: the rollup takes
+   * part in no atomic execution (level 0).
+   */
+  readonly executorQuorum: number;
 }
 
 /** What depends on the rollup's own id is for the rules of the application. */
@@ -61,6 +66,7 @@ export const ROLLUP_POLICY_CODEC: RecordCodec<RollupPolicy> = defineRecord<Rollu
   auctionLeader: [8, optionalBytes(HASH_BYTES)],
   auctionMembers: [9, ascendingBytes(HASH_BYTES, AUCTION_MEMBERS_MAX)],
   secondPrice: [10, flag],
+  executorQuorum: [11, uint32(0, EXECUTOR_KEYS_MAX)],
 });
 
 /** Policy of a rollup that chooses nothing. */
@@ -75,6 +81,7 @@ export const PLAIN_POLICY: RollupPolicy = {
   auctionLeader: new Uint8Array(0),
   auctionMembers: [],
   secondPrice: false,
+  executorQuorum: 0,
 };
 
 export function isOrdering(value: number): value is Ordering {

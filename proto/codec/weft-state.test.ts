@@ -34,6 +34,7 @@ const policy = fc.record({
   auctionLeader: fc.oneof(fc.constant(new Uint8Array(0)), bytes(32)),
   auctionMembers: fc.constantFrom([], [new Uint8Array(32)]),
   secondPrice: fc.boolean(),
+  executorQuorum: fc.nat(32),
 });
 
 describe("state codec", () => {

@@ -48,7 +48,7 @@ export interface LastBlockState {
 
 /**
  * nweft. total = all balances + feePool + deposits + bonded + notBonded + rewards + community +
- * rollupRevenue + governanceDeposits + sealed + escrow, always.
+ * rollupRevenue + governanceDeposits + sealed + escrow + atomicBonds + executorBonds, always.
  */
 export interface SupplyState {
   readonly total: bigint;
@@ -67,6 +67,10 @@ export interface SupplyState {
   readonly sealed: bigint;
   /** What accounts have put aside for their bids. */
   readonly escrow: bigint;
+  /** Bonds of atomic bundles that are not decided. */
+  readonly atomicBonds: bigint;
+  /** Of executors, also what is asked back. */
+  readonly executorBonds: bigint;
   /** All that was ever destroyed; no part of `total`. */
   readonly burned: bigint;
 }
@@ -129,6 +133,12 @@ export interface ParamsState {
   readonly mevRollupBps: number;
   readonly mevProposerBps: number;
   readonly mevCommunityBps: number;
+  readonly executorBondMin: bigint;
+  readonly atomicLockBond: bigint;
+  readonly atomicReportBlocks: number;
+  readonly executorSlashBps: number;
+  readonly executorJailBlocks: number;
+  readonly executorUnbondBlocks: number;
 }
 
 export interface AccountState {
@@ -240,6 +250,8 @@ export const SUPPLY_CODEC: RecordCodec<SupplyState> = defineRecord<SupplyState>(
   burned: [10, amount],
   sealed: [11, amount],
   escrow: [12, amount],
+  atomicBonds: [13, amount],
+  executorBonds: [14, amount],
 });
 export const encodeSupply: (supply: SupplyState) => Uint8Array = SUPPLY_CODEC.encode;
 export const decodeSupply: (bytes: Uint8Array) => SupplyState = SUPPLY_CODEC.decode;
@@ -257,6 +269,8 @@ export const EMPTY_SUPPLY: SupplyState = {
   governanceDeposits: 0n,
   sealed: 0n,
   escrow: 0n,
+  atomicBonds: 0n,
+  executorBonds: 0n,
   burned: 0n,
 };
 
@@ -328,6 +342,12 @@ export const PARAM_FIELDS: RecordFields<ParamsState> = {
   mevRollupBps: smallParam(54),
   mevProposerBps: smallParam(55),
   mevCommunityBps: smallParam(56),
+  executorBondMin: bigParam(57),
+  atomicLockBond: bigParam(58),
+  atomicReportBlocks: smallParam(59),
+  executorSlashBps: smallParam(60),
+  executorJailBlocks: smallParam(61),
+  executorUnbondBlocks: smallParam(62),
 };
 export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
   PARAM_FIELDS,

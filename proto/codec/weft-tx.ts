@@ -12,6 +12,7 @@ import { sha256, sha256Concat } from "../hash.ts";
 import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { codecError } from "./errors.ts";
 import { GOVERNANCE_ACTION_CODEC, type GovernanceAction } from "./governance-tx.ts";
+import { ATOMIC_ACTION_CODEC, type AtomicAction } from "./atomic-tx.ts";
 import { MEV_ACTION_CODEC, type MevAction } from "./mev-tx.ts";
 import { decode, type Reader } from "./reader.ts";
 import { scanRollupData } from "./rollup-data.ts";
@@ -63,7 +64,7 @@ export interface Fee {
   readonly tipPerByte: bigint;
 }
 
-export type Action = RollupAction | StakeAction | SealAction | MevAction;
+export type Action = RollupAction | StakeAction | SealAction | MevAction | AtomicAction;
 export type RollupAction = Transfer | RollupData | RegisterRollup | UpdateRollup;
 /** What concerns stake; written by tables of its own, and its byte fields are copies. */
 export type StakeAction = StakingAction | GovernanceAction;
@@ -114,6 +115,10 @@ export function isSealAction(action: Action): action is SealAction {
 
 export function isMevAction(action: Action): action is MevAction {
   return MEV_ACTION_CODEC.has(action);
+}
+
+export function isAtomicAction(action: Action): action is AtomicAction {
+  return ATOMIC_ACTION_CODEC.has(action);
 }
 
 /** What is signed: lp("weft/tx/v1") ‖ lp(chain id) ‖ body. */
@@ -227,6 +232,7 @@ function writeTxBody(writer: Writer, body: TxBody): void {
   if (GOVERNANCE_ACTION_CODEC.has(action)) return GOVERNANCE_ACTION_CODEC.write(writer, action);
   if (SEAL_ACTION_CODEC.has(action)) return SEAL_ACTION_CODEC.write(writer, action);
   if (MEV_ACTION_CODEC.has(action)) return MEV_ACTION_CODEC.write(writer, action);
+  if (ATOMIC_ACTION_CODEC.has(action)) return ATOMIC_ACTION_CODEC.write(writer, action);
   switch (action.kind) {
     case "transfer":
       return writer.message(10, action, writeTransfer);
@@ -323,7 +329,8 @@ function readTxBody(reader: Reader): TxBody {
           STAKING_ACTION_CODEC.readMember(reader) ??
           GOVERNANCE_ACTION_CODEC.readMember(reader) ??
           SEAL_ACTION_CODEC.readMember(reader) ??
-          MEV_ACTION_CODEC.readMember(reader);
+          MEV_ACTION_CODEC.readMember(reader) ??
+          ATOMIC_ACTION_CODEC.readMember(reader);
         if (action === undefined) reader.unknown();
     }
   }
@@ -414,6 +421,7 @@ function checkTxBody(body: TxBody): void {
   const { action } = body;
   // Checked by their tables, read or written.
   if (isStakeAction(action) || isSealAction(action) || isMevAction(action)) return;
+  if (isAtomicAction(action)) return;
   switch (action.kind) {
     case "transfer":
       checkLength("to", action.to, ADDRESS_BYTES);
@@ -443,7 +451,7 @@ function payloadLength(action: Action): number {
   if (action.kind === "bundle") {
     return action.legs.reduce((sum, { payload }) => sum + payload.length + 64, 256);
   }
-  return "kem" in action ? action.body.length + 768 : 128;
+  return "kem" in action ? action.body.length + 768 : 256;
 }
 
 function secondMember(field: number, oneof: string): Error {

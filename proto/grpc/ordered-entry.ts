@@ -2,7 +2,7 @@
 import type { weft } from "#proto-gen/weft.js";
 import { toHex } from "../bytes.ts";
 import { codecError } from "../codec/errors.ts";
-import { RevertMode } from "../codec/mev-tx.ts";
+import { type AtomicTerms, RevertMode } from "../codec/mev-tx.ts";
 import { HASH_BYTES } from "../limits.ts";
 import type { MerkleProof } from "../types.ts";
 import type { SiblingLeg } from "../verify/bundle.ts";
@@ -32,6 +32,7 @@ export function toWireEntries(entries: readonly DeliveredEntry[]): {
     ...entry,
     bundleId: bundleId ?? null,
     revertMode: bundle?.revertMode ?? RevertMode.ALLOW,
+    atomic: toWireTerms(bundle?.atomic),
     siblings: (bundle?.siblings ?? []).map((sibling) => ({
       leaf: leafOf(sibling),
       entry: sibling.entry,
@@ -62,7 +63,23 @@ export function fromWireEntry(
   };
   if (bundleId.length === 0) return { ...head, bundleId: undefined };
   const siblings = (wire.siblings ?? []).map((sibling) => fromWireSibling(sibling, siblingLeaves));
-  return { ...head, bundleId, bundle: { revertMode: toRevertMode(wire.revertMode), siblings } };
+  const revertMode = toRevertMode(wire.revertMode);
+  return {
+    ...head,
+    bundleId,
+    bundle: { revertMode, siblings, atomic: fromWireTerms(wire.atomic) },
+  };
+}
+
+function toWireTerms(terms: AtomicTerms | undefined): weft.tx.v1.AtomicTerms.$Properties | null {
+  return terms === undefined ? null : { voteBlocks: terms.voteBlocks, locks: [...terms.locks] };
+}
+
+function fromWireTerms(
+  wire: weft.tx.v1.AtomicTerms.$Properties | null | undefined,
+): AtomicTerms | undefined {
+  if (wire === null || wire === undefined) return undefined;
+  return { voteBlocks: wire.voteBlocks ?? 0, locks: (wire.locks ?? []).slice() };
 }
 
 export function fromWireLeaf({ leaf, proof }: WireLeaf): ProvenLeaf {

@@ -110,7 +110,7 @@ function toWireSlice(
     return { absence: { neighbours } };
   }
   const fills = slice.fills.map(toWireFill);
-  const decisions = slice.decisions.map(toWireDecision);
+  const decisions = slice.decisions.map((decision) => ({ ...decision }));
   const leafProof = toWireProof(slice.proof);
   const { leaf } = slice;
   return { presence: { leaf, leafProof, ...toWireEntries(slice.entries), fills, decisions } };
@@ -126,7 +126,10 @@ function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlic
       proof: fromWireProof(leafProof),
       entries: (entries ?? []).map((entry) => fromWireEntry(entry, leaves)),
       fills: (fills ?? []).map(fromWireFill),
-      decisions: (decisions ?? []).map(fromWireDecision),
+      decisions: (decisions ?? []).map((decision) => ({
+        ...fromWireDecision(decision),
+        detail: toBytes(decision.detail),
+      })),
     };
   }
   const { neighbours } = required(wire.absence, "presence or absence");
@@ -156,8 +159,14 @@ function fromWireFill(wire: weft.rollup.v1.FillEntry.$Properties): FillEntry {
   };
 }
 
-function toWireDecision(decision: DecisionEntry): weft.rollup.v1.DecisionEntry.$Properties {
-  return { ...decision };
+/** Without what it was made of: that travels with its own block. */
+function toWireDecision({
+  subject,
+  outcome,
+  height,
+  detailHash,
+}: DecisionEntry): weft.rollup.v1.DecisionEntry.$Properties {
+  return { subject, outcome, height, detailHash };
 }
 
 function fromWireDecision(wire: weft.rollup.v1.DecisionEntry.$Properties): DecisionEntry {
@@ -165,7 +174,7 @@ function fromWireDecision(wire: weft.rollup.v1.DecisionEntry.$Properties): Decis
   if (outcome === undefined) {
     throw codecError(
       "CODEC_OUT_OF_RANGE",
-      `outcome of a decision: expected 16, got ${wire.outcome ?? 0}`,
+      `outcome of a decision: expected 1, 2 or 16, got ${wire.outcome ?? 0}`,
     );
   }
   return {

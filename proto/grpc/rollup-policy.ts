@@ -30,5 +30,6 @@ export function fromWirePolicy(wire: weft.tx.v1.RollupPolicy.$Properties): Rollu
     auctionLeader: toBytes(wire.auctionLeader ?? EMPTY_BYTES),
     auctionMembers: (wire.auctionMembers ?? []).map(toBytes),
     secondPrice: wire.secondPrice ?? false,
+    executorQuorum: wire.executorQuorum ?? 0,
   };
 }

@@ -70,6 +70,7 @@ const presence: RollupBlock = {
         payload: hash(6),
         bundle: {
           revertMode: 2,
+          atomic: { voteBlocks: 8, locks: [1, 256, 7] },
           siblings: [hash(11), hash(12)].map((rollupId) => ({
             rollupId,
             entry: hash(13),
@@ -82,7 +83,16 @@ const presence: RollupBlock = {
       },
     ],
     fills: [{ height: Height(5), position: 2, status: 4, contentHash: hash(7) }],
-    decisions: [{ subject: hash(9), outcome: 16, height: Height(5), detailHash: hash(10) }],
+    decisions: [
+      { subject: hash(9), outcome: 1, height: Height(5), detailHash: hash(10), detail: hash(14) },
+      {
+        subject: hash(9),
+        outcome: 16,
+        height: Height(5),
+        detailHash: hash(10),
+        detail: new Uint8Array(0),
+      },
+    ],
   },
   filling: {
     headers: [{ signedHeader: new Uint8Array([8]), validatorSet: new Uint8Array([9]) }],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { compareBytes } from "../bytes.ts";
-import { RevertMode } from "../codec/mev-tx.ts";
+import { type AtomicTerms, RevertMode } from "../codec/mev-tx.ts";
 import { type Manifest, MANIFEST_VERSION } from "../codec/weft-block.ts";
 import { sha256 } from "../hash.ts";
 import { merkleProofs, merkleRoot } from "../merkle.ts";
@@ -74,14 +74,21 @@ const HONEST = block([[entryOf(0)], [entryOf(1), other], [other, entryOf(2)]]);
 const SIBLINGS = [HONEST.sibling(1), HONEST.sibling(2, 1)];
 const [OWN] = ROLLUPS;
 
+interface VerdictTerms {
+  readonly manifest?: Manifest;
+  readonly mode?: RevertMode;
+  readonly atomic?: AtomicTerms;
+}
+
 function verdict(
   siblings: readonly SiblingLeg[] = SIBLINGS,
   own: OrderedEntry = entryOf(0),
-  { manifest, mode = RevertMode.ALLOW }: { manifest?: Manifest; mode?: RevertMode } = {},
+  { manifest, mode = RevertMode.ALLOW, atomic }: VerdictTerms = {},
 ): string {
   if (OWN === undefined) throw new Error("there are rollups");
   const at = manifest ?? HONEST.manifest;
-  return verifySiblings(CHAIN, at, OWN, own, mode, siblings)?.code ?? "whole";
+  const proof = { revertMode: mode, siblings, atomic };
+  return verifySiblings(CHAIN, at, OWN, own, proof)?.code ?? "whole";
 }
 
 describe("siblings of a leg", () => {
@@ -136,6 +143,35 @@ describe("siblings of a leg", () => {
     const said = SIBLINGS.map((one) => ({ ...one, revertMode: RevertMode.ALLOW }));
     expect(verdict(said)).toBe("BUNDLE_SIBLING_ID");
     expect(bundleId("another", LEGS)).not.toEqual(BUNDLE);
+  });
+
+  test("the terms of level 1, which its id is made of", () => {
+    const terms = { voteBlocks: 8, locks: [1, 2, 256] };
+    const ofId = { bundleId: bundleId(CHAIN, LEGS, terms) };
+    const { manifest, sibling } = block([
+      [entryOf(0, ofId)],
+      [entryOf(1, ofId)],
+      [entryOf(2, ofId)],
+    ]);
+    const told = (atomic?: AtomicTerms) =>
+      verdict([sibling(1), sibling(2)], entryOf(0, ofId), {
+        manifest,
+        ...(atomic === undefined ? {} : { atomic }),
+      });
+    expect(told(terms)).toBe("whole");
+    expect(told()).toBe("BUNDLE_SIBLING_ID");
+    expect(told({ ...terms, voteBlocks: 7 })).toBe("BUNDLE_SIBLING_ID");
+    expect(told({ ...terms, locks: [2, 1, 256] })).toBe("BUNDLE_SIBLING_ID");
+    for (const atomic of [
+      { ...terms, voteBlocks: 0 },
+      { ...terms, voteBlocks: 8 + 256 },
+      { ...terms, locks: [1, 2] },
+      { ...terms, locks: [1, 2, 257] },
+      { ...terms, locks: [1, 2.5, 256] },
+    ]) {
+      expect(told(atomic), JSON.stringify(atomic)).toBe("BUNDLE_SIBLING_TERMS");
+    }
+    expect(verdict(SIBLINGS, entryOf(0), { atomic: terms })).toBe("BUNDLE_SIBLING_ID");
   });
 
   test("legs that do not ascend by rollup", () => {

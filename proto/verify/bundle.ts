@@ -5,10 +5,13 @@
 import { bytesEqual, compareBytes, joinBytes, toHex, utf8ToBytes } from "../bytes.ts";
 import { isCodecError } from "../codec/errors.ts";
 import {
+  type AtomicTerms,
   BUNDLE_LEGS_MAX,
+  LEG_LOCKS_MAX,
   type RevertMode,
   SEALED_BUNDLE_CODEC,
-  type SealedLeg,
+  type SealedBundle,
+  VOTE_BLOCKS_MAX,
 } from "../codec/mev-tx.ts";
 import { startSignBytes } from "../codec/weft-basics.ts";
 import { decodeItem, type Manifest } from "../codec/weft-block.ts";
@@ -30,6 +33,7 @@ import {
 } from "./manifest.ts";
 
 const BUNDLE_TAG = utf8ToBytes("weft/bundle/v1");
+const ATOMIC_TAG = utf8ToBytes("weft/bundle/atomic/v1");
 
 /** What the id of a plain bundle says about one leg. */
 export interface LegOfBundle {
@@ -58,6 +62,8 @@ export interface LegProof {
   readonly revertMode: RevertMode;
   /** By leg. */
   readonly siblings: readonly SiblingLeg[];
+  /** Of a bundle of level 1, for all of its legs; undefined: level 0. */
+  readonly atomic: AtomicTerms | undefined;
 }
 
 export type SiblingRefusalCode =
@@ -75,22 +81,40 @@ export type SiblingRefusalCode =
   | "BUNDLE_SIBLING_COUNT"
   /** The id of a plain bundle is not made of these legs. */
   | "BUNDLE_SIBLING_ID"
-  /** A sealed bundle says other rollups or revert modes than its legs came with. */
+  /** What it says about its execution is not for so many legs, or out of range. */
+  | "BUNDLE_SIBLING_TERMS"
+  /** A sealed bundle says other rollups, revert modes or terms than its legs came with. */
   | "BUNDLE_SIBLING_SEALED";
 
 /**
  * Id of a plain bundle: H(lp("weft/bundle/v1") ‖ lp(chain id) ‖ u8 number of legs ‖ for each, by rollup: rollup id ‖
- * payload hash ‖ u8 revert mode). That of a sealed bundle is its transaction id.
+ * payload hash ‖ u8 revert mode). Of one of level 1 the tag is "weft/bundle/atomic/v1", and u8 vote blocks ‖ for each
+ * leg u16 locks follow. That of a sealed bundle is its transaction id.
  */
-export function bundleId(chainId: string, legs: readonly LegOfBundle[]): Uint8Array {
+export function bundleId(
+  chainId: string,
+  legs: readonly LegOfBundle[],
+  atomic?: AtomicTerms,
+): Uint8Array {
   assert(legs.length <= 255, "a bundle has few legs");
   const parts = legs.flatMap(({ rollupId, payloadHash, revertMode }) => {
     assert(rollupId.length === HASH_BYTES, "a rollup's id has 32 bytes");
     assert(payloadHash.length === HASH_BYTES, "a hash has 32 bytes");
     return [rollupId, payloadHash, Uint8Array.of(revertMode)];
   });
-  const head = startSignBytes(BUNDLE_TAG, chainId, 0).out;
-  return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts]));
+  const tag = atomic === undefined ? BUNDLE_TAG : ATOMIC_TAG;
+  const head = startSignBytes(tag, chainId, 0).out;
+  const terms = atomic === undefined ? [] : [atomicTermsBytes(atomic)];
+  return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts, ...terms]));
+}
+
+/** u8 vote blocks ‖ for each leg u16 locks: what ids of bundles and labels of ciphertexts cover. */
+export function atomicTermsBytes({ voteBlocks, locks }: AtomicTerms): Uint8Array {
+  const out = new Uint8Array(1 + locks.length * 2);
+  const view = new DataView(out.buffer);
+  view.setUint8(0, voteBlocks);
+  for (const [at, count] of locks.entries()) view.setUint16(1 + at * 2, count);
+  return out;
 }
 
 /** Looks at the entries of one slice, one by one: why a leg of a bundle is not believed, or undefined. */
@@ -114,9 +138,8 @@ export function createBundleCheck(
       return refusal("BUNDLE_SIBLING_COUNT", `leg ${head.leg} of ${head.legs} came alone`);
     }
     const own = { ...head, payloadHash: payloadHash(payload) };
-    const { revertMode, siblings } = bundle;
     return (
-      siblingsFault(chainId, leafOf, rollupId, own, revertMode, siblings) ??
+      siblingsFault(chainId, leafOf, rollupId, own, bundle) ??
       (head.kind === EntryKind.BUNDLE_LEG
         ? undefined
         : sealedFault(rollupId, head, payload, bundle))
@@ -144,11 +167,15 @@ function sealedFault(
   rollupId: Uint8Array,
   { leg }: Pick<EntryHead, "leg">,
   payload: Uint8Array,
-  { revertMode, siblings }: LegProof,
+  { revertMode, siblings, atomic }: LegProof,
 ): Refusal<SiblingRefusalCode> | undefined {
-  const named = sealedLegsOf(payload);
-  if (named === undefined) {
+  const sealed = sealedBundleOf(payload);
+  if (sealed === undefined) {
     return refusal("BUNDLE_SIBLING_SEALED", "the payload is no sealed bundle");
+  }
+  const named = sealed.legs;
+  if (!areSameTerms(sealed.atomic, atomic)) {
+    return refusal("BUNDLE_SIBLING_SEALED", "the terms are not those of the sealed bundle");
   }
   const came = siblings.map((sibling) => ({
     rollupId: sibling.rollupId,
@@ -165,9 +192,14 @@ function sealedFault(
   return refusal("BUNDLE_SIBLING_SEALED", "the legs are not those that the sealed bundle names");
 }
 
-function sealedLegsOf(payload: Uint8Array): readonly SealedLeg[] | undefined {
+function areSameTerms(a: AtomicTerms | undefined, b: AtomicTerms | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return bytesEqual(atomicTermsBytes(a), atomicTermsBytes(b));
+}
+
+function sealedBundleOf(payload: Uint8Array): Omit<SealedBundle, "kind"> | undefined {
   try {
-    return SEALED_BUNDLE_CODEC.decode(payload).legs;
+    return SEALED_BUNDLE_CODEC.decode(payload);
   } catch (error) {
     // Bytes that the manifest commits to and that are no bundle: the caller refuses them. Anything else is a bug.
     if (!isCodecError(error)) throw error;
@@ -184,11 +216,9 @@ export function verifySiblings(
   manifest: Manifest,
   ownRollupId: Uint8Array,
   own: OrderedEntry,
-  ownRevertMode: RevertMode,
-  siblings: readonly SiblingLeg[],
+  proof: LegProof,
 ): Refusal<SiblingRefusalCode> | undefined {
-  const leafOf = createLeafCheck(manifest);
-  return siblingsFault(chainId, leafOf, ownRollupId, own, ownRevertMode, siblings);
+  return siblingsFault(chainId, createLeafCheck(manifest), ownRollupId, own, proof);
 }
 
 function siblingsFault(
@@ -196,8 +226,7 @@ function siblingsFault(
   leafOf: LeafCheck,
   ownRollupId: Uint8Array,
   own: OrderedEntry,
-  ownRevertMode: RevertMode,
-  siblings: readonly SiblingLeg[],
+  { revertMode: ownRevertMode, siblings, atomic }: LegProof,
 ): Refusal<SiblingRefusalCode> | undefined {
   if (own.bundleId === undefined || own.leg >= own.legs || own.legs > BUNDLE_LEGS_MAX) {
     return refusal("BUNDLE_SIBLING_NO_BUNDLE", `leg ${own.leg} of ${own.legs} is of no bundle`);
@@ -235,10 +264,23 @@ function siblingsFault(
   if (!isByRollup(all)) {
     return refusal("BUNDLE_SIBLING_COUNT", "the legs do not ascend by rollup");
   }
-  if (own.kind !== EntryKind.BUNDLE_LEG || bytesEqual(bundleId(chainId, all), own.bundleId)) {
-    return undefined;
+  if (atomic !== undefined && !isTermsInRange(atomic, own.legs)) {
+    return refusal("BUNDLE_SIBLING_TERMS", `the terms are none for ${own.legs} legs`);
   }
+  if (own.kind !== EntryKind.BUNDLE_LEG) return undefined;
+  if (bytesEqual(bundleId(chainId, all, atomic), own.bundleId)) return undefined;
   return refusal("BUNDLE_SIBLING_ID", `bundle ${toHex(own.bundleId)} is not made of these legs`);
+}
+
+/** Within the bounds of its codec: ids and labels cover whole numbers of few bits. */
+function isTermsInRange({ voteBlocks, locks }: AtomicTerms, legs: number): boolean {
+  const isWithin = (value: number, max: number): boolean =>
+    Number.isInteger(value) && value >= 1 && value <= max;
+  return (
+    isWithin(voteBlocks, VOTE_BLOCKS_MAX) &&
+    locks.length === legs &&
+    locks.every((count) => isWithin(count, LEG_LOCKS_MAX))
+  );
 }
 
 /** The leaf of a sibling's rollup, when it is proven. */

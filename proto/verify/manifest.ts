@@ -7,6 +7,11 @@
  */
 import type { Height } from "../brands.ts";
 import { bytesEqual, compareBytes, toHex } from "../bytes.ts";
+import {
+  ATOMIC_DECISION_CODEC,
+  atomicDetailHash,
+  type AtomicDecision,
+} from "../codec/atomic-decision.ts";
 import { isCodecError } from "../codec/errors.ts";
 import { decodeItem, type Manifest } from "../codec/weft-block.ts";
 import { payloadHash } from "../codec/weft-tx.ts";
@@ -87,8 +92,12 @@ export interface FillEntry {
   readonly contentHash: Uint8Array;
 }
 
-/** What a decision is. 1 to 15 are kept for atomic execution. */
+/** What a decision is. 1 to 15 are of atomic execution. */
 export const DecisionOutcome = {
+  /** What a rollup has prepared of its leg is in force. */
+  COMMIT: 1,
+  /** It is dropped. */
+  ABORT: 2,
   /** In which order the SHUFFLED entries of a block are executed. */
   ORDER: 16,
 } as const;
@@ -96,13 +105,19 @@ export type DecisionOutcome = (typeof DecisionOutcome)[keyof typeof DecisionOutc
 
 /** A block says what was decided about entries of a block before it, or of its own. */
 export interface DecisionEntry {
-  /** 32 bytes. Of ORDER: the seed. */
+  /** 32 bytes. Of ORDER: the seed. Of COMMIT and ABORT: the bundle's id. */
   readonly subject: Uint8Array;
   readonly outcome: DecisionOutcome;
   /** Block of the entries. */
   readonly height: Height;
-  /** Of ORDER: H(u32 position, in the order of execution). */
+  /** Of ORDER: H(u32 position, in the order of execution). Of COMMIT and ABORT: H of an `AtomicDecision`. */
   readonly detailHash: Uint8Array;
+}
+
+/** What a rollup is given: of COMMIT and ABORT, what the hash is of. */
+export interface DeliveredDecision extends DecisionEntry {
+  /** Encoded `AtomicDecision`; empty with ORDER, whose positions come with the entries that they order. */
+  readonly detail: Uint8Array;
 }
 
 export interface ManifestLeaf {
@@ -129,7 +144,7 @@ export interface Presence extends ProvenLeaf {
   /** What the block makes known of entries of earlier blocks, by height and position. */
   readonly fills: readonly FillEntry[];
   /** What the block decides, by height, outcome and subject. */
-  readonly decisions: readonly DecisionEntry[];
+  readonly decisions: readonly DeliveredDecision[];
 }
 
 export interface Absence {
@@ -176,6 +191,8 @@ export type ManifestRefusalCode =
   | "MANIFEST_DECISION_COUNT"
   /** The decisions are not those that the leaf commits to. */
   | "MANIFEST_DECISIONS_DIFFER"
+  /** What a decision is made of is missing, is not what it commits to, or does not name the rollup. */
+  | "MANIFEST_DECISION_DETAIL"
   /** The rollup's own leaf among the neighbours: it is present. */
   | "MANIFEST_NOT_ABSENT"
   /** The neighbours leave room for a leaf between, before or after them. */
@@ -270,7 +287,11 @@ export function verifyPresence(
   if (!bytesEqual(merkleRoot(encoded), leaf.orderedRoot)) {
     return refusal("MANIFEST_ENTRIES_DIFFER", "the entries do not hash to the leaf's ordered root");
   }
-  return verifyFills(leaf, presence.fills) ?? verifyDecisions(leaf, presence.decisions);
+  return (
+    verifyFills(leaf, presence.fills) ??
+    verifyDecisions(leaf, presence.decisions) ??
+    verifyDetails(rollupId, presence.decisions)
+  );
 }
 
 /**
@@ -479,6 +500,40 @@ function verifyDecisions(
     );
   }
   return undefined;
+}
+
+/** Of decisions that the leaf commits to: whether each came with what it was made of. */
+function verifyDetails(
+  rollupId: Uint8Array,
+  decisions: readonly DeliveredDecision[],
+): ManifestRefusal | undefined {
+  for (const [index, { outcome, subject, detail, detailHash }] of decisions.entries()) {
+    if (outcome === DecisionOutcome.ORDER) {
+      if (detail.length === 0) continue;
+      return refusal("MANIFEST_DECISION_DETAIL", `decision ${index} is an order with a detail`);
+    }
+    const decided = bytesEqual(atomicDetailHash(detail), detailHash)
+      ? decodeAtomicDecision(detail)
+      : undefined;
+    const isOwn = decided?.legs.some((leg) => bytesEqual(leg.rollupId, rollupId)) === true;
+    if (decided?.outcome === outcome && isOwn) continue;
+    return refusal(
+      "MANIFEST_DECISION_DETAIL",
+      `the detail of decision ${index}, of bundle ${toHex(subject)}, is not what it commits to`,
+    );
+  }
+  return undefined;
+}
+
+/** Undefined unless the bytes are one. */
+export function decodeAtomicDecision(detail: Uint8Array): AtomicDecision | undefined {
+  try {
+    return ATOMIC_DECISION_CODEC.decode(detail);
+  } catch (error) {
+    // Bytes of others: to refuse them is the answer. Anything else is a bug.
+    if (!isCodecError(error)) throw error;
+    return undefined;
+  }
 }
 
 function verifyOwnLeaf(

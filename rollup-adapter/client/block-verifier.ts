@@ -6,7 +6,6 @@
  */
 import type { RollupId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
-import { rollupDataEntries } from "../../proto/codec/weft-tx.ts";
 import type { Header } from "../../proto/types.ts";
 import { createBundleCheck } from "../../proto/verify/bundle.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
@@ -19,7 +18,7 @@ import {
   hasSealedEntries,
 } from "../../proto/verify/fills.ts";
 import {
-  type DecisionEntry,
+  type DeliveredDecision,
   type DeliveredEntry,
   EntryKind,
   type FillEntry,
@@ -29,6 +28,13 @@ import {
 } from "../../proto/verify/manifest.ts";
 import { yieldToLoop } from "../../sequencer/ports/yield-to-loop.ts";
 import type { PayloadLeg } from "../execution.ts";
+import {
+  type AtomicLeg,
+  decidedBundles,
+  executedOf,
+  NOT_FILLED,
+  type VerifiedDecision,
+} from "./executed.ts";
 import { createHeaderChain, type TrustedState } from "./header-chain.ts";
 import type { Filling, RollupBlock } from "./rollup-block.ts";
 import { refuse } from "./verify-error.ts";
@@ -41,15 +47,19 @@ export interface VerifiedBlock {
   /** What this block makes known of entries of earlier blocks. */
   readonly fills: readonly FillEntry[];
   /** What this block decides about entries of earlier blocks. */
-  readonly decisions: readonly DecisionEntry[];
+  readonly decisions: readonly DeliveredDecision[];
   /** The entries with their outcomes; undefined while hidden ones wait for theirs (level COMMITTED). */
   readonly filled: readonly FilledEntry[] | undefined;
   /** Positions in `filled` in the order in which the rollup executes them (`executionOrder`); undefined when that is. */
   readonly order: readonly number[] | undefined;
   /** What the executor gets: the payloads of `filled` in that order, taken apart; undefined when that is. */
   readonly payloads: readonly Uint8Array[] | undefined;
-  /** Legs of bundles among those; undefined when they are. */
+  /** Legs of bundles of level 0 among those; undefined when they are. */
   readonly legs: readonly PayloadLeg[] | undefined;
+  /** Legs of level 1, in that order, none of which is among `payloads`; undefined when they are. */
+  readonly atomicLegs: readonly AtomicLeg[] | undefined;
+  /** What this block decides about bundles of level 1, in the order in which a rollup applies it. */
+  readonly atomicDecisions: readonly VerifiedDecision[];
   /** Trust after this block. */
   readonly trusted: TrustedState;
 }
@@ -60,6 +70,7 @@ export interface FilledBlock extends VerifiedBlock {
   readonly order: readonly number[];
   readonly payloads: readonly Uint8Array[];
   readonly legs: readonly PayloadLeg[];
+  readonly atomicLegs: readonly AtomicLeg[];
 }
 
 export interface BlockVerifier {
@@ -97,9 +108,10 @@ export function createBlockVerifier(
     await checkBundles(header, block, entries);
     const filled = await fill(header, entries, block.filling);
     const order = filled && orderOf(header, filled, block.filling);
-    const executed = filled && order && executedOf(filled, order);
-    const { payloads, legs } = executed ?? { payloads: undefined, legs: undefined };
-    return { header, hash, entries, fills, decisions, filled, order, payloads, legs };
+    const executed = (filled && order && executedOf(rollupIdBytes, filled, order)) ?? NOT_FILLED;
+    const atomicDecisions = decidedBundles(decisions);
+    const known = { header, hash, entries, fills, decisions, atomicDecisions };
+    return { ...known, filled, order, ...executed };
   }
 
   async function checkBundles(
@@ -149,13 +161,14 @@ export function createBlockVerifier(
     verify,
     async verifyFilled(block) {
       const checked = await check(block);
-      const { filled, order, payloads, legs } = checked;
-      if (!filled || !order || !payloads || !legs) {
+      const { filled, order, payloads, legs, atomicLegs } = checked;
+      if (!filled || !order || !payloads || !legs || !atomicLegs) {
         const reason = `block ${block.height} holds sealed entries, and nothing was said of them`;
         return refuseFilling("FILL_MISSING" satisfies FillRefusalCode, reason);
       }
       chain.advance();
-      return { ...checked, filled, order, payloads, legs, trusted: chain.trusted() };
+      const executed = { payloads, legs, atomicLegs };
+      return { ...checked, filled, order, ...executed, trusted: chain.trusted() };
     },
   };
 }
@@ -190,26 +203,6 @@ function orderOf(
   }
   const order = executionOrder(filled, fills, decided.positions);
   return "code" in order ? refuseFilling(order.code, order.reason) : order;
-}
-
-/** Payloads in the order of execution, and which of them are legs of bundles. */
-function executedOf(
-  filled: readonly FilledEntry[],
-  order: readonly number[],
-): { readonly payloads: readonly Uint8Array[]; readonly legs: readonly PayloadLeg[] } {
-  const payloads: Uint8Array[] = [];
-  const legs: PayloadLeg[] = [];
-  for (const position of order) {
-    const entry = filled[position];
-    if (entry?.content === undefined) continue;
-    const first = payloads.length;
-    payloads.push(...rollupDataEntries(entry.content));
-    const { bundleId, bundle, leg, legs: count } = entry;
-    if (bundleId === undefined || bundle === undefined) continue;
-    const { revertMode } = bundle;
-    legs.push({ bundleId, leg, legs: count, revertMode, first, count: payloads.length - first });
-  }
-  return { payloads, legs };
 }
 
 function refuseFilling(code: string, reason: string): never {

@@ -68,7 +68,8 @@ export function plainBundleTransaction(
   request: PlainBundleRequest,
   { signer }: Pick<SealDependencies, "signer">,
 ): SignedItem & { readonly bundleId: Uint8Array } {
-  const { chainId, replay, fee, minHeight, maxHeight, replacement, cancelNonce } = request;
+  const { chainId, replay, fee, minHeight, maxHeight } = request;
+  const { replacement, cancelNonce, atomic } = request;
   const legs = request.legs
     .map(({ rollupId, data, revertMode, tip }) => {
       const { payload } = rollupData(rollupId, data);
@@ -82,6 +83,7 @@ export function plainBundleTransaction(
     maxHeight,
     replacement,
     cancelNonce,
+    atomic,
   };
   const { publicKey } = signer;
   const signed = signTx(chainId, { publicKey, replay, fee, action }, signer);

@@ -199,7 +199,11 @@ describe("legs of bundles as rollups get them", () => {
     const entries = await entriesOf("shuffles");
     const changedOwn = entries.map(({ bundle, ...entry }) => ({
       ...entry,
-      bundle: { siblings: bundle?.siblings ?? [], revertMode: RevertMode.ALLOW },
+      bundle: {
+        siblings: bundle?.siblings ?? [],
+        revertMode: RevertMode.ALLOW,
+        atomic: undefined,
+      },
     }));
     expect(refusalOf("shuffles", changedOwn)).toBe("BUNDLE_SIBLING_SEALED");
   });

@@ -1,7 +1,7 @@
 /** What rollups are given with legs of bundles: proofs that the other legs stand in the same block. */
 import type { ManifestProof } from "../../mev/manifest.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
-import type { RevertMode } from "../../proto/codec/mev-tx.ts";
+import type { AtomicTerms, RevertMode } from "../../proto/codec/mev-tx.ts";
 import type { Action } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { merkleProofs } from "../../proto/merkle.ts";
@@ -17,6 +17,11 @@ interface PlacedLeg {
   readonly revertMode: RevertMode;
 }
 
+interface PlacedBundle {
+  readonly legs: readonly PlacedLeg[];
+  readonly atomic: AtomicTerms | undefined;
+}
+
 /** All entries of a rollup, encoded, each with its proof to the ordered root. */
 interface ProvenList extends ProvenLeaf {
   readonly entries: readonly Uint8Array[];
@@ -26,7 +31,7 @@ interface ProvenList extends ProvenLeaf {
 /** Bundles of one block. Lists are hashed once for each rollup that a bundle with siblings names. */
 export class BlockSiblings {
   /** By transaction id, in hex. */
-  readonly #bundles = new Map<string, readonly PlacedLeg[]>();
+  readonly #bundles = new Map<string, PlacedBundle>();
   readonly #lists = new Map<string, ProvenList>();
 
   /** A bundle has its places. `positions`: one for each leg. Others: nothing happens. */
@@ -37,7 +42,7 @@ export class BlockSiblings {
       assert(position !== undefined, "every leg of a bundle that succeeded has its place");
       return { rollupId, revertMode, position };
     });
-    this.#bundles.set(toHex(itemId), legs);
+    this.#bundles.set(toHex(itemId), { legs, atomic: action.atomic });
   }
 
   /** When the block's manifest is made; before anybody asks. A full lane takes milliseconds for each rollup. */
@@ -45,7 +50,7 @@ export class BlockSiblings {
     proofOf: (rollupId: Uint8Array) => ManifestProof,
     yieldToLoop: YieldToLoop,
   ): Promise<void> {
-    for (const legs of this.#bundles.values()) {
+    for (const { legs } of this.#bundles.values()) {
       if (legs.length === 1) continue;
       for (const { rollupId } of legs) {
         const key = toHex(rollupId);
@@ -58,9 +63,10 @@ export class BlockSiblings {
 
   /** Undefined for an entry of no bundle. */
   proofOf(itemId: Uint8Array, rollupId: Uint8Array): LegProof | undefined {
-    const legs = this.#bundles.get(toHex(itemId));
-    const own = legs?.find((leg) => bytesEqual(leg.rollupId, rollupId));
-    if (legs === undefined || own === undefined) return undefined;
+    const bundle = this.#bundles.get(toHex(itemId));
+    const own = bundle?.legs.find((leg) => bytesEqual(leg.rollupId, rollupId));
+    if (bundle === undefined || own === undefined) return undefined;
+    const { legs, atomic } = bundle;
     const siblings = legs
       .filter((leg) => leg !== own)
       .map((leg): SiblingLeg => {
@@ -73,7 +79,7 @@ export class BlockSiblings {
         const { leaf, proof: leafProof } = list;
         return { rollupId: id, entry, entryProof, leaf, leafProof, revertMode };
       });
-    return { revertMode: own.revertMode, siblings };
+    return { revertMode: own.revertMode, siblings, atomic };
   }
 }
 

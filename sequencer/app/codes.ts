@@ -9,7 +9,8 @@ export const CODESPACE = "weft";
  * about the transaction. 60-79: the action failed in a block: the fee is paid, the rest did not happen.
  * 80-99: queries. From 100 on, again actions that failed: 100-139 staking, 140-159 slashing and evidence,
  * 160-179 rewards, 180-219 governance, 220-259 sealed transactions, 260-274 bundles, 275-289 auctions,
- * 290-294 escrow, 295-299 policies of rollups. A block may not hold a bundle, a bid or a cancellation that fails.
+ * 290-294 escrow, 295-299 policies of rollups, 300-319 atomic execution. A block may not hold a bundle, a bid, a
+ * cancellation, a vote or a report that fails.
  */
 export const CODES = {
   OK: { number: 0, message: "ok" },
@@ -285,6 +286,42 @@ export const CODES = {
   POLICY_GROUP: { number: 295, message: "the policy's auction group cannot be that" },
   /** Second price is for rollups that sell alone. */
   POLICY_PRICING: { number: 296, message: "only a rollup that sells alone may use second price" },
+  /** A quorum that is not more than half of the executor keys. */
+  POLICY_EXECUTORS: {
+    number: 297,
+    message: "the quorum has to be more than half of the executor keys, or 0",
+  },
+
+  /** A rollup of the bundle has no quorum, or too few executors that may vote. */
+  ATOMIC_ROLLUP: { number: 300, message: "a rollup of the bundle takes no atomic bundles now" },
+  /** As many bundles of one of the rollups wait for their decision as may. */
+  ATOMIC_FULL: { number: 301, message: "too many atomic bundles of a rollup are open" },
+  /** What is left after the fee is below the tips and bonds. */
+  ATOMIC_FUNDS: { number: 302, message: "the balance after the fee is below the bundle's bonds" },
+  /** A bundle of the same id is not forgotten yet. */
+  ATOMIC_KNOWN: { number: 303, message: "a bundle of that id is open, or its reports are" },
+  /** No such bundle, or no such leg of it, is open, or its reports are not due any more. */
+  ATOMIC_UNKNOWN: { number: 304, message: "there is no such leg of an atomic bundle" },
+  /** It is decided, or not decided yet. */
+  ATOMIC_STATE: { number: 305, message: "the bundle is not in the state for that" },
+  /** The sender is not in the committee of the leg, is jailed, or out for good. */
+  EXECUTOR_NOT_MEMBER: { number: 310, message: "the sender may not vote about that leg" },
+  /** The same vote or report stands already. */
+  EXECUTOR_DONE: { number: 311, message: "the executor has said that already" },
+  /** The boxes are not of other rollups of the bundle. */
+  EXECUTOR_BOXES: { number: 312, message: "a box is of a rollup that the bundle does not name" },
+  /** The balance, or the bond, is below the amount. */
+  EXECUTOR_FUNDS: { number: 313, message: "there is less than the amount" },
+  /** As many requests of the executor wait as may. */
+  EXECUTOR_FULL: { number: 314, message: "too many requests for the bond wait" },
+  /** The rollup is not registered, or does not name the key as an executor. */
+  EXECUTOR_UNKNOWN: { number: 315, message: "the sender's key is no executor of that rollup" },
+  /** It is out for good. */
+  EXECUTOR_TOMBSTONED: { number: 316, message: "the executor is out for good" },
+  /** It is not jailed, or its time is not over. */
+  EXECUTOR_JAIL: { number: 317, message: "the executor cannot be let out of jail now" },
+  /** The executor did not vote about the leg, so that nothing is to be reported. */
+  EXECUTOR_NO_VOTE: { number: 318, message: "the executor has not voted about that leg" },
 } as const satisfies Readonly<
   Record<string, { readonly number: number; readonly message: string }>
 >;

@@ -95,6 +95,7 @@ const policySchema = z.strictObject({
   auction_leader: rollupName.optional(),
   auction_members: z.array(rollupName).max(AUCTION_MEMBERS_MAX).default([]),
   second_price: z.boolean().default(false),
+  executor_quorum: z.int().min(0).max(EXECUTOR_KEYS_MAX).default(0),
 });
 
 const commissionSchema = z
@@ -279,6 +280,7 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
       policy.auction_leader === undefined ? EMPTY_BYTES : rollupIdOfName(policy.auction_leader),
     auctionMembers: policy.auction_members.map(rollupIdOfName).toSorted(compareBytes),
     secondPrice: policy.second_price,
+    executorQuorum: policy.executor_quorum,
   };
   const fault = policyFault(toHex(rollupIdOfName(name)), made);
   if (fault !== undefined) throw invalid(`rollup ${name}: ${fault.code}: ${fault.reason}`);

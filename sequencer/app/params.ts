@@ -1,4 +1,5 @@
 import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
+import { VOTE_BLOCKS_MAX } from "../../proto/codec/mev-tx.ts";
 import { ENTRIES_MAX } from "../../proto/codec/staking-state.ts";
 import type { ChainState, ParamsState } from "../../proto/codec/weft-state.ts";
 import type { LaneParams } from "../../mev/lanes.ts";
@@ -187,6 +188,32 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     5_000n,
     "Share of auctions and tips for the community pool; stakers get the rest.",
   ),
+  executorBondMin: bounds(
+    1n,
+    AMOUNT_LIMIT - 1n,
+    "Least bond of an executor that takes part in atomic execution, nweft.",
+  ),
+  atomicLockBond: bounds(
+    0n,
+    AMOUNT_LIMIT >> 12n,
+    "Bond of an atomic bundle for each lock that it may take, nweft; lost when it aborts by its own fault.",
+  ),
+  atomicReportBlocks: bounds(
+    10n,
+    10_000n,
+    "Blocks after a decision in which executors that voted report what they did.",
+  ),
+  executorSlashBps: bounds(
+    1n,
+    10_000n,
+    "Share of the bond that an executor loses for contradicting itself or a decision.",
+  ),
+  executorJailBlocks: bounds(1n, 1_000_000n, "Jail of an executor that does not report."),
+  executorUnbondBlocks: bounds(
+    64n,
+    1_000_000n,
+    "Blocks until an executor's bond that is asked back is paid; it can be slashed until then.",
+  ),
 };
 
 export const DEFAULT_PARAMS: ParamsState = {
@@ -246,6 +273,12 @@ export const DEFAULT_PARAMS: ParamsState = {
   mevRollupBps: 8_000,
   mevProposerBps: 300,
   mevCommunityBps: 200,
+  executorBondMin: 1_000_000_000n,
+  atomicLockBond: 1_000_000n,
+  atomicReportBlocks: 100,
+  executorSlashBps: 10_000,
+  executorJailBlocks: 600,
+  executorUnbondBlocks: 1_200,
 };
 
 /**
@@ -295,6 +328,13 @@ export function paramFaults(
   const revenue = params.mevRollupBps + params.mevProposerBps + params.mevCommunityBps;
   if (revenue > BASIS_POINTS) {
     faults.push(`mev shares: expected at most ${BASIS_POINTS} together, got ${revenue}`);
+  }
+  // An executor's vote can be contradicted until its report is due.
+  const answerable = VOTE_BLOCKS_MAX + params.atomicReportBlocks;
+  if (params.executorUnbondBlocks <= answerable) {
+    faults.push(
+      `executorUnbondBlocks ${params.executorUnbondBlocks} is not above the ${answerable} blocks in which an executor answers for a vote`,
+    );
   }
   if (params.candidatesMax < params.validatorsMax) {
     faults.push(

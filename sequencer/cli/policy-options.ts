@@ -1,7 +1,7 @@
 /** A rollup's policy on the command line: what is not named stays as it is. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { compareBytes, EMPTY_BYTES } from "../../proto/bytes.ts";
-import { Ordering, type RollupPolicy } from "../../proto/codec/rollup-policy.ts";
+import { EXECUTOR_KEYS_MAX, Ordering, type RollupPolicy } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { ROLLUP_BPS_MIN } from "../../mev/revenue/ledger.ts";
 import { amountOption, parseCount, parseHexBytes, parseRollupName } from "./options.ts";
@@ -18,6 +18,7 @@ export interface PolicyOptions {
   readonly auctionLeader?: Uint8Array;
   readonly auctionMembers?: readonly Uint8Array[];
   readonly secondPrice?: boolean;
+  readonly executorQuorum?: number;
 }
 
 const ORDERINGS: Readonly<Record<string, Ordering>> = {
@@ -62,7 +63,12 @@ export function addPolicyOptions(command: Command): Command {
       "its share of auctions and tips in basis points, 5000 at least; 0: the chain's parameter",
       parseShare,
     )
-    .option("--executor-key <hex...>", "keys of its executors, 32 bytes each", appendKey);
+    .option("--executor-key <hex...>", "keys of its executors, 32 bytes each", appendKey)
+    .option(
+      "--executor-quorum <n>",
+      "executors that have to vote the same about an atomic bundle, more than half of them; 0: none are taken",
+      parseCount(0, EXECUTOR_KEYS_MAX),
+    );
 }
 
 /** `base` with what the options name. */
@@ -79,6 +85,7 @@ export function policyOf(base: RollupPolicy, options: PolicyOptions): RollupPoli
     auctionLeader: options.auctionLeader ?? base.auctionLeader,
     auctionMembers: auctionMembers?.toSorted(compareBytes) ?? base.auctionMembers,
     secondPrice: options.secondPrice ?? base.secondPrice,
+    executorQuorum: options.executorQuorum ?? base.executorQuorum,
   };
 }
 

@@ -37,6 +37,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
     "opens key files with their readers, which have targets",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
   "mev/seal/share-evidence.ts#*": "canonical bytes by codecs that have targets, or undefined",
+  "proto/verify/manifest.ts#decodeAtomicDecision": "by a codec that has a target, or undefined",
   "mev/inclusion/keys.ts#*": "keys of the state that the rules of inclusion wrote",
   "sequencer/app/ordering/entry-terms.ts#readEntryTerms":
     "block events that this application emitted",

@@ -23,6 +23,7 @@ import {
   encodeManifestLeaf,
   MANIFEST_LEAF_BYTES,
 } from "../../proto/verify/manifest.ts";
+import { ATOMIC_CODECS } from "../support/atomic-arbitraries.ts";
 import { MEV_CODECS } from "../support/mev-arbitraries.ts";
 import { SEAL_CODECS } from "../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../support/stake-arbitraries.ts";
@@ -110,7 +111,7 @@ describe("property: accepted bytes are their own canonical encoding", () => {
     expect(accepted).toBeGreaterThan(50);
   });
 
-  test.each([...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS])(
+  test.each([...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS, ...ATOMIC_CODECS])(
     "$name",
     ({ bytes: valid, again }) => {
       expect(acceptedMutants(valid, again)).toBeGreaterThan(50);

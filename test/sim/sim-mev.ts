@@ -183,6 +183,7 @@ export class MevRun {
       maxHeight: Height(height + MEV_WINDOW_HEIGHTS),
       replacement,
       cancelNonce: 0n,
+      atomic: undefined,
     });
   }
 

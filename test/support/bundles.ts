@@ -5,6 +5,7 @@ import { Height } from "../../proto/brands.ts";
 import { compareBytes, utf8ToBytes } from "../../proto/bytes.ts";
 import {
   type Bundle,
+  type AtomicTerms,
   type BundleLeg,
   type CancelBundles,
   REPLACEMENT_KEY_BYTES,
@@ -30,6 +31,8 @@ export interface BundleTerms {
   readonly maxHeight?: number;
   readonly replacement?: Replacement | undefined;
   readonly cancelNonce?: bigint;
+  /** Of level 1; for all legs by rollup. */
+  readonly atomic?: AtomicTerms | undefined;
 }
 
 export function leg({ rollup, entries = ["x"], revertMode, tip }: LegTerms): BundleLeg {
@@ -51,6 +54,7 @@ export function bundleOf(legs: readonly LegTerms[], terms: BundleTerms = {}): Bu
     maxHeight: Height(terms.maxHeight ?? 50),
     replacement: terms.replacement,
     cancelNonce: terms.cancelNonce ?? 0n,
+    atomic: terms.atomic,
   };
 }
 
@@ -77,7 +81,7 @@ export function sealedBundleItem(
   const { maxFeePerByte = 1_000n, tipPerByte = 1n, plaintext } = terms;
   const fee = { maxFeePerByte, tipPerByte };
   const of = { chainId: CHAIN_ID, key: keyState, publicKey: sender.key.publicKey, replay, fee };
-  const { minHeight, maxHeight, replacement, cancelNonce } = bundleOf(legs, terms);
+  const { minHeight, maxHeight, replacement, cancelNonce, atomic } = bundleOf(legs, terms);
   const named = JSON.stringify([replay, terms, legs], (_, value) =>
     typeof value === "bigint" ? String(value) : value,
   );
@@ -97,6 +101,7 @@ export function sealedBundleItem(
       maxHeight,
       replacement,
       cancelNonce,
+      atomic,
     },
     randomness,
   );

@@ -24,6 +24,12 @@ export interface ReferenceLeg {
   readonly tip: string;
 }
 
+/** Of level 1. */
+export interface ReferenceTerms {
+  readonly voteBlocks: number;
+  readonly locks: readonly number[];
+}
+
 export type ReferenceLabel = Common &
   (
     | { readonly kind: "sealed"; readonly rollupIds: readonly string[] }
@@ -33,6 +39,7 @@ export type ReferenceLabel = Common &
         readonly minHeight: number;
         readonly replacement: { readonly key: string; readonly sequence: string } | null;
         readonly cancelNonce: string;
+        readonly atomic: ReferenceTerms | null;
       }
     | { readonly kind: "bid"; readonly group: string; readonly minHeight: number }
   );
@@ -54,10 +61,13 @@ const TAGS = {
   bid: "weft/seal/bid/v1",
 } as const;
 
+const ATOMIC_LABEL_TAG = "weft/seal/bundle/v2";
+
 /** The label of a ciphertext, hex. */
 export function referenceLabel(label: ReferenceLabel): string {
+  const isAtomic = label.kind === "bundle" && label.atomic !== null;
   const out: Buffer[] = [
-    lp(Buffer.from(TAGS[label.kind])),
+    lp(Buffer.from(isAtomic ? ATOMIC_LABEL_TAG : TAGS[label.kind])),
     lp(Buffer.from(label.chainId)),
     big(8, label.key),
   ];
@@ -79,8 +89,14 @@ export function referenceLabel(label: ReferenceLabel): string {
     else out.push(big(1, 1), bytes(replacement.key), big(8, replacement.sequence));
     out.push(big(8, label.cancelNonce));
     for (const { revertMode, tip } of label.legs) out.push(big(1, revertMode), big(8, tip));
+    out.push(...termsOf(label.atomic));
   }
   return Buffer.concat(out).toString("hex");
+}
+
+function termsOf(terms: ReferenceTerms | null): readonly Buffer[] {
+  if (terms === null) return [];
+  return [big(1, terms.voteBlocks), ...terms.locks.map((count) => big(2, count))];
 }
 
 /** H(lp("weft/bundle/v1") ‖ lp(chain id) ‖ u8 legs ‖ …), hex. */
@@ -91,15 +107,18 @@ export function referenceBundleId(
     readonly payload: string;
     readonly revertMode: number;
   }[],
+  atomic: ReferenceTerms | null,
 ): string {
   const hash = createHash("sha256");
-  hash.update(lp(Buffer.from("weft/bundle/v1"))).update(lp(Buffer.from(chainId)));
+  const tag = atomic === null ? "weft/bundle/v1" : "weft/bundle/atomic/v1";
+  hash.update(lp(Buffer.from(tag))).update(lp(Buffer.from(chainId)));
   hash.update(big(1, legs.length));
   for (const { rollupId, payload, revertMode } of legs) {
     hash.update(bytes(rollupId));
     hash.update(createHash("sha256").update(bytes(payload)).digest());
     hash.update(big(1, revertMode));
   }
+  for (const part of termsOf(atomic)) hash.update(part);
   return hash.digest("hex");
 }
 

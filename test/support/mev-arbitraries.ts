@@ -16,6 +16,7 @@ import {
   SHUFFLE_CODEC,
 } from "../../proto/codec/mev-state.ts";
 import {
+  ATOMIC_TERMS_CODEC,
   BID_CODEC,
   MEV_ACTION_CODEC,
   type MevAction,
@@ -23,6 +24,7 @@ import {
   SEALED_BUNDLE_CODEC,
 } from "../../proto/codec/mev-tx.ts";
 import { rollupData } from "../../proto/codec/weft-tx.ts";
+import { atomicTerms } from "./atomic-arbitraries.ts";
 import { type CodecSample, inFile, sample } from "./codec-samples.ts";
 
 const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
@@ -72,23 +74,32 @@ const sealedLegs = ascending(fc.record({ rollupId: hash, revertMode, tip: amount
 });
 const replacement = fc.option(fc.record({ key: bytes(16), sequence: amount }), { nil: undefined });
 
-const bundle = fc.record({
-  legs,
-  minHeight: height,
-  maxHeight: height,
-  replacement,
-  cancelNonce: amount,
-});
-const sealedBundle = fc.record({
-  key: number,
-  legs: sealedLegs,
-  minHeight: height,
-  maxHeight: height,
-  replacement,
-  cancelNonce: amount,
-  kem: bytes(192),
-  body: sealedBody,
-});
+const maybeAtomic = (of: readonly unknown[]) =>
+  fc.option(atomicTerms(of.length), { nil: undefined });
+
+const bundle = legs.chain((some) =>
+  fc.record({
+    legs: fc.constant(some),
+    minHeight: height,
+    maxHeight: height,
+    replacement,
+    cancelNonce: amount,
+    atomic: maybeAtomic(some),
+  }),
+);
+const sealedBundle = sealedLegs.chain((some) =>
+  fc.record({
+    key: number,
+    legs: fc.constant(some),
+    minHeight: height,
+    maxHeight: height,
+    replacement,
+    cancelNonce: amount,
+    kem: bytes(192),
+    body: sealedBody,
+    atomic: maybeAtomic(some),
+  }),
+);
 const bid = fc.record({
   key: number,
   group: hash,
@@ -158,6 +169,11 @@ export const MEV_CODECS: readonly CodecSample[] = [
     sample("MEV_ACTION_CODEC", MEV_ACTION_CODEC, mevActions),
     sample("SEALED_BUNDLE_CODEC", SEALED_BUNDLE_CODEC, sealedBundle),
     sample("BID_CODEC", BID_CODEC, bid),
+    sample(
+      "ATOMIC_TERMS_CODEC",
+      ATOMIC_TERMS_CODEC,
+      fc.integer({ min: 1, max: 8 }).chain(atomicTerms),
+    ),
   ]),
   ...inFile("mev-state", [
     sample(

@@ -158,7 +158,7 @@ function deliveredEntry({ kind }: OrderedEntrySpec, position: number): Delivered
   return {
     ...plain,
     bundleId: bundleId(TEST_CHAIN_ID, [leg]),
-    bundle: { revertMode, siblings: [] },
+    bundle: { revertMode, siblings: [], atomic: undefined },
   };
 }
 

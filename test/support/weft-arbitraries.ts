@@ -17,6 +17,7 @@ import {
   rollupData,
   type TxBody,
 } from "../../proto/codec/weft-tx.ts";
+import { atomicActions } from "./atomic-arbitraries.ts";
 import { mevActions } from "./mev-arbitraries.ts";
 import { openings, sealActions } from "./seal-arbitraries.ts";
 import { governanceActions, stakingActions } from "./stake-arbitraries.ts";
@@ -41,6 +42,7 @@ export const policies: fc.Arbitrary<RollupPolicy> = fc.record({
   auctionLeader: fc.oneof(fc.constant(EMPTY_BYTES), bytes(32)),
   auctionMembers: sortedHashes(4),
   secondPrice: fc.boolean(),
+  executorQuorum: fc.nat(32),
 });
 const replays: fc.Arbitrary<Replay> = fc.oneof(
   fc.record({
@@ -81,6 +83,7 @@ export const actions: fc.Arbitrary<Action> = fc.oneof(
   governanceActions,
   sealActions,
   mevActions,
+  atomicActions,
 );
 export const bodies: fc.Arbitrary<TxBody> = fc.record({
   publicKey: bytes(32),

@@ -38,6 +38,7 @@ const common = {
   tipPerByte: number,
   bucket: z.int(),
 };
+const termsSchema = z.strictObject({ voteBlocks: z.int(), locks: z.array(z.int()) });
 const labelSchema = z.discriminatedUnion("kind", [
   z.strictObject({ ...common, kind: z.literal("sealed"), rollupIds: z.array(hex) }),
   z.strictObject({
@@ -47,6 +48,7 @@ const labelSchema = z.discriminatedUnion("kind", [
     minHeight: z.int(),
     replacement: z.strictObject({ key: hex, sequence: number }).nullable(),
     cancelNonce: number,
+    atomic: termsSchema.nullable(),
   }),
   z.strictObject({ ...common, kind: z.literal("bid"), group: hex, minHeight: z.int() }),
 ]);
@@ -56,6 +58,7 @@ const vectorsSchema = z.strictObject({
     z.strictObject({
       chainId: z.string(),
       legs: z.array(z.strictObject({ rollupId: hex, payload: hex, revertMode: z.int() })),
+      atomic: termsSchema.nullable(),
       id: hex,
     }),
   ),
@@ -91,13 +94,13 @@ describe("vectors of bundles and bids", () => {
     expect(toHex(labelOf(input))).toBe(output);
   });
 
-  test.each(vectors.bundles)("bundle id: $id", ({ chainId, legs, id }) => {
+  test.each(vectors.bundles)("bundle id: $id", ({ chainId, legs, atomic, id }) => {
     const ours = legs.map((leg) => ({
       rollupId: fromHex(leg.rollupId),
       payloadHash: payloadHash(fromHex(leg.payload)),
       revertMode: modeOf(leg.revertMode),
     }));
-    expect(toHex(bundleId(chainId, ours))).toBe(id);
+    expect(toHex(bundleId(chainId, ours, atomic ?? undefined))).toBe(id);
   });
 
   test.each(vectors.orders)("order of $positions", ({ seed, height, positions, entry }) => {
@@ -160,6 +163,7 @@ function labelOf(input: ReferenceLabel): Uint8Array {
             ? undefined
             : { key: fromHex(replacement.key), sequence: BigInt(replacement.sequence) },
         cancelNonce: BigInt(input.cancelNonce),
+        atomic: input.atomic ?? undefined,
       });
     }
     case "bid":
@@ -195,13 +199,15 @@ function newVectors(): z.infer<typeof vectorsSchema> {
     { rollupId: id("02"), revertMode: 2, tip: "9223372036854775807" },
     { rollupId: id("fe"), revertMode: 1, tip: "5" },
   ];
-  const bundle = { ...of, kind: "bundle" as const, minHeight: 880, legs };
+  const terms = { voteBlocks: 8, locks: [1, 256, 7] };
+  const bundle = { ...of, kind: "bundle" as const, minHeight: 880, legs, atomic: null };
   const replacement = { key: "0123456789abcdef0123456789abcdef", sequence: "12" };
   const labels: readonly z.infer<typeof labelSchema>[] = [
     { ...of, kind: "sealed", rollupIds: [id("01"), id("02")] },
     { ...bundle, replacement: null, cancelNonce: "0" },
     { ...bundle, replay: unordered, replacement, cancelNonce: "4", bucket: 65_536 },
     { ...bundle, legs: legs.slice(0, 1), replacement, cancelNonce: "9223372036854775807" },
+    { ...bundle, replacement: null, cancelNonce: "0", atomic: terms },
     { ...of, kind: "bid", group: id("0a"), minHeight: 0 },
     { ...of, kind: "bid", group: id("0a"), minHeight: 899, replay: unordered, bucket: 256 },
   ];
@@ -213,6 +219,7 @@ function newVectors(): z.infer<typeof vectorsSchema> {
       revertMode,
     })),
   );
+  const atomicOf = (count: number) => ({ voteBlocks: 32, locks: terms.locks.slice(0, count) });
   const orders = [
     [1, 0],
     [4_294_967_295, 2, 7],
@@ -229,11 +236,14 @@ function newVectors(): z.infer<typeof vectorsSchema> {
   ].map((slots) => ({ chainId: "weft-test", height: 41, rollupId: id("0a"), slots }));
   return {
     labels: labels.map((input) => ({ input, output: referenceLabel(input) })),
-    bundles: bundles.map((some) => ({
-      chainId: "weft-test",
-      legs: some,
-      id: referenceBundleId("weft-test", some),
-    })),
+    bundles: bundles.flatMap((some) =>
+      [null, atomicOf(some.length)].map((atomic) => ({
+        chainId: "weft-test",
+        legs: some,
+        atomic,
+        id: referenceBundleId("weft-test", some, atomic),
+      })),
+    ),
     orders: orders.map((positions) => ({
       seed: id("5e"),
       height: 41,

@@ -17,6 +17,7 @@ import { EMPTY_SUPPLY, encodeParams } from "../../proto/codec/weft-state.ts";
 import { STAKING_SERVICE } from "../../proto/grpc/staking-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { DEFAULT_PARAMS } from "../../sequencer/app/params.ts";
+import { ATOMIC_CODECS } from "../support/atomic-arbitraries.ts";
 import { MEV_CODECS } from "../support/mev-arbitraries.ts";
 import { SEAL_CODECS } from "../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../support/stake-arbitraries.ts";
@@ -41,6 +42,8 @@ const MESSAGES: Readonly<Record<string, string>> = {
   SEALED_CODEC: "tx.v1.Sealed",
   SEALED_BUNDLE_CODEC: "tx.v1.SealedBundle",
   BID_CODEC: "tx.v1.Bid",
+  ATOMIC_TERMS_CODEC: "tx.v1.AtomicTerms",
+  ATOMIC_DECISION_CODEC: "block.v1.AtomicDecision",
   SEAL_COMMIT_CODEC: "tx.v1.SealCommit",
   DEAL_CODEC: "tx.v1.Deal",
   OPENINGS_CODEC: "block.v1.Openings",
@@ -53,6 +56,7 @@ const ACTIONS = [
   "GOVERNANCE_ACTION_CODEC",
   "SEAL_ACTION_CODEC",
   "MEV_ACTION_CODEC",
+  "ATOMIC_ACTION_CODEC",
 ];
 
 /** By protobufjs: what the bytes are as the message, and that message written again. */
@@ -70,7 +74,9 @@ function sampleOf(codec: string): fc.Arbitrary<Uint8Array> {
 
 describe("formats of stake and of sealed transactions", () => {
   test.each(
-    [...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS].filter(({ name }) => !ACTIONS.includes(name)),
+    [...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS, ...ATOMIC_CODECS].filter(
+      ({ name }) => !ACTIONS.includes(name),
+    ),
   )("$name: the .proto source says the same", ({ name, bytes, codec }) => {
     const camel = name
       .replace(/_CODEC$/, "")

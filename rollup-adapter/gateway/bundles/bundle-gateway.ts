@@ -228,7 +228,7 @@ export function createBundleGateway(
                 const { payload } = rollupData(rollupId, txs);
                 return { rollupId, payload, revertMode, tip };
               });
-              return { kind: "bundle", legs: parts, ...window, ...rest };
+              return { kind: "bundle", legs: parts, ...window, ...rest, atomic: undefined };
             },
             send,
           );

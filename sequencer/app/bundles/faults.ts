@@ -30,6 +30,7 @@ export function bundleFault(
 ): Failure | undefined {
   return (
     failed(windowFault(action, height)) ??
+    atomicFault(action) ??
     rollupsFault(state, action, height) ??
     voidFault(state, sender, action) ??
     fundsFault(balance, held) ??
@@ -79,6 +80,10 @@ function rollupsFault(
     }
   }
   return undefined;
+}
+
+function atomicFault({ atomic }: AnyBundle): Failure | undefined {
+  return atomic === undefined ? undefined : failure("ATOMIC_ROLLUP", "no rollup takes any yet");
 }
 
 function fundsFault(balance: bigint, held: bigint): Failure | undefined {

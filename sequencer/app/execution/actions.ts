@@ -14,6 +14,7 @@ import type {
   TxTerms,
 } from "./action-rules.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
+import { ATOMIC_RULES } from "./atomic-actions.ts";
 import { MEV_RULES } from "./mev-actions.ts";
 import { ROLLUP_RULES } from "./rollup-actions.ts";
 import { SEAL_RULES } from "./seal-actions.ts";
@@ -25,6 +26,7 @@ const RULES: RulesOf<ActionKind> = {
   ...STAKE_RULES,
   ...SEAL_RULES,
   ...MEV_RULES,
+  ...ATOMIC_RULES,
 };
 
 /** Why the action would fail, or undefined (`ActionRules.fault`). */

@@ -25,6 +25,7 @@ const POLICY: RollupPolicy = {
   auctionLeader: EMPTY_BYTES,
   auctionMembers: [],
   secondPrice: false,
+  executorQuorum: 0,
 };
 
 /** A chain whose rollup alpha orders by price; beta does not. */

@@ -22,6 +22,8 @@ export const POOLS = [
   "governanceDeposits",
   "sealed",
   "escrow",
+  "atomicBonds",
+  "executorBonds",
 ] as const;
 
 export type Pool = (typeof POOLS)[number];

@@ -38,6 +38,9 @@ export const INDEXED_PREFIXES = [
   "auction/",
   "auction_result/",
   "shuffle/",
+  "atomic_open/",
+  "atomic_height/",
+  "executor_queue/",
 ] as const;
 
 /** `address`: 40 lower-case hex characters. */

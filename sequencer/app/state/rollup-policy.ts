@@ -26,5 +26,9 @@ export function policyFault(rollupId: string, policy: RollupPolicy): Failure | u
     return failure("POLICY_GROUP", "a leader does not name itself as a member");
   }
   if (secondPrice && (isLed || auctionMembers.length > 0)) return failure("POLICY_PRICING");
+  const { executorQuorum: quorum, executorKeys } = policy;
+  if (quorum !== 0 && (quorum > executorKeys.length || 2 * quorum <= executorKeys.length)) {
+    return failure("POLICY_EXECUTORS", `${quorum} of ${executorKeys.length}`);
+  }
   return undefined;
 }

@@ -1,8 +1,16 @@
 /**
- * The tables of the state that rules of staking, slashing, rewards, governance, sealed transactions, inclusion lists, bundles and auctions keep, and how their keys
+ * The tables of the state that rules of staking, slashing, rewards, governance, sealed transactions, inclusion lists, bundles, auctions and atomic execution keep, and how their keys
  * are made (docs/formats.md, "State tree"). Keys of the indexed ones may be walked (`INDEXED_PREFIXES`). Validators, delegators and accounts stand in keys as 40
  * lower-case hex characters, rollups as 64; numbers have sixteen digits, so that keys sort by them.
  */
+import {
+  ATOMIC_CODEC,
+  ATOMIC_COUNT_CODEC,
+  type AtomicCountState,
+  type AtomicState,
+  EXECUTOR_CODEC,
+  type ExecutorState,
+} from "../../../proto/codec/atomic-state.ts";
 import {
   PERIOD_RATIO_CODEC,
   type PeriodRatioState,
@@ -242,6 +250,22 @@ export const AUCTION_RESULTS: RecordType<AuctionResultState> = table(
 /** `heightKey` of the block of the entries, and of the rollup. Indexed. */
 export const SHUFFLES: RecordType<ShuffleState> = table("shuffle/", SHUFFLE_CODEC);
 
+/** By bundle id, 64 lower-case hex characters. */
+export const ATOMIC: RecordType<AtomicState> = table("atomic/", ATOMIC_CODEC);
+/** Those that are not decided, in order of their places: `atomicOpenKey`. Indexed. */
+export const ATOMIC_OPEN: RecordType<true> = marks("atomic_open/");
+/** Those that are decided, by when their reports are due: `heightKey` of that height and the bundle's id. Indexed. */
+export const ATOMIC_HEIGHTS: RecordType<true> = marks("atomic_height/");
+/** By rollup. */
+export const ATOMIC_COUNTS: RecordType<AtomicCountState> = table(
+  "atomic_count/",
+  ATOMIC_COUNT_CODEC,
+);
+/** `executorKey` */
+export const EXECUTORS: RecordType<ExecutorState> = table("executor/", EXECUTOR_CODEC);
+/** What is paid back when: `numberKey` of the height, "/", `executorKey`. Indexed. */
+export const EXECUTOR_QUEUE: RecordType<true> = marks("executor_queue/");
+
 /** Every table but those of marks, whose records say nothing. */
 export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decode">[] = [
   VALIDATORS,
@@ -287,6 +311,9 @@ export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decod
   AUCTIONS,
   AUCTION_RESULTS,
   SHUFFLES,
+  ATOMIC,
+  ATOMIC_COUNTS,
+  EXECUTORS,
 ];
 
 /** Key of a delegation, and of what is unbonding of it. */
@@ -342,6 +369,16 @@ export function bundleKey(account: string, key: string): string {
 /** Of something of a rollup (64 lower-case hex characters), or of an account, at a height. */
 export function heightKey(height: number, of: string): string {
   return `${numberKey(height)}/${of}`;
+}
+
+/** `index`: among the atomic bundles of its block. `id`: of the bundle, 64 lower-case hex characters. */
+export function atomicOpenKey(height: number, index: number, id: string): string {
+  return `${numberKey(height)}/${numberKey(index)}/${id}`;
+}
+
+/** `key`: of the executor, 64 lower-case hex characters. */
+export function executorKey(rollupId: string, key: string): string {
+  return `${rollupId}/${key}`;
 }
 
 /** Sixteen digits. */

@@ -130,9 +130,10 @@ async function sendPlain(
       legs: withPayloads,
       ...windowOf(options, height),
       ...of,
+      atomic: undefined,
     }),
     ({ chainId }) => ({
-      bundleId: toHex(idOfBundle(chainId, { legs: withPayloads })),
+      bundleId: toHex(idOfBundle(chainId, { legs: withPayloads, atomic: undefined })),
       ...told,
     }),
   );

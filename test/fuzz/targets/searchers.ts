@@ -156,7 +156,7 @@ function blockOfBundle() {
   const proof = built.prove(own);
   if (first === undefined || proof.kind === "absence") throw new TypeError("it is there");
   const { payloadHash: _, ...head } = first.entry;
-  const bundle = { revertMode: MODES[0] ?? RevertMode.ALLOW, siblings };
+  const bundle = { revertMode: MODES[0] ?? RevertMode.ALLOW, siblings, atomic: undefined };
   const delivered: DeliveredEntry = { ...head, payload, bundle };
   const txs = [built.item, utf8ToBytes("second")];
   return {

@@ -45,6 +45,7 @@ import {
 import { encodeCommitmentProof } from "../../../sequencer/app/state-tree/ics23.ts";
 import { createLeaf, createStub, EMPTY } from "../../../sequencer/app/state-tree/node.ts";
 import { decodePage, encodePage } from "../../../sequencer/app/state-tree/pages.ts";
+import { ATOMIC_CODECS } from "../../support/atomic-arbitraries.ts";
 import { MEV_CODECS } from "../../support/mev-arbitraries.ts";
 import { SEAL_CODECS } from "../../support/seal-arbitraries.ts";
 import { STAKE_CODECS } from "../../support/stake-arbitraries.ts";
@@ -228,7 +229,7 @@ export const WEFT_TARGETS: readonly Target[] = [
     state.encodeUnorderedIds,
     state.decodeUnorderedIds,
   ),
-  ...[...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS].map(
+  ...[...STAKE_CODECS, ...SEAL_CODECS, ...MEV_CODECS, ...ATOMIC_CODECS].map(
     ({ name, path, codec: { decode: decodeRecord }, bytes, again }) =>
       strictCodec({
         name: `record ${name}`,
