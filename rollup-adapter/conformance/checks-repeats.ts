@@ -5,7 +5,7 @@ import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { type PayloadLeg } from "../execution.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import type { Check } from "./check.ts";
-import { expect } from "./fault.ts";
+import { expect, notRun } from "./fault.ts";
 import { ANSWERS_KEPT_MIN } from "./limits.ts";
 import { gibberish } from "./payloads.ts";
 import {
@@ -17,7 +17,12 @@ import {
   type Taken,
 } from "./session.ts";
 
-const { ExecuteBlockRequest: ExecuteMessage } = weft.execution.v1;
+const {
+  ExecuteBlockRequest: ExecuteMessage,
+  PrepareBundleRequest: PrepareMessage,
+  DecideBundleRequest: DecideMessage,
+  BundleOutcome,
+} = weft.execution.v1;
 
 export const REPEAT_CHECKS: readonly Check[] = [
   {
@@ -168,6 +173,40 @@ export const REPEAT_CHECKS: readonly Check[] = [
         const legs = legsOf(payloads.length, mode);
         await session.execute(await session.request(payloads, { legs }));
         await session.repeat(lastTaken(session));
+      }
+    },
+  },
+  {
+    id: "level-0",
+    title: "An executor of level 0 says UNIMPLEMENTED to preparing and deciding bundles",
+    rule: "bundles",
+    why: "an answer would be a vote on what it does not do",
+    async run(session) {
+      if (session.atomicLevel > 0) throw notRun("the executor offers level 1");
+      const { openBundleCount } = await session.status();
+      expect(openBundleCount === 0, `${openBundleCount} bundles are open at level 0`);
+      const { sequencerHeight, timestamp, sequencerBlockHash } = await session.request([]);
+      const bundle = { sequencerHeight, sequencerBlockHash, bundleId: blockHash(0, "bundle") };
+      const time = { seconds: Number(timestamp.seconds), nanos: timestamp.nanos };
+      const leg = { leg: 0, legs: 2, siblingRollupIds: [blockHash(0, "sibling")], locksMax: 16 };
+      const payloads = session.material();
+      const calls = {
+        prepareBundle: PrepareMessage.encode({ ...bundle, ...leg, time, payloads }).finish(),
+        decideBundle: DecideMessage.encode({
+          ...bundle,
+          outcome: BundleOutcome.BUNDLE_OUTCOME_ABORT,
+          reason: 1,
+        }).finish(),
+      } as const;
+      for (const name of ["prepareBundle", "decideBundle"] as const) {
+        const reply = await session.target.raw(name, calls[name]);
+        // Whoever does not serve the call at all leaves this to the library, which knows no weft-code.
+        expect(
+          reply.kind === "refusal" &&
+            reply.status === "UNIMPLEMENTED" &&
+            ["", "EXECUTION_ATOMIC_UNSUPPORTED"].includes(reply.code),
+          `${name}: expected UNIMPLEMENTED, got ${reply.kind === "answer" ? "an answer" : reply.status}`,
+        );
       }
     },
   },

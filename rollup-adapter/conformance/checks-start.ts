@@ -102,6 +102,7 @@ export const START_CHECKS: readonly Check[] = [
       const request = session.initRequest(await session.rollupId());
       const answer = answered(await session.target.init(request), "Init");
       session.supportsGroupRevert = answer.supportsGroupRevert;
+      session.atomicLevel = answer.atomicLevel;
       await expectInitAnswer(session, request, answer);
       const { nextSequencerHeight: next } = answer;
       expect(

@@ -29,6 +29,8 @@ interface Mutant {
   readonly wrap?: (executor: Executor, state: PlainState) => Executor;
   /** What a kill does to what is stored; runs until it is dead. */
   readonly kill?: (state: PlainState) => Promise<void> | void;
+  /** Those made before it that find it as well. */
+  readonly alsoCaughtBy?: readonly string[];
   /** Checks to make before that one, beside those of the start. */
   readonly after?: readonly string[];
 }
@@ -47,6 +49,9 @@ const runningTwice: NonNullable<Mutant["wrap"]> = (executor, state) => ({
     return executor.executeBlock(request);
   },
 });
+
+/** Checks of the start that ask for refusals. */
+const REFUSING = ["nothing-before-init", "init-invalid", "init-again", "first-height"];
 
 const seen = new Set<string>();
 let underWay = 0;
@@ -168,9 +173,21 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   "answers whatever hash a height has": { caughtBy: "conflict", rules: { isHashChecked: false } },
   "skips heights": { caughtBy: "gap", rules: { isNextChecked: false } },
-  "does not say which height it expects": { caughtBy: "gap", faults: { areHeightsMissing: true } },
-  "sends no weft-code": { caughtBy: "gap", faults: { isMetadataMissing: true } },
-  "says INTERNAL to everything": { caughtBy: "conflict", faults: { status: "INTERNAL" } },
+  "does not say which height it expects": {
+    caughtBy: "gap",
+    alsoCaughtBy: ["first-height"],
+    faults: { areHeightsMissing: true },
+  },
+  "sends no weft-code": {
+    caughtBy: "gap",
+    alsoCaughtBy: REFUSING,
+    faults: { isMetadataMissing: true },
+  },
+  "says INTERNAL to everything": {
+    caughtBy: "conflict",
+    alsoCaughtBy: REFUSING,
+    faults: { status: "INTERNAL" },
+  },
   "changes its state for a call that it refuses": {
     caughtBy: "gap",
     wrap: (executor, state) => ({
@@ -183,7 +200,12 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
     }),
   },
   "does not look at the parent": { caughtBy: "parent-hash", rules: { isParentChecked: false } },
-  "takes what is no block": { caughtBy: "invalid-block", rules: { isFormChecked: false } },
+  "takes what is no block": {
+    caughtBy: "invalid-block",
+    // Bound to what it should have refused, it refuses what it should be bound to.
+    alsoCaughtBy: ["init-invalid", "init", "init-again", "first-height"],
+    rules: { isFormChecked: false },
+  },
   "knows no first gathered height": { caughtBy: "gathered", rules: { usesGatheredHeights: false } },
   "takes no legs of bundles": {
     caughtBy: "legs",
@@ -191,6 +213,20 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
       prepare: ({ payloads, legs }) =>
         legs === undefined ? payloads : refuse({ code: "EXECUTION_INVALID_REQUEST" }),
     },
+  },
+  "prepares bundles and offers level 0": {
+    caughtBy: "level-0",
+    wrap: (executor) => ({
+      ...executor,
+      prepareBundle: async () => ({
+        verdict: 2,
+        reason: 7,
+        preStateRoot: new Uint8Array(0),
+        effectsHash: new Uint8Array(0),
+        outbox: [],
+        inbox: [],
+      }),
+    }),
   },
   "runs again what was cut off": { caughtBy: "cut-off", wrap: runningTwice },
   "runs overlapping calls of one block each": {
@@ -308,6 +344,10 @@ test.each(Object.entries(MUTANTS))("an executor that %s is caught", async (_name
   const results = await check(mutant, checks);
   const failed = results.filter(({ outcome }) => outcome === "failed").map(({ id }) => id);
   expect(failed).toContain(caughtBy);
+  // Not because nothing works: what else fails is known. The checks of the start stand on one another.
+  const isOfStart = START.some(({ id }) => id === caughtBy);
+  const unnamed = isOfStart ? [] : failed.filter((id) => id !== caughtBy);
+  expect(unnamed).toEqual(mutant.alsoCaughtBy ?? []);
 });
 
 test("every rule that is checked stands in the contract", () => {

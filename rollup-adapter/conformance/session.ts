@@ -7,6 +7,7 @@ import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { EXECUTION_SERVICE } from "../../proto/grpc/execution-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import {
+  type AtomicLevel,
   type ExecuteBlockRequest,
   type ExecuteBlockResponse,
   type ExecutedBlock,
@@ -62,6 +63,7 @@ export class Session {
   readonly taken: Taken[] = [];
   /** Set by the check of Init. */
   supportsGroupRevert = false;
+  atomicLevel: AtomicLevel = 0;
   readonly #payloads: readonly Uint8Array[];
   #payloadsUsed = 0;
   #made = 0;

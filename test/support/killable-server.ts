@@ -74,6 +74,14 @@ function build(executor: Executor, faults: ServerFaults): Server {
       getStatus: serve(() => executor.getStatus()),
     },
   );
+  // Without a handler the library says UNIMPLEMENTED.
+  const prepare = executor.prepareBundle?.bind(executor);
+  if (prepare !== undefined) {
+    server.addService(
+      { prepareBundle: EXECUTION_SERVICE.prepareBundle },
+      { prepareBundle: serve(prepare) },
+    );
+  }
   if (faults.isHealthMissing !== true) {
     new HealthImplementation({ "": "SERVING" }).addToServer(server);
   }
