@@ -8,7 +8,13 @@ import { encodeItem, type Manifest, MANIFEST_VERSION } from "../proto/codec/weft
 import { type Bundle, hiddenPayload } from "../proto/codec/mev-tx.ts";
 import { isStakeAction, payloadHash, type SignedTx } from "../proto/codec/weft-tx.ts";
 import { assertNever } from "../proto/errors.ts";
-import { createLeafHasher, merkleProofs, merkleRoot, merkleRootOfLeaves } from "../proto/merkle.ts";
+import {
+  createLeafHasher,
+  merkleProofs,
+  merkleRoot,
+  merkleRootOfFlat,
+  merkleRootOfLeaves,
+} from "../proto/merkle.ts";
 import { bundleId } from "../proto/verify/bundle.ts";
 import {
   compareDecisions,
@@ -16,16 +22,18 @@ import {
   type DecisionEntry,
   type DeliveredDecision,
   encodeDecisionEntry,
-  encodeFillEntry,
+  FILL_ENTRY_BYTES,
   encodeManifestLeaf,
-  encodeOrderedEntry,
   EntryKind,
   type FillEntry,
   ORDERED_ENTRY_BYTES,
   type OrderedEntry,
   type ProvenLeaf,
+  writeFillEntry,
+  writeOrderedEntry,
 } from "../proto/verify/manifest.ts";
 import type { Lane } from "./lanes.ts";
+import type { ListRoots } from "./list-roots.ts";
 
 /** One thing that one rollup executes. */
 export interface RollupEntry {
@@ -193,8 +201,10 @@ function sealedKind(rollupId: Uint8Array, { isShuffled }: EntryTerms): EntryKind
  *     const builder = createManifestBuilder();
  *     for (const { rollupId, entry } of rollupEntriesOf(tx, id, lane, terms)) builder.add(rollupId, entry);
  *     txs[0] = builder.build().item;
+ *
+ * @param roots of lists that stood in manifests before, where somebody keeps them; never what comes out
  */
-export function createManifestBuilder(): ManifestBuilder {
+export function createManifestBuilder(roots?: ListRoots): ManifestBuilder {
   const lists = new Map<string, RollupList>();
   /** By the array itself: entries and fills of a thousand bids come with the same few ids. */
   const seen = new Map<Uint8Array, RollupList>();
@@ -224,7 +234,7 @@ export function createManifestBuilder(): ManifestBuilder {
     },
     build() {
       const sorted = [...lists.values()].sort((a, b) => compareBytes(a.rollupId, b.rollupId));
-      return finishManifest(sorted);
+      return finishManifest(sorted, roots);
     },
   };
 }
@@ -236,13 +246,13 @@ interface RollupList {
   readonly decisions: DeliveredDecision[];
 }
 
-function finishManifest(lists: readonly RollupList[]): BuiltManifest {
+function finishManifest(lists: readonly RollupList[], roots: ListRoots | undefined): BuiltManifest {
   for (const { fills, decisions } of lists) {
     fills.sort(compareFills);
     decisions.sort(compareDecisions);
   }
   const hashEntry = entryHasher();
-  const leaves = lists.map((list) => encodeList(list, hashEntry));
+  const leaves = lists.map((list) => encodeList(list, hashEntry, roots));
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
     leafCount: leaves.length,
@@ -267,30 +277,58 @@ function finishManifest(lists: readonly RollupList[]): BuiltManifest {
 }
 
 /** For one manifest: a bid has one entry in the lists of its whole group, which is hashed once. */
-function entryHasher(): (entry: OrderedEntry) => string {
+type EntryHasher = (entry: OrderedEntry, encoded: Uint8Array) => string;
+
+function entryHasher(): EntryHasher {
   const hashLeaf = createLeafHasher(ORDERED_ENTRY_BYTES);
   const bids = new Map<OrderedEntry, string>();
-  return (entry) => {
-    if (entry.kind !== EntryKind.BID) return hashLeaf(encodeOrderedEntry(entry));
+  return (entry, encoded) => {
+    if (entry.kind !== EntryKind.BID) return hashLeaf(encoded);
     let digest = bids.get(entry);
-    if (digest === undefined) bids.set(entry, (digest = hashLeaf(encodeOrderedEntry(entry))));
+    if (digest === undefined) bids.set(entry, (digest = hashLeaf(encoded)));
     return digest;
   };
 }
 
 function encodeList(
   { rollupId, entries, fills, decisions }: RollupList,
-  hashEntry: (entry: OrderedEntry) => string,
+  hashEntry: EntryHasher,
+  roots: ListRoots | undefined,
 ): Uint8Array {
   return encodeManifestLeaf({
     rollupId,
-    orderedRoot: merkleRootOfLeaves(entries.map(hashEntry)),
+    orderedRoot: orderedRoot(entries, hashEntry, roots),
     orderedCount: entries.length,
-    fillRoot: merkleRoot(fills.map(encodeFillEntry)),
+    fillRoot: fillRoot(fills, roots),
     fillCount: fills.length,
     decisionRoot: merkleRoot(decisions.map(encodeDecisionEntry)),
     decisionCount: decisions.length,
   });
+}
+
+function orderedRoot(
+  entries: readonly OrderedEntry[],
+  hashEntry: EntryHasher,
+  roots: ListRoots | undefined,
+): Uint8Array {
+  const size = ORDERED_ENTRY_BYTES;
+  const flat = new Uint8Array(entries.length * size);
+  for (const [index, entry] of entries.entries()) writeOrderedEntry(flat, index * size, entry);
+  const root = () =>
+    merkleRootOfLeaves(
+      entries.map((entry, index) =>
+        hashEntry(entry, flat.subarray(index * size, (index + 1) * size)),
+      ),
+    );
+  return roots === undefined ? root() : roots.of(flat, size, root);
+}
+
+function fillRoot(fills: readonly FillEntry[], roots: ListRoots | undefined): Uint8Array {
+  const size = FILL_ENTRY_BYTES;
+  const flat = new Uint8Array(fills.length * size);
+  for (const [index, fill] of fills.entries()) writeFillEntry(flat, index * size, fill);
+  const root = () => merkleRootOfFlat(flat, size);
+  return roots === undefined ? root() : roots.of(flat, size, root);
 }
 
 function proveLeaves(leaves: readonly Uint8Array[]): readonly ProvenLeaf[] {

@@ -18,6 +18,17 @@ export function merkleRoot(items: readonly Uint8Array[]): Uint8Array {
   return rootOfDigests(leafDigests(items));
 }
 
+/** As `merkleRoot`, over items of one length, one after the other. */
+export function merkleRootOfFlat(items: Uint8Array, itemBytes: number): Uint8Array {
+  assert(items.length % itemBytes === 0, `whole items of ${itemBytes} bytes`);
+  const hashLeaf = createLeafHasher(itemBytes);
+  const digests: string[] = [];
+  for (let at = 0; at < items.length; at += itemBytes) {
+    digests.push(hashLeaf(items.subarray(at, at + itemBytes)));
+  }
+  return rootOfDigests(digests);
+}
+
 /** Root over items whose leaf hashes are known, as `createLeafHasher` gives them. */
 export function merkleRootOfLeaves(digests: readonly string[]): Uint8Array {
   return rootOfDigests(digests);

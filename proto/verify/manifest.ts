@@ -368,17 +368,21 @@ export function decodeManifestLeaf(bytes: Uint8Array): ManifestLeaf | undefined 
 
 /** An ordered entry, 102 bytes. Fields out of range are a programmer's error here. */
 export function encodeOrderedEntry(entry: OrderedEntry): Uint8Array {
-  assert(isEntryHeadInRange(entry), "an ordered entry's fields are in range");
   const out = new Uint8Array(ORDERED_ENTRY_BYTES);
-  const view = new DataView(out.buffer);
-  out[0] = entry.kind;
-  out[1] = entry.lane;
-  setHash(out, 2, entry.itemId);
-  if (entry.bundleId !== undefined) setHash(out, 34, entry.bundleId);
-  view.setUint16(66, entry.leg);
-  view.setUint16(68, entry.legs);
-  setHash(out, 70, entry.payloadHash);
+  writeOrderedEntry(out, 0, entry);
   return out;
+}
+
+/** The same into `out`, which holds zeros, from `at` on. */
+export function writeOrderedEntry(out: Uint8Array, at: number, entry: OrderedEntry): void {
+  assert(isEntryHeadInRange(entry), "an ordered entry's fields are in range");
+  out[at] = entry.kind;
+  out[at + 1] = entry.lane;
+  setHash(out, at + 2, entry.itemId);
+  if (entry.bundleId !== undefined) setHash(out, at + 34, entry.bundleId);
+  writeUint16(out, at + 66, entry.leg);
+  writeUint16(out, at + 68, entry.legs);
+  setHash(out, at + 70, entry.payloadHash);
 }
 
 /** Undefined unless 102 bytes of a known kind. The result holds views. */
@@ -605,6 +609,11 @@ function isUint(value: number, max: number): boolean {
 }
 
 /** Without a view, which costs more than the bytes. */
+function writeUint16(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 8;
+  out[at + 1] = value;
+}
+
 function writeUint32(out: Uint8Array, at: number, value: number): void {
   out[at] = value >>> 24;
   out[at + 1] = value >>> 16;

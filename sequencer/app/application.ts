@@ -67,12 +67,10 @@ import { beginProposal } from "./proposal/build-block.ts";
 import { ExtensionLog } from "./proposal/extension-log.ts";
 import { Extensions } from "./proposal/extensions.ts";
 import { checkedProposal } from "./proposal/fallback.ts";
+import { KeptWork } from "./proposal/kept-work.ts";
 import { ShareWatch } from "./proposal/share-watch.ts";
 import { query } from "./query.ts";
 import { measureCompute, rememberShares } from "./seal/compute.ts";
-import { OpenAhead } from "./seal/items/open-ahead.ts";
-import { OpenedBatches } from "./seal/items/opened-batches.ts";
-import { planOpenings } from "./seal/items/openings.ts";
 import { createReadApi } from "./read-api.ts";
 import { SealProgressLog } from "./seal/progress.ts";
 import { oldestUnresolved, sealedBatch, sealKey } from "./seal/reader.ts";
@@ -142,8 +140,7 @@ class Weft implements WeftApplication {
   readonly #proposedListeners = new Set<(block: ProposedBlock) => void>();
   #shareFaultFound: (evidence: SealEvidence) => void = () => {};
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
-  readonly #opened: OpenedBatches;
-  readonly #ahead: OpenAhead;
+  readonly #kept: KeptWork;
   readonly #statuses = new TxStatuses(STATUSES_MAX);
   readonly #sealProgress = new SealProgressLog(STATUSES_MAX);
   readonly #pool: Pool;
@@ -171,14 +168,7 @@ class Weft implements WeftApplication {
   ) {
     const { verify, verifyIncoming = verify, signer, nextSigner, logger, metrics } = dependencies;
     const { seal, sealIncoming = seal, ticketSecretOf = () => undefined } = dependencies;
-    this.#opened = new OpenedBatches({ compute: seal, metrics });
-    this.#ahead = new OpenAhead({
-      opened: this.#opened,
-      seal,
-      planAt: (sharesHeight) => planOpenings(committed.staking, sharesHeight, []),
-      nextHeight: () => committed.nextHeight(),
-      logger: logger.child({ module: "seal" }),
-    });
+    this.#kept = new KeptWork({ committed, seal, logger, metrics });
     this.#options = options;
     this.#dependencies = dependencies;
     this.#committed = committed;
@@ -212,7 +202,7 @@ class Weft implements WeftApplication {
     this.#extensions = new Extensions({
       extensionBytesMax,
       watch: this.#watch,
-      ahead: this.#ahead,
+      ahead: this.#kept.ahead,
       committed,
       pool: this.#pool,
       bodies,
@@ -370,8 +360,7 @@ class Weft implements WeftApplication {
           bodies: this.listed.bodies,
           verify,
           seal,
-          opened: this.#opened,
-          ahead: this.#ahead,
+          kept: this.#kept,
           watch: this.#watch,
           yieldToLoop,
           logger,
@@ -472,8 +461,7 @@ class Weft implements WeftApplication {
       this.#executed.clear();
       this.#extensions.committed();
       this.listed.fetch();
-      this.#opened.committed();
-      this.#ahead.committed();
+      this.#kept.committed();
       this.#snapshots?.committed(height, this.#committed.store);
       const wished = (await this.#dependencies.retainHeight?.(height, time)) ?? Height(0);
       // Who restores the oldest snapshot goes on with the block after it, and so do we after a loss of power.
@@ -628,7 +616,8 @@ class Weft implements WeftApplication {
       verified: this.#verified,
       verify,
       seal,
-      opened: this.#opened,
+      opened: this.#kept.opened,
+      listRoots: this.#kept.listRoots,
       yieldToLoop,
     });
     this.#executed.set(key, outcome);

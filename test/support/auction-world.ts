@@ -198,7 +198,8 @@ function resolutionOf({ item, wants, amount }: PlacedBid, end: BidEnd): Resoluti
           ? ({ kind: "point", point: z() } as const)
           : ({ kind: "seed", seed: sha256(z()) } as const);
       const by = end === "opened" ? "committee" : "sender";
-      return { kind: "opened", payloads, amount, opener, by, pointOf: z };
+      const contentHashes = payloads.map(sha256);
+      return { kind: "opened", payloads, contentHashes, amount, opener, by, pointOf: z };
     }
     case "invalid":
       return { kind: "invalid", reason: "it is nothing", by: "committee", pointOf: z };

@@ -2,7 +2,6 @@ import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import { type AuctionBidState, BidOpener, BidStatus } from "../../../proto/codec/mev-state.ts";
 import type { SealedItemState } from "../../../proto/codec/seal-state.ts";
 import { assertNever } from "../../../proto/errors.ts";
-import { sha256 } from "../../../proto/hash.ts";
 import type { Resolution } from "../seal/items/resolve.ts";
 import type { StakingContext } from "../staking/context.ts";
 
@@ -43,10 +42,11 @@ const NOT_OPENED = {
 function outcomeOf({ places }: SealedItemState, resolution: Resolution): Outcome {
   switch (resolution.kind) {
     case "opened": {
-      const { opener, payloads, amount, pointOf } = resolution;
+      const { opener, payloads, contentHashes, amount, pointOf } = resolution;
       const legs = places.flatMap(({ rollupId }, at) => {
-        const payload = payloads[at] ?? EMPTY_BYTES;
-        return payload.length === 0 ? [] : [{ rollupId, contentHash: sha256(payload) }];
+        const contentHash = contentHashes[at];
+        const isAsked = contentHash !== undefined && payloads[at]?.length !== 0;
+        return isAsked ? [{ rollupId, contentHash }] : [];
       });
       const how =
         opener.kind === "point"

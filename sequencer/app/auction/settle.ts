@@ -141,12 +141,12 @@ function validBids(
   losses: Map<AuctionBidState, BidLoss>,
 ): readonly Candidate[] {
   const promised = new Map<string, bigint>();
-  const bitOf = new Map(members.map(({ rollupId }, i) => [toHex(rollupId), 1 << i]));
+  const bitOf = bitsOf(members);
   const candidates: Candidate[] = [];
   for (const bid of bids) {
     if (bid.status !== BidStatus.OPENED) continue;
     const { id, amount, legs } = bid;
-    const mask = legs.reduce((bits, { rollupId }) => bits | (bitOf.get(toHex(rollupId)) ?? 0), 0);
+    const mask = legs.reduce((bits, { rollupId }) => bits | bitOf(rollupId), 0);
     if (amount < reserveOf(members, mask)) {
       losses.set(bid, "RESERVE_NOT_MET");
       continue;
@@ -161,6 +161,17 @@ function validBids(
     candidates.push({ bid, valid: { id, amount, mask } });
   }
   return candidates;
+}
+
+/** The bit of each member of the group; 0: it is none. Most bids of a batch come with the very same arrays. */
+function bitsOf(members: Auction["members"]): (rollupId: Uint8Array) => number {
+  const byId = new Map(members.map(({ rollupId }, i) => [toHex(rollupId), 1 << i]));
+  const byArray = new Map<Uint8Array, number>();
+  return (rollupId) => {
+    let bit = byArray.get(rollupId);
+    if (bit === undefined) byArray.set(rollupId, (bit = byId.get(toHex(rollupId)) ?? 0));
+    return bit;
+  };
 }
 
 /** Fees and bonds of all bids, which `sealed` has held: who is not opened in time has them back. */

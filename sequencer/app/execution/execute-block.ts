@@ -1,5 +1,6 @@
 import { createLaneRules, Lane } from "../../../mev/lanes.ts";
 import { obligationFault } from "../../../mev/inclusion/obligations.ts";
+import type { ListRoots } from "../../../mev/list-roots.ts";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
 import {
   type CommitVote,
@@ -83,6 +84,8 @@ export function blockInput(
 
 export interface ExecuteDependencies extends BlockItemsDependencies {
   readonly opened: OpenedBatches;
+  /** Of the manifests of the height. */
+  readonly listRoots: ListRoots;
 }
 
 /** A valid block and what it does. */
@@ -166,7 +169,7 @@ export async function executeBlock(
   beginBlock(working, { ...input, lists, openings: verified });
   const begun = working.takeEvents();
   const room = SealedRoom.of(working, chain.blockBytesMax);
-  const manifest = createManifestBuilder();
+  const manifest = createManifestBuilder(dependencies.listRoots);
   const results: ExecTxResult[] = [];
   let usedBytes = 0;
   for (const [index, { use, decoded, excused }] of items.entries()) {

@@ -46,8 +46,6 @@ import { laneParams } from "../params.ts";
 import { placeEntries } from "../ordering/place.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Selection } from "../pool/selection.ts";
-import type { OpenAhead } from "../seal/items/open-ahead.ts";
-import type { OpenedBatches } from "../seal/items/opened-batches.ts";
 import {
   NO_OPENINGS,
   planOpenings,
@@ -59,6 +57,7 @@ import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import type { BodyStore } from "./body-store.ts";
 import { buildOpenings } from "./build-openings.ts";
+import type { KeptWork } from "./kept-work.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 import type { ShareWatch } from "./share-watch.ts";
 
@@ -83,8 +82,7 @@ export interface BuildDependencies {
   readonly bodies: Pick<BodyStore, "find">;
   readonly verify: VerifySignatures;
   readonly seal: SealCompute;
-  readonly opened: OpenedBatches;
-  readonly ahead: OpenAhead;
+  readonly kept: KeptWork;
   /** Is shown what the commit holds, late votes too, which nobody has checked. */
   readonly watch: ShareWatch;
   readonly yieldToLoop: YieldToLoop;
@@ -118,7 +116,7 @@ export async function beginProposal(
 
 async function buildBlock(
   request: BuildRequest,
-  { committed, pool, bodies, yieldToLoop }: BuildDependencies,
+  { committed, pool, bodies, kept, yieldToLoop }: BuildDependencies,
   system: SystemItems,
   content: BlockContent,
 ): Promise<readonly Uint8Array[]> {
@@ -135,7 +133,7 @@ async function buildBlock(
   const working = begin(request, committed, system);
   const room = SealedRoom.of(working, chain.blockBytesMax);
   const terms: TxTerms = { height: request.height, params, baseFeePerByte };
-  const manifest = createManifestBuilder();
+  const manifest = createManifestBuilder(kept.listRoots);
   const chosen: Uint8Array[] = [];
   const due = committed.due();
   const isDue = (tx: DecodedTx): boolean => due.has(tx.idKey, tx.item.length);
@@ -293,7 +291,7 @@ function drawControl(
 /** None at the initial height. */
 async function systemItems(
   request: BuildRequest,
-  { committed, verify, seal, opened, ahead, watch, logger, metrics }: BuildDependencies,
+  { committed, verify, seal, kept, watch, logger, metrics }: BuildDependencies,
 ): Promise<SystemItems> {
   const { chain, lastBlock } = committed.requireTerms();
   if (lastBlock === undefined) return { lists: [], items: [], openings: NO_OPENINGS };
@@ -335,7 +333,8 @@ async function systemItems(
   }
   const commit: Item = { kind: "injectedCommit", injectedCommit: built.commit };
   const plan = planOpenings(committed.staking, height, []);
-  const made = await buildOpenings(plan, built.shares, { opened, seal, ahead });
+  const { opened } = kept;
+  const made = await buildOpenings(plan, built.shares, { opened, seal, ahead: kept.ahead });
   const verified = await verifyOpenings(plan, made, { opened, seal });
   const holds = typeof verified !== "string";
   if (!holds) {

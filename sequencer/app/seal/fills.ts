@@ -57,9 +57,22 @@ export function openedFills(
   payloads: readonly Uint8Array[],
   opener: Exclude<FillOpener, { readonly kind: "none" }>,
 ): readonly ResolvedFill[] {
-  assert(payloads.length === places.length, "an opened item has one payload for each rollup");
+  return hashedFills(height, places, payloads.map(sha256), opener);
+}
+
+/** The same by the SHA-256 of each payload. */
+export function hashedFills(
+  height: Height,
+  places: readonly RollupPlace[],
+  contentHashes: readonly Uint8Array[],
+  opener: Exclude<FillOpener, { readonly kind: "none" }>,
+): readonly ResolvedFill[] {
   return places.map(({ rollupId, position }, index) => {
-    const contentHash = sha256(payloads[index] ?? EMPTY_BYTES);
+    const contentHash = contentHashes[index];
+    assert(
+      contentHash !== undefined && contentHashes.length === places.length,
+      "an opened item has one payload for each rollup",
+    );
     const fill = { height, position, status: FillStatus.OPENED, contentHash };
     return { rollupId, fill, opener };
   });

@@ -75,6 +75,7 @@ test("counts what blocks settle, and how long it took", () => {
     {
       kind: "opened",
       payloads: [EMPTY_BYTES],
+      contentHashes: [sha256(EMPTY_BYTES)],
       amount: 0n,
       opener: { kind: "point", point },
       by: "committee",
@@ -86,7 +87,7 @@ test("counts what blocks settle, and how long it took", () => {
   ];
   ctx.mintPool("sealed", 100n);
   for (const [index, outcome] of outcomes.entries()) {
-    emitOrdered(ctx, 3, item(index), "weft1sender");
+    emitOrdered(ctx, 3, item(index), { idText: "id", senderText: "weft1sender" });
     resolveItem(ctx, 10, item(index), outcome);
   }
   emitDisputed(ctx, 10, item(0));

@@ -81,7 +81,7 @@ export function placeItem(
     disputedBy: EMPTY_BYTES,
   };
   setItems(state, height, key, [...items, item]);
-  emitOrdered(state, key, item, tx.senderText);
+  emitOrdered(state, key, item, tx);
 }
 
 /** `positions`: one for each rollup, of its entry among the rollup's. */

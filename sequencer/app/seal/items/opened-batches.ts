@@ -3,6 +3,7 @@ import type { SealedItemState } from "../../../../proto/codec/seal-state.ts";
 import { joinBytes } from "../../../../proto/bytes.ts";
 import { POINT_BYTES } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
+import { sha256 } from "../../../../proto/hash.ts";
 import type { SealMetrics } from "../metrics.ts";
 import { OPENED_ITEMS_KEPT_MAX } from "./limits.ts";
 import { type ItemOutcome, itemToOpen, type PlannedBatch } from "./openings.ts";
@@ -18,6 +19,13 @@ export interface OpenedBatchesDependencies {
 /** Whether a block that shows the points is there, or they are opened because one will. */
 export type OpenedWhen = "ahead" | "block";
 
+/** What an item opens to, and the hash of what each of its rollups gets. */
+export type HashedItem =
+  | (Extract<OpenedItem, { readonly kind: "opened" }> & {
+      readonly contentHashes: readonly Uint8Array[];
+    })
+  | Exclude<OpenedItem, { readonly kind: "opened" }>;
+
 interface Asked {
   readonly item: SealedItemState;
   readonly point: Uint8Array;
@@ -27,7 +35,7 @@ interface Asked {
 
 /** The outcome of one item is at `at` of what the work gives. */
 interface WorkUnderWay {
-  readonly work: Promise<readonly OpenedItem[]>;
+  readonly work: Promise<readonly HashedItem[]>;
   readonly at: number;
 }
 
@@ -38,8 +46,8 @@ interface WorkUnderWay {
  */
 export class OpenedBatches {
   readonly #deps: OpenedBatchesDependencies;
-  #young = new Map<string, OpenedItem>();
-  #old: ReadonlyMap<string, OpenedItem> = new Map();
+  #young = new Map<string, HashedItem>();
+  #old: ReadonlyMap<string, HashedItem> = new Map();
   /** Items that somebody is opening. */
   readonly #underWay = new Map<string, WorkUnderWay>();
 
@@ -94,14 +102,16 @@ export class OpenedBatches {
     publicKey: Uint8Array,
     asked: readonly Asked[],
     when: OpenedWhen,
-  ): Promise<readonly (readonly [string, OpenedItem])[]> {
+  ): Promise<readonly (readonly [string, HashedItem])[]> {
     if (asked.length === 0) return [];
     const { compute, metrics } = this.#deps;
-    const work = compute.open({
-      publicKey,
-      items: asked.map(({ item }) => itemToOpen(item)),
-      points: joinBytes(asked.map(({ point }) => point)),
-    });
+    const work = compute
+      .open({
+        publicKey,
+        items: asked.map(({ item }) => itemToOpen(item)),
+        points: joinBytes(asked.map(({ point }) => point)),
+      })
+      .then((found) => found.map(hashed));
     for (const [at, { of }] of asked.entries()) this.#underWay.set(of, { work, at });
     try {
       const found = await work;
@@ -119,10 +129,15 @@ export class OpenedBatches {
   }
 
   /** What fails is in no block that stands, and anybody can make as much of it as they like. */
-  #keep(of: string, opened: OpenedItem): void {
+  #keep(of: string, opened: HashedItem): void {
     if (opened.kind === "failed" || this.#young.size >= OPENED_ITEMS_KEPT_MAX) return;
     this.#young.set(of, opened);
   }
+}
+
+function hashed(opened: OpenedItem): HashedItem {
+  if (opened.kind !== "opened") return opened;
+  return { ...opened, contentHashes: opened.payloads.map(sha256) };
 }
 
 function isDisputedPoint(point: Uint8Array): boolean {

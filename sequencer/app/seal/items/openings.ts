@@ -3,7 +3,7 @@
  * (spec/encrypted-mempool.md B.4, design.md §6, docs/adr/0013).
  */
 import type { InjectedLists } from "../../../../mev/injected-commit.ts";
-import type { OpenedItem, SealCompute } from "../../../../mev/seal/compute.ts";
+import type { SealCompute } from "../../../../mev/seal/compute.ts";
 import { ticketsOfMember } from "../../../../mev/seal/dkg.ts";
 import { kemPoint } from "../../../../mev/seal/tdh2.ts";
 import { Height } from "../../../../proto/brands.ts";
@@ -15,7 +15,7 @@ import { assert } from "../../../../proto/errors.ts";
 import type { StakingContext } from "../../staking/context.ts";
 import { askAt, sealedBatch, sealKey, type SealReader } from "../reader.ts";
 import { type FalseDisputes, fineFalseDisputes } from "./false-disputes.ts";
-import type { OpenedBatches } from "./opened-batches.ts";
+import type { HashedItem, OpenedBatches } from "./opened-batches.ts";
 import { changeItems, isDisputed } from "./records.ts";
 import { emitDisputed, type Resolution, resolveItem } from "./resolve.ts";
 import { settleDisputes } from "./settle-disputes.ts";
@@ -51,7 +51,7 @@ export interface PlannedDispute {
 export interface ItemOutcome {
   readonly item: SealedItemState;
   readonly point: Uint8Array;
-  readonly opened: OpenedItem | "disputed";
+  readonly opened: HashedItem | "disputed";
 }
 
 /** Openings that hold. */
@@ -238,15 +238,16 @@ function dispute(
 }
 
 function resolutionOf(
-  opened: OpenedItem,
+  opened: HashedItem,
   point: Uint8Array,
   by: "committee" | "dispute",
 ): Resolution {
   const pointOf = () => point;
   switch (opened.kind) {
     case "opened": {
-      const { payloads, amount } = opened;
-      return { kind: "opened", payloads, amount, opener: { kind: "point", point }, by, pointOf };
+      const { kind, payloads, contentHashes, amount } = opened;
+      const opener = { kind: "point", point } as const;
+      return { kind, payloads, contentHashes, amount, opener, by, pointOf };
     }
     case "invalid":
       return { kind: "invalid", reason: opened.reason, by, pointOf };

@@ -10,7 +10,7 @@ import { creditMev } from "../../distribution/mev-revenue.ts";
 import { onShuffledResolved } from "../../ordering/shuffles.ts";
 import type { StakingContext } from "../../staking/context.ts";
 import { SEAL_DISPUTED, SEAL_EXPIRED, SEAL_INVALID, SEAL_OPENED, SEAL_ORDERED } from "../events.ts";
-import { type FillOpener, openedFills, unopenedFills } from "../fills.ts";
+import { type FillOpener, hashedFills, unopenedFills } from "../fills.ts";
 
 export type Resolution =
   /** The content is known. `by`: what showed it. */
@@ -18,6 +18,8 @@ export type Resolution =
       readonly kind: "opened";
       /** Of a bid: empty for rollups of its group that it does not ask for. */
       readonly payloads: readonly Uint8Array[];
+      /** SHA-256 of each. */
+      readonly contentHashes: readonly Uint8Array[];
       /** Of a bid: what it offers. */
       readonly amount: bigint;
       readonly opener: Extract<FillOpener, { readonly kind: "point" | "seed" }>;
@@ -73,8 +75,8 @@ function settleItem(
       ctx.pay("sealed", sender, bond);
       addRollupFees(ctx, item);
       creditTips(ctx, item);
-      const { payloads, opener } = resolution;
-      for (const fill of openedFills(at, places, payloads, opener)) ctx.addFill(fill);
+      const { contentHashes, opener } = resolution;
+      for (const fill of hashedFills(at, places, contentHashes, opener)) ctx.addFill(fill);
       break;
     }
     case "invalid":
@@ -100,18 +102,18 @@ function settleItem(
 }
 
 /**
- * A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. `senderText`: the account as
- * people write it.
+ * A sealed item has its place: `seal_ordered` {id, sender, height, key, fee, bond}. `idText`, `senderText`: the transaction and
+ * the account as people write them.
  */
 export function emitOrdered(
   ctx: StakingContext,
   key: number,
   item: SealedItemState,
-  senderText: string,
+  { idText, senderText }: { readonly idText: string; readonly senderText: string },
 ): void {
   ctx.emit(
     event(SEAL_ORDERED, [
-      indexed("id", toHex(item.id)),
+      indexed("id", idText),
       indexed("sender", senderText),
       plain("height", String(ctx.height)),
       plain("key", String(key)),

@@ -7,6 +7,7 @@ import { copyBytes, toHex } from "../../../../proto/bytes.ts";
 import type { SealedItemState, SealKeyState } from "../../../../proto/codec/seal-state.ts";
 import type { SelfReveal } from "../../../../proto/codec/seal-tx.ts";
 import { assert } from "../../../../proto/errors.ts";
+import { sha256 } from "../../../../proto/hash.ts";
 import { type Failure, failure } from "../../codes.ts";
 import { type ActionRules, noValue } from "../../execution/action-rules.ts";
 import type { StakingReader } from "../../staking/context.ts";
@@ -85,5 +86,7 @@ function resolutionOf(
   );
   if (content.kind === "invalid") return { ...content, by, pointOf };
   const { payloads, amount } = content;
-  return { kind: "opened", payloads, amount, opener: { kind: "seed", seed }, by, pointOf };
+  const contentHashes = payloads.map(sha256);
+  const opener = { kind: "seed", seed } as const;
+  return { kind: "opened", payloads, contentHashes, amount, opener, by, pointOf };
 }
