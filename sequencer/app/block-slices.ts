@@ -19,6 +19,7 @@ import {
   type Presence,
 } from "../../proto/verify/manifest.ts";
 import type { BlockOutcome } from "../abci/application.ts";
+import { readDecisions } from "./atomic/block-events.ts";
 import { BlockSiblings } from "./block-siblings.ts";
 import type { DecodedTx } from "./execution/decoded-tx.ts";
 import { isObligated } from "./execution/events.ts";
@@ -135,6 +136,9 @@ export async function blockSlices(
   }
   const orders = readOrders(events);
   for (const { rollupId, decision } of orders) builder.addDecision(rollupId, decision);
+  for (const { rollupIds, decision, detail } of readDecisions(events)) {
+    for (const rollupId of rollupIds) builder.addDecision(rollupId, decision, detail);
+  }
   const built = builder.build();
   const manifest = txs[0];
   assert(

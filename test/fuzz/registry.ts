@@ -42,6 +42,8 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/app/ordering/entry-terms.ts#readEntryTerms":
     "block events that this application emitted",
   "sequencer/app/ordering/events.ts#readOrders": "block events that this application emitted",
+  "sequencer/app/atomic/block-events.ts#readDecisions":
+    "block events that this application emitted",
   "sequencer/app/execution/block-items.ts#decodeBlockItems":
     "a loop over decodeItem and TxDecoder, which have targets",
   "sequencer/app/seal/fills.ts#readFillsEvents": "block events that this application emitted",

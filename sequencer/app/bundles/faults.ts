@@ -5,6 +5,7 @@ import { Height } from "../../../proto/brands.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Bundle, SealedBundle } from "../../../proto/codec/mev-tx.ts";
 import type { Refusal } from "../../../proto/refusal.ts";
+import { atomicFault } from "../atomic/bundles.ts";
 import { type CodeName, type Failure, failure } from "../codes.ts";
 import type { ActionReader } from "../execution/action-rules.ts";
 import { policyAt } from "../state/rollup-policy.ts";
@@ -30,10 +31,10 @@ export function bundleFault(
 ): Failure | undefined {
   return (
     failed(windowFault(action, height)) ??
-    atomicFault(action) ??
+    atomicFault(state, action, height) ??
     rollupsFault(state, action, height) ??
     voidFault(state, sender, action) ??
-    fundsFault(balance, held) ??
+    fundsFault(action, balance, held) ??
     failed(earlyFault(action, height))
   );
 }
@@ -82,11 +83,8 @@ function rollupsFault(
   return undefined;
 }
 
-function atomicFault({ atomic }: AnyBundle): Failure | undefined {
-  return atomic === undefined ? undefined : failure("ATOMIC_ROLLUP", "no rollup takes any yet");
-}
-
-function fundsFault(balance: bigint, held: bigint): Failure | undefined {
+function fundsFault({ atomic }: AnyBundle, balance: bigint, held: bigint): Failure | undefined {
   if (balance >= held) return undefined;
-  return failure("BUNDLE_FUNDS", `${balance} nweft are left, ${held} are needed`);
+  const code = atomic === undefined ? "BUNDLE_FUNDS" : "ATOMIC_FUNDS";
+  return failure(code, `${balance} nweft are left, ${held} are needed`);
 }

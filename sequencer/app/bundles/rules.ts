@@ -6,6 +6,8 @@ import { cancelFault } from "../../../mev/bundle/replacement.ts";
 import { idOfBundle } from "../../../mev/manifest.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Bundle, CancelBundles } from "../../../proto/codec/mev-tx.ts";
+import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import { atomicBond, holdBond, knownFault, placeAtomic } from "../atomic/bundles.ts";
 import { creditMev } from "../distribution/mev-revenue.ts";
 import { type ActionRules, noValue } from "../execution/action-rules.ts";
 import { txFee } from "../execution/base-fee.ts";
@@ -16,14 +18,19 @@ import { cancelBundles, cancelNonceOf, useKey } from "./keys.ts";
 
 export const BUNDLE_RULES: ActionRules<Bundle> = {
   isStrict: true,
-  fault(state, { sender }, action, { height }, balance) {
-    return bundleFault(state, action, { height, sender, balance, held: tipsOf(action) });
+  fault(state, { sender }, action, { height, params }, balance) {
+    const held = heldFor(action, params);
+    return (
+      bundleFault(state, action, { height, sender, balance, held }) ??
+      knownFault(state, action, () => idOfBundle(state.staking.chainId, action))
+    );
   },
   late: (_state, action, height) => lateBundleFault(action, height),
   voided: (state, action, { sender }) => voidFault(state, sender, action),
   run(state, { sender }, action) {
     if (action.replacement !== undefined) useKey(state, sender, action.replacement);
     state.collect(sender, "sealed", tipsOf(action));
+    holdBond(state, sender, action);
     for (const { rollupId, tip } of action.legs) {
       creditMev(state, toHex(rollupId), tip, "tip", state.proposer);
     }
@@ -36,9 +43,15 @@ export const BUNDLE_RULES: ActionRules<Bundle> = {
     }
     const id = idOfBundle(state.chainId, action);
     state.emit(bundleIncludedEvent(tx.idText, id, action.legs.length, tipsOf(action)));
+    placeAtomic(state, id, action, tx.sender);
   },
-  value: tipsOf,
+  value: heldFor,
 };
+
+/** Tips, and what a bundle of level 1 holds for its locks. */
+function heldFor(action: Bundle, params: ParamsState): bigint {
+  return tipsOf(action) + atomicBond(action, params);
+}
 
 export const CANCEL_BUNDLES_RULES: ActionRules<CancelBundles> = {
   isStrict: true,

@@ -6,6 +6,7 @@ import { labelOfSealed } from "../../../mev/seal/sealed-content.ts";
 import { EMPTY_BYTES, fromHex } from "../../../proto/bytes.ts";
 import { rollupIdsOfLegs, type SealedBundle } from "../../../proto/codec/mev-tx.ts";
 import { SealedItemKind } from "../../../proto/codec/seal-state.ts";
+import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { ActionRules } from "../execution/action-rules.ts";
 import { ciphertextProof } from "../seal/items/ciphertext-proof.ts";
 import {
@@ -15,13 +16,14 @@ import {
   placeItem,
   placesOf,
 } from "../seal/items/inclusion.ts";
+import { atomicBond, holdBond, placeAtomic } from "../atomic/bundles.ts";
 import { bundleFault, lateBundleFault, tipsOf, voidFault } from "./faults.ts";
 import { useKey } from "./keys.ts";
 
 export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
   isStrict: true,
   fault(state, { sender }, action, { height, params }, balance) {
-    const held = tipsOf(action) + params.sealBond;
+    const held = heldFor(action, params);
     return (
       keyFault(state.staking, action.key, height) ??
       bundleFault(state, action, { height, sender, balance, held })
@@ -35,6 +37,7 @@ export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
     if (action.replacement !== undefined) useKey(state, tx.sender, action.replacement);
     holdDeposits(state, tx, terms);
     state.collect(tx.sender, "sealed", tipsOf(action));
+    holdBond(state, tx.sender, action);
   },
   placed(state, tx, action, positions, terms) {
     const { legs, key, kem, body } = action;
@@ -49,9 +52,15 @@ export const SEALED_BUNDLE_RULES: ActionRules<SealedBundle> = {
       proposer: fromHex(state.proposer),
     };
     placeItem(state, tx, key, item, terms);
+    placeAtomic(state, tx.id, action, tx.sender);
   },
-  value: (action, { sealBond }) => tipsOf(action) + sealBond,
+  value: heldFor,
   proofs: (chainId, body, action) => [
     ciphertextProof(labelOfSealed(chainId, body, action), action),
   ],
 };
+
+/** Tips, the bond of what is sealed, and what a bundle of level 1 holds for its locks. */
+function heldFor(action: SealedBundle, params: ParamsState): bigint {
+  return tipsOf(action) + params.sealBond + atomicBond(action, params);
+}

@@ -13,10 +13,14 @@ import { addToIndex } from "./rewards-index.ts";
 import { creditValidator, NO_REVENUE } from "./rewards.ts";
 
 /** Where revenue comes from. Fees have shares of their own (`allocateFees`). */
-export type MevSource = "auction" | "tip";
+export type MevSource = "auction" | "tip" | "bond";
 
 /** The pool that an amount is taken from: escrow of the bidder, and what senders of bundles have put in. */
-const POOL_OF: Readonly<Record<MevSource, Pool>> = { auction: "escrow", tip: "sealed" };
+const POOL_OF: Readonly<Record<MevSource, Pool>> = {
+  auction: "escrow",
+  tip: "sealed",
+  bond: "atomicBonds",
+};
 
 export interface MevRevenue {
   /** 64 lower-case hex characters. */
@@ -32,7 +36,7 @@ export interface MevRevenue {
 
 /**
  * Credits revenue of a rollup by its policy of now. A tip has to lie in the pool `sealed` before, what an auction
- * brings in `escrow`. `proposer`: of the block in which it was earned, consensus address, 40 hex.
+ * brings in `escrow`, what an atomic bundle loses in `atomicBonds`. `proposer`: of the block in which it was earned, consensus address, 40 hex.
  */
 export function creditMev(
   ctx: StakingContext,

@@ -3,6 +3,8 @@ import type { InjectedLists } from "../../../mev/injected-commit.ts";
 import type { ManifestBuilder } from "../../../mev/manifest.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Misbehavior, ValidatorUpdate, VoteInfo } from "../../abci/application.ts";
+import { type DecidedBundle, decideBundles, endReports } from "../atomic/decisions.ts";
+import { payExecutors } from "../atomic/executors.ts";
 import { payEscrow } from "../auction/escrow.ts";
 import { forgetBundleKeys } from "../bundles/keys.ts";
 import { forgetResults, recordAuctions, settleAuctions } from "../auction/settle.ts";
@@ -57,9 +59,14 @@ export function beginBlock(
 
 /**
  * After the last item: what nobody has opened in time; then the block's manifest is told what became of
- * entries of earlier blocks and in which order they are executed, and is complete.
+ * entries of earlier blocks, in which order they are executed and what becomes of atomic bundles, and is complete.
+ *
+ * @returns what is decided about atomic bundles
  */
-export function settleOverdue(working: WorkingState, manifest: ManifestBuilder): void {
+export function settleOverdue(
+  working: WorkingState,
+  manifest: ManifestBuilder,
+): readonly DecidedBundle[] {
   expireItems(working);
   voidCommits(working);
   settleAuctions(working);
@@ -67,6 +74,11 @@ export function settleOverdue(working: WorkingState, manifest: ManifestBuilder):
   for (const { rollupId, decision } of decideOrders(working)) {
     manifest.addDecision(rollupId, decision);
   }
+  const decided = decideBundles(working);
+  for (const { rollupIds, decision, detail } of decided) {
+    for (const rollupId of rollupIds) manifest.addDecision(rollupId, decision, detail);
+  }
+  return decided;
 }
 
 export interface BlockEnd {
@@ -91,6 +103,8 @@ export function endBlock(
   allocateFees(working, { proposer: toHex(proposerAddress), fees, rollupFees });
   matureQueue(working);
   payEscrow(working);
+  endReports(working);
+  payExecutors(working);
   forgetBundleKeys(working);
   recordAuctions(working, proposerAddress);
   forgetResults(working);

@@ -20,6 +20,7 @@ import type {
 } from "../../abci/application.ts";
 import { EMPTY_TX_RESULT } from "../../abci/empty-result.ts";
 import type { Timestamp } from "../../../proto/types.ts";
+import { decisionsEvents } from "../atomic/block-events.ts";
 import { ordersEvents } from "../ordering/events.ts";
 import { placeEntries } from "../ordering/place.ts";
 import { excuse } from "../inclusion/inclusion.ts";
@@ -213,7 +214,7 @@ export async function executeBlock(
     results.push(txResult(decoded, applied, working.takeEvents()));
     if (isCostly(decoded)) await yieldToLoop();
   }
-  settleOverdue(working, manifest);
+  const decided = settleOverdue(working, manifest);
   if (working.fills.length >= FILLS_PER_SLICE) await yieldToLoop();
   const made = manifest.build().item;
   const shown = input.txs[0] ?? EMPTY_BYTES;
@@ -239,6 +240,7 @@ export async function executeBlock(
       ...working.takeEvents(),
       ...fillsEvents(working.fills),
       ...ordersEvents(working.shuffles.decided),
+      ...decisionsEvents(decided),
       ...working.entryTerms.events(),
     ],
     validatorUpdates,

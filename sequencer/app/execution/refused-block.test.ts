@@ -8,6 +8,8 @@ test.each<[CodeName, boolean, BlockCheck]>([
   ["UNORDERED_FULL", true, "P9"],
   ["BUNDLE_EARLY", true, "P8"],
   ["BUNDLE_NONCE", true, "P8"],
+  ["ATOMIC_ROLLUP", true, "P8"],
+  ["EXECUTOR_DONE", true, "P8"],
   ["BID_TOO_MANY", true, "P11"],
   ["SEAL_FULL", false, "P11"],
   ["TX_PROOF", false, "P11"],

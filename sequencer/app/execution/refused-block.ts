@@ -5,7 +5,7 @@ import type { CodeName, Failure } from "../codes.ts";
  *
  * P1: the injected commit. P2 (with P3): nothing stands in lane FORCED. P4: openings. P5 (with P6): the
  * manifest, and with it winners of auctions, prices and orders. P7: what is due stands in OBLIGATED. P8:
- * bundles. P9: lanes, shares, quotas, nonces and ids. P10: order by price. P11: proofs and room of sealed
+ * bundles, and what executors say of them. P9: lanes, shares, quotas, nonces and ids. P10: order by price. P11: proofs and room of sealed
  * items, bids. TX: anything else that a transaction has to be (bytes, signature, fee, duties).
  */
 export type BlockCheck = "P1" | "P2" | "P4" | "P5" | "P7" | "P8" | "P9" | "P10" | "P11" | "TX";
@@ -50,5 +50,7 @@ const CHECKS_OF_PREFIXES: readonly (readonly [prefix: string, check: BlockCheck]
   ["NONCE_", "P9"],
   ["UNORDERED_", "P9"],
   ["BUNDLE_", "P8"],
+  ["ATOMIC_", "P8"],
+  ["EXECUTOR_", "P8"],
   ["BID_", "P11"],
 ];

@@ -5,6 +5,7 @@ import { SealedItemKind, type SealedItemState } from "../../../../proto/codec/se
 import { assertNever } from "../../../../proto/errors.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { event, indexed, plain } from "../../abci-event.ts";
+import { onBundleResolved } from "../../atomic/bundles.ts";
 import { onBidResolved } from "../../auction/bids.ts";
 import { creditMev } from "../../distribution/mev-revenue.ts";
 import { onShuffledResolved } from "../../ordering/shuffles.ts";
@@ -56,6 +57,9 @@ export function resolveItem(
 ): void {
   if (item.kind === SealedItemKind.BID) onBidResolved(ctx, height, item, resolution);
   else settleItem(ctx, height, item, resolution);
+  if (item.kind === SealedItemKind.BUNDLE) {
+    onBundleResolved(ctx, item.id, resolution.kind === "opened");
+  }
   emitResolved(ctx, height, item, resolution);
 }
 

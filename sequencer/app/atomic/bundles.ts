@@ -1,0 +1,172 @@
+/**
+ * Atomic bundles in the state: placed with their block, opened or dropped when they were sealed (docs/adr/0023). `id`: of
+ * the bundle, 64 lower-case hex characters.
+ */
+import { Height } from "../../../proto/brands.ts";
+import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
+import { ATOMIC_OPEN_MAX, type AtomicState } from "../../../proto/codec/atomic-state.ts";
+import type { Bundle, SealedBundle } from "../../../proto/codec/mev-tx.ts";
+import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import { assert } from "../../../proto/errors.ts";
+import { type Failure, failure } from "../codes.ts";
+import type { ActionReader } from "../execution/action-rules.ts";
+import type { StakingContext, StakingReader } from "../staking/context.ts";
+import { policyAt } from "../state/rollup-policy.ts";
+import { ATOMIC, ATOMIC_COUNTS, ATOMIC_OPEN, atomicOpenKey, numberKey } from "../state/tables.ts";
+import { droppedEvent, preparedEvent } from "./events.ts";
+import { committeeOf } from "./executors.ts";
+
+type AnyBundle = Pick<Bundle | SealedBundle, "legs" | "atomic">;
+
+export function atomicOf(
+  { records }: Pick<StakingReader, "records">,
+  id: string,
+): AtomicState | undefined {
+  return records.get(ATOMIC, id);
+}
+
+/** nweft that a bundle of level 1 holds for its locks; 0 for others. */
+export function atomicBond(
+  { atomic }: Pick<AnyBundle, "atomic">,
+  { atomicLockBond }: Pick<ParamsState, "atomicLockBond">,
+): bigint {
+  const locks = atomic?.locks.reduce((sum, count) => sum + count, 0) ?? 0;
+  return BigInt(locks) * atomicLockBond;
+}
+
+/** Why the block at hand may not hold a bundle with these terms; none of level 0 has such a fault. */
+export function atomicFault(
+  state: ActionReader,
+  { legs, atomic }: AnyBundle,
+  height: number,
+): Failure | undefined {
+  if (atomic === undefined) return undefined;
+  for (const { rollupId } of legs) {
+    const id = toHex(rollupId);
+    const rollup = state.rollup(id);
+    if (rollup === undefined) return failure("ATOMIC_ROLLUP", `${id} is not registered`);
+    const { executorQuorum, executorKeys } = policyAt(rollup, Height(height));
+    if (executorQuorum === 0) {
+      return failure("ATOMIC_ROLLUP", `${rollup.name} takes part in no atomic execution`);
+    }
+    const { length } = committeeOf(state.staking, id, executorKeys);
+    if (length < executorQuorum) {
+      return failure(
+        "ATOMIC_ROLLUP",
+        `${rollup.name} has ${length} executors that may vote, ${executorQuorum} are needed`,
+      );
+    }
+    const open = openCount(state.staking, id);
+    if (open >= ATOMIC_OPEN_MAX) return failure("ATOMIC_FULL", `${rollup.name} has ${open}`);
+  }
+  return undefined;
+}
+
+/** Its id is made of legs and terms: a copy has to wait until the first is forgotten, or differ. */
+export function knownFault(
+  { staking }: ActionReader,
+  { atomic }: AnyBundle,
+  id: () => Uint8Array,
+): Failure | undefined {
+  if (atomic === undefined) return undefined;
+  const key = toHex(id());
+  return atomicOf(staking, key) === undefined ? undefined : failure("ATOMIC_KNOWN", key);
+}
+
+/** Bundles that name the rollup and are not decided. */
+export function openCount({ records }: Pick<StakingReader, "records">, rollupId: string): number {
+  return records.get(ATOMIC_COUNTS, rollupId)?.open ?? 0;
+}
+
+/** Holds the bond of a bundle of level 1; its place follows (`placeAtomic`). */
+export function holdBond(
+  ctx: StakingContext,
+  sender: string,
+  action: Pick<AnyBundle, "atomic">,
+): void {
+  const bond = atomicBond(action, ctx.params);
+  if (bond > 0n) ctx.collect(sender, "atomicBonds", bond);
+}
+
+/** A bundle has its place in the block under way; if it is of level 1, its executors may vote from here on. */
+export function placeAtomic(
+  ctx: StakingContext & { readonly proposer: string },
+  idBytes: Uint8Array,
+  action: Bundle | SealedBundle,
+  sender: string,
+): void {
+  const { atomic: terms } = action;
+  if (terms === undefined) return;
+  const id = toHex(idBytes);
+  const index = ctx.records.keys(ATOMIC_OPEN, `${numberKey(ctx.height)}/`).length;
+  const legs = action.legs.map(({ rollupId }) => {
+    const rollup = ctx.rollup(toHex(rollupId));
+    assert(rollup !== undefined, "rollups of a bundle were looked up before");
+    const { executorQuorum: quorum, executorKeys } = policyAt(rollup, Height(ctx.height));
+    const committee = committeeOf(ctx, toHex(rollupId), executorKeys);
+    return { rollupId, quorum, committee, votes: [], effects: [], decided: EMPTY_BYTES };
+  });
+  const state: AtomicState = {
+    placedHeight: Height(ctx.height),
+    index,
+    sender: fromHex(sender),
+    proposer: fromHex(ctx.proposer),
+    terms,
+    bond: atomicBond(action, ctx.params),
+    isSealed: action.kind === "sealedBundle",
+    filledHeight: Height(0),
+    legs,
+    decidedHeight: Height(0),
+    outcome: 0,
+    reason: 0,
+  };
+  ctx.records.set(ATOMIC, id, state);
+  ctx.records.set(ATOMIC_OPEN, atomicOpenKey(ctx.height, index, id), true);
+  for (const { rollupId } of legs) addToCount(ctx, toHex(rollupId), 1);
+  ctx.emit(preparedEvent(id, state));
+}
+
+/** Whether any bundle of level 1 waits for its decision: on most chains, and in most blocks, none does. */
+export function isAnyOpen({ records }: Pick<StakingReader, "records">): boolean {
+  return records.keys(ATOMIC_OPEN, "", { max: 1 }).length > 0;
+}
+
+/** A sealed bundle is resolved: its executors may vote, or there is nothing to execute and the bond goes back. */
+export function onBundleResolved(
+  ctx: StakingContext,
+  idBytes: Uint8Array,
+  isOpened: boolean,
+): void {
+  if (!isAnyOpen(ctx)) return;
+  const id = toHex(idBytes);
+  const state = atomicOf(ctx, id);
+  if (state === undefined) return;
+  if (isOpened) {
+    ctx.records.set(ATOMIC, id, { ...state, isSealed: false });
+    return;
+  }
+  ctx.records.set(ATOMIC, id, undefined);
+  closeAtomic(ctx, id, state);
+  ctx.pay("atomicBonds", toHex(state.sender), state.bond);
+  ctx.emit(droppedEvent(id, state.placedHeight));
+}
+
+/** It waits for no decision any more. */
+export function closeAtomic(
+  ctx: Pick<StakingContext, "records">,
+  id: string,
+  { placedHeight, index, legs }: AtomicState,
+): void {
+  ctx.records.set(ATOMIC_OPEN, atomicOpenKey(placedHeight, index, id), undefined);
+  for (const { rollupId } of legs) addToCount(ctx, toHex(rollupId), -1);
+}
+
+function addToCount(
+  { records }: Pick<StakingContext, "records">,
+  rollupId: string,
+  change: 1 | -1,
+): void {
+  const open = openCount({ records }, rollupId) + change;
+  assert(open >= 0 && open <= ATOMIC_OPEN_MAX, "no more are open than may be");
+  records.set(ATOMIC_COUNTS, rollupId, open === 0 ? undefined : { open });
+}

@@ -1,0 +1,359 @@
+import { describe, expect, test } from "vitest";
+import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { NoReason } from "../../../proto/codec/atomic-tx.ts";
+import { decodeItem } from "../../../proto/codec/weft-block.ts";
+import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
+import { DecisionOutcome, verifyPresence } from "../../../proto/verify/manifest.ts";
+import {
+  AtomicWorld,
+  atomicOptions,
+  EXECUTOR_BOND,
+  executorWallet,
+  LOCK_BOND,
+  rootOf,
+} from "../../../test/support/atomic-world.ts";
+import { bundleOf } from "../../../test/support/bundles.ts";
+import { balanceOf, eventsOf, expectSupply } from "../../../test/support/sealed-app.ts";
+import {
+  type DecidedBlock,
+  signedItem,
+  START_BALANCE,
+  TestChain,
+  unordered,
+  wallet,
+} from "../../../test/support/weft-app.ts";
+import { CODES } from "../codes.ts";
+import { ATOMIC, ATOMIC_COUNTS, ATOMIC_HEIGHTS, ATOMIC_OPEN } from "../state/tables.ts";
+
+const codeOf = (name: keyof typeof CODES): number => CODES[name].number;
+const [ALPHA, BETA] = ["alpha", "beta"].map(rollupIdOfName);
+const BOND = LOCK_BOND * 4n;
+
+/** The decision about the bundle in the slices of this block, by rollup; verified as rollups do. */
+async function decisionsIn({ chain }: AtomicWorld, block: DecidedBlock, id: Uint8Array) {
+  const slices = await chain.app.blockSlices(block.txs, block.response);
+  return ["alpha", "beta", "plain"].map((name) => {
+    const slice = slices.slice(rollupIdOfName(name));
+    if (slice.kind === "absence") return "absent";
+    const [manifest = EMPTY_BYTES] = block.txs;
+    const item = decodeItem(manifest);
+    if (item.kind !== "manifest") throw new Error("item 0 is the manifest");
+    expect(verifyPresence(item.manifest, rollupIdOfName(name), slice)).toBeUndefined();
+    return slice.decisions.find(({ subject }) => toHex(subject) === toHex(id))?.outcome;
+  });
+}
+
+/** The block that the next proposer would make, with these items in place of its transactions; why it is refused. */
+async function refusalOf({ chain }: AtomicWorld, ...items: readonly Uint8Array[]) {
+  const made = await chain.prepare(0);
+  const system = made.filter((tx) => decodeItem(tx).kind !== "tx");
+  return chain.refusal([...system, ...items], 0);
+}
+
+describe("atomic bundles", () => {
+  test("behavior: are in force in the block in which each rollup has a quorum of equal votes", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    expect(chain.app.read.supply().atomicBonds).toBe(BOND);
+    expect(world.state(id)).toMatchObject({ filledHeight: chain.height, isSealed: false });
+    await world.vote(0, [0, 1], world.yes(id, 0));
+    await world.vote(1, [2], world.yes(id, 1));
+    expect(await decisionsIn(world, await chain.step(0), id)).toEqual([
+      "absent",
+      "absent",
+      "absent",
+    ]);
+    await world.vote(1, [0], world.yes(id, 1));
+    const block = await chain.step(0);
+    const { COMMIT } = DecisionOutcome;
+    expect(await decisionsIn(world, block, id)).toEqual([COMMIT, COMMIT, "absent"]);
+    expect(eventsOf(block, "atomic_decided")).toMatchObject([
+      { bundle: toHex(id), outcome: "COMMIT", bond: "returned" },
+    ]);
+    expect(chain.app.read.supply().atomicBonds).toBe(0n);
+    expect(world.state(id)).toMatchObject({ outcome: 1, decidedHeight: chain.height, bond: 0n });
+    await expectSupply(chain);
+  });
+
+  test("behavior: time out when not all legs have a quorum by their deadline; nobody pays", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    const placed = chain.height;
+    await world.vote(0, [0, 1, 2], world.yes(id, 0));
+    for (let n = 1; n < 4; n++) {
+      const block = await chain.step(0);
+      expect(eventsOf(block, "atomic_decided"), `block ${n}`).toEqual([]);
+    }
+    const block = await chain.step(0);
+    expect(block.height).toBe(placed + 4);
+    expect(eventsOf(block, "atomic_decided")).toMatchObject([
+      { outcome: "ABORT", reason: "TIMEOUT", bond: "returned" },
+    ]);
+    const { ABORT } = DecisionOutcome;
+    expect(await decisionsIn(world, block, id)).toEqual([ABORT, ABORT, "absent"]);
+    const late = world.by(1, 0, world.yes(id, 1));
+    expect(await chain.submit(late)).toBe(codeOf("ATOMIC_STATE"));
+    await expectSupply(chain);
+  });
+
+  test("behavior: a quorum that blames the sender costs its bond, which the rollups that were ready get", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const before = balanceOf(chain, 0);
+    const { item, id } = world.bundle(0);
+    await world.submit(item);
+    await chain.step(0);
+    await world.vote(0, [0, 1], world.yes(id, 0));
+    await world.vote(1, [0, 1], world.no(id, 1, NoReason.REVERTED));
+    const block = await chain.step(0);
+    expect(eventsOf(block, "atomic_decided")).toMatchObject([
+      { outcome: "ABORT", reason: "REVERTED", bond: "lost" },
+    ]);
+    expect(eventsOf(block, "revenue").filter(({ source }) => source === "bond")).toMatchObject([
+      { rollup: toHex(ALPHA ?? EMPTY_BYTES), gross: String(BOND) },
+    ]);
+    expect(balanceOf(chain, 0)).toBe(before - BOND - BigInt(item.length) * 2n);
+    await expectSupply(chain);
+  });
+
+  test("behavior: mailboxes have to agree", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    const [to, from] = [
+      { rollupId: BETA ?? EMPTY_BYTES, root: rootOf("sent") },
+      { rollupId: ALPHA ?? EMPTY_BYTES, root: rootOf("received") },
+    ];
+    await world.vote(0, [0, 1], world.yes(id, 0, { outbox: [to] }));
+    await world.vote(1, [0, 1], world.yes(id, 1, { inbox: [from] }));
+    expect(eventsOf(await chain.step(0), "atomic_decided")).toMatchObject([
+      { outcome: "ABORT", reason: "BOXES_DIFFER", bond: "lost" },
+    ]);
+  });
+
+  test("are refused where a rollup has no quorum of executors with bonds, or too many are open", async () => {
+    const chain = await TestChain.start(atomicOptions());
+    const world = new AtomicWorld(chain, ["alpha", "beta"]);
+    await chain.step(0);
+    expect(await chain.submit(world.bundle(0).item)).toBe(codeOf("ATOMIC_ROLLUP"));
+    expect(await refusalOf(world, world.bundle(0).item)).toMatch(/P8.*ATOMIC_ROLLUP/);
+    await world.bondAll();
+    const plain = world.bundle(0, { atomic: { voteBlocks: 4, locks: [1] } }, [{ rollup: "plain" }]);
+    expect(await chain.submit(plain.item)).toBe(codeOf("ATOMIC_ROLLUP"));
+    const items = Array.from(
+      { length: 65 },
+      (_, n) => world.bundle(n % 20, {}, [{ rollup: "alpha", entries: [`${n}`] }]).item,
+    );
+    expect(await refusalOf(world, ...items)).toMatch(/P8.*ATOMIC_FULL/);
+    expect(await refusalOf(world, ...items.slice(0, 64))).toMatch(/P5 MANIFEST/);
+  });
+
+  test("are refused without their bond, and while one of the same id is known", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const dear = { atomic: { voteBlocks: 4, locks: [1, 1] } };
+    const legs = [{ rollup: "alpha", tip: START_BALANCE - LOCK_BOND }, { rollup: "beta" }];
+    expect(await chain.submit(world.bundle(1, dear, legs).item)).toBe(codeOf("ATOMIC_FUNDS"));
+    const id = await world.place();
+    expect(await chain.submit(world.bundle(3).item)).toBe(codeOf("ATOMIC_KNOWN"));
+    for (let n = 0; n < 15; n++) await chain.step(0);
+    expect(world.state(id)).toBeUndefined();
+    await world.place(3);
+  });
+
+  test("bundles of level 0 leave no trace of all this", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const legs = [{ rollup: "alpha" }, { rollup: "plain" }];
+    await world.submit(signedItem(wallet(0), unordered(80), bundleOf(legs)));
+    await chain.step(0);
+    const { records } = chain.app.read.staking();
+    expect(records.keys(ATOMIC_OPEN)).toEqual([]);
+    expect(records.get(ATOMIC_COUNTS, toHex(ALPHA ?? EMPTY_BYTES))).toBeUndefined();
+  });
+});
+
+describe("votes of executors", () => {
+  test("are taken once, from the committee of the bundle's block, about other rollups of the bundle", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    const stranger = { rollupId: rollupIdOfName("plain"), root: rootOf("x") };
+    const own = { rollupId: ALPHA ?? EMPTY_BYTES, root: rootOf("x") };
+    const cases: readonly [Uint8Array, keyof typeof CODES][] = [
+      [world.by(1, 0, world.yes(id, 0)), "EXECUTOR_NOT_MEMBER"],
+      [world.item(wallet(1), world.yes(id, 0)), "EXECUTOR_NOT_MEMBER"],
+      [world.by(0, 0, world.yes(rootOf("no such"), 0)), "ATOMIC_UNKNOWN"],
+      [
+        world.by(0, 0, { ...world.yes(id, 0), rollupId: rollupIdOfName("plain") }),
+        "ATOMIC_UNKNOWN",
+      ],
+      [world.by(0, 0, world.yes(id, 0, { outbox: [stranger] })), "EXECUTOR_BOXES"],
+      [world.by(0, 0, world.yes(id, 0, { inbox: [own] })), "EXECUTOR_BOXES"],
+      [world.by(0, 0, world.report(id, 0)), "ATOMIC_STATE"],
+    ];
+    for (const [item, code] of cases) {
+      expect(await chain.submit(item), code).toBe(codeOf(code));
+      expect(await refusalOf(world, item)).toMatch(new RegExp(`P8.*${code}`));
+    }
+    await world.vote(0, [0], world.yes(id, 0));
+    await chain.step(0);
+    expect(await chain.submit(world.by(0, 0, world.yes(id, 0)))).toBe(codeOf("EXECUTOR_DONE"));
+  });
+
+  test("behavior: who contradicts itself loses its bond and is out for good; neither vote counts", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    await world.vote(0, [0], world.yes(id, 0));
+    await chain.step(0);
+    const { burned } = chain.app.read.supply();
+    await world.vote(0, [0], world.yes(id, 0, { effects: "other" }));
+    const block = await chain.step(0);
+    expect(eventsOf(block, "executor_slashed")).toMatchObject([
+      { bundle: toHex(id), amount: String(EXECUTOR_BOND) },
+    ]);
+    expect(world.executor(0, 0)).toMatchObject({ bond: 0n, isTombstoned: true });
+    expect(chain.app.read.supply().burned - burned).toBe(EXECUTOR_BOND);
+    const again = world.by(0, 0, world.yes(id, 0));
+    expect(await chain.submit(again)).toBe(codeOf("EXECUTOR_DONE"));
+    // The other two are a quorum still.
+    await world.vote(0, [1, 2], world.yes(id, 0));
+    await world.vote(1, [0, 1], world.yes(id, 1));
+    expect(eventsOf(await chain.step(0), "atomic_decided")).toMatchObject([{ outcome: "COMMIT" }]);
+    const rollupId = ALPHA ?? EMPTY_BYTES;
+    const bond = world.by(0, 0, { kind: "bondExecutor", rollupId, amount: 1n });
+    expect(await chain.submit(bond)).toBe(codeOf("EXECUTOR_TOMBSTONED"));
+    await expectSupply(chain);
+  });
+
+  test("behavior: a contradiction after the decision costs the bond, and the decision stands", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    for (const rollup of [0, 1]) await world.vote(rollup, [0, 1], world.yes(id, rollup));
+    await chain.step(0);
+    await world.vote(0, [1], world.no(id, 0, NoReason.OTHER));
+    expect(eventsOf(await chain.step(0), "executor_slashed")).toHaveLength(1);
+    expect(world.state(id)).toMatchObject({ outcome: 1 });
+    await expectSupply(chain);
+  });
+
+  test("are not taken from executors that ask their bonds back", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const id = await world.place();
+    const rollupId = ALPHA ?? EMPTY_BYTES;
+    await world.submit(world.by(0, 0, { kind: "unbondExecutor", rollupId, amount: 1n }));
+    await chain.step(0);
+    const vote = world.by(0, 0, world.yes(id, 0));
+    expect(await chain.submit(vote)).toBe(codeOf("EXECUTOR_NOT_MEMBER"));
+  });
+});
+
+describe("reports of executors", () => {
+  async function committed() {
+    const world = await AtomicWorld.start();
+    const id = await world.place();
+    await world.vote(0, [0, 1], world.yes(id, 0));
+    await world.vote(0, [2], world.yes(id, 0, { effects: "other" }));
+    await world.vote(1, [0, 1], world.yes(id, 1));
+    await world.chain.step(0);
+    expect(world.state(id)).toMatchObject({ outcome: 1 });
+    return { world, id, chain: world.chain };
+  }
+
+  test("behavior: who voted and does not report is jailed until it asks to be let out", async () => {
+    const { world, id, chain } = await committed();
+    await world.vote(0, [0], world.report(id, 0, ""));
+    for (const member of [0, 1]) await world.vote(1, [member], world.report(id, 1, ""));
+    await chain.step(0);
+    expect(await chain.submit(world.by(0, 0, world.report(id, 0, "")))).toBe(
+      codeOf("EXECUTOR_DONE"),
+    );
+    expect(await chain.submit(world.by(1, 2, world.report(id, 1, "")))).toBe(
+      codeOf("EXECUTOR_NO_VOTE"),
+    );
+    let jailed: readonly unknown[] = [];
+    while (jailed.length === 0) jailed = eventsOf(await chain.step(0), "executor_jailed");
+    expect(jailed).toHaveLength(2);
+    expect(world.state(id)).toBeUndefined();
+    expect(chain.app.read.staking().records.keys(ATOMIC_HEIGHTS)).toEqual([]);
+    const { jailedUntil } = world.executor(0, 1);
+    expect(jailedUntil).toBe(chain.height + 5);
+    expect(world.executor(0, 0).jailedUntil).toBe(0);
+    // One of three is left, two are needed.
+    expect(await chain.submit(world.bundle(1).item)).toBe(codeOf("ATOMIC_ROLLUP"));
+    const rollupId = ALPHA ?? EMPTY_BYTES;
+    const unjail = () => world.by(0, 1, { kind: "unjailExecutor", rollupId });
+    expect(await chain.submit(unjail())).toBe(codeOf("EXECUTOR_JAIL"));
+    while (chain.height + 1 < jailedUntil) await chain.step(0);
+    await world.submit(unjail());
+    await chain.step(0);
+    await world.place(1);
+  });
+
+  test.each<[string, number, string | undefined]>([
+    ["the decision", 0, undefined],
+    ["the effects that were decided", 0, "other"],
+    ["the own vote", 2, ""],
+  ])("behavior: one that contradicts %s costs the bond", async (_what, member, effects) => {
+    const { world, id, chain } = await committed();
+    await world.vote(0, [member], world.report(id, 0, effects));
+    expect(eventsOf(await chain.step(0), "executor_slashed")).toHaveLength(1);
+    expect(world.executor(0, member)).toMatchObject({ bond: 0n, isTombstoned: true });
+    await expectSupply(chain);
+  });
+});
+
+describe("bonds of executors", () => {
+  test("behavior: are paid back after their delay, and can be slashed until then", async () => {
+    const world = await AtomicWorld.start({ params: { executor_slash_bps: 2_500 } });
+    const { chain } = world;
+    const id = await world.place();
+    await world.vote(0, [0], world.yes(id, 0));
+    await chain.step(0);
+    const rollupId = ALPHA ?? EMPTY_BYTES;
+    const half = EXECUTOR_BOND / 2n;
+    const unbond = (amount: bigint) => world.by(0, 0, { kind: "unbondExecutor", rollupId, amount });
+    await world.submit(unbond(half));
+    await chain.step(0);
+    const asked = chain.height;
+    expect(await chain.submit(unbond(EXECUTOR_BOND))).toBe(codeOf("EXECUTOR_FUNDS"));
+    await world.vote(0, [0], world.no(id, 0, NoReason.OTHER));
+    await chain.step(0);
+    expect(world.executor(0, 0)).toMatchObject({
+      bond: (EXECUTOR_BOND * 3n) / 4n,
+      withdrawals: [{ amount: (half * 3n) / 4n }],
+    });
+    let paid: readonly unknown[] = [];
+    while (paid.length === 0) paid = eventsOf(await chain.step(0), "executor_paid");
+    expect(chain.height).toBe(asked + 64);
+    expect(paid).toMatchObject([{ amount: String((half * 3n) / 4n) }]);
+    expect(world.executor(0, 0)).toMatchObject({ bond: (half * 3n) / 4n, withdrawals: [] });
+    await expectSupply(chain);
+  });
+
+  test("are for keys that the policy names", async () => {
+    const world = await AtomicWorld.start();
+    const amount = 5n;
+    for (const [name, sender] of [
+      ["alpha", executorWallet(1, 0)],
+      ["plain", executorWallet(0, 0)],
+      ["nobody", executorWallet(0, 0)],
+    ] as const) {
+      const rollupId = rollupIdOfName(name);
+      const item = world.item(sender, { kind: "bondExecutor", rollupId, amount });
+      expect(await world.chain.submit(item)).toBe(codeOf("EXECUTOR_UNKNOWN"));
+    }
+  });
+});
+
+test("records of bundles are forgotten with their reports", async () => {
+  const world = await AtomicWorld.start();
+  const id = await world.place();
+  for (let n = 0; n < 20; n++) await world.chain.step(0);
+  expect(world.chain.app.read.staking().records.get(ATOMIC, toHex(id))).toBeUndefined();
+});

@@ -1,0 +1,133 @@
+/**
+ * At the end of a block: what becomes of each bundle of level 1 that waits, in order of their places, and who has not
+ * reported what it did with an earlier one (docs/adr/0023).
+ */
+import { type Decided, decide } from "../../../mev/atomic/decide.ts";
+import { Height } from "../../../proto/brands.ts";
+import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
+import {
+  ATOMIC_DECISION_CODEC,
+  atomicDetailHash,
+  LegVerdict,
+} from "../../../proto/codec/atomic-decision.ts";
+import type { AtomicState } from "../../../proto/codec/atomic-state.ts";
+import { assert } from "../../../proto/errors.ts";
+import { type DecisionEntry, DecisionOutcome } from "../../../proto/verify/manifest.ts";
+import { creditMev } from "../distribution/mev-revenue.ts";
+import type { StakingContext } from "../staking/context.ts";
+import { ATOMIC, ATOMIC_HEIGHTS, ATOMIC_OPEN, heightKey } from "../state/tables.ts";
+import { atomicOf, closeAtomic, isAnyOpen } from "./bundles.ts";
+import { decidedEvent } from "./events.ts";
+import { jailExecutor } from "./executors.ts";
+import { lowestHidden } from "./hidden.ts";
+
+/** What a block decides about one bundle. */
+export interface DecidedBundle {
+  /** Of all legs: the manifest tells each. */
+  readonly rollupIds: readonly Uint8Array[];
+  readonly decision: DecisionEntry;
+  /** Encoded `AtomicDecision`. */
+  readonly detail: Uint8Array;
+}
+
+/** After everything that resolves what is hidden. Blocks in which nothing waits do nothing here. */
+export function decideBundles(ctx: StakingContext): readonly DecidedBundle[] {
+  if (!isAnyOpen(ctx)) return NOTHING;
+  const decided: DecidedBundle[] = [];
+  let hidden: ReadonlyMap<string, number> | undefined;
+  // Keys ascend by place.
+  for (const key of ctx.records.keys(ATOMIC_OPEN)) {
+    const id = key.slice(key.lastIndexOf("/") + 1);
+    let state = atomicOf(ctx, id);
+    assert(state !== undefined, "a bundle that waits has its record");
+    if (state.filledHeight === 0 && !state.isSealed) {
+      hidden ??= lowestHidden(ctx);
+      if (isFilled(state, hidden)) {
+        state = { ...state, filledHeight: Height(ctx.height) };
+        ctx.records.set(ATOMIC, id, state);
+      }
+    }
+    const found = decide(state, ctx.height);
+    if (found !== undefined) decided.push(settle(ctx, id, state, found));
+  }
+  return decided;
+}
+
+const NOTHING: readonly DecidedBundle[] = [];
+
+function isFilled(
+  { placedHeight, legs }: AtomicState,
+  hidden: ReadonlyMap<string, number>,
+): boolean {
+  return legs.every(({ rollupId }) => {
+    const lowest = hidden.get(toHex(rollupId));
+    return lowest === undefined || lowest > placedHeight;
+  });
+}
+
+function settle(
+  ctx: StakingContext,
+  id: string,
+  state: AtomicState,
+  { decision, isSenderFault }: Decided,
+): DecidedBundle {
+  closeAtomic(ctx, id, state);
+  const { outcome, reason } = decision;
+  const decidedHeight = Height(ctx.height);
+  const legs = state.legs.map((leg, at) => ({
+    ...leg,
+    decided: decision.legs[at]?.digest ?? EMPTY_BYTES,
+  }));
+  ctx.records.set(ATOMIC, id, { ...state, legs, decidedHeight, outcome, reason, bond: 0n });
+  const due = ctx.height + ctx.params.atomicReportBlocks;
+  ctx.records.set(ATOMIC_HEIGHTS, heightKey(due, id), true);
+  if (isSenderFault) creditBond(ctx, state, decision.legs);
+  else ctx.pay("atomicBonds", toHex(state.sender), state.bond);
+  ctx.emit(decidedEvent(id, state.placedHeight, decision, isSenderFault));
+  const detail = ATOMIC_DECISION_CODEC.encode(decision);
+  const { COMMIT, ABORT } = DecisionOutcome;
+  return {
+    rollupIds: state.legs.map(({ rollupId }) => rollupId),
+    decision: {
+      subject: fromHex(id),
+      outcome: outcome === COMMIT ? COMMIT : ABORT,
+      height: state.placedHeight,
+      detailHash: atomicDetailHash(detail),
+    },
+    detail,
+  };
+}
+
+/** To the rollups that were ready, for having locked what they had for nothing; if none was, to all. */
+function creditBond(
+  ctx: StakingContext,
+  { bond, proposer }: AtomicState,
+  legs: Decided["decision"]["legs"],
+): void {
+  const ready = legs.filter(({ verdict }) => verdict === LegVerdict.YES);
+  const paid = ready.length > 0 ? ready : legs;
+  const count = BigInt(paid.length);
+  for (const [at, { rollupId }] of paid.entries()) {
+    const part = bond / count + (BigInt(at) < bond % count ? 1n : 0n);
+    creditMev(ctx, toHex(rollupId), part, "bond", toHex(proposer));
+  }
+}
+
+/** At the end of a block: executors that voted and have not reported are jailed, and the bundles are forgotten. */
+export function endReports(ctx: StakingContext): void {
+  const keys = ctx.records.keys(ATOMIC_HEIGHTS, heightKey(ctx.height, ""));
+  for (const key of keys) {
+    const id = key.slice(key.lastIndexOf("/") + 1);
+    const state = atomicOf(ctx, id);
+    assert(state !== undefined, "a bundle whose reports are due has its record");
+    ctx.records.set(ATOMIC_HEIGHTS, key, undefined);
+    ctx.records.set(ATOMIC, id, undefined);
+    for (const { rollupId, committee, votes } of state.legs) {
+      for (const { executor, isStruck, isReported } of votes) {
+        const member = committee[executor];
+        if (isStruck || isReported || member === undefined) continue;
+        jailExecutor(ctx, toHex(rollupId), toHex(member), id);
+      }
+    }
+  }
+}
