@@ -20,6 +20,7 @@ import { createGatewayKey, rollupHomeAt } from "../../sequencer/cli/rollup-files
 import type { EngineName } from "../../sequencer/node/home-engine.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
+import { pauseSince } from "./polling.ts";
 
 /** The built command line; `npm test` builds it first. This file may be its source or itself be built. */
 export const ENTRY = fileURLToPath(
@@ -305,7 +306,8 @@ export async function until<T>(
   look: () => Promise<T | false | undefined>,
   timeoutMs = 30_000,
 ): Promise<T> {
-  const end = performance.now() + timeoutMs;
+  const start = performance.now();
+  const end = start + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
@@ -318,13 +320,9 @@ export async function until<T>(
     if (performance.now() > end) {
       throw new Error(`not within ${timeoutMs / 1_000} s: ${what}`, { cause: last });
     }
-    await new Promise((resolve) => {
-      setTimeout(resolve, POLL_MS);
-    });
+    await pauseSince(start);
   }
 }
-
-const POLL_MS = 20;
 
 /** Resolves when every named node has committed `target`. */
 export async function untilHeight(

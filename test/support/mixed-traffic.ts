@@ -25,7 +25,7 @@ export interface MixedTraffic {
 const EXPIRY_BLOCKS = 500;
 const MAX_FEE_PER_BYTE = 100_000n;
 const SETTLE_TIMEOUT_MS = 60_000;
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 /**
  * Sends one after the other, at most `inFlight` of them not yet in a block.

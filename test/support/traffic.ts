@@ -6,6 +6,7 @@ import type { Action, TxBody } from "../../proto/codec/weft-tx.ts";
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
 import type { SequencerClient } from "../../rollup-adapter/client/sequencer-client.ts";
 import { type SignedItem, signTx, type TxSigner } from "../../rollup-adapter/client/signed-tx.ts";
+import { pauseSince } from "./polling.ts";
 
 /** What was in a block, and how it got there. */
 export interface CommittedTx extends SignedItem {
@@ -92,7 +93,6 @@ export async function sendOne(
 
 const UNORDERED_SEEN = 24;
 const RETRY_MS = 50;
-const POLL_MS = 15;
 let salt = 0;
 
 /** An unordered transaction that is valid for as long as the chain allows. */
@@ -133,15 +133,14 @@ export function signerOf(key: Ed25519KeyPair): TxSigner {
 
 /** Height of the block that holds it. Throws when this node does not know it any more. */
 async function untilSettled(client: SequencerClient, id: Uint8Array, end: number): Promise<number> {
+  const start = performance.now();
   for (;;) {
     const status = await client.transactionStatus(id);
     if (status.state === "committed") return status.height;
     if (status.state !== "pending" || performance.now() > end) {
       throw new Error(`${toHex(id)} is ${status.state}: ${status.reason}`);
     }
-    await new Promise((resolve) => {
-      setTimeout(resolve, POLL_MS);
-    });
+    await pauseSince(start);
   }
 }
 
