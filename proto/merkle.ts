@@ -89,6 +89,15 @@ export function merkleProof(items: readonly Uint8Array[], index: number): Merkle
   return { total: items.length, index, leafHash: digestToBytes(levels[0]?.[index] ?? ""), aunts };
 }
 
+/**
+ * The proof of item 0. A root does not say how many items it has, and the way to the first one is the same for many
+ * numbers of them: so that a proof has one form, its total is the largest of these, a power of two.
+ */
+export function merkleProofOfFirst(items: readonly Uint8Array[]): MerkleProof {
+  const proof = merkleProof(items, 0);
+  return { ...proof, total: 2 ** proof.aunts.length };
+}
+
 /** Hash of a leaf. */
 export function merkleLeafHash(item: Uint8Array): Uint8Array {
   return sha256Concat(LEAF_PREFIX, item);

@@ -115,6 +115,22 @@ export function validatorIndexByAddress(set: ValidatorSet, address: Uint8Array):
   return set.validators.findIndex((validator) => bytesEqual(validator.address, address));
 }
 
+/**
+ * The set as its hash says it: addresses are those of the keys, priorities 0, and the proposer is the first validator.
+ * What a verified stream holds, because nothing else of a set can be verified.
+ */
+export function hashedValidatorSet({ validators, totalVotingPower }: ValidatorSet): ValidatorSet {
+  const plain = validators.map(({ publicKey, votingPower }) => ({
+    address: validatorAddress(publicKey),
+    publicKey,
+    votingPower,
+    proposerPriority: 0n,
+  }));
+  const [proposer] = plain;
+  assert(proposer !== undefined, "a set has a validator");
+  return { validators: plain, proposer, totalVotingPower };
+}
+
 /** validators_hash of the set. */
 export function validatorSetHash(set: ValidatorSet): Uint8Array {
   return validatorsHash(set.validators);

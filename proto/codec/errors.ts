@@ -30,6 +30,8 @@ export type CodecErrorCode =
   | "CODEC_ELEMENT_ORDER"
   /** A string that is not UTF-8. */
   | "CODEC_UTF8"
+  /** The bytes are not those that the value is written as: a field unknown, doubled, moved, empty or longer than needed. */
+  | "CODEC_NOT_CANONICAL"
   /** The generated code of a service's message refuses the bytes; `cause` says why. */
   | "CODEC_MALFORMED";
 

@@ -10,7 +10,7 @@ import {
   toLevel,
   toWireBlock,
 } from "./rollup-block.ts";
-import { messageCodec, required, toBytes, toHeight } from "./wire.ts";
+import { canonicalCodec, messageCodec, required, toBytes, toHeight } from "./wire.ts";
 
 const v1 = weft.rollup.v1;
 
@@ -65,7 +65,7 @@ export const getBlocksRequest = messageCodec(
   }),
 );
 
-export const getBlocksResponse = messageCodec(
+export const getBlocksResponse = canonicalCodec(
   v1.GetBlocksResponse,
   ({ blocks, nextHeight }: GetBlocksResponse) => ({ blocks: blocks.map(toWireBlock), nextHeight }),
   (wire): GetBlocksResponse => ({
@@ -90,7 +90,7 @@ export const getTransactionProofRequest = messageCodec(
   (wire) => ({ id: toBytes(wire.id), height: toHeight(wire.height) }),
 );
 
-export const entryProof = messageCodec(
+export const entryProof = canonicalCodec(
   v1.EntryProof,
   ({ manifestProof, proven, ...value }: EntryProof) => ({
     ...value,
@@ -108,7 +108,7 @@ export const entryProof = messageCodec(
   }),
 );
 
-export const transactionProof = messageCodec(
+export const transactionProof = canonicalCodec(
   v1.TransactionProof,
   ({ itemProof, manifestProof, entries, ...value }: TransactionProof) => ({
     ...value,

@@ -17,7 +17,7 @@ import {
   toWireEntries,
   toWireProof,
 } from "./ordered-entry.ts";
-import { messageCodec, required, toBytes, toHeight } from "./wire.ts";
+import { canonicalCodec, required, toBytes, toHeight } from "./wire.ts";
 
 const v1 = weft.rollup.v1;
 
@@ -54,7 +54,7 @@ export interface FollowingHeader {
   readonly validatorSet: Uint8Array;
 }
 
-export const rollupBlock = messageCodec(v1.RollupBlock, toWireBlock, fromWireBlock);
+export const rollupBlock = canonicalCodec(v1.RollupBlock, toWireBlock, fromWireBlock);
 
 export function toWireBlock(value: RollupBlock): weft.rollup.v1.RollupBlock.$Properties {
   return {

@@ -51,6 +51,28 @@ export function messageCodec<T, Properties, Instance>(
   };
 }
 
+/**
+ * As `messageCodec`, for messages whose every byte counts: what is not written as this codec writes it, unknown fields
+ * included, is refused. A field that a later version adds is sent only to those who ask for it.
+ */
+export function canonicalCodec<T, Properties, Instance>(
+  generated: GeneratedMessage<Properties, Instance>,
+  toWire: (value: T) => Properties,
+  fromWire: (message: Instance) => T,
+): MessageCodec<T> {
+  const codec = messageCodec(generated, toWire, fromWire);
+  return {
+    encode: codec.encode,
+    decode(bytes) {
+      const value = codec.decode(bytes);
+      if (!codec.encode(value).equals(bytes)) {
+        throw codecError("CODEC_NOT_CANONICAL", "the bytes are not those that the message has");
+      }
+      return value;
+    },
+  };
+}
+
 /** The generated code refuses with errors of all kinds, none of them ours. */
 function decodeGenerated<Properties, Instance>(
   generated: GeneratedMessage<Properties, Instance>,

@@ -92,9 +92,9 @@ function verdict(
 }
 
 describe("siblings of a leg", () => {
-  test("all of a bundle in the clear are there, in any order", () => {
+  test("all of a bundle in the clear are there, by leg, and in no other order", () => {
     expect(verdict()).toBe("whole");
-    expect(verdict(SIBLINGS.toReversed())).toBe("whole");
+    expect(verdict(SIBLINGS.toReversed())).toBe("BUNDLE_SIBLING_COUNT");
   });
 
   test("of a sealed bundle, too, whether its rollups shuffle or not: its id is the transaction's", () => {

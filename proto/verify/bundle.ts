@@ -243,6 +243,7 @@ function siblingsFault(
     payloadHash: own.payloadHash,
     revertMode: ownRevertMode,
   };
+  let lastLeg = -1;
   for (const sibling of siblings) {
     const entry = verifySibling(leafOf, sibling);
     if ("code" in entry) return entry;
@@ -250,12 +251,13 @@ function siblingsFault(
       const of = toHex(sibling.rollupId);
       return refusal("BUNDLE_SIBLING_OTHER", `the entry of rollup ${of} is of another bundle`);
     }
-    if (entry.leg >= own.legs || legs[entry.leg] !== undefined) {
+    if (entry.leg >= own.legs || entry.leg === own.leg || entry.leg <= lastLeg) {
       return refusal(
         "BUNDLE_SIBLING_COUNT",
-        `leg ${entry.leg} of ${own.legs} came twice or is none`,
+        `leg ${entry.leg} of ${own.legs} is none, came twice or does not follow the one before`,
       );
     }
+    lastLeg = entry.leg;
     const { rollupId, revertMode } = sibling;
     legs[entry.leg] = { rollupId, payloadHash: entry.payloadHash, revertMode };
   }

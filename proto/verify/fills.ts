@@ -36,6 +36,8 @@ export type FillRefusalCode =
   | "FILL_MISSING"
   /** An entry has two fills. */
   | "FILL_TWICE"
+  /** Blocks that fill do not come by height. */
+  | "FILL_BLOCK_ORDER"
   /** A fill is for a place of this block where no sealed entry stands. */
   | "FILL_UNEXPECTED"
   /** A block was sent that fills nothing of this block. */

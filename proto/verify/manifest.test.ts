@@ -5,7 +5,13 @@ import { concatBytes, EMPTY_BYTES, utf8ToBytes } from "../bytes.ts";
 import { encodeItem } from "../codec/weft-block.ts";
 import { payloadHash, rollupData } from "../codec/weft-tx.ts";
 import { sha256 } from "../hash.ts";
-import { merkleProof, merkleProofs, merkleRoot, merkleRootOfHashes } from "../merkle.ts";
+import {
+  merkleProof,
+  merkleProofOfFirst,
+  merkleProofs,
+  merkleRoot,
+  merkleRootOfHashes,
+} from "../merkle.ts";
 import type { MerkleProof } from "../types.ts";
 import {
   type Absence,
@@ -54,7 +60,7 @@ function block(ids: readonly Uint8Array[]) {
   const built = builder.build();
   const txs = [built.item, utf8ToBytes("second"), utf8ToBytes("third")];
   const dataHash = merkleRootOfHashes(txs);
-  const manifestProof = merkleProof(txs.map(sha256), 0);
+  const manifestProof = merkleProofOfFirst(txs.map(sha256));
   const sliceOf = (rollupId: Uint8Array): RollupSlice => {
     const proof = built.prove(rollupId);
     const slice: Presence | Absence =
@@ -186,7 +192,7 @@ describe("behavior: item 0 is proven, and is item 0", () => {
     const slice = {
       ...present,
       manifest: item,
-      manifestProof: merkleProof(txs.map(sha256), 0),
+      manifestProof: merkleProofOfFirst(txs.map(sha256)),
     };
     expect(verdict(THIRD, slice, merkleRootOfHashes(txs))).toBe("MANIFEST_ITEM_MALFORMED");
   });
@@ -376,7 +382,7 @@ function blockOfLeaves(
     hash: merkleRootOfHashes([item]),
     slice: {
       manifest: item,
-      manifestProof: merkleProof([sha256(item)], 0),
+      manifestProof: merkleProofOfFirst([sha256(item)]),
       slice: slice(merkleProofs(leaves).proofs),
     },
   };

@@ -245,7 +245,9 @@ export function verifyManifestItem(
   item: Uint8Array,
   proof: MerkleProof,
 ): Manifest | ManifestRefusal {
-  if (proof.index !== 0 || !verifyMerkleProof(proof, dataHash, sha256(item))) {
+  // How many items there are, nobody can tell from the first one.
+  const isOfFirst = proof.index === 0 && proof.total === 2 ** proof.aunts.length;
+  if (!isOfFirst || !verifyMerkleProof(proof, dataHash, sha256(item))) {
     return refusal(
       "MANIFEST_ITEM_UNPROVEN",
       `item 0 is not proven under data_hash ${toHex(dataHash)}`,

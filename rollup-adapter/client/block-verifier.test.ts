@@ -13,9 +13,9 @@ import { Level, type RollupBlock as WireRollupBlock } from "../../proto/grpc/rol
 import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { dataHash, headerHash } from "../../proto/hashes.ts";
-import { merkleProof } from "../../proto/merkle.ts";
+import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import { BlockIdFlag, type Commit, type SignedHeader } from "../../proto/types.ts";
-import { validatorSetHash } from "../../proto/validator-set.ts";
+import { hashedValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Presence } from "../../proto/verify/manifest.ts";
 import {
@@ -91,9 +91,9 @@ function wireBlock(block: BuiltBlock, rollupId: Uint8Array): WireRollupBlock {
     height: header.height,
     level: Level.COMMITTED,
     signedHeader: encodeSignedHeader({ header, commit: block.seenCommit }),
-    validatorSet: encodeValidatorSet(block.stateBefore.validators),
+    validatorSet: encodeValidatorSet(hashedValidatorSet(block.stateBefore.validators)),
     manifest: txs[0] ?? new Uint8Array(0),
-    manifestProof: merkleProof(txs.map(sha256), 0),
+    manifestProof: merkleProofOfFirst(txs.map(sha256)),
     slice:
       proof.kind === "absence"
         ? proof

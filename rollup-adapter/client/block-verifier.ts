@@ -75,7 +75,7 @@ export interface FilledBlock extends VerifiedBlock {
 
 export interface BlockVerifier {
   trusted(): TrustedState;
-  /** Verifies the next block and moves trust to it. @throws WeftError<VerifyErrorInfo> */
+  /** Verifies the next block and moves trust to it; one that is refused changes nothing. @throws WeftError<VerifyErrorInfo> */
   verify(block: RollupBlock): Promise<VerifiedBlock>;
   /** The same, and refuses a block whose sealed entries wait: what an executor is fed with. */
   verifyFilled(block: RollupBlock): Promise<FilledBlock>;
@@ -93,7 +93,18 @@ export function createBlockVerifier(
   const rollupIdBytes = fromHex(rollupId);
   const chain = createHeaderChain(initial, signatures);
 
+  /** A refusal leaves everything as it was: the next message may be the truth, of another node. */
   async function check(block: RollupBlock): Promise<Omit<VerifiedBlock, "trusted">> {
+    const last = chain.lastHeight();
+    try {
+      return await checkAll(block);
+    } catch (refusal) {
+      chain.forgetAbove(last);
+      throw refusal;
+    }
+  }
+
+  async function checkAll(block: RollupBlock): Promise<Omit<VerifiedBlock, "trusted">> {
     if (block.height !== chain.trusted().height + 1) {
       refuse(
         { code: "VERIFY_HEIGHT" },
@@ -137,7 +148,12 @@ export function createBlockVerifier(
     for (const { signedHeader, validatorSet } of headers) {
       await chain.follow(signedHeader, validatorSet);
     }
-    for (const block of blocks) {
+    for (const [index, block] of blocks.entries()) {
+      const before = blocks[index - 1];
+      if (before !== undefined && block.height < before.height) {
+        const reason = `block ${block.height} comes after block ${before.height}`;
+        return refuseFilling("FILL_BLOCK_ORDER" satisfies FillRefusalCode, reason);
+      }
       const at = chain.ahead(block.height);
       if (at === undefined || block.height <= header.height) {
         const reason = `block ${block.height} fills block ${header.height}, and its header did not come`;
@@ -160,10 +176,12 @@ export function createBlockVerifier(
     trusted: () => chain.trusted(),
     verify,
     async verifyFilled(block) {
+      const last = chain.lastHeight();
       const checked = await check(block);
       const { filled, order, payloads, legs, atomicLegs } = checked;
       if (!filled || !order || !payloads || !legs || !atomicLegs) {
         const reason = `block ${block.height} holds sealed entries, and nothing was said of them`;
+        chain.forgetAbove(last);
         return refuseFilling("FILL_MISSING" satisfies FillRefusalCode, reason);
       }
       chain.advance();

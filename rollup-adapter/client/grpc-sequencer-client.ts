@@ -11,12 +11,12 @@ import {
 import { fromHex } from "../../proto/bytes.ts";
 import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
-import { Level, type RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-block.ts";
+import { Level } from "../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE, TransactionState as WireState } from "../../proto/grpc/rollup-service.ts";
 import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
-import { decodeRollupBlock, type RollupBlock } from "./rollup-block.ts";
+import { readRollupBlock, type RollupBlock } from "./rollup-block.ts";
 import type {
   BlocksRequest,
   SequencerClient,
@@ -193,14 +193,16 @@ async function* streamBlocks(
   request: BlocksRequest,
 ): AsyncGenerator<RollupBlock> {
   const method = ROLLUP_SERVICE.streamBlocks;
+  const level = request.level === "filled" ? Level.FILLED : Level.COMMITTED;
   const stream = client.makeServerStreamRequest(
     method.path,
     method.requestSerialize,
-    method.responseDeserialize,
+    // Read below, where a message that is none is a fault of the node's and not of the call.
+    (bytes: Buffer) => bytes,
     {
       rollupId: fromHex(request.rollupId),
       fromHeight: request.fromHeight,
-      level: request.level === "filled" ? Level.FILLED : Level.COMMITTED,
+      level,
     },
   );
   const cancel = (): void => stream.cancel();
@@ -210,10 +212,10 @@ async function* streamBlocks(
     (await unary(client, address, ROLLUP_SERVICE.getChainInfo, {})).height;
   const silence = watchSilence(stream, request.level === "filled" ? height : undefined);
   try {
-    for await (const message of stream as AsyncIterable<WireRollupBlock>) {
+    for await (const message of stream as AsyncIterable<Buffer>) {
       // While the reader works on a block, silence is not the node's.
       silence.stop();
-      yield decodeRollupBlock(message);
+      yield readRollupBlock(message, level);
       silence.start();
     }
   } catch (cause) {

@@ -1,16 +1,17 @@
 /**
  * The headers that a rollup believes, each from the one below: same chain, next height, parent hash, a
- * later time, the validator set that the parent announced, and signatures of more than 2/3 of its power. Those
+ * later time, the validator set that the parent announced, and signatures of more than 2/3 of its power, all of them good. Those
  * of blocks that fill sealed entries are looked at before their own blocks are; each is verified once.
  */
-import type { Height } from "../../proto/brands.ts";
+import { Height } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
+import { encodeCommit } from "../../proto/codec/votes.ts";
 import { assert } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
 import { compareTime, formatTime } from "../../proto/time.ts";
 import type { Commit, Header, SignedHeader, Timestamp, ValidatorSet } from "../../proto/types.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
-import { verifyCommitLightAsync } from "../../proto/verify/commit.ts";
+import { verifyCommitAsync } from "../../proto/verify/commit.ts";
 import type { SignatureVerifier } from "../../proto/verify/ed25519.ts";
 import { HEADERS_AHEAD_MAX } from "../limits.ts";
 import { refuse } from "./verify-error.ts";
@@ -39,6 +40,7 @@ interface KnownSet {
 }
 
 interface BelievedHeader extends VerifiedHeader {
+  readonly commit: Commit;
   readonly validators: KnownSet;
 }
 
@@ -54,6 +56,10 @@ export interface HeaderChain {
   follow(signedHeader: SignedHeader, sent: ValidatorSet | undefined): Promise<void>;
   /** A header above the trusted one that is believed. */
   ahead(height: Height): VerifiedHeader | undefined;
+  /** Last height of a believed header. */
+  lastHeight(): Height;
+  /** Forgets headers above a height: what came with them is not believed. */
+  forgetAbove(height: Height): void;
   /** Trusts what `next` gave: its block has been verified. */
   advance(): void;
 }
@@ -83,20 +89,21 @@ export function createHeaderChain(
     const hash = checkForm(below, header, commit);
     checkLink(below, header);
     const validators = selectSet(last === undefined ? lastSet : last.validators, sent, header);
-    const verdict = await verifyCommitLightAsync(
-      {
-        chainId: header.chainId,
-        validators: validators.set,
-        blockId: commit.blockId,
-        height: header.height,
-      },
+    await checkCommit(header, commit, validators);
+    const believed = { header, commit, hash, validators };
+    headersAhead.set(header.height, believed);
+    return believed;
+  }
+
+  /** More than 2/3 signed, and nobody's signature is bad: one that is was altered on the way, even if it is not needed. */
+  async function checkCommit(header: Header, commit: Commit, { set }: KnownSet): Promise<void> {
+    const { chainId, height } = header;
+    const verdict = await verifyCommitAsync(
+      { chainId, validators: set, blockId: commit.blockId, height },
       commit,
       signatures,
     );
     if (!verdict.isValid) refuse({ code: "VERIFY_COMMIT", fault: verdict.fault }, verdict.message);
-    const believed = { header, hash, validators };
-    headersAhead.set(header.height, believed);
-    return believed;
   }
 
   return {
@@ -104,7 +111,6 @@ export function createHeaderChain(
     async next(signedHeader, sent) {
       const known = headersAhead.get(trusted.height + 1);
       if (known === undefined) return follow(signedHeader, sent);
-      // Its signatures were verified when it came as a header that follows.
       const { header, commit } = signedHeader;
       const hash = checkForm(trusted, header, commit);
       if (!bytesEqual(hash, known.hash)) {
@@ -113,13 +119,22 @@ export function createHeaderChain(
           `block ${header.height} was ${toHex(known.hash)} when it was seen first, now ${toHex(hash)} came`,
         );
       }
-      selectSet(known.validators, sent, header);
+      const isNew = lastSet !== undefined && !bytesEqual(lastSet.hash, known.validators.hash);
+      // A message says its set where it differs from that of the one before, whatever else said it.
+      selectSet(isNew && sent === undefined ? lastSet : known.validators, sent, header);
+      // The same signatures were verified when it came as a header that follows; later there may be more.
+      const isSame = bytesEqual(encodeCommit(commit), encodeCommit(known.commit));
+      if (!isSame) await checkCommit(header, commit, known.validators);
       return known;
     },
     async follow(signedHeader, sent) {
       await follow(signedHeader, sent);
     },
     ahead: (height) => headersAhead.get(height),
+    lastHeight: () => Height(trusted.height + headersAhead.size),
+    forgetAbove(height) {
+      for (const known of headersAhead.keys()) if (known > height) headersAhead.delete(known);
+    },
     advance() {
       const next = headersAhead.get(trusted.height + 1);
       assert(next !== undefined, "the next header was verified");

@@ -1,10 +1,17 @@
 /** A streamed block with its header, commit and set decoded: form only, `block-verifier.ts` checks truth. */
 import type { Height } from "../../proto/brands.ts";
-import { decodeSignedHeader } from "../../proto/codec/block.ts";
-import { decodeValidatorSet } from "../../proto/codec/types.ts";
+import { bytesEqual, EMPTY_BYTES } from "../../proto/bytes.ts";
+import { decodeSignedHeader, encodeSignedHeader } from "../../proto/codec/block.ts";
+import { codecError } from "../../proto/codec/errors.ts";
+import { decodeValidatorSet, encodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
-import type { RollupBlock as WireRollupBlock } from "../../proto/grpc/rollup-block.ts";
+import {
+  Level,
+  rollupBlock,
+  type RollupBlock as WireRollupBlock,
+} from "../../proto/grpc/rollup-block.ts";
 import type { SignedHeader, ValidatorSet } from "../../proto/types.ts";
+import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import type { RollupSlice } from "../../proto/verify/manifest.ts";
 
@@ -37,16 +44,40 @@ export interface FollowingHeader {
   readonly validatorSet: ValidatorSet | undefined;
 }
 
-/** @throws WeftError<StreamErrorInfo> when the message is not a block. */
-export function decodeRollupBlock(message: WireRollupBlock): RollupBlock {
+/**
+ * A message of StreamBlocks as it came. @param level the one that was asked for
+ * @throws WeftError<StreamErrorInfo> when the bytes are not a block of that level
+ */
+export function readRollupBlock(bytes: Buffer, level: Level): RollupBlock {
+  return decodeRollupBlock(
+    orMalformed(() => rollupBlock.decode(bytes)),
+    level,
+  );
+}
+
+/**
+ * @param level the one that was asked for
+ * @throws WeftError<StreamErrorInfo> when the message is not a block of that level
+ */
+export function decodeRollupBlock(message: WireRollupBlock, level = message.level): RollupBlock {
   const { height, manifest, manifestProof, slice, filling } = message;
+  if (message.level !== level || (level !== Level.FILLED && filling !== undefined)) {
+    throw new WeftError<StreamErrorInfo>(
+      { code: "STREAM_MALFORMED" },
+      `expected a block at level ${level}, got one at ${message.level}${filling === undefined ? "" : " with a filling"}`,
+    );
+  }
+  return orMalformed(() => ({
+    height,
+    ...decodeHeader(message),
+    slice: { manifest, manifestProof, slice },
+    filling: filling && { ...filling, headers: filling.headers.map(decodeHeader) },
+  }));
+}
+
+function orMalformed<T>(read: () => T): T {
   try {
-    return {
-      height,
-      ...decodeHeader(message),
-      slice: { manifest, manifestProof, slice },
-      filling: filling && { ...filling, headers: filling.headers.map(decodeHeader) },
-    };
+    return read();
   } catch (cause) {
     // Whatever a peer sends that is no block is one kind of fault: the peer's.
     throw new WeftError<StreamErrorInfo>(
@@ -62,7 +93,24 @@ function decodeHeader({
   validatorSet,
 }: Pick<WireRollupBlock, "signedHeader" | "validatorSet">): FollowingHeader {
   return {
-    signedHeader: decodeSignedHeader(signedHeader),
-    validatorSet: validatorSet.length === 0 ? undefined : decodeValidatorSet(validatorSet),
+    signedHeader: canonical(signedHeader, decodeSignedHeader, encodeSignedHeader),
+    validatorSet:
+      validatorSet.length === 0
+        ? undefined
+        : // The hash covers keys and powers; nothing else may be said of a set.
+          canonical(validatorSet, decodeValidatorSet, (set) =>
+            set.validators.length === 0 ? EMPTY_BYTES : encodeValidatorSet(hashedValidatorSet(set)),
+          ),
   };
+}
+
+/** CometBFT reads bytes that it would not write; here each value has one form. */
+function canonical<T>(
+  bytes: Uint8Array,
+  decode: (bytes: Uint8Array) => T,
+  encode: (value: T) => Uint8Array,
+): T {
+  const value = decode(bytes);
+  if (bytesEqual(encode(value), bytes)) return value;
+  throw codecError("CODEC_NOT_CANONICAL", "the bytes are not those that the value has");
 }

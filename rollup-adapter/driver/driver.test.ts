@@ -7,8 +7,8 @@ import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { merkleProof } from "../../proto/merkle.ts";
-import { validatorSetHash } from "../../proto/validator-set.ts";
+import { merkleProofOfFirst } from "../../proto/merkle.ts";
+import { hashedValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createPrometheusRegistry } from "../../sequencer/ports/prometheus.ts";
@@ -60,9 +60,9 @@ function absence(
     height: header.height,
     level: Level.COMMITTED,
     signedHeader: encodeSignedHeader({ header, commit: block.seenCommit }),
-    validatorSet: encodeValidatorSet(block.stateBefore.validators),
+    validatorSet: encodeValidatorSet(hashedValidatorSet(block.stateBefore.validators)),
     manifest: manifest.item,
-    manifestProof: merkleProof(txs.map(sha256), 0),
+    manifestProof: merkleProofOfFirst(txs.map(sha256)),
     slice,
     filling: undefined,
   });

@@ -7,7 +7,7 @@ import { assert } from "../../proto/errors.ts";
 import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { merkleProof } from "../../proto/merkle.ts";
+import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import { type LegProof, type SiblingLeg, verifyBundles } from "../../proto/verify/bundle.ts";
 import { type DeliveredEntry, EntryKind, verifyRollupSlice } from "../../proto/verify/manifest.ts";
 import { merkleRootOfHashes } from "../../proto/merkle.ts";
@@ -66,7 +66,7 @@ async function delivered(name: string): Promise<RollupBlock> {
       signedHeader: EMPTY_BYTES,
       validatorSet: EMPTY_BYTES,
       manifest: block.txs[0] ?? EMPTY_BYTES,
-      manifestProof: merkleProof(block.txs.map(sha256), 0),
+      manifestProof: merkleProofOfFirst(block.txs.map(sha256)),
       slice: slices.slice(rollupIdOfName(name)),
       filling: undefined,
     }),

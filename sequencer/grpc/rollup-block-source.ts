@@ -14,7 +14,8 @@ import {
   type RollupBlock,
 } from "../../proto/grpc/rollup-block.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { merkleProof } from "../../proto/merkle.ts";
+import { hashedValidatorSet } from "../../proto/validator-set.ts";
+import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
 import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import { isHidden } from "../../proto/verify/execution-order.ts";
@@ -163,10 +164,10 @@ export function createRollupBlockSource(
     await yieldToLoop();
     return {
       signedHeader: encodeSignedHeader({ header: block.header, commit }),
-      validatorSet: encodeValidatorSet(validators),
+      validatorSet: encodeValidatorSet(hashedValidatorSet(validators)),
       validatorsHash: block.header.validatorsHash,
       manifest,
-      manifestProof: merkleProof(hashes, 0),
+      manifestProof: merkleProofOfFirst(hashes),
       slices,
       items: block.txs,
       bytes: block.txs.reduce((sum, tx) => sum + tx.length, slices.sealedBytes),

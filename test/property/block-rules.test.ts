@@ -18,7 +18,7 @@ import { decodeItem, encodeItem, type InjectedCommit } from "../../proto/codec/w
 import type { ListedTx } from "../../proto/codec/weft-extension.ts";
 import { payloadHash } from "../../proto/codec/weft-tx.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { merkleProof, merkleRootOfHashes } from "../../proto/merkle.ts";
+import { merkleProofOfFirst, merkleRootOfHashes } from "../../proto/merkle.ts";
 import { BlockIdFlag } from "../../proto/types.ts";
 import { type DeliveredEntry, EntryKind, verifyRollupSlice } from "../../proto/verify/manifest.ts";
 import { commitVote, testValidators } from "../support/application-keys.ts";
@@ -214,7 +214,7 @@ describe("property: manifests", () => {
           ...Array.from({ length: itemCount }, (_, n) => new Uint8Array([n])),
         ];
         const dataHash = merkleRootOfHashes(txs);
-        const manifestProof = merkleProof(txs.map(sha256), 0);
+        const manifestProof = merkleProofOfFirst(txs.map(sha256));
         // 0 to 7 may be present; the rest never is.
         for (let rollup = 0; rollup < 12; rollup++) {
           const rollupId = sha256(new Uint8Array([rollup]));

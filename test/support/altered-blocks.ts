@@ -13,7 +13,11 @@ import {
   type SignedHeader,
   ZERO_TIME,
 } from "../../proto/types.ts";
-import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
+import {
+  createValidatorSet,
+  hashedValidatorSet,
+  validatorSetHash,
+} from "../../proto/validator-set.ts";
 import {
   type Ed25519KeyPair,
   ed25519Address,
@@ -106,7 +110,7 @@ export function strangers(count: number): Alter {
       { ...commit, signatures },
     );
     const signedHeader = encodeSignedHeader({ ...named, commit: resign(named, keys) });
-    return [{ ...block, signedHeader, validatorSet: encodeValidatorSet(set) }];
+    return [{ ...block, signedHeader, validatorSet: encodeValidatorSet(hashedValidatorSet(set)) }];
   };
 }
 
@@ -116,7 +120,8 @@ export function morePower(block: RollupBlock): readonly RollupBlock[] {
   const validators = set.validators.map((v, i) =>
     i === 0 ? { ...v, votingPower: v.votingPower * 100n } : v,
   );
-  return [{ ...block, validatorSet: encodeValidatorSet({ ...set, validators }) }];
+  const altered = hashedValidatorSet({ ...set, validators });
+  return [{ ...block, validatorSet: encodeValidatorSet(altered) }];
 }
 
 /** Changes what is there for the rollup; blocks without anything are left alone. */

@@ -7,7 +7,7 @@ import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { rollupIdOfName, txId } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { merkleProof } from "../../proto/merkle.ts";
+import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
 import type { TrustedState } from "../../rollup-adapter/client/header-chain.ts";
 import type { RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
@@ -60,7 +60,7 @@ export async function buildBundleBlock(): Promise<BundleBlock> {
     validatorSet: validators,
     slice: {
       manifest: txs[0] ?? new Uint8Array(),
-      manifestProof: merkleProof(txs.map(sha256), 0),
+      manifestProof: merkleProofOfFirst(txs.map(sha256)),
       slice: slices.slice(ALPHA),
     },
     filling: undefined,

@@ -9,7 +9,7 @@ import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { payloadHash, rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { merkleProof } from "../../proto/merkle.ts";
+import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
 import { bundleId } from "../../proto/verify/bundle.ts";
 import type { FillingBlock } from "../../proto/verify/fills.ts";
@@ -76,7 +76,7 @@ export function buildOrderedChain(
     const txs = txsAt(height);
     const proof = manifests[height - 1]?.prove(ORDERED_ROLLUP);
     assert(txs[0] !== undefined && proof !== undefined, "each block has a manifest");
-    return { manifest: txs[0], manifestProof: merkleProof(txs.map(sha256), 0), slice: proof };
+    return { manifest: txs[0], manifestProof: merkleProofOfFirst(txs.map(sha256)), slice: proof };
   };
   const headerAt = (block: BuiltBlock, validatorSet = block.stateBefore.validators) => ({
     signedHeader: { header: block.block.header, commit: block.seenCommit },

@@ -6,7 +6,7 @@ import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
 import { Level, type RollupBlock } from "../../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
-import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { merkleProofOfFirst, merkleRootOfHashes } from "../../../proto/merkle.ts";
 import { decidedOrder } from "../../../proto/verify/decided-order.ts";
 import { executionOrder } from "../../../proto/verify/execution-order.ts";
 import { fillEntries } from "../../../proto/verify/fills.ts";
@@ -71,7 +71,7 @@ function fillingBlock(
     block: {
       height: Height(height),
       manifest: built.item,
-      manifestProof: merkleProof(txs.map(sha256), 0),
+      manifestProof: merkleProofOfFirst(txs.map(sha256)),
       leaf: proof.leaf,
       proof: proof.proof,
       fills: proof.fills,

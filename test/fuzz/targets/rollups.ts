@@ -6,7 +6,7 @@ import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
 import { Level } from "../../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
-import { merkleProof, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { merkleProofOfFirst, merkleRootOfHashes } from "../../../proto/merkle.ts";
 import { EntryKind, verifyRollupSlice } from "../../../proto/verify/manifest.ts";
 import {
   decodeAttributes,
@@ -46,7 +46,7 @@ function blockOfThree() {
   const slices = [ID, ABSENT].map((id) => {
     const proof = built.prove(id);
     const slice = proof.kind === "absence" ? proof : { ...proof, entries };
-    return { manifest: built.item, manifestProof: merkleProof(txs.map(sha256), 0), slice };
+    return { manifest: built.item, manifestProof: merkleProofOfFirst(txs.map(sha256)), slice };
   });
   return { dataHash: merkleRootOfHashes(txs), slices };
 }

@@ -8,7 +8,7 @@ import { isWeftError } from "../../../proto/errors.ts";
 import { Level } from "../../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
-import { merkleProof, merkleProofs, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { merkleProofOfFirst, merkleProofs, merkleRootOfHashes } from "../../../proto/merkle.ts";
 import { bundleId, type SiblingLeg, verifyBundles } from "../../../proto/verify/bundle.ts";
 import {
   type DeliveredEntry,
@@ -169,7 +169,7 @@ function blockOfBundle() {
       signedHeader: new Uint8Array(0),
       validatorSet: new Uint8Array(0),
       manifest: built.item,
-      manifestProof: merkleProof(txs.map(sha256), 0),
+      manifestProof: merkleProofOfFirst(txs.map(sha256)),
       slice: { ...proof, entries: [delivered] },
       filling: undefined,
     },
