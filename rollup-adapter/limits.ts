@@ -22,6 +22,11 @@ export const QUOTA_REQUESTERS_MAX = 10_000;
 export const RESEND_BLOCKS = 8;
 /** Submissions sent again for that reason after one block; the others wait for the next. */
 export const RESENT_PER_BLOCK_MAX = 16;
+/** Salts tried for a submission that is to come after those before it in a block, and bytes hashed for that. */
+export const SALT_TRIES_MAX = 64;
+export const SALT_TRY_BYTES_MAX = 512 << 10;
+/** Blocks for which a submission that is not ordered counts among those; one that waits longer would use up all ids. */
+export const SALT_BLOCKS = 4;
 /** Times that a submission is sealed for the key in force, while keys change under it. */
 export const SEAL_TRIES_MAX = 4;
 /** First and longest pause before a connection or a call is tried again, in ms. */

@@ -22,6 +22,8 @@ function fakeNode(height: number): FakeNode {
     state: "up",
     submissions: 0,
     rollup: () => Promise.reject(new Error("not asked for here")),
+    entryProof: () => Promise.reject(new Error("not asked for here")),
+    transactionStatus: () => Promise.reject(new Error("not asked for here")),
     blocks: () => {
       throw new Error("not asked for here");
     },

@@ -1,21 +1,31 @@
 /** Several sequencer nodes as one, for calls that any of them can answer. */
 import { Height, type RollupId } from "../../proto/brands.ts";
-import { toHex } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
+import type { DeliveredEntry } from "../../proto/verify/manifest.ts";
 import type { MevClient } from "./mev-client.ts";
 import type { SequencerClient } from "./sequencer-client.ts";
 
+/** An entry of a rollup in a block. */
+export interface OrderedPlace {
+  readonly height: number;
+  readonly position: number;
+  readonly entry: DeliveredEntry;
+}
+
 /** What a gateway needs of a sequencer. */
 export interface SubmitClient
-  extends Pick<SequencerClient, "chainInfo" | "rollup" | "sealKey" | "submit"> {
-  /** Ids (hex) of what blocks `first` to `last` hold of the rollup, as one node tells. */
-  orderedIds(rollupId: RollupId, first: number, last: number): Promise<ReadonlySet<string>>;
+  extends Pick<
+    SequencerClient,
+    "chainInfo" | "entryProof" | "rollup" | "sealKey" | "submit" | "transactionStatus"
+  > {
+  /** What blocks `first` to `last` hold of the rollup, in order, as one node tells: not verified. */
+  ordered(rollupId: RollupId, first: number, last: number): Promise<readonly OrderedPlace[]>;
 }
 
 /** What each of the nodes is asked. */
 export type SubmitNode = Pick<
   SequencerClient,
-  "blocks" | "chainInfo" | "rollup" | "sealKey" | "submit"
+  "blocks" | "chainInfo" | "entryProof" | "rollup" | "sealKey" | "submit" | "transactionStatus"
 >;
 
 /**
@@ -35,19 +45,22 @@ export function createFailoverClient(clients: readonly SubmitNode[]): SubmitClie
     rollup: (key) => first((client) => client.rollup(key)),
     sealKey: (number) => first((client) => client.sealKey(number)),
     submit: (item) => first((client) => client.submit(item)),
-    orderedIds: (rollupId, firstHeight, lastHeight) =>
-      first((client) => orderedIds(client, rollupId, firstHeight, lastHeight)),
+    entryProof: (rollupId, height, position) =>
+      first((client) => client.entryProof(rollupId, height, position)),
+    transactionStatus: (id) => first((client) => client.transactionStatus(id)),
+    ordered: (rollupId, firstHeight, lastHeight) =>
+      first((client) => ordered(client, rollupId, firstHeight, lastHeight)),
   };
 }
 
-async function orderedIds(
+async function ordered(
   client: Pick<SequencerClient, "blocks">,
   rollupId: RollupId,
   first: number,
   last: number,
-): Promise<ReadonlySet<string>> {
-  const ids = new Set<string>();
-  if (last < first) return ids;
+): Promise<readonly OrderedPlace[]> {
+  const places: OrderedPlace[] = [];
+  if (last < first) return places;
   const abort = new AbortController();
   const { signal } = abort;
   try {
@@ -55,14 +68,16 @@ async function orderedIds(
     const blocks = client.blocks({ rollupId, fromHeight, level: "committed", signal });
     for await (const { height, slice } of blocks) {
       if (slice.slice.kind === "presence") {
-        for (const { itemId } of slice.slice.entries) ids.add(toHex(itemId));
+        for (const [position, entry] of slice.slice.entries.entries()) {
+          places.push({ height, position, entry });
+        }
       }
       if (height >= last) break;
     }
   } finally {
     abort.abort();
   }
-  return ids;
+  return places;
 }
 
 /** The same for bundles and bids: what one node has not heard of, another may have. */

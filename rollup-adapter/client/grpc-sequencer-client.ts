@@ -8,6 +8,7 @@ import {
   type ServiceError,
   status as GrpcStatus,
 } from "@grpc/grpc-js";
+import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
@@ -133,6 +134,12 @@ export function createGrpcSequencerClient(address: string): SequencerClient {
         sealing: sealing && { ...sealing, state: SEALING_STATES[sealing.state] },
       };
     },
+    entryProof: (rollupId, height, position) =>
+      call(ROLLUP_SERVICE.getEntryProof, {
+        rollupId: fromHex(rollupId),
+        height: Height(height),
+        position,
+      }),
     sealKey: (number = 0) => call(ROLLUP_SERVICE.getSealKey, { number }),
     blocks: (request) => streamBlocks(client, address, request),
     close: () => client.close(),

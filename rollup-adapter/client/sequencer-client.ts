@@ -1,5 +1,6 @@
 /** What a rollup needs of a sequencer node, as a port; `grpc-sequencer-client.ts` is the real one. */
 import type { Height, RollupId } from "../../proto/brands.ts";
+import type { EntryProof } from "../../proto/grpc/block-queries.ts";
 import type { GetRollupResponse } from "../../proto/grpc/rollup-service.ts";
 import type { GetSealKeyResponse } from "../../proto/grpc/seal-key.ts";
 import type { ValidatorSet } from "../../proto/types.ts";
@@ -98,6 +99,8 @@ export interface SequencerClient {
   /** Submits one encoded item. Rejects only when the node cannot be asked. */
   submit(item: Uint8Array): Promise<SubmitOutcome>;
   transactionStatus(id: Uint8Array): Promise<TransactionStatus>;
+  /** What proves entry `position` of the rollup in block `height`, unverified. */
+  entryProof(rollupId: RollupId, height: number, position: number): Promise<EntryProof>;
   /** One block per height from `fromHeight` on, unverified, as the node sent them. */
   blocks(request: BlocksRequest): AsyncIterable<RollupBlock>;
   close(): void;

@@ -33,6 +33,7 @@ function node(chainId: string, message: RollupBlock): SequencerClient {
     sealKey: unused,
     submit: unused,
     transactionStatus: unused,
+    entryProof: unused,
     async *blocks({ signal }) {
       yield message;
       await new Promise((resolve) => {

@@ -95,6 +95,7 @@ function node(over: {
     sealKey: unused,
     submit: unused,
     transactionStatus: unused,
+    entryProof: unused,
     async *blocks({ fromHeight, signal }) {
       yield* blocks.slice(fromHeight - 1, over.sent ?? 3);
       await new Promise((resolve) => {

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
-import { isWeftError } from "../../proto/errors.ts";
+import { assert, isWeftError } from "../../proto/errors.ts";
 import { formatTime } from "../../proto/time.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
@@ -26,6 +26,7 @@ import { createFileTrustStore } from "../driver/trust-store.ts";
 import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
+import { evmStatusChain } from "../evm/rpc/pool-chain.ts";
 import { createBundleQuota } from "../gateway/bundles/bundle-quota.ts";
 import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
 import { createRateLimit } from "../json-rpc/rate-limit.ts";
@@ -36,6 +37,8 @@ import { requesterQuota, rpcServerOptions } from "../gateway/gateway-config.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
 import { createKeptTransactions } from "../gateway/pool/kept-transactions.ts";
 import { createSealer } from "../gateway/sealer.ts";
+import { createPlacements } from "../gateway/status/placements.ts";
+import { statusMethods } from "../gateway/status/status-method.ts";
 import { createSubmitter } from "../gateway/submitter.ts";
 import { configuredTrust, type RollupConfig } from "./rollup-config.ts";
 
@@ -143,6 +146,13 @@ export async function startEvmRollupNode(
   };
   let driver: Driver | undefined;
   await submitter.restore();
+  const placements = createPlacements(rollupId, { client, journal, logger });
+  await placements.restore();
+  let opened: EvmRollup | undefined;
+  const openRollup = (): EvmRollup => {
+    assert(opened !== undefined, "methods are called when the rollup is open");
+    return opened;
+  };
   const rollup: EvmRollup = await createEvmRollup(
     {
       dataDirectory: join(dataDirectory, "evm"),
@@ -165,6 +175,14 @@ export async function startEvmRollupNode(
         of: requesterQuota("transactions", config, () => clock.monotonicMs()),
         costOf: (bytes) => submitter.costOf(bytes),
       },
+      moreMethods: statusMethods({
+        rollupId,
+        placements,
+        submitter,
+        client,
+        pool: () => openRollup().pool,
+        chain: () => evmStatusChain(openRollup().chain),
+      }),
       searchers: {
         gateway: bundles,
         quota: bundleQuota,
@@ -191,6 +209,7 @@ export async function startEvmRollupNode(
     await closeClients();
     throw error;
   });
+  opened = rollup;
   const executorServer: ExecutorServer | undefined =
     config.execution === undefined
       ? undefined
@@ -218,7 +237,8 @@ export async function startEvmRollupNode(
       clock,
       logger: logger.child({ module: "driver" }),
       metrics: metrics.driver,
-      onExecuted: (block) => {
+      onExecuted: (block, result) => {
+        placements.blockExecuted(block, result);
         const { height } = block.header;
         const itemIds = block.entries.map((entry) => entry.itemId);
         bundles.blockOrdered(height);

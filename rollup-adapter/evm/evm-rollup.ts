@@ -9,6 +9,7 @@ import {
   type SubmitPort,
 } from "../gateway/pool/pending-pool.ts";
 import { Dispatcher } from "../json-rpc/dispatcher.ts";
+import type { Method } from "../json-rpc/method.ts";
 import { type Readiness, type RpcServerOptions, startRpcServer } from "../json-rpc/server.ts";
 import type { EnvironmentSource } from "./environment.ts";
 import { type EvmChain, EvmExecutor } from "./executor.ts";
@@ -45,6 +46,8 @@ export interface EvmRollupDependencies {
   readonly restoring?: Restoring | undefined;
   /** What one requester may have; left out: all. */
   readonly quota?: PoolQuota | undefined;
+  /** Methods beside Ethereum's and the searchers'. */
+  readonly moreMethods?: Readonly<Record<string, Method>> | undefined;
   /** Takes bundles and bids of searchers; left out: their methods do not exist. */
   readonly searchers?: SearcherPort | undefined;
   /** What /readyz says; default: ready as soon as the rollup is open. */
@@ -56,6 +59,8 @@ export interface EvmRollup {
   readonly executor: Executor;
   /** What there is to read. */
   readonly chain: EvmChain;
+  /** Wallets' transactions that wait. */
+  readonly pool: PendingPool;
   readonly rpc: { readonly host: string; readonly port: number; readonly url: string };
   /** Stops serving, then waits for the block under way, then closes the database. */
   close(): Promise<void>;
@@ -87,6 +92,7 @@ export async function createEvmRollup(
   try {
     if (dependencies.restoring !== undefined) await pool.restore(dependencies.restoring);
     const methods = createMethodTable({
+      moreMethods: dependencies.moreMethods,
       chain: executor,
       pool,
       simulator: new Simulator(executor),
@@ -115,6 +121,7 @@ export async function createEvmRollup(
     return {
       executor,
       chain: executor,
+      pool,
       rpc: { host, port, url: `http://${shownHost}:${port}` },
       close: async () => {
         await server.close();

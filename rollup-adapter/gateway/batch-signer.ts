@@ -2,13 +2,22 @@
 import { randomBytes } from "node:crypto";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, type RollupId } from "../../proto/brands.ts";
-import { fromHex } from "../../proto/bytes.ts";
+import { compareBytes, fromHex } from "../../proto/bytes.ts";
 import { txItemBytes } from "../../proto/codec/weft-block.ts";
-import { accountAddress, rollupData, type TxBody } from "../../proto/codec/weft-tx.ts";
+import {
+  accountAddress,
+  encodeTxBody,
+  rollupData,
+  type TxBody,
+  txId,
+} from "../../proto/codec/weft-tx.ts";
 import type { ChainInfo } from "../client/sequencer-client.ts";
 import { type SignedItem, signTx, type TxSigner } from "../client/signed-tx.ts";
+import { SALT_TRIES_MAX, SALT_TRY_BYTES_MAX } from "../limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Sealer } from "./sealer.ts";
+
+const LOWEST_ID = new Uint8Array(32);
 
 export interface BatchSignerOptions {
   readonly rollupId: RollupId;
@@ -32,9 +41,15 @@ export interface BatchSigner {
   readonly payer: string;
   /**
    * @param isFresh with the key that is in force now
+   * @param after id of what is to come before it in a block that holds both; undefined: nothing
    * @throws WeftError<SealerErrorInfo>, and what asking the node throws
    */
-  sign(chain: ChainInfo, payloads: readonly Uint8Array[], isFresh: boolean): Promise<SignedBatch>;
+  sign(
+    chain: ChainInfo,
+    payloads: readonly Uint8Array[],
+    isFresh: boolean,
+    after: Uint8Array | undefined,
+  ): Promise<SignedBatch>;
 }
 
 export function createBatchSigner(
@@ -50,7 +65,7 @@ export function createBatchSigner(
 
   return {
     payer: formatAddress(accountAddress(key.publicKey)),
-    async sign(chain, payloads, isFresh) {
+    async sign(chain, payloads, isFresh, after) {
       const sealingKey = await sealer?.key(isFresh);
       const ahead = Math.max(1, Math.min(options.expiryBlocks, chain.unorderedWindow));
       // What is sealed for a key that ends is made anew for the next one.
@@ -75,7 +90,10 @@ export function createBatchSigner(
               parts: [{ rollupId: rollupIdBytes, data: payloads }],
               maxHeight: Height(expiryHeight - 1),
             });
-      const body: TxBody = { ...terms, action };
+      const body: TxBody =
+        action.kind === "rollupData"
+          ? ordered(chain.chainId, { ...terms, action }, after ?? LOWEST_ID)
+          : { ...terms, action };
       metrics.batchBytes.observe(txItemBytes(body));
       const { height: signedHeight } = chain;
       return {
@@ -86,4 +104,26 @@ export function createBatchSigner(
       };
     },
   };
+}
+
+/**
+ * The same with the salt, of some, whose id is the lowest above `after`. Among transactions of one price a block has
+ * the lower id first, whatever came first: by chance every second of two submissions in one block would come before its
+ * predecessor, and wallets' transactions in it before their turn, for which the place is paid twice.
+ */
+function ordered(chainId: string, body: TxBody, after: Uint8Array): TxBody {
+  const tries = Math.min(SALT_TRIES_MAX, Math.ceil(SALT_TRY_BYTES_MAX / txItemBytes(body)));
+  let best = body;
+  let bestId: Uint8Array | undefined;
+  for (let i = 0; i < tries; i++) {
+    const { replay } = body;
+    if (replay.kind !== "unordered") break;
+    const tried: TxBody = { ...body, replay: { ...replay, salt: new Uint8Array(randomBytes(8)) } };
+    const id = txId(chainId, encodeTxBody(tried));
+    if (compareBytes(id, after) <= 0) continue;
+    if (bestId !== undefined && compareBytes(id, bestId) >= 0) continue;
+    best = tried;
+    bestId = id;
+  }
+  return best;
 }

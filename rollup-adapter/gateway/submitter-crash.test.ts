@@ -8,7 +8,9 @@ import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { rollupDataEntries, rollupIdOfName, txId } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
+import { type DeliveredEntry, EntryKind } from "../../proto/verify/manifest.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import type { OrderedPlace } from "../client/failover-client.ts";
 import type { ChainInfo, SubmitOutcome } from "../client/sequencer-client.ts";
 import { createMemoryJournalStore, type JournalStore } from "./journal/journal-store.ts";
 import { createJournal } from "./journal/journal.ts";
@@ -77,6 +79,12 @@ function chainInfo(sequencer: Sequencer): ChainInfo {
   };
 }
 
+function entryOf(id: string): DeliveredEntry {
+  const itemId = new Uint8Array(Buffer.from(id, "hex"));
+  const place = { bundleId: undefined, leg: 0, legs: 1, payload: new Uint8Array(0) };
+  return { kind: EntryKind.ROLLUP_DATA, lane: 0, itemId, ...place };
+}
+
 class Death extends Error {}
 
 /** A gateway on a disk; dies with the operation of that number. */
@@ -114,12 +122,14 @@ function startGateway(disk: Map<string, Uint8Array>, sequencer: Sequencer, death
           operation("after a submission");
           return outcome;
         },
-        orderedIds: async (_, first, last) => {
-          const ids = new Set<string>();
-          for (let at = first; at <= last; at++) {
-            for (const id of sequencer.blocks.get(at) ?? []) ids.add(id);
+        ordered: async (_, first, last) => {
+          const places: OrderedPlace[] = [];
+          for (let height = first; height <= last; height++) {
+            for (const [position, id] of (sequencer.blocks.get(height) ?? []).entries()) {
+              places.push({ height, position, entry: entryOf(id) });
+            }
           }
-          return ids;
+          return places;
         },
       },
       key: { publicKey: new Uint8Array(32).fill(7), sign: () => new Uint8Array(64) },
@@ -283,7 +293,7 @@ function startOn(store: JournalStore, sequencer: Sequencer) {
             sequencer.items.push(toHex(item));
             return Promise.resolve(outcome);
           },
-          orderedIds: () => Promise.resolve(new Set()),
+          ordered: () => Promise.resolve([]),
         },
         key: { publicKey: new Uint8Array(32).fill(7), sign: () => new Uint8Array(64) },
         journal: createJournal(store, NULL_GATEWAY_METRICS),

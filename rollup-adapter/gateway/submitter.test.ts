@@ -63,7 +63,7 @@ function createFixture(options: {
     {
       client: {
         chainInfo: () => Promise.resolve(CHAIN),
-        orderedIds: () => Promise.resolve(new Set()),
+        ordered: () => Promise.resolve([]),
         submit(item): Promise<SubmitOutcome> {
           const decoded = decodeItem(item);
           if (decoded.kind !== "tx") throw new Error("expected a transaction");

@@ -8,7 +8,7 @@
  */
 import type { RollupId } from "../../proto/brands.ts";
 import { Height } from "../../proto/brands.ts";
-import { toHex } from "../../proto/bytes.ts";
+import { compareBytes, toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
@@ -23,6 +23,7 @@ import {
   GATEWAY_PENDING_MAX,
   RESEND_BLOCKS,
   RESENT_PER_BLOCK_MAX,
+  SALT_BLOCKS,
   RESUBMISSIONS_MAX,
   RETRY_MS_FIRST,
   RETRY_MS_MAX,
@@ -121,7 +122,7 @@ export interface Submitter {
 export function createSubmitter(
   options: SubmitterOptions,
   deps: {
-    readonly client: Pick<SubmitClient, "chainInfo" | "submit" | "orderedIds">;
+    readonly client: Pick<SubmitClient, "chainInfo" | "submit" | "ordered">;
     /** The account that pays for ordering. */
     readonly key: TxSigner;
     /** Seals every submission; without it none is. */
@@ -233,7 +234,12 @@ export function createSubmitter(
     /** Registered before it is sent: it may be committed before the answer arrives. */
     async function send(isFresh: boolean): Promise<SubmitOutcome> {
       const payloads = entries.map((entry) => entry.payload);
-      const signed = await signer.sign(await currentInfo(isFresh), payloads, isFresh);
+      const signed = await signer.sign(
+        await currentInfo(isFresh),
+        payloads,
+        isFresh,
+        lastOutstanding(),
+      );
       const operations: JournalOperation[] = [];
       if (batch !== undefined) {
         batches.delete(batch.name);
@@ -259,6 +265,16 @@ export function createSubmitter(
     } catch (cause) {
       await failed(entries, batch, cause);
     }
+  }
+
+  /** Id of the last of those that the next block may hold too. */
+  function lastOutstanding(): Uint8Array | undefined {
+    let last: Batch | undefined;
+    for (const batch of batches.values()) {
+      if (batch.signedHeight < height - SALT_BLOCKS) continue;
+      if (last === undefined || compareBytes(batch.id, last.id) > 0) last = batch;
+    }
+    return last?.id;
   }
 
   function register(signed: SignedBatch, entries: readonly Entry[]): Batch {
@@ -416,7 +432,8 @@ export function createSubmitter(
           });
         }
         const from = Math.max(lowest, earliestHeight);
-        const ids = await client.orderedIds(options.rollupId, from, firstHeight - 1);
+        const places = await client.ordered(options.rollupId, from, firstHeight - 1);
+        const ids = new Set(places.map(({ entry }) => toHex(entry.itemId)));
         for (const batch of loaded) {
           if (batches.get(batch.name) !== batch) continue; // ordered since
           batch.isReconciled = true;

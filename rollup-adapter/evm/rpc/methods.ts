@@ -20,6 +20,7 @@ export interface MethodDependencies {
   readonly clock: Clock;
   /** What web3_clientVersion says. */
   readonly clientVersion: string;
+  readonly moreMethods?: Readonly<Record<string, Method>> | undefined;
   /** Left out: no methods of searchers. */
   readonly searchers?: SearcherPort | undefined;
 }
@@ -31,6 +32,7 @@ export function createMethodTable(dependencies: MethodDependencies): MethodTable
       ...stateMethods(dependencies),
       ...transactionMethods(dependencies),
       ...logMethods(dependencies),
+      ...dependencies.moreMethods,
       ...(dependencies.searchers && mevMethods(dependencies.searchers, dependencies)),
     }),
   );

@@ -1,6 +1,7 @@
 /** The reference rollup's own chain, as the pool of pending transactions sees it. */
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { PoolChain } from "../../gateway/pool/pool-chain.ts";
+import type { StatusChain } from "../../gateway/status/status-method.ts";
 import type { EvmChain } from "../executor.ts";
 import { createPacer } from "../pacer.ts";
 import { StateView } from "../virtual-machine.ts";
@@ -23,5 +24,17 @@ export function createPoolChain(chain: EvmChain, clock: Clock): PoolChain {
         const included = receipts.map(({ transactionHash: hash, sender }) => ({ hash, sender }));
         listener({ included, skipped, isComplete: true });
       }),
+  };
+}
+
+/** The same, as whoever asks for the state of a transaction sees it. */
+export function evmStatusChain(chain: EvmChain): StatusChain {
+  return {
+    blockOf(hash) {
+      const number = chain.store.transactionLocation(hash)?.blockNumber;
+      const block = number === undefined ? undefined : chain.store.block(number);
+      return Promise.resolve(block && { number: block.number, hash: block.hash });
+    },
+    finalizedNumber: () => Promise.resolve(chain.finalized().number),
   };
 }

@@ -77,7 +77,8 @@ export function decodeTransactionRecord(hash: string, bytes: Uint8Array): Transa
   return { raw: fromBase64(raw), acceptedMs };
 }
 
-function jsonRecord(key: string, bytes: Uint8Array): Readonly<Record<string, unknown>> {
+/** @throws WeftError<JournalRecordErrorInfo> */
+export function jsonRecord(key: string, bytes: Uint8Array): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(bytes).toString("utf8"));
@@ -88,7 +89,7 @@ function jsonRecord(key: string, bytes: Uint8Array): Readonly<Record<string, unk
   return { ...value };
 }
 
-function damaged(key: string, cause?: unknown): WeftError<JournalRecordErrorInfo> {
+export function damaged(key: string, cause?: unknown): WeftError<JournalRecordErrorInfo> {
   return new WeftError<JournalRecordErrorInfo>(
     { code: "GATEWAY_JOURNAL_DAMAGED", key },
     `record ${key} of the gateway's journal is not one that this version writes; keep the folder, and start with an empty one`,

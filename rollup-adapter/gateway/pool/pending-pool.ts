@@ -19,8 +19,10 @@ import {
   RESUBMISSIONS_MAX,
 } from "../../evm/limits.ts";
 import type { EvmMetrics } from "../../evm/metrics.ts";
+import { LruMap } from "../../evm/lru.ts";
 import type { DecodedTransaction, SkipReason } from "../../evm/payload.ts";
 import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
+import { LOST_KEPT } from "../status/limits.ts";
 import type { Quota } from "../quota.ts";
 import type { KeptTransactions } from "./kept-transactions.ts";
 import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "./pool-chain.ts";
@@ -92,6 +94,7 @@ export class PendingPool {
   /** By sender and nonce: the newest of that nonce. */
   readonly #bySender = new Map<string, Map<bigint, Entry>>();
   readonly #listeners = new Set<(transaction: PendingTransaction) => void>();
+  readonly #lostReasons = new LruMap<string, string>(LOST_KEPT);
   #bytes = 0;
   readonly #stop: () => void;
 
@@ -389,8 +392,14 @@ export class PendingPool {
     await this.#postReady(first.sender, account.nonce);
   }
 
+  /** Why a transaction that was accepted is not pending any more without being executed; undefined if it is none. */
+  lostReason(hash: Uint8Array): string | undefined {
+    return this.#lostReasons.get(toHex(hash));
+  }
+
   #lost(entry: Entry, why: unknown): void {
     this.#remove(entry);
+    this.#lostReasons.set(toHex(entry.hash), reason(why));
     this.#metrics.rpcDropped.inc({ what: "pending_transaction" });
     this.#logger.warn("pending transaction was not included", {
       hash: toHex(entry.hash),

@@ -9,7 +9,7 @@ import type { EvmMetrics } from "../../evm/metrics.ts";
 import type { ExecuteBlockResponse } from "../../execution.ts";
 import { Dispatcher } from "../../json-rpc/dispatcher.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
-import type { Method, Subscribe } from "../../json-rpc/method.ts";
+import type { Subscribe } from "../../json-rpc/method.ts";
 import { booleanParam } from "../../json-rpc/params.ts";
 import { type Readiness, type RpcServerOptions, startRpcServer } from "../../json-rpc/server.ts";
 import {
@@ -18,7 +18,8 @@ import {
   type Restoring,
   type SubmitPort,
 } from "../pool/pending-pool.ts";
-import { createExecutionFeed } from "./execution-feed.ts";
+import { type StatusDependencies, statusMethods } from "../status/status-method.ts";
+import { createExecutionFeed } from "../execution-feed.ts";
 import { createGatewayMethods } from "./methods.ts";
 import { createRpcChain, type RpcChainOptions } from "./rpc-chain.ts";
 import { createUpstream } from "./upstream.ts";
@@ -41,8 +42,8 @@ export interface GatewayRpcDependencies {
   readonly quota?: PoolQuota | undefined;
   /** Calls in one batch; default and highest: RPC_BATCH_MAX. */
   readonly batchMax?: number | undefined;
-  /** Methods beside Ethereum's. */
-  readonly moreMethods?: Readonly<Record<string, Method>>;
+  /** What answers `weft_getTransactionStatus`; left out: the method does not exist. */
+  readonly status?: Omit<StatusDependencies, "chain" | "pool"> | undefined;
   readonly readiness: () => Promise<Readiness>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -108,7 +109,10 @@ export async function startGatewayRpc(
       upstream,
       pool,
       clientVersion,
-      more: dependencies.moreMethods ?? {},
+      more:
+        dependencies.status === undefined
+          ? {}
+          : statusMethods({ ...dependencies.status, pool: () => pool, chain: () => chain }),
     });
     const server = await startRpcServer(options.rpc, {
       dispatcher: new Dispatcher({ methods, logger, metrics, batchMax: dependencies.batchMax }),

@@ -7,7 +7,9 @@ import { createEvmCommon } from "../../evm/genesis.ts";
 import { createPayloadDecoder } from "../../evm/payload.ts";
 import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
+import { bytesParam } from "../../json-rpc/params.ts";
 import type { Json } from "../../json-rpc/method.ts";
+import type { StatusChain } from "../status/status-method.ts";
 import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "../pool/pool-chain.ts";
 import { ACCOUNTS_CACHED, NEXT_BLOCK_AGE_MS } from "./limits.ts";
 import type { Upstream } from "./upstream.ts";
@@ -19,7 +21,7 @@ export interface RpcChainOptions {
   readonly hardfork: "cancun" | "prague";
 }
 
-export interface RpcChain extends PoolChain {
+export interface RpcChain extends PoolChain, StatusChain {
   /** Tells what became of the payloads of a block that the executor has made. */
   executed(block: PoolBlock): void;
 }
@@ -81,6 +83,19 @@ export function createRpcChain(
     },
     isIncluded: async (hash) =>
       (await upstream.call("eth_getTransactionReceipt", [bytesToHex(hash)])) !== null,
+    async blockOf(hash) {
+      const receipt = await upstream.call("eth_getTransactionReceipt", [bytesToHex(hash)]);
+      if (receipt === null) return undefined;
+      const number = Number(toBigint(field(receipt, "blockNumber")));
+      return { number, hash: bytesParam(field(receipt, "blockHash"), "blockHash", 32) };
+    },
+    async finalizedNumber() {
+      // An executor that has finalized nothing yet has no such block.
+      const block = await upstream
+        .call("eth_getBlockByNumber", ["finalized", false])
+        .catch(() => null);
+      return block === null ? -1 : Number(toBigint(field(block, "number")));
+    },
     onBlock(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

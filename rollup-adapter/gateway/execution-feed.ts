@@ -2,7 +2,7 @@
  * From what the driver feeds and the executor answers to what became of each payload: an executor that gathers answers for
  * payloads of requests before, with or without those of the request that it answers.
  */
-import type { ExecuteBlockResponse } from "../../execution.ts";
+import type { ExecuteBlockResponse } from "../execution.ts";
 
 /** One payload of a block that the executor made; `reason`: why it was left out. */
 export interface ExecutedPayload {
