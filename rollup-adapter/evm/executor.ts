@@ -27,7 +27,7 @@ import type {
 } from "../execution.ts";
 import { type AtomicPart, OpenBundles } from "./atomic/open-bundles.ts";
 import { BlockRunner } from "./block-runner.ts";
-import { ChainStore } from "./chain-store.ts";
+import { ChainStore, type Cursor } from "./chain-store.ts";
 import {
   type BlockEnvironment,
   type EnvironmentSource,
@@ -90,6 +90,8 @@ export class EvmExecutor implements Executor, EvmChain {
   readonly #firstNumber: number;
   readonly #isAtomic: boolean;
   #head: StoredBlock;
+  /** Moves with the head: the stored one is ahead of it while a block is being written. */
+  #cursor: Cursor | undefined;
   #waiting = 0;
   #tail: Promise<unknown> = Promise.resolve();
   #isClosed = false;
@@ -113,6 +115,7 @@ export class EvmExecutor implements Executor, EvmChain {
     this.store = opened.store;
     this.db = opened.db;
     this.#head = opened.head;
+    this.#cursor = opened.store.cursor();
     this.#gathered = opened.gathered;
     this.#firstNumber = genesis.anchor?.number ?? 0;
     this.#genesisHash = this.#block(this.#firstNumber).hash;
@@ -274,7 +277,8 @@ export class EvmExecutor implements Executor, EvmChain {
   async getStatus(): Promise<ExecutorStatus> {
     this.#checkOpen();
     const binding = this.store.binding();
-    const cursor = this.store.cursor();
+    const cursor = this.#cursor;
+    const next = cursor === undefined ? binding?.sequencerStartHeight : Height(cursor.height + 1);
     return {
       ...this.#finality(),
       isInitialized: binding !== undefined,
@@ -283,7 +287,7 @@ export class EvmExecutor implements Executor, EvmChain {
       genesisHash: this.#genesisHash,
       head: toExecutedBlock(this.#head),
       sequencer: cursor,
-      nextSequencerHeight: binding === undefined ? undefined : this.#nextHeight(),
+      nextSequencerHeight: next,
       gatheredPayloads: this.#gathered.length,
       openBundles: this.bundles.list(),
       openBundleCount: this.bundles.count,
@@ -418,12 +422,14 @@ export class EvmExecutor implements Executor, EvmChain {
       this.bundles.settle(atomic);
       this.#gathered.length = 0;
       this.#head = block;
+      this.#cursor = this.store.cursor();
       this.#announce(block, receipts, payloads, record, (performance.now() - started) / 1000);
       return this.#answer(record);
     } catch (cause) {
       this.#runner.reset();
       // A failed write may have reached the disk all the same: what is there is what counts.
       this.#head = this.#block(this.store.headNumber() ?? this.#firstNumber);
+      this.#cursor = this.store.cursor();
       const { sequencerHeight } = request;
       throw this.#internal(`sequencer height ${sequencerHeight} could not be executed`, cause);
     }
@@ -485,6 +491,7 @@ export class EvmExecutor implements Executor, EvmChain {
       const { sequencerHeight } = request;
       throw this.#internal(`sequencer height ${sequencerHeight} could not be stored`, cause);
     }
+    this.#cursor = this.store.cursor();
     this.#report();
     return this.#answer(record);
   }
@@ -499,7 +506,15 @@ export class EvmExecutor implements Executor, EvmChain {
   }
 
   #finality(): FinalityStatus {
-    return { safe: toExecutedBlock(this.safe()), finalized: toExecutedBlock(this.finalized()) };
+    // Read once: between two readings they may move, and finalized would be above safe.
+    const { safe, finalized } = this.store.finality() ?? {
+      safe: this.#firstNumber,
+      finalized: this.#firstNumber,
+    };
+    return {
+      safe: toExecutedBlock(this.#block(safe)),
+      finalized: toExecutedBlock(this.#block(finalized)),
+    };
   }
 
   #nextHeight(): Height {
