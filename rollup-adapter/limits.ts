@@ -50,3 +50,13 @@ export const SEALED_BLOCKS_MAX = 100;
 export const GATHERED_PAYLOADS_MAX = 100_000;
 /** Their bytes; further payloads are left out. */
 export const GATHERED_BYTES_MAX = 64 << 20;
+/** Heights until a vote or a report of an executor expires and is signed anew. */
+export const STATEMENT_EXPIRY_BLOCKS = 60;
+/** Heights after which one that no pool holds is sent again. */
+export const STATEMENT_RESEND_BLOCKS = 3;
+/** Votes and reports that wait to be ordered; a further bundle gets no vote, which is counted. */
+export const STATEMENTS_PENDING_MAX = 1_024;
+/** Heights after which a vote about a bundle whose decision has not come is given up: nothing hidden waits longer. */
+export const VOTE_GIVEN_UP_BLOCKS = 1_000;
+/** Heights for which a report is sent, and half of those for which it is remembered what was said of a bundle. */
+export const STATEMENTS_KEPT_BLOCKS = 1_000;

@@ -84,6 +84,29 @@ const DRIVER_SPECS: SpecsOf<DriverMetrics> = {
     name: "weft_rollup_stream_restarts_total",
     help: "Streams opened again after an end or an error",
   },
+  atomicPrepared: {
+    type: "counter",
+    name: "weft_rollup_atomic_prepared_total",
+    help: "Legs of atomic bundles prepared, by what was found (yes, no)",
+    labels: ["verdict"],
+  },
+  atomicDecided: {
+    type: "counter",
+    name: "weft_rollup_atomic_decided_total",
+    help: "Atomic bundles decided (commit, abort)",
+    labels: ["outcome"],
+  },
+  atomicStatements: {
+    type: "counter",
+    name: "weft_rollup_atomic_statements_total",
+    help: "Votes and reports of the executor key: ordered, deferred (sent again), refused, abandoned (nobody asks for it any more), contradiction (not sent: it would be slashed)",
+    labels: ["kind", "result"],
+  },
+  atomicPending: {
+    type: "gauge",
+    name: "weft_rollup_atomic_pending",
+    help: "Votes and reports of the executor key that no block holds yet",
+  },
 };
 
 const ENGINE_API_SPECS: SpecsOf<EngineApiMetrics> = {

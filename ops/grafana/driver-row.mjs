@@ -19,6 +19,21 @@ export const DRIVER_ROW = [
     [increase("weft_rollup_bundle_legs_total"), `${NODE} executed`],
     [increase("weft_mev_bundle_atomicity_violations_total"), `${NODE} came alone`],
   ),
+  panel(
+    "Atomic bundles",
+    "short",
+    [sumBy("verdict", increase("weft_rollup_atomic_prepared_total")), "prepared, {{verdict}}"],
+    [sumBy("outcome", increase("weft_rollup_atomic_decided_total")), "decided, {{outcome}}"],
+  ),
+  panel(
+    "Votes and reports",
+    "short",
+    [
+      sumBy("kind, result", increase("weft_rollup_atomic_statements_total")),
+      "{{kind}} {{result}}",
+    ],
+    [gauge("weft_rollup_atomic_pending"), `${NODE} wait`],
+  ),
   panel("Refused blocks", "ops", [sumBy("code", rate("weft_rollup_refused_total")), "{{code}}"]),
   panel("Stream restarts", "ops", [rate("weft_rollup_stream_restarts_total"), NODE]),
 ];

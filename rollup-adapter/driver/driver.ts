@@ -19,10 +19,12 @@ import {
 import type { TrustedState } from "../client/header-chain.ts";
 import type { VerifyErrorInfo } from "../client/verify-error.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
-import type { ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
+import type { AtomicLevel, ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
+import { type AtomicStepsErrorInfo, createAtomicSteps } from "./atomic-steps.ts";
 import type { DriverMetrics } from "./metrics.ts";
 import type { TrustStore } from "./trust-store.ts";
+import type { Voter, VoterErrorInfo } from "./voter.ts";
 
 export type DriverErrorInfo =
   /** The configured trust lies above what the executor needs next. */
@@ -51,6 +53,8 @@ export interface DriverDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: DriverMetrics;
+  /** Speaks for an executor of the rollup about legs of atomic bundles; left out: this node only follows. */
+  readonly voter?: Voter | undefined;
   /** Told after each executed block, in order. */
   readonly onExecuted: (block: FilledBlock, result: ExecuteBlockResponse) => void;
 }
@@ -83,6 +87,8 @@ const FATAL_EXECUTION = new Set([
   "EXECUTION_CONFLICT",
   "EXECUTION_HALTED",
   "EXECUTION_INVALID_REQUEST",
+  "EXECUTION_BUNDLE_UNKNOWN",
+  "EXECUTION_ATOMIC_UNSUPPORTED",
 ]);
 
 const FATAL_DRIVER = new Set<string>([
@@ -90,6 +96,13 @@ const FATAL_DRIVER = new Set<string>([
   "DRIVER_FORK",
   "DRIVER_UNVERIFIABLE",
 ] satisfies DriverErrorInfo["code"][]);
+
+/** Going on would make another rollup of this one, or cost the executor's bond. */
+const FATAL_ATOMIC = new Set<string>([
+  "DRIVER_ATOMIC_UNSUPPORTED",
+  "DRIVER_BUNDLE_DIVERGED",
+  "VOTER_CONTRADICTION",
+] satisfies (AtomicStepsErrorInfo | VoterErrorInfo)["code"][]);
 
 const VERIFY_BUNDLE = "VERIFY_BUNDLE" satisfies VerifyErrorInfo["code"];
 
@@ -110,6 +123,8 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   });
   let running: Promise<void> | undefined;
   let saved = 0;
+  let atomicLevel: AtomicLevel = 0;
+  const atomic = createAtomicSteps(options, { executor, voter: deps.voter, logger, metrics });
 
   async function runLoop(): Promise<void> {
     let pauseMs = RETRY_MS_FIRST;
@@ -162,11 +177,14 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
         `the sequencer node serves chain ${JSON.stringify(chainId)}, configured is ${JSON.stringify(options.trust.chainId)}; correct sequencer.chain_id or sequencer.nodes in rollup.json`,
       );
     }
-    const { nextSequencerHeight: next } = await executor.init({
+    const initialized = await executor.init({
       rollupId: options.rollupId,
       sequencerChainId: options.trust.chainId,
       sequencerStartHeight: options.startHeight,
     });
+    const { nextSequencerHeight: next } = initialized;
+    ({ atomicLevel } = initialized);
+    await atomic.resume();
     const { sequencer: executed } = await executor.getStatus();
     const trusted = await trustBelow(next);
     checkSame(trusted.height, trusted.blockHash, executed);
@@ -241,6 +259,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   }
 
   async function execute(block: FilledBlock): Promise<void> {
+    await atomic.before(block, atomicLevel);
     const result = await executor.executeBlock({
       sequencerBlockHash: block.hash,
       sequencerHeight: block.header.height,
@@ -252,6 +271,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       // Final by more than 2/3 of the stake, sealed entries included: both labels move at once.
       await executor.setFinality({ safeHash: result.hash, finalizedHash: result.hash });
     }
+    await atomic.after(block, result);
     status = { ...status, sequencerHeight: block.header.height, lastError: undefined };
     progress = { at: clock.now(), monotonicMs: clock.monotonicMs() };
     metrics.sequencerHeight.set(block.header.height);
@@ -312,7 +332,9 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
 }
 
 function isFatal(error: unknown): boolean {
-  return isWeftError(error) && (FATAL_EXECUTION.has(error.code) || FATAL_DRIVER.has(error.code));
+  if (!isWeftError(error)) return false;
+  const fatal = [FATAL_EXECUTION, FATAL_DRIVER, FATAL_ATOMIC];
+  return fatal.some((codes) => codes.has(error.code));
 }
 
 function isOtherChain(error: unknown): boolean {

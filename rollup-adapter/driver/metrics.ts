@@ -29,6 +29,14 @@ export interface DriverMetrics {
   readonly refused: Counter<"code">;
   /** weft_rollup_stream_restarts_total: streams opened again after an end or an error. */
   readonly streamRestarts: Counter;
+  /** weft_rollup_atomic_prepared_total{verdict}: legs of atomic bundles prepared, by what was found (yes, no). */
+  readonly atomicPrepared: Counter<"verdict">;
+  /** weft_rollup_atomic_decided_total{outcome}: atomic bundles decided (commit, abort). */
+  readonly atomicDecided: Counter<"outcome">;
+  /** weft_rollup_atomic_statements_total{kind,result}: votes and reports of the executor key: ordered, deferred (sent again), refused, abandoned (nobody asks for it any more), contradiction (not sent: it would be slashed). */
+  readonly atomicStatements: Counter<"kind" | "result">;
+  /** weft_rollup_atomic_pending: votes and reports of the executor key that no block holds yet. */
+  readonly atomicPending: Gauge;
 }
 
 export const NULL_DRIVER_METRICS: DriverMetrics = {
@@ -42,4 +50,8 @@ export const NULL_DRIVER_METRICS: DriverMetrics = {
   bundleViolations: NULL_COUNTER,
   refused: NULL_COUNTER,
   streamRestarts: NULL_COUNTER,
+  atomicPrepared: NULL_COUNTER,
+  atomicDecided: NULL_COUNTER,
+  atomicStatements: NULL_COUNTER,
+  atomicPending: NULL_GAUGE,
 };

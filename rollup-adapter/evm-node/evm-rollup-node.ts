@@ -14,6 +14,7 @@ import type { Logger } from "../../sequencer/ports/logger.ts";
 import {
   createFailoverClient,
   createMevFailover,
+  createVoterClient,
   type SubmitClient,
 } from "../client/failover-client.ts";
 import { createGrpcMevClient } from "../client/grpc-mev-client.ts";
@@ -23,6 +24,7 @@ import { createDriver, type Driver, type DriverStatus } from "../driver/driver.t
 import { createExecutorServer, type ExecutorServer } from "../driver/grpc-executor.ts";
 import type { DriverMetrics } from "../driver/metrics.ts";
 import { createFileTrustStore } from "../driver/trust-store.ts";
+import { createVoter, type Voter } from "../driver/voter.ts";
 import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
@@ -52,6 +54,8 @@ export interface EvmRollupNodeOptions {
 export interface EvmRollupNodeDependencies {
   /** The account that pays for ordering what wallets send here. */
   readonly gatewayKey: TxSigner;
+  /** With `atomic` in the configuration: the key that votes about legs of atomic bundles. */
+  readonly executorKey?: TxSigner | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: {
@@ -223,6 +227,12 @@ export async function startEvmRollupNode(
     throw error;
   }
 
+  const voter = await openVoter().catch(async (error: unknown) => {
+    await executorServer?.stop();
+    await rollup.close();
+    await closeClients();
+    throw error;
+  });
   driver = createDriver(
     {
       rollupId,
@@ -237,6 +247,7 @@ export async function startEvmRollupNode(
       clock,
       logger: logger.child({ module: "driver" }),
       metrics: metrics.driver,
+      voter,
       onExecuted: (block, result) => {
         placements.blockExecuted(block, result);
         const { height } = block.header;
@@ -254,6 +265,22 @@ export async function startEvmRollupNode(
     },
   );
   const running = driver;
+
+  async function openVoter(): Promise<Voter | undefined> {
+    if (config.atomic === undefined || deps.executorKey === undefined) return undefined;
+    const { tip_per_byte: tip } = config.atomic;
+    return createVoter(
+      { rollupId, tipPerByte: BigInt(tip) },
+      {
+        client: createVoterClient(clients),
+        key: deps.executorKey,
+        store: await openJournalStore(join(dataDirectory, "executor")),
+        logger: logger.child({ module: "voter" }),
+        metrics: metrics.driver,
+      },
+    );
+  }
+
   const failed = new Promise<never>((_, reject) => {
     running.run().catch(reject);
   });
@@ -269,6 +296,7 @@ export async function startEvmRollupNode(
     async stop() {
       submitter.stop();
       await running.stop();
+      await voter?.stop();
       await executorServer?.stop();
       await rollup.close();
       await closeClients();

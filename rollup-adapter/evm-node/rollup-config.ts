@@ -44,6 +44,14 @@ const schema = z.strictObject({
     .optional(),
   /** How the node's own account carries transactions into the order. */
   gateway: GATEWAY_SECTION.prefault({}),
+  /** This node is an executor of the rollup: it votes about legs of atomic bundles with a key of the rollup's policy; left out: it follows. */
+  atomic: z
+    .strictObject({
+      /** The executor's key, relative to the folder of this file; its account pays and holds the bond. */
+      key_file: z.string().min(1).default("executor_key.json"),
+      tip_per_byte: z.number().int().min(0).default(0),
+    })
+    .optional(),
   /** The rollup's genesis, as `parseEvmGenesis` takes it. */
   genesis: z.record(z.string(), z.unknown()),
 });

@@ -9,6 +9,8 @@ import type { Genesis } from "../engine/genesis.ts";
 import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { cliError } from "./cli-error.ts";
 
+/** Beside rollup.json. */
+const EXECUTOR_KEY_FILE = "executor_key.json";
 /** Gas of one rollup block in the genesis files that this command writes. */
 const EVM_GAS_LIMIT = 15_000_000;
 
@@ -43,6 +45,14 @@ export interface RollupFilesOptions {
   readonly seal?: boolean;
   /** nweft that its gateway bids at most in its own name; not written when left out. */
   readonly bidMax?: number;
+  /** Whether legs of bundles are executed atomically, and this node votes about them with a key of its own. */
+  readonly atomic?: boolean;
+}
+
+/** Makes the folders and the key that votes about legs of atomic bundles; returns its public key (32 bytes). */
+export function createExecutorKey(home: RollupHome): Uint8Array {
+  mkdirSync(join(home.root, "config"), { recursive: true, mode: 0o700 });
+  return readOrCreateKeyFile(join(home.root, "config", EXECUTOR_KEY_FILE)).publicKey;
 }
 
 /** Makes the folders and the gateway's key; returns its public key (32 bytes). */
@@ -80,6 +90,7 @@ export function createRollupFiles(
     );
   }
   createGatewayKey(home);
+  if (options.atomic === true) createExecutorKey(home);
   writeFileSync(home.configFile, `${JSON.stringify(document, undefined, 2)}\n`);
   return { isUnchanged: false };
 }
@@ -124,6 +135,7 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
     // What an EVM in JavaScript can execute between two blocks even when the code is hostile.
     gasLimit: EVM_GAS_LIMIT,
     timestamp: sequencerGenesis.genesisTime.seconds.toString(),
+    ...(options.atomic === true ? { atomic: true } : {}),
     alloc: Object.fromEntries(
       Object.entries(options.alloc).map(([address, wei]) => [address, { balance: wei.toString() }]),
     ),
@@ -159,6 +171,7 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
           },
         }
       : {}),
+    ...(options.atomic === true ? { atomic: { key_file: EXECUTOR_KEY_FILE } } : {}),
     genesis,
   };
 }

@@ -1,3 +1,4 @@
+import { dirname, resolve } from "node:path";
 import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import { startEvmRollupNode } from "../../rollup-adapter/evm-node/evm-rollup-node.ts";
 import {
@@ -25,6 +26,10 @@ export async function startRollup(
   const home = rollupHomeAt(root);
   const config = loadRollupConfig(home.configFile);
   const key = readKeyFile(home.gatewayKeyFile);
+  const executor =
+    config.atomic === undefined
+      ? undefined
+      : readKeyFile(resolve(dirname(home.configFile), config.atomic.key_file));
   const logger = createPinoLogger({ level, format: isJson ? "json" : "plain" });
   const clock = createSystemClock();
   const registry = createPrometheusRegistry();
@@ -46,6 +51,10 @@ export async function startRollup(
       { config, dataDirectory: home.dataDir, clientVersion: `weft/${VERSION.weft}` },
       {
         gatewayKey: { publicKey: key.publicKey, sign: (message) => signEd25519(key, message) },
+        executorKey: executor && {
+          publicKey: executor.publicKey,
+          sign: (message) => signEd25519(executor, message),
+        },
         clock,
         logger,
         metrics,

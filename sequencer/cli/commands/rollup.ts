@@ -1,11 +1,17 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
+import { toHex } from "../../../proto/bytes.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../../engine/genesis.ts";
 import type { GlobalOptions } from "../context.ts";
 import { parseEvmAddress, parseHostPort, parsePort, parseRollupName } from "../options.ts";
 import { ALREADY_THERE, printResult } from "../output.ts";
-import { createGatewayKey, createRollupFiles, rollupHomeAt } from "../rollup-files.ts";
+import {
+  createExecutorKey,
+  createGatewayKey,
+  createRollupFiles,
+  rollupHomeAt,
+} from "../rollup-files.ts";
 import { registerConformance } from "./rollup-conformance.ts";
 
 export function registerRollup(program: Command): void {
@@ -36,6 +42,10 @@ export function registerRollup(program: Command): void {
       "--seal",
       "seal what wallets send here, so that nobody reads it before its place is final",
     )
+    .option(
+      "--atomic",
+      "execute legs of bundles atomically, and vote about them with a key that this makes",
+    )
     .option("--fund <address>", "address that starts with 1,000,000 ether", parseEvmAddress)
     .action(
       async (
@@ -50,6 +60,7 @@ export function registerRollup(program: Command): void {
           metrics: boolean;
           fund?: string;
           seal?: boolean;
+          atomic?: boolean;
         },
         command: Command,
       ) => {
@@ -64,13 +75,21 @@ export function registerRollup(program: Command): void {
           metricsPort: options.metrics ? options.metricsPort : undefined,
           alloc: options.fund === undefined ? {} : { [options.fund]: 10n ** 24n },
           seal: options.seal ?? false,
+          atomic: options.atomic ?? false,
         });
+        const executor = options.atomic === true ? createExecutorKey(home) : undefined;
         const payer = formatAddress(accountAddress(createGatewayKey(home)));
         printResult(
           {
             home: home.root,
             config: home.configFile,
             gateway: payer,
+            ...(executor === undefined
+              ? {}
+              : {
+                  executor: formatAddress(accountAddress(executor)),
+                  executorKey: toHex(executor),
+                }),
             ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
             next: [
               `weft tx register-rollup ${name} --from OWNER_KEY --node ${options.sequencer}`,
