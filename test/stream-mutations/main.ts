@@ -1,5 +1,16 @@
-/** Every bit of every byte of the recorded streams, one at a time: `npm run streams:mutations`. */
+/**
+ * Every bit of every byte of the recorded streams, one at a time, and five thousand heights with a set that changes every third:
+ * `npm run streams:mutations`.
+ */
+import { RollupId } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
+import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
+import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
+import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
+import { longChain, messageAt, trustAfter } from "../support/long-stream.ts";
 import { believedFlips, recordStreams } from "../support/recorded-streams.ts";
+
+const LONG_HEIGHTS = 5_000;
 
 const BITS = [1, 2, 4, 8, 16, 32, 64, 128];
 
@@ -15,4 +26,17 @@ for (const stream of await recordStreams()) {
   );
   for (const { message, what } of believed) process.stdout.write(`  message ${message}: ${what}\n`);
 }
+const chain = longChain(LONG_HEIGHTS);
+const startMs = performance.now();
+const rollup = RollupId(toHex(rollupIdOfName("alpha")));
+for (const start of [0, LONG_HEIGHTS / 2]) {
+  const verifier = createBlockVerifier(rollup, trustAfter(chain, start), createEd25519Verifier());
+  for (let height = start + 1; height <= LONG_HEIGHTS; height++) {
+    await verifier.verifyFilled(messageAt(chain, height, start + 1));
+  }
+  if (verifier.trusted().height !== LONG_HEIGHTS) failed += 1;
+}
+process.stdout.write(
+  `${LONG_HEIGHTS} heights from the genesis and from the middle: ${((performance.now() - startMs) / 1_000).toFixed(1)} s\n`,
+);
 process.exitCode = failed === 0 ? 0 : 1;
