@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
+import { ATOMIC_ROW } from "./atomic-row.mjs";
 import { AUCTION_ROW } from "./auction-row.mjs";
 import { BUNDLE_ROW } from "./bundle-row.mjs";
 import { DRIVER_ROW } from "./driver-row.mjs";
@@ -145,6 +146,7 @@ export const dashboards = [
       INCLUSION_ROW,
       BUNDLE_ROW,
       AUCTION_ROW,
+      ATOMIC_ROW,
       [
         "Application under CometBFT",
         panel(

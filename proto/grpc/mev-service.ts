@@ -12,6 +12,7 @@ import {
   flag,
   height,
   list,
+  optional,
   type RecordCodec,
   text,
   uint,
@@ -113,6 +114,47 @@ export interface BundleStatus {
   readonly price: bigint;
   readonly dueHeight: Height;
   readonly atHeight: Height;
+  /** 0, or 1: its legs are executed all or none. */
+  readonly level: number;
+  /** Of level 1, from its block on until the reports of its executors are due. */
+  readonly atomic: AtomicStatus | undefined;
+}
+
+/** How far the execution of a bundle of level 1 has come. */
+export const AtomicProgress = { INCLUDED: 1, PREPARED: 2, COMMITTED: 3, ABORTED: 4 } as const;
+export type AtomicProgress = (typeof AtomicProgress)[keyof typeof AtomicProgress];
+export type AtomicProgressName = keyof typeof AtomicProgress;
+
+export interface AtomicStatus {
+  readonly state: AtomicProgress;
+  /** Last block whose votes count; 0: not known yet. */
+  readonly deadline: Height;
+  /** 0: not decided. */
+  readonly decidedHeight: Height;
+  /** Why it was aborted. */
+  readonly reason: string;
+  readonly legs: readonly AtomicLegStatus[];
+}
+
+export interface AtomicLegStatus {
+  readonly rollupId: Uint8Array;
+  readonly yes: number;
+  readonly no: number;
+  readonly quorum: number;
+  readonly committee: number;
+}
+
+export function atomicProgressName(state: AtomicProgress): AtomicProgressName {
+  for (const [name, value] of Object.entries(AtomicProgress)) {
+    if (value === state) return name as AtomicProgressName;
+  }
+  throw codecError("CODEC_OUT_OF_RANGE", `no state has number ${state}`);
+}
+
+/** Whether nothing will change any more: of level 1, its executors have to be heard. */
+export function isEnd({ state, atomic }: Pick<BundleStatus, "state" | "atomic">): boolean {
+  if (!isEndState(state)) return false;
+  return atomic === undefined || atomic.decidedHeight > 0;
 }
 
 export interface GetAuctionRequest {
@@ -276,6 +318,24 @@ const SUBMIT_RESPONSE = recordMessage<SubmitItemResponse>({
   duplicate: [6, flag],
   bundleId: [7, anyBytes],
 });
+const ATOMIC_STATUS = defineRecord<AtomicStatus>({
+  state: [1, choice(AtomicProgress)],
+  deadline: [2, height],
+  decidedHeight: [3, height],
+  reason: [4, text(REASON_BYTES_MAX)],
+  legs: [
+    5,
+    many(
+      defineRecord<AtomicLegStatus>({
+        rollupId: [1, anyBytes],
+        yes: [2, uint32()],
+        no: [3, uint32()],
+        quorum: [4, uint32()],
+        committee: [5, uint32()],
+      }),
+    ),
+  ],
+});
 const BUNDLE_STATUS = recordMessage<BundleStatus>({
   id: [1, anyBytes],
   state: [2, choice(BundleState)],
@@ -288,6 +348,8 @@ const BUNDLE_STATUS = recordMessage<BundleStatus>({
   price: [9, amount],
   dueHeight: [10, height],
   atHeight: [11, height],
+  level: [12, uint32()],
+  atomic: [13, optional(ATOMIC_STATUS)],
 });
 const AUCTION = recordMessage<AuctionInfo>({
   height: [1, height],

@@ -33,6 +33,7 @@ import type {
   Verdict,
   VerifyVoteExtensionRequest,
 } from "../abci/application.ts";
+import { AtomicGauges } from "./atomic/atomic-gauges.ts";
 import { AuctionGauges } from "./auction/auction-gauges.ts";
 import { type BlockSlices, blockSlices } from "./block-slices.ts";
 import { countBlock } from "./execution/block-metrics.ts";
@@ -80,7 +81,7 @@ import { SealGauges } from "./seal/seal-gauges.ts";
 import { StakeGauges } from "./stake-gauges.ts";
 import { type Standstill, StandstillWatch } from "./standstill.ts";
 import { CommittedState } from "./state/committed-state.ts";
-import { SHUFFLES } from "./state/tables.ts";
+import { ATOMIC_OPEN, SHUFFLES } from "./state/tables.ts";
 import { type StagedState, StateStore } from "./state-tree/state-store.ts";
 import {
   type ApplicationDependencies,
@@ -152,6 +153,7 @@ class Weft implements WeftApplication {
   readonly #stakeGauges: StakeGauges;
   readonly #sealGauges: SealGauges;
   readonly #auctionGauges: AuctionGauges;
+  readonly #atomicGauges: AtomicGauges;
   readonly #bundleGauges: BundleGauges;
   readonly #standstill: StandstillWatch;
   readonly #snapshots: SnapshotMaker | undefined;
@@ -238,6 +240,7 @@ class Weft implements WeftApplication {
     });
     this.#sealGauges = new SealGauges(committed, metrics);
     this.#auctionGauges = new AuctionGauges(metrics);
+    this.#atomicGauges = new AtomicGauges(metrics);
     this.#bundleGauges = new BundleGauges(metrics);
     const { resumeAfterHalt, knownUpgrades = KNOWN_UPGRADES } = options;
     this.#standstill = new StandstillWatch(
@@ -591,10 +594,12 @@ class Weft implements WeftApplication {
     this.#sealGauges.advance(executed.input.height, events);
     this.listed.advance(executed, events);
     this.#auctionGauges.advance(executed.input.height, events);
+    this.#atomicGauges.advance(executed.input.height, events);
     const { staking } = this.#committed;
     this.#bundleGauges.advance(executed.input.height, executed.txs, events, staking);
     metrics.orders.inc(undefined, executed.working.shuffles.decided.length);
-    metrics.ordersWaiting.set(this.#committed.staking.records.keys(SHUFFLES).length);
+    metrics.ordersWaiting.set(staking.records.keys(SHUFFLES).length);
+    metrics.atomicOpen.set(staking.records.keys(ATOMIC_OPEN).length);
     this.#standstill.look();
   }
 

@@ -7,12 +7,18 @@ import {
   NULL_HISTOGRAM,
 } from "../ports/instruments.ts";
 import { type AuctionMetrics, NULL_AUCTION_METRICS } from "./auction/metrics.ts";
+import { type AtomicMetrics, NULL_ATOMIC_METRICS } from "./atomic/metrics.ts";
 import { type BundleMetrics, NULL_BUNDLE_METRICS } from "./bundles/metrics.ts";
 import { type InclusionMetrics, NULL_INCLUSION_METRICS } from "./inclusion/metrics.ts";
 import { NULL_SEAL_METRICS, type SealMetrics } from "./seal/metrics.ts";
 
 /** Instruments of the application and its pool. */
-export interface AppMetrics extends SealMetrics, InclusionMetrics, AuctionMetrics, BundleMetrics {
+export interface AppMetrics
+  extends SealMetrics,
+    InclusionMetrics,
+    AuctionMetrics,
+    BundleMetrics,
+    AtomicMetrics {
   /** `weft_pool_transactions`: transactions in the pool. */
   readonly poolTransactions: Gauge;
   /** `weft_pool_bytes`: bytes of the items in the pool. */
@@ -92,6 +98,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   ...NULL_INCLUSION_METRICS,
   ...NULL_AUCTION_METRICS,
   ...NULL_BUNDLE_METRICS,
+  ...NULL_ATOMIC_METRICS,
   orders: NULL_COUNTER,
   ordersWaiting: NULL_GAUGE,
   poolTransactions: NULL_GAUGE,

@@ -2,6 +2,7 @@ import { formatAddress, parseAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { REPLACEMENT_KEY_BYTES } from "../../proto/codec/mev-tx.ts";
+import { PUBLIC_KEY_BYTES } from "../../proto/codec/weft-basics.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { HASH_BYTES } from "../../proto/limits.ts";
 import type { QueryRequest, QueryResponse, Snapshot } from "../abci/application.ts";
@@ -18,6 +19,7 @@ import {
   SUPPLY_KEY,
 } from "./state/keys.ts";
 import { generationProgress, pendingItems, sealKeyReport } from "./seal/report.ts";
+import { atomicReport, executorReport } from "./atomic/report.ts";
 import {
   auctionReport,
   bundleKeyReport,
@@ -28,11 +30,14 @@ import {
   revenueReport,
 } from "./mev-report.ts";
 import {
+  ATOMIC,
   AUCTION_RESULTS,
   AUCTIONS,
   BUNDLE_KEYS,
   bundleKey,
   ESCROW,
+  executorKey,
+  EXECUTORS,
   heightKey,
   numberKey,
   RECORD_TABLES,
@@ -60,7 +65,8 @@ interface Target {
  * `/seal/generation` (how far a key generation is, and who has not dealt), `/seal/pending` (sealed items that
  * wait to be opened), and `/snapshots`, which is this node's own. Of bundles and auctions, with a proof where one record
  * says it: `/mev/auction/<height, or 0 for the last>/<group>`, `/mev/listing/<transaction id>`, `/mev/due`,
- * `/mev/escrow/<account>`, `/mev/bundle_key/<account>/<key>`, `/mev/params`, `/revenue/<rollup>`. Groups and rollups are
+ * `/mev/escrow/<account>`, `/mev/bundle_key/<account>/<key>`, `/mev/params`, `/revenue/<rollup>`,
+ * `/mev/atomic/<bundle id>`, `/mev/executor/<rollup>/<key>`. Groups and rollups are
  * names or ids.
  */
 export function query(
@@ -253,6 +259,12 @@ function mevRecordKey(path: MevPath | undefined): string | undefined {
   switch (second === "" ? what : `${what}/`) {
     case "escrow":
       return ESCROW.prefix + toHex(accountArgument(first));
+    case "atomic":
+      return ATOMIC.prefix + toHex(hexArgument(first, HASH_BYTES));
+    case "executor/": {
+      const executor = toHex(hexArgument(second, PUBLIC_KEY_BYTES));
+      return EXECUTORS.prefix + executorKey(toHex(rollupArgument(first)), executor);
+    }
     case "revenue":
       return REVENUE.prefix + toHex(rollupArgument(first));
     case "bundle_key/": {
@@ -289,6 +301,16 @@ function mevTarget(text: string, read: ReadApi): Target | Failure | undefined {
     case "bundle_key/_/_": {
       const account = toHex(accountArgument(first));
       return { key, json: bundleKeyReport(reader, account, fromHex(second)) };
+    }
+    case "atomic/_/": {
+      const report = atomicReport(reader, toHex(hexArgument(first, HASH_BYTES)));
+      if (report !== undefined) return { key, json: report };
+      return failure("QUERY_NOT_FOUND", `no atomic bundle ${first} is open, or its reports are`);
+    }
+    case "executor/_/_": {
+      const rollup = rollupArgument(first);
+      if (read.rollup(rollup) === undefined) return unknownRollup(first);
+      return { key, json: executorReport(reader, toHex(rollup), second.toLowerCase()) };
     }
     case "auction/_/_": {
       if (!/^\d{1,15}$/.test(first)) return failure("QUERY_PATH", `${first} is no height`);

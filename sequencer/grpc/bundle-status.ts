@@ -2,13 +2,20 @@
  * Where a bundle, a bid or any other transaction is, in the words of `weft.mev.v1`: from what this node knows of the
  * transaction, of the block that holds it and of the lists of validators. Facts of the order only.
  */
+import { idOfBundle } from "../../mev/manifest.ts";
 import { listingPrefix } from "../../mev/inclusion/keys.ts";
 import { Height } from "../../proto/brands.ts";
-import { bytesEqual, compareBytes } from "../../proto/bytes.ts";
+import { bytesEqual, compareBytes, toHex } from "../../proto/bytes.ts";
 import { rollupIdsOfLegs } from "../../proto/codec/mev-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import type { Action } from "../../proto/codec/weft-tx.ts";
-import { BundleState, type BundleStatus, type LegPlace } from "../../proto/grpc/mev-service.ts";
+import {
+  AtomicProgress,
+  BundleState,
+  type BundleStatus,
+  type LegPlace,
+} from "../../proto/grpc/mev-service.ts";
+import { atomicReport } from "../app/atomic/report.ts";
 import { CODES } from "../app/codes.ts";
 import type { SealProgress } from "../app/seal/progress.ts";
 import { LISTINGS } from "../app/state/tables.ts";
@@ -61,6 +68,8 @@ export async function bundleStatus(
     resolvedHeight: Height(0),
     price: 0n,
     dueHeight: Height(0),
+    level: 0,
+    atomic: undefined,
     ...told,
     atHeight,
   };
@@ -140,7 +149,8 @@ async function inBlock(
 ): Promise<Told> {
   const { height, index, sealing } = known;
   const action = await actionAt(known, deps);
-  const place = { height, index, legs: await placesOf(id, action, height, deps) };
+  const legs = await placesOf(id, action, height, deps);
+  const place = { height, index, legs, ...executionOf(id, action, deps) };
   if (sealing === undefined) {
     return {
       ...place,
@@ -149,6 +159,30 @@ async function inBlock(
     };
   }
   return { ...place, ...ofContent(sealing, height, action?.kind === "bid") };
+}
+
+/** The level of a bundle, and how far the execution of one of level 1 has come; nothing of others. */
+function executionOf(
+  id: Uint8Array,
+  action: Action | undefined,
+  { application: { read } }: BundleStatusDependencies,
+): Partial<BundleStatus> {
+  if (action?.kind !== "bundle" && action?.kind !== "sealedBundle") return {};
+  if (action.atomic === undefined) return {};
+  const reader = read.staking();
+  const bundleId = action.kind === "bundle" ? idOfBundle(reader.chainId, action) : id;
+  const report = atomicReport(reader, toHex(bundleId));
+  if (report === undefined) return { level: 1 };
+  const { state, deadline, decidedHeight, reason } = report;
+  const legs = report.legs.map(({ rollupId, yes, no, quorum, committee }) => ({
+    rollupId,
+    yes,
+    no,
+    quorum,
+    committee,
+  }));
+  const atomic = { state: AtomicProgress[state], deadline, decidedHeight, reason, legs };
+  return { level: 1, atomic };
 }
 
 /** What became of the content of what stands in block `height`. */

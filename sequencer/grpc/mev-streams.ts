@@ -5,7 +5,7 @@ import { toHex } from "../../proto/bytes.ts";
 import {
   type AuctionInfo,
   type BundleStatus,
-  isEndState,
+  isEnd,
   STATUS_IDS_MAX,
   type StreamAuctionsRequest,
   type StreamBundleStatusRequest,
@@ -42,9 +42,10 @@ export async function streamBundleStatus(
   await withNews(call, deps, async () => {
     for (const [name, { id, told }] of open) {
       const status = await deps.status(id);
-      const now = JSON.stringify([status.state, status.reason, status.height, status.dueHeight]);
+      const { state, reason, height, dueHeight, atomic } = status;
+      const now = JSON.stringify([state, reason, height, dueHeight, atomic]);
       if (now !== told) await write(call, deps, status);
-      if (isEndState(status.state)) open.delete(name);
+      if (isEnd(status)) open.delete(name);
       else open.set(name, { id, told: now });
     }
     return open.size === 0;

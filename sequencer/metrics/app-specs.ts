@@ -2,6 +2,7 @@ import type { AppMetrics } from "../app/metrics.ts";
 import type { SpecsOf } from "../ports/prometheus.ts";
 import { SECONDS_BUCKETS } from "../ports/prometheus.ts";
 import { AUCTION_SPECS } from "./auction-specs.ts";
+import { ATOMIC_SPECS } from "./atomic-specs.ts";
 import { BUNDLE_SPECS } from "./bundle-specs.ts";
 import { INCLUSION_SPECS } from "./inclusion-specs.ts";
 import { SEAL_SPECS } from "./seal-specs.ts";
@@ -11,6 +12,7 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
   ...INCLUSION_SPECS,
   ...AUCTION_SPECS,
   ...BUNDLE_SPECS,
+  ...ATOMIC_SPECS,
   orders: {
     type: "counter",
     name: "weft_mev_orders_total",

@@ -22,7 +22,7 @@ export const AUCTION_SPECS: SpecsOf<AuctionMetrics> = {
   mevRevenue: {
     type: "counter",
     name: "weft_mev_revenue_nweft_total",
-    help: 'What ordering earned beside fees, nweft, by source (auction, tip, penalty) and rollup (at most 200, then "others")',
+    help: 'What ordering earned beside fees, nweft, by source (auction, tip, bond, penalty) and rollup (at most 200, then "others")',
     labels: ["rollup", "source"],
   },
 };

@@ -93,6 +93,7 @@ function declaredMetrics(): readonly Declared[] {
     ),
     "sequencer/metrics/process-metrics.ts",
     "sequencer/app/seal/metrics.ts",
+    "sequencer/app/atomic/metrics.ts",
     "sequencer/app/auction/metrics.ts",
     "sequencer/app/bundles/metrics.ts",
     "sequencer/app/inclusion/metrics.ts",

@@ -5,7 +5,12 @@ import protobuf from "protobufjs";
 import { describe, expect, test } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
-import { BundleState, bundleStateName, MEV_SERVICE } from "../../proto/grpc/mev-service.ts";
+import {
+  AtomicProgress,
+  BundleState,
+  bundleStateName,
+  MEV_SERVICE,
+} from "../../proto/grpc/mev-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 
 const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
@@ -103,6 +108,14 @@ describe("weft.mev.v1", () => {
           price: 2n ** 63n - 1n,
           dueHeight: Height(12),
           atHeight,
+          level: 1,
+          atomic: {
+            state: AtomicProgress.ABORTED,
+            deadline: Height(20),
+            decidedHeight: Height(19),
+            reason: "REVERTED",
+            legs: [{ rollupId: hash(4), yes: 1, no: 2, quorum: 3, committee: 4 }],
+          },
         }),
       ).toBe(true);
     }

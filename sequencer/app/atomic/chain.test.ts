@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
 import { NoReason } from "../../../proto/codec/atomic-tx.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
@@ -356,4 +357,47 @@ test("records of bundles are forgotten with their reports", async () => {
   const id = await world.place();
   for (let n = 0; n < 20; n++) await world.chain.step(0);
   expect(world.chain.app.read.staking().records.get(ATOMIC, toHex(id))).toBeUndefined();
+});
+
+test("behavior: queries show votes, the deadline, what was decided, and bonds of executors", async () => {
+  const world = await AtomicWorld.start();
+  const { chain } = world;
+  const id = await world.place();
+  const ask = async (path: string) => {
+    const request = { path, data: EMPTY_BYTES, height: Height(0), prove: true };
+    const { code, info, proofOps } = await chain.app.query(request);
+    expect(code).toBe(0);
+    expect(proofOps).toHaveLength(1);
+    const answer: unknown = JSON.parse(info);
+    return answer;
+  };
+  await world.vote(0, [0, 2], world.yes(id, 0));
+  await world.vote(1, [0], world.no(id, 1, NoReason.LOCKED));
+  const placed = chain.height;
+  await chain.step(0);
+  const legs = [ALPHA, BETA].map((rollupId) => toHex(rollupId ?? EMPTY_BYTES));
+  const open = await ask(`/mev/atomic/${toHex(id)}`);
+  expect(open).toMatchObject({
+    state: "PREPARED",
+    deadline: placed + 4,
+    bond: String(BOND),
+    legs: expect.arrayContaining([
+      { rollupId: legs[0], yes: 2, no: 0, quorum: 2, committee: 3, reported: 0 },
+      { rollupId: legs[1], yes: 0, no: 1, quorum: 2, committee: 3, reported: 0 },
+    ]),
+  });
+  await world.vote(1, [1], world.no(id, 1, NoReason.LOCKED));
+  await chain.step(0);
+  const decided = { state: "ABORTED", reason: "LOCKED", decidedHeight: chain.height, bond: "0" };
+  expect(await ask(`/mev/atomic/${toHex(id)}`)).toMatchObject(decided);
+  const key = toHex(executorWallet(0, 1).key.publicKey);
+  expect(await ask(`/mev/executor/alpha/${key}`)).toMatchObject({
+    bond: String(EXECUTOR_BOND),
+    free: String(EXECUTOR_BOND),
+    isTombstoned: false,
+  });
+  const unknown = { path: `/mev/atomic/${"00".repeat(32)}`, data: EMPTY_BYTES, height: Height(0) };
+  expect((await chain.app.query({ ...unknown, prove: false })).code).toBe(
+    codeOf("QUERY_NOT_FOUND"),
+  );
 });

@@ -15,7 +15,7 @@ export interface AuctionMetrics {
   readonly auctionResolutionBlocks: Histogram;
   /** `weft_mev_auction_winner_concentration`: Sum of squares of bidders' parts in what the last 1,000 wins paid; 1 is a single one, 0 none. */
   readonly auctionWinnerConcentration: Gauge;
-  /** `weft_mev_revenue_nweft_total`: What ordering earned beside fees, nweft, by source (auction, tip, penalty) and rollup (at most 200, then "others"). */
+  /** `weft_mev_revenue_nweft_total`: What ordering earned beside fees, nweft, by source (auction, tip, bond, penalty) and rollup (at most 200, then "others"). */
   readonly mevRevenue: Counter<"rollup" | "source">;
 }
 

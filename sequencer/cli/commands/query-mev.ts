@@ -1,8 +1,12 @@
-/** `weft query auction|bundle|bundle-key|revenue|escrow|listing|due|mev`: what a proposer may not choose. */
+/** `weft query auction|bundle|bundle-key|revenue|escrow|atomic|executor|listing|due|mev`: what a proposer may not choose. */
 import type { Command } from "commander";
 import { toHex } from "../../../proto/bytes.ts";
 import { assert } from "../../../proto/errors.ts";
-import { bundleStateName, MEV_SERVICE } from "../../../proto/grpc/mev-service.ts";
+import {
+  atomicProgressName,
+  bundleStateName,
+  MEV_SERVICE,
+} from "../../../proto/grpc/mev-service.ts";
 import { parseKey } from "../bundle-options.ts";
 import { queryJson, withCaller } from "../clients.ts";
 import {
@@ -32,7 +36,12 @@ export function registerMevQueries(query: Command): void {
       const status = await withCaller(options.node, (call) =>
         call(MEV_SERVICE.getBundleStatus, { id }),
       );
-      printAnswer({ ...status, state: bundleStateName(status.state) }, command);
+      const { state, atomic } = status;
+      const execution =
+        atomic === undefined
+          ? {}
+          : { atomic: { ...atomic, state: atomicProgressName(atomic.state) } };
+      printAnswer({ ...status, state: bundleStateName(state), ...execution }, command);
     });
   addRpc(
     query
@@ -77,6 +86,23 @@ export function registerMevQueries(query: Command): void {
   ).action(async (account: Uint8Array, { rpc }: RpcOptions, command: Command) => {
     await printJson(rpc, `/mev/escrow/${toHex(account)}`, command);
   });
+  addRpc(
+    query
+      .command("atomic")
+      .description("an atomic bundle: the votes of its executors, its deadline, what was decided")
+      .argument("<bundle id>", "id of the bundle, 32 bytes in hex", parseHexBytes(32)),
+  ).action((id: Uint8Array, { rpc }: RpcOptions, command: Command) =>
+    printJson(rpc, `/mev/atomic/${toHex(id)}`, command),
+  );
+  addRpc(
+    query
+      .command("executor")
+      .description("an executor of a rollup: its bond, what it has asked back, its jail")
+      .argument("<rollup>", "name of the rollup", parseRollupName)
+      .argument("<key>", "public key of the executor, 32 bytes in hex", parseHexBytes(32)),
+  ).action((name: string, key: Uint8Array, { rpc }: RpcOptions, command: Command) =>
+    printJson(rpc, `/mev/executor/${name}/${toHex(key)}`, command),
+  );
   addRpc(
     query
       .command("listing")

@@ -1,4 +1,4 @@
-/** `weft tx bundle`, `cancel-bundle`, `bid`, `escrow`: data that rollups take together, or at the top of a block. */
+/** `weft tx bundle`, `cancel-bundle`, `bid`, `escrow`, `executor`: data that rollups take together, or at the top of a block. */
 import { type Command, Option } from "commander";
 import { idOfBundle } from "../../../mev/manifest.ts";
 import { createGroup } from "../../../mev/seal/group/group.ts";
@@ -6,7 +6,14 @@ import { sealBid, sealBundle } from "../../../mev/seal/sealed-content.ts";
 import { createTdh2 } from "../../../mev/seal/tdh2.ts";
 import { Height } from "../../../proto/brands.ts";
 import { compareBytes, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
-import { type Bundle, CANCEL_AHEAD_MAX, type RevertMode } from "../../../proto/codec/mev-tx.ts";
+import {
+  type AtomicTerms,
+  type Bundle,
+  CANCEL_AHEAD_MAX,
+  LEG_LOCKS_MAX,
+  type RevertMode,
+  VOTE_BLOCKS_MAX,
+} from "../../../proto/codec/mev-tx.ts";
 import { SEAL_BUCKET_MAX } from "../../../proto/codec/seal-tx.ts";
 import { AMOUNT_LIMIT } from "../../../proto/codec/weft-basics.ts";
 import { rollupData, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
@@ -35,6 +42,7 @@ export function registerMevTx(tx: Command): void {
   registerCancel(tx);
   registerBid(tx);
   registerEscrow(tx);
+  registerExecutor(tx);
 }
 
 interface BundleOptions extends WindowOptions, LegOptions {
@@ -44,6 +52,22 @@ interface BundleOptions extends WindowOptions, LegOptions {
   readonly sequence?: bigint;
   readonly cancelNonce: bigint;
   readonly plain: boolean;
+  readonly atomic: boolean;
+  readonly voteBlocks: number;
+  readonly locks: number;
+}
+
+/** Blocks that executors have for their votes, and locks of a leg, where nobody says. */
+const VOTE_BLOCKS = 8;
+const LEG_LOCKS = 32;
+
+/** Of level 1, the same for all legs. */
+function termsOf(
+  { atomic, voteBlocks, locks }: BundleOptions,
+  legs: number,
+): AtomicTerms | undefined {
+  if (!atomic) return undefined;
+  return { voteBlocks, locks: Array.from({ length: legs }, () => locks) };
 }
 
 function registerBundle(tx: Command): void {
@@ -80,10 +104,24 @@ function registerBundle(tx: Command): void {
         .default(0n, "0"),
     )
     .option("--plain", "in the clear: whoever sees it before its block can copy it", false)
+    .option("--atomic", "level 1: the rollups' executors run all of it or none of it", false)
+    .option(
+      "--vote-blocks <n>",
+      "with --atomic: blocks that executors have for their votes",
+      parseCount(1, VOTE_BLOCKS_MAX),
+      VOTE_BLOCKS,
+    )
+    .option(
+      "--locks <n>",
+      "with --atomic: the most that each leg may lock; you have a bond for each lock",
+      parseCount(1, LEG_LOCKS_MAX),
+      LEG_LOCKS,
+    )
     .action(async (options: BundleOptions, command: Command) => {
       const legs = legsOf(options.leg, options.revert, options.legTip);
       const replacement = replacementOf(options.key, options.sequence);
-      const of = { replacement, cancelNonce: options.cancelNonce };
+      const { cancelNonce } = options;
+      const of = { replacement, cancelNonce, atomic: termsOf(options, legs.length) };
       const told = replacement === undefined ? {} : { sequence: replacement.sequence };
       if (options.plain) return sendPlain(options, command, legs, of, told);
       const tdh2 = createTdh2(createGroup());
@@ -114,7 +152,7 @@ async function sendPlain(
   options: BundleOptions,
   command: Command,
   legs: readonly NamedLeg[],
-  of: Pick<Bundle, "replacement" | "cancelNonce">,
+  of: Pick<Bundle, "replacement" | "cancelNonce" | "atomic">,
   told: object,
 ): Promise<void> {
   const withPayloads = orUsage(() =>
@@ -130,10 +168,9 @@ async function sendPlain(
       legs: withPayloads,
       ...windowOf(options, height),
       ...of,
-      atomic: undefined,
     }),
     ({ chainId }) => ({
-      bundleId: toHex(idOfBundle(chainId, { legs: withPayloads, atomic: undefined })),
+      bundleId: toHex(idOfBundle(chainId, { legs: withPayloads, atomic: of.atomic })),
       ...told,
     }),
   );
@@ -250,6 +287,39 @@ function registerEscrow(tx: Command): void {
       .argument(...amount),
   ).action((value: bigint, options: TxOptions, command: Command) =>
     sendTx(options, command, () => ({ kind: "withdrawEscrow", amount: value })),
+  );
+}
+
+function registerExecutor(tx: Command): void {
+  const executor = tx
+    .command("executor")
+    .description(
+      "what an executor of a rollup has put in for atomic execution; sent by its own key",
+    );
+  const rollup = ["<rollup>", "name of the rollup", parseRollupName] as const;
+  const amount = ["<amount>", "nweft", parseNweft] as const;
+  const changes = [
+    ["bond", "bondExecutor", "put nweft from the balance into the bond"],
+    ["unbond", "unbondExecutor", "ask for bond back; it can be slashed until it is paid"],
+  ] as const;
+  for (const [name, kind, description] of changes) {
+    addTxOptions(
+      executor
+        .command(name)
+        .description(description)
+        .argument(...rollup)
+        .argument(...amount),
+    ).action((of: string, value: bigint, options: TxOptions, command: Command) =>
+      sendTx(options, command, () => ({ kind, rollupId: rollupIdOfName(of), amount: value })),
+    );
+  }
+  addTxOptions(
+    executor
+      .command("unjail")
+      .description("end the jail for reports that were missing, once its time is over")
+      .argument(...rollup),
+  ).action((of: string, options: TxOptions, command: Command) =>
+    sendTx(options, command, () => ({ kind: "unjailExecutor", rollupId: rollupIdOfName(of) })),
   );
 }
 
