@@ -80,7 +80,7 @@ export async function buildBlock(
   const rule = feeRuleOf(parent.extraData);
   if (rule === undefined) {
     throw engineError(
-      { code: "ENGINE_BAD_ANSWER" },
+      { code: "ENGINE_API_BAD_ANSWER" },
       `block ${parent.number} has the extra data ${toHex(parent.extraData)}: this driver feeds chains with Isthmus or Jovian active from block 0`,
     );
   }
@@ -275,5 +275,5 @@ function checkBuilt(
 }
 
 function unusable(message: string): Error {
-  return engineError({ code: "ENGINE_BAD_ANSWER" }, message);
+  return engineError({ code: "ENGINE_API_BAD_ANSWER" }, message);
 }

@@ -72,7 +72,7 @@ export interface EngineClient {
   /**
    * Makes `state.head` the head, and begins a block on it when there are attributes.
    * @returns the id of the block begun
-   * @throws WeftError<EngineErrorInfo> ENGINE_NOT_VALID when the client does not have the head; ENGINE_CALL_FAILED with
+   * @throws WeftError<EngineApiErrorInfo> ENGINE_API_NOT_VALID when the client does not have the head; ENGINE_API_CALL_FAILED with
    * RPC_INVALID_ATTRIBUTES when it can build no block of the attributes
    */
   forkchoiceUpdated(
@@ -80,7 +80,7 @@ export interface EngineClient {
     attributes: PayloadAttributes | undefined,
   ): Promise<string | undefined>;
   payload(id: string): Promise<BuiltPayload>;
-  /** Has the client execute and keep a block. @throws WeftError<EngineErrorInfo> ENGINE_NOT_VALID */
+  /** Has the client execute and keep a block. @throws WeftError<EngineApiErrorInfo> ENGINE_API_NOT_VALID */
   newPayload(payload: BuiltPayload, parentBeaconBlockRoot: Uint8Array): Promise<void>;
 }
 
@@ -274,7 +274,7 @@ function requireValid(
       ? "; it lacks an earlier block, or waits for peers to sync from (geth: --syncmode full)"
       : "";
   throw engineError(
-    { code: "ENGINE_NOT_VALID", status },
+    { code: "ENGINE_API_NOT_VALID", status },
     `the execution client answers ${status} to ${what}${why}${hint}`,
   );
 }
@@ -288,7 +288,7 @@ function checked<S extends z.ZodType>(schema: S, method: string, answer: unknown
   const parsed = schema.safeParse(answer);
   if (parsed.success) return parsed.data;
   throw engineError(
-    { code: "ENGINE_BAD_ANSWER" },
+    { code: "ENGINE_API_BAD_ANSWER" },
     `${method} answers what this driver cannot use: ${parsed.error.message}`,
   );
 }

@@ -1,28 +1,28 @@
 import { WeftError } from "../../proto/errors.ts";
 
-export type EngineErrorInfo =
+export type EngineApiErrorInfo =
   /** Nobody answers at the client's address. */
-  | { readonly code: "ENGINE_UNREACHABLE" }
+  | { readonly code: "ENGINE_API_UNREACHABLE" }
   /** No answer came in time. */
-  | { readonly code: "ENGINE_TIMEOUT" }
+  | { readonly code: "ENGINE_API_TIMEOUT" }
   /** The client refuses the token: another secret, or clocks more than 60 s apart. */
-  | { readonly code: "ENGINE_UNAUTHORIZED" }
+  | { readonly code: "ENGINE_API_UNAUTHORIZED" }
   /** An HTTP status other than 200. */
-  | { readonly code: "ENGINE_HTTP_STATUS"; readonly status: number }
+  | { readonly code: "ENGINE_API_HTTP_STATUS"; readonly status: number }
   /** An answer that is not JSON-RPC, lacks a field, or is too large. */
-  | { readonly code: "ENGINE_BAD_ANSWER" }
+  | { readonly code: "ENGINE_API_BAD_ANSWER" }
   /** The client answered with an error. */
-  | { readonly code: "ENGINE_CALL_FAILED"; readonly rpcCode: number }
+  | { readonly code: "ENGINE_API_CALL_FAILED"; readonly rpcCode: number }
   /** The client does not know the block that it is asked to build on, or says that a block is not valid. */
-  | { readonly code: "ENGINE_NOT_VALID"; readonly status: string }
+  | { readonly code: "ENGINE_API_NOT_VALID"; readonly status: string }
   /** The JWT secret file cannot be read or is not 32 bytes in hex. */
-  | { readonly code: "ENGINE_SECRET_INVALID"; readonly path: string };
+  | { readonly code: "ENGINE_API_SECRET_INVALID"; readonly path: string };
 
 export function engineError(
-  info: EngineErrorInfo,
+  info: EngineApiErrorInfo,
   message: string,
   cause?: unknown,
-): WeftError<EngineErrorInfo> {
+): WeftError<EngineApiErrorInfo> {
   return new WeftError(info, message, cause === undefined ? undefined : { cause });
 }
 
@@ -33,6 +33,6 @@ export const RPC_INVALID_ATTRIBUTES = -38_003;
 export function attributesRefusal(error: unknown): string | undefined {
   if (!(error instanceof WeftError)) return undefined;
   const { code, rpcCode }: { readonly code: string; readonly rpcCode?: number } = error.info;
-  const isRefusal = code === "ENGINE_CALL_FAILED" && rpcCode === RPC_INVALID_ATTRIBUTES;
+  const isRefusal = code === "ENGINE_API_CALL_FAILED" && rpcCode === RPC_INVALID_ATTRIBUTES;
   return isRefusal ? error.message : undefined;
 }

@@ -203,7 +203,7 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
       { clock: createSystemClock(), metrics: NULL_ENGINE_API_METRICS },
     );
     await expect(rpc.call("eth_chainId", [])).rejects.toMatchObject({
-      code: "ENGINE_UNAUTHORIZED",
+      code: "ENGINE_API_UNAUTHORIZED",
     });
   });
 });

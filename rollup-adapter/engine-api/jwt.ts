@@ -13,14 +13,14 @@ export function signToken(secret: Uint8Array, issuedAtSeconds: number): string {
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
-/** @throws WeftError<EngineErrorInfo> ENGINE_SECRET_INVALID */
+/** @throws WeftError<EngineApiErrorInfo> ENGINE_API_SECRET_INVALID */
 export function readSecret(path: string): Uint8Array {
   let text: string;
   try {
     text = readFileSync(path, "utf8").trim();
   } catch (cause) {
     throw engineError(
-      { code: "ENGINE_SECRET_INVALID", path },
+      { code: "ENGINE_API_SECRET_INVALID", path },
       `cannot read the JWT secret ${path}; it is the file that the client names with --authrpc.jwtsecret`,
       cause,
     );
@@ -28,7 +28,7 @@ export function readSecret(path: string): Uint8Array {
   const hex = text.startsWith("0x") ? text.slice(2) : text;
   if (!/^[0-9a-fA-F]*$/.test(hex) || hex.length !== 2 * JWT_SECRET_BYTES) {
     throw engineError(
-      { code: "ENGINE_SECRET_INVALID", path },
+      { code: "ENGINE_API_SECRET_INVALID", path },
       `${path} is not a JWT secret: expected ${JWT_SECRET_BYTES} bytes in hex`,
     );
   }

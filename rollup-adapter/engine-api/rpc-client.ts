@@ -22,7 +22,7 @@ export interface RpcCall {
 }
 
 export interface EngineRpc {
-  /** The result as it came, to be checked by the caller. @throws WeftError<EngineErrorInfo> */
+  /** The result as it came, to be checked by the caller. @throws WeftError<EngineApiErrorInfo> */
   call(method: string, params: readonly unknown[]): Promise<unknown>;
   /** Results in the order of the calls, in as few requests as limits allow; one error fails all. */
   batch(calls: readonly RpcCall[]): Promise<unknown[]>;
@@ -59,7 +59,7 @@ export function createEngineRpc(
       try {
         return await sendOnce(body);
       } catch (error) {
-        const isAway = isWeftError(error) && error.code === "ENGINE_UNREACHABLE";
+        const isAway = isWeftError(error) && error.code === "ENGINE_API_UNREACHABLE";
         if (!isAway || tries >= ENGINE_CALL_TRIES) throw error;
         await new Promise<void>((resolve) => {
           clock.after(pauseMs, resolve);
@@ -87,18 +87,18 @@ export function createEngineRpc(
       if (isWeftError(error)) throw error;
       if (signal.aborted) {
         throw engineError(
-          { code: "ENGINE_TIMEOUT" },
+          { code: "ENGINE_API_TIMEOUT" },
           `${url} has not answered for ${timeoutMs} ms`,
           error,
         );
       }
-      throw engineError({ code: "ENGINE_UNREACHABLE" }, `nobody answers at ${url}`, error);
+      throw engineError({ code: "ENGINE_API_UNREACHABLE" }, `nobody answers at ${url}`, error);
     }
     try {
       return JSON.parse(text);
     } catch (cause) {
       throw engineError(
-        { code: "ENGINE_BAD_ANSWER" },
+        { code: "ENGINE_API_BAD_ANSWER" },
         `${url} answers something else than JSON`,
         cause,
       );
@@ -109,13 +109,13 @@ export function createEngineRpc(
     const said = (await boundedText(response)).trim().slice(0, 200);
     if (response.status === 401 || response.status === 403) {
       return engineError(
-        { code: "ENGINE_UNAUTHORIZED" },
+        { code: "ENGINE_API_UNAUTHORIZED" },
         `${url} refuses the token (${said}): both sides need the same JWT secret and clocks that agree`,
       );
     }
     const { status } = response;
     return engineError(
-      { code: "ENGINE_HTTP_STATUS", status },
+      { code: "ENGINE_API_HTTP_STATUS", status },
       `${url} answers HTTP ${status}: ${said}`,
     );
   }
@@ -127,7 +127,7 @@ export function createEngineRpc(
       size += chunk.length;
       if (size > ENGINE_ANSWER_BYTES_MAX) {
         throw engineError(
-          { code: "ENGINE_BAD_ANSWER" },
+          { code: "ENGINE_API_BAD_ANSWER" },
           `${url} answers with more than ${ENGINE_ANSWER_BYTES_MAX} bytes`,
         );
       }
@@ -141,7 +141,7 @@ export function createEngineRpc(
     const { code, message, data } = answer.error;
     const detail = detailOf(data);
     throw engineError(
-      { code: "ENGINE_CALL_FAILED", rpcCode: code },
+      { code: "ENGINE_API_CALL_FAILED", rpcCode: code },
       `${call.method}: ${message}${detail === "" ? "" : ` (${detail})`}`,
     );
   }
@@ -162,7 +162,7 @@ export function createEngineRpc(
     const parsed = schema.safeParse(json);
     if (parsed.success) return parsed.data;
     throw engineError(
-      { code: "ENGINE_BAD_ANSWER" },
+      { code: "ENGINE_API_BAD_ANSWER" },
       `${url} answers something else than JSON-RPC: ${parsed.error.message}`,
     );
   }
@@ -174,7 +174,10 @@ export function createEngineRpc(
     return calls.map((call, id) => {
       const answer = byId.get(id);
       if (answer !== undefined) return resultOf(answer, call);
-      throw engineError({ code: "ENGINE_BAD_ANSWER" }, `${url} leaves out one answer of a batch`);
+      throw engineError(
+        { code: "ENGINE_API_BAD_ANSWER" },
+        `${url} leaves out one answer of a batch`,
+      );
     });
   }
 

@@ -1,4 +1,4 @@
-/** `rollup.json`: what an EVM rollup node follows, serves and starts from. */
+/** `rollup.json`: what a rollup node follows, serves and starts from, or what executes its blocks. */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { Height } from "../../proto/brands.ts";
@@ -13,6 +13,26 @@ export type RollupConfigErrorInfo =
 
 const hostPort = z.string().regex(/^[^\s:]+:\d{1,5}$/, "expected host:port");
 const hash = z.string().regex(/^[0-9a-fA-F]{64}$/, "expected 32 bytes in hex");
+
+const url = (scheme: string) =>
+  z.string().regex(new RegExp(`^${scheme}s?://[^\\s]+$`), `expected ${scheme}:// or ${scheme}s://`);
+
+/** An OP Stack execution client, fed through the Engine API. */
+const engineSection = z.strictObject({
+  kind: z.literal("engine"),
+  /** The name that the rollup is registered under. */
+  rollup: z.string().regex(/^[a-z0-9-]{1,64}$/, "a rollup's name: [a-z0-9-]{1,64}"),
+  /** EIP-155 chain id of the client's genesis. */
+  chain_id: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+  /** Hash of the client's block 0. */
+  genesis_hash: hash,
+  /** The client's authenticated port, and the secret it shares with it; a relative path starts at this file's folder. */
+  engine_url: url("http"),
+  jwt_file: z.string().min(1).default("jwt.hex"),
+  /** The client's own RPC, for what is passed on; without ws_url there are no subscriptions to blocks and logs. */
+  rpc_url: url("http"),
+  ws_url: url("ws").optional(),
+});
 
 const schema = z.strictObject({
   sequencer: z.strictObject({
@@ -52,13 +72,26 @@ const schema = z.strictObject({
       tip_per_byte: z.number().int().min(0).default(0),
     })
     .optional(),
-  /** The rollup's genesis, as `parseEvmGenesis` takes it. */
-  genesis: z.record(z.string(), z.unknown()),
+  /** What executes the blocks; left out: the EVM of this process, from `genesis`. */
+  executor: engineSection.optional(),
+  /** The rollup's genesis, as `parseEvmGenesis` takes it; not with `executor`, which has its own. */
+  genesis: z.record(z.string(), z.unknown()).optional(),
 });
+
+const documentSchema = schema
+  .refine(({ executor, genesis }) => (executor === undefined) !== (genesis === undefined), {
+    path: ["genesis"],
+    message: "expected either genesis or executor",
+  })
+  .refine(({ executor, atomic }) => executor === undefined || atomic === undefined, {
+    path: ["atomic"],
+    message: "an executor elsewhere executes no legs atomically",
+  });
 
 /** What one writes into rollup.json. */
 export type RollupConfigDocument = z.input<typeof schema>;
 export type RollupConfig = z.output<typeof schema>;
+export type ExecutorSection = NonNullable<RollupConfig["executor"]>;
 
 /** @throws WeftError<RollupConfigErrorInfo> */
 export function loadRollupConfig(path: string): RollupConfig {
@@ -72,7 +105,7 @@ export function loadRollupConfig(path: string): RollupConfig {
       { cause },
     );
   }
-  const parsed = schema.safeParse(json);
+  const parsed = documentSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   throw new WeftError<RollupConfigErrorInfo>(

@@ -36,7 +36,10 @@ const SYSTEM_CODES: Readonly<Record<string, keyof typeof ExitCode>> = {
 /** Prefixes of error codes of other modules and what they mean for a script. */
 const MODULE_CODES: readonly (readonly [RegExp, keyof typeof ExitCode])[] = [
   [/^(CONFIG|GENESIS)_|_GENESIS(_|$)/, "CONFIG"],
-  [/^(ENGINE_CONSENSUS_PARAMS|P2P_(ADDRESS_INVALID|NODE_INFO_INVALID|PEER_LIMIT))$/, "CONFIG"],
+  [
+    /^(ENGINE_(CONSENSUS_PARAMS|API_SECRET_INVALID)|P2P_(ADDRESS_INVALID|NODE_INFO_INVALID|PEER_LIMIT))$/,
+    "CONFIG",
+  ],
   [/^DRIVER_(TRUST_AHEAD|OTHER_CHAIN)$/, "CONFIG"],
   [/^(KEY|PRIVVAL)_|_NODE_KEY_/, "KEY"],
   [/^(SIGNER|ABCI)_ADDRESS_INVALID$|^COMETBFT_CONFIG_UNSUPPORTED$/, "CONFIG"],

@@ -41,6 +41,8 @@ export interface RollupFilesOptions {
   readonly metricsPort: number | undefined;
   /** Balances in wei by address. */
   readonly alloc: Readonly<Record<string, bigint>>;
+  /** The `executor` section of a rollup that is executed elsewhere; left out: by the EVM of the node. */
+  readonly executor?: RollupConfigDocument["executor"];
   /** Whether its gateway seals what wallets send; not written when left out. */
   readonly seal?: boolean;
   /** nweft that its gateway bids at most in its own name; not written when left out. */
@@ -104,11 +106,14 @@ function switchSealingOn(file: string, there: unknown): void {
   renameSync(`${file}.new`, file);
 }
 
-function identityOf({ sequencer, rpc, genesis }: RollupConfigDocument) {
+function identityOf({ sequencer, rpc, genesis, executor }: RollupConfigDocument) {
   return {
     sequencer: { chain_id: sequencer.chain_id },
     rpc: { port: rpc.port },
-    genesis: { rollup: genesis["rollup"], chainId: genesis["chainId"] },
+    ...(genesis === undefined
+      ? {}
+      : { genesis: { rollup: genesis["rollup"], chainId: genesis["chainId"] } }),
+    ...(executor === undefined ? {} : { executor }),
   };
 }
 
@@ -172,6 +177,6 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
         }
       : {}),
     ...(options.atomic === true ? { atomic: { key_file: EXECUTOR_KEY_FILE } } : {}),
-    genesis,
+    ...(options.executor === undefined ? { genesis } : { executor: options.executor }),
   };
 }

@@ -5,6 +5,7 @@ import {
   loadRollupConfig,
   type RollupConfig,
 } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import { startExternalRollupNode } from "../../rollup-adapter/external-node/external-rollup-node.ts";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { readKeyFile } from "../ports/key-file.ts";
@@ -47,19 +48,33 @@ export async function startRollup(
           logger,
         });
   function startNode() {
-    return startEvmRollupNode(
-      { config, dataDirectory: home.dataDir, clientVersion: `weft/${VERSION.weft}` },
-      {
-        gatewayKey: { publicKey: key.publicKey, sign: (message) => signEd25519(key, message) },
-        executorKey: executor && {
-          publicKey: executor.publicKey,
-          sign: (message) => signEd25519(executor, message),
-        },
-        clock,
-        logger,
-        metrics,
+    const options = {
+      config,
+      dataDirectory: home.dataDir,
+      clientVersion: `weft/${VERSION.weft}`,
+    };
+    const deps = {
+      gatewayKey: {
+        publicKey: key.publicKey,
+        sign: (message: Uint8Array) => signEd25519(key, message),
       },
-    );
+      clock,
+      logger,
+      metrics,
+    };
+    if (config.executor !== undefined) {
+      return startExternalRollupNode(
+        { ...options, executor: config.executor, configDirectory: dirname(home.configFile) },
+        deps,
+      );
+    }
+    return startEvmRollupNode(options, {
+      ...deps,
+      executorKey: executor && {
+        publicKey: executor.publicKey,
+        sign: (message) => signEd25519(executor, message),
+      },
+    });
   }
 
   function sayReady(): void {

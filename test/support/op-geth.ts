@@ -1,6 +1,7 @@
 /** The op-geth that tests run. Without it they are skipped with a line that says so; in CI they fail. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -31,34 +32,33 @@ export interface OpGeth {
   resume(): void;
   /** Starts it again on the same data and ports. */
   start(): Promise<void>;
+  /** Takes all data from one that was stopped; the next start is from the genesis. */
+  wipe(): Promise<void>;
   tail(): string;
 }
 
 export interface OpGethOptions {
   readonly folder: string;
   readonly genesis: OpGenesisDocument;
-  /** More arguments, such as how state is kept. */
-  readonly args?: readonly string[];
+  /** Of the authenticated and the public RPC; default: free ones. */
+  readonly ports?: readonly [number, number];
+  /** Default: one in `folder`. */
+  readonly secretFile?: string;
 }
 
 const START_TIMEOUT_MS = 60_000;
 
-/** Initialises a data directory in `folder`, unless there is one, and starts the client on ports of its own. */
+/** Initialises a data directory in `folder`, unless there is one, and starts the client. */
 export async function startOpGeth(options: OpGethOptions): Promise<OpGeth> {
-  const { folder, genesis, args = [] } = options;
+  const { folder, genesis } = options;
   const data = join(folder, "geth");
-  const secretFile = join(folder, "jwt.hex");
+  const secretFile = options.secretFile ?? join(folder, "jwt.hex");
   const logFile = join(folder, "geth.log");
   mkdirSync(folder, { recursive: true });
   if (!existsSync(secretFile)) {
     writeFileSync(secretFile, `${"5e".repeat(32)}\n`, { mode: 0o600 });
   }
-  if (!existsSync(data)) {
-    const file = join(folder, "genesis.json");
-    writeFileSync(file, JSON.stringify(genesis));
-    await promisify(execFile)(program, ["init", "--datadir", data, "--state.scheme", "hash", file]);
-  }
-  const [authPort = 0, httpPort = 0] = await freePorts(2);
+  const [authPort = 0, httpPort = 0] = options.ports ?? (await freePorts(2));
   // State on disk with every block, so that a killed client is at most a few blocks behind.
   const command = `
     --datadir ${data} --ipcdisable --nodiscover --maxpeers 0 --port 0
@@ -67,11 +67,17 @@ export async function startOpGeth(options: OpGethOptions): Promise<OpGeth> {
     --syncmode full --state.scheme hash --gcmode archive
     --rollup.disabletxpoolgossip --cache 64`
     .trim()
-    .split(/\s+/)
-    .concat(args);
+    .split(/\s+/);
   let child: RunningChild | undefined;
 
+  async function initialise(): Promise<void> {
+    const file = join(folder, "genesis.json");
+    writeFileSync(file, JSON.stringify(genesis));
+    await promisify(execFile)(program, ["init", "--datadir", data, "--state.scheme", "hash", file]);
+  }
+
   async function start(): Promise<void> {
+    if (!existsSync(data)) await initialise();
     const from = existsSync(logFile) ? readFileSync(logFile).length : 0;
     const started = startChild(program, command, { logFile });
     child = started;
@@ -100,6 +106,7 @@ export async function startOpGeth(options: OpGethOptions): Promise<OpGeth> {
       child?.signal(signal);
       await child?.ended;
     },
+    wipe: () => rm(data, { recursive: true, force: true }),
     suspend: () => child?.signal("SIGSTOP"),
     resume: () => child?.signal("SIGCONT"),
     tail: () => child?.tail() ?? "",

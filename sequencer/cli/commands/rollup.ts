@@ -4,7 +4,14 @@ import { toHex } from "../../../proto/bytes.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../../engine/genesis.ts";
 import type { GlobalOptions } from "../context.ts";
-import { parseEvmAddress, parseHostPort, parsePort, parseRollupName } from "../options.ts";
+import type { EngineRollupOptions } from "../engine-rollup-files.ts";
+import {
+  parseEvmAddress,
+  parseHostPort,
+  parsePort,
+  parseRollupName,
+  parseRpcUrl,
+} from "../options.ts";
 import { ALREADY_THERE, printResult } from "../output.ts";
 import {
   createExecutorKey,
@@ -15,7 +22,7 @@ import {
 import { registerConformance } from "./rollup-conformance.ts";
 
 export function registerRollup(program: Command): void {
-  const rollup = program.command("rollup").description("run an EVM rollup that Weft sequences");
+  const rollup = program.command("rollup").description("run a rollup that Weft sequences");
   rollup
     .command("init")
     .description(
@@ -47,6 +54,31 @@ export function registerRollup(program: Command): void {
       "execute legs of bundles atomically, and vote about them with a key that this makes",
     )
     .option("--fund <address>", "address that starts with 1,000,000 ether", parseEvmAddress)
+    .addOption(
+      new Option(
+        "--executor <kind>",
+        "what executes: the EVM of the node, or an OP Stack client of your own",
+      )
+        .choices(["evm", "engine"])
+        .default("evm"),
+    )
+    .option(
+      "--engine-url <url>",
+      "authenticated port of the client (--executor engine)",
+      parseRpcUrl,
+      "http://127.0.0.1:9551",
+    )
+    .option(
+      "--jwt <file>",
+      "the secret that the client has (--executor engine); left out: one is made",
+    )
+    .option(
+      "--rpc-url <url>",
+      "JSON-RPC of the client, for what is passed on (--executor engine)",
+      parseRpcUrl,
+      "http://127.0.0.1:9545",
+    )
+    .option("--ws-url <url>", "WebSocket of the client, for subscriptions (--executor engine)")
     .action(
       async (
         name: string,
@@ -61,22 +93,46 @@ export function registerRollup(program: Command): void {
           fund?: string;
           seal?: boolean;
           atomic?: boolean;
+          executor: "evm" | "engine";
+          engineUrl: string;
+          jwt?: string;
+          rpcUrl: string;
+          wsUrl?: string;
         },
         command: Command,
       ) => {
         const home = rollupHomeAt(options.home);
+        const sequencerGenesis = await loadGenesis(options.sequencerGenesis);
+        const alloc = options.fund === undefined ? {} : { [options.fund]: 10n ** 24n };
+        const engine: EngineRollupOptions = {
+          home,
+          name,
+          chainId: options.chainId,
+          sequencerGenesis,
+          alloc,
+          engineUrl: options.engineUrl,
+          rpcUrl: options.rpcUrl,
+          wsUrl: options.wsUrl,
+          jwtFile: options.jwt,
+        };
+        // Its libraries load only where they are needed.
+        const files =
+          options.executor === "engine" ? await import("../engine-rollup-files.ts") : undefined;
+        const plan = await files?.planEngineRollup(engine);
         const { isUnchanged } = createRollupFiles({
           home,
           name,
           evmChainId: options.chainId,
-          sequencerGenesis: await loadGenesis(options.sequencerGenesis),
+          sequencerGenesis,
           sequencerNodes: [options.sequencer],
           rpcPort: options.rpcPort,
           metricsPort: options.metrics ? options.metricsPort : undefined,
-          alloc: options.fund === undefined ? {} : { [options.fund]: 10n ** 24n },
+          alloc,
           seal: options.seal ?? false,
           atomic: options.atomic ?? false,
+          ...(plan === undefined ? {} : { executor: plan.section }),
         });
+        const client = plan === undefined ? [] : (files?.writeEngineFiles(engine, plan) ?? []);
         const executor = options.atomic === true ? createExecutorKey(home) : undefined;
         const payer = formatAddress(accountAddress(createGatewayKey(home)));
         printResult(
@@ -94,6 +150,7 @@ export function registerRollup(program: Command): void {
             next: [
               `weft tx register-rollup ${name} --from OWNER_KEY --node ${options.sequencer}`,
               `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${options.sequencer}`,
+              ...client,
               `weft rollup start --home ${home.root}`,
             ],
           },
@@ -103,7 +160,9 @@ export function registerRollup(program: Command): void {
     );
   rollup
     .command("start")
-    .description("run a rollup node: executor, JSON-RPC, driver and gateway in one process")
+    .description(
+      "run a rollup node: executor (or the driver of one elsewhere), JSON-RPC and gateway in one process",
+    )
     .requiredOption("--home <dir>", "home directory of the rollup node")
     .addOption(
       new Option("--log-level <level>", "least severity that is logged")
