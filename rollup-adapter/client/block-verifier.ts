@@ -145,7 +145,18 @@ export function createBlockVerifier(
   ): Promise<readonly FilledEntry[] | undefined> {
     if (filling === undefined && hasSealedEntries(entries)) return undefined;
     const { headers, blocks, contents } = filling ?? { headers: [], blocks: [], contents: [] };
+    // Another node's stream begins with all that follow; the same one's goes on after those it has sent.
+    const [first] = headers;
+    let expected: number =
+      first?.signedHeader.header.height === header.height + 1 ? header.height : chain.lastHeight();
     for (const { signedHeader, validatorSet } of headers) {
+      expected += 1;
+      if (signedHeader.header.height !== expected) {
+        refuse(
+          { code: "VERIFY_HEIGHT" },
+          `expected header ${expected} to follow, got ${signedHeader.header.height}`,
+        );
+      }
       await chain.follow(signedHeader, validatorSet);
     }
     for (const [index, block] of blocks.entries()) {

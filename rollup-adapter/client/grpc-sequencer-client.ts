@@ -13,7 +13,11 @@ import { fromHex } from "../../proto/bytes.ts";
 import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
-import { ROLLUP_SERVICE, TransactionState as WireState } from "../../proto/grpc/rollup-service.ts";
+import {
+  Compression,
+  ROLLUP_SERVICE,
+  TransactionState as WireState,
+} from "../../proto/grpc/rollup-service.ts";
 import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
@@ -26,8 +30,16 @@ import type {
 } from "./sequencer-client.ts";
 
 export type SequencerClientErrorInfo =
-  /** The node answered with an error, or did not answer. `status`: the gRPC status. */
-  | { readonly code: "SEQUENCER_CALL_FAILED"; readonly status: string }
+  /** The node answered with an error, or did not answer. */
+  | {
+      readonly code: "SEQUENCER_CALL_FAILED";
+      /** The gRPC status. */
+      readonly status: string;
+      /** Where a stream goes on that the node ended (`weft-resume`). */
+      readonly resumeHeight?: Height;
+      /** The first height that the node has, when an older one was asked for (`weft-earliest`). */
+      readonly earliestHeight?: Height;
+    }
   /** The stream said nothing for STREAM_SILENCE_MS. */
   | { readonly code: "SEQUENCER_STREAM_SILENT" };
 
@@ -210,6 +222,8 @@ async function* streamBlocks(
       rollupId: fromHex(request.rollupId),
       fromHeight: request.fromHeight,
       level,
+      ...(request.untilHeight === undefined ? {} : { untilHeight: request.untilHeight }),
+      compression: request.isCompressed === true ? Compression.GZIP : Compression.UNSPECIFIED,
     },
   );
   const cancel = (): void => stream.cancel();
@@ -277,8 +291,15 @@ function watchSilence(
 
 function callFailed(address: string, path: string, error: ServiceError) {
   const status = GrpcStatus[error.code] ?? "UNKNOWN";
+  const resumeHeight = heightIn(error, "weft-resume");
+  const earliestHeight = heightIn(error, "weft-earliest");
   return new WeftError<SequencerClientErrorInfo>(
-    { code: "SEQUENCER_CALL_FAILED", status },
+    {
+      code: "SEQUENCER_CALL_FAILED",
+      status,
+      ...(resumeHeight === undefined ? {} : { resumeHeight }),
+      ...(earliestHeight === undefined ? {} : { earliestHeight }),
+    },
     `${address} failed ${path.slice(path.lastIndexOf("/") + 1)} with ${status}: ${error.details}`,
     { cause: error },
   );
@@ -286,4 +307,10 @@ function callFailed(address: string, path: string, error: ServiceError) {
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "details" in error;
+}
+
+/** A node may write anything there. */
+function heightIn({ metadata }: ServiceError, key: string): Height | undefined {
+  const value = Number(metadata?.get(key)[0] ?? Number.NaN);
+  return Number.isSafeInteger(value) && value > 0 ? Height(value) : undefined;
 }

@@ -95,6 +95,25 @@ export function createHeaderChain(
     return believed;
   }
 
+  /** A header that is believed comes once more: it has to be the same, its set too, and its signatures good. */
+  async function checkAgain(
+    known: BelievedHeader,
+    { header, commit }: SignedHeader,
+    sent: ValidatorSet | undefined,
+  ): Promise<void> {
+    const hash = checkForm({ ...trusted, height: Height(known.header.height - 1) }, header, commit);
+    if (!bytesEqual(hash, known.hash)) {
+      refuse(
+        { code: "VERIFY_HEADER_HASH" },
+        `block ${header.height} was ${toHex(known.hash)} when it was seen first, now ${toHex(hash)} came`,
+      );
+    }
+    selectSet(known.validators, sent, header);
+    // Most often the same signatures, which were verified; a node may have seen more since.
+    const isSame = bytesEqual(encodeCommit(commit), encodeCommit(known.commit));
+    if (!isSame) await checkCommit(header, commit, known.validators);
+  }
+
   /** More than 2/3 signed, and nobody's signature is bad: one that is was altered on the way, even if it is not needed. */
   async function checkCommit(header: Header, commit: Commit, { set }: KnownSet): Promise<void> {
     const { chainId, height } = header;
@@ -111,24 +130,16 @@ export function createHeaderChain(
     async next(signedHeader, sent) {
       const known = headersAhead.get(trusted.height + 1);
       if (known === undefined) return follow(signedHeader, sent);
-      const { header, commit } = signedHeader;
-      const hash = checkForm(trusted, header, commit);
-      if (!bytesEqual(hash, known.hash)) {
-        refuse(
-          { code: "VERIFY_HEADER_HASH" },
-          `block ${header.height} was ${toHex(known.hash)} when it was seen first, now ${toHex(hash)} came`,
-        );
-      }
       const isNew = lastSet !== undefined && !bytesEqual(lastSet.hash, known.validators.hash);
       // A message says its set where it differs from that of the one before, whatever else said it.
-      selectSet(isNew && sent === undefined ? lastSet : known.validators, sent, header);
-      // The same signatures were verified when it came as a header that follows; later there may be more.
-      const isSame = bytesEqual(encodeCommit(commit), encodeCommit(known.commit));
-      if (!isSame) await checkCommit(header, commit, known.validators);
+      if (isNew && sent === undefined) selectSet(lastSet, sent, signedHeader.header);
+      await checkAgain(known, signedHeader, sent);
       return known;
     },
     async follow(signedHeader, sent) {
-      await follow(signedHeader, sent);
+      const known = headersAhead.get(signedHeader.header.height);
+      if (known === undefined) await follow(signedHeader, sent);
+      else await checkAgain(known, signedHeader, sent);
     },
     ahead: (height) => headersAhead.get(height),
     lastHeight: () => Height(trusted.height + headersAhead.size),

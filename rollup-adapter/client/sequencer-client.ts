@@ -83,6 +83,10 @@ export interface BlocksRequest {
   readonly fromHeight: Height;
   /** `filled`: each block comes once all its sealed entries are opened or void, as it is to be executed. */
   readonly level: "committed" | "filled";
+  /** Last height wanted; left out: the stream does not end. */
+  readonly untilHeight?: Height;
+  /** Whether the node compresses (gzip): fewer bytes for some time of both processors. */
+  readonly isCompressed?: boolean;
   /** Ends the stream when aborted. */
   readonly signal: AbortSignal;
 }
