@@ -17,11 +17,22 @@ const hash = z.string().regex(/^[0-9a-fA-F]{64}$/, "expected 32 bytes in hex");
 const url = (scheme: string) =>
   z.string().regex(new RegExp(`^${scheme}s?://[^\\s]+$`), `expected ${scheme}:// or ${scheme}s://`);
 
+const rollupName = z.string().regex(/^[a-z0-9-]{1,64}$/, "a rollup's name: [a-z0-9-]{1,64}");
+
+/** Anything that serves weft.execution.v1 (docs/execution.md). */
+const grpcSection = z.strictObject({
+  kind: z.literal("grpc"),
+  /** The name that the rollup is registered under. */
+  rollup: rollupName,
+  /** Where the executor is called. */
+  address: hostPort,
+});
+
 /** An OP Stack execution client, fed through the Engine API. */
 const engineSection = z.strictObject({
   kind: z.literal("engine"),
   /** The name that the rollup is registered under. */
-  rollup: z.string().regex(/^[a-z0-9-]{1,64}$/, "a rollup's name: [a-z0-9-]{1,64}"),
+  rollup: rollupName,
   /** EIP-155 chain id of the client's genesis. */
   chain_id: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   /** Hash of the client's block 0. */
@@ -33,6 +44,8 @@ const engineSection = z.strictObject({
   rpc_url: url("http"),
   ws_url: url("ws").optional(),
 });
+
+const RPC_PORT = 8_545;
 
 const schema = z.strictObject({
   sequencer: z.strictObject({
@@ -52,8 +65,8 @@ const schema = z.strictObject({
     /** Without a new block for this long the node is not ready; 0: never for that reason. */
     silence_seconds: z.number().int().min(0).max(86_400).default(20),
   }),
-  /** Ethereum JSON-RPC over HTTP and WebSocket. */
-  rpc: RPC_SECTION,
+  /** Ethereum JSON-RPC over HTTP and WebSocket; none in front of an executor of kind grpc. */
+  rpc: RPC_SECTION.prefault({ port: RPC_PORT }),
   /** weft.execution.v1 for an external driver; without it the node drives itself only. */
   execution: z
     .strictObject({ host: z.string(), port: z.number().int().min(0).max(65_535) })
@@ -73,7 +86,7 @@ const schema = z.strictObject({
     })
     .optional(),
   /** What executes the blocks; left out: the EVM of this process, from `genesis`. */
-  executor: engineSection.optional(),
+  executor: z.discriminatedUnion("kind", [engineSection, grpcSection]).optional(),
   /** The rollup's genesis, as `parseEvmGenesis` takes it; not with `executor`, which has its own. */
   genesis: z.record(z.string(), z.unknown()).optional(),
 });
@@ -91,7 +104,8 @@ const documentSchema = schema
 /** What one writes into rollup.json. */
 export type RollupConfigDocument = z.input<typeof schema>;
 export type RollupConfig = z.output<typeof schema>;
-export type ExecutorSection = NonNullable<RollupConfig["executor"]>;
+export type EngineSection = z.output<typeof engineSection>;
+export type GrpcExecutorSection = z.output<typeof grpcSection>;
 
 /** @throws WeftError<RollupConfigErrorInfo> */
 export function loadRollupConfig(path: string): RollupConfig {

@@ -23,7 +23,7 @@ import { createEngineRpc } from "../engine-api/rpc-client.ts";
 import { type EvmRollupNode, readiness } from "../evm-node/evm-rollup-node.ts";
 import {
   configuredTrust,
-  type ExecutorSection,
+  type EngineSection,
   type RollupConfig,
 } from "../evm-node/rollup-config.ts";
 import type { Executor } from "../execution.ts";
@@ -38,7 +38,7 @@ import type { AdapterMetrics } from "../metrics.ts";
 
 export interface ExternalRollupNodeOptions {
   readonly config: RollupConfig;
-  readonly executor: ExecutorSection;
+  readonly executor: EngineSection;
   /** The gateway's journal, the trusted state and the executor's place. */
   readonly dataDirectory: string;
   /** Where files that `executor` names relatively are looked for. */

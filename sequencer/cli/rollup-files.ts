@@ -59,9 +59,13 @@ export function createExecutorKey(home: RollupHome): Uint8Array {
 
 /** Makes the folders and the gateway's key; returns its public key (32 bytes). */
 export function createGatewayKey(home: RollupHome): Uint8Array {
+  makeFolders(home);
+  return readOrCreateKeyFile(home.gatewayKeyFile).publicKey;
+}
+
+function makeFolders(home: RollupHome): void {
   mkdirSync(join(home.root, "config"), { recursive: true, mode: 0o700 });
   mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
-  return readOrCreateKeyFile(home.gatewayKeyFile).publicKey;
 }
 
 /**
@@ -109,7 +113,7 @@ function switchSealingOn(file: string, there: unknown): void {
 function identityOf({ sequencer, rpc, genesis, executor }: RollupConfigDocument) {
   return {
     sequencer: { chain_id: sequencer.chain_id },
-    rpc: { port: rpc.port },
+    ...(rpc === undefined ? {} : { rpc: { port: rpc.port } }),
     ...(genesis === undefined
       ? {}
       : { genesis: { rollup: genesis["rollup"], chainId: genesis["chainId"] } }),
@@ -164,7 +168,9 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
         ),
       },
     },
-    rpc: { host: "127.0.0.1", port: options.rpcPort, cors_origins: [] },
+    ...(options.executor?.kind === "grpc"
+      ? {}
+      : { rpc: { host: "127.0.0.1", port: options.rpcPort, cors_origins: [] } }),
     ...(options.metricsPort === undefined
       ? {}
       : { metrics: { host: "127.0.0.1", port: options.metricsPort } }),

@@ -6,6 +6,7 @@ import {
   type RollupConfig,
 } from "../../rollup-adapter/evm-node/rollup-config.ts";
 import { startExternalRollupNode } from "../../rollup-adapter/external-node/external-rollup-node.ts";
+import { startGrpcRollupNode } from "../../rollup-adapter/external-node/grpc-rollup-node.ts";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { createMetricsServer } from "../metrics/http-server.ts";
 import { readKeyFile } from "../ports/key-file.ts";
@@ -26,7 +27,6 @@ export async function startRollup(
 ): Promise<void> {
   const home = rollupHomeAt(root);
   const config = loadRollupConfig(home.configFile);
-  const key = readKeyFile(home.gatewayKeyFile);
   const executor =
     config.atomic === undefined
       ? undefined
@@ -47,12 +47,19 @@ export async function startRollup(
           clock,
           logger,
         });
-  function startNode() {
+  async function startNode() {
     const options = {
       config,
       dataDirectory: home.dataDir,
       clientVersion: `weft/${VERSION.weft}`,
     };
+    if (config.executor?.kind === "grpc") {
+      return startGrpcRollupNode(
+        { ...options, executor: config.executor },
+        { clock, logger, metrics },
+      );
+    }
+    const key = readKeyFile(home.gatewayKeyFile);
     const deps = {
       gatewayKey: {
         publicKey: key.publicKey,
@@ -77,25 +84,26 @@ export async function startRollup(
     });
   }
 
+  const at = "rpcUrl" in node ? { rpc: node.rpcUrl } : { executor: node.executorAddress };
   function sayReady(): void {
-    const ready = { rpc: node.rpcUrl };
-    process.stdout.write(isJson ? `${toJson(ready)}\n` : `rollup ready  JSON-RPC ${node.rpcUrl}\n`);
+    const text = "rpcUrl" in node ? `JSON-RPC ${node.rpcUrl}` : `executor ${node.executorAddress}`;
+    process.stdout.write(isJson ? `${toJson(at)}\n` : `rollup ready  ${text}\n`);
   }
   try {
-    const { metrics: at } = config;
-    if (server !== undefined && at !== undefined) {
+    const { metrics: listener } = config;
+    if (server !== undefined && listener !== undefined) {
       await listening(
         {
           name: "the metrics server",
           key: "metrics.port",
-          address: `${at.host}:${at.port}`,
+          address: `${listener.host}:${listener.port}`,
           remedy: ROLLUP_REMEDY,
         },
         () => server.start(),
       );
     }
     logger.info("rollup listens, waiting for the first block that verifies", {
-      rpc: node.rpcUrl,
+      ...at,
       sequencer: config.sequencer.nodes.join(", "),
     });
     const stopped = untilStopped();

@@ -3,6 +3,7 @@ import { formatAddress } from "../../../proto/address.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { loadGenesis } from "../../engine/genesis.ts";
+import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";
 import type { EngineRollupOptions } from "../engine-rollup-files.ts";
 import {
@@ -57,9 +58,9 @@ export function registerRollup(program: Command): void {
     .addOption(
       new Option(
         "--executor <kind>",
-        "what executes: the EVM of the node, or an OP Stack client of your own",
+        "what executes: the EVM of the node, an OP Stack client of your own, or whatever serves weft.execution.v1",
       )
-        .choices(["evm", "engine"])
+        .choices(["evm", "engine", "grpc"])
         .default("evm"),
     )
     .option(
@@ -78,6 +79,11 @@ export function registerRollup(program: Command): void {
       parseRpcUrl,
       "http://127.0.0.1:9545",
     )
+    .option(
+      "--executor-address <host:port>",
+      "where the executor is called (--executor grpc)",
+      parseHostPort,
+    )
     .option("--ws-url <url>", "WebSocket of the client, for subscriptions (--executor engine)")
     .action(
       async (
@@ -93,7 +99,8 @@ export function registerRollup(program: Command): void {
           fund?: string;
           seal?: boolean;
           atomic?: boolean;
-          executor: "evm" | "engine";
+          executor: "evm" | "engine" | "grpc";
+          executorAddress?: string;
           engineUrl: string;
           jwt?: string;
           rpcUrl: string;
@@ -102,6 +109,16 @@ export function registerRollup(program: Command): void {
         command: Command,
       ) => {
         const home = rollupHomeAt(options.home);
+        const { executorAddress: address } = options;
+        const isGrpc = options.executor === "grpc";
+        if (isGrpc !== (address !== undefined)) {
+          throw cliError("USAGE", "--executor grpc and --executor-address go together");
+        }
+        // Its node has no gateway, and its genesis is its own.
+        const isForeign = options.seal === true || options.atomic === true;
+        if (isGrpc && (isForeign || options.fund !== undefined)) {
+          throw cliError("USAGE", "--seal, --atomic and --fund are not for --executor grpc");
+        }
         const sequencerGenesis = await loadGenesis(options.sequencerGenesis);
         const alloc = options.fund === undefined ? {} : { [options.fund]: 10n ** 24n };
         const engine: EngineRollupOptions = {
@@ -131,15 +148,18 @@ export function registerRollup(program: Command): void {
           seal: options.seal ?? false,
           atomic: options.atomic ?? false,
           ...(plan === undefined ? {} : { executor: plan.section }),
+          ...(address === undefined
+            ? {}
+            : { executor: { kind: "grpc" as const, rollup: name, address } }),
         });
         const client = plan === undefined ? [] : (files?.writeEngineFiles(engine, plan) ?? []);
         const executor = options.atomic === true ? createExecutorKey(home) : undefined;
-        const payer = formatAddress(accountAddress(createGatewayKey(home)));
+        const payer = isGrpc ? undefined : formatAddress(accountAddress(createGatewayKey(home)));
         printResult(
           {
             home: home.root,
             config: home.configFile,
-            gateway: payer,
+            ...(payer === undefined ? {} : { gateway: payer }),
             ...(executor === undefined
               ? {}
               : {
@@ -149,7 +169,11 @@ export function registerRollup(program: Command): void {
             ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
             next: [
               `weft tx register-rollup ${name} --from OWNER_KEY --node ${options.sequencer}`,
-              `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${options.sequencer}`,
+              ...(payer === undefined
+                ? []
+                : [
+                    `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${options.sequencer}`,
+                  ]),
               ...client,
               `weft rollup start --home ${home.root}`,
             ],
@@ -161,7 +185,7 @@ export function registerRollup(program: Command): void {
   rollup
     .command("start")
     .description(
-      "run a rollup node: executor (or the driver of one elsewhere), JSON-RPC and gateway in one process",
+      "run a rollup node: executor (or the driver of one elsewhere), JSON-RPC and gateway in one process; of an executor of kind grpc the driver alone",
     )
     .requiredOption("--home <dir>", "home directory of the rollup node")
     .addOption(
