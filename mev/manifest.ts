@@ -24,6 +24,7 @@ import {
   encodeDecisionEntry,
   FILL_ENTRY_BYTES,
   encodeManifestLeaf,
+  encodeOrderedEntry,
   EntryKind,
   type FillEntry,
   ORDERED_ENTRY_BYTES,
@@ -251,8 +252,8 @@ function finishManifest(lists: readonly RollupList[], roots: ListRoots | undefin
     fills.sort(compareFills);
     decisions.sort(compareDecisions);
   }
-  const hashEntry = entryHasher();
-  const leaves = lists.map((list) => encodeList(list, hashEntry, roots));
+  const codec = createEntryCodec();
+  const leaves = lists.map((list) => encodeList(list, codec, roots));
   const manifest: Manifest = {
     version: MANIFEST_VERSION,
     leafCount: leaves.length,
@@ -276,28 +277,41 @@ function finishManifest(lists: readonly RollupList[], roots: ListRoots | undefin
   return { manifest, item, rollupIds: lists.map(({ rollupId }) => rollupId), prove };
 }
 
-/** For one manifest: a bid has one entry in the lists of its whole group, which is hashed once. */
-type EntryHasher = (entry: OrderedEntry, encoded: Uint8Array) => string;
+/** For one manifest: a bid has one entry in the lists of its whole group, which is encoded and hashed once. */
+interface EntryCodec {
+  write(out: Uint8Array, at: number, entry: OrderedEntry): void;
+  /** Leaf hash of an entry that was written: `encoded`. */
+  digest(entry: OrderedEntry, encoded: Uint8Array): string;
+}
 
-function entryHasher(): EntryHasher {
+function createEntryCodec(): EntryCodec {
   const hashLeaf = createLeafHasher(ORDERED_ENTRY_BYTES);
-  const bids = new Map<OrderedEntry, string>();
-  return (entry, encoded) => {
-    if (entry.kind !== EntryKind.BID) return hashLeaf(encoded);
-    let digest = bids.get(entry);
-    if (digest === undefined) bids.set(entry, (digest = hashLeaf(encoded)));
-    return digest;
+  const bids = new Map<OrderedEntry, Uint8Array>();
+  const digests = new Map<OrderedEntry, string>();
+  return {
+    write(out, at, entry) {
+      if (entry.kind !== EntryKind.BID) return writeOrderedEntry(out, at, entry);
+      let encoded = bids.get(entry);
+      if (encoded === undefined) bids.set(entry, (encoded = encodeOrderedEntry(entry)));
+      out.set(encoded, at);
+    },
+    digest(entry, encoded) {
+      if (entry.kind !== EntryKind.BID) return hashLeaf(encoded);
+      let digest = digests.get(entry);
+      if (digest === undefined) digests.set(entry, (digest = hashLeaf(encoded)));
+      return digest;
+    },
   };
 }
 
 function encodeList(
   { rollupId, entries, fills, decisions }: RollupList,
-  hashEntry: EntryHasher,
+  codec: EntryCodec,
   roots: ListRoots | undefined,
 ): Uint8Array {
   return encodeManifestLeaf({
     rollupId,
-    orderedRoot: orderedRoot(entries, hashEntry, roots),
+    orderedRoot: orderedRoot(entries, codec, roots),
     orderedCount: entries.length,
     fillRoot: fillRoot(fills, roots),
     fillCount: fills.length,
@@ -308,16 +322,16 @@ function encodeList(
 
 function orderedRoot(
   entries: readonly OrderedEntry[],
-  hashEntry: EntryHasher,
+  codec: EntryCodec,
   roots: ListRoots | undefined,
 ): Uint8Array {
   const size = ORDERED_ENTRY_BYTES;
   const flat = new Uint8Array(entries.length * size);
-  for (const [index, entry] of entries.entries()) writeOrderedEntry(flat, index * size, entry);
+  for (const [index, entry] of entries.entries()) codec.write(flat, index * size, entry);
   const root = () =>
     merkleRootOfLeaves(
       entries.map((entry, index) =>
-        hashEntry(entry, flat.subarray(index * size, (index + 1) * size)),
+        codec.digest(entry, flat.subarray(index * size, (index + 1) * size)),
       ),
     );
   return roots === undefined ? root() : roots.of(flat, size, root);
