@@ -161,7 +161,7 @@ export async function startExternalRollupNode(
             .filter(({ content }) => content === undefined)
             .map((entry) => entry.itemId),
         });
-        gateway.blockExecuted(block.payloads, answer);
+        gateway.blockExecuted(block.payloads, answer, block.header.height);
       },
     },
   );

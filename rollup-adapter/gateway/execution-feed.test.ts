@@ -48,4 +48,23 @@ describe("what became of payloads", () => {
     const settled = createExecutionFeed().executed(bytes(9), block(5));
     expect([settled.isComplete, settled.payloads]).toEqual([false, []]);
   });
+
+  it("behavior: of one that lost what it had gathered and is fed again", () => {
+    const feed = createExecutionFeed();
+    feed.executed(bytes(1), GATHERED, 7);
+    feed.executed(bytes(2), GATHERED, 8);
+    feed.executed(bytes(1), GATHERED, 7);
+    feed.executed(bytes(2), GATHERED, 8);
+    const settled = feed.executed(bytes(3), block(1, { index: 0, reason: "NONCE_TOO_HIGH" }), 9);
+    expect(told(settled)).toEqual([
+      [1, "NONCE_TOO_HIGH"],
+      [2, undefined],
+    ]);
+  });
+
+  it("behavior: finds its way back to an executor that gathers after what it has not seen", () => {
+    const feed = createExecutionFeed();
+    expect(feed.executed(bytes(9), block(5), 3).isComplete).toBe(false);
+    expect(told(feed.executed([], block(1), 4))).toEqual([[9, undefined]]);
+  });
 });

@@ -14,31 +14,49 @@ export interface ExecutionFeed {
   /**
    * What this answer settles, in the order of execution. `isComplete` is false where payloads were executed that this
    * process has not seen being fed: after a start, for what an executor had gathered before.
+   * @param height of the sequencer block; one that was fed before is fed again by a driver whose executor has lost what it
+   * had gathered
    */
   executed(
     payloads: readonly Uint8Array[],
     answer: Pick<ExecuteBlockResponse, "outcome" | "included" | "skipped">,
+    height?: number,
   ): { readonly payloads: readonly ExecutedPayload[]; readonly isComplete: boolean };
 }
 
+/** What one request brought, of those that wait for their block. */
+interface Gathered {
+  readonly height: number | undefined;
+  readonly payloads: readonly Uint8Array[];
+}
+
 export function createExecutionFeed(): ExecutionFeed {
-  let gathered: readonly Uint8Array[] = [];
+  let gathered: readonly Gathered[] = [];
 
   return {
-    executed(payloads, { outcome, included, skipped }) {
-      const all = [...gathered, ...payloads];
+    executed(payloads, { outcome, included, skipped }, height) {
+      const isOld = (one: Gathered): boolean =>
+        height === undefined || one.height === undefined || one.height < height;
+      const before = gathered.filter(isOld);
+      const request = { height, payloads };
       if (outcome !== "block") {
-        gathered = all;
+        gathered = [...before, request];
         return { payloads: [], isComplete: true };
       }
       const count = included + skipped.length;
-      const settled = count === gathered.length ? gathered : all;
-      const isComplete = count === settled.length;
-      gathered = settled === gathered ? payloads : [];
+      const earlier = before.flatMap((one) => one.payloads);
+      const all = [...earlier, ...payloads];
+      const isComplete = count === earlier.length || count === all.length;
+      const isWithRequest = count === all.length && count !== earlier.length;
+      // An executor that answers for something else than it was seen to be fed is taken to gather still.
+      gathered = isWithRequest ? [] : [request];
       if (!isComplete) return { payloads: [], isComplete };
       const reasons = new Map(skipped.map(({ index, reason }) => [index, reason]));
       return {
-        payloads: settled.map((payload, index) => ({ payload, reason: reasons.get(index) })),
+        payloads: (isWithRequest ? all : earlier).map((payload, index) => ({
+          payload,
+          reason: reasons.get(index),
+        })),
         isComplete,
       };
     },

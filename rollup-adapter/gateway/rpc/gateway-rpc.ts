@@ -60,10 +60,11 @@ export interface GatewayRpcDependencies {
 
 export interface GatewayRpc {
   readonly rpc: { readonly host: string; readonly port: number; readonly url: string };
-  /** Tells what the driver has fed and the executor answered; call once per height, in order. */
+  /** Tells what the driver has fed and the executor answered; call once per height, in order, and again where it feeds again. */
   blockExecuted(
     payloads: readonly Uint8Array[],
     answer: Pick<ExecuteBlockResponse, "outcome" | "included" | "skipped">,
+    height?: number,
   ): void;
   close(): Promise<void>;
 }
@@ -127,8 +128,8 @@ export async function startGatewayRpc(
     const shownHost = host.includes(":") ? `[${host}]` : host;
     return {
       rpc: { host, port, url: `http://${shownHost}:${port}` },
-      blockExecuted(payloads, answer) {
-        const { payloads: settled, isComplete } = feed.executed(payloads, answer);
+      blockExecuted(payloads, answer, height) {
+        const { payloads: settled, isComplete } = feed.executed(payloads, answer, height);
         if (answer.outcome !== "block") return;
         chain.executed({
           included: settled.flatMap(({ payload, reason }) => {

@@ -1,0 +1,148 @@
+import { describe, expect, test } from "vitest";
+import { Height, RollupId } from "../../proto/brands.ts";
+import { RevertMode } from "../../proto/codec/mev-tx.ts";
+import { sha256 } from "../../proto/hash.ts";
+import type { ExecuteBlockRequest, Executor } from "../execution.ts";
+import { GATHERED_PAYLOADS_MAX } from "../limits.ts";
+import { GATHERED_TOO_MUCH, gatherSeconds } from "./second-gatherer.ts";
+
+const ID = RollupId("aa".repeat(32));
+const HEAD = {
+  number: 0,
+  hash: new Uint8Array(32),
+  parentHash: new Uint8Array(32),
+  stateRoot: new Uint8Array(32),
+  receiptsRoot: new Uint8Array(32),
+  timestampSeconds: 0n,
+  gasUsed: 0n,
+};
+
+/** Takes what it is given, makes a block of whatever has payloads, and skips the payload 0xff. */
+function recorder() {
+  const taken: ExecuteBlockRequest[] = [];
+  let next = Height(1);
+  const executor: Executor = {
+    init: () =>
+      Promise.resolve({
+        rollupId: ID,
+        chainId: 1n,
+        genesisHash: HEAD.hash,
+        head: HEAD,
+        nextSequencerHeight: next,
+        supportsGroupRevert: false,
+        atomicLevel: 1,
+      }),
+    executeBlock: (request) => {
+      taken.push(request);
+      next = Height(request.sequencerHeight + 1);
+      const skipped = request.payloads.flatMap((payload, index) =>
+        payload[0] === 0xff ? [{ index, reason: "EMPTY" }] : [],
+      );
+      return Promise.resolve({
+        ...HEAD,
+        outcome: request.payloads.length === 0 ? "none" : "block",
+        included: request.payloads.length - skipped.length,
+        skipped,
+      });
+    },
+    setFinality: () => Promise.resolve({ safe: HEAD, finalized: HEAD }),
+    getStatus: () =>
+      Promise.resolve({
+        isInitialized: true,
+        rollupId: ID,
+        chainId: 1n,
+        genesisHash: HEAD.hash,
+        head: HEAD,
+        safe: HEAD,
+        finalized: HEAD,
+        sequencer: undefined,
+        nextSequencerHeight: next,
+        gatheredPayloads: 0,
+        openBundles: [],
+        openBundleCount: 0,
+      }),
+  };
+  return { executor: gatherSeconds(executor), taken };
+}
+
+function block(height: number, seconds: number, ...payloads: number[]): ExecuteBlockRequest {
+  return {
+    sequencerBlockHash: sha256(Uint8Array.of(height)),
+    sequencerHeight: Height(height),
+    timestamp: { seconds: BigInt(seconds), nanos: 5 },
+    payloads: payloads.map((one) => Uint8Array.of(one)),
+  };
+}
+
+describe("gathering seconds", () => {
+  test("one request for a second, from the first height with payloads to its last height", async () => {
+    const { executor, taken } = recorder();
+    const outcomes: string[] = [];
+    const feed = [block(1, 10), block(2, 10, 1), block(3, 10), block(4, 10, 0xff, 3), block(5, 10)];
+    for (const one of [...feed, block(6, 12), block(7, 12, 4)]) {
+      outcomes.push((await executor.executeBlock(one)).outcome);
+    }
+    expect(outcomes.join(" ")).toBe("none gathered gathered gathered gathered block gathered");
+    expect(taken.map((one) => [one.sequencerHeightFirst, one.sequencerHeight])).toEqual([
+      [undefined, 1],
+      [2, 5],
+      [undefined, 6],
+    ]);
+    expect(taken[1]).toMatchObject({
+      payloads: [[1], [0xff], [3]].map((one) => Uint8Array.from(one)),
+    });
+    expect(taken[1]?.sequencerBlockHash).toEqual(block(5, 10).sequencerBlockHash);
+    expect((await executor.getStatus()).nextSequencerHeight).toBe(8);
+  });
+
+  test("the same again is gathered once, another block of that height is a conflict, a gap is one", async () => {
+    const { executor, taken } = recorder();
+    await executor.executeBlock(block(1, 10, 1));
+    expect((await executor.executeBlock(block(1, 10, 1))).outcome).toBe("gathered");
+    const other = { ...block(1, 10, 1), sequencerBlockHash: new Uint8Array(32) };
+    await expect(executor.executeBlock(other)).rejects.toMatchObject({
+      code: "EXECUTION_CONFLICT",
+    });
+    await expect(executor.executeBlock(block(3, 10))).rejects.toMatchObject({
+      code: "EXECUTION_HEIGHT_GAP",
+    });
+    await executor.executeBlock(block(2, 11));
+    expect(taken[0]?.payloads.length).toBe(1);
+  });
+
+  test("init drops what was gathered, for its height is fed again; such an executor is of level 0", async () => {
+    const { executor, taken } = recorder();
+    await executor.executeBlock(block(1, 10, 1));
+    const answer = await executor.init({
+      rollupId: ID,
+      sequencerChainId: "a",
+      sequencerStartHeight: Height(1),
+    });
+    expect(answer).toMatchObject({ nextSequencerHeight: 1, atomicLevel: 0 });
+    await executor.executeBlock(block(1, 10, 1));
+    await executor.executeBlock(block(2, 11));
+    expect(taken.map((one) => one.payloads.length)).toEqual([1, 0]);
+  });
+
+  test("legs keep their payloads; what is too much for a second is left out and told", async () => {
+    const { executor, taken } = recorder();
+    const leg = {
+      bundleId: new Uint8Array(32),
+      leg: 0,
+      legs: 2,
+      revertMode: RevertMode.ALLOW,
+      first: 1,
+      count: 1,
+    };
+    await executor.executeBlock(block(1, 10, 1, 2));
+    await executor.executeBlock({ ...block(2, 10, 3, 4), legs: [leg] });
+    const many = Array<number>(GATHERED_PAYLOADS_MAX).fill(5);
+    await executor.executeBlock(block(3, 10, ...many));
+    const answer = await executor.executeBlock(block(4, 11));
+    expect(taken[0]?.legs).toEqual([{ ...leg, first: 3 }]);
+    expect(taken[0]?.payloads.length).toBe(GATHERED_PAYLOADS_MAX);
+    expect(answer.skipped).toEqual(
+      [0, 1, 2, 3].map((i) => ({ index: GATHERED_PAYLOADS_MAX + i, reason: GATHERED_TOO_MUCH })),
+    );
+  });
+});
