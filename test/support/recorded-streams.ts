@@ -185,21 +185,19 @@ export interface BelievedLie {
 }
 
 /**
- * Alters every byte that `isChosen` names in each of the ways of `flips`, one at a time, and puts each to a reader that
- * has read what comes before; after all lies it has to believe the truth.
+ * Alters each byte in the ways that `flipsOf` names for its position, one at a time, and puts each to a reader that has
+ * read what comes before; after all lies it has to believe the truth.
  */
 export async function believedFlips(
   stream: RecordedStream,
-  isChosen: (position: number) => boolean,
-  flips: readonly number[],
+  flipsOf: (position: number) => readonly number[],
 ): Promise<{ readonly lies: number; readonly believed: readonly BelievedLie[] }> {
   const believed: BelievedLie[] = [];
   let lies = 0;
   for (const [index, honest] of stream.messages.entries()) {
     let reader = await readerAfter(stream, index);
     for (let position = 0; position < honest.length; position++) {
-      if (!isChosen(position)) continue;
-      for (const flip of flips) {
+      for (const flip of flipsOf(position)) {
         const altered = Buffer.from(honest);
         altered[position] = (altered[position] ?? 0) ^ flip;
         lies += 1;
