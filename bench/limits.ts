@@ -46,6 +46,13 @@ export const JOIN_OUTSTANDING_MAX = 200;
 export const JOIN_POLL_MS = 50;
 export const JOIN_TIMEOUT_MS = 900_000;
 
+/** Time for a network and its rollup's node to be ready, and for what was sent in a window to be executed. */
+export const GATEWAY_START_MS = 60_000;
+export const GATEWAY_DRAIN_MS = 20_000;
+export const GATEWAY_POLL_MS = 5;
+export const GATEWAY_WALLETS_MAX = 1_000;
+export const GATEWAY_TRANSACTIONS_MAX = 100_000;
+
 /** Time for the validators to make their first key: some 20 blocks. */
 export const SEAL_KEY_TIMEOUT_MS = 120_000;
 /** Bytes of a sealed payload: with its envelope it fills the smallest bucket. */

@@ -2,6 +2,8 @@
 import { Command, Option } from "commander";
 import { printJoin, runJoin } from "./join.ts";
 import {
+  GATEWAY_TRANSACTIONS_MAX,
+  GATEWAY_WALLETS_MAX,
   JOIN_BLOCKS_MAX,
   JOIN_TXS_MAX,
   PARTITION_RUNS_MAX,
@@ -49,6 +51,9 @@ interface Options {
   readonly deaf?: number;
   readonly history?: number;
   readonly gzip: boolean;
+  readonly gateway: boolean;
+  readonly wallets: number;
+  readonly transactions: number;
   readonly join: boolean;
   readonly blocks: number;
   readonly txs: number;
@@ -130,6 +135,14 @@ const options: Options = new Command("bench")
     integer(0, STREAM_READERS_MAX),
   )
   .option("--gzip", "with --streams: readers that ask for compression", false)
+  .option("--gateway", "measure wallets' transactions through a rollup's gateway", false)
+  .option("--wallets <n>", "with --gateway: wallets", integer(1, GATEWAY_WALLETS_MAX), 64)
+  .option(
+    "--transactions <n>",
+    "with --gateway: transactions signed before each window",
+    integer(1, GATEWAY_TRANSACTIONS_MAX),
+    8_000,
+  )
   .option("--join", "measure a node that joins by block sync and by state sync", false)
   .option(
     "--blocks <n>",
@@ -225,6 +238,26 @@ if (options.partition || options.wan) {
     const at = loaded.map(({ window }) => window);
     printProfile(summarizeProfiles(profiles, at, HOT_FUNCTIONS), "windows with readers");
   }
+} else if (options.gateway) {
+  const { gatewayText, runGateway } = await import("./gateway/gateway.ts");
+  const { wallets, transactions } = options;
+  const reports = [];
+  for (const isDurable of [true, false]) {
+    reports.push(
+      await runGateway(
+        {
+          validators: options.validators ?? 4,
+          seconds: options.seconds ?? 6,
+          wallets,
+          perWallet: Math.ceil(transactions / wallets),
+          isDurable,
+          config: Object.fromEntries(options.set.map(setting)),
+        },
+        progress,
+      ),
+    );
+  }
+  process.stdout.write(options.json ? `${JSON.stringify(reports)}\n` : `${gatewayText(reports)}\n`);
 } else if (options.join) {
   const report = await runJoin(
     {
