@@ -33,6 +33,7 @@ import { createMemoryJournalStore, openJournalStore } from "../gateway/journal/j
 import { createKeptTransactions } from "../gateway/pool/kept-transactions.ts";
 import { type GatewayRpc, startGatewayRpc } from "../gateway/rpc/gateway-rpc.ts";
 import { createSealer } from "../gateway/sealer.ts";
+import { createPlacements } from "../gateway/status/placements.ts";
 import { createSubmitter } from "../gateway/submitter.ts";
 import type { AdapterMetrics } from "../metrics.ts";
 
@@ -97,10 +98,12 @@ export async function startExternalRollupNode(
     await journal.close();
     await closeExecutor();
   };
+  const placements = createPlacements(rollupId, { client, journal, logger });
   let driver: Driver | undefined;
   let gateway: GatewayRpc;
   try {
     await submitter.restore();
+    await placements.restore();
     gateway = await startGatewayRpc(
       {
         chainId: BigInt(section.chain_id),
@@ -121,6 +124,7 @@ export async function startExternalRollupNode(
           costOf: (bytes) => submitter.costOf(bytes),
         },
         batchMax: config.rpc.batch_max,
+        status: { rollupId, placements, submitter, client },
         readiness: () => {
           const now = readiness(driver?.status(), silenceMs);
           return Promise.resolve({
@@ -154,6 +158,7 @@ export async function startExternalRollupNode(
       logger: logger.child({ module: "driver" }),
       metrics: metrics.driver,
       onExecuted: (block, answer) => {
+        placements.blockExecuted(block, answer);
         submitter.blockOrdered({
           height: block.header.height,
           itemIds: block.entries.map((entry) => entry.itemId),

@@ -3,7 +3,11 @@ import { WebSocket } from "ws";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createPublicClient, createWalletClient, defineChain, http } from "viem";
 import { keccak_256 } from "@noble/hashes/sha3.js";
+import { RollupId } from "../../../proto/brands.ts";
 import { fromHex, toHex } from "../../../proto/bytes.ts";
+import { rollupData } from "../../../proto/codec/weft-tx.ts";
+import { WeftError } from "../../../proto/errors.ts";
+import { EntryKind } from "../../../proto/verify/manifest.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../../sequencer/ports/system-clock.ts";
 import {
@@ -20,6 +24,10 @@ import {
 import { NULL_EVM_METRICS } from "../../evm/metrics.ts";
 import type { AccessOptions } from "../../json-rpc/access.ts";
 import { sha256 } from "../../../proto/hash.ts";
+import { createMemoryJournalStore } from "../journal/journal-store.ts";
+import { createJournal } from "../journal/journal.ts";
+import { NULL_GATEWAY_METRICS } from "../metrics.ts";
+import { createPlacements } from "../status/placements.ts";
 import type { PoolQuota } from "../pool/pending-pool.ts";
 import { createQuota } from "../quota.ts";
 import { type GatewayRpc, startGatewayRpc } from "./gateway-rpc.ts";
@@ -47,8 +55,15 @@ afterEach(async () => {
 /** In front of a rollup in another process, to all it knows; orders nothing by itself. */
 async function startGateway(options: { access?: AccessOptions; quota?: PoolQuota } = {}) {
   const submitted: Uint8Array[] = [];
+  let height = 1;
   const { url } = executor.rollup.rpc;
   const clock = createSystemClock();
+  const rollupId = RollupId("ab".repeat(32));
+  const placements = createPlacements(rollupId, {
+    client: { ordered: () => Promise.resolve([]) },
+    journal: createJournal(createMemoryJournalStore(), NULL_GATEWAY_METRICS),
+    logger: NULL_LOGGER,
+  });
   const gateway = await startGatewayRpc(
     {
       chainId: BigInt(TEST_CHAIN_ID),
@@ -64,6 +79,16 @@ async function startGateway(options: { access?: AccessOptions; quota?: PoolQuota
       },
       readiness: () => Promise.resolve({ isReady: true }),
       quota: options.quota,
+      status: {
+        rollupId,
+        placements,
+        submitter: { submissionOf: () => ({ id: undefined }) },
+        client: {
+          entryProof: () =>
+            Promise.reject(new WeftError({ code: "SEQUENCER_CALL_FAILED" }, "away")),
+          transactionStatus: () => Promise.reject(new Error("not asked for here")),
+        },
+      },
       clock,
       logger: NULL_LOGGER,
       metrics: NULL_EVM_METRICS,
@@ -72,7 +97,15 @@ async function startGateway(options: { access?: AccessOptions; quota?: PoolQuota
   open.push(gateway);
   /** What the driver does with a block that holds what was submitted. */
   async function order(payloads = submitted.splice(0)): Promise<void> {
-    gateway.blockExecuted(payloads, await executor.order(payloads));
+    const answer = await executor.order(payloads);
+    gateway.blockExecuted(payloads, answer);
+    const { payload } = rollupData(new Uint8Array(32), payloads);
+    const itemId = new Uint8Array(32).fill(height);
+    const place = { lane: 0, itemId, bundleId: undefined, leg: 0, legs: 1 };
+    const kind = EntryKind.ROLLUP_DATA;
+    const filled = [{ kind, payload, fill: undefined, content: payload, ...place }];
+    placements.blockExecuted({ header: { height }, filled, order: [0], payloads }, answer);
+    height += 1;
   }
   async function call(method: string, params: unknown[], headers: Record<string, string> = {}) {
     const response = await fetch(gateway.rpc.url, {
@@ -173,6 +206,37 @@ describe("a wallet at a gateway whose executor is elsewhere", () => {
     submitted.splice(0);
     await order([second, first]);
     await vi.waitFor(() => expect(submitted).toEqual([second]));
+  });
+
+  it("behavior: learns where its transaction is, from its predecessor's arrival to finality", async () => {
+    const { send, order, call } = await startGateway();
+    const [first, second] = [await signed(ALICE, { nonce: 0 }), await signed(ALICE, { nonce: 1 })];
+    const status = async (raw: Uint8Array, options?: object) =>
+      await call("weft_getTransactionStatus", [hashOf(raw), ...(options ? [options] : [])]);
+    expect((await status(second)).result).toMatchObject({ state: "unknown", level: null });
+    await send(second);
+    expect((await status(second)).result).toMatchObject({ state: "waiting" });
+    await order([await signed(BOB, { nonce: 7 }), first, second]);
+    expect((await status(second)).result).toMatchObject({
+      state: "executed",
+      level: "filled",
+      height: "0x1",
+      position: "0x0",
+      index: "0x2",
+      weftTransaction: `0x${"01".repeat(32)}`,
+      block: { number: "0x1" },
+      proof: null,
+    });
+    expect((await status(await signed(BOB, { nonce: 7 }))).result).toMatchObject({
+      state: "skipped",
+      reason: "NONCE_TOO_HIGH",
+      block: null,
+    });
+    const { hash } = executor.rollup.chain.head();
+    await executor.rollup.executor.setFinality({ safeHash: hash, finalizedHash: hash });
+    expect((await status(first)).result).toMatchObject({ state: "executed", level: "final" });
+    expect((await status(first, { proof: true })).error).toMatchObject({ code: -32_001 });
+    expect((await status(first, { proof: 1 })).error).toMatchObject({ code: -32_602 });
   });
 
   it("behavior: finds no method that only an executor's owner should call", async () => {
