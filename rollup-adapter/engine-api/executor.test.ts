@@ -29,6 +29,9 @@ const BOB = privateKeyToAccount(`0x${"b0".repeat(32)}`);
 const CAROL = privateKeyToAccount(`0x${"ca".repeat(32)}`);
 const PAUPER = privateKeyToAccount(`0x${"99".repeat(32)}`);
 
+/** A client takes seconds to start and to stop, more beside other tests. */
+const HOOK_TIMEOUT_MS = 90_000;
+
 let folder: string;
 let genesis: OpGenesis;
 let geth: OpGeth;
@@ -58,12 +61,12 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
     geth = await startOpGeth({ folder, genesis: genesis.document });
     client = engineClientOf(geth);
     executor = openEngineExecutor(client, genesis, folder);
-  });
+  }, HOOK_TIMEOUT_MS);
   afterAll(async () => {
     await executor?.close();
     await geth?.stop();
     await rm(folder, { recursive: true, force: true });
-  });
+  }, HOOK_TIMEOUT_MS);
 
   test("a second's payloads become one block that names the sequencer block it ends with", async () => {
     const init = await executor.init(OP_INIT);

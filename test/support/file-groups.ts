@@ -22,6 +22,7 @@ export const LONGEST: readonly string[] = [
   "e2e/crash",
   "interop/sync",
   "e2e/cli",
+  "e2e/op-geth",
   "e2e/rollup-stream",
   "e2e/attack",
   "interop/mixed/staking-slash",
