@@ -23,9 +23,11 @@ export const COMPRESSED_BYTES_MIN = 1_024;
 export const COMPRESSION_LEVEL = 3;
 /** Time that readers may take of one turn of the event loop. */
 export const TURNS_SLICE_MS = 4;
-/** A loop that is later than this has more to do than readers: their turns then begin after a pause. */
+/** Between two slices: readers have half of the loop at most. */
+export const TURNS_PAUSE_MS = 4;
+/** A loop that is later than this has more to do than readers: they have a quarter of it then. */
 export const LOOP_LATE_MS = 30;
-export const TURNS_PAUSE_MS = 8;
+export const TURNS_LATE_PAUSE_MS = 12;
 /** Readers of new blocks that are served before one that reads history, when there are both. */
 export const LIVE_TURNS_IN_A_ROW_MAX = 8;
 /** The loop's lateness is looked at so often, and the largest of so many looks counts: 200 ms. */

@@ -1,10 +1,16 @@
 /**
  * Whose turn it is among the readers of streams. Writing to a thousand readers takes the event loop tens of
- * milliseconds: it is done in slices, with a turn of the loop in between in which consensus runs. Readers that wait for new blocks
+ * milliseconds: it is done in slices, with pauses in between in which consensus runs. Readers that wait for new blocks
  * come before those that read history; while the loop is late, all of them wait longer.
  */
 import type { Cancel, Clock } from "../ports/clock.ts";
-import { LIVE_TURNS_IN_A_ROW_MAX, LOOP_LATE_MS, TURNS_PAUSE_MS, TURNS_SLICE_MS } from "./limits.ts";
+import {
+  LIVE_TURNS_IN_A_ROW_MAX,
+  LOOP_LATE_MS,
+  TURNS_LATE_PAUSE_MS,
+  TURNS_PAUSE_MS,
+  TURNS_SLICE_MS,
+} from "./limits.ts";
 
 export interface ReaderTurns {
   /** Calls `step` when it is its turn; a step is short and does not throw. */
@@ -32,22 +38,24 @@ export function createReaderTurns(clock: Clock, lagMs: () => number): ReaderTurn
     const endMs = clock.monotonicMs() + TURNS_SLICE_MS;
     for (let step = next(); step !== undefined; step = next()) {
       step();
-      if (clock.monotonicMs() >= endMs) break;
+      if (clock.monotonicMs() < endMs) continue;
+      pauseFor(lagMs() > LOOP_LATE_MS ? TURNS_LATE_PAUSE_MS : TURNS_PAUSE_MS);
+      return;
     }
-    schedule();
+  }
+
+  /** What else the loop has to do comes first, also what comes meanwhile. */
+  function pauseFor(ms: number): void {
+    pause = clock.after(ms, () => {
+      pause = undefined;
+      schedule();
+    });
   }
 
   function schedule(): void {
     if (isStopped || immediate !== undefined || pause !== undefined) return;
     if (live.size() + history.size() === 0) return;
-    if (lagMs() > LOOP_LATE_MS) {
-      pause = clock.after(TURNS_PAUSE_MS, () => {
-        pause = undefined;
-        immediate = setImmediate(slice);
-      });
-    } else {
-      immediate = setImmediate(slice);
-    }
+    immediate = setImmediate(slice);
   }
 
   return {
