@@ -179,6 +179,7 @@ export function formatReceipt(
   receipts: readonly StoredReceipt[],
   index: number,
   common: Common,
+  weft?: Json,
 ): Json {
   const receipt = receipts[index];
   const raw = block.transactions[index];
@@ -204,6 +205,7 @@ export function formatReceipt(
     ...(receipt.transactionType === 3
       ? { blobGasUsed: quantity(receipt.blobGasUsed), blobGasPrice: quantity(receipt.blobGasPrice) }
       : {}),
+    ...(weft === undefined ? {} : { weft }),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { Method, MethodTable } from "../../json-rpc/method.ts";
 import type { EvmChain } from "../executor.ts";
+import { atomicMethods } from "./atomic-methods.ts";
 import { blockMethods } from "./block-methods.ts";
 import type { FilterTable } from "./filters.ts";
 import { logMethods } from "./log-methods.ts";
@@ -32,6 +33,7 @@ export function createMethodTable(dependencies: MethodDependencies): MethodTable
       ...stateMethods(dependencies),
       ...transactionMethods(dependencies),
       ...logMethods(dependencies),
+      ...atomicMethods(dependencies.chain),
       ...dependencies.moreMethods,
       ...(dependencies.searchers && mevMethods(dependencies.searchers, dependencies)),
     }),

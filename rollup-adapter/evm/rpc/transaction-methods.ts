@@ -1,8 +1,9 @@
 /** Methods about transactions: sending them, and finding them again. */
 import { EXECUTION_SLICE_MS } from "../limits.ts";
 import { mapPaced } from "../pacer.ts";
-import type { StoredBlock } from "../records.ts";
+import type { StoredBlock, StoredReceipt } from "../records.ts";
 import type { Json, Method } from "../../json-rpc/method.ts";
+import { bundleOfReceipt } from "./atomic-methods.ts";
 import { formatPending, formatReceipt, formatTransaction } from "./format.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
 import type { MethodDependencies } from "./methods.ts";
@@ -24,6 +25,14 @@ export function transactionMethods(dependencies: MethodDependencies): Record<str
   };
   const transaction = (block: StoredBlock, index: number): Json =>
     formatTransaction(block, store.receipts(block.number) ?? [], index, common);
+  const receipt = (block: StoredBlock, receipts: readonly StoredReceipt[], index: number): Json =>
+    formatReceipt(
+      block,
+      receipts,
+      index,
+      common,
+      bundleOfReceipt(chain, receipts[index]?.transactionHash),
+    );
   const rawTransaction = (block: StoredBlock, index: number): Json => {
     const raw = block.transactions[index];
     return raw === undefined ? null : bytesToHex(raw);
@@ -65,15 +74,13 @@ export function transactionMethods(dependencies: MethodDependencies): Record<str
       atIndex(byNumber(block), index, transaction),
     eth_getTransactionReceipt: ([hash]) =>
       located(hashParam(hash, "transaction hash"), (block, index) =>
-        formatReceipt(block, store.receipts(block.number) ?? [], index, common),
+        receipt(block, store.receipts(block.number) ?? [], index),
       ) ?? null,
     eth_getBlockReceipts: async ([value]) => {
       const block = findBlock(chain, blockParam(value, "block"));
       if (block === undefined) return null;
       const receipts = store.receipts(block.number) ?? [];
-      return mapPaced(receipts, EXECUTION_SLICE_MS, (_, index) =>
-        formatReceipt(block, receipts, index, common),
-      );
+      return mapPaced(receipts, EXECUTION_SLICE_MS, (_, index) => receipt(block, receipts, index));
     },
   };
 }
