@@ -28,8 +28,6 @@ const ABI = parseAbi([
   "function swap(bytes32 rollup, address desk, bytes32 session, address other, uint256 give, uint256 take)",
 ]);
 
-export const SWAP_DESK_ABI = ABI;
-
 /** Where a desk is that `deployer` made with its transaction `nonce`. */
 export function deskAddress(deployer: Hex, nonce = 0): Hex {
   return getContractAddress({ from: deployer, nonce: BigInt(nonce) });
@@ -40,6 +38,10 @@ export const deskCall = {
     encodeFunctionData({ abi: ABI, functionName: "mint", args: [to, amount] }),
   transfer: (to: Hex, amount: bigint): Hex =>
     encodeFunctionData({ abi: ABI, functionName: "transfer", args: [to, amount] }),
+  balanceOf: (holder: Hex): Hex =>
+    encodeFunctionData({ abi: ABI, functionName: "balanceOf", args: [holder] }),
+  isSettled: (session: Hex): Hex =>
+    encodeFunctionData({ abi: ABI, functionName: "isSettled", args: [session] }),
   count: (): Hex => encodeFunctionData({ abi: ABI, functionName: "count" }),
   swap: (swap: SwapSide): Hex =>
     encodeFunctionData({

@@ -1,0 +1,144 @@
+/** One swap: two legs that pay each other, good or spoilt, in one bundle. */
+import { hexToBytes, keccak256, toHex } from "viem";
+import type { PrivateKeyAccount } from "viem/accounts";
+import { Height } from "../../proto/brands.ts";
+import { RevertMode } from "../../proto/codec/mev-tx.ts";
+import { plainBundleTransaction } from "../../rollup-adapter/client/searcher-transactions.ts";
+import { deskCall, expectedPayment, type SwapSide } from "../support/swap-desk.ts";
+import { signerOf, unorderedTerms } from "../support/traffic.ts";
+import { type Hex, jsonRpc, runningNode, type SwapNetwork, type SwapRollup } from "./network.ts";
+
+/**
+ * `good`: both pay. `poor`: one cannot pay. `unread`: one declares a message that nobody wrote. `few`: fewer locks than
+ * it takes. `shared`: good, and also writes what every other one of its kind writes.
+ */
+export const FATES = ["good", "poor", "unread", "few", "shared"] as const;
+export type Fate = (typeof FATES)[number];
+
+export interface Swap {
+  readonly session: Hex;
+  readonly fate: Fate;
+  readonly bundleId: Uint8Array;
+  /** Who pays whom how much, on alpha and on beta. */
+  readonly payments: readonly Payment[];
+}
+
+export interface Payment {
+  readonly from: Hex;
+  readonly to: Hex;
+  readonly amount: bigint;
+}
+
+export interface SwapTerms {
+  readonly seed: number;
+  readonly index: number;
+  readonly fate: Fate;
+  readonly pair: readonly [PrivateKeyAccount, PrivateKeyAccount];
+  readonly amounts: readonly [bigint, bigint];
+}
+
+const VOTE_BLOCKS = 32;
+const LOCKS = 12;
+const GAS = 300_000n;
+
+/** Signs it and has a node take it. */
+export async function sendSwap(network: SwapNetwork, terms: SwapTerms): Promise<Swap> {
+  const { rollups, sequencer } = network;
+  const { fate, pair, amounts } = terms;
+  const session = keccak256(toHex(`swap ${terms.seed}/${terms.index}`));
+  const give = fate === "poor" ? 10n ** 18n : amounts[0];
+  const sides = [
+    {
+      rollup: rollups[0],
+      other: rollups[1],
+      payer: pair[0],
+      payee: pair[1],
+      pays: give,
+      gets: amounts[1],
+    },
+    {
+      rollup: rollups[1],
+      other: rollups[0],
+      payer: pair[1],
+      payee: pair[0],
+      pays: amounts[1],
+      gets: give,
+    },
+  ] as const;
+  const legs = await Promise.all(
+    sides.map(async ({ rollup, other, payer, payee, pays, gets }, at) => {
+      const side: SwapSide = {
+        rollup: other.id,
+        desk: other.desk,
+        session,
+        other: payee.address,
+        give: pays,
+        take: gets,
+      };
+      const own = { desk: rollup.desk, payee: payer.address };
+      const nonce = await nonceOf(rollup, payer.address);
+      const data = [
+        expectedPayment(side, own),
+        await call(rollup, payer, nonce, deskCall.swap(side)),
+      ];
+      if (at === 0 && fate === "unread") {
+        data.push(expectedPayment({ ...side, session: keccak256(session) }, own));
+      }
+      if (at === 0 && fate === "shared") {
+        data.push(await call(rollup, payer, nonce + 1, deskCall.count()));
+      }
+      return { rollupId: hexToBytes(rollup.id), data, revertMode: RevertMode.ALLOW, tip: 0n };
+    }),
+  );
+  const [node] = sequencer.validators;
+  if (node === undefined) throw new Error("no validators");
+  const { chainId, replay, fee } = await unorderedTerms(node.client);
+  const { height } = await node.client.chainInfo();
+  const { item, bundleId } = plainBundleTransaction(
+    {
+      chainId,
+      replay,
+      fee,
+      legs,
+      minHeight: Height(0),
+      maxHeight: Height(height + 60),
+      replacement: undefined,
+      cancelNonce: 0n,
+      atomic: { voteBlocks: VOTE_BLOCKS, locks: [fate === "few" ? 1 : LOCKS, LOCKS] },
+    },
+    { signer: signerOf(sequencer.owner) },
+  );
+  const outcome = await node.client.submit(item);
+  if (outcome.code !== 0) throw new Error(`swap ${terms.index} is refused: ${outcome.reason}`);
+  const payments = sides.map(({ payer, payee, pays }) => ({
+    from: payer.address,
+    to: payee.address,
+    amount: pays,
+  }));
+  return { session, fate, bundleId, payments };
+}
+
+async function nonceOf(rollup: SwapRollup, address: Hex): Promise<number> {
+  const { rpcUrl } = runningNode(rollup);
+  return Number(await jsonRpc<Hex>(rpcUrl, "eth_getTransactionCount", [address, "latest"]));
+}
+
+async function call(
+  { chainId, desk: to }: SwapRollup,
+  account: PrivateKeyAccount,
+  nonce: number,
+  data: Hex,
+): Promise<Uint8Array> {
+  const maxFeePerGas = 2_000_000_000n;
+  return hexToBytes(
+    await account.signTransaction({
+      type: "eip1559",
+      chainId,
+      nonce,
+      gas: GAS,
+      maxFeePerGas,
+      to,
+      data,
+    }),
+  );
+}
