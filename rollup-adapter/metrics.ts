@@ -302,6 +302,11 @@ const GATEWAY_SPECS: SpecsOf<GatewayMetrics> = {
     name: "weft_gateway_journal_writes_total",
     help: "Records written to the journal or removed from it",
   },
+  journalFailures: {
+    type: "counter",
+    name: "weft_gateway_journal_failures_total",
+    help: "Promises refused because the journal could not be written",
+  },
   recovered: {
     type: "counter",
     name: "weft_gateway_recovered_total",

@@ -509,6 +509,7 @@ export const dashboards = [
           "ops",
           [rate("weft_gateway_resubmissions_total"), `${NODE} submitted again`],
           [rate("weft_gateway_abandoned_total"), `${NODE} given up`],
+          [rate("weft_gateway_journal_failures_total"), `${NODE} journal not written`],
         ),
         panel("Bundles, bids and cancellations of searchers", "short", [
           sumBy("instance, result", increase("weft_gateway_bundles_total")),

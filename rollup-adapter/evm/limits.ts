@@ -63,5 +63,7 @@ export const PENDING_PER_SENDER_MAX = 1_024;
 export const PENDING_BYTES_MAX = 64 << 20;
 /** A pending transaction not seen in a block for this long is forgotten. */
 export const PENDING_AGE_MS = 600_000;
+/** Pause before an accepted transaction that could not be submitted is tried again. */
+export const POST_RETRY_MS = 2_000;
 /** Times a transaction is posted again when a block skipped it for want of room or of its turn. */
 export const RESUBMISSIONS_MAX = 5;

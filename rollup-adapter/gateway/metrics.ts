@@ -23,8 +23,10 @@ export interface GatewayMetrics {
   readonly batchBytes: Histogram;
   /** weft_gateway_journal_seconds: time of one turn of the disk, for all that was written in it. */
   readonly journalSeconds: Histogram;
-  /** weft_gateway_journal_writes_total: records written or removed. */
+  /** weft_gateway_journal_writes_total: records written to the journal or removed from it. */
   readonly journalWrites: Counter;
+  /** weft_gateway_journal_failures_total: promises refused because the journal could not be written. */
+  readonly journalFailures: Counter;
   /** weft_gateway_recovered_total{what}: found in the journal at a start: submission sent again, submission ordered before, transaction. */
   readonly recovered: Counter<"what">;
 }
@@ -38,5 +40,6 @@ export const NULL_GATEWAY_METRICS: GatewayMetrics = {
   batchBytes: NULL_HISTOGRAM,
   journalSeconds: NULL_HISTOGRAM,
   journalWrites: NULL_COUNTER,
+  journalFailures: NULL_COUNTER,
   recovered: NULL_COUNTER,
 };

@@ -55,6 +55,7 @@ export function createJournal(store: JournalStore, metrics: GatewayMetrics): Jou
           "the gateway's journal cannot be written: nothing is accepted until the node is started again; is the disk full?",
           { cause },
         );
+        metrics.journalFailures.inc(undefined, Math.max(1, told.length));
         for (const { reject } of told) reject(failure);
       }
     }

@@ -8,7 +8,7 @@
 import type { Address } from "@ethereumjs/util";
 import { copyBytes, toHex } from "../../../proto/bytes.ts";
 import { timeToMs } from "../../../proto/time.ts";
-import type { Clock } from "../../../sequencer/ports/clock.ts";
+import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
 import { maxCost, maxFeePerGas, roomObjection } from "../../evm/admission.ts";
 import {
@@ -16,6 +16,7 @@ import {
   PENDING_BYTES_MAX,
   PENDING_PER_SENDER_MAX,
   PENDING_TRANSACTIONS_MAX,
+  POST_RETRY_MS,
   RESUBMISSIONS_MAX,
 } from "../../evm/limits.ts";
 import type { EvmMetrics } from "../../evm/metrics.ts";
@@ -94,6 +95,8 @@ export class PendingPool {
   /** By sender and nonce: the newest of that nonce. */
   readonly #bySender = new Map<string, Map<bigint, Entry>>();
   readonly #listeners = new Set<(transaction: PendingTransaction) => void>();
+  /** By sender: when those that could not be submitted are tried again. */
+  readonly #retries = new Map<string, Cancel>();
   readonly #lostReasons = new LruMap<string, string>(LOST_KEPT);
   #bytes = 0;
   readonly #stop: () => void;
@@ -121,6 +124,8 @@ export class PendingPool {
 
   close(): void {
     this.#stop();
+    for (const retry of this.#retries.values()) retry.cancel();
+    this.#retries.clear();
     this.#listeners.clear();
     this.#byHash.clear();
     this.#bySender.clear();
@@ -331,17 +336,26 @@ export class PendingPool {
       if (entry.isEarly && isPredecessorUnderWay) break;
       if (entry.resubmissions > 0) this.#metrics.resubmissions.inc();
       entry.isPosted = true;
-      const posted = this.#post(entry);
+      const posted = this.#post(entry, entry !== awaited);
       if (entry === awaited) ready.push(posted);
-      else posted.catch((error: unknown) => this.#lost(entry, error));
     }
     await Promise.all(ready);
   }
 
-  async #post(entry: Entry): Promise<void> {
+  /** `isPromised`: its wallet was told that it is accepted, so that it is tried again; else the failure is its answer. */
+  async #post(entry: Entry, isPromised: boolean): Promise<void> {
     try {
       await this.#submit(entry.raw, { isRepeat: entry.isRepeat });
     } catch (cause) {
+      if (isPromised) {
+        entry.isPosted = false;
+        this.#logger.warn("an accepted transaction could not be submitted yet", {
+          hash: toHex(entry.hash),
+          reason: reason(cause),
+        });
+        this.#tryLater(entry.sender);
+        return;
+      }
       this.#remove(entry);
       throw new RpcError(RPC_CODE.TRANSACTION_REJECTED, `transaction rejected: ${reason(cause)}`);
     }
@@ -369,6 +383,18 @@ export class PendingPool {
     }
     this.#expire();
     for (const sender of touched) void this.#tryToCatchUp(sender);
+  }
+
+  /** Once for all of its transactions; what is too old by then is given up. */
+  #tryLater(sender: Address): void {
+    const key = sender.toString();
+    if (this.#retries.has(key)) return;
+    const retry = this.#clock.after(POST_RETRY_MS, () => {
+      this.#retries.delete(key);
+      this.#expire();
+      void this.#tryToCatchUp(key);
+    });
+    this.#retries.set(key, retry);
   }
 
   async #tryToCatchUp(sender: string): Promise<void> {
