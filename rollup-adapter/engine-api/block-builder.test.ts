@@ -14,12 +14,25 @@ function payloadOf(candidates: readonly Candidate[]): BuiltPayload {
 function candidates(count: number, alterable: readonly number[] = []): Candidate[] {
   return Array.from({ length: count }, (_, index) => {
     const raw = Uint8Array.of(index >> 8, index);
-    return { index, raw, hash: keccak_256(raw), isAlterable: alterable.includes(index) };
+    return {
+      index,
+      raw,
+      hash: keccak_256(raw),
+      isAlterable: alterable.includes(index),
+      gasLimit: 21_000n,
+      sender: `0x${index}`,
+      authorities: () => (index === 2 ? ["0x90", "0x91"] : []),
+    };
   });
 }
 
-/** A client that refuses each transaction of `bad`, the first in its way, and names it or does not. */
-function client(bad: readonly number[], isNaming: boolean) {
+type Manner = "names" | "leaves out" | "is silent";
+const MANNERS: readonly Manner[] = ["names", "leaves out", "is silent"];
+/** Room for fifty of them. */
+const ROOM = 50n * 21_000n;
+
+/** A client that refuses each transaction of `bad`, the first in its way, and says so in its manner. */
+function client(bad: readonly number[], manner: Manner) {
   const builds: number[] = [];
   return {
     builds,
@@ -27,37 +40,43 @@ function client(bad: readonly number[], isNaming: boolean) {
       builds.push(list.length);
       const refused = list.find(({ index }) => bad.includes(index));
       if (refused === undefined) return Promise.resolve(payloadOf(list));
-      const name = isNaming ? ` 0x${toHex(refused.hash)}` : "";
-      return Promise.resolve({ refusal: `cannot${name}`, error: new Error("refused") });
+      const error = new Error("refused");
+      if (manner === "names") {
+        return Promise.resolve({ refusal: `cannot 0x${toHex(refused.hash)}`, error });
+      }
+      if (manner === "is silent") return Promise.resolve({ refusal: "cannot", error });
+      return Promise.resolve({ refusal: "", error, at: list.indexOf(refused) });
     },
   };
 }
 
 describe("what a client refuses is left out", () => {
   test.each([0, 1, 57, 99])("transaction %i, named by the client or found, alike", async (bad) => {
-    for (const isNaming of [true, false]) {
-      const { attempt, builds } = client([bad], isNaming);
-      const outcome = await buildWhatRuns(candidates(100), attempt, NULL_LOGGER);
-      expect(outcome.left).toEqual([{ index: bad, reason: "BLOCK_GAS_EXHAUSTED" }]);
+    for (const manner of MANNERS) {
+      const { attempt, builds } = client([bad], manner);
+      const outcome = await buildWhatRuns(candidates(100), ROOM, attempt, NULL_LOGGER);
+      const reason = bad < 50 ? "REFUSED_BY_VM" : "BLOCK_GAS_EXHAUSTED";
+      expect(outcome.left).toEqual([{ index: bad, reason }]);
       expect(outcome.candidates.map(({ index }) => index)).not.toContain(bad);
       expect(outcome.candidates.length).toBe(99);
       expect(outcome.refusals).toBe(1);
-      expect(builds.length, "builds").toBeLessThanOrEqual(isNaming ? 2 : 10);
+      expect(builds.length, "builds").toBeLessThanOrEqual(manner === "is silent" ? 10 : 2);
     }
   });
 
   test("four one by one, then what others can alter, then all from the next refused one on", async () => {
-    for (const isNaming of [true, false]) {
-      // 5, 9 and 80 delegate; 10 to 13 and 60 are refused.
-      const { attempt } = client([5, 10, 11, 12, 13, 60], isNaming);
-      const outcome = await buildWhatRuns(candidates(100, [5, 9, 80]), attempt, NULL_LOGGER);
+    for (const manner of MANNERS) {
+      // 5, 9 and 80 delegate, 2 made 90 and 91 delegate; 6 and 10 to 13 are refused, and 60.
+      const { attempt } = client([6, 10, 11, 12, 13, 60], manner);
+      const outcome = await buildWhatRuns(candidates(100, [5, 9, 80]), ROOM, attempt, NULL_LOGGER);
       const reasons = new Map(outcome.left.map(({ index, reason }) => [index, reason]));
-      expect([5, 10, 11, 12].map((i) => reasons.get(i))).toEqual(Array(4).fill("REFUSED_BY_VM"));
-      expect([9, 80].map((i) => reasons.get(i))).toEqual(Array(2).fill("DELEGATION_HELD_BACK"));
-      expect([13, 14, 60, 99].map((i) => reasons.get(i))).toEqual(
-        Array(4).fill("BLOCK_GAS_EXHAUSTED"),
-      );
-      expect(outcome.candidates.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 6, 7, 8]);
+      const of = (...indexes: number[]) => new Set(indexes.map((i) => reasons.get(i)));
+      expect(of(6, 10, 11, 12)).toEqual(new Set(["REFUSED_BY_VM"]));
+      // What ran before stays, though it delegates.
+      expect(of(2, 5, 9)).toEqual(new Set([undefined]));
+      expect(of(80, 90, 91)).toEqual(new Set(["DELEGATION_HELD_BACK"]));
+      expect(of(13, 14, 60, 99)).toEqual(new Set(["BLOCK_GAS_EXHAUSTED"]));
+      expect(outcome.candidates.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 7, 8, 9]);
     }
   });
 
@@ -65,7 +84,7 @@ describe("what a client refuses is left out", () => {
     for (const list of [candidates(0), candidates(8)]) {
       const attempt = (): Promise<Refused> =>
         Promise.resolve({ refusal: "no", error: new Error("disk full") });
-      await expect(buildWhatRuns(list, attempt, NULL_LOGGER)).rejects.toThrow("disk full");
+      await expect(buildWhatRuns(list, ROOM, attempt, NULL_LOGGER)).rejects.toThrow("disk full");
     }
   });
 
@@ -76,7 +95,7 @@ describe("what a client refuses is left out", () => {
       if (calls > 3) return Promise.resolve(payloadOf(list));
       return Promise.resolve({ refusal: "shutting down", error: new Error("refused") });
     };
-    await expect(buildWhatRuns(candidates(8), attempt, NULL_LOGGER)).rejects.toThrow(
+    await expect(buildWhatRuns(candidates(8), ROOM, attempt, NULL_LOGGER)).rejects.toThrow(
       "could not build a moment ago",
     );
   });

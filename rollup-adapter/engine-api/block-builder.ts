@@ -85,9 +85,10 @@ export async function buildBlock(
     );
   }
   const { client } = deps;
+  const gasLimit = parent.gasLimit - DEPOSIT_GAS;
   const selection = await selectTransactions(
     payloads,
-    { gasLimit: parent.gasLimit - DEPOSIT_GAS, baseFeePerGas: baseFeeAfter(parent, rule) },
+    { gasLimit, baseFeePerGas: baseFeeAfter(parent, rule) },
     deps,
     (addresses) => client.accounts(parent.hash, addresses),
   );
@@ -95,19 +96,23 @@ export async function buildBlock(
   const attempt = async (candidates: readonly Candidate[]): Promise<BuiltPayload | Refused> => {
     const transactions = [deposit, ...candidates.map(({ raw }) => raw)];
     const attributes = attributesFor(parent, place, rule, transactions);
-    let id: string | undefined;
     try {
-      id = await client.forkchoiceUpdated(input.forkchoice, attributes);
+      const id = await client.forkchoiceUpdated(input.forkchoice, attributes);
+      if (id === undefined) throw unusable("the client began no block, and does not say why");
+      const built = await client.payload(id);
+      const at = firstLeftOut(transactions, built.transactions);
+      if (at === undefined || at === 0) return built;
+      // Some clients (op-reth) leave out what does not run, and say nothing.
+      return { refusal: "left out", error: undefined, at: at - 1 };
     } catch (error) {
       const message = attributesRefusal(error);
       if (message === undefined) throw error;
       return { refusal: message, error };
     }
-    if (id === undefined) throw unusable("the client began no block, and does not say why");
-    return client.payload(id);
   };
   const { built, candidates, left, refusals } = await buildWhatRuns(
     selection.candidates,
+    gasLimit,
     attempt,
     deps.logger,
   );
@@ -121,8 +126,12 @@ export async function buildBlock(
 }
 
 export interface Refused {
+  /** The client's words, which may name a transaction by its hash. */
   readonly refusal: string;
+  /** What is thrown when nothing can be built at all. */
   readonly error: unknown;
+  /** Index of the first candidate that is refused, where it is known. */
+  readonly at?: number;
 }
 
 interface Outcome {
@@ -133,11 +142,14 @@ interface Outcome {
 }
 
 /**
- * Leaves out what the client refuses, in three steps that all nodes take alike: the first few one by one; then all that
- * others in the block can make impossible; then everything from the next one on, for only a full block refuses now.
+ * Leaves out what the client refuses, in three steps that all nodes take alike: the first few one by one; then, of what
+ * comes after, all that others in the block can make impossible; then everything from the next one on, for only a full
+ * block refuses now. What ran before a refused one stays: it runs alike in every further block.
+ * @param roomGas what the block offers to all of them
  */
 export async function buildWhatRuns(
   all: readonly Candidate[],
+  roomGas: bigint,
   attempt: (candidates: readonly Candidate[]) => Promise<BuiltPayload | Refused>,
   logger: Logger,
 ): Promise<Outcome> {
@@ -156,17 +168,13 @@ export async function buildWhatRuns(
       hash: toHex(refused.hash),
       answer: result.refusal,
     });
+    const held = refusals < REFUSALS_MAX ? [] : alterableFrom(candidates, at);
     if (refusals < REFUSALS_MAX) {
-      // Where nothing can be altered by others, nothing but a full block stops a transaction.
-      const isAltering = candidates.some(({ isAlterable }) => isAlterable);
-      leave([refused], isAltering ? "REFUSED_BY_VM" : "BLOCK_GAS_EXHAUSTED");
+      leave([refused], isForGas(candidates, at, roomGas) ? "BLOCK_GAS_EXHAUSTED" : "REFUSED_BY_VM");
       candidates = candidates.toSpliced(at, 1);
-    } else if (candidates.some(({ isAlterable }) => isAlterable)) {
-      leave(
-        candidates.filter(({ isAlterable }) => isAlterable),
-        "DELEGATION_HELD_BACK",
-      );
-      candidates = candidates.filter(({ isAlterable }) => !isAlterable);
+    } else if (held.length > 0) {
+      leave(held, "DELEGATION_HELD_BACK");
+      candidates = candidates.filter((one) => !held.includes(one));
     } else {
       leave(candidates.slice(at), "BLOCK_GAS_EXHAUSTED");
       candidates = candidates.slice(0, at);
@@ -174,17 +182,31 @@ export async function buildWhatRuns(
   }
 }
 
+/** From `at` on: whatever delegates, is sent by who delegates, or by an account that one before `at` may have altered. */
+function alterableFrom(candidates: readonly Candidate[], at: number): readonly Candidate[] {
+  const altered = new Set(candidates.slice(0, at).flatMap((one) => one.authorities()));
+  return candidates
+    .slice(at)
+    .filter(({ isAlterable, sender }) => isAlterable || altered.has(sender));
+}
+
+/** Whether the block may have had too little gas left; where it cannot, the client refused for another reason. */
+function isForGas(candidates: readonly Candidate[], at: number, roomGas: bigint): boolean {
+  const asked = candidates.slice(0, at + 1).reduce((sum, { gasLimit }) => sum + gasLimit, 0n);
+  return asked > roomGas;
+}
+
 /**
  * Index of the first transaction that does not run after those before it: the one that the client names by its hash, as
- * op-geth does, and for clients that name none the end of the shortest prefix that does not build.
+ * op-geth does, or leaves out; for clients that do neither the end of the shortest prefix that does not build.
  * @throws the client's own error when it cannot build a block without any
  */
 async function firstRefused(
   candidates: readonly Candidate[],
-  { refusal, error }: Refused,
+  { refusal, error, at }: Refused,
   attempt: (candidates: readonly Candidate[]) => Promise<BuiltPayload | Refused>,
 ): Promise<number> {
-  const named = namedIn(refusal, candidates);
+  const named = at ?? namedIn(refusal, candidates);
   if (named !== undefined) return named;
   const builds = async (count: number): Promise<boolean> =>
     !("refusal" in (await attempt(candidates.slice(0, count))));
@@ -202,6 +224,21 @@ async function firstRefused(
     throw unusable("the client builds a block now that it could not build a moment ago");
   }
   return fails - 1;
+}
+
+/** Index of the first of `asked` that `built` leaves out; undefined when it holds all, or anything else. */
+function firstLeftOut(
+  asked: readonly Uint8Array[],
+  built: readonly Uint8Array[],
+): number | undefined {
+  let first: number | undefined;
+  let taken = 0;
+  for (const [i, one] of asked.entries()) {
+    const next = built[taken];
+    if (next !== undefined && bytesEqual(one, next)) taken += 1;
+    else first ??= i;
+  }
+  return taken === built.length ? first : undefined;
 }
 
 function namedIn(text: string, candidates: readonly Candidate[]): number | undefined {

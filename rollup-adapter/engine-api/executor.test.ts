@@ -149,12 +149,45 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
     expect(block.skipped).toEqual([{ index: 2, reason: "REFUSED_BY_VM" }]);
   });
 
+  test("who fills a second with impossible ones takes nobody else's place who stood before or cannot be altered", async () => {
+    // Fresh accounts that Alice's transaction makes delegate: each of their own transactions comes with a used nonce.
+    const puppets = Array.from({ length: 6 }, (_, i) =>
+      privateKeyToAccount(`0x${(i + 1).toString(16).padStart(64, "d")}`),
+    );
+    const authorizationList = await Promise.all(
+      puppets.map((puppet) =>
+        puppet.signAuthorization({
+          contractAddress: `0x${"de".repeat(20)}`,
+          chainId: OP_CHAIN_ID,
+          nonce: 0,
+        }),
+      ),
+    );
+    const fund = await Promise.all(
+      puppets.map(({ address }, i) =>
+        opTransaction(ALICE, 4 + i, { to: address, value: 10n ** 18n }),
+      ),
+    );
+    expect(await second(fund)).toMatchObject({ included: 6 });
+    const block = await second([
+      await opTransaction(BOB, 5),
+      await opTransaction(ALICE, 10, { authorizationList, gas: 300_000n }),
+      ...(await Promise.all(puppets.map((puppet) => opTransaction(puppet, 0)))),
+      await opTransaction(BOB, 6),
+    ]);
+    expect(block).toMatchObject({ outcome: "block", included: 3 });
+    expect(block.skipped.map(({ index, reason }) => `${index} ${reason}`)).toEqual([
+      ...[2, 3, 4, 5].map((index) => `${index} REFUSED_BY_VM`),
+      ...[6, 7].map((index) => `${index} DELEGATION_HELD_BACK`),
+    ]);
+  });
+
   test("a full block leaves out what finds too little gas, and goes on with what fits", async () => {
     // Burns all the gas it is given.
     const burn = { to: null, data: "0x5b600056", gas: 14_000_000n } as const;
     const payloads: Uint8Array[] = [];
-    for (let i = 0; i < 5; i++) payloads.push(await opTransaction(BOB, 5 + i, burn));
-    payloads.push(await opTransaction(ALICE, 4));
+    for (let i = 0; i < 5; i++) payloads.push(await opTransaction(BOB, 7 + i, burn));
+    payloads.push(await opTransaction(ALICE, 11));
     const block = await second(payloads);
     expect(block).toMatchObject({ outcome: "block", included: 3 });
     expect(block.skipped.every(({ reason }) => reason === "BLOCK_GAS_EXHAUSTED")).toBe(true);
@@ -162,14 +195,14 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
   });
 
   test("comes back after a restart of this side where it was, without what it had only gathered", async () => {
-    const gathered = await feed(quarterSecond(height, [await opTransaction(ALICE, 5)]));
+    const gathered = await feed(quarterSecond(height, [await opTransaction(ALICE, 12)]));
     expect(gathered.outcome).toBe("gathered");
     expect((await executor.getStatus()).nextSequencerHeight).toBe(height + 1);
     await executor.close();
     executor = openEngineExecutor(client, genesis, folder);
     // The empty heights after the last block are kept beside the client, what is gathered is not.
     expect(await executor.init(OP_INIT)).toMatchObject({ nextSequencerHeight: height });
-    const block = await second([await opTransaction(ALICE, 5)]);
+    const block = await second([await opTransaction(ALICE, 12)]);
     expect(block).toMatchObject({ outcome: "block", included: 1, skipped: [] });
   });
 
@@ -177,7 +210,7 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
     const before = await chain();
     await geth.stop("SIGKILL");
     // Gathering needs no client; the second that it is in cannot be executed without.
-    await feed(quarterSecond(height++, [await opTransaction(ALICE, 6)]));
+    await feed(quarterSecond(height++, [await opTransaction(ALICE, 13)]));
     while (height % 4 !== 0) await feed(quarterSecond(height++, []));
     await expect(feed(quarterSecond(height, []))).rejects.toThrow(/nobody answers/);
     await geth.start();

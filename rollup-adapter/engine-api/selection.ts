@@ -8,7 +8,8 @@
  * same block does not count.
  */
 import type { Common } from "@ethereumjs/common";
-import { Account, KECCAK256_NULL } from "@ethereumjs/util";
+import { type EOACode7702Tx, isEOACode7702Tx } from "@ethereumjs/tx";
+import { Account, eoaCode7702RecoverAuthority, KECCAK256_NULL } from "@ethereumjs/util";
 import { maxFeePerGas, roomObjection, senderObjection } from "../evm/admission.ts";
 import type { DecodedTransaction, PayloadDecoder, SkipReason } from "../evm/payload.ts";
 import { mapPaced } from "../evm/pacer.ts";
@@ -35,6 +36,11 @@ export interface Candidate {
    * delegates to code (EIP-7702), or it makes others delegate.
    */
   readonly isAlterable: boolean;
+  readonly gasLimit: bigint;
+  /** 0x address. */
+  readonly sender: string;
+  /** Accounts that it may make delegate, and whose nonce it may use up; recovered when asked for, which takes time. */
+  readonly authorities: () => readonly string[];
 }
 
 export interface Selection {
@@ -158,10 +164,24 @@ function charge(
 }
 
 function toCandidate({ index, decoded }: Decoded, entry: LedgerEntry): Candidate {
+  const { transaction } = decoded;
   return {
     index,
     raw: decoded.raw,
     hash: decoded.hash,
-    isAlterable: entry.code.length > 0 || decoded.transaction.type === TYPE_SET_CODE,
+    isAlterable: entry.code.length > 0 || transaction.type === TYPE_SET_CODE,
+    gasLimit: transaction.gasLimit,
+    sender: decoded.sender.toString(),
+    authorities: () => (isEOACode7702Tx(transaction) ? authoritiesOf(transaction) : []),
   };
+}
+
+function authoritiesOf({ authorizationList }: EOACode7702Tx): readonly string[] {
+  return authorizationList.flatMap((authorization) => {
+    try {
+      return [eoaCode7702RecoverAuthority(authorization).toString()];
+    } catch {
+      return []; // signs for nobody, so it alters nobody
+    }
+  });
 }
