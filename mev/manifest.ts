@@ -163,13 +163,14 @@ export function rollupEntriesOf(
   }
 }
 
-/** Id of a plain bundle, as its entries say it. */
+/** Id of a plain bundle, as its entries say it. `itemId`: of its transaction. */
 export function idOfBundle(
   chainId: string,
   { legs, atomic }: Pick<Bundle, "legs" | "atomic">,
+  itemId: Uint8Array,
 ): Uint8Array {
   const hashed = legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) }));
-  return bundleId(chainId, hashed, atomic);
+  return bundleId(chainId, hashed, atomic && { terms: atomic, itemId });
 }
 
 function bundleEntries(
@@ -178,7 +179,9 @@ function bundleEntries(
   chainId: string,
 ): readonly RollupEntry[] {
   const hashed = action.legs.map((leg) => ({ ...leg, payloadHash: payloadHash(leg.payload) }));
-  const id = bundleId(chainId, hashed, action.atomic);
+  const { atomic } = action;
+  const { itemId } = single;
+  const id = bundleId(chainId, hashed, atomic && { terms: atomic, itemId });
   return hashed.map(({ rollupId, payloadHash: hash }, leg) => ({
     rollupId,
     entry: {

@@ -139,6 +139,7 @@ export interface ParamsState {
   readonly executorSlashBps: number;
   readonly executorJailBlocks: number;
   readonly executorUnbondBlocks: number;
+  readonly atomicRentBps: number;
 }
 
 export interface AccountState {
@@ -348,6 +349,7 @@ export const PARAM_FIELDS: RecordFields<ParamsState> = {
   executorSlashBps: smallParam(60),
   executorJailBlocks: smallParam(61),
   executorUnbondBlocks: smallParam(62),
+  atomicRentBps: smallParam(63),
 };
 export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
   PARAM_FIELDS,

@@ -147,7 +147,7 @@ describe("siblings of a leg", () => {
 
   test("the terms of level 1, which its id is made of", () => {
     const terms = { voteBlocks: 8, locks: [1, 2, 256] };
-    const ofId = { bundleId: bundleId(CHAIN, LEGS, terms) };
+    const ofId = { bundleId: bundleId(CHAIN, LEGS, { terms, itemId: id(1) }) };
     const { manifest, sibling } = block([
       [entryOf(0, ofId)],
       [entryOf(1, ofId)],
@@ -159,6 +159,7 @@ describe("siblings of a leg", () => {
         ...(atomic === undefined ? {} : { atomic }),
       });
     expect(told(terms)).toBe("whole");
+    expect(bundleId(CHAIN, LEGS, { terms, itemId: id(2) })).not.toEqual(ofId.bundleId);
     expect(told()).toBe("BUNDLE_SIBLING_ID");
     expect(told({ ...terms, voteBlocks: 7 })).toBe("BUNDLE_SIBLING_ID");
     expect(told({ ...terms, locks: [2, 1, 256] })).toBe("BUNDLE_SIBLING_ID");

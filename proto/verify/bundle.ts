@@ -89,12 +89,15 @@ export type SiblingRefusalCode =
 /**
  * Id of a plain bundle: H(lp("weft/bundle/v1") ‖ lp(chain id) ‖ u8 number of legs ‖ for each, by rollup: rollup id ‖
  * payload hash ‖ u8 revert mode). Of one of level 1 the tag is "weft/bundle/atomic/v1", and u8 vote blocks ‖ for each
- * leg u16 locks follow. That of a sealed bundle is its transaction id.
+ * leg u16 locks ‖ transaction id follow: rollups remember what they have prepared by its id, so that no two of them may
+ * share one. That of a sealed one is its transaction id.
+ *
+ * @param atomic of level 1: its terms, and the id of its transaction
  */
 export function bundleId(
   chainId: string,
   legs: readonly LegOfBundle[],
-  atomic?: AtomicTerms,
+  atomic?: { readonly terms: AtomicTerms; readonly itemId: Uint8Array },
 ): Uint8Array {
   assert(legs.length <= 255, "a bundle has few legs");
   const parts = legs.flatMap(({ rollupId, payloadHash, revertMode }) => {
@@ -104,8 +107,8 @@ export function bundleId(
   });
   const tag = atomic === undefined ? BUNDLE_TAG : ATOMIC_TAG;
   const head = startSignBytes(tag, chainId, 0).out;
-  const terms = atomic === undefined ? [] : [atomicTermsBytes(atomic)];
-  return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts, ...terms]));
+  const more = atomic === undefined ? [] : [atomicTermsBytes(atomic.terms), atomic.itemId];
+  return sha256(joinBytes([head, Uint8Array.of(legs.length), ...parts, ...more]));
 }
 
 /** u8 vote blocks ‖ for each leg u16 locks: what ids of bundles and labels of ciphertexts cover. */
@@ -270,7 +273,8 @@ function siblingsFault(
     return refusal("BUNDLE_SIBLING_TERMS", `the terms are none for ${own.legs} legs`);
   }
   if (own.kind !== EntryKind.BUNDLE_LEG) return undefined;
-  if (bytesEqual(bundleId(chainId, all, atomic), own.bundleId)) return undefined;
+  const terms = atomic && { terms: atomic, itemId: own.itemId };
+  if (bytesEqual(bundleId(chainId, all, terms), own.bundleId)) return undefined;
   return refusal("BUNDLE_SIBLING_ID", `bundle ${toHex(own.bundleId)} is not made of these legs`);
 }
 

@@ -87,7 +87,7 @@ describe("transactions of a searcher", () => {
     const { item, bundleId } = plainBundleTransaction(request, { signer });
     const { action } = txOf(item).body;
     if (action.kind !== "bundle") throw new Error(action.kind);
-    expect(bytesEqual(bundleId, idOfBundle(chainId, action))).toBe(true);
+    expect(bytesEqual(bundleId, idOfBundle(chainId, action, new Uint8Array(32)))).toBe(true);
   });
 
   test("a cancellation by nonce, or by key", () => {

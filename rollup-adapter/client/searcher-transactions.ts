@@ -87,7 +87,7 @@ export function plainBundleTransaction(
   };
   const { publicKey } = signer;
   const signed = signTx(chainId, { publicKey, replay, fee, action }, signer);
-  return { ...signed, bundleId: idOfBundle(chainId, action) };
+  return { ...signed, bundleId: idOfBundle(chainId, action, signed.id) };
 }
 
 /** Either a key and a sequence with a height until which that holds, or a new cancel nonce. */

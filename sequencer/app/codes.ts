@@ -298,8 +298,6 @@ export const CODES = {
   ATOMIC_FULL: { number: 301, message: "too many atomic bundles of a rollup are open" },
   /** What is left after the fee is below the tips and bonds. */
   ATOMIC_FUNDS: { number: 302, message: "the balance after the fee is below the bundle's bonds" },
-  /** A bundle of the same id is not forgotten yet. */
-  ATOMIC_KNOWN: { number: 303, message: "a bundle of that id is open, or its reports are" },
   /** No such bundle, or no such leg of it, is open, or its reports are not due any more. */
   ATOMIC_UNKNOWN: { number: 304, message: "there is no such leg of an atomic bundle" },
   /** It is decided, or not decided yet. */

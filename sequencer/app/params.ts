@@ -214,6 +214,11 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     1_000_000n,
     "Blocks until an executor's bond that is asked back is paid; it can be slashed until then.",
   ),
+  atomicRentBps: bounds(
+    0n,
+    10_000n,
+    "Share of the bond of an aborted atomic bundle, whoever is at fault, for the rollups that held locks for it.",
+  ),
 };
 
 export const DEFAULT_PARAMS: ParamsState = {
@@ -279,6 +284,7 @@ export const DEFAULT_PARAMS: ParamsState = {
   executorSlashBps: 10_000,
   executorJailBlocks: 600,
   executorUnbondBlocks: 1_200,
+  atomicRentBps: 1_000,
 };
 
 /**

@@ -170,7 +170,7 @@ function executionOf(
   if (action?.kind !== "bundle" && action?.kind !== "sealedBundle") return {};
   if (action.atomic === undefined) return {};
   const reader = read.staking();
-  const bundleId = action.kind === "bundle" ? idOfBundle(reader.chainId, action) : id;
+  const bundleId = action.kind === "bundle" ? idOfBundle(reader.chainId, action, id) : id;
   const report = atomicReport(reader, toHex(bundleId));
   if (report === undefined) return { level: 1 };
   const { state, deadline, decidedHeight, reason } = report;

@@ -90,7 +90,7 @@ export function createMevQueries(
         const answer = await submit(item);
         const bundleId =
           action.kind === "bundle"
-            ? idOfBundle(chainId, action)
+            ? idOfBundle(chainId, action, answer.id)
             : action.kind === "sealedBundle"
               ? txId(chainId, tx.bodyBytes)
               : EMPTY_BYTES;

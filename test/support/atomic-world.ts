@@ -17,6 +17,7 @@ import { bundleOf, type BundleTerms, type LegTerms } from "./bundles.ts";
 import {
   CHAIN_ID,
   type ChainOptions,
+  idOf,
   signedItem,
   TestChain,
   unordered,
@@ -124,7 +125,8 @@ export class AtomicWorld {
   ): { readonly item: Uint8Array; readonly id: Uint8Array } {
     const atomic = { voteBlocks: 4, locks: legs.map(() => 2) };
     const action = bundleOf(legs, { atomic, ...terms });
-    return { item: this.item(wallet(sender), action), id: idOfBundle(CHAIN_ID, action) };
+    const item = this.item(wallet(sender), action);
+    return { item, id: idOfBundle(CHAIN_ID, action, idOf(item)) };
   }
 
   /** Puts one into a block; its id. */

@@ -108,6 +108,7 @@ export function referenceBundleId(
     readonly revertMode: number;
   }[],
   atomic: ReferenceTerms | null,
+  itemId: string,
 ): string {
   const hash = createHash("sha256");
   const tag = atomic === null ? "weft/bundle/v1" : "weft/bundle/atomic/v1";
@@ -119,6 +120,7 @@ export function referenceBundleId(
     hash.update(big(1, revertMode));
   }
   for (const part of termsOf(atomic)) hash.update(part);
+  if (atomic !== null) hash.update(bytes(itemId));
   return hash.digest("hex");
 }
 

@@ -59,6 +59,7 @@ const vectorsSchema = z.strictObject({
       chainId: z.string(),
       legs: z.array(z.strictObject({ rollupId: hex, payload: hex, revertMode: z.int() })),
       atomic: termsSchema.nullable(),
+      itemId: hex,
       id: hex,
     }),
   ),
@@ -94,13 +95,14 @@ describe("vectors of bundles and bids", () => {
     expect(toHex(labelOf(input))).toBe(output);
   });
 
-  test.each(vectors.bundles)("bundle id: $id", ({ chainId, legs, atomic, id }) => {
+  test.each(vectors.bundles)("bundle id: $id", ({ chainId, legs, atomic, itemId, id }) => {
     const ours = legs.map((leg) => ({
       rollupId: fromHex(leg.rollupId),
       payloadHash: payloadHash(fromHex(leg.payload)),
       revertMode: modeOf(leg.revertMode),
     }));
-    expect(toHex(bundleId(chainId, ours, atomic ?? undefined))).toBe(id);
+    const terms = atomic === null ? undefined : { terms: atomic, itemId: fromHex(itemId) };
+    expect(toHex(bundleId(chainId, ours, terms))).toBe(id);
   });
 
   test.each(vectors.orders)("order of $positions", ({ seed, height, positions, entry }) => {
@@ -241,7 +243,8 @@ function newVectors(): z.infer<typeof vectorsSchema> {
         chainId: "weft-test",
         legs: some,
         atomic,
-        id: referenceBundleId("weft-test", some, atomic),
+        itemId: id("1d"),
+        id: referenceBundleId("weft-test", some, atomic, id("1d")),
       })),
     ),
     orders: orders.map((positions) => ({

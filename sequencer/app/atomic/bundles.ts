@@ -62,17 +62,6 @@ export function atomicFault(
   return undefined;
 }
 
-/** Its id is made of legs and terms: a copy has to wait until the first is forgotten, or differ. */
-export function knownFault(
-  { staking }: ActionReader,
-  { atomic }: AnyBundle,
-  id: () => Uint8Array,
-): Failure | undefined {
-  if (atomic === undefined) return undefined;
-  const key = toHex(id());
-  return atomicOf(staking, key) === undefined ? undefined : failure("ATOMIC_KNOWN", key);
-}
-
 /** Bundles that name the rollup and are not decided. */
 export function openCount({ records }: Pick<StakingReader, "records">, rollupId: string): number {
   return records.get(ATOMIC_COUNTS, rollupId)?.open ?? 0;
@@ -98,6 +87,7 @@ export function placeAtomic(
   const { atomic: terms } = action;
   if (terms === undefined) return;
   const id = toHex(idBytes);
+  assert(atomicOf(ctx, id) === undefined, "ids of bundles of level 1 are their transactions'");
   const index = ctx.records.keys(ATOMIC_OPEN, `${numberKey(ctx.height)}/`).length;
   const legs = action.legs.map(({ rollupId }) => {
     const rollup = ctx.rollup(toHex(rollupId));

@@ -70,14 +70,14 @@ describe("atomic bundles", () => {
     const { COMMIT } = DecisionOutcome;
     expect(await decisionsIn(world, block, id)).toEqual([COMMIT, COMMIT, "absent"]);
     expect(eventsOf(block, "atomic_decided")).toMatchObject([
-      { bundle: toHex(id), outcome: "COMMIT", bond: "returned" },
+      { bundle: toHex(id), outcome: "COMMIT", lost: "0" },
     ]);
     expect(chain.app.read.supply().atomicBonds).toBe(0n);
     expect(world.state(id)).toMatchObject({ outcome: 1, decidedHeight: chain.height, bond: 0n });
     await expectSupply(chain);
   });
 
-  test("behavior: time out when not all legs have a quorum by their deadline; nobody pays", async () => {
+  test("behavior: time out when not all legs have a quorum by their deadline; a rent goes to who was ready", async () => {
     const world = await AtomicWorld.start();
     const { chain } = world;
     const id = await world.place();
@@ -90,10 +90,13 @@ describe("atomic bundles", () => {
     const block = await chain.step(0);
     expect(block.height).toBe(placed + 4);
     expect(eventsOf(block, "atomic_decided")).toMatchObject([
-      { outcome: "ABORT", reason: "TIMEOUT", bond: "returned" },
+      { outcome: "ABORT", reason: "TIMEOUT", lost: String(BOND / 10n) },
     ]);
     const { ABORT } = DecisionOutcome;
     expect(await decisionsIn(world, block, id)).toEqual([ABORT, ABORT, "absent"]);
+    expect(eventsOf(block, "revenue").filter(({ source }) => source === "bond")).toMatchObject([
+      { rollup: toHex(ALPHA ?? EMPTY_BYTES), gross: String(BOND / 10n) },
+    ]);
     const late = world.by(1, 0, world.yes(id, 1));
     expect(await chain.submit(late)).toBe(codeOf("ATOMIC_STATE"));
     await expectSupply(chain);
@@ -110,7 +113,7 @@ describe("atomic bundles", () => {
     await world.vote(1, [0, 1], world.no(id, 1, NoReason.REVERTED));
     const block = await chain.step(0);
     expect(eventsOf(block, "atomic_decided")).toMatchObject([
-      { outcome: "ABORT", reason: "REVERTED", bond: "lost" },
+      { outcome: "ABORT", reason: "REVERTED", lost: String(BOND) },
     ]);
     expect(eventsOf(block, "revenue").filter(({ source }) => source === "bond")).toMatchObject([
       { rollup: toHex(ALPHA ?? EMPTY_BYTES), gross: String(BOND) },
@@ -130,7 +133,7 @@ describe("atomic bundles", () => {
     await world.vote(0, [0, 1], world.yes(id, 0, { outbox: [to] }));
     await world.vote(1, [0, 1], world.yes(id, 1, { inbox: [from] }));
     expect(eventsOf(await chain.step(0), "atomic_decided")).toMatchObject([
-      { outcome: "ABORT", reason: "BOXES_DIFFER", bond: "lost" },
+      { outcome: "ABORT", reason: "BOXES_DIFFER", lost: String(BOND) },
     ]);
   });
 
@@ -151,17 +154,16 @@ describe("atomic bundles", () => {
     expect(await refusalOf(world, ...items.slice(0, 64))).toMatch(/P5 MANIFEST/);
   });
 
-  test("are refused without their bond, and while one of the same id is known", async () => {
+  test("are refused without their bond; the same content again is another bundle", async () => {
     const world = await AtomicWorld.start();
     const { chain } = world;
     const dear = { atomic: { voteBlocks: 4, locks: [1, 1] } };
     const legs = [{ rollup: "alpha", tip: START_BALANCE - LOCK_BOND }, { rollup: "beta" }];
     expect(await chain.submit(world.bundle(1, dear, legs).item)).toBe(codeOf("ATOMIC_FUNDS"));
     const id = await world.place();
-    expect(await chain.submit(world.bundle(3).item)).toBe(codeOf("ATOMIC_KNOWN"));
-    for (let n = 0; n < 15; n++) await chain.step(0);
-    expect(world.state(id)).toBeUndefined();
-    await world.place(3);
+    const again = await world.place(0);
+    expect(toHex(again)).not.toBe(toHex(id));
+    expect(world.state(again)).toMatchObject({ decidedHeight: 0 });
   });
 
   test("bundles of level 0 leave no trace of all this", async () => {

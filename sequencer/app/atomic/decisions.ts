@@ -11,6 +11,8 @@ import {
   LegVerdict,
 } from "../../../proto/codec/atomic-decision.ts";
 import type { AtomicState } from "../../../proto/codec/atomic-state.ts";
+import { AtomicOutcome } from "../../../proto/codec/atomic-tx.ts";
+import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type DecisionEntry, DecisionOutcome } from "../../../proto/verify/manifest.ts";
 import { creditMev } from "../distribution/mev-revenue.ts";
@@ -81,9 +83,10 @@ function settle(
   ctx.records.set(ATOMIC, id, { ...state, legs, decidedHeight, outcome, reason, bond: 0n });
   const due = ctx.height + ctx.params.atomicReportBlocks;
   ctx.records.set(ATOMIC_HEIGHTS, heightKey(due, id), true);
-  if (isSenderFault) creditBond(ctx, state, decision.legs);
-  else ctx.pay("atomicBonds", toHex(state.sender), state.bond);
-  ctx.emit(decidedEvent(id, state.placedHeight, decision, isSenderFault));
+  const lost = lostBond(ctx, state, decision, isSenderFault);
+  creditBond(ctx, state, decision.legs, lost);
+  ctx.pay("atomicBonds", toHex(state.sender), state.bond - lost);
+  ctx.emit(decidedEvent(id, state.placedHeight, decision, lost));
   const detail = ATOMIC_DECISION_CODEC.encode(decision);
   const { COMMIT, ABORT } = DecisionOutcome;
   return {
@@ -98,17 +101,34 @@ function settle(
   };
 }
 
-/** To the rollups that were ready, for having locked what they had for nothing; if none was, to all. */
+/**
+ * All of it when the sender is at fault. Otherwise, of an abort, a rent for those that held locks for nothing: whoever
+ * has an executor of its own could make bundles fail by silence, and hold locks of others for free.
+ */
+function lostBond(
+  { params }: StakingContext,
+  { bond }: AtomicState,
+  { outcome, legs }: Decided["decision"],
+  isSenderFault: boolean,
+): bigint {
+  if (isSenderFault) return bond;
+  const isHeld = legs.some(({ verdict }) => verdict === LegVerdict.YES);
+  if (outcome === AtomicOutcome.COMMIT || !isHeld) return 0n;
+  return (bond * BigInt(params.atomicRentBps)) / BigInt(BASIS_POINTS);
+}
+
+/** To the rollups that were ready; if none was, to all. */
 function creditBond(
   ctx: StakingContext,
-  { bond, proposer }: AtomicState,
+  { proposer }: AtomicState,
   legs: Decided["decision"]["legs"],
+  lost: bigint,
 ): void {
   const ready = legs.filter(({ verdict }) => verdict === LegVerdict.YES);
   const paid = ready.length > 0 ? ready : legs;
   const count = BigInt(paid.length);
   for (const [at, { rollupId }] of paid.entries()) {
-    const part = bond / count + (BigInt(at) < bond % count ? 1n : 0n);
+    const part = lost / count + (BigInt(at) < lost % count ? 1n : 0n);
     creditMev(ctx, toHex(rollupId), part, "bond", toHex(proposer));
   }
 }

@@ -11,7 +11,7 @@ import { numberAttribute } from "../staking/events.ts";
 export const ATOMIC_PREPARED = "atomic_prepared";
 /** `atomic_vote` {bundle, rollup, executor, verdict, reason}. */
 export const ATOMIC_VOTE = "atomic_vote";
-/** `atomic_decided` {bundle, height, outcome, reason, bond}; `height`: of the block that holds it. */
+/** `atomic_decided` {bundle, height, outcome, reason, lost}; `height`: of the block that holds it, `lost`: of the sender's bond. */
 export const ATOMIC_DECIDED = "atomic_decided";
 /** `atomic_dropped` {bundle, height}: it was sealed, and nobody could read it. */
 export const ATOMIC_DROPPED = "atomic_dropped";
@@ -63,19 +63,19 @@ export function voteEvent(
   ]);
 }
 
-/** `isLost`: of the sender's bond. */
+/** `lost`: of the sender's bond, nweft. */
 export function decidedEvent(
   bundle: string,
   height: number,
   { outcome, reason }: AtomicDecision,
-  isLost: boolean,
+  lost: bigint,
 ): AbciEvent {
   return event(ATOMIC_DECIDED, [
     indexed("bundle", bundle),
     numberAttribute("height", height),
     plain("outcome", outcomeName(outcome)),
     plain("reason", reasonName(reason)),
-    plain("bond", isLost ? "lost" : "returned"),
+    numberAttribute("lost", lost),
   ]);
 }
 

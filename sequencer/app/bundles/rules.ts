@@ -7,7 +7,7 @@ import { idOfBundle } from "../../../mev/manifest.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Bundle, CancelBundles } from "../../../proto/codec/mev-tx.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
-import { atomicBond, holdBond, knownFault, placeAtomic } from "../atomic/bundles.ts";
+import { atomicBond, holdBond, placeAtomic } from "../atomic/bundles.ts";
 import { creditMev } from "../distribution/mev-revenue.ts";
 import { type ActionRules, noValue } from "../execution/action-rules.ts";
 import { txFee } from "../execution/base-fee.ts";
@@ -20,10 +20,7 @@ export const BUNDLE_RULES: ActionRules<Bundle> = {
   isStrict: true,
   fault(state, { sender }, action, { height, params }, balance) {
     const held = heldFor(action, params);
-    return (
-      bundleFault(state, action, { height, sender, balance, held }) ??
-      knownFault(state, action, () => idOfBundle(state.staking.chainId, action))
-    );
+    return bundleFault(state, action, { height, sender, balance, held });
   },
   late: (_state, action, height) => lateBundleFault(action, height),
   voided: (state, action, { sender }) => voidFault(state, sender, action),
@@ -41,7 +38,7 @@ export const BUNDLE_RULES: ActionRules<Bundle> = {
     for (const [at, { rollupId }] of action.legs.entries()) {
       state.addRollupFee(toHex(rollupId), parts[at] ?? 0n);
     }
-    const id = idOfBundle(state.chainId, action);
+    const id = idOfBundle(state.chainId, action, tx.id);
     state.emit(bundleIncludedEvent(tx.idText, id, action.legs.length, tipsOf(action)));
     placeAtomic(state, id, action, tx.sender);
   },

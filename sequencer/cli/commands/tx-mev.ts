@@ -5,7 +5,7 @@ import { createGroup } from "../../../mev/seal/group/group.ts";
 import { sealBid, sealBundle } from "../../../mev/seal/sealed-content.ts";
 import { createTdh2 } from "../../../mev/seal/tdh2.ts";
 import { Height } from "../../../proto/brands.ts";
-import { compareBytes, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import {
   type AtomicTerms,
   type Bundle,
@@ -169,8 +169,8 @@ async function sendPlain(
       ...windowOf(options, height),
       ...of,
     }),
-    ({ chainId }) => ({
-      bundleId: toHex(idOfBundle(chainId, { legs: withPayloads, atomic: of.atomic })),
+    ({ chainId, id }) => ({
+      bundleId: toHex(idOfBundle(chainId, { legs: withPayloads, atomic: of.atomic }, fromHex(id))),
       ...told,
     }),
   );
