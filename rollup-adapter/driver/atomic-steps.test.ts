@@ -2,12 +2,14 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
+import { WeftError } from "../../proto/errors.ts";
 import { BundleOutcome, BundleVerdict } from "../../proto/grpc/execution-service.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import type { FilledBlock } from "../client/block-verifier.ts";
 import type { AtomicLeg, VerifiedDecision } from "../client/executed.ts";
 import type {
   ExecuteBlockResponse,
+  ExecutionErrorInfo,
   Executor,
   PrepareBundleRequest,
   PrepareBundleResponse,
@@ -113,6 +115,10 @@ beforeEach(() => {
       return Promise.resolve();
     },
     unexecuted: () => [],
+    abandon: (height) => {
+      calls.push(`abandon ${height}`);
+      return Promise.resolve();
+    },
     blockExecuted: () => {},
     pendingCount: () => 0,
     stop: () => Promise.resolve(),
@@ -171,11 +177,26 @@ describe("the atomic part of a height", () => {
 
   test("behavior: reports after a restart what was executed before it", async () => {
     voter.unexecuted = () => [
-      { height: Height(5), sequencerBlockHash: hash(5) },
-      { height: Height(6), sequencerBlockHash: hash(6) },
+      { height: Height(5), sequencerBlockHash: hash(5), timestamp: { seconds: 1n, nanos: 0 } },
+      { height: Height(6), sequencerBlockHash: hash(6), timestamp: { seconds: 1n, nanos: 0 } },
     ];
     await steps().resume();
     expect(calls).toEqual(["execute 5", "report 5 238"]);
+  });
+
+  test("behavior: goes on without a report whose height the executor has forgotten", async () => {
+    voter.unexecuted = () => [
+      { height: Height(5), sequencerBlockHash: hash(5), timestamp: { seconds: 1n, nanos: 0 } },
+    ];
+    executor.executeBlock = () =>
+      Promise.reject(
+        new WeftError<ExecutionErrorInfo>(
+          { code: "EXECUTION_HEIGHT_FORGOTTEN", height: Height(5) },
+          "too long ago",
+        ),
+      );
+    await steps().resume();
+    expect(calls).toEqual(["abandon 5"]);
   });
 
   test("behavior: one that only follows decides and prepares, and says nothing", async () => {

@@ -7,7 +7,7 @@ import { type Height, type RollupId } from "../../proto/brands.ts";
 import { bytesEqual, fromHex, toHex } from "../../proto/bytes.ts";
 import type { DecidedLeg } from "../../proto/codec/atomic-decision.ts";
 import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
-import { WeftError } from "../../proto/errors.ts";
+import { isWeftError, WeftError } from "../../proto/errors.ts";
 import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { FilledBlock } from "../client/block-verifier.ts";
@@ -75,8 +75,10 @@ export function createAtomicSteps(
     metrics.atomicDecided.inc({ outcome: outcome === BundleOutcome.COMMIT ? "commit" : "abort" });
     await voter?.decided({
       bundleId,
+      placed: decided.height,
       height,
       sequencerBlockHash: block.hash,
+      timestamp: block.header.time,
       outcome: decision.outcome,
       effectsHash:
         outcome === BundleOutcome.COMMIT ? answer.prepared.effectsHash : new Uint8Array(0),
@@ -129,20 +131,36 @@ export function createAtomicSteps(
     await voter?.vote({ bundleId, height, content: prepared });
   }
 
+  /** The rollup's block of a height that was executed: asked again, the answer is the one of then, whatever the payloads. */
+  async function executedHash(
+    due: ReturnType<Voter["unexecuted"]>[number],
+  ): Promise<Uint8Array | undefined> {
+    try {
+      const { hash } = await executor.executeBlock({
+        sequencerBlockHash: due.sequencerBlockHash,
+        sequencerHeight: due.height,
+        timestamp: due.timestamp,
+        payloads: [],
+      });
+      return hash;
+    } catch (error) {
+      if (!isWeftError(error) || error.code !== "EXECUTION_HEIGHT_FORGOTTEN") throw error;
+      logger.error("a report cannot be made: the executor has forgotten the height", {
+        height: due.height,
+      });
+      return undefined;
+    }
+  }
+
   return {
     async resume() {
       for (const due of voter?.unexecuted() ?? []) {
         const { nextSequencerHeight } = await executor.getStatus();
         // Not executed yet: the stream brings the height again.
         if (nextSequencerHeight === undefined || due.height >= nextSequencerHeight) continue;
-        const result = await executor.executeBlock({
-          sequencerBlockHash: due.sequencerBlockHash,
-          sequencerHeight: due.height,
-          // Executed before: the answer is the one of then, whatever the rest says.
-          timestamp: { seconds: 0n, nanos: 0 },
-          payloads: [],
-        });
-        await voter?.executed(due.height, result.hash);
+        const hash = await executedHash(due);
+        if (hash !== undefined) await voter?.executed(due.height, hash);
+        else await voter?.abandon(due.height);
       }
     },
 

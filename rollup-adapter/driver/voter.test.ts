@@ -33,8 +33,10 @@ const NO: VoteContent = {
 };
 const REPORT: DueReport = {
   bundleId,
+  placed: Height(10),
   height: Height(12),
   sequencerBlockHash: hash(6),
+  timestamp: { seconds: 7n, nanos: 8 },
   outcome: AtomicOutcome.COMMIT,
   effectsHash: hash(3),
 };
@@ -195,7 +197,9 @@ test("behavior: reports once the block is known, also when the process ended in 
   await first.vote({ bundleId, height: Height(10), content: YES });
   await settle();
   await first.decided(REPORT);
-  expect(first.unexecuted()).toMatchObject([{ height: 12, sequencerBlockHash: hash(6) }]);
+  expect(first.unexecuted()).toEqual([
+    { height: 12, sequencerBlockHash: hash(6), timestamp: REPORT.timestamp },
+  ]);
   await first.stop();
   const second = await open();
   expect(second.unexecuted()).toHaveLength(1);
@@ -246,5 +250,51 @@ test("behavior: tries again what a node does not take yet, gives up what the cha
   voter.blockExecuted(Height(12));
   await settle();
   expect(voter.pendingCount()).toBe(0);
+  await voter.stop();
+});
+
+test("behavior: votes again about a bundle that is placed again, in its own right", async () => {
+  const { node, open } = world();
+  const voter = await open();
+  await voter.vote({ bundleId, height: Height(10), content: YES });
+  await settle();
+  await voter.decided(REPORT);
+  await voter.executed(Height(12), hash(7));
+  await settle();
+  await voter.vote({ bundleId, height: Height(200), content: NO });
+  await settle();
+  expect(actions(node.submitted).map(({ kind }) => kind)).toEqual([
+    "executorVote",
+    "executorReport",
+    "executorVote",
+  ]);
+  await voter.stop();
+});
+
+test("behavior: gives up a report that no vote stands for, or of a bundle that is forgotten", async () => {
+  for (const code of [318, 304]) {
+    const { node, open } = world();
+    const voter = await open();
+    await voter.vote({ bundleId, height: Height(10), content: YES });
+    await voter.decided(REPORT);
+    await settle();
+    node.code = code;
+    node.height = 20;
+    node.state = "unknown";
+    await voter.executed(Height(12), hash(7));
+    await settle();
+    expect(voter.pendingCount()).toBe(0);
+    await voter.stop();
+  }
+});
+
+test("behavior: a report that nobody can make any more is no longer waited for", async () => {
+  const { open } = world();
+  const voter = await open();
+  await voter.vote({ bundleId, height: Height(10), content: YES });
+  await voter.decided(REPORT);
+  await voter.abandon(Height(12));
+  expect(voter.unexecuted()).toEqual([]);
+  await settle();
   await voter.stop();
 });

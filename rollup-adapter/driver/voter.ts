@@ -10,6 +10,7 @@ import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { AtomicOutcome, type Box, Verdict, type VoteContent } from "../../proto/codec/atomic-tx.ts";
 import type { Action } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
+import type { Timestamp } from "../../proto/types.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import { signTx, type TxSigner } from "../client/signed-tx.ts";
@@ -55,9 +56,13 @@ export interface PreparedVote {
 
 export interface DueReport {
   readonly bundleId: Uint8Array;
+  /** Where the bundle was placed: of two placings of one bundle each is voted about. */
+  readonly placed: Height;
   /** Of the decision. */
   readonly height: Height;
   readonly sequencerBlockHash: Uint8Array;
+  /** BFT time of that block. */
+  readonly timestamp: Timestamp;
   readonly outcome: AtomicOutcome;
   /** Empty with ABORT. */
   readonly effectsHash: Uint8Array;
@@ -71,7 +76,9 @@ export interface Voter {
   /** Reports of that height can be made: `blockHash` is the rollup's block that holds what was done. */
   executed(height: Height, blockHash: Uint8Array): Promise<void>;
   /** Reports whose block was not told of yet. */
-  unexecuted(): readonly Pick<DueReport, "height" | "sequencerBlockHash">[];
+  unexecuted(): readonly Pick<DueReport, "height" | "sequencerBlockHash" | "timestamp">[];
+  /** Reports of that height will never be made: nobody can tell the block any more. */
+  abandon(height: Height): Promise<void>;
   /** Call for each height: looks after what is not ordered yet. */
   blockExecuted(height: Height): void;
   pendingCount(): number;
@@ -99,11 +106,15 @@ const statementSchema = z.discriminatedUnion("kind", [
     effects_hash: hex,
     outbox: z.array(box),
     inbox: z.array(box),
+    /** Height of the decision, once there is one. */
+    decided: z.number().int().optional(),
   }),
   z.strictObject({
     ...base,
     kind: z.literal("report"),
     sequencer_block: hex,
+    seconds: z.string(),
+    nanos: z.number().int(),
     outcome: z.number().int().min(1).max(2),
     effects_hash: hex,
     /** Empty until the block is executed. */
@@ -112,9 +123,12 @@ const statementSchema = z.discriminatedUnion("kind", [
 ]);
 type Statement = z.infer<typeof statementSchema>;
 
-/** Said already: as good as ordered. Not an executor, or out for good: saying it again is in vain. */
+/** Said already: as good as ordered (EXECUTOR_DONE). */
 const CODE_DONE = 311;
-const CODES_IN_VAIN: ReadonlySet<number> = new Set([310, 315, 316]);
+/** Not an executor, out for good, or no vote of it was ordered, so that no report is due: saying it again is in vain. */
+const CODES_IN_VAIN: ReadonlySet<number> = new Set([310, 315, 316, 318]);
+/** ATOMIC_UNKNOWN: the chain has forgotten the bundle, or the node is behind. */
+const CODE_UNKNOWN = 304;
 
 /** Opens the store of what was said. @throws WeftError<VoterErrorInfo> */
 export async function createVoter(options: VoterOptions, deps: VoterDependencies): Promise<Voter> {
@@ -126,6 +140,7 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
   const sentAt = new Map<string, number>();
   let height = 0;
   let isStopped = false;
+  let tail: Promise<unknown> = Promise.resolve();
   for (const [name, bytes] of await store.load("")) statements.set(name, parse(name, bytes));
   reportPending();
 
@@ -137,14 +152,18 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
     metrics.atomicPending.set(pending().length);
   }
 
+  /** In memory at once, on disk when it resolves; writes go down in the order in which they were made. */
   async function keep(name: string, statement: Statement, isSynced: boolean): Promise<void> {
-    await write([{ type: "put", key: name, value: encode(statement) }], isSynced);
     statements.set(name, statement);
     reportPending();
+    await write([{ type: "put", key: name, value: encode(statement) }], isSynced);
   }
 
-  async function write(operations: readonly JournalOperation[], isSynced: boolean): Promise<void> {
-    await store.write(operations, isSynced);
+  function write(operations: readonly JournalOperation[], isSynced: boolean): Promise<void> {
+    const turn = tail.then(() => store.write(operations, isSynced));
+    // The next write is tried whatever becomes of this one; its caller gets the error.
+    tail = turn.catch(() => undefined);
+    return turn;
   }
 
   /** Sends what is not ordered, unless that is under way. */
@@ -179,8 +198,15 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
     sentAt.set(name, chain.height);
     if (outcome.code === 0 || outcome.isDuplicate) return;
     if (outcome.code === CODE_DONE) return finish(name, "ordered");
-    if (CODES_IN_VAIN.has(outcome.code)) {
-      logger.warn("the chain takes nothing from this executor", { reason: outcome.reason });
+    const isForgotten =
+      outcome.code === CODE_UNKNOWN &&
+      statement.kind === "report" &&
+      chain.height > statement.height + 1;
+    if (isForgotten || CODES_IN_VAIN.has(outcome.code)) {
+      logger.warn("the chain does not take a vote or report of this executor", {
+        kind: statement.kind,
+        reason: outcome.reason,
+      });
       return finish(name, "refused");
     }
     // A node that is a block behind has not heard of the bundle; it is asked again with the next block.
@@ -215,7 +241,8 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
       key,
     );
     const fresh = { item: toHex(item), id: toHex(id), expiry: expiryHeight };
-    await keep(name, { ...statement, sent: fresh }, true);
+    // As it is now: it may have been decided or executed while the node was asked.
+    await keep(name, { ...(statements.get(name) ?? statement), sent: fresh }, true);
     return fresh;
   }
 
@@ -236,9 +263,11 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
       if (!done && kind === "report" && age > STATEMENTS_KEPT_BLOCKS)
         await finish(name, "abandoned");
     }
-    const old = [...statements].filter(
-      ([, { done, height: at }]) => done && now - at > 2 * STATEMENTS_KEPT_BLOCKS,
-    );
+    const old = [...statements].filter(([, statement]) => {
+      const decided = statement.kind === "vote" ? statement.decided : statement.height;
+      // Until it is decided a second vote would still be taken, and slashed.
+      return statement.done && decided !== undefined && now - decided > 2 * STATEMENTS_KEPT_BLOCKS;
+    });
     if (old.length === 0) return;
     await write(
       old.map(([name]) => ({ type: "del", key: name })),
@@ -249,7 +278,7 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
 
   return {
     async vote({ bundleId, height: at, content }) {
-      const name = `v/${toHex(bundleId)}`;
+      const name = voteName(bundleId, at);
       const statement = voteStatement(bundleId, at, content);
       const said = statements.get(name);
       if (said !== undefined) {
@@ -263,7 +292,8 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
           `this key has voted about bundle ${toHex(bundleId)} otherwise before: the executor or its data changed; voting again would cost its bond`,
         );
       }
-      if (pending().length >= STATEMENTS_PENDING_MAX) {
+      const votes = pending().filter(([, { kind }]) => kind === "vote");
+      if (votes.length >= STATEMENTS_PENDING_MAX) {
         metrics.atomicStatements.inc({ kind: "vote", result: "abandoned" });
         logger.error("too many votes wait to be ordered; this bundle gets none", {
           bundleId: toHex(bundleId),
@@ -275,13 +305,21 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
     },
 
     async decided(report) {
-      const bundle = toHex(report.bundleId);
-      const vote = statements.get(`v/${bundle}`);
-      if (vote === undefined) return;
-      await finish(`v/${bundle}`, "abandoned");
-      const name = `r/${bundle}`;
-      if (statements.has(name)) return;
-      await keep(name, reportStatement(report), true);
+      const name = voteName(report.bundleId, report.placed);
+      const vote = statements.get(name);
+      if (vote === undefined || vote.kind !== "vote") return;
+      await finish(name, "abandoned");
+      const said = statements.get(name);
+      if (said?.kind === "vote") await keep(name, { ...said, decided: report.height }, false);
+      const reportName = `r${name.slice(1)}`;
+      if (statements.has(reportName)) return;
+      await keep(reportName, reportStatement(report), true);
+    },
+
+    async abandon(at) {
+      for (const [name, { kind, height: of }] of statements) {
+        if (kind === "report" && of === at) await finish(name, "abandoned");
+      }
     },
 
     async executed(at, blockHash) {
@@ -301,6 +339,7 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
               {
                 height: Height(statement.height),
                 sequencerBlockHash: fromHex(statement.sequencer_block),
+                timestamp: { seconds: BigInt(statement.seconds), nanos: statement.nanos },
               },
             ]
           : [],
@@ -325,6 +364,11 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
   };
 }
 
+/** Of one placing of a bundle. */
+function voteName(bundleId: Uint8Array, placed: Height): string {
+  return `v/${toHex(bundleId)}/${placed}`;
+}
+
 function voteStatement(bundleId: Uint8Array, height: Height, content: VoteContent): Statement {
   return {
     kind: "vote",
@@ -347,6 +391,8 @@ function reportStatement(report: DueReport): Statement {
     height: report.height,
     done: false,
     sequencer_block: toHex(report.sequencerBlockHash),
+    seconds: report.timestamp.seconds.toString(),
+    nanos: report.timestamp.nanos,
     outcome: report.outcome,
     effects_hash: toHex(report.effectsHash),
     block: "",
@@ -385,8 +431,10 @@ function isSameStatement(a: Statement, b: Statement): boolean {
   return said(a) === said(b);
 }
 
+const NOT_SAID = new Set(["sent", "done", "decided"]);
+
 function said(statement: Statement): string {
-  const content = Object.entries(statement).filter(([name]) => name !== "sent" && name !== "done");
+  const content = Object.entries(statement).filter(([name]) => !NOT_SAID.has(name));
   return JSON.stringify(content.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 

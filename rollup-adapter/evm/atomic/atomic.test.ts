@@ -310,6 +310,49 @@ describe("a leg that cannot be executed", () => {
     );
   });
 
+  test("behavior: what legs of one height are run for is bounded, whatever comes of them", async () => {
+    // JUMPDEST PUSH1 0 JUMP: uses all it is given.
+    const loop = async (nonce: number, gas: bigint) => [
+      new Uint8Array(
+        Buffer.from(
+          (
+            await ALICE.signTransaction({
+              type: "eip1559",
+              chainId: 7_001,
+              nonce,
+              gas,
+              maxFeePerGas: 2_000_000_000n,
+              data: "0x5b600056",
+            })
+          ).slice(2),
+          "hex",
+        ),
+      ),
+    ];
+    // Half of a block's 60,000,000 for all; three of 12,000,000 are too much.
+    const gas = 12_000_000n;
+    const reasons: BundleNoReason[] = [];
+    for (const name of ["one", "two", "three"]) {
+      reasons.push((await prepare(executor, 2, name, await loop(3, gas))).reason);
+    }
+    expect(reasons).toEqual([
+      BundleNoReason.REVERTED,
+      BundleNoReason.REVERTED,
+      BundleNoReason.OTHER,
+    ]);
+    await reopen();
+    expect((await prepare(executor, 2, "four", await loop(3, gas))).reason).toBe(
+      BundleNoReason.OTHER,
+    );
+    // One that could not pay was not run, and takes nothing of it; the next height begins anew.
+    await execute(executor, 2, []);
+    const poor = await deskTransaction(PAUPER, 0, deskCall.count());
+    expect((await prepare(executor, 3, "poor", [poor])).reason).toBe(BundleNoReason.REVERTED);
+    expect((await prepare(executor, 3, "five", [await pay(0, 1n)])).verdict).toBe(
+      BundleVerdict.YES,
+    );
+  });
+
   test("error: a node that said NO does not commit", async () => {
     await prepare(executor, 2, "one", [await pay(4, 1n)]);
     await execute(executor, 2, []);
@@ -439,6 +482,25 @@ describe("calls that come again, late, or out of order", () => {
         executor.prepareBundle({ ...prepareRequest(3, "two", leg), ...wrong }),
       ).rejects.toMatchObject({ code: "EXECUTION_INVALID_REQUEST" });
     }
+  });
+
+  test("behavior: a bundle that is placed again after its decision is another one", async () => {
+    const leg = async (nonce: number) => [await pay(nonce, 5n)];
+    await prepare(executor, 2, "one", await leg(0));
+    await execute(executor, 2, []);
+    await expect(prepare(executor, 3, "one", await leg(0))).rejects.toMatchObject({
+      code: "EXECUTION_INVALID_REQUEST",
+    });
+    await executor.decideBundle(decideRequest(3, "one", ABORT));
+    await execute(executor, 3, []);
+    const again = await prepare(executor, 4, "one", await leg(0));
+    expect(again.verdict).toBe(BundleVerdict.YES);
+    await execute(executor, 4, []);
+    await reopen();
+    await executor.decideBundle(decideRequest(5, "one", COMMIT));
+    await execute(executor, 5, []);
+    expect(await tokensOf(executor, ALICE.address)).toBe(1_005n);
+    expect(executor.bundles.find(bundleId("one"))).toMatchObject({ height: 4 });
   });
 
   test("error: a decision after the preparations of its height", async () => {

@@ -8,7 +8,10 @@ export const LEG_PAYLOADS_MAX = 64;
 export const MESSAGE_BYTES_MAX = 8_192;
 /** The most that a leg may be allowed to lock. */
 export const LOCKS_MAX = 256;
-/** Gas of all open legs together is at most this part of a block's; a leg that could exceed it is answered NO (OTHER). */
+/**
+ * Gas of all open legs together is at most this part of a block's, and so is what the legs of one height are run for, NO
+ * or YES; a leg that could exceed either is answered NO (OTHER) and not run.
+ */
 export const OPEN_GAS_DIVISOR = 2n;
 /** Open bundles that a status lists. */
 export const OPEN_BUNDLES_LISTED_MAX = 256;

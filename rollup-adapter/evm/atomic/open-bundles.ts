@@ -117,19 +117,21 @@ export class OpenBundles {
       return earlier.prepared;
     }
     this.#checkHeight(height, blockHash, position);
-    if (earlier !== undefined) {
+    // What was decided about the same bundle before is history: the chain takes it again once it has forgotten it.
+    if (this.#open.has(toHex(bundleId)) && earlier !== undefined) {
       throw failure(
         { code: "EXECUTION_INVALID_REQUEST" },
-        `bundle ${toHex(bundleId)} was prepared at height ${earlier.height}; it is ordered once`,
+        `bundle ${toHex(bundleId)} was prepared at height ${earlier.height}; it is not decided yet`,
       );
     }
     const atHeight = [...this.#open.values()].filter((record) => record.height === height);
-    const result = await this.#run(request, position, environment);
+    const result = await this.#run(request, position, environment, atHeight);
     const record: BundleRecord = {
       bundleId: copyBytes(bundleId),
       height,
       blockHash: copyBytes(blockHash),
       order: atHeight.length,
+      gas: result.gas,
       prepared: result.prepared,
       staged: result.staged,
       transactionHashes: result.transactionHashes,
@@ -206,17 +208,21 @@ export class OpenBundles {
     request: PrepareBundleRequest,
     position: AtomicPosition,
     environment: () => BlockEnvironment,
+    atHeight: readonly BundleRecord[],
   ): Promise<StagingResult> {
     const isFull = [...this.#open.values()].filter(isUndecided).length >= OPEN_BUNDLES_MAX;
     if (isFull) return refusedLeg(BundleNoReason.OTHER);
     const open = this.#staged();
     const stage = await this.#stageAt(request.sequencerHeight, position.head, environment);
-    const gasUsed = open
+    const share = position.head.header.gasLimit / OPEN_GAS_DIVISOR;
+    const gasOpen = open
       .flatMap(({ transactions }) => transactions)
       .reduce((sum, { blockGas }) => sum + blockGas, 0n);
+    // Asked for, whatever came of it: what legs of one height make every node execute is bounded, NO or YES.
+    const gasAsked = atHeight.reduce((sum, { gas }) => sum + gas, 0n);
     return stage.run(request, {
       locks: lockTable(open.map(({ locks }) => locks)),
-      gasLeft: position.head.header.gasLimit / OPEN_GAS_DIVISOR - gasUsed,
+      gasLeft: share - (gasOpen > gasAsked ? gasOpen : gasAsked),
     });
   }
 

@@ -19,6 +19,8 @@ export interface BundleRecord {
   readonly blockHash: Uint8Array;
   /** Of those prepared at this height, from 0. */
   readonly order: number;
+  /** Gas limits of those of its transactions that were run when it was prepared. */
+  readonly gas: bigint;
   readonly prepared: PrepareBundleResponse;
   /** Undefined when the answer was NO, and once it is decided. */
   readonly staged: StagedLeg | undefined;
@@ -56,6 +58,7 @@ export function encodeBundle(record: BundleRecord): Uint8Array {
     decision === undefined
       ? []
       : [decision.height, decision.blockHash, decision.order, decision.outcome, decision.reason],
+    record.gas,
   ]);
 }
 
@@ -69,6 +72,7 @@ export function decodeBundle(bytes: Uint8Array): BundleRecord {
     height: heightOf(row[1]),
     blockHash: blob(row[2]),
     order: numberOf(row[3]),
+    gas: uint(row[8]),
     prepared: {
       verdict: known(BundleVerdict, answer[0]),
       reason: known(BundleNoReason, answer[1]),

@@ -61,13 +61,20 @@ export interface StagingResult {
   /** Undefined with NO. */
   readonly staged: StagedLeg | undefined;
   readonly transactionHashes: readonly Uint8Array[];
+  /** Gas limits of the transactions that were run, whatever came of them. */
+  readonly gas: bigint;
 }
 
 /** What other open bundles take. */
 export interface Taken {
   readonly locks: LockTable;
-  /** Gas that open legs may still ask for. */
+  /** Gas that this leg may ask for. */
   readonly gasLeft: bigint;
+}
+
+/** Gas limits of the transactions that were run. */
+interface GasMeter {
+  gas: bigint;
 }
 
 interface Leg {
@@ -115,13 +122,15 @@ export class Stage {
   async run(request: PrepareBundleRequest, taken: Taken): Promise<StagingResult> {
     const leg = this.#parse(request);
     const hashes = (typeof leg === "number" ? [] : leg.transactions).map(({ hash }) => hash);
+    const meter: GasMeter = { gas: 0n };
     const result =
       typeof leg === "number"
         ? leg
-        : (messageFault(leg.messages, request) ?? (await this.#execute(request, leg, taken)));
+        : (messageFault(leg.messages, request) ??
+          (await this.#execute(request, leg, taken, meter)));
     return typeof result === "number"
-      ? refusedLeg(result, hashes)
-      : { ...result, transactionHashes: hashes };
+      ? refusedLeg(result, hashes, meter.gas)
+      : { ...result, transactionHashes: hashes, gas: meter.gas };
   }
 
   #parse({ payloads }: PrepareBundleRequest): Leg | BundleNoReason {
@@ -146,7 +155,8 @@ export class Stage {
     request: PrepareBundleRequest,
     { transactions, messages }: Leg,
     taken: Taken,
-  ): Promise<Omit<StagingResult, "transactionHashes"> | BundleNoReason> {
+    meter: GasMeter,
+  ): Promise<Omit<StagingResult, "transactionHashes" | "gas"> | BundleNoReason> {
     const { common, environment, rollupId } = this.#options;
     const gas = transactions.reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
     if (gas > taken.gasLeft) return BundleNoReason.OTHER;
@@ -165,6 +175,7 @@ export class Stage {
       if (taken.locks.has(toHex(decoded.sender.bytes))) return BundleNoReason.LOCKED;
       const objection = await this.#objection(machine, decoded);
       if (objection !== undefined) return objection;
+      meter.gas += decoded.transaction.gasLimit;
       const result = await this.#runOne(machine, decoded, recorder, request.bundleId, messages);
       if (recorder.isRefused()) return BundleNoReason.LOCKED;
       if (typeof result === "number") return result;
@@ -326,6 +337,7 @@ function isSibling({ siblingRollupIds }: PrepareBundleRequest, rollupId: Uint8Ar
 export function refusedLeg(
   reason: BundleNoReason,
   transactionHashes: readonly Uint8Array[] = [],
+  gas = 0n,
 ): StagingResult {
   return {
     prepared: {
@@ -338,5 +350,6 @@ export function refusedLeg(
     },
     staged: undefined,
     transactionHashes,
+    gas,
   };
 }
