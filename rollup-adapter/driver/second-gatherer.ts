@@ -5,7 +5,8 @@
  *
  * A gathered request starts at the first height of its second that carries payloads and ends at the last one of that second:
  * a function of the order alone. What is gathered is in memory only: after a restart the executor's next height is the one
- * after its newest block, and the driver feeds from there.
+ * after its newest block, and the driver of the same process feeds from there. So it is not for serving to others over
+ * weft.execution.v1, whose contract has what is gathered survive a crash.
  */
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual, copyBytes, toHex } from "../../proto/bytes.ts";

@@ -18,6 +18,7 @@ import { createFileTrustStore } from "../driver/trust-store.ts";
 import { createEngineClient } from "../engine-api/engine-client.ts";
 import { createEngineApiExecutor } from "../engine-api/executor.ts";
 import { readSecret } from "../engine-api/jwt.ts";
+import { TRANSACTION_GAS_MAX } from "../engine-api/limits.ts";
 import { createFilePositionStore } from "../engine-api/position-store.ts";
 import { createEngineRpc } from "../engine-api/rpc-client.ts";
 import { type EvmRollupNode, readiness } from "../evm-node/evm-rollup-node.ts";
@@ -108,6 +109,7 @@ export async function startExternalRollupNode(
       {
         chainId: BigInt(section.chain_id),
         hardfork: "prague",
+        ...(section.kind === "engine" ? { transactionGasMax: TRANSACTION_GAS_MAX } : {}),
         rpc: rpcServerOptions(config.rpc),
         executor: { http: section.rpc_url, webSocket: section.ws_url },
         clientVersion: options.clientVersion,

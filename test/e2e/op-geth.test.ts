@@ -36,7 +36,7 @@ const ROLLUP = "op";
 const ROLLUP_ID = rollupIdOfName(ROLLUP);
 const CHAIN_ID = 9_546;
 const WALLETS = 10;
-const PER_WALLET = Number(process.env["WEFT_OP_GETH_TRANSACTIONS"] ?? 1_000) / WALLETS;
+const PER_WALLET = Number(process.env["WEFT_OP_GETH_TRANSACTIONS"] ?? 2_000) / WALLETS;
 /** Faults, one after another. */
 const FAULTS = Number(process.env["WEFT_OP_GETH_FAULTS"] ?? 6);
 /** Until all are executed, faults and a busy machine included. */
@@ -164,6 +164,8 @@ async function placeOn(node: TestRollup): Promise<Place> {
   const at = (url: string) =>
     createPublicClient({
       chain,
+      // Every answer is the client's own of now.
+      cacheTime: 0,
       transport: http(url, { batch: { batchSize: 100 }, retryCount: 0 }),
     });
   return { node, geth, gateway: at(node.rpc), client: at(geth.rpcUrl) };

@@ -53,7 +53,9 @@ afterEach(async () => {
 });
 
 /** In front of a rollup in another process, to all it knows; orders nothing by itself. */
-async function startGateway(options: { access?: AccessOptions; quota?: PoolQuota } = {}) {
+async function startGateway(
+  options: { access?: AccessOptions; quota?: PoolQuota; transactionGasMax?: bigint } = {},
+) {
   const submitted: Uint8Array[] = [];
   let height = 1;
   const { url } = executor.rollup.rpc;
@@ -68,6 +70,9 @@ async function startGateway(options: { access?: AccessOptions; quota?: PoolQuota
     {
       chainId: BigInt(TEST_CHAIN_ID),
       hardfork: "prague",
+      ...(options.transactionGasMax === undefined
+        ? {}
+        : { transactionGasMax: options.transactionGasMax }),
       rpc: { port: 0, ...(options.access === undefined ? {} : { access: options.access }) },
       executor: { http: url, webSocket: url.replace("http", "ws") },
       clientVersion: "weft/test",
@@ -182,6 +187,13 @@ describe("a wallet at a gateway whose executor is elsewhere", () => {
     expect(await send(await signed(ALICE, { nonce: 0, gas: 20_000n }))).toContain("intrinsic gas");
     expect(await send(fromHex("7e01"))).toBe("transaction type not supported");
     expect(submitted).toEqual([]);
+  });
+
+  it("behavior: is told when its transaction asks for more gas than the executor takes of one", async () => {
+    const { send } = await startGateway({ transactionGasMax: 100_000n });
+    const tooMuch = await signed(ALICE, { nonce: 0, gas: 100_001n });
+    expect(await send(tooMuch)).toContain("exceeds block gas limit");
+    expect(await send(await signed(ALICE, { nonce: 0, gas: 100_000n }))).toMatch(/^0x/);
   });
 
   it("behavior: asks again with the same bytes and gets the same hash, before and after the block", async () => {

@@ -19,6 +19,8 @@ export interface RpcChainOptions {
   readonly chainId: bigint;
   /** By whose rules transactions are decoded. */
   readonly hardfork: "cancun" | "prague";
+  /** Most gas that one transaction may ask for, where the executor takes less than a whole block. */
+  readonly transactionGasMax?: bigint;
 }
 
 export interface RpcChain extends PoolChain, StatusChain {
@@ -55,7 +57,9 @@ export function createRpcChain(
     const baseFees = field(fees, "baseFeePerGas");
     // Of that block, and of the one after it.
     const baseFee = Array.isArray(baseFees) ? baseFees.at(-1) : undefined;
-    return { gasLimit: toBigint(field(head, "gasLimit")), baseFeePerGas: toBigint(baseFee) };
+    const block = toBigint(field(head, "gasLimit"));
+    const { transactionGasMax: most = block } = options;
+    return { gasLimit: most < block ? most : block, baseFeePerGas: toBigint(baseFee) };
   }
 
   return {
