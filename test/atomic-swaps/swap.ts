@@ -6,7 +6,7 @@ import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { plainBundleTransaction } from "../../rollup-adapter/client/searcher-transactions.ts";
 import { deskCall, expectedPayment, type SwapSide } from "../support/swap-desk.ts";
 import { signerOf, unorderedTerms } from "../support/traffic.ts";
-import { type Hex, jsonRpc, runningNode, type SwapNetwork, type SwapRollup } from "./network.ts";
+import { type Hex, jsonRpc, type SwapNetwork, type SwapRollup } from "./network.ts";
 
 /**
  * `good`: both pay. `poor`: one cannot pay. `unread`: one declares a message that nobody wrote. `few`: fewer locks than
@@ -118,9 +118,17 @@ export async function sendSwap(network: SwapNetwork, terms: SwapTerms): Promise<
   return { session, fate, bundleId, payments };
 }
 
-async function nonceOf(rollup: SwapRollup, address: Hex): Promise<number> {
-  const { rpcUrl } = runningNode(rollup);
-  return Number(await jsonRpc<Hex>(rpcUrl, "eth_getTransactionCount", [address, "latest"]));
+/** As the node that is furthest says: one that came back may be behind. */
+async function nonceOf({ executors }: SwapRollup, address: Hex): Promise<number> {
+  const nonces = executors.flatMap(({ node }) =>
+    node === undefined
+      ? []
+      : [jsonRpc<Hex>(node.rpcUrl, "eth_getTransactionCount", [address, "latest"])],
+  );
+  const told = (await Promise.allSettled(nonces)).flatMap((one) =>
+    one.status === "fulfilled" ? [Number(one.value)] : [],
+  );
+  return Math.max(...told);
 }
 
 async function call(
