@@ -44,6 +44,8 @@ export interface GatewayReport {
   readonly seconds: number;
   readonly sent: number;
   readonly refused: number;
+  /** The first answer that was one; the wallet that got it sent no more. */
+  readonly refusal: string | undefined;
   /** Transactions a second, over the window and what it took to finish what was sent in it. */
   readonly acceptedPerSecond: number;
   readonly committedPerSecond: number;
@@ -152,6 +154,7 @@ async function measure(
   const startedMs = performance.now();
   const endMs = startedMs + options.seconds * 1_000;
   let refused = 0;
+  let refusal: string | undefined;
 
   async function send({ transactions }: BenchWallet): Promise<void> {
     for (const { hash, body } of transactions) {
@@ -161,6 +164,7 @@ async function measure(
       const answer = await poster.post(body);
       if (!answer.includes('"result"')) {
         refused += 1;
+        refusal ??= answer;
         samples.delete(hash);
         return; // what would follow has a nonce too high
       }
@@ -198,6 +202,7 @@ async function measure(
     seconds: options.seconds,
     sent: all.length,
     refused,
+    refusal,
     acceptedPerSecond: rate((one) => one.acceptedMs),
     committedPerSecond: rate((one) => one.committedMs),
     executedPerSecond: rate((one) => one.executedMs),
@@ -297,7 +302,7 @@ export function gatewayText(reports: readonly GatewayReport[]): string {
     .map((report) =>
       [
         `${report.wallets} wallets, ${report.validators} validators, ${report.isDurable ? "journal synced before each answer" : "no journal"}, ${report.seconds} s`,
-        `  sent ${report.sent}, refused ${report.refused}; ${report.submissions} submissions, ${report.placesPerTransaction.toFixed(2)} places paid for each transaction; ${report.cpuMsPerTransaction.toFixed(1)} ms of processor time of the rollup's node for each`,
+        `  sent ${report.sent}, refused ${report.refused}${report.refusal === undefined ? "" : ` (${report.refusal})`}; ${report.submissions} submissions, ${report.placesPerTransaction.toFixed(2)} places paid for each transaction; ${report.cpuMsPerTransaction.toFixed(1)} ms of processor time of the rollup's node for each`,
         `  accepted   ${Math.round(report.acceptedPerSecond)} tx/s   p50 / p95 ${ms(report.acceptedMs)}`,
         `  committed  ${Math.round(report.committedPerSecond)} tx/s   p50 / p95 ${ms(report.committedMs)}`,
         `  executed   ${Math.round(report.executedPerSecond)} tx/s   p50 / p95 ${ms(report.executedMs)}   (${report.executedMs.count} of ${report.sent})`,

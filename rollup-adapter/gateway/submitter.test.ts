@@ -128,6 +128,21 @@ describe("a gateway that does not seal", () => {
   });
 });
 
+describe("a gateway on a chain that is faster than it asks", () => {
+  it("behavior: what expired before a node took it is signed anew, and the old one is void", async () => {
+    const { submitter, items } = createFixture({ codeOf: (count) => (count === 1 ? 22 : 0) });
+    await submitter.submit(payload);
+    expect(items).toHaveLength(2);
+    submitter.blockOrdered(
+      block(
+        11,
+        items.slice(1).map(({ id }) => id),
+      ),
+    );
+    expect(submitter.pendingCount()).toBe(0);
+  });
+});
+
 describe("a gateway that seals", () => {
   it("behavior: submits nothing in the clear", async () => {
     const { submitter, items } = createFixture({ sealing: { key: keyAt(1) } });

@@ -122,7 +122,7 @@ export function createPlacements(
           changed.add(hash);
         }
       }
-      for (const { payload, reason } of feed.executed(block.payloads, answer).payloads) {
+      for (const { payload, reason } of feed.executed(block.payloads, answer, height).payloads) {
         const hash = toHex(keccak_256(payload));
         const placement = placements.get(hash);
         if (placement === undefined || placement.outcome === "executed") continue;
