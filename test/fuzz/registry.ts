@@ -54,6 +54,12 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/rpc/indexer/keys.ts#parseCountValue": "a value that this index wrote, four bytes",
   "sequencer/rpc/indexer/keys.ts#parseHashValue": "a value that this index wrote",
   "rollup-adapter/engine-api/jwt.ts#readSecret": "a file that the operator names, 32 bytes in hex",
+  "rollup-adapter/conformance/payloads.ts#readPayloads":
+    "a file that the operator names, hex by the line",
+  "rollup-adapter/evm/atomic/records.ts#decodeBundle": "rows that the executor wrote",
+  "rollup-adapter/gateway/journal/batch-record.ts#*": "records that the gateway's journal wrote",
+  "rollup-adapter/gateway/journal/placement-record.ts#decodePlacement":
+    "records that the gateway's journal wrote",
   "rollup-adapter/evm/replay.ts#parseBlockFixture":
     "files that the operator names; every hash in them is checked",
 };

@@ -12,13 +12,17 @@ import {
   decodeAttributes,
   encodeAttributes,
 } from "../../../rollup-adapter/engine-api/l1-attributes.ts";
+import { readRollupBlock } from "../../../rollup-adapter/client/rollup-block.ts";
+import { transactionProofFromJson } from "../../../rollup-adapter/client/transaction-proof.ts";
+import { decodeMessage, encodeMessage } from "../../../rollup-adapter/evm/atomic/mailbox.ts";
+import { parseAnswer } from "../../../rollup-adapter/gateway/rpc/upstream.ts";
 import { NULL_EVM_METRICS } from "../../../rollup-adapter/evm/metrics.ts";
 import { Dispatcher } from "../../../rollup-adapter/json-rpc/dispatcher.ts";
 import * as overrides from "../../../rollup-adapter/evm/rpc/overrides.ts";
 import * as evmParams from "../../../rollup-adapter/evm/rpc/params.ts";
 import * as params from "../../../rollup-adapter/json-rpc/params.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
-import { codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
+import { coded, codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
 
 const text = utf8ToBytes;
 const ID = new Uint8Array(32).fill(20);
@@ -187,6 +191,51 @@ function evmRpc(): Target {
 }
 
 export const ROLLUP_TARGETS: readonly Target[] = [
+  plainDecoder({
+    name: "streamed block as it came",
+    covers: ["rollup-adapter/client/rollup-block.ts#readRollupBlock"],
+    format: "protobuf",
+    decode: (bytes) => readRollupBlock(Buffer.from(bytes), Level.COMMITTED),
+    seeds: () => [new Uint8Array(0), Uint8Array.of(8, 5, 16, 2)],
+    isRefusal: coded("STREAM_"),
+  }),
+  plainDecoder({
+    name: "proof of a transaction's place",
+    covers: ["rollup-adapter/client/transaction-proof.ts#transactionProofFromJson"],
+    format: "json",
+    decode: (bytes) => transactionProofFromJson(JSON.parse(toText(bytes))) ?? { code: "NO_PROOF" },
+    seeds: () => [
+      text(
+        '{"position":"0x1","signedHeader":"0x00","validatorSet":"0x00","manifest":"0x00","leaf":"0x00","entry":"0x00","payload":"0x00"}',
+      ),
+    ],
+    isRefusal: (error) => error instanceof SyntaxError,
+  }),
+  plainDecoder({
+    name: "answer of an executor's RPC",
+    covers: ["rollup-adapter/gateway/rpc/upstream.ts#parseAnswer"],
+    format: "json",
+    decode: (bytes) => parseAnswer(toText(bytes)),
+    seeds: () => [text('{"jsonrpc":"2.0","id":1,"result":{"a":[1,2]}}')],
+    isRefusal: (error) => error instanceof SyntaxError || error instanceof RangeError,
+  }),
+  plainDecoder({
+    name: "message between legs",
+    covers: ["rollup-adapter/evm/atomic/mailbox.ts#decodeMessage"],
+    format: "binary",
+    decode: (bytes) => decodeMessage(bytes, ID) ?? { code: "NO_MESSAGE" },
+    seeds: () => [
+      encodeMessage({
+        source: ABSENT,
+        sender: new Uint8Array(20).fill(1),
+        receiver: new Uint8Array(20).fill(2),
+        session: ABSENT,
+        label: ABSENT,
+        data: text("data"),
+      }),
+    ],
+    isRefusal: () => false,
+  }),
   plainDecoder({
     name: "L1 attributes",
     covers: ["rollup-adapter/engine-api/l1-attributes.ts#decodeAttributes"],
