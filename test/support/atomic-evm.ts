@@ -38,6 +38,14 @@ export function atomicGenesis(overrides: Record<string, unknown> = {}): EvmGenes
 
 /** Height 1: the desk, with 1,000 for Alice and for Bob. */
 export async function openDesk(executor: EvmExecutor): Promise<void> {
+  const answer = await execute(executor, 1, await deskPayloads());
+  if (answer.included !== 3) {
+    throw new Error(`the desk was not made: ${JSON.stringify(answer.skipped)}`);
+  }
+}
+
+/** What makes the desk, by Alice's first three transactions. */
+export async function deskPayloads(): Promise<readonly Uint8Array[]> {
   const gas = 5_000_000n;
   const make = await ALICE.signTransaction({
     type: "eip1559",
@@ -47,13 +55,11 @@ export async function openDesk(executor: EvmExecutor): Promise<void> {
     maxFeePerGas: 2_000_000_000n,
     data: SWAP_DESK_CODE,
   });
-  const answer = await execute(executor, 1, [
+  return [
     hexToBytes(make),
     await deskTransaction(ALICE, 1, deskCall.mint(ALICE.address, 1_000n)),
     await deskTransaction(ALICE, 2, deskCall.mint(BOB.address, 1_000n)),
-  ]);
-  if (answer.included !== 3)
-    throw new Error(`the desk was not made: ${JSON.stringify(answer.skipped)}`);
+  ];
 }
 
 export function deskTransaction(

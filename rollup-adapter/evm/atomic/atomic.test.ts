@@ -34,7 +34,9 @@ import {
   BundleOutcome,
   BundleVerdict,
 } from "../../../proto/grpc/execution-service.ts";
-import type { EvmExecutor } from "../executor.ts";
+import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
+import { EvmExecutor } from "../executor.ts";
+import { NULL_EVM_METRICS } from "../metrics.ts";
 import { REGISTRY_ADDRESS } from "./predeploys.ts";
 
 const { COMMIT, ABORT } = BundleOutcome;
@@ -525,6 +527,30 @@ describe("calls that come again, late, or out of order", () => {
       code: "EXECUTION_ATOMIC_UNSUPPORTED",
     });
     await plain.close();
+    await removeDirectory(elsewhere);
+  });
+
+  test("error: a rollup whose payloads may wait for their block offers level 0, whatever its genesis says", async () => {
+    const elsewhere = await temporaryDirectory();
+    const gathering = await EvmExecutor.open(
+      {
+        dataDirectory: elsewhere,
+        genesis: atomicGenesis(),
+        environmentSource: { next: () => ({ kind: "gather" }) },
+      },
+      { logger: NULL_LOGGER, metrics: NULL_EVM_METRICS },
+    );
+    const init = await gathering.init({
+      rollupId: gathering.rollupId,
+      sequencerChainId: "test-network",
+      sequencerStartHeight: Height(1),
+    });
+    expect(init.atomicLevel).toBe(0);
+    expect(await execute(gathering, 1, [await pay(0, 1n)])).toMatchObject({ outcome: "gathered" });
+    await expect(prepare(gathering, 2, "one", [await pay(0, 1n)])).rejects.toMatchObject({
+      code: "EXECUTION_ATOMIC_UNSUPPORTED",
+    });
+    await gathering.close();
     await removeDirectory(elsewhere);
   });
 });

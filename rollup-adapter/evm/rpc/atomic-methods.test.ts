@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { keccak256 } from "viem";
+import {
+  atomicGenesis,
+  bundleId,
+  decideRequest,
+  deskPayloads,
+  deskTransaction,
+  prepareRequest,
+} from "../../../test/support/atomic-evm.ts";
+import {
+  BOB,
+  type InstantRollup,
+  removeDirectory,
+  startInstantRollup,
+  temporaryDirectory,
+} from "../../../test/support/evm-rollup.ts";
+import { deskCall } from "../../../test/support/swap-desk.ts";
+import { toHex } from "../../../proto/bytes.ts";
+import { BundleOutcome } from "../../../proto/grpc/execution-service.ts";
+
+let directory: string;
+let instant: InstantRollup;
+
+beforeEach(async () => {
+  directory = await temporaryDirectory();
+  instant = await startInstantRollup(directory, atomicGenesis());
+  await instant.order(await deskPayloads());
+});
+
+afterEach(async () => {
+  await instant.close();
+  await removeDirectory(directory);
+});
+
+async function call(method: string, ...params: unknown[]): Promise<unknown> {
+  const response = await fetch(instant.rollup.rpc.url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+  });
+  const { result, error } = (await response.json()) as { result?: unknown; error?: unknown };
+  return result ?? error ?? null;
+}
+
+test("behavior: receipts say which bundle brought a transaction, once it is committed", async () => {
+  const { executor } = instant.rollup;
+  const leg = await deskTransaction(BOB, 0, deskCall.count());
+  const hash = keccak256(leg);
+  const id = `0x${toHex(bundleId("one"))}`;
+  expect(await call("weft_getAtomicBundle", id)).toBeNull();
+  await executor.prepareBundle?.(prepareRequest(2, "one", [leg]));
+  expect(await call("weft_getAtomicBundle", id)).toMatchObject({
+    bundleId: id,
+    level: 1,
+    state: "PREPARED",
+    verdict: "YES",
+    preparedHeight: 2,
+    decidedHeight: null,
+    transactions: [hash],
+  });
+  await instant.order([]);
+  expect(await call("eth_getTransactionReceipt", hash)).toBeNull();
+  await executor.decideBundle?.(decideRequest(3, "one", BundleOutcome.COMMIT));
+  await instant.order([]);
+  const weft = { bundleId: id, level: 1, state: "COMMITTED", preparedHeight: 2, decidedHeight: 3 };
+  expect(await call("eth_getTransactionReceipt", hash)).toMatchObject({ status: "0x1", weft });
+  expect(await call("eth_getBlockReceipts", "latest")).toMatchObject([{ weft }]);
+  expect(await call("weft_getAtomicBundle", id)).toMatchObject({
+    state: "COMMITTED",
+    decidedHeight: 3,
+  });
+});
+
+test("behavior: an aborted bundle brought nothing, also when its sender sends the transaction by itself", async () => {
+  const { executor } = instant.rollup;
+  const leg = await deskTransaction(BOB, 0, deskCall.count());
+  const id = `0x${toHex(bundleId("one"))}`;
+  await executor.prepareBundle?.(prepareRequest(2, "one", [leg]));
+  await instant.order([]);
+  await executor.decideBundle?.(decideRequest(3, "one", BundleOutcome.ABORT));
+  await instant.order([leg]);
+  expect(await call("weft_getAtomicBundle", id)).toMatchObject({
+    state: "ABORTED",
+    abortReason: 1,
+  });
+  const receipt = await call("eth_getTransactionReceipt", keccak256(leg));
+  expect(receipt).toMatchObject({ status: "0x1" });
+  expect(receipt).not.toHaveProperty("weft");
+});
