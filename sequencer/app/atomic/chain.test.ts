@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { Height } from "../../../proto/brands.ts";
-import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
-import { NoReason } from "../../../proto/codec/atomic-tx.ts";
+import { compareBytes, EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
+import { voteDigest } from "../../../mev/atomic/digest.ts";
+import { createManifestBuilder } from "../../../mev/manifest.ts";
+import {
+  AbortReason,
+  ATOMIC_DECISION_CODEC,
+  type AtomicDecision,
+  atomicDetailHash,
+  LegVerdict,
+} from "../../../proto/codec/atomic-decision.ts";
+import { AtomicOutcome, NoReason } from "../../../proto/codec/atomic-tx.ts";
 import { decodeItem } from "../../../proto/codec/weft-block.ts";
 import { rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { DecisionOutcome, verifyPresence } from "../../../proto/verify/manifest.ts";
@@ -176,6 +185,80 @@ describe("atomic bundles", () => {
     expect(records.keys(ATOMIC_OPEN)).toEqual([]);
     expect(records.get(ATOMIC_COUNTS, toHex(ALPHA ?? EMPTY_BYTES))).toBeUndefined();
   });
+});
+
+test("behavior: a proposer that alters, drops, adds or doubles a decision is refused", async () => {
+  const world = await AtomicWorld.start({ validators: 2 });
+  const { chain } = world;
+  const id = await world.place();
+  for (const rollup of [0, 1]) await world.vote(rollup, [0, 1], world.yes(id, rollup));
+  const txs = await chain.prepare(0);
+  const { COMMIT, ABORT } = DecisionOutcome;
+  const rollups = [ALPHA, BETA].map((one) => one ?? EMPTY_BYTES);
+  const effects = rollups.map((rollupId, at) => {
+    const { effectsHash } = world.yes(id, at);
+    const digest = voteDigest(world.yes(id, at));
+    return { rollupId, verdict: LegVerdict.YES, digest, effectsHash };
+  });
+  const legs = effects.toSorted((a, b) => compareBytes(a.rollupId, b.rollupId));
+  const commit = { outcome: AtomicOutcome.COMMIT, reason: 0, legs };
+  const abort = { outcome: AtomicOutcome.ABORT, reason: AbortReason.TIMEOUT, legs };
+  type Entry = Parameters<ReturnType<typeof createManifestBuilder>["addDecision"]>[1];
+  const entryOf = (decision: AtomicDecision, subject = id): Entry => ({
+    subject,
+    outcome: decision.outcome === AtomicOutcome.COMMIT ? COMMIT : ABORT,
+    height: Height(chain.height),
+    detailHash: atomicDetailHash(ATOMIC_DECISION_CODEC.encode(decision)),
+  });
+  const refusedWith = (decisions: readonly (readonly [Uint8Array, Entry])[]) => {
+    const builder = createManifestBuilder();
+    for (const [rollupId, entry] of decisions) builder.addDecision(rollupId, entry);
+    return chain.refusal([builder.build().item, ...txs.slice(1)], 1);
+  };
+  const [alpha = EMPTY_BYTES, beta = EMPTY_BYTES] = rollups;
+  const honest = entryOf(commit);
+  // What the block has to say, made here: it is the one that is accepted.
+  expect(
+    await refusedWith([
+      [alpha, honest],
+      [beta, honest],
+    ]),
+  ).toBeUndefined();
+  const lies: readonly (readonly (readonly [Uint8Array, Entry])[])[] = [
+    [],
+    [[alpha, honest]],
+    [
+      [alpha, honest],
+      [beta, entryOf(abort)],
+    ],
+    [
+      [alpha, entryOf(abort)],
+      [beta, entryOf(abort)],
+    ],
+    [
+      [alpha, honest],
+      [alpha, honest],
+      [beta, honest],
+    ],
+    [
+      [alpha, honest],
+      [beta, honest],
+      [rollupIdOfName("plain"), honest],
+    ],
+    [
+      [alpha, honest],
+      [beta, { ...honest, height: Height(chain.height + 1) }],
+    ],
+    [
+      [alpha, honest],
+      [beta, honest],
+      [beta, entryOf(commit, rootOf("another bundle"))],
+    ],
+  ];
+  for (const [at, lie] of lies.entries()) {
+    expect(await refusedWith(lie), `lie ${at}`).toMatch(/^P5 MANIFEST: /);
+  }
+  expect(await chain.refusal(txs, 1)).toBeUndefined();
 });
 
 describe("votes of executors", () => {
