@@ -1,5 +1,4 @@
 import { AMOUNT_LIMIT, BASIS_POINTS } from "../../proto/codec/weft-basics.ts";
-import { VOTE_BLOCKS_MAX } from "../../proto/codec/mev-tx.ts";
 import { ENTRIES_MAX } from "../../proto/codec/staking-state.ts";
 import type { ChainState, ParamsState } from "../../proto/codec/weft-state.ts";
 import type { LaneParams } from "../../mev/lanes.ts";
@@ -201,7 +200,7 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
   atomicReportBlocks: bounds(
     10n,
     10_000n,
-    "Blocks after a decision in which executors that voted report what they did.",
+    "Blocks after the block of a decision is open in which executors that voted report what they did.",
   ),
   executorSlashBps: bounds(
     1n,
@@ -212,7 +211,7 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
   executorUnbondBlocks: bounds(
     64n,
     1_000_000n,
-    "Blocks until an executor's bond that is asked back is paid; it can be slashed until then.",
+    "Blocks until an executor's bond that is asked back is paid, if its votes do not need more; it can be slashed until then.",
   ),
   atomicRentBps: bounds(
     0n,
@@ -334,13 +333,6 @@ export function paramFaults(
   const revenue = params.mevRollupBps + params.mevProposerBps + params.mevCommunityBps;
   if (revenue > BASIS_POINTS) {
     faults.push(`mev shares: expected at most ${BASIS_POINTS} together, got ${revenue}`);
-  }
-  // An executor's vote can be contradicted until its report is due.
-  const answerable = VOTE_BLOCKS_MAX + params.atomicReportBlocks;
-  if (params.executorUnbondBlocks <= answerable) {
-    faults.push(
-      `executorUnbondBlocks ${params.executorUnbondBlocks} is not above the ${answerable} blocks in which an executor answers for a vote`,
-    );
   }
   if (params.candidatesMax < params.validatorsMax) {
     faults.push(

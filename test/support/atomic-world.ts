@@ -124,7 +124,7 @@ export class AtomicWorld {
     legs: readonly LegTerms[] = this.names.map((rollup) => ({ rollup })),
   ): { readonly item: Uint8Array; readonly id: Uint8Array } {
     const atomic = { voteBlocks: 4, locks: legs.map(() => 2) };
-    const action = bundleOf(legs, { atomic, ...terms });
+    const action = bundleOf(legs, { atomic, maxHeight: this.chain.height + 40, ...terms });
     const item = this.item(wallet(sender), action);
     return { item, id: idOfBundle(CHAIN_ID, action, idOf(item)) };
   }

@@ -29,7 +29,7 @@ test("counts what became of atomic bundles, votes, reports and faults, and block
   await step();
   await world.vote(0, [0], world.report(id, 0, ""));
   await world.vote(0, [1], world.report(id, 0, "other"));
-  for (let n = 0; n < 11; n++) await step();
+  for (let n = 0; n < 75; n++) await step();
   expect(shown).toEqual({ commit: 1, yes: 4, report: 1, slashed: 1, jailed: 2 });
   expect(blocks).toEqual([1]);
 });

@@ -15,6 +15,7 @@ import { policyAt } from "../state/rollup-policy.ts";
 import { ATOMIC, ATOMIC_COUNTS, ATOMIC_OPEN, atomicOpenKey, numberKey } from "../state/tables.ts";
 import { droppedEvent, preparedEvent } from "./events.ts";
 import { committeeOf } from "./executors.ts";
+import { ATOMIC_OPEN_TOTAL_MAX } from "./limits.ts";
 
 type AnyBundle = Pick<Bundle | SealedBundle, "legs" | "atomic">;
 
@@ -59,7 +60,9 @@ export function atomicFault(
     const open = openCount(state.staking, id);
     if (open >= ATOMIC_OPEN_MAX) return failure("ATOMIC_FULL", `${rollup.name} has ${open}`);
   }
-  return undefined;
+  const max = ATOMIC_OPEN_TOTAL_MAX;
+  const { length } = state.staking.records.keys(ATOMIC_OPEN, "", { max });
+  return length < max ? undefined : failure("ATOMIC_FULL", `there are ${length} of all rollups`);
 }
 
 /** Bundles that name the rollup and are not decided. */

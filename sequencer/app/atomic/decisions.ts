@@ -4,13 +4,17 @@
  */
 import { type Decided, decide } from "../../../mev/atomic/decide.ts";
 import { Height } from "../../../proto/brands.ts";
-import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
+import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import {
   ATOMIC_DECISION_CODEC,
   atomicDetailHash,
   LegVerdict,
 } from "../../../proto/codec/atomic-decision.ts";
-import type { AtomicState } from "../../../proto/codec/atomic-state.ts";
+import type {
+  AtomicLegState,
+  AtomicState,
+  AtomicVoteState,
+} from "../../../proto/codec/atomic-state.ts";
 import { AtomicOutcome } from "../../../proto/codec/atomic-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { assert } from "../../../proto/errors.ts";
@@ -20,8 +24,8 @@ import type { StakingContext } from "../staking/context.ts";
 import { ATOMIC, ATOMIC_HEIGHTS, ATOMIC_OPEN, heightKey } from "../state/tables.ts";
 import { atomicOf, closeAtomic, isAnyOpen } from "./bundles.ts";
 import { decidedEvent } from "./events.ts";
-import { jailExecutor } from "./executors.ts";
-import { lowestHidden } from "./hidden.ts";
+import { jailExecutor, slashExecutor } from "./executors.ts";
+import { hiddenBlocksMax, lowestHidden } from "./hidden.ts";
 
 /** What a block decides about one bundle. */
 export interface DecidedBundle {
@@ -76,12 +80,15 @@ function settle(
   closeAtomic(ctx, id, state);
   const { outcome, reason } = decision;
   const decidedHeight = Height(ctx.height);
-  const legs = state.legs.map((leg, at) => ({
-    ...leg,
-    decided: decision.legs[at]?.digest ?? EMPTY_BYTES,
-  }));
+  const legs = state.legs.map((leg, at): AtomicLegState => {
+    const decided = decision.legs[at];
+    const settled = { ...leg, decided: decided?.digest ?? EMPTY_BYTES };
+    if (decided === undefined || outcome !== AtomicOutcome.COMMIT) return settled;
+    return { ...settled, votes: withoutLies(ctx, id, leg, decided.effectsHash) };
+  });
   ctx.records.set(ATOMIC, id, { ...state, legs, decidedHeight, outcome, reason, bond: 0n });
-  const due = ctx.height + ctx.params.atomicReportBlocks;
+  // A rollup learns of the decision when the block that made it is open.
+  const due = ctx.height + hiddenBlocksMax(ctx) + ctx.params.atomicReportBlocks;
   ctx.records.set(ATOMIC_HEIGHTS, heightKey(due, id), true);
   const lost = lostBond(ctx, state, decision, isSenderFault);
   creditBond(ctx, state, decision.legs, lost);
@@ -99,6 +106,28 @@ function settle(
     },
     detail,
   };
+}
+
+/**
+ * What a leg does is the same for everybody who runs it: who has voted for other effects than a quorum, and those are in
+ * force, has lied. It is slashed at once, because it could keep quiet about what it did.
+ */
+function withoutLies(
+  ctx: StakingContext,
+  id: string,
+  { rollupId, committee, votes, effects }: AtomicLegState,
+  decided: Uint8Array,
+): readonly AtomicVoteState[] {
+  return votes.map((vote) => {
+    const { executor, isStruck, digest } = vote;
+    const said = effects.find((one) => bytesEqual(one.digest, digest));
+    const member = committee[executor];
+    if (isStruck || said === undefined || member === undefined) return vote;
+    if (bytesEqual(said.effectsHash, decided)) return vote;
+    const why = { bundleId: id, reason: "it has voted for other effects than those in force" };
+    slashExecutor(ctx, toHex(rollupId), toHex(member), why);
+    return { ...vote, isStruck: true };
+  });
 }
 
 /**

@@ -10,6 +10,7 @@ import type {
   UnbondExecutor,
   UnjailExecutor,
 } from "../../../proto/codec/atomic-tx.ts";
+import { VOTE_BLOCKS_MAX } from "../../../proto/codec/mev-tx.ts";
 import { WITHDRAWALS_MAX } from "../../../proto/codec/mev-state.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
@@ -26,6 +27,7 @@ import {
   unbondEvent,
   unjailEvent,
 } from "./events.ts";
+import { hiddenBlocksMax } from "./hidden.ts";
 import { EXECUTORS_PAID_PER_BLOCK_MAX } from "./limits.ts";
 
 const NO_EXECUTOR: ExecutorState = {
@@ -147,9 +149,14 @@ export function unbondExecutor(
   ctx.emit(unbondEvent(id, key, amount, height));
 }
 
-/** Never before an earlier request, also when the parameter has become smaller. */
+/**
+ * After everything that the executor may have to answer for: it may vote before the block of the bundle is open for others,
+ * and reports when that of the decision is. Never before an earlier request.
+ */
 function dueHeight(reader: StakingReader, { withdrawals }: ExecutorState): Height {
-  const height = reader.height + reader.params.executorUnbondBlocks;
+  const { executorUnbondBlocks, atomicReportBlocks } = reader.params;
+  const answerable = 2 * hiddenBlocksMax(reader) + VOTE_BLOCKS_MAX + atomicReportBlocks;
+  const height = reader.height + Math.max(executorUnbondBlocks, answerable + 1);
   return Height(Math.max(height, withdrawals.at(-1)?.height ?? 0));
 }
 

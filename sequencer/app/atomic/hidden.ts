@@ -1,5 +1,6 @@
 import { toHex } from "../../../proto/bytes.ts";
 import type { RollupPlace } from "../../../proto/codec/seal-state.ts";
+import { openingBlocks, protectedBlocks } from "../seal/items/room.ts";
 import type { StakingReader } from "../staking/context.ts";
 import { SEAL_COMMITS, SEALED } from "../state/tables.ts";
 
@@ -27,4 +28,13 @@ export function lowestHidden({
     see(Number(key), records.get(SEAL_COMMITS, key)?.items ?? []);
   }
   return lowest;
+}
+
+/**
+ * Blocks after which nothing of a block is hidden any more: commits are revealed or void, and sealed items opened or
+ * expired, also those that a proposer disputes in the last block that may open them.
+ */
+export function hiddenBlocksMax(reader: StakingReader): number {
+  const revealed = protectedBlocks(reader, reader.params.sealRevealBlocks);
+  return Math.max(revealed, 2 * openingBlocks(reader) + 4) + 1;
 }

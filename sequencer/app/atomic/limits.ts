@@ -1,2 +1,4 @@
 /** Requests of executors that one block pays; the rest waits for the next. */
 export const EXECUTORS_PAID_PER_BLOCK_MAX = 1_000;
+/** Bundles of all rollups that wait for their decision: each block looks at each of them. */
+export const ATOMIC_OPEN_TOTAL_MAX = 1_024;

@@ -46,6 +46,10 @@ export function voteFault(
   const seat = seatOf(reader, key, action);
   if ("code" in seat) return seat;
   const { state, vote } = seat;
+  // A decision in the block of its bundle would come before what it is about.
+  if (state.placedHeight >= reader.height) {
+    return failure("ATOMIC_STATE", `it stands in block ${state.placedHeight} itself`);
+  }
   if (vote !== undefined) {
     if (!vote.isStruck && !isSame(vote, action)) return undefined;
     return failure("EXECUTOR_DONE", "it has voted");
@@ -101,13 +105,13 @@ export function reportFault(
   return failure("EXECUTOR_DONE", vote.isStruck ? "it is out for good" : "it has reported");
 }
 
-/** Takes note of it, or slashes who has done something else than was decided, or than it has voted. */
+/** Takes note of it, or slashes who has done something else than was decided. */
 export function takeReport(ctx: StakingContext, key: Uint8Array, action: ExecutorReport): void {
   const seat = seatOf(ctx, key, action);
   assert(!("code" in seat) && seat.vote !== undefined, "a report without a fault has a vote");
   const { id, leg, state, vote } = seat;
   const rollupId = toHex(action.rollupId);
-  const reason = contradiction(state, leg, vote, action);
+  const reason = contradiction(state, leg, action);
   if (reason !== undefined) {
     setVote(ctx, seat, { ...vote, isStruck: true }, leg.effects);
     return slashExecutor(ctx, rollupId, toHex(key), { bundleId: id, reason });
@@ -121,20 +125,15 @@ export function takeReport(ctx: StakingContext, key: Uint8Array, action: Executo
 function contradiction(
   { outcome }: AtomicState,
   leg: AtomicLegState,
-  vote: AtomicVoteState,
   report: ExecutorReport,
 ): string | undefined {
   if (report.outcome !== outcome) return "its report contradicts the decision";
   if (outcome !== AtomicOutcome.COMMIT) return undefined;
   const decided = leg.effects.find(({ digest }) => bytesEqual(digest, leg.decided));
   assert(decided !== undefined, "a leg of a bundle that is in force has a quorum of YES");
-  if (!bytesEqual(decided.effectsHash, report.effectsHash)) {
-    return "its report contradicts the effects that were decided";
-  }
-  if (vote.verdict !== Verdict.YES) return undefined;
-  const own = leg.effects.find(({ digest }) => bytesEqual(digest, vote.digest));
-  if (own !== undefined && bytesEqual(own.effectsHash, report.effectsHash)) return undefined;
-  return "its report contradicts its vote";
+  // A vote for other effects was struck when the bundle was decided.
+  if (bytesEqual(decided.effectsHash, report.effectsHash)) return undefined;
+  return "its report contradicts the effects that were decided";
 }
 
 /** Where the sender sits, or why it sits nowhere. */

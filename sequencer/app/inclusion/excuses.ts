@@ -19,6 +19,8 @@ const PASSING: ReadonlySet<CodeName> = new Set<CodeName>([
   "BID_EARLY",
   "BID_TOO_MANY",
   "NONCE_GAP",
+  "ATOMIC_FULL",
+  "ATOMIC_ROLLUP",
 ]);
 
 /** Whether something due with this fault is due again later, instead of never. */
