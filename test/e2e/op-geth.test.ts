@@ -341,7 +341,7 @@ async function untilNumber({ client }: Place, number: number): Promise<void> {
   await until(
     `a client is at block ${number}`,
     async () => (await client.getBlockNumber()) >= BigInt(number),
-    120_000,
+    PATIENCE_FOR_ALL_MS,
   );
 }
 
