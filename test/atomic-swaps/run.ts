@@ -103,10 +103,10 @@ async function swapAll(
       const amounts = [BigInt(1 + random.below(50)), BigInt(1 + random.below(50))] as const;
       const swap = await sendSwap(network, { seed, index, fate, pair, amounts });
       const lie = faults.whenSent(decided.length, swap);
-      decided.push(await untilDecided(network, swap));
+      const count = decided.push(await untilDecided(network, swap));
       await lie;
-      await faults.afterSwap(decided.length);
-      if (decided.length % 50 === 0) log(`${decided.length} swaps decided`);
+      await faults.afterSwap(count);
+      if (count % 50 === 0) log(`${count} swaps decided`);
     }
   }
 
