@@ -3,7 +3,8 @@ import { CODES } from "../../../sequencer/app/codes.ts";
 import { BUNDLE_ERRORS, errorOfChainCode } from "./errors.ts";
 
 /** Codes of actions that no method of the gateway sends. */
-const OF_OTHER_ACTIONS = /^(TRANSFER|ROLLUP_EXISTS|ROLLUP_DEPOSIT|ROLLUP_NOT_OWNER|QUERY)/;
+const OF_OTHER_ACTIONS =
+  /^(TRANSFER|ROLLUP_EXISTS|ROLLUP_DEPOSIT|ROLLUP_NOT_OWNER|QUERY|ATOMIC_UNKNOWN|ATOMIC_STATE|EXECUTOR_)/;
 /** What the pool says of others' transactions, and of escrow, which is no business of a gateway. */
 const NOT_ANSWERED = /^(OK|TX_KNOWN|POOL_REPLACED|POOL_ABSENT|POOL_TIMED_OUT|ESCROW_FULL|POLICY_)/;
 
@@ -28,6 +29,9 @@ describe("errors for searchers", () => {
     ["BUNDLE_FUNDS", "NOT_FUNDED"],
     ["BID_NOT_FUNDED", "NOT_FUNDED"],
     ["BID_TOO_MANY", "TOO_MANY_BIDS"],
+    ["ATOMIC_ROLLUP", "POLICY_DISABLED"],
+    ["ATOMIC_FULL", "RATE_LIMITED"],
+    ["ATOMIC_FUNDS", "NOT_FUNDED"],
     ["SEAL_TOO_LATE", "RANGE_INVALID"],
     ["POOL_BUSY", "RATE_LIMITED"],
     ["HALT_NO_POWER", "REFUSED"],
