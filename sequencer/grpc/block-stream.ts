@@ -18,7 +18,7 @@ import {
 } from "./encoded-blocks.ts";
 import { grpcError } from "./grpc-error.ts";
 import { HISTORY_PAUSE_MS, LOOP_LATE_MS, NEW_HEIGHTS, SLOW_READER_MS } from "./limits.ts";
-import { createLoopLag } from "./loop-lag.ts";
+import { createLoopLag, type LoopLag } from "./loop-lag.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import { createReaderTurns } from "./reader-turns.ts";
@@ -46,7 +46,7 @@ export function createBlockStreams({
   readonly source: RollupBlockSource;
   readonly clock: Clock;
   readonly metrics: GrpcMetrics;
-  readonly lag?: { lagMs(): number; stop(): void };
+  readonly lag?: LoopLag;
   readonly stopped: AbortSignal;
 }): BlockStreams {
   const encoded = createEncodedBlocks({ blocks, source, clock, metrics });
@@ -83,6 +83,7 @@ export function createBlockStreams({
         let hasPaused = false;
         let isFillingWait = false;
         let isOver = false;
+        const unwatch = lag.watch();
 
         const key = (): BlockKey => ({ rollupId, rollupKey, level, height: next });
         const isLive = (): boolean => next + NEW_HEIGHTS > blocks.height();
@@ -90,6 +91,7 @@ export function createBlockStreams({
         function finish(error?: unknown): void {
           if (isOver) return;
           isOver = true;
+          unwatch();
           setWaitsForFilling(false);
           call.off("cancelled", wake);
           stopped.removeEventListener("abort", wake);
