@@ -5,10 +5,12 @@
 
 /** What is about the application and what a node offers, whoever makes the blocks. */
 export const BOTH_ENGINES: readonly string[] = [
+  "atomic-swap",
   "bad-input",
   "cli",
   "crash",
   "evm-crash",
+  "gateway",
   "governance",
   "light",
   "listed",
@@ -16,6 +18,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "mev-owner",
   "mev-searcher",
   "network",
+  "op-geth",
   "peer-exchange",
   "pruning",
   "replay",
@@ -45,6 +48,7 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   "engine-switch": "changes the engine of its nodes itself",
   evidence:
     "is about the embedded engine's evidence pool, which takes an offence once and has words of its own; CometBFT takes every piece that verifies, and test/interop has it judge ours",
+  "executor-conformance": "starts no node",
   "hostile-peers": "attacks the embedded engine's peer-to-peer code",
   maintenance: "is about weft db, wal and rollback, which mend the embedded engine's data",
   partition: "is about the embedded engine's heartbeats and redials; CometBFT's own are slower",

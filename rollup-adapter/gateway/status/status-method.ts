@@ -70,7 +70,8 @@ export function statusMethods(dependencies: StatusDependencies): Record<string, 
       state: "executed",
       level: isFinal ? "final" : "filled",
       block: { number: quantity(block.number), hash: bytesToHex(block.hash) },
-      reason: "its place in the order is not kept here any more",
+      // Just executed, its place is noted a moment later.
+      reason: "its place in the order is not noted here yet, or not any more",
     };
   }
 
