@@ -80,8 +80,9 @@ export function createProcessGroup(
           fail({ name: spec.name, reason: error.message, exitCode: undefined });
           resolve();
         });
+        // After its exit there may be more to read of what it wrote.
+        child.once("close", () => log.end());
         child.once("exit", (code, signal) => {
-          log.end();
           if (!isStopping) {
             const how = signal === null ? `exit code ${code ?? "?"}` : `signal ${signal}`;
             const reason = `ended with ${how}`;
