@@ -13,6 +13,8 @@ import {
 import { BASIS_POINTS, PUBLIC_KEY_BYTES } from "./weft-basics.ts";
 
 export const EXECUTOR_KEYS_MAX = 32;
+/** Rollups that a policy lets its own be bundled with for atomic execution. */
+export const ATOMIC_PARTNERS_MAX = 32;
 /** Members of the group of a leader, itself left out. */
 export const AUCTION_MEMBERS_MAX = 11;
 
@@ -52,6 +54,11 @@ export interface RollupPolicy {
    * part in no atomic execution (level 0).
    */
   readonly executorQuorum: number;
+  /**
+   * Ids of the only rollups whose legs may stand beside its own in atomic bundles, ascending, unique, at most 32; empty:
+   * any.
+   */
+  readonly atomicPartners: readonly Uint8Array[];
 }
 
 /** What depends on the rollup's own id is for the rules of the application. */
@@ -67,6 +74,7 @@ export const ROLLUP_POLICY_CODEC: RecordCodec<RollupPolicy> = defineRecord<Rollu
   auctionMembers: [9, ascendingBytes(HASH_BYTES, AUCTION_MEMBERS_MAX)],
   secondPrice: [10, flag],
   executorQuorum: [11, uint32(0, EXECUTOR_KEYS_MAX)],
+  atomicPartners: [12, ascendingBytes(HASH_BYTES, ATOMIC_PARTNERS_MAX)],
 });
 
 /** Policy of a rollup that chooses nothing. */
@@ -82,6 +90,7 @@ export const PLAIN_POLICY: RollupPolicy = {
   auctionMembers: [],
   secondPrice: false,
   executorQuorum: 0,
+  atomicPartners: [],
 };
 
 export function isOrdering(value: number): value is Ordering {

@@ -35,6 +35,7 @@ const policy = fc.record({
   auctionMembers: fc.constantFrom([], [new Uint8Array(32)]),
   secondPrice: fc.boolean(),
   executorQuorum: fc.nat(32),
+  atomicPartners: fc.constantFrom([], [new Uint8Array(32)]),
 });
 
 describe("state codec", () => {

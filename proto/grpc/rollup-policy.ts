@@ -11,6 +11,7 @@ export function toWirePolicy(policy: RollupPolicy): weft.tx.v1.RollupPolicy.$Pro
     reserve: toUint64(policy.reserve),
     executorKeys: [...policy.executorKeys],
     auctionMembers: [...policy.auctionMembers],
+    atomicPartners: [...policy.atomicPartners],
   };
 }
 
@@ -31,5 +32,6 @@ export function fromWirePolicy(wire: weft.tx.v1.RollupPolicy.$Properties): Rollu
     auctionMembers: (wire.auctionMembers ?? []).map(toBytes),
     secondPrice: wire.secondPrice ?? false,
     executorQuorum: wire.executorQuorum ?? 0,
+    atomicPartners: (wire.atomicPartners ?? []).map(toBytes),
   };
 }

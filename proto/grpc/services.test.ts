@@ -187,6 +187,7 @@ describe("messages survive the wire", () => {
       ...PLAIN_POLICY,
       ordering: Ordering.SEALED_RANDOM,
       auctionMembers: [hash(3)],
+      atomicPartners: [hash(4), hash(5)],
       sealedOnly: true,
       auction: false,
       reserve: 2n ** 60n,

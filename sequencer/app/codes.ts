@@ -291,6 +291,11 @@ export const CODES = {
     number: 297,
     message: "the quorum has to be more than half of the executor keys, or 0",
   },
+  /** A rollup is always its own partner. */
+  POLICY_PARTNERS: {
+    number: 298,
+    message: "a rollup does not name itself as a partner of atomic bundles",
+  },
 
   /** A rollup of the bundle has no quorum, or too few executors that may vote. */
   ATOMIC_ROLLUP: { number: 300, message: "a rollup of the bundle takes no atomic bundles now" },
@@ -302,6 +307,16 @@ export const CODES = {
   ATOMIC_UNKNOWN: { number: 304, message: "there is no such leg of an atomic bundle" },
   /** It is decided, or not decided yet. */
   ATOMIC_STATE: { number: 305, message: "the bundle is not in the state for that" },
+  /** A rollup of the bundle lets only others be bundled with it. */
+  ATOMIC_PARTNER: {
+    number: 306,
+    message: "a rollup of the bundle is not bundled with one of the others",
+  },
+  /** The sender has its part of the open bundles of a rollup. */
+  ATOMIC_SENDER: {
+    number: 307,
+    message: "too many atomic bundles of the sender are open for a rollup",
+  },
   /** The sender is not in the committee of the leg, is jailed, or out for good. */
   EXECUTOR_NOT_MEMBER: { number: 310, message: "the sender may not vote about that leg" },
   /** The same vote or report stands already. */

@@ -72,6 +72,13 @@ describe("genesis", () => {
     expect(refusal({ auction_leader: "b", auction_members: ["c"] })).toThrow(/POLICY_GROUP/);
     expect(refusal({ auction_leader: "b", second_price: true })).toThrow(/POLICY_PRICING/);
     expect(refusal({ ordering: "random" })).toThrow(/ordering/);
+    const partners = state({ validators, rollups: [rollup("a", { atomic_partners: ["c", "b"] })] });
+    const key = `rollup/${toHex(rollupIdOfName("a"))}`;
+    expect(decodeRollup(partners.get(key) ?? new Uint8Array()).policy.atomicPartners).toEqual(
+      ["b", "c"].map(rollupIdOfName).sort(compareBytes),
+    );
+    expect(refusal({ atomic_partners: ["b", "a"] })).toThrow(/POLICY_PARTNERS/);
+    expect(refusal({ atomic_partners: ["b", "b"] })).toThrow(/ascend|once|order/);
   });
 
   test("behavior: the smallest genesis has defaults, and the stake that its powers take", () => {

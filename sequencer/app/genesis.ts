@@ -22,6 +22,7 @@ import {
 } from "../../proto/codec/weft-state.ts";
 import {
   AUCTION_MEMBERS_MAX,
+  ATOMIC_PARTNERS_MAX,
   EXECUTOR_KEYS_MAX,
   Ordering,
   type RollupPolicy,
@@ -96,6 +97,8 @@ const policySchema = z.strictObject({
   auction_members: z.array(rollupName).max(AUCTION_MEMBERS_MAX).default([]),
   second_price: z.boolean().default(false),
   executor_quorum: z.int().min(0).max(EXECUTOR_KEYS_MAX).default(0),
+  /** Names of the only rollups that it lets itself be bundled with at level 1. */
+  atomic_partners: z.array(rollupName).max(ATOMIC_PARTNERS_MAX).default([]),
 });
 
 const commissionSchema = z
@@ -281,6 +284,7 @@ function genesisPolicy(name: string, policy: z.output<typeof policySchema>): Rol
     auctionMembers: policy.auction_members.map(rollupIdOfName).toSorted(compareBytes),
     secondPrice: policy.second_price,
     executorQuorum: policy.executor_quorum,
+    atomicPartners: policy.atomic_partners.map(rollupIdOfName).toSorted(compareBytes),
   };
   const fault = policyFault(toHex(rollupIdOfName(name)), made);
   if (fault !== undefined) throw invalid(`rollup ${name}: ${fault.code}: ${fault.reason}`);

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { EMPTY_BYTES } from "../../proto/bytes.ts";
+import { compareBytes, EMPTY_BYTES } from "../../proto/bytes.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { Ordering, PLAIN_POLICY, ROLLUP_POLICY_CODEC } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
@@ -115,6 +115,12 @@ describe("policy", () => {
     expect(policy(first)).toEqual(first);
     const second = policy(first, "--auction-members", "none", "--bundles", "off");
     expect(second).toEqual({ ...first, auctionMembers: [], bundlesOff: true });
+    const partners = policy(second, "--atomic-partners", "b", "a");
+    expect(partners).toEqual({
+      ...second,
+      atomicPartners: ["a", "b"].map(rollupIdOfName).sort(compareBytes),
+    });
+    expect(policy(partners, "--atomic-partners", "none")).toEqual(second);
     expect(policy(second, "--bundles", "on", "--auction", "off")).toEqual({
       ...second,
       bundlesOff: false,

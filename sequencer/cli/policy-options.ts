@@ -19,6 +19,7 @@ export interface PolicyOptions {
   readonly auctionMembers?: readonly Uint8Array[];
   readonly secondPrice?: boolean;
   readonly executorQuorum?: number;
+  readonly atomicPartners?: readonly Uint8Array[];
 }
 
 const ORDERINGS: Readonly<Record<string, Ordering>> = {
@@ -50,7 +51,7 @@ export function addPolicyOptions(command: Command): Command {
     .option(
       "--auction-members <rollup...>",
       `the others of the group that it leads, or ${NONE}; each has to name it as leader`,
-      appendMember,
+      appendRollup,
     )
     .addOption(
       switchOption(
@@ -68,12 +69,17 @@ export function addPolicyOptions(command: Command): Command {
       "--executor-quorum <n>",
       "executors that have to vote the same about an atomic bundle, more than half of them; 0: none are taken",
       parseCount(0, EXECUTOR_KEYS_MAX),
+    )
+    .option(
+      "--atomic-partners <rollup...>",
+      `the only rollups that it lets itself be bundled with for atomic execution, or ${NONE} for any`,
+      appendRollup,
     );
 }
 
 /** `base` with what the options name. */
 export function policyOf(base: RollupPolicy, options: PolicyOptions): RollupPolicy {
-  const { bundles, executorKey, auctionMembers } = options;
+  const { bundles, executorKey, auctionMembers, atomicPartners } = options;
   return {
     ordering: options.ordering ?? base.ordering,
     sealedOnly: options.sealedOnly ?? base.sealedOnly,
@@ -86,6 +92,7 @@ export function policyOf(base: RollupPolicy, options: PolicyOptions): RollupPoli
     auctionMembers: auctionMembers?.toSorted(compareBytes) ?? base.auctionMembers,
     secondPrice: options.secondPrice ?? base.secondPrice,
     executorQuorum: options.executorQuorum ?? base.executorQuorum,
+    atomicPartners: atomicPartners?.toSorted(compareBytes) ?? base.atomicPartners,
   };
 }
 
@@ -115,7 +122,7 @@ function parseLeader(text: string): Uint8Array {
   return text === NONE ? EMPTY_BYTES : rollupIdOfName(parseRollupName(text));
 }
 
-function appendMember(text: string, before: readonly Uint8Array[] = []): readonly Uint8Array[] {
+function appendRollup(text: string, before: readonly Uint8Array[] = []): readonly Uint8Array[] {
   return text === NONE ? before : [...before, rollupIdOfName(parseRollupName(text))];
 }
 

@@ -6,15 +6,18 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { deadlineOf } from "../../mev/atomic/decide.ts";
-import { fromHex, toHex } from "../../proto/bytes.ts";
+import { EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { verifyPresence } from "../../proto/verify/manifest.ts";
-import { openCount } from "../../sequencer/app/atomic/bundles.ts";
+import { openCount, senderCount } from "../../sequencer/app/atomic/bundles.ts";
 import { ATOMIC_OPEN } from "../../sequencer/app/state/tables.ts";
+import { ATOMIC_OPEN_MAX } from "../../proto/codec/atomic-state.ts";
+import { CODES } from "../../sequencer/app/codes.ts";
+import { ATOMIC_SENDER_OPEN_MAX } from "../../sequencer/app/atomic/limits.ts";
 import { AtomicWorld, EXECUTORS_OF_A_ROLLUP } from "../support/atomic-world.ts";
 import { eventsOf, expectSupply } from "../support/sealed-app.ts";
-import type { DecidedBlock } from "../support/weft-app.ts";
+import { type DecidedBlock, wallet } from "../support/weft-app.ts";
 
 const NAMES = ["alpha", "beta", "gamma"];
 const rollup = fc.nat(NAMES.length - 1);
@@ -179,6 +182,12 @@ test("property: bundles are decided in time and alike for all rollups, and all n
             state?.legs.some(({ rollupId }) => toHex(rollupId) === id),
           );
           expect(openCount(reader, id)).toBe(naming.length);
+          for (const sender of new Set(
+            naming.map((state) => toHex(state?.sender ?? EMPTY_BYTES)),
+          )) {
+            const own = naming.filter((state) => toHex(state?.sender ?? EMPTY_BYTES) === sender);
+            expect(senderCount(reader, id, sender)).toBe(own.length);
+          }
         }
         expect(supply.executorBonds).toBe(executors);
       }
@@ -201,3 +210,61 @@ test("property: bundles are decided in time and alike for all rollups, and all n
     expect(ends[end] ?? 0, end).toBeGreaterThan(0);
   }
 }, 120_000);
+
+test("property: no sender has more than its part of a rollup's places; who has room left is taken while any is", async () => {
+  const burst = fc.record({
+    sender: fc.nat(5),
+    legs: fc.uniqueArray(fc.nat(1), { minLength: 1, maxLength: 2 }),
+    count: fc.integer({ min: 1, max: 24 }),
+    voteBlocks: fc.integer({ min: 1, max: 6 }),
+  });
+  const refused = new Map<number, number>();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(burst, { maxLength: 3 }), { minLength: 4, maxLength: 8 }),
+      async (blocks) => {
+        const names = NAMES.slice(0, 2);
+        const world = await AtomicWorld.start({ names });
+        const { chain } = world;
+        const ids = names.map((name) => toHex(rollupIdOfName(name)));
+        for (const bursts of blocks) {
+          for (const { sender, legs, count, voteBlocks } of bursts) {
+            const own = (at: number): number =>
+              senderCount(chain.app.read.staking(), ids[at] ?? "", toHex(wallet(sender).address));
+            const open = (at: number): number => openCount(chain.app.read.staking(), ids[at] ?? "");
+            const isOut = legs.some((at) => own(at) >= ATOMIC_SENDER_OPEN_MAX);
+            const isFull = legs.some((at) => open(at) >= ATOMIC_OPEN_MAX);
+            for (let n = 0; n < count; n++) {
+              const { item } = world.bundle(
+                sender,
+                { atomic: { voteBlocks, locks: legs.map(() => 1) } },
+                legs.map((at) => ({ rollup: names[at] ?? "" })),
+              );
+              const code = await chain.submit(item);
+              refused.set(code, (refused.get(code) ?? 0) + 1);
+              const full: readonly number[] = [
+                CODES.ATOMIC_FULL.number,
+                CODES.ATOMIC_SENDER.number,
+              ];
+              expect(full.includes(code)).toBe(isOut || isFull);
+            }
+          }
+          await chain.step(0);
+          const reader = chain.app.read.staking();
+          for (const id of ids) {
+            let sum = 0;
+            for (let sender = 0; sender < 6; sender++) {
+              const count = senderCount(reader, id, toHex(wallet(sender).address));
+              expect(count).toBeLessThanOrEqual(ATOMIC_SENDER_OPEN_MAX);
+              sum += count;
+            }
+            expect(openCount(reader, id)).toBe(sum);
+            expect(sum).toBeLessThanOrEqual(ATOMIC_OPEN_MAX);
+          }
+        }
+      },
+    ),
+    { numRuns: 6 },
+  );
+  expect(refused.get(CODES.ATOMIC_SENDER.number) ?? 0).toBeGreaterThan(0);
+}, 60_000);

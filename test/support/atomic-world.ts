@@ -38,6 +38,8 @@ export function executorWallet(rollup: number, member: number): Wallet {
 
 export interface AtomicWorldOptions extends ChainOptions {
   readonly names?: readonly string[];
+  /** By name: the rollups that it lets itself be bundled with. */
+  readonly partners?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What differs in a vote of YES; `effects`: what they are of. */
@@ -50,7 +52,11 @@ export interface YesTerms {
 export const rootOf = (text: string): Uint8Array => sha256(Buffer.from(text));
 
 /** Options of a chain with executors that have their bonds still to pay. */
-export function atomicOptions({ names = ["alpha", "beta"], ...options }: AtomicWorldOptions = {}) {
+export function atomicOptions({
+  names = ["alpha", "beta"],
+  partners = {},
+  ...options
+}: AtomicWorldOptions = {}) {
   const keysOf = (rollup: number): string[] =>
     Array.from({ length: EXECUTORS_OF_A_ROLLUP }, (_, member) =>
       toHex(executorWallet(rollup, member).key.publicKey),
@@ -58,7 +64,11 @@ export function atomicOptions({ names = ["alpha", "beta"], ...options }: AtomicW
   const rollups = Object.fromEntries(
     names.map((name, at) => [
       name,
-      { executor_keys: keysOf(at), executor_quorum: EXECUTOR_QUORUM },
+      {
+        executor_keys: keysOf(at),
+        executor_quorum: EXECUTOR_QUORUM,
+        atomic_partners: partners[name] ?? [],
+      },
     ]),
   );
   return {

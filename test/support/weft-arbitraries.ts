@@ -43,6 +43,7 @@ export const policies: fc.Arbitrary<RollupPolicy> = fc.record({
   auctionMembers: sortedHashes(4),
   secondPrice: fc.boolean(),
   executorQuorum: fc.nat(32),
+  atomicPartners: sortedHashes(4),
 });
 const replays: fc.Arbitrary<Replay> = fc.oneof(
   fc.record({

@@ -186,6 +186,21 @@ const TRANSACTIONS: Readonly<
     fee: [1000n, 0n],
     action: { kind: "updateRollup", rollupId, policy: PLAIN_POLICY, newOwnerKey: KEY },
   },
+  "update rollup, partners of atomic execution": {
+    replay: nonce(129n),
+    fee: [1000n, 0n],
+    action: {
+      kind: "updateRollup",
+      rollupId,
+      policy: {
+        ...PLAIN_POLICY,
+        executorKeys: KEYS,
+        executorQuorum: 2,
+        atomicPartners: ["gamma", "beta"].map(rollupIdOfName).sort(compareBytes),
+      },
+      newOwnerKey: new Uint8Array(0),
+    },
+  },
 };
 
 let protoRoot: protobuf.Root;

@@ -4,7 +4,11 @@
  */
 import { Height } from "../../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
-import { ATOMIC_OPEN_MAX, type AtomicState } from "../../../proto/codec/atomic-state.ts";
+import {
+  ATOMIC_OPEN_MAX,
+  type AtomicCountState,
+  type AtomicState,
+} from "../../../proto/codec/atomic-state.ts";
 import type { Bundle, SealedBundle } from "../../../proto/codec/mev-tx.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import { assert } from "../../../proto/errors.ts";
@@ -12,10 +16,18 @@ import { type Failure, failure } from "../codes.ts";
 import type { ActionReader } from "../execution/action-rules.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { policyAt } from "../state/rollup-policy.ts";
-import { ATOMIC, ATOMIC_COUNTS, ATOMIC_OPEN, atomicOpenKey, numberKey } from "../state/tables.ts";
+import {
+  ATOMIC,
+  ATOMIC_COUNTS,
+  ATOMIC_OPEN,
+  ATOMIC_SENDERS,
+  atomicOpenKey,
+  atomicSenderKey,
+  numberKey,
+} from "../state/tables.ts";
 import { droppedEvent, preparedEvent } from "./events.ts";
 import { committeeOf } from "./executors.ts";
-import { ATOMIC_OPEN_TOTAL_MAX } from "./limits.ts";
+import { ATOMIC_OPEN_TOTAL_MAX, ATOMIC_SENDER_OPEN_MAX } from "./limits.ts";
 
 type AnyBundle = Pick<Bundle | SealedBundle, "legs" | "atomic">;
 
@@ -35,20 +47,27 @@ export function atomicBond(
   return BigInt(locks) * atomicLockBond;
 }
 
-/** Why the block at hand may not hold a bundle with these terms; none of level 0 has such a fault. */
+/**
+ * Why the block at hand may not hold a bundle with these terms; none of level 0 has such a fault. `sender`: account, 40
+ * lower-case hex characters.
+ */
 export function atomicFault(
   state: ActionReader,
   { legs, atomic }: AnyBundle,
-  height: number,
+  { height, sender }: { readonly height: number; readonly sender: string },
 ): Failure | undefined {
   if (atomic === undefined) return undefined;
   for (const { rollupId } of legs) {
     const id = toHex(rollupId);
     const rollup = state.rollup(id);
     if (rollup === undefined) return failure("ATOMIC_ROLLUP", `${id} is not registered`);
-    const { executorQuorum, executorKeys } = policyAt(rollup, Height(height));
+    const { executorQuorum, executorKeys, atomicPartners } = policyAt(rollup, Height(height));
     if (executorQuorum === 0) {
       return failure("ATOMIC_ROLLUP", `${rollup.name} takes part in no atomic execution`);
+    }
+    const stranger = strangerTo(atomicPartners, id, legs);
+    if (stranger !== undefined) {
+      return failure("ATOMIC_PARTNER", `${rollup.name} does not name ${toHex(stranger)}`);
     }
     const { length } = committeeOf(state.staking, id, executorKeys);
     if (length < executorQuorum) {
@@ -59,15 +78,39 @@ export function atomicFault(
     }
     const open = openCount(state.staking, id);
     if (open >= ATOMIC_OPEN_MAX) return failure("ATOMIC_FULL", `${rollup.name} has ${open}`);
+    const own = senderCount(state.staking, id, sender);
+    if (own >= ATOMIC_SENDER_OPEN_MAX) {
+      return failure("ATOMIC_SENDER", `${rollup.name} has ${own} of it`);
+    }
   }
   const max = ATOMIC_OPEN_TOTAL_MAX;
   const { length } = state.staking.records.keys(ATOMIC_OPEN, "", { max });
   return length < max ? undefined : failure("ATOMIC_FULL", `there are ${length} of all rollups`);
 }
 
+/** The first rollup of the legs that this one does not let stand beside it; undefined: it takes all of them. */
+function strangerTo(
+  partners: readonly Uint8Array[],
+  own: string,
+  legs: AnyBundle["legs"],
+): Uint8Array | undefined {
+  if (partners.length === 0) return undefined;
+  const known = new Set(partners.map(toHex)).add(own);
+  return legs.find(({ rollupId }) => !known.has(toHex(rollupId)))?.rollupId;
+}
+
 /** Bundles that name the rollup and are not decided. */
 export function openCount({ records }: Pick<StakingReader, "records">, rollupId: string): number {
   return records.get(ATOMIC_COUNTS, rollupId)?.open ?? 0;
+}
+
+/** Those of them that the account has sent. */
+export function senderCount(
+  { records }: Pick<StakingReader, "records">,
+  rollupId: string,
+  sender: string,
+): number {
+  return records.get(ATOMIC_SENDERS, atomicSenderKey(rollupId, sender))?.open ?? 0;
 }
 
 /** Holds the bond of a bundle of level 1; its place follows (`placeAtomic`). */
@@ -115,7 +158,7 @@ export function placeAtomic(
   };
   ctx.records.set(ATOMIC, id, state);
   ctx.records.set(ATOMIC_OPEN, atomicOpenKey(ctx.height, index, id), true);
-  for (const { rollupId } of legs) addToCount(ctx, toHex(rollupId), 1);
+  for (const { rollupId } of legs) addToCounts(ctx, toHex(rollupId), sender, 1);
   ctx.emit(preparedEvent(id, state));
 }
 
@@ -148,18 +191,27 @@ export function onBundleResolved(
 export function closeAtomic(
   ctx: Pick<StakingContext, "records">,
   id: string,
-  { placedHeight, index, legs }: AtomicState,
+  { placedHeight, index, legs, sender }: AtomicState,
 ): void {
   ctx.records.set(ATOMIC_OPEN, atomicOpenKey(placedHeight, index, id), undefined);
-  for (const { rollupId } of legs) addToCount(ctx, toHex(rollupId), -1);
+  for (const { rollupId } of legs) addToCounts(ctx, toHex(rollupId), toHex(sender), -1);
 }
 
-function addToCount(
+function addToCounts(
   { records }: Pick<StakingContext, "records">,
   rollupId: string,
+  sender: string,
   change: 1 | -1,
 ): void {
   const open = openCount({ records }, rollupId) + change;
   assert(open >= 0 && open <= ATOMIC_OPEN_MAX, "no more are open than may be");
-  records.set(ATOMIC_COUNTS, rollupId, open === 0 ? undefined : { open });
+  records.set(ATOMIC_COUNTS, rollupId, countOf(open));
+  // What was placed before there was this count is not in it.
+  const own = Math.max(0, senderCount({ records }, rollupId, sender) + change);
+  assert(own <= ATOMIC_SENDER_OPEN_MAX, "no sender has more than its part");
+  records.set(ATOMIC_SENDERS, atomicSenderKey(rollupId, sender), countOf(own));
+}
+
+function countOf(open: number): AtomicCountState | undefined {
+  return open === 0 ? undefined : { open };
 }

@@ -33,7 +33,9 @@ import {
   wallet,
 } from "../../../test/support/weft-app.ts";
 import { CODES } from "../codes.ts";
+import { openCount, senderCount } from "./bundles.ts";
 import { hiddenBlocksMax } from "./hidden.ts";
+import { ATOMIC_SENDER_OPEN_MAX } from "./limits.ts";
 import { ATOMIC, ATOMIC_COUNTS, ATOMIC_HEIGHTS, ATOMIC_OPEN } from "../state/tables.ts";
 
 const codeOf = (name: keyof typeof CODES): number => CODES[name].number;
@@ -162,6 +164,54 @@ describe("atomic bundles", () => {
     );
     expect(await refusalOf(world, ...items)).toMatch(/P8.*ATOMIC_FULL/);
     expect(await refusalOf(world, ...items.slice(0, 64))).toMatch(/P5 MANIFEST/);
+  });
+
+  test("behavior: a rollup is bundled with its partners only, where its policy names some", async () => {
+    const world = await AtomicWorld.start({
+      names: ["alpha", "beta", "gamma"],
+      partners: { alpha: ["beta", "nobody"] },
+    });
+    const { chain } = world;
+    const of = (...names: readonly string[]) =>
+      world.bundle(
+        0,
+        {},
+        names.map((rollup) => ({ rollup })),
+      ).item;
+    for (const strange of [of("alpha", "gamma"), of("alpha", "beta", "gamma")]) {
+      expect(await chain.submit(strange)).toBe(codeOf("ATOMIC_PARTNER"));
+      expect(await refusalOf(world, strange)).toMatch(/P8.*ATOMIC_PARTNER/);
+    }
+    // Of level 0 nothing is asked.
+    const legs = [{ rollup: "alpha" }, { rollup: "gamma" }];
+    await world.submit(signedItem(wallet(0), unordered(80), bundleOf(legs)));
+    for (const known of [of("alpha"), of("alpha", "beta"), of("beta", "gamma")]) {
+      await world.submit(known);
+    }
+    await chain.step(0);
+    expect(openCount(chain.app.read.staking(), toHex(ALPHA ?? EMPTY_BYTES))).toBe(2);
+  });
+
+  test("behavior: one sender has a part of a rollup's places, others have the rest", async () => {
+    const world = await AtomicWorld.start();
+    const { chain } = world;
+    const only = (sender: number, rollup: string) =>
+      world.bundle(sender, {}, [{ rollup, entries: [rollup] }]).item;
+    const part = Array.from({ length: ATOMIC_SENDER_OPEN_MAX }, () => only(0, "alpha"));
+    const more = only(0, "alpha");
+    expect(await refusalOf(world, ...part, more)).toMatch(/P8.*ATOMIC_SENDER/);
+    for (const item of part) await world.submit(item);
+    await chain.step(0);
+    expect(await chain.submit(more)).toBe(codeOf("ATOMIC_SENDER"));
+    expect(await refusalOf(world, more)).toMatch(/P8.*ATOMIC_SENDER/);
+    await world.submit(only(1, "alpha"));
+    await world.submit(only(0, "beta"));
+    // At their deadline its places are free again.
+    for (let n = 0; n < 4; n++) await chain.step(0);
+    await world.submit(more);
+    await chain.step(0);
+    const alpha = toHex(ALPHA ?? EMPTY_BYTES);
+    expect(senderCount(chain.app.read.staking(), alpha, toHex(wallet(0).address))).toBe(1);
   });
 
   test("are refused without their bond; the same content again is another bundle", async () => {

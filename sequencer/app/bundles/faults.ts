@@ -31,7 +31,7 @@ export function bundleFault(
 ): Failure | undefined {
   return (
     failed(windowFault(action, height)) ??
-    atomicFault(state, action, height) ??
+    atomicFault(state, action, { height, sender }) ??
     rollupsFault(state, action, height) ??
     voidFault(state, sender, action) ??
     fundsFault(action, balance, held) ??

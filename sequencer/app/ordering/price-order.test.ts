@@ -26,6 +26,7 @@ const POLICY: RollupPolicy = {
   auctionMembers: [],
   secondPrice: false,
   executorQuorum: 0,
+  atomicPartners: [],
 };
 
 /** A chain whose rollup alpha orders by price; beta does not. */

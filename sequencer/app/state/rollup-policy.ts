@@ -26,9 +26,10 @@ export function policyFault(rollupId: string, policy: RollupPolicy): Failure | u
     return failure("POLICY_GROUP", "a leader does not name itself as a member");
   }
   if (secondPrice && (isLed || auctionMembers.length > 0)) return failure("POLICY_PRICING");
-  const { executorQuorum: quorum, executorKeys } = policy;
+  const { executorQuorum: quorum, executorKeys, atomicPartners } = policy;
   if (quorum !== 0 && (quorum > executorKeys.length || 2 * quorum <= executorKeys.length)) {
     return failure("POLICY_EXECUTORS", `${quorum} of ${executorKeys.length}`);
   }
+  if (atomicPartners.some((id) => toHex(id) === rollupId)) return failure("POLICY_PARTNERS");
   return undefined;
 }

@@ -261,6 +261,11 @@ export const ATOMIC_COUNTS: RecordType<AtomicCountState> = table(
   "atomic_count/",
   ATOMIC_COUNT_CODEC,
 );
+/** Of those, what one account has sent: `atomicSenderKey`. */
+export const ATOMIC_SENDERS: RecordType<AtomicCountState> = table(
+  "atomic_sender/",
+  ATOMIC_COUNT_CODEC,
+);
 /** `executorKey` */
 export const EXECUTORS: RecordType<ExecutorState> = table("executor/", EXECUTOR_CODEC);
 /** What is paid back when: `numberKey` of the height, "/", `executorKey`. Indexed. */
@@ -313,6 +318,7 @@ export const RECORD_TABLES: readonly Pick<RecordType<unknown>, "prefix" | "decod
   SHUFFLES,
   ATOMIC,
   ATOMIC_COUNTS,
+  ATOMIC_SENDERS,
   EXECUTORS,
 ];
 
@@ -374,6 +380,10 @@ export function heightKey(height: number, of: string): string {
 /** `index`: among the atomic bundles of its block. `id`: of the bundle, 64 lower-case hex characters. */
 export function atomicOpenKey(height: number, index: number, id: string): string {
   return `${numberKey(height)}/${numberKey(index)}/${id}`;
+}
+
+export function atomicSenderKey(rollupId: string, account: string): string {
+  return `${rollupId}/${account}`;
 }
 
 /** `key`: of the executor, 64 lower-case hex characters. */
