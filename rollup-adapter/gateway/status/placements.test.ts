@@ -46,8 +46,12 @@ function start(records: Map<string, Uint8Array>, places: readonly OrderedPlace[]
 describe("places of transactions", () => {
   it("behavior: name the payload in its entry, and what the executor made of it", async () => {
     const records = new Map<string, Uint8Array>();
-    const { placements, journal } = start(records);
+    const { placements, journal, ordered } = start(records);
     await placements.restore();
+    placements.blockExecuted(blockOf(6), done(0));
+    await vi.waitFor(() => {
+      expect(ordered).toHaveResolved();
+    });
     placements.blockExecuted(
       blockOf(7, ["a"], ["b", "c"]),
       done(2, { index: 2, reason: "NONCE_TOO_HIGH" }),
@@ -83,5 +87,65 @@ describe("places of transactions", () => {
     });
     expect(ordered).toHaveBeenCalledExactlyOnceWith(ROLLUP, 1, 5);
     expect(placements.of(hashOf("z"))).toMatchObject({ height: 6 });
+  });
+
+  it("behavior: that a crash took are looked up for what was skipped at a place before, and kept", async () => {
+    const records = new Map<string, Uint8Array>();
+    const first = start(records);
+    await first.placements.restore();
+    first.placements.blockExecuted(blockOf(4), done(0));
+    await vi.waitFor(() => {
+      expect(first.ordered).toHaveResolved();
+    });
+    first.placements.blockExecuted(
+      blockOf(5, ["early"]),
+      done(0, { index: 0, reason: "NONCE_TOO_HIGH" }),
+    );
+    await first.journal.close();
+
+    // Executed at 6, of which the note is lost.
+    const places = [
+      { height: 5, position: 0, entry: entryOf("early") },
+      { height: 6, position: 2, entry: entryOf("other", "early") },
+    ];
+    const second = start(records, places);
+    await second.placements.restore();
+    second.placements.blockExecuted(blockOf(7, ["z"]), done(1));
+    const executed = { height: 6, position: 2, index: 1, outcome: "ordered" };
+    await vi.waitFor(() => {
+      expect(second.placements.of(hashOf("early"))).toMatchObject(executed);
+    });
+    await second.journal.close();
+
+    const third = start(records);
+    await third.placements.restore();
+    expect(third.placements.of(hashOf("early"))).toMatchObject(executed);
+    expect(third.placements.of(hashOf("z"))).toMatchObject({ height: 7, outcome: "executed" });
+  });
+
+  it("behavior: of blocks after a start are noted after those that are looked up, so that no second crash hides a gap", async () => {
+    const records = new Map<string, Uint8Array>();
+    const journal = createJournal(createMemoryJournalStore(records), NULL_GATEWAY_METRICS);
+    let answer: (places: readonly OrderedPlace[]) => void = () => {};
+    const ordered = () =>
+      new Promise<readonly OrderedPlace[]>((resolve) => {
+        answer = resolve;
+      });
+    const placements = createPlacements(ROLLUP, {
+      client: { ordered },
+      journal,
+      logger: NULL_LOGGER,
+    });
+    await placements.restore();
+    placements.blockExecuted(blockOf(6, ["z"]), done(1));
+    await journal.write([]);
+    expect(records.size).toBe(0);
+    answer([{ height: 5, position: 0, entry: entryOf("y") }]);
+    await vi.waitFor(() => {
+      expect([...records.keys()].sort()).toEqual(
+        ["y", "z"].map((text) => `at/${hashOf(text)}`).sort(),
+      );
+    });
+    await journal.close();
   });
 });

@@ -47,7 +47,9 @@ export function createPlacements(
   const { client, journal, logger } = deps;
   /** Height up to which the journal has all places; a crash may have taken those after it. */
   let lastHeight = 0;
-  let isFirst = true;
+  /** Settles when the places before this life are known: nothing is noted earlier, or a second crash would hide the gap. */
+  let backfilled: Promise<void> | undefined;
+  let isBackfilled = false;
   /** The oldest first. */
   const placements = new Map<string, Placement>();
   const feed = createExecutionFeed();
@@ -63,26 +65,43 @@ export function createPlacements(
     return operations;
   }
 
+  function note(changed: Set<string>): void {
+    const operations = forgetOldest(changed);
+    for (const hash of changed) {
+      const placement = placements.get(hash);
+      if (placement === undefined) continue;
+      const value = encodePlacement(placement);
+      operations.push({ type: "put", key: `${PLACEMENT_PREFIX}${hash}`, value });
+    }
+    if (operations.length > 0) journal.note(operations);
+  }
+
   /** What was executed and not noted before a crash: whether it was skipped nobody remembers, its place is known. */
   async function backfill(first: number, last: number): Promise<void> {
     const from = Math.max(first, last - PLACEMENT_BACKFILL_HEIGHTS);
+    const changed = new Set<string>();
     try {
       for (const { height, position, entry } of await client.ordered(rollupId, from, last)) {
         const isPlain = entry.kind === EntryKind.ROLLUP_DATA || entry.kind === EntryKind.BUNDLE_LEG;
         if (!isPlain) continue;
         for (const [index, payload] of rollupDataEntries(entry.payload).entries()) {
           const hash = toHex(keccak_256(payload));
-          if (placements.has(hash)) continue;
+          const known = placements.get(hash);
+          // One that was skipped at a place before may have been executed here.
+          if (known?.outcome === "executed" || (known && known.height >= height)) continue;
           const place = { height, position, index, itemId: toHex(entry.itemId), isSealed: false };
           placements.set(hash, { ...place, outcome: "ordered", reason: undefined });
+          changed.add(hash);
         }
       }
+      note(changed);
     } catch (error) {
       // Without it the executor still says that they are executed.
       logger.warn("places of transactions before the start could not be looked up", {
         error: String(error),
       });
     }
+    isBackfilled = true;
   }
 
   return {
@@ -99,8 +118,7 @@ export function createPlacements(
     blockExecuted(block, answer) {
       const { height } = block.header;
       // Of the last height in the journal perhaps not all.
-      if (isFirst) void backfill(Math.max(1, lastHeight), height - 1);
-      isFirst = false;
+      backfilled ??= backfill(Math.max(1, lastHeight), height - 1);
       const changed = new Set<string>();
       for (const position of block.order) {
         const entry = block.filled[position];
@@ -130,14 +148,8 @@ export function createPlacements(
         placements.set(hash, { ...placement, outcome, reason });
         changed.add(hash);
       }
-      const operations = forgetOldest(changed);
-      for (const hash of changed) {
-        const placement = placements.get(hash);
-        if (placement === undefined) continue;
-        const value = encodePlacement(placement);
-        operations.push({ type: "put", key: `${PLACEMENT_PREFIX}${hash}`, value });
-      }
-      if (operations.length > 0) journal.note(operations);
+      if (isBackfilled) note(changed);
+      else void backfilled.then(() => note(changed));
     },
     of: (hash) => placements.get(hash),
   };

@@ -40,7 +40,9 @@ export function statusMethods(dependencies: StatusDependencies): Record<string, 
   async function ofPlaced(hash: Uint8Array, placement: Placement): Promise<Json> {
     const { height, position, index, itemId, isSealed, outcome, reason } = placement;
     const chain = dependencies.chain();
-    const block = outcome === "skipped" ? undefined : await chain.blockOf(hash);
+    const block = await chain.blockOf(hash);
+    // Executed at another place than the one noted, of which a crash took the note.
+    if (outcome === "skipped" && block !== undefined) return await ofUnplaced(hash, undefined);
     const isFinal = block !== undefined && block.number <= (await chain.finalizedNumber());
     return {
       state: block === undefined ? outcome : "executed",
