@@ -23,9 +23,9 @@ import { createManualClock, type ManualClock } from "../../test/support/manual-c
 import type { TrustedState } from "../client/header-chain.ts";
 import { decodeRollupBlock, type RollupBlock } from "../client/rollup-block.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
-import { readiness } from "../evm-node/evm-rollup-node.ts";
 import type { Executor } from "../execution.ts";
 import { createAdapterMetrics } from "../metrics.ts";
+import { readiness } from "../node/readiness.ts";
 import { createDriver, type Driver } from "./driver.ts";
 
 const ROLLUP = rollupIdOfName("nobody");

@@ -1,29 +1,24 @@
 /**
  * One process of an EVM rollup: executor with JSON-RPC, the driver that feeds it from the sequencer,
- * and the gateway that carries its wallets' transactions there. Built, started and stopped in the
- * order that stands here.
+ * and the gateway that carries its wallets' transactions there. Built and started in the order that
+ * stands here, and closed in the reverse one.
  */
 import { join } from "node:path";
-import { Height } from "../../proto/brands.ts";
+import type { RollupId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { assert, isWeftError } from "../../proto/errors.ts";
-import { formatTime } from "../../proto/time.ts";
-import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import {
-  createFailoverClient,
   createMevFailover,
   createVoterClient,
   type SubmitClient,
 } from "../client/failover-client.ts";
 import { createGrpcMevClient } from "../client/grpc-mev-client.ts";
-import { createGrpcSequencerClient } from "../client/grpc-sequencer-client.ts";
+import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
-import { createDriver, type Driver, type DriverStatus } from "../driver/driver.ts";
-import { createExecutorServer, type ExecutorServer } from "../driver/grpc-executor.ts";
+import { createExecutorServer } from "../driver/grpc-executor.ts";
 import type { DriverMetrics } from "../driver/metrics.ts";
-import { createFileTrustStore } from "../driver/trust-store.ts";
 import { createVoter, type Voter } from "../driver/voter.ts";
 import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
@@ -31,18 +26,17 @@ import type { EvmMetrics } from "../evm/metrics.ts";
 import { evmStatusChain } from "../evm/rpc/pool-chain.ts";
 import { createBundleQuota } from "../gateway/bundles/bundle-quota.ts";
 import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
-import { createRateLimit } from "../json-rpc/rate-limit.ts";
 import { openSequences, openSequenceStore } from "../gateway/bundles/sequences.ts";
-import { createJournal } from "../gateway/journal/journal.ts";
-import { createMemoryJournalStore, openJournalStore } from "../gateway/journal/journal-store.ts";
 import { requesterQuota, rpcServerOptions } from "../gateway/gateway-config.ts";
+import { openJournalStore } from "../gateway/journal/journal-store.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
-import { createKeptTransactions } from "../gateway/pool/kept-transactions.ts";
-import { createSealer } from "../gateway/sealer.ts";
-import { createPlacements } from "../gateway/status/placements.ts";
 import { statusMethods } from "../gateway/status/status-method.ts";
-import { createSubmitter } from "../gateway/submitter.ts";
-import { configuredTrust, type RollupConfig } from "./rollup-config.ts";
+import { createRateLimit } from "../json-rpc/rate-limit.ts";
+import { createFollower } from "../node/follower.ts";
+import { type Opened, openOrClose } from "../node/opened.ts";
+import { openOrderGateway, type OrderGateway } from "../node/order-gateway.ts";
+import type { RollupConfig } from "../node/rollup-config.ts";
+import type { RollupNode } from "../node/rollup-node.ts";
 
 export interface EvmRollupNodeOptions {
   readonly config: RollupConfig;
@@ -65,63 +59,121 @@ export interface EvmRollupNodeDependencies {
   };
 }
 
-/** `syncing`: nothing has verified on this stream yet. `stalled`: no new block for too long. */
-export type RollupReadiness =
-  | { readonly status: "ready" }
-  | { readonly status: "syncing" | "stalled"; readonly reason: string };
-
-export interface EvmRollupNode {
-  /** Where the JSON-RPC listens. */
-  readonly rpcUrl: string;
-  status(): DriverStatus & { readonly gatewayPending: number };
-  /** Whether it follows the sequencer, and what keeps it from that. */
-  readiness(): RollupReadiness;
-  /** Resolves when the first block since the start has verified. */
-  readonly following: Promise<void>;
-  /** Settles when the driver ends for a reason that trying again cannot mend. */
-  readonly failed: Promise<never>;
-  stop(): Promise<void>;
-}
-
 /** Opens the data, serves, and begins to follow the sequencer. */
-export async function startEvmRollupNode(
+export function startEvmRollupNode(
   options: EvmRollupNodeOptions,
   deps: EvmRollupNodeDependencies,
-): Promise<EvmRollupNode> {
+): Promise<RollupNode> {
+  return openOrClose((opened) => open(options, deps, opened));
+}
+
+async function open(
+  options: EvmRollupNodeOptions,
+  deps: EvmRollupNodeDependencies,
+  opened: Opened,
+): Promise<RollupNode> {
   const { config, dataDirectory } = options;
   const { clock, logger, metrics } = deps;
   const genesis = parseEvmGenesis(config.genesis);
   const rollupId = genesisRollupId(genesis);
-  const clients = config.sequencer.nodes.map(createGrpcSequencerClient);
-  const silenceMs = config.sequencer.silence_seconds * 1_000;
+  const home = { config, rollupId, dataDirectory };
+  const gateway = await openOrderGateway(
+    home,
+    { key: deps.gatewayKey, clock, logger, metrics: metrics.gateway },
+    opened,
+  );
+  const { clients, submitter } = gateway;
+  const bundles = await openBundles(options, deps, gateway, opened);
+  const follower = createFollower(home, { clients, clock, logger, metrics: metrics.driver });
+  let running: EvmRollup | undefined;
+  const runningRollup = (): EvmRollup => {
+    assert(running !== undefined, "methods are called when the rollup is open");
+    return running;
+  };
+  const rollup = opened.keep(
+    await createEvmRollup(
+      {
+        dataDirectory: join(dataDirectory, "evm"),
+        genesis,
+        rpc: rpcServerOptions(config.rpc),
+        batchMax: config.rpc.batch_max,
+        clientVersion: options.clientVersion,
+      },
+      {
+        ...gateway.pool,
+        clock,
+        logger,
+        metrics: metrics.evm,
+        moreMethods: statusMethods({
+          ...gateway.status,
+          pool: () => runningRollup().pool,
+          chain: () => evmStatusChain(runningRollup().chain),
+        }),
+        searchers: {
+          gateway: bundles.gateway,
+          quota: bundles.quota,
+          limit: createRateLimit(
+            {
+              perSecond: config.gateway.bundles_per_second,
+              burst: config.gateway.bundles_burst,
+            },
+            () => clock.monotonicMs(),
+          ),
+          sealKey: () => gateway.client.sealKey(),
+          chainId: config.sequencer.chain_id,
+          rollupId: fromHex(rollupId),
+        },
+        readiness: follower.rpcReadiness,
+      },
+    ),
+  );
+  running = rollup;
+  if (config.execution !== undefined) {
+    const server = createExecutorServer(config.execution, rollup.executor);
+    await server.start();
+    opened.add(() => server.stop());
+  }
+  const voter = await openVoter(options, deps, { rollupId, clients }, opened);
+  const { status, ...following } = follower.start(
+    {
+      executor: rollup.executor,
+      voter,
+      onExecuted(block, answer) {
+        gateway.blockExecuted(block, answer);
+        bundles.blockOrdered(
+          block.header.height,
+          block.entries.map((entry) => entry.itemId),
+        );
+      },
+    },
+    opened,
+  );
 
-  const client = createFailoverClient(clients);
-  const journal = createJournal(
-    config.gateway.durable
-      ? await openJournalStore(join(dataDirectory, "gateway"))
-      : createMemoryJournalStore(),
-    metrics.gateway,
-  );
-  const sealer = createSealer({ keys: () => client.sealKey() });
-  const submitter = createSubmitter(
-    {
-      rollupId,
-      coalesceMs: config.gateway.coalesce_ms,
-      expiryBlocks: config.gateway.expiry_blocks,
-      tipPerByte: BigInt(config.gateway.tip_per_byte),
+  return {
+    rpcUrl: rollup.rpc.url,
+    status: () => ({ ...status(), gatewayPending: submitter.pendingCount() }),
+    readiness: follower.readiness,
+    ...following,
+    async stop() {
+      // First: whoever waits for a submission is told, and does not keep the RPC open.
+      submitter.stop();
+      await opened.close();
     },
-    {
-      client,
-      key: deps.gatewayKey,
-      sealer: config.gateway.seal ? sealer : undefined,
-      journal,
-      logger,
-      metrics: metrics.gateway,
-    },
-  );
-  const mevClients = config.sequencer.nodes.map(createGrpcMevClient);
-  const sequences = await openSequences(await openSequenceStore(join(dataDirectory, "bundles")));
-  const bundles = createBundleGateway(
+  };
+}
+
+/** What searchers send in the gateway's account. */
+async function openBundles(
+  { config, dataDirectory }: EvmRollupNodeOptions,
+  { gatewayKey, clock, logger, metrics }: EvmRollupNodeDependencies,
+  { client, sealer, submitter }: OrderGateway,
+  opened: Opened,
+) {
+  // Each store is closed by its owner, or here when that is not made of it; closing it twice is nothing.
+  const store = opened.keep(await openSequenceStore(join(dataDirectory, "bundles")));
+  const sequences = opened.keep(await openSequences(store));
+  const mevClients = config.sequencer.nodes.map((node) => opened.keep(createGrpcMevClient(node)));
+  const gateway = createBundleGateway(
     {
       tipPerByte: BigInt(config.gateway.tip_per_byte),
       spendMax: BigInt(config.gateway.bid_max),
@@ -131,177 +183,52 @@ export async function startEvmRollupNode(
       client,
       mev: createMevFailover(mevClients),
       isRollup: (id) => isRegistered(client, id),
-      key: deps.gatewayKey,
+      key: gatewayKey,
       sealer,
       sequences,
       logger: logger.child({ module: "bundles" }),
       metrics: metrics.gateway,
     },
   );
-  const bundleQuota = createBundleQuota(
-    bundles,
+  const quota = createBundleQuota(
+    gateway,
     requesterQuota("bundles", config, () => clock.monotonicMs()),
     (bytes) => submitter.costOf(bytes),
   );
-  const closeClients = async (): Promise<void> => {
-    for (const one of [...clients, ...mevClients]) one.close();
-    await sequences.close();
-    await journal.close();
-  };
-  let driver: Driver | undefined;
-  await submitter.restore();
-  const placements = createPlacements(rollupId, { client, journal, logger });
-  await placements.restore();
-  let opened: EvmRollup | undefined;
-  const openRollup = (): EvmRollup => {
-    assert(opened !== undefined, "methods are called when the rollup is open");
-    return opened;
-  };
-  const rollup: EvmRollup = await createEvmRollup(
-    {
-      dataDirectory: join(dataDirectory, "evm"),
-      genesis,
-      rpc: rpcServerOptions(config.rpc),
-      batchMax: config.rpc.batch_max,
-      clientVersion: options.clientVersion,
+  return {
+    gateway,
+    quota,
+    /** Tells what a block of the sequencer holds of the rollup; call once per height, in order. */
+    blockOrdered(height: number, itemIds: readonly Uint8Array[]): void {
+      gateway.blockOrdered(height);
+      quota.blockOrdered(height, itemIds);
     },
-    {
-      submit: (payload, how) => submitter.submit(payload, how),
-      restoring: {
-        kept: createKeptTransactions(journal),
-        reconciled: submitter.reconciled,
-        isSubmitted: (payload) => submitter.submissionOf(payload) !== undefined,
-      },
-      clock,
-      logger,
-      metrics: metrics.evm,
-      quota: {
-        of: requesterQuota("transactions", config, () => clock.monotonicMs()),
-        costOf: (bytes) => submitter.costOf(bytes),
-      },
-      moreMethods: statusMethods({
-        rollupId,
-        placements,
-        submitter,
-        client,
-        pool: () => openRollup().pool,
-        chain: () => evmStatusChain(openRollup().chain),
-      }),
-      searchers: {
-        gateway: bundles,
-        quota: bundleQuota,
-        limit: createRateLimit(
-          {
-            perSecond: config.gateway.bundles_per_second,
-            burst: config.gateway.bundles_burst,
-          },
-          () => clock.monotonicMs(),
-        ),
-        sealKey: () => client.sealKey(),
-        chainId: config.sequencer.chain_id,
-        rollupId: fromHex(rollupId),
-      },
-      readiness: () => {
-        const { status, ...rest } = readiness(driver?.status(), silenceMs);
-        return Promise.resolve({
-          isReady: status === "ready",
-          ...("reason" in rest ? { detail: rest.reason } : {}),
-        });
-      },
-    },
-  ).catch(async (error: unknown) => {
-    await closeClients();
-    throw error;
-  });
-  opened = rollup;
-  const executorServer: ExecutorServer | undefined =
-    config.execution === undefined
-      ? undefined
-      : createExecutorServer(config.execution, rollup.executor);
-  try {
-    await executorServer?.start();
-  } catch (error) {
-    // Its database must not stay locked, nor its port taken, by a node that did not start.
-    await rollup.close();
-    await closeClients();
-    throw error;
-  }
+  };
+}
 
-  const voter = await openVoter().catch(async (error: unknown) => {
-    await executorServer?.stop();
-    await rollup.close();
-    await closeClients();
-    throw error;
-  });
-  driver = createDriver(
+async function openVoter(
+  { config, dataDirectory }: EvmRollupNodeOptions,
+  { executorKey, logger, metrics }: EvmRollupNodeDependencies,
+  {
+    rollupId,
+    clients,
+  }: { readonly rollupId: RollupId; readonly clients: readonly SequencerClient[] },
+  opened: Opened,
+): Promise<Voter | undefined> {
+  if (config.atomic === undefined || executorKey === undefined) return undefined;
+  const store = opened.keep(await openJournalStore(join(dataDirectory, "executor")));
+  const voter = await createVoter(
+    { rollupId, tipPerByte: BigInt(config.atomic.tip_per_byte) },
     {
-      rollupId,
-      startHeight: Height(config.sequencer.start_height),
-      trust: configuredTrust(config),
-    },
-    {
-      clients,
-      executor: rollup.executor,
-      trustStore: createFileTrustStore(join(dataDirectory, "trust.json")),
-      signatures: createEd25519Verifier(),
-      clock,
-      logger: logger.child({ module: "driver" }),
+      client: createVoterClient(clients),
+      key: executorKey,
+      store,
+      logger: logger.child({ module: "voter" }),
       metrics: metrics.driver,
-      voter,
-      onExecuted: (block, result) => {
-        placements.blockExecuted(block, result);
-        const { height } = block.header;
-        const itemIds = block.entries.map((entry) => entry.itemId);
-        bundles.blockOrdered(height);
-        bundleQuota.blockOrdered(height, itemIds);
-        submitter.blockOrdered({
-          height,
-          itemIds,
-          unopenedIds: block.filled
-            .filter(({ content }) => content === undefined)
-            .map((entry) => entry.itemId),
-        });
-      },
     },
   );
-  const running = driver;
-
-  async function openVoter(): Promise<Voter | undefined> {
-    if (config.atomic === undefined || deps.executorKey === undefined) return undefined;
-    const { tip_per_byte: tip } = config.atomic;
-    return createVoter(
-      { rollupId, tipPerByte: BigInt(tip) },
-      {
-        client: createVoterClient(clients),
-        key: deps.executorKey,
-        store: await openJournalStore(join(dataDirectory, "executor")),
-        logger: logger.child({ module: "voter" }),
-        metrics: metrics.driver,
-      },
-    );
-  }
-
-  const failed = new Promise<never>((_, reject) => {
-    running.run().catch(reject);
-  });
-  // Whoever awaits `failed` learns of it; nobody doing so must not end the process by accident.
-  failed.catch(() => {});
-
-  return {
-    rpcUrl: rollup.rpc.url,
-    status: () => ({ ...running.status(), gatewayPending: submitter.pendingCount() }),
-    readiness: () => readiness(running.status(), silenceMs),
-    following: running.following,
-    failed,
-    async stop() {
-      submitter.stop();
-      await running.stop();
-      await voter?.stop();
-      await executorServer?.stop();
-      await rollup.close();
-      await closeClients();
-    },
-  };
+  opened.add(() => voter.stop());
+  return voter;
 }
 
 async function isRegistered(
@@ -317,18 +244,4 @@ async function isRegistered(
     if (status === "NOT_FOUND") return false;
     throw error;
   }
-}
-
-/** What a driver's status means for whoever asks whether the rollup's state is fresh. */
-export function readiness(status: DriverStatus | undefined, silenceMs: number): RollupReadiness {
-  if (status !== undefined && silenceMs > 0 && status.silentForMs >= silenceMs) {
-    const { silentSince, silentForMs, lastError } = status;
-    const silence = `no block to execute has come since ${formatTime(silentSince)} (${Math.round(silentForMs / 1_000)} s): the sequencer is silent, or sealed transactions of the rollup wait to be opened`;
-    return {
-      status: "stalled",
-      reason: lastError === undefined ? silence : `${silence}; last failure: ${lastError}`,
-    };
-  }
-  if (status?.isStreaming === true) return { status: "ready" };
-  return { status: "syncing", reason: status?.lastError ?? "not following a sequencer yet" };
 }

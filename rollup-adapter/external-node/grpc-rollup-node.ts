@@ -3,24 +3,18 @@
  * What people want ordered they submit themselves (`weft tx rollup-data`, or the client library); what they want to read
  * is for the executor's own interface.
  */
-import { join } from "node:path";
-import { Height, RollupId } from "../../proto/brands.ts";
+import { RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
-import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { createGrpcSequencerClient } from "../client/grpc-sequencer-client.ts";
-import { createDriver, type DriverStatus } from "../driver/driver.ts";
 import { createGrpcExecutor } from "../driver/grpc-executor.ts";
-import { createFileTrustStore } from "../driver/trust-store.ts";
-import { type EvmRollupNode, readiness } from "../evm-node/evm-rollup-node.ts";
-import {
-  configuredTrust,
-  type GrpcExecutorSection,
-  type RollupConfig,
-} from "../evm-node/rollup-config.ts";
 import type { AdapterMetrics } from "../metrics.ts";
+import { createFollower } from "../node/follower.ts";
+import { createOpened } from "../node/opened.ts";
+import type { GrpcExecutorSection, RollupConfig } from "../node/rollup-config.ts";
+import type { FollowingNode } from "../node/rollup-node.ts";
 
 export interface GrpcRollupNodeOptions {
   readonly config: RollupConfig;
@@ -35,11 +29,9 @@ export interface GrpcRollupNodeDependencies {
   readonly metrics: AdapterMetrics;
 }
 
-/** Like a node with an executor and a gateway of its own, as far as it has the parts. */
-export interface GrpcRollupNode extends Omit<EvmRollupNode, "rpcUrl" | "status"> {
+export interface GrpcRollupNode extends FollowingNode {
   /** Where the executor is called. */
   readonly executorAddress: string;
-  status(): DriverStatus;
 }
 
 /** Begins to follow the sequencer, and to feed the executor as soon as it answers. */
@@ -47,41 +39,20 @@ export function startGrpcRollupNode(
   { config, executor: section, dataDirectory }: GrpcRollupNodeOptions,
   { clock, logger, metrics }: GrpcRollupNodeDependencies,
 ): GrpcRollupNode {
-  const silenceMs = config.sequencer.silence_seconds * 1_000;
-  const clients = config.sequencer.nodes.map(createGrpcSequencerClient);
-  const executor = createGrpcExecutor(section.address);
-  const driver = createDriver(
-    {
-      rollupId: RollupId(toHex(rollupIdOfName(section.rollup))),
-      startHeight: Height(config.sequencer.start_height),
-      trust: configuredTrust(config),
-    },
-    {
-      clients,
-      executor,
-      trustStore: createFileTrustStore(join(dataDirectory, "trust.json")),
-      signatures: createEd25519Verifier(),
-      clock,
-      logger: logger.child({ module: "driver" }),
-      metrics: metrics.driver,
-      onExecuted: () => {},
-    },
+  const opened = createOpened();
+  const clients = config.sequencer.nodes.map((node) =>
+    opened.keep(createGrpcSequencerClient(node)),
   );
-  const failed = new Promise<never>((_, reject) => {
-    driver.run().catch(reject);
-  });
-  // Whoever awaits `failed` learns of it; nobody doing so must not end the process by accident.
-  failed.catch(() => {});
+  const executor = opened.keep(createGrpcExecutor(section.address));
+  const rollupId = RollupId(toHex(rollupIdOfName(section.rollup)));
+  const follower = createFollower(
+    { config, rollupId, dataDirectory },
+    { clients, clock, logger, metrics: metrics.driver },
+  );
   return {
     executorAddress: section.address,
-    status: () => driver.status(),
-    readiness: () => readiness(driver.status(), silenceMs),
-    following: driver.following,
-    failed,
-    async stop() {
-      await driver.stop();
-      executor.close();
-      for (const client of clients) client.close();
-    },
+    readiness: follower.readiness,
+    ...follower.start({ executor, onExecuted: () => {} }, opened),
+    stop: () => opened.close(),
   };
 }

@@ -6,7 +6,7 @@ import { toHex } from "../../proto/bytes.ts";
 import { readSecret } from "../../rollup-adapter/engine-api/jwt.ts";
 import { JWT_SECRET_BYTES } from "../../rollup-adapter/engine-api/limits.ts";
 import { createOpGenesis, type OpGenesis } from "../../rollup-adapter/engine-api/op-genesis.ts";
-import type { EngineSection } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import type { EngineSection } from "../../rollup-adapter/node/rollup-config.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import type { RollupHome } from "./rollup-files.ts";
 

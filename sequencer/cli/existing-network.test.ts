@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import { loadRollupConfig } from "../../rollup-adapter/node/rollup-config.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { loadConfig } from "../node/config.ts";
 import { homeAt } from "../node/home.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
 import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
 import type { EvmGenesisDocument } from "../../rollup-adapter/evm/genesis.ts";
-import type { RollupConfigDocument } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import type { RollupConfigDocument } from "../../rollup-adapter/node/rollup-config.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { cliError } from "./cli-error.ts";

@@ -1,10 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { signEd25519 } from "../../proto/verify/ed25519.ts";
 import { startEvmRollupNode } from "../../rollup-adapter/evm-node/evm-rollup-node.ts";
-import {
-  loadRollupConfig,
-  type RollupConfig,
-} from "../../rollup-adapter/evm-node/rollup-config.ts";
+import { loadRollupConfig, type RollupConfig } from "../../rollup-adapter/node/rollup-config.ts";
 import { startExternalRollupNode } from "../../rollup-adapter/external-node/external-rollup-node.ts";
 import { startGrpcRollupNode } from "../../rollup-adapter/external-node/grpc-rollup-node.ts";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";

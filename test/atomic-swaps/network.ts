@@ -11,12 +11,10 @@ import {
   rollupIdOfName,
 } from "../../proto/codec/weft-tx.ts";
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
-import {
-  type EvmRollupNode,
-  startEvmRollupNode,
-} from "../../rollup-adapter/evm-node/evm-rollup-node.ts";
-import { loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import { startEvmRollupNode } from "../../rollup-adapter/evm-node/evm-rollup-node.ts";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
+import { loadRollupConfig } from "../../rollup-adapter/node/rollup-config.ts";
+import type { RollupNode } from "../../rollup-adapter/node/rollup-node.ts";
 import {
   createExecutorKey,
   createRollupFiles,
@@ -50,7 +48,7 @@ const DEPLOYER = privateKeyToAccount(keccak256(toPrefixedHex("deployer of desks"
 /** One executor of a rollup: its node, which may be stopped, and its key. */
 export interface Executor {
   readonly key: Ed25519KeyPair;
-  node: EvmRollupNode | undefined;
+  node: RollupNode | undefined;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -230,7 +228,7 @@ async function deskPayloads(
 }
 
 /** Any executor of the rollup that runs. */
-export function runningNode({ name, executors }: SwapRollup): EvmRollupNode {
+export function runningNode({ name, executors }: SwapRollup): RollupNode {
   const node = executors.find((executor) => executor.node !== undefined)?.node;
   if (node === undefined) throw new Error(`no executor of ${name} runs`);
   return node;

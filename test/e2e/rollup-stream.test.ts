@@ -15,7 +15,7 @@ import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
 import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
 import { decodeRollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
-import { configuredTrust, loadRollupConfig } from "../../rollup-adapter/evm-node/rollup-config.ts";
+import { configuredTrust, loadRollupConfig } from "../../rollup-adapter/node/rollup-config.ts";
 import { rollupHomeAt } from "../../sequencer/cli/rollup-files.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";

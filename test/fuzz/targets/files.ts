@@ -12,7 +12,7 @@ import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { ed25519Address, ed25519KeyPairFromSeed } from "../../../proto/verify/ed25519.ts";
 import { createFileTrustStore } from "../../../rollup-adapter/driver/trust-store.ts";
-import { loadRollupConfig } from "../../../rollup-adapter/evm-node/rollup-config.ts";
+import { loadRollupConfig } from "../../../rollup-adapter/node/rollup-config.ts";
 import { parseEvmGenesis } from "../../../rollup-adapter/evm/genesis.ts";
 import { genesisToJson, loadGenesis, parseGenesis } from "../../../sequencer/engine/genesis.ts";
 import { loadKeyFile } from "../../../sequencer/engine/privval/key-file.ts";
@@ -354,7 +354,7 @@ export const FILE_TARGETS: readonly Target[] = [
   }),
   inFile({
     name: "rollup.json",
-    covers: ["rollup-adapter/evm-node/rollup-config.ts#loadRollupConfig"],
+    covers: ["rollup-adapter/node/rollup-config.ts#loadRollupConfig"],
     format: "json",
     seeds: () => [
       text(

@@ -1,0 +1,25 @@
+/** What a driver's status means for whoever asks whether the rollup's state is fresh. */
+import { formatTime } from "../../proto/time.ts";
+import type { DriverStatus } from "../driver/driver.ts";
+
+/** `syncing`: nothing has verified on this stream yet. `stalled`: no new block for too long. */
+export type RollupReadiness =
+  | { readonly status: "ready" }
+  | { readonly status: "syncing" | "stalled"; readonly reason: string };
+
+/**
+ * @param status undefined before the driver is there
+ * @param silenceMs without a new block for this long it is stalled; 0: never for that reason
+ */
+export function readiness(status: DriverStatus | undefined, silenceMs: number): RollupReadiness {
+  if (status !== undefined && silenceMs > 0 && status.silentForMs >= silenceMs) {
+    const { silentSince, silentForMs, lastError } = status;
+    const silence = `no block to execute has come since ${formatTime(silentSince)} (${Math.round(silentForMs / 1_000)} s): the sequencer is silent, or sealed transactions of the rollup wait to be opened`;
+    return {
+      status: "stalled",
+      reason: lastError === undefined ? silence : `${silence}; last failure: ${lastError}`,
+    };
+  }
+  if (status?.isStreaming === true) return { status: "ready" };
+  return { status: "syncing", reason: status?.lastError ?? "not following a sequencer yet" };
+}
