@@ -10,7 +10,8 @@ import {
 } from "../gateway/pool/pending-pool.ts";
 import { Dispatcher } from "../json-rpc/dispatcher.ts";
 import type { Method } from "../json-rpc/method.ts";
-import { type Readiness, type RpcServerOptions, startRpcServer } from "../json-rpc/server.ts";
+import type { Readiness } from "../json-rpc/http-handler.ts";
+import { type RpcServerOptions, startRpcServer } from "../json-rpc/server.ts";
 import type { EnvironmentSource } from "./environment.ts";
 import { type EvmChain, EvmExecutor } from "./executor.ts";
 import type { EvmGenesis } from "./genesis.ts";

@@ -1,7 +1,13 @@
 /** The sections `rpc` and `gateway` of rollup.json, the same for every rollup's node, and what they mean for its parts. */
 import { z } from "zod";
 import type { RpcServerOptions } from "../json-rpc/server.ts";
-import { RPC_BATCH_MAX, RPC_BODY_BYTES_MAX } from "../json-rpc/limits.ts";
+import {
+  RPC_BATCH_MAX,
+  RPC_BODY_BYTES_MAX,
+  RPC_CONNECTIONS_EACH_MAX,
+  RPC_CONNECTIONS_MAX,
+  RPC_REQUESTS_EACH_MAX,
+} from "../json-rpc/limits.ts";
 import { createQuota, type Quota } from "./quota.ts";
 
 const perSecond = z.number().min(0).max(1_000_000);
@@ -31,6 +37,11 @@ export const RPC_SECTION = z.strictObject({
   requests_burst: burst.default(200),
   body_bytes_max: z.number().int().min(1_024).max(RPC_BODY_BYTES_MAX).default(RPC_BODY_BYTES_MAX),
   batch_max: z.number().int().min(1).max(RPC_BATCH_MAX).default(RPC_BATCH_MAX),
+  /** HTTP and WebSocket connections of all, and of one address (0: no limit); this machine's own are not limited. */
+  connections_max: z.number().int().min(16).max(100_000).default(RPC_CONNECTIONS_MAX),
+  connections_per_address: z.number().int().min(0).max(100_000).default(RPC_CONNECTIONS_EACH_MAX),
+  /** Requests of one address or key that are being answered at once; 0: no limit. */
+  requests_under_way_max: z.number().int().min(0).max(100_000).default(RPC_REQUESTS_EACH_MAX),
   /** Keys with limits of their own. */
   keys: z.array(apiKey).max(1_000).default([]),
   /** Whether nobody is served without one. */
@@ -71,6 +82,9 @@ export function rpcServerOptions(rpc: RpcSection): RpcServerOptions {
     port: rpc.port,
     corsOrigins: rpc.cors_origins,
     bodyBytesMax: rpc.body_bytes_max,
+    connectionsMax: rpc.connections_max,
+    connectionsEachMax: rpc.connections_per_address,
+    requestsEachMax: rpc.requests_under_way_max,
     access: {
       requestsPerSecond: rpc.requests_per_second,
       requestsBurst: rpc.requests_burst,

@@ -1,7 +1,7 @@
 /** Who calls a JSON-RPC server, and how often they may: by API key where one is given, by address else. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { createRateLimit } from "./rate-limit.ts";
 
 export interface ApiKey {
@@ -119,11 +119,16 @@ function addressOf(
   const text = Array.isArray(header) ? header.join(",") : (header ?? "");
   const hops = text.split(",").map((hop) => hop.trim());
   const added = hops.at(-proxyHops) ?? "";
-  return added === "" ? remote : added;
+  return isIP(added) === 0 ? remote : added;
+}
+
+/** An address of the machine itself. */
+export function isLoopback(address: string): boolean {
+  return address === "::1" || /^(::ffff:)?127\./.test(address);
 }
 
 /** One line of a household or a server has 64 bits of addresses to itself. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith("::ffff:")) return address;
   const [head = "", tail] = address.split("::");
   const front = head === "" ? [] : head.split(":");

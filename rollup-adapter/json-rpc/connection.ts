@@ -9,9 +9,11 @@ import {
   RPC_SUBSCRIPTIONS_MAX,
   RPC_WEBSOCKET_BACKLOG_BYTES_MAX,
   RPC_WEBSOCKET_CALLS_MAX,
+  RPC_WEBSOCKET_PONG_BACKLOG_BYTES_MAX,
 } from "./limits.ts";
 import type { Json, Method, Subscribe, SubscriptionKinds } from "./method.ts";
 import type { JsonRpcMetrics } from "./metrics.ts";
+import type { Share } from "./share.ts";
 
 const POLICY_VIOLATION = 1008;
 
@@ -22,9 +24,15 @@ export function serveConnection(
     readonly dispatcher: Dispatcher;
     readonly subscriptions: SubscriptionKinds;
     readonly metrics: JsonRpcMetrics;
+    /** Requests under way, and subscriptions, of all connections. */
+    readonly requestShare: Share;
+    readonly subscriptionShare: Share;
+    /** Whether limits of one requester do not hold for this one. */
+    readonly isExempt: boolean;
   },
 ): void {
-  const { dispatcher, metrics } = dependencies;
+  const { dispatcher, metrics, requestShare, subscriptionShare, isExempt } = dependencies;
+  const { requester } = caller;
   const subscriptions = new Map<string, () => void>();
   const origin = { ...caller, signature: undefined };
   let underWay = 0;
@@ -43,10 +51,17 @@ export function serveConnection(
     subscriptions,
     send,
     () => socket.readyState === socket.OPEN,
+    () => {
+      const taken = subscriptionShare.take(requester, { isExempt });
+      if ("release" in taken) return taken.release;
+      metrics.rpcDropped.inc({ what: "subscription" });
+      throw limitExceeded("too many subscriptions are open; try again later");
+    },
   );
-  const answer = async (text: string): Promise<void> => {
+  const answer = async (text: string, release: () => void): Promise<void> => {
     const reply = await dispatcher.answer(text, origin, extra); // never throws: errors are answers
     underWay -= 1;
+    release();
     if (reply !== undefined) send(reply);
   };
 
@@ -55,14 +70,24 @@ export function serveConnection(
       socket.close(POLICY_VIOLATION, "text only");
       return;
     }
-    if (underWay >= RPC_WEBSOCKET_CALLS_MAX) {
+    // Dropped for being slow, it may still talk.
+    if (socket.readyState !== socket.OPEN) return;
+    const taken =
+      underWay >= RPC_WEBSOCKET_CALLS_MAX ? undefined : requestShare.take(requester, { isExempt });
+    if (taken === undefined || "full" in taken) {
       metrics.rpcDropped.inc({ what: "websocket_calls" });
       const error = { code: RPC_CODE.LIMIT_EXCEEDED, message: "too many calls under way" };
       send(JSON.stringify({ jsonrpc: "2.0", id: null, error }));
       return;
     }
     underWay += 1;
-    void answer(messageText(data));
+    void answer(messageText(data), taken.release);
+  });
+  // Answered here and not by ws: the answers of a client that asks without reading would gather without end.
+  socket.on("ping", (data) => {
+    if (socket.readyState !== socket.OPEN) return;
+    if (socket.bufferedAmount <= RPC_WEBSOCKET_PONG_BACKLOG_BYTES_MAX) socket.pong(data);
+    else metrics.rpcDropped.inc({ what: "websocket_pong" });
   });
   socket.on("close", () => {
     for (const stop of subscriptions.values()) stop();
@@ -82,6 +107,7 @@ function subscriptionMethods(
   subscriptions: Map<string, () => void>,
   send: (text: string) => void,
   isOpen: () => boolean,
+  takeShare: () => () => void,
 ): Map<string, Method> {
   /** Those whose kind has not begun yet count too. */
   let starting = 0;
@@ -90,6 +116,7 @@ function subscriptionMethods(
     if (subscriptions.size + starting >= RPC_SUBSCRIPTIONS_MAX) {
       throw limitExceeded(`at most ${RPC_SUBSCRIPTIONS_MAX} subscriptions a connection`);
     }
+    const release = takeShare();
     const id = bytesToHex(randomBytes(16));
     // Until the answer that tells the id is out: a client cannot place what comes before it.
     let held: Json[] | undefined = [];
@@ -101,9 +128,16 @@ function subscriptionMethods(
     starting += 1;
     try {
       const stop = await subscribe(options, notify);
+      const end = (): void => {
+        stop();
+        release();
+      };
       // The connection may have ended meanwhile.
-      if (isOpen()) subscriptions.set(id, stop);
-      else stop();
+      if (isOpen()) subscriptions.set(id, end);
+      else end();
+    } catch (cause) {
+      release();
+      throw cause;
     } finally {
       starting -= 1;
     }

@@ -2,7 +2,7 @@
 import { isShallowJson } from "../../proto/json-reader.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { RPC_CODE, RpcError } from "./errors.ts";
-import { RPC_BATCH_ANSWER_BYTES_MAX, RPC_BATCH_MAX } from "./limits.ts";
+import { RPC_BATCH_ANSWER_BYTES_MAX, RPC_BATCH_MAX, RPC_REFUSED_BYTES_READ_MAX } from "./limits.ts";
 import type { Json, Method, MethodTable, Params, RequestContext } from "./method.ts";
 import type { JsonRpcMetrics } from "./metrics.ts";
 
@@ -10,7 +10,7 @@ type Id = string | number | null;
 
 /** What the transport knows of a request. */
 export interface RequestOrigin extends Omit<RequestContext, "body"> {
-  /** Asked once for all calls of a request; the refusal, if they are too many. Left out: they never are. */
+  /** Asked for the first call of a request before it is read, then for the rest; the refusal, if they are too many. Left out: they never are. */
   readonly admit?: (calls: number) => string | undefined;
 }
 
@@ -45,6 +45,9 @@ export class Dispatcher {
     const { address, requester, signature } = from;
     const context = { address, requester, signature, body };
     let request: unknown;
+    // Reading is work too: not for somebody who has no call left.
+    const tooMany = from.admit?.(1);
+    if (tooMany !== undefined) return this.#tooMany(idOfSmall(body), tooMany);
     if (!isShallowJson(body)) {
       return this.#refusal(null, RPC_CODE.PARSE_ERROR, "parse error: the body is nested too deep");
     }
@@ -64,13 +67,15 @@ export class Dispatcher {
         `at most ${this.#batchMax} calls a batch, got ${batch.length}`,
       );
     }
-    const refusal = from.admit?.(batch?.length ?? 1);
-    if (refusal !== undefined) {
-      this.#metrics.rpcDropped.inc({ what: "rate" });
-      return this.#refusal(idOf(request), RPC_CODE.LIMIT_EXCEEDED, refusal);
-    }
     if (batch === undefined) return this.#one(request, context, extra);
+    const rest = batch.length === 1 ? undefined : from.admit?.(batch.length - 1);
+    if (rest !== undefined) return this.#tooMany(null, rest);
     return this.#batch(batch, context, extra);
+  }
+
+  #tooMany(id: Id, refusal: string): string {
+    this.#metrics.rpcDropped.inc({ what: "rate" });
+    return this.#refusal(id, RPC_CODE.LIMIT_EXCEEDED, refusal);
   }
 
   async #batch(
@@ -178,4 +183,14 @@ function idOf(request: unknown): Id {
   if (typeof request !== "object" || request === null || !("id" in request)) return null;
   const { id } = request;
   return typeof id === "string" || typeof id === "number" ? id : null;
+}
+
+/** Of one request that is refused unread: its id, so that a WebSocket's client knows which, where that costs little. */
+function idOfSmall(body: string): Id {
+  if (body.length > RPC_REFUSED_BYTES_READ_MAX || !isShallowJson(body)) return null;
+  try {
+    return idOf(JSON.parse(body));
+  } catch {
+    return null; // no JSON: no id
+  }
 }

@@ -1,23 +1,34 @@
 /** HTTP and WebSocket on one port: JSON-RPC, and health for whoever watches the process. */
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { assert } from "../../proto/errors.ts";
 import type { Cancel, Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { refuseUpgrade } from "../../sequencer/ports/refuse-upgrade.ts";
-import { type Access, type AccessOptions, createAccess, OPEN_ACCESS } from "./access.ts";
+import { type AccessOptions, createAccess, isLoopback, networkOf, OPEN_ACCESS } from "./access.ts";
 import { serveConnection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { createHttpHandler, isAllowedOrigin, type Readiness } from "./http-handler.ts";
 import {
   RPC_BODY_BYTES_MAX,
+  RPC_CONNECTIONS_EACH_MAX,
   RPC_CONNECTIONS_MAX,
+  RPC_HEADER_BYTES_MAX,
+  RPC_HEADERS_TIMEOUT_MS,
+  RPC_IDLE_TIMEOUT_MS,
   RPC_REQUEST_TIMEOUT_MS,
+  RPC_REQUESTS_EACH_MAX,
+  RPC_REQUESTS_MAX,
+  RPC_SUBSCRIPTIONS_ALL_MAX,
+  RPC_SUBSCRIPTIONS_EACH_MAX,
+  RPC_TIMEOUT_CHECK_MS,
   RPC_WEBSOCKETS_MAX,
   RPC_WEBSOCKET_PING_MS,
 } from "./limits.ts";
 import type { Json, SubscriptionKinds } from "./method.ts";
 import type { JsonRpcMetrics } from "./metrics.ts";
+import { createShare } from "./share.ts";
 
 export interface RpcServerOptions {
   /** Default 127.0.0.1: whoever exposes the port says so. */
@@ -30,12 +41,13 @@ export interface RpcServerOptions {
   readonly access?: AccessOptions;
   /** Body of one request; default and highest: RPC_BODY_BYTES_MAX. */
   readonly bodyBytesMax?: number;
-}
-
-/** Whether the rollup can serve; why not, when it cannot. */
-export interface Readiness {
-  readonly isReady: boolean;
-  readonly detail?: string;
+  /** Connections of all, and of one address (0: no limit). Default: RPC_CONNECTIONS_MAX, RPC_CONNECTIONS_EACH_MAX. */
+  readonly connectionsMax?: number;
+  readonly connectionsEachMax?: number;
+  /** Requests of one requester under way; 0: no limit. Default: RPC_REQUESTS_EACH_MAX. */
+  readonly requestsEachMax?: number;
+  /** Addresses for which those two limits do not hold; default: the machine's own. */
+  readonly isExempt?: (address: string) => boolean;
 }
 
 export interface RpcServerDependencies {
@@ -67,22 +79,68 @@ export async function startRpcServer(
   const access = createAccess(options.access ?? OPEN_ACCESS, () =>
     dependencies.clock.monotonicMs(),
   );
-  const serving = { ...dependencies, origins, bodyBytesMax, access };
-  const http = createServer((request, response) => {
-    handle(request, response, serving).catch((error: unknown) => {
+  const { connectionsMax = RPC_CONNECTIONS_MAX, isExempt = isLoopback } = options;
+  const { connectionsEachMax: eachMax = RPC_CONNECTIONS_EACH_MAX } = options;
+  const connectionShare = createShare({ max: connectionsMax, eachMax });
+  const websocketsMax = Math.max(1, Math.min(RPC_WEBSOCKETS_MAX, connectionsMax >> 1));
+  const websocketShare = createShare({ max: websocketsMax, eachMax });
+  const requestShare = createShare({
+    max: RPC_REQUESTS_MAX,
+    eachMax: options.requestsEachMax ?? RPC_REQUESTS_EACH_MAX,
+  });
+  const subscriptionShare = createShare({
+    max: RPC_SUBSCRIPTIONS_ALL_MAX,
+    eachMax: RPC_SUBSCRIPTIONS_EACH_MAX,
+  });
+  const handle = createHttpHandler({
+    ...dependencies,
+    origins,
+    bodyBytesMax,
+    access,
+    isExempt,
+    requestShare,
+  });
+  const http = createServer({
+    maxHeaderSize: RPC_HEADER_BYTES_MAX,
+    headersTimeout: RPC_HEADERS_TIMEOUT_MS,
+    requestTimeout: RPC_REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: RPC_TIMEOUT_CHECK_MS,
+  });
+  /** Whose client waits for us, not we for it. */
+  const answering = new WeakSet<Socket>();
+  http.on("request", (request, response) => {
+    answering.add(request.socket);
+    response.once("prefinish", () => answering.delete(request.socket));
+    handle(request, response).catch((error: unknown) => {
       // The connection broke while it was being served; there is nobody left to answer.
       logger.debug("an HTTP request was not answered", { error: String(error) });
       response.destroy();
     });
   });
-  http.maxConnections = RPC_CONNECTIONS_MAX;
-  http.requestTimeout = RPC_REQUEST_TIMEOUT_MS;
+  http.maxConnections = connectionsMax;
   http.on("drop", () => metrics.rpcDropped.inc({ what: "connection" }));
+  http.on("connection", (socket: Socket) => {
+    // All that proxies bring comes from theirs.
+    if ((options.access?.proxyHops ?? 0) > 0) return;
+    const address = socket.remoteAddress ?? "";
+    const taken = connectionShare.take(networkOf(address), { isExempt: isExempt(address) });
+    if ("release" in taken) socket.once("close", taken.release);
+    else {
+      metrics.rpcDropped.inc({ what: "connection_of_one" });
+      socket.destroy();
+    }
+  });
+  http.setTimeout(RPC_IDLE_TIMEOUT_MS, (socket) => {
+    const isUnread = socket.writableLength > 0;
+    if (isUnread) metrics.rpcDropped.inc({ what: "idle" });
+    if (isUnread || !answering.has(socket)) socket.destroy();
+  });
 
   const websockets = new WebSocketServer({
     noServer: true,
     maxPayload: bodyBytesMax,
     perMessageDeflate: false,
+    autoPong: false,
   });
   /** Those that have not answered the last ping. */
   const silent = new WeakSet<WebSocket>();
@@ -97,10 +155,9 @@ export async function startRpcServer(
     });
   let heartbeat = beat();
   http.on("upgrade", (request, socket, head) => {
-    const isAllowed = isAllowedOrigin(request.headers.origin, origins);
-    if (!isAllowed || websockets.clients.size >= RPC_WEBSOCKETS_MAX) {
-      metrics.rpcDropped.inc({ what: isAllowed ? "websocket" : "websocket_origin" });
-      refuseUpgrade(socket, isAllowed ? "503 Service Unavailable" : "403 Forbidden");
+    if (!isAllowedOrigin(request.headers.origin, origins)) {
+      metrics.rpcDropped.inc({ what: "websocket_origin" });
+      refuseUpgrade(socket, "403 Forbidden");
       return;
     }
     const caller = access.callerOf(request);
@@ -109,11 +166,26 @@ export async function startRpcServer(
       refuseUpgrade(socket, "401 Unauthorized");
       return;
     }
+    const taken = websocketShare.take(caller.requester, { isExempt: isExempt(caller.address) });
+    if ("full" in taken) {
+      metrics.rpcDropped.inc({ what: "websocket" });
+      refuseUpgrade(
+        socket,
+        taken.full === "all" ? "503 Service Unavailable" : "429 Too Many Requests",
+      );
+      return;
+    }
+    socket.once("close", taken.release);
     websockets.handleUpgrade(request, socket, head, (websocket) => {
       metrics.rpcWebSockets.set(websockets.clients.size);
       websocket.on("close", () => metrics.rpcWebSockets.set(websockets.clients.size));
       websocket.on("pong", () => silent.delete(websocket));
-      serveConnection(websocket, caller, dependencies);
+      serveConnection(websocket, caller, {
+        ...dependencies,
+        requestShare,
+        subscriptionShare,
+        isExempt: isExempt(caller.address),
+      });
     });
   });
 
@@ -140,107 +212,6 @@ export async function startRpcServer(
       });
     },
   };
-}
-
-interface Serving extends RpcServerDependencies {
-  readonly origins: readonly string[];
-  readonly bodyBytesMax: number;
-  readonly access: Access;
-}
-
-async function handle(
-  request: IncomingMessage,
-  response: ServerResponse,
-  serving: Serving,
-): Promise<void> {
-  const { origins } = serving;
-  const { origin } = request.headers;
-  if (origin !== undefined && isAllowedOrigin(origin, origins)) {
-    response.setHeader("access-control-allow-origin", origin);
-    response.setHeader("vary", "origin");
-    response.setHeader(
-      "access-control-allow-headers",
-      "authorization, content-type, x-api-key, x-flashbots-signature",
-    );
-    response.setHeader("access-control-allow-methods", "POST, GET, OPTIONS");
-  }
-  if (request.method === "POST") await call(request, response, serving);
-  else if (request.method === "GET" || request.method === "HEAD") {
-    await health(request, response, serving);
-  } else if (request.method === "OPTIONS") response.writeHead(204).end();
-  else reply(response, 405, { error: "POST a JSON-RPC request" });
-}
-
-async function call(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { dispatcher, metrics, access, bodyBytesMax }: Serving,
-): Promise<void> {
-  const caller = access.callerOf(request);
-  if (typeof caller === "string") {
-    metrics.rpcDropped.inc({ what: "key" });
-    reply(response, 401, { error: caller });
-    return;
-  }
-  const body = await readBody(request, bodyBytesMax);
-  if (body === undefined) {
-    metrics.rpcDropped.inc({ what: "body" });
-    response.setHeader("connection", "close");
-    reply(response, 413, { error: `a body has at most ${bodyBytesMax} bytes` });
-    return;
-  }
-  const header = request.headers["x-flashbots-signature"];
-  const answer = await dispatcher.answer(body, {
-    ...caller,
-    signature: Array.isArray(header) ? header.join(",") : header,
-  });
-  if (answer === undefined) response.writeHead(204).end();
-  else response.writeHead(200, { "content-type": "application/json" }).end(answer);
-}
-
-async function health(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { readiness, healthFacts }: RpcServerDependencies,
-): Promise<void> {
-  const path = request.url?.split("?")[0];
-  if (path === "/livez") {
-    reply(response, 200, { status: "live" });
-    return;
-  }
-  if (path !== "/readyz" && path !== "/health") {
-    reply(response, 404, { error: "POST a JSON-RPC request, or GET /health, /livez, /readyz" });
-    return;
-  }
-  const { isReady, detail } = await readiness();
-  const status = isReady ? "ready" : "not ready";
-  if (path === "/readyz") {
-    reply(response, isReady ? 200 : 503, { status, detail });
-    return;
-  }
-  reply(response, 200, { status, detail, ...healthFacts() });
-}
-
-/** The body as text; absent when it is too large. */
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    assert(Buffer.isBuffer(chunk), "a request without encoding yields buffers");
-    bytes += chunk.length;
-    if (bytes > bytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function reply(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-}
-
-/** No origin: not a browser, which is always allowed. */
-function isAllowedOrigin(origin: string | undefined, origins: readonly string[]): boolean {
-  return origin === undefined || origins.includes("*") || origins.includes(origin);
 }
 
 async function listen(http: Server, { host, port }: RpcServerOptions): Promise<void> {

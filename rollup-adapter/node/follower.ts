@@ -13,7 +13,7 @@ import {
 } from "../driver/driver.ts";
 import type { DriverMetrics } from "../driver/metrics.ts";
 import { createFileTrustStore } from "../driver/trust-store.ts";
-import type { Readiness } from "../json-rpc/server.ts";
+import type { Readiness } from "../json-rpc/http-handler.ts";
 import type { Opened } from "./opened.ts";
 import { readiness, type RollupReadiness } from "./readiness.ts";
 import { configuredTrust, type RollupConfig } from "./rollup-config.ts";

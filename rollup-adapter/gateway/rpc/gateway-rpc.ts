@@ -11,7 +11,8 @@ import { Dispatcher } from "../../json-rpc/dispatcher.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
 import type { Subscribe } from "../../json-rpc/method.ts";
 import { booleanParam } from "../../json-rpc/params.ts";
-import { type Readiness, type RpcServerOptions, startRpcServer } from "../../json-rpc/server.ts";
+import type { Readiness } from "../../json-rpc/http-handler.ts";
+import { type RpcServerOptions, startRpcServer } from "../../json-rpc/server.ts";
 import {
   PendingPool,
   type PoolQuota,
