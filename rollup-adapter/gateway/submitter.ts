@@ -37,41 +37,15 @@ import { createMemoryJournalStore, type JournalOperation } from "./journal/journ
 import { createJournal, type Journal } from "./journal/journal.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Sealer } from "./sealer.ts";
+import {
+  isTooLate,
+  reasonIn,
+  refusalOf,
+  stopping,
+  type SubmitterErrorInfo,
+  unreachable,
+} from "./submitter-error.ts";
 
-export type SubmitterErrorInfo =
-  /** Too many payloads wait for the order; try again later. */
-  | { readonly code: "GATEWAY_FULL" }
-  /** The payload alone is larger than an item may be. */
-  | { readonly code: "GATEWAY_PAYLOAD_TOO_LARGE" }
-  /** The sequencer refused the submission, for a reason that trying again does not mend. */
-  | { readonly code: "GATEWAY_REFUSED"; readonly txCode: number; readonly codespace: string }
-  /** Submissions are sealed, and nothing sealed is taken now. */
-  | { readonly code: "GATEWAY_SEAL_CLOSED" }
-  /** The sequencer cannot be reached. */
-  | { readonly code: "GATEWAY_UNREACHABLE" }
-  /** The disk refused what had to be kept. */
-  | { readonly code: "GATEWAY_JOURNAL_FAILED" }
-  /** The gateway was stopped. */
-  | { readonly code: "GATEWAY_STOPPED" };
-
-/** The sequencer's code for an account whose balance does not cover the cost (`sequencer/app/codes.ts`). */
-const CODE_INSUFFICIENT_FUNDS = 27;
-/** For a transaction whose expiry height has passed. */
-const CODE_UNORDERED_EXPIRED = 22;
-/** For one whose balance does not cover the bond of a sealed transaction. */
-const CODE_SEAL_BOND = 224;
-/**
- * For a sealed transaction that comes too late for its key, or to a node that is a block behind: its expiry
- * has passed, its key was replaced or is not in force yet, its last block has passed.
- */
-const CODES_SEAL_KEY: ReadonlySet<number> = new Set([CODE_UNORDERED_EXPIRED, 221, 222, 223]);
-
-/** Errors that tell a caller more than that nobody answered. */
-const SAYS_WHY: ReadonlySet<string> = new Set([
-  "GATEWAY_REFUSED",
-  "GATEWAY_SEAL_CLOSED",
-  "GATEWAY_JOURNAL_FAILED",
-] satisfies SubmitterErrorInfo["code"][]);
 /** Tag and length of an entry, at most. */
 const ENTRY_BYTES = 6;
 
@@ -253,13 +227,11 @@ export function createSubmitter(
     try {
       let outcome = await send(false);
       for (let tries = 1; tries < SEAL_TRIES_MAX; tries++) {
-        // Expired before a node took it: blocks came faster than the height that is asked for now and then.
-        const isLate = outcome.code === CODE_UNORDERED_EXPIRED;
-        if (!isLate && (sealer === undefined || !CODES_SEAL_KEY.has(outcome.code))) break;
+        if (!isTooLate(outcome, sealer !== undefined)) break;
         if (sealer !== undefined) metrics.submissions.inc({ result: "resealed" });
         outcome = await send(true);
       }
-      const refusal = refusalOf(outcome);
+      const refusal = refusalOf(outcome, signer.payer);
       metrics.submissions.inc({ result: refusal === undefined ? "accepted" : "refused" });
       if (refusal !== undefined) throw refusal;
       if (batch !== undefined) batch.state = "accepted";
@@ -303,10 +275,10 @@ export function createSubmitter(
     cause: unknown,
   ): Promise<void> {
     if (batch !== undefined && !batches.has(batch.name)) return; // ordered meanwhile
-    const isKnown = cause instanceof WeftError && SAYS_WHY.has(cause.code);
-    const error = isKnown ? cause : unreachable(batch !== undefined, cause);
+    const reason = reasonIn(cause);
+    const error = reason ?? unreachable(batch !== undefined, cause);
     logger.warn("submission not accepted", { error: error.message, payloads: entries.length });
-    if (batch !== undefined && !isKnown) {
+    if (batch !== undefined && reason === undefined) {
       // It may be ordered all the same: until it cannot be any more, the same bytes serve whoever asks again.
       batch.state = "unanswered";
       for (const entry of entries) tellRefused(entry, error);
@@ -328,31 +300,6 @@ export function createSubmitter(
     }
   }
 
-  function unreachable(mayBeOrdered: boolean, cause: unknown): WeftError<SubmitterErrorInfo> {
-    const hint = mayBeOrdered ? "; the same bytes may be sent again at no further cost" : "";
-    return new WeftError<SubmitterErrorInfo>(
-      { code: "GATEWAY_UNREACHABLE" },
-      `the sequencer cannot be reached; try again later${hint}`,
-      { cause },
-    );
-  }
-
-  function refusalOf(outcome: SubmitOutcome): WeftError<SubmitterErrorInfo> | undefined {
-    const { code, codespace, reason, isDuplicate } = outcome;
-    if (code === 0 || isDuplicate) return undefined;
-    return new WeftError<SubmitterErrorInfo>(
-      { code: "GATEWAY_REFUSED", txCode: code, codespace },
-      `the sequencer refused the submission: ${reason}${adviceFor(code)}`,
-    );
-  }
-
-  /** A wallet's owner cannot know that another account pays for the order. */
-  function adviceFor(code: number): string {
-    if (code !== CODE_INSUFFICIENT_FUNDS && code !== CODE_SEAL_BOND) return "";
-    const { payer } = signer;
-    return `; ordering is paid for by this rollup node's gateway account ${payer}: its operator must fund it with nweft (weft tx transfer ${payer} AMOUNT --from KEY)`;
-  }
-
   /** The same bytes once more, on behalf of somebody who waits for them. */
   async function sendAgain(batch: Batch): Promise<void> {
     batch.sentHeight = height;
@@ -360,7 +307,7 @@ export function createSubmitter(
     if (isAwaited) batch.state = "sending";
     let refusal: Error | undefined;
     try {
-      refusal = refusalOf(await client.submit(batch.item));
+      refusal = refusalOf(await client.submit(batch.item), signer.payer);
       metrics.submissions.inc({ result: "sent_again" });
     } catch (cause) {
       refusal = unreachable(true, cause);
@@ -420,50 +367,43 @@ export function createSubmitter(
     ended(batch, isUnopened ? batch.entries : []);
   }
 
-  /** After the first block of this life: which of the journal's submissions a block before it holds. */
-  async function reconcile(firstHeight: number): Promise<void> {
-    const loaded = [...batches.values()].filter((batch) => !batch.isReconciled);
-    for (let pauseMs = RETRY_MS_FIRST; !isStopped; pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX)) {
-      try {
-        const lowest = Math.min(...loaded.map((batch) => batch.signedHeight)) + 1;
-        const { earliestHeight } = await currentInfo(true);
-        if (lowest < earliestHeight) {
-          logger.warn("submissions of before cannot all be looked up: the node has pruned blocks", {
-            lowest,
-            earliestHeight,
-          });
-        }
-        const from = Math.max(lowest, earliestHeight);
-        const places = await client.ordered(options.rollupId, from, firstHeight - 1);
-        const ids = new Set(places.map(({ entry }) => toHex(entry.itemId)));
-        for (const batch of loaded) {
-          if (batches.get(batch.name) !== batch) continue; // ordered since
-          batch.isReconciled = true;
-          if (!ids.has(batch.name)) continue;
-          metrics.recovered.inc({ what: "ordered" });
-          ordered(batch, false);
-        }
-        reconciliation();
-        return;
-      } catch (error) {
-        // Nothing is signed anew for them till then.
-        logger.warn("submissions of before could not be looked up yet", { error: String(error) });
-        await new Promise((resolve) => {
-          setTimeout(resolve, pauseMs).unref();
-        });
-      }
+  /** After the first block of this life: which of the journal's submissions, `loaded`, a block before it holds. */
+  async function reconcile(loaded: readonly Batch[], firstHeight: number): Promise<void> {
+    const lowest = Math.min(...loaded.map((batch) => batch.signedHeight)) + 1;
+    const { earliestHeight } = await currentInfo(true);
+    if (lowest < earliestHeight) {
+      logger.warn("submissions of before cannot all be looked up: the node has pruned blocks", {
+        lowest,
+        earliestHeight,
+      });
     }
+    const from = Math.max(lowest, earliestHeight);
+    const places = await client.ordered(options.rollupId, from, firstHeight - 1);
+    const ids = new Set(places.map(({ entry }) => toHex(entry.itemId)));
+    for (const batch of loaded) {
+      if (batches.get(batch.name) !== batch) continue; // ordered since
+      batch.isReconciled = true;
+      if (!ids.has(batch.name)) continue;
+      metrics.recovered.inc({ what: "ordered" });
+      ordered(batch, false);
+    }
+    reconciliation();
   }
 
   async function sendRestored(restored: readonly Batch[]): Promise<void> {
+    for (const batch of restored) {
+      if (batches.has(batch.name)) await client.submit(batch.item);
+    }
+  }
+
+  /** Until it is done, with longer and longer pauses. */
+  async function persist(work: () => Promise<void>, failed: (error: unknown) => void) {
     for (let pauseMs = RETRY_MS_FIRST; !isStopped; pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX)) {
       try {
-        for (const batch of restored) {
-          if (batches.has(batch.name)) await client.submit(batch.item);
-        }
+        await work();
         return;
       } catch (error) {
-        logger.debug("submissions of before could not be sent again yet", { error: String(error) });
+        failed(error);
         await new Promise((resolve) => {
           setTimeout(resolve, pauseMs).unref();
         });
@@ -473,7 +413,7 @@ export function createSubmitter(
 
   function refusalAtTheDoor(payload: Uint8Array): WeftError<SubmitterErrorInfo> | undefined {
     if (isStopped) {
-      return new WeftError({ code: "GATEWAY_STOPPED" }, "the gateway is stopping");
+      return stopping();
     }
     const bytesMax = batchBytesMax - ENTRY_BYTES;
     if (payload.length > bytesMax) {
@@ -534,7 +474,13 @@ export function createSubmitter(
       }
       if (restored.length === 0) reconciliation();
       else logger.info("submissions of before are sent again", { submissions: restored.length });
-      void sendRestored(restored);
+      void persist(
+        () => sendRestored(restored),
+        (error) =>
+          logger.debug("submissions of before could not be sent again yet", {
+            error: String(error),
+          }),
+      );
     },
     submit(payload, { isRepeat = false } = {}) {
       const key = toHex(sha256(payload));
@@ -569,9 +515,18 @@ export function createSubmitter(
       }
       if (!isReconciling) {
         isReconciling = true;
-        const isNeeded = [...batches.values()].some((batch) => !batch.isReconciled);
-        if (isNeeded) void reconcile(block.height);
-        else reconciliation();
+        const loaded = [...batches.values()].filter((batch) => !batch.isReconciled);
+        if (loaded.length === 0) reconciliation();
+        else {
+          void persist(
+            () => reconcile(loaded, block.height),
+            // Nothing is signed anew for them till then.
+            (error) =>
+              logger.warn("submissions of before could not be looked up yet", {
+                error: String(error),
+              }),
+          );
+        }
       }
       // While the node cannot be asked, batches wait for their expiry.
       if (sealer !== undefined) noteKeyChange(sealer).catch(() => {});
@@ -610,11 +565,8 @@ export function createSubmitter(
     stop() {
       isStopped = true;
       clearTimeout(flushTimer);
-      const stopped = new WeftError<SubmitterErrorInfo>(
-        { code: "GATEWAY_STOPPED" },
-        "the gateway is stopping",
-      );
-      for (const entry of queue) tellRefused(entry, stopped);
+      const error = stopping();
+      for (const entry of queue) tellRefused(entry, error);
       queue = [];
     },
   };
