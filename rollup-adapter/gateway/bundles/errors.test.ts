@@ -32,6 +32,8 @@ describe("errors for searchers", () => {
     ["ATOMIC_ROLLUP", "POLICY_DISABLED"],
     ["ATOMIC_FULL", "RATE_LIMITED"],
     ["ATOMIC_FUNDS", "NOT_FUNDED"],
+    ["ATOMIC_PARTNER", "POLICY_DISABLED"],
+    ["ATOMIC_SENDER", "RATE_LIMITED"],
     ["SEAL_TOO_LATE", "RANGE_INVALID"],
     ["POOL_BUSY", "RATE_LIMITED"],
     ["HALT_NO_POWER", "REFUSED"],

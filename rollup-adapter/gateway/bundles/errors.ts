@@ -82,8 +82,8 @@ const OF_CHAIN: ReadonlyMap<number, BundleErrorName> = new Map([
   ...named("NOT_FUNDED", [266, 277, 290]),
   ...named("RANGE_INVALID", [276, 279, 280]),
   ...named("TOO_MANY_BIDS", [278]),
-  ...named("POLICY_DISABLED", [300]),
-  ...named("RATE_LIMITED", [301]),
+  ...named("POLICY_DISABLED", [300, 306]),
+  ...named("RATE_LIMITED", [301, 307]),
   ...named("NOT_FUNDED", [302]),
 ]);
 
