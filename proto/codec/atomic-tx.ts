@@ -34,7 +34,7 @@ export const NoReason = {
   REVERTED: 1,
   /** It touches what an earlier bundle has locked. */
   LOCKED: 2,
-  /** It would lock more than the bundle says. */
+  /** It would lock more than the bundle says, or asks for more gas than so many locks stand for. */
   TOO_MANY_LOCKS: 3,
   /** It touches what cannot be locked. */
   NOT_LOCKABLE: 4,

@@ -140,6 +140,7 @@ export interface ParamsState {
   readonly executorJailBlocks: number;
   readonly executorUnbondBlocks: number;
   readonly atomicRentBps: number;
+  readonly atomicLockRent: bigint;
 }
 
 export interface AccountState {
@@ -350,6 +351,7 @@ export const PARAM_FIELDS: RecordFields<ParamsState> = {
   executorJailBlocks: smallParam(61),
   executorUnbondBlocks: smallParam(62),
   atomicRentBps: smallParam(63),
+  atomicLockRent: bigParam(64),
 };
 export const PARAM_NAMES: readonly (keyof ParamsState)[] = Object.keys(
   PARAM_FIELDS,

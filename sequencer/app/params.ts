@@ -218,6 +218,11 @@ export const PARAM_BOUNDS: Readonly<Record<keyof ParamsState, ParamBounds>> = {
     10_000n,
     "Share of the bond of an aborted atomic bundle, whoever is at fault, for the rollups that held locks for it.",
   ),
+  atomicLockRent: bounds(
+    0n,
+    AMOUNT_LIMIT >> 17n,
+    "Price of each lock of an atomic bundle, and of the gas that it stands for, for each block until the decision, nweft; out of its bond.",
+  ),
 };
 
 export const DEFAULT_PARAMS: ParamsState = {
@@ -284,6 +289,7 @@ export const DEFAULT_PARAMS: ParamsState = {
   executorJailBlocks: 600,
   executorUnbondBlocks: 1_200,
   atomicRentBps: 1_000,
+  atomicLockRent: 1_000n,
 };
 
 /**

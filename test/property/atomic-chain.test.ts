@@ -20,6 +20,8 @@ import { eventsOf, expectSupply } from "../support/sealed-app.ts";
 import { type DecidedBlock, wallet } from "../support/weft-app.ts";
 
 const NAMES = ["alpha", "beta", "gamma"];
+/** nweft for each lock and block. */
+const RENT = 7n;
 const rollup = fc.nat(NAMES.length - 1);
 const member = fc.nat(EXECUTORS_OF_A_ROLLUP - 1);
 /** Counted from the last bundle backwards. */
@@ -137,7 +139,11 @@ test("property: bundles are decided in time and alike for all rollups, and all n
   const ends: Record<string, number> = {};
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 30, maxLength: 70 }), async (commands) => {
-      const world = await AtomicWorld.start({ names: NAMES, validators: 2 });
+      const world = await AtomicWorld.start({
+        names: NAMES,
+        validators: 2,
+        params: { atomic_lock_rent: String(RENT) },
+      });
       const { chain } = world;
       const placed: Uint8Array[] = [];
       const decided = new Set<string>();
@@ -149,11 +155,13 @@ test("property: bundles are decided in time and alike for all rollups, and all n
         const outcomes = await told(world, block);
         const bundles = events.map(({ bundle = "" }) => bundle);
         expect(new Set(outcomes.keys())).toEqual(new Set(bundles));
-        for (const { bundle = "", outcome = "" } of events) {
+        for (const { bundle = "", outcome = "", height = "", rent } of events) {
           expect(decided.has(bundle), "decided once").toBe(false);
           decided.add(bundle);
           ends[outcome] = (ends[outcome] ?? 0) + 1;
           const state = world.state(fromHex(bundle));
+          const locks = state?.terms.locks.reduce((sum, count) => sum + count, 0) ?? 0;
+          expect(rent).toBe(String(RENT * BigInt(locks * (block.height - Number(height)))));
           const of = outcomes.get(bundle) ?? new Map<string, number>();
           expect(of.size).toBe(state?.legs.length);
           expect([...of.values()].every((one) => one === state?.outcome)).toBe(true);

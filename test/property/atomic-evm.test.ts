@@ -120,6 +120,8 @@ class Model {
     const after = copy(this.world);
     const locks = new Set<string>();
     const answer = ((): BundleNoReason => {
+      // 200,000 for each transaction, a lock stands for 100,000.
+      if (calls.length * 2 > locksMax) return BundleNoReason.TOO_MANY_LOCKS;
       for (const one of calls) {
         const { sender } = one;
         if (locked.has(`a${sender}`)) return BundleNoReason.LOCKED;

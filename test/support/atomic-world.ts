@@ -79,6 +79,7 @@ export function atomicOptions({
     params: {
       executor_bond_min: String(EXECUTOR_BOND),
       atomic_lock_bond: String(LOCK_BOND),
+      atomic_lock_rent: "0",
       atomic_report_blocks: 10,
       executor_unbond_blocks: 64,
       executor_jail_blocks: 5,

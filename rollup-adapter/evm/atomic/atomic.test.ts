@@ -312,6 +312,24 @@ describe("a leg that cannot be executed", () => {
     );
   });
 
+  test("behavior: more gas than its locks stand for is more than its sender paid for, and is not run", async () => {
+    // Locks of two payments of one account to another: four; gas limits: 400,000.
+    const payloads = [await pay(0, 1n), await pay(1, 1n)];
+    const legs = [
+      [4, BundleNoReason.NONE],
+      [3, BundleNoReason.TOO_MANY_LOCKS],
+    ] as const;
+    for (const [locksMax, reason] of legs.toReversed()) {
+      const answer = await prepare(executor, 2, `${locksMax}`, payloads, { locksMax });
+      expect(answer.reason, `${locksMax} locks`).toBe(reason);
+    }
+    // It would revert, if it were run.
+    const poor = [await pay(0, 10n ** 30n)];
+    const of = async (locksMax: number) =>
+      (await prepare(executor, 2, `poor ${locksMax}`, poor, { locksMax })).reason;
+    expect(await of(1)).toBe(BundleNoReason.TOO_MANY_LOCKS);
+  });
+
   test("behavior: what legs of one height are run for is bounded, whatever comes of them", async () => {
     // JUMPDEST PUSH1 0 JUMP: uses all it is given.
     const loop = async (nonce: number, gas: bigint) => [
@@ -333,9 +351,10 @@ describe("a leg that cannot be executed", () => {
     ];
     // Half of a block's 60,000,000 for all; three of 12,000,000 are too much.
     const gas = 12_000_000n;
+    const LOCKS = { locksMax: 256 };
     const reasons: BundleNoReason[] = [];
     for (const name of ["one", "two", "three"]) {
-      reasons.push((await prepare(executor, 2, name, await loop(3, gas))).reason);
+      reasons.push((await prepare(executor, 2, name, await loop(3, gas), LOCKS)).reason);
     }
     expect(reasons).toEqual([
       BundleNoReason.REVERTED,
@@ -343,7 +362,7 @@ describe("a leg that cannot be executed", () => {
       BundleNoReason.OTHER,
     ]);
     await reopen();
-    expect((await prepare(executor, 2, "four", await loop(3, gas))).reason).toBe(
+    expect((await prepare(executor, 2, "four", await loop(3, gas), LOCKS)).reason).toBe(
       BundleNoReason.OTHER,
     );
     // One that could not pay was not run, and takes nothing of it; the next height begins anew.

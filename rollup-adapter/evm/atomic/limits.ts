@@ -13,5 +13,10 @@ export const LOCKS_MAX = 256;
  * or YES; a leg that could exceed either is answered NO (OTHER) and not run.
  */
 export const OPEN_GAS_DIVISOR = 2n;
+/**
+ * Gas limits of a leg's transactions are together at most this for each lock that the leg may take: locks are what its
+ * sender pays for. A leg that asks for more is answered NO (TOO_MANY_LOCKS) and not run.
+ */
+export const LOCK_GAS = 100_000n;
 /** Open bundles that a status lists. */
 export const OPEN_BUNDLES_LISTED_MAX = 256;

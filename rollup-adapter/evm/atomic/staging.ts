@@ -26,7 +26,7 @@ import {
   type StagedLeg,
   type StagedTransaction,
 } from "./effects.ts";
-import { LEG_PAYLOADS_MAX } from "./limits.ts";
+import { LEG_PAYLOADS_MAX, LOCK_GAS } from "./limits.ts";
 import { AccessRecorder, type Lock, LockGuard, type LockTable } from "./locks.ts";
 import {
   boxes,
@@ -159,6 +159,7 @@ export class Stage {
   ): Promise<Omit<StagingResult, "transactionHashes" | "gas"> | BundleNoReason> {
     const { common, environment, rollupId } = this.#options;
     const gas = transactions.reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
+    if (gas > BigInt(request.locksMax) * LOCK_GAS) return BundleNoReason.TOO_MANY_LOCKS;
     if (gas > taken.gasLeft) return BundleNoReason.OTHER;
     const machine = await createMachine({
       ...this.#options,

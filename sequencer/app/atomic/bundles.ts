@@ -38,13 +38,15 @@ export function atomicOf(
   return records.get(ATOMIC, id);
 }
 
-/** nweft that a bundle of level 1 holds for its locks; 0 for others. */
+/** nweft that a bundle of level 1 holds for its locks, their rent for the blocks of votes included; 0 for others. */
 export function atomicBond(
   { atomic }: Pick<AnyBundle, "atomic">,
-  { atomicLockBond }: Pick<ParamsState, "atomicLockBond">,
+  { atomicLockBond, atomicLockRent }: Pick<ParamsState, "atomicLockBond" | "atomicLockRent">,
 ): bigint {
-  const locks = atomic?.locks.reduce((sum, count) => sum + count, 0) ?? 0;
-  return BigInt(locks) * atomicLockBond;
+  if (atomic === undefined) return 0n;
+  const { locks, voteBlocks } = atomic;
+  const count = locks.reduce((sum, of) => sum + of, 0);
+  return BigInt(count) * (atomicLockBond + atomicLockRent * BigInt(voteBlocks));
 }
 
 /**

@@ -63,6 +63,15 @@ async function refusalOf({ chain }: AtomicWorld, ...items: readonly Uint8Array[]
   return chain.refusal([...system, ...items], 0);
 }
 
+/** The first block with such an event. */
+async function stepUntil(chain: TestChain, type: string): Promise<DecidedBlock> {
+  for (let n = 0; n < 50; n++) {
+    const block = await chain.step(0);
+    if (eventsOf(block, type).length > 0) return block;
+  }
+  throw new Error(`no ${type} within 50 blocks`);
+}
+
 describe("atomic bundles", () => {
   test("behavior: are in force in the block in which each rollup has a quorum of equal votes", async () => {
     const world = await AtomicWorld.start();
@@ -133,6 +142,50 @@ describe("atomic bundles", () => {
     expect(balanceOf(chain, 0)).toBe(before - BOND - BigInt(item.length) * 2n);
     await expectSupply(chain);
   });
+
+  test.each([
+    ["COMMIT", [true, true], "0"],
+    ["ABORT", [true, false], String(BOND / 10n)],
+  ])(
+    "behavior: %s costs a rent for each lock and block, which the rollup of the lock gets",
+    async (outcome, ready, lost) => {
+      const rent = 25n;
+      const world = await AtomicWorld.start({ params: { atomic_lock_rent: String(rent) } });
+      const { chain } = world;
+      const before = balanceOf(chain, 0);
+      const atomic = { voteBlocks: 4, locks: [1, 3] };
+      const { item, id } = world.bundle(0, { atomic });
+      await world.submit(item);
+      await chain.step(0);
+      // All of the rent that it may come to is held.
+      expect(world.state(id)?.bond).toBe(BOND + 4n * 4n * rent);
+      await chain.step(0);
+      for (const rollup of [0, 1]) {
+        if (ready[rollup] === true) await world.vote(rollup, [0, 1], world.yes(id, rollup));
+      }
+      const decided = await stepUntil(chain, "atomic_decided");
+      const blocks = outcome === "COMMIT" ? 2n : 4n;
+      const paid = 4n * blocks * rent;
+      const rest = outcome === "COMMIT" ? 0n : (BOND + 4n * 4n * rent - paid) / 10n;
+      expect(eventsOf(decided, "atomic_decided")).toMatchObject([
+        { outcome, rent: String(paid), lost },
+      ]);
+      // Locks are of legs in order of their rollups' ids.
+      const ids = [ALPHA, BETA].map((one) => toHex(one ?? EMPTY_BYTES));
+      const ofRollup = (name: string): bigint => {
+        const locks = BigInt(atomic.locks[ids.toSorted().indexOf(name)] ?? 0);
+        return locks * blocks * rent + (name === ids[0] ? rest : 0n);
+      };
+      const revenue = eventsOf(decided, "revenue").filter(({ source }) => source === "bond");
+      expect(new Map(revenue.map(({ rollup = "", gross }) => [rollup, gross]))).toEqual(
+        new Map(ids.map((name) => [name, String(ofRollup(name))])),
+      );
+      const fee = BigInt(item.length) * 2n;
+      expect(balanceOf(chain, 0)).toBe(before - fee - paid - rest);
+      expect(chain.app.read.supply().atomicBonds).toBe(0n);
+      await expectSupply(chain);
+    },
+  );
 
   test("behavior: mailboxes have to agree", async () => {
     const world = await AtomicWorld.start();

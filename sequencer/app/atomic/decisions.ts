@@ -90,10 +90,12 @@ function settle(
   // A rollup learns of the decision when the block that made it is open.
   const due = ctx.height + hiddenBlocksMax(ctx) + ctx.params.atomicReportBlocks;
   ctx.records.set(ATOMIC_HEIGHTS, heightKey(due, id), true);
-  const lost = lostBond(ctx, state, decision, isSenderFault);
-  creditBond(ctx, state, decision.legs, lost);
-  ctx.pay("atomicBonds", toHex(state.sender), state.bond - lost);
-  ctx.emit(decidedEvent(id, state.placedHeight, decision, lost));
+  const rents = rentsOf(ctx, state);
+  const rent = rents.reduce((sum, one) => sum + one, 0n);
+  const lost = lostBond(ctx, state.bond - rent, decision, isSenderFault);
+  creditBond(ctx, state, decision.legs, { rents, lost });
+  ctx.pay("atomicBonds", toHex(state.sender), state.bond - rent - lost);
+  ctx.emit(decidedEvent(id, state.placedHeight, decision, { rent, lost }));
   const detail = ATOMIC_DECISION_CODEC.encode(decision);
   const { COMMIT, ABORT } = DecisionOutcome;
   return {
@@ -131,12 +133,30 @@ function withoutLies(
 }
 
 /**
- * All of it when the sender is at fault. Otherwise, of an abort, a rent for those that held locks for nothing: whoever
+ * What each leg pays for what it may have held, for each block since its own, whatever comes of it; together no more than
+ * the bond. Gas of a leg counts as locks do: executors run no leg that asks for more than its locks stand for.
+ */
+function rentsOf(
+  { params, height }: StakingContext,
+  { bond, terms, placedHeight }: AtomicState,
+): readonly bigint[] {
+  const ofLock = params.atomicLockRent * BigInt(height - placedHeight);
+  let left = bond;
+  return terms.locks.map((locks) => {
+    const due = BigInt(locks) * ofLock;
+    const rent = due < left ? due : left;
+    left -= rent;
+    return rent;
+  });
+}
+
+/**
+ * Of the bond without the rents: all of it when the sender is at fault. Otherwise, of an abort, a rent for those that held locks for nothing: whoever
  * has an executor of its own could make bundles fail by silence, and hold locks of others for free.
  */
 function lostBond(
   { params }: StakingContext,
-  { bond }: AtomicState,
+  bond: bigint,
   { outcome, legs }: Decided["decision"],
   isSenderFault: boolean,
 ): bigint {
@@ -146,19 +166,22 @@ function lostBond(
   return (bond * BigInt(params.atomicRentBps)) / BigInt(BASIS_POINTS);
 }
 
-/** To the rollups that were ready; if none was, to all. */
+/** To each rollup the rent of its leg; what is lost to those that were ready, or to all if none was. */
 function creditBond(
   ctx: StakingContext,
   { proposer }: AtomicState,
   legs: Decided["decision"]["legs"],
-  lost: bigint,
+  { rents, lost }: { readonly rents: readonly bigint[]; readonly lost: bigint },
 ): void {
   const ready = legs.filter(({ verdict }) => verdict === LegVerdict.YES);
   const paid = ready.length > 0 ? ready : legs;
   const count = BigInt(paid.length);
-  for (const [at, { rollupId }] of paid.entries()) {
-    const part = lost / count + (BigInt(at) < lost % count ? 1n : 0n);
-    creditMev(ctx, toHex(rollupId), part, "bond", toHex(proposer));
+  for (const [at, leg] of legs.entries()) {
+    const place = paid.indexOf(leg);
+    const extra = BigInt(place) < lost % count ? 1n : 0n;
+    const part = place < 0 ? 0n : lost / count + extra;
+    const rent = rents[at] ?? 0n;
+    creditMev(ctx, toHex(leg.rollupId), rent + part, "bond", toHex(proposer));
   }
 }
 

@@ -11,7 +11,10 @@ import { numberAttribute } from "../staking/events.ts";
 export const ATOMIC_PREPARED = "atomic_prepared";
 /** `atomic_vote` {bundle, rollup, executor, verdict, reason}. */
 export const ATOMIC_VOTE = "atomic_vote";
-/** `atomic_decided` {bundle, height, outcome, reason, lost}; `height`: of the block that holds it, `lost`: of the sender's bond. */
+/**
+ * `atomic_decided` {bundle, height, outcome, reason, rent, lost}; `height`: of the block that holds it; of the sender's bond,
+ * `rent`: for what the legs held, `lost`: beside that.
+ */
 export const ATOMIC_DECIDED = "atomic_decided";
 /** `atomic_dropped` {bundle, height}: it was sealed, and nobody could read it. */
 export const ATOMIC_DROPPED = "atomic_dropped";
@@ -63,18 +66,19 @@ export function voteEvent(
   ]);
 }
 
-/** `lost`: of the sender's bond, nweft. */
+/** `rent`, `lost`: of the sender's bond, nweft. */
 export function decidedEvent(
   bundle: string,
   height: number,
   { outcome, reason }: AtomicDecision,
-  lost: bigint,
+  { rent, lost }: { readonly rent: bigint; readonly lost: bigint },
 ): AbciEvent {
   return event(ATOMIC_DECIDED, [
     indexed("bundle", bundle),
     numberAttribute("height", height),
     plain("outcome", outcomeName(outcome)),
     plain("reason", reasonName(reason)),
+    numberAttribute("rent", rent),
     numberAttribute("lost", lost),
   ]);
 }

@@ -19,8 +19,8 @@ const TERMS: NonNullable<Bundle["atomic"]> = { voteBlocks: 4, locks: [2, 3] };
 const LEGS = [{ rollup: "alpha" }, { rollup: "beta" }];
 const BOND = LOCK_BOND * 5n;
 
-async function start() {
-  const sealed = await startSealedChain(atomicOptions());
+async function start(params: Readonly<Record<string, string>> = {}) {
+  const sealed = await startSealedChain(atomicOptions({ params }));
   const world = new AtomicWorld(sealed.chain, ["alpha", "beta"]);
   await world.bondAll();
   const [key] = sealed.keys;
@@ -50,6 +50,23 @@ describe("sealed bundles of level 1", () => {
     expect(eventsOf(await chain.step(0), "atomic_decided")).toMatchObject([
       { bundle: toHex(id), height: String(placed), outcome: "COMMIT" },
     ]);
+    await expectSupply(chain);
+  });
+
+  test("behavior: its rent counts from its block, and is never more than its bond", async () => {
+    const { world, chain, bundle } = await start({ atomic_lock_bond: "0", atomic_lock_rent: "10" });
+    const item = bundle();
+    const id = idOf(item);
+    await world.submit(item);
+    await chain.step(0);
+    const bond = 10n * 5n * 4n;
+    expect(chain.app.read.supply().atomicBonds).toBe(bond);
+    let decided: readonly unknown[] = [];
+    while (decided.length === 0) decided = eventsOf(await chain.step(0), "atomic_decided");
+    const { placedHeight = 0, decidedHeight = 0 } = world.state(id) ?? {};
+    expect(decidedHeight - placedHeight).toBeGreaterThan(4);
+    expect(decided).toMatchObject([{ outcome: "ABORT", rent: String(bond), lost: "0" }]);
+    expect(chain.app.read.supply().atomicBonds).toBe(0n);
     await expectSupply(chain);
   });
 

@@ -113,7 +113,7 @@ function registerBundle(tx: Command): void {
     )
     .option(
       "--locks <n>",
-      "with --atomic: the most that each leg may lock; you have a bond for each lock",
+      "with --atomic: the most that each leg may lock; you have a bond for each and pay by the block; a lock stands for 100,000 gas",
       parseCount(1, LEG_LOCKS_MAX),
       LEG_LOCKS,
     )
