@@ -21,6 +21,7 @@ import { attributesRefusal, engineError } from "./engine-error.ts";
 import { encodeDeposit, type OpFork, type SequencerPlace } from "./l1-attributes.ts";
 import { DEPOSIT_GAS, REFUSALS_MAX } from "./limits.ts";
 import { type Candidate, type EngineSkipReason, selectTransactions } from "./selection.ts";
+import { findSenders } from "./senders.ts";
 
 export interface BlockBuilderDependencies {
   readonly client: EngineClient;
@@ -90,7 +91,10 @@ export async function buildBlock(
     payloads,
     { gasLimit, baseFeePerGas: baseFeeAfter(parent, rule) },
     deps,
-    (addresses) => client.accounts(parent.hash, addresses),
+    {
+      accountsOf: (addresses) => client.accounts(parent.hash, addresses),
+      sendersOf: (transactions) => findSenders(transactions, deps),
+    },
   );
   const deposit = encodeDeposit(place, rule.fork, deps.rollupId);
   const attempt = async (candidates: readonly Candidate[]): Promise<BuiltPayload | Refused> => {

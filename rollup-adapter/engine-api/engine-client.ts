@@ -1,6 +1,6 @@
 /** An execution client's methods, as far as this driver needs them, with its answers checked and in our terms. */
 import { z } from "zod";
-import { fromHex } from "../../proto/bytes.ts";
+import { fromHex, toHex } from "../../proto/bytes.ts";
 import { bytesToHex, quantity } from "../json-rpc/hex.ts";
 import { engineError } from "./engine-error.ts";
 import type { EngineRpc } from "./rpc-client.ts";
@@ -28,6 +28,15 @@ export interface ClientAccount {
   readonly nonce: bigint;
   readonly balance: bigint;
   readonly code: Uint8Array;
+}
+
+/** An ECDSA signature over secp256k1. */
+export interface Signature {
+  /** What was signed, 32 bytes. */
+  readonly hash: Uint8Array;
+  readonly parity: 0 | 1;
+  readonly r: bigint;
+  readonly s: bigint;
 }
 
 export interface ForkchoiceState {
@@ -67,6 +76,11 @@ export interface EngineClient {
   firstTransaction(
     hash: Uint8Array,
   ): Promise<{ readonly type: number; readonly data: Uint8Array } | undefined>;
+  /**
+   * Who signed, in the order of `signatures`; undefined for one that nobody made. The client recovers them with the
+   * precompile of its EVM, in native code.
+   */
+  senders(signatures: readonly Signature[]): Promise<(Uint8Array | undefined)[]>;
   /** Accounts in the state of block `hash`, in the order of `addresses`. */
   accounts(hash: Uint8Array, addresses: readonly string[]): Promise<ClientAccount[]>;
   /**
@@ -83,6 +97,15 @@ export interface EngineClient {
   /** Has the client execute and keep a block. @throws WeftError<EngineApiErrorInfo> ENGINE_API_NOT_VALID */
   newPayload(payload: BuiltPayload, parentBeaconBlockRoot: Uint8Array): Promise<void>;
 }
+
+/** Where the client is told, for one call, that this code is: hands each 128 bytes of its input to ECRECOVER. */
+const RECOVERER = `0x${"ec".repeat(20)}`;
+/**
+ * PUSH0; again: stop at CALLDATASIZE; CALLDATACOPY(0, i, 128); STATICCALL(1, 0, 128, 128 + i / 4, 32); i += 128; back.
+ * At the end RETURN(128, CALLDATASIZE / 4). What cannot be recovered leaves its word 0.
+ */
+const RECOVERER_CODE =
+  "0x5f5b368110156025576080815f3760208160021c60800160805f60015afa506080016001565b503660021c6080f3";
 
 const bytes = z
   .string()
@@ -181,6 +204,27 @@ export function createEngineClient(rpc: EngineRpc): EngineClient {
       if (transaction === null || transaction === undefined) return undefined;
       return { type: Number(transaction.type), data: transaction.input };
     },
+    async senders(signatures) {
+      const data = signatures.map(({ hash: signed, parity, r, s }) =>
+        [toHex(signed), word(27n + BigInt(parity)), word(r), word(s)].join(""),
+      );
+      const answer = await rpc.call("eth_call", [
+        { to: RECOVERER, data: `0x${data.join("")}` },
+        "latest",
+        { [RECOVERER]: { code: RECOVERER_CODE } },
+      ]);
+      const words = checked(bytes, "eth_call", answer);
+      if (words.length !== 32 * signatures.length) {
+        throw engineError(
+          { code: "ENGINE_API_BAD_ANSWER" },
+          `eth_call answers ${words.length} bytes for ${signatures.length} signatures`,
+        );
+      }
+      return signatures.map((_, i) => {
+        const address = words.slice(32 * i + 12, 32 * i + 32);
+        return address.every((byte) => byte === 0) ? undefined : address;
+      });
+    },
     async accounts(blockHash, addresses) {
       const at = { blockHash: bytesToHex(blockHash) };
       const methods = ["eth_getTransactionCount", "eth_getBalance", "eth_getCode"];
@@ -260,6 +304,10 @@ function attributesToJson(attributes: PayloadAttributes): Readonly<Record<string
     // A plain number on the wire, unlike its neighbours: that is how clients decode it.
     ...(baseFeeMin === undefined ? {} : { minBaseFee: Number(baseFeeMin) }),
   };
+}
+
+function word(value: bigint): string {
+  return value.toString(16).padStart(64, "0");
 }
 
 function requireValid(

@@ -36,3 +36,8 @@ export function attributesRefusal(error: unknown): string | undefined {
   const isRefusal = code === "ENGINE_API_CALL_FAILED" && rpcCode === RPC_INVALID_ATTRIBUTES;
   return isRefusal ? error.message : undefined;
 }
+
+/** Whether the client answered, and said no. */
+export function isCallFailure(error: unknown): boolean {
+  return error instanceof WeftError && error.code === "ENGINE_API_CALL_FAILED";
+}

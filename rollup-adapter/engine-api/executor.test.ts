@@ -17,12 +17,16 @@ import { isOpGethAway, type OpGeth, startOpGeth } from "../../test/support/op-ge
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import type { ExecuteBlockRequest, ExecuteBlockResponse } from "../execution.ts";
 import type { EngineClient } from "./engine-client.ts";
-import type { EngineApiExecutor } from "./executor.ts";
+import { engineError } from "./engine-error.ts";
+import { createEngineDecoder, type EngineApiExecutor } from "./executor.ts";
 import { NULL_ENGINE_API_METRICS } from "./metrics.ts";
 import { createEngineRpc } from "./rpc-client.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { decodeAttributes } from "./l1-attributes.ts";
 import type { OpGenesis } from "./op-genesis.ts";
+import { findSenders } from "./senders.ts";
+import { sha256 } from "../../proto/hash.ts";
+import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 
 const ALICE = privateKeyToAccount(`0x${"a1".repeat(32)}`);
 const BOB = privateKeyToAccount(`0x${"b0".repeat(32)}`);
@@ -128,6 +132,63 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
       cases.flatMap(([reason], index) => (reason === undefined ? [] : [{ index, reason }])),
     );
     expect(block).toMatchObject({ outcome: "block", number: 2, included: 3 });
+  });
+
+  test("the client names the senders of all types of transactions, and of what is altered, as JavaScript does", async () => {
+    const authorization = await CAROL.signAuthorization({
+      contractAddress: `0x${"de".repeat(20)}`,
+      chainId: OP_CHAIN_ID,
+      nonce: 0,
+    });
+    const signed = [
+      await opTransaction(ALICE, 2),
+      await opTransaction(BOB, 2, { type: "legacy", gasPrice: 1n }),
+      await opTransaction(CAROL, 2, { type: "eip2930", gasPrice: 1n, accessList: [] }),
+      await opTransaction(PAUPER, 2, { authorizationList: [authorization] }),
+    ];
+    // Any 32 bytes where r and s stand at the end of the encoding: nobody's signature, or somebody's.
+    const order = fromHex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+    const words = [
+      order,
+      new Uint8Array(32).fill(0xff),
+      ...Array.from({ length: 8 }, (_, i) => sha256(Uint8Array.of(i))),
+    ];
+    const altered = signed.flatMap((raw) =>
+      words.flatMap((word) =>
+        [65, 32].map((fromEnd) => {
+          const copy = raw.slice();
+          copy.set(word, raw.length - fromEnd);
+          return copy;
+        }),
+      ),
+    );
+    const here = createEngineDecoder(BigInt(OP_CHAIN_ID));
+    const decoder = createEngineDecoder(BigInt(OP_CHAIN_ID));
+    const parsed = [...signed, ...altered].flatMap((raw) => {
+      const one = decoder.parse(raw);
+      return one.kind === "skip" ? [] : [one.parsed];
+    });
+    expect(parsed.length).toBeGreaterThan(60);
+    const nameOf = (raw: Uint8Array): string | undefined => {
+      const one = here.decode(raw);
+      return one.kind === "skip" ? undefined : one.decoded.sender.toString();
+    };
+    const expected = parsed.map(({ raw }) => nameOf(raw));
+    expect(new Set(expected).size).toBeGreaterThan(20);
+    expect(expected).toContain(undefined);
+    const deps = { client, decoder, logger: NULL_LOGGER };
+    const found = await findSenders(parsed, deps);
+    expect(found.map((one) => one?.toString())).toEqual(expected);
+    // The second time nobody is asked, and without the client it is done here.
+    const away = { senders: () => Promise.reject(new Error("not asked")) };
+    const known = parsed.filter((_, i) => found[i] !== undefined);
+    await expect(findSenders(known, { ...deps, client: away })).resolves.toHaveLength(known.length);
+    const refusing = {
+      senders: () =>
+        Promise.reject(engineError({ code: "ENGINE_API_CALL_FAILED", rpcCode: 1 }, "")),
+    };
+    const anew = { ...deps, client: refusing, decoder: createEngineDecoder(BigInt(OP_CHAIN_ID)) };
+    expect((await findSenders(parsed, anew)).map((one) => one?.toString())).toEqual(expected);
   });
 
   test("transactions that the client alone can judge are left out, the same ones on every way to the block", async () => {

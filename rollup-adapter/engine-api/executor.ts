@@ -14,7 +14,7 @@ import type { Logger } from "../../sequencer/ports/logger.ts";
 import { gatherSeconds } from "../driver/second-gatherer.ts";
 import { checkRequest, failure } from "../evm/execution-checks.ts";
 import { createEvmCommon } from "../evm/genesis.ts";
-import { createPayloadDecoder } from "../evm/payload.ts";
+import { createPayloadDecoder, type PayloadDecoder } from "../evm/payload.ts";
 import type {
   ExecuteBlockRequest,
   ExecuteBlockResponse,
@@ -27,7 +27,7 @@ import type {
 import { type BlockBuilderDependencies, buildBlock, feeRuleOf } from "./block-builder.ts";
 import type { ClientBlock, EngineClient } from "./engine-client.ts";
 import { DEPOSIT_TYPE, decodeAttributes, type SequencerPlace } from "./l1-attributes.ts";
-import { ANSWERS_KEPT, POSITION_SAVE_HEIGHTS } from "./limits.ts";
+import { ANSWERED_SKIPS_KEPT, ANSWERS_KEPT, POSITION_SAVE_HEIGHTS } from "./limits.ts";
 import type { EngineApiMetrics } from "./metrics.ts";
 import type { PositionStore } from "./position-store.ts";
 
@@ -45,6 +45,18 @@ export interface EngineApiExecutorDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EngineApiMetrics;
+  /** Shared with the gateway, so that what one of them knows of senders the other need not find out. */
+  readonly decoder: PayloadDecoder;
+}
+
+/** By the rules of chains that this driver feeds. */
+export function createEngineDecoder(chainId: bigint): PayloadDecoder {
+  const common = createEvmCommon({ chainId, hardfork: "prague" });
+  // The library copies it into each transaction, which takes half of the time that decoding one takes. Nobody alters it.
+  common.copy = () => common;
+  common.updateParams = () => {};
+  const rules = { blobTransactions: false, unprotectedTransactions: false };
+  return createPayloadDecoder({ common, rules });
 }
 
 export interface EngineApiExecutor extends Executor {
@@ -82,6 +94,8 @@ class SecondExecutor implements Executor {
   readonly #rollupId: Uint8Array;
   readonly #builder: BlockBuilderDependencies;
   readonly #answers = new Map<Height, { hash: Uint8Array; answer: ExecuteBlockResponse }>();
+  /** Skipped payloads that those answers tell of. */
+  #answeredSkips = 0;
   #binding: InitRequest | undefined;
   #state: ClientState | undefined;
   /** The highest head so far, to notice a client that comes back behind it. */
@@ -96,12 +110,10 @@ class SecondExecutor implements Executor {
     this.#options = options;
     this.#deps = deps;
     this.#rollupId = fromHex(options.rollupId);
-    const common = createEvmCommon({ chainId: options.chainId, hardfork: "prague" });
-    const rules = { blobTransactions: false, unprotectedTransactions: false };
     this.#builder = {
       client: deps.client,
-      common,
-      decoder: createPayloadDecoder({ common, rules }),
+      common: createEvmCommon({ chainId: options.chainId, hardfork: "prague" }),
+      decoder: deps.decoder,
       logger: deps.logger,
       rollupId: this.#rollupId,
     };
@@ -264,6 +276,7 @@ class SecondExecutor implements Executor {
         has: head.number,
       });
       this.#answers.clear();
+      this.#answeredSkips = 0;
     }
     const state: ClientState = {
       head,
@@ -341,7 +354,9 @@ class SecondExecutor implements Executor {
     metrics.transactions.inc(undefined, included);
     metrics.refusals.inc(undefined, refusals);
     metrics.blockSeconds.observe(seconds);
-    for (const { reason } of skipped) metrics.skipped.inc({ reason });
+    const reasons = new Map<string, number>();
+    for (const { reason } of skipped) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    for (const [reason, count] of reasons) metrics.skipped.inc({ reason }, count);
     logger.debug("rollup block executed", {
       number: block.number,
       hash: toHex(block.hash),
@@ -408,9 +423,12 @@ class SecondExecutor implements Executor {
       hash: copyBytes(request.sequencerBlockHash),
       answer,
     });
-    for (const oldest of this.#answers.keys()) {
-      if (this.#answers.size <= ANSWERS_KEPT) break;
+    this.#answeredSkips += answer.skipped.length;
+    for (const [oldest, kept] of this.#answers) {
+      const isFull = this.#answers.size > ANSWERS_KEPT || this.#answeredSkips > ANSWERED_SKIPS_KEPT;
+      if (!isFull || oldest === request.sequencerHeight) break;
       this.#answers.delete(oldest);
+      this.#answeredSkips -= kept.answer.skipped.length;
     }
   }
 

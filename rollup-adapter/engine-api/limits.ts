@@ -25,6 +25,11 @@ export const BLOCK_TRANSACTION_BYTES_MAX = 7 << 20;
  * left out together. A rule of the rollup too.
  */
 export const REFUSALS_MAX = 4;
+/**
+ * Signatures that are looked at for each 21,000 gas of a block, which is as many transfers as it can hold: what one second
+ * of forged ones may cost a node. A rule of the rollup too.
+ */
+export const SIGNATURES_PER_TRANSFER = 8;
 /** Gas of the driver's own deposit, which the client takes from the block's before any other. */
 export const DEPOSIT_GAS = 1_000_000n;
 
@@ -32,5 +37,10 @@ export const DEPOSIT_GAS = 1_000_000n;
 export const POSITION_SAVE_HEIGHTS = 100;
 /** Answers kept in memory for requests that are repeated. */
 export const ANSWERS_KEPT = 256;
+/** Skipped payloads that those answers may tell of together; the oldest answers go first. */
+export const ANSWERED_SKIPS_KEPT = 200_000;
+/** Signatures that one call of the client recovers, some 100 ms of its time, and calls of that kind under way at once. */
+export const SENDERS_PER_CALL = 500;
+export const SENDER_CALLS_MAX = 2;
 /** Time the driver may hold the event loop before it lets others run, in ms. */
 export const ENGINE_SLICE_MS = 8;

@@ -9,17 +9,34 @@
  */
 import type { Common } from "@ethereumjs/common";
 import { type EOACode7702Tx, isEOACode7702Tx } from "@ethereumjs/tx";
-import { Account, eoaCode7702RecoverAuthority, KECCAK256_NULL } from "@ethereumjs/util";
+import {
+  Account,
+  type Address,
+  eoaCode7702RecoverAuthority,
+  KECCAK256_NULL,
+} from "@ethereumjs/util";
 import { maxFeePerGas, roomObjection, senderObjection } from "../evm/admission.ts";
-import type { DecodedTransaction, PayloadDecoder, SkipReason } from "../evm/payload.ts";
-import { mapPaced } from "../evm/pacer.ts";
+import { createPacer } from "../evm/pacer.ts";
+import type {
+  DecodedTransaction,
+  ParsedTransaction,
+  PayloadDecoder,
+  SkipReason,
+} from "../evm/payload.ts";
 import type { SkippedPayload } from "../execution.ts";
 import type { ClientAccount } from "./engine-client.ts";
-import { BLOCK_TRANSACTION_BYTES_MAX, ENGINE_SLICE_MS, TRANSACTION_GAS_MAX } from "./limits.ts";
+import {
+  BLOCK_TRANSACTION_BYTES_MAX,
+  ENGINE_SLICE_MS,
+  SIGNATURES_PER_TRANSFER,
+  TRANSACTION_GAS_MAX,
+} from "./limits.ts";
 
 /** Why a payload did not become part of a block here. Never renamed. */
 export type EngineSkipReason =
   | SkipReason
+  /** The second brought so many transactions before it that their signatures alone would take too long. */
+  | "BLOCK_SIGNATURES_EXHAUSTED"
   /** The block has no room for its bytes. */
   | "BLOCK_BYTES_EXHAUSTED"
   /** The block held too many transactions that others made impossible; those that others can touch wait for a further one. */
@@ -59,30 +76,33 @@ interface Decoded {
   readonly decoded: DecodedTransaction;
 }
 
-const TYPE_SET_CODE = 4;
+/** What is read of the chain. */
+export interface SelectionReader {
+  /** The senders' accounts (0x addresses) in the parent's state, in order. */
+  accountsOf(addresses: readonly string[]): Promise<readonly ClientAccount[]>;
+  /** Who sent transactions, in order; undefined for one whose signature names nobody. */
+  sendersOf(transactions: readonly ParsedTransaction[]): Promise<readonly (Address | undefined)[]>;
+}
 
-/** @param accountsOf reads the senders' accounts (0x addresses) in the parent's state, in order */
+const TYPE_SET_CODE = 4;
+const TRANSFER_GAS = 21_000n;
+
 export async function selectTransactions(
   payloads: readonly Uint8Array[],
   room: SelectionRoom,
   chain: { readonly common: Common; readonly decoder: PayloadDecoder },
-  accountsOf: (addresses: readonly string[]) => Promise<readonly ClientAccount[]>,
+  reader: SelectionReader,
 ): Promise<Selection> {
   const skipped: SkippedPayload[] = [];
-  const decoded: Decoded[] = [];
-  const parsed = await mapPaced(payloads, ENGINE_SLICE_MS, (payload) =>
-    chain.decoder.decode(payload),
-  );
-  for (const [index, one] of parsed.entries()) {
-    if (one.kind === "skip") skipped.push({ index, reason: one.reason });
-    else decoded.push({ index, decoded: one.decoded });
-  }
+  const decoded = await decodeAll(payloads, room, chain.decoder, reader, skipped);
   const addresses = [...new Set(decoded.map((one) => one.decoded.sender.toString()))];
-  const accounts = addresses.length === 0 ? [] : await accountsOf(addresses);
+  const accounts = addresses.length === 0 ? [] : await reader.accountsOf(addresses);
   const ledger = new Map(addresses.map((address, i) => [address, entryOf(accounts[i])]));
   const candidates: Candidate[] = [];
+  const pacer = createPacer(ENGINE_SLICE_MS);
   let bytes = 0;
   for (const one of decoded) {
+    if (pacer.isDue()) await pacer.rest();
     const entry = ledger.get(one.decoded.sender.toString());
     const reason =
       (await objection(one.decoded, entry, room, chain.common)) ??
@@ -98,6 +118,41 @@ export async function selectTransactions(
     charge(one.decoded, entry, room);
   }
   return { candidates, skipped: skipped.toSorted((a, b) => a.index - b.index) };
+}
+
+/** Those that are transactions of somebody's; the others are added to `skipped`. */
+async function decodeAll(
+  payloads: readonly Uint8Array[],
+  room: SelectionRoom,
+  decoder: PayloadDecoder,
+  reader: SelectionReader,
+  skipped: SkippedPayload[],
+): Promise<readonly Decoded[]> {
+  const signaturesMax = Number(room.gasLimit / TRANSFER_GAS) * SIGNATURES_PER_TRANSFER;
+  const indexes: number[] = [];
+  const parsed: ParsedTransaction[] = [];
+  const pacer = createPacer(ENGINE_SLICE_MS);
+  for (const [index, payload] of payloads.entries()) {
+    if (parsed.length >= signaturesMax) {
+      skipped.push({ index, reason: "BLOCK_SIGNATURES_EXHAUSTED" });
+      continue;
+    }
+    if (pacer.isDue()) await pacer.rest();
+    const one = decoder.parse(payload);
+    if (one.kind === "skip") {
+      skipped.push({ index, reason: one.reason });
+      continue;
+    }
+    indexes.push(index);
+    parsed.push(one.parsed);
+  }
+  const senders = parsed.length === 0 ? [] : await reader.sendersOf(parsed);
+  return parsed.flatMap((one, i) => {
+    const [sender, index = 0] = [senders[i], indexes[i]];
+    if (sender !== undefined) return [{ index, decoded: { ...one, sender } }];
+    skipped.push({ index, reason: "BAD_SIGNATURE" });
+    return [];
+  });
 }
 
 /** What is left of a sender's account after its transactions so far. */

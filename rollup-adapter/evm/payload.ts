@@ -64,22 +64,46 @@ export type SkipReason =
   /** The virtual machine refused it although every check had passed. */
   | "REFUSED_BY_VM";
 
-export interface DecodedTransaction {
+export interface ParsedTransaction {
   readonly transaction: TypedTransaction;
-  readonly sender: Address;
   /** Keccak-256 of the payload. */
   readonly hash: Uint8Array;
   /** The payload: the canonical encoding. */
   readonly raw: Uint8Array;
 }
 
+export interface DecodedTransaction extends ParsedTransaction {
+  readonly sender: Address;
+}
+
+interface SkippedPayload {
+  readonly kind: "skip";
+  readonly reason: SkipReason;
+}
+
+export type ParsedPayload =
+  | { readonly kind: "transaction"; readonly parsed: ParsedTransaction }
+  | SkippedPayload;
+
 export type DecodedPayload =
   | { readonly kind: "transaction"; readonly decoded: DecodedTransaction }
-  | { readonly kind: "skip"; readonly reason: SkipReason };
+  | SkippedPayload;
 
 /** Decodes payloads, and remembers senders: recovering one costs more than executing a transfer. */
 export interface PayloadDecoder {
   decode(payload: Uint8Array): DecodedPayload;
+  /** The same but for the sender, whose recovery takes ten times as long as all else. */
+  parse(payload: Uint8Array): ParsedPayload;
+  /** The sender of the transaction with this hash, where it was recovered here or is told by `remember`. */
+  senderOf(hash: Uint8Array): Address | undefined;
+  /** Has the sender of a parsed transaction known, which somebody else has recovered. */
+  remember(hash: Uint8Array, sender: Address): void;
+}
+
+/** What is kept of a sender; without its key where it was recovered elsewhere. */
+interface KnownSender {
+  readonly address: Address;
+  readonly publicKey: Uint8Array | undefined;
 }
 
 const TYPE_BLOB = 0x03;
@@ -89,27 +113,39 @@ export function createPayloadDecoder(options: {
   readonly rules: PayloadRules;
 }): PayloadDecoder {
   const { common, rules } = options;
-  const publicKeys = new LruMap<string, Uint8Array>(SENDERS_CACHED);
+  const senders = new LruMap<string, KnownSender>(SENDERS_CACHED);
+
+  function parse(payload: Uint8Array): ParsedPayload {
+    if (payload.length === 0) return skip("EMPTY");
+    if (payload.length > TRANSACTION_BYTES_MAX) return skip("TOO_LARGE");
+    const parsed = parsePayload(payload.slice(), common, rules);
+    if (typeof parsed === "string") return skip(parsed);
+    return { kind: "transaction", parsed: { ...parsed, hash: keccak_256(parsed.raw) } };
+  }
+
   return {
+    parse,
     decode(payload) {
-      if (payload.length === 0) return skip("EMPTY");
-      if (payload.length > TRANSACTION_BYTES_MAX) return skip("TOO_LARGE");
-      const parsed = parsePayload(payload.slice(), common, rules);
-      if (typeof parsed === "string") return skip(parsed);
-      const { transaction, raw } = parsed;
-      const hash = keccak_256(raw);
-      const key = toHex(hash);
-      const publicKey = publicKeys.get(key);
+      const read = parse(payload);
+      if (read.kind === "skip") return read;
+      const { parsed } = read;
+      const { transaction } = parsed;
+      const key = toHex(parsed.hash);
+      const known = senders.get(key);
       // The library looks here before it recovers; the key belongs to these very bytes.
-      if (publicKey !== undefined) transaction.cache.senderPubKey = publicKey;
+      if (known?.publicKey !== undefined) transaction.cache.senderPubKey = known.publicKey;
       try {
-        const sender = transaction.getSenderAddress();
-        if (publicKey === undefined) publicKeys.set(key, transaction.getSenderPublicKey());
-        return { kind: "transaction", decoded: { transaction, sender, hash, raw } };
+        const sender = known?.address ?? transaction.getSenderAddress();
+        if (known === undefined) {
+          senders.set(key, { address: sender, publicKey: transaction.getSenderPublicKey() });
+        }
+        return { kind: "transaction", decoded: { ...parsed, sender } };
       } catch {
         return skip("BAD_SIGNATURE"); // r, s or the parity name no point of the curve
       }
     },
+    senderOf: (hash) => senders.get(toHex(hash))?.address,
+    remember: (hash, address) => senders.set(toHex(hash), { address, publicKey: undefined }),
   };
 }
 
@@ -227,6 +263,6 @@ function itemEnd(
   return { start: at + 1 + lengthBytes, end: at + 1 + lengthBytes + length };
 }
 
-function skip(reason: SkipReason): DecodedPayload {
+function skip(reason: SkipReason): SkippedPayload {
   return { kind: "skip", reason };
 }

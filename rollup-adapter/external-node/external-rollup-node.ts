@@ -11,11 +11,12 @@ import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
 import { createEngineClient } from "../engine-api/engine-client.ts";
-import { createEngineApiExecutor } from "../engine-api/executor.ts";
+import { createEngineApiExecutor, createEngineDecoder } from "../engine-api/executor.ts";
 import { readSecret } from "../engine-api/jwt.ts";
 import { TRANSACTION_GAS_MAX } from "../engine-api/limits.ts";
 import { createFilePositionStore } from "../engine-api/position-store.ts";
 import { createEngineRpc } from "../engine-api/rpc-client.ts";
+import type { PayloadDecoder } from "../evm/payload.ts";
 import type { Executor } from "../execution.ts";
 import { rpcServerOptions } from "../gateway/gateway-config.ts";
 import { startGatewayRpc } from "../gateway/rpc/gateway-rpc.ts";
@@ -60,8 +61,9 @@ async function open(
   const { config, dataDirectory, executor: section } = options;
   const { clock, logger, metrics } = deps;
   const rollupId = RollupId(toHex(rollupIdOfName(section.rollup)));
+  const decoder = createEngineDecoder(BigInt(section.chain_id));
   const home = { config, rollupId, dataDirectory };
-  const executor = openExecutor(options, rollupId, deps, opened);
+  const executor = openExecutor(options, rollupId, decoder, deps, opened);
   const gateway = await openOrderGateway(
     home,
     { key: deps.gatewayKey, clock, logger, metrics: metrics.gateway },
@@ -77,6 +79,7 @@ async function open(
         transactionGasMax: TRANSACTION_GAS_MAX,
         rpc: rpcServerOptions(config.rpc),
         executor: { http: section.rpc_url, webSocket: section.ws_url },
+        decoder,
         clientVersion: options.clientVersion,
       },
       {
@@ -118,6 +121,7 @@ async function open(
 function openExecutor(
   options: ExternalRollupNodeOptions,
   rollupId: RollupId,
+  decoder: PayloadDecoder,
   { clock, logger, metrics }: ExternalRollupNodeDependencies,
   opened: Opened,
 ): Executor {
@@ -137,6 +141,7 @@ function openExecutor(
       {
         client: createEngineClient(rpc),
         positions: createFilePositionStore(join(dataDirectory, "position.json")),
+        decoder,
         clock,
         logger: logger.child({ module: "engine-api" }),
         metrics: metrics.engine,

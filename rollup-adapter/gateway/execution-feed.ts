@@ -37,10 +37,11 @@ export function createExecutionFeed(): ExecutionFeed {
     executed(payloads, { outcome, included, skipped }, height) {
       const isOld = (one: Gathered): boolean =>
         height === undefined || one.height === undefined || one.height < height;
-      const before = gathered.filter(isOld);
+      const before = gathered.every(isOld) ? gathered : gathered.filter(isOld);
       const request = { height, payloads };
       if (outcome !== "block") {
-        gathered = [...before, request];
+        // Blocks without payloads settle nothing, and there may be any number of them.
+        gathered = payloads.length === 0 ? before : [...before, request];
         return { payloads: [], isComplete: true };
       }
       const count = included + skipped.length;

@@ -123,7 +123,12 @@ describe.skipIf(isOpGethAway)("op-geth behind the Engine API", () => {
       rmSync(rollupHomeAt(second.node.home).dataDir, { recursive: true });
       await second.geth.start();
       network.start(second.node.process);
+      const replaying = performance.now();
       await untilNumber(second, head);
+      const replaySeconds = (performance.now() - replaying) / 1_000;
+      process.stderr.write(
+        `op-geth: ${head} blocks replayed in ${replaySeconds.toFixed(1)} s, start of the node included\n`,
+      );
       expect((await blocksOf(second, head)).map(({ hash }) => hash)).toEqual(
         chain.map(({ hash }) => hash),
       );

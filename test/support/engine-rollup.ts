@@ -8,6 +8,7 @@ import type { EngineClient } from "../../rollup-adapter/engine-api/engine-client
 import { createEngineClient } from "../../rollup-adapter/engine-api/engine-client.ts";
 import {
   createEngineApiExecutor,
+  createEngineDecoder,
   type EngineApiExecutor,
 } from "../../rollup-adapter/engine-api/executor.ts";
 import { readSecret } from "../../rollup-adapter/engine-api/jwt.ts";
@@ -61,6 +62,7 @@ export function openEngineExecutor(
       client,
       positions: createFilePositionStore(join(folder, "position.json")),
       clock: createSystemClock(),
+      decoder: createEngineDecoder(BigInt(OP_CHAIN_ID)),
       logger: NULL_LOGGER,
       metrics,
     },

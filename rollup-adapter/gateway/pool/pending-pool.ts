@@ -6,6 +6,7 @@
  * it came from here or not.
  */
 import type { Address } from "@ethereumjs/util";
+import { keccak_256 } from "@noble/hashes/sha3.js";
 import { copyBytes, toHex } from "../../../proto/bytes.ts";
 import { timeToMs } from "../../../proto/time.ts";
 import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
@@ -19,6 +20,8 @@ import {
   POST_RETRY_MS,
   RESUBMISSIONS_MAX,
 } from "../../evm/limits.ts";
+import { GATHERED_TOO_MUCH } from "../../driver/second-gatherer.ts";
+import type { EngineSkipReason } from "../../engine-api/selection.ts";
 import type { EvmMetrics } from "../../evm/metrics.ts";
 import { LruMap } from "../../evm/lru.ts";
 import type { DecodedTransaction, SkipReason } from "../../evm/payload.ts";
@@ -75,10 +78,16 @@ interface Entry extends PendingTransaction {
 }
 
 /** Skipped for these, the same bytes may find a place in a later block. */
-const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set<SkipReason>([
-  "NONCE_TOO_HIGH",
-  "BLOCK_GAS_EXHAUSTED",
-]);
+const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set<EngineSkipReason | typeof GATHERED_TOO_MUCH>(
+  [
+    "NONCE_TOO_HIGH",
+    "BLOCK_GAS_EXHAUSTED",
+    "BLOCK_BYTES_EXHAUSTED",
+    "BLOCK_SIGNATURES_EXHAUSTED",
+    "DELEGATION_HELD_BACK",
+    GATHERED_TOO_MUCH,
+  ],
+);
 /** geth's price bump: a replacement must offer this much more, percent. */
 const REPLACEMENT_BUMP_PERCENT = 10n;
 
@@ -368,10 +377,8 @@ export class PendingPool {
       touched.add(`0x${toHex(sender)}`);
       if (entry !== undefined) this.#remove(entry);
     }
-    for (const { payload, reason: why } of skipped) {
-      const decoded = this.#chain.decoder.decode(payload);
-      if (decoded.kind === "skip") continue;
-      const entry = this.#byHash.get(toHex(decoded.decoded.hash));
+    for (const { payload, reason: why } of this.#byHash.size === 0 ? [] : skipped) {
+      const entry = this.#byHash.get(toHex(keccak_256(payload)));
       if (entry === undefined) continue;
       if (WORTH_ANOTHER_TRY.has(why) && entry.resubmissions < RESUBMISSIONS_MAX) {
         entry.resubmissions += 1;

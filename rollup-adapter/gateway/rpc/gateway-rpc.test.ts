@@ -220,6 +220,25 @@ describe("a wallet at a gateway whose executor is elsewhere", () => {
     await vi.waitFor(() => expect(submitted).toEqual([second]));
   });
 
+  it.each([
+    "BLOCK_GAS_EXHAUSTED",
+    "BLOCK_BYTES_EXHAUSTED",
+    "BLOCK_SIGNATURES_EXHAUSTED",
+    "DELEGATION_HELD_BACK",
+    "GATHERED_TOO_MUCH",
+  ])("behavior: what a block had no room for (%s) is posted again", async (reason) => {
+    const { gateway, send, submitted } = await startGateway();
+    const raw = await signed(ALICE, { nonce: 0 });
+    await send(raw);
+    expect(submitted.splice(0)).toEqual([raw]);
+    gateway.blockExecuted([raw], {
+      outcome: "block",
+      included: 0,
+      skipped: [{ index: 0, reason }],
+    });
+    await expect.poll(() => submitted).toEqual([raw]);
+  });
+
   it("behavior: learns where its transaction is, from its predecessor's arrival to finality", async () => {
     const { send, order, call } = await startGateway();
     const [first, second] = [await signed(ALICE, { nonce: 0 }), await signed(ALICE, { nonce: 1 })];

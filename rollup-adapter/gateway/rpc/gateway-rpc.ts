@@ -2,10 +2,13 @@
  * Ethereum JSON-RPC in front of an executor elsewhere (op-geth behind the Engine API, or anything that serves reads): takes
  * wallets' transactions, has them ordered, and passes reads on.
  */
+import type { Address } from "@ethereumjs/util";
+import { keccak_256 } from "@noble/hashes/sha3.js";
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
 import { formatPending } from "../../evm/rpc/format.ts";
 import type { EvmMetrics } from "../../evm/metrics.ts";
+import type { DecodedPayload } from "../../evm/payload.ts";
 import type { ExecuteBlockResponse } from "../../execution.ts";
 import { Dispatcher } from "../../json-rpc/dispatcher.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
@@ -132,14 +135,16 @@ export async function startGatewayRpc(
       blockExecuted(payloads, answer, height) {
         const { payloads: settled, isComplete } = feed.executed(payloads, answer, height);
         if (answer.outcome !== "block") return;
+        // While nothing is pending here nobody waits for it: a node that follows has each sender looked for but once.
+        const waited = pool.size === 0 ? [] : settled;
         chain.executed({
-          included: settled.flatMap(({ payload, reason }) => {
+          included: waited.flatMap(({ payload, reason }) => {
             if (reason !== undefined) return [];
-            const decoded = chain.decoder.decode(payload);
-            if (decoded.kind === "skip") return [];
-            return [{ hash: decoded.decoded.hash, sender: decoded.decoded.sender.bytes }];
+            const hash = keccak_256(payload);
+            const sender = chain.decoder.senderOf(hash) ?? senderIn(chain.decoder.decode(payload));
+            return sender === undefined ? [] : [{ hash, sender: sender.bytes }];
           }),
-          skipped: settled.flatMap(({ payload, reason }) =>
+          skipped: waited.flatMap(({ payload, reason }) =>
             reason === undefined ? [] : [{ payload, reason }],
           ),
           isComplete,
@@ -154,4 +159,8 @@ export async function startGatewayRpc(
     stop();
     throw cause;
   }
+}
+
+function senderIn(payload: DecodedPayload): Address | undefined {
+  return payload.kind === "skip" ? undefined : payload.decoded.sender;
 }

@@ -4,7 +4,7 @@
  */
 import { LruMap } from "../../evm/lru.ts";
 import { createEvmCommon } from "../../evm/genesis.ts";
-import { createPayloadDecoder } from "../../evm/payload.ts";
+import { createPayloadDecoder, type PayloadDecoder } from "../../evm/payload.ts";
 import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
 import { bytesParam } from "../../json-rpc/params.ts";
@@ -21,6 +21,8 @@ export interface RpcChainOptions {
   readonly hardfork: "cancun" | "prague";
   /** Most gas that one transaction may ask for, where the executor takes less than a whole block. */
   readonly transactionGasMax?: bigint;
+  /** By the same rules; left out: one of its own, which knows no senders that the executor has found. */
+  readonly decoder?: PayloadDecoder | undefined;
 }
 
 export interface RpcChain extends PoolChain, StatusChain {
@@ -64,7 +66,7 @@ export function createRpcChain(
 
   return {
     common,
-    decoder: createPayloadDecoder({ common, rules }),
+    decoder: options.decoder ?? createPayloadDecoder({ common, rules }),
     account(sender) {
       const address = sender.toString();
       const known = accounts.get(address);

@@ -1,0 +1,84 @@
+import { Address } from "@ethereumjs/util";
+import { privateKeyToAccount } from "viem/accounts";
+import { describe, expect, test } from "vitest";
+import { opTransaction, OP_CHAIN_ID } from "../../test/support/engine-rollup.ts";
+import { createEvmCommon } from "../evm/genesis.ts";
+import { createEngineDecoder } from "./executor.ts";
+import { BLOCK_TRANSACTION_BYTES_MAX, SIGNATURES_PER_TRANSFER } from "./limits.ts";
+import { type SelectionReader, selectTransactions } from "./selection.ts";
+
+const ALICE = privateKeyToAccount(`0x${"a1".repeat(32)}`);
+const SENDER = new Address(Buffer.from(ALICE.address.slice(2), "hex"));
+const CHAIN_ID = BigInt(OP_CHAIN_ID);
+
+/** A chain on which Alice sends everything and has everything. */
+function reader(): SelectionReader & { readonly asked: number[] } {
+  const asked: number[] = [];
+  return {
+    asked,
+    accountsOf: (addresses) =>
+      Promise.resolve(
+        addresses.map(() => ({ nonce: 0n, balance: 10n ** 30n, code: new Uint8Array(0) })),
+      ),
+    sendersOf: (transactions) => {
+      asked.push(transactions.length);
+      return Promise.resolve(transactions.map(() => SENDER));
+    },
+  };
+}
+
+function select(payloads: readonly Uint8Array[], gasLimit: bigint, from = reader()) {
+  return selectTransactions(
+    payloads,
+    { gasLimit, baseFeePerGas: 1n },
+    {
+      common: createEvmCommon({ chainId: CHAIN_ID, hardfork: "prague" }),
+      decoder: createEngineDecoder(CHAIN_ID),
+    },
+    from,
+  );
+}
+
+describe("what is looked at is bounded by what the block could hold", () => {
+  test("signatures: so many of each transfer that fits, gibberish does not count", async () => {
+    const transaction = await opTransaction(ALICE, 0);
+    const gibberish = Uint8Array.of(0xff, 0xff);
+    const most = 2 * SIGNATURES_PER_TRANSFER;
+    const payloads = [gibberish, ...Array<Uint8Array>(most + 2).fill(transaction), gibberish];
+    const from = reader();
+    const { candidates, skipped } = await select(payloads, 42_000n, from);
+    expect(from.asked).toEqual([most]);
+    expect(candidates.map(({ index }) => index)).toEqual([1]);
+    const reasons = skipped.map(({ reason }) => reason);
+    expect(reasons.filter((one) => one === "UNDECODABLE").length).toBe(1);
+    expect(reasons.filter((one) => one === "NONCE_TOO_LOW").length).toBe(most - 1);
+    // What comes after is not even parsed.
+    expect(skipped.slice(most)).toEqual(
+      [1, 2, 3].map((i) => ({ index: most + i, reason: "BLOCK_SIGNATURES_EXHAUSTED" })),
+    );
+  });
+
+  test("bytes: the first that does not fit, and what comes after it of its sender", async () => {
+    const data = `0x${"00".repeat(100_000)}` as const;
+    const count = Math.floor(BLOCK_TRANSACTION_BYTES_MAX / 100_150) + 2;
+    const payloads = await Promise.all(
+      Array.from({ length: count }, (_, nonce) =>
+        opTransaction(ALICE, nonce, { data, gas: 2_000_000n }),
+      ),
+    );
+    const { candidates, skipped } = await select(payloads, 10n ** 12n);
+    const fitting = candidates.length;
+    expect(candidates.reduce((sum, { raw }) => sum + raw.length, 0)).toBeLessThanOrEqual(
+      BLOCK_TRANSACTION_BYTES_MAX,
+    );
+    expect(skipped[0]).toEqual({ index: fitting, reason: "BLOCK_BYTES_EXHAUSTED" });
+    expect(skipped.slice(1).every(({ reason }) => reason === "NONCE_TOO_HIGH")).toBe(true);
+    expect(fitting + skipped.length).toBe(count);
+  });
+
+  test("nobody's signature is told from a sender without money", async () => {
+    const nobody = { ...reader(), sendersOf: () => Promise.resolve([undefined]) };
+    const { skipped } = await select([await opTransaction(ALICE, 0)], 30_000_000n, nobody);
+    expect(skipped).toEqual([{ index: 0, reason: "BAD_SIGNATURE" }]);
+  });
+});
