@@ -166,7 +166,7 @@ async function open(
 async function openBundles(
   { config, dataDirectory }: EvmRollupNodeOptions,
   { gatewayKey, clock, logger, metrics }: EvmRollupNodeDependencies,
-  { client, sealer, submitter }: OrderGateway,
+  { client, price, sealer }: OrderGateway,
   opened: Opened,
 ) {
   // Each store is closed by its owner, or here when that is not made of it; closing it twice is nothing.
@@ -193,7 +193,7 @@ async function openBundles(
   const quota = createBundleQuota(
     gateway,
     requesterQuota("bundles", config, () => clock.monotonicMs()),
-    (bytes) => submitter.costOf(bytes),
+    (bytes, isSealed) => price.costOf(bytes, isSealed),
   );
   return {
     gateway,

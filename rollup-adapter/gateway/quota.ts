@@ -12,8 +12,14 @@ export interface QuotaTerms {
 }
 
 export interface Quota {
+  /** Whether money counts for this one. */
+  isPaid(requester: string): boolean;
   /** Counts one more; the refusal, in words, when that is too much: then nothing is counted. */
   take(requester: string, costNweft: bigint): string | undefined;
+  /** One that waits since an earlier life: counts, whatever the limit. */
+  hold(requester: string): void;
+  /** What was counted before costs so much more; less, if it is below 0. Never refused: it is paid already. */
+  spend(requester: string, nweft: bigint): void;
   /** It waits no longer. */
   release(requester: string): void;
 }
@@ -51,7 +57,30 @@ export function createQuota(
     };
   }
 
+  function keep(requester: string, account: Account): void {
+    accounts.delete(requester);
+    accounts.set(requester, account);
+    for (const [oldest, { waiting }] of accounts) {
+      if (accounts.size <= QUOTA_REQUESTERS_MAX) break;
+      // What waits stays counted: those are bounded by what a gateway holds.
+      if (waiting === 0) accounts.delete(oldest);
+    }
+  }
+
   return {
+    isPaid: (requester) => termsOf(requester).spendPerMinute > 0n,
+    hold(requester) {
+      const account = accountOf(requester, termsOf(requester).spendPerMinute, monotonicMs());
+      account.waiting += 1;
+      keep(requester, account);
+    },
+    spend(requester, nweft) {
+      const { spendPerMinute } = termsOf(requester);
+      if (spendPerMinute === 0n) return;
+      const account = accountOf(requester, spendPerMinute, monotonicMs());
+      account.left -= nweft;
+      keep(requester, account);
+    },
     take(requester, costNweft) {
       const { waitingMax, spendPerMinute } = termsOf(requester);
       const account = accountOf(requester, spendPerMinute, monotonicMs());
@@ -65,13 +94,7 @@ export function createQuota(
         account.left -= costNweft;
       }
       account.waiting += 1;
-      accounts.delete(requester);
-      accounts.set(requester, account);
-      for (const [oldest, { waiting }] of accounts) {
-        if (accounts.size <= QUOTA_REQUESTERS_MAX) break;
-        // What waits stays counted: those are bounded by what a gateway holds.
-        if (waiting === 0) accounts.delete(oldest);
-      }
+      keep(requester, account);
       return undefined;
     },
     release(requester) {

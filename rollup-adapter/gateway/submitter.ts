@@ -86,8 +86,6 @@ export interface Submitter {
    * first block that `blockOrdered` was told of.
    */
   readonly reconciled: Promise<void>;
-  /** nweft that ordering a payload of so many bytes costs now; 0 while nobody knows. */
-  costOf(bytes: number): bigint;
   /** Payloads that were accepted and are not ordered yet. */
   pendingCount(): number;
   stop(): void;
@@ -555,10 +553,6 @@ export function createSubmitter(
           void sendAgain(batch);
         }
       }
-    },
-    costOf(bytes) {
-      if (info === undefined) return 0n;
-      return BigInt(bytes + ENTRY_BYTES) * (info.baseFeePerByte + options.tipPerByte);
     },
     reconciled,
     pendingCount: () => pendingCount,

@@ -15,6 +15,7 @@ import { createMemoryJournalStore, openJournalStore } from "../gateway/journal/j
 import type { GatewayMetrics } from "../gateway/metrics.ts";
 import { createKeptTransactions } from "../gateway/pool/kept-transactions.ts";
 import type { PoolQuota, Restoring, SubmitPort } from "../gateway/pool/pending-pool.ts";
+import { createOrderPrice, type OrderPrice } from "../gateway/price.ts";
 import { createSealer, type Sealer } from "../gateway/sealer.ts";
 import { createPlacements } from "../gateway/status/placements.ts";
 import type { StatusDependencies } from "../gateway/status/status-method.ts";
@@ -42,6 +43,8 @@ export interface OrderGateway {
   readonly clients: readonly SequencerClient[];
   /** All of them as one. */
   readonly client: SubmitClient;
+  /** What the order of something costs. */
+  readonly price: OrderPrice;
   /** Seals, whether or not wallets' transactions are sealed. */
   readonly sealer: Sealer;
   readonly submitter: Submitter;
@@ -85,12 +88,17 @@ export async function openOrderGateway(
   );
   opened.add(() => submitter.stop());
   await submitter.restore();
+  const price = createOrderPrice(
+    { rollupId, tipPerByte: BigInt(gateway.tip_per_byte) },
+    { client, monotonicMs: () => clock.monotonicMs() },
+  );
   const placements = createPlacements(rollupId, { client, journal, logger });
   await placements.restore();
 
   return {
     clients,
     client,
+    price,
     sealer,
     submitter,
     pool: {
@@ -102,7 +110,7 @@ export async function openOrderGateway(
       },
       quota: {
         of: requesterQuota("transactions", config, () => clock.monotonicMs()),
-        costOf: (bytes) => submitter.costOf(bytes),
+        costOf: (bytes) => price.costOf(bytes, gateway.seal),
       },
     },
     status: { rollupId, placements, submitter, client },

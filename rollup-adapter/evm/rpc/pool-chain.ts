@@ -1,4 +1,5 @@
 /** The reference rollup's own chain, as the pool of pending transactions sees it. */
+import type { Address } from "@ethereumjs/util";
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { PoolChain } from "../../gateway/pool/pool-chain.ts";
 import type { StatusChain } from "../../gateway/status/status-method.ts";
@@ -7,16 +8,21 @@ import { createPacer } from "../pacer.ts";
 import { StateView } from "../virtual-machine.ts";
 
 export function createPoolChain(chain: EvmChain, clock: Clock): PoolChain {
+  function accountOf(sender: Address) {
+    const { common, db } = chain;
+    const root = chain.head().header.stateRoot;
+    const pacer = createPacer(Number.POSITIVE_INFINITY);
+    return new StateView({ common, db, root, pacer }).getAccount(sender);
+  }
+
   return {
     common: chain.common,
     decoder: chain.decoder,
     async account(sender) {
-      const { common, db } = chain;
-      const root = chain.head().header.stateRoot;
-      const pacer = createPacer(Number.POSITIVE_INFINITY);
-      const account = await new StateView({ common, db, root, pacer }).getAccount(sender);
+      const account = await accountOf(sender);
       return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };
     },
+    hasCode: async (sender) => (await accountOf(sender))?.isContract() === true,
     next: () => Promise.resolve(chain.nextEnvironment(clock.now().seconds)),
     isIncluded: (hash) => Promise.resolve(chain.store.transactionLocation(hash) !== undefined),
     onBlock: (listener) =>

@@ -12,7 +12,7 @@ function request(maxHeight: number): BundleRequest {
   return { legs, minHeight: undefined, maxHeight, replacement: undefined, isEncrypted: false };
 }
 
-function fixture() {
+function fixture(spendPerMinute = 0n) {
   let count = 0;
   const state = { isRefusing: false };
   const send = () => {
@@ -23,10 +23,10 @@ function fixture() {
   };
   const gateway: BundleSender = { sendBundle: send, sendSealed: send, sendBid: send };
   const quota = createQuota(
-    () => ({ waitingMax: 2, spendPerMinute: 0n }),
+    () => ({ waitingMax: 2, spendPerMinute }),
     () => 0,
   );
-  return { state, bundles: createBundleQuota(gateway, quota, () => 1n) };
+  return { state, bundles: createBundleQuota(gateway, quota, () => Promise.resolve(1n)) };
 }
 
 describe("a searcher's share of the gateway's account", () => {
@@ -46,6 +46,20 @@ describe("a searcher's share of the gateway's account", () => {
     bundles.blockOrdered(12, []);
     await expect(one.sendBundle(request(20), EMPTY)).rejects.toThrow("wait already");
     bundles.blockOrdered(13, []);
+    await one.sendBundle(request(20), EMPTY);
+  });
+
+  it("behavior: has the tips and bids in it that are offered in the gateway's name", async () => {
+    const { bundles } = fixture(100n);
+    const one = bundles.senderFor("key one");
+    const legs = [{ rollupId, txs: [new Uint8Array(10)] }];
+    const bid = { legs, amount: 60n, minHeight: undefined, maxHeight: 20 };
+    await one.sendBid(bid);
+    await expect(one.sendBid(bid)).rejects.toThrow("ordering costs 61 nweft");
+    const [leg] = request(20).legs;
+    if (leg === undefined) throw new Error("a bundle has a leg");
+    const tipped = { ...request(20), legs: [{ ...leg, tip: 39n }] };
+    await expect(one.sendBundle(tipped, EMPTY)).rejects.toThrow("39 are left");
     await one.sendBundle(request(20), EMPTY);
   });
 

@@ -19,29 +19,43 @@ export interface BundleQuota {
   blockOrdered(height: number, itemIds: readonly Uint8Array[]): void;
 }
 
+/** Around a transaction and around a leg, at most. */
+const ENTRY_BYTES = 6;
+const LEG_BYTES = 64;
+
 interface Waiting {
   readonly requester: string;
   /** Last block that may hold it. */
   readonly untilHeight: number;
 }
 
-/** @param costOf nweft that ordering so many bytes costs now */
+/** @param costOf nweft that ordering so many bytes costs now; rejects while nobody knows */
 export function createBundleQuota(
   gateway: BundleSender,
   quota: Quota,
-  costOf: (bytes: number) => bigint,
+  costOf: (bytes: number, isSealed: boolean) => Promise<bigint>,
 ): BundleQuota {
   const waiting = new Map<string, Waiting>();
   let height = 0;
 
   async function counted(
     requester: string,
-    legs: readonly Pick<RequestedLeg, "txs">[],
-    untilHeight: number,
+    request: {
+      readonly legs: readonly Pick<RequestedLeg, "txs">[];
+      readonly isSealed: boolean;
+      /** nweft that it offers in the gateway's name beside the fee. */
+      readonly offered: bigint;
+      readonly untilHeight: number;
+    },
     send: () => Promise<Sent>,
   ): Promise<Sent> {
-    const bytes = legs.flatMap(({ txs }) => txs).reduce((sum, tx) => sum + tx.length, 0);
-    const refusal = quota.take(requester, costOf(bytes));
+    const { legs, isSealed, offered, untilHeight } = request;
+    const bytes = legs
+      .flatMap(({ txs }) => txs)
+      .reduce((sum, tx) => sum + tx.length + ENTRY_BYTES, legs.length * LEG_BYTES);
+    const fee = quota.isPaid(requester) ? await costOf(bytes, isSealed).catch(unavailable) : 0n;
+    const cost = fee + offered;
+    const refusal = quota.take(requester, cost);
     if (refusal !== undefined) throw bundleError("RATE_LIMITED", refusal);
     try {
       const sent = await send();
@@ -52,6 +66,7 @@ export function createBundleQuota(
       return sent;
     } catch (error) {
       quota.release(requester);
+      quota.spend(requester, -cost);
       throw error;
     }
   }
@@ -61,18 +76,28 @@ export function createBundleQuota(
       const ends = (maxHeight: number | undefined, blocks: number): number =>
         maxHeight ?? height + 1 + blocks;
       return {
-        sendBundle: (request, from) =>
-          counted(requester, request.legs, ends(request.maxHeight, DEFAULT_WINDOW_HEIGHTS), () =>
+        sendBundle(request, from) {
+          const { legs, maxHeight, isEncrypted: isSealed } = request;
+          const untilHeight = ends(maxHeight, DEFAULT_WINDOW_HEIGHTS);
+          const offered = legs.reduce((sum, { tip }) => sum + tip, 0n);
+          return counted(requester, { legs, isSealed, offered, untilHeight }, () =>
             gateway.sendBundle(request, from),
-          ),
-        sendSealed: (rollupId, tx) =>
-          counted(requester, [{ txs: [tx] }], ends(undefined, SEALED_WAIT_HEIGHTS), () =>
+          );
+        },
+        sendSealed(rollupId, tx) {
+          const untilHeight = ends(undefined, SEALED_WAIT_HEIGHTS);
+          const legs = [{ txs: [tx] }];
+          return counted(requester, { legs, isSealed: true, offered: 0n, untilHeight }, () =>
             gateway.sendSealed(rollupId, tx),
-          ),
-        sendBid: (request) =>
-          counted(requester, request.legs, ends(request.maxHeight, DEFAULT_WINDOW_HEIGHTS), () =>
+          );
+        },
+        sendBid(request) {
+          const { legs, amount: offered, maxHeight } = request;
+          const untilHeight = ends(maxHeight, DEFAULT_WINDOW_HEIGHTS);
+          return counted(requester, { legs, isSealed: true, offered, untilHeight }, () =>
             gateway.sendBid(request),
-          ),
+          );
+        },
       };
     },
     blockOrdered(ordered, itemIds) {
@@ -87,4 +112,9 @@ export function createBundleQuota(
       for (const [id, { untilHeight }] of waiting) if (untilHeight <= height) end(id);
     },
   };
+}
+
+/** For what asking the node for its price throws. */
+function unavailable(cause: unknown): never {
+  throw bundleError("UNAVAILABLE", "the sequencer cannot be reached; try again later", { cause });
 }

@@ -64,17 +64,25 @@ export interface TransactionRecord {
   readonly raw: Uint8Array;
   /** Wall time at which it was accepted, in ms since 1970. */
   readonly acceptedMs: number;
+  /** Whose quota it counts for; undefined: nobody's. */
+  readonly requester: string | undefined;
 }
 
-export function encodeTransactionRecord({ raw, acceptedMs }: TransactionRecord): Uint8Array {
-  return Buffer.from(JSON.stringify({ raw: base64(raw), acceptedMs }));
+export function encodeTransactionRecord(record: TransactionRecord): Uint8Array {
+  return Buffer.from(JSON.stringify({ ...record, raw: base64(record.raw) }));
 }
 
 /** @throws WeftError<JournalRecordErrorInfo> */
 export function decodeTransactionRecord(hash: string, bytes: Uint8Array): TransactionRecord {
-  const { raw, acceptedMs } = jsonRecord(hash, bytes);
-  if (typeof raw !== "string" || typeof acceptedMs !== "number") throw damaged(hash);
-  return { raw: fromBase64(raw), acceptedMs };
+  const { raw, acceptedMs, requester } = jsonRecord(hash, bytes);
+  if (
+    typeof raw !== "string" ||
+    typeof acceptedMs !== "number" ||
+    !(requester === undefined || typeof requester === "string")
+  ) {
+    throw damaged(hash);
+  }
+  return { raw: fromBase64(raw), acceptedMs, requester };
 }
 
 /** @throws WeftError<JournalRecordErrorInfo> */

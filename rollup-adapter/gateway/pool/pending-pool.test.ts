@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createManualClock, type ManualClock } from "../../../test/support/manual-clock.ts";
 import {
   ALICE,
+  BOB,
   execute,
   openExecutor,
   removeDirectory,
@@ -13,11 +14,12 @@ import type { EvmExecutor } from "../../evm/executor.ts";
 import { POST_RETRY_MS } from "../../evm/limits.ts";
 import { NULL_EVM_METRICS } from "../../evm/metrics.ts";
 import { createPoolChain } from "../../evm/rpc/pool-chain.ts";
-import { createMemoryJournalStore } from "../journal/journal-store.ts";
+import { createMemoryJournalStore, type JournalStore } from "../journal/journal-store.ts";
 import { createJournal } from "../journal/journal.ts";
 import { NULL_GATEWAY_METRICS } from "../metrics.ts";
 import { createKeptTransactions } from "./kept-transactions.ts";
-import { PendingPool } from "./pending-pool.ts";
+import { createQuota } from "../quota.ts";
+import { PendingPool, type PoolQuota } from "./pending-pool.ts";
 
 let directory = "";
 let executor: EvmExecutor;
@@ -30,11 +32,18 @@ afterEach(async () => {
   await removeDirectory(directory);
 });
 
-/** One life of a pool on that disk; `state.isAway`: nothing can be submitted. */
-function start(records: Map<string, Uint8Array>, clock: ManualClock = createManualClock()) {
-  const journal = createJournal(createMemoryJournalStore(records), NULL_GATEWAY_METRICS);
+/** One life of a pool on that disk; `state.isAway`: nothing can be submitted, `isFull`: the disk takes nothing. */
+function start(
+  records: Map<string, Uint8Array>,
+  clock: ManualClock = createManualClock(),
+  quota?: PoolQuota,
+) {
+  const store = createMemoryJournalStore(records);
+  const state = { isAway: false, isFull: false };
+  const write: JournalStore["write"] = (operations, isSynced) =>
+    state.isFull ? Promise.reject(new Error("ENOSPC")) : store.write(operations, isSynced);
+  const journal = createJournal({ ...store, write }, NULL_GATEWAY_METRICS);
   const submitted: Uint8Array[] = [];
-  const state = { isAway: false };
   const kept = createKeptTransactions(journal);
   const pool = new PendingPool({
     chain: createPoolChain(executor, clock),
@@ -47,6 +56,7 @@ function start(records: Map<string, Uint8Array>, clock: ManualClock = createManu
     logger: NULL_LOGGER,
     metrics: NULL_EVM_METRICS,
     kept,
+    quota,
   });
   const restore = async (isSubmitted: (raw: Uint8Array) => boolean): Promise<void> => {
     await pool.restore({ kept, reconciled: Promise.resolve(), isSubmitted });
@@ -101,6 +111,131 @@ describe("what a wallet was told is accepted", () => {
         return next.submitted;
       })
       .toEqual([second]);
+    next.pool.close();
+  });
+});
+
+describe("what a stranger can make the gateway pay for", () => {
+  const ETHER = 10n ** 18n;
+
+  it("behavior: nothing that its sender cannot pay for after what waits before it", async () => {
+    const { pool, submitted } = start(new Map());
+    // Each of them alone it could: it has 1,000.
+    await pool.add(await signed(ALICE, { nonce: 0, value: 600n * ETHER }));
+    await expect(pool.add(await signed(ALICE, { nonce: 1, value: 600n * ETHER }))).rejects.toThrow(
+      /insufficient funds .* queued cost 6\d{20}, tx cost 6\d{20}, overshot 2\d{20}/,
+    );
+    const affordable = await signed(ALICE, { nonce: 1, value: 300n * ETHER });
+    await pool.add(affordable);
+    // In place of one that waits it may ask for what that one asked for.
+    const instead = { value: 650n * ETHER, maxFeePerGas: 4_000_000_000n };
+    await pool.add(await signed(ALICE, { nonce: 0, ...instead }));
+    expect(submitted.length).toBe(3);
+    pool.close();
+  });
+
+  it("behavior: replacements that pay more, and a few only", async () => {
+    const { pool, submitted } = start(new Map());
+    const fees = [2_000_000_000n, 2_100_000_000n, 2_200_000_000n].map((fee) => ({
+      nonce: 0,
+      maxFeePerGas: fee,
+    }));
+    const [first, tooLow, enough] = await Promise.all(fees.map((one) => signed(ALICE, one)));
+    if (first === undefined || tooLow === undefined || enough === undefined) throw new Error("few");
+    await pool.add(first);
+    await expect(pool.add(tooLow)).rejects.toThrow("replacement transaction underpriced");
+    await pool.add(enough);
+    for (const times of [2n, 4n, 8n]) {
+      await pool.add(await signed(ALICE, { nonce: 0, maxFeePerGas: times * 2_000_000_000n }));
+    }
+    const sixth = await signed(ALICE, { nonce: 0, maxFeePerGas: 64_000_000_000n });
+    await expect(pool.add(sixth)).rejects.toThrow("4 of this nonce were replaced already");
+    expect(submitted.length).toBe(5);
+    pool.close();
+  });
+
+  it("behavior: what waits counts for its requester's quota after a restart too", async () => {
+    const records = new Map<string, Uint8Array>();
+    const quota = (): PoolQuota => ({
+      of: createQuota(
+        () => ({ waitingMax: 2, spendPerMinute: 0n }),
+        () => 0,
+      ),
+      costOf: () => Promise.reject(new Error("nobody pays here")),
+    });
+    const before = start(records, createManualClock(), quota());
+    const first = await signed(ALICE, { nonce: 0 });
+    await before.pool.add(first, "key one");
+    await before.pool.add(await signed(ALICE, { nonce: 1 }), "key one");
+    before.pool.close();
+
+    const next = start(records, createManualClock(), quota());
+    await next.restore(() => true);
+    const third = await signed(ALICE, { nonce: 2 });
+    await expect(next.pool.add(third, "key one")).rejects.toThrow("2 of key one wait already");
+    await next.pool.add(await signed(BOB, { nonce: 0 }), "key two");
+    // Executed, it waits no longer.
+    await execute(executor, 1, [first]);
+    await expect.poll(() => next.pool.size).toBe(2);
+    await next.pool.add(third, "key one");
+    next.pool.close();
+  });
+
+  it("behavior: no more than a minute's money of one requester, each try at its place counted", async () => {
+    const clock = createManualClock();
+    const quota = {
+      of: createQuota(
+        () => ({ waitingMax: 0, spendPerMinute: 250n }),
+        () => clock.monotonicMs(),
+      ),
+      costOf: () => Promise.resolve(100n),
+    };
+    const { pool, state } = start(new Map(), clock, quota);
+    state.isAway = true;
+    const first = await signed(ALICE, { nonce: 0 });
+    // Refused by the sequencer it costs nothing, however often.
+    for (let i = 0; i < 5; i++) await expect(pool.add(first, "one")).rejects.toThrow("is away");
+    state.isAway = false;
+    await pool.add(first, "one");
+    const second = await signed(ALICE, { nonce: 1 });
+    await pool.add(second, "one");
+    await expect(pool.add(await signed(ALICE, { nonce: 2 }), "one")).rejects.toThrow(
+      "of the 250 a minute of one 50 are left",
+    );
+    // Ordered before its turn, its place is paid for in vain: the next one is the requester's too.
+    await execute(executor, 1, [second]);
+    await execute(executor, 2, [first]);
+    await expect
+      .poll(async () => {
+        const third = await signed(BOB, { nonce: 0 });
+        return await pool.add(third, "one").catch(String);
+      })
+      .toContain("-50 are left");
+    pool.close();
+  });
+});
+
+describe("a disk that is full", () => {
+  it("behavior: nothing is accepted, and what was is still pending", async () => {
+    const records = new Map<string, Uint8Array>();
+    const { pool, state } = start(records);
+    await pool.add(await signed(ALICE, { nonce: 0 }));
+    state.isFull = true;
+    const waiting = await signed(ALICE, { nonce: 2 }); // for its predecessor
+    await expect(pool.add(waiting)).rejects.toMatchObject({
+      code: -32_003,
+      message: /journal cannot be written.*is the disk full\?/,
+    });
+    expect(pool.size).toBe(1);
+    // Room alone does not mend it: what was half written is read again by a new process.
+    state.isFull = false;
+    await expect(pool.add(waiting)).rejects.toThrow("until the node is started again");
+    pool.close();
+    const next = start(records);
+    await next.restore(() => true);
+    expect(next.pool.size).toBe(1);
+    await next.pool.add(waiting);
+    expect(next.pool.size).toBe(2);
     next.pool.close();
   });
 });

@@ -5,9 +5,11 @@
  * has been executed. It decides nothing about order: whatever the sequencer delivers is executed, whether
  * it came from here or not.
  */
+import type { TypedTransaction } from "@ethereumjs/tx";
 import type { Address } from "@ethereumjs/util";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { copyBytes, toHex } from "../../../proto/bytes.ts";
+import { isWeftError } from "../../../proto/errors.ts";
 import { timeToMs } from "../../../proto/time.ts";
 import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
@@ -52,8 +54,8 @@ export interface Restoring {
 
 export interface PoolQuota {
   readonly of: Quota;
-  /** nweft that ordering so many bytes costs now. */
-  readonly costOf: (bytes: number) => bigint;
+  /** nweft that ordering so many bytes costs now; rejects while nobody knows. */
+  readonly costOf: (bytes: number) => Promise<bigint>;
 }
 
 type PoolMetrics = Pick<EvmMetrics, "pendingTransactions" | "resubmissions" | "rpcDropped">;
@@ -64,13 +66,17 @@ export interface PendingTransaction extends DecodedTransaction {
 
 interface Entry extends PendingTransaction {
   readonly addedMs: number;
+  /** wei that it may take of its sender. */
+  readonly cost: bigint;
+  /** How many of its nonce it has replaced. */
+  readonly replaced: number;
   /** Posted at least once; false while its predecessors are missing. */
   isPosted: boolean;
   /** A block skipped it because its predecessor had not come. */
   isEarly: boolean;
   /** It had a place that was in vain. */
   isRepeat: boolean;
-  /** Whose quota it counts for; undefined for one of an earlier life. */
+  /** Whose quota it counts for; undefined: nobody's. */
   readonly requester: string | undefined;
   /** Settles with the answer to the call that brought it. */
   isAccepted: Promise<unknown> | undefined;
@@ -90,6 +96,8 @@ const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set<EngineSkipReason | typeof
 );
 /** geth's price bump: a replacement must offer this much more, percent. */
 const REPLACEMENT_BUMP_PERCENT = 10n;
+/** Replacements of one nonce: each is ordered, and only one of them executed. */
+const REPLACEMENTS_MAX = 4;
 
 export class PendingPool {
   readonly #chain: PoolChain;
@@ -182,18 +190,39 @@ export class PendingPool {
       return decoded.hash;
     }
     await this.#check(decoded, account);
+    await this.#checkDelegated(decoded);
+    const cost = await this.#orderCost(requester, decoded.raw.length);
     // Checked once more after waiting: two calls may have brought the same bytes.
     if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
-    this.#checkPlace(decoded);
-    if (requester !== undefined) this.#checkQuota(requester, decoded.raw.length);
+    this.#checkPlace(decoded, account);
+    this.#takeQuota(requester, cost);
     const entry = this.#insert(decoded, this.#clock.monotonicMs(), requester);
-    const acceptedMs = timeToMs(this.#clock.now());
-    const isKept = this.#kept?.add(key, { raw: entry.raw, acceptedMs });
+    const isKept = this.#keep(key, entry);
     for (const listener of this.#listeners) listener(entry);
     // Side by side: the journal has it before the wallet is told.
     entry.isAccepted = Promise.all([this.#postReady(decoded.sender, account.nonce, entry), isKept]);
-    await entry.isAccepted;
+    try {
+      await entry.isAccepted;
+    } catch (cause) {
+      // Nothing of it was ordered.
+      if (requester !== undefined && !this.#byHash.has(key)) {
+        this.#quota?.of.spend(requester, -cost);
+      }
+      throw cause;
+    }
     return decoded.hash;
+  }
+
+  /** Durable when it resolves. */
+  async #keep(key: string, entry: Entry): Promise<void> {
+    const { raw, requester } = entry;
+    try {
+      await this.#kept?.add(key, { raw, acceptedMs: timeToMs(this.#clock.now()), requester });
+    } catch (cause) {
+      // What is on its way already may be executed all the same.
+      if (!entry.isPosted) this.#remove(entry);
+      throw rejected(cause);
+    }
   }
 
   /** For bytes that are pending already: what became, or becomes, of the first call that brought them. */
@@ -202,9 +231,20 @@ export class PendingPool {
     return hash;
   }
 
-  #checkQuota(requester: string, bytes: number): void {
+  /** nweft that the order of it costs, where that matters. */
+  async #orderCost(requester: string | undefined, bytes: number): Promise<bigint> {
     const quota = this.#quota;
-    const refusal = quota?.of.take(requester, quota.costOf(bytes));
+    if (requester === undefined || quota?.of.isPaid(requester) !== true) return 0n;
+    try {
+      return await quota.costOf(bytes);
+    } catch (cause) {
+      throw rejected(cause);
+    }
+  }
+
+  #takeQuota(requester: string | undefined, cost: bigint): void {
+    if (requester === undefined) return;
+    const refusal = this.#quota?.of.take(requester, cost);
     if (refusal === undefined) return;
     this.#metrics.rpcDropped.inc({ what: "quota" });
     throw limitExceeded(refusal);
@@ -216,11 +256,13 @@ export class PendingPool {
    */
   async restore({ kept, reconciled, isSubmitted }: Restoring): Promise<void> {
     const nowMs = timeToMs(this.#clock.now());
-    for (const { raw, acceptedMs } of await kept.load()) {
+    for (const { raw, acceptedMs, requester } of await kept.load()) {
       const payload = this.#chain.decoder.decode(raw);
       if (payload.kind === "skip") continue; // another genesis than when it was accepted
       const ageMs = Math.max(0, nowMs - acceptedMs);
-      const entry = this.#insert(payload.decoded, this.#clock.monotonicMs() - ageMs);
+      const addedMs = this.#clock.monotonicMs() - ageMs;
+      const entry = this.#insert(payload.decoded, addedMs, requester);
+      if (requester !== undefined) this.#quota?.of.hold(requester);
       entry.isPosted = true; // for all we know
     }
     void reconciled.then(async () => {
@@ -272,17 +314,32 @@ export class PendingPool {
     }
   }
 
-  #checkPlace({ transaction, sender }: DecodedTransaction): void {
+  /** Money of an account with code may go without a transaction of its own: one of it waits at a time, as geth has it. */
+  async #checkDelegated({ transaction, sender }: DecodedTransaction): Promise<void> {
+    const entries = this.#bySender.get(sender.toString());
+    if (entries === undefined || entries.has(transaction.nonce)) return;
+    if (!(await this.#chain.hasCode(sender))) return;
+    throw serverError("in-flight transaction limit reached for delegated accounts");
+  }
+
+  #checkPlace({ transaction, sender }: DecodedTransaction, account: PoolAccount): void {
     this.#expire();
     const entries = this.#bySender.get(sender.toString());
     const rival = entries?.get(transaction.nonce);
     if (rival !== undefined) {
       const price = maxFeePerGas(rival.transaction);
-      const least = price + (price * REPLACEMENT_BUMP_PERCENT) / 100n;
-      if (maxFeePerGas(transaction) < least) {
+      const bump = (price * REPLACEMENT_BUMP_PERCENT) / 100n;
+      // Of a few wei a tenth is nothing.
+      if (maxFeePerGas(transaction) < price + (bump > 0n ? bump : 1n)) {
         throw serverError("replacement transaction underpriced");
       }
+      if (rival.replaced >= REPLACEMENTS_MAX) {
+        throw serverError(
+          `replacement transaction refused: ${REPLACEMENTS_MAX} of this nonce were replaced already`,
+        );
+      }
     }
+    this.#checkFunds(transaction, entries, account);
     const isFull =
       this.#byHash.size >= PENDING_TRANSACTIONS_MAX || this.#bytes >= PENDING_BYTES_MAX;
     if (isFull || (entries?.size ?? 0) >= PENDING_PER_SENDER_MAX) {
@@ -293,12 +350,32 @@ export class PendingPool {
     }
   }
 
-  #insert(decoded: DecodedTransaction, addedMs: number, requester?: string): Entry {
+  /** Whether its sender can pay for it after all that waits before it: the order of what it cannot is paid for in vain. */
+  #checkFunds(
+    transaction: TypedTransaction,
+    entries: ReadonlyMap<bigint, Entry> | undefined,
+    { nonce, balance }: PoolAccount,
+  ): void {
+    let queued = 0n;
+    for (const entry of entries?.values() ?? []) {
+      if (entry.nonce >= nonce && entry.nonce !== transaction.nonce) queued += entry.cost;
+    }
+    const cost = maxCost(transaction, this.#chain.common);
+    if (queued + cost <= balance) return;
+    throw serverError(
+      `insufficient funds for gas * price + value: balance ${balance}, queued cost ${queued}, tx cost ${cost}, overshot ${queued + cost - balance}`,
+    );
+  }
+
+  #insert(decoded: DecodedTransaction, addedMs: number, requester: string | undefined): Entry {
     const { nonce } = decoded.transaction;
+    const rival = this.#bySender.get(decoded.sender.toString())?.get(nonce);
     const entry: Entry = {
       ...decoded,
       nonce,
       addedMs,
+      cost: maxCost(decoded.transaction, this.#chain.common),
+      replaced: rival === undefined ? 0 : rival.replaced + 1,
       isPosted: false,
       isEarly: false,
       isRepeat: false,
@@ -343,12 +420,22 @@ export class PendingPool {
       // The node that holds the predecessor may be slow to propose it, or gone until its submission expires:
       // till then every block would skip this one again, paid for each time, until it is given up.
       if (entry.isEarly && isPredecessorUnderWay) break;
-      if (entry.resubmissions > 0) this.#metrics.resubmissions.inc();
+      if (entry.resubmissions > 0) {
+        this.#metrics.resubmissions.inc();
+        void this.#payAgain(entry);
+      }
       entry.isPosted = true;
       const posted = this.#post(entry, entry !== awaited);
       if (entry === awaited) ready.push(posted);
     }
     await Promise.all(ready);
+  }
+
+  /** Its place was in vain, and paid for. */
+  async #payAgain({ requester, raw }: Entry): Promise<void> {
+    // While the price is unknown nothing is submitted either.
+    const cost = await this.#orderCost(requester, raw.length).catch(() => 0n);
+    if (requester !== undefined) this.#quota?.of.spend(requester, cost);
   }
 
   /** `isPromised`: its wallet was told that it is accepted, so that it is tried again; else the failure is its answer. */
@@ -366,7 +453,7 @@ export class PendingPool {
         return;
       }
       this.#remove(entry);
-      throw new RpcError(RPC_CODE.TRANSACTION_REJECTED, `transaction rejected: ${reason(cause)}`);
+      throw rejected(cause);
     }
   }
 
@@ -463,6 +550,13 @@ const UNDECODABLE_WORDS: Readonly<Partial<Record<SkipReason, string>>> = {
 function undecodable(why: SkipReason, chain: PoolChain): RpcError {
   const words = UNDECODABLE_WORDS[why] ?? "invalid transaction: not the canonical encoding of one";
   return serverError(why === "WRONG_CHAIN_ID" ? `${words}: want ${chain.common.chainId()}` : words);
+}
+
+function rejected(cause: unknown): RpcError {
+  // What a node says of a failed call has its address in it.
+  const isAway = isWeftError(cause) && cause.code === "SEQUENCER_CALL_FAILED";
+  const why = isAway ? "the sequencer cannot be reached; try again later" : reason(cause);
+  return new RpcError(RPC_CODE.TRANSACTION_REJECTED, `transaction rejected: ${why}`);
 }
 
 function reason(error: unknown): string {

@@ -30,6 +30,8 @@ export interface PoolChain {
   readonly decoder: PayloadDecoder;
   /** At the head. */
   account(sender: Address): Promise<PoolAccount>;
+  /** At the head: whether its transactions are not the only ones that move its money (EIP-7702). */
+  hasCode(sender: Address): Promise<boolean>;
   next(): Promise<NextBlockTerms>;
   /** Whether a block holds the transaction of this hash. */
   isIncluded(hash: Uint8Array): Promise<boolean>;

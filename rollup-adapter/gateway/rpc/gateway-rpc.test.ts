@@ -330,7 +330,7 @@ describe("keys and limits", () => {
         }),
         () => 0,
       ),
-      costOf: (bytes: number) => BigInt(bytes),
+      costOf: (bytes: number) => Promise.resolve(BigInt(bytes)),
     };
     const { send, order } = await startGateway({
       quota,

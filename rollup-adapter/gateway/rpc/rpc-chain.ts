@@ -77,6 +77,10 @@ export function createRpcChain(
       asked.catch(() => accounts.delete(address));
       return asked;
     },
+    async hasCode(sender) {
+      const code = await upstream.call("eth_getCode", [sender.toString(), "latest"]);
+      return code !== "0x";
+    },
     next() {
       if (next === undefined || monotonicMs() > nextMs + NEXT_BLOCK_AGE_MS) {
         nextMs = monotonicMs();
