@@ -15,7 +15,7 @@ export interface JournalStore {
 }
 
 export type JournalStoreErrorInfo =
-  /** The folder is another process's, or damaged. */
+  /** The folder is another process's or damaged, or the disk is full. */
   { readonly code: "GATEWAY_JOURNAL_LOCKED"; readonly path: string };
 
 /**
@@ -27,7 +27,7 @@ export async function openJournalStore(directory: string): Promise<JournalStore>
   await level.open().catch((cause: unknown) => {
     throw new WeftError<JournalStoreErrorInfo>(
       { code: "GATEWAY_JOURNAL_LOCKED", path: directory },
-      `the gateway's journal in ${directory} cannot be opened; is another process using it?`,
+      `the gateway's journal in ${directory} cannot be opened; is another process using it, or the disk full? (${reasonOf(cause)})`,
       { cause },
     );
   });
@@ -66,4 +66,10 @@ export function createMemoryJournalStore(
     },
     close: () => Promise.resolve(),
   };
+}
+
+/** What the database says of it, which the error that it throws has as its cause. */
+function reasonOf(error: unknown): string {
+  const { cause } = error instanceof Error ? error : { cause: undefined };
+  return cause instanceof Error ? cause.message : String(error);
 }

@@ -5,11 +5,12 @@ import type { Json, Method, MethodTable, Params } from "../../json-rpc/method.ts
 import { addressParam } from "../../evm/rpc/params.ts";
 import { blockParam, bytesParam, hashParam } from "../../json-rpc/params.ts";
 import type { PendingPool } from "../pool/pending-pool.ts";
+import { UPSTREAM_FILTERS_MAX } from "./limits.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface GatewayMethodDependencies {
   readonly upstream: Upstream;
-  readonly pool: PendingPool;
+  readonly pool: Pick<PendingPool, "add" | "get" | "nextNonce">;
   /** What web3_clientVersion says. */
   readonly clientVersion: string;
   /** Methods beside Ethereum's. */
@@ -36,8 +37,6 @@ const PASSED: Readonly<Record<string, number | undefined>> = {
   eth_getBlockTransactionCountByHash: undefined,
   eth_getBlockTransactionCountByNumber: 0,
   eth_getCode: 1,
-  eth_getFilterChanges: undefined,
-  eth_getFilterLogs: undefined,
   eth_getLogs: undefined,
   eth_getProof: 2,
   eth_getStorageAt: 2,
@@ -47,21 +46,48 @@ const PASSED: Readonly<Record<string, number | undefined>> = {
   eth_getUncleCountByBlockHash: undefined,
   eth_getUncleCountByBlockNumber: 0,
   eth_maxPriorityFeePerGas: undefined,
-  eth_newBlockFilter: undefined,
-  eth_newFilter: undefined,
   eth_syncing: undefined,
-  eth_uninstallFilter: undefined,
   net_version: undefined,
 };
 
 export function createGatewayMethods(dependencies: GatewayMethodDependencies): MethodTable {
   const { upstream, pool, clientVersion, more = {} } = dependencies;
 
+  /** Made here, the one asked about the longest ago first: an executor sets no limit of its own. */
+  const filters = new Set<string>();
+  const newFilter =
+    (name: string): Method =>
+    async (params) => {
+      const id = await upstream.call(name, params);
+      if (typeof id !== "string") return id;
+      filters.add(id);
+      for (const oldest of filters) {
+        if (filters.size <= UPSTREAM_FILTERS_MAX) break;
+        filters.delete(oldest);
+        // One that it keeps all the same ends by itself when nobody asks.
+        upstream.call("eth_uninstallFilter", [oldest]).catch(() => undefined);
+      }
+      return id;
+    };
+  const ofFilter =
+    (name: string): Method =>
+    ([id]) => {
+      // Asked about just now; of another gateway's nothing is kept.
+      const isOwn = typeof id === "string" && filters.delete(id);
+      if (isOwn && name !== "eth_uninstallFilter") filters.add(id);
+      return upstream.call(name, [id]);
+    };
+
   const own: Readonly<Record<string, Method>> = {
     web3_clientVersion: () => clientVersion,
     net_listening: () => true,
     net_peerCount: () => "0x0",
     eth_accounts: () => [],
+    eth_newBlockFilter: newFilter("eth_newBlockFilter"),
+    eth_newFilter: newFilter("eth_newFilter"),
+    eth_getFilterChanges: ofFilter("eth_getFilterChanges"),
+    eth_getFilterLogs: ofFilter("eth_getFilterLogs"),
+    eth_uninstallFilter: ofFilter("eth_uninstallFilter"),
     eth_mining: () => false,
     eth_sendRawTransaction: async ([raw], context) =>
       bytesToHex(await pool.add(bytesParam(raw, "transaction"), context.requester)),

@@ -5,15 +5,18 @@
 import { WebSocket } from "ws";
 import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
-import { limitExceeded, RpcError } from "../../json-rpc/errors.ts";
+import { invalidParams, limitExceeded } from "../../json-rpc/errors.ts";
 import type { Json, Subscribe } from "../../json-rpc/method.ts";
 import {
   UPSTREAM_ANSWER_BYTES_MAX,
+  UPSTREAM_OPTIONS_BYTES_MAX,
+  UPSTREAM_PING_MS,
   UPSTREAM_RECONNECT_MS_FIRST,
   UPSTREAM_RECONNECT_MS_MAX,
   UPSTREAM_SUBSCRIPTIONS_MAX,
+  UPSTREAM_TIMEOUT_MS,
 } from "./limits.ts";
-import { parseAnswer, resultOf, UPSTREAM_AWAY } from "./upstream.ts";
+import { away, parseAnswer, resultOf } from "./upstream.ts";
 
 export interface UpstreamSubscriptions {
   /** The subscription of that name at the executor, with whatever options it takes. */
@@ -42,6 +45,7 @@ export function createUpstreamSubscriptions(
   const asked = new Map<number, Subscription>();
   let socket: WebSocket | undefined;
   let retry: Cancel | undefined;
+  let beat: Cancel | undefined;
   let pauseMs = UPSTREAM_RECONNECT_MS_FIRST;
   let lastCall = 0;
   let isClosed = false;
@@ -62,7 +66,23 @@ export function createUpstreamSubscriptions(
     if (socket !== undefined || retry !== undefined || isClosed) return;
     const opened = new WebSocket(url, { maxPayload: UPSTREAM_ANSWER_BYTES_MAX });
     socket = opened;
+    let isSilent = false;
+    opened.on("pong", () => {
+      isSilent = false;
+    });
+    // A connection that broke unseen would tell nobody of a block any more.
+    const watch = (): Cancel =>
+      clock.after(UPSTREAM_PING_MS, () => {
+        if (isSilent) {
+          opened.terminate();
+          return;
+        }
+        isSilent = true;
+        opened.ping();
+        beat = watch();
+      });
     opened.on("open", () => {
+      beat = watch();
       pauseMs = UPSTREAM_RECONNECT_MS_FIRST;
       for (const subscription of subscriptions) ask(subscription);
     });
@@ -73,15 +93,14 @@ export function createUpstreamSubscriptions(
       logger.debug("the executor's WebSocket failed", { error: error.message });
     });
     opened.on("close", () => {
+      beat?.cancel();
       socket = undefined;
       asked.clear();
       byId.clear();
       for (const subscription of subscriptions) {
         subscription.id = undefined;
         // Whoever waits for an answer is not kept waiting for a connection.
-        subscription.settle?.(
-          new RpcError(UPSTREAM_AWAY, "the rollup's executor does not answer; try again later"),
-        );
+        subscription.settle?.(away());
       }
       if (isClosed || subscriptions.size === 0) return;
       retry = clock.after(pauseMs, () => {
@@ -143,8 +162,12 @@ export function createUpstreamSubscriptions(
         throw limitExceeded(`${UPSTREAM_SUBSCRIPTIONS_MAX} subscriptions are kept already`);
       }
       const params = options === undefined ? [name] : [name, options];
+      if (JSON.stringify(params).length > UPSTREAM_OPTIONS_BYTES_MAX) {
+        throw invalidParams(`options: expected at most ${UPSTREAM_OPTIONS_BYTES_MAX} bytes`);
+      }
       const subscription: Subscription = { params, notify, settle: undefined, id: undefined };
       subscriptions.add(subscription);
+      const timeout = clock.after(UPSTREAM_TIMEOUT_MS, () => subscription.settle?.(away()));
       try {
         await new Promise<void>((resolve, reject) => {
           subscription.settle = (error) => {
@@ -157,12 +180,15 @@ export function createUpstreamSubscriptions(
       } catch (error) {
         end(subscription);
         throw error;
+      } finally {
+        timeout.cancel();
       }
       return () => end(subscription);
     },
     close() {
       isClosed = true;
       retry?.cancel();
+      beat?.cancel();
       socket?.terminate();
     },
   };

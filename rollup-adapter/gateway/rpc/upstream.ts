@@ -2,7 +2,12 @@
 import { isShallowJson } from "../../../proto/json-reader.ts";
 import { limitExceeded, RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
 import type { Json } from "../../json-rpc/method.ts";
-import { UPSTREAM_ANSWER_BYTES_MAX, UPSTREAM_CALLS_MAX, UPSTREAM_TIMEOUT_MS } from "./limits.ts";
+import {
+  UPSTREAM_ANSWER_BYTES_MAX,
+  UPSTREAM_CALLS_MAX,
+  UPSTREAM_READING_BYTES_MAX,
+  UPSTREAM_TIMEOUT_MS,
+} from "./limits.ts";
 
 export interface Upstream {
   /**
@@ -15,10 +20,16 @@ export interface Upstream {
 /** The code for an executor that does not answer (EIP-1474, "resource unavailable"). */
 export const UPSTREAM_AWAY = -32_002;
 
+/** What a caller is told then. */
+export function away(): RpcError {
+  return new RpcError(UPSTREAM_AWAY, "the rollup's executor does not answer; try again later");
+}
+
 /** @param url http or https; not shown to callers */
 export function createUpstream(url: string): Upstream {
   let underWay = 0;
   let lastId = 0;
+  const reading: Reading = { bytes: 0 };
 
   async function answer(method: string, params: readonly unknown[]): Promise<unknown> {
     lastId += 1;
@@ -26,9 +37,11 @@ export function createUpstream(url: string): Upstream {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params }),
+      // Elsewhere than the operator says there is nothing to ask.
+      redirect: "error",
       signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS),
     });
-    return parseAnswer(await readText(response));
+    return parseAnswer(await readText(response, reading));
   }
 
   return {
@@ -41,7 +54,7 @@ export function createUpstream(url: string): Upstream {
         return resultOf(await answer(method, params));
       } catch (cause) {
         if (cause instanceof RpcError) throw cause;
-        throw new RpcError(UPSTREAM_AWAY, "the rollup's executor does not answer; try again later");
+        throw away();
       } finally {
         underWay -= 1;
       }
@@ -49,19 +62,32 @@ export function createUpstream(url: string): Upstream {
   };
 }
 
-async function readText(response: Response): Promise<string> {
+/** Of all answers that are on their way. */
+interface Reading {
+  bytes: number;
+}
+
+async function readText(response: Response, reading: Reading): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   if (response.body === null) return "";
-  for await (const chunk of response.body) {
-    if (!(chunk instanceof Uint8Array)) continue;
-    bytes += chunk.length;
-    if (bytes > UPSTREAM_ANSWER_BYTES_MAX) {
-      throw limitExceeded(`the answer has more than ${UPSTREAM_ANSWER_BYTES_MAX} bytes`);
+  try {
+    for await (const chunk of response.body) {
+      if (!(chunk instanceof Uint8Array)) continue;
+      bytes += chunk.length;
+      reading.bytes += chunk.length;
+      if (bytes > UPSTREAM_ANSWER_BYTES_MAX) {
+        throw limitExceeded(`the answer has more than ${UPSTREAM_ANSWER_BYTES_MAX} bytes`);
+      }
+      if (reading.bytes > UPSTREAM_READING_BYTES_MAX) {
+        throw limitExceeded("too much is being read from the executor; try again later");
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+    return Buffer.concat(chunks).toString("utf8");
+  } finally {
+    reading.bytes -= bytes;
   }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** Throws whatever is wrong with the text: to its caller that is an executor that does not answer. */

@@ -6,13 +6,14 @@ import type { EntryProof } from "../../../proto/grpc/block-queries.ts";
 import type { MerkleProof } from "../../../proto/types.ts";
 import type { SubmitClient } from "../../client/failover-client.ts";
 import type { TransactionStatus } from "../../client/sequencer-client.ts";
-import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
+import { limitExceeded, RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
 import { bytesToHex, quantity } from "../../json-rpc/hex.ts";
 import type { Json, Method } from "../../json-rpc/method.ts";
 import { booleanParam, hashParam, objectParam } from "../../json-rpc/params.ts";
 import type { Placement } from "../journal/placement-record.ts";
 import type { PendingPool } from "../pool/pending-pool.ts";
 import type { Submitter } from "../submitter.ts";
+import { STATUS_QUESTIONS_MAX } from "./limits.ts";
 import type { Placements } from "./placements.ts";
 
 /** What the rollup's own chain says. */
@@ -36,6 +37,20 @@ export interface StatusDependencies {
 
 export function statusMethods(dependencies: StatusDependencies): Record<string, Method> {
   const { rollupId, placements, submitter, client } = dependencies;
+  let underWay = 0;
+
+  /** Strangers' curiosity must not use up the nodes that carry submissions. */
+  async function question<T>(ask: () => Promise<T>): Promise<T> {
+    if (underWay >= STATUS_QUESTIONS_MAX) {
+      throw limitExceeded("too many questions about transactions are under way; try again later");
+    }
+    underWay += 1;
+    try {
+      return await ask();
+    } finally {
+      underWay -= 1;
+    }
+  }
 
   async function ofPlaced(hash: Uint8Array, placement: Placement): Promise<Json> {
     const { height, position, index, itemId, isSealed, outcome, reason } = placement;
@@ -94,7 +109,7 @@ export function statusMethods(dependencies: StatusDependencies): Record<string, 
 
   async function nodeStatus(id: Uint8Array): Promise<TransactionStatus | undefined> {
     try {
-      return await client.transactionStatus(id);
+      return await question(() => client.transactionStatus(id));
     } catch (error) {
       if (isWeftError(error) && error.code === "SEQUENCER_CALL_FAILED") return undefined;
       throw error;
@@ -103,12 +118,13 @@ export function statusMethods(dependencies: StatusDependencies): Record<string, 
 
   async function proofOf({ height, position }: Placement): Promise<Json> {
     try {
-      return formatProof(await client.entryProof(rollupId, height, position), position);
+      const proof = await question(() => client.entryProof(rollupId, height, position));
+      return formatProof(proof, position);
     } catch (error) {
       if (!isWeftError(error) || error.code !== "SEQUENCER_CALL_FAILED") throw error;
       throw new RpcError(
         RPC_CODE.RESOURCE_NOT_FOUND,
-        `no node gives the proof of block ${height} now: ${error.message}`,
+        `no node gives the proof of block ${height} now; it may have been pruned`,
       );
     }
   }
