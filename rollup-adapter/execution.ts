@@ -74,7 +74,7 @@ export type ExecutionErrorInfo =
   | { readonly code: "EXECUTION_GENESIS_MISMATCH" }
   /** The request does not start at the next sequencer height. */
   | { readonly code: "EXECUTION_HEIGHT_GAP"; readonly expected: Height; readonly got: Height }
-  /** This sequencer height was executed with another block hash. */
+  /** This sequencer height was executed with another block hash, or the bundle decided with another outcome. */
   | { readonly code: "EXECUTION_CONFLICT"; readonly height: Height }
   /** The height lies before those whose answers are still kept. */
   | { readonly code: "EXECUTION_HEIGHT_FORGOTTEN"; readonly height: Height }
@@ -88,7 +88,7 @@ export type ExecutionErrorInfo =
   | { readonly code: "EXECUTION_ATOMIC_UNSUPPORTED" }
   /** `setFinality` would move `safe` or `finalized` backwards, or `finalized` above `safe`. */
   | { readonly code: "EXECUTION_FINALITY_REGRESSION" }
-  /** The chain ends here by its own rules: no environment is defined for a further block. */
+  /** The chain ends here by its own rules: no further block is defined, or a leg is committed that was answered NO. */
   | { readonly code: "EXECUTION_HALTED" }
   /** More calls wait than the executor queues. */
   | { readonly code: "EXECUTION_BUSY" }

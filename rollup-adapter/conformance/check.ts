@@ -1,7 +1,8 @@
+import type { AtomicLevel } from "../execution.ts";
 import type { Session } from "./session.ts";
 
 /** What the operator must give before a check can be made. */
-export type Need = "second" | "payloads" | "restart";
+export type Need = "second" | "payloads" | "restart" | "legs";
 
 /** One rule of the contract, and how it is asked after. */
 export interface Check {
@@ -13,7 +14,9 @@ export interface Check {
   readonly rule: string;
   /** What goes wrong on a network where an executor breaks it. */
   readonly why: string;
-  readonly needs?: Need;
+  readonly needs?: readonly Need[];
+  /** The level of executors that the rule is for; left out: all. */
+  readonly level?: AtomicLevel;
   /** Throws CONFORMANCE_BROKEN with what was expected and what came. */
   run(session: Session): Promise<void>;
 }

@@ -101,7 +101,7 @@ export const BLOCK_CHECKS: readonly Check[] = [
     title: "Payloads of the rollup's own language become part of its chain and change its state",
     rule: "payloads",
     why: "an executor that skips everything passes all other checks",
-    needs: "payloads",
+    needs: ["payloads"],
     async run(session) {
       const before = (await session.status()).head;
       let included = 0;

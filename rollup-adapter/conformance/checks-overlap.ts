@@ -2,13 +2,17 @@
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import type { ExecuteBlockRequest, ExecutedBlock, ExecutorStatus } from "../execution.ts";
+import { expectSamePrepared } from "./bundle-height.ts";
+import type { BundleStep } from "./bundle-journal.ts";
 import type { Check } from "./check.ts";
 import { lastTaken, legsOf } from "./checks-repeats.ts";
 import { checkInitAgain } from "./checks-start.ts";
 import { conformanceError, expect, notRun } from "./fault.ts";
-import { BREAK_PATIENCE_MS, CALLS_AT_ONCE, GAP_TRIES_MAX } from "./limits.ts";
+import { killAndCatch } from "./kill.ts";
+import { BLOCK_TRIES_MAX, CALLS_AT_ONCE, GAP_TRIES_MAX } from "./limits.ts";
 import {
   answered,
+  blockHash,
   describeAnswer,
   expectRefusal,
   expectSameBlock,
@@ -18,6 +22,7 @@ import {
   type Session,
   type Taken,
 } from "./session.ts";
+import type { Target } from "./target.ts";
 
 /** Blocks that are fed around each kill, and after which of them it comes. */
 const FED_AROUND_KILL = 24;
@@ -90,7 +95,7 @@ export const OVERLAP_CHECKS: readonly Check[] = [
     title: "An executor that was killed has all that it had answered",
     rule: "crashes",
     why: "the driver does not send again what was answered; it would be lost",
-    needs: "restart",
+    needs: ["restart"],
     run: checkRestart,
   },
   {
@@ -98,7 +103,7 @@ export const OVERLAP_CHECKS: readonly Check[] = [
     title: "Killed while it executes, it goes on without a gap and without doing anything twice",
     rule: "crashes",
     why: "machines fail in the middle of a block, not between two",
-    needs: "restart",
+    needs: ["restart"],
     async run(session) {
       for (const killAfter of KILL_AFTER) {
         const before = await session.status();
@@ -130,7 +135,7 @@ export const OVERLAP_CHECKS: readonly Check[] = [
     title: "A second instance that is fed the same blocks gives the same hashes and state roots",
     rule: "determinism",
     why: "every node of a rollup executes for itself; two that differ are two rollups",
-    needs: "second",
+    needs: ["second"],
     run: checkSecond,
   },
   {
@@ -138,7 +143,7 @@ export const OVERLAP_CHECKS: readonly Check[] = [
     title: "An executor that does not honour revert modes runs all of them as mode 0",
     rule: "bundles",
     why: "what it tells bundles of its own accord, no other node of the rollup would know",
-    needs: "second",
+    needs: ["second"],
     async run(session) {
       if (session.supportsGroupRevert) throw notRun("the executor says supports_group_revert");
       const second = secondOf(session);
@@ -158,6 +163,31 @@ export const OVERLAP_CHECKS: readonly Check[] = [
         const same = answered(await second.executeBlock(next), nameOf(next));
         expectSameResponse(lastTaken(session).response, same, `${what}: ${nameOf(next)} after it`);
       }
+    },
+  },
+  {
+    id: "block-hash",
+    title: "The hash of a block commits to the sequencer block that it was made of",
+    rule: "executeblock",
+    why: "blocks of two histories could not be told apart by those who know the rollup alone",
+    needs: ["second"],
+    async run(session) {
+      // From here on the two are no longer one rollup, so this is the last check.
+      for (let tries = 0; tries < BLOCK_TRIES_MAX; tries++) {
+        const request = await session.request(session.material());
+        const made = await session.execute(request);
+        const sequencerBlockHash = blockHash(request.sequencerHeight, "-fork");
+        const what = `${nameOf(request)} with another hash at the second instance`;
+        const asked = secondOf(session).executeBlock({ ...request, sequencerBlockHash });
+        const other = answered(await asked, what);
+        if (made.outcome !== "block" || other.outcome !== "block") continue;
+        expect(
+          !bytesEqual(made.hash, other.hash),
+          `${what}: the block has the same hash, ${toHex(made.hash)}`,
+        );
+        return;
+      }
+      throw notRun(`${BLOCK_TRIES_MAX} sequencer blocks made no block of this rollup`);
     },
   },
 ];
@@ -217,20 +247,6 @@ function expectChain(before: ExecutorStatus, taken: readonly Taken[]): void {
   }
 }
 
-async function killAndCatch(session: Session): Promise<void> {
-  if (session.restart === undefined) throw notRun("nothing restarts the executor");
-  const enough = new AbortController();
-  const broke = session.target.untilBroken(enough.signal);
-  await session.restart();
-  const patience = setTimeout(() => enough.abort(), BREAK_PATIENCE_MS);
-  const isBroken = await broke;
-  clearTimeout(patience);
-  expect(
-    isBroken,
-    "the connection to the executor did not break while it was restarted: does the command kill it?",
-  );
-}
-
 async function checkRestart(session: Session): Promise<void> {
   await session.execute(await session.request(session.material()));
   const block = await session.status();
@@ -275,6 +291,9 @@ async function checkSecond(session: Session): Promise<void> {
   );
   answered(await second.init(session.initRequest(rollupId)), "Init of the second instance");
   for (const { request, response } of session.taken) {
+    for (const step of session.bundles.stepsAt(request.sequencerHeight)) {
+      await repeatStep(second, step);
+    }
     const what = `${nameOf(request)} at the second instance`;
     expectSameResponse(response, answered(await second.executeBlock(request), what), what);
   }
@@ -284,4 +303,18 @@ async function checkSecond(session: Session): Promise<void> {
     theirs,
     "being fed at another instance",
   );
+}
+
+/** Aborted bundles that must leave no trace are not among them: there the second instance never heard of any. */
+async function repeatStep(second: Target, step: BundleStep): Promise<void> {
+  const { sequencerHeight: height } = step.request;
+  if (step.kind === "prepare") {
+    const what = `PrepareBundle of height ${height} at the second instance`;
+    const answer = answered(await second.prepareBundle(step.request), what);
+    expectSamePrepared(step.response, answer, what);
+  } else {
+    const what = `DecideBundle of height ${height} at the second instance`;
+    const { prepared } = answered(await second.decideBundle(step.request), what);
+    expectSamePrepared(step.prepared.response, prepared, what);
+  }
 }

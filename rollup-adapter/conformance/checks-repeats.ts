@@ -5,7 +5,7 @@ import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { type PayloadLeg } from "../execution.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import type { Check } from "./check.ts";
-import { expect, notRun } from "./fault.ts";
+import { expect } from "./fault.ts";
 import { ANSWERS_KEPT_MIN } from "./limits.ts";
 import { gibberish } from "./payloads.ts";
 import {
@@ -16,6 +16,7 @@ import {
   type Session,
   type Taken,
 } from "./session.ts";
+import type { Reply } from "./target.ts";
 
 const {
   ExecuteBlockRequest: ExecuteMessage,
@@ -70,7 +71,7 @@ export const REPEAT_CHECKS: readonly Check[] = [
   {
     id: "conflict",
     title: "Another block at a height that was executed is refused",
-    rule: "refusals",
+    rule: "repeating",
     why: "it is the sign of a fork; an executor that goes along hides it",
     async run(session) {
       await session.execute(await session.request(session.material()));
@@ -104,6 +105,31 @@ export const REPEAT_CHECKS: readonly Check[] = [
           { expected, got },
         );
       }
+    },
+  },
+  {
+    id: "first-fault",
+    title: "Of several faults of a request, the first in the contract's order is named",
+    rule: "executeblock",
+    why: "a driver that has lost its way would be told to go on, or to stop where it need not",
+    async run(session) {
+      await session.execute(await session.request(session.material()));
+      const expected = (await session.status()).nextSequencerHeight ?? Height(0);
+      const got = Height(expected + 3);
+      const parentHash = gibberish("no parent", 32);
+      const ahead = await session.request(session.material(), { sequencerHeight: got, parentHash });
+      const formless = { ...ahead, sequencerBlockHash: new Uint8Array(31) };
+      const { request: taken } = lastTaken(session);
+      const height = taken.sequencerHeight;
+      const forked = { ...taken, parentHash, sequencerBlockHash: blockHash(height, "-fork") };
+      const { target } = session;
+      const askForm = () => target.executeBlock(formless);
+      await session.refuses("no hash, a gap, no parent", askForm, "EXECUTION_INVALID_REQUEST");
+      const askHash = () => target.executeBlock(forked);
+      await session.refuses("another hash, no parent", askHash, "EXECUTION_CONFLICT", { height });
+      const askGap = () => target.executeBlock(ahead);
+      const heights = { expected, got };
+      await session.refuses("a gap, no parent", askGap, "EXECUTION_HEIGHT_GAP", heights);
     },
   },
   {
@@ -179,10 +205,10 @@ export const REPEAT_CHECKS: readonly Check[] = [
   {
     id: "level-0",
     title: "An executor of level 0 says UNIMPLEMENTED to preparing and deciding bundles",
-    rule: "bundles",
+    rule: "level-0",
     why: "an answer would be a vote on what it does not do",
+    level: 0,
     async run(session) {
-      if (session.atomicLevel > 0) throw notRun("the executor offers level 1");
       const { openBundleCount } = await session.status();
       expect(openBundleCount === 0, `${openBundleCount} bundles are open at level 0`);
       const { sequencerHeight, timestamp, sequencerBlockHash } = await session.request([]);
@@ -200,11 +226,8 @@ export const REPEAT_CHECKS: readonly Check[] = [
       } as const;
       for (const name of ["prepareBundle", "decideBundle"] as const) {
         const reply = await session.target.raw(name, calls[name]);
-        // Whoever does not serve the call at all leaves this to the library, which knows no weft-code.
         expect(
-          reply.kind === "refusal" &&
-            reply.status === "UNIMPLEMENTED" &&
-            ["", "EXECUTION_ATOMIC_UNSUPPORTED"].includes(reply.code),
+          isUnsupported(reply),
           `${name}: expected UNIMPLEMENTED, got ${reply.kind === "answer" ? "an answer" : reply.status}`,
         );
       }
@@ -232,6 +255,15 @@ export const REPEAT_CHECKS: readonly Check[] = [
     },
   },
 ];
+
+/** Whoever does not serve a call at all leaves the answer to the library, which knows no weft-code. */
+export function isUnsupported(reply: Reply<unknown>): boolean {
+  return (
+    reply.kind === "refusal" &&
+    reply.status === "UNIMPLEMENTED" &&
+    ["", "EXECUTION_ATOMIC_UNSUPPORTED"].includes(reply.code)
+  );
+}
 
 /** Two legs: the first payload, and the rest but one that stands alone. */
 export function legsOf(payloadCount: number, revertMode: RevertMode): PayloadLeg[] {

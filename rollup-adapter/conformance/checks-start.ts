@@ -5,7 +5,10 @@ import { bytesEqual, fromHex, toHex } from "../../proto/bytes.ts";
 import type { InitRequest, InitResponse } from "../execution.ts";
 import type { Check } from "./check.ts";
 import { conformanceError, expect } from "./fault.ts";
-import { answered, blockHash, expectSameBlock, type Session } from "./session.ts";
+import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
+import { BundleHeight } from "./bundle-height.ts";
+import { isUnsupported } from "./checks-repeats.ts";
+import { answered, blockHash, expectRefusal, expectSameBlock, type Session } from "./session.ts";
 
 const { InitRequest: InitMessage } = weft.execution.v1;
 
@@ -50,7 +53,7 @@ export const START_CHECKS: readonly Check[] = [
   },
   {
     id: "nothing-before-init",
-    title: "ExecuteBlock and SetFinality are refused before Init",
+    title: "Nothing but GetStatus is answered before Init",
     rule: "init",
     why: "blocks of a network that nobody chose would become part of the rollup",
     async run(session) {
@@ -61,6 +64,18 @@ export const START_CHECKS: readonly Check[] = [
       const code = "EXECUTION_NOT_INITIALIZED";
       await session.refuses("ExecuteBlock before Init", () => target.executeBlock(request), code);
       await session.refuses("SetFinality before Init", () => target.setFinality(labels), code);
+      const height = await BundleHeight.next(session);
+      const { bundleId } = height.prepareRequest([]);
+      const calls = {
+        PrepareBundle: () => target.prepareBundle(height.prepareRequest([])),
+        DecideBundle: () =>
+          target.decideBundle(height.decideRequest(bundleId, BundleOutcome.ABORT)),
+      };
+      for (const [name, ask] of Object.entries(calls)) {
+        const what = `${name} before Init`;
+        const reply = await ask();
+        if (!isUnsupported(reply)) expectRefusal(what, reply, [code]);
+      }
     },
   },
   {

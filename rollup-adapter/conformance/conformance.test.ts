@@ -10,12 +10,15 @@ import {
   type ServerFaults,
   serveKillable,
 } from "../../test/support/killable-server.ts";
+import { BUNDLE_MUTANTS } from "../../test/support/bundle-mutants.ts";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Height } from "../../proto/brands.ts";
 import { isWeftError, WeftError } from "../../proto/errors.ts";
 import type { ExecutionErrorInfo, Executor } from "../execution.ts";
-import type { Check, Need } from "./check.ts";
+import type { Check } from "./check.ts";
+import type { LegMaterial } from "./payloads.ts";
+import { describeLevel } from "./report.ts";
 import { type CheckResult, CHECKS, runConformance } from "./suite.ts";
 import { connectTarget } from "./target.ts";
 
@@ -36,6 +39,14 @@ interface Mutant {
 }
 
 const VALID = Array.from({ length: 200 }, (_, index) => Uint8Array.of(1, index));
+/** Each with two counters of its own. */
+const LEGS: LegMaterial = {
+  first: [[Uint8Array.of(1, 1)]],
+  legs: Array.from({ length: 20 }, (_, index) => [
+    Uint8Array.of(2, 2 * index, 1),
+    Uint8Array.of(2, 2 * index + 1, 1),
+  ]),
+};
 
 function refuse(info: ExecutionErrorInfo): never {
   throw new WeftError(info, `refused: ${info.code}`);
@@ -171,6 +182,15 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
     caughtBy: "repeat-by-hash",
     rules: { isParentCheckedFirst: true },
   },
+  "asks for the parent before the height": {
+    caughtBy: "first-fault",
+    rules: { isParentCheckedFirst: true },
+  },
+  "names blocks without what ordered them": {
+    caughtBy: "block-hash",
+    after: ["deterministic"],
+    rules: { named: () => new Uint8Array(32) },
+  },
   "answers whatever hash a height has": { caughtBy: "conflict", rules: { isHashChecked: false } },
   "skips heights": { caughtBy: "gap", rules: { isNextChecked: false } },
   "does not say which height it expects": {
@@ -216,6 +236,7 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
   },
   "prepares bundles and offers level 0": {
     caughtBy: "level-0",
+    alsoCaughtBy: ["nothing-before-init"],
     wrap: (executor) => ({
       ...executor,
       prepareBundle: async () => ({
@@ -322,7 +343,7 @@ async function check(
     await server.restart();
   };
   try {
-    const options = { payloads: VALID, checks };
+    const options = { payloads: VALID, legs: LEGS, checks };
     return await runConformance(options, { target, second, restart }, () => {});
   } finally {
     for (const one of [target, second]) one.close();
@@ -330,13 +351,34 @@ async function check(
   }
 }
 
-test("an executor that keeps the contract passes every check", async () => {
-  const results = await check({}, CHECKS);
-  expect(results.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
-  expect(results.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
-});
+test.each([0, 1] as const)(
+  "an executor of level %i that keeps the contract passes every check of its level",
+  async (atomicLevel) => {
+    const results = await check({ rules: { atomicLevel } }, CHECKS);
+    const others = results.filter(({ outcome }) => outcome !== "passed");
+    expect(others.filter(({ outcome }) => outcome !== "notApplicable")).toEqual([]);
+    const ofOther = CHECKS.filter(({ level = atomicLevel }) => level !== atomicLevel);
+    expect(others.map(({ id }) => id)).toEqual(ofOther.map(({ id }) => id));
+    expect(results.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+    expect(describeLevel(results)).toBe(
+      atomicLevel === 0
+        ? `level 0: ${ofOther.length} checks of level 1 do not apply`
+        : "level 1: 1 check of level 0 does not apply",
+    );
+  },
+);
 
-test.each(Object.entries(MUTANTS))("an executor that %s is caught", async (_name, mutant) => {
+const ALL_MUTANTS: Readonly<Record<string, Mutant>> = {
+  ...MUTANTS,
+  ...Object.fromEntries(
+    Object.entries(BUNDLE_MUTANTS).map(([name, { bundles = {}, ...mutant }]) => [
+      name,
+      { ...mutant, rules: { atomicLevel: 1, bundles } },
+    ]),
+  ),
+};
+
+test.each(Object.entries(ALL_MUTANTS))("an executor that %s is caught", async (_name, mutant) => {
   const { after = [], caughtBy } = mutant;
   // The whole suite for each would take minutes; every check stands on those of the start alone.
   const others = CHECKS.filter(({ id }) => id === caughtBy || after.includes(id));
@@ -350,31 +392,31 @@ test.each(Object.entries(MUTANTS))("an executor that %s is caught", async (_name
   expect(unnamed).toEqual(mutant.alsoCaughtBy ?? []);
 });
 
-test("every rule that is checked stands in the contract", () => {
+test("every check stands with its rule in the contract, and every check that stands there is made", () => {
   const text = readFileSync(new URL("../../docs/execution.md", import.meta.url), "utf8");
-  const sections = Array.from(text.matchAll(/^## (.+)$/gm), ([, title = ""]) =>
-    title.toLowerCase().replaceAll(" ", "-"),
-  );
-  expect(CHECKS.filter(({ rule }) => !sections.includes(rule)).map(({ id }) => id)).toEqual([]);
+  const named = text.split(/^## /m).flatMap((section) => {
+    const rule = section.split("\n", 1)[0]?.toLowerCase().replaceAll(" ", "-");
+    const list = /^Checks: (.+)\.$/m.exec(section)?.[1] ?? "";
+    return Array.from(list.matchAll(/`([a-z0-9-]+)`/g), ([, id]) => `${rule}#${id}`);
+  });
+  expect(named.toSorted()).toEqual(CHECKS.map(({ id, rule }) => `${rule}#${id}`).toSorted());
 });
 
 test("every check finds a fault that was made for it", () => {
-  const found = new Set(Object.values(MUTANTS).map(({ caughtBy }) => caughtBy));
+  const found = new Set(Object.values(ALL_MUTANTS).map(({ caughtBy }) => caughtBy));
   expect(CHECKS.map(({ id }) => id).filter((id) => !found.has(id))).toEqual([]);
 });
 
 test("what was not asked for is said, and an executor that is not fresh is not touched", async () => {
-  const executor = createPlainExecutor();
+  const executor = createPlainExecutor({ atomicLevel: 1 });
   const server = await serveKillable(executor);
   const target = connectTarget(server.address);
   const none = { target, second: undefined, restart: undefined };
   const checks = CHECKS.filter((one) => START.includes(one) || one.needs !== undefined);
   const first = await runConformance({ payloads: [], checks }, none, () => {});
-  const needs = new Set(first.filter(({ outcome }) => outcome === "notRun").map(({ id }) => id));
-  const expected = CHECKS.filter(
-    (one): one is typeof one & { needs: Need } => one.needs !== undefined,
-  );
-  expect([...needs]).toEqual(expected.map(({ id }) => id));
+  const notRun = first.filter(({ outcome }) => outcome === "notRun").map(({ id }) => id);
+  const expected = checks.filter(({ needs, level = 1 }) => needs !== undefined && level === 1);
+  expect(notRun).toEqual(expected.map(({ id }) => id));
   const before = await executor.getStatus();
   await expect(runConformance({ payloads: [] }, none, () => {})).rejects.toSatisfy(
     (error) => isWeftError(error) && error.code === "CONFORMANCE_NOT_FRESH",

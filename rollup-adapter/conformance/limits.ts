@@ -22,7 +22,9 @@ export const CALL_TIMEOUT_MS = 120_000;
 /** An executor that is busy or starts is asked again for so long, in ms, after a pause of so many. */
 export const BUSY_PATIENCE_MS = 20_000;
 export const BUSY_PAUSE_MS = 20;
-/** Payloads read from a file, and bytes of one. */
+/** Legs that the checks of level 1 use up. */
+export const LEGS_MIN = 10;
+/** Lines read from a file. */
 export const FILE_PAYLOADS_MAX = 10_000;
 /** Times that blocks which came too early are sent again. */
 export const GAP_TRIES_MAX = 64;
@@ -30,3 +32,5 @@ export const GAP_TRIES_MAX = 64;
 export const WATCH_MS = 200;
 /** Time after a restart within which the old connection is seen to break, in ms. */
 export const BREAK_PATIENCE_MS = 5_000;
+/** What a leg may lock where a check says nothing else. */
+export const LOCKS_GIVEN = 64;

@@ -3,7 +3,15 @@ import { readFile } from "node:fs/promises";
 import { fromHex } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { conformanceError } from "./fault.ts";
-import { FILE_PAYLOADS_MAX } from "./limits.ts";
+import { FILE_PAYLOADS_MAX, LEGS_MIN } from "./limits.ts";
+
+/** Legs that a rollup of level 1 can execute atomically. */
+export interface LegMaterial {
+  /** Executed before them, one sequencer block each. */
+  readonly first: readonly (readonly Uint8Array[])[];
+  /** Payloads of each. They touch nothing in common, and each locks two things at least. */
+  readonly legs: readonly (readonly Uint8Array[])[];
+}
 
 /** Bytes that look random and are the same in every run. */
 export function gibberish(seed: string, length: number): Uint8Array {
@@ -56,24 +64,59 @@ export function awkwardPayloads(): Uint8Array[] {
  * @throws WeftError CONFORMANCE_PAYLOADS
  */
 export async function readPayloads(path: string): Promise<Uint8Array[]> {
+  const lines = await readLines(path);
+  if (lines.length === 0) throw fault(path, "expected payloads, one a line in hex");
+  return lines.map((line) => bytesOf(path, line.number, line.text));
+}
+
+/**
+ * Legs of atomic bundles: one a line, its payloads in hex with spaces between them. A line that begins with the word
+ * `first` holds payloads that are executed before any leg. # as above.
+ * @throws WeftError CONFORMANCE_PAYLOADS
+ */
+export async function readLegs(path: string): Promise<LegMaterial> {
+  const lines = (await readLines(path)).map(({ text, number }) => {
+    const words = text.split(/\s+/);
+    const isFirst = words[0] === "first";
+    const payloads = words.slice(isFirst ? 1 : 0).map((word) => bytesOf(path, number, word));
+    return { isFirst, payloads };
+  });
+  const [legs, first] = [false, true].map((wanted) =>
+    lines.filter(({ isFirst }) => isFirst === wanted).map(({ payloads }) => payloads),
+  );
+  if (legs === undefined || first === undefined || legs.length < LEGS_MIN) {
+    throw fault(path, `expected ${LEGS_MIN} legs or more, one a line, got ${legs?.length ?? 0}`);
+  }
+  return { first, legs };
+}
+
+interface Line {
+  readonly text: string;
+  /** From 1. */
+  readonly number: number;
+}
+
+async function readLines(path: string): Promise<readonly Line[]> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw conformanceError("CONFORMANCE_PAYLOADS", `cannot read the payloads in ${path}`, cause);
+    throw conformanceError("CONFORMANCE_PAYLOADS", `cannot read ${path}`, cause);
   }
   const lines = text
     .split("\n")
-    .map((line, index) => ({ text: line.trim().replace(/^0x/, ""), number: index + 1 }))
+    .map((line, index) => ({ text: line.trim(), number: index + 1 }))
     .filter((line) => line.text !== "" && !line.text.startsWith("#"));
-  if (lines.length === 0 || lines.length > FILE_PAYLOADS_MAX) {
-    throw conformanceError(
-      "CONFORMANCE_PAYLOADS",
-      `${path}: expected 1 to ${FILE_PAYLOADS_MAX} payloads, one a line in hex, got ${lines.length}`,
-    );
-  }
-  return lines.map((line) => {
-    if (/^([0-9a-fA-F]{2})+$/.test(line.text)) return fromHex(line.text);
-    throw conformanceError("CONFORMANCE_PAYLOADS", `${path}, line ${line.number}: expected hex`);
-  });
+  if (lines.length <= FILE_PAYLOADS_MAX) return lines;
+  throw fault(path, `expected at most ${FILE_PAYLOADS_MAX} lines, got ${lines.length}`);
+}
+
+function bytesOf(path: string, line: number, word: string): Uint8Array {
+  const hex = word.replace(/^0x/, "");
+  if (/^([0-9a-fA-F]{2})+$/.test(hex)) return fromHex(hex);
+  throw fault(path, `line ${line}: expected hex`);
+}
+
+function fault(path: string, what: string) {
+  return conformanceError("CONFORMANCE_PAYLOADS", `${path}, ${what}`);
 }

@@ -17,8 +17,9 @@ import {
   type InitRequest,
 } from "../execution.ts";
 import { broken, expect, notRun } from "./fault.ts";
+import { BundleJournal } from "./bundle-journal.ts";
 import { BLOCK_TRIES_MAX } from "./limits.ts";
-import { gibberish } from "./payloads.ts";
+import { gibberish, type LegMaterial } from "./payloads.ts";
 import type { Refusal, Reply, Target } from "./target.ts";
 
 /** A sequencer network that there is not, and a first height that is not 1. */
@@ -36,6 +37,8 @@ type MetadataKey = "expected" | "got" | "height";
 export interface SessionOptions {
   /** Payloads that the rollup can use, in their order; none: it is fed gibberish alone. */
   readonly payloads: readonly Uint8Array[];
+  /** Legs that a rollup of level 1 can execute. */
+  readonly legs?: LegMaterial;
 }
 
 export interface SessionDependencies {
@@ -64,21 +67,33 @@ export class Session {
   /** Set by the check of Init. */
   supportsGroupRevert = false;
   atomicLevel: AtomicLevel = 0;
+  /** What was done with atomic bundles. */
+  readonly bundles = new BundleJournal();
   readonly #payloads: readonly Uint8Array[];
+  readonly #legs: (readonly Uint8Array[])[];
+  /** Not executed yet. */
+  #legsFirst: readonly (readonly Uint8Array[])[];
   #payloadsUsed = 0;
   #made = 0;
   #seconds = FIRST_SECONDS;
-  #rollupId: RollupId | undefined;
+  /** The first status. */
+  #identity: ExecutorStatus | undefined;
 
   constructor(options: SessionOptions, deps: SessionDependencies) {
     this.target = deps.target;
     this.second = deps.second;
     this.restart = deps.restart;
     this.#payloads = options.payloads;
+    this.#legs = [...(options.legs?.legs ?? [])];
+    this.#legsFirst = options.legs?.first ?? [];
   }
 
   get hasPayloads(): boolean {
     return this.#payloads.length > 0;
+  }
+
+  get hasLegs(): boolean {
+    return this.#legs.length > 0 || this.#legsFirst.length > 0;
   }
 
   /** What binds the executor under test; its rollup is what it said before. */
@@ -87,8 +102,7 @@ export class Session {
   }
 
   async rollupId(): Promise<RollupId> {
-    this.#rollupId ??= (await this.status()).rollupId;
-    return this.#rollupId;
+    return (this.#identity ?? (await this.status())).rollupId;
   }
 
   /** The status, with what holds of every status. */
@@ -99,6 +113,15 @@ export class Session {
       status.genesisHash.length === 32,
       `GetStatus: genesis_hash has ${status.genesisHash.length} bytes, expected 32`,
     );
+    if (target === this.target) {
+      const { rollupId, chainId } = (this.#identity ??= status);
+      expect(
+        status.rollupId === rollupId &&
+          status.chainId === chainId &&
+          bytesEqual(status.genesisHash, this.#identity.genesisHash),
+        "GetStatus: rollup_id, chain_id or genesis_hash is another one than before",
+      );
+    }
     for (const label of ["head", "safe", "finalized"] as const) {
       expectBlock(status[label], `GetStatus: ${label}`);
     }
@@ -160,12 +183,31 @@ export class Session {
     return chosen;
   }
 
+  /** The payloads of a leg that has not been executed. Give it back where it was not. */
+  async useLeg(): Promise<readonly Uint8Array[]> {
+    const first = this.#legsFirst;
+    this.#legsFirst = [];
+    for (const payloads of first) await this.execute(await this.request(payloads));
+    const leg = this.#legs.shift();
+    if (leg === undefined) throw notRun("all legs are used up; give more of them in --legs");
+    return leg;
+  }
+
+  giveBack(leg: readonly Uint8Array[]): void {
+    this.#legs.unshift(leg);
+  }
+
   /** Has a new request taken, and checks all that holds of every answer to one. */
   async execute(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
     const before = await this.status();
     const response = await this.take(request);
     const after = await this.status();
-    checkAnswer(request, response, before, after);
+    const commits = this.bundles.commitsAt(request.sequencerHeight);
+    checkAnswer(request, response, before, after, commits);
+    expect(
+      this.atomicLevel === 0 || response.outcome !== "gathered",
+      `${nameOf(request)}: an executor of level 1 gathers nothing`,
+    );
     return response;
   }
 
@@ -320,20 +362,29 @@ function checkAnswer(
   response: ExecuteBlockResponse,
   before: ExecutorStatus,
   after: ExecutorStatus,
+  commits: readonly (readonly Uint8Array[])[],
 ): void {
   const what = nameOf(request);
   expectBlock(response, what);
   const had = before.gatheredPayloads + request.payloads.length;
   checkSkipped(response, had, what);
   const accounted = response.included + response.skipped.length + after.gatheredPayloads;
+  // Of each committed leg one payload at least: others may be mere declarations.
+  const [fewest, most] = [had + commits.length, had + commits.flat().length];
   expect(
-    accounted === had,
-    `${what}: ${had} payloads came or were gathered, but ${response.included} were included, ${response.skipped.length} skipped and ${after.gatheredPayloads} are gathered`,
+    accounted >= fewest && accounted <= most,
+    commits.length > 0
+      ? `${what}: ${had} payloads came and ${commits.length} legs with ${commits.flat().length} were committed, but ${response.included} were included and ${response.skipped.length} skipped`
+      : `${what}: ${had} payloads came or were gathered, but ${response.included} were included, ${response.skipped.length} skipped and ${after.gatheredPayloads} are gathered`,
   );
   if (response.outcome === "block") {
-    expect(had > 0, `${what}: a block although there were no payloads for one`);
+    expect(most > 0, `${what}: a block although there were no payloads for one`);
     checkNewBlock(before.head, response, what);
   } else {
+    expect(
+      commits.length === 0,
+      `${what}: outcome ${response.outcome} where a leg was committed; expected a block`,
+    );
     expectSameBlock(before.head, response, `${what}: outcome ${response.outcome} names the head`);
     expect(
       response.included === 0,

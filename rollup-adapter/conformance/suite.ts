@@ -1,7 +1,10 @@
 /** The conformance suite of `weft.execution.v1`: every check in its order, against one fresh executor. */
 import { isWeftError, type WeftError } from "../../proto/errors.ts";
+import type { AtomicLevel } from "../execution.ts";
 import type { Check, Need } from "./check.ts";
 import { BLOCK_CHECKS } from "./checks-blocks.ts";
+import { BUNDLE_CHECKS } from "./checks-bundles.ts";
+import { BUNDLE_ORDER_CHECKS } from "./checks-bundle-order.ts";
 import { FINALITY_CHECKS } from "./checks-finality.ts";
 import { OVERLAP_CHECKS } from "./checks-overlap.ts";
 import { REPEAT_CHECKS } from "./checks-repeats.ts";
@@ -19,7 +22,10 @@ export interface CheckResult {
   readonly title: string;
   readonly rule: string;
   readonly why: string;
-  readonly outcome: "passed" | "failed" | "notRun";
+  /** Of executors that the rule is for; undefined: of all. */
+  readonly level: AtomicLevel | undefined;
+  /** `notApplicable`: the rule is for executors of the other level. */
+  readonly outcome: "passed" | "failed" | "notRun" | "notApplicable";
   /** What was expected and what came, or why the check was not run. */
   readonly detail: string | undefined;
 }
@@ -30,12 +36,15 @@ export const CHECKS: readonly Check[] = [
   ...BLOCK_CHECKS,
   ...REPEAT_CHECKS,
   ...FINALITY_CHECKS,
+  ...BUNDLE_CHECKS,
+  ...BUNDLE_ORDER_CHECKS,
   ...OVERLAP_CHECKS,
 ];
 
 const NEEDED: Readonly<Record<Need, string>> = {
   second: "needs a second fresh instance of the rollup: --second host:port",
   payloads: "needs payloads that the rollup can use: --payloads file",
+  legs: "needs legs that the rollup can execute atomically: --legs file",
   restart:
     "needs a way to kill the executor and start it again: --restart-command or --restart-prompt",
 };
@@ -54,20 +63,23 @@ export async function runConformance(
   const available: Readonly<Record<Need, boolean>> = {
     second: deps.second !== undefined,
     payloads: session.hasPayloads,
+    legs: session.hasLegs,
     restart: deps.restart !== undefined,
   };
   const results: CheckResult[] = [];
   let isAnswering = true;
   for (const check of options.checks ?? CHECKS) {
-    const { needs } = check;
+    const missing = (check.needs ?? []).find((need) => !available[need]);
     const add = (outcome: CheckResult["outcome"], detail?: string): void => {
-      const { id, title, rule, why } = check;
-      const result = { id, title, rule, why, outcome, detail };
+      const { id, title, rule, why, level } = check;
+      const result = { id, title, rule, why, level, outcome, detail };
       results.push(result);
       onResult(result);
     };
-    if (!isAnswering) add("notRun", "the executor answers no longer");
-    else if (needs !== undefined && !available[needs]) add("notRun", NEEDED[needs]);
+    if (check.level !== undefined && check.level !== session.atomicLevel) {
+      add("notApplicable", `the executor offers level ${session.atomicLevel}`);
+    } else if (!isAnswering) add("notRun", "the executor answers no longer");
+    else if (missing !== undefined) add("notRun", NEEDED[missing]);
     else {
       const error = await check.run(session).then(() => undefined, toFault);
       if (error === undefined) add("passed");

@@ -11,12 +11,16 @@ import { isWeftError } from "../../proto/errors.ts";
 import { EXECUTION_ERROR_METADATA, EXECUTION_SERVICE } from "../../proto/grpc/execution-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import type {
+  DecideBundleRequest,
+  DecideBundleResponse,
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   ExecutorStatus,
   FinalityStatus,
   InitRequest,
   InitResponse,
+  PrepareBundleRequest,
+  PrepareBundleResponse,
   SetFinalityRequest,
 } from "../execution.ts";
 import { broken, unreachable } from "./fault.ts";
@@ -56,6 +60,8 @@ export interface Target {
   executeBlock(request: ExecuteBlockRequest): Promise<Reply<ExecuteBlockResponse>>;
   setFinality(request: SetFinalityRequest): Promise<Reply<FinalityStatus>>;
   getStatus(): Promise<Reply<ExecutorStatus>>;
+  prepareBundle(request: PrepareBundleRequest): Promise<Reply<PrepareBundleResponse>>;
+  decideBundle(request: DecideBundleRequest): Promise<Reply<DecideBundleResponse>>;
   /** Bytes of a request that our types cannot say; the answer is left unread. */
   raw(name: CallName, request: Uint8Array): Promise<Reply<Uint8Array>>;
   /** Sends a block and lets go of it after `afterMs`, as a caller that dies does. */
@@ -142,6 +148,8 @@ export function connectTarget(address: string): Target {
     executeBlock: (request) => call(EXECUTION_SERVICE.executeBlock, request),
     setFinality: (request) => call(EXECUTION_SERVICE.setFinality, request),
     getStatus: () => call(EXECUTION_SERVICE.getStatus, {}),
+    prepareBundle: (request) => call(EXECUTION_SERVICE.prepareBundle, request),
+    decideBundle: (request) => call(EXECUTION_SERVICE.decideBundle, request),
     raw: (name, request) =>
       patiently(() =>
         once<Uint8Array>(EXECUTION_SERVICE[name], Buffer.from(request), (bytes) => bytes),

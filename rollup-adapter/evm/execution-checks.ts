@@ -48,10 +48,7 @@ export function checkRequest(request: ExecuteBlockRequest): void {
   if (sequencerHeightFirst !== undefined && sequencerHeightFirst > sequencerHeight) {
     throw invalid(`the first gathered height ${sequencerHeightFirst} is above ${sequencerHeight}`);
   }
-  const { seconds, nanos } = request.timestamp;
-  if (seconds < 0n || nanos < 0 || nanos > 999_999_999) {
-    throw invalid(`a block time is not before 1970, got ${seconds} s and ${nanos} ns`);
-  }
+  checkTime(request);
   if (payloads.length > PAYLOADS_PER_REQUEST_MAX) {
     throw invalid(`at most ${PAYLOADS_PER_REQUEST_MAX} payloads a request, got ${payloads.length}`);
   }
@@ -74,9 +71,7 @@ export function checkPrepare(request: PrepareBundleRequest): void {
   if (locksMax < 1 || locksMax > LOCKS_MAX) {
     throw invalid(`a leg may lock 1 to ${LOCKS_MAX}, got ${locksMax}`);
   }
-  if (request.timestamp.seconds < 0n) {
-    throw invalid(`a block time is not before 1970, got ${request.timestamp.seconds} s`);
-  }
+  checkTime(request);
 }
 
 export function checkDecide(request: DecideBundleRequest): void {
@@ -93,6 +88,13 @@ export function checkAtomic(store: ChainStore, isAtomic: boolean): void {
   }
   if (store.binding() === undefined) {
     throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init first");
+  }
+}
+
+function checkTime({ timestamp }: Pick<ExecuteBlockRequest, "timestamp">): void {
+  const { seconds, nanos } = timestamp;
+  if (seconds < 0n || nanos < 0 || nanos > 999_999_999) {
+    throw invalid(`a block time is not before 1970, got ${seconds} s and ${nanos} ns`);
   }
 }
 

@@ -1,8 +1,13 @@
 /** `weft rollup conformance`: the suite against executors at addresses, one printed line a check. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline/promises";
-import { readPayloads } from "../../rollup-adapter/conformance/payloads.ts";
-import { describeCheck, formatResult, summarize } from "../../rollup-adapter/conformance/report.ts";
+import { readLegs, readPayloads } from "../../rollup-adapter/conformance/payloads.ts";
+import {
+  describeCheck,
+  describeLevel,
+  formatResult,
+  summarize,
+} from "../../rollup-adapter/conformance/report.ts";
 import { CHECKS, runConformance } from "../../rollup-adapter/conformance/suite.ts";
 import { connectTarget } from "../../rollup-adapter/conformance/target.ts";
 import { cliError } from "./cli-error.ts";
@@ -12,17 +17,19 @@ import { toJson } from "./output.ts";
 export interface ConformanceOptions {
   readonly second?: string;
   readonly payloads?: string;
+  readonly legs?: string;
   readonly restartCommand?: string;
   readonly restartPrompt?: boolean;
 }
 
 export function listChecks(isJson: boolean): void {
-  const checks = CHECKS.map(({ id, title, rule, why, needs }) => ({
+  const checks = CHECKS.map(({ id, title, rule, why, needs, level }) => ({
     id,
     title,
     rule: `docs/execution.md#${rule}`,
     why,
-    needs: needs ?? null,
+    needs: needs ?? [],
+    level: level ?? null,
   }));
   const text = CHECKS.map(describeCheck).join("\n\n");
   process.stdout.write(`${isJson ? toJson({ checks }) : text}\n`);
@@ -38,17 +45,22 @@ export async function checkExecutor(
     if (!isJson) process.stdout.write(`${line}\n`);
   };
   const payloads = options.payloads === undefined ? [] : await readPayloads(options.payloads);
+  const legs = options.legs === undefined ? undefined : await readLegs(options.legs);
   const target = connectTarget(address);
   const second = options.second === undefined ? undefined : connectTarget(options.second);
   say(`checking ${address}; what it holds is of no use afterwards`);
   try {
     const results = await runConformance(
-      { payloads },
+      { payloads, ...(legs === undefined ? {} : { legs }) },
       { target, second, restart: restartOf(options, isJson) },
-      (result) => say(formatResult(result)),
+      (result) => {
+        if (result.outcome !== "notApplicable") say(formatResult(result));
+      },
     );
     const summary = summarize(results);
     const { passed, failed, notRun } = summary;
+    const level = describeLevel(results);
+    if (level !== undefined) say(level);
     say(`${passed} passed, ${failed} failed, ${notRun} not run`);
     if (isJson) process.stdout.write(`${toJson({ address, ...summary, checks: results })}\n`);
     if (failed > 0) process.exitCode = ExitCode.VERIFICATION;

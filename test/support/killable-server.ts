@@ -78,8 +78,15 @@ function build(executor: Executor, faults: ServerFaults): Server {
   const prepare = executor.prepareBundle?.bind(executor);
   if (prepare !== undefined) {
     server.addService(
-      { prepareBundle: EXECUTION_SERVICE.prepareBundle },
-      { prepareBundle: serve(prepare) },
+      { prepareBundle: tolerant(EXECUTION_SERVICE.prepareBundle) },
+      { prepareBundle: serve(readable(prepare)) },
+    );
+  }
+  const decide = executor.decideBundle?.bind(executor);
+  if (decide !== undefined) {
+    server.addService(
+      { decideBundle: tolerant(EXECUTION_SERVICE.decideBundle) },
+      { decideBundle: serve(readable(decide)) },
     );
   }
   if (faults.isHealthMissing !== true) {

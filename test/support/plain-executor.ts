@@ -6,7 +6,18 @@ import { Height, RollupId } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
+import {
+  createPlainBundles,
+  isCount,
+  newPlainBundleState,
+  type PlainBundleRules,
+  type PlainBundleState,
+  type PlainPosition,
+  plainRootAfter,
+} from "./plain-bundles.ts";
 import type {
+  AtomicLevel,
+  DecideBundleRequest,
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   ExecutedBlock,
@@ -16,6 +27,7 @@ import type {
   FinalityStatus,
   InitRequest,
   InitResponse,
+  PrepareBundleRequest,
   SetFinalityRequest,
   SkippedPayload,
 } from "../../rollup-adapter/execution.ts";
@@ -49,6 +61,11 @@ export interface PlainRules {
   readonly reason: (payload: Uint8Array) => string | undefined;
   readonly time: (request: ExecuteBlockRequest, parent: ExecutedBlock) => bigint;
   readonly stateRoot: (root: Uint8Array) => Uint8Array;
+  /** What a block's hash is made of besides parent and state root. */
+  readonly named: (request: ExecuteBlockRequest) => Uint8Array;
+  readonly atomicLevel: AtomicLevel;
+  /** Rules of level 1 that are broken. */
+  readonly bundles: Partial<PlainBundleRules>;
 }
 
 const isLate = (seconds: bigint, parent: ExecutedBlock): boolean =>
@@ -79,6 +96,9 @@ export const PLAIN_RULES: PlainRules = {
   time: ({ timestamp: { seconds } }, parent) =>
     isLate(seconds, parent) ? seconds : parent.timestampSeconds,
   stateRoot: (root) => root,
+  named: (request) => request.sequencerBlockHash,
+  atomicLevel: 0,
+  bundles: {},
 };
 
 interface Answer {
@@ -94,6 +114,7 @@ export interface PlainState {
   last: { readonly height: Height; readonly blockHash: Uint8Array } | undefined;
   safe: number;
   finalized: number;
+  readonly bundles: PlainBundleState;
 }
 
 const ROLLUP_ID = RollupId(toHex(sha256(Buffer.from("plain"))));
@@ -115,6 +136,7 @@ export function newPlainState(): PlainState {
     last: undefined,
     safe: 0,
     finalized: 0,
+    bundles: newPlainBundleState(),
   };
 }
 
@@ -123,6 +145,7 @@ export function createPlainExecutor(
   state: PlainState = newPlainState(),
 ): Executor {
   const rules = { ...PLAIN_RULES, ...changes };
+  const bundles = createPlainBundles(rules.bundles, state.bundles);
   let tail: Promise<unknown> = Promise.resolve();
 
   const head = (): ExecutedBlock => state.blocks.at(-1) ?? GENESIS;
@@ -154,7 +177,7 @@ export function createPlainExecutor(
       head: head(),
       nextSequencerHeight: next() ?? Height(1),
       supportsGroupRevert: false,
-      atomicLevel: 0,
+      atomicLevel: rules.atomicLevel,
     };
   }
 
@@ -204,6 +227,7 @@ export function createPlainExecutor(
     const isFree = state.last === undefined ? !rules.isFirstHeightChecked : !rules.isNextChecked;
     if (!isFree && got !== expected) throw refusal({ code: "EXECUTION_HEIGHT_GAP", expected, got });
     checkParent(request);
+    bundles.checkBlock(request.sequencerHeight, request.sequencerBlockHash);
     // Whoever comes now has passed the same checks.
     if (!rules.isOneAtATime) await new Promise((resolve) => setTimeout(resolve, 5));
     return run(request, rules.isParentCurrent ? head() : parentAtArrival);
@@ -216,16 +240,26 @@ export function createPlainExecutor(
     const payloads = rules.prepare(request);
     const skipped: SkippedPayload[] = [];
     let root = parent.stateRoot;
+    const commits = bundles.commits();
+    const commit = (): void => {
+      for (const payload of commits) {
+        bundles.apply(payload);
+        if (rules.bundles.areCommitsApplied !== false) root = plainRootAfter(root, payload);
+      }
+    };
+    if (rules.bundles.areCommitsFirst !== false) commit();
     payloads.forEach((payload, index) => {
-      const reason = rules.reason(payload);
-      if (reason === undefined) root = sha256(Buffer.concat([root, payload]));
+      const reason = isCount(payload) ? bundles.reason(payload) : rules.reason(payload);
+      if (reason === undefined) root = plainRootAfter(root, payload);
       else skipped.push({ index, reason });
     });
-    const isBlock = request.payloads.length > 0 || rules.makesEmptyBlocks;
+    if (rules.bundles.areCommitsFirst === false) commit();
+    const madeBy = rules.bundles.makesBlockOfCommits === false ? 0 : commits.length;
+    const isBlock = request.payloads.length + madeBy > 0 || rules.makesEmptyBlocks;
     const seconds = rules.time(request, parent);
     const block: ExecutedBlock = {
       number: parent.number + 1,
-      hash: sha256(Buffer.concat([parent.hash, root, request.sequencerBlockHash])),
+      hash: sha256(Buffer.concat([parent.hash, root, rules.named(request)])),
       parentHash: parent.hash,
       stateRoot: rules.stateRoot(root),
       receiptsRoot: sha256(Buffer.from(skipped.map(({ index }) => index).join())),
@@ -240,9 +274,10 @@ export function createPlainExecutor(
     const response: ExecuteBlockResponse = {
       ...(isBlock ? block : parent),
       outcome: isBlock ? "block" : "none",
-      included: payloads.length - skipped.length,
+      included: isBlock ? payloads.length + commits.length - skipped.length : 0,
       skipped,
     };
+    bundles.settle();
     state.answers.set(height, { hash: request.sequencerBlockHash, response });
     state.answers.delete(height - rules.answersKept);
     return response;
@@ -285,8 +320,7 @@ export function createPlainExecutor(
       sequencer: state.last,
       nextSequencerHeight: next(),
       gatheredPayloads: 0,
-      openBundles: [],
-      openBundleCount: 0,
+      ...bundles.status(),
     };
   }
 
@@ -299,7 +333,27 @@ export function createPlainExecutor(
     };
   }
 
+  function inBundleTurn<Request, Result>(work: (request: Request) => Promise<Result>) {
+    return rules.bundles.isOneAtATime === false ? work : inTurn(work);
+  }
+
+  function position(): PlainPosition {
+    if (rules.isInitNeeded && state.binding === undefined)
+      throw refusal({ code: "EXECUTION_NOT_INITIALIZED" });
+    return { stateRoot: head().stateRoot, nextHeight: next() ?? Height(1) };
+  }
+
+  const atomic = {
+    prepareBundle: inBundleTurn((request: PrepareBundleRequest) =>
+      bundles.prepare(request, position()),
+    ),
+    decideBundle: inBundleTurn((request: DecideBundleRequest) =>
+      bundles.decide(request, position()),
+    ),
+  };
+
   return {
+    ...(rules.atomicLevel === 1 ? atomic : {}),
     init: inTurn(init),
     executeBlock: (request) => {
       const parentAtArrival = head();

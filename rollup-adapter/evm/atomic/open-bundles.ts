@@ -88,16 +88,18 @@ export class OpenBundles {
   }
 
   get count(): number {
-    return this.#open.size;
+    return this.#undecided().length;
   }
 
   /** In order of preparation. */
   list(): readonly OpenBundle[] {
-    return [...this.#open.values()].slice(0, OPEN_BUNDLES_LISTED_MAX).map((record) => ({
-      bundleId: record.bundleId,
-      sequencerHeight: record.height,
-      verdict: record.prepared.verdict,
-    }));
+    return this.#undecided()
+      .slice(0, OPEN_BUNDLES_LISTED_MAX)
+      .map(({ bundleId, height, prepared: { verdict } }) => ({
+        bundleId,
+        sequencerHeight: height,
+        verdict,
+      }));
   }
 
   find(bundleId: Uint8Array): BundleRecord | undefined {
@@ -210,7 +212,7 @@ export class OpenBundles {
     environment: () => BlockEnvironment,
     atHeight: readonly BundleRecord[],
   ): Promise<StagingResult> {
-    const isFull = [...this.#open.values()].filter(isUndecided).length >= OPEN_BUNDLES_MAX;
+    const isFull = this.#undecided().length >= OPEN_BUNDLES_MAX;
     if (isFull) return refusedLeg(BundleNoReason.OTHER);
     const open = this.#staged();
     const stage = await this.#stageAt(request.sequencerHeight, position.head, environment);
@@ -250,11 +252,13 @@ export class OpenBundles {
     return stage;
   }
 
-  /** What legs of undecided bundles hold. */
+  #undecided(): BundleRecord[] {
+    return [...this.#open.values()].filter(({ decision }) => decision === undefined);
+  }
+
+  /** What their legs hold. */
   #staged(): StagedLeg[] {
-    return [...this.#open.values()].flatMap((record) =>
-      isUndecided(record) && record.staged !== undefined ? [record.staged] : [],
-    );
+    return this.#undecided().flatMap(({ staged }) => (staged === undefined ? [] : [staged]));
   }
 
   #decidedAt(height: Height): BundleRecord[] {
@@ -292,10 +296,6 @@ export class OpenBundles {
         : `decisions come before preparations: bundle ${toHex(late.bundleId)} was prepared at height ${height} already`,
     );
   }
-}
-
-function isUndecided({ decision }: BundleRecord): boolean {
-  return decision === undefined;
 }
 
 function byPlace(a: BundleRecord, b: BundleRecord): number {

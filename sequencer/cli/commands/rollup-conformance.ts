@@ -18,6 +18,10 @@ export function registerConformance(rollup: Command): void {
     )
     .option("--payloads <file>", "payloads that the rollup can use, one a line in hex, in order")
     .option(
+      "--legs <file>",
+      "level 1: legs that the rollup can execute atomically, one a line: its payloads in hex (docs/execution.md)",
+    )
+    .option(
       "--restart-command <command>",
       "shell command that kills the executor (SIGKILL) and starts it again with its data at the same address",
     )
