@@ -25,5 +25,8 @@ export const MEV_WINDOW_HEIGHTS = 12;
 /** Of so many seeds one is about bundles and inclusion lists: that with this remainder. */
 export const MEV_EVERY_SEEDS = 16;
 export const MEV_SEED_REMAINDER = 11;
+/** Of so many seeds one is about atomic execution beside that. */
+export const ATOMIC_EVERY_SEEDS = 16;
+export const ATOMIC_SEED_REMAINDER = 14;
 /** Of so many seeds the last has sealed transactions, which need longer chains than others draw. */
 export const SEALED_EVERY_SEEDS = 8;

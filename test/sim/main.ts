@@ -5,13 +5,21 @@
  *     npm run sim -- --seeds 1 --from 42 --log    one seed again, with what its nodes log
  *     npm run sim -- --seeds 50 --sealed       those with sealed transactions alone, one in eight
  *     npm run sim -- --seeds 50 --mev          those about bundles and inclusion lists alone, one in sixteen
+ *     npm run sim -- --seeds 50 --atomic       those about atomic execution alone, one in sixteen
  *
  * `--jobs` processes work at once; lines come in the order of the seeds all the same.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { Logger, LogFields } from "../../sequencer/ports/logger.ts";
-import { JOBS_MAX, MEV_EVERY_SEEDS, MEV_SEED_REMAINDER, SEALED_EVERY_SEEDS } from "./limits.ts";
+import {
+  ATOMIC_EVERY_SEEDS,
+  ATOMIC_SEED_REMAINDER,
+  JOBS_MAX,
+  MEV_EVERY_SEEDS,
+  MEV_SEED_REMAINDER,
+  SEALED_EVERY_SEEDS,
+} from "./limits.ts";
 import { runSeed } from "./run-seed.ts";
 import { seedLine, SwarmTotals, type SeedResult } from "./seed-result.ts";
 import { runPool } from "./worker-pool.ts";
@@ -25,13 +33,19 @@ const { values } = parseArgs({
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     sealed: { type: "boolean", default: false },
     mev: { type: "boolean", default: false },
+    atomic: { type: "boolean", default: false },
     log: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
   },
 });
 const seeds = positive("--seeds", values.seeds);
-const step = values.mev ? MEV_EVERY_SEEDS : values.sealed ? SEALED_EVERY_SEEDS : 1;
-const remainder = values.mev ? MEV_SEED_REMAINDER : step - 1;
+const [step, remainder] = values.atomic
+  ? [ATOMIC_EVERY_SEEDS, ATOMIC_SEED_REMAINDER]
+  : values.mev
+    ? [MEV_EVERY_SEEDS, MEV_SEED_REMAINDER]
+    : values.sealed
+      ? [SEALED_EVERY_SEEDS, SEALED_EVERY_SEEDS - 1]
+      : [1, 0];
 const wished = positive("--from", values.from);
 const from = wished + ((((remainder - wished) % step) + step) % step);
 const jobs = Math.min(positive("--jobs", values.jobs), JOBS_MAX);

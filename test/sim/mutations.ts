@@ -301,6 +301,35 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "atomic-minority",
+    fault: "takes the votes of one executor for a quorum of its rollup",
+    patches: [
+      { file: "mev/atomic/decide.js", find: "if (count >= quorum)", replace: "if (count >= 1)" },
+    ],
+  },
+  {
+    name: "atomic-late",
+    fault: "lets bundles wait beyond their deadline",
+    patches: [
+      {
+        file: "mev/atomic/decide.js",
+        find: "height < deadline)",
+        replace: "height < deadline + 2)",
+      },
+    ],
+  },
+  {
+    name: "atomic-liar-stays",
+    fault: "lets executors that contradict themselves go on with what is left of their bonds",
+    patches: [
+      {
+        file: "sequencer/app/atomic/executors.js",
+        find: "const isTombstoned = true;",
+        replace: "const isTombstoned = false;",
+      },
+    ],
+  },
+  {
     name: "commit-never-claimed",
     fault: "claims no majority to a peer that is behind (found and mended before)",
     patches: [

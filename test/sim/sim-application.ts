@@ -34,6 +34,13 @@ import type { Life } from "./life.ts";
 import type { SimDatabase } from "./sim-database.ts";
 import type { DiskManner } from "./sim-files.ts";
 import { simKeys, simWallets } from "./sim-keys.ts";
+import {
+  type AtomicPlan,
+  EXECUTOR_BOND,
+  EXECUTOR_QUORUM,
+  EXECUTORS_OF_A_ROLLUP,
+  executorWallet,
+} from "./sim-atomic.ts";
 import type { MevPlan } from "./sim-mev.ts";
 import type { SealPlan } from "./sim-seal.ts";
 
@@ -103,8 +110,7 @@ export function createSimApplication(
 export function genesisAppState(
   kind: ApplicationKind,
   validatorCount: number,
-  seal?: Pick<SealPlan, "epochLength" | "keyLead">,
-  mev?: Pick<MevPlan, "ordering">,
+  { seals: seal, mev, atomic }: GenesisPlans,
 ): string {
   if (kind === "kv") return "{}";
   const keys = Array.from({ length: validatorCount }, (_, index) => simKeys(index));
@@ -113,7 +119,7 @@ export function genesisAppState(
   const more = mev === undefined ? (seal === undefined ? 0 : 1) : 2;
   const funded = simWallets(WALLETS + more);
   return JSON.stringify({
-    accounts: funded.map(({ address }) => ({
+    accounts: [...funded, ...(atomic === undefined ? [] : EXECUTORS.flat())].map(({ address }) => ({
       address: formatAddress(address),
       balance: START_BALANCE.toString(),
     })),
@@ -124,13 +130,43 @@ export function genesisAppState(
     rollups: ROLLUPS.map((name, at) => ({
       name,
       owner_key: toHex(wallets[0]?.key.publicKey ?? EMPTY_BYTES),
-      // The first sells its tops, the second orders as the seed draws.
-      policy: mev === undefined ? {} : at === 0 ? { auction: true } : { ordering: mev.ordering },
+      policy: {
+        // The first sells its tops, the second orders as the seed draws.
+        ...(mev === undefined ? {} : at === 0 ? { auction: true } : { ordering: mev.ordering }),
+        ...(atomic === undefined
+          ? {}
+          : { executor_keys: executorKeys(at), executor_quorum: EXECUTOR_QUORUM }),
+      },
     })),
-    ...(seal === undefined
-      ? {}
-      : { params: { epoch_length: seal.epochLength, seal_key_lead: seal.keyLead } }),
+    params: {
+      ...(seal === undefined
+        ? {}
+        : { epoch_length: seal.epochLength, seal_key_lead: seal.keyLead }),
+      ...(atomic === undefined
+        ? {}
+        : {
+            executor_bond_min: String(EXECUTOR_BOND),
+            atomic_report_blocks: 10,
+            executor_jail_blocks: 4,
+          }),
+    },
   });
+}
+
+/** What a chain is about, as far as genesis knows. */
+interface GenesisPlans {
+  readonly seals: Pick<SealPlan, "epochLength" | "keyLead"> | undefined;
+  readonly mev: Pick<MevPlan, "ordering"> | undefined;
+  readonly atomic: AtomicPlan | undefined;
+}
+
+/** By rollup. */
+const EXECUTORS = ROLLUPS.map((_, rollup) =>
+  Array.from({ length: EXECUTORS_OF_A_ROLLUP }, (__, member) => executorWallet(rollup, member)),
+);
+
+function executorKeys(rollup: number): readonly string[] {
+  return EXECUTORS[rollup]?.map(({ key }) => toHex(key.publicKey)) ?? [];
 }
 
 async function weftApplication(

@@ -23,6 +23,7 @@ import {
   NONCE_BYTES,
   SEED_BYTES,
 } from "../../mev/seal/tdh2.ts";
+import type { AtomicTerms } from "../../proto/codec/mev-tx.ts";
 import type { SealKeyState } from "../../proto/codec/seal-state.ts";
 import { escrowOf } from "../../sequencer/app/auction/escrow.ts";
 import { keyInForce, sealKey, sealState } from "../../sequencer/app/seal/reader.ts";
@@ -45,6 +46,7 @@ import {
 import { Random } from "../support/random.ts";
 import { MEV_WINDOW_HEIGHTS } from "./limits.ts";
 import { MevWatch, type MevWatchOptions } from "./mev-watch.ts";
+import type { AtomicRun } from "./sim-atomic.ts";
 import type { Wallet } from "./sim-keys.ts";
 
 /** What a seed draws of bundles and lists. */
@@ -73,6 +75,8 @@ export interface MevRunDependencies {
   readonly toAll: (tx: Uint8Array) => void;
   readonly count: (kind: string) => void;
   readonly fail: (failure: unknown) => void;
+  /** Where bundles may be of level 1. */
+  readonly atomic: AtomicRun | undefined;
 }
 
 type NewBlock = Extract<EngineEvent, { readonly kind: "NewBlock" }>;
@@ -133,6 +137,7 @@ export class MevRun {
         maxHeight: Height(height + MEV_WINDOW_HEIGHTS),
         replacement: undefined,
         cancelNonce: 0n,
+        atomic: this.#atomicTerms(),
       },
       this.#randomness(),
     );
@@ -183,8 +188,12 @@ export class MevRun {
       maxHeight: Height(height + MEV_WINDOW_HEIGHTS),
       replacement,
       cancelNonce: 0n,
-      atomic: undefined,
+      atomic: this.#atomicTerms(),
     });
+  }
+
+  #atomicTerms(): AtomicTerms | undefined {
+    return this.#deps.atomic?.terms(this.#options.rollupIds.length);
   }
 
   wantsBundle(random: Random): boolean {
@@ -257,6 +266,7 @@ export class MevRun {
 
   /** An honest node has applied a block. */
   applied(node: string, event: NewBlock, weft: WeftApplication): void {
+    this.#deps.atomic?.applied(node, event, weft);
     const { height } = event.block.header;
     const ready = this.#watch.waiting().filter((id) => {
       const status = weft.transactionStatus(fromHex(id));

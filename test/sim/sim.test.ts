@@ -9,6 +9,9 @@ const SEEDS = [1, 2, 3, 5, 13, 16, 22, 24];
 /** The first about bundles and lists without sealed transactions, which take longer. */
 const MEV_SEED = 27;
 
+/** About atomic execution, with liars among the executors of both rollups. */
+const ATOMIC_SEED = 62;
+
 /** A seed takes half a second of a processor; the machine may be busy. */
 describe("simulator", { timeout: 120_000 }, () => {
   test.each(SEEDS)("seed %i holds", async (seed) => {
@@ -56,6 +59,21 @@ describe("simulator", { timeout: 120_000 }, () => {
     expect(options.powers).toHaveLength(4);
     expect(faults.get("unwanted transactions left out")).toBeGreaterThan(5);
     expect(faults.get("watched transaction included")).toBeGreaterThan(5);
+  });
+
+  test("bundles of level 1 are decided in time and alike for all, whatever executors and proposers do", async () => {
+    const kinds = ["hidesDecisions", "forgesVotes", "hidesDecisions"].filter(isMevFault);
+    const byzantine = new Map([[1, kinds]]);
+    const { failure, faults } = await simulate(ATOMIC_SEED, {}, { byzantine });
+    expect(failure).toBeUndefined();
+    expect(faults.get("atomic decision: COMMIT")).toBeGreaterThan(3);
+    const of = (start: string) => [...faults].filter(([kind]) => kind.startsWith(start)).length;
+    // Aborted for several reasons; liars of more than one manner; forged votes and decisions that are hidden.
+    expect(of("atomic decision: ")).toBeGreaterThan(3);
+    expect(of("executor slashed: ")).toBeGreaterThan(1);
+    for (const refusal of ["P8 ATOMIC_UNKNOWN", "P5 MANIFEST"]) {
+      expect(faults.get(`refused: ${refusal}`), refusal).toBeGreaterThan(0);
+    }
   });
 
   test.each(REGRESSION_SEEDS)("seed $seed holds, which failed: $fault", async (regression) => {

@@ -26,6 +26,7 @@ import { Scheduler } from "./scheduler.ts";
 import { NO_FAULTS, SimNetwork } from "./sim-network.ts";
 import { CHAIN_ID, genesisAppState, ROLLUPS } from "./sim-application.ts";
 import { simKeys, simWallets } from "./sim-keys.ts";
+import { AtomicRun } from "./sim-atomic.ts";
 import { SimNode, type SimWorld } from "./sim-node.ts";
 import { MevRun } from "./sim-mev.ts";
 import { SealRun } from "./sim-seal.ts";
@@ -446,9 +447,25 @@ class Simulation {
         },
         count: (kind) => this.#count(kind),
         fail: (failure) => (this.#failure ??= failure),
+        atomic: this.#atomicRun(),
       },
     );
     return this.#mev;
+  }
+
+  #atomicRun(): AtomicRun | undefined {
+    const { seed, atomic: plan } = this.#options;
+    if (plan === undefined) return undefined;
+    return new AtomicRun(
+      { seed, chainId: CHAIN_ID, plan, rollupIds: ROLLUPS.map(rollupIdOfName) },
+      {
+        toAll: (tx) => {
+          for (const node of this.#nodes) node.submit(tx);
+        },
+        count: (kind) => this.#count(kind),
+        fail: (failure) => (this.#failure ??= failure),
+      },
+    );
   }
 
   #syncMs(): number {
@@ -552,7 +569,7 @@ function messageOf(failure: unknown): string {
 }
 
 function genesisOf(options: SwarmOptions): Genesis {
-  const { powers, blockBytesMax, application, plan, seals, mev } = options;
+  const { powers, blockBytesMax, application, plan } = options;
   return {
     genesisTime: EPOCH,
     chainId: CHAIN_ID,
@@ -573,7 +590,7 @@ function genesisOf(options: SwarmOptions): Genesis {
       return { address, publicKey, power: BigInt(power), name: `validator ${index}` };
     }),
     appHash: EMPTY_BYTES,
-    appState: genesisAppState(application, powers.length, seals, mev),
+    appState: genesisAppState(application, powers.length, options),
   };
 }
 

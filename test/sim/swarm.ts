@@ -2,6 +2,8 @@
 import { Random } from "../support/random.ts";
 import { drawPowerChanges, NO_CHANGES, type ChainPlan } from "./chain-plan.ts";
 import {
+  ATOMIC_EVERY_SEEDS,
+  ATOMIC_SEED_REMAINDER,
   LIVE_HEIGHTS,
   LIVENESS_BOUND_LIES_MS,
   LIVENESS_BOUND_MS,
@@ -9,9 +11,20 @@ import {
   MEV_SEED_REMAINDER,
   SEALED_EVERY_SEEDS,
 } from "./limits.ts";
-import type { ApplicationKind } from "./sim-application.ts";
+import { type ApplicationKind, ROLLUPS } from "./sim-application.ts";
 import type { NetworkFaults } from "./sim-network.ts";
-import { MEV_BLOCK_FAULTS, MEV_LIST_FAULTS, type MevFault } from "../support/mev-faults.ts";
+import {
+  ATOMIC_BLOCK_FAULTS,
+  MEV_BLOCK_FAULTS,
+  MEV_LIST_FAULTS,
+  type MevFault,
+} from "../support/mev-faults.ts";
+import {
+  type AtomicPlan,
+  EXECUTOR_MANNERS,
+  type ExecutorManner,
+  EXECUTORS_OF_A_ROLLUP,
+} from "./sim-atomic.ts";
 import type { MevPlan } from "./sim-mev.ts";
 import type { SealPlan } from "./sim-seal.ts";
 
@@ -112,6 +125,8 @@ export interface SwarmOptions {
   readonly seals: SealPlan | undefined;
   /** Undefined: nobody bundles, and nobody's transactions are unwanted. */
   readonly mev: MevPlan | undefined;
+  /** Undefined: nobody takes part in atomic execution. */
+  readonly atomic: AtomicPlan | undefined;
   /** Heights that every honest node must decide after the faults have stopped. */
   readonly liveHeights: number;
   /** Nodes that begin when the chain has decided so many heights. */
@@ -197,6 +212,7 @@ export function drawSwarm(seed: number): SwarmOptions {
     plan: drawPlan(random, { powers, byzantine, application, blockBytesMax }),
     seals: undefined,
     mev: undefined,
+    atomic: undefined,
     liveHeights: LIVE_HEIGHTS,
     lateStarts: sometimes(
       20,
@@ -218,6 +234,7 @@ export function drawSwarm(seed: number): SwarmOptions {
   const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
   const joining =
     mayJoin && random.chance(80) ? { ...options, snapshotInterval: 1 + random.below(4) } : options;
+  if (seed % ATOMIC_EVERY_SEEDS === ATOMIC_SEED_REMAINDER) return voting(random, joining);
   if (seed % MEV_EVERY_SEEDS === MEV_SEED_REMAINDER) return bundling(random, joining);
   return seed % SEALED_EVERY_SEEDS === SEALED_EVERY_SEEDS - 1 ? sealing(random, joining) : joining;
 }
@@ -259,6 +276,37 @@ function bundling(random: Random, drawn: SwarmOptions): SwarmOptions {
     liveHeights: inclusionBlocks(calm.powers.length) + 8,
     livenessMs: 2 * LIVENESS_BOUND_MS,
   };
+}
+
+/** Of all executors of a rollup, at most one lies: bundles are atomic where a quorum is honest (docs/adr/0023). */
+function voting(random: Random, drawn: SwarmOptions): SwarmOptions {
+  const bundled = bundling(random, drawn);
+  const byzantine = new Map(
+    [...bundled.byzantine].map(([index, kinds]): [number, readonly Misbehaviour[]] => [
+      index,
+      [...kinds, ...ATOMIC_BLOCK_FAULTS.filter(() => random.chance(60))],
+    ]),
+  );
+  const honest = EXECUTOR_MANNERS.filter((manner) => !isLying(manner));
+  const manners = ROLLUPS.flatMap(() => {
+    const liar = random.below(2 * EXECUTORS_OF_A_ROLLUP);
+    return Array.from({ length: EXECUTORS_OF_A_ROLLUP }, (_, member): ExecutorManner => {
+      const drawnLie = random.pick(EXECUTOR_MANNERS.filter(isLying)) ?? "lies";
+      const drawnManner = random.pick(honest) ?? "honest";
+      if (member === liar) return drawnLie;
+      return random.chance(70) ? "honest" : drawnManner;
+    });
+  });
+  return {
+    ...bundled,
+    byzantine,
+    atomic: { atomicPercent: 40 + random.below(60), manners },
+    faultyHeights: bundled.faultyHeights + 10,
+  };
+}
+
+function isLying(manner: ExecutorManner): boolean {
+  return manner === "contradicts" || manner === "lies" || manner === "reportsWrongly";
 }
 
 /**

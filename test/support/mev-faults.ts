@@ -8,6 +8,8 @@ import { Lane, laneOfAction } from "../../mev/lanes.ts";
 import { listsBytesMax } from "../../mev/extension.ts";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual, compareBytes, EMPTY_BYTES, toHex, utf8ToBytes } from "../../proto/bytes.ts";
+import { NoReason, Verdict } from "../../proto/codec/atomic-tx.ts";
+import type { Bundle } from "../../proto/codec/mev-tx.ts";
 import { encodeTxItem, isBlank } from "../../proto/codec/weft-block.ts";
 import {
   decodeLists,
@@ -147,6 +149,35 @@ const BLOCK_FAULTS = {
   },
 } satisfies Record<string, Change>;
 
+const ATOMIC_FAULTS = {
+  /** Votes and reports of executors are left out: a block may do that, and it delays them. */
+  withholdsVotes: (txs) => unlessSame(txs, withoutVotes(txs)),
+  /** A vote of somebody who is no executor, about nothing. */
+  forgesVotes: (txs, view) => {
+    const at = txs.findIndex((item) => laneOf(item) >= Lane.CONTROL);
+    const bundleId = sha256Concat(utf8ToBytes("no bundle "), utf8ToBytes(`${view.height}`));
+    const vote = {
+      kind: "executorVote",
+      bundleId,
+      rollupId: bundleId,
+      verdict: Verdict.NO,
+      reason: NoReason.OTHER,
+      preStateRoot: EMPTY_BYTES,
+      effectsHash: EMPTY_BYTES,
+      outbox: [],
+      inbox: [],
+    } as const;
+    return at < 0 ? undefined : inserted(txs, at, signedBy(view, vote));
+  },
+  /** The votes stand there, and the manifest says nothing of what they decide. */
+  hidesDecisions: (txs) => unlessSame(txs, withoutVotes(txs)),
+} satisfies Record<string, Change>;
+
+const CHANGES: Readonly<Record<MevBlockFault | AtomicFault, Change>> = {
+  ...BLOCK_FAULTS,
+  ...ATOMIC_FAULTS,
+};
+
 const LIST_FAULTS = {
   /** Lists what nobody has, and what all have with sizes that are wrong. */
   listsJunk: (lists: Lists, name: string): Lists => ({
@@ -174,13 +205,20 @@ const LIST_FAULTS = {
 
 export type MevBlockFault = keyof typeof BLOCK_FAULTS;
 export type MevListFault = keyof typeof LIST_FAULTS;
-export type MevFault = MevBlockFault | MevListFault;
+export type AtomicFault = keyof typeof ATOMIC_FAULTS;
+export type MevFault = MevBlockFault | MevListFault | AtomicFault;
 
 export const MEV_BLOCK_FAULTS = Object.keys(BLOCK_FAULTS) as readonly MevBlockFault[];
+/** Of chains with atomic execution only. */
+export const ATOMIC_BLOCK_FAULTS = Object.keys(ATOMIC_FAULTS) as readonly AtomicFault[];
 export const MEV_LIST_FAULTS = Object.keys(LIST_FAULTS) as readonly MevListFault[];
 
 export function isMevFault(text: string): text is MevFault {
-  return text in BLOCK_FAULTS || text in LIST_FAULTS;
+  return text in CHANGES || text in LIST_FAULTS;
+}
+
+function isBlockFault(fault: MevFault): fault is keyof typeof CHANGES {
+  return fault in CHANGES;
 }
 
 export function createMevFaults(
@@ -193,17 +231,23 @@ export function createMevFaults(
     prepareProposal: async (request) => {
       const txs = await inner.prepareProposal(request);
       const fault = faultAt(request.height);
-      if (fault === undefined || !(fault in BLOCK_FAULTS)) return txs;
+      if (fault === undefined || !isBlockFault(fault)) return txs;
       const { height, localLastCommit } = request;
       const { votes } = localLastCommit;
       const view: View = { ...options, height, votes, dueIds: dueIds(), isCensored };
-      const changed = BLOCK_FAULTS[fault as MevBlockFault](txs, view);
+      const changed = CHANGES[fault](txs, view);
       if (changed === undefined) return txs;
       // A manifest that lies is the point there.
       const made =
         fault === "dropsLegs"
           ? { txs: changed, refusal: "P5 MANIFEST" }
           : await remade(inner, processRequestOf(request, changed));
+      if (fault === "hidesDecisions") {
+        const [manifest] = made.txs;
+        if (manifest === undefined || bytesEqual(manifest, txs[0] ?? EMPTY_BYTES)) return txs;
+        onDone(fault, height, "P5 MANIFEST");
+        return txs.with(0, manifest);
+      }
       if (bytesOf(made.txs) > request.maxTxBytes) return txs;
       onDone(fault, height, made.refusal);
       return made.txs;
@@ -274,13 +318,28 @@ function splitsBundles(txs: readonly Uint8Array[]): readonly Uint8Array[] | unde
       const half = (from: number, to: number): Uint8Array =>
         withAction(item, () =>
           action.kind === "bundle"
-            ? { ...action, legs: action.legs.slice(from, to) }
-            : { ...action, legs: action.legs.slice(from, to) },
+            ? { ...action, legs: action.legs.slice(from, to), atomic: part(action, from, to) }
+            : { ...action, legs: action.legs.slice(from, to), atomic: part(action, from, to) },
         );
       return inserted(without(txs, at), at, half(0, 1), half(1, action.legs.length));
     }
   }
   return undefined;
+}
+
+function part(
+  { atomic }: Pick<Bundle, "atomic">,
+  from: number,
+  to: number,
+): Bundle["atomic"] | undefined {
+  return atomic && { ...atomic, locks: atomic.locks.slice(from, to) };
+}
+
+function withoutVotes(txs: readonly Uint8Array[]): readonly Uint8Array[] {
+  return txs.filter((item) => {
+    const kind = actionOf(item)?.kind;
+    return kind !== "executorVote" && kind !== "executorReport";
+  });
 }
 
 function dropsLegs(
