@@ -25,6 +25,8 @@ export const RESENT_PER_BLOCK_MAX = 16;
 /** Salts tried for a submission that is to come after those before it in a block, and bytes hashed for that. */
 export const SALT_TRIES_MAX = 64;
 export const SALT_TRY_BYTES_MAX = 512 << 10;
+/** The same of a sealed one, which is sealed anew for each (below 1 ms). */
+export const SEALED_SALT_TRIES_MAX = 16;
 /** Blocks for which a submission that is not ordered counts among those; one that waits longer would use up all ids. */
 export const SALT_BLOCKS = 4;
 /** Times that a submission is sealed for the key in force, while keys change under it. */

@@ -1,5 +1,6 @@
 /** Makes one signed submission of payloads: rollup data, or the same sealed for the key that blocks may hold. */
 import { randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, type RollupId } from "../../proto/brands.ts";
 import { compareBytes, fromHex } from "../../proto/bytes.ts";
@@ -11,9 +12,10 @@ import {
   type TxBody,
   txId,
 } from "../../proto/codec/weft-tx.ts";
+import { assert } from "../../proto/errors.ts";
 import type { ChainInfo } from "../client/sequencer-client.ts";
 import { type SignedItem, signTx, type TxSigner } from "../client/signed-tx.ts";
-import { SALT_TRIES_MAX, SALT_TRY_BYTES_MAX } from "../limits.ts";
+import { SALT_TRIES_MAX, SALT_TRY_BYTES_MAX, SEALED_SALT_TRIES_MAX } from "../limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Sealer } from "./sealer.ts";
 
@@ -71,29 +73,31 @@ export function createBatchSigner(
       // What is sealed for a key that ends is made anew for the next one.
       const end = sealingKey?.endHeight ?? Number.POSITIVE_INFINITY;
       const expiryHeight = Height(Math.min(chain.height + ahead, end));
-      const terms: Omit<TxBody, "action"> = {
+      const terms = {
         publicKey: key.publicKey,
-        replay: { kind: "unordered", expiryHeight, salt: new Uint8Array(randomBytes(8)) },
+        replay: { kind: "unordered", expiryHeight } as const,
         // The base fee may double before the submission expires out; the tip is paid as stated.
         fee: {
           maxFeePerByte: chain.baseFeePerByte * 2n + options.tipPerByte,
           tipPerByte: options.tipPerByte,
         },
       };
-      const action =
-        sealer === undefined || sealingKey === undefined
-          ? rollupData(rollupIdBytes, payloads)
-          : sealer.seal({
-              ...terms,
-              chainId: chain.chainId,
-              key: sealingKey,
-              parts: [{ rollupId: rollupIdBytes, data: payloads }],
-              maxHeight: Height(expiryHeight - 1),
-            });
-      const body: TxBody =
-        action.kind === "rollupData"
-          ? ordered(chain.chainId, { ...terms, action }, after ?? LOWEST_ID)
-          : { ...terms, action };
+      const plain = sealingKey === undefined ? rollupData(rollupIdBytes, payloads) : undefined;
+      const bodyOf = (salt: Uint8Array): TxBody => {
+        const salted = { ...terms, replay: { ...terms.replay, salt } };
+        if (plain !== undefined) return { ...salted, action: plain };
+        assert(sealer !== undefined && sealingKey !== undefined, "what is not plain is sealed");
+        const action = sealer.seal({
+          ...salted,
+          chainId: chain.chainId,
+          key: sealingKey,
+          parts: [{ rollupId: rollupIdBytes, data: payloads }],
+          maxHeight: Height(expiryHeight - 1),
+        });
+        return { ...salted, action };
+      };
+      const triesMax = sealingKey === undefined ? SALT_TRIES_MAX : SEALED_SALT_TRIES_MAX;
+      const body = await ordered(chain.chainId, bodyOf, triesMax, after ?? LOWEST_ID);
       metrics.batchBytes.observe(txItemBytes(body));
       const { height: signedHeight } = chain;
       return {
@@ -107,23 +111,31 @@ export function createBatchSigner(
 }
 
 /**
- * The same with the salt, of some, whose id is the lowest above `after`. Among transactions of one price a block has
- * the lower id first, whatever came first: by chance every second of two submissions in one block would come before its
- * predecessor, and wallets' transactions in it before their turn, for which the place is paid twice.
+ * Of some bodies, each with another salt, the one whose id is the lowest above `after`. Among transactions of one price
+ * a block has the lower id first, whatever came first: by chance every second of two submissions in one block would come
+ * before its predecessor, and wallets' transactions in it before their turn, for which the place is paid twice.
  */
-function ordered(chainId: string, body: TxBody, after: Uint8Array): TxBody {
-  const tries = Math.min(SALT_TRIES_MAX, Math.ceil(SALT_TRY_BYTES_MAX / txItemBytes(body)));
-  let best = body;
-  let bestId: Uint8Array | undefined;
+async function ordered(
+  chainId: string,
+  bodyOf: (salt: Uint8Array) => TxBody,
+  triesMax: number,
+  after: Uint8Array,
+): Promise<TxBody> {
+  const first = bodyOf(newSalt());
+  const tries = Math.min(triesMax, Math.ceil(SALT_TRY_BYTES_MAX / txItemBytes(first)));
+  let best: { readonly body: TxBody; readonly id: Uint8Array } | undefined;
   for (let i = 0; i < tries; i++) {
-    const { replay } = body;
-    if (replay.kind !== "unordered") break;
-    const tried: TxBody = { ...body, replay: { ...replay, salt: new Uint8Array(randomBytes(8)) } };
-    const id = txId(chainId, encodeTxBody(tried));
-    if (compareBytes(id, after) <= 0) continue;
-    if (bestId !== undefined && compareBytes(id, bestId) >= 0) continue;
-    best = tried;
-    bestId = id;
+    const body = i === 0 ? first : bodyOf(newSalt());
+    const id = txId(chainId, encodeTxBody(body));
+    if (compareBytes(id, after) > 0 && (best === undefined || compareBytes(id, best.id) < 0)) {
+      best = { body, id };
+    }
+    // Sealing is work: others get their turn between two.
+    if (body.action.kind === "sealed") await setImmediate();
   }
-  return best;
+  return best?.body ?? first;
+}
+
+function newSalt(): Uint8Array {
+  return new Uint8Array(randomBytes(8));
 }

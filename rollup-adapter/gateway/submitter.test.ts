@@ -143,6 +143,20 @@ describe("a gateway on a chain that is faster than it asks", () => {
   });
 });
 
+describe("submissions of one gateway that a block may hold together", () => {
+  it.each([
+    ["plain", {}],
+    ["sealed", { sealing: { key: keyAt(1) } }],
+  ])("behavior: %s ones stand in it in the order in which they were made", async (_, options) => {
+    const { submitter, items } = createFixture(options);
+    for (let i = 0; i < 6; i++) await submitter.submit(utf8ToBytes(`payload ${i}`));
+    const ids = items.map(({ id }) => toHex(id));
+    expect(new Set(ids).size).toBe(6);
+    // Of one price the lower id comes first.
+    expect(ids).toEqual(ids.toSorted());
+  });
+});
+
 describe("a gateway that seals", () => {
   it("behavior: submits nothing in the clear", async () => {
     const { submitter, items } = createFixture({ sealing: { key: keyAt(1) } });
