@@ -102,8 +102,12 @@ export class OpenBundles {
       }));
   }
 
+  /** As of the head: a decision is told with the block that carries it out, so that whoever hears of it reads its state. */
   find(bundleId: Uint8Array): BundleRecord | undefined {
-    return this.#open.get(toHex(bundleId)) ?? this.#store.settledBundle(bundleId);
+    const open = this.#open.get(toHex(bundleId));
+    return open === undefined
+      ? this.#store.settledBundle(bundleId)
+      : { ...open, decision: undefined };
   }
 
   /** @param environment that of a block made on the head at the leg's place */
@@ -113,7 +117,7 @@ export class OpenBundles {
     environment: () => BlockEnvironment,
   ): Promise<PrepareBundleResponse> {
     const { bundleId, sequencerHeight: height, sequencerBlockHash: blockHash } = request;
-    const earlier = this.find(bundleId);
+    const earlier = this.#known(bundleId);
     if (earlier !== undefined && earlier.height === height) {
       checkSame(earlier.blockHash, blockHash, height);
       return earlier.prepared;
@@ -149,7 +153,7 @@ export class OpenBundles {
     position: AtomicPosition,
   ): Promise<DecideBundleResponse> {
     const { bundleId, sequencerHeight: height, sequencerBlockHash: blockHash, outcome } = request;
-    const record = this.find(bundleId);
+    const record = this.#known(bundleId);
     if (record === undefined) {
       throw failure(
         { code: "EXECUTION_BUNDLE_UNKNOWN" },
@@ -204,6 +208,10 @@ export class OpenBundles {
   settle({ settled }: Pick<AtomicPart, "settled">): void {
     this.#stage = undefined;
     for (const { bundleId } of settled) this.#open.delete(toHex(bundleId));
+  }
+
+  #known(bundleId: Uint8Array): BundleRecord | undefined {
+    return this.#open.get(toHex(bundleId)) ?? this.#store.settledBundle(bundleId);
   }
 
   async #run(

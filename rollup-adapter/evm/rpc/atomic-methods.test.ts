@@ -62,7 +62,11 @@ test("behavior: receipts say which bundle brought a transaction, once it is comm
   await instant.order([]);
   expect(await call("eth_getTransactionReceipt", hash)).toBeNull();
   await executor.decideBundle?.(decideRequest(3, "one", BundleOutcome.COMMIT));
+  // Whoever reads "committed" goes on with the nonce after it, so the state has to show it.
+  expect(await call("weft_getAtomicBundle", id)).toMatchObject({ state: "PREPARED" });
+  expect(await call("eth_getTransactionCount", BOB.address, "latest")).toBe("0x0");
   await instant.order([]);
+  expect(await call("eth_getTransactionCount", BOB.address, "latest")).toBe("0x1");
   const weft = { bundleId: id, level: 1, state: "COMMITTED", preparedHeight: 2, decidedHeight: 3 };
   expect(await call("eth_getTransactionReceipt", hash)).toMatchObject({ status: "0x1", weft });
   expect(await call("eth_getBlockReceipts", "latest")).toMatchObject([{ weft }]);
