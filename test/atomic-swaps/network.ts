@@ -1,4 +1,4 @@
-/** Validators as processes, and two rollups with atomic execution whose executors run here. */
+/** Validators, and two rollups with atomic execution, whose executors are processes each. */
 import { join } from "node:path";
 import { hexToBytes, keccak256, toHex as toPrefixedHex } from "viem";
 import { type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
@@ -10,11 +10,14 @@ import {
   rollupData,
   rollupIdOfName,
 } from "../../proto/codec/weft-tx.ts";
-import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
-import { startEvmRollupNode } from "../../rollup-adapter/evm-node/evm-rollup-node.ts";
-import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
-import { loadRollupConfig } from "../../rollup-adapter/node/rollup-config.ts";
-import type { RollupNode } from "../../rollup-adapter/node/rollup-node.ts";
+import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
+import {
+  createMevFailover,
+  createVoterClient,
+} from "../../rollup-adapter/client/failover-client.ts";
+import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
+import type { MevClient } from "../../rollup-adapter/client/mev-client.ts";
+import type { VoterClient } from "../../rollup-adapter/driver/voter.ts";
 import {
   createExecutorKey,
   createRollupFiles,
@@ -23,9 +26,6 @@ import {
 import { loadGenesis } from "../../sequencer/engine/genesis.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
-import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
-import { createPrometheusRegistry } from "../../sequencer/ports/prometheus.ts";
-import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import {
   createTestNetwork,
   type TestNetwork,
@@ -33,25 +33,18 @@ import {
   untilHeight,
 } from "../support/local-network.ts";
 import { deskAddress, deskCall, SWAP_DESK_CODE } from "../support/swap-desk.ts";
-import { sendOne, signerOf } from "../support/traffic.ts";
+import { sendOne } from "../support/traffic.ts";
+import { createExecutorProcess, type Executor } from "./executor-process.ts";
 
 export type Hex = `0x${string}`;
 
 export const EXECUTORS = 3;
 export const QUORUM = 2;
-const BOND = 10_000_000n;
+export const BOND = 10_000_000n;
 const FUNDS = 10_000_000_000n;
 /** Tokens that each trader starts with on each rollup. */
 export const TOKENS = 1_000_000n;
 const DEPLOYER = privateKeyToAccount(keccak256(toPrefixedHex("deployer of desks")));
-
-/** One executor of a rollup: its node, which may be stopped, and its key. */
-export interface Executor {
-  readonly key: Ed25519KeyPair;
-  node: RollupNode | undefined;
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
 
 export interface SwapRollup {
   readonly name: string;
@@ -67,6 +60,11 @@ export interface SwapNetwork {
   readonly rollups: readonly [SwapRollup, SwapRollup];
   /** Each holds tokens on both rollups. */
   readonly traders: readonly PrivateKeyAccount[];
+  /** Of whichever validator answers. */
+  readonly client: VoterClient;
+  readonly mev: Pick<MevClient, "bundleStatus">;
+  /** Processes that ended though nobody wanted it. */
+  readonly deaths: readonly string[];
   /** Submits and waits for its block. */
   commit(key: Ed25519KeyPair, action: Action, patienceMs?: number): Promise<void>;
   close(): Promise<void>;
@@ -75,8 +73,8 @@ export interface SwapNetwork {
 export async function createSwapNetwork(traderCount: number, seed: number): Promise<SwapNetwork> {
   const sequencer = await createTestNetwork({
     params: { executor_bond_min: BOND.toString(), atomic_lock_bond: "1000" },
-    // Six rollup nodes in one process follow: fewer blocks leave more of the machine to them.
-    config: { signature_workers: 0, "consensus.timeout_commit": "250ms" },
+    // Ten processes share the machine: fewer blocks leave more of it to each.
+    config: { signature_workers: 0, "consensus.timeout_commit": "400ms" },
   });
   const rollups: SwapRollup[] = [];
   const traders = Array.from({ length: traderCount }, (_, i) =>
@@ -86,6 +84,14 @@ export async function createSwapNetwork(traderCount: number, seed: number): Prom
     const clients = sequencer.validators.map(({ client }) => client);
     await sendOne({ clients, key, patienceMs }, 0, action);
   };
+  const deaths: string[] = [];
+  const mevClients = sequencer.validators.map(({ grpc }) => createGrpcMevClient(grpc));
+  const close = async (): Promise<void> => {
+    const executors = rollups.flatMap((rollup) => rollup.executors);
+    await Promise.all(executors.map((executor) => executor.stop()));
+    for (const client of mevClients) client.close();
+    await sequencer.close();
+  };
   const network = (): SwapNetwork => {
     const [alpha, beta] = rollups;
     if (alpha === undefined || beta === undefined) throw new Error("there are two rollups");
@@ -93,40 +99,60 @@ export async function createSwapNetwork(traderCount: number, seed: number): Prom
       sequencer,
       rollups: [alpha, beta],
       traders,
+      client: createVoterClient(sequencer.validators.map(({ client }) => client)),
+      mev: createMevFailover(mevClients),
+      deaths,
       commit,
-      async close() {
-        for (const executor of rollups.flatMap(({ executors }) => executors)) await executor.stop();
-        await sequencer.close();
-      },
+      close,
     };
   };
   try {
     sequencer.start();
     await untilHeight(sequencer.validators, 1);
+    const onDeath = (report: string): void => {
+      deaths.push(report);
+    };
+    const parts = { sequencer, traders, commit, onDeath };
     for (const [at, name] of ["alpha", "beta"].entries()) {
-      rollups.push(await createRollup(sequencer, name, 7_100 + at, traders, commit));
+      rollups.push(await createRollup(parts, name, 7_100 + at));
     }
+    await Promise.all(rollups.map((rollup) => openRollup(parts, rollup)));
     return network();
   } catch (error) {
-    for (const executor of rollups.flatMap(({ executors }) => executors)) await executor.stop();
-    await sequencer.close();
+    await close();
     throw error;
   }
 }
 
+interface Parts extends Pick<SwapNetwork, "sequencer" | "traders" | "commit"> {
+  readonly onDeath: (report: string) => void;
+}
+
 async function createRollup(
-  sequencer: TestNetwork,
+  { sequencer, traders, onDeath }: Parts,
   name: string,
   chainId: number,
-  traders: readonly PrivateKeyAccount[],
-  commit: SwapNetwork["commit"],
 ): Promise<SwapRollup> {
   const rich = [DEPLOYER, ...traders].map(({ address }) => [address, 10n ** 21n] as const);
   const alloc = Object.fromEntries(rich);
   const executors: Executor[] = [];
   for (let i = 0; i < EXECUTORS; i++) {
-    executors.push(await createExecutor(sequencer, name, chainId, i, alloc));
+    executors.push(await createExecutor(sequencer, name, chainId, i, alloc, onDeath));
   }
+  return {
+    name,
+    id: toPrefixedHex(rollupIdOfName(name)),
+    chainId,
+    desk: deskAddress(DEPLOYER.address),
+    executors,
+  };
+}
+
+/** Registers it, bonds and starts its executors, and has its desk made. */
+async function openRollup(
+  { sequencer, traders, commit }: Parts,
+  { name, chainId, executors }: SwapRollup,
+): Promise<void> {
   const keys = executors.map(({ key }) => key.publicKey).toSorted(compareBytes);
   await commit(sequencer.owner, {
     kind: "registerRollup",
@@ -135,22 +161,15 @@ async function createRollup(
     policy: { ...PLAIN_POLICY, executorKeys: keys, executorQuorum: QUORUM },
   });
   const rollupId = rollupIdOfName(name);
-  await Promise.all(
-    executors.map(async ({ key }) => {
+  await Promise.all([
+    commit(sequencer.owner, rollupData(rollupId, await deskPayloads(chainId, traders))),
+    ...executors.map((executor) => executor.start()),
+    ...executors.map(async ({ key }) => {
       const to = accountAddress(key.publicKey);
       await commit(sequencer.owner, { kind: "transfer", to, amount: FUNDS });
       await commit(key, { kind: "bondExecutor", rollupId, amount: BOND });
     }),
-  );
-  await Promise.all(executors.map((executor) => executor.start()));
-  await commit(sequencer.owner, rollupData(rollupId, await deskPayloads(chainId, traders)));
-  return {
-    name,
-    id: toPrefixedHex(rollupId),
-    chainId,
-    desk: deskAddress(DEPLOYER.address),
-    executors,
-  };
+  ]);
 }
 
 async function createExecutor(
@@ -159,6 +178,7 @@ async function createExecutor(
   chainId: number,
   index: number,
   alloc: Readonly<Record<string, bigint>>,
+  onDeath: Parts["onDeath"],
 ): Promise<Executor> {
   const home = rollupHomeAt(join(sequencer.root, "executors", `${name}-${index}`));
   const [first] = sequencer.validators;
@@ -176,33 +196,7 @@ async function createExecutor(
   });
   createExecutorKey(home);
   const key = readKeyFile(join(home.root, "config", "executor_key.json"));
-  const gateway = readKeyFile(home.gatewayKeyFile);
-  const self: Executor = {
-    key,
-    node: undefined,
-    async start() {
-      self.node ??= await startEvmRollupNode(
-        {
-          config: loadRollupConfig(home.configFile),
-          dataDirectory: home.dataDir,
-          clientVersion: "weft/swaps",
-        },
-        {
-          gatewayKey: signerOf(gateway),
-          executorKey: { publicKey: key.publicKey, sign: (message) => signEd25519(key, message) },
-          clock: createSystemClock(),
-          logger: NULL_LOGGER,
-          metrics: createAdapterMetrics(createPrometheusRegistry()),
-        },
-      );
-    },
-    async stop() {
-      const { node } = self;
-      self.node = undefined;
-      await node?.stop();
-    },
-  };
-  return self;
+  return createExecutorProcess({ name: `${name}-${index}`, home, key }, onDeath);
 }
 
 /** The desk, and tokens for everybody. */
@@ -227,36 +221,72 @@ async function deskPayloads(
   return payloads;
 }
 
-/** Any executor of the rollup that runs. */
-export function runningNode({ name, executors }: SwapRollup): RollupNode {
-  const node = executors.find((executor) => executor.node !== undefined)?.node;
-  if (node === undefined) throw new Error(`no executor of ${name} runs`);
-  return node;
-}
-
 /** Waits until the desks of both rollups are there. */
 export async function untilDesks({ rollups, traders }: SwapNetwork): Promise<void> {
   const [trader] = traders;
   if (trader === undefined) throw new Error("no traders");
   for (const rollup of rollups) {
-    for (const { node } of rollup.executors) {
-      if (node === undefined) continue;
-      await until(`${rollup.name} has a desk`, async () => {
+    for (const executor of rollup.executors) {
+      await until(`${executor.name} has a desk`, async () => {
         const call = { to: rollup.desk, data: deskCall.balanceOf(trader.address) };
-        const held = await jsonRpc<Hex>(node.rpcUrl, "eth_call", [call, "latest"]);
+        const held = await jsonRpc<Hex>(urlOf(executor), "eth_call", [call, "latest"]);
         return held !== "0x" && BigInt(held) > 0n;
       });
     }
   }
 }
 
+export function urlOf({ name, rpcUrl }: Executor): string {
+  if (rpcUrl === undefined) throw new Error(`${name} does not answer`);
+  return rpcUrl;
+}
+
 export async function jsonRpc<T>(url: string, method: string, params: unknown[]): Promise<T> {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-  });
-  const { result, error } = (await response.json()) as { result: T; error?: { message: string } };
-  if (error !== undefined) throw new Error(`${method}: ${error.message}`);
-  return result;
+  const [result] = await jsonRpcs<T>(url, [[method, params]]);
+  return result as T;
+}
+
+/** Many calls, with their answers in order; throws the first error. */
+export async function jsonRpcs<T>(
+  url: string,
+  calls: readonly (readonly [method: string, params: readonly unknown[]])[],
+): Promise<T[]> {
+  const results: T[] = [];
+  for (let at = 0; at < calls.length; at += BATCH) {
+    const batch = calls.slice(at, at + BATCH);
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(
+        batch.map(([method, params], id) => ({ jsonrpc: "2.0", id, method, params })),
+      ),
+      // One that is killed, or frozen, meanwhile.
+      signal: AbortSignal.timeout(10_000),
+    });
+    const answers = (await response.json()) as readonly RpcAnswer<T>[];
+    for (const { id, result, error } of answers) {
+      if (error !== undefined) throw new Error(`${batch[id]?.[0]}: ${error.message}`);
+      results[at + id] = result;
+    }
+  }
+  return results;
+}
+
+interface RpcAnswer<T> {
+  readonly id: number;
+  readonly result: T;
+  readonly error?: { readonly message: string };
+}
+
+/** Calls in one request. */
+const BATCH = 50;
+
+/** What a rollup's node says of a bundle. */
+export interface BundleAnswer {
+  readonly state: "PREPARED" | "COMMITTED" | "ABORTED";
+  readonly abortReason: number | null;
+  readonly preparedHeight: number;
+  readonly decidedHeight: number | null;
+  /** Hashes of its leg's. */
+  readonly transactions: readonly Hex[];
 }

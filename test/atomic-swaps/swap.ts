@@ -2,6 +2,7 @@
 import { hexToBytes, keccak256, toHex } from "viem";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { Height } from "../../proto/brands.ts";
+import type { AbortReason } from "../../proto/codec/atomic-decision.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { plainBundleTransaction } from "../../rollup-adapter/client/searcher-transactions.ts";
 import { deskCall, expectedPayment, type SwapSide } from "../support/swap-desk.ts";
@@ -10,15 +11,33 @@ import { type Hex, jsonRpc, type SwapNetwork, type SwapRollup } from "./network.
 
 /**
  * `good`: both pay. `poor`: one cannot pay. `unread`: one declares a message that nobody wrote. `few`: fewer locks than
- * it takes. `shared`: good, and also writes what every other one of its kind writes.
+ * it takes. `shared`: good, and also writes what every other one of its kind writes. `late`: good, and too few of a
+ * rollup's executors vote in time. `slow`: good, and one of three executors votes when the others have decided.
  */
-export const FATES = ["good", "poor", "unread", "few", "shared"] as const;
+export const FATES = ["good", "poor", "unread", "few", "shared", "late", "slow"] as const;
 export type Fate = (typeof FATES)[number];
+
+/** What came of a swap: it is committed, or why it is not. */
+export type Outcome = "COMMITTED" | keyof typeof AbortReason;
+
+/** What may come of it. TIMEOUT where executors were killed when their votes were needed. */
+export const MEANT: Readonly<Record<Fate, readonly Outcome[]>> = {
+  good: ["COMMITTED", "TIMEOUT"],
+  poor: ["REVERTED", "TIMEOUT"],
+  unread: ["BOXES_DIFFER", "TIMEOUT"],
+  few: ["TOO_MANY_LOCKS", "TIMEOUT"],
+  shared: ["COMMITTED", "LOCKED", "TIMEOUT"],
+  late: ["TIMEOUT"],
+  slow: ["COMMITTED"],
+};
 
 export interface Swap {
   readonly session: Hex;
   readonly fate: Fate;
   readonly bundleId: Uint8Array;
+  /** Of the transaction that carries it. */
+  readonly id: Uint8Array;
+  readonly item: Uint8Array;
   /** Who pays whom how much, on alpha and on beta. */
   readonly payments: readonly Payment[];
 }
@@ -38,12 +57,16 @@ export interface SwapTerms {
 }
 
 const VOTE_BLOCKS = 32;
+/** Of `late` ones, which nobody should wait for. */
+const VOTE_BLOCKS_LATE = 4;
 const LOCKS = 12;
+/** Enough for its gas, not for what it touches. */
+const LOCKS_FEW = 3;
 const GAS = 300_000n;
 
-/** Signs it and has a node take it. */
-export async function sendSwap(network: SwapNetwork, terms: SwapTerms): Promise<Swap> {
-  const { rollups, sequencer } = network;
+/** Signs it. */
+export async function makeSwap(network: SwapNetwork, terms: SwapTerms): Promise<Swap> {
+  const { rollups, sequencer, client } = network;
   const { fate, pair, amounts } = terms;
   const session = keccak256(toHex(`swap ${terms.seed}/${terms.index}`));
   const give = fate === "poor" ? 10n ** 18n : amounts[0];
@@ -90,11 +113,10 @@ export async function sendSwap(network: SwapNetwork, terms: SwapTerms): Promise<
       return { rollupId: hexToBytes(rollup.id), data, revertMode: RevertMode.ALLOW, tip: 0n };
     }),
   );
-  const [node] = sequencer.validators;
-  if (node === undefined) throw new Error("no validators");
-  const { chainId, replay, fee } = await unorderedTerms(node.client);
-  const { height } = await node.client.chainInfo();
-  const { item, bundleId } = plainBundleTransaction(
+  const { chainId, replay, fee } = await unorderedTerms(client);
+  const { height } = await client.chainInfo();
+  const voteBlocks = fate === "late" ? VOTE_BLOCKS_LATE : VOTE_BLOCKS;
+  const { item, id, bundleId } = plainBundleTransaction(
     {
       chainId,
       replay,
@@ -104,30 +126,29 @@ export async function sendSwap(network: SwapNetwork, terms: SwapTerms): Promise<
       maxHeight: Height(height + 60),
       replacement: undefined,
       cancelNonce: 0n,
-      atomic: { voteBlocks: VOTE_BLOCKS, locks: [fate === "few" ? 1 : LOCKS, LOCKS] },
+      atomic: { voteBlocks, locks: [fate === "few" ? LOCKS_FEW : LOCKS, LOCKS] },
     },
     { signer: signerOf(sequencer.owner) },
   );
-  const outcome = await node.client.submit(item);
-  if (outcome.code !== 0) throw new Error(`swap ${terms.index} is refused: ${outcome.reason}`);
   const payments = sides.map(({ payer, payee, pays }) => ({
     from: payer.address,
     to: payee.address,
     amount: pays,
   }));
-  return { session, fate, bundleId, payments };
+  return { session, fate, bundleId, id, item, payments };
 }
 
 /** As the node that is furthest says: one that came back may be behind. */
 async function nonceOf({ executors }: SwapRollup, address: Hex): Promise<number> {
-  const nonces = executors.flatMap(({ node }) =>
-    node === undefined
+  const nonces = executors.flatMap(({ rpcUrl }) =>
+    rpcUrl === undefined
       ? []
-      : [jsonRpc<Hex>(node.rpcUrl, "eth_getTransactionCount", [address, "latest"])],
+      : [jsonRpc<Hex>(rpcUrl, "eth_getTransactionCount", [address, "latest"])],
   );
   const told = (await Promise.allSettled(nonces)).flatMap((one) =>
     one.status === "fulfilled" ? [Number(one.value)] : [],
   );
+  if (told.length === 0) throw new Error("no executor answered");
   return Math.max(...told);
 }
 

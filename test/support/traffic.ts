@@ -108,7 +108,7 @@ export async function signAction(
 }
 
 /** Of the next unordered transaction, another one each time. */
-export async function unorderedTerms(client: SequencerClient): Promise<
+export async function unorderedTerms(client: Pick<SequencerClient, "chainInfo">): Promise<
   Pick<TxBody, "fee"> & {
     readonly chainId: string;
     readonly replay: Extract<TxBody["replay"], { kind: "unordered" }>;
