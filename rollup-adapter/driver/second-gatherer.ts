@@ -21,6 +21,7 @@ import type {
   SkippedPayload,
 } from "../execution.ts";
 import { GATHERED_BYTES_MAX, GATHERED_PAYLOADS_MAX } from "../limits.ts";
+import { createTurns } from "../turns.ts";
 
 /** Why payloads of a second were not handed on: it holds more than `GATHERED_PAYLOADS_MAX` or `GATHERED_BYTES_MAX`. */
 export const GATHERED_TOO_MUCH = "GATHERED_TOO_MUCH";
@@ -45,14 +46,7 @@ interface OpenSecond {
 /** An executor that takes every sequencer block and hands `executor` whole seconds. */
 export function gatherSeconds(executor: Executor): Executor {
   let open: OpenSecond | undefined;
-  let tail: Promise<unknown> = Promise.resolve();
-
-  function serial<T>(work: () => Promise<T>): Promise<T> {
-    const turn = tail.then(work);
-    // The queue goes on whatever becomes of one call; its caller gets the error.
-    tail = turn.catch(() => undefined);
-    return turn;
-  }
+  const calls = createTurns();
 
   async function take(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
     if (open === undefined) return begin(request);
@@ -123,15 +117,15 @@ export function gatherSeconds(executor: Executor): Executor {
 
   return {
     init: (request) =>
-      serial(async () => {
+      calls.take(async () => {
         const answer = await executor.init(request);
         // Whoever calls it feeds from the height that it answers.
         open = undefined;
         // Legs are prepared and decided between blocks of one height; a gathered second has no such place.
         return { ...answer, atomicLevel: 0 };
       }),
-    executeBlock: (request) => serial(() => take(request)),
-    setFinality: (request) => serial(() => executor.setFinality(request)),
+    executeBlock: (request) => calls.take(() => take(request)),
+    setFinality: (request) => calls.take(() => executor.setFinality(request)),
     async getStatus() {
       const status = await executor.getStatus();
       if (open === undefined) return status;

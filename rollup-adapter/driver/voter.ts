@@ -22,6 +22,7 @@ import {
   STATEMENTS_PENDING_MAX,
   VOTE_GIVEN_UP_BLOCKS,
 } from "../limits.ts";
+import { createTurns } from "../turns.ts";
 import type { DriverMetrics } from "./metrics.ts";
 
 export type VoterErrorInfo =
@@ -140,7 +141,7 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
   const sentAt = new Map<string, number>();
   let height = 0;
   let isStopped = false;
-  let tail: Promise<unknown> = Promise.resolve();
+  const writes = createTurns();
   for (const [name, bytes] of await store.load("")) statements.set(name, parse(name, bytes));
   reportPending();
 
@@ -160,10 +161,7 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
   }
 
   function write(operations: readonly JournalOperation[], isSynced: boolean): Promise<void> {
-    const turn = tail.then(() => store.write(operations, isSynced));
-    // The next write is tried whatever becomes of this one; its caller gets the error.
-    tail = turn.catch(() => undefined);
-    return turn;
+    return writes.take(() => store.write(operations, isSynced));
   }
 
   /** Sends what is not ordered, unless that is under way. */
@@ -359,6 +357,7 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
     async stop() {
       isStopped = true;
       await Promise.allSettled(inFlight.values());
+      await writes.done();
       await store.close();
     },
   };

@@ -24,6 +24,7 @@ import type {
   FinalityStatus,
   InitRequest,
 } from "../execution.ts";
+import { createTurns } from "../turns.ts";
 import { type BlockBuilderDependencies, buildBlock, feeRuleOf } from "./block-builder.ts";
 import type { ClientBlock, EngineClient } from "./engine-client.ts";
 import { DEPOSIT_TYPE, decodeAttributes, type SequencerPlace } from "./l1-attributes.ts";
@@ -103,7 +104,7 @@ class SecondExecutor implements Executor {
   #savedHeight = 0;
   /** Whether a block was seen to become the client's head since its place was read. */
   #isProven = false;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #calls = createTurns();
   #isClosed = false;
 
   constructor(options: EngineApiExecutorOptions, deps: EngineApiExecutorDependencies) {
@@ -122,7 +123,7 @@ class SecondExecutor implements Executor {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#tail;
+    await this.#calls.done();
     await this.#savePosition();
   }
 
@@ -461,7 +462,7 @@ class SecondExecutor implements Executor {
 
   /** One call at a time. What a failed one left behind at the client is read anew before the next. */
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(async () => {
+    return this.#calls.take(async () => {
       if (this.#isClosed) throw failure({ code: "EXECUTION_CLOSED" }, "the executor was closed");
       try {
         return await work();
@@ -472,9 +473,6 @@ class SecondExecutor implements Executor {
         throw failure({ code: "EXECUTION_INTERNAL" }, `the execution client failed: ${why}`, error);
       }
     });
-    // The queue goes on whatever becomes of one call; its caller gets the error.
-    this.#tail = turn.catch(() => undefined);
-    return turn;
   }
 }
 

@@ -25,6 +25,7 @@ import type {
   PrepareBundleResponse,
   SetFinalityRequest,
 } from "../execution.ts";
+import { createTurns } from "../turns.ts";
 import { type AtomicPart, OpenBundles } from "./atomic/open-bundles.ts";
 import { BlockRunner } from "./block-runner.ts";
 import { ChainStore, type Cursor } from "./chain-store.ts";
@@ -92,8 +93,7 @@ export class EvmExecutor implements Executor, EvmChain {
   #head: StoredBlock;
   /** Moves with the head: the stored one is ahead of it while a block is being written. */
   #cursor: Cursor | undefined;
-  #waiting = 0;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #calls = createTurns();
   #isClosed = false;
 
   private constructor(
@@ -180,7 +180,7 @@ export class EvmExecutor implements Executor, EvmChain {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#tail;
+    await this.#calls.done();
     this.#listeners.clear();
     await this.store.close();
   }
@@ -590,18 +590,12 @@ export class EvmExecutor implements Executor, EvmChain {
   /** One call at a time, in the order in which they came; no more than a bounded number waits. */
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
     this.#checkOpen();
-    if (this.#waiting >= EXECUTION_QUEUE_MAX) {
+    if (this.#calls.count() >= EXECUTION_QUEUE_MAX) {
       throw failure(
         { code: "EXECUTION_BUSY" },
         `${EXECUTION_QUEUE_MAX} calls wait already; call again when one has returned`,
       );
     }
-    this.#waiting += 1;
-    const turn = this.#tail.then(work).finally(() => {
-      this.#waiting -= 1;
-    });
-    // The queue goes on whatever becomes of one call; its caller gets the error.
-    this.#tail = turn.catch(() => undefined);
-    return turn;
+    return this.#calls.take(work);
   }
 }

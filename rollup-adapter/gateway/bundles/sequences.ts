@@ -8,6 +8,7 @@ import { joinBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import { REPLACEMENT_KEY_BYTES } from "../../../proto/codec/mev-tx.ts";
 import { AMOUNT_LIMIT } from "../../../proto/codec/weft-basics.ts";
 import { WeftError } from "../../../proto/errors.ts";
+import { createTurns } from "../../turns.ts";
 import { bundleError } from "./errors.ts";
 import { KEY_KEPT_BLOCKS, KEYS_KEPT_MAX } from "./limits.ts";
 
@@ -52,14 +53,8 @@ export function replacementKey(signer: Uint8Array, uuid: string): Uint8Array {
 
 export async function openSequences(store: SequenceStore): Promise<Sequences> {
   const records = new Map(await store.load());
-  let written: Promise<void> = Promise.resolve();
-
   /** One after the other: a store may finish writes of one key in any order, and the last one has to stay. */
-  function inTurn(write: () => Promise<void>): Promise<void> {
-    const done = written.then(write);
-    written = done.catch(() => undefined); // told to whoever asked for it
-    return done;
-  }
+  const writes = createTurns();
 
   return {
     async take(key, asked, height) {
@@ -84,7 +79,7 @@ export async function openSequences(store: SequenceStore): Promise<Sequences> {
       const record = { sequence, height: Math.max(height, before?.height ?? 0) };
       // Before anybody waits: two requests at once get two sequences.
       records.set(key, record);
-      await inTurn(() => store.put(key, record));
+      await writes.take(() => store.put(key, record));
       return sequence;
     },
     last: (key) => records.get(key)?.sequence,
@@ -94,9 +89,12 @@ export async function openSequences(store: SequenceStore): Promise<Sequences> {
         if (record.height + KEY_KEPT_BLOCKS < height) old.push(key);
       }
       for (const key of old) records.delete(key);
-      if (old.length > 0) await inTurn(() => store.delete(old));
+      if (old.length > 0) await writes.take(() => store.delete(old));
     },
-    close: () => store.close(),
+    async close() {
+      await writes.done();
+      await store.close();
+    },
   };
 }
 
