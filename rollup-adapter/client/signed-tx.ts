@@ -1,6 +1,9 @@
 /** Signing Weft transactions. */
+import { randomBytes } from "node:crypto";
+import { Height } from "../../proto/brands.ts";
 import { encodeTxItem, txItemBytes } from "../../proto/codec/weft-block.ts";
 import { encodeTxBody, type TxBody, txId, txSignBytes } from "../../proto/codec/weft-tx.ts";
+import type { ChainInfo } from "./sequencer-client.ts";
 
 /** Whoever pays and signs: an ed25519 key, wherever it is kept. */
 export interface TxSigner {
@@ -15,6 +18,34 @@ export interface SignedItem {
   readonly id: Uint8Array;
   /** What is submitted: the encoded block item. */
   readonly item: Uint8Array;
+}
+
+/** What an unordered transaction says of its life and its price. */
+export interface UnorderedTerms extends Pick<TxBody, "fee"> {
+  readonly replay: Extract<TxBody["replay"], { readonly kind: "unordered" }>;
+}
+
+/**
+ * Of one that is signed now. The base fee may double before the last block that may hold it; the tip is paid as stated.
+ *
+ * @param expiryHeight from this block on it cannot be ordered; sooner where the chain's window ends before
+ * @param tipPerByte nweft per byte on top of the base fee
+ */
+export function unorderedTerms(
+  chain: Pick<ChainInfo, "baseFeePerByte" | "height" | "unorderedWindow">,
+  expiryHeight: number,
+  tipPerByte: bigint,
+): UnorderedTerms {
+  const end = Math.min(expiryHeight, chain.height + Math.max(1, chain.unorderedWindow));
+  return {
+    replay: { kind: "unordered", expiryHeight: Height(end), salt: newSalt() },
+    fee: { maxFeePerByte: chain.baseFeePerByte * 2n + tipPerByte, tipPerByte },
+  };
+}
+
+/** What tells a transaction from others that say the same, 8 bytes. */
+export function newSalt(): Uint8Array {
+  return new Uint8Array(randomBytes(8));
 }
 
 /** @param body its `publicKey` must be the signer's */

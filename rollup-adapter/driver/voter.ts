@@ -3,7 +3,6 @@
  * twice, or reports what it did not vote for, is slashed; so what is said of a bundle is on disk before it is sent, is
  * never replaced by anything else, and is sent until a block holds it or nobody asks for it any more.
  */
-import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { Height, type RollupId } from "../../proto/brands.ts";
 import { fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
@@ -13,7 +12,7 @@ import { WeftError } from "../../proto/errors.ts";
 import type { Timestamp } from "../../proto/types.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
-import { signTx, type TxSigner } from "../client/signed-tx.ts";
+import { signTx, type TxSigner, unorderedTerms } from "../client/signed-tx.ts";
 import type { JournalOperation, JournalStore } from "../gateway/journal/journal-store.ts";
 import {
   STATEMENT_EXPIRY_BLOCKS,
@@ -222,23 +221,11 @@ export async function createVoter(options: VoterOptions, deps: VoterDependencies
   ): Promise<NonNullable<Statement["sent"]>> {
     const { sent } = statement;
     if (sent !== undefined && chain.height + 1 < sent.expiry) return sent;
-    const ahead = Math.min(STATEMENT_EXPIRY_BLOCKS, chain.unorderedWindow);
-    const expiryHeight = Height(chain.height + ahead);
-    const { id, item } = signTx(
-      chain.chainId,
-      {
-        publicKey: key.publicKey,
-        replay: { kind: "unordered", expiryHeight, salt: new Uint8Array(randomBytes(8)) },
-        // The base fee may double before this expires.
-        fee: {
-          maxFeePerByte: chain.baseFeePerByte * 2n + options.tipPerByte,
-          tipPerByte: options.tipPerByte,
-        },
-        action,
-      },
-      key,
-    );
-    const fresh = { item: toHex(item), id: toHex(id), expiry: expiryHeight };
+    const end = chain.height + STATEMENT_EXPIRY_BLOCKS;
+    const terms = unorderedTerms(chain, end, options.tipPerByte);
+    const body = { publicKey: key.publicKey, ...terms, action };
+    const { id, item } = signTx(chain.chainId, body, key);
+    const fresh = { item: toHex(item), id: toHex(id), expiry: terms.replay.expiryHeight };
     // As it is now: it may have been decided or executed while the node was asked.
     await keep(name, { ...(statements.get(name) ?? statement), sent: fresh }, true);
     return fresh;

@@ -1,5 +1,4 @@
 /** Makes one signed submission of payloads: rollup data, or the same sealed for the key that blocks may hold. */
-import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { formatAddress } from "../../proto/address.ts";
 import { Height, type RollupId } from "../../proto/brands.ts";
@@ -14,7 +13,13 @@ import {
 } from "../../proto/codec/weft-tx.ts";
 import { assert } from "../../proto/errors.ts";
 import type { ChainInfo } from "../client/sequencer-client.ts";
-import { type SignedItem, signTx, type TxSigner } from "../client/signed-tx.ts";
+import {
+  newSalt,
+  type SignedItem,
+  signTx,
+  type TxSigner,
+  unorderedTerms,
+} from "../client/signed-tx.ts";
 import { SALT_TRIES_MAX, SALT_TRY_BYTES_MAX, SEALED_SALT_TRIES_MAX } from "../limits.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Sealer } from "./sealer.ts";
@@ -69,19 +74,14 @@ export function createBatchSigner(
     payer: formatAddress(accountAddress(key.publicKey)),
     async sign(chain, payloads, isFresh, after) {
       const sealingKey = await sealer?.key(isFresh);
-      const ahead = Math.max(1, Math.min(options.expiryBlocks, chain.unorderedWindow));
       // What is sealed for a key that ends is made anew for the next one.
       const end = sealingKey?.endHeight ?? Number.POSITIVE_INFINITY;
-      const expiryHeight = Height(Math.min(chain.height + ahead, end));
+      const last = Math.min(chain.height + options.expiryBlocks, end);
       const terms = {
         publicKey: key.publicKey,
-        replay: { kind: "unordered", expiryHeight } as const,
-        // The base fee may double before the submission expires out; the tip is paid as stated.
-        fee: {
-          maxFeePerByte: chain.baseFeePerByte * 2n + options.tipPerByte,
-          tipPerByte: options.tipPerByte,
-        },
+        ...unorderedTerms(chain, last, options.tipPerByte),
       };
+      const { expiryHeight } = terms.replay;
       const plain = sealingKey === undefined ? rollupData(rollupIdBytes, payloads) : undefined;
       const bodyOf = (salt: Uint8Array): TxBody => {
         const salted = { ...terms, replay: { ...terms.replay, salt } };
@@ -134,8 +134,4 @@ async function ordered(
     if (body.action.kind === "sealed") await setImmediate();
   }
   return best?.body ?? first;
-}
-
-function newSalt(): Uint8Array {
-  return new Uint8Array(randomBytes(8));
 }

@@ -1,7 +1,5 @@
 /** What every command that submits a transaction does alike. */
-import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
-import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import { type Action, rollupIdOfName, type TxBody } from "../../proto/codec/weft-tx.ts";
@@ -11,7 +9,7 @@ import type {
   SequencerClient,
   TransactionStatus,
 } from "../../rollup-adapter/client/sequencer-client.ts";
-import { signTx } from "../../rollup-adapter/client/signed-tx.ts";
+import { signTx, unorderedTerms } from "../../rollup-adapter/client/signed-tx.ts";
 import { readKeyFile } from "../ports/key-file.ts";
 import { cliError } from "./cli-error.ts";
 import { withSequencer } from "./clients.ts";
@@ -78,20 +76,10 @@ export async function sendTx(
 }
 
 function ownTerms(options: TxOptions, info: ChainInfo): Pick<TxBody, "replay" | "fee"> {
-  const expiry = Math.min(EXPIRY_BLOCKS, info.unorderedWindow);
+  const { replay, fee } = unorderedTerms(info, info.height + EXPIRY_BLOCKS, options.tip);
   return {
-    replay:
-      options.nonce === undefined
-        ? {
-            kind: "unordered",
-            expiryHeight: Height(info.height + expiry),
-            salt: new Uint8Array(randomBytes(8)),
-          }
-        : { kind: "nonce", value: options.nonce },
-    fee: {
-      maxFeePerByte: options.maxFee ?? info.baseFeePerByte * 2n + options.tip,
-      tipPerByte: options.tip,
-    },
+    replay: options.nonce === undefined ? replay : { kind: "nonce", value: options.nonce },
+    fee: { ...fee, maxFeePerByte: options.maxFee ?? fee.maxFeePerByte },
   };
 }
 

@@ -3,7 +3,6 @@
  * that searchers have signed themselves, as they are. Sealed unless somebody asks for the clear; never the clear
  * because there is no key. Everything is unordered, so that no searcher waits for another.
  */
-import { randomBytes } from "node:crypto";
 import { Height } from "../../../proto/brands.ts";
 import type { KeyAndChain } from "../../../mev/seal/sealed-content.ts";
 import { EMPTY_BYTES, toHex } from "../../../proto/bytes.ts";
@@ -17,7 +16,7 @@ import type { Logger } from "../../../sequencer/ports/logger.ts";
 import type { SubmitClient } from "../../client/failover-client.ts";
 import type { BundleOutcome, MevClient } from "../../client/mev-client.ts";
 import type { ChainInfo } from "../../client/sequencer-client.ts";
-import { signTx, type TxSigner } from "../../client/signed-tx.ts";
+import { signTx, type TxSigner, unorderedTerms } from "../../client/signed-tx.ts";
 import { SEAL_TRIES_MAX } from "../../limits.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Sealer, SealingKey } from "../sealer.ts";
@@ -98,15 +97,9 @@ export function createBundleGateway(
     actionOf: (terms: TxTerms) => Action,
     send: Send,
   ): Promise<BundleOutcome> {
-    const window = Math.max(1, chain.unorderedWindow);
     // One more than it needs, so that what comes too late is told of its own window.
-    const expiryHeight = Height(Math.min(lastHeight + 2, chain.height + window));
-    const terms: TxTerms = {
-      publicKey: key.publicKey,
-      replay: { kind: "unordered", expiryHeight, salt: new Uint8Array(randomBytes(8)) },
-      // The base fee may double before the last block that may hold it; the tip is paid as stated.
-      fee: { maxFeePerByte: chain.baseFeePerByte * 2n + tipPerByte, tipPerByte },
-    };
+    const life = unorderedTerms(chain, lastHeight + 2, tipPerByte);
+    const terms: TxTerms = { publicKey: key.publicKey, ...life };
     const { item } = encoding(() =>
       signTx(chain.chainId, { ...terms, action: actionOf(terms) }, key),
     );
