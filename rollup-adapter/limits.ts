@@ -64,3 +64,8 @@ export const STATEMENTS_PENDING_MAX = 1_024;
 export const VOTE_GIVEN_UP_BLOCKS = 1_000;
 /** Heights for which a report is sent, and half of those for which it is remembered what was said of a bundle. */
 export const STATEMENTS_KEPT_BLOCKS = 1_000;
+
+/** Characters of the sequencer network's chain id, as CometBFT has it. */
+export const SEQUENCER_CHAIN_ID_LENGTH_MAX = 50;
+/** Payloads one request of the execution port may carry; more is EXECUTION_INVALID_REQUEST. */
+export const PAYLOADS_PER_REQUEST_MAX = 100_000;

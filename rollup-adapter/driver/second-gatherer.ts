@@ -10,16 +10,15 @@
  */
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual, copyBytes, toHex } from "../../proto/bytes.ts";
-import { WeftError } from "../../proto/errors.ts";
 import type {
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   ExecutedBlock,
-  ExecutionErrorInfo,
   Executor,
   PayloadLeg,
   SkippedPayload,
 } from "../execution.ts";
+import { checkHeight, checkParent, failure } from "../execution-checks.ts";
 import { GATHERED_BYTES_MAX, GATHERED_PAYLOADS_MAX } from "../limits.ts";
 import { createTurns } from "../turns.ts";
 
@@ -53,14 +52,8 @@ export function gatherSeconds(executor: Executor): Executor {
     const first = request.sequencerHeightFirst ?? request.sequencerHeight;
     if (request.sequencerHeight < open.first) return executor.executeBlock(request);
     if (first <= open.last.sequencerHeight) return again(open, request);
-    const expected = Height(open.last.sequencerHeight + 1);
-    if (first !== expected) {
-      throw new WeftError<ExecutionErrorInfo>(
-        { code: "EXECUTION_HEIGHT_GAP", expected, got: first },
-        `the next sequencer height is ${expected}, got ${first}`,
-      );
-    }
-    checkParent(open.head, request);
+    checkHeight(request, Height(open.last.sequencerHeight + 1));
+    checkParent(request, open.head.hash);
     if (request.timestamp.seconds <= open.seconds) {
       add(open, request);
       return waiting(open);
@@ -77,7 +70,7 @@ export function gatherSeconds(executor: Executor): Executor {
     const first = request.sequencerHeightFirst ?? request.sequencerHeight;
     // What carries nothing, or cannot be taken, the executor answers itself.
     if (request.payloads.length === 0 || first !== next) return executor.executeBlock(request);
-    checkParent(head, request);
+    checkParent(request, head.hash);
     open = {
       seconds: request.timestamp.seconds,
       first,
@@ -171,17 +164,9 @@ function again(open: OpenSecond, request: ExecuteBlockRequest): ExecuteBlockResp
   if (known !== undefined && bytesEqual(known.hash, request.sequencerBlockHash)) {
     return waiting(open);
   }
-  throw new WeftError<ExecutionErrorInfo>(
+  throw failure(
     { code: "EXECUTION_CONFLICT", height: request.sequencerHeight },
     `sequencer height ${request.sequencerHeight} was gathered as another block than ${toHex(request.sequencerBlockHash)}`,
-  );
-}
-
-function checkParent(head: ExecutedBlock, { parentHash }: ExecuteBlockRequest): void {
-  if (parentHash === undefined || bytesEqual(parentHash, head.hash)) return;
-  throw new WeftError<ExecutionErrorInfo>(
-    { code: "EXECUTION_PARENT_MISMATCH" },
-    `the head is ${toHex(head.hash)}, not ${toHex(parentHash)}`,
   );
 }
 

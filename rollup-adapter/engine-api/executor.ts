@@ -12,7 +12,6 @@ import { isWeftError } from "../../proto/errors.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { gatherSeconds } from "../driver/second-gatherer.ts";
-import { checkRequest, failure } from "../evm/execution-checks.ts";
 import { createEvmCommon } from "../evm/genesis.ts";
 import { createPayloadDecoder, type PayloadDecoder } from "../evm/payload.ts";
 import type {
@@ -24,6 +23,21 @@ import type {
   FinalityStatus,
   InitRequest,
 } from "../execution.ts";
+import {
+  type Binding,
+  checkForward,
+  checkHeight,
+  checkInit,
+  checkLabels,
+  checkParent,
+  checkRequest,
+  checkSameBlock,
+  failure,
+  forgotten,
+  mismatch,
+  notInitialized,
+  unknownBlock,
+} from "../execution-checks.ts";
 import { createTurns } from "../turns.ts";
 import { type BlockBuilderDependencies, buildBlock, feeRuleOf } from "./block-builder.ts";
 import type { ClientBlock, EngineClient } from "./engine-client.ts";
@@ -130,33 +144,7 @@ class SecondExecutor implements Executor {
   init: Executor["init"] = (request) =>
     this.#exclusive(async () => {
       const { rollupId, chainId, genesisHash } = this.#options;
-      if (request.rollupId !== rollupId) {
-        throw mismatch(`this is rollup ${rollupId}, not ${request.rollupId}`);
-      }
-      if (request.sequencerStartHeight < 1) {
-        throw failure(
-          { code: "EXECUTION_INVALID_REQUEST" },
-          `the first sequencer height is at least 1, got ${request.sequencerStartHeight}`,
-        );
-      }
-      const stored = await this.#deps.positions.load();
-      const bound =
-        this.#binding ??
-        (stored === undefined
-          ? undefined
-          : {
-              sequencerChainId: stored.sequencerChainId,
-              sequencerStartHeight: stored.startHeight,
-            });
-      const isSame =
-        bound === undefined ||
-        (bound.sequencerChainId === request.sequencerChainId &&
-          bound.sequencerStartHeight === request.sequencerStartHeight);
-      if (!isSame) {
-        throw mismatch(
-          `this rollup follows ${bound.sequencerChainId} from height ${bound.sequencerStartHeight}, not ${request.sequencerChainId} from ${request.sequencerStartHeight}`,
-        );
-      }
+      checkInit(request, { rollupId, bound: this.#binding ?? (await this.#storedBinding()) });
       this.#binding = request;
       const state = await this.#synchronize();
       return {
@@ -177,21 +165,8 @@ class SecondExecutor implements Executor {
       const { binding, state } = await this.#ready();
       const done = this.#earlierAnswer(request, state);
       if (done !== undefined) return done;
-      const expected = this.#nextHeight(state, binding);
-      const got = request.sequencerHeightFirst ?? request.sequencerHeight;
-      if (got !== expected) {
-        throw failure(
-          { code: "EXECUTION_HEIGHT_GAP", expected, got },
-          `the next sequencer height is ${expected}, got ${got}`,
-        );
-      }
-      const { parentHash } = request;
-      if (parentHash !== undefined && !bytesEqual(parentHash, state.head.hash)) {
-        throw failure(
-          { code: "EXECUTION_PARENT_MISMATCH" },
-          `the head is ${toHex(state.head.hash)}, not ${toHex(parentHash)}`,
-        );
-      }
+      checkHeight(request, this.#nextHeight(state, binding));
+      checkParent(request, state.head.hash);
       const answer =
         request.payloads.length === 0
           ? await this.#takeEmpty(request, state)
@@ -202,17 +177,11 @@ class SecondExecutor implements Executor {
 
   setFinality: Executor["setFinality"] = (request) =>
     this.#exclusive(async () => {
+      checkLabels(request);
       const { state } = await this.#ready();
       const safe = await this.#blockOf(request.safeHash, state);
       const finalized = await this.#blockOf(request.finalizedHash, state);
-      const isForward =
-        safe.number >= state.safe.number && finalized.number >= state.finalized.number;
-      if (!isForward || finalized.number > safe.number) {
-        throw failure(
-          { code: "EXECUTION_FINALITY_REGRESSION" },
-          `safe ${safe.number} and finalized ${finalized.number} must not fall below ${state.safe.number} and ${state.finalized.number}, nor finalized lie above safe`,
-        );
-      }
+      checkForward(numbersOf({ safe, finalized }), numbersOf(state));
       await this.#moveTo({ ...state, safe, finalized });
       return { safe: toExecuted(safe), finalized: toExecuted(finalized) };
     });
@@ -241,11 +210,16 @@ class SecondExecutor implements Executor {
       };
     });
 
+  async #storedBinding(): Promise<Binding | undefined> {
+    const stored = await this.#deps.positions.load();
+    if (stored === undefined) return undefined;
+    const { sequencerChainId, startHeight: sequencerStartHeight } = stored;
+    return { sequencerChainId, sequencerStartHeight };
+  }
+
   async #ready(): Promise<{ readonly binding: InitRequest; readonly state: ClientState }> {
     const binding = this.#binding;
-    if (binding === undefined) {
-      throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before anything else");
-    }
+    if (binding === undefined) throw notInitialized();
     return { binding, state: this.#state ?? (await this.#synchronize()) };
   }
 
@@ -406,17 +380,9 @@ class SecondExecutor implements Executor {
     if (position === undefined || height > position.height) return undefined;
     const kept = this.#answers.get(height);
     const known = height === position.height ? position.blockHash : kept?.hash;
-    if (known !== undefined && !bytesEqual(known, request.sequencerBlockHash)) {
-      throw failure(
-        { code: "EXECUTION_CONFLICT", height },
-        `sequencer height ${height} was executed as block ${toHex(known)}, not ${toHex(request.sequencerBlockHash)}`,
-      );
-    }
+    if (known !== undefined) checkSameBlock(request, known);
     if (kept !== undefined) return kept.answer;
-    throw failure(
-      { code: "EXECUTION_HEIGHT_FORGOTTEN", height },
-      `sequencer height ${height} was executed too long ago to tell how (now at ${position.height}), or was part of a gathered request`,
-    );
+    throw forgotten(height, position.height);
   }
 
   #keepAnswer(request: ExecuteBlockRequest, answer: ExecuteBlockResponse): void {
@@ -437,7 +403,7 @@ class SecondExecutor implements Executor {
     if (bytesEqual(hash, state.head.hash)) return state.head;
     const block = await this.#deps.client.blockByHash(hash);
     if (block !== undefined) return block;
-    throw failure({ code: "EXECUTION_BLOCK_UNKNOWN" }, `no rollup block has hash ${toHex(hash)}`);
+    throw unknownBlock(hash);
   }
 
   #nextHeight(state: ClientState, binding: InitRequest): Height {
@@ -493,6 +459,9 @@ function toExecuted(block: ClientBlock): ExecutedBlock {
   return { number, hash, parentHash, stateRoot, receiptsRoot, timestampSeconds, gasUsed };
 }
 
-function mismatch(message: string): Error {
-  return failure({ code: "EXECUTION_GENESIS_MISMATCH" }, message);
+function numbersOf({ safe, finalized }: Pick<ClientState, "safe" | "finalized">): {
+  readonly safe: number;
+  readonly finalized: number;
+} {
+  return { safe: safe.number, finalized: finalized.number };
 }

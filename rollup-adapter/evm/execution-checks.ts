@@ -1,61 +1,27 @@
-/** What a request of the execution port must look like, and how its errors are made. */
+/** What requests must be for this executor: the rules of all executors, against its store, and those of atomic bundles. */
 import { Height } from "../../proto/brands.ts";
-import { bytesEqual, compareBytes, toHex } from "../../proto/bytes.ts";
-import { assert, WeftError } from "../../proto/errors.ts";
+import { compareBytes } from "../../proto/bytes.ts";
+import { assert } from "../../proto/errors.ts";
 import type {
   DecideBundleRequest,
   ExecuteBlockRequest,
-  ExecutionErrorInfo,
-  InitRequest,
-  PayloadLeg,
   PrepareBundleRequest,
-  SetFinalityRequest,
 } from "../execution.ts";
+import {
+  checkHeight,
+  checkParent,
+  checkSameBlock,
+  checkTime,
+  failure,
+  forgotten,
+  invalid,
+  notInitialized,
+} from "../execution-checks.ts";
 import { LOCKS_MAX } from "./atomic/limits.ts";
 import type { ChainStore } from "./chain-store.ts";
-import { PAYLOADS_PER_REQUEST_MAX, SEQUENCER_CHAIN_ID_LENGTH_MAX } from "./limits.ts";
 import type { SequencerRecord } from "./records.ts";
 
-/** Throws EXECUTION_INVALID_REQUEST for what no rollup can be bound to. */
-export function checkInit({ sequencerChainId, sequencerStartHeight }: InitRequest): void {
-  const { length } = sequencerChainId;
-  if (length < 1 || length > SEQUENCER_CHAIN_ID_LENGTH_MAX) {
-    throw invalid(
-      `a sequencer chain id has 1 to ${SEQUENCER_CHAIN_ID_LENGTH_MAX} characters, got ${length}`,
-    );
-  }
-  if (sequencerStartHeight < 1) {
-    throw invalid(`the first sequencer height is at least 1, got ${sequencerStartHeight}`);
-  }
-}
-
-/** Throws EXECUTION_INVALID_REQUEST for hashes that are none. */
-export function checkLabels({ safeHash, finalizedHash }: SetFinalityRequest): void {
-  if (safeHash.length !== 32 || finalizedHash.length !== 32) {
-    throw invalid(
-      `hashes of blocks have 32 bytes, got ${safeHash.length} and ${finalizedHash.length}`,
-    );
-  }
-}
-
-/** Throws EXECUTION_INVALID_REQUEST for what no state of the rollup could make valid. */
-export function checkRequest(request: ExecuteBlockRequest): void {
-  const { sequencerBlockHash, sequencerHeight, sequencerHeightFirst, payloads } = request;
-  if (sequencerBlockHash.length !== 32) {
-    throw invalid(`a sequencer block hash has 32 bytes, got ${sequencerBlockHash.length}`);
-  }
-  if (sequencerHeight < 1) throw invalid(`sequencer heights start at 1, got ${sequencerHeight}`);
-  if (sequencerHeightFirst !== undefined && sequencerHeightFirst > sequencerHeight) {
-    throw invalid(`the first gathered height ${sequencerHeightFirst} is above ${sequencerHeight}`);
-  }
-  checkTime(request);
-  if (payloads.length > PAYLOADS_PER_REQUEST_MAX) {
-    throw invalid(`at most ${PAYLOADS_PER_REQUEST_MAX} payloads a request, got ${payloads.length}`);
-  }
-  checkLegs(request.legs ?? [], payloads.length);
-}
-
-/** The same for a leg of an atomic bundle. */
+/** Throws EXECUTION_INVALID_REQUEST for a leg that no state of the rollup could make valid. */
 export function checkPrepare(request: PrepareBundleRequest): void {
   const { leg, legs, siblingRollupIds, locksMax } = request;
   checkPlace(request);
@@ -86,16 +52,7 @@ export function checkAtomic(store: ChainStore, isAtomic: boolean): void {
       "this rollup includes legs of bundles together and does not execute them atomically; its genesis would have to say so",
     );
   }
-  if (store.binding() === undefined) {
-    throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init first");
-  }
-}
-
-function checkTime({ timestamp }: Pick<ExecuteBlockRequest, "timestamp">): void {
-  const { seconds, nanos } = timestamp;
-  if (seconds < 0n || nanos < 0 || nanos > 999_999_999) {
-    throw invalid(`a block time is not before 1970, got ${seconds} s and ${nanos} ns`);
-  }
+  if (store.binding() === undefined) throw notInitialized();
 }
 
 function checkPlace(
@@ -119,18 +76,8 @@ export function earlierRecord(
   const cursor = store.cursor();
   if (cursor === undefined || height > cursor.height) return undefined;
   const record = store.sequencerRecord(height);
-  if (record === undefined) {
-    throw failure(
-      { code: "EXECUTION_HEIGHT_FORGOTTEN", height },
-      `sequencer height ${height} was executed too long ago to tell how (now at ${cursor.height}), or was part of a gathered request`,
-    );
-  }
-  if (!bytesEqual(record.blockHash, request.sequencerBlockHash)) {
-    throw failure(
-      { code: "EXECUTION_CONFLICT", height },
-      `sequencer height ${height} was executed as block ${toHex(record.blockHash)}, not ${toHex(request.sequencerBlockHash)}`,
-    );
-  }
+  if (record === undefined) throw forgotten(height, cursor.height);
+  checkSameBlock(request, record.blockHash);
   return record;
 }
 
@@ -140,23 +87,9 @@ export function checkPosition(
   request: ExecuteBlockRequest,
   head: Uint8Array,
 ): void {
-  if (store.binding() === undefined) {
-    throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before executeBlock");
-  }
-  const expected = nextHeight(store);
-  const got = request.sequencerHeightFirst ?? request.sequencerHeight;
-  if (got !== expected) {
-    throw failure(
-      { code: "EXECUTION_HEIGHT_GAP", expected, got },
-      `the next sequencer height is ${expected}, got ${got}`,
-    );
-  }
-  if (request.parentHash !== undefined && !bytesEqual(request.parentHash, head)) {
-    throw failure(
-      { code: "EXECUTION_PARENT_MISMATCH" },
-      `the head is ${toHex(head)}, not ${toHex(request.parentHash)}`,
-    );
-  }
+  if (store.binding() === undefined) throw notInitialized();
+  checkHeight(request, nextHeight(store));
+  checkParent(request, head);
 }
 
 /** The sequencer height that comes next, after `init`. */
@@ -166,32 +99,4 @@ export function nextHeight(store: ChainStore): Height {
   const binding = store.binding();
   assert(binding !== undefined, "the next height is asked for after init");
   return binding.sequencerStartHeight;
-}
-
-/** Legs name payloads that are there, and no payload stands in two of them. */
-function checkLegs(legs: readonly PayloadLeg[], payloadCount: number): void {
-  let end = 0;
-  for (const { bundleId, leg, legs: count, first, count: payloads } of legs) {
-    if (bundleId.length !== 32 || leg >= count) {
-      throw invalid(`leg ${leg} of ${count} of a bundle whose id has ${bundleId.length} bytes`);
-    }
-    if (payloads < 1 || first < end || first + payloads > payloadCount) {
-      throw invalid(
-        `a leg of ${payloads} payloads from ${first} on, after ${end}; ${payloadCount} came`,
-      );
-    }
-    end = first + payloads;
-  }
-}
-
-export function failure(
-  info: ExecutionErrorInfo,
-  message: string,
-  cause?: unknown,
-): WeftError<ExecutionErrorInfo> {
-  return new WeftError(info, message, cause === undefined ? undefined : { cause });
-}
-
-function invalid(message: string): WeftError<ExecutionErrorInfo> {
-  return failure({ code: "EXECUTION_INVALID_REQUEST" }, message);
 }

@@ -25,6 +25,15 @@ import type {
   PrepareBundleResponse,
   SetFinalityRequest,
 } from "../execution.ts";
+import {
+  checkForward,
+  checkInit,
+  checkLabels,
+  checkRequest,
+  failure,
+  notInitialized,
+  unknownBlock,
+} from "../execution-checks.ts";
 import { createTurns } from "../turns.ts";
 import { type AtomicPart, OpenBundles } from "./atomic/open-bundles.ts";
 import { BlockRunner } from "./block-runner.ts";
@@ -37,13 +46,9 @@ import {
 import {
   checkAtomic,
   checkDecide,
-  checkInit,
-  checkLabels,
   checkPosition,
   checkPrepare,
-  checkRequest,
   earlierRecord,
-  failure,
   nextHeight,
 } from "./execution-checks.ts";
 import { writeGenesis } from "./genesis-block.ts";
@@ -191,24 +196,9 @@ export class EvmExecutor implements Executor, EvmChain {
 
   async init(request: InitRequest): Promise<InitResponse> {
     return this.#exclusive(async () => {
-      checkInit(request);
-      if (request.rollupId !== this.rollupId) {
-        throw failure(
-          { code: "EXECUTION_GENESIS_MISMATCH" },
-          `this is rollup ${this.rollupId} (${this.genesis.rollupName}), not ${request.rollupId}`,
-        );
-      }
       const bound = this.store.binding();
+      checkInit(request, { rollupId: this.rollupId, bound });
       if (bound === undefined) await this.store.commitBinding(request);
-      else if (
-        bound.sequencerChainId !== request.sequencerChainId ||
-        bound.sequencerStartHeight !== request.sequencerStartHeight
-      ) {
-        throw failure(
-          { code: "EXECUTION_GENESIS_MISMATCH" },
-          `this rollup follows ${bound.sequencerChainId} from height ${bound.sequencerStartHeight}, not ${request.sequencerChainId} from ${request.sequencerStartHeight}`,
-        );
-      }
       return {
         rollupId: this.rollupId,
         chainId: this.genesis.chainId,
@@ -254,19 +244,11 @@ export class EvmExecutor implements Executor, EvmChain {
   async setFinality(request: SetFinalityRequest): Promise<FinalityStatus> {
     return this.#exclusive(async () => {
       checkLabels(request);
-      if (this.store.binding() === undefined) {
-        throw failure({ code: "EXECUTION_NOT_INITIALIZED" }, "call init before setFinality");
-      }
+      if (this.store.binding() === undefined) throw notInitialized();
       const safe = this.#numberOf(request.safeHash);
       const finalized = this.#numberOf(request.finalizedHash);
       const now = this.store.finality();
-      const isForward = now === undefined || (safe >= now.safe && finalized >= now.finalized);
-      if (!isForward || finalized > safe) {
-        throw failure(
-          { code: "EXECUTION_FINALITY_REGRESSION" },
-          `safe ${safe} and finalized ${finalized} must not fall below ${now?.safe ?? 0} and ${now?.finalized ?? 0}, nor finalized lie above safe`,
-        );
-      }
+      checkForward({ safe, finalized }, now);
       const isSame = now !== undefined && safe === now.safe && finalized === now.finalized;
       if (!isSame) await this.store.commitFinality({ safe, finalized });
       this.#report();
@@ -535,9 +517,7 @@ export class EvmExecutor implements Executor, EvmChain {
 
   #numberOf(hash: Uint8Array): number {
     const number = this.store.blockNumber(hash);
-    if (number === undefined) {
-      throw failure({ code: "EXECUTION_BLOCK_UNKNOWN" }, `no rollup block has hash ${toHex(hash)}`);
-    }
+    if (number === undefined) throw unknownBlock(hash);
     return number;
   }
 

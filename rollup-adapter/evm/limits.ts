@@ -9,10 +9,6 @@ export const SENDERS_CACHED = 65_536;
 
 /** Calls of the execution port that may wait; a further one is refused with EXECUTION_BUSY. */
 export const EXECUTION_QUEUE_MAX = 64;
-/** Characters of the sequencer network's chain id, as CometBFT has it. */
-export const SEQUENCER_CHAIN_ID_LENGTH_MAX = 50;
-/** Payloads one request may carry; more is EXECUTION_INVALID_REQUEST. */
-export const PAYLOADS_PER_REQUEST_MAX = 100_000;
 /** Payload bytes that wait for the rollup block they belong to; more is EXECUTION_HALTED. */
 export const GATHERED_BYTES_MAX = 64 << 20;
 /** Sequencer heights whose answers are kept for repeated calls; older ones are forgotten. */

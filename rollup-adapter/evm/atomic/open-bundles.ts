@@ -21,7 +21,7 @@ import type {
 import { draftBlock } from "../block-runner.ts";
 import type { ChainStore } from "../chain-store.ts";
 import type { BlockEnvironment } from "../environment.ts";
-import { failure } from "../execution-checks.ts";
+import { failure } from "../../execution-checks.ts";
 import type { PayloadDecoder } from "../payload.ts";
 import type { StoredBlock } from "../records.ts";
 import type { StagedLeg } from "./effects.ts";
