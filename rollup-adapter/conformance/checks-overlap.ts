@@ -283,12 +283,17 @@ async function checkSecond(session: Session): Promise<void> {
   }
   const rollupId = await session.rollupId();
   const status = await session.status();
-  expect(
-    fresh.rollupId === rollupId &&
-      fresh.chainId === status.chainId &&
-      bytesEqual(fresh.genesisHash, status.genesisHash),
-    "the second instance has another rollup id, chain id or genesis hash",
-  );
+  const pairs: readonly (readonly [string, string, string])[] = [
+    ["rollup id", rollupId, fresh.rollupId],
+    ["chain id", `${status.chainId}`, `${fresh.chainId}`],
+    ["genesis hash", toHex(status.genesisHash), toHex(fresh.genesisHash)],
+  ];
+  for (const [name, first, other] of pairs) {
+    expect(
+      first === other,
+      `the second instance has another ${name}: ${other}, the first ${first}`,
+    );
+  }
   answered(await second.init(session.initRequest(rollupId)), "Init of the second instance");
   for (const { request, response } of session.taken) {
     for (const step of session.bundles.stepsAt(request.sequencerHeight)) {

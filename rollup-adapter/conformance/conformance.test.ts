@@ -392,6 +392,15 @@ test.each(Object.entries(ALL_MUTANTS))("an executor that %s is caught", async (_
   expect(unnamed).toEqual(mutant.alsoCaughtBy ?? []);
 });
 
+test("of a status that should not have changed the parts are told that have", async () => {
+  const mutant = MUTANTS["changes its state for a call that it refuses"] ?? {};
+  const checks = [...START, ...CHECKS.filter(({ id }) => id === "gap")];
+  const details = (await check(mutant, checks)).flatMap(({ detail }) => detail ?? []);
+  expect(details.join("\n")).toMatch(
+    /changed the status: safe was block \d+ .*, is block \d+ .*; finalized was block \d+ [^;]*$/m,
+  );
+});
+
 test("every check stands with its rule in the contract, and every check that stands there is made", () => {
   const text = readFileSync(new URL("../../docs/execution.md", import.meta.url), "utf8");
   const named = text.split(/^## /m).flatMap((section) => {

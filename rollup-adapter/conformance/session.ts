@@ -226,7 +226,7 @@ export class Session {
       if (response.outcome === "block") return response;
     }
     throw notRun(
-      `${BLOCK_TRIES_MAX} sequencer blocks made no block of this rollup; give valid payloads with --payloads, or more of them`,
+      `${BLOCK_TRIES_MAX} sequencer blocks made no block of this rollup; give valid payloads with --payloads, or more of them (it was given ${this.#payloads.length}, each is fed once)`,
     );
   }
 
@@ -315,7 +315,7 @@ export function expectSameStatus(
   const encode = EXECUTION_SERVICE.getStatus.responseSerialize;
   expect(
     bytesEqual(encode(first), encode(second)),
-    `${what} changed the status from ${describeStatus(first)} to ${describeStatus(second)}`,
+    `${what} changed the status: ${describeChange(first, second)}`,
   );
 }
 
@@ -339,9 +339,35 @@ export function describeAnswer(answer: ExecuteBlockResponse): string {
   return `${answer.outcome} with ${answer.included} included and ${answer.skipped.length} skipped, ${describeBlock(answer)}`;
 }
 
-function describeStatus(status: ExecutorStatus): string {
-  const { head, safe, finalized, sequencer, nextSequencerHeight, gatheredPayloads } = status;
-  return `{head ${head.number} ${toHex(head.hash).slice(0, 12)}, safe ${safe.number}, finalized ${finalized.number}, sequencer ${sequencer?.height ?? "none"}, next ${nextSequencerHeight ?? 0}, gathered ${gatheredPayloads}}`;
+/** The parts of two statuses that are not the same, each as it was and as it is. */
+function describeChange(first: ExecutorStatus, second: ExecutorStatus): string {
+  const [before, after] = [partsOf(first), partsOf(second)];
+  return Object.keys(before)
+    .filter((part) => before[part] !== after[part])
+    .map((part) => `${part} was ${before[part]}, is ${after[part]}`)
+    .join("; ");
+}
+
+function partsOf(status: ExecutorStatus): Readonly<Record<string, string>> {
+  const { sequencer, openBundles } = status;
+  const at = sequencer && `${sequencer.height} ${toHex(sequencer.blockHash)}`;
+  const open = openBundles.map(
+    ({ bundleId, sequencerHeight, verdict }) => `${toHex(bundleId)}/${sequencerHeight}/${verdict}`,
+  );
+  return {
+    is_initialized: `${status.isInitialized}`,
+    rollup_id: status.rollupId,
+    chain_id: `${status.chainId}`,
+    genesis_hash: toHex(status.genesisHash),
+    head: describeBlock(status.head),
+    safe: describeBlock(status.safe),
+    finalized: describeBlock(status.finalized),
+    sequencer: at ?? "none",
+    next_sequencer_height: `${status.nextSequencerHeight ?? 0}`,
+    gathered_payloads: `${status.gatheredPayloads}`,
+    open_bundle_count: `${status.openBundleCount}`,
+    open_bundles: open.join(", "),
+  };
 }
 
 function describeRefusal(refusal: Refusal): string {
