@@ -114,7 +114,7 @@ function inPool(
   const dueHeights = records.keys(LISTINGS, listingPrefix(id)).map((key) => {
     return records.get(LISTINGS, key)?.dueHeight ?? Height(0);
   });
-  const waits = waitsFor === undefined ? "it may be in the next block" : `it waits: ${waitsFor}`;
+  const waits = waitsFor ?? "it may be in the next block";
   if (dueHeights.length === 0) {
     return { state: BundleState.RECEIVED, reason: `in this node's pool; ${waits}` };
   }
@@ -204,13 +204,13 @@ function ofContent(
           }
         : {
             state: BundleState.INCLUDED,
-            reason: `opened by block ${at}, executed at its place in block ${height}`,
+            reason: `opened by block ${at}; its rollups have it at its place in block ${height}`,
             resolvedHeight: at,
           };
     case "won":
       return {
         state: BundleState.INCLUDED,
-        reason: `won in block ${at}, executed at the top of block ${height}`,
+        reason: `won in block ${at}; its rollups have it at the top of block ${height}`,
         resolvedHeight: at,
         price,
       };
