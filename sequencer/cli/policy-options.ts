@@ -27,6 +27,12 @@ const ORDERINGS: Readonly<Record<string, Ordering>> = {
   "sealed-random": Ordering.SEALED_RANDOM,
   "priority-fee": Ordering.PRIORITY_FEE,
 };
+/** A policy as the command line writes it. */
+export function printablePolicy(policy: RollupPolicy): object {
+  const named = Object.entries(ORDERINGS).find(([, value]) => value === policy.ordering);
+  return { ...policy, ordering: named?.[0] ?? policy.ordering };
+}
+
 /** What clears a list or a leader. */
 const NONE = "none";
 

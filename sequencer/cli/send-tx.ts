@@ -46,7 +46,11 @@ export interface SubmittedIds {
 }
 
 /** Asked when the transaction is submitted, and again with its status when that has been waited for. */
-type More = (ids: SubmittedIds, status: TransactionStatus | undefined) => object;
+type More = (
+  ids: SubmittedIds,
+  status: TransactionStatus | undefined,
+  client: SequencerClient,
+) => object | Promise<object>;
 
 /** Blocks until an unordered transaction of the command line expires. */
 const EXPIRY_BLOCKS = 100;
@@ -103,7 +107,7 @@ async function submit(
     bytes: signed.item.length,
   };
   const submitted = { chainId: info.chainId, id: ids.id };
-  const early = more(submitted, undefined);
+  const early = await more(submitted, undefined, client);
   if (!options.wait) return { ...ids, state: "pending", ...early };
   process.stderr.write(`submitted ${ids.id}, waiting until it is in a block\n`);
   const status = await waitUntilSettled(client, signed.id, info.height, options.isSealed === true);
@@ -112,7 +116,8 @@ async function submit(
   }
   const { state, height, index, sealing } = status;
   const content = sealing === undefined ? {} : { sealing: { ...sealing } };
-  return { ...ids, state, height, index, ...content, ...more(submitted, status) };
+  const late = await more(submitted, status, client);
+  return { ...ids, state, height, index, ...content, ...late };
 }
 
 /** What the format does not allow is the caller's to mend, not a fault of this program. */

@@ -94,7 +94,7 @@ export async function startRollup(
           name: "the metrics server",
           key: "metrics.port",
           address: `${listener.host}:${listener.port}`,
-          remedy: ROLLUP_REMEDY,
+          remedy: "metrics.port in config/rollup.json",
         },
         () => server.start(),
       );
@@ -116,19 +116,18 @@ export async function startRollup(
   }
 }
 
-const ROLLUP_REMEDY = "that key of rollup.json";
-
 /** Which listener of rollup.json it was that could not have its address. */
 function namingRollupListener(error: unknown, config: RollupConfig): unknown {
   const port: unknown = error instanceof Error && "port" in error ? error.port : undefined;
   const isExecution = config.execution !== undefined && port !== config.rpc.port;
   const at = isExecution && config.execution !== undefined ? config.execution : config.rpc;
+  const key = isExecution ? "execution.port" : "rpc.port";
   return namingListener(
     {
       name: isExecution ? "the execution service" : "the Ethereum JSON-RPC",
-      key: isExecution ? "execution.port" : "rpc.port",
+      key,
       address: `${at.host}:${at.port}`,
-      remedy: ROLLUP_REMEDY,
+      remedy: `${key} in config/rollup.json`,
     },
     error,
   );

@@ -532,8 +532,11 @@ describe("--json", () => {
     expect(changed.value, changed.stderr).toMatchObject({ state: "committed" });
     const { value } = await json("query", "rollup", "epsilon", "--node", node.grpc);
     expect(value).toMatchObject({
-      policy: { ordering: 3, reserve: "5", auction: false },
-      pending: { policy: { ordering: 3, reserve: "5", auction: true } },
+      policy: { ordering: "priority-fee", reserve: "5", auction: false },
+      pending: {
+        policy: { ordering: "priority-fee", reserve: "5", auction: true },
+        height: changed.value["inForceAt"],
+      },
     });
     const second = ["--second-price", "on", "--auction-members", "delta"];
     const refused = await json("tx", "update-rollup", "epsilon", ...second, ...from);

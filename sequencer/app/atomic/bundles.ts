@@ -10,7 +10,7 @@ import {
   type AtomicState,
 } from "../../../proto/codec/atomic-state.ts";
 import type { Bundle, SealedBundle } from "../../../proto/codec/mev-tx.ts";
-import type { ParamsState } from "../../../proto/codec/weft-state.ts";
+import type { ParamsState, RollupState } from "../../../proto/codec/weft-state.ts";
 import { assert } from "../../../proto/errors.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { ActionReader } from "../execution/action-rules.ts";
@@ -65,7 +65,7 @@ export function atomicFault(
     if (rollup === undefined) return failure("ATOMIC_ROLLUP", `${id} is not registered`);
     const { executorQuorum, executorKeys, atomicPartners } = policyAt(rollup, Height(height));
     if (executorQuorum === 0) {
-      return failure("ATOMIC_ROLLUP", `${rollup.name} takes part in no atomic execution`);
+      return failure("ATOMIC_ROLLUP", takesNoPart(rollup));
     }
     const stranger = strangerTo(atomicPartners, id, legs);
     if (stranger !== undefined) {
@@ -88,6 +88,13 @@ export function atomicFault(
   const max = ATOMIC_OPEN_TOTAL_MAX;
   const { length } = state.staking.records.keys(ATOMIC_OPEN, "", { max });
   return length < max ? undefined : failure("ATOMIC_FULL", `there are ${length} of all rollups`);
+}
+
+/** A change of policy waits for its height: who has just opted in is told when it counts. */
+function takesNoPart({ name, pending }: RollupState): string {
+  const reason = `${name} takes part in no atomic execution`;
+  const isComing = pending !== undefined && pending.policy.executorQuorum > 0;
+  return isComing ? `${reason} before block ${pending.effectiveHeight}` : reason;
 }
 
 /** The first rollup of the legs that this one does not let stand beside it; undefined: it takes all of them. */

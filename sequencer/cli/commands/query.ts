@@ -16,6 +16,7 @@ import {
   rpcOption,
 } from "../options.ts";
 import { printResult } from "../output.ts";
+import { printablePolicy } from "../policy-options.ts";
 import { registerGovernanceQueries } from "./query-gov.ts";
 import { registerMevQueries } from "./query-mev.ts";
 import { registerSealQueries } from "./query-seal.ts";
@@ -53,7 +54,9 @@ export function registerQuery(program: Command): void {
     .addOption(notRpcOption())
     .action(async (name: string, options: NodeOptions, command: Command) => {
       const rollup = await withSequencer(options.node, (client) => client.rollup(name));
-      printResult({ ...rollup }, isJson(command));
+      const { policy, pending } = rollup;
+      const coming = pending && { ...pending, policy: printablePolicy(pending.policy) };
+      printResult({ ...rollup, policy: printablePolicy(policy), pending: coming }, isJson(command));
     });
   query
     .command("chain")

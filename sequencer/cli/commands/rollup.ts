@@ -168,12 +168,15 @@ export function registerRollup(program: Command): void {
                 }),
             ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
             next: [
-              `weft tx register-rollup ${name} --from OWNER_KEY --node ${options.sequencer}`,
+              `weft tx register-rollup ${name}${executor === undefined ? "" : ` --executor-key ${toHex(executor)} --executor-quorum 1`} --from OWNER_KEY --node ${options.sequencer}`,
               ...(payer === undefined
                 ? []
                 : [
                     `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${options.sequencer}`,
                   ]),
+              ...(executor === undefined
+                ? []
+                : executorSteps(executor, home.root, { name, ...options })),
               ...client,
               `weft rollup start --home ${home.root}`,
             ],
@@ -203,6 +206,19 @@ export function registerRollup(program: Command): void {
       );
     });
   registerConformance(rollup);
+}
+
+/** What an executor of atomic bundles needs beside a node and its name in the policy. */
+function executorSteps(
+  key: Uint8Array,
+  root: string,
+  { name, sequencer }: { readonly name: string; readonly sequencer: string },
+): readonly string[] {
+  const node = `--node ${sequencer}`;
+  return [
+    `weft tx transfer ${formatAddress(accountAddress(key))} 10000000000 --from OWNER_KEY ${node}`,
+    `weft tx executor bond ${name} 1000000000 --from ${root}/config/executor_key.json ${node}`,
+  ];
 }
 
 type LogLevel = "error" | "warn" | "info" | "debug";

@@ -287,7 +287,9 @@ function registerRewardCommands(staking: Command): void {
   addTxOptions(
     staking
       .command("claim-revenue")
-      .description("take a rollup's part of the fees; signed by its owner key")
+      .description(
+        "move what a rollup has earned (fees, auctions, tips) to the account of its owner, whose key signs; how much it is: weft query revenue",
+      )
       .argument("<rollup>", "name of the rollup", parseRollupName),
   ).action((name: string, options: TxOptions, command: Command) =>
     sendTx({ ...options, rollupName: name }, command, () => ({

@@ -75,15 +75,24 @@ export function registerTx(program: Command): void {
       options: TxOptions & PolicyOptions & { readonly newOwner?: Uint8Array },
       command: Command,
     ) =>
-      sendTx({ ...options, rollupName: name }, command, async (_key, _chainId, { client }) => {
-        const { policy, pending } = await client.rollup(name);
-        return {
-          kind: "updateRollup",
-          rollupId: rollupIdOfName(name),
-          policy: policyOf(pending?.policy ?? policy, options),
-          newOwnerKey: options.newOwner ?? new Uint8Array(0),
-        };
-      }),
+      sendTx(
+        { ...options, rollupName: name },
+        command,
+        async (_key, _chainId, { client }) => {
+          const { policy, pending } = await client.rollup(name);
+          return {
+            kind: "updateRollup",
+            rollupId: rollupIdOfName(name),
+            policy: policyOf(pending?.policy ?? policy, options),
+            newOwnerKey: options.newOwner ?? new Uint8Array(0),
+          };
+        },
+        async (_ids, status, client) => {
+          if (status === undefined) return {};
+          const { pending } = await client.rollup(name);
+          return pending === undefined ? {} : { inForceAt: pending.height };
+        },
+      ),
   );
   registerSealTx(tx);
   registerMevTx(tx);
