@@ -7,6 +7,7 @@ import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
 import { sha256 } from "../../proto/hash.ts";
+import { headerHash } from "../../proto/hashes.ts";
 import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import { hashedValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
@@ -106,12 +107,27 @@ function node(over: {
   };
 }
 
-/** Executes nothing, counts heights; remembers whether it was bound to a chain. */
-function executor(): Executor & { boundTo: string | undefined } {
-  let next = 1;
+interface TestExecutor extends Executor {
+  /** The sequencer's chain that it was bound to. */
+  boundTo: string | undefined;
+  /** Hashes of blocks that were labelled. */
+  readonly labelled: string[];
+}
+
+/** What an executor had taken before the driver's start: one rollup block, which nobody labelled. */
+interface Before {
+  readonly height: number;
+  readonly blockHash: Uint8Array;
+}
+
+/** Executes nothing, counts heights. */
+function executor(before?: Before): TestExecutor {
+  let next = (before?.height ?? 0) + 1;
   const executed = { number: Height(0), hash: new Uint8Array(32) };
-  const self: Executor & { boundTo: string | undefined } = {
+  const head = { number: 1, hash: new Uint8Array(32).fill(1) };
+  const self: TestExecutor = {
     boundTo: undefined,
+    labelled: [],
     init(request) {
       self.boundTo = request.sequencerChainId;
       return Promise.resolve({ nextSequencerHeight: Height(next) } as Awaited<
@@ -124,16 +140,22 @@ function executor(): Executor & { boundTo: string | undefined } {
         ReturnType<Executor["executeBlock"]>
       >);
     },
-    setFinality: () => Promise.reject(new Error("no block, no finality")),
+    setFinality: ({ safeHash, finalizedHash }) => {
+      self.labelled.push(`${safeHash[0]} ${finalizedHash[0]}`);
+      return Promise.resolve({} as Awaited<ReturnType<Executor["setFinality"]>>);
+    },
     getStatus: () =>
-      Promise.resolve({ sequencer: undefined } as Awaited<ReturnType<Executor["getStatus"]>>),
+      Promise.resolve({
+        sequencer: before && { ...before, height: Height(before.height) },
+        ...(before === undefined ? {} : { head, finalized: executed }),
+      } as unknown as Awaited<ReturnType<Executor["getStatus"]>>),
   };
   return self;
 }
 
-function drive(clients: readonly SequencerClient[], from: TrustedState = trust) {
+function drive(clients: readonly SequencerClient[], from: TrustedState = trust, before?: Before) {
   const clock: ManualClock = createManualClock();
-  const target = executor();
+  const target = executor(before);
   const driver: Driver = createDriver(
     { rollupId: RollupId(toHex(ROLLUP)), startHeight: Height(1), trust: from },
     {
@@ -178,6 +200,31 @@ describe("a driver", () => {
       ),
     });
     expect(readiness(driver.status(), 0)).toEqual({ status: "ready" });
+    await driver.stop();
+    expect(await ended).toBe("stopped");
+  });
+
+  test("labels what a crash left unlabelled, once the chain is known to be the one that was executed", async () => {
+    const [, second] = blocks;
+    const blockHash =
+      second === undefined ? new Uint8Array(32) : headerHash(second.signedHeader.header);
+    const same = drive([node({})], trust, { height: 2, blockHash });
+    await until(same.clock, () => same.driver.status().sequencerHeight === 3);
+    expect(same.target.labelled).toEqual(["1 1"]);
+    await same.driver.stop();
+
+    const other = drive([node({})], trust, { height: 2, blockHash: new Uint8Array(32) });
+    expect(await other.ended).toMatchObject({ code: "DRIVER_FORK" });
+    expect(other.target.labelled).toEqual([]);
+  });
+
+  test("says that the executor is ahead of the network, and waits", async () => {
+    const before = { height: 9, blockHash: new Uint8Array(32) };
+    const { driver, clock, target, ended } = drive([node({})], trust, before);
+    await until(clock, () => driver.status().lastError !== undefined);
+    expect(driver.status().lastError).toMatch(/has taken sequencer height 9, .* is at 3: waiting/);
+    await driver.following;
+    expect([driver.status().sequencerHeight, target.labelled]).toEqual([0, []]);
     await driver.stop();
     expect(await ended).toBe("stopped");
   });

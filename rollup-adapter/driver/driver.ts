@@ -170,7 +170,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   /** One stream, from the executor's next height until it ends. */
   async function follow(client: SequencerClient): Promise<void> {
     // Before the executor is bound to the configured chain for good.
-    const { chainId } = await client.chainInfo();
+    const { chainId, height } = await client.chainInfo();
     if (chainId !== options.trust.chainId) {
       throw new WeftError<DriverErrorInfo>(
         { code: "DRIVER_OTHER_CHAIN", chainId },
@@ -185,9 +185,10 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     const { nextSequencerHeight: next } = initialized;
     ({ atomicLevel } = initialized);
     await atomic.resume();
-    const { sequencer: executed } = await executor.getStatus();
+    const before = await executor.getStatus();
+    sayAhead(next, height);
     const trusted = await trustBelow(next);
-    checkSame(trusted.height, trusted.blockHash, executed);
+    await passBy(trusted.height, trusted.blockHash, before);
     const verifier = createBlockVerifier(options.rollupId, trusted, deps.signatures);
     const stream = client.blocks({
       rollupId: options.rollupId,
@@ -203,24 +204,38 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       follows();
       // Between stored trust and the executor's height: verified again, executed before.
       if (verified.header.height >= next) await execute(verified);
-      else checkSame(verified.header.height, verified.hash, executed);
+      else await passBy(verified.header.height, verified.hash, before);
       if (abort.signal.aborted) break;
     }
     await saveTrust(verifier.trusted(), true);
   }
 
-  /** What was executed is what is followed: a fork that enough keys signed must not go unseen. */
-  function checkSame(
+  /** An executor that was fed elsewhere, or a node that is behind: said, for until it is there nothing moves. */
+  function sayAhead(next: Height, height: Height): void {
+    if (next <= height + 1) return;
+    const text = `the executor has taken sequencer height ${next - 1}, this node of the network is at ${height}: waiting for it; if it never comes there, the executor's data are of another network`;
+    status = { ...status, lastError: text };
+    logger.warn("the executor is ahead of the sequencer's node", { next, height });
+  }
+
+  /**
+   * What was executed is what is followed: a fork that enough keys signed must not go unseen. When that is known, labels
+   * that a crash kept from moving with the head do so.
+   */
+  async function passBy(
     height: Height,
     hash: Uint8Array | undefined,
-    executed: ExecutorStatus["sequencer"],
-  ): void {
+    { sequencer: executed, head, finalized }: ExecutorStatus,
+  ): Promise<void> {
     if (hash === undefined || executed?.height !== height) return;
-    if (bytesEqual(hash, executed.blockHash)) return;
-    throw new WeftError<DriverErrorInfo>(
-      { code: "DRIVER_FORK", height },
-      `sequencer block ${height} was executed as ${toHex(executed.blockHash)}, now ${toHex(hash)} is signed for that height: either the validators forked or the data belongs to another network; stop and find out which before going on`,
-    );
+    if (!bytesEqual(hash, executed.blockHash)) {
+      throw new WeftError<DriverErrorInfo>(
+        { code: "DRIVER_FORK", height },
+        `sequencer block ${height} was executed as ${toHex(executed.blockHash)}, now ${toHex(hash)} is signed for that height: either the validators forked or the data belongs to another network; stop and find out which before going on`,
+      );
+    }
+    if (finalized.number >= head.number) return;
+    await executor.setFinality({ safeHash: head.hash, finalizedHash: head.hash });
   }
 
   /** The newest stored trust below `next`, or the configured one when the executor's data is older than all of it. */
