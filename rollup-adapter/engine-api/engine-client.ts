@@ -68,6 +68,8 @@ export interface BuiltPayload {
 }
 
 export interface EngineClient {
+  /** @throws WeftError<EngineApiErrorInfo> ENGINE_API_UNSUPPORTED when it lacks what is called here */
+  checkMethods(): Promise<void>;
   chainId(): Promise<bigint>;
   /** @param at a number, `latest`, `safe` or `finalized`; undefined when there is none */
   block(at: number | "latest" | "safe" | "finalized"): Promise<ClientBlock | undefined>;
@@ -97,6 +99,8 @@ export interface EngineClient {
   /** Has the client execute and keep a block. @throws WeftError<EngineApiErrorInfo> ENGINE_API_NOT_VALID */
   newPayload(payload: BuiltPayload, parentBeaconBlockRoot: Uint8Array): Promise<void>;
 }
+
+const METHODS = ["engine_forkchoiceUpdatedV3", "engine_getPayloadV4", "engine_newPayloadV4"];
 
 /** Where the client is told, for one call, that this code is: hands each 128 bytes of its input to ECRECOVER. */
 const RECOVERER = `0x${"ec".repeat(20)}`;
@@ -184,6 +188,16 @@ export function createEngineClient(rpc: EngineRpc): EngineClient {
   }
 
   return {
+    async checkMethods() {
+      const method = "engine_exchangeCapabilities";
+      const offered = checked(z.array(z.string()), method, await rpc.call(method, [METHODS]));
+      const missing = METHODS.filter((one) => !offered.includes(one));
+      if (missing.length === 0) return;
+      throw engineError(
+        { code: "ENGINE_API_UNSUPPORTED", missing },
+        `it does not offer ${missing.join(", ")}: expected an OP Stack client that knows Isthmus, such as op-geth from v1.101500 on`,
+      );
+    },
     async chainId() {
       return checked(number, "eth_chainId", await rpc.call("eth_chainId", []));
     },

@@ -15,6 +15,10 @@ export type EngineApiErrorInfo =
   | { readonly code: "ENGINE_API_CALL_FAILED"; readonly rpcCode: number }
   /** The client does not know the block that it is asked to build on, or says that a block is not valid. */
   | { readonly code: "ENGINE_API_NOT_VALID"; readonly status: string }
+  /** The client lacks methods that this driver calls. */
+  | { readonly code: "ENGINE_API_UNSUPPORTED"; readonly missing: readonly string[] }
+  /** A genesis.json that is none, or of a chain that this driver cannot feed. */
+  | { readonly code: "ENGINE_API_GENESIS_INVALID" }
   /** The JWT secret file cannot be read or is not 32 bytes in hex. */
   | { readonly code: "ENGINE_API_SECRET_INVALID"; readonly path: string };
 

@@ -23,7 +23,7 @@ import { NULL_ENGINE_API_METRICS } from "./metrics.ts";
 import { createEngineRpc } from "./rpc-client.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { decodeAttributes } from "./l1-attributes.ts";
-import type { OpGenesis } from "./op-genesis.ts";
+import type { OpGenesis } from "./genesis-file.ts";
 import { findSenders } from "./senders.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";

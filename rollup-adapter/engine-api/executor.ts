@@ -227,9 +227,12 @@ class SecondExecutor implements Executor {
   async #synchronize(): Promise<ClientState> {
     const { client, logger, metrics } = this.#deps;
     const { chainId, genesisHash } = this.#options;
+    await client.checkMethods();
     const served = await client.chainId();
     if (served !== chainId) {
-      throw mismatch(`the execution client has chain id ${served}, configured is ${chainId}`);
+      throw mismatch(
+        `the execution client has chain id ${served}, configured is ${chainId}: name this rollup's client in rollup.json (executor.engine_url), and initialise its data directory with this rollup's genesis.json before its first start`,
+      );
     }
     const genesis = await client.block(0);
     if (genesis === undefined || !bytesEqual(genesis.hash, genesisHash)) {
@@ -238,7 +241,9 @@ class SecondExecutor implements Executor {
       );
     }
     if (feeRuleOf(genesis.extraData) === undefined) {
-      throw mismatch("this driver feeds chains with Isthmus or Jovian active from block 0");
+      throw mismatch(
+        `block 0 has the extra data ${toHex(genesis.extraData)}: this driver feeds chains with Isthmus or Jovian active from block 0`,
+      );
     }
     const head = (await client.block("latest")) ?? genesis;
     const place = await this.#placeOf(head);

@@ -1,16 +1,10 @@
 /**
- * The genesis of a rollup on an OP Stack execution client, in geth's `genesis.json` form, and its hash, so that a
- * driver can tell a client of another chain before it feeds it anything.
+ * The genesis of a rollup on an OP Stack execution client, in geth's `genesis.json` form, for who has none.
  *
  * Every upgrade up to Jovian is active from block 0. What later blocks inherit from it, block by block: gas limit, fee
  * recipient, base fee rule. So this file is all that the nodes of a rollup have to share.
  */
-import { genesisMPTStateRoot } from "@ethereumjs/mpt";
-import { RLP } from "@ethereumjs/rlp";
-import { KECCAK256_RLP, KECCAK256_RLP_ARRAY } from "@ethereumjs/util";
-import { keccak_256 } from "@noble/hashes/sha3.js";
 import { concatBytes, fromHex } from "../../proto/bytes.ts";
-import { sha256 } from "../../proto/hash.ts";
 import {
   BEACON_ROOTS_ADDRESS,
   BEACON_ROOTS_CODE,
@@ -18,6 +12,7 @@ import {
   BLOCK_HASHES_CODE,
 } from "../evm/predeploys.ts";
 import { bytesToHex, quantity } from "../json-rpc/hex.ts";
+import { type OpGenesis, type OpGenesisDocument, readOpGenesis } from "./genesis-file.ts";
 
 export interface OpGenesisOptions {
   readonly chainId: bigint;
@@ -33,15 +28,6 @@ export interface OpGenesisOptions {
   readonly baseFee?: bigint;
   /** The base fee never falls below this, wei; default: 7. */
   readonly baseFeeMin?: bigint;
-}
-
-export type OpGenesisDocument = Readonly<Record<string, unknown>>;
-
-export interface OpGenesis {
-  /** What `geth init` takes. */
-  readonly document: OpGenesisDocument;
-  /** Hash of block 0, 32 bytes. */
-  readonly hash: Uint8Array;
 }
 
 const GAS_LIMIT = 30_000_000n;
@@ -71,65 +57,29 @@ export async function createOpGenesis(options: OpGenesisOptions): Promise<OpGene
     fromHex(ELASTICITY.toString(16).padStart(8, "0")),
     fromHex(baseFeeMin.toString(16).padStart(16, "0")),
   );
-  const stateRoot = await genesisMPTStateRoot(genesisState(options.alloc));
-  const header = [
-    new Uint8Array(32), // parent
-    KECCAK256_RLP_ARRAY, // uncles
-    fromHex(feeRecipient.slice(2)),
-    stateRoot,
-    KECCAK256_RLP, // transactions
-    KECCAK256_RLP, // receipts
-    new Uint8Array(256), // bloom
-    0n, // difficulty
-    0n, // number
-    gasLimit,
-    0n, // gas used
-    options.timestampSeconds,
-    extraData,
-    new Uint8Array(32), // PREVRANDAO
-    new Uint8Array(8), // nonce
-    baseFee,
-    new Uint8Array(32), // withdrawals: storage root of a message passer that is not there (Isthmus)
-    0n, // blob gas used: the DA footprint (Jovian)
-    0n, // excess blob gas
-    new Uint8Array(32), // parent beacon block root
-    sha256(new Uint8Array(0)), // requests (EIP-7685): none
-  ];
-  return {
-    document: {
-      config: chainConfig(options.chainId),
-      nonce: "0x0",
-      timestamp: quantity(options.timestampSeconds),
-      extraData: bytesToHex(extraData),
-      gasLimit: quantity(gasLimit),
-      difficulty: "0x0",
-      mixHash: `0x${"00".repeat(32)}`,
-      coinbase: feeRecipient,
-      baseFeePerGas: quantity(baseFee),
-      alloc: {
-        ...Object.fromEntries(
-          SYSTEM_CONTRACTS.map(([at, code]) => [at, { balance: "0x0", nonce: "0x1", code }]),
-        ),
-        ...Object.fromEntries(
-          Object.entries(options.alloc).map(([at, wei]) => [
-            at.toLowerCase(),
-            { balance: quantity(wei) },
-          ]),
-        ),
-      },
+  const document = {
+    config: chainConfig(options.chainId),
+    nonce: "0x0",
+    timestamp: quantity(options.timestampSeconds),
+    extraData: bytesToHex(extraData),
+    gasLimit: quantity(gasLimit),
+    difficulty: "0x0",
+    mixHash: `0x${"00".repeat(32)}`,
+    coinbase: feeRecipient,
+    baseFeePerGas: quantity(baseFee),
+    alloc: {
+      ...Object.fromEntries(
+        SYSTEM_CONTRACTS.map(([at, code]) => [at, { balance: "0x0", nonce: "0x1", code }]),
+      ),
+      ...Object.fromEntries(
+        Object.entries(options.alloc).map(([at, wei]) => [
+          at.toLowerCase(),
+          { balance: quantity(wei) },
+        ]),
+      ),
     },
-    hash: keccak_256(RLP.encode(header)),
   };
-}
-
-function genesisState(
-  alloc: Readonly<Record<string, bigint>>,
-): Parameters<typeof genesisMPTStateRoot>[0] {
-  const state: Parameters<typeof genesisMPTStateRoot>[0] = {};
-  for (const [at, code] of SYSTEM_CONTRACTS) state[at] = ["0x0", code, [], "0x1"];
-  for (const [at, wei] of Object.entries(alloc))
-    state[`0x${at.slice(2).toLowerCase()}`] = quantity(wei);
-  return state;
+  return readOpGenesis(document);
 }
 
 /** Ethereum's upgrades and the OP Stack's that imply them, all from the start. */

@@ -66,7 +66,11 @@ let places: readonly Place[];
 describe.skipIf(isOpGethAway)("op-geth behind the Engine API", () => {
   beforeAll(async () => {
     network = await createTestNetwork({ validators: 1, rollups: [ROLLUP], followers: [ROLLUP] });
-    places = await Promise.all([...network.rollups, ...network.followers].map(placeOn));
+    const [first, second] = [...network.rollups, ...network.followers];
+    if (first === undefined || second === undefined) throw new Error("there are two nodes");
+    const made = await placeOn(first, ["--chain-id", String(CHAIN_ID), "--fund", rich.address]);
+    // The other one's operator has the genesis.json of the first.
+    places = [made, await placeOn(second, ["--genesis", genesisFileOf(first)])];
     await network.startAll();
   }, 90_000);
   afterAll(async () => {
@@ -112,7 +116,9 @@ describe.skipIf(isOpGethAway)("op-geth behind the Engine API", () => {
       checkChain(chain, hashes);
       expect(await first.client.getBalance({ address: thief.address })).toBe(0n);
       const labels = await Promise.all(
-        (["safe", "finalized"] as const).map((blockTag) => first.gateway.getBlock({ blockTag })),
+        (["safe", "finalized"] as const).flatMap((blockTag) =>
+          [first.gateway, first.client].map((rpc) => rpc.getBlock({ blockTag })),
+        ),
       );
       expect(labels.every(({ number }) => number >= BigInt(head))).toBe(true);
 
@@ -138,7 +144,7 @@ describe.skipIf(isOpGethAway)("op-geth behind the Engine API", () => {
 });
 
 /** Makes a node of the network one with op-geth, by the command that a team uses. */
-async function placeOn(node: TestRollup): Promise<Place> {
+async function placeOn(node: TestRollup, genesis: readonly string[]): Promise<Place> {
   const home = rollupHomeAt(node.home);
   const ports = await freePorts(2);
   const [authPort = 0, httpPort = 0] = ports;
@@ -146,17 +152,14 @@ async function placeOn(node: TestRollup): Promise<Place> {
   const validator = validatorAt(network, 0);
   const args = `rollup init ${ROLLUP} --home ${node.home}
     --sequencer-genesis ${homeAt(validator.home).genesisFile} --sequencer ${validator.grpc}
-    --chain-id ${CHAIN_ID} --rpc-port ${node.rpcPort} --metrics-port ${node.metricsPort}
+    --rpc-port ${node.rpcPort} --metrics-port ${node.metricsPort}
     --executor engine --engine-url http://127.0.0.1:${authPort}
-    --rpc-url http://127.0.0.1:${httpPort} --fund ${rich.address}`;
-  await promisify(execFile)(process.execPath, [ENTRY, ...args.split(/\s+/)]);
+    --rpc-url http://127.0.0.1:${httpPort}`;
+  await promisify(execFile)(process.execPath, [ENTRY, ...args.split(/\s+/), ...genesis]);
   const folder = dirname(home.configFile);
   const geth = await startOpGeth({
     folder: join(node.home, "client"),
-    genesis: JSON.parse(readFileSync(join(folder, "genesis.json"), "utf8")) as Record<
-      string,
-      unknown
-    >,
+    genesis: JSON.parse(readFileSync(genesisFileOf(node), "utf8")) as Record<string, unknown>,
     ports: [authPort, httpPort],
     secretFile: join(folder, "jwt.hex"),
   });
@@ -174,6 +177,10 @@ async function placeOn(node: TestRollup): Promise<Place> {
       transport: http(url, { batch: { batchSize: 100 }, retryCount: 0 }),
     });
   return { node, geth, gateway: at(node.rpc), client: at(geth.rpcUrl) };
+}
+
+function genesisFileOf({ home }: TestRollup): string {
+  return join(dirname(rollupHomeAt(home).configFile), "genesis.json");
 }
 
 async function fundWallets({ gateway, client }: Place): Promise<void> {

@@ -16,7 +16,8 @@ import {
   type EngineApiMetrics,
   NULL_ENGINE_API_METRICS,
 } from "../../rollup-adapter/engine-api/metrics.ts";
-import { createOpGenesis, type OpGenesis } from "../../rollup-adapter/engine-api/op-genesis.ts";
+import type { OpGenesis } from "../../rollup-adapter/engine-api/genesis-file.ts";
+import { createOpGenesis } from "../../rollup-adapter/engine-api/op-genesis.ts";
 import { createFilePositionStore } from "../../rollup-adapter/engine-api/position-store.ts";
 import { createEngineRpc } from "../../rollup-adapter/engine-api/rpc-client.ts";
 import type { ExecuteBlockRequest } from "../../rollup-adapter/execution.ts";

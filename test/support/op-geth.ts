@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { OpGenesisDocument } from "../../rollup-adapter/engine-api/op-genesis.ts";
+import type { OpGenesisDocument } from "../../rollup-adapter/engine-api/genesis-file.ts";
 import { freePorts } from "../../sequencer/cli/free-ports.ts";
 import { type RunningChild, startChild } from "./child-process.ts";
 

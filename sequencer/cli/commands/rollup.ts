@@ -70,6 +70,10 @@ export function registerRollup(program: Command): void {
       "http://127.0.0.1:9551",
     )
     .option(
+      "--genesis <file>",
+      "the client's genesis.json, such as op-deployer's (--executor engine); left out: one is made",
+    )
+    .option(
       "--jwt <file>",
       "the secret that the client has (--executor engine); left out: one is made",
     )
@@ -102,6 +106,7 @@ export function registerRollup(program: Command): void {
           executor: "evm" | "engine" | "grpc";
           executorAddress?: string;
           engineUrl: string;
+          genesis?: string;
           jwt?: string;
           rpcUrl: string;
           wsUrl?: string;
@@ -119,12 +124,21 @@ export function registerRollup(program: Command): void {
         if (isGrpc && (isForeign || options.fund !== undefined)) {
           throw cliError("USAGE", "--seal, --atomic and --fund are not for --executor grpc");
         }
+        if (options.genesis !== undefined) {
+          if (options.executor !== "engine" || options.fund !== undefined) {
+            throw cliError(
+              "USAGE",
+              "--genesis is for --executor engine, and says itself who is funded",
+            );
+          }
+        }
         const sequencerGenesis = await loadGenesis(options.sequencerGenesis);
         const alloc = options.fund === undefined ? {} : { [options.fund]: 10n ** 24n };
         const engine: EngineRollupOptions = {
           home,
           name,
           chainId: options.chainId,
+          genesisFile: options.genesis,
           sequencerGenesis,
           alloc,
           engineUrl: options.engineUrl,
@@ -136,6 +150,13 @@ export function registerRollup(program: Command): void {
         const files =
           options.executor === "engine" ? await import("../engine-rollup-files.ts") : undefined;
         const plan = await files?.planEngineRollup(engine);
+        const isChainIdGiven = command.getOptionValueSource("chainId") === "cli";
+        if (plan !== undefined && isChainIdGiven && plan.genesis.chainId !== options.chainId) {
+          throw cliError(
+            "USAGE",
+            `${options.genesis ?? ""} has chain id ${plan.genesis.chainId}, --chain-id says ${options.chainId}`,
+          );
+        }
         const { isUnchanged } = createRollupFiles({
           home,
           name,
