@@ -3,7 +3,8 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
-import { Compression, ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
+import { Compression } from "../../proto/grpc/compression.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import type { ReaderAnswer, ReaderCommand, ReaderReport, ReaderSpec } from "./reader-messages.ts";
 
 /** Connections that are opened at once. */

@@ -3,7 +3,9 @@ import { weft } from "#proto-gen/weft.js";
 import type { Height } from "../brands.ts";
 import { codecError } from "../codec/errors.ts";
 import type { Content, FillingBlock } from "../verify/fills.ts";
+import type { OmittedSlice } from "../verify/omitted.ts";
 import {
+  type Absence,
   type DecisionEntry,
   DecisionOutcome,
   type FillEntry,
@@ -35,6 +37,21 @@ export interface RollupBlock extends RollupSlice {
   readonly validatorSet: Uint8Array;
   /** At level FILLED, when the block holds sealed entries. */
   readonly filling: Filling | undefined;
+  /** Heights below that hold nothing for the stream's rollups; empty unless `omitEmpty` is asked for. */
+  readonly omitted: readonly OmittedBlock[];
+  /** Of the stream's further rollups, in their order. */
+  readonly more: readonly RollupPart[];
+}
+
+/** What the block holds for one more rollup. */
+export interface RollupPart extends Pick<RollupSlice, "slice"> {
+  readonly filling: Filling | undefined;
+}
+
+/** A header without a commit, and the proof that its block holds nothing for any of the stream's rollups. */
+export interface OmittedBlock extends OmittedSlice {
+  /** tendermint.types.Header, encoded. */
+  readonly header: Uint8Array;
 }
 
 /** What became of a block's sealed entries, as `verify/fills.ts` checks it. */
@@ -64,8 +81,13 @@ export function toWireBlock(value: RollupBlock): weft.rollup.v1.RollupBlock.$Pro
     validatorSet: value.validatorSet,
     manifest: value.manifest,
     manifestProof: toWireProof(value.manifestProof),
-    ...toWireSlice(value.slice),
-    filling: value.filling === undefined ? null : toWireFilling(value.filling),
+    ...toWirePart(value),
+    omitted: value.omitted.map(({ manifestProof, absences, ...block }) => ({
+      ...block,
+      manifestProof: toWireProof(manifestProof),
+      absences: absences.map(toWireAbsence),
+    })),
+    more: value.more.map(toWirePart),
   };
 }
 
@@ -77,11 +99,29 @@ export function fromWireBlock(wire: weft.rollup.v1.RollupBlock.$Properties): Rol
     validatorSet: toBytes(wire.validatorSet),
     manifest: toBytes(wire.manifest),
     manifestProof: fromWireProof(wire.manifestProof),
+    ...fromWirePart(wire),
+    omitted: (wire.omitted ?? []).map((block) => ({
+      header: toBytes(block.header),
+      manifest: toBytes(block.manifest),
+      manifestProof: fromWireProof(block.manifestProof),
+      absences: (block.absences ?? []).map(fromWireAbsence),
+    })),
+    more: (wire.more ?? []).map(fromWirePart),
+  };
+}
+
+function toWirePart({ slice, filling }: RollupPart): weft.rollup.v1.RollupPart.$Properties {
+  return {
+    ...toWireSlice(slice),
+    filling: filling === undefined ? null : toWireFilling(filling),
+  };
+}
+
+function fromWirePart(wire: weft.rollup.v1.RollupPart.$Properties): RollupPart {
+  const { filling } = wire;
+  return {
     slice: fromWireSlice(wire),
-    filling:
-      wire.filling === null || wire.filling === undefined
-        ? undefined
-        : fromWireFilling(wire.filling),
+    filling: filling === null || filling === undefined ? undefined : fromWireFilling(filling),
   };
 }
 
@@ -101,14 +141,8 @@ export function toLevel(wire: number): Level {
 
 function toWireSlice(
   slice: RollupSlice["slice"],
-): Pick<weft.rollup.v1.RollupBlock.$Properties, "presence" | "absence"> {
-  if (slice.kind === "absence") {
-    const neighbours = slice.neighbours.map(({ leaf, proof }) => ({
-      leaf,
-      proof: toWireProof(proof),
-    }));
-    return { absence: { neighbours } };
-  }
+): Pick<weft.rollup.v1.RollupPart.$Properties, "presence" | "absence"> {
+  if (slice.kind === "absence") return { absence: toWireAbsence(slice) };
   const fills = slice.fills.map(toWireFill);
   const decisions = slice.decisions.map((decision) => ({ ...decision }));
   const leafProof = toWireProof(slice.proof);
@@ -116,7 +150,19 @@ function toWireSlice(
   return { presence: { leaf, leafProof, ...toWireEntries(slice.entries), fills, decisions } };
 }
 
-function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlice["slice"] {
+function toWireAbsence({ neighbours }: Absence): weft.rollup.v1.Absence.$Properties {
+  return {
+    neighbours: neighbours.map(({ leaf, proof }) => ({ leaf, proof: toWireProof(proof) })),
+  };
+}
+
+function fromWireAbsence({ neighbours }: weft.rollup.v1.Absence.$Properties): Absence {
+  return { kind: "absence", neighbours: (neighbours ?? []).map(fromWireLeaf) };
+}
+
+function fromWireSlice(
+  wire: Pick<weft.rollup.v1.RollupPart.$Properties, "presence" | "absence">,
+): RollupSlice["slice"] {
   if (wire.presence !== null && wire.presence !== undefined) {
     const { leaf, leafProof, entries, siblingLeaves, fills, decisions } = wire.presence;
     const leaves = (siblingLeaves ?? []).map(fromWireLeaf);
@@ -132,11 +178,7 @@ function fromWireSlice(wire: weft.rollup.v1.RollupBlock.$Properties): RollupSlic
       })),
     };
   }
-  const { neighbours } = required(wire.absence, "presence or absence");
-  return {
-    kind: "absence",
-    neighbours: (neighbours ?? []).map(fromWireLeaf),
-  };
+  return fromWireAbsence(required(wire.absence, "presence or absence"));
 }
 
 function toWireFill(fill: FillEntry): weft.rollup.v1.FillEntry.$Properties {

@@ -14,6 +14,8 @@ import {
   getTransactionProofRequest,
   transactionProof,
 } from "./block-queries.ts";
+import { Compression, toCompression, WIRE_COMPRESSIONS } from "./compression.ts";
+import { headerUpdate, streamHeadersRequest } from "./header-update.ts";
 import { type Level, rollupBlock, toLevel, WIRE_LEVELS } from "./rollup-block.ts";
 import {
   fromWireSealing,
@@ -146,10 +148,11 @@ export interface StreamBlocksRequest {
   readonly untilHeight?: Height;
   /** UNSPECIFIED when left out. */
   readonly compression?: Compression;
+  /** Further rollups, ascending and above `rollupId`. */
+  readonly moreRollupIds?: readonly Uint8Array[];
+  /** Whether heights without anything for them come as proofs alone, in `omitted`; false when left out. */
+  readonly omitEmpty?: boolean;
 }
-
-export const Compression = { UNSPECIFIED: 0, GZIP: 1 } as const;
-export type Compression = (typeof Compression)[keyof typeof Compression];
 
 export interface GetBlockRequest {
   readonly rollupId: Uint8Array;
@@ -324,12 +327,20 @@ const getValidatorSetResponse = messageCodec(
 
 const streamBlocksRequest = messageCodec(
   v1.StreamBlocksRequest,
-  ({ rollupId, fromHeight, level, untilHeight, compression }: StreamBlocksRequest) => ({
-    rollupId,
-    fromHeight,
+  ({
+    level,
+    untilHeight,
+    compression,
+    moreRollupIds,
+    omitEmpty,
+    ...value
+  }: StreamBlocksRequest) => ({
+    ...value,
     level: WIRE_LEVELS[level],
     untilHeight: untilHeight ?? 0,
     compression: WIRE_COMPRESSIONS[compression ?? Compression.UNSPECIFIED],
+    moreRollupIds: [...(moreRollupIds ?? [])],
+    omitEmpty: omitEmpty ?? false,
   }),
   (wire): StreamBlocksRequest => ({
     rollupId: toBytes(wire.rollupId),
@@ -337,13 +348,10 @@ const streamBlocksRequest = messageCodec(
     level: toLevel(wire.level),
     untilHeight: toHeight(wire.untilHeight),
     compression: toCompression(wire.compression),
+    moreRollupIds: wire.moreRollupIds.map(toBytes),
+    omitEmpty: wire.omitEmpty,
   }),
 );
-
-const WIRE_COMPRESSIONS = [
-  v1.Compression.COMPRESSION_UNSPECIFIED,
-  v1.Compression.COMPRESSION_GZIP,
-] as const;
 
 const getBlockRequest = messageCodec(
   v1.GetBlockRequest,
@@ -379,6 +387,7 @@ export const ROLLUP_SERVICE = {
   ),
   getSealKey: method(`${PATH}/GetSealKey`, UNARY, getSealKeyRequest, getSealKeyResponse),
   streamBlocks: method(`${PATH}/StreamBlocks`, SERVER_STREAM, streamBlocksRequest, rollupBlock),
+  streamHeaders: method(`${PATH}/StreamHeaders`, SERVER_STREAM, streamHeadersRequest, headerUpdate),
   getBlock: method(`${PATH}/GetBlock`, UNARY, getBlockRequest, rollupBlock),
   getBlocks: method(`${PATH}/GetBlocks`, UNARY, getBlocksRequest, getBlocksResponse),
   getEntryProof: method(`${PATH}/GetEntryProof`, UNARY, getEntryProofRequest, entryProof),
@@ -394,9 +403,4 @@ function toState(wire: number): TransactionState {
   return (
     Object.values(TransactionState).find((state) => state === wire) ?? TransactionState.UNSPECIFIED
   );
-}
-
-/** What a later version asks for is not known here: then messages go as they are. */
-function toCompression(wire: number): Compression {
-  return wire === Compression.GZIP ? Compression.GZIP : Compression.UNSPECIFIED;
 }

@@ -110,6 +110,34 @@ const presence: RollupBlock = {
     contents: [{ position: 1, payload: new Uint8Array([0x12, 1, 6]) }],
     order: [4, 1],
   },
+  omitted: [
+    {
+      header: new Uint8Array([11, 12]),
+      manifest: new Uint8Array([13]),
+      manifestProof: { ...proof, index: 0 },
+      absences: [
+        { kind: "absence", neighbours: [{ leaf: new Uint8Array(152).fill(3), proof }] },
+        { kind: "absence", neighbours: [] },
+      ],
+    },
+  ],
+  more: [
+    {
+      slice: { kind: "absence", neighbours: [] },
+      filling: { headers: [], blocks: [], contents: [], order: [2] },
+    },
+    {
+      slice: {
+        kind: "presence",
+        leaf: new Uint8Array(152).fill(10),
+        proof,
+        entries: [],
+        fills: [{ height: Height(5), position: 0, status: 2, contentHash: hash(7) }],
+        decisions: [],
+      },
+      filling: undefined,
+    },
+  ],
 };
 const absence: RollupBlock = {
   ...presence,
@@ -117,6 +145,8 @@ const absence: RollupBlock = {
   validatorSet: new Uint8Array(0),
   slice: { kind: "absence", neighbours: [{ leaf: new Uint8Array(152), proof }] },
   filling: undefined,
+  omitted: [],
+  more: [],
 };
 
 const cleanups: (() => void)[] = [];

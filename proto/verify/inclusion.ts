@@ -42,7 +42,7 @@ export interface EntryInclusion {
 /** One transaction below its header. */
 export interface TransactionInclusion {
   readonly item: Uint8Array;
-  /** Of SHA-256(item) to data_hash; its index is the item's. */
+  /** Of SHA-256(item) to data_hash. It proves that the block holds the item, not where: see `TransactionPlace`. */
   readonly itemProof: MerkleProof;
   readonly manifest: Uint8Array;
   readonly manifestProof: MerkleProof;
@@ -60,10 +60,10 @@ export interface EntryPlace {
 
 export interface TransactionPlace {
   /**
-   * Of the item in the block, as the node says it: the root does not say how many items there are, and the same way up may
-   * be that of another index among fewer. Positions of entries are proven: their leaf has the count.
+   * Index of the item in the block as the node tells it, not proven: the root does not say how many items there are, and
+   * the same way up may be that of another index among fewer. Positions of entries are proven: their leaf has the count.
    */
-  readonly index: number;
+  readonly indexAsTold: number;
   readonly entries: readonly EntryPlace[];
 }
 
@@ -144,7 +144,7 @@ export function verifyTransactionInclusion(
     }
     places.push(place);
   }
-  return { index: itemProof.index, entries: places };
+  return { indexAsTold: itemProof.index, entries: places };
 }
 
 function verifyProven(manifest: Manifest, proven: ProvenEntry): EntryPlace | InclusionRefusal {

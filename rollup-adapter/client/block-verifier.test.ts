@@ -106,6 +106,8 @@ function wireBlock(block: BuiltBlock, rollupId: Uint8Array): WireRollupBlock {
             decisions: proof.decisions,
           },
     filling: undefined,
+    omitted: [],
+    more: [],
   };
 }
 

@@ -6,7 +6,7 @@
 import { Height } from "../../proto/brands.ts";
 import { isWeftError, WeftError } from "../../proto/errors.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX } from "../limits.ts";
-import type { RollupBlock } from "./rollup-block.ts";
+import { firstHeightOf, type RollupBlock } from "./rollup-block.ts";
 import type { BlocksRequest, SequencerClient } from "./sequencer-client.ts";
 
 export type FailoverStreamErrorInfo =
@@ -50,15 +50,16 @@ export async function* failoverBlocks(
     let failure: unknown;
     try {
       for await (const block of client.blocks({ ...request, fromHeight: next })) {
+        const first = firstHeightOf(block);
         // With 0 the node says where it begins. Anything else than the next height is a node's fault.
-        if (next !== 0 && block.height !== next) {
-          failure = new RangeError(`expected block ${next}, got ${block.height}`);
+        if (next !== 0 && first !== next) {
+          failure = new RangeError(`expected block ${next}, got ${first}`);
           break;
         }
         let isRefused = false;
         yield { block, refused: () => (isRefused = true) };
         if (isRefused) {
-          next = block.height;
+          next = first;
           failure = new RangeError(`block ${block.height} was refused`);
           break;
         }

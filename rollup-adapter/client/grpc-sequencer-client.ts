@@ -12,18 +12,18 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { decodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
+import { Compression } from "../../proto/grpc/compression.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
-import {
-  Compression,
-  ROLLUP_SERVICE,
-  TransactionState as WireState,
-} from "../../proto/grpc/rollup-service.ts";
+import { ROLLUP_SERVICE, TransactionState as WireState } from "../../proto/grpc/rollup-service.ts";
 import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
+import { type HeaderUpdate, readHeaderUpdate } from "./header-follower.ts";
 import { readRollupBlock, type RollupBlock } from "./rollup-block.ts";
 import type {
   BlocksRequest,
+  HeaderClient,
+  HeadersRequest,
   SequencerClient,
   SealingStateName,
   TransactionState,
@@ -105,7 +105,7 @@ export function createGrpcCaller(address: string): GrpcCaller {
 }
 
 /** @param address host:port of a node's gRPC listener */
-export function createGrpcSequencerClient(address: string): SequencerClient {
+export function createGrpcSequencerClient(address: string): SequencerClient & HeaderClient {
   const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
   const call = <Request, Response>(method: Method<Request, Response>, request: Request) =>
     unary(client, address, method, request);
@@ -154,6 +154,7 @@ export function createGrpcSequencerClient(address: string): SequencerClient {
       }),
     sealKey: (number = 0) => call(ROLLUP_SERVICE.getSealKey, { number }),
     blocks: (request) => streamBlocks(client, address, request),
+    headers: (request) => streamHeaders(client, address, request),
     close: () => client.close(),
   };
 }
@@ -206,41 +207,95 @@ async function* serverStream<Request, Response>(
   }
 }
 
-async function* streamBlocks(
+function streamBlocks(
   client: Client,
   address: string,
   request: BlocksRequest,
 ): AsyncGenerator<RollupBlock> {
-  const method = ROLLUP_SERVICE.streamBlocks;
   const level = request.level === "filled" ? Level.FILLED : Level.COMMITTED;
-  const stream = client.makeServerStreamRequest(
-    method.path,
-    method.requestSerialize,
-    // Read below, where a message that is none is a fault of the node's and not of the call.
-    (bytes: Buffer) => bytes,
-    {
+  const { moreRollupIds = [], omitsEmpty = false } = request;
+  const form = { level, rollups: 1 + moreRollupIds.length, omitsEmpty };
+  return streamRead(client, address, {
+    method: ROLLUP_SERVICE.streamBlocks,
+    request: {
       rollupId: fromHex(request.rollupId),
       fromHeight: request.fromHeight,
       level,
-      ...(request.untilHeight === undefined ? {} : { untilHeight: request.untilHeight }),
-      compression: request.isCompressed === true ? Compression.GZIP : Compression.UNSPECIFIED,
+      ...untilOf(request),
+      compression: compressionOf(request),
+      moreRollupIds: moreRollupIds.map((id) => fromHex(id)),
+      omitEmpty: omitsEmpty,
     },
+    read: (bytes) => readRollupBlock(bytes, form),
+    // A stream of filled blocks may rightly wait for openings, and one of few blocks for them, while the chain goes on.
+    mayBeSilent: level === Level.FILLED || omitsEmpty,
+    signal: request.signal,
+  });
+}
+
+function streamHeaders(
+  client: Client,
+  address: string,
+  request: HeadersRequest,
+): AsyncGenerator<HeaderUpdate> {
+  const { fromHeight, hasSparseCommits = false, signal } = request;
+  return streamRead(client, address, {
+    method: ROLLUP_SERVICE.streamHeaders,
+    request: {
+      fromHeight,
+      ...untilOf(request),
+      compression: compressionOf(request),
+      sparseCommits: hasSparseCommits,
+    },
+    read: (bytes) => readHeaderUpdate(bytes, hasSparseCommits),
+    mayBeSilent: hasSparseCommits,
+    signal,
+  });
+}
+
+function untilOf({ untilHeight }: Pick<BlocksRequest, "untilHeight">) {
+  return untilHeight === undefined ? {} : { untilHeight };
+}
+
+function compressionOf({ isCompressed }: Pick<BlocksRequest, "isCompressed">): Compression {
+  return isCompressed === true ? Compression.GZIP : Compression.UNSPECIFIED;
+}
+
+interface ReadStream<Request, Message> {
+  readonly method: Pick<Method<Request, unknown>, "path" | "requestSerialize">;
+  readonly request: Request;
+  /** A message that is none is a fault of the node's and not of the call. */
+  readonly read: (bytes: Buffer) => Message;
+  /** Whether silence is no fault while the chain grows. */
+  readonly mayBeSilent: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function* streamRead<Request, Message>(
+  client: Client,
+  address: string,
+  { method, request, read, mayBeSilent, signal }: ReadStream<Request, Message>,
+): AsyncGenerator<Message> {
+  const stream = client.makeServerStreamRequest(
+    method.path,
+    method.requestSerialize,
+    (bytes: Buffer) => bytes,
+    request,
   );
   const cancel = (): void => stream.cancel();
-  request.signal.addEventListener("abort", cancel);
-  // A stream of filled blocks may rightly wait for openings, while the chain goes on.
+  signal.addEventListener("abort", cancel);
   const height = async (): Promise<number> =>
     (await unary(client, address, ROLLUP_SERVICE.getChainInfo, {})).height;
-  const silence = watchSilence(stream, request.level === "filled" ? height : undefined);
+  const silence = watchSilence(stream, mayBeSilent ? height : undefined);
   try {
     for await (const message of stream as AsyncIterable<Buffer>) {
       // While the reader works on a block, silence is not the node's.
       silence.stop();
-      yield readRollupBlock(message, level);
+      yield read(message);
       silence.start();
     }
   } catch (cause) {
-    if (request.signal.aborted) return;
+    if (signal.aborted) return;
     if (silence.isSilent()) {
       throw new WeftError<SequencerClientErrorInfo>(
         { code: "SEQUENCER_STREAM_SILENT" },
@@ -251,7 +306,7 @@ async function* streamBlocks(
     throw isServiceError(cause) ? callFailed(address, method.path, cause) : cause;
   } finally {
     silence.stop();
-    request.signal.removeEventListener("abort", cancel);
+    signal.removeEventListener("abort", cancel);
     stream.cancel();
   }
 }

@@ -40,18 +40,32 @@ interface KnownSet {
 }
 
 interface BelievedHeader extends VerifiedHeader {
-  readonly commit: Commit;
-  readonly validators: KnownSet;
+  /** Undefined of a header that came without one: it is believed with the signed one above it. */
+  readonly commit: Commit | undefined;
+  /** Undefined as long as no set of a stream is known. */
+  readonly validators: KnownSet | undefined;
+}
+
+export interface NextHeader extends VerifiedHeader {
+  /** The headers that were skipped, with their hashes. */
+  readonly skipped: readonly VerifiedHeader[];
+  /** The set that has signed. */
+  readonly validators: ValidatorSet;
 }
 
 export interface HeaderChain {
   /** After the last `advance`. */
   trusted(): TrustedState;
   /**
-   * The header one above the trusted state. `sent`: the set that came with it; undefined: that of the header
-   * before. @throws WeftError<VerifyErrorInfo>
+   * The header one above the trusted state, or above `skipped`, which has no commits and follows the trusted state without
+   * gap. `sent`: the set that came with it; undefined: that of the header before. Unless `forgetAbove` follows a
+   * refusal, what was skipped is believed without a signature. @throws WeftError<VerifyErrorInfo>
    */
-  next(signedHeader: SignedHeader, sent: ValidatorSet | undefined): Promise<VerifiedHeader>;
+  next(
+    signedHeader: SignedHeader,
+    sent: ValidatorSet | undefined,
+    skipped?: readonly Header[],
+  ): Promise<NextHeader>;
   /** The header above all that are believed. @throws WeftError<VerifyErrorInfo> */
   follow(signedHeader: SignedHeader, sent: ValidatorSet | undefined): Promise<void>;
   /** A header above the trusted one that is believed. */
@@ -73,11 +87,11 @@ export function createHeaderChain(
   let lastSet: KnownSet | undefined;
   /** Ascending, without gap after the trusted one. */
   const headersAhead = new Map<number, BelievedHeader>();
+  /** Height of the header that `next` gave last. */
+  let nextHeight = initial.height;
 
-  async function follow(
-    { header, commit }: SignedHeader,
-    sent: ValidatorSet | undefined,
-  ): Promise<BelievedHeader> {
+  /** The last header that is believed: its state, and the set that is known there. */
+  function top(): { readonly below: TrustedState; readonly set: KnownSet | undefined } {
     if (headersAhead.size >= HEADERS_AHEAD_MAX) {
       refuse(
         { code: "VERIFY_HEIGHT" },
@@ -85,14 +99,50 @@ export function createHeaderChain(
       );
     }
     const last = headersAhead.get(trusted.height + headersAhead.size);
-    const below = last === undefined ? trusted : stateOf(last);
+    return last === undefined
+      ? { below: trusted, set: lastSet }
+      : { below: stateOf(last), set: last.validators };
+  }
+
+  async function follow(
+    { header, commit }: SignedHeader,
+    sent: ValidatorSet | undefined,
+  ): Promise<BelievedHeader & { readonly validators: KnownSet }> {
+    const { below, set } = top();
     const hash = checkForm(below, header, commit);
     checkLink(below, header);
-    const validators = selectSet(last === undefined ? lastSet : last.validators, sent, header);
+    const validators = selectSet(set, sent, header);
     await checkCommit(header, commit, validators);
     const believed = { header, commit, hash, validators };
     headersAhead.set(header.height, believed);
     return believed;
+  }
+
+  /**
+   * A header that nobody's signature came with. What makes it true is the signed header above it, which names it as its
+   * parent: as long as both are of the set that was trusted before. So it may not announce another one.
+   */
+  function skip(header: Header): VerifiedHeader {
+    const height = Height(nextHeight + 1);
+    const known = headersAhead.get(height);
+    if (known === undefined) {
+      const { below, set } = top();
+      checkChain(below, header);
+      const hash = headerHash(header);
+      checkLink(below, header);
+      headersAhead.set(header.height, { header, commit: undefined, hash, validators: set });
+    } else {
+      checkChain({ ...trusted, height: nextHeight }, header);
+      checkSame(known, headerHash(header));
+    }
+    if (!bytesEqual(header.validatorsHash, header.nextValidatorsHash)) {
+      refuse(
+        { code: "VERIFY_VALIDATORS" },
+        `the validator set changes after block ${height}, and nobody's signature came with it`,
+      );
+    }
+    nextHeight = height;
+    return { header, hash: known?.hash ?? headerHash(header) };
   }
 
   /** A header that is believed comes once more: it has to be the same, its set too, and its signatures good. */
@@ -100,18 +150,15 @@ export function createHeaderChain(
     known: BelievedHeader,
     { header, commit }: SignedHeader,
     sent: ValidatorSet | undefined,
-  ): Promise<void> {
+  ): Promise<KnownSet> {
     const hash = checkForm({ ...trusted, height: Height(known.header.height - 1) }, header, commit);
-    if (!bytesEqual(hash, known.hash)) {
-      refuse(
-        { code: "VERIFY_HEADER_HASH" },
-        `block ${header.height} was ${toHex(known.hash)} when it was seen first, now ${toHex(hash)} came`,
-      );
-    }
-    selectSet(known.validators, sent, header);
+    checkSame(known, hash);
+    const validators = selectSet(known.validators, sent, header);
     // Most often the same signatures, which were verified; a node may have seen more since.
-    const isSame = bytesEqual(encodeCommit(commit), encodeCommit(known.commit));
-    if (!isSame) await checkCommit(header, commit, known.validators);
+    const isSame =
+      known.commit !== undefined && bytesEqual(encodeCommit(commit), encodeCommit(known.commit));
+    if (!isSame) await checkCommit(header, commit, validators);
+    return validators;
   }
 
   /** More than 2/3 signed, and nobody's signature is bad: one that is was altered on the way, even if it is not needed. */
@@ -127,14 +174,21 @@ export function createHeaderChain(
 
   return {
     trusted: () => trusted,
-    async next(signedHeader, sent) {
-      const known = headersAhead.get(trusted.height + 1);
-      if (known === undefined) return follow(signedHeader, sent);
-      const isNew = lastSet !== undefined && !bytesEqual(lastSet.hash, known.validators.hash);
+    async next(signedHeader, sent, headers = []) {
+      nextHeight = trusted.height;
+      const skipped = headers.map(skip);
+      const known = headersAhead.get(nextHeight + 1);
+      nextHeight = Height(nextHeight + 1);
+      if (known === undefined) {
+        const { header, hash, validators } = await follow(signedHeader, sent);
+        return { header, hash, skipped, validators: validators.set };
+      }
+      const { validatorsHash } = known.header;
+      const isNew = lastSet !== undefined && !bytesEqual(lastSet.hash, validatorsHash);
       // A message says its set where it differs from that of the one before, whatever else said it.
       if (isNew && sent === undefined) selectSet(lastSet, sent, signedHeader.header);
-      await checkAgain(known, signedHeader, sent);
-      return known;
+      const { set } = await checkAgain(known, signedHeader, sent);
+      return { header: known.header, hash: known.hash, skipped, validators: set };
     },
     async follow(signedHeader, sent) {
       const known = headersAhead.get(signedHeader.header.height);
@@ -147,9 +201,11 @@ export function createHeaderChain(
       for (const known of headersAhead.keys()) if (known > height) headersAhead.delete(known);
     },
     advance() {
-      const next = headersAhead.get(trusted.height + 1);
-      assert(next !== undefined, "the next header was verified");
-      headersAhead.delete(next.header.height);
+      const next = headersAhead.get(nextHeight);
+      assert(next?.validators !== undefined, "the next header was verified");
+      for (const height of headersAhead.keys()) {
+        if (height <= nextHeight) headersAhead.delete(height);
+      }
       trusted = stateOf(next);
       lastSet = next.validators;
     },
@@ -166,16 +222,34 @@ function stateOf({ header, hash }: VerifiedHeader): TrustedState {
   };
 }
 
-/** Chain and height, and that the commit is of this header; its hash. */
-function checkForm(below: TrustedState, header: Header, commit: Commit): Uint8Array {
+function checkChain(below: TrustedState, header: Header): void {
   if (header.chainId !== below.chainId) {
     refuse({ code: "VERIFY_CHAIN_ID" }, `expected chain ${below.chainId}, got ${header.chainId}`);
   }
-  const expected = below.height + 1;
-  if (header.height !== expected || commit.height !== expected) {
+  if (header.height !== below.height + 1) {
     refuse(
       { code: "VERIFY_HEIGHT" },
-      `expected height ${expected}, got header ${header.height}, commit ${commit.height}`,
+      `expected height ${below.height + 1}, got header ${header.height}`,
+    );
+  }
+}
+
+/** A header that is believed comes once more. */
+function checkSame(known: VerifiedHeader, hash: Uint8Array): void {
+  if (bytesEqual(hash, known.hash)) return;
+  refuse(
+    { code: "VERIFY_HEADER_HASH" },
+    `block ${known.header.height} was ${toHex(known.hash)} when it was seen first, now ${toHex(hash)} came`,
+  );
+}
+
+/** Chain and height, and that the commit is of this header; its hash. */
+function checkForm(below: TrustedState, header: Header, commit: Commit): Uint8Array {
+  checkChain(below, header);
+  if (commit.height !== header.height) {
+    refuse(
+      { code: "VERIFY_HEIGHT" },
+      `expected a commit of height ${header.height}, got one of ${commit.height}`,
     );
   }
   const hash = headerHash(header);

@@ -4,6 +4,7 @@ import type { EntryProof } from "../../proto/grpc/block-queries.ts";
 import type { GetRollupResponse } from "../../proto/grpc/rollup-service.ts";
 import type { GetSealKeyResponse } from "../../proto/grpc/seal-key.ts";
 import type { ValidatorSet } from "../../proto/types.ts";
+import type { HeaderUpdate } from "./header-follower.ts";
 import type { RollupBlock } from "./rollup-block.ts";
 
 /** Facts about the chain that a sender needs. */
@@ -87,8 +88,22 @@ export interface BlocksRequest {
   readonly untilHeight?: Height;
   /** Whether the node compresses (gzip): fewer bytes for some time of both processors. */
   readonly isCompressed?: boolean;
+  /** Further rollups in ascending order, above `rollupId`: their parts are in `more`. */
+  readonly moreRollupIds?: readonly RollupId[];
+  /**
+   * Whether heights that hold nothing for the rollups come as proofs alone, in `omitted` of the next message: of one that
+   * holds something, or up to 32 blocks later. A verifier has to be told so, too.
+   */
+  readonly omitsEmpty?: boolean;
   /** Ends the stream when aborted. */
   readonly signal: AbortSignal;
+}
+
+export interface HeadersRequest
+  extends Pick<BlocksRequest, "untilHeight" | "isCompressed" | "signal"> {
+  readonly fromHeight: Height;
+  /** Whether up to 32 headers come with one commit, that of the last. */
+  readonly hasSparseCommits?: boolean;
 }
 
 export interface SequencerClient {
@@ -108,4 +123,10 @@ export interface SequencerClient {
   /** One block per height from `fromHeight` on, unverified, as the node sent them. */
   blocks(request: BlocksRequest): AsyncIterable<RollupBlock>;
   close(): void;
+}
+
+/** The chain without what blocks hold. */
+export interface HeaderClient {
+  /** From `fromHeight` on, unverified, as the node sent them; `createHeaderFollower` verifies. */
+  headers(request: HeadersRequest): AsyncIterable<HeaderUpdate>;
 }

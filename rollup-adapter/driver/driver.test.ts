@@ -66,6 +66,8 @@ function absence(
     manifestProof: merkleProofOfFirst(txs.map(sha256)),
     slice,
     filling: undefined,
+    omitted: [],
+    more: [],
   });
 }
 

@@ -69,6 +69,8 @@ async function delivered(name: string): Promise<RollupBlock> {
       manifestProof: merkleProofOfFirst(block.txs.map(sha256)),
       slice: slices.slice(rollupIdOfName(name)),
       filling: undefined,
+      omitted: [],
+      more: [],
     }),
   );
 }

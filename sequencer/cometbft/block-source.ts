@@ -6,7 +6,7 @@ import { Height } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
-import type { Commit, SignedHeader, ValidatorSet } from "../../proto/types.ts";
+import type { Commit, Header, SignedHeader, ValidatorSet } from "../../proto/types.ts";
 import type { BlockOutcome } from "../abci/application.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -34,6 +34,7 @@ export interface CometBlockSource {
   /** Last height that is applied and can be read; 0 when empty. */
   height(): Height;
   block(height: Height): Promise<CometBlock | undefined>;
+  header(height: Height): Promise<Header | undefined>;
   seenCommit(height: Height): Promise<Commit | undefined>;
   validators(height: Height): Promise<ValidatorSet | undefined>;
   results(height: Height): Promise<BlockOutcome | undefined>;
@@ -190,6 +191,7 @@ export function createCometBlockSource(deps: {
       const signed = await signedHeader(height);
       return signed && { header: signed.header, txs: applied.txs };
     },
+    header: async (height) => (await signedHeader(height))?.header,
     seenCommit: async (height) => (await signedHeader(height))?.commit,
     validators,
     results: async (height) => recent.get(height)?.results ?? chain.results(height),

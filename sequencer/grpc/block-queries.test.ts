@@ -220,10 +220,18 @@ describe("GetTransactionProof", () => {
     const proof = await ask(id, 2);
     const place = verified(id, proof);
     if ("code" in place) throw new Error(place.reason);
-    expect(place.index).toBe(2);
+    expect(place.indexAsTold).toBe(2);
     expect(proof.item).toEqual(bytes);
     const places = place.entries.map(({ rollupId, position }) => [toHex(rollupId), position]);
     expect(Object.fromEntries(places)).toEqual({ [toHex(ALPHA)]: 1, [toHex(BETA)]: 0 });
+  });
+
+  it("limit: the index is the node's word, for the same way up may lead to another one", async () => {
+    const { id } = itemOf(2, 5);
+    const proof = await ask(id, 2);
+    expect(proof.itemProof).toMatchObject({ index: 5, total: 6 });
+    const told = { ...proof.itemProof, index: 3, total: 4 };
+    expect(verified(id, proof, { itemProof: told })).toMatchObject({ indexAsTold: 3 });
   });
 
   it("behavior: the node's memory gives the height; without one it says that it needs it", async () => {

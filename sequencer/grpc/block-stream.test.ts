@@ -1,64 +1,36 @@
 /** StreamBlocks over a real listener: what its readers share, and how each one's stream ends. */
 import { connect } from "node:http2";
-import { Client, credentials, type Metadata, status } from "@grpc/grpc-js";
+import { type Client, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
-import {
-  Compression,
-  ROLLUP_SERVICE,
-  type StreamBlocksRequest,
-} from "../../proto/grpc/rollup-service.ts";
-import { createChainBlocks } from "../../test/support/chain-blocks.ts";
-import { TEST_CHAIN_ID } from "../../test/support/chain-builder.ts";
-import { createManualClock } from "../../test/support/manual-clock.ts";
+import { Compression } from "../../proto/grpc/compression.ts";
+import { ROLLUP_SERVICE, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 import {
   ALPHA,
   BETA,
   buildSealedChain,
   SEALED_CHAIN_HEIGHT,
 } from "../../test/support/sealed-chain.ts";
-import { NULL_LOGGER } from "../ports/logger.ts";
-import { type GrpcMetrics, NULL_GRPC_METRICS } from "./metrics.ts";
-import { createGrpcServer } from "./server.ts";
+import {
+  readStream,
+  startStreamNode,
+  STREAM_BLOCKS,
+  type StreamEnd,
+  type StreamNodeOptions,
+} from "../../test/support/stream-node.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-/** A node with the chain up to `height`, from `base` on. */
-async function startNode({ height = SEALED_CHAIN_HEIGHT, base = 1, ofPeerMax = 100 } = {}) {
-  const node = createChainBlocks(buildSealedChain(), height);
-  const counted = { encoded: 0, open: 0, refused: [] as string[], bytes: 0 };
-  const metrics: GrpcMetrics = {
-    ...NULL_GRPC_METRICS,
-    encodeSeconds: { observe: () => (counted.encoded += 1) },
-    streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
-    streamBytes: { inc: (by) => (counted.bytes += typeof by === "number" ? by : 1) },
-    streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
-  };
-  const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 100, streamsOfPeerMax: ofPeerMax },
-    {
-      node: {
-        chainId: TEST_CHAIN_ID,
-        initialHeight: Height(1),
-        version: "test",
-        isCatchingUp: () => false,
-      },
-      blocks: { ...node.blocks, base: () => Height(base) },
-      application: node.application,
-      clock: createManualClock(),
-      logger: NULL_LOGGER,
-      metrics,
-    },
-  );
-  const address = `127.0.0.1:${await server.start()}`;
-  cleanups.push(() => server.stop());
-  const client = new Client(address, credentials.createInsecure());
-  cleanups.push(() => client.close());
-  return { node, server, address, client, counted };
+const chain = buildSealedChain();
+
+async function startNode(options: StreamNodeOptions = {}) {
+  const started = await startStreamNode(chain, options);
+  cleanups.push(() => started.stop());
+  return started;
 }
 
 const request = (change: Partial<StreamBlocksRequest> = {}): StreamBlocksRequest => ({
@@ -68,33 +40,13 @@ const request = (change: Partial<StreamBlocksRequest> = {}): StreamBlocksRequest
   ...change,
 });
 
-interface End {
-  readonly blocks: readonly RollupBlock[];
-  readonly code: status;
-  readonly details: string;
-  readonly trailers: ReturnType<Metadata["getMap"]>;
-}
+type End = StreamEnd<RollupBlock>;
 
-/** Reads until the node ends the stream. */
-function readAll(
+const readAll = (
   client: Client,
   asked: StreamBlocksRequest,
   onBlock?: (block: RollupBlock) => void,
-) {
-  const { path, requestSerialize, responseDeserialize } = ROLLUP_SERVICE.streamBlocks;
-  const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, asked);
-  const blocks: RollupBlock[] = [];
-  stream.on("data", (block: RollupBlock) => {
-    blocks.push(block);
-    onBlock?.(block);
-  });
-  stream.on("error", () => {});
-  return new Promise<End>((resolve) => {
-    stream.on("status", ({ code, details, metadata }) =>
-      resolve({ blocks, code, details, trailers: metadata.getMap() }),
-    );
-  });
-}
+) => readStream(client, STREAM_BLOCKS, asked, onBlock);
 
 describe("readers of one node", () => {
   it("behavior: share one encoding of each message, and all get every height once", async () => {

@@ -1,5 +1,5 @@
 /**
- * StreamBlocks: every height once, in order, from the one asked for until the reader goes or has what it wanted. A
+ * StreamBlocks and StreamHeaders: every height once, in order, from the one asked for until the reader goes or has what it wanted. A
  * reader sets its own pace; one that does not take what it was sent is ended, and told where to go on.
  *
  * All readers of a node share what they read (`encoded-blocks.ts`) and take turns (`reader-turns.ts`). A reader is a small
@@ -7,8 +7,8 @@
  */
 import { Metadata, type ServerWritableStream } from "@grpc/grpc-js";
 import { Height } from "../../proto/brands.ts";
-import { toHex } from "../../proto/bytes.ts";
-import { Compression, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
+import { Compression } from "../../proto/grpc/compression.ts";
+import type { StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 import type { Clock } from "../ports/clock.ts";
 import {
   type BlockKey,
@@ -22,34 +22,38 @@ import { createLoopLag, type LoopLag } from "./loop-lag.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import { createReaderTurns } from "./reader-turns.ts";
-import type { RollupBlockSource } from "./rollup-block-source.ts";
+import type { StreamContent } from "./stream-content.ts";
 import { createUnread } from "./unread.ts";
 
+/** What all such requests have. */
+export type StreamRange = Pick<StreamBlocksRequest, "fromHeight" | "untilHeight" | "compression">;
+
 /** What is written is encoded already. */
-export type BlockStreamCall = ServerWritableStream<StreamBlocksRequest, Buffer>;
+export type BlockStreamCall<Request extends StreamRange> = ServerWritableStream<Request, Buffer>;
 
 export interface BlockStreams {
   /** Resolves when the stream is at its end, and rejects with why it ends before. */
-  serve(call: BlockStreamCall): Promise<void>;
+  serve<Request extends StreamRange>(
+    call: BlockStreamCall<Request>,
+    content: StreamContent,
+  ): Promise<void>;
   stop(): void;
 }
 
 export function createBlockStreams({
   blocks,
-  source,
   clock,
   metrics,
   lag = createLoopLag(clock, metrics),
   stopped,
 }: {
   readonly blocks: GrpcBlocks;
-  readonly source: RollupBlockSource;
   readonly clock: Clock;
   readonly metrics: GrpcMetrics;
   readonly lag?: LoopLag;
   readonly stopped: AbortSignal;
 }): BlockStreams {
-  const encoded = createEncodedBlocks({ blocks, source, clock, metrics });
+  const encoded = createEncodedBlocks({ blocks, clock, metrics });
   const turns = createReaderTurns(clock, () => lag.lagMs());
   /** Woken by the next block. */
   let waiting: (() => void)[] = [];
@@ -66,13 +70,15 @@ export function createBlockStreams({
   }
 
   return {
-    serve: (call) =>
+    serve: <Request extends StreamRange>(
+      call: BlockStreamCall<Request>,
+      content: StreamContent,
+    ): Promise<void> =>
       new Promise((resolve, reject) => {
-        const { rollupId, fromHeight, level, untilHeight = Height(0), compression } = call.request;
+        const { fromHeight, untilHeight = Height(0), compression } = call.request;
         const last = untilHeight === 0 ? Number.MAX_SAFE_INTEGER : untilHeight;
         const isCompressed = compression === Compression.GZIP;
-        const unread = createUnread<StreamBlocksRequest, Buffer>(call, stopped);
-        const rollupKey = toHex(rollupId);
+        const unread = createUnread<Request, Buffer>(call, stopped);
         let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
         let before: SentBefore = { validatorsHash: undefined, lastHeader: 0, isCompressed };
         /** Read for this reader, and not written yet. */
@@ -85,8 +91,9 @@ export function createBlockStreams({
         let isOver = false;
         const unwatch = lag.watch();
 
-        const key = (): BlockKey => ({ rollupId, rollupKey, level, height: next });
-        const isLive = (): boolean => next + NEW_HEIGHTS > blocks.height();
+        const key = (): BlockKey => ({ content, from: next, last: content.lastOf(next, last) });
+        /** A message that speaks of several heights is new as long as the last of them is. */
+        const isLive = (): boolean => content.lastOf(next, last) + NEW_HEIGHTS > blocks.height();
 
         function finish(error?: unknown): void {
           if (isOver) return;
@@ -154,10 +161,10 @@ export function createBlockStreams({
             (block) => {
               isLoading = false;
               if (isHistory) metrics.historyReads.inc();
-              setWaitsForFilling(block === undefined);
-              if (block === undefined) {
-                // A block may have come while it was looked for.
-                if (blocks.height() > head) wake();
+              setWaitsForFilling(block === "filling");
+              if (typeof block === "string") {
+                // A block may have come while it was looked for, or the end of the stream.
+                if (blocks.height() > head || call.cancelled || stopped.aborted) wake();
                 else waiting.push(wake);
                 return;
               }
@@ -171,7 +178,7 @@ export function createBlockStreams({
           );
         }
 
-        function write({ bytes, validatorsHash, lastHeader }: EncodedBlock): void {
+        function write({ bytes, height, validatorsHash, lastHeader }: EncodedBlock): void {
           setWaitsForFilling(false);
           unread.write(bytes, bytes.length, next);
           metrics.streamBlocks.inc();
@@ -181,7 +188,7 @@ export function createBlockStreams({
             lastHeader: Math.max(before.lastHeader, lastHeader),
             isCompressed,
           };
-          next = Height(next + 1);
+          next = Height(height + 1);
           hasPaused = false;
           wake();
         }

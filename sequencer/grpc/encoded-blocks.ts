@@ -1,5 +1,5 @@
 /**
- * Messages of StreamBlocks as bytes. Each (rollup, level, height) is assembled and encoded once, and compressed once;
+ * Messages of streams as bytes. Each (content, heights) is assembled and encoded once, and compressed once;
  * all its readers are given the same bytes. What the readers of a height differ in is what they have had before: the
  * validator set, and headers that follow.
  */
@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
-import { Level, rollupBlock } from "../../proto/grpc/rollup-block.ts";
 import type { Clock } from "../ports/clock.ts";
 import {
   COMPRESSED_BYTES_MIN,
@@ -18,21 +17,14 @@ import {
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import { asCompressed } from "./precompressed.ts";
-import {
-  type BuiltRollupBlock,
-  type FillingUp,
-  type RollupBlockSource,
-  withoutHeaders,
-  withoutValidatorSet,
-} from "./rollup-block-source.ts";
+import type { MessageUp, Missing, StreamContent, StreamMessage } from "./stream-content.ts";
 
 /** One message, whoever reads it. */
 export interface BlockKey {
-  readonly rollupId: Uint8Array;
-  /** The same in hex. */
-  readonly rollupKey: string;
-  readonly level: Level;
-  readonly height: Height;
+  readonly content: StreamContent;
+  /** The first height that it speaks of, and the last one that it may. */
+  readonly from: Height;
+  readonly last: Height;
 }
 
 /** What a reader has had in earlier messages of its stream. */
@@ -47,6 +39,8 @@ export interface SentBefore {
 export interface EncodedBlock {
   /** Shared by its readers; never changed. */
   readonly bytes: Buffer;
+  /** The last height that it speaks of. */
+  readonly height: Height;
   /** What a reader has had after it. */
   readonly validatorsHash: Uint8Array;
   readonly lastHeader: number;
@@ -56,17 +50,18 @@ export interface EncodedBlocks {
   /** What is at hand. */
   peek(key: BlockKey, before: SentBefore): EncodedBlock | undefined;
   /**
-   * Reads and makes it; undefined while a block at level FILLED waits for blocks to come.
+   * Reads and makes it; or says what it waits for, which comes with a block.
    * @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE, GRPC_RESOURCE_EXHAUSTED
    */
-  load(key: BlockKey, before: SentBefore): Promise<EncodedBlock | undefined>;
+  load(key: BlockKey, before: SentBefore): Promise<EncodedBlock | Missing>;
 }
 
 interface Entry {
-  built: BuiltRollupBlock | undefined;
-  building: Promise<BuiltRollupBlock | undefined> | undefined;
-  fillingUp: FillingUp | undefined;
-  /** Head of the chain when it was not filled last. */
+  built: StreamMessage | undefined;
+  building: Promise<StreamMessage | Missing> | undefined;
+  up: MessageUp | undefined;
+  /** What it waited for last, and the head of the chain then. */
+  missing: Missing;
   waitedAt: number;
   readonly encoded: Map<string, EncodedBlock>;
   readonly encoding: Map<string, Promise<EncodedBlock>>;
@@ -77,12 +72,10 @@ const compress = promisify(gzip);
 
 export function createEncodedBlocks({
   blocks,
-  source,
   clock,
   metrics,
 }: {
   readonly blocks: Pick<GrpcBlocks, "height">;
-  readonly source: RollupBlockSource;
   readonly clock: Clock;
   readonly metrics: GrpcMetrics;
 }): EncodedBlocks {
@@ -96,7 +89,8 @@ export function createEncodedBlocks({
       entry = {
         built: undefined,
         building: undefined,
-        fillingUp: undefined,
+        up: undefined,
+        missing: "block",
         waitedAt: -1,
         encoded: new Map(),
         encoding: new Map(),
@@ -120,21 +114,25 @@ export function createEncodedBlocks({
   }
 
   /** One at a time, however many readers wait for the same message. */
-  function build(entry: Entry, key: BlockKey): Promise<BuiltRollupBlock | undefined> {
+  function build(
+    entry: Entry,
+    { content, from, last }: BlockKey,
+  ): Promise<StreamMessage | Missing> {
     if (entry.built !== undefined) return Promise.resolve(entry.built);
-    const { rollupId, level, height } = key;
     if (entry.building === undefined) {
       const head = blocks.height();
-      if (entry.waitedAt === head) return Promise.resolve(undefined);
-      entry.building = (
-        level === Level.FILLED
-          ? (entry.fillingUp ??= source.fillUp(height, rollupId)).complete()
-          : source.build(height, rollupId)
-      )
+      if (entry.waitedAt === head) return Promise.resolve(entry.missing);
+      entry.up ??= content.begin(from, last);
+      entry.building = entry.up
+        .complete()
         .then((built) => {
-          entry.built = built;
-          if (built === undefined) entry.waitedAt = head;
-          else entry.fillingUp = undefined;
+          if (typeof built === "string") {
+            entry.missing = built;
+            entry.waitedAt = head;
+          } else {
+            entry.built = built;
+            entry.up = undefined;
+          }
           return built;
         })
         .finally(() => {
@@ -148,12 +146,11 @@ export function createEncodedBlocks({
     entry: Entry,
     key: BlockKey,
     id: string,
-    { message, validatorsHash }: BuiltRollupBlock,
+    message: StreamMessage,
     { isSameSet, lastHeader, isCompressed }: Variant,
   ): Promise<EncodedBlock> {
     const startMs = clock.monotonicMs();
-    const first = withoutHeaders(message, lastHeader);
-    const plain = rollupBlock.encode(isSameSet ? withoutValidatorSet(first) : first);
+    const plain = message.encode(isSameSet, lastHeader);
     metrics.encodeSeconds.observe((clock.monotonicMs() - startMs) / 1_000);
     const bytes =
       isCompressed && plain.length >= COMPRESSED_BYTES_MIN
@@ -161,8 +158,9 @@ export function createEncodedBlocks({
         : plain;
     const block: EncodedBlock = {
       bytes,
-      validatorsHash,
-      lastHeader: message.height + (message.filling?.headers.length ?? 0),
+      height: message.height,
+      validatorsHash: message.validatorsHash,
+      lastHeader: message.lastHeader,
     };
     entry.encoded.set(id, block);
     // Pushed out meanwhile: then it is for those who wait for it alone.
@@ -184,7 +182,7 @@ export function createEncodedBlocks({
     async load(key, before) {
       const entry = entryOf(key);
       const built = await build(entry, key);
-      if (built === undefined) return undefined;
+      if (typeof built === "string") return built;
       const variant = variantOf(built, before);
       const id = variantId(variant);
       const known = entry.encoded.get(id);
@@ -207,13 +205,14 @@ interface Variant {
   readonly isCompressed: boolean;
 }
 
-function variantOf({ message, validatorsHash }: BuiltRollupBlock, before: SentBefore): Variant {
-  const { height, filling } = message;
-  const ahead = height + (filling?.headers.length ?? 0);
+function variantOf(
+  { height, validatorsHash, lastHeader }: StreamMessage,
+  before: SentBefore,
+): Variant {
   return {
     isSameSet:
       before.validatorsHash !== undefined && bytesEqual(before.validatorsHash, validatorsHash),
-    lastHeader: Math.max(height, Math.min(before.lastHeader, ahead)),
+    lastHeader: Math.max(height, Math.min(before.lastHeader, lastHeader)),
     isCompressed: before.isCompressed,
   };
 }
@@ -222,6 +221,6 @@ function variantId({ isSameSet, lastHeader, isCompressed }: Variant): string {
   return `${isSameSet ? 1 : 0}/${lastHeader}/${isCompressed ? 1 : 0}`;
 }
 
-function idOf({ rollupKey, level, height }: BlockKey): string {
-  return `${rollupKey}/${level}/${height}`;
+function idOf({ content, from, last }: BlockKey): string {
+  return `${content.id}/${from}/${last}`;
 }

@@ -47,6 +47,12 @@ export const NEW_HEIGHTS = 8;
 export const HISTORY_PAUSE_MS = 100;
 /** Heights that may wait to be read; a further one is refused with RESOURCE_EXHAUSTED. */
 export const BLOCK_LOADS_WAITING_MAX = 4_096;
+/** Rollups of one stream. */
+export const STREAM_ROLLUPS_MAX = 32;
+/** Where heights come without a message of their own, one that is a multiple of this has one: a reader hears so often. */
+export const OMITTED_HEIGHTS = 32;
+/** Headers that are read at once for streams of headers; further ones wait. */
+export const HEADER_LOADS_MAX = 4;
 /** Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on. */
 export const RANGE_BLOCKS_MAX = 64;
 export const RANGE_BYTES_MAX = 4 << 20;

@@ -1,6 +1,6 @@
 /** What the gRPC services need of the node; the composition root adapts engine and application. */
 import type { Height } from "../../proto/brands.ts";
-import type { Block, Commit, ValidatorSet } from "../../proto/types.ts";
+import type { Block, Commit, Header, ValidatorSet } from "../../proto/types.ts";
 import type { BlockOutcome, CheckTxResponse } from "../abci/application.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
 import type { HeldBodies } from "../ports/body-source.ts";
@@ -13,6 +13,8 @@ export interface GrpcBlocks {
   /** Last height whose block was applied; 0 when empty. */
   height(): Height;
   block(height: Height): Promise<Pick<Block, "header" | "txs"> | undefined>;
+  /** Of a stored block, without what it holds. */
+  header(height: Height): Promise<Header | undefined>;
   seenCommit(height: Height): Promise<Commit | undefined>;
   /** The set that decides `height`, up to the last height + 1. */
   validators(height: Height): Promise<ValidatorSet | undefined>;

@@ -4,13 +4,14 @@
  */
 import { Height } from "../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES } from "../../proto/bytes.ts";
-import { encodeSignedHeader } from "../../proto/codec/block.ts";
+import { encodeHeader, encodeSignedHeader } from "../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { assert } from "../../proto/errors.ts";
 import {
   type Filling,
   type FollowingHeader,
   Level,
+  type OmittedBlock,
   type RollupBlock,
 } from "../../proto/grpc/rollup-block.ts";
 import { sha256 } from "../../proto/hash.ts";
@@ -19,12 +20,13 @@ import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
 import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import { isHidden } from "../../proto/verify/execution-order.ts";
+import type { Absence } from "../../proto/verify/manifest.ts";
 import type { BlockSlices } from "../app/block-slices.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
+import { createLoads } from "./block-loads.ts";
 import { grpcError, prunedError } from "./grpc-error.ts";
 import {
   BLOCK_LOADS_MAX,
-  BLOCK_LOADS_WAITING_MAX,
   BLOCKS_CACHED_BYTES_MAX,
   BLOCKS_CACHED_MAX,
   HISTORY_LOADS_MAX,
@@ -33,6 +35,10 @@ import {
 import type { GrpcApplication, GrpcBlocks } from "./ports.ts";
 
 interface SharedParts {
+  /** Encoded. */
+  readonly header: Uint8Array;
+  /** Whether the next block has another validator set. */
+  readonly isLastOfSet: boolean;
   readonly signedHeader: Uint8Array;
   readonly validatorSet: Uint8Array;
   /** Hex-free identity of the set: equal sets have equal hashes in the header. */
@@ -83,6 +89,19 @@ export interface RollupBlockSource {
   item(height: Height, index: number): Promise<Uint8Array | undefined>;
   /** The block at level FILLED, when it gets there. */
   fillUp(height: Height, rollupId: Uint8Array): FillingUp;
+  /** Blocks from `from` on that hold nothing for the rollups, up to the one that ends them. */
+  passEmpty(from: Height, last: Height, rollupIds: readonly Uint8Array[]): EmptyRun;
+}
+
+/** Blocks without anything for the rollups of a stream, and the block of the message that shows them. */
+export interface EmptyRun {
+  /**
+   * Undefined while the run goes on with blocks to come: its end is a block that holds something, the last one of its
+   * validator set, or `last`. Looks at each block once. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE
+   */
+  complete(): Promise<
+    { readonly omitted: readonly OmittedBlock[]; readonly height: Height } | undefined
+  >;
 }
 
 export function createRollupBlockSource(
@@ -163,6 +182,8 @@ export function createRollupBlockSource(
     const hashes = block.txs.map(sha256);
     await yieldToLoop();
     return {
+      header: encodeHeader(block.header),
+      isLastOfSet: !bytesEqual(block.header.validatorsHash, block.header.nextValidatorsHash),
       signedHeader: encodeSignedHeader({ header: block.header, commit }),
       validatorSet: encodeValidatorSet(hashedValidatorSet(validators)),
       validatorsHash: block.header.validatorsHash,
@@ -184,6 +205,8 @@ export function createRollupBlockSource(
       manifestProof: parts.manifestProof,
       slice: parts.slices.slice(rollupId),
       filling: undefined,
+      omitted: [],
+      more: [],
     };
   }
 
@@ -246,6 +269,25 @@ export function createRollupBlockSource(
     };
   }
 
+  function passEmpty(from: Height, last: Height, rollupIds: readonly Uint8Array[]): EmptyRun {
+    const omitted: OmittedBlock[] = [];
+    return {
+      async complete() {
+        for (;;) {
+          const height = Height(from + omitted.length);
+          if (height > blocks.height()) return undefined;
+          if (height === last) return { omitted, height };
+          const parts = await shared(height);
+          const absences = parts.isLastOfSet ? undefined : absencesOf(parts, rollupIds);
+          if (absences === undefined) return { omitted, height };
+          const { header, manifest, manifestProof } = parts;
+          // A copy: the block need not stay for its first item.
+          omitted.push({ header, manifest: Uint8Array.from(manifest), manifestProof, absences });
+        }
+      },
+    };
+  }
+
   return {
     async build(height, rollupId) {
       const parts = await shared(height);
@@ -257,34 +299,22 @@ export function createRollupBlockSource(
     proofs: (height) => shared(height),
     item: async (height, index) => (await shared(height)).items[index],
     fillUp,
+    passEmpty,
   };
 }
 
-/** Loads that run, at most so many, and those that wait, first come first served. */
-function createLoads(runningMax: number) {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return {
-    async run<T>(height: Height, load: () => Promise<T>): Promise<T> {
-      if (running >= runningMax) {
-        if (waiting.length >= BLOCK_LOADS_WAITING_MAX) {
-          throw grpcError(
-            "GRPC_RESOURCE_EXHAUSTED",
-            `${BLOCK_LOADS_WAITING_MAX} heights wait to be read already; ask for height ${height} again later, or ask another node`,
-            { "weft-resume": String(height) },
-          );
-        }
-        await new Promise<void>((resolve) => waiting.push(resolve));
-      }
-      running += 1;
-      try {
-        return await load();
-      } finally {
-        running -= 1;
-        waiting.shift()?.();
-      }
-    },
-  };
+/** Undefined when the block holds something for one of them. */
+function absencesOf(
+  { slices }: SharedParts,
+  rollupIds: readonly Uint8Array[],
+): readonly Absence[] | undefined {
+  const absences: Absence[] = [];
+  for (const rollupId of rollupIds) {
+    const slice = slices.slice(rollupId);
+    if (slice.kind === "presence") return undefined;
+    absences.push(slice);
+  }
+  return absences;
 }
 
 /**
@@ -307,7 +337,7 @@ export function createMessageTrim(): (built: BuiltRollupBlock) => RollupBlock {
     const isSameSet = lastSet !== undefined && bytesEqual(lastSet, validatorsHash);
     lastSet = validatorsHash;
     const first = withoutHeaders(message, lastHeader);
-    lastHeader = Math.max(lastHeader, message.height + (message.filling?.headers.length ?? 0));
+    lastHeader = Math.max(lastHeader, lastHeaderOf(message));
     return isSameSet ? withoutValidatorSet(first) : first;
   };
 }
@@ -317,10 +347,24 @@ export function withoutValidatorSet(message: RollupBlock): RollupBlock {
   return { ...message, validatorSet: EMPTY_BYTES };
 }
 
-/** The same message without following headers up to `height`, for a reader that has them. */
+/** Height of the last header that the message shows, its own or one that follows. */
+export function lastHeaderOf({ height, filling, more }: RollupBlock): number {
+  const ahead = [filling, ...more.map((part) => part.filling)];
+  return height + Math.max(...ahead.map((one) => one?.headers.length ?? 0));
+}
+
+/** The same message without following headers up to `height`, for a reader that has them, and none of them twice. */
 export function withoutHeaders(message: RollupBlock, height: number): RollupBlock {
-  const { filling } = message;
-  if (filling === undefined || height <= message.height) return message;
-  const headers = filling.headers.slice(height - message.height);
-  return { ...message, filling: { ...filling, headers } };
+  let had = Math.max(0, height - message.height);
+  const trim = (filling: Filling | undefined): Filling | undefined => {
+    if (filling === undefined) return undefined;
+    const headers = filling.headers.slice(had);
+    had = Math.max(had, filling.headers.length);
+    return { ...filling, headers };
+  };
+  return {
+    ...message,
+    filling: trim(message.filling),
+    more: message.more.map(({ slice, filling }) => ({ slice, filling: trim(filling) })),
+  };
 }

@@ -21,6 +21,7 @@ import { ROLLUP_DATA_ENTRIES_MAX } from "../../proto/codec/rollup-data.ts";
 import { EXECUTOR_KEYS_MAX } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName, SALT_BYTES_MAX } from "../../proto/codec/weft-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
+import type { StreamHeadersRequest } from "../../proto/grpc/header-update.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
 import {
   type GetAccountResponse,
@@ -32,6 +33,7 @@ import {
   type GetValidatorSetResponse,
   ROLLUP_SERVICE,
   ROLLUP_SERVICE_NAME,
+  type StreamBlocksRequest,
   TransactionState,
 } from "../../proto/grpc/rollup-service.ts";
 import type {
@@ -79,7 +81,9 @@ import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
 import { checkHash, createMevQueries } from "./mev-service.ts";
 import { streamAuctions, streamBundleStatus } from "./mev-streams.ts";
 import { streamProposedBlocks } from "./proposed-stream.ts";
+import { checkLevel, checkRollupId, checkRollupIds } from "./request-checks.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
+import { blockContent, createHeaderContent } from "./stream-content.ts";
 import { createStreamSlots } from "./stream-slots.ts";
 import { createStakingQueries } from "./staking-service.ts";
 import { eagerAnswers } from "./eager-answers.ts";
@@ -140,9 +144,9 @@ export function createGrpcServer(
   const source = createRollupBlockSource(blocks, application);
   const queries = createBlockQueries({ chainId: node.chainId, blocks, application, source });
   const submit = createSubmit(application, metrics);
+  const headerContent = createHeaderContent(blocks);
   const streams = createBlockStreams({
     blocks,
-    source,
     clock,
     metrics,
     stopped: stopping.signal,
@@ -213,10 +217,16 @@ export function createGrpcServer(
     };
   }
 
-  async function openBlockStream(call: BlockStreamCall): Promise<void> {
-    checkRollupId(call.request.rollupId);
-    checkLevel(call.request.level);
-    await streams.serve(call);
+  async function openBlockStream(call: BlockStreamCall<StreamBlocksRequest>): Promise<void> {
+    const { rollupId, moreRollupIds = [], level, omitEmpty = false } = call.request;
+    const rollupIds = [rollupId, ...moreRollupIds];
+    checkRollupIds(rollupIds);
+    checkLevel(level);
+    await streams.serve(call, blockContent(source, rollupIds, level, omitEmpty));
+  }
+
+  async function openHeaderStream(call: BlockStreamCall<StreamHeadersRequest>): Promise<void> {
+    await streams.serve(call, headerContent(call.request.sparseCommits ?? false));
   }
 
   function statusOfBundle(id: Uint8Array): Promise<BundleStatus> {
@@ -224,11 +234,14 @@ export function createGrpcServer(
     return bundleStatus(id, { application, blocks, source });
   }
 
-  const { streamBlocks } = ROLLUP_SERVICE;
-  // Its messages come encoded.
-  const encodedStream = { ...streamBlocks, responseSerialize: (bytes: Buffer) => bytes };
+  // Their messages come encoded.
+  const encoded = { responseSerialize: (bytes: Buffer) => bytes };
   server.addService(
-    { ...ROLLUP_SERVICE, streamBlocks: encodedStream },
+    {
+      ...ROLLUP_SERVICE,
+      streamBlocks: { ...ROLLUP_SERVICE.streamBlocks, ...encoded },
+      streamHeaders: { ...ROLLUP_SERVICE.streamHeaders, ...encoded },
+    },
     {
       submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
       submitStream: (call: Parameters<typeof submitStream>[0]) => {
@@ -253,6 +266,7 @@ export function createGrpcServer(
         sealKey(application, blocks, number),
       ),
       streamBlocks: streaming("StreamBlocks", openBlockStream),
+      streamHeaders: streaming("StreamHeaders", openHeaderStream),
       getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
         checkRollupId(rollupId);
         if (level !== Level.UNSPECIFIED) checkLevel(level);
@@ -570,26 +584,6 @@ async function validatorSet(blocks: GrpcBlocks, asked: Height): Promise<GetValid
     throw grpcError("GRPC_OUT_OF_RANGE", `the validator set of height ${height} is not known here`);
   }
   return { height, validatorSet: encodeValidatorSet(set) };
-}
-
-function checkRollupId(id: Uint8Array): void {
-  if (id.length !== 32) {
-    throw grpcError("GRPC_INVALID_ARGUMENT", `a rollup id has 32 bytes, got ${id.length}`);
-  }
-}
-
-function checkLevel(level: Level): void {
-  if (level === Level.UNSPECIFIED) {
-    throw grpcError("GRPC_INVALID_ARGUMENT", "name a level: LEVEL_COMMITTED or LEVEL_FILLED");
-  }
-  if (level === Level.PROPOSED || level === Level.ANCHORED) {
-    const where =
-      level === Level.PROPOSED ? "; see weft.mev.v1.MevService/StreamProposedBlocks" : "";
-    throw grpcError(
-      "GRPC_UNIMPLEMENTED",
-      `this node serves LEVEL_COMMITTED and LEVEL_FILLED${where}`,
-    );
-  }
 }
 
 function describe(error: unknown): string {

@@ -159,6 +159,8 @@ export function createEngineBlocks(engine: Engine): GrpcBlocks {
     height: () =>
       Height(Math.max(recent.height(), Math.min(blockStore.height(), engine.status().height))),
     block: async (height) => recent.get(height)?.block ?? blockStore.block(height),
+    header: async (height) =>
+      recent.get(height)?.block.header ?? (await blockStore.meta(height))?.header,
     seenCommit: (height) => blockStore.seenCommit(height),
     validators: (height) => stateStore.validators(height),
     results: async (height) =>

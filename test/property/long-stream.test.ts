@@ -6,10 +6,12 @@ import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
 import { addMs } from "../../proto/time.ts";
+import type { ValidatorSet } from "../../proto/types.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { createLightClient } from "../../proto/verify/light/client.ts";
 import { createMemoryTrustedStore } from "../../proto/verify/light/store.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
+import { createHeaderFollower } from "../../rollup-adapter/client/header-follower.ts";
 import type { RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import {
   chainProvider,
@@ -22,6 +24,7 @@ import {
   longChain,
   membersAt,
   messageAt,
+  sparseUpdates,
   TERM_HEIGHTS,
   trustAfter,
 } from "../support/long-stream.ts";
@@ -64,6 +67,16 @@ describe("a stream of many heights", () => {
       expect(membersAt(HEIGHTS).some((member) => membersAt(1).includes(member))).toBe(false);
     },
   );
+
+  it.each([0, 250])("is followed by its headers alone, from height %s on", async (start) => {
+    const follower = createHeaderFollower(trustAfter(chain, start), signatures);
+    const sets = new Set<ValidatorSet>();
+    for (const update of sparseUpdates(chain, start + 1)) {
+      sets.add((await follower.verify(update)).validators);
+    }
+    expect(follower.trusted().height).toBe(HEIGHTS);
+    expect(sets.size).toBeGreaterThan((HEIGHTS - start) / TERM_HEIGHTS - 1);
+  });
 
   /** The first height of a set, in the middle. */
   const CHANGE = 100 * TERM_HEIGHTS;

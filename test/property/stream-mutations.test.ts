@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
-  altered,
+  believedChanges,
   believedFlips,
   readerAfter,
   recordStreams,
@@ -28,11 +28,19 @@ const NAMES = [
   "delta filled, shuffled",
   "gamma filled, absent",
   "alpha committed",
+  "four rollups filled",
   "bundle committed",
   "bids filled",
+  "alpha filled, empty omitted",
+  "beta committed, empty omitted",
+  "two rollups, empty omitted",
+  "headers",
+  "headers, sparse commits",
 ] as const;
 /** Of every message one byte in so many is altered here, each time another one. */
 const STRIDE = 89;
+/** Of the changes to fields, which are some ten thousand, one in so many. */
+const FIELDS_STRIDE = 3;
 
 describe("attack: a recorded stream", () => {
   it("is what the tests below say it is, and is believed as it stands", async () => {
@@ -48,7 +56,7 @@ describe("attack: a recorded stream", () => {
     async (name) => {
       const shift = NAMES.indexOf(name);
       const { lies, believed } = await believedFlips(stream(name), (position) =>
-        position % STRIDE === shift ? [1 << shift, 0xff] : [],
+        position % STRIDE === shift ? [1 << (shift % 8), 0xff] : [],
       );
       expect(believed).toEqual([]);
       expect(lies).toBeGreaterThan(30);
@@ -69,19 +77,9 @@ describe("attack: a recorded stream", () => {
   it.each(NAMES)(
     "%s: fields that are left out, doubled, moved or added are refused",
     async (name) => {
-      const { messages } = stream(name);
-      let lies = 0;
-      for (const [index, message] of messages.entries()) {
-        let reader = await readerAfter(stream(name), index);
-        for (const { what, bytes } of altered(message)) {
-          lies += 1;
-          if (!(await reader.accepts(bytes))) continue;
-          expect.soft(what, `${name}, message ${index}`).toBe("refused");
-          reader = await readerAfter(stream(name), index);
-        }
-        expect(await reader.accepts(message)).toBe(true);
-      }
-      expect(lies).toBeGreaterThan(40);
+      const { lies, believed } = await believedChanges(stream(name), FIELDS_STRIDE);
+      expect(believed).toEqual([]);
+      expect(lies).toBeGreaterThan(15);
     },
   );
 

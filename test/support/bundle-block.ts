@@ -64,6 +64,8 @@ export async function buildBundleBlock(): Promise<BundleBlock> {
       slice: slices.slice(ALPHA),
     },
     filling: undefined,
+    omitted: [],
+    more: [],
   };
   const trust: TrustedState = {
     chainId: TEST_CHAIN_ID,

@@ -36,6 +36,7 @@ export function createChainBlocks(
         reads.set(asked, (reads.get(asked) ?? 0) + 1);
         return at(asked)?.block;
       },
+      header: async (asked) => at(asked)?.block.header,
       seenCommit: async (asked) => at(asked)?.seenCommit,
       validators: async (asked) => at(asked)?.stateBefore.validators,
       results: async (asked) => at(asked)?.response,

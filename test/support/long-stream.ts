@@ -6,6 +6,7 @@ import { dataHash } from "../../proto/hashes.ts";
 import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import type { Header } from "../../proto/types.ts";
 import type { TrustedState } from "../../rollup-adapter/client/header-chain.ts";
+import type { HeaderUpdate } from "../../rollup-adapter/client/header-follower.ts";
 import type { RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import { LIGHT_CHAIN_ID, lightChain, type LightChain, type LightChainPlan } from "./light-chain.ts";
 
@@ -45,7 +46,24 @@ export function messageAt(chain: LightChain, height: number, from: number): Roll
       slice: { kind: "absence", neighbours: [] },
     },
     filling: undefined,
+    omitted: [],
+    more: [],
   };
+}
+
+/** What a stream of headers with sparse commits sends from a height on: one message for each set. */
+export function* sparseUpdates(chain: LightChain, from: number): Generator<HeaderUpdate> {
+  let headers: Header[] = [];
+  for (let height = from; height <= chain.height; height++) {
+    const { signedHeader, validatorSet } = chain.at(height);
+    const isLastOfSet = (height + 1) % TERM_HEIGHTS === 0;
+    if (!isLastOfSet && height < chain.height) {
+      headers.push(signedHeader.header);
+      continue;
+    }
+    yield { height: Height(height), signedHeader, validatorSet, headers };
+    headers = [];
+  }
 }
 
 /** Trust after that height; 0: what the genesis says. */

@@ -118,6 +118,8 @@ export function buildOrderedChain(
         ),
         order: orders[0] ?? [],
       },
+      omitted: [],
+      more: [],
     },
   };
 }

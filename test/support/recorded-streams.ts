@@ -3,7 +3,7 @@
  * them, of which a verifier has to refuse each one.
  */
 import { Height, RollupId } from "../../proto/brands.ts";
-import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import { bytesEqual, compareBytes, EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
 import { encodeSignedHeader } from "../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { assert, isWeftError } from "../../proto/errors.ts";
@@ -12,84 +12,71 @@ import {
   rollupBlock,
   type RollupBlock as WireRollupBlock,
 } from "../../proto/grpc/rollup-block.ts";
+import { headerHash } from "../../proto/hashes.ts";
 import { hashedValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { EntryKind, FillStatus } from "../../proto/verify/manifest.ts";
-import {
-  type BlockVerifier,
-  createBlockVerifier,
-} from "../../rollup-adapter/client/block-verifier.ts";
+import { createBlocksVerifier } from "../../rollup-adapter/client/block-verifier.ts";
 import type { TrustedState } from "../../rollup-adapter/client/header-chain.ts";
-import { readRollupBlock, type RollupBlock } from "../../rollup-adapter/client/rollup-block.ts";
 import {
-  createMessageTrim,
-  createRollupBlockSource,
-} from "../../sequencer/grpc/rollup-block-source.ts";
+  createHeaderFollower,
+  readHeaderUpdate,
+} from "../../rollup-adapter/client/header-follower.ts";
+import {
+  readRollupBlock,
+  type RollupBlock,
+  type StreamForm,
+} from "../../rollup-adapter/client/rollup-block.ts";
+import { createRollupBlockSource } from "../../sequencer/grpc/rollup-block-source.ts";
+import {
+  blockContent,
+  createHeaderContent,
+  type StreamContent,
+} from "../../sequencer/grpc/stream-content.ts";
 import { ALPHA as BUNDLED, buildBundleBlock } from "./bundle-block.ts";
 import { createChainBlocks } from "./chain-blocks.ts";
-import { TEST_CHAIN_ID } from "./chain-builder.ts";
+import { type BuiltBlock, TEST_CHAIN_ID } from "./chain-builder.ts";
 import { buildOrderedChain, ORDERED_ROLLUP } from "./ordered-chain.ts";
-import {
-  ALPHA,
-  BETA,
-  buildSealedChain,
-  DELTA,
-  GAMMA,
-  SEALED_CHAIN_HEIGHT,
-} from "./sealed-chain.ts";
+import { buildQuietChain, QUIET_SET_CHANGE } from "./quiet-chain.ts";
+import { ALPHA, BETA, buildSealedChain, DELTA, GAMMA } from "./sealed-chain.ts";
+
+const signatures = createEd25519Verifier();
 
 export interface RecordedStream {
   readonly name: string;
-  readonly rollupId: RollupId;
-  readonly level: Level;
-  /** Before the first message. */
-  readonly trust: TrustedState;
   readonly messages: readonly Buffer[];
+  /** Fields of a message that hold messages, by the path to them, as rollup.proto has them; bytes that hold messages too. */
+  readonly nested: ReadonlySet<string>;
+  /** Reads and verifies one message after the other; throws a WeftError at what is none or does not hold. */
+  readonly follow: () => (message: Buffer) => Promise<unknown>;
 }
 
 /**
  * Committed and filled: data, sealed transactions opened, garbage, expired and void, a commit, shuffled entries with their
- * order, a rollup without anything, a change of the validator set, a bundle of two legs, bids won and lost.
+ * order, a rollup without anything, a change of the validator set, a bundle of two legs, bids won and lost; empty heights
+ * left out, four rollups in one stream, and headers alone, with a commit each and with few.
  */
 export async function recordStreams(): Promise<readonly RecordedStream[]> {
-  const chain = buildSealedChain();
-  const [first] = chain;
-  assert(first !== undefined, "a chain has blocks");
-  const trust: TrustedState = {
-    chainId: TEST_CHAIN_ID,
-    height: Height(0),
-    blockHash: undefined,
-    time: undefined,
-    nextValidatorsHash: validatorSetHash(first.stateBefore.validators),
-  };
-  const { blocks, application } = createChainBlocks(chain);
-  const source = createRollupBlockSource(blocks, application);
+  const sealed = servedChain(buildSealedChain());
+  // Data for both rollups, and another validator set.
+  const quiet = servedChain(buildQuietChain(), 36, QUIET_SET_CHANGE + 2);
+  const all = [ALPHA, BETA, GAMMA, DELTA].sort(compareBytes);
   const streams: RecordedStream[] = [];
-  for (const [name, rollupId, level] of [
-    ["alpha filled", ALPHA, Level.FILLED],
-    ["beta filled", BETA, Level.FILLED],
-    ["delta filled, shuffled", DELTA, Level.FILLED],
-    ["gamma filled, absent", GAMMA, Level.FILLED],
-    ["alpha committed", ALPHA, Level.COMMITTED],
+  for (const [name, rollupIds, level] of [
+    ["alpha filled", [ALPHA], Level.FILLED],
+    ["beta filled", [BETA], Level.FILLED],
+    ["delta filled, shuffled", [DELTA], Level.FILLED],
+    ["gamma filled, absent", [GAMMA], Level.FILLED],
+    ["alpha committed", [ALPHA], Level.COMMITTED],
+    ["four rollups filled", all, Level.FILLED],
   ] as const) {
-    const trim = createMessageTrim();
-    const messages: Buffer[] = [];
-    for (let height = 1; height <= SEALED_CHAIN_HEIGHT; height++) {
-      const built =
-        level === Level.FILLED
-          ? await source.fillUp(Height(height), rollupId).complete()
-          : await source.build(Height(height), rollupId);
-      assert(built !== undefined, "the chain fills all its blocks");
-      messages.push(rollupBlock.encode(trim(built)));
-    }
-    streams.push({ name, rollupId: RollupId(toHex(rollupId)), level, trust, messages });
+    streams.push(await sealed.blocks(name, rollupIds, level));
   }
   const bundle = await buildBundleBlock();
+  const bundled = { level: Level.COMMITTED, rollups: 1, omitsEmpty: false };
   streams.push({
+    ...blockReader([RollupId(toHex(BUNDLED))], bundle.trust, bundled),
     name: "bundle committed",
-    rollupId: RollupId(toHex(BUNDLED)),
-    level: Level.COMMITTED,
-    trust: bundle.trust,
     messages: [rollupBlock.encode(toWire(bundle.message, Level.COMMITTED))],
   });
   const entry = (kind: EntryKind, status: FillStatus, filledAt: number) => ({
@@ -108,14 +95,100 @@ export async function recordStreams(): Promise<readonly RecordedStream[]> {
     ],
     [[4, 3]],
   );
+  const ofBids = { level: Level.FILLED, rollups: 1, omitsEmpty: false };
   streams.push({
+    ...blockReader([RollupId(toHex(ORDERED_ROLLUP))], ordered.trust, ofBids),
     name: "bids filled",
-    rollupId: RollupId(toHex(ORDERED_ROLLUP)),
-    level: Level.FILLED,
-    trust: ordered.trust,
     messages: [rollupBlock.encode(toWire(ordered.message, Level.FILLED))],
   });
+  const [first, second] = [ALPHA, BETA].sort(compareBytes);
+  assert(first !== undefined && second !== undefined, "two rollups");
+  streams.push(
+    await sealed.blocks("alpha filled, empty omitted", [ALPHA], Level.FILLED, true),
+    await quiet.blocks("beta committed, empty omitted", [BETA], Level.COMMITTED, true),
+    await quiet.blocks("two rollups, empty omitted", [first, second], Level.FILLED, true),
+    await sealed.headers("headers", false),
+    await quiet.headers("headers, sparse commits", true),
+  );
   return streams;
+}
+
+/** Streams of a chain as its node sends them, of blocks `from` to `until`. */
+function servedChain(chain: readonly BuiltBlock[], from = 1, until = chain.length) {
+  const first = chain[from - 1];
+  assert(first !== undefined, "a chain has blocks");
+  const below = chain[from - 2]?.block.header;
+  const trust: TrustedState = {
+    chainId: TEST_CHAIN_ID,
+    height: Height(from - 1),
+    blockHash: below && headerHash(below),
+    time: below?.time,
+    nextValidatorsHash: validatorSetHash(first.stateBefore.validators),
+  };
+  const { blocks, application } = createChainBlocks(chain);
+  const source = createRollupBlockSource(blocks, application);
+  const headerContent = createHeaderContent(blocks);
+
+  async function record(content: StreamContent): Promise<readonly Buffer[]> {
+    const messages: Buffer[] = [];
+    let lastSet = EMPTY_BYTES;
+    let lastHeader = 0;
+    for (let height = from; height <= until; ) {
+      const last = content.lastOf(Height(height), until);
+      const message = await content.begin(Height(height), last).complete();
+      assert(typeof message !== "string", "the chain fills all its blocks");
+      messages.push(message.encode(bytesEqual(lastSet, message.validatorsHash), lastHeader));
+      lastSet = message.validatorsHash;
+      lastHeader = Math.max(lastHeader, message.lastHeader);
+      height = message.height + 1;
+    }
+    return messages;
+  }
+
+  return {
+    async blocks(
+      name: string,
+      rollupIds: readonly Uint8Array[],
+      level: Level,
+      omitsEmpty = false,
+    ): Promise<RecordedStream> {
+      const messages = await record(blockContent(source, rollupIds, level, omitsEmpty));
+      const ids = rollupIds.map((id) => RollupId(toHex(id)));
+      const form = { level, rollups: ids.length, omitsEmpty };
+      return { ...blockReader(ids, trust, form), name, messages };
+    },
+    async headers(name: string, isSparse: boolean): Promise<RecordedStream> {
+      const messages = await record(headerContent(isSparse));
+      return {
+        name,
+        messages,
+        nested: NESTED_IN_HEADERS,
+        follow() {
+          const follower = createHeaderFollower(trust, signatures);
+          return async (bytes) => await follower.verify(readHeaderUpdate(bytes, isSparse));
+        },
+      };
+    },
+  };
+}
+
+function blockReader(
+  rollupIds: readonly RollupId[],
+  trust: TrustedState,
+  form: StreamForm,
+): Pick<RecordedStream, "nested" | "follow"> {
+  return {
+    nested: NESTED_IN_BLOCKS,
+    follow() {
+      const { omitsEmpty, level } = form;
+      const verifier = createBlocksVerifier(rollupIds, trust, signatures, { omitsEmpty });
+      return async (bytes) => {
+        const block = readRollupBlock(bytes, form);
+        if (level === Level.FILLED) await verifier.verifyFilled(block);
+        else await verifier.verify(block);
+      };
+    },
+  };
 }
 
 function toWire({ slice, filling, ...block }: RollupBlock, level: Level): WireRollupBlock {
@@ -125,6 +198,8 @@ function toWire({ slice, filling, ...block }: RollupBlock, level: Level): WireRo
     ...headerToWire(block),
     ...slice,
     filling: filling && { ...filling, headers: filling.headers.map(headerToWire) },
+    omitted: [],
+    more: [],
   };
 }
 
@@ -141,8 +216,6 @@ function headerToWire({
   };
 }
 
-const signatures = createEd25519Verifier();
-
 /** A reader of a recorded stream. */
 export interface StreamReader {
   /** Whether the message is believed at its place. A refusal leaves the reader where it was. */
@@ -151,12 +224,12 @@ export interface StreamReader {
 
 /** One that has read the first `count` messages. */
 export async function readerAfter(stream: RecordedStream, count: number): Promise<StreamReader> {
-  const verifier = createBlockVerifier(stream.rollupId, stream.trust, signatures);
-  for (const message of stream.messages.slice(0, count)) await read(verifier, stream, message);
+  const read = stream.follow();
+  for (const message of stream.messages.slice(0, count)) await read(message);
   return {
     async accepts(message) {
       try {
-        await read(verifier, stream, message);
+        await read(message);
         return true;
       } catch (error) {
         // Anything else than a refusal is a bug of the verifier.
@@ -165,16 +238,6 @@ export async function readerAfter(stream: RecordedStream, count: number): Promis
       }
     },
   };
-}
-
-async function read(
-  verifier: BlockVerifier,
-  { level }: RecordedStream,
-  bytes: Buffer,
-): Promise<void> {
-  const block = readRollupBlock(bytes, level);
-  if (level === Level.FILLED) await verifier.verifyFilled(block);
-  else await verifier.verify(block);
 }
 
 /** What was believed although it was altered. */
@@ -212,6 +275,29 @@ export async function believedFlips(
   return { lies, believed };
 }
 
+/** The same with fields that are left out, doubled, moved or added; one of so many is tried. */
+export async function believedChanges(
+  stream: RecordedStream,
+  oneOf = 1,
+): Promise<{ readonly lies: number; readonly believed: readonly BelievedLie[] }> {
+  const believed: BelievedLie[] = [];
+  let lies = 0;
+  for (const [index, honest] of stream.messages.entries()) {
+    let reader = await readerAfter(stream, index);
+    let changes = index;
+    for (const { what, bytes } of altered(honest, stream.nested)) {
+      changes += 1;
+      if (changes % oneOf !== 0) continue;
+      lies += 1;
+      if (!(await reader.accepts(bytes))) continue;
+      believed.push({ stream: stream.name, message: index, what });
+      reader = await readerAfter(stream, index);
+    }
+    assert(await reader.accepts(honest), "the truth is believed after all lies");
+  }
+  return { lies, believed };
+}
+
 /** One field of a message on the wire, with its tag. */
 interface Field {
   readonly number: number;
@@ -221,45 +307,42 @@ interface Field {
   readonly hasLength: boolean;
 }
 
-/** Fields that hold messages, by the path to them, as rollup.proto has them; bytes that hold messages too. */
-const NESTED: ReadonlySet<string> = new Set([
+const under = (path: string, inner: readonly string[]): readonly string[] => [
+  path,
+  ...inner.map((one) => `${path}.${one}`),
+];
+const HEADER = ["1", "4", "5", "5.2"];
+const SIGNED_HEADER = [...under("1", HEADER), ...under("2", ["3", "4"])];
+const SET = ["1", "2"];
+const PRESENCE = ["2", ...under("3", ["9", "9.3"]), "4", "5", ...under("6", ["2"])];
+const ABSENCE = ["1", "1.2"];
+const FILLING = [
+  ...under("1", [...under("1", SIGNED_HEADER), ...under("2", SET)]),
+  ...under("2", ["3", "5", "6", "7"]),
   "3",
-  "3.1",
-  "3.2",
-  "3.2.3",
-  "3.2.4",
-  "4",
-  "4.1",
-  "4.2",
+];
+const NESTED_IN_BLOCKS: ReadonlySet<string> = new Set([
+  ...under("3", SIGNED_HEADER),
+  ...under("4", SET),
   "6",
-  "7",
-  "7.2",
-  "7.3",
-  "7.3.9",
-  "7.3.9.3",
-  "7.4",
-  "7.5",
-  "7.6",
-  "7.6.2",
-  "8",
-  "8.1",
-  "8.1.2",
-  "9",
-  "9.1",
-  "9.1.1",
-  "9.1.1.1",
-  "9.1.1.2",
-  "9.1.1.2.4",
-  "9.2",
-  "9.2.3",
-  "9.2.5",
-  "9.2.6",
-  "9.2.7",
-  "9.3",
+  ...under("7", PRESENCE),
+  ...under("8", ABSENCE),
+  ...under("9", FILLING),
+  ...under("10", [...under("1", HEADER), "3", ...under("4", ABSENCE)]),
+  ...under("11", [...under("1", PRESENCE), ...under("2", ABSENCE), ...under("3", FILLING)]),
+]);
+const NESTED_IN_HEADERS: ReadonlySet<string> = new Set([
+  ...under("2", SIGNED_HEADER),
+  ...under("3", SET),
+  ...under("4", HEADER),
 ]);
 
 /** The message with its fields, at any depth, left out, doubled, moved or joined by ones that do not exist. */
-export function* altered(message: Buffer, path = ""): Generator<{ what: string; bytes: Buffer }> {
+function* altered(
+  message: Buffer,
+  nested: ReadonlySet<string>,
+  path = "",
+): Generator<{ what: string; bytes: Buffer }> {
   const fields = parse(message);
   const where = (field: Field | undefined): string => `${path}${field?.number ?? "?"}`;
   for (const [index, field] of fields.entries()) {
@@ -270,8 +353,8 @@ export function* altered(message: Buffer, path = ""): Generator<{ what: string; 
       const swapped = fields.toSpliced(index, 2, next, field);
       yield { what: `${where(field)} swapped with ${where(next)}`, bytes: join(swapped) };
     }
-    if (!field.hasLength || !NESTED.has(where(field))) continue;
-    for (const inner of altered(field.value, `${where(field)}.`)) {
+    if (!field.hasLength || !nested.has(where(field))) continue;
+    for (const inner of altered(field.value, nested, `${where(field)}.`)) {
       const changed = fields.with(index, { ...field, value: inner.bytes });
       yield { what: inner.what, bytes: join(changed) };
     }

@@ -83,8 +83,6 @@ export function buildSealedChain(): readonly BuiltBlock[] {
   const fillsOf = new Map<number, readonly ResolvedFill[]>();
   const txs = new Map<number, readonly Uint8Array[]>();
   const text = (value: string) => utf8ToBytes(value);
-  const data = (id: Uint8Array, ...values: string[]) => item(rollupData(id, values.map(text)));
-
   const both = sealed("both", [
     { rollupId: ALPHA, data: [text("sealed a")] },
     { rollupId: BETA, data: [text("sealed b")] },
@@ -102,8 +100,8 @@ export function buildSealedChain(): readonly BuiltBlock[] {
     content: encodeContent([{ rollupId: BETA, data: [text("revealed b")] }]),
   });
 
-  txs.set(1, [data(ALPHA, "a1")]);
-  txs.set(2, [data(ALPHA, "a2"), both.item, garbage.item, commit, data(ALPHA, "a2 again")]);
+  txs.set(1, [dataItem(ALPHA, "a1")]);
+  txs.set(2, [dataItem(ALPHA, "a2"), both.item, garbage.item, commit, dataItem(ALPHA, "a2 again")]);
   const shuffled = [0, 2, 3].map((position) =>
     sealed(
       `shuffled ${position}`,
@@ -112,10 +110,10 @@ export function buildSealedChain(): readonly BuiltBlock[] {
     ),
   );
   const [start, ...rest] = shuffled.map(({ item: bytes }) => bytes);
-  txs.set(3, [start ?? commit, data(DELTA, "d 1"), ...rest]);
-  txs.set(4, [data(ALPHA, "a4"), expired.item]);
+  txs.set(3, [start ?? commit, dataItem(DELTA, "d 1"), ...rest]);
+  txs.set(4, [dataItem(ALPHA, "a4"), expired.item]);
   txs.set(5, [reveal]);
-  txs.set(6, [data(BETA, "b6"), lapsed]);
+  txs.set(6, [dataItem(BETA, "b6"), lapsed]);
   txs.set(7, [bySeed.item]);
   fillsOf.set(4, [
     ...openedFills(
@@ -183,10 +181,11 @@ export function buildSealedChain(): readonly BuiltBlock[] {
   );
 }
 
-function withManifest(
+/** The items of a block that holds these transactions. */
+export function withManifest(
   txs: readonly Uint8Array[],
-  fills: readonly ResolvedFill[],
-  orders: readonly DecidedOrder[],
+  fills: readonly ResolvedFill[] = [],
+  orders: readonly DecidedOrder[] = [],
 ): readonly Uint8Array[] {
   const builder = createManifestBuilder();
   for (const bytes of txs) {
@@ -230,6 +229,16 @@ function orderOf(slots: ShuffleState["slots"]): DecidedOrder {
     decision: { subject: seed, outcome: DecisionOutcome.ORDER, height: Height(3), detailHash },
     positions,
   };
+}
+
+/** A transaction with data of a rollup, as text. */
+export function dataItem(id: Uint8Array, ...values: readonly string[]): Uint8Array {
+  return item(
+    rollupData(
+      id,
+      values.map((value) => utf8ToBytes(value)),
+    ),
+  );
 }
 
 function item(action: Action, terms = TERMS): Uint8Array {

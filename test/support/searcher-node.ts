@@ -109,6 +109,7 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
       const block = decided[height - 1];
       return block && { header: headerAt(height), txs: block.txs };
     },
+    header: async (height) => (decided[height - 1] === undefined ? undefined : headerAt(height)),
     seenCommit: async (height) => commitAt(height),
     validators: async () => chain.set,
     results: async (height) => decided[height - 1]?.response,

@@ -116,6 +116,8 @@ function fillings(): Target {
       contents: CONTENTS,
       order: ORDER,
     },
+    omitted: [],
+    more: [],
   };
   const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getBlock;
   return plainDecoder({

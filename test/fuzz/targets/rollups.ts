@@ -1,17 +1,23 @@
 /** What rollups and their clients read: proven slices of blocks, Ethereum JSON-RPC. */
+import * as fc from "fast-check";
 import { createManifestBuilder } from "../../../mev/manifest.ts";
 import { Height } from "../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
+import { encodeHeader, encodeSignedHeader } from "../../../proto/codec/block.ts";
+import { encodeValidatorSet } from "../../../proto/codec/types.ts";
 import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
 import { Level } from "../../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { merkleProofOfFirst, merkleRootOfHashes } from "../../../proto/merkle.ts";
+import { hashedValidatorSet } from "../../../proto/validator-set.ts";
 import { EntryKind, verifyRollupSlice } from "../../../proto/verify/manifest.ts";
+import { verifyOmitted } from "../../../proto/verify/omitted.ts";
 import {
   decodeAttributes,
   encodeAttributes,
 } from "../../../rollup-adapter/engine-api/l1-attributes.ts";
+import { readHeaderUpdate } from "../../../rollup-adapter/client/header-follower.ts";
 import { readRollupBlock } from "../../../rollup-adapter/client/rollup-block.ts";
 import { transactionProofFromJson } from "../../../rollup-adapter/client/transaction-proof.ts";
 import { decodeMessage, encodeMessage } from "../../../rollup-adapter/evm/atomic/mailbox.ts";
@@ -22,6 +28,8 @@ import * as overrides from "../../../rollup-adapter/evm/rpc/overrides.ts";
 import * as evmParams from "../../../rollup-adapter/evm/rpc/params.ts";
 import * as params from "../../../rollup-adapter/json-rpc/params.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
+import * as any from "../../support/arbitraries.ts";
+import { sampled } from "./chain.ts";
 import { coded, codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
 
 const text = utf8ToBytes;
@@ -93,12 +101,60 @@ function rollupSlice(): Target {
             signedHeader: new Uint8Array(0),
             validatorSet: new Uint8Array(0),
             filling: undefined,
+            omitted: [],
+            more: [],
           }),
         ),
       ),
     isRefusal: codec,
   });
 }
+
+/** Blocks that come as the proof that they hold nothing: the present rollup is never shown to be absent. */
+function omittedBlocks(): Target {
+  const { dataHash, slices } = blockOfThree();
+  const [, absent] = slices;
+  if (absent?.slice.kind !== "absence") throw new Error("the second slice is an absence");
+  const { manifest, manifestProof, slice } = absent;
+  const { responseSerialize, responseDeserialize } = ROLLUP_SERVICE.getBlock;
+  return plainDecoder({
+    name: "blocks that are left out",
+    covers: ["proto/verify/omitted.ts#verifyOmitted"],
+    format: "protobuf",
+    decode: (bytes) => {
+      const { omitted } = responseDeserialize(
+        Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+      );
+      return omitted.map((block) => {
+        if (verifyOmitted(dataHash, [ID], block) === undefined) {
+          throw new Finding("a rollup with a leaf is shown to be absent");
+        }
+        return verifyOmitted(dataHash, [ABSENT], block);
+      });
+    },
+    seeds: () => [
+      Uint8Array.from(
+        responseSerialize({
+          ...NO_BLOCK,
+          manifest,
+          manifestProof,
+          slice,
+          omitted: [{ header: Uint8Array.of(1), manifest, manifestProof, absences: [slice] }],
+        }),
+      ),
+    ],
+    isRefusal: codec,
+  });
+}
+
+const NO_BLOCK = {
+  height: Height(3),
+  level: Level.COMMITTED,
+  signedHeader: new Uint8Array(0),
+  validatorSet: new Uint8Array(0),
+  filling: undefined,
+  more: [],
+};
 
 const EVM_PARAMS = "rollup-adapter/evm/rpc/params.ts";
 const COMMON_PARAMS = "rollup-adapter/json-rpc/params.ts";
@@ -195,8 +251,43 @@ export const ROLLUP_TARGETS: readonly Target[] = [
     name: "streamed block as it came",
     covers: ["rollup-adapter/client/rollup-block.ts#readRollupBlock"],
     format: "protobuf",
-    decode: (bytes) => readRollupBlock(Buffer.from(bytes), Level.COMMITTED),
+    decode: (bytes) => {
+      const form = { level: Level.COMMITTED, rollups: 1, omitsEmpty: false };
+      return readRollupBlock(Buffer.from(bytes), form);
+    },
     seeds: () => [new Uint8Array(0), Uint8Array.of(8, 5, 16, 2)],
+    isRefusal: coded("STREAM_"),
+  }),
+  omittedBlocks(),
+  plainDecoder({
+    name: "streamed headers as they came",
+    covers: [
+      "rollup-adapter/client/header-follower.ts#readHeaderUpdate",
+      "rollup-adapter/client/header-follower.ts#decodeHeaderUpdate",
+      "rollup-adapter/client/rollup-block.ts#decodeHeaderAlone",
+      "rollup-adapter/client/rollup-block.ts#decodeSignedSet",
+    ],
+    format: "protobuf",
+    decode: (bytes) => {
+      const { height, headers } = readHeaderUpdate(Buffer.from(bytes), true);
+      if (headers.length >= height) throw new Finding("headers from below the first height");
+      return headers;
+    },
+    seeds: sampled(
+      fc.tuple(any.lightBlocks, any.lightBlocks, any.validatorSets),
+      ([first, { signedHeader }, set]) =>
+        Uint8Array.from(
+          ROLLUP_SERVICE.streamHeaders.responseSerialize({
+            height: Height(7),
+            signedHeader: encodeSignedHeader(signedHeader),
+            validatorSet:
+              set.validators.length === 0
+                ? new Uint8Array(0)
+                : encodeValidatorSet(hashedValidatorSet(set)),
+            headers: [encodeHeader(first.signedHeader.header)],
+          }),
+        ),
+    ),
     isRefusal: coded("STREAM_"),
   }),
   plainDecoder({

@@ -172,6 +172,8 @@ function blockOfBundle() {
       manifestProof: merkleProofOfFirst(txs.map(sha256)),
       slice: { ...proof, entries: [delivered] },
       filling: undefined,
+      omitted: [],
+      more: [],
     },
   };
 }

@@ -392,6 +392,8 @@ export const SERVICE_TARGETS: readonly Target[] = [
         manifestProof: { total: 1, index: 0, leafHash: new Uint8Array(32), aunts: [] },
         slice: { kind: "absence", neighbours: [] },
         filling: undefined,
+        omitted: [],
+        more: [],
       });
     },
     seeds: sampled(fc.tuple(any.lightBlocks, any.validatorSets), ([{ signedHeader }, set]) => {

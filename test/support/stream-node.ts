@@ -1,0 +1,101 @@
+/** The gRPC listener of a node over a chain of blocks, and readers of its streams. */
+import { Client, credentials, type Metadata, type status } from "@grpc/grpc-js";
+import { Height } from "../../proto/brands.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
+import type { Method } from "../../proto/grpc/wire.ts";
+import { type GrpcMetrics, NULL_GRPC_METRICS } from "../../sequencer/grpc/metrics.ts";
+import { createGrpcServer } from "../../sequencer/grpc/server.ts";
+import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import { createChainBlocks } from "./chain-blocks.ts";
+import { type BuiltBlock, TEST_CHAIN_ID } from "./chain-builder.ts";
+import { createManualClock } from "./manual-clock.ts";
+
+export interface StreamNodeOptions {
+  /** Of the last block that is there at first. */
+  readonly height?: number;
+  /** Of the first one that is held. */
+  readonly base?: number;
+  readonly ofPeerMax?: number;
+}
+
+export async function startStreamNode(
+  chain: readonly BuiltBlock[],
+  { height = chain.length, base = 1, ofPeerMax = 100 }: StreamNodeOptions = {},
+) {
+  const node = createChainBlocks(chain, height);
+  const counted = {
+    encoded: 0,
+    open: 0,
+    refused: [] as string[],
+    bytes: 0,
+    waiting: 0,
+  };
+  const metrics: GrpcMetrics = {
+    ...NULL_GRPC_METRICS,
+    encodeSeconds: { observe: () => (counted.encoded += 1) },
+    streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
+    waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
+    streamBytes: { inc: (by) => (counted.bytes += typeof by === "number" ? by : 1) },
+    streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
+  };
+  const server = createGrpcServer(
+    { host: "127.0.0.1", port: 0, streamsMax: 100, streamsOfPeerMax: ofPeerMax },
+    {
+      node: {
+        chainId: TEST_CHAIN_ID,
+        initialHeight: Height(1),
+        version: "test",
+        isCatchingUp: () => false,
+      },
+      blocks: { ...node.blocks, base: () => Height(base) },
+      application: node.application,
+      clock: createManualClock(),
+      logger: NULL_LOGGER,
+      metrics,
+    },
+  );
+  const address = `127.0.0.1:${await server.start()}`;
+  const client = new Client(address, credentials.createInsecure());
+  return {
+    node,
+    server,
+    address,
+    client,
+    counted,
+    async stop(): Promise<void> {
+      client.close();
+      await server.stop();
+    },
+  };
+}
+
+export interface StreamEnd<Message> {
+  readonly blocks: readonly Message[];
+  readonly code: status;
+  readonly details: string;
+  readonly trailers: ReturnType<Metadata["getMap"]>;
+}
+
+/** Reads until the node ends the stream. */
+export function readStream<Request, Message>(
+  client: Client,
+  { path, requestSerialize, responseDeserialize }: Method<Request, Message>,
+  asked: Request,
+  onMessage?: (message: Message) => void,
+): Promise<StreamEnd<Message>> {
+  const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, asked);
+  const blocks: Message[] = [];
+  stream.on("data", (message: Message) => {
+    blocks.push(message);
+    onMessage?.(message);
+  });
+  stream.on("error", () => {});
+  return new Promise((resolve) => {
+    stream.on("status", ({ code, details, metadata }) =>
+      resolve({ blocks, code, details, trailers: metadata.getMap() }),
+    );
+  });
+}
+
+export const STREAM_BLOCKS = ROLLUP_SERVICE.streamBlocks;
+export const STREAM_HEADERS = ROLLUP_SERVICE.streamHeaders;
