@@ -187,7 +187,7 @@ export const OVERLAP_CHECKS: readonly Check[] = [
         );
         return;
       }
-      throw notRun(`${BLOCK_TRIES_MAX} sequencer blocks made no block of this rollup`);
+      throw session.noBlock();
     },
   },
 ];

@@ -225,7 +225,12 @@ export class Session {
       const response = await this.execute(await this.request(this.material()));
       if (response.outcome === "block") return response;
     }
-    throw notRun(
+    throw this.noBlock();
+  }
+
+  /** To be thrown by a check that had to see a block. */
+  noBlock(): Error {
+    return notRun(
       `${BLOCK_TRIES_MAX} sequencer blocks made no block of this rollup; give valid payloads with --payloads, or more of them (it was given ${this.#payloads.length}, each is fed once)`,
     );
   }
