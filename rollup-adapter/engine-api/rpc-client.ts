@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { Clock } from "../../sequencer/ports/clock.ts";
+import { postJson, readText } from "../json-rpc/post.ts";
 import { engineError } from "./engine-error.ts";
 import { signToken } from "./jwt.ts";
 import {
@@ -74,12 +75,8 @@ export function createEngineRpc(
     const signal = AbortSignal.timeout(timeoutMs);
     let text: string;
     try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
-        body,
-        signal,
-      });
+      const headers = { authorization: `Bearer ${token}` };
+      const response = await postJson(url, body, { headers, signal });
       // The status first: what comes with a refusal is prose.
       if (response.status !== 200) throw await statusError(response);
       text = await boundedText(response);
@@ -120,20 +117,16 @@ export function createEngineRpc(
     );
   }
 
-  async function boundedText(response: Response): Promise<string> {
-    const chunks: Uint8Array[] = [];
+  function boundedText(response: Response): Promise<string> {
     let size = 0;
-    for await (const chunk of response.body ?? []) {
-      size += chunk.length;
-      if (size > ENGINE_ANSWER_BYTES_MAX) {
-        throw engineError(
-          { code: "ENGINE_API_BAD_ANSWER" },
-          `${url} answers with more than ${ENGINE_ANSWER_BYTES_MAX} bytes`,
-        );
-      }
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString("utf8");
+    return readText(response, (bytes) => {
+      size += bytes;
+      if (size <= ENGINE_ANSWER_BYTES_MAX) return;
+      throw engineError(
+        { code: "ENGINE_API_BAD_ANSWER" },
+        `${url} answers with more than ${ENGINE_ANSWER_BYTES_MAX} bytes`,
+      );
+    });
   }
 
   function resultOf(answer: Answer, call: RpcCall): unknown {

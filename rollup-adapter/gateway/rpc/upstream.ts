@@ -2,6 +2,7 @@
 import { isShallowJson } from "../../../proto/json-reader.ts";
 import { limitExceeded, RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
 import type { Json } from "../../json-rpc/method.ts";
+import { postJson, readText } from "../../json-rpc/post.ts";
 import {
   UPSTREAM_ANSWER_BYTES_MAX,
   UPSTREAM_CALLS_MAX,
@@ -33,15 +34,9 @@ export function createUpstream(url: string): Upstream {
 
   async function answer(method: string, params: readonly unknown[]): Promise<unknown> {
     lastId += 1;
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params }),
-      // Elsewhere than the operator says there is nothing to ask.
-      redirect: "error",
-      signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS),
-    });
-    return parseAnswer(await readText(response, reading));
+    const body = JSON.stringify({ jsonrpc: "2.0", id: lastId, method, params });
+    const signal = AbortSignal.timeout(UPSTREAM_TIMEOUT_MS);
+    return parseAnswer(await readAnswer(await postJson(url, body, { signal }), reading));
   }
 
   return {
@@ -67,24 +62,19 @@ interface Reading {
   bytes: number;
 }
 
-async function readText(response: Response, reading: Reading): Promise<string> {
-  const chunks: Uint8Array[] = [];
+async function readAnswer(response: Response, reading: Reading): Promise<string> {
   let bytes = 0;
-  if (response.body === null) return "";
   try {
-    for await (const chunk of response.body) {
-      if (!(chunk instanceof Uint8Array)) continue;
-      bytes += chunk.length;
-      reading.bytes += chunk.length;
+    return await readText(response, (taken) => {
+      bytes += taken;
+      reading.bytes += taken;
       if (bytes > UPSTREAM_ANSWER_BYTES_MAX) {
         throw limitExceeded(`the answer has more than ${UPSTREAM_ANSWER_BYTES_MAX} bytes`);
       }
       if (reading.bytes > UPSTREAM_READING_BYTES_MAX) {
         throw limitExceeded("too much is being read from the executor; try again later");
       }
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString("utf8");
+    });
   } finally {
     reading.bytes -= bytes;
   }
