@@ -121,9 +121,8 @@ const number = z
   .regex(/^0x[0-9a-fA-F]{1,64}$/, "a 0x quantity")
   .transform((text) => BigInt(text));
 
-const blockSchema = z.object({
-  number,
-  hash,
+/** What a block's header and a payload say under one name. */
+const common = {
   parentHash: hash,
   stateRoot: hash,
   receiptsRoot: hash,
@@ -132,27 +131,36 @@ const blockSchema = z.object({
   gasUsed: number,
   blobGasUsed: number.default(0n),
   baseFeePerGas: number,
-  miner: bytes,
   extraData: bytes,
-  mixHash: hash,
-});
-const payloadSchema = z.object({
-  executionPayload: z.looseObject({
-    blockNumber: number,
-    blockHash: hash,
-    parentHash: hash,
-    stateRoot: hash,
-    receiptsRoot: hash,
-    timestamp: number,
-    gasLimit: number,
-    gasUsed: number,
-    blobGasUsed: number.default(0n),
-    baseFeePerGas: number,
-    feeRecipient: bytes,
-    extraData: bytes,
-    prevRandao: hash,
-    transactions: z.array(bytes),
+};
+const blockSchema = z.object({ ...common, number, hash, miner: bytes, mixHash: hash }).transform(
+  ({ number: at, timestamp, miner, mixHash, ...same }): ClientBlock => ({
+    ...same,
+    number: Number(at),
+    timestampSeconds: timestamp,
+    feeRecipient: miner,
+    prevRandao: mixHash,
   }),
+);
+const payloadSchema = z.object({
+  executionPayload: z
+    .object({
+      ...common,
+      blockNumber: number,
+      blockHash: hash,
+      feeRecipient: bytes,
+      prevRandao: hash,
+      transactions: z.array(bytes),
+    })
+    .transform(({ blockNumber, blockHash, timestamp, transactions, ...same }) => {
+      const block: ClientBlock = {
+        ...same,
+        number: Number(blockNumber),
+        hash: blockHash,
+        timestampSeconds: timestamp,
+      };
+      return { block, transactions };
+    }),
 });
 const rawPayloadSchema = z.object({ executionPayload: z.record(z.string(), z.unknown()) });
 const statusSchema = z.object({
@@ -167,24 +175,7 @@ const transactionSchema = z.object({ type: number, input: bytes }).nullish();
 
 export function createEngineClient(rpc: EngineRpc): EngineClient {
   async function readBlock(method: string, at: string): Promise<ClientBlock | undefined> {
-    const block = checked(blockSchema.nullish(), method, await rpc.call(method, [at, false]));
-    return block === null || block === undefined
-      ? undefined
-      : {
-          number: Number(block.number),
-          hash: block.hash,
-          parentHash: block.parentHash,
-          stateRoot: block.stateRoot,
-          receiptsRoot: block.receiptsRoot,
-          timestampSeconds: block.timestamp,
-          gasLimit: block.gasLimit,
-          gasUsed: block.gasUsed,
-          blobGasUsed: block.blobGasUsed,
-          baseFeePerGas: block.baseFeePerGas,
-          feeRecipient: block.miner,
-          extraData: block.extraData,
-          prevRandao: block.mixHash,
-        };
+    return checked(blockSchema.nullish(), method, await rpc.call(method, [at, false])) ?? undefined;
   }
 
   return {
@@ -268,26 +259,8 @@ export function createEngineClient(rpc: EngineRpc): EngineClient {
     },
     async payload(id) {
       const answer = await rpc.call("engine_getPayloadV4", [id]);
-      const { executionPayload: payload } = checked(payloadSchema, "engine_getPayloadV4", answer);
-      return {
-        json: rawPayloadSchema.parse(answer).executionPayload,
-        transactions: payload.transactions,
-        block: {
-          number: Number(payload.blockNumber),
-          hash: payload.blockHash,
-          parentHash: payload.parentHash,
-          stateRoot: payload.stateRoot,
-          receiptsRoot: payload.receiptsRoot,
-          timestampSeconds: payload.timestamp,
-          gasLimit: payload.gasLimit,
-          gasUsed: payload.gasUsed,
-          blobGasUsed: payload.blobGasUsed,
-          baseFeePerGas: payload.baseFeePerGas,
-          feeRecipient: payload.feeRecipient,
-          extraData: payload.extraData,
-          prevRandao: payload.prevRandao,
-        },
-      };
+      const { executionPayload } = checked(payloadSchema, "engine_getPayloadV4", answer);
+      return { ...executionPayload, json: rawPayloadSchema.parse(answer).executionPayload };
     },
     async newPayload(payload, parentBeaconBlockRoot) {
       const method = "engine_newPayloadV4";
