@@ -53,22 +53,6 @@ export function createFailoverClient(clients: readonly SubmitNode[]): SubmitClie
   };
 }
 
-/** The same for an executor's votes and reports. */
-export function createVoterClient(
-  clients: readonly Pick<SequencerClient, "chainInfo" | "submit" | "transactionStatus">[],
-): Pick<SequencerClient, "chainInfo" | "submit" | "transactionStatus"> {
-  const first = createFailover(clients);
-  return {
-    chainInfo: () =>
-      first(
-        (client) => client.chainInfo(),
-        (info) => !info.isCatchingUp,
-      ),
-    submit: (item) => first((client) => client.submit(item)),
-    transactionStatus: (id) => first((client) => client.transactionStatus(id)),
-  };
-}
-
 async function ordered(
   client: Pick<SequencerClient, "blocks">,
   rollupId: RollupId,

@@ -9,13 +9,8 @@ import { fromHex } from "../../proto/bytes.ts";
 import { assert, isWeftError } from "../../proto/errors.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
-import {
-  createMevFailover,
-  createVoterClient,
-  type SubmitClient,
-} from "../client/failover-client.ts";
+import { createMevFailover, type SubmitClient } from "../client/failover-client.ts";
 import { createGrpcMevClient } from "../client/grpc-mev-client.ts";
-import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
 import { createExecutorServer } from "../driver/grpc-executor.ts";
 import type { DriverMetrics } from "../driver/metrics.ts";
@@ -133,7 +128,7 @@ async function open(
     await server.start();
     opened.add(() => server.stop());
   }
-  const voter = await openVoter(options, deps, { rollupId, clients }, opened);
+  const voter = await openVoter(options, deps, { rollupId, client: gateway.client }, opened);
   const { status, ...following } = follower.start(
     {
       executor: rollup.executor,
@@ -209,10 +204,7 @@ async function openBundles(
 async function openVoter(
   { config, dataDirectory }: EvmRollupNodeOptions,
   { executorKey, logger, metrics }: EvmRollupNodeDependencies,
-  {
-    rollupId,
-    clients,
-  }: { readonly rollupId: RollupId; readonly clients: readonly SequencerClient[] },
+  { rollupId, client }: { readonly rollupId: RollupId; readonly client: SubmitClient },
   opened: Opened,
 ): Promise<Voter | undefined> {
   if (config.atomic === undefined || executorKey === undefined) return undefined;
@@ -220,7 +212,7 @@ async function openVoter(
   const voter = await createVoter(
     { rollupId, tipPerByte: BigInt(config.atomic.tip_per_byte) },
     {
-      client: createVoterClient(clients),
+      client,
       key: executorKey,
       store,
       logger: logger.child({ module: "voter" }),

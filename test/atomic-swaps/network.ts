@@ -13,7 +13,7 @@ import {
 import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
 import {
   createMevFailover,
-  createVoterClient,
+  createFailoverClient,
 } from "../../rollup-adapter/client/failover-client.ts";
 import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
 import type { MevClient } from "../../rollup-adapter/client/mev-client.ts";
@@ -99,7 +99,7 @@ export async function createSwapNetwork(traderCount: number, seed: number): Prom
       sequencer,
       rollups: [alpha, beta],
       traders,
-      client: createVoterClient(sequencer.validators.map(({ client }) => client)),
+      client: createFailoverClient(sequencer.validators.map(({ client }) => client)),
       mev: createMevFailover(mevClients),
       deaths,
       commit,
