@@ -1,297 +1,190 @@
 /**
- * A rollup in a page: names that only who knows a secret can change. Rules and commands: README.md.
+ * A rollup in a page: names, each of who asked for it first. Rules and commands: README.md.
  *
  *   executor.ts ROLLUP LOGFILE HOST:PORT [DIRECTORY OF PROTOCOL FILES]
  */
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
-import { type MethodDefinition, Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
-import type { sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
+import * as fs from "node:fs";
+import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { HealthImplementation } from "grpc-health-check";
 
 const [rollup = "", file = "", address = "", protocol = "proto"] = process.argv.slice(2);
-const NAMES_MAX = 10_000;
+const LINE = /^([a-z0-9-]{1,32}) ([!-~]{1,128})$/;
 const ANSWERS_KEPT = 1_000;
-const PAYLOAD = /^([a-z0-9-]{1,32}) ([!-~]{1,128}) ([0-9a-f]{64})(?: ([0-9a-f]{64}))?$/;
+const STATUS: Record<string, grpc.status> = {
+  INVALID_REQUEST: grpc.status.INVALID_ARGUMENT,
+  BLOCK_UNKNOWN: grpc.status.NOT_FOUND,
+  HEIGHT_FORGOTTEN: grpc.status.OUT_OF_RANGE,
+};
 
-/** Bytes are base64 here, as proto-loader gives and takes them with `bytes: String`. */
-interface Block {
-  number: number;
-  hash: string;
-  parentHash: string;
-  stateRoot: string;
-  receiptsRoot: string;
-  timestampSeconds: number;
-  gasUsed: number;
-}
-interface Answer {
-  block: Block;
-  outcome: "EXECUTION_OUTCOME_BLOCK" | "EXECUTION_OUTCOME_NONE";
-  included: number;
-  skipped: { index: number; reason: string }[];
-}
-interface InitRequest {
-  rollupId: string;
-  sequencerChainId: string;
-  sequencerStartHeight: number;
-}
-interface ExecuteRequest {
-  sequencerBlockHash: string;
-  sequencerHeight: number;
-  sequencerHeightFirst: number;
-  time: { seconds: number; nanos: number } | null;
-  parentHash: string;
-  payloads: string[];
-}
-interface LabelRequest {
-  safeHash: string;
-  finalizedHash: string;
-}
-/** What a block will change, and how many names it adds. */
-interface Draft {
-  changes: Map<string, { value: string; lock: string }>;
-  added: number;
-}
-type Name = [name: string, value: string, lock: string];
-/** One line of the log: all that one call changed. */
-interface Line {
-  bound?: { chain: string; start: number };
-  labels?: { safe: number; finalized: number };
-  taken?: { height: number; hash: string; answer: Answer; names: Name[] };
-}
+/** The messages as proto-loader gives and takes them; bytes are base64. */
+type Texts<Name extends string> = Record<Name, string>;
+type Numbers<Name extends string> = Record<Name, number>;
+type Block = Texts<"hash" | "parentHash" | "stateRoot" | "receiptsRoot"> &
+  Numbers<"number" | "timestampSeconds">;
+type InitRequest = Texts<"rollupId" | "sequencerChainId"> & Numbers<"sequencerStartHeight">;
+type ExecuteRequest = Texts<"sequencerBlockHash" | "parentHash"> &
+  Numbers<"sequencerHeight" | "sequencerHeightFirst"> & {
+    time: Numbers<"seconds" | "nanos"> | null;
+    payloads: string[];
+  };
 
-const sha256 = (data: string | Buffer): Buffer => createHash("sha256").update(data).digest();
-const base64 = (bytes: Buffer): string => bytes.toString("base64");
-const hex = (text: string): string => Buffer.from(text, "base64").toString("hex");
-const sizeOf = (text: string): number => Buffer.byteLength(text, "base64");
+const bytesOf = (text: string): Buffer => Buffer.from(text, "base64");
+const isHash = (text: string): boolean => Buffer.byteLength(text, "base64") === 32;
+const sha256 = (...parts: Buffer[]): string =>
+  createHash("sha256").update(Buffer.concat(parts)).digest("base64");
 
 class Refused extends Error {
-  readonly heights: Record<string, number>;
-  constructor(code: string, heights: Record<string, number> = {}) {
-    super(`EXECUTION_${code}`);
-    this.heights = heights;
-  }
+  heights: Record<string, number> = {};
 }
-const STATUS: Record<string, status> = {
-  EXECUTION_INVALID_REQUEST: status.INVALID_ARGUMENT,
-  EXECUTION_BLOCK_UNKNOWN: status.NOT_FOUND,
-  EXECUTION_HEIGHT_FORGOTTEN: status.OUT_OF_RANGE,
-};
-function refuseIf(isSo: boolean, code: string, heights?: Record<string, number>): void {
-  if (isSo) throw new Refused(code, heights);
+function require(isSo: boolean, code: string, heights = {}): asserts isSo {
+  if (!isSo) throw Object.assign(new Refused(code), { heights });
 }
 
-const rollupId = base64(sha256(rollup));
-const chainId = sha256(rollup).readUInt32BE();
-const genesis: Block = {
-  number: 0,
-  hash: base64(sha256(`genesis ${rollup}`)),
-  parentHash: base64(Buffer.alloc(32)),
-  stateRoot: base64(sha256("")),
-  receiptsRoot: base64(sha256("")),
-  timestampSeconds: 0,
-  gasUsed: 0,
-};
-
-const names = new Map<string, { value: string; lock: string }>();
-const blocks = [genesis];
-const answers = new Map<number, { hash: string; answer: Answer }>();
-let bound: Line["bound"];
-let labels = { safe: 0, finalized: 0 };
-let last: { height: number; blockHash: string } | undefined;
-
-const blockAt = (number: number): Block => blocks[number] ?? genesis;
-const head = (): Block => blockAt(blocks.length - 1);
-const nextHeight = (): number => (last === undefined ? (bound?.start ?? 0) : last.height + 1);
-
-/** The log holds what each call changed; it is the only place where anything is kept. */
-const log = openSync(file, "a+");
-const stored = readFileSync(file, "utf8");
-const lines = stored.split("\n");
-// A line that a crash cut off was never answered.
-ftruncateSync(log, Buffer.byteLength(stored) - Buffer.byteLength(lines.pop() ?? ""));
-for (const line of lines) recall(JSON.parse(line));
-
-function keep(line: Line): void {
-  const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
-  for (let at = 0; at < bytes.length; ) at += writeSync(log, bytes, at);
-  fsyncSync(log);
-  recall(line);
-}
-
-function recall(line: Line): void {
-  bound = line.bound ?? bound;
-  labels = line.labels ?? labels;
-  if (line.taken === undefined) return;
-  const { height, hash, answer } = line.taken;
-  for (const [name, value, lock] of line.taken.names) names.set(name, { value, lock });
-  if (answer.outcome === "EXECUTION_OUTCOME_BLOCK") blocks.push(answer.block);
-  answers.set(height, { hash, answer });
-  for (const old of answers.keys()) if (old <= height - ANSWERS_KEPT) answers.delete(old);
-  last = { height, blockHash: hash };
-}
+const rollupId = sha256(Buffer.from(rollup));
+const genesisHash = sha256(bytesOf(rollupId));
+const zeros = Buffer.alloc(32).toString("base64");
+const roots = { parentHash: zeros, stateRoot: zeros, receiptsRoot: zeros };
+const genesis: Block = { number: 0, timestampSeconds: 0, hash: genesisHash, ...roots };
+const labels = { head: genesis, safe: genesis, finalized: genesis };
+const status = { isInitialized: false, rollupId, genesisHash, nextSequencerHeight: 0, ...labels };
+const names = new Map<string, string>();
+const blocks = new Map([[genesisHash, genesis]]);
+const answers = new Map<number, { blockHash: string; answer: ReturnType<typeof run> }>();
+let sequencer: { height: number; blockHash: string } | undefined;
+let bound: InitRequest | undefined;
 
 function init(request: InitRequest) {
   const { sequencerChainId: chain, sequencerStartHeight: start } = request;
-  const isValid = chain.length >= 1 && chain.length <= 50 && start >= 1;
-  refuseIf(!isValid || sizeOf(request.rollupId) !== 32, "INVALID_REQUEST");
-  const isOther = bound !== undefined && (bound.chain !== chain || bound.start !== start);
-  refuseIf(isOther || request.rollupId !== rollupId, "GENESIS_MISMATCH");
-  if (bound === undefined) keep({ bound: { chain, start } });
-  const at = { head: head(), nextSequencerHeight: nextHeight() };
-  return { rollupId, chainId, genesisHash: genesis.hash, ...at };
+  require(isHash(request.rollupId) && chain !== "" && start >= 1, "INVALID_REQUEST");
+  const { sequencerChainId, sequencerStartHeight } = bound ?? request;
+  const isSame = sequencerChainId === chain && sequencerStartHeight === start;
+  require(isSame && request.rollupId === rollupId, "GENESIS_MISMATCH");
+  if (bound === undefined) {
+    keep("init", request);
+    Object.assign(status, { isInitialized: true, nextSequencerHeight: start });
+    bound = request;
+  }
+  return status;
 }
 
-function executeBlock(request: ExecuteRequest): Answer {
-  const { sequencerHeight: height, sequencerBlockHash: hash, time } = request;
+function executeBlock(request: ExecuteRequest) {
+  const { sequencerHeight: height, sequencerBlockHash: blockHash, time, parentHash } = request;
   const first = request.sequencerHeightFirst || height;
-  const isValid = sizeOf(hash) === 32 && first >= 1 && first <= height;
   const isTimed = time !== null && time.seconds >= 0 && time.nanos >= 0 && time.nanos < 1e9;
-  refuseIf(!isValid || !isTimed, "INVALID_REQUEST");
-  refuseIf(bound === undefined, "NOT_INITIALIZED");
-  if (last !== undefined && height <= last.height) {
+  require(isHash(blockHash) && first >= 1 && first <= height && isTimed, "INVALID_REQUEST");
+  require(bound !== undefined, "NOT_INITIALIZED");
+  if (sequencer !== undefined && height <= sequencer.height) {
     const known = answers.get(height);
-    if (known === undefined) throw new Refused("HEIGHT_FORGOTTEN", { height });
-    refuseIf(known.hash !== hash, "CONFLICT", { height });
+    require(known !== undefined, "HEIGHT_FORGOTTEN", { height });
+    require(known.blockHash === blockHash, "CONFLICT", { height });
     return known.answer;
   }
-  refuseIf(first !== nextHeight(), "HEIGHT_GAP", { expected: nextHeight(), got: first });
-  const parent = head();
-  const isOnHead = request.parentHash === "" || request.parentHash === parent.hash;
-  refuseIf(!isOnHead, "PARENT_MISMATCH");
-  const { answer, changed } = run(request, parent);
-  keep({ taken: { height, hash, answer, names: changed } });
+  const { nextSequencerHeight: expected, head } = status;
+  require(first === expected, "HEIGHT_GAP", { expected, got: first });
+  require(parentHash === "" || parentHash === head.hash, "PARENT_MISMATCH");
+  keep("executeBlock", request);
+  const answer = run(request, time.seconds, head);
+  blocks.set(answer.block.hash, answer.block);
+  answers.set(height, { blockHash, answer });
+  answers.delete(height - ANSWERS_KEPT);
+  Object.assign(status, { head: answer.block, nextSequencerHeight: height + 1 });
+  sequencer = { height, blockHash };
   return answer;
 }
 
-/** All payloads in order: the block that they make, and the names that it changes. */
-function run(request: ExecuteRequest, parent: Block): { answer: Answer; changed: Name[] } {
-  const draft: Draft = { changes: new Map(), added: 0 };
-  const skipped: Answer["skipped"] = [];
-  request.payloads.forEach((payload, index) => {
-    const reason = apply(Buffer.from(payload, "base64").toString("latin1"), draft);
-    if (reason !== undefined) skipped.push({ index, reason });
-  });
-  const changed = [...draft.changes].map(([name, { value, lock }]): Name => [name, value, lock]);
-  if (request.payloads.length === 0) {
-    const outcome = "EXECUTION_OUTCOME_NONE";
-    return { answer: { block: parent, outcome, included: 0, skipped }, changed };
+/** The block that the payloads make: a function of them and the state, and of nothing else. */
+function run({ payloads, sequencerBlockHash }: ExecuteRequest, seconds: number, parent: Block) {
+  const skipped: { index: number; reason: string }[] = [];
+  const none = { block: parent, outcome: "EXECUTION_OUTCOME_NONE", included: 0, skipped };
+  if (payloads.length === 0) return none;
+  // Over all lines that had an effect, so over the whole state.
+  let root = bytesOf(parent.stateRoot);
+  for (const [index, payload] of payloads.map(bytesOf).entries()) {
+    const [, name = "", value = ""] = LINE.exec(payload.toString("latin1")) ?? [];
+    if (name === "") skipped.push({ index, reason: "MALFORMED" });
+    else if (names.has(name)) skipped.push({ index, reason: "TAKEN" });
+    else {
+      names.set(name, value);
+      root = bytesOf(sha256(root, payload));
+    }
   }
-  const included = request.payloads.length - skipped.length;
-  const all = [...new Map([...names, ...draft.changes])].sort(([a], [b]) => (a < b ? -1 : 1));
-  const state = all.map(([name, { value, lock }]) => `${name} ${value} ${lock}\n`).join("");
-  const block: Block = {
-    number: parent.number + 1,
-    hash: "",
-    parentHash: parent.hash,
-    stateRoot: base64(sha256(state)),
-    receiptsRoot: base64(
-      sha256(skipped.map(({ index, reason }) => `${index}:${reason}`).join(" ")),
-    ),
-    timestampSeconds: Math.max(parent.timestampSeconds, request.time?.seconds ?? 0),
-    gasUsed: included,
-  };
-  const hashes = [parent.hash, block.stateRoot, block.receiptsRoot, request.sequencerBlockHash];
-  const parts = [block.number, block.timestampSeconds, block.gasUsed, ...hashes.map(hex)];
-  block.hash = base64(sha256(parts.join(" ")));
-  return { answer: { block, outcome: "EXECUTION_OUTCOME_BLOCK", included, skipped }, changed };
+  const receiptsRoot = sha256(...skipped.map(({ index }) => Buffer.from(`${index} `)));
+  const timestampSeconds = Math.max(parent.timestampSeconds, seconds);
+  const [parentHash, stateRoot] = [parent.hash, root.toString("base64")];
+  const hashes = [parentHash, stateRoot, receiptsRoot, sequencerBlockHash].map(bytesOf);
+  const hash = sha256(...hashes, Buffer.from(String(timestampSeconds)));
+  const made = { number: parent.number + 1, hash, parentHash, stateRoot };
+  const block: Block = { ...made, receiptsRoot, timestampSeconds };
+  const included = payloads.length - skipped.length;
+  return { block, outcome: "EXECUTION_OUTCOME_BLOCK", included, skipped };
 }
 
-/** Notes the change, or says why there is none: a function of state and payload, and of nothing else. */
-function apply(payload: string, draft: Draft): string | undefined {
-  const [, name, value, lock, key] = PAYLOAD.exec(payload) ?? [];
-  if (name === undefined || value === undefined || lock === undefined) return "MALFORMED";
-  const owned = draft.changes.get(name) ?? names.get(name);
-  if (owned === undefined) {
-    if (key !== undefined) return "NO_SUCH_NAME";
-    if (names.size + draft.added >= NAMES_MAX) return "FULL";
-    draft.added += 1;
-  } else if (key === undefined || sha256(Buffer.from(key, "hex")).toString("hex") !== owned.lock) {
-    return "WRONG_KEY";
-  }
-  draft.changes.set(name, { value, lock });
-  return undefined;
+function setFinality(request: Texts<"safeHash" | "finalizedHash">) {
+  const { safeHash, finalizedHash } = request;
+  require(isHash(safeHash) && isHash(finalizedHash), "INVALID_REQUEST");
+  require(bound !== undefined, "NOT_INITIALIZED");
+  const [safe, finalized] = [blocks.get(safeHash), blocks.get(finalizedHash)];
+  require(safe !== undefined && finalized !== undefined, "BLOCK_UNKNOWN");
+  const isBack = safe.number < status.safe.number || finalized.number < status.finalized.number;
+  require(!isBack && finalized.number <= safe.number, "FINALITY_REGRESSION");
+  keep("setFinality", request);
+  Object.assign(status, { safe, finalized });
+  return { safe, finalized };
 }
 
-function setFinality({ safeHash, finalizedHash }: LabelRequest) {
-  refuseIf(sizeOf(safeHash) !== 32 || sizeOf(finalizedHash) !== 32, "INVALID_REQUEST");
-  refuseIf(bound === undefined, "NOT_INITIALIZED");
-  const safe = blocks.findLastIndex(({ hash }) => hash === safeHash);
-  const finalized = blocks.findLastIndex(({ hash }) => hash === finalizedHash);
-  refuseIf(safe < 0 || finalized < 0, "BLOCK_UNKNOWN");
-  const isBack = safe < labels.safe || finalized < labels.finalized;
-  refuseIf(isBack || finalized > safe, "FINALITY_REGRESSION");
-  keep({ labels: { safe, finalized } });
-  return { safe: blockAt(safe), finalized: blockAt(finalized) };
+/** Each call that changes something is on the disk before it does. All else follows from these. */
+const calls = { init, executeBlock, setFinality };
+let log: number | undefined;
+function keep(name: keyof typeof calls, request: object): void {
+  if (log === undefined) return;
+  fs.writeFileSync(log, `${JSON.stringify([name, request])}\n`);
+  fs.fsyncSync(log);
 }
-
-function getStatus() {
-  return {
-    isInitialized: bound !== undefined,
-    rollupId,
-    chainId,
-    genesisHash: genesis.hash,
-    head: head(),
-    safe: blockAt(labels.safe),
-    finalized: blockAt(labels.finalized),
-    sequencer: last,
-    nextSequencerHeight: nextHeight(),
-  };
+const stored = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
+// A line that a crash cut off was never answered.
+const whole = stored.slice(0, stored.lastIndexOf("\n") + 1);
+for (const line of whole.split("\n").slice(0, -1)) {
+  const [name, request]: [keyof typeof calls, never] = JSON.parse(line);
+  calls[name](request);
 }
+log = fs.openSync(file, "a");
+fs.ftruncateSync(log, Buffer.byteLength(whole));
 
 /** Runs to its end before the next call is looked at: nothing here waits for anything. */
 function served<Request, Response>(call: (request: Request) => Response) {
-  return ({ request }: ServerUnaryCall<Request, Response>, reply: sendUnaryData<Response>) => {
-    let answer: Response;
+  return (
+    { request }: grpc.ServerUnaryCall<Request, Response>,
+    reply: grpc.sendUnaryData<Response>,
+  ) => {
     try {
-      answer = call(request);
+      reply(null, call(request));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error; // a disk that fails: end, the state is on it
-      const metadata = new Metadata();
-      metadata.set("weft-code", error.message);
+      if (!(error instanceof Refused)) throw error; // a disk that fails: end, the log has all
+      const metadata = new grpc.Metadata();
+      metadata.set("weft-code", `EXECUTION_${error.message}`);
       for (const [name, height] of Object.entries(error.heights))
         metadata.set(`weft-${name}`, String(height));
-      const code = STATUS[error.message] ?? status.FAILED_PRECONDITION;
-      return reply({ code, details: error.message, metadata });
+      const code = STATUS[error.message] ?? grpc.status.FAILED_PRECONDITION;
+      reply({ code, details: error.message, metadata });
     }
-    reply(null, answer);
   };
 }
 
-const definitions = loadSync("weft/execution/v1/execution.proto", {
-  includeDirs: [protocol],
-  bytes: String,
-  longs: Number,
-  enums: String,
-  defaults: true,
-});
+const options = { includeDirs: [protocol], bytes: String, longs: Number, enums: String };
+const definitions = loadSync("weft/execution/v1/execution.proto", { ...options, defaults: true });
 const service = definitions["weft.execution.v1.ExecutionService"];
-if (service === undefined || "format" in service)
-  throw new Error("the protocol file has no service");
-// Every health check is answered by the same message: status (1) is SERVING (1).
-const bytes = (message: Buffer): Buffer => message;
-const check: MethodDefinition<Buffer, Buffer> = {
-  path: "/grpc.health.v1.Health/Check",
-  requestStream: false,
-  responseStream: false,
-  requestSerialize: bytes,
-  requestDeserialize: bytes,
-  responseSerialize: bytes,
-  responseDeserialize: bytes,
-};
-const server = new Server({ "grpc.max_receive_message_length": 64 << 20 });
+if (service === undefined || "format" in service) throw new Error("no protocol file");
+const server = new grpc.Server({ "grpc.max_receive_message_length": 64 << 20 });
 server.addService(service, {
   Init: served(init),
   ExecuteBlock: served(executeBlock),
   SetFinality: served(setFinality),
-  GetStatus: served(getStatus),
+  GetStatus: served(() => ({ ...status, sequencer })),
 });
-server.addService({ check }, { check: served(() => Buffer.of(0x08, 0x01)) });
-server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-  if (error === null) process.stdout.write(`executor ready at port ${port}\n`);
-  else {
-    closeSync(log);
-    process.stderr.write(`cannot listen at ${address}: ${error.message}\n`);
-    process.exit(1);
-  }
+new HealthImplementation({ "": "SERVING" }).addToServer(server);
+server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+  if (error !== null) throw error;
+  process.stdout.write(`executor ready at port ${port}\n`);
 });
