@@ -42,8 +42,6 @@ export const STREAM_SILENCE_MS = 30_000;
 export const TRUST_SAVE_BLOCKS = 100;
 /** An executor that has not answered by then is asked again, in ms; blocks of a replay may be large. */
 export const EXECUTE_TIMEOUT_MS = 120_000;
-/** An execution client of its own process is asked whether it answers so long after it did, or did not, in ms. */
-export const CLIENT_WATCH_MS = 5_000;
 /** What the order of a payload costs is asked again after this long, in ms, for quotas. */
 export const PRICE_AGE_MS = 2_000;
 /** A gateway asks a node for height and base fee again after this long, in ms. */

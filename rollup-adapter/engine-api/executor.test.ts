@@ -287,6 +287,27 @@ describe.skipIf(isOpGethAway)("an executor on op-geth", () => {
     expect(after.length).toBe(before.length + 1);
   });
 
+  test("a client that is back behind its head is noticed at an empty height", async () => {
+    const fresh = await mkdtemp(join(folder, "behind-"));
+    let isBehind = false;
+    const other = openEngineExecutor(
+      { ...client, block: (at) => client.block(isBehind && at === "latest" ? 0 : at) },
+      genesis,
+      fresh,
+    );
+    const { head, nextSequencerHeight } = await other.init(OP_INIT);
+    isBehind = true;
+    await expect(other.executeBlock(quarterSecond(nextSequencerHeight, []))).rejects.toMatchObject({
+      code: "EXECUTION_INTERNAL",
+      message: expect.stringContaining("stands at block 0"),
+    });
+    isBehind = false;
+    expect((await other.getStatus()).head.number).toBe(head.number);
+    const again = await other.executeBlock(quarterSecond(nextSequencerHeight, []));
+    expect(again).toMatchObject({ outcome: "none", number: head.number });
+    await other.close();
+  });
+
   test("one that is not there, has another secret or another chain is told apart", async () => {
     const stranger = openEngineExecutor(client, { ...genesis, hash: new Uint8Array(32) }, folder);
     await expect(stranger.init(OP_INIT)).rejects.toMatchObject({

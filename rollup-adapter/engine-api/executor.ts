@@ -42,7 +42,12 @@ import { createTurns } from "../turns.ts";
 import { type BlockBuilderDependencies, buildBlock, feeRuleOf } from "./block-builder.ts";
 import type { ClientBlock, EngineClient } from "./engine-client.ts";
 import { DEPOSIT_TYPE, decodeAttributes, type SequencerPlace } from "./l1-attributes.ts";
-import { ANSWERED_SKIPS_KEPT, ANSWERS_KEPT, POSITION_SAVE_HEIGHTS } from "./limits.ts";
+import {
+  ANSWERED_SKIPS_KEPT,
+  ANSWERS_KEPT,
+  HEAD_LOOK_MS,
+  POSITION_SAVE_HEIGHTS,
+} from "./limits.ts";
 import type { EngineApiMetrics } from "./metrics.ts";
 import type { PositionStore } from "./position-store.ts";
 
@@ -116,6 +121,8 @@ class SecondExecutor implements Executor {
   /** The highest head so far, to notice a client that comes back behind it. */
   #highest = 0;
   #savedHeight = 0;
+  /** When the client's head was looked at last while the order had nothing for it; monotonic ms. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** Whether a block was seen to become the client's head since its place was read. */
   #isProven = false;
   readonly #calls = createTurns();
@@ -297,10 +304,28 @@ class SecondExecutor implements Executor {
     request: ExecuteBlockRequest,
     state: ClientState,
   ): Promise<ExecuteBlockResponse> {
+    await this.#look(state.head);
     const position = positionOf(request.sequencerHeight, copyBytes(request.sequencerBlockHash));
     this.#state = { ...state, position };
     if (position.height >= this.#savedHeight + POSITION_SAVE_HEIGHTS) await this.#savePosition();
     return { ...toExecuted(state.head), outcome: "none", included: 0, skipped: [] };
+  }
+
+  /**
+   * A client that was killed may be back without its last blocks, and wallets read from it: that must not wait for the
+   * next payload to be noticed, nor that it is away.
+   */
+  async #look(head: ClientBlock): Promise<void> {
+    const { client, clock } = this.#deps;
+    if (clock.monotonicMs() < this.#lookedAt + HEAD_LOOK_MS) return;
+    const latest = await client.block("latest");
+    this.#lookedAt = clock.monotonicMs();
+    if (latest !== undefined && bytesEqual(latest.hash, head.hash)) return;
+    this.#state = undefined;
+    throw failure(
+      { code: "EXECUTION_INTERNAL" },
+      `the execution client stands at block ${latest?.number ?? "?"}, it was left at ${head.number}; it is fed from there`,
+    );
   }
 
   async #takePayloads(

@@ -35,6 +35,8 @@ export const DEPOSIT_GAS = 1_000_000n;
 
 /** Empty sequencer heights after which the position is written again; at most so many are fed twice. */
 export const POSITION_SAVE_HEIGHTS = 100;
+/** While heights are empty the client's head is looked at so often, in ms. */
+export const HEAD_LOOK_MS = 1_000;
 /** Answers kept in memory for requests that are repeated. */
 export const ANSWERS_KEPT = 256;
 /** Skipped payloads that those answers may tell of together; the oldest answers go first. */

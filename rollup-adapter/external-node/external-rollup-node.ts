@@ -10,7 +10,7 @@ import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
-import { createEngineClient, type EngineClient } from "../engine-api/engine-client.ts";
+import { createEngineClient } from "../engine-api/engine-client.ts";
 import { createEngineApiExecutor, createEngineDecoder } from "../engine-api/executor.ts";
 import { readSecret } from "../engine-api/jwt.ts";
 import { TRANSACTION_GAS_MAX } from "../engine-api/limits.ts";
@@ -26,7 +26,6 @@ import { type Opened, openOrClose } from "../node/opened.ts";
 import { openOrderGateway } from "../node/order-gateway.ts";
 import type { EngineSection, RollupConfig } from "../node/rollup-config.ts";
 import type { RollupNode } from "../node/rollup-node.ts";
-import { watchClient, withClient } from "./client-watch.ts";
 
 export interface ExternalRollupNodeOptions {
   readonly config: RollupConfig;
@@ -64,8 +63,7 @@ async function open(
   const rollupId = RollupId(toHex(rollupIdOfName(section.rollup)));
   const decoder = createEngineDecoder(BigInt(section.chain_id));
   const home = { config, rollupId, dataDirectory };
-  const client = createClient(options, deps);
-  const executor = openExecutor(options, { rollupId, decoder, client }, deps, opened);
+  const executor = openExecutor(options, rollupId, decoder, deps, opened);
   const gateway = await openOrderGateway(
     home,
     { key: deps.gatewayKey, clock, logger, metrics: metrics.gateway },
@@ -73,9 +71,6 @@ async function open(
   );
   const { clients, submitter } = gateway;
   const follower = createFollower(home, { clients, clock, logger, metrics: metrics.driver });
-  const watch = opened.keep(
-    watchClient(() => client.chainId(), { clock, logger: logger.child({ module: "engine-api" }) }),
-  );
   const server = opened.keep(
     await startGatewayRpc(
       {
@@ -91,10 +86,7 @@ async function open(
         ...gateway.pool,
         batchMax: config.rpc.batch_max,
         status: gateway.status,
-        async readiness() {
-          if (watch.failure() === undefined) return follower.rpcReadiness();
-          return { isReady: false, detail: "the execution client does not answer" };
-        },
+        readiness: follower.rpcReadiness,
         clock,
         logger,
         metrics: metrics.evm,
@@ -115,7 +107,7 @@ async function open(
   return {
     rpcUrl: server.rpc.url,
     status: () => ({ ...status(), gatewayPending: submitter.pendingCount() }),
-    readiness: () => withClient(follower.readiness(), watch.failure()),
+    readiness: follower.readiness,
     ...following,
     async stop() {
       // First: whoever waits for a submission is told, and does not keep the RPC open.
@@ -126,29 +118,19 @@ async function open(
 }
 
 /** @throws WeftError<EngineApiErrorInfo> ENGINE_API_SECRET_INVALID */
-function createClient(
-  { executor: section, configDirectory }: ExternalRollupNodeOptions,
-  { clock, metrics }: ExternalRollupNodeDependencies,
-): EngineClient {
-  const secret = readSecret(resolve(configDirectory, section.jwt_file));
-  return createEngineClient(
-    createEngineRpc({ url: section.engine_url, secret }, { clock, metrics: metrics.engine }),
-  );
-}
-
 function openExecutor(
-  { executor: section, dataDirectory }: ExternalRollupNodeOptions,
-  {
-    rollupId,
-    ...parts
-  }: {
-    readonly rollupId: RollupId;
-    readonly decoder: PayloadDecoder;
-    readonly client: EngineClient;
-  },
+  options: ExternalRollupNodeOptions,
+  rollupId: RollupId,
+  decoder: PayloadDecoder,
   { clock, logger, metrics }: ExternalRollupNodeDependencies,
   opened: Opened,
 ): Executor {
+  const { executor: section, dataDirectory, configDirectory } = options;
+  const secret = readSecret(resolve(configDirectory, section.jwt_file));
+  const rpc = createEngineRpc(
+    { url: section.engine_url, secret },
+    { clock, metrics: metrics.engine },
+  );
   return opened.keep(
     createEngineApiExecutor(
       {
@@ -157,8 +139,9 @@ function openExecutor(
         genesisHash: fromHex(section.genesis_hash),
       },
       {
-        ...parts,
+        client: createEngineClient(rpc),
         positions: createFilePositionStore(join(dataDirectory, "position.json")),
+        decoder,
         clock,
         logger: logger.child({ module: "engine-api" }),
         metrics: metrics.engine,
