@@ -40,7 +40,6 @@ export type {
   FinalityStatus,
   InitRequest,
   InitResponse,
-  MessageBox,
   OpenBundle,
   PayloadLeg,
   PrepareBundleRequest,

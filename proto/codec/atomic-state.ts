@@ -8,7 +8,7 @@ import { ADDRESS_BYTES, HASH_BYTES } from "../limits.ts";
 import { AbortReason } from "./atomic-decision.ts";
 import { type Box, boxes, NoReason, Verdict } from "./atomic-tx.ts";
 import { codecError } from "./errors.ts";
-import { type EscrowWithdrawal, WITHDRAWALS_MAX } from "./mev-state.ts";
+import { type EscrowWithdrawal, withdrawals } from "./mev-state.ts";
 import { ATOMIC_TERMS_CODEC, type AtomicTerms, BUNDLE_LEGS_MAX } from "./mev-tx.ts";
 import {
   amount,
@@ -22,7 +22,6 @@ import {
   list,
   nested,
   optionalBytes,
-  positiveAmount,
   positiveUint,
   type RecordCodec,
   uint32,
@@ -176,18 +175,9 @@ export const ATOMIC_COUNT_CODEC: RecordCodec<AtomicCountState> = defineRecord<At
   open: [1, uint32(1, ATOMIC_OPEN_MAX)],
 });
 
-export const EXECUTOR_CODEC: RecordCodec<ExecutorState> = defineRecord<ExecutorState>(
-  {
-    bond: [1, amount],
-    withdrawals: [
-      2,
-      list(
-        defineRecord<EscrowWithdrawal>({ height: [1, height], amount: [2, positiveAmount] }),
-        WITHDRAWALS_MAX,
-      ),
-    ],
-    jailedUntil: [3, height],
-    isTombstoned: [4, flag],
-  },
-  ({ withdrawals }) => checkAscending("withdrawals", withdrawals, (a, b) => a.height - b.height),
-);
+export const EXECUTOR_CODEC: RecordCodec<ExecutorState> = defineRecord<ExecutorState>({
+  bond: [1, amount],
+  withdrawals: [2, withdrawals],
+  jailedUntil: [3, height],
+  isTombstoned: [4, flag],
+});

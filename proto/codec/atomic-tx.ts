@@ -46,6 +46,10 @@ export const NoReason = {
 } as const;
 export type NoReason = (typeof NoReason)[keyof typeof NoReason];
 
+/** What a vote may have as its reason: none with YES. */
+export const VoteReason = { NONE: 0, ...NoReason } as const;
+export type VoteReason = (typeof VoteReason)[keyof typeof VoteReason];
+
 /** What a bundle comes to. The numbers are those of the manifest's decisions. */
 export const AtomicOutcome = { COMMIT: 1, ABORT: 2 } as const;
 export type AtomicOutcome = (typeof AtomicOutcome)[keyof typeof AtomicOutcome];
@@ -67,7 +71,7 @@ export interface ExecutorVote extends VoteContent {
 /** What makes two votes the same. */
 export interface VoteContent {
   readonly verdict: Verdict;
-  /** 0 with YES; one of `NoReason` with NO. */
+  /** One of `VoteReason`. */
   readonly reason: number;
   /** With YES, 32 bytes: the state before the leg. Empty with NO, as all that follows. */
   readonly preStateRoot: Uint8Array;

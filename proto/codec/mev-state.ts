@@ -231,19 +231,24 @@ export const CANCEL_NONCE_CODEC: RecordCodec<CancelNonceState> = defineRecord<Ca
   value: [1, positiveAmount],
 });
 
-export const ESCROW_CODEC: RecordCodec<EscrowState> = defineRecord<EscrowState>(
-  {
-    balance: [1, amount],
-    withdrawals: [
-      2,
-      list(
-        defineRecord<EscrowWithdrawal>({ height: [1, height], amount: [2, positiveAmount] }),
-        WITHDRAWALS_MAX,
-      ),
-    ],
-  },
-  ({ withdrawals }) => checkAscending("withdrawals", withdrawals, (a, b) => a.height - b.height),
+const withdrawalList = list(
+  defineRecord<EscrowWithdrawal>({ height: [1, height], amount: [2, positiveAmount] }),
+  WITHDRAWALS_MAX,
 );
+
+/** By height, each once. */
+export const withdrawals: FieldKind<readonly EscrowWithdrawal[]> = {
+  ...withdrawalList,
+  check: (name, values) => {
+    withdrawalList.check?.(name, values);
+    checkAscending(name, values, (a, b) => a.height - b.height);
+  },
+};
+
+export const ESCROW_CODEC: RecordCodec<EscrowState> = defineRecord<EscrowState>({
+  balance: [1, amount],
+  withdrawals: [2, withdrawals],
+});
 
 const AUCTION_LEG = defineRecord<AuctionLeg>({ rollupId: [1, hash], contentHash: [2, hash] });
 

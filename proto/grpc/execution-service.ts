@@ -7,6 +7,13 @@ import { weft } from "#proto-gen/weft.js";
 import { type Height, RollupId } from "../brands.ts";
 import { fromHex, toHex } from "../bytes.ts";
 import { codecError } from "../codec/errors.ts";
+import {
+  AtomicOutcome,
+  type Box,
+  Verdict,
+  type VoteContent,
+  VoteReason,
+} from "../codec/atomic-tx.ts";
 import type { RevertMode } from "../codec/mev-tx.ts";
 import { HASH_BYTES } from "../limits.ts";
 import type { Timestamp } from "../types.ts";
@@ -152,29 +159,8 @@ export interface OpenBundle {
   readonly bundleId: Uint8Array;
   /** Height that it was prepared at. */
   readonly sequencerHeight: Height;
-  readonly verdict: BundleVerdict;
+  readonly verdict: Verdict;
 }
-
-/** Numbers as in votes (`Verdict` in weft.tx.v1). */
-export const BundleVerdict = { YES: 1, NO: 2 } as const;
-export type BundleVerdict = (typeof BundleVerdict)[keyof typeof BundleVerdict];
-
-/** Why a leg is answered NO, numbered as in votes; 0 with YES. */
-export const BundleNoReason = {
-  NONE: 0,
-  REVERTED: 1,
-  LOCKED: 2,
-  TOO_MANY_LOCKS: 3,
-  NOT_LOCKABLE: 4,
-  MAILBOX: 5,
-  MALFORMED: 6,
-  OTHER: 7,
-} as const;
-export type BundleNoReason = (typeof BundleNoReason)[keyof typeof BundleNoReason];
-
-/** Numbers as in decisions. */
-export const BundleOutcome = { COMMIT: 1, ABORT: 2 } as const;
-export type BundleOutcome = (typeof BundleOutcome)[keyof typeof BundleOutcome];
 
 /** One leg of a bundle of mode 1, to be run beside the state. */
 export interface PrepareBundleRequest {
@@ -196,23 +182,8 @@ export interface PrepareBundleRequest {
 }
 
 /** What a vote says of the leg: a pure function of the stream, the same on all nodes of a rollup. */
-export interface PrepareBundleResponse {
-  readonly verdict: BundleVerdict;
-  readonly reason: BundleNoReason;
-  /** With YES, 32 bytes: the state that the leg was run on. Empty with NO, as all that follows. */
-  readonly preStateRoot: Uint8Array;
-  /** With YES, 32 bytes: commits to what the leg changes and to its receipts. */
-  readonly effectsHash: Uint8Array;
-  /** Messages to and from other rollups of the bundle, by ascending rollup id; none for a pair without messages. */
-  readonly outbox: readonly MessageBox[];
-  readonly inbox: readonly MessageBox[];
-}
-
-export interface MessageBox {
-  /** The other rollup, 32 bytes. */
-  readonly rollupId: Uint8Array;
-  /** Commits to the messages of the pair, in order, 32 bytes. */
-  readonly root: Uint8Array;
+export interface PrepareBundleResponse extends VoteContent {
+  readonly reason: VoteReason;
 }
 
 export interface DecideBundleRequest {
@@ -221,7 +192,7 @@ export interface DecideBundleRequest {
   readonly sequencerHeight: Height;
   /** 32 bytes. */
   readonly bundleId: Uint8Array;
-  readonly outcome: BundleOutcome;
+  readonly outcome: AtomicOutcome;
   /** Why it is aborted, as the decision says; 0 with COMMIT. */
   readonly reason: number;
 }
@@ -387,7 +358,7 @@ const getStatusResponse = messageCodec(
       openBundles: wire.openBundles.map((open) => ({
         bundleId: toBytes(open.bundleId),
         sequencerHeight: toHeight(open.sequencerHeight ?? 0),
-        verdict: oneOf("verdict", BundleVerdict, open.verdict),
+        verdict: oneOf("verdict", Verdict, open.verdict),
       })),
       openBundleCount: wire.openBundleCount,
     };
@@ -396,18 +367,18 @@ const getStatusResponse = messageCodec(
 
 /** The generated names of the same numbers. */
 const WIRE_VERDICTS = {
-  [BundleVerdict.YES]: v1.BundleVerdict.BUNDLE_VERDICT_YES,
-  [BundleVerdict.NO]: v1.BundleVerdict.BUNDLE_VERDICT_NO,
+  [Verdict.YES]: v1.BundleVerdict.BUNDLE_VERDICT_YES,
+  [Verdict.NO]: v1.BundleVerdict.BUNDLE_VERDICT_NO,
 };
 const WIRE_REASONS = {
-  [BundleNoReason.NONE]: v1.BundleNoReason.BUNDLE_NO_REASON_UNSPECIFIED,
-  [BundleNoReason.REVERTED]: v1.BundleNoReason.BUNDLE_NO_REASON_REVERTED,
-  [BundleNoReason.LOCKED]: v1.BundleNoReason.BUNDLE_NO_REASON_LOCKED,
-  [BundleNoReason.TOO_MANY_LOCKS]: v1.BundleNoReason.BUNDLE_NO_REASON_TOO_MANY_LOCKS,
-  [BundleNoReason.NOT_LOCKABLE]: v1.BundleNoReason.BUNDLE_NO_REASON_NOT_LOCKABLE,
-  [BundleNoReason.MAILBOX]: v1.BundleNoReason.BUNDLE_NO_REASON_MAILBOX,
-  [BundleNoReason.MALFORMED]: v1.BundleNoReason.BUNDLE_NO_REASON_MALFORMED,
-  [BundleNoReason.OTHER]: v1.BundleNoReason.BUNDLE_NO_REASON_OTHER,
+  [VoteReason.NONE]: v1.BundleNoReason.BUNDLE_NO_REASON_UNSPECIFIED,
+  [VoteReason.REVERTED]: v1.BundleNoReason.BUNDLE_NO_REASON_REVERTED,
+  [VoteReason.LOCKED]: v1.BundleNoReason.BUNDLE_NO_REASON_LOCKED,
+  [VoteReason.TOO_MANY_LOCKS]: v1.BundleNoReason.BUNDLE_NO_REASON_TOO_MANY_LOCKS,
+  [VoteReason.NOT_LOCKABLE]: v1.BundleNoReason.BUNDLE_NO_REASON_NOT_LOCKABLE,
+  [VoteReason.MAILBOX]: v1.BundleNoReason.BUNDLE_NO_REASON_MAILBOX,
+  [VoteReason.MALFORMED]: v1.BundleNoReason.BUNDLE_NO_REASON_MALFORMED,
+  [VoteReason.OTHER]: v1.BundleNoReason.BUNDLE_NO_REASON_OTHER,
 };
 
 const prepareBundleRequest = messageCodec(
@@ -447,7 +418,7 @@ const decideBundleRequest = messageCodec(
     sequencerBlockHash: toBytes(wire.sequencerBlockHash),
     sequencerHeight: toHeight(wire.sequencerHeight),
     bundleId: toBytes(wire.bundleId),
-    outcome: oneOf("outcome", BundleOutcome, wire.outcome),
+    outcome: oneOf("outcome", AtomicOutcome, wire.outcome),
     reason: wire.reason,
   }),
 );
@@ -534,8 +505,8 @@ function fromWirePrepared(
   wire: weft.execution.v1.PrepareBundleResponse.$Properties,
 ): PrepareBundleResponse {
   return {
-    verdict: oneOf("verdict", BundleVerdict, wire.verdict),
-    reason: oneOf("reason", BundleNoReason, wire.reason ?? BundleNoReason.NONE),
+    verdict: oneOf("verdict", Verdict, wire.verdict),
+    reason: oneOf("reason", VoteReason, wire.reason ?? VoteReason.NONE),
     preStateRoot: toBytes(wire.preStateRoot),
     effectsHash: toBytes(wire.effectsHash),
     outbox: (wire.outbox ?? []).map(fromWireBox),
@@ -543,7 +514,7 @@ function fromWirePrepared(
   };
 }
 
-function fromWireBox(wire: weft.execution.v1.MessageBox.$Properties): MessageBox {
+function fromWireBox(wire: weft.execution.v1.MessageBox.$Properties): Box {
   return { rollupId: toBytes(wire.rollupId), root: toBytes(wire.root) };
 }
 

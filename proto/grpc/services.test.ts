@@ -1,3 +1,4 @@
+import { AtomicOutcome, NoReason, Verdict } from "../codec/atomic-tx.ts";
 import { spawnSync } from "node:child_process";
 import {
   Client,
@@ -17,9 +18,6 @@ import { z } from "zod";
 import { Ordering, PLAIN_POLICY } from "../codec/rollup-policy.ts";
 import { Height, RollupId } from "../brands.ts";
 import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
   type DecideBundleRequest,
   EXECUTION_SERVICE,
   type ExecuteBlockRequest,
@@ -290,8 +288,8 @@ describe("messages survive the wire", () => {
       nextSequencerHeight: Height(6),
       gatheredPayloads: 2,
       openBundles: [
-        { bundleId: hash(7), sequencerHeight: Height(4), verdict: BundleVerdict.YES },
-        { bundleId: hash(8), sequencerHeight: Height(5), verdict: BundleVerdict.NO },
+        { bundleId: hash(7), sequencerHeight: Height(4), verdict: Verdict.YES },
+        { bundleId: hash(8), sequencerHeight: Height(5), verdict: Verdict.NO },
       ],
       openBundleCount: 300,
     };
@@ -318,16 +316,16 @@ describe("messages survive the wire", () => {
       request,
     );
     const yes: PrepareBundleResponse = {
-      verdict: BundleVerdict.YES,
-      reason: BundleNoReason.NONE,
+      verdict: Verdict.YES,
+      reason: 0,
       preStateRoot: hash(5),
       effectsHash: hash(6),
       outbox: [{ rollupId: hash(3), root: hash(7) }],
       inbox: [],
     };
     const no: PrepareBundleResponse = {
-      verdict: BundleVerdict.NO,
-      reason: BundleNoReason.LOCKED,
+      verdict: Verdict.NO,
+      reason: NoReason.LOCKED,
       preStateRoot: new Uint8Array(0),
       effectsHash: new Uint8Array(0),
       outbox: [],
@@ -345,7 +343,7 @@ describe("messages survive the wire", () => {
       sequencerBlockHash: hash(8),
       sequencerHeight: Height(9),
       bundleId: hash(2),
-      outcome: BundleOutcome.ABORT,
+      outcome: AtomicOutcome.ABORT,
       reason: 3,
     };
     expect(decideBundle.requestDeserialize(decideBundle.requestSerialize(decision))).toEqual(

@@ -12,6 +12,7 @@ import {
   atomicDetailHash,
   type AtomicDecision,
 } from "../codec/atomic-decision.ts";
+import { AtomicOutcome } from "../codec/atomic-tx.ts";
 import { isCodecError } from "../codec/errors.ts";
 import { decodeItem, type Manifest } from "../codec/weft-block.ts";
 import { payloadHash } from "../codec/weft-tx.ts";
@@ -94,10 +95,8 @@ export interface FillEntry {
 
 /** What a decision is. 1 to 15 are of atomic execution. */
 export const DecisionOutcome = {
-  /** What a rollup has prepared of its leg is in force. */
-  COMMIT: 1,
-  /** It is dropped. */
-  ABORT: 2,
+  /** COMMIT, 1: what a rollup has prepared of its leg is in force. ABORT, 2: it is dropped. */
+  ...AtomicOutcome,
   /** In which order the SHUFFLED entries of a block are executed. */
   ORDER: 16,
 } as const;

@@ -1,19 +1,14 @@
 /** One sequencer height of a run with atomic bundles: decisions, preparations, then the block, each answer checked. */
+import { AtomicOutcome, type Box, Verdict, VoteReason } from "../../proto/codec/atomic-tx.ts";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual, compareBytes, toHex } from "../../proto/bytes.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-  EXECUTION_SERVICE,
-} from "../../proto/grpc/execution-service.ts";
+import { EXECUTION_SERVICE } from "../../proto/grpc/execution-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type {
   DecideBundleRequest,
   ExecuteBlockRequest,
   ExecuteBlockResponse,
   ExecutorStatus,
-  MessageBox,
   PrepareBundleRequest,
   PrepareBundleResponse,
 } from "../execution.ts";
@@ -69,9 +64,9 @@ export class BundleHeight {
     };
   }
 
-  decideRequest(bundleId: Uint8Array, outcome: BundleOutcome): DecideBundleRequest {
+  decideRequest(bundleId: Uint8Array, outcome: AtomicOutcome): DecideBundleRequest {
     const { sequencerBlockHash, sequencerHeight } = this.request;
-    const reason = outcome === BundleOutcome.COMMIT ? 0 : ABORT_REASON;
+    const reason = outcome === AtomicOutcome.COMMIT ? 0 : ABORT_REASON;
     return { sequencerBlockHash, sequencerHeight, bundleId, outcome, reason };
   }
 
@@ -101,14 +96,14 @@ export class BundleHeight {
     const prepared = await this.prepare(payloads, changes);
     const { verdict, reason } = prepared.response;
     expect(
-      verdict === BundleVerdict.YES,
+      verdict === Verdict.YES,
       `PrepareBundle at height ${this.number} of a leg that nothing hinders: expected YES, got NO (${nameOfReason(reason)})`,
     );
     return prepared;
   }
 
   /** Has a prepared bundle decided, and checks all that holds of every answer to it. */
-  async decide(prepared: Prepared, outcome: BundleOutcome): Promise<void> {
+  async decide(prepared: Prepared, outcome: AtomicOutcome): Promise<void> {
     const session = this.#session;
     const request = this.decideRequest(prepared.request.bundleId, outcome);
     const what = `DecideBundle at height ${this.number}`;
@@ -121,11 +116,11 @@ export class BundleHeight {
   }
 
   commit(prepared: Prepared): Promise<void> {
-    return this.decide(prepared, BundleOutcome.COMMIT);
+    return this.decide(prepared, AtomicOutcome.COMMIT);
   }
 
   abort(prepared: Prepared): Promise<void> {
-    return this.decide(prepared, BundleOutcome.ABORT);
+    return this.decide(prepared, AtomicOutcome.ABORT);
   }
 
   async execute(): Promise<ExecuteBlockResponse> {
@@ -161,11 +156,10 @@ export async function decideAgain(
 }
 
 /** @throws WeftError CONFORMANCE_BROKEN unless the leg was answered NO for this reason */
-export function expectNo({ request, response }: Prepared, reason: BundleNoReason): void {
-  const came =
-    response.verdict === BundleVerdict.YES ? "YES" : `NO (${nameOfReason(response.reason)})`;
+export function expectNo({ request, response }: Prepared, reason: VoteReason): void {
+  const came = response.verdict === Verdict.YES ? "YES" : `NO (${nameOfReason(response.reason)})`;
   expect(
-    response.verdict === BundleVerdict.NO && response.reason === reason,
+    response.verdict === Verdict.NO && response.reason === reason,
     `PrepareBundle at height ${request.sequencerHeight}: expected NO (${nameOfReason(reason)}), got ${came}`,
   );
 }
@@ -217,9 +211,9 @@ function expectOnlyBundlesChanged(
 
 function checkPrepared(answer: PrepareBundleResponse, what: string): void {
   const { verdict, reason, preStateRoot, effectsHash, outbox, inbox } = answer;
-  const isYes = verdict === BundleVerdict.YES;
+  const isYes = verdict === Verdict.YES;
   expect(
-    isYes === (reason === BundleNoReason.NONE),
+    isYes === (reason === 0),
     `${what}: ${isYes ? "YES" : "NO"} with reason ${nameOfReason(reason)}`,
   );
   const length = isYes ? 32 : 0;
@@ -235,7 +229,7 @@ function checkPrepared(answer: PrepareBundleResponse, what: string): void {
   }
 }
 
-function checkBoxes(boxes: readonly MessageBox[], what: string): void {
+function checkBoxes(boxes: readonly Box[], what: string): void {
   for (const [index, { rollupId, root }] of boxes.entries()) {
     expect(
       bytesEqual(rollupId, SIBLING),
@@ -252,12 +246,12 @@ function checkBoxes(boxes: readonly MessageBox[], what: string): void {
 
 function describe({ verdict, reason, preStateRoot, effectsHash }: PrepareBundleResponse): string {
   const short = (bytes: Uint8Array): string => toHex(bytes).slice(0, 12);
-  return verdict === BundleVerdict.YES
+  return verdict === Verdict.YES
     ? `YES on ${short(preStateRoot)} with effects ${short(effectsHash)}`
     : `NO (${nameOfReason(reason)})`;
 }
 
-function nameOfReason(reason: BundleNoReason): string {
-  const found = Object.entries(BundleNoReason).find(([, number]) => number === reason);
+function nameOfReason(reason: VoteReason): string {
+  const found = Object.entries(VoteReason).find(([, number]) => number === reason);
   return found?.[0] ?? String(reason);
 }

@@ -1,7 +1,7 @@
 /** What a run has done with atomic bundles: what has to be open, and what a second instance is told. */
+import { AtomicOutcome } from "../../proto/codec/atomic-tx.ts";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
-import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
 import type {
   DecideBundleRequest,
   PrepareBundleRequest,
@@ -57,7 +57,7 @@ export class BundleJournal {
     return this.#steps.flatMap((step) =>
       step.kind === "decide" &&
       step.request.sequencerHeight === height &&
-      step.request.outcome === BundleOutcome.COMMIT
+      step.request.outcome === AtomicOutcome.COMMIT
         ? [step.prepared.request.payloads]
         : [],
     );

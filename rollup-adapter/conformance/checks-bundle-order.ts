@@ -1,7 +1,7 @@
 /** Level 1: calls about bundles that come again, come wrong, come at a time, or before and after a kill. */
 import { weft } from "#proto-gen/weft.js";
+import { AtomicOutcome } from "../../proto/codec/atomic-tx.ts";
 import { Height } from "../../proto/brands.ts";
-import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
 import { abortAll, bundleCheck } from "./bundle-check.ts";
 import {
   BundleHeight,
@@ -22,7 +22,7 @@ const {
   DecideBundleRequest: DecideMessage,
   BundleOutcome: Outcome,
 } = weft.execution.v1;
-const { COMMIT, ABORT } = BundleOutcome;
+const { COMMIT, ABORT } = AtomicOutcome;
 const INVALID = "EXECUTION_INVALID_REQUEST";
 
 export const BUNDLE_ORDER_CHECKS: readonly Check[] = [

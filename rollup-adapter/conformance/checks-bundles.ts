@@ -1,6 +1,6 @@
 /** Level 1: what becomes of a leg that is prepared, committed or aborted, and of what it locks. */
+import { NoReason } from "../../proto/codec/atomic-tx.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
-import { BundleNoReason } from "../../proto/grpc/execution-service.ts";
 import { BundleHeight, expectNo } from "./bundle-height.ts";
 import { abortAll, bundleCheck, prepareOne } from "./bundle-check.ts";
 import type { Check } from "./check.ts";
@@ -163,11 +163,11 @@ export const BUNDLE_CHECKS: readonly Check[] = [
       const height = await BundleHeight.next(session);
       const holder = await height.prepareYes(leg);
       const sameHeight = await height.prepare(leg);
-      expectNo(sameHeight, BundleNoReason.LOCKED);
+      expectNo(sameHeight, NoReason.LOCKED);
       await height.execute();
       const next = await BundleHeight.next(session);
       const later = await next.prepare(leg);
-      expectNo(later, BundleNoReason.LOCKED);
+      expectNo(later, NoReason.LOCKED);
       await next.execute();
       const decides = await BundleHeight.next(session);
       await decides.abort(sameHeight);
@@ -226,7 +226,7 @@ export const BUNDLE_CHECKS: readonly Check[] = [
     async run(session) {
       const leg = await session.useLeg();
       const height = await BundleHeight.next(session);
-      expectNo(await height.prepare(leg, { locksMax: 1 }), BundleNoReason.TOO_MANY_LOCKS);
+      expectNo(await height.prepare(leg, { locksMax: 1 }), NoReason.TOO_MANY_LOCKS);
       // What was answered NO has locked nothing.
       await height.prepareYes(leg);
       await height.execute();

@@ -1,11 +1,11 @@
 /** From a fresh executor to one that is bound to a sequencer network. */
 import { weft } from "#proto-gen/weft.js";
+import { AtomicOutcome } from "../../proto/codec/atomic-tx.ts";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { bytesEqual, fromHex, toHex } from "../../proto/bytes.ts";
 import type { InitRequest, InitResponse } from "../execution.ts";
 import type { Check } from "./check.ts";
 import { conformanceError, expect } from "./fault.ts";
-import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
 import { BundleHeight } from "./bundle-height.ts";
 import { isUnsupported } from "./checks-repeats.ts";
 import { answered, blockHash, expectRefusal, expectSameBlock, type Session } from "./session.ts";
@@ -69,7 +69,7 @@ export const START_CHECKS: readonly Check[] = [
       const calls = {
         PrepareBundle: () => target.prepareBundle(height.prepareRequest([])),
         DecideBundle: () =>
-          target.decideBundle(height.decideRequest(bundleId, BundleOutcome.ABORT)),
+          target.decideBundle(height.decideRequest(bundleId, AtomicOutcome.ABORT)),
       };
       for (const [name, ask] of Object.entries(calls)) {
         const what = `${name} before Init`;

@@ -3,7 +3,6 @@ import { Height, RollupId } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
-import { BundleOutcome, BundleVerdict } from "../../proto/grpc/execution-service.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import type { FilledBlock } from "../client/block-verifier.ts";
 import type { AtomicLeg, VerifiedDecision } from "../client/executed.ts";
@@ -23,7 +22,7 @@ const ROLLUP = RollupId("ab".repeat(32));
 const OWN = fromHex(ROLLUP);
 const SIBLING = hash(0x10);
 const PREPARED: PrepareBundleResponse = {
-  verdict: BundleVerdict.YES,
+  verdict: Verdict.YES,
   reason: 0,
   preStateRoot: hash(1),
   effectsHash: hash(2),
@@ -96,7 +95,7 @@ beforeEach(() => {
       return Promise.resolve(PREPARED);
     },
     decideBundle: (request) => {
-      const isCommit = request.outcome === BundleOutcome.COMMIT;
+      const isCommit = request.outcome === AtomicOutcome.COMMIT;
       calls.push(`${isCommit ? "commit" : "abort"} ${request.bundleId[0]}`);
       return Promise.resolve({ prepared: PREPARED });
     },

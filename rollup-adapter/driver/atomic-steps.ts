@@ -8,7 +8,6 @@ import { bytesEqual, fromHex, toHex } from "../../proto/bytes.ts";
 import type { DecidedLeg } from "../../proto/codec/atomic-decision.ts";
 import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
 import { isWeftError, WeftError } from "../../proto/errors.ts";
-import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { FilledBlock } from "../client/block-verifier.ts";
 import type { AtomicLeg, VerifiedDecision } from "../client/executed.ts";
@@ -60,8 +59,7 @@ export function createAtomicSteps(
   async function decide(block: FilledBlock, decided: VerifiedDecision): Promise<void> {
     const { bundleId, decision } = decided;
     const { height } = block.header;
-    const outcome =
-      decision.outcome === AtomicOutcome.COMMIT ? BundleOutcome.COMMIT : BundleOutcome.ABORT;
+    const { outcome } = decision;
     const answer = await executor.decideBundle?.({
       sequencerBlockHash: block.hash,
       sequencerHeight: height,
@@ -72,16 +70,16 @@ export function createAtomicSteps(
     if (answer === undefined) return refuseLevel(height);
     const leg = decision.legs.find((one) => bytesEqual(one.rollupId, rollupId));
     compare(height, bundleId, outcome, leg, answer.prepared);
-    metrics.atomicDecided.inc({ outcome: outcome === BundleOutcome.COMMIT ? "commit" : "abort" });
+    metrics.atomicDecided.inc({ outcome: outcome === AtomicOutcome.COMMIT ? "commit" : "abort" });
     await voter?.decided({
       bundleId,
       placed: decided.height,
       height,
       sequencerBlockHash: block.hash,
       timestamp: block.header.time,
-      outcome: decision.outcome,
+      outcome,
       effectsHash:
-        outcome === BundleOutcome.COMMIT ? answer.prepared.effectsHash : new Uint8Array(0),
+        outcome === AtomicOutcome.COMMIT ? answer.prepared.effectsHash : new Uint8Array(0),
     });
   }
 
@@ -89,7 +87,7 @@ export function createAtomicSteps(
   function compare(
     height: Height,
     bundleId: Uint8Array,
-    outcome: BundleOutcome,
+    outcome: AtomicOutcome,
     leg: DecidedLeg | undefined,
     prepared: PrepareBundleResponse,
   ): void {
@@ -99,7 +97,7 @@ export function createAtomicSteps(
       decided: toHex(leg.effectsHash),
       own: toHex(prepared.effectsHash),
     };
-    if (outcome === BundleOutcome.ABORT) {
+    if (outcome === AtomicOutcome.ABORT) {
       logger.error(
         "executors of this rollup voted for effects that this node did not find",
         fields,

@@ -1,13 +1,9 @@
 import { afterEach, expect, test } from "vitest";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
 import { Height } from "../../proto/brands.ts";
 import { WeftError } from "../../proto/errors.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-  EXECUTION_SERVICE,
-} from "../../proto/grpc/execution-service.ts";
+import { EXECUTION_SERVICE } from "../../proto/grpc/execution-service.ts";
 import type {
   DecideBundleRequest,
   ExecutionErrorInfo,
@@ -46,12 +42,12 @@ const decide: DecideBundleRequest = {
   sequencerBlockHash: new Uint8Array(32).fill(4),
   sequencerHeight: Height(8),
   bundleId: prepare.bundleId,
-  outcome: BundleOutcome.COMMIT,
+  outcome: AtomicOutcome.COMMIT,
   reason: 0,
 };
 const prepared: PrepareBundleResponse = {
-  verdict: BundleVerdict.YES,
-  reason: BundleNoReason.NONE,
+  verdict: Verdict.YES,
+  reason: 0,
   preStateRoot: new Uint8Array(32).fill(5),
   effectsHash: new Uint8Array(32).fill(6),
   outbox: [],

@@ -37,7 +37,6 @@ export const EXEMPT: Readonly<Record<string, string>> = {
     "opens key files with their readers, which have targets",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
   "mev/seal/share-evidence.ts#*": "canonical bytes by codecs that have targets, or undefined",
-  "proto/verify/manifest.ts#decodeAtomicDecision": "by a codec that has a target, or undefined",
   "mev/inclusion/keys.ts#*": "keys of the state that the rules of inclusion wrote",
   "sequencer/app/ordering/entry-terms.ts#readEntryTerms":
     "block events that this application emitted",
@@ -55,7 +54,6 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/rpc/indexer/keys.ts#parseHashValue": "a value that this index wrote",
   "rollup-adapter/engine-api/jwt.ts#readSecret": "a file that the operator names, 32 bytes in hex",
   "rollup-adapter/conformance/payloads.ts#*": "files that the operator names, hex by the line",
-  "rollup-adapter/evm/atomic/records.ts#decodeBundle": "rows that the executor wrote",
   "rollup-adapter/gateway/journal/batch-record.ts#*": "records that the gateway's journal wrote",
   "rollup-adapter/gateway/journal/placement-record.ts#decodePlacement":
     "records that the gateway's journal wrote",

@@ -11,7 +11,7 @@ import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { verifyPresence } from "../../proto/verify/manifest.ts";
 import { openCount, senderCount } from "../../sequencer/app/atomic/bundles.ts";
-import { ATOMIC_OPEN } from "../../sequencer/app/state/tables.ts";
+import { ATOMIC_OPEN, bundleOfKey } from "../../sequencer/app/state/tables.ts";
 import { ATOMIC_OPEN_MAX } from "../../proto/codec/atomic-state.ts";
 import { CODES } from "../../sequencer/app/codes.ts";
 import { ATOMIC_SENDER_OPEN_MAX } from "../../sequencer/app/atomic/limits.ts";
@@ -174,7 +174,7 @@ test("property: bundles are decided in time and alike for all rollups, and all n
         await expectSupply(chain);
         const supply = chain.app.read.supply();
         const reader = chain.app.read.staking();
-        const open = reader.records.keys(ATOMIC_OPEN).map((key) => key.slice(-64));
+        const open = reader.records.keys(ATOMIC_OPEN).map(bundleOfKey);
         const states = open.map((id) => world.state(fromHex(id)));
         for (const state of states) {
           const deadline = (state && deadlineOf(state)) ?? Number.POSITIVE_INFINITY;

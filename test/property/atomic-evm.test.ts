@@ -5,12 +5,8 @@
  */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { AtomicOutcome, Verdict, VoteReason } from "../../proto/codec/atomic-tx.ts";
 import { toHex } from "../../proto/bytes.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-} from "../../proto/grpc/execution-service.ts";
 import type { EvmExecutor } from "../../rollup-adapter/evm/executor.ts";
 import {
   atomicGenesis,
@@ -115,27 +111,27 @@ class Model {
   }
 
   /** The answer to a leg: 0 for YES, or the reason. */
-  prepare(name: string, calls: readonly Call[], locksMax: number): BundleNoReason {
+  prepare(name: string, calls: readonly Call[], locksMax: number): VoteReason {
     const { locked } = this;
     const after = copy(this.world);
     const locks = new Set<string>();
-    const answer = ((): BundleNoReason => {
+    const answer = ((): VoteReason => {
       // 200,000 for each transaction, a lock stands for 100,000.
-      if (calls.length * 2 > locksMax) return BundleNoReason.TOO_MANY_LOCKS;
+      if (calls.length * 2 > locksMax) return VoteReason.TOO_MANY_LOCKS;
       for (const one of calls) {
         const { sender } = one;
-        if (locked.has(`a${sender}`)) return BundleNoReason.LOCKED;
-        if (one.skew !== 0) return BundleNoReason.REVERTED;
+        if (locked.has(`a${sender}`)) return VoteReason.LOCKED;
+        if (one.skew !== 0) return VoteReason.REVERTED;
         after.nonces[sender] = (after.nonces[sender] ?? 0) + 1;
         const { touched, isGood } = apply(after, one);
-        if (touched.some((key) => locked.has(key))) return BundleNoReason.LOCKED;
-        if (!isGood) return BundleNoReason.REVERTED;
+        if (touched.some((key) => locked.has(key))) return VoteReason.LOCKED;
+        if (!isGood) return VoteReason.REVERTED;
         for (const key of [`a${sender}`, ...touched]) locks.add(key);
       }
       // And the desk itself, which all share.
-      return locks.size + 1 > locksMax ? BundleNoReason.TOO_MANY_LOCKS : BundleNoReason.NONE;
+      return locks.size + 1 > locksMax ? VoteReason.TOO_MANY_LOCKS : VoteReason.NONE;
     })();
-    const isYes = answer === BundleNoReason.NONE;
+    const isYes = answer === 0;
     this.open.push({ name, isYes, locks: isYes ? locks : new Set(), after });
     return answer;
   }
@@ -236,7 +232,7 @@ async function run(executor: EvmExecutor, plans: readonly HeightPlan[]): Promise
       if (leg === undefined || decided.has(leg)) continue;
       decided.add(leg);
       const commits = isCommit && leg.isYes;
-      const outcome = commits ? BundleOutcome.COMMIT : BundleOutcome.ABORT;
+      const outcome = commits ? AtomicOutcome.COMMIT : AtomicOutcome.ABORT;
       await ask((on) => on.decideBundle(decideRequest(height, leg.name, outcome)));
       model.decide(leg, commits);
     }
@@ -256,7 +252,7 @@ async function run(executor: EvmExecutor, plans: readonly HeightPlan[]): Promise
       expect({ name, verdict, reason }).toEqual({
         name,
         reason: wanted,
-        verdict: wanted === BundleNoReason.NONE ? BundleVerdict.YES : BundleVerdict.NO,
+        verdict: wanted === 0 ? Verdict.YES : Verdict.NO,
       });
     }
     const payloads: Uint8Array[] = [];

@@ -6,8 +6,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { createAddressFromString } from "@ethereumjs/util";
+import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
 import { compareBytes } from "../../proto/bytes.ts";
-import { BundleOutcome, BundleVerdict } from "../../proto/grpc/execution-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type { PrepareBundleResponse } from "../../rollup-adapter/execution.ts";
 import type { EvmExecutor } from "../../rollup-adapter/evm/executor.ts";
@@ -86,8 +86,8 @@ async function play(
     waiting = waiting.filter((one) => !due.includes(one));
     const wasFree = waiting.length === 0;
     for (const { bundle } of due) {
-      const isCommit = bundle.answers.every(({ verdict }) => verdict === BundleVerdict.YES);
-      const outcome = isCommit ? BundleOutcome.COMMIT : BundleOutcome.ABORT;
+      const isCommit = bundle.answers.every(({ verdict }) => verdict === Verdict.YES);
+      const outcome = isCommit ? AtomicOutcome.COMMIT : AtomicOutcome.ABORT;
       if (isCommit) committed += 1;
       for (const index of bundle.rollups) {
         await rollups[index]?.decideBundle(decideRequest(height, bundle.name, outcome));
@@ -105,7 +105,7 @@ async function play(
       waiting.push({ height, bundle });
       placed += 1;
       // Nothing held anything: the first of the log has what it needs on all of its rollups, and so it commits.
-      const isYes = bundle.answers.every(({ verdict }) => verdict === BundleVerdict.YES);
+      const isYes = bundle.answers.every(({ verdict }) => verdict === Verdict.YES);
       if (wasFree && order === 0 && !isYes) stuck.push(bundle.name);
     }
     for (const executor of rollups) await execute(executor, height, []);

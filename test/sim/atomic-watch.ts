@@ -18,7 +18,7 @@ import { atomicOf } from "../../sequencer/app/atomic/bundles.ts";
 import { executorOf } from "../../sequencer/app/atomic/executors.ts";
 import { hiddenBlocksMax } from "../../sequencer/app/atomic/hidden.ts";
 import { blockSlices } from "../../sequencer/app/block-slices.ts";
-import { ATOMIC_OPEN } from "../../sequencer/app/state/tables.ts";
+import { ATOMIC_OPEN, bundleOfKey } from "../../sequencer/app/state/tables.ts";
 import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
 import type { EngineEvent } from "../../sequencer/engine/event-bus.ts";
 import { SimulationFailure } from "./checkers.ts";
@@ -241,7 +241,7 @@ export class AtomicWatch {
     const { atomicBonds, executorBonds } = weft.read.supply();
     const open = new Map<string, AtomicState>();
     for (const key of reader.records.keys(ATOMIC_OPEN)) {
-      const id = key.slice(key.lastIndexOf("/") + 1);
+      const id = bundleOfKey(key);
       const state = atomicOf(reader, id);
       if (state === undefined) throw new SimulationFailure(`bundle ${id} is open without a record`);
       open.set(id, state);

@@ -27,7 +27,7 @@ import { ed25519KeyPairFromSeed, signEd25519 } from "../../proto/verify/ed25519.
 import { atomicOf } from "../../sequencer/app/atomic/bundles.ts";
 import { executorOf } from "../../sequencer/app/atomic/executors.ts";
 import type { StakingReader } from "../../sequencer/app/staking/context.ts";
-import { ATOMIC_OPEN } from "../../sequencer/app/state/tables.ts";
+import { ATOMIC_OPEN, bundleOfKey } from "../../sequencer/app/state/tables.ts";
 import type { WeftApplication } from "../../sequencer/app/weft-application.ts";
 import type { EngineEvent } from "../../sequencer/engine/event-bus.ts";
 import { Random } from "../support/random.ts";
@@ -150,7 +150,7 @@ export class AtomicRun {
   #act(reader: StakingReader): void {
     for (const executor of this.#executors) this.#bond(reader, executor);
     for (const key of reader.records.keys(ATOMIC_OPEN)) {
-      this.#known.add(key.slice(key.lastIndexOf("/") + 1));
+      this.#known.add(bundleOfKey(key));
     }
     for (const id of this.#known) {
       const state = atomicOf(reader, id);

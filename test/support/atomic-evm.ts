@@ -1,8 +1,8 @@
 /** An EVM rollup with atomic execution and one desk on it, fed by hand. For tests. */
+import { AtomicOutcome } from "../../proto/codec/atomic-tx.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { Height } from "../../proto/brands.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { BundleOutcome } from "../../proto/grpc/execution-service.ts";
 import type {
   DecideBundleRequest,
   PrepareBundleRequest,
@@ -99,14 +99,14 @@ export function prepareRequest(
 export function decideRequest(
   height: number,
   name: string,
-  outcome: BundleOutcome,
+  outcome: AtomicOutcome,
 ): DecideBundleRequest {
   return {
     sequencerBlockHash: blockRequest(height, []).sequencerBlockHash,
     sequencerHeight: Height(height),
     bundleId: bundleId(name),
     outcome,
-    reason: outcome === BundleOutcome.COMMIT ? 0 : 1,
+    reason: outcome === AtomicOutcome.COMMIT ? 0 : 1,
   };
 }
 

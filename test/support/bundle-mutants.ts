@@ -1,6 +1,6 @@
 /** Rules of level 1, each broken in the way that people break it. */
+import { Verdict } from "../../proto/codec/atomic-tx.ts";
 import { randomBytes } from "node:crypto";
-import { BundleVerdict } from "../../proto/grpc/execution-service.ts";
 import type { Executor } from "../../rollup-adapter/execution.ts";
 import type { PlainBundleRules } from "./plain-bundles.ts";
 import type { PlainState } from "./plain-executor.ts";
@@ -25,7 +25,7 @@ function answering(
     prepareBundle: async (request) => {
       const answer = await executor.prepareBundle?.(request);
       if (answer === undefined) throw new Error("the plain executor offers level 1 here");
-      return answer.verdict === BundleVerdict.YES ? { ...answer, ...changed } : answer;
+      return answer.verdict === Verdict.YES ? { ...answer, ...changed } : answer;
     },
   });
 }

@@ -2,14 +2,10 @@
  * Atomic bundles of the plain executor (level 1), and every way in which a test may break them. Payloads of legs begin
  * with 0x02, then a key and a count: the key's counter goes to that count from the one before. A leg locks its keys.
  */
+import { AtomicOutcome, NoReason, Verdict } from "../../proto/codec/atomic-tx.ts";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-} from "../../proto/grpc/execution-service.ts";
 import { sha256 } from "../../proto/hash.ts";
 import type {
   DecideBundleRequest,
@@ -146,7 +142,7 @@ export function createPlainBundles(
   const isLocked = (payload: Uint8Array): boolean =>
     lockers().some(
       ({ request, prepared }) =>
-        prepared.verdict === BundleVerdict.YES &&
+        prepared.verdict === Verdict.YES &&
         request.payloads.some((held) => keyOf(held) === keyOf(payload)),
     );
 
@@ -176,15 +172,15 @@ export function createPlainBundles(
     return counters;
   }
 
-  function objection(request: PrepareBundleRequest): BundleNoReason | undefined {
+  function objection(request: PrepareBundleRequest): NoReason | undefined {
     const { payloads } = request;
-    if (payloads.length === 0 || !payloads.every(isCount)) return BundleNoReason.MALFORMED;
-    if (rules.isLockSeenByLegs && payloads.some(isLocked)) return BundleNoReason.LOCKED;
+    if (payloads.length === 0 || !payloads.every(isCount)) return NoReason.MALFORMED;
+    if (rules.isLockSeenByLegs && payloads.some(isLocked)) return NoReason.LOCKED;
     const counters = view();
     if (payloads.some((payload) => apply(payload, counters) !== undefined))
-      return BundleNoReason.REVERTED;
+      return NoReason.REVERTED;
     const isTooMany = new Set(payloads.map(keyOf)).size > request.locksMax;
-    return rules.areLocksLimited && isTooMany ? BundleNoReason.TOO_MANY_LOCKS : undefined;
+    return rules.areLocksLimited && isTooMany ? NoReason.TOO_MANY_LOCKS : undefined;
   }
 
   async function prepare(
@@ -205,7 +201,7 @@ export function createPlainBundles(
     if (rules.isOrderChecked && known !== undefined && known.decision === undefined && !isSame)
       throw refusal({ code: "EXECUTION_INVALID_REQUEST" });
     const reason = objection(request);
-    if (rules.isMalformedRefused && reason === BundleNoReason.MALFORMED)
+    if (rules.isMalformedRefused && reason === NoReason.MALFORMED)
       throw refusal({ code: "EXECUTION_INVALID_REQUEST" });
     if (!rules.isOneAtATime) await new Promise((resolve) => setTimeout(resolve, 5));
     const seen = rules.areCommitsSeenByLegs ? commits() : [];
@@ -213,15 +209,15 @@ export function createPlainBundles(
     const prepared: PrepareBundleResponse =
       reason === undefined
         ? {
-            verdict: BundleVerdict.YES,
-            reason: BundleNoReason.NONE,
+            verdict: Verdict.YES,
+            reason: 0,
             preStateRoot: rules.preStateRoot(seen.reduce(plainRootAfter, stateRoot)),
             effectsHash: rules.effectsHash(sha256(Buffer.concat(request.payloads))),
             outbox: [],
             inbox: [],
           }
         : {
-            verdict: BundleVerdict.NO,
+            verdict: Verdict.NO,
             reason,
             preStateRoot: none,
             effectsHash: none,
@@ -255,10 +251,10 @@ export function createPlainBundles(
     checkBlock(height, hash);
     const isLate = state.open.some(({ request: other }) => other.sequencerHeight === height);
     if (rules.isOrderChecked && isLate) throw refusal({ code: "EXECUTION_INVALID_REQUEST" });
-    const isYes = prepared.verdict === BundleVerdict.YES;
-    if (!rules.isNoCommitted && outcome === BundleOutcome.COMMIT && !isYes)
+    const isYes = prepared.verdict === Verdict.YES;
+    if (!rules.isNoCommitted && outcome === AtomicOutcome.COMMIT && !isYes)
       throw refusal({ code: "EXECUTION_HALTED" });
-    if (!rules.isAbortTraceless && outcome === BundleOutcome.ABORT && isYes)
+    if (!rules.isAbortTraceless && outcome === AtomicOutcome.ABORT && isYes)
       for (const one of known.request.payloads) apply(one, state.counters);
     known.decision = request;
     state.decided.push(known);
@@ -267,7 +263,7 @@ export function createPlainBundles(
 
   function commits(): readonly Uint8Array[] {
     return state.decided.flatMap(({ decision, request }) =>
-      decision?.outcome === BundleOutcome.COMMIT ? request.payloads : [],
+      decision?.outcome === AtomicOutcome.COMMIT ? request.payloads : [],
     );
   }
 
@@ -316,9 +312,9 @@ function keyOf(payload: Uint8Array): string {
 
 function noAnswer(): PrepareBundleResponse {
   const none = new Uint8Array(0);
-  const reason = BundleNoReason.OTHER;
+  const reason = NoReason.OTHER;
   return {
-    verdict: BundleVerdict.NO,
+    verdict: Verdict.NO,
     reason,
     preStateRoot: none,
     effectsHash: none,

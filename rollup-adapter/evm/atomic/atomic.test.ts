@@ -27,19 +27,15 @@ import {
   temporaryDirectory,
 } from "../../../test/support/evm-rollup.ts";
 import { deskCall, expectedPayment, type SwapSide } from "../../../test/support/swap-desk.ts";
+import { AtomicOutcome, NoReason, Verdict } from "../../../proto/codec/atomic-tx.ts";
 import { toHex } from "../../../proto/bytes.ts";
 import { Height } from "../../../proto/brands.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-} from "../../../proto/grpc/execution-service.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import { EvmExecutor } from "../executor.ts";
 import { NULL_EVM_METRICS } from "../metrics.ts";
 import { REGISTRY_ADDRESS } from "./predeploys.ts";
 
-const { COMMIT, ABORT } = BundleOutcome;
+const { COMMIT, ABORT } = AtomicOutcome;
 
 let directory: string;
 let executor: EvmExecutor;
@@ -72,7 +68,7 @@ describe("a leg that can be executed", () => {
   test("is answered YES, changes nothing, and commits as it was staged, first in the block", async () => {
     const before = root();
     const answer = await prepare(executor, 2, "one", [await pay(0, 5n)]);
-    expect(answer).toMatchObject({ verdict: BundleVerdict.YES, reason: BundleNoReason.NONE });
+    expect(answer).toMatchObject({ verdict: Verdict.YES, reason: 0 });
     expect(toHex(answer.preStateRoot)).toBe(before);
     expect(answer.effectsHash).toHaveLength(32);
     expect(await execute(executor, 2, [])).toMatchObject({ outcome: "none" });
@@ -178,7 +174,7 @@ describe("locks", () => {
     const other = await prepare(executor, 2, "other", [
       await deskTransaction(ALICE, 3, deskCall.count()),
     ]);
-    expect([one.verdict, other.verdict]).toEqual([BundleVerdict.YES, BundleVerdict.YES]);
+    expect([one.verdict, other.verdict]).toEqual([Verdict.YES, Verdict.YES]);
     await execute(executor, 2, []);
     await executor.decideBundle(decideRequest(3, "other", COMMIT));
     await executor.decideBundle(decideRequest(3, "one", COMMIT));
@@ -195,17 +191,17 @@ describe("locks", () => {
     const second = await prepare(executor, 2, "second", [
       await deskTransaction(ALICE, 3, deskCall.count()),
     ]);
-    expect(second).toMatchObject({ verdict: BundleVerdict.NO, reason: BundleNoReason.LOCKED });
+    expect(second).toMatchObject({ verdict: Verdict.NO, reason: NoReason.LOCKED });
     expect(second.preStateRoot).toHaveLength(0);
     await execute(executor, 2, []);
     const sender = await prepare(executor, 3, "third", [await signed(BOB, { nonce: 0 })]);
-    expect(sender.reason).toBe(BundleNoReason.LOCKED);
+    expect(sender.reason).toBe(NoReason.LOCKED);
     await execute(executor, 3, []);
     await executor.decideBundle(decideRequest(4, "first", COMMIT));
     const fourth = await prepare(executor, 4, "fourth", [
       await deskTransaction(ALICE, 3, deskCall.count()),
     ]);
-    expect(fourth.verdict).toBe(BundleVerdict.YES);
+    expect(fourth.verdict).toBe(Verdict.YES);
     await execute(executor, 4, []);
     expect(await counterOf(executor)).toBe(1n);
     await executor.decideBundle(decideRequest(5, "fourth", COMMIT));
@@ -244,34 +240,34 @@ describe("locks", () => {
 });
 
 describe("a leg that cannot be executed", () => {
-  const refusals: readonly [string, BundleNoReason, () => Promise<readonly Uint8Array[]>][] = [
-    ["nothing", BundleNoReason.MALFORMED, () => Promise.resolve([])],
-    ["gibberish", BundleNoReason.MALFORMED, async () => [await pay(0, 1n), Uint8Array.of(1, 2)]],
+  const refusals: readonly [string, NoReason, () => Promise<readonly Uint8Array[]>][] = [
+    ["nothing", NoReason.MALFORMED, () => Promise.resolve([])],
+    ["gibberish", NoReason.MALFORMED, async () => [await pay(0, 1n), Uint8Array.of(1, 2)]],
     [
       "a message that is none",
-      BundleNoReason.MALFORMED,
+      NoReason.MALFORMED,
       async () => [await pay(0, 1n), Uint8Array.of(0x6d, 0xc0)],
     ],
-    ["a revert", BundleNoReason.REVERTED, async () => [await pay(0, 5_000n)]],
-    ["a nonce that is not next", BundleNoReason.REVERTED, async () => [await pay(4, 1n)]],
+    ["a revert", NoReason.REVERTED, async () => [await pay(0, 5_000n)]],
+    ["a nonce that is not next", NoReason.REVERTED, async () => [await pay(4, 1n)]],
     [
       "a sender without money",
-      BundleNoReason.REVERTED,
+      NoReason.REVERTED,
       async () => [await deskTransaction(PAUPER, 0, deskCall.count())],
     ],
     [
       "money for an account that did not opt in",
-      BundleNoReason.NOT_LOCKABLE,
+      NoReason.NOT_LOCKABLE,
       async () => [await signed(BOB, { nonce: 0, to: PAUPER.address, value: 1n })],
     ],
     [
       "storage of a contract that did not opt in",
-      BundleNoReason.NOT_LOCKABLE,
+      NoReason.NOT_LOCKABLE,
       async () => [await deskTransaction(BOB, 0, toFunctionSelector("optIn()"), REGISTRY_ADDRESS)],
     ],
     [
       "a new contract",
-      BundleNoReason.NOT_LOCKABLE,
+      NoReason.NOT_LOCKABLE,
       async () => [
         new Uint8Array(
           Buffer.from(
@@ -295,7 +291,7 @@ describe("a leg that cannot be executed", () => {
     const before = root();
     const answer = await prepare(executor, 2, "one", await payloads());
     expect(answer.reason).toBe(reason);
-    expect(answer.verdict).toBe(BundleVerdict.NO);
+    expect(answer.verdict).toBe(Verdict.NO);
     await execute(executor, 2, []);
     await executor.decideBundle(decideRequest(3, "one", ABORT));
     expect(await execute(executor, 3, [])).toMatchObject({ outcome: "none" });
@@ -305,10 +301,10 @@ describe("a leg that cannot be executed", () => {
   test("more locks than its sender paid for", async () => {
     const payloads = [await pay(0, 1n)];
     const answer = await prepare(executor, 2, "few", payloads, { locksMax: 3 });
-    expect(answer.reason).toBe(BundleNoReason.TOO_MANY_LOCKS);
+    expect(answer.reason).toBe(NoReason.TOO_MANY_LOCKS);
     // Bob's account, the desk's, and two balances.
     expect((await prepare(executor, 2, "enough", payloads, { locksMax: 4 })).verdict).toBe(
-      BundleVerdict.YES,
+      Verdict.YES,
     );
   });
 
@@ -316,8 +312,8 @@ describe("a leg that cannot be executed", () => {
     // Locks of two payments of one account to another: four; gas limits: 400,000.
     const payloads = [await pay(0, 1n), await pay(1, 1n)];
     const legs = [
-      [4, BundleNoReason.NONE],
-      [3, BundleNoReason.TOO_MANY_LOCKS],
+      [4, 0],
+      [3, NoReason.TOO_MANY_LOCKS],
     ] as const;
     for (const [locksMax, reason] of legs.toReversed()) {
       const answer = await prepare(executor, 2, `${locksMax}`, payloads, { locksMax });
@@ -327,7 +323,7 @@ describe("a leg that cannot be executed", () => {
     const poor = [await pay(0, 10n ** 30n)];
     const of = async (locksMax: number) =>
       (await prepare(executor, 2, `poor ${locksMax}`, poor, { locksMax })).reason;
-    expect(await of(1)).toBe(BundleNoReason.TOO_MANY_LOCKS);
+    expect(await of(1)).toBe(NoReason.TOO_MANY_LOCKS);
   });
 
   test("behavior: what legs of one height are run for is bounded, whatever comes of them", async () => {
@@ -352,26 +348,20 @@ describe("a leg that cannot be executed", () => {
     // Half of a block's 60,000,000 for all; three of 12,000,000 are too much.
     const gas = 12_000_000n;
     const LOCKS = { locksMax: 256 };
-    const reasons: BundleNoReason[] = [];
+    const reasons: number[] = [];
     for (const name of ["one", "two", "three"]) {
       reasons.push((await prepare(executor, 2, name, await loop(3, gas), LOCKS)).reason);
     }
-    expect(reasons).toEqual([
-      BundleNoReason.REVERTED,
-      BundleNoReason.REVERTED,
-      BundleNoReason.OTHER,
-    ]);
+    expect(reasons).toEqual([NoReason.REVERTED, NoReason.REVERTED, NoReason.OTHER]);
     await reopen();
     expect((await prepare(executor, 2, "four", await loop(3, gas), LOCKS)).reason).toBe(
-      BundleNoReason.OTHER,
+      NoReason.OTHER,
     );
     // One that could not pay was not run, and takes nothing of it; the next height begins anew.
     await execute(executor, 2, []);
     const poor = await deskTransaction(PAUPER, 0, deskCall.count());
-    expect((await prepare(executor, 3, "poor", [poor])).reason).toBe(BundleNoReason.REVERTED);
-    expect((await prepare(executor, 3, "five", [await pay(0, 1n)])).verdict).toBe(
-      BundleVerdict.YES,
-    );
+    expect((await prepare(executor, 3, "poor", [poor])).reason).toBe(NoReason.REVERTED);
+    expect((await prepare(executor, 3, "five", [await pay(0, 1n)])).verdict).toBe(Verdict.YES);
   });
 
   test("error: a node that said NO does not commit", async () => {
@@ -397,7 +387,7 @@ describe("messages", () => {
   test("behavior: a leg reads what it declares, and both boxes are in its answer", async () => {
     const swap = await deskTransaction(ALICE, 3, deskCall.swap(side));
     const answer = await prepare(executor, 2, "one", [expectedPayment(side, own), swap]);
-    expect(answer.verdict).toBe(BundleVerdict.YES);
+    expect(answer.verdict).toBe(Verdict.YES);
     expect(answer.outbox).toMatchObject([{ rollupId: SIBLING }]);
     expect(answer.inbox).toMatchObject([{ rollupId: SIBLING }]);
     await execute(executor, 2, []);
@@ -411,12 +401,12 @@ describe("messages", () => {
     const message = expectedPayment(side, own);
     const reasonOf = async (name: string, payloads: readonly Uint8Array[]) =>
       (await prepare(executor, 2, name, payloads)).reason;
-    expect(await reasonOf("none", [swap])).toBe(BundleNoReason.REVERTED);
+    expect(await reasonOf("none", [swap])).toBe(NoReason.REVERTED);
     const less = expectedPayment({ ...side, take: 19n }, own);
-    expect(await reasonOf("less", [less, swap])).toBe(BundleNoReason.REVERTED);
+    expect(await reasonOf("less", [less, swap])).toBe(NoReason.REVERTED);
     const stranger = expectedPayment({ ...side, rollup: `0x${"77".repeat(32)}` }, own);
-    expect(await reasonOf("stranger", [stranger, message, swap])).toBe(BundleNoReason.MAILBOX);
-    expect(await reasonOf("twice", [message, message, swap])).toBe(BundleNoReason.MAILBOX);
+    expect(await reasonOf("stranger", [stranger, message, swap])).toBe(NoReason.MAILBOX);
+    expect(await reasonOf("twice", [message, message, swap])).toBe(NoReason.MAILBOX);
   });
 
   test("behavior: an unread declared message is part of the inbox", async () => {
@@ -451,7 +441,7 @@ describe("calls that come again, late, or out of order", () => {
     await reopen();
     expect(await prepare(executor, 2, "one", leg)).toEqual(answer);
     expect((await executor.getStatus()).openBundles).toEqual([
-      { bundleId: bundleId("one"), sequencerHeight: 2, verdict: BundleVerdict.YES },
+      { bundleId: bundleId("one"), sequencerHeight: 2, verdict: Verdict.YES },
     ]);
     const decision = decideRequest(3, "one", COMMIT);
     await executor.decideBundle(decision);
@@ -515,7 +505,7 @@ describe("calls that come again, late, or out of order", () => {
     await executor.decideBundle(decideRequest(3, "one", ABORT));
     await execute(executor, 3, []);
     const again = await prepare(executor, 4, "one", await leg(0));
-    expect(again.verdict).toBe(BundleVerdict.YES);
+    expect(again.verdict).toBe(Verdict.YES);
     await execute(executor, 4, []);
     await reopen();
     await executor.decideBundle(decideRequest(5, "one", COMMIT));

@@ -7,8 +7,8 @@ import type { EVM } from "@ethereumjs/evm";
 import { RLP } from "@ethereumjs/rlp";
 import { createAddressFromString } from "@ethereumjs/util";
 import { keccak_256 } from "@noble/hashes/sha3.js";
+import type { Box } from "../../../proto/codec/atomic-tx.ts";
 import { bytesEqual, compareBytes, concatBytes, toHex, utf8ToBytes } from "../../../proto/bytes.ts";
-import type { MessageBox } from "../../execution.ts";
 import { isShallowRlpList } from "../payload.ts";
 import type { StoredLog } from "../records.ts";
 import { MESSAGE_BYTES_MAX } from "./limits.ts";
@@ -94,7 +94,7 @@ export function writtenMessages(logs: readonly StoredLog[], source: Uint8Array):
 export function boxes(
   messages: readonly Message[],
   side: "source" | "destination",
-): readonly MessageBox[] {
+): readonly Box[] {
   const roots = new Map<string, Uint8Array>();
   for (const message of messages) {
     const other = toHex(message[side]);

@@ -4,13 +4,9 @@
  * of it follows from the stream: a node that starts anew comes to the same.
  */
 import type { Common } from "@ethereumjs/common";
+import { AtomicOutcome, NoReason, Verdict } from "../../../proto/codec/atomic-tx.ts";
 import type { Height } from "../../../proto/brands.ts";
 import { bytesEqual, copyBytes, toHex } from "../../../proto/bytes.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-} from "../../../proto/grpc/execution-service.ts";
 import type {
   DecideBundleRequest,
   DecideBundleResponse,
@@ -173,7 +169,7 @@ export class OpenBundles {
     }
     this.#checkHeight(height, blockHash, position);
     this.#checkOrder(record, height);
-    if (outcome === BundleOutcome.COMMIT && prepared.verdict !== BundleVerdict.YES) {
+    if (outcome === AtomicOutcome.COMMIT && prepared.verdict !== Verdict.YES) {
       throw failure(
         { code: "EXECUTION_HALTED" },
         `bundle ${toHex(bundleId)} is committed, and this node found that its leg cannot be executed (reason ${prepared.reason}): either it is wrong or a quorum of the rollup's executors is; find out which before going on`,
@@ -198,7 +194,7 @@ export class OpenBundles {
     return {
       settled,
       commits: settled.flatMap(({ decision, staged }) =>
-        decision?.outcome === BundleOutcome.COMMIT && staged !== undefined ? [staged] : [],
+        decision?.outcome === AtomicOutcome.COMMIT && staged !== undefined ? [staged] : [],
       ),
       locks: lockTable(this.#staged().map(({ locks }) => locks)),
     };
@@ -221,7 +217,7 @@ export class OpenBundles {
     atHeight: readonly BundleRecord[],
   ): Promise<StagingResult> {
     const isFull = this.#undecided().length >= OPEN_BUNDLES_MAX;
-    if (isFull) return refusedLeg(BundleNoReason.OTHER);
+    if (isFull) return refusedLeg(NoReason.OTHER);
     const open = this.#staged();
     const stage = await this.#stageAt(request.sequencerHeight, position.head, environment);
     const share = position.head.header.gasLimit / OPEN_GAS_DIVISOR;
@@ -251,7 +247,7 @@ export class OpenBundles {
       rollupId: this.#rollupId,
       root: head.header.stateRoot,
       commits: this.#decidedAt(height).flatMap(({ decision, staged }) =>
-        decision?.outcome === BundleOutcome.COMMIT && staged !== undefined ? [staged] : [],
+        decision?.outcome === AtomicOutcome.COMMIT && staged !== undefined ? [staged] : [],
       ),
       environment: env,
       draft: draftBlock(env, head.hash, this.#common),

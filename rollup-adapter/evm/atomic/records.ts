@@ -1,13 +1,9 @@
 /** What the database holds of atomic bundles, and its bytes (RLP). */
 import { RLP } from "@ethereumjs/rlp";
+import { AtomicOutcome, type Box, Verdict, VoteReason } from "../../../proto/codec/atomic-tx.ts";
 import { Height } from "../../../proto/brands.ts";
 import { assert } from "../../../proto/errors.ts";
-import {
-  BundleNoReason,
-  BundleOutcome,
-  BundleVerdict,
-} from "../../../proto/grpc/execution-service.ts";
-import type { MessageBox, PrepareBundleResponse } from "../../execution.ts";
+import type { PrepareBundleResponse } from "../../execution.ts";
 import { type Item, blob, list, receiptFields, receiptOfFields, uint } from "../records.ts";
 import { EffectKind, type StagedLeg } from "./effects.ts";
 
@@ -34,7 +30,7 @@ export interface BundleDecision {
   readonly blockHash: Uint8Array;
   /** Of those decided at this height, from 0. */
   readonly order: number;
-  readonly outcome: BundleOutcome;
+  readonly outcome: AtomicOutcome;
   readonly reason: number;
 }
 
@@ -74,8 +70,8 @@ export function decodeBundle(bytes: Uint8Array): BundleRecord {
     order: numberOf(row[3]),
     gas: uint(row[8]),
     prepared: {
-      verdict: known(BundleVerdict, answer[0]),
-      reason: known(BundleNoReason, answer[1]),
+      verdict: known(Verdict, answer[0]),
+      reason: known(VoteReason, answer[1]),
       preStateRoot: blob(answer[2]),
       effectsHash: blob(answer[3]),
       outbox: list(answer[4]).map(boxOf),
@@ -90,7 +86,7 @@ export function decodeBundle(bytes: Uint8Array): BundleRecord {
             height: heightOf(decision[0]),
             blockHash: blob(decision[1]),
             order: numberOf(decision[2]),
-            outcome: known(BundleOutcome, decision[3]),
+            outcome: known(AtomicOutcome, decision[3]),
             reason: numberOf(decision[4]),
           },
   };
@@ -128,11 +124,11 @@ function stagedOf(row: readonly Item[]): StagedLeg {
   };
 }
 
-function boxFields({ rollupId, root }: MessageBox): Uint8Array[] {
+function boxFields({ rollupId, root }: Box): Uint8Array[] {
   return [rollupId, root];
 }
 
-function boxOf(item: Item): MessageBox {
+function boxOf(item: Item): Box {
   const [rollupId, root] = list(item);
   return { rollupId: blob(rollupId), root: blob(root) };
 }

@@ -8,8 +8,8 @@ import type { Common } from "@ethereumjs/common";
 import { Address, KECCAK256_NULL, equalsBytes, setLengthLeft } from "@ethereumjs/util";
 import { type RunTxResult, runTx } from "@ethereumjs/vm";
 import { keccak_256 } from "@noble/hashes/sha3.js";
+import { NoReason, Verdict } from "../../../proto/codec/atomic-tx.ts";
 import { bytesEqual, concatBytes, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
-import { BundleNoReason, BundleVerdict } from "../../../proto/grpc/execution-service.ts";
 import type { PrepareBundleRequest, PrepareBundleResponse } from "../../execution.ts";
 import { roomObjection, senderObjection } from "../admission.ts";
 import type { BlockEnvironment } from "../environment.ts";
@@ -133,22 +133,22 @@ export class Stage {
       : { ...result, transactionHashes: hashes, gas: meter.gas };
   }
 
-  #parse({ payloads }: PrepareBundleRequest): Leg | BundleNoReason {
-    if (payloads.length > LEG_PAYLOADS_MAX) return BundleNoReason.MALFORMED;
+  #parse({ payloads }: PrepareBundleRequest): Leg | NoReason {
+    if (payloads.length > LEG_PAYLOADS_MAX) return NoReason.MALFORMED;
     const transactions: DecodedTransaction[] = [];
     const messages: Message[] = [];
     for (const payload of payloads) {
       if (payload[0] === MESSAGE_TYPE) {
         const message = decodeMessage(payload, this.#options.rollupId);
-        if (message === undefined) return BundleNoReason.MALFORMED;
+        if (message === undefined) return NoReason.MALFORMED;
         messages.push(message);
         continue;
       }
       const decoded = this.#options.decoder.decode(payload);
-      if (decoded.kind === "skip") return BundleNoReason.MALFORMED;
+      if (decoded.kind === "skip") return NoReason.MALFORMED;
       transactions.push(decoded.decoded);
     }
-    return transactions.length === 0 ? BundleNoReason.MALFORMED : { transactions, messages };
+    return transactions.length === 0 ? NoReason.MALFORMED : { transactions, messages };
   }
 
   async #execute(
@@ -156,11 +156,11 @@ export class Stage {
     { transactions, messages }: Leg,
     taken: Taken,
     meter: GasMeter,
-  ): Promise<Omit<StagingResult, "transactionHashes" | "gas"> | BundleNoReason> {
+  ): Promise<Omit<StagingResult, "transactionHashes" | "gas"> | NoReason> {
     const { common, environment, rollupId } = this.#options;
     const gas = transactions.reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
-    if (gas > BigInt(request.locksMax) * LOCK_GAS) return BundleNoReason.TOO_MANY_LOCKS;
-    if (gas > taken.gasLeft) return BundleNoReason.OTHER;
+    if (gas > BigInt(request.locksMax) * LOCK_GAS) return NoReason.TOO_MANY_LOCKS;
+    if (gas > taken.gasLeft) return NoReason.OTHER;
     const machine = await createMachine({
       ...this.#options,
       db: this.#db,
@@ -173,14 +173,14 @@ export class Stage {
     const staged: StagedTransaction[] = [];
     let tip = 0n;
     for (const decoded of transactions) {
-      if (taken.locks.has(toHex(decoded.sender.bytes))) return BundleNoReason.LOCKED;
+      if (taken.locks.has(toHex(decoded.sender.bytes))) return NoReason.LOCKED;
       const objection = await this.#objection(machine, decoded);
       if (objection !== undefined) return objection;
       meter.gas += decoded.transaction.gasLimit;
       const result = await this.#runOne(machine, decoded, recorder, request.bundleId, messages);
-      if (recorder.isRefused()) return BundleNoReason.LOCKED;
+      if (recorder.isRefused()) return NoReason.LOCKED;
       if (typeof result === "number") return result;
-      if (result.execResult.exceptionError !== undefined) return BundleNoReason.REVERTED;
+      if (result.execResult.exceptionError !== undefined) return NoReason.REVERTED;
       tip += result.minerValue;
       const receipt = toStoredReceipt(decoded, result, environment.baseFeePerGas);
       staged.push({
@@ -192,20 +192,20 @@ export class Stage {
     const before = viewAt(common, this.#db, this.root);
     const locks = await this.#locks(recorder, transactions, before);
     if (typeof locks === "number") return locks;
-    if (locks.length > request.locksMax) return BundleNoReason.TOO_MANY_LOCKS;
+    if (locks.length > request.locksMax) return NoReason.TOO_MANY_LOCKS;
     const written = writtenMessages(
       staged.flatMap(({ receipt }) => receipt.logs),
       rollupId,
     );
     if (written.some(({ destination }) => !isSibling(request, destination))) {
-      return BundleNoReason.MAILBOX;
+      return NoReason.MAILBOX;
     }
     const effects = await differences(locks, before, machine.state);
     const leg = { effects, tip, transactions: staged, locks };
     return {
       prepared: {
-        verdict: BundleVerdict.YES,
-        reason: BundleNoReason.NONE,
+        verdict: Verdict.YES,
+        reason: 0,
         preStateRoot: this.root,
         effectsHash: effectsHash(leg),
         outbox: boxes(written, "destination"),
@@ -218,10 +218,10 @@ export class Stage {
   async #objection(
     { state }: Machine,
     { transaction, sender }: DecodedTransaction,
-  ): Promise<BundleNoReason | undefined> {
+  ): Promise<NoReason | undefined> {
     const { common, environment, draft } = this.#options;
     if (transaction.type === SET_CODE_TYPE || bytesEqual(sender.bytes, environment.feeRecipient)) {
-      return BundleNoReason.NOT_LOCKABLE;
+      return NoReason.NOT_LOCKABLE;
     }
     const account = await state.getAccount(sender);
     const { gasLimit, baseFeePerGas } = environment;
@@ -238,7 +238,7 @@ export class Stage {
         },
         common,
       );
-    return reason === undefined ? undefined : BundleNoReason.REVERTED;
+    return reason === undefined ? undefined : NoReason.REVERTED;
   }
 
   async #runOne(
@@ -247,7 +247,7 @@ export class Stage {
     recorder: AccessRecorder,
     bundleId: Uint8Array,
     messages: readonly Message[],
-  ): Promise<RunTxResult | BundleNoReason> {
+  ): Promise<RunTxResult | NoReason> {
     const { vm } = machine;
     deliver(machine.transientStorage, bundleId, messages);
     machine.watchCalls(recorder);
@@ -262,7 +262,7 @@ export class Stage {
       // As in `block-runner.ts`: storage and memory are no function of the chain, all else is the same everywhere.
       if (this.#db.failure !== undefined) throw this.#db.failure;
       if (cause instanceof RangeError) throw cause;
-      return BundleNoReason.REVERTED;
+      return NoReason.REVERTED;
     } finally {
       machine.watchCalls(undefined);
     }
@@ -273,8 +273,8 @@ export class Stage {
     recorder: AccessRecorder,
     transactions: readonly DecodedTransaction[],
     before: StateView,
-  ): Promise<readonly Lock[] | BundleNoReason> {
-    if (recorder.isCodeWritten) return BundleNoReason.NOT_LOCKABLE;
+  ): Promise<readonly Lock[] | NoReason> {
+    if (recorder.isCodeWritten) return NoReason.NOT_LOCKABLE;
     const senders = new Set(transactions.map(({ sender }) => toHex(sender.bytes)));
     const touched = new Map(recorder.touched());
     // Nonce and fee are paid outside of the calls that are watched.
@@ -289,8 +289,7 @@ export class Stage {
         optedIn.set(address, isLockable);
       }
       if (isLockable) locks.push({ key: fromHex(name), isExclusive });
-      else if (isExclusive || !(await isImmutable(name, before)))
-        return BundleNoReason.NOT_LOCKABLE;
+      else if (isExclusive || !(await isImmutable(name, before))) return NoReason.NOT_LOCKABLE;
     }
     return locks.toSorted((a, b) => (toHex(a.key) < toHex(b.key) ? -1 : 1));
   }
@@ -323,11 +322,11 @@ async function isImmutable(name: string, before: StateView): Promise<boolean> {
 function messageFault(
   messages: readonly Message[],
   request: PrepareBundleRequest,
-): BundleNoReason | undefined {
+): NoReason | undefined {
   const keys = new Set(messages.map((message) => toHex(messageKey(message))));
   const isClear = keys.size === messages.length;
   const isInside = messages.every(({ source }) => isSibling(request, source));
-  return isClear && isInside ? undefined : BundleNoReason.MAILBOX;
+  return isClear && isInside ? undefined : NoReason.MAILBOX;
 }
 
 function isSibling({ siblingRollupIds }: PrepareBundleRequest, rollupId: Uint8Array): boolean {
@@ -336,13 +335,13 @@ function isSibling({ siblingRollupIds }: PrepareBundleRequest, rollupId: Uint8Ar
 
 /** The answer NO. */
 export function refusedLeg(
-  reason: BundleNoReason,
+  reason: NoReason,
   transactionHashes: readonly Uint8Array[] = [],
   gas = 0n,
 ): StagingResult {
   return {
     prepared: {
-      verdict: BundleVerdict.NO,
+      verdict: Verdict.NO,
       reason,
       preStateRoot: EMPTY_BYTES,
       effectsHash: EMPTY_BYTES,

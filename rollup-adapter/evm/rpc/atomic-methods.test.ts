@@ -16,8 +16,8 @@ import {
   temporaryDirectory,
 } from "../../../test/support/evm-rollup.ts";
 import { deskCall } from "../../../test/support/swap-desk.ts";
+import { AtomicOutcome } from "../../../proto/codec/atomic-tx.ts";
 import { toHex } from "../../../proto/bytes.ts";
-import { BundleOutcome } from "../../../proto/grpc/execution-service.ts";
 
 let directory: string;
 let instant: InstantRollup;
@@ -61,7 +61,7 @@ test("behavior: receipts say which bundle brought a transaction, once it is comm
   });
   await instant.order([]);
   expect(await call("eth_getTransactionReceipt", hash)).toBeNull();
-  await executor.decideBundle?.(decideRequest(3, "one", BundleOutcome.COMMIT));
+  await executor.decideBundle?.(decideRequest(3, "one", AtomicOutcome.COMMIT));
   // Whoever reads "committed" goes on with the nonce after it, so the state has to show it.
   expect(await call("weft_getAtomicBundle", id)).toMatchObject({ state: "PREPARED" });
   expect(await call("eth_getTransactionCount", BOB.address, "latest")).toBe("0x0");
@@ -82,7 +82,7 @@ test("behavior: an aborted bundle brought nothing, also when its sender sends th
   const id = `0x${toHex(bundleId("one"))}`;
   await executor.prepareBundle?.(prepareRequest(2, "one", [leg]));
   await instant.order([]);
-  await executor.decideBundle?.(decideRequest(3, "one", BundleOutcome.ABORT));
+  await executor.decideBundle?.(decideRequest(3, "one", AtomicOutcome.ABORT));
   await instant.order([leg]);
   expect(await call("weft_getAtomicBundle", id)).toMatchObject({
     state: "ABORTED",

@@ -1,5 +1,5 @@
 /** What the rollup itself knows of atomic bundles: levels, states, and why (docs/rollups.md, "Atomic execution"). */
-import { BundleOutcome, BundleVerdict } from "../../../proto/grpc/execution-service.ts";
+import { AtomicOutcome, Verdict } from "../../../proto/codec/atomic-tx.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
 import type { Json, Method } from "../../json-rpc/method.ts";
 import { hashParam } from "../../json-rpc/params.ts";
@@ -22,7 +22,7 @@ export function bundleOfReceipt(chain: EvmChain, hash: Uint8Array | undefined): 
   const id = chain.store.bundleOfTransaction(hash);
   const record = id === undefined ? undefined : chain.bundles.find(id);
   // One that was aborted did not bring it: its sender may have sent it again by itself.
-  if (record?.decision?.outcome !== BundleOutcome.COMMIT) return undefined;
+  if (record?.decision?.outcome !== AtomicOutcome.COMMIT) return undefined;
   return {
     bundleId: bytesToHex(record.bundleId),
     level: 1,
@@ -34,7 +34,7 @@ export function bundleOfReceipt(chain: EvmChain, hash: Uint8Array | undefined): 
 
 function formatBundle(record: BundleRecord): Json {
   const { prepared, decision } = record;
-  const isYes = prepared.verdict === BundleVerdict.YES;
+  const isYes = prepared.verdict === Verdict.YES;
   return {
     bundleId: bytesToHex(record.bundleId),
     level: 1,
@@ -51,5 +51,5 @@ function formatBundle(record: BundleRecord): Json {
 
 function stateOf({ decision }: BundleRecord): string {
   if (decision === undefined) return "PREPARED";
-  return decision.outcome === BundleOutcome.COMMIT ? "COMMITTED" : "ABORTED";
+  return decision.outcome === AtomicOutcome.COMMIT ? "COMMITTED" : "ABORTED";
 }

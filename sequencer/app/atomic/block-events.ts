@@ -5,10 +5,8 @@
 import { joinBytes } from "../../../proto/bytes.ts";
 import { Height } from "../../../proto/brands.ts";
 import { ATOMIC_DECISION_CODEC, atomicDetailHash } from "../../../proto/codec/atomic-decision.ts";
-import { AtomicOutcome } from "../../../proto/codec/atomic-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import { HASH_BYTES } from "../../../proto/limits.ts";
-import { DecisionOutcome } from "../../../proto/verify/manifest.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import { event, plain } from "../abci-event.ts";
 import type { DecidedBundle } from "./decisions.ts";
@@ -66,7 +64,7 @@ function decodeRecord(bytes: Uint8Array): {
   const { outcome, legs } = ATOMIC_DECISION_CODEC.decode(detail);
   const decision = {
     subject: bytes.subarray(0, HASH_BYTES),
-    outcome: outcome === AtomicOutcome.COMMIT ? DecisionOutcome.COMMIT : DecisionOutcome.ABORT,
+    outcome,
     height: Height(Number(view.getBigUint64(HASH_BYTES))),
     detailHash: atomicDetailHash(detail),
   };

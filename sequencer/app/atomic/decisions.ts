@@ -18,10 +18,10 @@ import type {
 import { AtomicOutcome } from "../../../proto/codec/atomic-tx.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { assert } from "../../../proto/errors.ts";
-import { type DecisionEntry, DecisionOutcome } from "../../../proto/verify/manifest.ts";
+import type { DecisionEntry } from "../../../proto/verify/manifest.ts";
 import { creditMev } from "../distribution/mev-revenue.ts";
 import type { StakingContext } from "../staking/context.ts";
-import { ATOMIC, ATOMIC_HEIGHTS, ATOMIC_OPEN, heightKey } from "../state/tables.ts";
+import { ATOMIC, ATOMIC_HEIGHTS, ATOMIC_OPEN, bundleOfKey, heightKey } from "../state/tables.ts";
 import { atomicOf, closeAtomic, isAnyOpen } from "./bundles.ts";
 import { decidedEvent } from "./events.ts";
 import { jailExecutor, slashExecutor } from "./executors.ts";
@@ -43,7 +43,7 @@ export function decideBundles(ctx: StakingContext): readonly DecidedBundle[] {
   let hidden: ReadonlyMap<string, number> | undefined;
   // Keys ascend by place.
   for (const key of ctx.records.keys(ATOMIC_OPEN)) {
-    const id = key.slice(key.lastIndexOf("/") + 1);
+    const id = bundleOfKey(key);
     let state = atomicOf(ctx, id);
     assert(state !== undefined, "a bundle that waits has its record");
     if (state.filledHeight === 0 && !state.isSealed) {
@@ -97,12 +97,11 @@ function settle(
   ctx.pay("atomicBonds", toHex(state.sender), state.bond - rent - lost);
   ctx.emit(decidedEvent(id, state.placedHeight, decision, { rent, lost }));
   const detail = ATOMIC_DECISION_CODEC.encode(decision);
-  const { COMMIT, ABORT } = DecisionOutcome;
   return {
     rollupIds: state.legs.map(({ rollupId }) => rollupId),
     decision: {
       subject: fromHex(id),
-      outcome: outcome === COMMIT ? COMMIT : ABORT,
+      outcome,
       height: state.placedHeight,
       detailHash: atomicDetailHash(detail),
     },
@@ -189,7 +188,7 @@ function creditBond(
 export function endReports(ctx: StakingContext): void {
   const keys = ctx.records.keys(ATOMIC_HEIGHTS, heightKey(ctx.height, ""));
   for (const key of keys) {
-    const id = key.slice(key.lastIndexOf("/") + 1);
+    const id = bundleOfKey(key);
     const state = atomicOf(ctx, id);
     assert(state !== undefined, "a bundle whose reports are due has its record");
     ctx.records.set(ATOMIC_HEIGHTS, key, undefined);

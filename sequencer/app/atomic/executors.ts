@@ -11,7 +11,6 @@ import type {
   UnjailExecutor,
 } from "../../../proto/codec/atomic-tx.ts";
 import { VOTE_BLOCKS_MAX } from "../../../proto/codec/mev-tx.ts";
-import { WITHDRAWALS_MAX } from "../../../proto/codec/mev-state.ts";
 import { BASIS_POINTS } from "../../../proto/codec/weft-basics.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { type Failure, failure } from "../codes.ts";
@@ -19,6 +18,7 @@ import type { ActionReader } from "../execution/action-rules.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { policyAt } from "../state/rollup-policy.ts";
 import { EXECUTOR_QUEUE, executorKey, EXECUTORS, heightKey } from "../state/tables.ts";
+import { areFull, notAskedBack, paidFrom, settled, withRequest } from "../state/withdrawals.ts";
 import {
   bondEvent,
   jailedEvent,
@@ -48,7 +48,7 @@ export function executorOf(
 
 /** nweft that the executor has not asked back. */
 export function freeBond({ bond, withdrawals }: ExecutorState): bigint {
-  return withdrawals.reduce((left, { amount }) => left - amount, bond);
+  return notAskedBack(bond, withdrawals);
 }
 
 /** Why it may not vote about anything; what it has asked back does not back its votes. */
@@ -123,10 +123,7 @@ export function unbondFault(
     return failure("EXECUTOR_FUNDS", `${free} nweft are not asked back yet, ${amount} are needed`);
   }
   const { withdrawals } = executor;
-  // What is asked back in one block is one request.
-  const isFull =
-    withdrawals.length >= WITHDRAWALS_MAX &&
-    withdrawals.at(-1)?.height !== dueHeight(reader, executor);
+  const isFull = areFull(withdrawals, dueHeight(reader, executor));
   return isFull ? failure("EXECUTOR_FULL", `${withdrawals.length} requests wait`) : undefined;
 }
 
@@ -139,11 +136,7 @@ export function unbondExecutor(
   const id = toHex(rollupId);
   const executor = executorOf(ctx, id, key);
   const height = dueHeight(ctx, executor);
-  const last = executor.withdrawals.at(-1);
-  const withdrawals =
-    last?.height === height
-      ? [...executor.withdrawals.slice(0, -1), { height, amount: last.amount + amount }]
-      : [...executor.withdrawals, { height, amount }];
+  const withdrawals = withRequest(executor.withdrawals, height, amount);
   setExecutor(ctx, id, key, { ...executor, withdrawals });
   ctx.records.set(EXECUTOR_QUEUE, heightKey(height, executorKey(id, key)), true);
   ctx.emit(unbondEvent(id, key, amount, height));
@@ -157,7 +150,7 @@ function dueHeight(reader: StakingReader, { withdrawals }: ExecutorState): Heigh
   const { executorUnbondBlocks, atomicReportBlocks } = reader.params;
   const answerable = 2 * hiddenBlocksMax(reader) + VOTE_BLOCKS_MAX + atomicReportBlocks;
   const height = reader.height + Math.max(executorUnbondBlocks, answerable + 1);
-  return Height(Math.max(height, withdrawals.at(-1)?.height ?? 0));
+  return paidFrom(height, withdrawals);
 }
 
 export function unjailFault(
@@ -225,9 +218,7 @@ export function payExecutors(ctx: StakingContext): void {
     if (Number(height) > ctx.height) return;
     ctx.records.set(EXECUTOR_QUEUE, queued, undefined);
     const executor = executorOf(ctx, rollupId, key);
-    const due = executor.withdrawals.filter((one) => one.height <= Number(height));
-    const amount = due.reduce((sum, one) => sum + one.amount, 0n);
-    const withdrawals = executor.withdrawals.slice(due.length);
+    const { amount, withdrawals } = settled(executor.withdrawals, Number(height));
     setExecutor(ctx, rollupId, key, { ...executor, bond: executor.bond - amount, withdrawals });
     ctx.pay("executorBonds", toHex(accountAddress(fromHex(key))), amount);
     ctx.emit(paidEvent(rollupId, key, amount));

@@ -2,12 +2,8 @@
  * Escrow: what an account has put aside for its bids (docs/adr/0020). Actions 81 and 82, what is asked back and
  * when it is paid, and what auctions take. `account`: 40 lower-case hex characters.
  */
-import { Height } from "../../../proto/brands.ts";
-import {
-  type EscrowState,
-  type EscrowWithdrawal,
-  WITHDRAWALS_MAX,
-} from "../../../proto/codec/mev-state.ts";
+import type { Height } from "../../../proto/brands.ts";
+import type { EscrowState, EscrowWithdrawal } from "../../../proto/codec/mev-state.ts";
 import type { DepositEscrow, WithdrawEscrow } from "../../../proto/codec/mev-tx.ts";
 import { assert } from "../../../proto/errors.ts";
 import { event, plain } from "../abci-event.ts";
@@ -16,6 +12,7 @@ import { openingBlocks } from "../seal/items/room.ts";
 import type { StakingContext, StakingReader } from "../staking/context.ts";
 import { accountAttribute, numberAttribute } from "../staking/events.ts";
 import { ESCROW, ESCROW_QUEUE, heightKey } from "../state/tables.ts";
+import { areFull, notAskedBack, paidFrom, settled, withRequest } from "../state/withdrawals.ts";
 import { ESCROW_PAID_PER_BLOCK_MAX } from "./limits.ts";
 
 const NO_ESCROW: EscrowState = { balance: 0n, withdrawals: [] };
@@ -26,7 +23,7 @@ export function escrowOf(reader: Pick<StakingReader, "records">, account: string
 
 /** nweft that the account has not asked back. */
 export function freeEscrow({ balance, withdrawals }: EscrowState): bigint {
-  return withdrawals.reduce((left, { amount }) => left - amount, balance);
+  return notAskedBack(balance, withdrawals);
 }
 
 /** `balance`: what the account has left after the fee. */
@@ -65,10 +62,7 @@ export function withdrawEscrowFault(
     return failure("ESCROW_FUNDS", `${free} nweft are not asked back yet, ${amount} are needed`);
   }
   const { withdrawals } = escrow;
-  // What is asked back in one block is one request.
-  const isFull =
-    withdrawals.length >= WITHDRAWALS_MAX &&
-    withdrawals.at(-1)?.height !== dueHeight(reader, escrow);
+  const isFull = areFull(withdrawals, dueHeight(reader, escrow));
   return isFull ? failure("ESCROW_FULL", `${withdrawals.length} requests wait`) : undefined;
 }
 
@@ -80,11 +74,7 @@ export function withdrawEscrow(
 ): void {
   const escrow = escrowOf(ctx, account);
   const height = dueHeight(ctx, escrow);
-  const last = escrow.withdrawals.at(-1);
-  const withdrawals =
-    last?.height === height
-      ? [...escrow.withdrawals.slice(0, -1), { height, amount: last.amount + amount }]
-      : [...escrow.withdrawals, { height, amount }];
+  const withdrawals = withRequest(escrow.withdrawals, height, amount);
   setEscrow(ctx, account, { ...escrow, withdrawals });
   ctx.records.set(ESCROW_QUEUE, heightKey(height, account), true);
   ctx.emit(
@@ -101,9 +91,9 @@ export function withdrawEscrow(
  * proposer disputes in the last block that may open it. Never before an earlier request.
  */
 function dueHeight(reader: StakingReader, { withdrawals }: EscrowState): Height {
-  const settled = 2 * openingBlocks(reader) + 4;
-  const height = reader.height + Math.max(reader.params.escrowDelayBlocks, settled);
-  return Height(Math.max(height, withdrawals.at(-1)?.height ?? 0));
+  const resolved = 2 * openingBlocks(reader) + 4;
+  const height = reader.height + Math.max(reader.params.escrowDelayBlocks, resolved);
+  return paidFrom(height, withdrawals);
 }
 
 /**
@@ -132,9 +122,7 @@ export function payEscrow(ctx: StakingContext): void {
     if (Number(height) > ctx.height) return;
     ctx.records.set(ESCROW_QUEUE, key, undefined);
     const escrow = escrowOf(ctx, account);
-    const due = escrow.withdrawals.filter((one) => one.height <= Number(height));
-    const amount = due.reduce((sum, one) => sum + one.amount, 0n);
-    const withdrawals = escrow.withdrawals.slice(due.length);
+    const { amount, withdrawals } = settled(escrow.withdrawals, Number(height));
     setEscrow(ctx, account, { balance: escrow.balance - amount, withdrawals });
     ctx.pay("escrow", account, amount);
     ctx.emit(

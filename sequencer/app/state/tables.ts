@@ -382,6 +382,11 @@ export function atomicOpenKey(height: number, index: number, id: string): string
   return `${numberKey(height)}/${numberKey(index)}/${id}`;
 }
 
+/** The bundle, 64 lower-case hex characters, of a key of `ATOMIC_OPEN` or `ATOMIC_HEIGHTS`. */
+export function bundleOfKey(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1);
+}
+
 export function atomicSenderKey(rollupId: string, account: string): string {
   return `${rollupId}/${account}`;
 }

@@ -5,14 +5,19 @@ import { Height } from "../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
 import { encodeHeader, encodeSignedHeader } from "../../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../../proto/codec/types.ts";
+import { ATOMIC_DECISION_CODEC } from "../../../proto/codec/atomic-decision.ts";
 import { payloadHash, rollupData } from "../../../proto/codec/weft-tx.ts";
 import { Level } from "../../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../../proto/grpc/rollup-service.ts";
 import { sha256 } from "../../../proto/hash.ts";
 import { merkleProofOfFirst, merkleRootOfHashes } from "../../../proto/merkle.ts";
 import { hashedValidatorSet } from "../../../proto/validator-set.ts";
-import { EntryKind, verifyRollupSlice } from "../../../proto/verify/manifest.ts";
 import { verifyOmitted } from "../../../proto/verify/omitted.ts";
+import {
+  decodeAtomicDecision,
+  EntryKind,
+  verifyRollupSlice,
+} from "../../../proto/verify/manifest.ts";
 import {
   decodeAttributes,
   encodeAttributes,
@@ -29,6 +34,7 @@ import * as evmParams from "../../../rollup-adapter/evm/rpc/params.ts";
 import * as params from "../../../rollup-adapter/json-rpc/params.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import * as any from "../../support/arbitraries.ts";
+import { atomicDecisions } from "../../support/atomic-arbitraries.ts";
 import { sampled } from "./chain.ts";
 import { coded, codec, Finding, plainDecoder, type Target, toText } from "../target.ts";
 
@@ -325,6 +331,21 @@ export const ROLLUP_TARGETS: readonly Target[] = [
         data: text("data"),
       }),
     ],
+    isRefusal: () => false,
+  }),
+  plainDecoder({
+    name: "decision about an atomic bundle",
+    covers: ["proto/verify/manifest.ts#decodeAtomicDecision"],
+    format: "protobuf",
+    decode: (bytes) => {
+      const decision = decodeAtomicDecision(bytes);
+      if (decision === undefined) return { code: "NO_DECISION" };
+      // Its hash is in the manifest: there is one encoding of each.
+      const again = ATOMIC_DECISION_CODEC.encode(decision);
+      if (Buffer.compare(again, bytes) !== 0) throw new Finding("a decision has two encodings");
+      return decision;
+    },
+    seeds: sampled(atomicDecisions, ATOMIC_DECISION_CODEC.encode),
     isRefusal: () => false,
   }),
   plainDecoder({

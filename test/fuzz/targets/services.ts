@@ -1,6 +1,7 @@
 /** What clients send and answer: JSON-RPC, URIs, queries, gRPC, and what rollups get as payloads. */
 import { createLegacyTx, createFeeMarket1559Tx } from "@ethereumjs/tx";
 import * as fc from "fast-check";
+import { AtomicOutcome, NoReason, Verdict } from "../../../proto/codec/atomic-tx.ts";
 import { Height } from "../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../proto/bytes.ts";
 import { encodeSignedHeader } from "../../../proto/codec/block.ts";
@@ -19,6 +20,12 @@ import {
 } from "../../../rollup-adapter/light/answers.ts";
 import { createEvmCommon } from "../../../rollup-adapter/evm/genesis.ts";
 import { createPayloadDecoder } from "../../../rollup-adapter/evm/payload.ts";
+import {
+  type BundleRecord,
+  decodeBundle,
+  encodeBundle,
+} from "../../../rollup-adapter/evm/atomic/records.ts";
+import { EffectKind } from "../../../rollup-adapter/evm/atomic/effects.ts";
 import * as records from "../../../rollup-adapter/evm/records.ts";
 import { argsFromJson, argsFromUri, optional, param } from "../../../sequencer/rpc/params.ts";
 import { errorText, parseRequest, parseRequests } from "../../../sequencer/rpc/json-rpc.ts";
@@ -194,6 +201,57 @@ const SEQUENCER_RECORD = records.encodeSequencerRecord({
   skipped: [{ index: 0, reason: "EMPTY" }],
 });
 const ROW = records.encodeRow([1, new Uint8Array(32).fill(3), "text"]);
+
+const HASH = new Uint8Array(32).fill(4);
+const BOX = { rollupId: HASH, root: HASH };
+const BUNDLE: BundleRecord = {
+  bundleId: HASH,
+  height: Height(5),
+  blockHash: HASH,
+  order: 1,
+  gas: 42_000n,
+  prepared: {
+    verdict: Verdict.NO,
+    reason: NoReason.LOCKED,
+    preStateRoot: new Uint8Array(0),
+    effectsHash: new Uint8Array(0),
+    outbox: [],
+    inbox: [],
+  },
+  staged: undefined,
+  transactionHashes: [HASH],
+  decision: {
+    height: Height(7),
+    blockHash: HASH,
+    order: 0,
+    outcome: AtomicOutcome.ABORT,
+    reason: NoReason.LOCKED,
+  },
+};
+/** One that was refused and decided, one that may be committed. */
+const BUNDLES: readonly BundleRecord[] = [
+  BUNDLE,
+  {
+    ...BUNDLE,
+    prepared: {
+      verdict: Verdict.YES,
+      reason: 0,
+      preStateRoot: HASH,
+      effectsHash: HASH,
+      outbox: [BOX],
+      inbox: [BOX],
+    },
+    staged: {
+      effects: [{ address: HASH.subarray(12), kind: EffectKind.SLOT, slot: HASH, value: HASH }],
+      tip: 7n,
+      transactions: records
+        .decodeReceipts(RECEIPTS)
+        .map((receipt) => ({ raw: HASH, blockGas: 21_000n, receipt })),
+      locks: [{ key: HASH, isExclusive: true }],
+    },
+    decision: undefined,
+  },
+];
 
 export const SERVICE_TARGETS: readonly Target[] = [
   plainDecoder({
@@ -450,6 +508,15 @@ export const SERVICE_TARGETS: readonly Target[] = [
     seeds: () => [ROW],
     isRefusal: isDamaged,
     weight: 0.05,
+  }),
+  plainDecoder({
+    name: "row of an atomic bundle",
+    covers: ["rollup-adapter/evm/atomic/records.ts#decodeBundle"],
+    format: "binary",
+    decode: decodeBundle,
+    seeds: () => BUNDLES.map(encodeBundle),
+    isRefusal: isDamaged,
+    weight: 0.1,
   }),
 ];
 
