@@ -79,7 +79,13 @@ async function open(
   );
   const { clients, submitter } = gateway;
   const bundles = await openBundles(options, deps, gateway, opened);
-  const follower = createFollower(home, { clients, clock, logger, metrics: metrics.driver });
+  const follower = createFollower(home, {
+    clients,
+    clock,
+    logger,
+    metrics: metrics.driver,
+    fault: gateway.fault,
+  });
   let running: EvmRollup | undefined;
   const runningRollup = (): EvmRollup => {
     assert(running !== undefined, "methods are called when the rollup is open");

@@ -70,7 +70,13 @@ async function open(
     opened,
   );
   const { clients, submitter } = gateway;
-  const follower = createFollower(home, { clients, clock, logger, metrics: metrics.driver });
+  const follower = createFollower(home, {
+    clients,
+    clock,
+    logger,
+    metrics: metrics.driver,
+    fault: gateway.fault,
+  });
   const server = opened.keep(
     await startGatewayRpc(
       {

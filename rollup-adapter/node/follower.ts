@@ -32,6 +32,8 @@ export interface FollowerDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: DriverMetrics;
+  /** Why the node does not do its work, whatever the driver does; left out: nothing beside it can fail. */
+  readonly fault?: (() => string | undefined) | undefined;
 }
 
 /** What a started driver tells. */
@@ -53,16 +55,16 @@ export interface Follower {
 
 export function createFollower(options: FollowerOptions, deps: FollowerDependencies): Follower {
   const { config, rollupId, dataDirectory } = options;
-  const { clients, clock, logger, metrics } = deps;
+  const { clients, clock, logger, metrics, fault } = deps;
   const silenceMs = config.sequencer.silence_seconds * 1_000;
   let driver: Driver | undefined;
 
   return {
-    readiness: () => readiness(driver?.status(), silenceMs),
+    readiness: () => readiness(driver?.status(), silenceMs, fault?.()),
     rpcReadiness() {
       const status = driver?.status();
       // Failures name addresses of nodes: those are for the operator's own port.
-      const now = readiness(status && { ...status, lastError: undefined }, silenceMs);
+      const now = readiness(status && { ...status, lastError: undefined }, silenceMs, fault?.());
       const detail = now.status === "ready" ? {} : { detail: now.reason };
       return Promise.resolve({ isReady: now.status === "ready", ...detail });
     },

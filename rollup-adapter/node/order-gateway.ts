@@ -48,6 +48,8 @@ export interface OrderGateway {
   /** Seals, whether or not wallets' transactions are sealed. */
   readonly sealer: Sealer;
   readonly submitter: Submitter;
+  /** Why nothing is accepted until the node is started again; undefined while all is well. */
+  readonly fault: () => string | undefined;
   /** What a pool of wallets' transactions needs. */
   readonly pool: {
     readonly submit: SubmitPort;
@@ -70,7 +72,7 @@ export async function openOrderGateway(
   const store = gateway.durable
     ? await openJournalStore(join(dataDirectory, "gateway"))
     : createMemoryJournalStore();
-  const journal = opened.keep(createJournal(store, metrics));
+  const journal = opened.keep(createJournal(store, metrics, logger));
   // Closed before the journal: no answer of a node comes when nothing can be noted any more.
   const clients = config.sequencer.nodes.map((node) =>
     opened.keep(createGrpcSequencerClient(node)),
@@ -101,6 +103,7 @@ export async function openOrderGateway(
     price,
     sealer,
     submitter,
+    fault: () => journal.failure(),
     pool: {
       submit: (payload, how) => submitter.submit(payload, how),
       restoring: {

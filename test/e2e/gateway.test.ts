@@ -2,6 +2,7 @@
  * A rollup's node is killed again and again while wallets send: whatever one was told is accepted is executed, once, and
  * the gateway's account has paid for every submission once.
  */
+import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Hex, keccak256, parseTransaction, recoverTransactionAddress } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
@@ -157,6 +158,53 @@ it("behavior: killed under traffic it executes every accepted transaction once, 
     const next = nonces.get(sender) ?? 0;
     expect(nonce, `${hash} was ordered after it was executed`).toBeGreaterThanOrEqual(next);
     if (nonce === next) nonces.set(sender, next + 1);
+  }
+});
+
+it("behavior: with a full disk it accepts nothing, and loses nothing that it accepted", async () => {
+  const account = privateKeyToAccount(EVM_DEV_ACCOUNTS[1]?.privateKey ?? "0x");
+  let nonce = TRANSACTIONS_PER_WALLET;
+  const large = () =>
+    account.signTransaction({
+      chainId: Number(alpha.evmChainId),
+      to: account.address,
+      data: `0x${"00".repeat(100_000)}`,
+      nonce,
+      gas: 1_100_000n,
+      maxFeePerGas: 10_000_000_000n,
+      maxPriorityFeePerGas: 1n,
+      type: "eip1559",
+    });
+  // With files that begin anew, none may grow beyond what two of these take in the journal.
+  await network.end(alpha.process, "SIGKILL");
+  network.start(alpha.process);
+  await until("it is ready", async () => (await fetch(`${alpha.rpc}/readyz`)).ok);
+  const pid = String(network.pid(alpha.process));
+  execFileSync("prlimit", ["--pid", pid, `--fsize=${600 << 10}`]);
+  const accepted: Hex[] = [];
+  let refused: Hex = "0x";
+  let refusal: string | undefined;
+  while (refusal === undefined) {
+    const raw = await large();
+    const hash = keccak256(raw);
+    const answer = await call("eth_sendRawTransaction", [raw]).catch(String);
+    if (answer === hash) {
+      accepted.push(hash);
+      nonce += 1;
+    } else [refused, refusal] = [raw, String(answer)];
+  }
+  expect(refusal).toContain("is the disk full?");
+  expect(accepted.length).toBeGreaterThan(0);
+  expect(await (await fetch(`${alpha.rpc}/readyz`)).text()).toContain("journal cannot be written");
+  await network.end(alpha.process, "SIGKILL");
+  network.start(alpha.process);
+  // What was refused was not sent: with room it is a transaction like any other.
+  await until("it takes what it refused", () => call("eth_sendRawTransaction", [refused]));
+  for (const hash of [...accepted, keccak256(refused)]) {
+    await until(`${hash} is executed`, async () => {
+      const status = await call("weft_getTransactionStatus", [hash]);
+      return JSON.stringify(status).includes('"state":"executed"');
+    });
   }
 });
 

@@ -4,6 +4,7 @@
  * make it at once.
  */
 import { WeftError } from "../../../proto/errors.ts";
+import { type Logger, NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { JournalOperation, JournalStore } from "./journal-store.ts";
 
@@ -18,6 +19,8 @@ export interface Journal {
   write(operations: readonly JournalOperation[]): Promise<void>;
   /** The same with the next turn of the disk; what a crash loses of it is found out again at the start. */
   note(operations: readonly JournalOperation[]): void;
+  /** Why nothing is written any more; undefined while all is well. */
+  failure(): string | undefined;
   /** Writes what is noted, and frees the disk. */
   close(): Promise<void>;
 }
@@ -27,11 +30,22 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-export function createJournal(store: JournalStore, metrics: GatewayMetrics): Journal {
+export function createJournal(
+  store: JournalStore,
+  metrics: GatewayMetrics,
+  logger: Logger = NULL_LOGGER,
+): Journal {
   let operations: JournalOperation[] = [];
   let waiters: Waiter[] = [];
   let turn: Promise<void> | undefined;
   let failure: Error | undefined;
+
+  function failed(cause: unknown): Error {
+    const message =
+      "the gateway's journal cannot be written: nothing is accepted until the node is started again; is the disk full?";
+    logger.error(message, { reason: String(cause) });
+    return new WeftError<JournalErrorInfo>({ code: "GATEWAY_JOURNAL_FAILED" }, message, { cause });
+  }
 
   /** Everything that has gathered, turn after turn. */
   async function run(): Promise<void> {
@@ -50,11 +64,7 @@ export function createJournal(store: JournalStore, metrics: GatewayMetrics): Jou
         metrics.journalWrites.inc(undefined, taken.length);
         for (const { resolve } of told) resolve();
       } catch (cause) {
-        failure ??= new WeftError<JournalErrorInfo>(
-          { code: "GATEWAY_JOURNAL_FAILED" },
-          "the gateway's journal cannot be written: nothing is accepted until the node is started again; is the disk full?",
-          { cause },
-        );
+        failure ??= failed(cause);
         metrics.journalFailures.inc(undefined, Math.max(1, told.length));
         for (const { reject } of told) reject(failure);
       }
@@ -80,6 +90,7 @@ export function createJournal(store: JournalStore, metrics: GatewayMetrics): Jou
       for (const operation of added) operations.push(operation);
       begin();
     },
+    failure: () => failure?.message,
     async close() {
       begin();
       await turn;
