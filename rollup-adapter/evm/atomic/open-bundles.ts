@@ -193,9 +193,7 @@ export class OpenBundles {
     const settled = this.#decidedAt(height);
     return {
       settled,
-      commits: settled.flatMap(({ decision, staged }) =>
-        decision?.outcome === AtomicOutcome.COMMIT && staged !== undefined ? [staged] : [],
-      ),
+      commits: committed(settled),
       locks: lockTable(this.#staged().map(({ locks }) => locks)),
     };
   }
@@ -246,9 +244,7 @@ export class OpenBundles {
       blockHashes: (number) => this.#store.block(number)?.hash,
       rollupId: this.#rollupId,
       root: head.header.stateRoot,
-      commits: this.#decidedAt(height).flatMap(({ decision, staged }) =>
-        decision?.outcome === AtomicOutcome.COMMIT && staged !== undefined ? [staged] : [],
-      ),
+      commits: committed(this.#decidedAt(height)),
       environment: env,
       draft: draftBlock(env, head.hash, this.#common),
     });
@@ -300,6 +296,12 @@ export class OpenBundles {
         : `decisions come before preparations: bundle ${toHex(late.bundleId)} was prepared at height ${height} already`,
     );
   }
+}
+
+function committed(decided: readonly BundleRecord[]): readonly StagedLeg[] {
+  return decided.flatMap(({ decision, staged }) =>
+    decision?.outcome === AtomicOutcome.COMMIT && staged !== undefined ? [staged] : [],
+  );
 }
 
 function byPlace(a: BundleRecord, b: BundleRecord): number {
