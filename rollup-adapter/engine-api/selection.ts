@@ -8,14 +8,8 @@
  * same block does not count.
  */
 import type { Common } from "@ethereumjs/common";
-import { type EOACode7702Tx, isEOACode7702Tx } from "@ethereumjs/tx";
-import {
-  Account,
-  type Address,
-  eoaCode7702RecoverAuthority,
-  KECCAK256_NULL,
-} from "@ethereumjs/util";
-import { maxFeePerGas, roomObjection, senderObjection } from "../evm/admission.ts";
+import { Account, type Address, KECCAK256_NULL } from "@ethereumjs/util";
+import { authoritiesOf, roomObjection, senderObjection } from "../evm/admission.ts";
 import { createPacer } from "../evm/pacer.ts";
 import type {
   DecodedTransaction,
@@ -210,10 +204,8 @@ function charge(
   entry: LedgerEntry,
   room: SelectionRoom,
 ): void {
-  const cap = maxFeePerGas(transaction);
-  const tip = "maxPriorityFeePerGas" in transaction ? transaction.maxPriorityFeePerGas : cap;
-  const offered = room.baseFeePerGas + tip;
-  const price = offered < cap ? offered : cap;
+  const { baseFeePerGas } = room;
+  const price = baseFeePerGas + transaction.getEffectivePriorityFee(baseFeePerGas);
   entry.nonce += 1n;
   entry.balance -= transaction.gasLimit * price + transaction.value;
 }
@@ -227,16 +219,6 @@ function toCandidate({ index, decoded }: Decoded, entry: LedgerEntry): Candidate
     isAlterable: entry.code.length > 0 || transaction.type === TYPE_SET_CODE,
     gasLimit: transaction.gasLimit,
     sender: decoded.sender.toString(),
-    authorities: () => (isEOACode7702Tx(transaction) ? authoritiesOf(transaction) : []),
+    authorities: () => authoritiesOf(transaction).map(String),
   };
-}
-
-function authoritiesOf({ authorizationList }: EOACode7702Tx): readonly string[] {
-  return authorizationList.flatMap((authorization) => {
-    try {
-      return [eoaCode7702RecoverAuthority(authorization).toString()];
-    } catch {
-      return []; // signs for nobody, so it alters nobody
-    }
-  });
 }

@@ -4,9 +4,21 @@
  * the same questions, the one about the block at hand, the other about the next.
  */
 import type { Common } from "@ethereumjs/common";
-import { type TypedTransaction, getCalldataFloorGas, isBlob4844Tx } from "@ethereumjs/tx";
-import { type Account, KECCAK256_NULL, equalsBytes } from "@ethereumjs/util";
-import type { SkipReason } from "./payload.ts";
+import {
+  type TypedTransaction,
+  getCalldataFloorGas,
+  isBlob4844Tx,
+  isEOACode7702Tx,
+} from "@ethereumjs/tx";
+import {
+  type Account,
+  type Address,
+  KECCAK256_NULL,
+  eoaCode7702RecoverAuthority,
+  equalsBytes,
+} from "@ethereumjs/util";
+import type { DecodedTransaction, SkipReason } from "./payload.ts";
+import type { StateView } from "./virtual-machine.ts";
 
 /** What the block still offers. */
 export interface BlockRoom {
@@ -61,6 +73,37 @@ export function roomObjection(
   return undefined;
 }
 
+/** Both: why `transaction` of `sender` has no place in the block, in the state as it is. */
+export async function objectionTo(
+  { transaction, sender }: Pick<DecodedTransaction, "transaction" | "sender">,
+  state: Pick<StateView, "getAccount" | "getCode">,
+  room: BlockRoom,
+  common: Common,
+): Promise<SkipReason | undefined> {
+  const account = await state.getAccount(sender);
+  return (
+    (await senderObjection(transaction, account, () => state.getCode(sender), common)) ??
+    roomObjection(transaction, room, common)
+  );
+}
+
+/** Whether it is the code of an account that delegates to another's (EIP-7702). */
+export function isDelegation(code: Uint8Array): boolean {
+  return equalsBytes(code.slice(0, 3), DELEGATION_PREFIX);
+}
+
+/** Accounts that a transaction may make delegate. Recovering them takes time. */
+export function authoritiesOf(transaction: TypedTransaction): readonly Address[] {
+  if (!isEOACode7702Tx(transaction)) return [];
+  return transaction.authorizationList.flatMap((authorization) => {
+    try {
+      return [eoaCode7702RecoverAuthority(authorization)];
+    } catch {
+      return []; // nobody signed it, so it concerns nobody
+    }
+  });
+}
+
 /** Why the sender may not send `transaction` now. `code` is asked for only when there is some. */
 export async function senderObjection(
   transaction: TypedTransaction,
@@ -69,8 +112,7 @@ export async function senderObjection(
   common: Common,
 ): Promise<SkipReason | undefined> {
   if (account !== undefined && !equalsBytes(account.codeHash, KECCAK256_NULL)) {
-    const isDelegated =
-      common.isActivatedEIP(7702) && equalsBytes((await code()).slice(0, 3), DELEGATION_PREFIX);
+    const isDelegated = common.isActivatedEIP(7702) && isDelegation(await code());
     if (!isDelegated) return "SENDER_NOT_EOA";
   }
   const nonce = account?.nonce ?? 0n;

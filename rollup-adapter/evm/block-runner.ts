@@ -14,7 +14,7 @@ import {
 import type { Common } from "@ethereumjs/common";
 import { MerklePatriciaTrie } from "@ethereumjs/mpt";
 import { RLP } from "@ethereumjs/rlp";
-import { type TypedTransaction, isEOACode7702Tx } from "@ethereumjs/tx";
+import type { TypedTransaction } from "@ethereumjs/tx";
 import {
   Account,
   Address,
@@ -22,15 +22,14 @@ import {
   bigIntToBytes,
   createAddressFromString,
   createWithdrawal,
-  eoaCode7702RecoverAuthority,
   setLengthLeft,
 } from "@ethereumjs/util";
-import { Bloom, type RunTxResult, encodeReceipt, runTx } from "@ethereumjs/vm";
+import { Bloom, type RunTxResult, encodeReceipt } from "@ethereumjs/vm";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { SkippedPayload } from "../execution.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
-import { blobGas, roomObjection, senderObjection } from "./admission.ts";
+import { authoritiesOf, blobGas, objectionTo } from "./admission.ts";
 import { applyLeg, type StagedLeg } from "./atomic/effects.ts";
 import { LockGuard, type LockTable } from "./atomic/locks.ts";
 import type { BlockEnvironment } from "./environment.ts";
@@ -41,6 +40,7 @@ import type { DecodedTransaction, PayloadDecoder, SkipReason } from "./payload.t
 import { BEACON_ROOTS_ADDRESS, BLOCK_HASHES_ADDRESS } from "./predeploys.ts";
 import { logsBloom, toStoredReceipt } from "./receipts.ts";
 import type { StoredReceipt } from "./records.ts";
+import { runTransaction } from "./run-transaction.ts";
 import type { StateDb } from "./state-db.ts";
 import { type BlockHashes, type Machine, createMachine } from "./virtual-machine.ts";
 
@@ -215,9 +215,8 @@ export class BlockRunner {
       const room = { gasLimit, gasLeft, blobGasLeft, baseFeePerGas, blobBaseFee };
       const outcome = isSenderLocked(decoded, input.locks)
         ? "LOCKED"
-        : await this.#runOne(machine, decoded, draft, cumulativeGas, input.locks, () =>
-            this.#objection(machine, decoded, room),
-          );
+        : ((await objectionTo(decoded, machine.state, room, this.#common)) ??
+          (await this.#runOne(machine, decoded, draft, cumulativeGas, input.locks)));
       if (typeof outcome === "string") {
         skipped.push({ index, reason: outcome });
         continue;
@@ -236,52 +235,22 @@ export class BlockRunner {
     return { included, skipped };
   }
 
-  async #objection(
-    { state }: Machine,
-    { transaction, sender }: DecodedTransaction,
-    room: Parameters<typeof roomObjection>[1],
-  ): Promise<SkipReason | undefined> {
-    const account = await state.getAccount(sender);
-    const code = (): Promise<Uint8Array> => state.getCode(sender);
-    return (
-      (await senderObjection(transaction, account, code, this.#common)) ??
-      roomObjection(transaction, room, this.#common)
-    );
-  }
-
   async #runOne(
     machine: Machine,
     { transaction, hash }: DecodedTransaction,
     draft: Block,
-    cumulativeGas: bigint,
+    blockGasUsed: bigint,
     locks: LockTable,
-    objection: () => Promise<SkipReason | undefined>,
   ): Promise<RunTxResult | SkipReason> {
-    const reason = await objection();
-    if (reason !== undefined) return reason;
-    if (locks.size > 0) machine.watchCalls(new LockGuard(locks));
-    try {
-      return await runTx(machine.vm, {
-        tx: transaction,
-        block: draft,
-        blockGasUsed: cumulativeGas,
-        skipHardForkValidation: true,
-      });
-    } catch (cause) {
-      // A failed read may look like any other error once it has passed through the library, and
-      // memory and stack are no function of the chain: these must stop the node, not fork it.
-      if (this.#db.failure !== undefined) throw this.#db.failure;
-      if (cause instanceof RangeError) throw cause;
-      // Everything else is the library's verdict on these bytes, the same on every node; the
-      // machine has undone what the transaction did.
-      this.#logger.error("transaction refused by the virtual machine after its checks", {
-        hash: Buffer.from(hash).toString("hex"),
-        error: String(cause),
-      });
-      return "REFUSED_BY_VM";
-    } finally {
-      if (locks.size > 0) machine.watchCalls(undefined);
-    }
+    const watch = locks.size > 0 ? new LockGuard(locks) : undefined;
+    const options = { db: this.#db, draft, blockGasUsed, watch };
+    const result = await runTransaction(machine, transaction, options);
+    if (!("refusal" in result)) return result;
+    this.#logger.error("transaction refused by the virtual machine after its checks", {
+      hash: toHex(hash),
+      error: String(result.refusal),
+    });
+    return "REFUSED_BY_VM";
   }
 
   async #seal(
@@ -362,14 +331,7 @@ function isSenderLocked({ transaction, sender }: DecodedTransaction, locks: Lock
   if (locks.size === 0) return false;
   const isLocked = (address: Uint8Array): boolean => locks.has(toHex(address));
   if (isLocked(sender.bytes)) return true;
-  if (!isEOACode7702Tx(transaction)) return false;
-  return transaction.authorizationList.some((authorization) => {
-    try {
-      return isLocked(eoaCode7702RecoverAuthority(authorization).bytes);
-    } catch {
-      return false; // nobody signed it, so it concerns nobody
-    }
-  });
+  return authoritiesOf(transaction).some(({ bytes }) => isLocked(bytes));
 }
 
 function environmentHeader(environment: BlockEnvironment, parentHash: Uint8Array): HeaderData {

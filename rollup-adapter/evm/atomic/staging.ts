@@ -6,17 +6,18 @@
 import type { Block } from "@ethereumjs/block";
 import type { Common } from "@ethereumjs/common";
 import { Address, KECCAK256_NULL, equalsBytes, setLengthLeft } from "@ethereumjs/util";
-import { type RunTxResult, runTx } from "@ethereumjs/vm";
+import type { RunTxResult } from "@ethereumjs/vm";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { NoReason, Verdict } from "../../../proto/codec/atomic-tx.ts";
 import { bytesEqual, concatBytes, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import type { PrepareBundleRequest, PrepareBundleResponse } from "../../execution.ts";
-import { roomObjection, senderObjection } from "../admission.ts";
+import { isDelegation, objectionTo } from "../admission.ts";
 import type { BlockEnvironment } from "../environment.ts";
 import { EXECUTION_SLICE_MS } from "../limits.ts";
 import { type Pacer, createPacer } from "../pacer.ts";
 import type { DecodedTransaction, PayloadDecoder } from "../payload.ts";
 import { toStoredReceipt } from "../receipts.ts";
+import { runTransaction } from "../run-transaction.ts";
 import { type ReadNode, StateDb } from "../state-db.ts";
 import { type BlockHashes, type Machine, StateView, createMachine } from "../virtual-machine.ts";
 import {
@@ -85,7 +86,6 @@ interface Leg {
 /** Type of transactions that change the code of accounts (EIP-7702). */
 const SET_CODE_TYPE = 4;
 const ADDRESS_HEX = 40;
-const DELEGATION = Uint8Array.of(0xef, 0x01, 0x00);
 const REGISTRY = new Address(fromHex(REGISTRY_ADDRESS.slice(2)));
 
 /** The state that the legs of one height are run on. */
@@ -223,21 +223,15 @@ export class Stage {
     if (transaction.type === SET_CODE_TYPE || bytesEqual(sender.bytes, environment.feeRecipient)) {
       return NoReason.NOT_LOCKABLE;
     }
-    const account = await state.getAccount(sender);
     const { gasLimit, baseFeePerGas } = environment;
-    const reason =
-      (await senderObjection(transaction, account, () => state.getCode(sender), common)) ??
-      roomObjection(
-        transaction,
-        {
-          gasLimit,
-          gasLeft: gasLimit,
-          blobGasLeft: 0n,
-          baseFeePerGas,
-          blobBaseFee: draft.header.getBlobGasPrice(),
-        },
-        common,
-      );
+    const room = {
+      gasLimit,
+      gasLeft: gasLimit,
+      blobGasLeft: 0n,
+      baseFeePerGas,
+      blobBaseFee: draft.header.getBlobGasPrice(),
+    };
+    const reason = await objectionTo({ transaction, sender }, state, room, common);
     return reason === undefined ? undefined : NoReason.REVERTED;
   }
 
@@ -248,24 +242,14 @@ export class Stage {
     bundleId: Uint8Array,
     messages: readonly Message[],
   ): Promise<RunTxResult | NoReason> {
-    const { vm } = machine;
     deliver(machine.transientStorage, bundleId, messages);
-    machine.watchCalls(recorder);
-    try {
-      return await runTx(vm, {
-        tx: transaction,
-        block: this.#options.draft,
-        blockGasUsed: 0n,
-        skipHardForkValidation: true,
-      });
-    } catch (cause) {
-      // As in `block-runner.ts`: storage and memory are no function of the chain, all else is the same everywhere.
-      if (this.#db.failure !== undefined) throw this.#db.failure;
-      if (cause instanceof RangeError) throw cause;
-      return NoReason.REVERTED;
-    } finally {
-      machine.watchCalls(undefined);
-    }
+    const result = await runTransaction(machine, transaction, {
+      db: this.#db,
+      draft: this.#options.draft,
+      blockGasUsed: 0n,
+      watch: recorder,
+    });
+    return "refusal" in result ? NoReason.REVERTED : result;
   }
 
   /** What has to be locked, by name, or why it cannot be. */
@@ -316,7 +300,7 @@ async function isImmutable(name: string, before: StateView): Promise<boolean> {
   const address = new Address(fromHex(name));
   const account = await before.getAccount(address);
   if (account === undefined || equalsBytes(account.codeHash, KECCAK256_NULL)) return false;
-  return !bytesEqual((await before.getCode(address)).slice(0, 3), DELEGATION);
+  return !isDelegation(await before.getCode(address));
 }
 
 function messageFault(

@@ -6,7 +6,7 @@ import { type Block, createBlock } from "@ethereumjs/block";
 import { type TypedTransaction, createTx } from "@ethereumjs/tx";
 import { Account, type Address, type PrefixedHexString, createZeroAddress } from "@ethereumjs/util";
 import { runTx } from "@ethereumjs/vm";
-import { minimumGasLimit } from "../admission.ts";
+import { isDelegation, minimumGasLimit } from "../admission.ts";
 import type { BlockEnvironment } from "../environment.ts";
 import type { EvmChain } from "../executor.ts";
 import { evmOptions } from "../genesis.ts";
@@ -166,8 +166,8 @@ export class Simulator {
     await machine.state.checkpoint();
     try {
       const from = request.from ?? createZeroAddress();
-      const isContract = (await machine.state.getCode(from)).length > 0;
-      return isContract && !(await isDelegated(machine, from))
+      const code = await machine.state.getCode(from);
+      return code.length > 0 && !isDelegation(code)
         ? await this.#runMessage(machine, request, gas, from, block)
         : await this.#runTransaction(machine, request, gas, from, block);
     } finally {
@@ -324,11 +324,6 @@ function failedRun(error: string): Run {
 
 function capGas(gas: bigint): bigint {
   return gas > SIMULATION_GAS_MAX ? SIMULATION_GAS_MAX : gas;
-}
-
-async function isDelegated({ state }: Machine, address: Address): Promise<boolean> {
-  const code = await state.getCode(address);
-  return code.length === 23 && code[0] === 0xef && code[1] === 0x01 && code[2] === 0x00;
 }
 
 async function balanceOf({ state }: Machine, request: CallRequest): Promise<bigint> {
