@@ -5,12 +5,10 @@
  */
 import { join } from "node:path";
 import type { RollupId } from "../../proto/brands.ts";
-import { fromHex } from "../../proto/bytes.ts";
-import { assert, isWeftError } from "../../proto/errors.ts";
+import { assert } from "../../proto/errors.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
-import { createMevFailover, type SubmitClient } from "../client/failover-client.ts";
-import { createGrpcMevClient } from "../client/grpc-mev-client.ts";
+import type { SubmitClient } from "../client/failover-client.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
 import { createExecutorServer } from "../driver/grpc-executor.ts";
 import type { DriverMetrics } from "../driver/metrics.ts";
@@ -19,19 +17,16 @@ import { createEvmRollup, type EvmRollup } from "../evm/evm-rollup.ts";
 import { genesisRollupId, parseEvmGenesis } from "../evm/genesis.ts";
 import type { EvmMetrics } from "../evm/metrics.ts";
 import { evmStatusChain } from "../evm/rpc/pool-chain.ts";
-import { createBundleQuota } from "../gateway/bundles/bundle-quota.ts";
-import { createBundleGateway } from "../gateway/bundles/bundle-gateway.ts";
-import { openSequences, openSequenceStore } from "../gateway/bundles/sequences.ts";
-import { requesterQuota, rpcServerOptions } from "../gateway/gateway-config.ts";
+import { rpcServerOptions } from "../gateway/gateway-config.ts";
 import { openJournalStore } from "../gateway/journal/journal-store.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
 import { statusMethods } from "../gateway/status/status-method.ts";
-import { createRateLimit } from "../json-rpc/rate-limit.ts";
 import { createFollower } from "../node/follower.ts";
 import { type Opened, openOrClose } from "../node/opened.ts";
-import { openOrderGateway, type OrderGateway } from "../node/order-gateway.ts";
+import { openOrderGateway } from "../node/order-gateway.ts";
 import type { RollupConfig } from "../node/rollup-config.ts";
 import type { RollupNode } from "../node/rollup-node.ts";
+import { openSearchers } from "../node/searchers.ts";
 
 export interface EvmRollupNodeOptions {
   readonly config: RollupConfig;
@@ -78,7 +73,11 @@ async function open(
     opened,
   );
   const { clients, submitter } = gateway;
-  const bundles = await openBundles(options, deps, gateway, opened);
+  const searchers = await openSearchers(
+    home,
+    { key: deps.gatewayKey, order: gateway, clock, logger, metrics: metrics.gateway },
+    opened,
+  );
   const follower = createFollower(home, {
     clients,
     clock,
@@ -110,20 +109,7 @@ async function open(
           pool: () => runningRollup().pool,
           chain: () => evmStatusChain(runningRollup().chain),
         }),
-        searchers: {
-          gateway: bundles.gateway,
-          quota: bundles.quota,
-          limit: createRateLimit(
-            {
-              perSecond: config.gateway.bundles_per_second,
-              burst: config.gateway.bundles_burst,
-            },
-            () => clock.monotonicMs(),
-          ),
-          sealKey: () => gateway.client.sealKey(),
-          chainId: config.sequencer.chain_id,
-          rollupId: fromHex(rollupId),
-        },
+        searchers: searchers.port,
         readiness: follower.rpcReadiness,
       },
     ),
@@ -141,7 +127,7 @@ async function open(
       voter,
       onExecuted(block, answer) {
         gateway.blockExecuted(block, answer);
-        bundles.blockOrdered(
+        searchers.blockOrdered(
           block.header.height,
           block.entries.map((entry) => entry.itemId),
         );
@@ -159,50 +145,6 @@ async function open(
       // First: whoever waits for a submission is told, and does not keep the RPC open.
       submitter.stop();
       await opened.close();
-    },
-  };
-}
-
-/** What searchers send in the gateway's account. */
-async function openBundles(
-  { config, dataDirectory }: EvmRollupNodeOptions,
-  { gatewayKey, clock, logger, metrics }: EvmRollupNodeDependencies,
-  { client, price, sealer }: OrderGateway,
-  opened: Opened,
-) {
-  // Each store is closed by its owner, or here when that is not made of it; closing it twice is nothing.
-  const store = opened.keep(await openSequenceStore(join(dataDirectory, "bundles")));
-  const sequences = opened.keep(await openSequences(store));
-  const mevClients = config.sequencer.nodes.map((node) => opened.keep(createGrpcMevClient(node)));
-  const gateway = createBundleGateway(
-    {
-      tipPerByte: BigInt(config.gateway.tip_per_byte),
-      spendMax: BigInt(config.gateway.bid_max),
-      cancelNonce: BigInt(config.gateway.cancel_nonce),
-    },
-    {
-      client,
-      mev: createMevFailover(mevClients),
-      isRollup: (id) => isRegistered(client, id),
-      key: gatewayKey,
-      sealer,
-      sequences,
-      logger: logger.child({ module: "bundles" }),
-      metrics: metrics.gateway,
-    },
-  );
-  const quota = createBundleQuota(
-    gateway,
-    requesterQuota("bundles", config, () => clock.monotonicMs()),
-    (bytes, isSealed) => price.costOf(bytes, isSealed),
-  );
-  return {
-    gateway,
-    quota,
-    /** Tells what a block of the sequencer holds of the rollup; call once per height, in order. */
-    blockOrdered(height: number, itemIds: readonly Uint8Array[]): void {
-      gateway.blockOrdered(height);
-      quota.blockOrdered(height, itemIds);
     },
   };
 }
@@ -227,19 +169,4 @@ async function openVoter(
   );
   opened.add(() => voter.stop());
   return voter;
-}
-
-async function isRegistered(
-  client: Pick<SubmitClient, "rollup">,
-  rollupId: Uint8Array,
-): Promise<boolean> {
-  try {
-    await client.rollup(rollupId);
-    return true;
-  } catch (error) {
-    if (!isWeftError(error) || error.code !== "SEQUENCER_CALL_FAILED") throw error;
-    const { status }: { readonly code: string; readonly status?: string } = error.info;
-    if (status === "NOT_FOUND") return false;
-    throw error;
-  }
 }

@@ -26,6 +26,7 @@ import { type Opened, openOrClose } from "../node/opened.ts";
 import { openOrderGateway } from "../node/order-gateway.ts";
 import type { EngineSection, RollupConfig } from "../node/rollup-config.ts";
 import type { RollupNode } from "../node/rollup-node.ts";
+import { openSearchers } from "../node/searchers.ts";
 
 export interface ExternalRollupNodeOptions {
   readonly config: RollupConfig;
@@ -70,6 +71,11 @@ async function open(
     opened,
   );
   const { clients, submitter } = gateway;
+  const searchers = await openSearchers(
+    home,
+    { key: deps.gatewayKey, order: gateway, clock, logger, metrics: metrics.gateway },
+    opened,
+  );
   const follower = createFollower(home, {
     clients,
     clock,
@@ -92,6 +98,7 @@ async function open(
         ...gateway.pool,
         batchMax: config.rpc.batch_max,
         status: gateway.status,
+        searchers: searchers.port,
         readiness: follower.rpcReadiness,
         clock,
         logger,
@@ -104,6 +111,10 @@ async function open(
       executor,
       onExecuted(block, answer) {
         gateway.blockExecuted(block, answer);
+        searchers.blockOrdered(
+          block.header.height,
+          block.entries.map((entry) => entry.itemId),
+        );
         server.blockExecuted(block.payloads, answer, block.header.height);
       },
     },

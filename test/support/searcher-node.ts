@@ -32,6 +32,7 @@ import {
   openSequences,
   openSequenceStore,
 } from "../../rollup-adapter/gateway/bundles/sequences.ts";
+import { startGatewayRpc } from "../../rollup-adapter/gateway/rpc/gateway-rpc.ts";
 import { NULL_GATEWAY_METRICS } from "../../rollup-adapter/gateway/metrics.ts";
 import { createSealer } from "../../rollup-adapter/gateway/sealer.ts";
 import { NULL_GRPC_METRICS } from "../../sequencer/grpc/metrics.ts";
@@ -55,6 +56,8 @@ export interface SearcherNodeOptions extends SealedChainOptions {
   readonly spendMax?: bigint;
   readonly cancelNonce?: bigint;
   readonly rate?: RateLimitOptions;
+  /** The rollup is executed by another process, and the JSON-RPC stands in front of its own. */
+  readonly isElsewhere?: boolean;
 }
 
 /** An answer of the JSON-RPC. */
@@ -165,6 +168,14 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
         metrics: NULL_GATEWAY_METRICS,
       },
     );
+    const searchers = {
+      gateway,
+      limit: createRateLimit(options.rate ?? { perSecond: 0, burst: 1 }, () => clock.monotonicMs()),
+      sealKey,
+      chainId: CHAIN_ID,
+      rollupId: fromHex(OWN_ID.slice(2)),
+    };
+    const notTried = () => Promise.reject(new Error("wallets' transactions are not tried here"));
     const rollup = await createEvmRollup(
       {
         dataDirectory: join(folder, "evm"),
@@ -172,24 +183,37 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
         rpc: { port: 0 },
       },
       {
-        submit: () => Promise.reject(new Error("wallets' transactions are not tried here")),
-        searchers: {
-          gateway,
-          limit: createRateLimit(options.rate ?? { perSecond: 0, burst: 1 }, () =>
-            clock.monotonicMs(),
-          ),
-          sealKey,
-          chainId: CHAIN_ID,
-          rollupId: fromHex(OWN_ID.slice(2)),
-        },
+        submit: notTried,
+        searchers: options.isElsewhere === true ? undefined : searchers,
         clock,
         logger: NULL_LOGGER,
         metrics: NULL_EVM_METRICS,
       },
     );
+    const front =
+      options.isElsewhere === true
+        ? await startGatewayRpc(
+            {
+              chainId: BigInt(TEST_CHAIN_ID),
+              hardfork: "prague",
+              rpc: { port: 0 },
+              executor: { http: rollup.rpc.url },
+              clientVersion: "weft/test",
+            },
+            {
+              submit: notTried,
+              searchers,
+              readiness: () => Promise.resolve({ isReady: true }),
+              clock,
+              logger: NULL_LOGGER,
+              metrics: NULL_EVM_METRICS,
+            },
+          )
+        : undefined;
     return {
-      url: rollup.rpc.url,
+      url: (front ?? rollup).rpc.url,
       async close() {
+        await front?.close();
         await rollup.close();
         await sequences.close();
         client.close();

@@ -35,7 +35,12 @@ export function createMethodTable(dependencies: MethodDependencies): MethodTable
       ...logMethods(dependencies),
       ...atomicMethods(dependencies.chain),
       ...dependencies.moreMethods,
-      ...(dependencies.searchers && mevMethods(dependencies.searchers, dependencies)),
+      ...(dependencies.searchers &&
+        mevMethods(dependencies.searchers, {
+          decoder: dependencies.chain.decoder,
+          headNumber: () => Promise.resolve(dependencies.chain.head().number),
+          pool: dependencies.pool,
+        })),
     }),
   );
 }

@@ -291,6 +291,39 @@ describe("a bid over JSON-RPC", () => {
   });
 });
 
+describe("a rollup that another process executes", () => {
+  it("behavior: its gateway takes bundles, cancellations and bids, and says what became of them", async () => {
+    const node = await start({ isElsewhere: true, spendMax: 10n ** 9n });
+    await node.step();
+    const sent = await node.result("eth_sendBundle", {
+      txs: [await node.transfer(0)],
+      blockNumber: "0x3",
+    });
+    const cancelled = await node.result("eth_sendBundle", {
+      txs: [await node.transfer(0)],
+      replacementUuid: UUID,
+    });
+    await node.result("eth_cancelBundle", { replacementUuid: UUID });
+    await steps(node, 2);
+    expect(await status(node, cancelled)).toMatchObject({ state: "CANCELLED" });
+    expect(await status(node, sent)).toMatchObject({ state: "RECEIVED" });
+    await node.step();
+    expect(await status(node, sent)).toMatchObject({ state: "SEALED", height: "0x4" });
+    await fundBidders(node, [GATEWAY_WALLET], 500_000_000n);
+    await steps(node, 1);
+    const legs = [{ rollupId: OWN_ROLLUP, tx: await node.transfer(0) }];
+    const bid = await node.result("weft_submitBid", { legs, amount: "200000000" });
+    await steps(node, 4);
+    expect(await status(node, bid)).toMatchObject({ state: "INCLUDED" });
+    expect(await node.result("weft_getAuction")).toMatchObject({ isSettled: true, bids: 1 });
+    // Checked with the state of the executor, wherever that is.
+    const poor = await node.transfer(0, SEARCHERS.PAUPER);
+    expect(await refusal(node, "eth_sendBundle", { txs: [poor] })).toBe("REFUSED");
+    const txs = [await node.transfer(1)];
+    expect(await refusal(node, "eth_sendBundle", { txs, blockNumber: 0 })).toBe("RANGE_INVALID");
+  });
+});
+
 describe("who asks", () => {
   it("attack: what nobody could pay for on the rollup is not ordered at the gateway's cost", async () => {
     const node = await start();

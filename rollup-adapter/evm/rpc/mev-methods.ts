@@ -11,7 +11,8 @@ import { BUNDLE_ERRORS, type BundleErrorInfo, bundleError } from "../../gateway/
 import type { BundleQuota, BundleSender } from "../../gateway/bundles/bundle-quota.ts";
 import type { RateLimit } from "../../json-rpc/rate-limit.ts";
 import type { BundleRequest, RequestedLeg } from "../../gateway/bundles/requests.ts";
-import type { EvmChain } from "../executor.ts";
+import type { PendingPool } from "../../gateway/pool/pending-pool.ts";
+import type { PayloadDecoder } from "../payload.ts";
 import { RPC_CODE, RpcError } from "../../json-rpc/errors.ts";
 import type { Json, Method, Params, RequestContext } from "../../json-rpc/method.ts";
 import {
@@ -39,7 +40,6 @@ import {
   rollupParam,
   windowParam,
 } from "./mev-params.ts";
-import type { MethodDependencies } from "./methods.ts";
 import { bytesParam, hashParam, indexParam, listParam } from "../../json-rpc/params.ts";
 import { heightForBlock } from "./places.ts";
 import { signerOf } from "./requester.ts";
@@ -58,14 +58,22 @@ export interface SearcherPort {
   readonly rollupId: Uint8Array;
 }
 
+/** What they ask of the rollup itself, wherever it is executed. */
+export interface SearchersRollup {
+  readonly decoder: PayloadDecoder;
+  /** Number of its newest block. */
+  readonly headNumber: () => Promise<number>;
+  readonly pool: Pick<PendingPool, "checkSender">;
+}
+
 type MevMethod = (params: Params, signer: Uint8Array, sender: BundleSender) => Json | Promise<Json>;
 
 export function mevMethods(
   { gateway, limit, quota, sealKey, chainId, rollupId }: SearcherPort,
-  { chain, pool }: Pick<MethodDependencies, "chain" | "pool">,
+  { decoder, headNumber, pool }: SearchersRollup,
 ): Record<string, Method> {
   const { node } = gateway;
-  const own = { rollupId, decoder: chain.decoder };
+  const own = { rollupId, decoder };
 
   /** An item that its sender signed, where the request holds one. */
   function signed(fields: Fields, kind: SignedKind): Promise<Json> | undefined {
@@ -98,9 +106,9 @@ export function mevMethods(
         "revertingTxHashes",
         "privacy",
       ]);
-      const txs = rawTxsParam(chain.decoder, fields["txs"], "txs");
+      const txs = rawTxsParam(decoder, fields["txs"], "txs");
       const reverting = optionalParam(fields, "revertingTxHashes", listParam) ?? [];
-      const hashes = txs.map((tx) => hashOf(chain, tx));
+      const hashes = txs.map((tx) => hashOf(decoder, tx));
       const revertMode = revertModeOf(
         reverting.map((hash, i) => hashParam(hash, `revertingTxHashes[${i}]`)),
         hashes,
@@ -125,7 +133,7 @@ export function mevMethods(
         typeof first === "string" ? { tx: first } : requestParam(params, ["tx", "item"]);
       const answer = signed(fields, "sealed");
       if (answer !== undefined) return answer;
-      const tx = rawTxParam(chain.decoder, fields["tx"], "tx");
+      const tx = rawTxParam(decoder, fields["tx"], "tx");
       await checkPayer([{ rollupId, txs: [tx] }]);
       return formatSent(await sender.sendSealed(rollupId, tx));
     },
@@ -206,7 +214,7 @@ export function mevMethods(
     const [first] = leg?.txs ?? [];
     // Nothing at all is refused by the gateway.
     if (first === undefined) return;
-    const decoded = chain.decoder.decode(first);
+    const decoded = decoder.decode(first);
     if (decoded.kind === "skip") throw bundleError("MALFORMED", decoded.reason);
     try {
       await pool.checkSender(decoded.decoded);
@@ -226,11 +234,12 @@ export function mevMethods(
     if (window.minHeight !== undefined || window.maxHeight !== undefined) {
       throw bundleError("MALFORMED", "give either blockNumber or heights of the sequencer");
     }
-    const minHeight = heightForBlock(chain, number, await gateway.nextHeight());
+    const head = await headNumber();
+    const minHeight = heightForBlock(head, number, await gateway.nextHeight());
     if (minHeight !== undefined) return { minHeight, maxHeight: undefined };
     throw bundleError(
       "RANGE_INVALID",
-      `block ${number} of the rollup is there already, the head is ${chain.head().number}`,
+      `block ${number} of the rollup is there already, the head is ${head}`,
     );
   }
 
@@ -281,8 +290,8 @@ function requester(context: RequestContext, limit: RateLimit): Uint8Array {
   return signer;
 }
 
-function hashOf(chain: EvmChain, tx: Uint8Array): Uint8Array {
-  const decoded = chain.decoder.decode(tx);
+function hashOf(decoder: PayloadDecoder, tx: Uint8Array): Uint8Array {
+  const decoded = decoder.decode(tx);
   if (decoded.kind === "transaction") return decoded.decoded.hash;
   throw bundleError("MALFORMED", decoded.reason);
 }

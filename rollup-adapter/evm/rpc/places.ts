@@ -47,10 +47,10 @@ export function requireBlock(chain: EvmChain, selector: BlockSelector): StoredBl
 
 /**
  * The first height of the sequencer in which the rollup's block of that number can be; undefined when it is there already.
- * A height without data for the rollup makes no block, so it may be a later one. `next`: the sequencer's next height.
+ * A height without data for the rollup makes no block, so it may be a later one. `head`: the rollup's newest block; `next`: the sequencer's next height.
  */
-export function heightForBlock(chain: EvmChain, number: number, next: number): number | undefined {
-  const ahead = number - chain.head().number;
+export function heightForBlock(head: number, number: number, next: number): number | undefined {
+  const ahead = number - head;
   return ahead < 1 ? undefined : next + ahead - 1;
 }
 

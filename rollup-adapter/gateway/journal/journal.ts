@@ -42,7 +42,7 @@ export function createJournal(
 
   function failed(cause: unknown): Error {
     const message =
-      "the gateway's journal cannot be written: nothing is accepted until the node is started again; is the disk full?";
+      "the gateway's journal cannot be written: nothing is accepted until the node is started again, and what it was asked in that moment may be executed then; is the disk full?";
     logger.error(message, { reason: String(cause) });
     return new WeftError<JournalErrorInfo>({ code: "GATEWAY_JOURNAL_FAILED" }, message, { cause });
   }

@@ -115,6 +115,23 @@ describe("what a wallet was told is accepted", () => {
   });
 });
 
+describe("a node that stood for an hour", () => {
+  it("behavior: has kept what it accepted, also what waits for its predecessor", async () => {
+    const records = new Map<string, Uint8Array>();
+    const before = start(records);
+    const [first, second] = [await signed(ALICE, { nonce: 0 }), await signed(ALICE, { nonce: 1 })];
+    await before.pool.add(second);
+    before.pool.close();
+    const clock = createManualClock();
+    await clock.advance(3_600_000);
+    const next = start(records, clock);
+    await next.restore(() => false);
+    await next.pool.add(first);
+    await expect.poll(() => next.submitted).toEqual([first, second]);
+    next.pool.close();
+  });
+});
+
 describe("what a stranger can make the gateway pay for", () => {
   const ETHER = 10n ** 18n;
 

@@ -255,12 +255,11 @@ export class PendingPool {
    * nor on its way is posted as soon as that is known.
    */
   async restore({ kept, reconciled, isSubmitted }: Restoring): Promise<void> {
-    const nowMs = timeToMs(this.#clock.now());
-    for (const { raw, acceptedMs, requester } of await kept.load()) {
+    // Their age begins anew: what a long stop has made old is not given up before anybody looked what became of it.
+    const addedMs = this.#clock.monotonicMs();
+    for (const { raw, requester } of await kept.load()) {
       const payload = this.#chain.decoder.decode(raw);
       if (payload.kind === "skip") continue; // another genesis than when it was accepted
-      const ageMs = Math.max(0, nowMs - acceptedMs);
-      const addedMs = this.#clock.monotonicMs() - ageMs;
       const entry = this.#insert(payload.decoded, addedMs, requester);
       if (requester !== undefined) this.#quota?.of.hold(requester);
       entry.isPosted = true; // for all we know

@@ -7,6 +7,7 @@ import { keccak_256 } from "@noble/hashes/sha3.js";
 import type { Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
 import { formatPending } from "../../evm/rpc/format.ts";
+import { mevMethods, type SearcherPort } from "../../evm/rpc/mev-methods.ts";
 import type { EvmMetrics } from "../../evm/metrics.ts";
 import type { DecodedPayload } from "../../evm/payload.ts";
 import type { ExecuteBlockResponse } from "../../execution.ts";
@@ -46,6 +47,8 @@ export interface GatewayRpcDependencies {
   readonly quota?: PoolQuota | undefined;
   /** Calls in one batch; default and highest: RPC_BATCH_MAX. */
   readonly batchMax?: number | undefined;
+  /** Takes bundles and bids of searchers; left out: their methods do not exist. */
+  readonly searchers?: SearcherPort | undefined;
   /** What answers `weft_getTransactionStatus`; left out: the method does not exist. */
   readonly status?: Omit<StatusDependencies, "chain" | "pool"> | undefined;
   readonly readiness: () => Promise<Readiness>;
@@ -114,10 +117,16 @@ export async function startGatewayRpc(
       upstream,
       pool,
       clientVersion,
-      more:
-        dependencies.status === undefined
-          ? {}
-          : statusMethods({ ...dependencies.status, pool: () => pool, chain: () => chain }),
+      more: {
+        ...(dependencies.status &&
+          statusMethods({ ...dependencies.status, pool: () => pool, chain: () => chain })),
+        ...(dependencies.searchers &&
+          mevMethods(dependencies.searchers, {
+            decoder: chain.decoder,
+            headNumber: () => chain.headNumber(),
+            pool,
+          })),
+      },
     });
     const server = await startRpcServer(options.rpc, {
       dispatcher: new Dispatcher({ methods, logger, metrics, batchMax: dependencies.batchMax }),

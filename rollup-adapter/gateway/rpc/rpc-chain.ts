@@ -26,6 +26,8 @@ export interface RpcChainOptions {
 }
 
 export interface RpcChain extends PoolChain, StatusChain {
+  /** Number of the executor's newest block. */
+  headNumber(): Promise<number>;
   /** Tells what became of the payloads of a block that the executor has made. */
   executed(block: PoolBlock): void;
 }
@@ -99,6 +101,7 @@ export function createRpcChain(
       const number = Number(toBigint(field(receipt, "blockNumber")));
       return { number, hash: bytesParam(field(receipt, "blockHash"), "blockHash", 32) };
     },
+    headNumber: async () => Number(toBigint(await upstream.call("eth_blockNumber", []))),
     async finalizedNumber() {
       // An executor that has finalized nothing yet has no such block.
       const block = await upstream
