@@ -4,7 +4,7 @@ import type { Check } from "./check.ts";
 import { expect } from "./fault.ts";
 import {
   LARGE_PAYLOADS,
-  MANY_PAYLOADS,
+  PAYLOADS_MAX,
   REQUEST_BYTES_MAX,
   REQUEST_OVERHEAD_BYTES,
 } from "./limits.ts";
@@ -63,11 +63,11 @@ export const BLOCK_CHECKS: readonly Check[] = [
   },
   {
     id: "many-payloads",
-    title: `${MANY_PAYLOADS} payloads in one block are taken and accounted for`,
+    title: `${PAYLOADS_MAX} payloads in one block are taken and accounted for`,
     rule: "limits",
     why: "a full block of the network would stop the rollup",
     async run(session) {
-      const payloads = Array.from({ length: MANY_PAYLOADS }, (_, index) =>
+      const payloads = Array.from({ length: PAYLOADS_MAX }, (_, index) =>
         gibberish(`many ${index}`, index % 40),
       );
       await session.execute(await session.request(payloads));

@@ -250,6 +250,29 @@ export const BUNDLE_ORDER_CHECKS: readonly Check[] = [
       session.giveBack(two);
     },
   }),
+  bundleCheck({
+    id: "bundle-killed",
+    title: "Killed while it prepares, decides or commits, it has all of it or nothing",
+    rule: "crashes",
+    why: "half a preparation is a lock that nothing opens, half a commit a state of no other node",
+    needs: ["legs", "restart"],
+    async run(session) {
+      const leg = await session.useLeg();
+      const killed = async <T>(work: Promise<T>): Promise<T> =>
+        (await Promise.all([work, killAndCatch(session)]))[0];
+      const height = await BundleHeight.next(session, session.material());
+      const prepared = await killed(height.prepareYes(leg));
+      await prepareAgain(session, prepared);
+      await killed(height.execute());
+      const decides = await BundleHeight.next(session, session.material());
+      await killed(decides.commit(prepared));
+      const decision = decides.decideRequest(prepared.request.bundleId, COMMIT);
+      await decideAgain(session, decision, prepared);
+      const answer = await killed(decides.execute());
+      await session.repeat({ request: decides.request, response: answer });
+      await decideAgain(session, decision, prepared);
+    },
+  }),
 ];
 
 async function killUnchanged(session: Session): Promise<void> {

@@ -354,12 +354,15 @@ async function check(
 test.each([0, 1] as const)(
   "an executor of level %i that keeps the contract passes every check of its level",
   async (atomicLevel) => {
-    const results = await check({ rules: { atomicLevel } }, CHECKS);
+    // What takes its time is the same on both levels.
+    const isLarge = ({ rule }: Check): boolean => rule === "limits";
+    const checks = CHECKS.filter((one) => atomicLevel === 0 || !isLarge(one));
+    const results = await check({ rules: { atomicLevel } }, checks);
     const others = results.filter(({ outcome }) => outcome !== "passed");
     expect(others.filter(({ outcome }) => outcome !== "notApplicable")).toEqual([]);
     const ofOther = CHECKS.filter(({ level = atomicLevel }) => level !== atomicLevel);
     expect(others.map(({ id }) => id)).toEqual(ofOther.map(({ id }) => id));
-    expect(results.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+    expect(results.map(({ id }) => id)).toEqual(checks.map(({ id }) => id));
     expect(describeLevel(results)).toBe(
       atomicLevel === 0
         ? `level 0: ${ofOther.length} checks of level 1 do not apply`

@@ -11,8 +11,6 @@ export const PAYLOADS_MAX = 100_000;
 export const REQUEST_OVERHEAD_BYTES = 64 << 10;
 /** Payloads of the large request. */
 export const LARGE_PAYLOADS = 16;
-/** Payloads of the request of many. */
-export const MANY_PAYLOADS = 20_000;
 /** Calls that are under way at a time where the suite overlaps them. */
 export const CALLS_AT_ONCE = 16;
 /** Blocks tried until one is made; executors that gather need two. */

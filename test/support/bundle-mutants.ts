@@ -11,9 +11,13 @@ export interface BundleMutant {
   readonly bundles?: Partial<PlainBundleRules>;
   readonly wrap?: (executor: Executor, state: PlainState) => Executor;
   /** What a kill does to what is stored. */
-  readonly kill?: (state: PlainState) => void;
+  readonly kill?: (state: PlainState) => Promise<void> | void;
   /** Checks to make before that one. */
   readonly after?: readonly string[];
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** An answer YES with something else in it. */
@@ -132,6 +136,29 @@ export const BUNDLE_MUTANTS: Readonly<Record<string, BundleMutant>> = {
     kill: ({ bundles }) => {
       for (const bundle of bundles.decided) bundle.decision = undefined;
       bundles.decided = [];
+    },
+  },
+  "stores a preparation and its locks one after the other": {
+    caughtBy: "bundle-killed",
+    wrap: (executor, { bundles }) => ({
+      ...executor,
+      prepareBundle: async (request) => {
+        const answer = await executor.prepareBundle?.(request);
+        if (answer === undefined) throw new Error("the plain executor offers level 1 here");
+        bundles.underWay = request;
+        await pause(5);
+        bundles.underWay = undefined;
+        return answer;
+      },
+    }),
+    kill: async ({ bundles }) => {
+      for (let waits = 0; bundles.underWay === undefined && waits < 50; waits++) await pause(1);
+      if (bundles.underWay === undefined) return;
+      // What was to be locked is changed, and nothing is prepared.
+      const { payloads } = bundles.underWay;
+      for (const [, key = 0, count = 0] of payloads)
+        bundles.counters.set(key.toString(16).padStart(2, "0"), count);
+      bundles.open.pop();
     },
   },
   "has effects of chance": {

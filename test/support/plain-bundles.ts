@@ -92,10 +92,12 @@ export interface PlainBundleState {
   readonly settled: Map<string, PlainBundle>;
   /** Those of the height under way, in order. */
   decided: PlainBundle[];
+  /** Prepared and not answered, where a test holds it up. */
+  underWay: PrepareBundleRequest | undefined;
 }
 
 export function newPlainBundleState(): PlainBundleState {
-  return { counters: new Map(), open: [], settled: new Map(), decided: [] };
+  return { counters: new Map(), open: [], settled: new Map(), decided: [], underWay: undefined };
 }
 
 /** Where the rollup stands. */
