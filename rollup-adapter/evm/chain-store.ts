@@ -12,6 +12,7 @@ import { WeftError } from "../../proto/errors.ts";
 import type { ExecutionErrorInfo } from "../execution.ts";
 import { type BundleRecord, decodeBundle, encodeBundle } from "./atomic/records.ts";
 import { BLOCK_BYTES_CACHED, RECEIPT_BYTES_CACHED, SEQUENCER_RECORDS_KEPT } from "./limits.ts";
+import type { IncludedLeg } from "./included-legs.ts";
 import { LruMap } from "./lru.ts";
 import {
   type SequencerRecord,
@@ -60,6 +61,8 @@ export interface BlockCommit {
   readonly gatheredCount: number;
   /** Atomic bundles that were decided at its sequencer height. */
   readonly settled: readonly BundleRecord[];
+  /** Transactions of it that were legs of bundles of level 0. */
+  readonly legs: readonly IncludedLeg[];
 }
 
 type Level = ClassicLevel<Uint8Array, Uint8Array>;
@@ -210,6 +213,11 @@ export class ChainStore {
     return this.#get(hashKey("X", hash));
   }
 
+  /** Id of the bundle of level 0 that brought a transaction. */
+  includedBundleOfTransaction(hash: Uint8Array): Uint8Array | undefined {
+    return this.#get(hashKey("L", hash));
+  }
+
   /** A bundle as it was prepared, or with its decision: from now on that survives a crash. */
   async commitOpenBundle(record: BundleRecord): Promise<void> {
     await this.#write([put(hashKey("O", record.bundleId), encodeBundle(record))]);
@@ -248,6 +256,7 @@ export class ChainStore {
       ...blockPuts(block, receipts),
       ...recordPuts(commit.record),
       ...commit.settled.flatMap(settledOperations),
+      ...commit.legs.map((leg) => put(hashKey("L", leg.transactionHash), leg.bundleId)),
       put(META.head, encodeRow([block.number])),
     ];
     for (let i = 0; i < commit.gatheredCount; i++) {
@@ -353,7 +362,7 @@ function nodeKey(keyHex: string): Uint8Array {
   return Buffer.concat([Buffer.from("S"), fromHex(keyHex)]);
 }
 
-function hashKey(prefix: "H" | "T" | "O" | "A" | "X", hash: Uint8Array): Uint8Array {
+function hashKey(prefix: "H" | "T" | "O" | "A" | "X" | "L", hash: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from(prefix), hash]);
 }
 

@@ -68,6 +68,7 @@ import {
   type StoredReceipt,
   toExecutedBlock,
 } from "./records.ts";
+import { includedLegs } from "./included-legs.ts";
 import { StateDb } from "./state-db.ts";
 
 export type {
@@ -399,7 +400,22 @@ export class EvmExecutor implements Executor, EvmChain {
       const gatheredCount = this.#gathered.length;
       const { receipts } = output;
       const { settled } = atomic;
-      await this.store.commitBlock({ block, receipts, nodes, record, gatheredCount, settled });
+      const legs = includedLegs({
+        legs: request.legs ?? [],
+        payloadsBefore: gatheredCount,
+        skipped: output.skipped,
+        receipts,
+        committed: block.transactions.length + output.skipped.length - payloads.length,
+      });
+      await this.store.commitBlock({
+        block,
+        receipts,
+        nodes,
+        record,
+        gatheredCount,
+        settled,
+        legs,
+      });
       this.db.settle(nodes);
       this.bundles.settle(atomic);
       this.#gathered.length = 0;

@@ -9,7 +9,9 @@ import {
   prepareRequest,
 } from "../../../test/support/atomic-evm.ts";
 import {
+  ALICE,
   BOB,
+  blockRequest,
   type InstantRollup,
   removeDirectory,
   startInstantRollup,
@@ -18,6 +20,7 @@ import {
 import { deskCall } from "../../../test/support/swap-desk.ts";
 import { AtomicOutcome } from "../../../proto/codec/atomic-tx.ts";
 import { toHex } from "../../../proto/bytes.ts";
+import { RevertMode } from "../../../proto/codec/mev-tx.ts";
 
 let directory: string;
 let instant: InstantRollup;
@@ -74,6 +77,47 @@ test("behavior: receipts say which bundle brought a transaction, once it is comm
     state: "COMMITTED",
     decidedHeight: 3,
   });
+});
+
+test("behavior: receipts of what was only ordered together say level 0, and those of what came by itself nothing", async () => {
+  const { executor } = instant.rollup;
+  const alone = await deskTransaction(BOB, 0, deskCall.count());
+  const leg = [
+    await deskTransaction(BOB, 1, deskCall.count()),
+    // Skipped: its nonce is used.
+    await deskTransaction(BOB, 1, deskCall.mint(BOB.address, 1n)),
+    await deskTransaction(BOB, 2, deskCall.count()),
+  ];
+  const after = await deskTransaction(BOB, 3, deskCall.count());
+  const committed = await deskTransaction(ALICE, 3, deskCall.mint(ALICE.address, 1n));
+  await executor.prepareBundle?.(prepareRequest(2, "committed", [committed]));
+  await instant.order([]);
+  await executor.decideBundle?.(decideRequest(3, "committed", AtomicOutcome.COMMIT));
+  const { included } = await executor.executeBlock({
+    ...blockRequest(3, [alone, ...leg, after]),
+    legs: [
+      {
+        bundleId: bundleId("together"),
+        leg: 0,
+        legs: 2,
+        revertMode: RevertMode.ALLOW,
+        first: 1,
+        count: 3,
+      },
+    ],
+  });
+  expect(included).toBe(5);
+  const weftOf = async (raw: Uint8Array): Promise<unknown> =>
+    ((await call("eth_getTransactionReceipt", keccak256(raw))) as { weft?: unknown } | null)?.weft;
+  const weft = { bundleId: `0x${toHex(bundleId("together"))}`, level: 0, state: "INCLUDED" };
+  expect(await Promise.all([alone, ...leg, after].map(weftOf))).toEqual([
+    undefined,
+    weft,
+    undefined,
+    weft,
+    undefined,
+  ]);
+  expect(await weftOf(committed)).toMatchObject({ level: 1, state: "COMMITTED" });
 });
 
 test("behavior: an aborted bundle brought nothing, also when its sender sends the transaction by itself", async () => {

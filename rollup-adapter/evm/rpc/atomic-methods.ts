@@ -16,9 +16,16 @@ export function atomicMethods(chain: EvmChain): Record<string, Method> {
   };
 }
 
-/** For the receipt of a transaction that a bundle brought; undefined for every other. */
+/** For the receipt of a transaction that a bundle brought: the bundle, and its level; undefined for every other. */
 export function bundleOfReceipt(chain: EvmChain, hash: Uint8Array | undefined): Json | undefined {
-  if (!chain.genesis.atomic || hash === undefined) return undefined;
+  if (hash === undefined) return undefined;
+  const committed = chain.genesis.atomic ? committedLeg(chain, hash) : undefined;
+  if (committed !== undefined) return committed;
+  const id = chain.store.includedBundleOfTransaction(hash);
+  return id === undefined ? undefined : { bundleId: bytesToHex(id), level: 0, state: "INCLUDED" };
+}
+
+function committedLeg(chain: EvmChain, hash: Uint8Array): Json | undefined {
   const id = chain.store.bundleOfTransaction(hash);
   const record = id === undefined ? undefined : chain.bundles.find(id);
   // One that was aborted did not bring it: its sender may have sent it again by itself.
