@@ -12,14 +12,14 @@ import { type Point, POINTS } from "./executor-protocol.ts";
 import { BOND, QUORUM, type SwapNetwork, type SwapRollup } from "./network.ts";
 import type { Swap } from "./swap.ts";
 
-/** Swaps from one killed executor to the next. */
+/** Committed swaps from one killed executor to the next: nobody is killed while nothing goes on. */
 const CRASH_EVERY = 5;
 /** If so many are due at all. */
 const CRASHES_MIN = 2;
 /** Of those, the one that loses its disk as well: the second, and then one in so many. */
 const WIPE_EVERY = 30;
-/** Swaps from one killed validator to the next. */
-const LOST_EVERY = 16;
+/** Committed swaps from one killed validator to the next. */
+const LOST_EVERY = 12;
 /** Heights that somebody is away at most. */
 const AWAY_MAX = 6;
 /** After the signature of a vote, so that it is killed before, while, or after a node has got it. */
@@ -61,8 +61,8 @@ export interface Faults {
   hold(fate: "late" | "slow"): Hold | undefined;
   /** A swap was sent; `count` are decided. */
   whenSent(count: number, swap: Swap): Promise<void>;
-  /** So many are decided. */
-  afterSwap(count: number): void;
+  /** So many are committed, the last one just now. */
+  afterCommit(count: number): void;
   /** Everybody is back. Throws what went wrong. */
   end(): Promise<void>;
   /** @param held swaps about which votes were held back */
@@ -260,7 +260,7 @@ export function createFaults(
       const isTime = count >= LIE_AFTER && lies === "none" && !busy.has(beta);
       if (isTime && swap.fate === "good") await lie(swap);
     },
-    afterSwap(count) {
+    afterCommit(count) {
       if (count % CRASH_EVERY === 0) crashesDue += 1;
       const rollup = drawRollup(25);
       if (crashesDue > 0 && !busy.has(rollup)) {

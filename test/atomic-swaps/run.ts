@@ -87,11 +87,11 @@ async function swapAll(
       await submit(network, swap);
       const lie = faults.whenSent(decided.length, swap);
       const one = await untilDecided(network, watches, swap);
-      const count = decided.push(one);
+      decided.push(one);
       log(`swap ${index} (${fate}): ${one.outcome} after ${one.latencyBlocks} blocks`);
       hold?.release();
       await lie;
-      faults.afterSwap(count);
+      if (one.outcome === "COMMITTED") faults.afterCommit(decided.filter(isCommitted).length);
     }
   }
 
@@ -101,6 +101,10 @@ async function swapAll(
   await checkAll(network, decided);
   const held = decided.map(({ swap }) => swap).filter(({ fate }) => isHeld(fate));
   return report(decided, await faults.report(held));
+}
+
+function isCommitted({ outcome }: Decided): boolean {
+  return outcome === "COMMITTED";
 }
 
 function isHeld(fate: Fate): fate is "late" | "slow" {
@@ -192,7 +196,7 @@ function outcomeOf({ state, abortReason }: BundleAnswer): Outcome {
 }
 
 function report(decided: readonly Decided[], faults: FaultsReport): SwapsReport {
-  const committed = decided.filter(({ outcome }) => outcome === "COMMITTED");
+  const committed = decided.filter(isCommitted);
   const of = (fate: Fate) => tally(decided.filter(({ swap }) => swap.fate === fate));
   const { COMMITTED: _, ...abortReasons } = tally(decided);
   return {
