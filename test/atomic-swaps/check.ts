@@ -19,6 +19,7 @@ import type { Outcome, Swap } from "./swap.ts";
 export interface Decided {
   readonly swap: Swap;
   readonly outcome: Outcome;
+  readonly decidedHeight: number;
   readonly latencyBlocks: number;
 }
 

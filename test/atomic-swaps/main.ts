@@ -13,6 +13,7 @@ const { values } = parseArgs({
     swaps: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
     concurrency: { type: "string", default: "6" },
+    "control-per-signer": { type: "string", default: "8" },
   },
 });
 
@@ -26,6 +27,7 @@ try {
     swaps: Number(values.swaps),
     seed: Number(values.seed),
     concurrency: Number(values.concurrency),
+    controlPerSigner: Number(values["control-per-signer"]),
     log: print,
   });
   print("all that was to hold holds");

@@ -70,9 +70,17 @@ export interface SwapNetwork {
   close(): Promise<void>;
 }
 
-export async function createSwapNetwork(traderCount: number, seed: number): Promise<SwapNetwork> {
+export async function createSwapNetwork(
+  traderCount: number,
+  seed: number,
+  controlPerSigner?: number,
+): Promise<SwapNetwork> {
   const sequencer = await createTestNetwork({
-    params: { executor_bond_min: BOND.toString(), atomic_lock_bond: "1000" },
+    params: {
+      executor_bond_min: BOND.toString(),
+      atomic_lock_bond: "1000",
+      ...(controlPerSigner === undefined ? {} : { control_per_signer_max: controlPerSigner }),
+    },
     // Ten processes share the machine: fewer blocks leave more of it to each.
     config: { signature_workers: 0, "consensus.timeout_commit": "400ms" },
   });

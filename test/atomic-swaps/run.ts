@@ -18,6 +18,8 @@ export interface SwapsOptions {
   readonly seed: number;
   /** Swaps under way at a time. */
   readonly concurrency?: number;
+  /** Parameter `control_per_signer_max` of the network: votes and reports of one executor in a block; default: the chain's. */
+  readonly controlPerSigner?: number;
   readonly log?: (line: string) => void;
 }
 
@@ -32,6 +34,8 @@ export interface SwapsReport extends FaultsReport {
   /** Heights from the block that orders a bundle to the one that decides it. */
   readonly latencyBlocks: Latency;
   readonly latencyBlocksCommitted: Latency;
+  /** Of the blocks from the first decision to the last. */
+  readonly decisionsPerBlock: { readonly mean: number; readonly max: number };
 }
 
 export interface Latency {
@@ -50,7 +54,7 @@ const RESEND_MS = 3_000;
 /** Throws when anything does not hold. */
 export async function runSwaps(options: SwapsOptions): Promise<SwapsReport> {
   const { swaps, seed, concurrency = CONCURRENCY, log = () => {} } = options;
-  const network = await createSwapNetwork(2 * concurrency, seed);
+  const network = await createSwapNetwork(2 * concurrency, seed, options.controlPerSigner);
   try {
     await untilDesks(network);
     log(`two rollups with ${network.rollups[0].executors.length} executors each`);
@@ -165,7 +169,8 @@ async function untilDecided(
     throw new Error(`${what} came to ${outcome}: ${JSON.stringify([alpha, beta])}`);
   }
   await checkChain(network, swap, alpha);
-  return { swap, outcome, latencyBlocks: (alpha.decidedHeight ?? 0) - alpha.preparedHeight };
+  const decidedHeight = alpha.decidedHeight ?? 0;
+  return { swap, outcome, decidedHeight, latencyBlocks: decidedHeight - alpha.preparedHeight };
 }
 
 /** What the sequencer's nodes say of it: the level, and the same decision. */
@@ -215,6 +220,7 @@ function report(decided: readonly Decided[], faults: FaultsReport): SwapsReport 
     abortReasons,
     latencyBlocks: latencyOf(decided),
     latencyBlocksCommitted: latencyOf(committed),
+    decisionsPerBlock: perBlock(decided.map(({ decidedHeight }) => decidedHeight)),
     ...faults,
   };
 }
@@ -223,6 +229,14 @@ function tally(decided: readonly Decided[]): Partial<Record<Outcome, number>> {
   const counts: Partial<Record<Outcome, number>> = {};
   for (const { outcome } of decided) counts[outcome] = (counts[outcome] ?? 0) + 1;
   return counts;
+}
+
+function perBlock(heights: readonly number[]): SwapsReport["decisionsPerBlock"] {
+  const counts = new Map<number, number>();
+  for (const height of heights) counts.set(height, (counts.get(height) ?? 0) + 1);
+  const blocks = Math.max(...heights) - Math.min(...heights) + 1;
+  const mean = Math.round((100 * heights.length) / blocks) / 100;
+  return { mean, max: Math.max(...counts.values()) };
 }
 
 function latencyOf(decided: readonly Decided[]): Latency {
