@@ -19,6 +19,8 @@ import type { Outcome, Swap } from "./swap.ts";
 export interface Decided {
   readonly swap: Swap;
   readonly outcome: Outcome;
+  /** Of each leg. */
+  readonly votes: string;
   readonly decidedHeight: number;
   readonly latencyBlocks: number;
 }

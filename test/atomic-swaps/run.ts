@@ -92,7 +92,9 @@ async function swapAll(
       const lie = faults.whenSent(decided.length, swap);
       const one = await untilDecided(network, watches, swap);
       decided.push(one);
-      log(`swap ${index} (${fate}): ${one.outcome} after ${one.latencyBlocks} blocks`);
+      log(
+        `swap ${index} (${fate}): ${one.outcome} after ${one.latencyBlocks} blocks (${one.votes})`,
+      );
       hold?.release();
       await lie;
       if (one.outcome === "COMMITTED") faults.afterCommit(decided.filter(isCommitted).length);
@@ -168,13 +170,19 @@ async function untilDecided(
   if (!MEANT[swap.fate].includes(outcome)) {
     throw new Error(`${what} came to ${outcome}: ${JSON.stringify([alpha, beta])}`);
   }
-  await checkChain(network, swap, alpha);
+  const votes = await checkChain(network, swap, alpha);
   const decidedHeight = alpha.decidedHeight ?? 0;
-  return { swap, outcome, decidedHeight, latencyBlocks: decidedHeight - alpha.preparedHeight };
+  return {
+    swap,
+    outcome,
+    votes,
+    decidedHeight,
+    latencyBlocks: decidedHeight - alpha.preparedHeight,
+  };
 }
 
-/** What the sequencer's nodes say of it: the level, and the same decision. */
-async function checkChain(network: SwapNetwork, swap: Swap, told: BundleAnswer): Promise<void> {
+/** What the sequencer's nodes say of it: the level, and the same decision. @returns the votes, for a person */
+async function checkChain(network: SwapNetwork, swap: Swap, told: BundleAnswer): Promise<string> {
   const { level, atomic } = await until(
     `a validator tells of swap ${swap.session}`,
     async () => {
@@ -190,6 +198,11 @@ async function checkChain(network: SwapNetwork, swap: Swap, told: BundleAnswer):
       `swap ${toHex(swap.bundleId)} is ${told.state} at ${told.decidedHeight} on rollups, state ${atomic?.state} at ${atomic?.decidedHeight}, level ${level} on the chain`,
     );
   }
+  const legs = network.rollups.map(({ name, id }) => {
+    const leg = atomic.legs.find(({ rollupId }) => id === `0x${toHex(rollupId)}`);
+    return `${name} ${leg?.yes} yes and ${leg?.no} no of ${leg?.committee}`;
+  });
+  return legs.join(", ");
 }
 
 function outcomeOf({ state, abortReason }: BundleAnswer): Outcome {

@@ -28,7 +28,7 @@ export const MEANT: Readonly<Record<Fate, readonly Outcome[]>> = {
   few: ["TOO_MANY_LOCKS", "TIMEOUT"],
   shared: ["COMMITTED", "LOCKED", "TIMEOUT"],
   late: ["TIMEOUT"],
-  slow: ["COMMITTED"],
+  slow: ["COMMITTED", "TIMEOUT"],
 };
 
 export interface Swap {
