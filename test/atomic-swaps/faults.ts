@@ -14,9 +14,11 @@ import type { Swap } from "./swap.ts";
 
 /** Committed swaps from one killed executor to the next: nobody is killed while nothing goes on. */
 const CRASH_EVERY = 5;
+/** With its liar out, beta decides nothing while another executor of it is away: of faults it gets the smaller part. */
+const PERCENT_OF_BETA = 20;
 /** If so many are due at all. */
 const CRASHES_MIN = 2;
-/** Of those, the one that loses its disk as well: the second, and then one in so many. */
+/** Of the killed, the second loses its disk as well, and then one in so many. */
 const WIPE_EVERY = 30;
 /** Committed swaps from one killed validator to the next. */
 const LOST_EVERY = 12;
@@ -94,7 +96,8 @@ export function createFaults(
     reported: 0,
   };
   let crashes = 0;
-  let crashesDue = 0;
+  /** Whose executors are to be killed as soon as nothing else is wrong there. */
+  const due: SwapRollup[] = [];
   let wiped = 0;
   let frozen = 0;
   let validatorsKilled = 0;
@@ -248,7 +251,7 @@ export function createFaults(
 
   return {
     hold(fate) {
-      const rollup = fate === "slow" ? alpha : drawRollup(50);
+      const rollup = fate === "slow" ? alpha : drawRollup(PERCENT_OF_BETA);
       if (busy.has(rollup)) return undefined;
       busy.add(rollup);
       const all = voters(rollup);
@@ -261,10 +264,9 @@ export function createFaults(
       if (isTime && swap.fate === "good") await lie(swap);
     },
     afterCommit(count) {
-      if (count % CRASH_EVERY === 0) crashesDue += 1;
-      const rollup = drawRollup(25);
-      if (crashesDue > 0 && !busy.has(rollup)) {
-        crashesDue -= 1;
+      if (count % CRASH_EVERY === 0) due.push(drawRollup(PERCENT_OF_BETA));
+      const at = due.findIndex((rollup) => !busy.has(rollup));
+      for (const rollup of at < 0 ? [] : due.splice(at, 1)) {
         busy.add(rollup);
         begin(crash(rollup));
       }
@@ -277,8 +279,8 @@ export function createFaults(
       stopWaiting();
       await Promise.race([Promise.all(works), failed]);
       // A short run had no time for more than one, and the second is the one that loses its disk.
-      while (crashesDue > 0 && crashes < CRASHES_MIN) {
-        crashesDue -= 1;
+      while (due.length > 0 && crashes < CRASHES_MIN) {
+        due.pop();
         await crash(alpha);
       }
     },
