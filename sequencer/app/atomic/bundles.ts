@@ -71,18 +71,19 @@ export function atomicFault(
     if (stranger !== undefined) {
       return failure("ATOMIC_PARTNER", `${rollup.name} does not name ${toHex(stranger)}`);
     }
+    const open = openCount(state.staking, id);
+    if (open >= ATOMIC_OPEN_MAX) return failure("ATOMIC_FULL", `${rollup.name} has ${open}`);
+    const own = senderCount(state.staking, id, sender);
+    if (own >= ATOMIC_SENDER_OPEN_MAX) {
+      return failure("ATOMIC_SENDER", `${rollup.name} has ${own} of it`);
+    }
+    // The dearest comes last: pools ask again about what waits for a place.
     const { length } = committeeOf(state.staking, id, executorKeys);
     if (length < executorQuorum) {
       return failure(
         "ATOMIC_ROLLUP",
         `${rollup.name} has ${length} executors that may vote, ${executorQuorum} are needed`,
       );
-    }
-    const open = openCount(state.staking, id);
-    if (open >= ATOMIC_OPEN_MAX) return failure("ATOMIC_FULL", `${rollup.name} has ${open}`);
-    const own = senderCount(state.staking, id, sender);
-    if (own >= ATOMIC_SENDER_OPEN_MAX) {
-      return failure("ATOMIC_SENDER", `${rollup.name} has ${own} of it`);
     }
   }
   const max = ATOMIC_OPEN_TOTAL_MAX;
