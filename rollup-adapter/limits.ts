@@ -50,6 +50,10 @@ export const CHAIN_INFO_AGE_MS = 500;
 export const STOP_GRACE_MS = 2_000;
 /** Blocks for which a sealed transaction may be ordered, unless its key ends before. */
 export const SEALED_BLOCKS_MAX = 100;
+/** Answers kept in memory for requests to an executor of whole seconds that are repeated; the oldest are forgotten. */
+export const ANSWERS_KEPT = 256;
+/** Skipped payloads that those answers may tell of together; the oldest answers go first. */
+export const ANSWERED_SKIPS_KEPT = 200_000;
 /** Payloads of one second of BFT time that are handed on to an executor that takes whole seconds; further ones are left out. */
 export const GATHERED_PAYLOADS_MAX = 100_000;
 /** Their bytes; further payloads are left out. */

@@ -62,7 +62,10 @@ function recorder() {
         openBundleCount: 0,
       }),
   };
-  return { executor: gatherSeconds(executor), taken };
+  const rewind = (height: number): void => {
+    next = Height(height);
+  };
+  return { executor: gatherSeconds(executor), taken, rewind };
 }
 
 function block(height: number, seconds: number, ...payloads: number[]): ExecuteBlockRequest {
@@ -110,18 +113,43 @@ describe("gathering seconds", () => {
     expect(taken[0]?.payloads.length).toBe(1);
   });
 
-  test("init drops what was gathered, for its height is fed again; such an executor is of level 0", async () => {
+  test("init keeps what was gathered while the executor stands where it stood; such an executor is of level 0", async () => {
+    const { executor, taken, rewind } = recorder();
+    const init = () =>
+      executor.init({ rollupId: ID, sequencerChainId: "a", sequencerStartHeight: Height(1) });
+    await executor.executeBlock(block(1, 10, 1));
+    expect(await init()).toMatchObject({ nextSequencerHeight: 2, atomicLevel: 0 });
+    await executor.executeBlock(block(2, 11, 2));
+    expect(await init()).toMatchObject({ nextSequencerHeight: 3 });
+    await executor.executeBlock(block(3, 12, 3));
+    expect(taken.map((one) => one.payloads.length)).toEqual([1, 1]);
+    // A client that has lost its newest block: what came after it is fed again, and answered anew.
+    rewind(2);
+    expect(await init()).toMatchObject({ nextSequencerHeight: 2 });
+    expect((await executor.executeBlock(block(2, 11, 2))).outcome).toBe("gathered");
+    expect((await executor.executeBlock(block(3, 12, 3))).outcome).toBe("block");
+    expect(taken.map((one) => one.sequencerHeight)).toEqual([1, 2, 2]);
+  });
+
+  test("repeated requests are answered as they were, whatever was answered since", async () => {
     const { executor, taken } = recorder();
-    await executor.executeBlock(block(1, 10, 1));
-    const answer = await executor.init({
-      rollupId: ID,
-      sequencerChainId: "a",
-      sequencerStartHeight: Height(1),
+    const feed = [block(1, 10), block(2, 10, 1), block(3, 11, 0xff), block(4, 12), block(5, 13)];
+    const answers = [];
+    for (const one of feed) answers.push(await executor.executeBlock(one));
+    expect(answers.map(({ outcome }) => outcome).join(" ")).toBe("none gathered block block none");
+    for (const [i, one] of feed.entries()) {
+      expect(await executor.executeBlock({ ...one, payloads: [] })).toEqual(answers[i]);
+    }
+    expect(taken.length).toBe(5);
+    // Not the heights in between of a request that gathers itself, and nothing without its form.
+    await executor.executeBlock({ ...block(8, 14, 1), sequencerHeightFirst: Height(6) });
+    await expect(executor.executeBlock(block(7, 14, 1))).rejects.toMatchObject({
+      code: "EXECUTION_HEIGHT_FORGOTTEN",
     });
-    expect(answer).toMatchObject({ nextSequencerHeight: 1, atomicLevel: 0 });
-    await executor.executeBlock(block(1, 10, 1));
-    await executor.executeBlock(block(2, 11));
-    expect(taken.map((one) => one.payloads.length)).toEqual([1, 0]);
+    await expect(
+      executor.executeBlock({ ...block(9, 14, 1), sequencerBlockHash: new Uint8Array(0) }),
+    ).rejects.toMatchObject({ code: "EXECUTION_INVALID_REQUEST" });
+    expect((await executor.getStatus()).gatheredPayloads).toBe(1);
   });
 
   test("legs keep their payloads; what is too much for a second is left out and told", async () => {

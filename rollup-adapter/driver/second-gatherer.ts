@@ -4,12 +4,12 @@
  * request describes the block of the second before.
  *
  * A gathered request starts at the first height of its second that carries payloads and ends at the last one of that second:
- * a function of the order alone. What is gathered is in memory only: after a restart the executor's next height is the one
- * after its newest block, and the driver of the same process feeds from there. So it is not for serving to others over
- * weft.execution.v1, whose contract has what is gathered survive a crash.
+ * a function of the order alone. What is gathered and what was answered are in memory only: after a restart the executor's
+ * next height is the one after its newest block, and the driver of the same process feeds from there. So it is not for
+ * serving to others over weft.execution.v1, whose contract has both survive a crash; all else of it holds.
  */
 import { Height } from "../../proto/brands.ts";
-import { bytesEqual, copyBytes, toHex } from "../../proto/bytes.ts";
+import { bytesEqual, copyBytes } from "../../proto/bytes.ts";
 import type {
   ExecuteBlockRequest,
   ExecuteBlockResponse,
@@ -18,8 +18,19 @@ import type {
   PayloadLeg,
   SkippedPayload,
 } from "../execution.ts";
-import { checkHeight, checkParent, failure } from "../execution-checks.ts";
-import { GATHERED_BYTES_MAX, GATHERED_PAYLOADS_MAX } from "../limits.ts";
+import {
+  checkHeight,
+  checkParent,
+  checkRequest,
+  checkSameBlock,
+  forgotten,
+} from "../execution-checks.ts";
+import {
+  ANSWERED_SKIPS_KEPT,
+  ANSWERS_KEPT,
+  GATHERED_BYTES_MAX,
+  GATHERED_PAYLOADS_MAX,
+} from "../limits.ts";
 import { createTurns } from "../turns.ts";
 
 /** Why payloads of a second were not handed on: it holds more than `GATHERED_PAYLOADS_MAX` or `GATHERED_BYTES_MAX`. */
@@ -30,7 +41,6 @@ interface OpenSecond {
   readonly first: Height;
   /** The rollup's head, on which it will be executed. */
   readonly head: ExecutedBlock;
-  readonly heights: { readonly height: Height; readonly hash: Uint8Array }[];
   readonly payloads: Uint8Array[];
   readonly legs: PayloadLeg[];
   /** Index of each payload among all of the second; those in between were too much. */
@@ -46,12 +56,23 @@ interface OpenSecond {
 export function gatherSeconds(executor: Executor): Executor {
   let open: OpenSecond | undefined;
   const calls = createTurns();
+  const answers = createKeptAnswers();
 
   async function take(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
+    checkRequest(request);
+    const known = answers.to(request);
+    if (known !== undefined) return known;
+    const answer = await takeNext(request);
+    answers.keep(request, answer);
+    return answer;
+  }
+
+  async function takeNext(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
     if (open === undefined) return begin(request);
-    const first = request.sequencerHeightFirst ?? request.sequencerHeight;
-    if (request.sequencerHeight < open.first) return executor.executeBlock(request);
-    if (first <= open.last.sequencerHeight) return again(open, request);
+    const { sequencerHeight: height } = request;
+    if (height < open.first) return executor.executeBlock(request);
+    // Gathered before, in a request with others: for the height alone no answer was given.
+    if (height <= open.last.sequencerHeight) throw forgotten(height, open.last.sequencerHeight);
     checkHeight(request, Height(open.last.sequencerHeight + 1));
     checkParent(request, open.head.hash);
     if (request.timestamp.seconds <= open.seconds) {
@@ -75,7 +96,6 @@ export function gatherSeconds(executor: Executor): Executor {
       seconds: request.timestamp.seconds,
       first,
       head,
-      heights: [],
       payloads: [],
       legs: [],
       indexes: [],
@@ -112,30 +132,34 @@ export function gatherSeconds(executor: Executor): Executor {
     init: (request) =>
       calls.take(async () => {
         const answer = await executor.init(request);
-        // Whoever calls it feeds from the height that it answers.
-        open = undefined;
+        const { nextSequencerHeight: next, head } = answer;
+        // Whoever calls it feeds from the height that it answers: an executor that went back is fed again from there.
+        if (open?.first !== next || !bytesEqual(open.head.hash, head.hash)) open = undefined;
+        const after = open === undefined ? next : Height(open.last.sequencerHeight + 1);
+        answers.forgetFrom(after);
         // Legs are prepared and decided between blocks of one height; a gathered second has no such place.
-        return { ...answer, atomicLevel: 0 };
+        return { ...answer, nextSequencerHeight: after, atomicLevel: 0 };
       }),
     executeBlock: (request) => calls.take(() => take(request)),
     setFinality: (request) => calls.take(() => executor.setFinality(request)),
-    async getStatus() {
-      const status = await executor.getStatus();
-      if (open === undefined) return status;
-      const { sequencerHeight: height, sequencerBlockHash: blockHash } = open.last;
-      return {
-        ...status,
-        sequencer: { height, blockHash },
-        nextSequencerHeight: Height(height + 1),
-        gatheredPayloads: open.payloads.length,
-      };
-    },
+    // Between the others: head and place belong together.
+    getStatus: () =>
+      calls.take(async () => {
+        const status = await executor.getStatus();
+        if (open === undefined) return status;
+        const { sequencerHeight: height, sequencerBlockHash: blockHash } = open.last;
+        return {
+          ...status,
+          sequencer: { height, blockHash },
+          nextSequencerHeight: Height(height + 1),
+          gatheredPayloads: open.payloads.length,
+        };
+      }),
   };
 }
 
 function add(open: OpenSecond, request: ExecuteBlockRequest): void {
   open.last = request;
-  open.heights.push({ height: request.sequencerHeight, hash: request.sequencerBlockHash });
   const placed = new Map<number, number>();
   for (const [i, payload] of request.payloads.entries()) {
     const index = open.count;
@@ -159,15 +183,42 @@ function add(open: OpenSecond, request: ExecuteBlockRequest): void {
   }
 }
 
-function again(open: OpenSecond, request: ExecuteBlockRequest): ExecuteBlockResponse {
-  const known = open.heights.find(({ height }) => height === request.sequencerHeight);
-  if (known !== undefined && bytesEqual(known.hash, request.sequencerBlockHash)) {
-    return waiting(open);
+/** What was answered to requests that may be repeated, the newest of them. */
+function createKeptAnswers() {
+  const kept = new Map<
+    Height,
+    { readonly hash: Uint8Array; readonly answer: ExecuteBlockResponse }
+  >();
+  /** Skipped payloads that they tell of. */
+  let skips = 0;
+
+  function forget(height: Height): void {
+    skips -= kept.get(height)?.answer.skipped.length ?? 0;
+    kept.delete(height);
   }
-  throw failure(
-    { code: "EXECUTION_CONFLICT", height: request.sequencerHeight },
-    `sequencer height ${request.sequencerHeight} was gathered as another block than ${toHex(request.sequencerBlockHash)}`,
-  );
+
+  return {
+    /** @throws WeftError<ExecutionErrorInfo> EXECUTION_CONFLICT for another block at that height */
+    to(request: ExecuteBlockRequest): ExecuteBlockResponse | undefined {
+      const known = kept.get(request.sequencerHeight);
+      if (known === undefined) return undefined;
+      checkSameBlock(request, known.hash);
+      return known.answer;
+    },
+    keep(request: ExecuteBlockRequest, answer: ExecuteBlockResponse): void {
+      const height = request.sequencerHeight;
+      kept.set(height, { hash: copyBytes(request.sequencerBlockHash), answer });
+      skips += answer.skipped.length;
+      for (const oldest of kept.keys()) {
+        const isFull = kept.size > ANSWERS_KEPT || skips > ANSWERED_SKIPS_KEPT;
+        if (!isFull || oldest === height) break;
+        forget(oldest);
+      }
+    },
+    forgetFrom(first: Height): void {
+      for (const height of kept.keys()) if (height >= first) forget(height);
+    },
+  };
 }
 
 function waiting(open: OpenSecond): ExecuteBlockResponse {

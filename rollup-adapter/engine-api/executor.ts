@@ -42,12 +42,7 @@ import { createTurns } from "../turns.ts";
 import { type BlockBuilderDependencies, buildBlock, feeRuleOf } from "./block-builder.ts";
 import type { ClientBlock, EngineClient } from "./engine-client.ts";
 import { DEPOSIT_TYPE, decodeAttributes, type SequencerPlace } from "./l1-attributes.ts";
-import {
-  ANSWERED_SKIPS_KEPT,
-  ANSWERS_KEPT,
-  HEAD_LOOK_MS,
-  POSITION_SAVE_HEIGHTS,
-} from "./limits.ts";
+import { HEAD_LOOK_MS, POSITION_SAVE_HEIGHTS } from "./limits.ts";
 import type { EngineApiMetrics } from "./metrics.ts";
 import type { PositionStore } from "./position-store.ts";
 
@@ -113,9 +108,6 @@ class SecondExecutor implements Executor {
   readonly #deps: EngineApiExecutorDependencies;
   readonly #rollupId: Uint8Array;
   readonly #builder: BlockBuilderDependencies;
-  readonly #answers = new Map<Height, { hash: Uint8Array; answer: ExecuteBlockResponse }>();
-  /** Skipped payloads that those answers tell of. */
-  #answeredSkips = 0;
   #binding: InitRequest | undefined;
   #state: ClientState | undefined;
   /** The highest head so far, to notice a client that comes back behind it. */
@@ -170,16 +162,12 @@ class SecondExecutor implements Executor {
     this.#exclusive(async () => {
       checkRequest(request);
       const { binding, state } = await this.#ready();
-      const done = this.#earlierAnswer(request, state);
-      if (done !== undefined) return done;
+      checkIsNew(request, state);
       checkHeight(request, this.#nextHeight(state, binding));
       checkParent(request, state.head.hash);
-      const answer =
-        request.payloads.length === 0
-          ? await this.#takeEmpty(request, state)
-          : await this.#takePayloads(request, state);
-      this.#keepAnswer(request, answer);
-      return answer;
+      return request.payloads.length === 0
+        ? this.#takeEmpty(request, state)
+        : this.#takePayloads(request, state);
     });
 
   setFinality: Executor["setFinality"] = (request) =>
@@ -262,8 +250,6 @@ class SecondExecutor implements Executor {
         had: this.#highest,
         has: head.number,
       });
-      this.#answers.clear();
-      this.#answeredSkips = 0;
     }
     const state: ClientState = {
       head,
@@ -401,34 +387,6 @@ class SecondExecutor implements Executor {
     );
   }
 
-  #earlierAnswer(
-    request: ExecuteBlockRequest,
-    state: ClientState,
-  ): ExecuteBlockResponse | undefined {
-    const height = request.sequencerHeight;
-    const { position } = state;
-    if (position === undefined || height > position.height) return undefined;
-    const kept = this.#answers.get(height);
-    const known = height === position.height ? position.blockHash : kept?.hash;
-    if (known !== undefined) checkSameBlock(request, known);
-    if (kept !== undefined) return kept.answer;
-    throw forgotten(height, position.height);
-  }
-
-  #keepAnswer(request: ExecuteBlockRequest, answer: ExecuteBlockResponse): void {
-    this.#answers.set(request.sequencerHeight, {
-      hash: copyBytes(request.sequencerBlockHash),
-      answer,
-    });
-    this.#answeredSkips += answer.skipped.length;
-    for (const [oldest, kept] of this.#answers) {
-      const isFull = this.#answers.size > ANSWERS_KEPT || this.#answeredSkips > ANSWERED_SKIPS_KEPT;
-      if (!isFull || oldest === request.sequencerHeight) break;
-      this.#answers.delete(oldest);
-      this.#answeredSkips -= kept.answer.skipped.length;
-    }
-  }
-
   async #blockOf(hash: Uint8Array, state: ClientState): Promise<ClientBlock> {
     if (bytesEqual(hash, state.head.hash)) return state.head;
     const block = await this.#deps.client.blockByHash(hash);
@@ -470,6 +428,14 @@ class SecondExecutor implements Executor {
       }
     });
   }
+}
+
+/** What was taken before is answered by who gathers seconds, as long as the answer is kept. */
+function checkIsNew(request: ExecuteBlockRequest, { position }: ClientState): void {
+  const height = request.sequencerHeight;
+  if (position === undefined || height > position.height) return;
+  if (height === position.height) checkSameBlock(request, position.blockHash);
+  throw forgotten(height, position.height);
 }
 
 function positionOf(height: Height, blockHash: Uint8Array): Position {

@@ -37,10 +37,6 @@ export const DEPOSIT_GAS = 1_000_000n;
 export const POSITION_SAVE_HEIGHTS = 100;
 /** While heights are empty the client's head is looked at so often, in ms. */
 export const HEAD_LOOK_MS = 1_000;
-/** Answers kept in memory for requests that are repeated. */
-export const ANSWERS_KEPT = 256;
-/** Skipped payloads that those answers may tell of together; the oldest answers go first. */
-export const ANSWERED_SKIPS_KEPT = 200_000;
 /** Signatures that one call of the client recovers, some 100 ms of its time, and calls of that kind under way at once. */
 export const SENDERS_PER_CALL = 500;
 export const SENDER_CALLS_MAX = 2;

@@ -24,6 +24,8 @@ import { Height } from "../../proto/brands.ts";
 import {
   createTestNetwork,
   ENTRY,
+  mapSome,
+  range,
   type TestNetwork,
   type TestRollup,
   until,
@@ -43,6 +45,8 @@ const FAULTS = Number(process.env["WEFT_OP_GETH_FAULTS"] ?? 6);
 const PATIENCE_FOR_ALL_MS = 120_000 + 20_000 * FAULTS + 50 * WALLETS * PER_WALLET;
 /** Transactions of a wallet under way at once. */
 const WINDOW = 20;
+/** An answer of a machine that runs other things too. */
+const RPC_TIMEOUT_MS = 30_000;
 const TARGET = `0x${"77".repeat(20)}` as const;
 
 const rich = privateKeyToAccount(`0x${"a1".repeat(32)}`);
@@ -174,7 +178,11 @@ async function placeOn(node: TestRollup, genesis: readonly string[]): Promise<Pl
       chain,
       // Every answer is the client's own of now.
       cacheTime: 0,
-      transport: http(url, { batch: { batchSize: 100 }, retryCount: 0 }),
+      transport: http(url, {
+        batch: { batchSize: 100 },
+        retryCount: 0,
+        timeout: RPC_TIMEOUT_MS,
+      }),
     });
   return { node, geth, gateway: at(node.rpc), client: at(geth.rpcUrl) };
 }
@@ -359,11 +367,10 @@ async function untilNumber({ client }: Place, number: number): Promise<void> {
 
 type Block = Awaited<ReturnType<typeof blocksOf>>[number];
 
-async function blocksOf({ client }: Place, head: number) {
-  return Promise.all(
-    Array.from({ length: head + 1 }, (_, number) =>
-      client.getBlock({ blockNumber: BigInt(number), includeTransactions: true }),
-    ),
+function blocksOf({ client }: Place, head: number) {
+  // Some at a time: all blocks of a long run are hundreds of megabytes of answers.
+  return mapSome(range(0, head), (number) =>
+    client.getBlock({ blockNumber: BigInt(number), includeTransactions: true }),
   );
 }
 
