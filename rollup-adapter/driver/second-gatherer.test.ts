@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { sha256 } from "../../proto/hash.ts";
-import type { ExecuteBlockRequest, Executor } from "../execution.ts";
+import type { ExecuteBlockRequest, ExecutedBlock, Executor } from "../execution.ts";
 import { GATHERED_PAYLOADS_MAX } from "../limits.ts";
 import { GATHERED_TOO_MUCH, gatherSeconds } from "./second-gatherer.ts";
 
@@ -21,25 +21,34 @@ const HEAD = {
 function recorder() {
   const taken: ExecuteBlockRequest[] = [];
   let next = Height(1);
+  let head: ExecutedBlock = HEAD;
+  let failing = 0;
   const executor: Executor = {
     init: () =>
       Promise.resolve({
         rollupId: ID,
         chainId: 1n,
         genesisHash: HEAD.hash,
-        head: HEAD,
+        head,
         nextSequencerHeight: next,
         supportsGroupRevert: false,
         atomicLevel: 1,
       }),
     executeBlock: (request) => {
+      if (request.sequencerHeight === failing) {
+        failing = 0;
+        return Promise.reject(new Error("away"));
+      }
       taken.push(request);
       next = Height(request.sequencerHeight + 1);
       const skipped = request.payloads.flatMap((payload, index) =>
         payload[0] === 0xff ? [{ index, reason: "EMPTY" }] : [],
       );
+      if (request.payloads.length > 0) {
+        head = { ...HEAD, number: head.number + 1, hash: request.sequencerBlockHash };
+      }
       return Promise.resolve({
-        ...HEAD,
+        ...head,
         outcome: request.payloads.length === 0 ? "none" : "block",
         included: request.payloads.length - skipped.length,
         skipped,
@@ -52,7 +61,7 @@ function recorder() {
         rollupId: ID,
         chainId: 1n,
         genesisHash: HEAD.hash,
-        head: HEAD,
+        head,
         safe: HEAD,
         finalized: HEAD,
         sequencer: undefined,
@@ -64,8 +73,13 @@ function recorder() {
   };
   const rewind = (height: number): void => {
     next = Height(height);
+    head = HEAD;
   };
-  return { executor: gatherSeconds(executor), taken, rewind };
+  /** Once, for the request of that height. */
+  const failNext = (height: number): void => {
+    failing = height;
+  };
+  return { executor: gatherSeconds(executor), taken, rewind, failNext };
 }
 
 function block(height: number, seconds: number, ...payloads: number[]): ExecuteBlockRequest {
@@ -129,6 +143,27 @@ describe("gathering seconds", () => {
     expect((await executor.executeBlock(block(2, 11, 2))).outcome).toBe("gathered");
     expect((await executor.executeBlock(block(3, 12, 3))).outcome).toBe("block");
     expect(taken.map((one) => one.sequencerHeight)).toEqual([1, 2, 2]);
+  });
+
+  test("a second's answer is not lost where the request that ended it fails after it was executed", async () => {
+    const { executor, taken, rewind, failNext } = recorder();
+    const init = () =>
+      executor.init({ rollupId: ID, sequencerChainId: "a", sequencerStartHeight: Height(1) });
+    await executor.executeBlock(block(1, 10, 1));
+    failNext(2);
+    await expect(executor.executeBlock(block(2, 11))).rejects.toThrow("away");
+    expect(await init()).toMatchObject({ nextSequencerHeight: 2 });
+    const late = await executor.executeBlock(block(2, 11));
+    expect(late).toMatchObject({ outcome: "block", included: 1 });
+    expect(await executor.executeBlock(block(2, 11))).toEqual(late);
+    expect(taken.map((one) => one.sequencerHeight)).toEqual([1, 2]);
+    // Lost with the block.
+    await executor.executeBlock(block(3, 12, 3));
+    failNext(4);
+    await expect(executor.executeBlock(block(4, 13))).rejects.toThrow("away");
+    rewind(3);
+    expect(await init()).toMatchObject({ nextSequencerHeight: 3 });
+    expect((await executor.executeBlock(block(3, 12, 3))).outcome).toBe("gathered");
   });
 
   test("repeated requests are answered as they were, whatever was answered since", async () => {

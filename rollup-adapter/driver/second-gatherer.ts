@@ -55,6 +55,8 @@ interface OpenSecond {
 /** An executor that takes every sequencer block and hands `executor` whole seconds. */
 export function gatherSeconds(executor: Executor): Executor {
   let open: OpenSecond | undefined;
+  /** Of a second that was executed for a request that failed then. */
+  let unanswered: ExecuteBlockResponse | undefined;
   const calls = createTurns();
   const answers = createKeptAnswers();
 
@@ -68,6 +70,7 @@ export function gatherSeconds(executor: Executor): Executor {
   }
 
   async function takeNext(request: ExecuteBlockRequest): Promise<ExecuteBlockResponse> {
+    if (unanswered !== undefined) return beginAfter(unanswered, request);
     if (open === undefined) return begin(request);
     const { sequencerHeight: height } = request;
     if (height < open.first) return executor.executeBlock(request);
@@ -79,10 +82,18 @@ export function gatherSeconds(executor: Executor): Executor {
       add(open, request);
       return waiting(open);
     }
-    const { parentHash: _checked, ...next } = request;
-    const done = await executeSecond(open);
+    unanswered = await executeSecond(open);
     open = undefined;
-    await begin(next);
+    return beginAfter(unanswered, request);
+  }
+
+  /** The request that has ended a second gets that one's answer; when it fails, the answer waits until it comes again. */
+  async function beginAfter(
+    done: ExecuteBlockResponse,
+    { parentHash: _checked, ...request }: ExecuteBlockRequest,
+  ): Promise<ExecuteBlockResponse> {
+    await begin(request);
+    unanswered = undefined;
     return done;
   }
 
@@ -135,6 +146,9 @@ export function gatherSeconds(executor: Executor): Executor {
         const { nextSequencerHeight: next, head } = answer;
         // Whoever calls it feeds from the height that it answers: an executor that went back is fed again from there.
         if (open?.first !== next || !bytesEqual(open.head.hash, head.hash)) open = undefined;
+        if (unanswered !== undefined && !bytesEqual(unanswered.hash, head.hash)) {
+          unanswered = undefined;
+        }
         const after = open === undefined ? next : Height(open.last.sequencerHeight + 1);
         answers.forgetFrom(after);
         // Legs are prepared and decided between blocks of one height; a gathered second has no such place.
