@@ -32,33 +32,25 @@ def require(is_so, code, **heights):
         raise Refused(code, heights)
 
 
-def row(query, *values):
-    return db.execute(query, values).fetchone()
+def get(kind, key=""):
+    query = "SELECT value FROM kept WHERE kind = ? AND key = ?"
+    found = db.execute(query, (kind, key)).fetchone()
+    return found and found[0]
 
 
-def kept(fact, message):
-    found = row("SELECT message FROM facts WHERE fact = ?", fact)
-    return message.FromString(found[0]) if found else None
-
-
-def keep(**facts):
-    for fact, message in facts.items():
-        value = message.SerializeToString()
-        db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (fact, value))
-
-
-def keep_block(block):
-    db.execute("INSERT INTO blocks VALUES (?, ?)", (block.hash, block.SerializeToString()))
+def put(kind, value, key=""):
+    db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (kind, key, value))
 
 
 def init(request, status):
     is_named = request.sequencer_chain_id and request.sequencer_start_height
     require(is_named and len(request.rollup_id) == 32, INVALID)
-    bound = kept("init", pb.InitRequest) or request
-    require(request.rollup_id == status.rollup_id and request == bound, "GENESIS_MISMATCH")
+    binding = request.SerializeToString()
+    is_same = get("init") in (None, binding) and request.rollup_id == status.rollup_id
+    require(is_same, "GENESIS_MISMATCH")
     if not status.is_initialized:
         status.is_initialized, status.next_sequencer_height = True, request.sequencer_start_height
-        keep(init=request, status=status)
+        put("init", binding)
     named = {"rollup_id": status.rollup_id, "genesis_hash": status.genesis_hash}
     at = {"head": status.head, "next_sequencer_height": status.next_sequencer_height}
     return pb.InitResponse(**named, **at)
@@ -71,23 +63,21 @@ def execute_block(request, status):
     require(len(block_hash) == 32 and 1 <= first <= height and is_timed, INVALID)
     require(status.is_initialized, "NOT_INITIALIZED")
     if height <= status.sequencer.height:  # it was taken before
-        known = row("SELECT hash, answer FROM answers WHERE height = ?", height)
+        known = get("answer", height)
         require(known, FORGOTTEN, height=height)
-        require(known[0] == block_hash, "CONFLICT", height=height)
-        return pb.ExecuteBlockResponse.FromString(known[1])
+        require(known[:32] == block_hash, "CONFLICT", height=height)
+        return pb.ExecuteBlockResponse.FromString(known[32:])
     require(first == expected, "HEIGHT_GAP", expected=expected, got=first)
     require(request.parent_hash in (b"", status.head.hash), "PARENT_MISMATCH")
     answer = pb.ExecuteBlockResponse(block=status.head, outcome=pb.EXECUTION_OUTCOME_NONE)
     if request.payloads:
         answer = run(request, status.head)
-        keep_block(answer.block)
-    values = (height, block_hash, answer.SerializeToString())
-    db.execute("INSERT INTO answers VALUES (?, ?, ?)", values)
-    db.execute("DELETE FROM answers WHERE height <= ?", (height - ANSWERS_KEPT,))
+        put("block", answer.block.SerializeToString(), answer.block.hash)
+    put("answer", block_hash + answer.SerializeToString(), height)
+    db.execute("DELETE FROM kept WHERE kind = 'answer' AND key <= ?", (height - ANSWERS_KEPT,))
     status.head.CopyFrom(answer.block)
     status.sequencer.height, status.sequencer.block_hash = height, block_hash
     status.next_sequencer_height = height + 1
-    keep(status=status)
     return answer
 
 
@@ -100,10 +90,10 @@ def run(request, parent):
         line = LINE.fullmatch(payload)
         if line is None:
             skipped.append(pb.SkippedPayload(index=index, reason="MALFORMED"))
-        elif row("SELECT 1 FROM names WHERE name = ?", line[1]):
+        elif get("name", line[1]):
             skipped.append(pb.SkippedPayload(index=index, reason="TAKEN"))
         else:
-            db.execute("INSERT INTO names VALUES (?, ?)", line.groups())
+            put("name", line[2], line[1])
             state_root = sha256(state_root, payload)
     block = pb.ExecutedBlock(number=parent.number + 1, parent_hash=parent.hash)
     block.state_root = state_root
@@ -119,28 +109,35 @@ def set_finality(request, status):
     hashes = (request.safe_hash, request.finalized_hash)
     require(all(len(one) == 32 for one in hashes), INVALID)
     require(status.is_initialized, "NOT_INITIALIZED")
-    found = [row("SELECT block FROM blocks WHERE hash = ?", one) for one in hashes]
+    found = [get("block", one) for one in hashes]
     require(all(found), UNKNOWN)
-    safe, finalized = (pb.ExecutedBlock.FromString(block) for block, in found)
+    safe, finalized = (pb.ExecutedBlock.FromString(block) for block in found)
     is_forward = status.safe.number <= safe.number and status.finalized.number <= finalized.number
     require(is_forward and finalized.number <= safe.number, "FINALITY_REGRESSION")
     status.safe.CopyFrom(safe)
     status.finalized.CopyFrom(finalized)
-    keep(status=status)
     return pb.SetFinalityResponse(safe=safe, finalized=finalized)
+
+
+def get_status(_request, status):
+    return status
 
 
 def served(call, request_type):
     def handle(request, context):
         try:
             with db:  # one transaction: all of a call is on the disk before its answer, or nothing
-                return call(request, kept("status", pb.GetStatusResponse))
+                status = pb.GetStatusResponse.FromString(get("status"))
+                answer = call(request, status)
+                if call is not get_status:
+                    put("status", status.SerializeToString())
+                return answer
         except Refused as refused:
             code, heights = refused.args
             metadata = [("weft-" + name, str(height)) for name, height in heights.items()]
             context.set_trailing_metadata([("weft-code", "EXECUTION_" + code), *metadata])
-            status = STATUS.get(code, "FAILED_PRECONDITION")
-            context.abort(getattr(grpc.StatusCode, status), code)
+            name = STATUS.get(code, "FAILED_PRECONDITION")
+            context.abort(getattr(grpc.StatusCode, name), code)
 
     read, write = request_type.FromString, lambda message: message.SerializeToString()
     return grpc.unary_unary_rpc_method_handler(handle, read, write)
@@ -151,26 +148,24 @@ db.executescript(
     """
     PRAGMA locking_mode = EXCLUSIVE; -- one process
     PRAGMA synchronous = FULL;       -- a commit is on the disk
-    CREATE TABLE IF NOT EXISTS names (name BLOB PRIMARY KEY, value BLOB);
-    CREATE TABLE IF NOT EXISTS blocks (hash BLOB PRIMARY KEY, block BLOB);
-    CREATE TABLE IF NOT EXISTS answers (height INTEGER PRIMARY KEY, hash BLOB, answer BLOB);
-    CREATE TABLE IF NOT EXISTS facts (fact TEXT PRIMARY KEY, message BLOB);
+    CREATE TABLE IF NOT EXISTS kept (kind TEXT, key BLOB, value BLOB, PRIMARY KEY (kind, key));
     """
 )
 with db:
-    if kept("status", pb.GetStatusResponse) is None:
+    if get("status") is None:
         rollup_id, zeros = sha256(ROLLUP.encode()), bytes(32)
         block = pb.ExecutedBlock(hash=sha256(rollup_id), parent_hash=zeros, state_root=zeros)
         block.receipts_root = zeros
         labels = {"head": block, "safe": block, "finalized": block}
-        keep(status=pb.GetStatusResponse(rollup_id=rollup_id, genesis_hash=block.hash, **labels))
-        keep_block(block)
+        fresh = pb.GetStatusResponse(rollup_id=rollup_id, genesis_hash=block.hash, **labels)
+        put("status", fresh.SerializeToString())
+        put("block", block.SerializeToString(), block.hash)
 
 calls = {
     "Init": served(init, pb.InitRequest),
     "ExecuteBlock": served(execute_block, pb.ExecuteBlockRequest),
     "SetFinality": served(set_finality, pb.SetFinalityRequest),
-    "GetStatus": served(lambda _request, status: status, pb.GetStatusRequest),
+    "GetStatus": served(get_status, pb.GetStatusRequest),
 }
 # The answer to every health check is the same message: status (1) is SERVING (1).
 health = {"Check": grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"\x08\x01")}
