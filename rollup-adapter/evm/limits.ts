@@ -57,6 +57,9 @@ export const PROOF_KEYS_MAX = 1_024;
 export const PENDING_TRANSACTIONS_MAX = 50_000;
 export const PENDING_PER_SENDER_MAX = 1_024;
 export const PENDING_BYTES_MAX = 64 << 20;
+/** Of those, such as wait for a predecessor that has not come, and cost nobody anything; a further one is refused. */
+export const QUEUED_TRANSACTIONS_MAX = 10_000;
+export const QUEUED_BYTES_MAX = 16 << 20;
 /** A pending transaction not seen in a block for this long is forgotten. */
 export const PENDING_AGE_MS = 600_000;
 /** Pause before an accepted transaction that could not be submitted is tried again. */

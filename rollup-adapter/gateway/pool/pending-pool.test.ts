@@ -37,6 +37,7 @@ function start(
   records: Map<string, Uint8Array>,
   clock: ManualClock = createManualClock(),
   quota?: PoolQuota,
+  queuedMax?: number,
 ) {
   const store = createMemoryJournalStore(records);
   const state = { isAway: false, isFull: false };
@@ -57,6 +58,7 @@ function start(
     metrics: NULL_EVM_METRICS,
     kept,
     quota,
+    queuedMax,
   });
   const restore = async (isSubmitted: (raw: Uint8Array) => boolean): Promise<void> => {
     await pool.restore({ kept, reconciled: Promise.resolve(), isSubmitted });
@@ -148,6 +150,23 @@ describe("what a stranger can make the gateway pay for", () => {
     const instead = { value: 650n * ETHER, maxFeePerGas: 4_000_000_000n };
     await pool.add(await signed(ALICE, { nonce: 0, ...instead }));
     expect(submitted.length).toBe(3);
+    pool.close();
+  });
+
+  it("behavior: what waits for a predecessor takes a part of the room only", async () => {
+    const { pool, submitted } = start(new Map(), undefined, undefined, 3);
+    const send = async (nonce: number, from = ALICE) =>
+      await pool.add(await signed(from, { nonce }));
+    for (const nonce of [1, 2, 9]) await send(nonce);
+    await expect(send(10)).rejects.toThrow("wait for their predecessors");
+    expect(submitted).toEqual([]);
+    // What can be ordered has its room, and what follows it makes room.
+    await send(0, BOB);
+    await send(0);
+    expect(submitted.length).toBe(4);
+    await send(10);
+    await send(11);
+    await expect(send(12)).rejects.toThrow("wait for their predecessors");
     pool.close();
   });
 

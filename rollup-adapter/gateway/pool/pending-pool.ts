@@ -20,6 +20,8 @@ import {
   PENDING_PER_SENDER_MAX,
   PENDING_TRANSACTIONS_MAX,
   POST_RETRY_MS,
+  QUEUED_BYTES_MAX,
+  QUEUED_TRANSACTIONS_MAX,
   RESUBMISSIONS_MAX,
 } from "../../evm/limits.ts";
 import { GATHERED_TOO_MUCH } from "../../driver/second-gatherer.ts";
@@ -116,6 +118,10 @@ export class PendingPool {
   readonly #retries = new Map<string, Cancel>();
   readonly #lostReasons = new LruMap<string, string>(LOST_KEPT);
   #bytes = 0;
+  /** Those whose predecessor has not come, and their bytes. */
+  readonly #queued = new Set<Entry>();
+  #queuedBytes = 0;
+  readonly #queuedMax: number;
   readonly #stop: () => void;
 
   constructor(dependencies: {
@@ -128,6 +134,8 @@ export class PendingPool {
     readonly kept?: KeptTransactions | undefined;
     /** What one requester may have of the pool and of the gateway's money; left out: all of it. */
     readonly quota?: PoolQuota | undefined;
+    /** Transactions that may wait for predecessors; default: QUEUED_TRANSACTIONS_MAX. */
+    readonly queuedMax?: number | undefined;
   }) {
     this.#chain = dependencies.chain;
     this.#submit = dependencies.submit;
@@ -136,6 +144,7 @@ export class PendingPool {
     this.#metrics = dependencies.metrics;
     this.#kept = dependencies.kept;
     this.#quota = dependencies.quota;
+    this.#queuedMax = dependencies.queuedMax ?? QUEUED_TRANSACTIONS_MAX;
     this.#stop = this.#chain.onBlock((event) => this.#onBlock(event));
   }
 
@@ -197,6 +206,7 @@ export class PendingPool {
     this.#checkPlace(decoded, account);
     this.#takeQuota(requester, cost);
     const entry = this.#insert(decoded, this.#clock.monotonicMs(), requester);
+    this.#queue(entry);
     const isKept = this.#keep(key, entry);
     for (const listener of this.#listeners) listener(entry);
     // Side by side: the journal has it before the wallet is told.
@@ -269,6 +279,7 @@ export class PendingPool {
         if (entry.isPosted && !isSubmitted(entry.raw)) {
           entry.isPosted = false;
           entry.isRepeat = true;
+          this.#queue(entry);
         }
       }
       for (const sender of this.#bySender.keys()) await this.#tryToCatchUp(sender);
@@ -339,6 +350,15 @@ export class PendingPool {
       }
     }
     this.#checkFunds(transaction, entries, account);
+    // Those cost nothing to send: they must not take the room of those that can be ordered.
+    const isQueued = transaction.nonce > this.nextNonce(sender, account.nonce);
+    if (
+      isQueued &&
+      (this.#queued.size >= this.#queuedMax || this.#queuedBytes >= QUEUED_BYTES_MAX)
+    ) {
+      this.#metrics.rpcDropped.inc({ what: "pool_queued" });
+      throw limitExceeded("too many transactions wait for their predecessors; send those first");
+    }
     const isFull =
       this.#byHash.size >= PENDING_TRANSACTIONS_MAX || this.#bytes >= PENDING_BYTES_MAX;
     if (isFull || (entries?.size ?? 0) >= PENDING_PER_SENDER_MAX) {
@@ -392,9 +412,20 @@ export class PendingPool {
     return entry;
   }
 
+  #queue(entry: Entry): void {
+    if (this.#queued.has(entry)) return;
+    this.#queued.add(entry);
+    this.#queuedBytes += entry.raw.length;
+  }
+
+  #unqueue(entry: Entry): void {
+    if (this.#queued.delete(entry)) this.#queuedBytes -= entry.raw.length;
+  }
+
   #remove(entry: Entry): void {
     if (!this.#byHash.delete(toHex(entry.hash))) return;
     this.#bytes -= entry.raw.length;
+    this.#unqueue(entry);
     this.#kept?.remove(toHex(entry.hash));
     if (entry.requester !== undefined) this.#quota?.of.release(entry.requester);
     const sender = entry.sender.toString();
@@ -419,6 +450,7 @@ export class PendingPool {
       // The node that holds the predecessor may be slow to propose it, or gone until its submission expires:
       // till then every block would skip this one again, paid for each time, until it is given up.
       if (entry.isEarly && isPredecessorUnderWay) break;
+      this.#unqueue(entry);
       if (entry.resubmissions > 0) {
         this.#metrics.resubmissions.inc();
         void this.#payAgain(entry);
