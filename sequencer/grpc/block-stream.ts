@@ -78,7 +78,7 @@ export function createBlockStreams({
         const { fromHeight, untilHeight = Height(0), compression } = call.request;
         const last = untilHeight === 0 ? Number.MAX_SAFE_INTEGER : untilHeight;
         const isCompressed = compression === Compression.GZIP;
-        const unread = createUnread<Request, Buffer>(call, stopped);
+        const unread = createUnread<Request, Buffer>(call, stopped, clock);
         let next = fromHeight === 0 ? Height(blocks.height() + 1) : fromHeight;
         let before: SentBefore = { validatorsHash: undefined, lastHeader: 0, isCompressed };
         /** Read for this reader, and not written yet. */

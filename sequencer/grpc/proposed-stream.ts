@@ -13,6 +13,7 @@ import type {
 import { timeToMs } from "../../proto/time.ts";
 import type { Absence, Presence } from "../../proto/verify/manifest.ts";
 import type { ProposedBlock } from "../app/weft-application.ts";
+import type { Clock } from "../ports/clock.ts";
 import { grpcError } from "./grpc-error.ts";
 import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
@@ -24,12 +25,17 @@ export async function streamProposedBlocks(
   deps: {
     readonly application: Pick<GrpcApplication, "onProposed">;
     readonly metrics: Pick<GrpcMetrics, "proposedBlocks" | "slowReaders">;
+    readonly clock: Pick<Clock, "after" | "monotonicMs">;
     readonly stopped: AbortSignal;
   },
 ): Promise<void> {
-  const { application, metrics, stopped } = deps;
+  const { application, clock, metrics, stopped } = deps;
   const { rollupId } = call.request;
-  const unread = createUnread<StreamProposedBlocksRequest, ProposedRollupBlock>(call, stopped);
+  const unread = createUnread<StreamProposedBlocksRequest, ProposedRollupBlock>(
+    call,
+    stopped,
+    clock,
+  );
   let newest: ProposedBlock | undefined;
   let wake = (): void => {};
   const off = application.onProposed((block) => {

@@ -338,7 +338,12 @@ export function createGrpcServer(
       "StreamProposedBlocks",
       (call: ServerWritableStream<StreamProposedBlocksRequest, ProposedRollupBlock>) => {
         checkRollupId(call.request.rollupId);
-        return streamProposedBlocks(call, { application, metrics, stopped: stopping.signal });
+        return streamProposedBlocks(call, {
+          application,
+          clock,
+          metrics,
+          stopped: stopping.signal,
+        });
       },
     ),
     getBodies: unary("GetBodies", createGetBodies(application.bodies, clock)),

@@ -1,5 +1,6 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Height } from "../../proto/brands.ts";
+import type { Clock } from "../ports/clock.ts";
 import { SLOW_READER_MS, STREAM_UNREAD_BYTES_MAX, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
 
 /** What was written to a stream and its reader has not taken: bounded in messages and in bytes. */
@@ -16,6 +17,7 @@ export interface Unread<Message> {
 export function createUnread<Request, Message>(
   call: ServerWritableStream<Request, Message>,
   stopped: AbortSignal,
+  clock: Pick<Clock, "after" | "monotonicMs">,
 ): Unread<Message> {
   const waiting: { readonly height: Height; readonly bytes: number; readonly atMs: number }[] = [];
   let bytes = 0;
@@ -28,15 +30,16 @@ export function createUnread<Request, Message>(
   function progress(): Promise<boolean> {
     return new Promise((resolve) => {
       const finish = (isProgress: boolean): void => {
-        clearTimeout(timer);
+        timer.cancel();
         call.off("cancelled", moved);
         stopped.removeEventListener("abort", moved);
         wake = undefined;
         resolve(isProgress);
       };
       const moved = (): void => finish(true);
-      const waitedMs = performance.now() - (waiting[0]?.atMs ?? performance.now());
-      const timer = setTimeout(() => finish(false), Math.max(0, SLOW_READER_MS - waitedMs));
+      const nowMs = clock.monotonicMs();
+      const waitedMs = nowMs - (waiting[0]?.atMs ?? nowMs);
+      const timer = clock.after(Math.max(0, SLOW_READER_MS - waitedMs), () => finish(false));
       wake = moved;
       call.once("cancelled", moved);
       stopped.addEventListener("abort", moved);
@@ -45,7 +48,7 @@ export function createUnread<Request, Message>(
 
   return {
     write(message, size, height) {
-      const entry = { height, bytes: size, atMs: performance.now() };
+      const entry = { height, bytes: size, atMs: clock.monotonicMs() };
       waiting.push(entry);
       bytes += size;
       call.write(message, () => {

@@ -1,6 +1,5 @@
 /** What a rollup gets from the sequencer: every height once, provable, and nothing that was altered. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { createPublicClient, http } from "viem";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -9,7 +8,7 @@ import { toHex } from "../../proto/bytes.ts";
 import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { ProposedRollupBlock } from "../../proto/grpc/mev-service.ts";
 import { Level, type RollupBlock } from "../../proto/grpc/rollup-block.ts";
-import { ROLLUP_SERVICE, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { BlockIdFlag } from "../../proto/types.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import { createBlockVerifier } from "../../rollup-adapter/client/block-verifier.ts";
@@ -44,7 +43,7 @@ import {
   untilHeight,
 } from "../support/local-network.ts";
 import { type Alter, startStreamProxy, type StreamProxy } from "../support/stream-proxy.ts";
-import { sendOne, startTraffic, type Traffic } from "../support/traffic.ts";
+import { startTraffic, type Traffic } from "../support/traffic.ts";
 
 const ALPHA = rollupIdOfName("alpha");
 const BETA = rollupIdOfName("beta");
@@ -92,6 +91,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
+  await traffic.stop();
   client.close();
   await proxy.stop();
   await network.close();
@@ -476,69 +476,3 @@ describe("a rollup whose only node lies", () => {
     await until("it goes on", async () => (await executedHeight()) > last);
   });
 });
-
-describe("a reader that does not read", () => {
-  it("is dropped with the height to go on from, and others are served meanwhile", async () => {
-    await traffic.stop();
-    const from = (await height(node)) + 1;
-    // More than the windows of the connection hold: the node has to wait for the reader.
-    const big = rollupData(ALPHA, [new Uint8Array(900_000)]);
-    for (let i = 0; i < 8; i++) {
-      await sendOne({ clients: [node.client], key: network.owner }, 0, big);
-    }
-    const slowReaders = () => metric(node.metrics, "weft_grpc_slow_readers_total");
-    const before = await slowReaders();
-    const reader = openDeafReader(node.grpc, {
-      rollupId: ALPHA,
-      fromHeight: Height(from),
-      level: Level.COMMITTED,
-    });
-    await until("the slow reader is dropped", async () => (await slowReaders()) > before, 150_000);
-    expect((await read(ALPHA, from, 3)).blocks).toHaveLength(3);
-    const { messages, trailers } = await reader.readAll();
-    expect(Number(trailers["grpc-status"])).toBe(status.RESOURCE_EXHAUSTED);
-    const next = Number(trailers["weft-resume"]);
-    // What it got and what it is told to ask for leave no height out.
-    const heights = messages.map((bytes) =>
-      Number(ROLLUP_SERVICE.streamBlocks.responseDeserialize(bytes).height),
-    );
-    expect(heights).toEqual(range(from, from + heights.length - 1));
-    expect(next).toBeGreaterThanOrEqual(from);
-    expect(next).toBeLessThanOrEqual(from + heights.length);
-    const resumed = await read(ALPHA, next, 2);
-    expect(resumed.blocks.map((block) => block.height)).toEqual([next, next + 1]);
-  });
-});
-
-/** A client that opens a stream and takes nothing of it until it is told to. */
-function openDeafReader(address: string, request: StreamBlocksRequest) {
-  const session = connectHttp2(`http://${address}`);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": ROLLUP_SERVICE.streamBlocks.path,
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  const body = ROLLUP_SERVICE.streamBlocks.requestSerialize(request);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(body.length, 1);
-  stream.end(Buffer.concat([head, body]));
-  let trailers: IncomingHttpHeaders = {};
-  stream.on("trailers", (headers: IncomingHttpHeaders) => (trailers = headers));
-  return {
-    /** Takes all that was sent, and how it ended. */
-    async readAll() {
-      const chunks: Buffer[] = [];
-      for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-      session.close();
-      const all = Buffer.concat(chunks);
-      const messages: Buffer[] = [];
-      for (let at = 0; at + 5 <= all.length; ) {
-        const end = at + 5 + all.readUInt32BE(at + 1);
-        messages.push(all.subarray(at + 5, end));
-        at = end;
-      }
-      return { messages, trailers };
-    },
-  };
-}

@@ -23,18 +23,21 @@ export async function startStreamNode(
   { height = chain.length, base = 1, ofPeerMax = 100 }: StreamNodeOptions = {},
 ) {
   const node = createChainBlocks(chain, height);
+  const clock = createManualClock();
   const counted = {
     encoded: 0,
     open: 0,
     refused: [] as string[],
     bytes: 0,
     waiting: 0,
+    slow: 0,
   };
   const metrics: GrpcMetrics = {
     ...NULL_GRPC_METRICS,
     encodeSeconds: { observe: () => (counted.encoded += 1) },
     streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
     waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
+    slowReaders: { inc: () => (counted.slow += 1) },
     streamBytes: { inc: (by) => (counted.bytes += typeof by === "number" ? by : 1) },
     streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
   };
@@ -49,7 +52,7 @@ export async function startStreamNode(
       },
       blocks: { ...node.blocks, base: () => Height(base) },
       application: node.application,
-      clock: createManualClock(),
+      clock,
       logger: NULL_LOGGER,
       metrics,
     },
@@ -62,6 +65,8 @@ export async function startStreamNode(
     address,
     client,
     counted,
+    /** The server's: it stands still. */
+    clock,
     async stop(): Promise<void> {
       client.close();
       await server.stop();
