@@ -67,7 +67,7 @@ describe("what a client refuses is left out", () => {
   test("four one by one, then what others can alter, then all from the next refused one on", async () => {
     for (const manner of MANNERS) {
       // 5, 9 and 80 delegate, 2 made 90 and 91 delegate; 6 and 10 to 13 are refused, and 60.
-      const { attempt } = client([6, 10, 11, 12, 13, 60], manner);
+      const { attempt, builds } = client([6, 10, 11, 12, 13, 60], manner);
       const outcome = await buildWhatRuns(candidates(100, [5, 9, 80]), ROOM, attempt, NULL_LOGGER);
       const reasons = new Map(outcome.left.map(({ index, reason }) => [index, reason]));
       const of = (...indexes: number[]) => new Set(indexes.map((i) => reasons.get(i)));
@@ -77,6 +77,8 @@ describe("what a client refuses is left out", () => {
       expect(of(80, 90, 91)).toEqual(new Set(["DELEGATION_HELD_BACK"]));
       expect(of(13, 14, 60, 99)).toEqual(new Set(["BLOCK_GAS_EXHAUSTED"]));
       expect(outcome.candidates.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 7, 8, 9]);
+      // What a second can cost the client, whatever is in it: little where it names what it refuses.
+      expect(builds.length).toBeLessThanOrEqual(manner === "is silent" ? 60 : 7);
     }
   });
 

@@ -8,6 +8,7 @@ import type { Common } from "@ethereumjs/common";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import { bytesEqual, fromHex, toHex } from "../../proto/bytes.ts";
 import { nextBaseFee } from "../evm/environment.ts";
+import { mapPaced } from "../evm/pacer.ts";
 import type { PayloadDecoder } from "../evm/payload.ts";
 import type { SkippedPayload } from "../execution.ts";
 import type {
@@ -19,7 +20,7 @@ import type {
 } from "./engine-client.ts";
 import { attributesRefusal, engineError } from "./engine-error.ts";
 import { encodeDeposit, type OpFork, type SequencerPlace } from "./l1-attributes.ts";
-import { DEPOSIT_GAS, REFUSALS_MAX } from "./limits.ts";
+import { DEPOSIT_GAS, ENGINE_SLICE_MS, REFUSALS_MAX } from "./limits.ts";
 import { type Candidate, type EngineSkipReason, selectTransactions } from "./selection.ts";
 import { findSenders } from "./senders.ts";
 
@@ -172,7 +173,7 @@ export async function buildWhatRuns(
       hash: toHex(refused.hash),
       answer: result.refusal,
     });
-    const held = refusals < REFUSALS_MAX ? [] : alterableFrom(candidates, at);
+    const held = refusals < REFUSALS_MAX ? [] : await alterableFrom(candidates, at);
     if (refusals < REFUSALS_MAX) {
       leave([refused], isForGas(candidates, at, roomGas) ? "BLOCK_GAS_EXHAUSTED" : "REFUSED_BY_VM");
       candidates = candidates.toSpliced(at, 1);
@@ -187,11 +188,16 @@ export async function buildWhatRuns(
 }
 
 /** From `at` on: whatever delegates, is sent by who delegates, or by an account that one before `at` may have altered. */
-function alterableFrom(candidates: readonly Candidate[], at: number): readonly Candidate[] {
-  const altered = new Set(candidates.slice(0, at).flatMap((one) => one.authorities()));
+async function alterableFrom(
+  candidates: readonly Candidate[],
+  at: number,
+): Promise<readonly Candidate[]> {
+  const before = candidates.slice(0, at);
+  const altered = await mapPaced(before, ENGINE_SLICE_MS, (one) => one.authorities());
+  const isAltered = new Set(altered.flat());
   return candidates
     .slice(at)
-    .filter(({ isAlterable, sender }) => isAlterable || altered.has(sender));
+    .filter(({ isAlterable, sender }) => isAlterable || isAltered.has(sender));
 }
 
 /** Whether the block may have had too little gas left; where it cannot, the client refused for another reason. */
