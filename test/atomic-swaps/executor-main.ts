@@ -20,6 +20,8 @@ import { createPrometheusRegistry } from "../../sequencer/ports/prometheus.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import type { ExecutorEvent, NumberedTrap, Point } from "./executor-protocol.ts";
 
+const HEIGHT_EVERY_MS = 200;
+
 const [root = ""] = process.argv.slice(2);
 const traps: NumberedTrap[] = [];
 
@@ -108,6 +110,8 @@ if (config.atomic === undefined) throw new Error(`${home.configFile} is not an e
 const gateway = readKeyFile(home.gatewayKeyFile);
 const metrics = createAdapterMetrics(createPrometheusRegistry());
 const commands = createInterface({ input: process.stdin });
+// The end of its standard input, which may come before it is ready: whoever started it is gone, or has enough.
+const told = new Promise((done) => commands.once("close", done));
 commands.on("line", (line) => traps.push(JSON.parse(line) as NumberedTrap));
 const node = await startEvmRollupNode(
   { config, dataDirectory: home.dataDir, clientVersion: "weft/swaps" },
@@ -126,7 +130,13 @@ const node = await startEvmRollupNode(
   },
 );
 tell({ kind: "ready", rpcUrl: node.rpcUrl });
-// The end of its standard input: whoever started it is gone, or has enough.
-await Promise.race([node.failed, new Promise((done) => commands.once("close", done))]);
+let heightTold = 0;
+setInterval(() => {
+  const { sequencerHeight } = node.status();
+  if (sequencerHeight === heightTold) return;
+  heightTold = sequencerHeight;
+  tell({ kind: "height", height: heightTold });
+}, HEIGHT_EVERY_MS);
+await Promise.race([node.failed, told]);
 await node.stop();
 process.exit(0);

@@ -24,6 +24,8 @@ export interface Executor {
   readonly key: Ed25519KeyPair;
   /** Where it answers; undefined while it does not run, or is frozen. */
   readonly rpcUrl: string | undefined;
+  /** Of the sequencer: the last block that it said it had executed. */
+  readonly height: number;
   /** Votes and reports that nodes did not take, by their names in its store, and why; of all its lives. */
   readonly refused: ReadonlyMap<string, string>;
   /** Resolves when it serves. */
@@ -35,7 +37,7 @@ export interface Executor {
   wake(): void;
   /** Takes everything from its disk but its files and keys. It must not run. */
   wipe(): void;
-  /** Lets it end by itself. */
+  /** Lets it end by itself; it is not to be started again. */
   stop(): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ interface Life {
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
   rpcUrl: string | undefined;
+  height: number;
   isFrozen: boolean;
   /** Its end is what somebody wanted. */
   isDoomed: boolean;
@@ -59,6 +62,7 @@ export function createExecutorProcess(
   const logFile = join(home.root, "executor.log");
   const refused = new Map<string, string>();
   let trapCount = 0;
+  let isOver = false;
   let life: Life | undefined;
 
   function begin(): { readonly life: Life; readonly ready: Promise<void> } {
@@ -77,6 +81,7 @@ export function createExecutorProcess(
       child,
       ended,
       rpcUrl: undefined,
+      height: 0,
       isFrozen: false,
       isDoomed: false,
       traps: new Map(),
@@ -88,6 +93,7 @@ export function createExecutorProcess(
           self.rpcUrl = event.rpcUrl;
           done();
         }
+        if (event.kind === "height") self.height = event.height;
         if (event.kind === "refused") refused.set(event.statement, event.reason);
         if (event.kind === "trapped") spring(self, event.id);
       });
@@ -133,8 +139,11 @@ export function createExecutorProcess(
     get rpcUrl() {
       return life === undefined || life.isFrozen ? undefined : life.rpcUrl;
     },
+    get height() {
+      return life?.height ?? 0;
+    },
     async start() {
-      if (life !== undefined) throw new Error(`${name} runs`);
+      if (life !== undefined || isOver) throw new Error(`${name} runs, or is not to run any more`);
       const begun = begin();
       ({ life } = begun);
       void life.ended.then(() => {
@@ -175,6 +184,7 @@ export function createExecutorProcess(
       rmSync(home.dataDir, { recursive: true, force: true });
     },
     async stop() {
+      isOver = true;
       if (life === undefined) return;
       life.isDoomed = true;
       life.child.kill("SIGCONT");

@@ -27,6 +27,8 @@ export interface NumberedTrap extends Trap {
 /** Said by an executor. */
 export type ExecutorEvent =
   | { readonly kind: "ready"; readonly rpcUrl: string }
+  /** It has executed the sequencer's blocks up to this one. */
+  | { readonly kind: "height"; readonly height: number }
   /** The signal comes now. */
   | { readonly kind: "trapped"; readonly id: number }
   /** A node did not take its vote or report. `statement`: as in its store, v/ or r/, bundle, height. */

@@ -18,8 +18,8 @@ const CRASH_EVERY = 5;
 const PERCENT_OF_BETA = 20;
 /** If so many are due at all. */
 const CRASHES_MIN = 2;
-/** Of the killed, the second loses its disk as well, and then one in so many. */
-const WIPE_EVERY = 30;
+/** Of the killed, those that lose their disks as well: early ones, because they execute everything again. */
+const WIPED: readonly number[] = [2, 22];
 /** Committed swaps from one killed validator to the next. */
 const LOST_EVERY = 12;
 /** Heights that somebody is away at most. */
@@ -30,6 +30,8 @@ const SENDING_MS_MAX = 40;
 const LIE_AFTER = 5;
 const LIE_PATIENCE_MS = 5_000;
 const PATIENCE_MS = 120_000;
+/** One that has lost its disk executes all from the first block. */
+const CATCH_UP_MS = 600_000;
 
 export type Moment = Point | "anywhere";
 
@@ -146,7 +148,7 @@ export function createFaults(
     const moment: Moment = random.pick([...POINTS, "anywhere"] as const) ?? "anywhere";
     if (victim === undefined) return;
     crashes += 1;
-    const isWiped = crashes % WIPE_EVERY === 2;
+    const isWiped = WIPED.includes(crashes);
     log(`${victim.name} is to be killed: ${moment}`);
     const isThere = await fall(victim, moment);
     log(`${victim.name} is dead${isWiped ? ", and its disk empty" : ""}`);
@@ -157,6 +159,13 @@ export function createFaults(
     }
     await stayAway();
     await victim.start();
+    const goal = await until("a validator answers", heightNow);
+    // One that is behind gives no votes in time: the other two are needed until it is not.
+    await until(
+      `${victim.name} has executed block ${goal}`,
+      () => Promise.resolve(victim.height >= goal),
+      CATCH_UP_MS,
+    );
     log(`${victim.name} is back`);
     busy.delete(rollup);
   }

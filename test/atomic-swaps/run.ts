@@ -11,7 +11,16 @@ import { type BundleWatch, createBundleWatch } from "./bundle-watch.ts";
 import { checkAll, type Decided } from "./check.ts";
 import { createFaults, type Faults, type FaultsReport, type Hold } from "./faults.ts";
 import { type BundleAnswer, createSwapNetwork, type SwapNetwork, untilDesks } from "./network.ts";
-import { type Fate, FATES, makeSwap, MEANT, type Outcome, type Swap } from "./swap.ts";
+import {
+  type Fate,
+  FATES,
+  makeSwap,
+  MEANT,
+  type Nonces,
+  type Outcome,
+  type Swap,
+  useNonces,
+} from "./swap.ts";
 
 export interface SwapsOptions {
   readonly swaps: number;
@@ -73,6 +82,7 @@ async function swapAll(
 ): Promise<SwapsReport> {
   const random = new Random(seed);
   const decided: Decided[] = [];
+  const nonces: Nonces = new Map();
   const watches = network.rollups.map(createBundleWatch);
   const faults = createFaults(network, new Random(seed + 1), log);
   let next = 0;
@@ -86,7 +96,7 @@ async function swapAll(
       const pair = random.below(2) === 0 ? ([a, b] as const) : ([b, a] as const);
       const amounts = [BigInt(1 + random.below(50)), BigInt(1 + random.below(50))] as const;
       const { fate, hold } = drawFate(random, index, faults);
-      const swap = await makeSwap(network, { seed, index, fate, pair, amounts });
+      const swap = await makeSwap(network, { seed, index, fate, pair, amounts, nonces });
       hold?.on(swap);
       await submit(network, swap);
       const lie = faults.whenSent(decided.length, swap);
@@ -97,7 +107,9 @@ async function swapAll(
       );
       hold?.release();
       await lie;
-      if (one.outcome === "COMMITTED") faults.afterCommit(decided.filter(isCommitted).length);
+      if (!isCommitted(one)) continue;
+      useNonces(nonces, swap);
+      faults.afterCommit(decided.filter(isCommitted).length);
     }
   }
 

@@ -7,7 +7,7 @@ import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { plainBundleTransaction } from "../../rollup-adapter/client/searcher-transactions.ts";
 import { deskCall, expectedPayment, type SwapSide } from "../support/swap-desk.ts";
 import { signerOf, unorderedTerms } from "../support/traffic.ts";
-import { type Hex, jsonRpc, type SwapNetwork, type SwapRollup } from "./network.ts";
+import { type Hex, type SwapNetwork, type SwapRollup } from "./network.ts";
 
 /**
  * `good`: both pay. `poor`: one cannot pay. `unread`: one declares a message that nobody wrote. `few`: fewer locks than
@@ -46,6 +46,19 @@ export interface Payment {
   readonly from: Hex;
   readonly to: Hex;
   readonly amount: bigint;
+  /** Of the payer, in its leg. */
+  readonly transactions: number;
+}
+
+/** Transactions that an account has made on alpha and on beta: its next nonces. No node is asked: it may be behind. */
+export type Nonces = Map<Hex, readonly [number, number]>;
+
+/** What the swap has used, if it is committed. */
+export function useNonces(nonces: Nonces, { payments }: Swap): void {
+  for (const [at, { from, transactions }] of payments.entries()) {
+    const [alpha, beta] = nonces.get(from) ?? [0, 0];
+    nonces.set(from, at === 0 ? [alpha + transactions, beta] : [alpha, beta + transactions]);
+  }
 }
 
 export interface SwapTerms {
@@ -54,6 +67,7 @@ export interface SwapTerms {
   readonly fate: Fate;
   readonly pair: readonly [PrivateKeyAccount, PrivateKeyAccount];
   readonly amounts: readonly [bigint, bigint];
+  readonly nonces: Nonces;
 }
 
 const VOTE_BLOCKS = 32;
@@ -67,7 +81,7 @@ const GAS = 300_000n;
 /** Signs it. */
 export async function makeSwap(network: SwapNetwork, terms: SwapTerms): Promise<Swap> {
   const { rollups, sequencer, client } = network;
-  const { fate, pair, amounts } = terms;
+  const { fate, pair, amounts, nonces } = terms;
   const session = keccak256(toHex(`swap ${terms.seed}/${terms.index}`));
   const give = fate === "poor" ? 10n ** 18n : amounts[0];
   const sides = [
@@ -99,7 +113,7 @@ export async function makeSwap(network: SwapNetwork, terms: SwapTerms): Promise<
         take: gets,
       };
       const own = { desk: rollup.desk, payee: payer.address };
-      const nonce = await nonceOf(rollup, payer.address);
+      const nonce = nonces.get(payer.address)?.[at] ?? 0;
       const data = [
         expectedPayment(side, own),
         await call(rollup, payer, nonce, deskCall.swap(side)),
@@ -130,26 +144,13 @@ export async function makeSwap(network: SwapNetwork, terms: SwapTerms): Promise<
     },
     { signer: signerOf(sequencer.owner) },
   );
-  const payments = sides.map(({ payer, payee, pays }) => ({
+  const payments = sides.map(({ payer, payee, pays }, at) => ({
     from: payer.address,
     to: payee.address,
     amount: pays,
+    transactions: at === 0 && fate === "shared" ? 2 : 1,
   }));
   return { session, fate, bundleId, id, item, payments };
-}
-
-/** As the node that is furthest says: one that came back may be behind. */
-async function nonceOf({ executors }: SwapRollup, address: Hex): Promise<number> {
-  const nonces = executors.flatMap(({ rpcUrl }) =>
-    rpcUrl === undefined
-      ? []
-      : [jsonRpc<Hex>(rpcUrl, "eth_getTransactionCount", [address, "latest"])],
-  );
-  const told = (await Promise.allSettled(nonces)).flatMap((one) =>
-    one.status === "fulfilled" ? [Number(one.value)] : [],
-  );
-  if (told.length === 0) throw new Error("no executor answered");
-  return Math.max(...told);
 }
 
 async function call(
