@@ -13,6 +13,7 @@ const { values } = parseArgs({
     swaps: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
     concurrency: { type: "string", default: "6" },
+    "block-ms": { type: "string", default: "400" },
     "control-per-signer": { type: "string", default: "8" },
   },
 });
@@ -27,6 +28,7 @@ try {
     swaps: Number(values.swaps),
     seed: Number(values.seed),
     concurrency: Number(values.concurrency),
+    blockMs: Number(values["block-ms"]),
     controlPerSigner: Number(values["control-per-signer"]),
     log: print,
   });

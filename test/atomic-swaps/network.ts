@@ -35,12 +35,15 @@ import {
 import { deskAddress, deskCall, SWAP_DESK_CODE } from "../support/swap-desk.ts";
 import { sendOne } from "../support/traffic.ts";
 import { createExecutorProcess, type Executor } from "./executor-process.ts";
+import type { SwapsOptions } from "./run.ts";
 
 export type Hex = `0x${string}`;
 
 export const EXECUTORS = 3;
 export const QUORUM = 2;
 export const BOND = 10_000_000n;
+/** Ten processes share the machine: fewer blocks leave more of it to each. */
+const BLOCK_MS = 400;
 const FUNDS = 10_000_000_000n;
 /** Tokens that each trader starts with on each rollup. */
 export const TOKENS = 1_000_000n;
@@ -72,17 +75,16 @@ export interface SwapNetwork {
 
 export async function createSwapNetwork(
   traderCount: number,
-  seed: number,
-  controlPerSigner?: number,
+  options: Pick<SwapsOptions, "seed" | "controlPerSigner" | "blockMs">,
 ): Promise<SwapNetwork> {
+  const { seed, controlPerSigner, blockMs = BLOCK_MS } = options;
   const sequencer = await createTestNetwork({
     params: {
       executor_bond_min: BOND.toString(),
       atomic_lock_bond: "1000",
       ...(controlPerSigner === undefined ? {} : { control_per_signer_max: controlPerSigner }),
     },
-    // Ten processes share the machine: fewer blocks leave more of it to each.
-    config: { signature_workers: 0, "consensus.timeout_commit": "400ms" },
+    config: { signature_workers: 0, "consensus.timeout_commit": `${blockMs}ms` },
   });
   const rollups: SwapRollup[] = [];
   const traders = Array.from({ length: traderCount }, (_, i) =>

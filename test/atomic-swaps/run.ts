@@ -29,6 +29,8 @@ export interface SwapsOptions {
   readonly concurrency?: number;
   /** Parameter `control_per_signer_max` of the network: votes and reports of one executor in a block; default: the chain's. */
   readonly controlPerSigner?: number;
+  /** `timeout_commit` of validators, ms: on a busy machine more of it lets executors follow. */
+  readonly blockMs?: number;
   readonly log?: (line: string) => void;
 }
 
@@ -63,7 +65,7 @@ const RESEND_MS = 3_000;
 /** Throws when anything does not hold. */
 export async function runSwaps(options: SwapsOptions): Promise<SwapsReport> {
   const { swaps, seed, concurrency = CONCURRENCY, log = () => {} } = options;
-  const network = await createSwapNetwork(2 * concurrency, seed, options.controlPerSigner);
+  const network = await createSwapNetwork(2 * concurrency, options);
   try {
     await untilDesks(network);
     log(`two rollups with ${network.rollups[0].executors.length} executors each`);
