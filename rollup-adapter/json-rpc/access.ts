@@ -81,6 +81,7 @@ export function createAccess(options: AccessOptions, monotonicMs: () => number):
               : tooMany(requester, requestsPerSecond, requestsBurst),
         };
       }
+      // Found by its hash: how long that takes tells nothing of any key.
       const key = keys.get(createHash("sha256").update(given).digest("hex"));
       if (key === undefined) return "this API key is not known here";
       const { name, perSecond, burst, limit } = key;

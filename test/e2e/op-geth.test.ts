@@ -39,6 +39,8 @@ const ROLLUP_ID = rollupIdOfName(ROLLUP);
 const CHAIN_ID = 9_546;
 const WALLETS = 10;
 const PER_WALLET = Number(process.env["WEFT_OP_GETH_TRANSACTIONS"] ?? 2_000) / WALLETS;
+/** Transactions of the one bundle. */
+const BUNDLED = 2;
 /** Faults, one after another. */
 const FAULTS = Number(process.env["WEFT_OP_GETH_FAULTS"] ?? 6);
 /** Until all are executed, faults and a busy machine included. */
@@ -88,6 +90,7 @@ describe.skipIf(isOpGethAway)("op-geth behind the Engine API", () => {
       const [first, second] = places;
       if (first === undefined || second === undefined) throw new Error("there are two nodes");
       await fundWallets(first);
+      await bundleFor(first);
 
       const posted = startTraffic({
         clients: network.validators.map(({ client }) => client),
@@ -200,6 +203,24 @@ async function fundWallets({ gateway, client }: Place): Promise<void> {
   const last = wallets[WALLETS - 1];
   await until("the wallets are funded", async () => {
     return (await client.getBalance({ address: last?.address ?? TARGET })) > 0n;
+  });
+}
+
+/** What a searcher sends is ordered and executed like a wallet's transaction, at its place. */
+async function bundleFor({ node, client }: Place): Promise<void> {
+  const txs = await Promise.all(Array.from({ length: BUNDLED }, (_, i) => sign(rich, WALLETS + i)));
+  const response = await fetch(node.rpc, {
+    method: "POST",
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "eth_sendBundle",
+      params: [{ txs, privacy: { encrypted: false } }],
+    }),
+  });
+  expect(await response.json()).toHaveProperty("result.bundleHash");
+  await until("the bundle is executed", async () => {
+    return (await client.getTransactionCount({ address: rich.address })) === WALLETS + BUNDLED;
   });
 }
 
@@ -396,6 +417,6 @@ function checkChain(chain: readonly Block[], sent: readonly string[]): void {
       seen.add(hash);
     }
   }
-  expect(seen.size).toBe(WALLETS * (PER_WALLET + 1));
+  expect(seen.size).toBe(WALLETS * (PER_WALLET + 1) + BUNDLED);
   expect(sent.length).toBe(WALLETS * PER_WALLET);
 }
