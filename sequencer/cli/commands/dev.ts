@@ -176,10 +176,11 @@ async function summary(
     rpc,
     grpc: `127.0.0.1:${first?.grpcPort ?? 0}`,
     metrics: `http://127.0.0.1:${first?.metricsPort ?? 0}/metrics`,
-    rollups: network.rollups.map(({ name, rpcPort, evmChainId }) => ({
+    rollups: network.rollups.map(({ name, rpcPort, metricsPort, evmChainId }) => ({
       name,
       jsonRpc: `http://127.0.0.1:${rpcPort}`,
       chainId: evmChainId,
+      metrics: `http://127.0.0.1:${metricsPort}/metrics`,
     })),
     ownerKey: network.ownerKeyFile,
     evmAccounts: EVM_DEV_ACCOUNTS.map(({ address, privateKey }) => ({ address, privateKey })),
