@@ -418,8 +418,10 @@ describe("a rollup whose only node lies", () => {
       lie ??= block.height;
       return [{ ...block, signedHeader: Uint8Array.of(1, 2, 3) }];
     });
+    // To its operator: at the port of its RPC it does not say what failed.
+    const ready = victim.metrics.replace("/metrics", "/readyz");
     await until("it says so", async () => {
-      const response = await fetch(`${victim.rpc}/readyz`);
+      const response = await fetch(ready);
       return response.status === 503 && (await response.text()).includes("not a block");
     });
     expect(await executedHeight()).toBe((lie ?? 0) - 1);
