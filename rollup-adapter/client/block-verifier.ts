@@ -1,7 +1,7 @@
 /**
  * The verification that comes before execution (docs/rollups.md). From a trusted height on, each block
  * must extend the one before (`header-chain.ts`) and hold what its message says for the rollup (`slice-verifier.ts`); where
- * heights were left out, each of them must be proven to hold nothing. The tests name eight ways in which others failed
+ * heights were left out, each of them must be proven to hold nothing. The tests name ways in which others failed
  * here (D1–D8).
  */
 import type { RollupId } from "../../proto/brands.ts";

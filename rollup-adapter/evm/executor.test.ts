@@ -16,7 +16,9 @@ import { Height, RollupId } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import { RevertMode } from "../../proto/codec/mev-tx.ts";
 import { createAddressFromString } from "@ethereumjs/util";
+import { createPrometheusRegistry } from "../../sequencer/ports/prometheus.ts";
 import type { PayloadLeg } from "../execution.ts";
+import { createAdapterMetrics } from "../metrics.ts";
 import type { EvmExecutor } from "./executor.ts";
 import { SEQUENCER_RECORDS_KEPT, TRANSACTION_BYTES_MAX } from "./limits.ts";
 import { createPacer } from "./pacer.ts";
@@ -460,6 +462,37 @@ describe("setFinality", () => {
     await reopen();
     const after = await executor.getStatus();
     expect([after.safe.number, after.finalized.number]).toEqual([3, 1]);
+  });
+
+  test("D7: each label has its own metric, which moves with it and is right after a restart", async () => {
+    await executor.close();
+    const open = async () => {
+      const registry = createPrometheusRegistry();
+      executor = await openExecutor(directory, testGenesis(), createAdapterMetrics(registry).evm);
+      return async () => {
+        const text = await registry.text();
+        return ["head", "safe", "finalized"].map((label) =>
+          Number(new RegExp(`^weft_evm_${label}_number (\\d+)$`, "m").exec(text)?.[1]),
+        );
+      };
+    };
+    let shown = await open();
+    for (let height = 1; height <= 4; height++) {
+      await execute(executor, height, [await signed(ALICE, { nonce: height - 1 })]);
+    }
+    expect(await shown()).toEqual([4, 0, 0]);
+    const hash = (number: number): Uint8Array => executor.blockHash(number) ?? new Uint8Array(0);
+    for (const [safe, finalized] of [
+      [2, 1],
+      [3, 1],
+      [3, 2],
+    ] as const) {
+      await executor.setFinality({ safeHash: hash(safe), finalizedHash: hash(finalized) });
+      expect(await shown()).toEqual([4, safe, finalized]);
+    }
+    await executor.close();
+    shown = await open();
+    expect(await shown()).toEqual([4, 3, 2]);
   });
 
   test("error: finalized above safe", async () => {

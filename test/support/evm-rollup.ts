@@ -18,7 +18,7 @@ import {
   genesisRollupId,
   parseEvmGenesis,
 } from "../../rollup-adapter/evm/genesis.ts";
-import { NULL_EVM_METRICS } from "../../rollup-adapter/evm/metrics.ts";
+import { type EvmMetrics, NULL_EVM_METRICS } from "../../rollup-adapter/evm/metrics.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 
@@ -54,10 +54,11 @@ export async function removeDirectory(directory: string): Promise<void> {
 export async function openExecutor(
   directory: string,
   genesis: EvmGenesis = testGenesis(),
+  metrics: EvmMetrics = NULL_EVM_METRICS,
 ): Promise<EvmExecutor> {
   const executor = await EvmExecutor.open(
     { dataDirectory: directory, genesis },
-    { logger: NULL_LOGGER, metrics: NULL_EVM_METRICS },
+    { logger: NULL_LOGGER, metrics },
   );
   await executor.init({
     rollupId: executor.rollupId,
