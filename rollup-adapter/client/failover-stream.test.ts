@@ -4,18 +4,14 @@ import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { validatorSetHash } from "../../proto/validator-set.ts";
 import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
-import { NULL_GRPC_METRICS } from "../../sequencer/grpc/metrics.ts";
-import { createGrpcServer } from "../../sequencer/grpc/server.ts";
-import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
-import { createChainBlocks } from "../../test/support/chain-blocks.ts";
 import { type BuiltBlock, TEST_CHAIN_ID } from "../../test/support/chain-builder.ts";
-import { createManualClock } from "../../test/support/manual-clock.ts";
 import {
   BETA,
   buildSealedChain,
   EXECUTED,
   SEALED_CHAIN_HEIGHT,
 } from "../../test/support/sealed-chain.ts";
+import { type StreamNodeOptions, startStreamNode } from "../../test/support/stream-node.ts";
 import { createBlockVerifier } from "./block-verifier.ts";
 import { failoverBlocks } from "./failover-stream.ts";
 import { createGrpcSequencerClient } from "./grpc-sequencer-client.ts";
@@ -30,29 +26,10 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function startNode({ height = SEALED_CHAIN_HEIGHT, base = 1 } = {}) {
-  const node = createChainBlocks(chain, height);
-  const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 9, streamsOfPeerMax: 9 },
-    {
-      node: {
-        chainId: TEST_CHAIN_ID,
-        initialHeight: Height(1),
-        version: "test",
-        isCatchingUp: () => false,
-      },
-      blocks: { ...node.blocks, base: () => Height(base) },
-      application: node.application,
-      clock: createManualClock(),
-      logger: NULL_LOGGER,
-      metrics: NULL_GRPC_METRICS,
-    },
-  );
-  const client = createGrpcSequencerClient(`127.0.0.1:${await server.start()}`);
-  cleanups.push(
-    () => server.stop(),
-    () => client.close(),
-  );
+async function startNode(options: StreamNodeOptions = {}) {
+  const { node, server, address, stop } = await startStreamNode(chain, options);
+  const client = createGrpcSequencerClient(address);
+  cleanups.push(stop, () => client.close());
   return { node, server, client };
 }
 

@@ -9,7 +9,7 @@ import { Metadata, type ServerWritableStream } from "@grpc/grpc-js";
 import { Height } from "../../proto/brands.ts";
 import { Compression } from "../../proto/grpc/compression.ts";
 import type { StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { Cancel, Clock } from "../ports/clock.ts";
 import {
   type BlockKey,
   createEncodedBlocks,
@@ -17,12 +17,21 @@ import {
   type SentBefore,
 } from "./encoded-blocks.ts";
 import { grpcError } from "./grpc-error.ts";
-import { HISTORY_PAUSE_MS, LOOP_LATE_MS, NEW_HEIGHTS, SLOW_READER_MS } from "./limits.ts";
+import { toWrite } from "./frames.ts";
+import {
+  BYTES_PER_TURN,
+  HISTORY_PAUSE_MS,
+  LOOP_LATE_MS,
+  MESSAGES_PER_TURN,
+  NEW_HEIGHTS,
+  NEWS_PAUSE_MS_PER_READER,
+  SLOW_READER_MS,
+} from "./limits.ts";
 import { createLoopLag, type LoopLag } from "./loop-lag.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
 import { createReaderTurns } from "./reader-turns.ts";
-import type { StreamContent } from "./stream-content.ts";
+import type { Missing, StreamContent } from "./stream-content.ts";
 import { createUnread } from "./unread.ts";
 
 /** What all such requests have. */
@@ -40,6 +49,12 @@ export interface BlockStreams {
   stop(): void;
 }
 
+/** What became of a message that was not at hand. */
+type Loaded =
+  | { readonly kind: "message"; readonly block: EncodedBlock }
+  | { readonly kind: Missing; readonly hasMissed: () => boolean }
+  | { readonly kind: "failure"; readonly error: unknown };
+
 export function createBlockStreams({
   blocks,
   clock,
@@ -54,15 +69,30 @@ export function createBlockStreams({
   readonly stopped: AbortSignal;
 }): BlockStreams {
   const encoded = createEncodedBlocks({ blocks, clock, metrics });
+  const written = createWritten();
   const turns = createReaderTurns(clock, () => lag.lagMs());
   /** Woken by the next block. */
   let waiting: (() => void)[] = [];
+  let toldMs = Number.NEGATIVE_INFINITY;
+  let telling: Cancel | undefined;
+  /** Told when the reader who loads a message has it, by what is loaded. */
+  const loads = new Map<string, ((outcome: Loaded) => void)[]>();
   let fillingWaits = 0;
   const off = blocks.onBlock(() => {
+    if (telling !== undefined) return;
+    const dueMs = toldMs + waiting.length * NEWS_PAUSE_MS_PER_READER;
+    const inMs = dueMs - clock.monotonicMs();
+    if (inMs <= 0) tell();
+    else telling = clock.after(inMs, tell);
+  });
+
+  function tell(): void {
+    telling = undefined;
+    toldMs = clock.monotonicMs();
     const woken = waiting;
     waiting = [];
     for (const wake of woken) wake();
-  });
+  }
 
   function setFillingWaits(change: 1 | -1): void {
     fillingWaits += change;
@@ -119,10 +149,39 @@ export function createBlockStreams({
           setFillingWaits(isWaiting ? 1 : -1);
         }
 
-        /** One message at most, so that all readers go on alike. */
+        /** A few messages at most, so that all readers go on alike. */
         function step(): void {
           isQueued = false;
           if (isOver || isLoading) return;
+          if (!canGoOn()) return;
+          const first = inHand ?? encoded.peek(key(), before);
+          inHand = undefined;
+          if (first === undefined) {
+            if (isLive() || hasPaused || lag.lagMs() <= LOOP_LATE_MS) load(key());
+            else pause();
+            return;
+          }
+          const from = next;
+          const messages = [first];
+          let bytes = first.bytes.length;
+          moveOn(first);
+          // One that reads slowly gets them one by one.
+          while (messages.length < MESSAGES_PER_TURN && unread.isEmpty()) {
+            if (next > last || next > blocks.height()) break;
+            const block = encoded.peek(key(), before);
+            if (block === undefined || bytes + block.bytes.length > BYTES_PER_TURN) break;
+            messages.push(block);
+            bytes += block.bytes.length;
+            moveOn(block);
+          }
+          unread.write(written.of(messages), bytes, from);
+          metrics.streamBlocks.inc(undefined, messages.length);
+          metrics.streamBytes.inc(undefined, bytes);
+          wake();
+        }
+
+        /** Whether there is a message to be written, and room for it; sees to what comes instead. */
+        function canGoOn(): boolean {
           if (call.cancelled) {
             finish();
           } else if (stopped.aborted) {
@@ -139,12 +198,9 @@ export function createBlockStreams({
           } else if (next > blocks.height()) {
             waiting.push(wake);
           } else {
-            const block = inHand ?? encoded.peek(key(), before);
-            inHand = undefined;
-            if (block !== undefined) write(block);
-            else if (isLive() || hasPaused || lag.lagMs() <= LOOP_LATE_MS) load();
-            else pause();
+            return true;
           }
+          return false;
         }
 
         /** History can wait: reading it is what costs the loop most. */
@@ -153,44 +209,77 @@ export function createBlockStreams({
           clock.after(HISTORY_PAUSE_MS, wake);
         }
 
-        function load(): void {
+        /** One reader loads what others need too; they look for their form of it when it is there. */
+        function load(at: BlockKey): void {
           isLoading = true;
+          const id = `${content.id}/${at.from}/${at.last}`;
+          const others = loads.get(id);
+          if (others !== undefined) {
+            others.push(loaded);
+            return;
+          }
+          const all = [loaded];
+          loads.set(id, all);
           const isHistory = !isLive();
           const head = blocks.height();
-          encoded.load(key(), before).then(
-            (block) => {
-              isLoading = false;
-              if (isHistory) metrics.historyReads.inc();
-              setWaitsForFilling(block === "filling");
-              if (typeof block === "string") {
-                // A block may have come while it was looked for, or the end of the stream.
-                if (blocks.height() > head || call.cancelled || stopped.aborted) wake();
-                else waiting.push(wake);
-                return;
-              }
-              inHand = block;
-              wake();
-            },
-            (error: unknown) => {
-              isLoading = false;
-              finish(error);
-            },
+          const tellAll = (outcome: Loaded): void => {
+            loads.delete(id);
+            if (isHistory) metrics.historyReads.inc();
+            if (outcome.kind === "message") inHand = outcome.block;
+            for (const tell of all) tell(outcome);
+          };
+          loadAhead(at).then(
+            (block) =>
+              tellAll(
+                typeof block === "string"
+                  ? { kind: block, hasMissed: () => blocks.height() > head }
+                  : { kind: "message", block },
+              ),
+            (error: unknown) => tellAll({ kind: "failure", error }),
           );
         }
 
-        function write({ bytes, height, validatorsHash, lastHeader }: EncodedBlock): void {
+        /** The message, and what is there of those that come with it at a turn. */
+        async function loadAhead(at: BlockKey): Promise<EncodedBlock | Missing> {
+          const first = await encoded.load(at, before);
+          let block = first;
+          let had = before;
+          let bytes = 0;
+          for (let more = MESSAGES_PER_TURN - 1; more > 0; more -= 1) {
+            if (typeof block === "string") break;
+            bytes += block.bytes.length;
+            had = after(had, block);
+            const from = Height(block.height + 1);
+            if (from > last || from > blocks.height() || bytes >= BYTES_PER_TURN) break;
+            const to = content.lastOf(from, last);
+            // What cannot be read is said when it is this reader's turn to have it.
+            block = await encoded
+              .load({ content, from, last: to }, had)
+              .catch(() => "block" as const);
+          }
+          return first;
+        }
+
+        function loaded(outcome: Loaded): void {
+          isLoading = false;
+          setWaitsForFilling(outcome.kind === "filling");
+          if (outcome.kind === "failure") {
+            finish(outcome.error);
+          } else if (outcome.kind === "message") {
+            wake();
+          } else if (outcome.hasMissed() || call.cancelled || stopped.aborted) {
+            // A block came while it was looked for, or the end of the stream.
+            wake();
+          } else {
+            waiting.push(wake);
+          }
+        }
+
+        function moveOn(block: EncodedBlock): void {
           setWaitsForFilling(false);
-          unread.write(bytes, bytes.length, next);
-          metrics.streamBlocks.inc();
-          metrics.streamBytes.inc(bytes.length);
-          before = {
-            validatorsHash,
-            lastHeader: Math.max(before.lastHeader, lastHeader),
-            isCompressed,
-          };
-          next = Height(height + 1);
+          before = after(before, block);
+          next = Height(block.height + 1);
           hasPaused = false;
-          wake();
         }
 
         function waitForReader(): void {
@@ -220,8 +309,31 @@ export function createBlockStreams({
       }),
     stop() {
       off();
+      telling?.cancel();
       lag.stop();
       turns.stop();
+    },
+  };
+}
+
+function after(before: SentBefore, { validatorsHash, lastHeader }: EncodedBlock): SentBefore {
+  return { ...before, validatorsHash, lastHeader: Math.max(before.lastHeader, lastHeader) };
+}
+
+/** Readers come one after the other who are given the same messages: they are put together once. */
+function createWritten() {
+  const newest = new WeakMap<EncodedBlock, { messages: readonly EncodedBlock[]; bytes: Buffer }>();
+  return {
+    of(messages: readonly EncodedBlock[]): Buffer {
+      const [first] = messages;
+      const known = first && newest.get(first);
+      const isSame =
+        known?.messages.length === messages.length &&
+        known.messages.every((message, i) => message === messages[i]);
+      if (isSame) return known.bytes;
+      const bytes = toWrite(messages);
+      if (first !== undefined) newest.set(first, { messages, bytes });
+      return bytes;
     },
   };
 }

@@ -8,15 +8,16 @@ import { gzip } from "node:zlib";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Frame } from "./frames.ts";
 import {
   COMPRESSED_BYTES_MIN,
   COMPRESSION_LEVEL,
   ENCODED_BLOCKS_MAX,
   ENCODED_BYTES_MAX,
+  OMITTED_HEIGHTS,
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
-import { asCompressed } from "./precompressed.ts";
 import type { MessageUp, Missing, StreamContent, StreamMessage } from "./stream-content.ts";
 
 /** One message, whoever reads it. */
@@ -36,9 +37,8 @@ export interface SentBefore {
   readonly isCompressed: boolean;
 }
 
-export interface EncodedBlock {
-  /** Shared by its readers; never changed. */
-  readonly bytes: Buffer;
+/** Its bytes are shared by its readers and never changed. */
+export interface EncodedBlock extends Frame {
   /** The last height that it speaks of. */
   readonly height: Height;
   /** What a reader has had after it. */
@@ -57,13 +57,16 @@ export interface EncodedBlocks {
 }
 
 interface Entry {
+  readonly content: string;
+  readonly place: number;
   built: StreamMessage | undefined;
   building: Promise<StreamMessage | Missing> | undefined;
   up: MessageUp | undefined;
   /** What it waited for last, and the head of the chain then. */
   missing: Missing;
   waitedAt: number;
-  readonly encoded: Map<string, EncodedBlock>;
+  /** A few: a reader's first message, and those of readers that have had the one before. */
+  readonly encoded: { readonly variant: Variant; readonly block: EncodedBlock }[];
   readonly encoding: Map<string, Promise<EncodedBlock>>;
   bytes: number;
 }
@@ -79,37 +82,51 @@ export function createEncodedBlocks({
   readonly clock: Clock;
   readonly metrics: GrpcMetrics;
 }): EncodedBlocks {
-  const entries = new Map<string, Entry>();
+  /** By content, then by the heights that a message may speak of: looked up for every message of every reader. */
+  const contents = new Map<string, Map<number, Entry>>();
+  /** The one used the longest ago first. */
+  const used = new Set<Entry>();
   let bytesHeld = 0;
 
-  function entryOf(key: BlockKey): Entry {
-    const id = idOf(key);
-    let entry = entries.get(id);
+  function find(content: string, place: number): Entry | undefined {
+    return contents.get(content)?.get(place);
+  }
+
+  function entryOf({ content: { id }, from, last }: BlockKey): Entry {
+    const place = placeOf(from, last);
+    let entry = find(id, place);
     if (entry === undefined) {
       entry = {
+        content: id,
+        place,
         built: undefined,
         building: undefined,
         up: undefined,
         missing: "block",
         waitedAt: -1,
-        encoded: new Map(),
+        encoded: [],
         encoding: new Map(),
         bytes: 0,
       };
+      const places = contents.get(id) ?? new Map<number, Entry>();
+      contents.set(id, places.set(place, entry));
     } else {
-      entries.delete(id);
+      used.delete(entry);
     }
-    entries.set(id, entry);
+    used.add(entry);
     evict();
     return entry;
   }
 
-  /** The one used the longest ago goes first; whoever waits for it keeps it. */
+  /** Whoever waits for one that goes keeps it. */
   function evict(): void {
-    for (const [id, { bytes }] of entries) {
-      if (entries.size <= ENCODED_BLOCKS_MAX && bytesHeld <= ENCODED_BYTES_MAX) return;
-      entries.delete(id);
-      bytesHeld -= bytes;
+    for (const entry of used) {
+      if (used.size <= ENCODED_BLOCKS_MAX && bytesHeld <= ENCODED_BYTES_MAX) return;
+      used.delete(entry);
+      bytesHeld -= entry.bytes;
+      const places = contents.get(entry.content);
+      places?.delete(entry.place);
+      if (places?.size === 0) contents.delete(entry.content);
     }
   }
 
@@ -144,27 +161,25 @@ export function createEncodedBlocks({
 
   async function encode(
     entry: Entry,
-    key: BlockKey,
-    id: string,
     message: StreamMessage,
-    { isSameSet, lastHeader, isCompressed }: Variant,
+    variant: Variant,
   ): Promise<EncodedBlock> {
+    const { isSameSet, lastHeader, isCompressed } = variant;
     const startMs = clock.monotonicMs();
     const plain = message.encode(isSameSet, lastHeader);
     metrics.encodeSeconds.observe((clock.monotonicMs() - startMs) / 1_000);
-    const bytes =
-      isCompressed && plain.length >= COMPRESSED_BYTES_MIN
-        ? asCompressed(await compress(plain, { level: COMPRESSION_LEVEL }))
-        : plain;
+    const isSmaller = isCompressed && plain.length >= COMPRESSED_BYTES_MIN;
+    const bytes = isSmaller ? await compress(plain, { level: COMPRESSION_LEVEL }) : plain;
     const block: EncodedBlock = {
       bytes,
+      isCompressed: isSmaller,
       height: message.height,
       validatorsHash: message.validatorsHash,
       lastHeader: message.lastHeader,
     };
-    entry.encoded.set(id, block);
+    entry.encoded.push({ variant, block });
     // Pushed out meanwhile: then it is for those who wait for it alone.
-    if (entries.get(idOf(key)) !== entry) return block;
+    if (!used.has(entry)) return block;
     // The message itself is held too: about as many bytes, in views.
     const held = bytes.length + plain.length;
     entry.bytes += held;
@@ -174,27 +189,36 @@ export function createEncodedBlocks({
   }
 
   return {
-    peek(key, before) {
-      const entry = entries.get(idOf(key));
+    peek({ content, from, last }, before) {
+      const entry = find(content.id, placeOf(from, last));
       if (entry?.built === undefined) return undefined;
-      return entry.encoded.get(variantId(variantOf(entry.built, before)));
+      return known(entry, variantOf(entry.built, before));
     },
     async load(key, before) {
       const entry = entryOf(key);
       const built = await build(entry, key);
       if (typeof built === "string") return built;
       const variant = variantOf(built, before);
+      const found = known(entry, variant);
+      if (found !== undefined) return found;
       const id = variantId(variant);
-      const known = entry.encoded.get(id);
-      if (known !== undefined) return known;
       let encoding = entry.encoding.get(id);
       if (encoding === undefined) {
-        encoding = encode(entry, key, id, built, variant).finally(() => entry.encoding.delete(id));
+        encoding = encode(entry, built, variant).finally(() => entry.encoding.delete(id));
         entry.encoding.set(id, encoding);
       }
       return await encoding;
     },
   };
+}
+
+function known({ encoded }: Entry, { isSameSet, lastHeader, isCompressed }: Variant) {
+  return encoded.find(
+    ({ variant }) =>
+      variant.isSameSet === isSameSet &&
+      variant.lastHeader === lastHeader &&
+      variant.isCompressed === isCompressed,
+  )?.block;
 }
 
 /** In which of its forms a reader needs a message. */
@@ -221,6 +245,7 @@ function variantId({ isSameSet, lastHeader, isCompressed }: Variant): string {
   return `${isSameSet ? 1 : 0}/${lastHeader}/${isCompressed ? 1 : 0}`;
 }
 
-function idOf({ content, from, last }: BlockKey): string {
-  return `${content.id}/${from}/${last}`;
+/** One number for both: `last` is less than OMITTED_HEIGHTS above `from`. */
+function placeOf(from: Height, last: Height): number {
+  return from * OMITTED_HEIGHTS + (last - from);
 }

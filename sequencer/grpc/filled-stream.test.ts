@@ -11,18 +11,14 @@ import {
   createGrpcCaller,
   createGrpcSequencerClient,
 } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
-import { createChainBlocks } from "../../test/support/chain-blocks.ts";
 import { TEST_CHAIN_ID } from "../../test/support/chain-builder.ts";
-import { createManualClock } from "../../test/support/manual-clock.ts";
 import {
   BETA,
   buildSealedChain,
   EXECUTED,
   SEALED_CHAIN_HEIGHT,
 } from "../../test/support/sealed-chain.ts";
-import { NULL_LOGGER } from "../ports/logger.ts";
-import { NULL_GRPC_METRICS } from "./metrics.ts";
-import { createGrpcServer } from "./server.ts";
+import { startStreamNode } from "../../test/support/stream-node.ts";
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -32,32 +28,8 @@ afterEach(async () => {
 /** A node whose chain has `height` blocks at first. */
 async function startNode(height: number) {
   const chain = buildSealedChain();
-  const node = createChainBlocks(chain, height);
-  const waiting: number[] = [];
-  const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 4, streamsOfPeerMax: 4 },
-    {
-      node: {
-        chainId: TEST_CHAIN_ID,
-        initialHeight: Height(1),
-        version: "test",
-        isCatchingUp: () => false,
-      },
-      blocks: node.blocks,
-      application: node.application,
-      clock: createManualClock(),
-      logger: NULL_LOGGER,
-      metrics: {
-        ...NULL_GRPC_METRICS,
-        waitingStreams: {
-          ...NULL_GRPC_METRICS.waitingStreams,
-          set: (value) => waiting.push(value),
-        },
-      },
-    },
-  );
-  const address = `127.0.0.1:${await server.start()}`;
-  cleanups.push(() => server.stop());
+  const { node, counted, address, stop } = await startStreamNode(chain, { height });
+  cleanups.push(stop);
   const [first] = chain;
   if (first === undefined) throw new Error("no chain");
   const trust = {
@@ -67,11 +39,11 @@ async function startNode(height: number) {
     time: undefined,
     nextValidatorsHash: validatorSetHash(first.stateBefore.validators),
   };
-  return { node, waiting, address, trust };
+  return { node, counted, address, trust };
 }
 
 it("behavior: a stream waits for openings, and goes on where the chain does", async () => {
-  const { node, waiting, address, trust } = await startNode(2);
+  const { node, counted, address, trust } = await startNode(2);
   const client = createGrpcSequencerClient(address);
   cleanups.push(() => client.close());
   const abort = new AbortController();
@@ -85,15 +57,15 @@ it("behavior: a stream waits for openings, and goes on where the chain does", as
       executed.push(payloads.map((payload) => Buffer.from(payload).toString()));
     }
   })();
-  await vi.waitFor(() => expect([executed.length, waiting.at(-1)]).toEqual([1, 1]));
+  await vi.waitFor(() => expect([executed.length, counted.waiting]).toEqual([1, 1]));
   // Block 4 opens one of beta's two entries of block 2, block 5 the other.
   node.grow(4);
   await vi.waitFor(() => expect(node.reads.get(4)).toBe(1));
-  expect(waiting.at(-1)).toBe(1);
+  expect(counted.waiting).toBe(1);
   expect(executed).toHaveLength(1);
   node.grow(5);
   await vi.waitFor(() => expect(executed).toHaveLength(5));
-  expect(waiting.at(-1)).toBe(0);
+  expect(counted.waiting).toBe(0);
   node.grow(SEALED_CHAIN_HEIGHT);
   await vi.waitFor(() => expect(executed).toHaveLength(SEALED_CHAIN_HEIGHT));
   expect(executed).toEqual(EXECUTED.beta);

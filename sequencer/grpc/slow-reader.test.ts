@@ -7,6 +7,7 @@ import { Level } from "../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
 import { buildChain, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
 import { range } from "../../test/support/local-network.ts";
+import { createManualClock } from "../../test/support/manual-clock.ts";
 import { ALPHA, dataItem, withManifest } from "../../test/support/sealed-chain.ts";
 import { readStream, startStreamNode, STREAM_BLOCKS } from "../../test/support/stream-node.ts";
 import { SLOW_READER_MS, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
@@ -19,8 +20,9 @@ it("behavior: a reader that does not read is dropped with the height to go on fr
   const keys = testKeys(4);
   const item = dataItem(ALPHA, "a".repeat(ITEM_BYTES));
   const chain = buildChain(keys, HEIGHTS, testGenesis(keys), () => withManifest([item]));
-  const node = await startStreamNode(chain);
-  const { address, client, clock, counted } = node;
+  const clock = createManualClock();
+  const node = await startStreamNode(chain, { clock });
+  const { address, client, counted } = node;
   const request = { rollupId: ALPHA, fromHeight: Height(1), level: Level.COMMITTED };
   const untilEnd = { ...request, untilHeight: Height(HEIGHTS) };
   try {

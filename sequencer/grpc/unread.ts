@@ -8,9 +8,10 @@ export interface Unread<Message> {
   /** @param bytes roughly, of the message on the wire */
   write(message: Message, bytes: number, height: Height): void;
   hasRoom(): boolean;
+  isEmpty(): boolean;
   /** Resolves when there is room for another message, or the call is over; false: too slow. */
   room(): Promise<boolean>;
-  /** The height that a reader goes on from which got what was taken; `next` when it took everything. */
+  /** The height of the first message that was not taken as a whole write; `next` when everything was. */
   firstUnread(next: Height): Height;
 }
 
@@ -58,6 +59,7 @@ export function createUnread<Request, Message>(
       });
     },
     hasRoom,
+    isEmpty: () => waiting.length === 0,
     async room() {
       while (!hasRoom() && !isOver()) if (!(await progress())) return false;
       return true;

@@ -1,6 +1,7 @@
 /**
  * D8 of the ways in which others failed: trees that hash their way up again with every leaf. Hashes are counted, not timed.
  */
+import type * as Crypto from "node:crypto";
 import { expect, test, vi } from "vitest";
 import { createManifestBuilder } from "../../mev/manifest.ts";
 import { utf8ToBytes } from "../../proto/bytes.ts";
@@ -19,7 +20,7 @@ import { EntryKind } from "../../proto/verify/manifest.ts";
 const counted = vi.hoisted(() => ({ hashes: 0 }));
 
 vi.mock("node:crypto", async (original) => {
-  const crypto = await original<typeof import("node:crypto")>();
+  const crypto = await original<typeof Crypto>();
   return {
     ...crypto,
     hash: (...input: Parameters<typeof crypto.hash>) => {

@@ -5,10 +5,11 @@ import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { type GrpcMetrics, NULL_GRPC_METRICS } from "../../sequencer/grpc/metrics.ts";
 import { createGrpcServer } from "../../sequencer/grpc/server.ts";
+import type { Clock } from "../../sequencer/ports/clock.ts";
+import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createChainBlocks } from "./chain-blocks.ts";
 import { type BuiltBlock, TEST_CHAIN_ID } from "./chain-builder.ts";
-import { createManualClock } from "./manual-clock.ts";
 
 export interface StreamNodeOptions {
   /** Of the last block that is there at first. */
@@ -16,14 +17,20 @@ export interface StreamNodeOptions {
   /** Of the first one that is held. */
   readonly base?: number;
   readonly ofPeerMax?: number;
+  /** The server's; the system's when left out. */
+  readonly clock?: Clock;
 }
 
 export async function startStreamNode(
   chain: readonly BuiltBlock[],
-  { height = chain.length, base = 1, ofPeerMax = 100 }: StreamNodeOptions = {},
+  {
+    height = chain.length,
+    base = 1,
+    ofPeerMax = 100,
+    clock = createSystemClock(),
+  }: StreamNodeOptions = {},
 ) {
   const node = createChainBlocks(chain, height);
-  const clock = createManualClock();
   const counted = {
     encoded: 0,
     open: 0,
@@ -38,7 +45,7 @@ export async function startStreamNode(
     streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
     waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
     slowReaders: { inc: () => (counted.slow += 1) },
-    streamBytes: { inc: (by) => (counted.bytes += typeof by === "number" ? by : 1) },
+    streamBytes: { inc: (_, by = 1) => (counted.bytes += by) },
     streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
   };
   const server = createGrpcServer(
@@ -65,9 +72,7 @@ export async function startStreamNode(
     address,
     client,
     counted,
-    /** The server's: it stands still. */
-    clock,
-    async stop(): Promise<void> {
+    stop: async (): Promise<void> => {
       client.close();
       await server.stop();
     },
