@@ -38,6 +38,12 @@ export const RETRY_MS_MAX = 5_000;
 export const CALL_TIMEOUT_MS = 10_000;
 /** A stream that is silent this long is opened anew, in ms. */
 export const STREAM_SILENCE_MS = 30_000;
+/** Heights that a rollup may be behind the sequencer's head and still be at it: further behind, it is catching up. */
+export const BEHIND_BLOCKS_MAX = 10;
+/** A block that is executed at this age, by its own verified time, is the head's, in ms. */
+export const FRESH_BLOCK_MS = 10_000;
+/** The nodes are asked for their height again after this long while the last block was older, in ms. */
+export const HEAD_ASK_MS = 1_000;
 /** Blocks after which the trusted state is written again; at most so many are verified twice. */
 export const TRUST_SAVE_BLOCKS = 100;
 /** An executor that has not answered by then is asked again, in ms; blocks of a replay may be large. */

@@ -242,7 +242,7 @@ const EVM_SPECS: SpecsOf<EvmMetrics> = {
   rpcDropped: {
     type: "counter",
     name: "weft_evm_rpc_dropped_total",
-    help: "Refused or dropped for a limit, by what was full",
+    help: "Refused or dropped, by what was full (catching_up: the state is behind the order)",
     labels: ["what"],
   },
   pendingTransactions: {

@@ -76,6 +76,8 @@ function node(over: {
   readonly chainId?: string;
   readonly sent?: number;
   readonly isDown?: boolean;
+  /** How far it says that the chain is; default: 3. */
+  readonly head?: number;
 }): SequencerClient {
   const unused = () => Promise.reject(new Error("not asked for here"));
   return {
@@ -84,7 +86,7 @@ function node(over: {
         ? Promise.reject(new Error("connection refused"))
         : Promise.resolve({
             chainId: over.chainId ?? TEST_CHAIN_ID,
-            height: Height(3),
+            height: Height(over.head ?? 3),
             initialHeight: Height(1),
             earliestHeight: Height(1),
             baseFeePerByte: 1n,
@@ -155,8 +157,12 @@ function executor(before?: Before): TestExecutor {
   return self;
 }
 
-function drive(clients: readonly SequencerClient[], from: TrustedState = trust, before?: Before) {
-  const clock: ManualClock = createManualClock();
+function drive(
+  clients: readonly SequencerClient[],
+  from: TrustedState = trust,
+  before?: Before,
+  clock: ManualClock = createManualClock(),
+) {
   const target = executor(before);
   const driver: Driver = createDriver(
     { rollupId: RollupId(toHex(ROLLUP)), startHeight: Height(1), trust: from },
@@ -201,6 +207,24 @@ describe("a driver", () => {
         /^no block to execute has come since 2023-.*Z \(25 s\): the sequencer is silent/,
       ),
     });
+    expect(readiness(driver.status(), 0)).toEqual({ status: "ready" });
+    await driver.stop();
+    expect(await ended).toBe("stopped");
+  });
+
+  test("is not ready while a node tells of more than it has executed, and not for ever", async () => {
+    const later = createManualClock();
+    await later.advance(3_600_000); // the chain's blocks are old
+    const { driver, clock, ended } = drive([node({ head: 5_000 })], trust, undefined, later);
+    await until(clock, () => driver.status().sequencerHeight === 3);
+    expect(readiness(driver.status(), 20_000)).toEqual({
+      status: "syncing",
+      reason: "catching up: block 3 of 5000",
+    });
+    await clock.advance(25_000);
+    expect(readiness(driver.status(), 20_000)).toMatchObject({ status: "stalled" });
+    expect(readiness(driver.status(), 0)).toMatchObject({ status: "syncing" });
+    await clock.advance(10_000);
     expect(readiness(driver.status(), 0)).toEqual({ status: "ready" });
     await driver.stop();
     expect(await ended).toBe("stopped");

@@ -22,6 +22,7 @@ import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { AtomicLevel, ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
 import { type AtomicStepsErrorInfo, createAtomicSteps } from "./atomic-steps.ts";
+import { type CatchingUp, createCatchUp } from "./catch-up.ts";
 import type { DriverMetrics } from "./metrics.ts";
 import type { TrustStore } from "./trust-store.ts";
 import type { Voter, VoterErrorInfo } from "./voter.ts";
@@ -64,6 +65,8 @@ export interface DriverStatus {
   readonly sequencerHeight: Height;
   /** Whether the current stream has brought a block that verified. */
   readonly isStreaming: boolean;
+  /** While the order is further than what was executed, and blocks come; undefined: at the head, for all that is known. */
+  readonly catchingUp: CatchingUp | undefined;
   /** Since the last block that was new here, or since the start, in ms. */
   readonly silentForMs: number;
   /** Wall time of that block's arrival, or of the start. */
@@ -109,7 +112,7 @@ const VERIFY_BUNDLE = "VERIFY_BUNDLE" satisfies VerifyErrorInfo["code"];
 export function createDriver(options: DriverOptions, deps: DriverDependencies): Driver {
   const { clients, executor, trustStore, clock, logger, metrics } = deps;
   const abort = new AbortController();
-  let status: Omit<DriverStatus, "silentForMs" | "silentSince"> = {
+  let status: Pick<DriverStatus, "sequencerHeight" | "isStreaming" | "lastError"> = {
     sequencerHeight: Height(0),
     isStreaming: false,
     lastError: undefined,
@@ -124,6 +127,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   let running: Promise<void> | undefined;
   let saved = 0;
   let atomicLevel: AtomicLevel = 0;
+  const catchUp = createCatchUp({ clients, chainId: options.trust.chainId }, { clock, metrics });
   const atomic = createAtomicSteps(options, { executor, voter: deps.voter, logger, metrics });
 
   async function runLoop(): Promise<void> {
@@ -140,6 +144,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
         report(error);
         checkHope(client, error);
       }
+      catchUp.waited();
       status = { ...status, isStreaming: false };
       if (abort.signal.aborted) break;
       metrics.streamRestarts.inc();
@@ -177,6 +182,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
         `the sequencer node serves chain ${JSON.stringify(chainId)}, configured is ${JSON.stringify(options.trust.chainId)}; correct sequencer.chain_id or sequencer.nodes in rollup.json`,
       );
     }
+    catchUp.told(client, height);
     const initialized = await executor.init({
       rollupId: options.rollupId,
       sequencerChainId: options.trust.chainId,
@@ -184,6 +190,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     });
     const { nextSequencerHeight: next } = initialized;
     ({ atomicLevel } = initialized);
+    catchUp.resumed(Height(next - 1));
     await atomic.resume();
     const before = await executor.getStatus();
     sayAhead(next, height);
@@ -196,15 +203,19 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       level: "filled",
       signal: abort.signal,
     });
+    catchUp.waits();
     for await (const block of stream) {
-      metrics.sequencerHead.set(block.height);
+      catchUp.waited();
       const verified = await verifyTimed(verifier, block);
       status = { ...status, isStreaming: true };
       refusals = undefined;
       follows();
       // Between stored trust and the executor's height: verified again, executed before.
-      if (verified.header.height >= next) await execute(verified);
-      else await passBy(verified.header.height, verified.hash, before);
+      if (verified.header.height >= next) {
+        await execute(verified);
+        catchUp.executed(client, verified.header);
+      } else await passBy(verified.header.height, verified.hash, before);
+      catchUp.waits();
       if (abort.signal.aborted) break;
     }
     await saveTrust(verifier.trusted(), true);
@@ -330,7 +341,10 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   return {
     following,
     run() {
-      running ??= runLoop();
+      if (running === undefined) {
+        catchUp.start();
+        running = runLoop().finally(() => catchUp.stop());
+      }
       return running;
     },
     async stop() {
@@ -340,6 +354,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     },
     status: () => ({
       ...status,
+      catchingUp: catchUp.state(),
       silentForMs: clock.monotonicMs() - progress.monotonicMs,
       silentSince: progress.at,
     }),

@@ -111,6 +111,7 @@ async function open(
         }),
         searchers: searchers.port,
         readiness: follower.rpcReadiness,
+        catchingUp: follower.catchingUp,
       },
     ),
   );

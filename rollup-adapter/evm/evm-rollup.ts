@@ -47,6 +47,8 @@ export interface EvmRollupDependencies {
   readonly restoring?: Restoring | undefined;
   /** What one requester may have; left out: all. */
   readonly quota?: PoolQuota | undefined;
+  /** How far the state is behind the order, in words: nothing is taken of wallets meanwhile; left out: it never is. */
+  readonly catchingUp?: (() => string | undefined) | undefined;
   /** Methods beside Ethereum's and the searchers'. */
   readonly moreMethods?: Readonly<Record<string, Method>> | undefined;
   /** Takes bundles and bids of searchers; left out: their methods do not exist. */
@@ -83,6 +85,7 @@ export async function createEvmRollup(
     metrics,
     kept: dependencies.restoring?.kept,
     quota: dependencies.quota,
+    catchingUp: dependencies.catchingUp,
   });
   const filters = new FilterTable({ chain: executor, pool, clock, metrics });
   const stop = async (): Promise<void> => {

@@ -100,6 +100,7 @@ async function open(
         status: gateway.status,
         searchers: searchers.port,
         readiness: follower.rpcReadiness,
+        catchingUp: follower.catchingUp,
         clock,
         logger,
         metrics: metrics.evm,

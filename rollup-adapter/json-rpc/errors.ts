@@ -11,6 +11,8 @@ export const RPC_CODE = {
   /** "Missing or invalid parameters" of EIP-1474; geth uses it for every refusal. */
   SERVER: -32_000,
   RESOURCE_NOT_FOUND: -32_001,
+  /** What is needed for an answer is away, or not up to date yet: ask again. */
+  RESOURCE_UNAVAILABLE: -32_002,
   TRANSACTION_REJECTED: -32_003,
   LIMIT_EXCEEDED: -32_005,
   /** A call that the contract reverted; `data` holds what it said. */

@@ -15,7 +15,7 @@ export interface JsonRpcMetrics {
   readonly rpcRequestSeconds: Histogram<"method">;
   /** `weft_evm_rpc_websockets`: open WebSocket connections. */
   readonly rpcWebSockets: Gauge;
-  /** `weft_evm_rpc_dropped_total`: refused or dropped for a limit, by what was full. */
+  /** `weft_evm_rpc_dropped_total`: refused or dropped, by what was full (`catching_up`: the state is behind the order). */
   readonly rpcDropped: Counter<"what">;
 }
 

@@ -5,6 +5,7 @@ import { createEd25519Verifier } from "../../proto/verify/ed25519.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
+import { catchingUpText } from "../driver/catch-up.ts";
 import {
   createDriver,
   type Driver,
@@ -46,6 +47,8 @@ export interface Follower {
   readonly readiness: () => RollupReadiness;
   /** The same, as a JSON-RPC server asks for it. */
   readonly rpcReadiness: () => Promise<Readiness>;
+  /** How far the state is behind the order, in words; undefined: at its head, for all that is known. */
+  readonly catchingUp: () => string | undefined;
   /** Begins to follow the sequencer. Call once. */
   start(
     parts: Pick<DriverDependencies, "executor" | "voter" | "onExecuted">,
@@ -67,6 +70,10 @@ export function createFollower(options: FollowerOptions, deps: FollowerDependenc
       const now = readiness(status && { ...status, lastError: undefined }, silenceMs, fault?.());
       const detail = now.status === "ready" ? {} : { detail: now.reason };
       return Promise.resolve({ isReady: now.status === "ready", ...detail });
+    },
+    catchingUp() {
+      const behind = driver?.status().catchingUp;
+      return behind && catchingUpText(behind);
     },
     start(parts, opened) {
       const started = createDriver(

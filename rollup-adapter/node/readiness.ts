@@ -1,8 +1,9 @@
 /** What a driver's status means for whoever asks whether the rollup's state is fresh. */
 import { formatTime } from "../../proto/time.ts";
+import { catchingUpText } from "../driver/catch-up.ts";
 import type { DriverStatus } from "../driver/driver.ts";
 
-/** `syncing`: nothing has verified on this stream yet. `stalled`: no new block for too long. `failed`: its operator must act. */
+/** `syncing`: nothing has verified on this stream yet, or what was executed is far behind the order. `stalled`: no new block for too long. `failed`: its operator must act. */
 export type RollupReadiness =
   | { readonly status: "ready" }
   | { readonly status: "syncing" | "stalled" | "failed"; readonly reason: string };
@@ -26,6 +27,10 @@ export function readiness(
       reason: lastError === undefined ? silence : `${silence}; last failure: ${lastError}`,
     };
   }
-  if (status?.isStreaming === true) return { status: "ready" };
-  return { status: "syncing", reason: status?.lastError ?? "not following a sequencer yet" };
+  const behind = status?.catchingUp && catchingUpText(status.catchingUp);
+  if (status?.isStreaming === true) {
+    return behind === undefined ? { status: "ready" } : { status: "syncing", reason: behind };
+  }
+  const reason = status?.lastError ?? behind ?? "not following a sequencer yet";
+  return { status: "syncing", reason };
 }

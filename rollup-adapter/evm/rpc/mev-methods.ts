@@ -220,7 +220,9 @@ export function mevMethods(
       await pool.checkSender(decoded.decoded);
     } catch (cause) {
       if (!(cause instanceof RpcError)) throw cause;
-      throw bundleError("REFUSED", `its first transaction of this rollup: ${cause.message}`, {
+      const isBehind = cause.code === RPC_CODE.RESOURCE_UNAVAILABLE;
+      const name = isBehind ? "UNAVAILABLE" : "REFUSED";
+      throw bundleError(name, `its first transaction of this rollup: ${cause.message}`, {
         cause,
       });
     }

@@ -36,7 +36,7 @@ export const BUNDLE_ERRORS = {
   UNKNOWN_HASH: -32_001,
   /** Refused by the chain for a reason that has no name here: `chainCode` says which. */
   REFUSED: -32_003,
-  /** The sequencer cannot be reached; try again later. */
+  /** The sequencer cannot be reached, or the rollup's state is behind the order; try again later. */
   UNAVAILABLE: -32_000,
 } as const satisfies Readonly<Record<string, number>>;
 

@@ -40,7 +40,7 @@ function start(
   queuedMax?: number,
 ) {
   const store = createMemoryJournalStore(records);
-  const state = { isAway: false, isFull: false };
+  const state = { isAway: false, isFull: false, behind: undefined as string | undefined };
   const write: JournalStore["write"] = (operations, isSynced) =>
     state.isFull ? Promise.reject(new Error("ENOSPC")) : store.write(operations, isSynced);
   const journal = createJournal({ ...store, write }, NULL_GATEWAY_METRICS);
@@ -59,6 +59,7 @@ function start(
     kept,
     quota,
     queuedMax,
+    catchingUp: () => state.behind,
   });
   const restore = async (isSubmitted: (raw: Uint8Array) => boolean): Promise<void> => {
     await pool.restore({ kept, reconciled: Promise.resolve(), isSubmitted });
@@ -273,5 +274,26 @@ describe("a disk that is full", () => {
     await next.pool.add(waiting);
     expect(next.pool.size).toBe(2);
     next.pool.close();
+  });
+});
+
+describe("while the state is behind the order", () => {
+  it("behavior: nothing new is taken, what was taken is answered, and a wallet may send once it is not", async () => {
+    const { pool, submitted, state } = start(new Map());
+    const [first, second] = [await signed(ALICE, { nonce: 0 }), await signed(ALICE, { nonce: 1 })];
+    const hash = await pool.add(first);
+    state.behind = "catching up: block 400 of 1000";
+    await expect(pool.add(second)).rejects.toMatchObject({
+      code: -32_002,
+      message: expect.stringMatching(
+        /^the rollup is catching up: block 400 of 1000; .*send then \(GET \/readyz says when\)$/,
+      ),
+    });
+    expect(await pool.add(first)).toEqual(hash);
+    expect([pool.size, submitted]).toEqual([1, [first]]);
+    state.behind = undefined;
+    await pool.add(second);
+    expect(submitted).toEqual([first, second]);
+    pool.close();
   });
 });

@@ -109,6 +109,7 @@ export class PendingPool {
   readonly #metrics: PoolMetrics;
   readonly #kept: KeptTransactions | undefined;
   readonly #quota: PoolQuota | undefined;
+  readonly #catchingUp: () => string | undefined;
   /** By hash, in order of arrival. */
   readonly #byHash = new Map<string, Entry>();
   /** By sender and nonce: the newest of that nonce. */
@@ -136,6 +137,8 @@ export class PendingPool {
     readonly quota?: PoolQuota | undefined;
     /** Transactions that may wait for predecessors; default: QUEUED_TRANSACTIONS_MAX. */
     readonly queuedMax?: number | undefined;
+    /** How far the state is behind the order, in words: nothing new is taken meanwhile; left out: it never is. */
+    readonly catchingUp?: (() => string | undefined) | undefined;
   }) {
     this.#chain = dependencies.chain;
     this.#submit = dependencies.submit;
@@ -145,6 +148,7 @@ export class PendingPool {
     this.#kept = dependencies.kept;
     this.#quota = dependencies.quota;
     this.#queuedMax = dependencies.queuedMax ?? QUEUED_TRANSACTIONS_MAX;
+    this.#catchingUp = dependencies.catchingUp ?? (() => undefined);
     this.#stop = this.#chain.onBlock((event) => this.#onBlock(event));
   }
 
@@ -292,6 +296,7 @@ export class PendingPool {
   }
 
   async #check(decoded: DecodedTransaction, account: PoolAccount): Promise<void> {
+    this.#checkFresh();
     const { transaction, sender } = decoded;
     const { common } = this.#chain;
     const next: NextBlockTerms = await this.#chain.next();
@@ -322,6 +327,17 @@ export class PendingPool {
         `insufficient funds for gas * price + value: balance ${account.balance}, tx cost ${cost}, overshot ${cost - account.balance}`,
       );
     }
+  }
+
+  /** Against an old state used nonces look unused: the order of such a transaction would be paid for, and the block skip it. */
+  #checkFresh(): void {
+    const behind = this.#catchingUp();
+    if (behind === undefined) return;
+    this.#metrics.rpcDropped.inc({ what: "catching_up" });
+    throw new RpcError(
+      RPC_CODE.RESOURCE_UNAVAILABLE,
+      `the rollup is ${behind}; until then nonces and balances here are old ones: take them again and send then (GET /readyz says when)`,
+    );
   }
 
   /** Money of an account with code may go without a transaction of its own: one of it waits at a time, as geth has it. */

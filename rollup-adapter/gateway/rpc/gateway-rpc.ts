@@ -45,6 +45,8 @@ export interface GatewayRpcDependencies {
   readonly restoring?: Restoring | undefined;
   /** What one requester may have; left out: all. */
   readonly quota?: PoolQuota | undefined;
+  /** How far the executor's state is behind the order, in words: nothing is taken meanwhile; left out: it never is. */
+  readonly catchingUp?: (() => string | undefined) | undefined;
   /** Calls in one batch; default and highest: RPC_BATCH_MAX. */
   readonly batchMax?: number | undefined;
   /** Takes bundles and bids of searchers; left out: their methods do not exist. */
@@ -85,9 +87,18 @@ export async function startGatewayRpc(
   const upstream = createUpstream(options.executor.http);
   const chain = createRpcChain(options, upstream, () => clock.monotonicMs());
   const feed = createExecutionFeed();
-  const { submit, quota } = dependencies;
+  const { submit, quota, catchingUp } = dependencies;
   const kept = restoring?.kept;
-  const pool = new PendingPool({ chain, submit, clock, logger, metrics, kept, quota });
+  const pool = new PendingPool({
+    chain,
+    submit,
+    clock,
+    logger,
+    metrics,
+    kept,
+    quota,
+    catchingUp,
+  });
   if (restoring !== undefined) await pool.restore(restoring);
   const { webSocket } = options.executor;
   const subscriptions =

@@ -13,7 +13,8 @@ import {
   UPSTREAM_TIMEOUT_MS,
 } from "./limits.ts";
 import { createGatewayMethods, type GatewayMethodDependencies } from "./methods.ts";
-import { createUpstream, UPSTREAM_AWAY } from "./upstream.ts";
+import { RPC_CODE } from "../../json-rpc/errors.ts";
+import { createUpstream } from "./upstream.ts";
 import { createUpstreamSubscriptions } from "./upstream-subscriptions.ts";
 
 const open: { close(): unknown }[] = [];
@@ -48,7 +49,9 @@ describe("an executor's answers", () => {
       response.writeHead(307, { location: `http://127.0.0.1:${other.port}` }).end();
     });
     const upstream = createUpstream(`http://127.0.0.1:${port}`);
-    await expect(upstream.call("eth_chainId", [])).rejects.toMatchObject({ code: UPSTREAM_AWAY });
+    await expect(upstream.call("eth_chainId", [])).rejects.toMatchObject({
+      code: RPC_CODE.RESOURCE_UNAVAILABLE,
+    });
     expect(isAsked).toBe(false);
   });
 
@@ -120,7 +123,7 @@ describe("subscriptions at the executor", () => {
     const first = Promise.resolve(heads(undefined, () => {}));
     await expect.poll(() => connections).toBe(1);
     await clock.advance(UPSTREAM_TIMEOUT_MS);
-    await expect(first).rejects.toMatchObject({ code: UPSTREAM_AWAY });
+    await expect(first).rejects.toMatchObject({ code: RPC_CODE.RESOURCE_UNAVAILABLE });
     await expect
       .poll(async () => {
         const again = Promise.resolve(heads(undefined, () => {}));

@@ -12,18 +12,18 @@ import {
 
 export interface Upstream {
   /**
-   * @throws RpcError what the executor answered, UPSTREAM_AWAY when it does not answer, LIMIT_EXCEEDED when too many
+   * @throws RpcError what the executor answered, RESOURCE_UNAVAILABLE when it does not answer, LIMIT_EXCEEDED when too many
    * calls are under way
    */
   call(method: string, params: readonly unknown[]): Promise<Json>;
 }
 
-/** The code for an executor that does not answer (EIP-1474, "resource unavailable"). */
-export const UPSTREAM_AWAY = -32_002;
-
 /** What a caller is told then. */
 export function away(): RpcError {
-  return new RpcError(UPSTREAM_AWAY, "the rollup's executor does not answer; try again later");
+  return new RpcError(
+    RPC_CODE.RESOURCE_UNAVAILABLE,
+    "the rollup's executor does not answer; try again later",
+  );
 }
 
 /** @param url http or https; not shown to callers */
