@@ -18,6 +18,7 @@ import { ROLLUP_SERVICE, TransactionState as WireState } from "../../proto/grpc/
 import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
+import { describeNoAnswer } from "./no-answer.ts";
 import { type HeaderUpdate, readHeaderUpdate } from "./header-follower.ts";
 import { readRollupBlock, type RollupBlock } from "./rollup-block.ts";
 import type {
@@ -355,7 +356,8 @@ function callFailed(address: string, path: string, error: ServiceError) {
       ...(resumeHeight === undefined ? {} : { resumeHeight }),
       ...(earliestHeight === undefined ? {} : { earliestHeight }),
     },
-    `${address} failed ${path.slice(path.lastIndexOf("/") + 1)} with ${status}: ${error.details}`,
+    describeNoAnswer(address, status, error.details) ??
+      `${address} failed ${path.slice(path.lastIndexOf("/") + 1)} with ${status}: ${error.details}`,
     { cause: error },
   );
 }

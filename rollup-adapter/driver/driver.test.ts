@@ -6,6 +6,7 @@ import { encodeSignedHeader } from "../../proto/codec/block.ts";
 import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
+import { WeftError } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { headerHash } from "../../proto/hashes.ts";
 import { merkleProofOfFirst } from "../../proto/merkle.ts";
@@ -83,7 +84,12 @@ function node(over: {
   return {
     chainInfo: () =>
       over.isDown === true
-        ? Promise.reject(new Error("connection refused"))
+        ? Promise.reject(
+            new WeftError(
+              { code: "SEQUENCER_CALL_FAILED", status: "UNAVAILABLE" },
+              "no node answers gRPC at h:1 (connection refused); is it running?",
+            ),
+          )
         : Promise.resolve({
             chainId: over.chainId ?? TEST_CHAIN_ID,
             height: Height(over.head ?? 3),
@@ -284,6 +290,15 @@ describe("a driver", () => {
     for (let i = 0; i < 50; i++) await clock.advance(1_000);
     expect(end).toBeUndefined();
     await driver.stop();
+    const away = drive([node({ isDown: true })]);
+    await until(away.clock, () => away.driver.status().lastError !== undefined);
+    expect(readiness(away.driver.status(), 0)).toEqual({
+      status: "syncing",
+      reason: expect.stringMatching(
+        /^no node answers gRPC at h:1 .*\(the key sequencer\.nodes of rollup\.json /,
+      ),
+    });
+    await away.driver.stop();
     const both = drive([node({ chainId: "x" }), node({ sent: 2 })]);
     await until(both.clock, () => both.driver.status().sequencerHeight === 2);
     await both.driver.stop();

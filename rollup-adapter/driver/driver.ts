@@ -107,6 +107,11 @@ const FATAL_ATOMIC = new Set<string>([
   "VOTER_CONTRADICTION",
 ] satisfies (AtomicStepsErrorInfo | VoterErrorInfo)["code"][]);
 
+/** gRPC statuses of a call that no node of the network took. */
+const NO_NODE = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED"]);
+const NODES_HINT =
+  "(the key sequencer.nodes of rollup.json lists the nodes: host:port of their gRPC)";
+
 const VERIFY_BUNDLE = "VERIFY_BUNDLE" satisfies VerifyErrorInfo["code"];
 
 export function createDriver(options: DriverOptions, deps: DriverDependencies): Driver {
@@ -316,7 +321,8 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   }
 
   function report(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const said = error instanceof Error ? error.message : String(error);
+    const text = isNoNode(error) ? `${said} ${NODES_HINT}` : said;
     status = { ...status, lastError: text };
     logger.warn("following the sequencer failed; trying again", {
       error: text,
@@ -365,6 +371,13 @@ function isFatal(error: unknown): boolean {
   if (!isWeftError(error)) return false;
   const fatal = [FATAL_EXECUTION, FATAL_DRIVER, FATAL_ATOMIC];
   return fatal.some((codes) => codes.has(error.code));
+}
+
+/** Nothing answers as a node of the network does: it is away, or the address is none of a node. */
+function isNoNode(error: unknown): boolean {
+  if (!isWeftError(error) || error.code !== "SEQUENCER_CALL_FAILED") return false;
+  const { status }: { readonly code: string; readonly status?: string } = error.info;
+  return status !== undefined && NO_NODE.has(status);
 }
 
 function isOtherChain(error: unknown): boolean {

@@ -13,7 +13,7 @@ export async function withSequencer<T>(
   const { createGrpcSequencerClient } = await import(
     "../../rollup-adapter/client/grpc-sequencer-client.ts"
   );
-  return withClient(address, createGrpcSequencerClient(address), use);
+  return withClient(createGrpcSequencerClient(address), use);
 }
 
 /** The same for any service of a node: `use` calls its methods. */
@@ -22,11 +22,10 @@ export async function withCaller<T>(
   use: (call: GrpcCaller["call"]) => Promise<T>,
 ): Promise<T> {
   const { createGrpcCaller } = await import("../../rollup-adapter/client/grpc-sequencer-client.ts");
-  return withClient(address, createGrpcCaller(address), ({ call }) => use(call));
+  return withClient(createGrpcCaller(address), ({ call }) => use(call));
 }
 
 async function withClient<Client extends { close(): void }, T>(
-  address: string,
   client: Client,
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
@@ -41,27 +40,16 @@ async function withClient<Client extends { close(): void }, T>(
           : status === "INVALID_ARGUMENT"
             ? "USAGE"
             : "UNREACHABLE";
-      // The server's own words for what it answered; ours for one that did not.
+      const isAway = status === "UNAVAILABLE" || status === "DEADLINE_EXCEEDED";
       throw cliError(
         code,
-        status === "UNAVAILABLE" || status === "DEADLINE_EXCEEDED"
-          ? describeNoAnswer(address, error.message)
-          : error.message,
+        isAway ? `${error.message} Name another with --node host:port` : error.message,
       );
     }
     throw error;
   } finally {
     client.close();
   }
-}
-
-/** What a person may do about a gRPC port that does not answer. */
-export function describeNoAnswer(address: string, message: string): string {
-  if (/Protocol error|Parse Error|HTTP\/1/i.test(message)) {
-    return `what answers at ${address} does not speak gRPC: --node takes a node's gRPC port (9090 by default), not that of its JSON-RPC`;
-  }
-  const why = /Last error: (?:Error: )?(.*?)\.? Resolution note/.exec(message)?.[1] ?? message;
-  return `no node answers gRPC at ${address} (${why}); is it running? Name another with --node host:port`;
 }
 
 /** Calls a method of CometBFT's JSON-RPC and gives its result. */

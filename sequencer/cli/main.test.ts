@@ -9,7 +9,6 @@ import { homeAt } from "../node/home.ts";
 import { exitCodeOf } from "./cli-error.ts";
 import { removeNetwork } from "./commands/dev.ts";
 import { ExitCode } from "./exit-codes.ts";
-import { describeNoAnswer } from "./clients.ts";
 import { describeTimeout } from "./send-tx.ts";
 import { createProgram, withoutHelpOfNothing } from "./main.ts";
 import { portsFrom } from "./network-layout.ts";
@@ -119,11 +118,6 @@ describe("what is not quite right", () => {
     expect(parseRpcUrl("tcp://127.0.0.1:26657")).toBe("http://127.0.0.1:26657");
     expect(parseRpcUrl("https://node.example/rpc")).toBe("https://node.example/rpc");
     expect(() => parseRpcUrl("ftp://x")).toThrow(/expected http:/);
-  });
-
-  test("a gRPC port that is none is told from one where nobody answers", () => {
-    expect(describeNoAnswer("h:1", "Last error: Protocol error")).toMatch(/does not speak gRPC/);
-    expect(describeNoAnswer("h:1", "ECONNREFUSED")).toMatch(/no node answers gRPC at h:1/);
   });
 
   test("a transaction that is in no block in time: why, and whether the chain moves", () => {
