@@ -1,8 +1,14 @@
 /** What every command that submits a transaction does alike. */
 import type { Command } from "commander";
+import { formatAddress } from "../../proto/address.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
-import { type Action, rollupIdOfName, type TxBody } from "../../proto/codec/weft-tx.ts";
+import {
+  accountAddress,
+  type Action,
+  rollupIdOfName,
+  type TxBody,
+} from "../../proto/codec/weft-tx.ts";
 import { type Ed25519KeyPair, signEd25519 } from "../../proto/verify/ed25519.ts";
 import type {
   ChainInfo,
@@ -105,6 +111,7 @@ async function submit(
     id: toHex(signed.id),
     hash: toHex(outcome.hash).toUpperCase(),
     bytes: signed.item.length,
+    from: formatAddress(accountAddress(key.publicKey)),
   };
   const submitted = { chainId: info.chainId, id: ids.id };
   const early = await more(submitted, undefined, client);

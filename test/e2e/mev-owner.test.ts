@@ -99,7 +99,7 @@ it(
       const answer = await query("auction", "alpha", String(sent["height"]));
       return Number(answer["settledHeight"]) > 0 && answer;
     });
-    expect(auction["winners"]).toMatchObject([{ price: String(BID) }]);
+    expect(auction["winners"]).toMatchObject([{ price: String(BID), bidder }]);
     const status = await weft("query", "bundle", String(sent["id"]), "--node", node.grpc);
     expect(status).toMatchObject({ state: "INCLUDED" });
     expect(await query("escrow", bidder)).toMatchObject({ balance: String(ESCROW - BID) });
@@ -116,7 +116,12 @@ it(
     expect(unclaimed).toBeGreaterThanOrEqual(part);
     const owner = formatAddress(accountAddress(network.owner.publicKey));
     const before = await balance(owner);
-    await tx(network.ownerKeyFile, "staking", "claim-revenue", "alpha");
+    const claim = await tx(network.ownerKeyFile, "staking", "claim-revenue", "alpha");
+    expect(claim).toMatchObject({
+      from: owner,
+      claimed: String(await amountOf("claimed")),
+      unit: "nweft",
+    });
     const after = await balance(owner);
     // Its own fee is all that it pays, and may come back to it in part.
     expect(after - before).toBeGreaterThan(unclaimed - FEE_MAX);

@@ -1,6 +1,7 @@
 /** `weft query auction|bundle|bundle-key|revenue|escrow|atomic|executor|listing|due|mev`: what a proposer may not choose. */
 import type { Command } from "commander";
-import { toHex } from "../../../proto/bytes.ts";
+import { formatAddress } from "../../../proto/address.ts";
+import { fromHex, toHex } from "../../../proto/bytes.ts";
 import { assert } from "../../../proto/errors.ts";
 import {
   atomicProgressName,
@@ -65,7 +66,8 @@ export function registerMevQueries(query: Command): void {
       ),
   ).action(
     async (group: string, height: number | undefined, { rpc }: RpcOptions, command: Command) => {
-      await printJson(rpc, `/mev/auction/${height ?? 0}/${group}`, command);
+      const answer = await askObject(rpc, `/mev/auction/${height ?? 0}/${group}`);
+      printAnswer({ ...answer, winners: winnersOf(answer) }, command);
     },
   );
   addRpc(
@@ -128,9 +130,19 @@ export function registerMevQueries(query: Command): void {
 
 /** Prints what is one object. */
 async function printJson(rpc: string, path: string, command: Command): Promise<void> {
+  printAnswer({ ...(await askObject(rpc, path)) }, command);
+}
+
+async function askObject(rpc: string, path: string): Promise<object> {
   const answer = await queryJson(rpc, path);
   assert(typeof answer === "object" && answer !== null, "the query answers with an object");
-  printAnswer({ ...answer }, command);
+  return answer;
+}
+
+/** The state has accounts in hex; the command line takes and gives them as weft1... */
+function winnersOf(auction: object): readonly object[] {
+  const { winners = [] } = auction as { readonly winners?: readonly { readonly bidder: string }[] };
+  return winners.map((winner) => ({ ...winner, bidder: formatAddress(fromHex(winner.bidder)) }));
 }
 
 function addRpc(command: Command): Command {

@@ -4,11 +4,13 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { applicationKeySignBytes, type SubmitEvidence } from "../../../proto/codec/staking-tx.ts";
 import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
+import { MEV_SERVICE } from "../../../proto/grpc/mev-service.ts";
 import { signEd25519 } from "../../../proto/verify/ed25519.ts";
 import { evidenceFromJson } from "../../node/evidence-file.ts";
 import { homeAt } from "../../node/home.ts";
 import { readKeyFile, readPublicHalf } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
+import { withCaller } from "../clients.ts";
 import {
   addTxOptions,
   amountOption,
@@ -288,15 +290,25 @@ function registerRewardCommands(staking: Command): void {
     staking
       .command("claim-revenue")
       .description(
-        "move what a rollup has earned (fees, auctions, tips) to the account of its owner, whose key signs; how much it is: weft query revenue",
+        "move what a rollup has earned (fees, auctions, tips) to the account of its owner, whose key signs; prints how much it was",
       )
       .argument("<rollup>", "name of the rollup", parseRollupName),
-  ).action((name: string, options: TxOptions, command: Command) =>
-    sendTx({ ...options, rollupName: name }, command, () => ({
-      kind: "claimRollupRevenue",
-      rollupId: rollupIdOfName(name),
-    })),
-  );
+  ).action(async (name: string, options: TxOptions, command: Command) => {
+    const rollupId = rollupIdOfName(name);
+    const claimed = async (): Promise<bigint> => {
+      const ask = { rollupId };
+      return (await withCaller(options.node, (call) => call(MEV_SERVICE.getRevenue, ask))).claimed;
+    };
+    const before = await claimed();
+    await sendTx(
+      { ...options, rollupName: name },
+      command,
+      () => ({ kind: "claimRollupRevenue", rollupId }),
+      // Only its owner claims, and one who claims twice at once sees the sum.
+      async (_ids, status) =>
+        status === undefined ? {} : { claimed: (await claimed()) - before, unit: "nweft" },
+    );
+  });
   addTxOptions(
     staking
       .command("submit-evidence")
