@@ -17,7 +17,7 @@ function setUp() {
   };
   const rollupId = new Uint8Array(32);
   const port = { gateway: {}, limit: { take: () => true }, rollupId } as unknown as Arguments[0];
-  const methods = mevMethods(port, { chain: { decoder }, pool: {} } as unknown as Arguments[1]);
+  const methods = mevMethods(port, { decoder, pool: {} } as unknown as Arguments[1]);
   const call = async (method: string, request: unknown) =>
     await methods[method]?.([request], {
       address: "",
