@@ -198,7 +198,11 @@ async function* serverStream<Request, Response>(
   const cancel = (): void => stream.cancel();
   signal.addEventListener("abort", cancel);
   try {
-    for await (const message of stream as AsyncIterable<Response>) yield message;
+    for await (const message of stream as AsyncIterable<Response>) {
+      // Several come in one read: what is left of them when its reader ends is not for it.
+      if (signal.aborted) return;
+      yield message;
+    }
   } catch (cause) {
     if (signal.aborted) return;
     throw isServiceError(cause) ? callFailed(address, method.path, cause) : cause;
@@ -292,6 +296,8 @@ async function* streamRead<Request, Message>(
     for await (const message of stream as AsyncIterable<Buffer>) {
       // While the reader works on a block, silence is not the node's.
       silence.stop();
+      // Several come in one read: what is left of them when its reader ends is not for it.
+      if (signal.aborted) return;
       yield read(message);
       silence.start();
     }
