@@ -1,5 +1,5 @@
 /** One swap: two legs that pay each other, good or spoilt, in one bundle. */
-import { hexToBytes, keccak256, toHex } from "viem";
+import { concat, hexToBytes, keccak256, toHex } from "viem";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { Height } from "../../proto/brands.ts";
 import type { AbortReason } from "../../proto/codec/atomic-decision.ts";
@@ -122,7 +122,8 @@ export async function makeSwap(network: SwapNetwork, terms: SwapTerms): Promise<
         data.push(expectedPayment({ ...side, session: keccak256(session) }, own));
       }
       if (at === 0 && fate === "shared") {
-        data.push(await call(rollup, payer, nonce + 1, deskCall.count()));
+        // With the session behind it, which the desk does not read: the next one of this payer would be the same bytes.
+        data.push(await call(rollup, payer, nonce + 1, concat([deskCall.count(), session])));
       }
       return { rollupId: hexToBytes(rollup.id), data, revertMode: RevertMode.ALLOW, tip: 0n };
     }),
