@@ -21,12 +21,10 @@ import { rpcServerOptions } from "../gateway/gateway-config.ts";
 import { openJournalStore } from "../gateway/journal/journal-store.ts";
 import type { GatewayMetrics } from "../gateway/metrics.ts";
 import { statusMethods } from "../gateway/status/status-method.ts";
-import { createFollower } from "../node/follower.ts";
+import { openGatewayNode } from "../node/gateway-node.ts";
 import { type Opened, openOrClose } from "../node/opened.ts";
-import { openOrderGateway } from "../node/order-gateway.ts";
 import type { RollupConfig } from "../node/rollup-config.ts";
 import type { RollupNode } from "../node/rollup-node.ts";
-import { openSearchers } from "../node/searchers.ts";
 
 export interface EvmRollupNodeOptions {
   readonly config: RollupConfig;
@@ -66,25 +64,12 @@ async function open(
   const { clock, logger, metrics } = deps;
   const genesis = parseEvmGenesis(config.genesis);
   const rollupId = genesisRollupId(genesis);
-  const home = { config, rollupId, dataDirectory };
-  const gateway = await openOrderGateway(
-    home,
-    { key: deps.gatewayKey, clock, logger, metrics: metrics.gateway },
+  const node = await openGatewayNode(
+    { config, rollupId, dataDirectory },
+    { key: deps.gatewayKey, clock, logger, metrics },
     opened,
   );
-  const { clients, submitter } = gateway;
-  const searchers = await openSearchers(
-    home,
-    { key: deps.gatewayKey, order: gateway, clock, logger, metrics: metrics.gateway },
-    opened,
-  );
-  const follower = createFollower(home, {
-    clients,
-    clock,
-    logger,
-    metrics: metrics.driver,
-    fault: gateway.fault,
-  });
+  const { order, searchers, follower } = node;
   let running: EvmRollup | undefined;
   const runningRollup = (): EvmRollup => {
     assert(running !== undefined, "methods are called when the rollup is open");
@@ -100,16 +85,16 @@ async function open(
         clientVersion: options.clientVersion,
       },
       {
-        ...gateway.pool,
+        ...order.pool,
         clock,
         logger,
         metrics: metrics.evm,
         moreMethods: statusMethods({
-          ...gateway.status,
+          ...order.status,
           pool: () => runningRollup().pool,
           chain: () => evmStatusChain(runningRollup().chain),
         }),
-        searchers: searchers.port,
+        searchers,
         readiness: follower.rpcReadiness,
         catchingUp: follower.catchingUp,
       },
@@ -121,33 +106,8 @@ async function open(
     await server.start();
     opened.add(() => server.stop());
   }
-  const voter = await openVoter(options, deps, { rollupId, client: gateway.client }, opened);
-  const { status, ...following } = follower.start(
-    {
-      executor: rollup.executor,
-      voter,
-      onExecuted(block, answer) {
-        gateway.blockExecuted(block, answer);
-        searchers.blockOrdered(
-          block.header.height,
-          block.entries.map((entry) => entry.itemId),
-        );
-      },
-    },
-    opened,
-  );
-
-  return {
-    rpcUrl: rollup.rpc.url,
-    status: () => ({ ...status(), gatewayPending: submitter.pendingCount() }),
-    readiness: follower.readiness,
-    ...following,
-    async stop() {
-      // First: whoever waits for a submission is told, and does not keep the RPC open.
-      submitter.stop();
-      await opened.close();
-    },
-  };
+  const voter = await openVoter(options, deps, { rollupId, client: order.client }, opened);
+  return node.start({ rpcUrl: rollup.rpc.url, executor: rollup.executor, voter });
 }
 
 async function openVoter(

@@ -21,12 +21,10 @@ import type { Executor } from "../execution.ts";
 import { rpcServerOptions } from "../gateway/gateway-config.ts";
 import { startGatewayRpc } from "../gateway/rpc/gateway-rpc.ts";
 import type { AdapterMetrics } from "../metrics.ts";
-import { createFollower } from "../node/follower.ts";
+import { openGatewayNode } from "../node/gateway-node.ts";
 import { type Opened, openOrClose } from "../node/opened.ts";
-import { openOrderGateway } from "../node/order-gateway.ts";
 import type { EngineSection, RollupConfig } from "../node/rollup-config.ts";
 import type { RollupNode } from "../node/rollup-node.ts";
-import { openSearchers } from "../node/searchers.ts";
 
 export interface ExternalRollupNodeOptions {
   readonly config: RollupConfig;
@@ -63,26 +61,13 @@ async function open(
   const { clock, logger, metrics } = deps;
   const rollupId = RollupId(toHex(rollupIdOfName(section.rollup)));
   const decoder = createEngineDecoder(BigInt(section.chain_id));
-  const home = { config, rollupId, dataDirectory };
   const executor = openExecutor(options, rollupId, decoder, deps, opened);
-  const gateway = await openOrderGateway(
-    home,
-    { key: deps.gatewayKey, clock, logger, metrics: metrics.gateway },
+  const node = await openGatewayNode(
+    { config, rollupId, dataDirectory },
+    { key: deps.gatewayKey, clock, logger, metrics },
     opened,
   );
-  const { clients, submitter } = gateway;
-  const searchers = await openSearchers(
-    home,
-    { key: deps.gatewayKey, order: gateway, clock, logger, metrics: metrics.gateway },
-    opened,
-  );
-  const follower = createFollower(home, {
-    clients,
-    clock,
-    logger,
-    metrics: metrics.driver,
-    fault: gateway.fault,
-  });
+  const { order, searchers, follower } = node;
   const server = opened.keep(
     await startGatewayRpc(
       {
@@ -95,10 +80,10 @@ async function open(
         clientVersion: options.clientVersion,
       },
       {
-        ...gateway.pool,
+        ...order.pool,
         batchMax: config.rpc.batch_max,
-        status: gateway.status,
-        searchers: searchers.port,
+        status: order.status,
+        searchers,
         readiness: follower.rpcReadiness,
         catchingUp: follower.catchingUp,
         clock,
@@ -107,32 +92,12 @@ async function open(
       },
     ),
   );
-  const { status, ...following } = follower.start(
-    {
-      executor,
-      onExecuted(block, answer) {
-        gateway.blockExecuted(block, answer);
-        searchers.blockOrdered(
-          block.header.height,
-          block.entries.map((entry) => entry.itemId),
-        );
-        server.blockExecuted(block.payloads, answer, block.header.height);
-      },
-    },
-    opened,
-  );
-
-  return {
+  return node.start({
     rpcUrl: server.rpc.url,
-    status: () => ({ ...status(), gatewayPending: submitter.pendingCount() }),
-    readiness: follower.readiness,
-    ...following,
-    async stop() {
-      // First: whoever waits for a submission is told, and does not keep the RPC open.
-      submitter.stop();
-      await opened.close();
-    },
-  };
+    executor,
+    onExecuted: (block, answer) =>
+      server.blockExecuted(block.payloads, answer, block.header.height),
+  });
 }
 
 /** @throws WeftError<EngineApiErrorInfo> ENGINE_API_SECRET_INVALID */
