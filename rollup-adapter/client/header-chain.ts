@@ -125,15 +125,15 @@ export function createHeaderChain(
   function skip(header: Header): VerifiedHeader {
     const height = Height(nextHeight + 1);
     const known = headersAhead.get(height);
+    const hash = headerHash(header);
     if (known === undefined) {
       const { below, set } = top();
       checkChain(below, header);
-      const hash = headerHash(header);
       checkLink(below, header);
       headersAhead.set(header.height, { header, commit: undefined, hash, validators: set });
     } else {
       checkChain({ ...trusted, height: nextHeight }, header);
-      checkSame(known, headerHash(header));
+      checkSame(known, hash);
     }
     if (!bytesEqual(header.validatorsHash, header.nextValidatorsHash)) {
       refuse(
@@ -142,7 +142,7 @@ export function createHeaderChain(
       );
     }
     nextHeight = height;
-    return { header, hash: known?.hash ?? headerHash(header) };
+    return { header, hash };
   }
 
   /** A header that is believed comes once more: it has to be the same, its set too, and its signatures good. */
