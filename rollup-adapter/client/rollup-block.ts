@@ -11,13 +11,13 @@ import { codecError } from "../../proto/codec/errors.ts";
 import { decodeValidatorSet, encodeValidatorSet } from "../../proto/codec/types.ts";
 import { WeftError } from "../../proto/errors.ts";
 import {
+  type Filling as WireFilling,
   Level,
   rollupBlock,
   type RollupBlock as WireRollupBlock,
 } from "../../proto/grpc/rollup-block.ts";
 import type { Header, SignedHeader, ValidatorSet } from "../../proto/types.ts";
 import { hashedValidatorSet } from "../../proto/validator-set.ts";
-import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
 import type { RollupSlice } from "../../proto/verify/manifest.ts";
 import type { OmittedSlice } from "../../proto/verify/omitted.ts";
 
@@ -48,13 +48,9 @@ export interface OmittedBlock extends OmittedSlice {
   readonly header: Header;
 }
 
-export interface Filling {
+export interface Filling extends Omit<WireFilling, "headers"> {
   /** From the last header on that the stream held before, without gap. */
   readonly headers: readonly FollowingHeader[];
-  readonly blocks: readonly FillingBlock[];
-  readonly contents: readonly Content[];
-  /** Positions of shuffled entries in the order of execution; empty where nothing was decided. */
-  readonly order: readonly number[];
 }
 
 export interface FollowingHeader {
