@@ -207,7 +207,6 @@ export function createPlainBundles(
       throw refusal({ code: "EXECUTION_INVALID_REQUEST" });
     if (!rules.isOneAtATime) await new Promise((resolve) => setTimeout(resolve, 5));
     const seen = rules.areCommitsSeenByLegs ? commits() : [];
-    const none = new Uint8Array(0);
     const prepared: PrepareBundleResponse =
       reason === undefined
         ? {
@@ -218,14 +217,7 @@ export function createPlainBundles(
             outbox: [],
             inbox: [],
           }
-        : {
-            verdict: Verdict.NO,
-            reason,
-            preStateRoot: none,
-            effectsHash: none,
-            outbox: [],
-            inbox: [],
-          };
+        : noAnswer(reason);
     state.open.push({ request, prepared, decision: undefined });
     if (!rules.isStagedBeside) for (const one of request.payloads) apply(one, state.counters);
     return prepared;
@@ -239,7 +231,7 @@ export function createPlainBundles(
     if (rules.isFormChecked) checkPlace(request);
     const known = find(bundleId);
     if (known === undefined) {
-      if (rules.areUnknownDecided) return { prepared: noAnswer() };
+      if (rules.areUnknownDecided) return { prepared: noAnswer(NoReason.OTHER) };
       throw refusal({ code: "EXECUTION_BUNDLE_UNKNOWN" });
     }
     const { decision, prepared } = known;
@@ -312,9 +304,8 @@ function keyOf(payload: Uint8Array): string {
   return toHex(payload.subarray(1, 2));
 }
 
-function noAnswer(): PrepareBundleResponse {
+function noAnswer(reason: NoReason): PrepareBundleResponse {
   const none = new Uint8Array(0);
-  const reason = NoReason.OTHER;
   return {
     verdict: Verdict.NO,
     reason,
