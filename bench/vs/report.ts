@@ -9,7 +9,7 @@ export function compareText(report: CompareReport, asMarkdown: boolean): string 
     `${report.startedAt.slice(0, 10)}, ${on["cores"]} × ${on["cpu"]}, ${on["memoryGib"]} GiB, ${on["system"]}, Node ${on["node"]}; ${rounds} rounds in turns, windows of ${seconds} s, medians.`,
     `Before and after: ed25519 ${pair(report, (at) => at.verifySodiumPerSecond)} checks/s, SHA-256 ${pair(report, (at) => at.sha256MegabytesPerSecond)} MB/s, fdatasync p50 ${report.calibrationBefore.fdatasyncP50Ms.toFixed(2)} and ${report.calibrationAfter.fdatasyncP50Ms.toFixed(2)} ms.`,
     `CometBFT ${cometbft.version}: ${settings(cometbft.settings)}. Its transactions are key=value of ${report.payloadBytes} bytes that nobody signs.`,
-    `Weft: ${settings(weft.settings)}. Its transactions are signed, with a payload of ${report.payloadBytes} bytes, or 100 of them.`,
+    `Weft: ${settings(weft.settings)}. Its transactions are signed, with a payload of ${report.payloadBytes} bytes, or 100 of them; ${weft.signatures === "native" ? "signatures are checked in batches (ops/ed25519-batch)" : "signatures are checked one by one (ops/ed25519-batch is not built)"}.`,
     "Latency is from submission to the block's event at the client; all submissions go to one validator. Validators' CPU is theirs together, and load shares the machine.",
     ...report.networks.flatMap((network) => networkText(network, asMarkdown)),
   ].join("\n");

@@ -1,4 +1,5 @@
 /** `npm run bench -- --vs cometbft`, from the options to what is printed. */
+import { loadNativeBatch } from "../../sequencer/node/signature-workers/native-batch.ts";
 import { NODE_CONFIG } from "../homes.ts";
 import { calibrate, type Calibration } from "../measure/calibration.ts";
 import { PAYLOAD_BYTES } from "../limits.ts";
@@ -47,7 +48,11 @@ export interface CompareReport {
     readonly version: string;
     readonly settings: Readonly<Record<string, unknown>>;
   };
-  readonly weft: { readonly settings: Readonly<Record<string, unknown>> };
+  readonly weft: {
+    readonly settings: Readonly<Record<string, unknown>>;
+    /** Whether the nodes found the native module that checks batches. */
+    readonly signatures: "native" | "one by one";
+  };
   readonly calibrationBefore: Calibration;
   readonly calibrationAfter: Calibration;
   /** Of the network with four validators, or of the only one. */
@@ -102,7 +107,10 @@ export async function runCompare(
     rounds,
     payloadBytes: PAYLOAD_BYTES,
     cometbft: { version: binary.version, settings: COMETBFT_SETTINGS },
-    weft: { settings: { ...NODE_CONFIG, ...config } },
+    weft: {
+      settings: { ...NODE_CONFIG, ...config },
+      signatures: loadNativeBatch() === undefined ? "one by one" : "native",
+    },
     calibrationBefore,
     calibrationAfter: calibrate(),
     ratio:

@@ -4,7 +4,12 @@
  */
 import { fromHex } from "../bytes.ts";
 import { WeftError } from "../errors.ts";
-import { ed25519KeyPairFromSeed, signEd25519, type SignatureVerifier } from "./ed25519.ts";
+import {
+  ed25519KeyPairFromSeed,
+  signEd25519,
+  type SignatureVerifier,
+  type SignedItem,
+} from "./ed25519.ts";
 
 /** An edge-case signature and what ZIP-215 says about it. */
 export interface SignatureVector {
@@ -149,6 +154,23 @@ export async function runSignatureSelfTest(verifier: SignatureVerifier): Promise
     const isValid = SIGNATURE_VECTORS[i]?.isValid === true;
     await checkBoth(verifier, `edge case ${i}`, item, isValid);
   }
+  const isValid = SIGNATURE_VECTORS.map((vector) => vector.isValid);
+  await checkTogether(verifier, "all edge cases", items, isValid);
+  const valid = items.filter((_, i) => isValid[i]);
+  await checkTogether(verifier, "what is valid of them", valid, Array(valid.length).fill(true));
+}
+
+/** A batch may be decided in another way than its signatures one by one. */
+async function checkTogether(
+  verifier: SignatureVerifier,
+  name: string,
+  items: readonly SignedItem[],
+  expected: readonly boolean[],
+): Promise<void> {
+  const verdicts = await verifier.verifyBatch(items);
+  for (const [i, isValid] of expected.entries()) {
+    check(`${name} together, ${i}`, isValid, verdicts[i] === true);
+  }
 }
 
 async function checkBoth(
@@ -169,6 +191,6 @@ function check(vector: string, expected: boolean, actual: boolean): void {
   throw new WeftError(
     { code, vector },
     `signatures are not decided by ZIP-215 here (${vector}: expected ${expected}); ` +
-      "do not run a validator with this Node or libsodium",
+      "do not run a validator with this Node, libsodium or native module",
   );
 }

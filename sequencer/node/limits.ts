@@ -11,6 +11,8 @@ export const RETENTION_STEP_BLOCKS = 10;
 export const SIGNATURE_BATCH_MAX = 100;
 /** So many that come at once while the thread is idle are checked on the main loop: 0.6 ms at most. */
 export const SIGNATURES_CHECKED_HERE_MAX = 16;
+/** Fewer signatures than this cost a native batch more than one by one. */
+export const NATIVE_BATCH_MIN = 4;
 /** Larger messages are checked on the main loop: hashing them takes less than copying and collecting. */
 export const CARRIED_MESSAGE_BYTES_MAX = 16 << 10;
 /** Messages a worker has at once: one to work on, one to go on with; the rest waits here. */

@@ -55,10 +55,12 @@ export async function openSignatureLanes(
   { logger }: { readonly logger: Logger },
 ): Promise<SignatureLanes> {
   const stops: (() => Promise<void>)[] = [];
+  let isNative = false;
   const createLane = (onThread: boolean): SignatureVerifier => {
     if (!onThread) return createEd25519Verifier();
     const lane = createWorkerVerifier(logger.child({ module: "signatures" }));
     stops.push(() => lane.stop());
+    isNative = lane.isNative;
     return lane;
   };
   const stop = async (): Promise<void> => {
@@ -69,6 +71,10 @@ export async function openSignatureLanes(
   try {
     await runSignatureSelfTest(verifier);
     await runSignatureSelfTest(incomingVerifier);
+    logger.info("checks signatures", {
+      threads: stops.length,
+      batches: isNative ? "native" : "one by one",
+    });
   } catch (error) {
     await stop();
     throw error;

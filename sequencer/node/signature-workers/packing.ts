@@ -42,13 +42,18 @@ export function packItems(items: readonly SignedItem[]): ArrayBuffer {
   return buffer;
 }
 
+/** How many items lie in `buffer`. */
+export function packedCount(buffer: ArrayBuffer): number {
+  return new DataView(buffer).getUint32(0, true);
+}
+
 /** Views into `buffer`, prefixes joined to their messages. */
 export function unpackItems(buffer: ArrayBuffer): SignedItem[] {
   const bytes = new Uint8Array(buffer);
   const view = new DataView(buffer);
   const items: SignedItem[] = [];
   let at = 4;
-  for (let left = view.getUint32(0, true); left > 0; left--) {
+  for (let left = packedCount(buffer); left > 0; left--) {
     const end = at + HEAD_BYTES + view.getUint32(at, true);
     const signatureAt = at + 4 + ED25519_PUBLIC_KEY_BYTES;
     items.push({

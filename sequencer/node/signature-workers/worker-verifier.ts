@@ -19,9 +19,13 @@ import {
   SIGNATURES_CHECKED_HERE_MAX,
   SIGNATURE_BATCHES_ABROAD_MAX,
 } from "../limits.ts";
+import { areAcceptedAtOnce, loadNativeBatch, type NativeBatch } from "./native-batch.ts";
 import { isPackable, packItems } from "./packing.ts";
+import type { WorkerData } from "./worker.ts";
 
 export interface WorkerVerifier extends SignatureVerifier {
+  /** Whether the native module of `ops/ed25519-batch` checks batches. */
+  readonly isNative: boolean;
   stop(): Promise<void>;
 }
 
@@ -39,6 +43,17 @@ const WORKER_FILE = import.meta.url.endsWith(".ts")
   ? new URL("../../../dist/sequencer/node/signature-workers/worker.js", import.meta.url)
   : new URL("./worker.js", import.meta.url);
 
+/** A module that does not load costs speed, not the node. */
+function openNativeBatch(logger: Logger): NativeBatch | undefined {
+  try {
+    return loadNativeBatch();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.warn("signatures are checked one by one", { reason });
+    return undefined;
+  }
+}
+
 /**
  * Starts the thread. If it ever dies, checks go on here, on the main loop, and an error is logged.
  * @param onStarted given the thread, for whoever watches it
@@ -49,7 +64,9 @@ export function createWorkerVerifier(
   onStarted: (worker: Worker) => void = () => {},
   checkedHereMax = SIGNATURES_CHECKED_HERE_MAX,
 ): WorkerVerifier {
-  const worker = new Worker(WORKER_FILE);
+  const native = openNativeBatch(logger);
+  const workerData: WorkerData = { isNative: native !== undefined };
+  const worker = new Worker(WORKER_FILE, { workerData });
   onStarted(worker);
   /** For what is not worth carrying over, and for everything should the thread end. */
   const local = createEd25519Verifier();
@@ -72,9 +89,7 @@ export function createWorkerVerifier(
 
   function flush(): void {
     isFlushDue = false;
-    if (abroad.length === 0 && isFew()) {
-      waiting = waiting.filter((request) => !isSettledHere(request));
-    }
+    if (abroad.length === 0 && isFew()) settleHere();
     while (waiting.length > 0 && abroad.length < SIGNATURE_BATCHES_ABROAD_MAX) {
       const batch = takeBatch();
       abroad.push(batch);
@@ -88,6 +103,19 @@ export function createWorkerVerifier(
     let count = 0;
     for (const { items } of waiting) count += items.length;
     return count <= checkedHereMax;
+  }
+
+  function settleHere(): void {
+    if (
+      areAcceptedAtOnce(
+        native,
+        waiting.flatMap(({ items }) => items),
+      )
+    ) {
+      for (const { items, resolve } of waiting.splice(0)) resolve(items.map(() => true));
+      return;
+    }
+    waiting = waiting.filter((request) => !isSettledHere(request));
   }
 
   /** Good signatures are accepted at once; what is not is slow to decide, and left to the thread. */
@@ -133,6 +161,7 @@ export function createWorkerVerifier(
   worker.on("exit", (code) => onEnd(`exit code ${code}`));
 
   return {
+    isNative: native !== undefined,
     verifySync: verifyEd25519Sync,
     async verify(publicKey, message, signature) {
       const [isValid] = await check([{ publicKey, message, signature }]);
