@@ -1,3 +1,4 @@
+import { MemoryLevel } from "memory-level";
 import { describe, expect, test } from "vitest";
 import {
   CHAIN_ID,
@@ -5,8 +6,10 @@ import {
   finalize,
   idOf,
   nonce,
+  operator,
   signedItem,
   START_BALANCE,
+  startNode,
   TestChain,
   transferTo,
   unordered,
@@ -22,6 +25,13 @@ import { blockSlices } from "./block-slices.ts";
 import { CODES } from "./codes.ts";
 
 describe("application", () => {
+  test("behavior: an application without a state, as while a snapshot is restored, has nothing pending", async () => {
+    const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
+    const app = await startNode(level, operator(0).key);
+    expect(app.poolItems(10)).toEqual([]);
+    await app.stop();
+  });
+
   test("behavior: empty blocks are made, checked and committed by all", async () => {
     const chain = await TestChain.start();
     const first = await chain.step();

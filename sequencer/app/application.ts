@@ -533,6 +533,8 @@ class Weft implements WeftApplication {
   }
 
   poolItems(limit: number): readonly Uint8Array[] {
+    // Before InitChain, or while a snapshot is restored instead of it, no transaction has been taken.
+    if (this.#committed.terms === undefined) return [];
     const selection = this.#pool.select();
     const items: Uint8Array[] = [];
     for (const lane of LANES) {

@@ -139,7 +139,7 @@ export interface WeftApplication extends Application, SnapshotApplication {
   onProposed(listener: (block: ProposedBlock) => void): () => void;
   /** `blockSlices` of a stored block; of one that was just applied, from what is decoded already. */
   blockSlices(txs: readonly Uint8Array[], outcome: BlockOutcome): Promise<BlockSlices>;
-  /** Up to `limit` items in the order the next proposal would take them. */
+  /** Up to `limit` items in the order the next proposal would take them; none while there is no state. */
   poolItems(limit: number): readonly Uint8Array[];
   /** Listed transactions: what this node holds for others, and whom it asks itself (`use`); until then nobody. */
   readonly listed: Pick<ListedTxs, "held" | "use">;

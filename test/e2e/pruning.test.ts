@@ -63,11 +63,14 @@ async function kept() {
     const answer = await node.client.chainInfo();
     return answer.earliestHeight > 1 && answer;
   });
-  const from = info.height - 5;
+  const first = await stream(1, 1).catch((error: Error) => error.message);
+  const block = await rpc(node, "block", { height: "1" }).catch((error: Error) => error.message);
+  // The chain goes on meanwhile, and forgets: asked for anew.
+  const from = (await node.client.chainInfo()).height - 5;
   return {
     blocks: info.height - info.earliestHeight + 1,
-    first: await stream(1, 1).catch((error: Error) => error.message),
-    block: await rpc(node, "block", { height: "1" }).catch((error: Error) => error.message),
+    first,
+    block,
     streamed: (await stream(from, 8)).map((at) => at - from),
   };
 }
