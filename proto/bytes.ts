@@ -1,8 +1,17 @@
 /** Small helpers for byte strings. Hashing helpers live in `hash.ts`. */
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
+/**
+ * Arrays of at most so many bytes lie in V8's own heap. To make a longer one, or to ask a short one for its
+ * `buffer`, as everything in C++ does, costs a microsecond: more than most of what is done with them.
+ */
+export const IN_HEAP_BYTES_MAX = 64;
+
 /** Byte strings longer than this are compared by native code, which a call costs more than short ones. */
 const COMPARED_HERE_MAX = 64;
+
+const HEX_OF_BYTE = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const utf8 = new TextEncoder();
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
@@ -40,6 +49,11 @@ export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {
 
 /** Lower-case hex. */
 export function toHex(bytes: Uint8Array): string {
+  if (bytes.length <= IN_HEAP_BYTES_MAX) {
+    let hex = "";
+    for (const byte of bytes) hex += HEX_OF_BYTE[byte];
+    return hex;
+  }
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
@@ -67,7 +81,14 @@ export function fromBase64(text: string): Uint8Array {
 }
 
 export function utf8ToBytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  if (text.length > IN_HEAP_BYTES_MAX) return utf8.encode(text);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return utf8.encode(text);
+    bytes[i] = code;
+  }
+  return bytes;
 }
 
 /** A private copy: what is kept must not pin or alias a receive buffer. */

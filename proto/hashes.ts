@@ -126,9 +126,7 @@ export function evidenceId(evidence: Evidence): Uint8Array {
 }
 
 function wrapped(write: (writer: Writer) => void): Uint8Array {
-  const writer = new Writer(64);
-  write(writer);
-  return writer.finish();
+  return encode(write, undefined);
 }
 
 function wrappedBytes(value: Uint8Array): Uint8Array {

@@ -6,7 +6,7 @@
 import { hash } from "node:crypto";
 import { bytesEqual } from "./bytes.ts";
 import { assert } from "./errors.ts";
-import { sha256, sha256Concat, sha256Latin1 } from "./hash.ts";
+import { digestToBytes, sha256, sha256Concat, sha256Latin1 } from "./hash.ts";
 import { HASH_BYTES, MERKLE_AUNTS_MAX } from "./limits.ts";
 import type { MerkleProof } from "./types.ts";
 
@@ -231,8 +231,4 @@ function proofFromLevels(levels: readonly (readonly Uint8Array[])[], index: numb
     at >>>= 1;
   }
   return { total: leaves.length, index, leafHash, aunts };
-}
-
-function digestToBytes(digest: string): Uint8Array {
-  return new Uint8Array(Buffer.from(digest, "latin1"));
 }

@@ -11,11 +11,13 @@ const make =
     : createSealedFactory({ ...shape, sealing: shape.sealing });
 
 parentPort?.on("message", ({ count, expiryHeight }: SignRequest) => {
-  const items = Array.from({ length: count }, () => make(expiryHeight));
-  // The items' bytes move, they are not copied.
-  const buffers = new Set(items.map(({ item }) => item.buffer));
+  const items = Array.from({ length: count }, () => {
+    const made = make(expiryHeight);
+    // A buffer of its own, so that it can move: an encoded message may share one with others.
+    return { ...made, item: new Uint8Array(made.item) };
+  });
   parentPort?.postMessage(
     items,
-    [...buffers].filter((buffer) => buffer instanceof ArrayBuffer),
+    items.map(({ item }) => item.buffer),
   );
 });

@@ -34,7 +34,7 @@ export const LIGHT_WARMUP_MS = 300;
  * that just started has not, and compiles while it is measured.
  */
 export const FIRST_WARMUP_MS = 8_000;
-export const FULL_FIRST_WARMUP_MS = 20_000;
+export const FULL_FIRST_WARMUP_MS = 60_000;
 /** Time that a network gets after it stood still to commit a block again. */
 export const THAW_TIMEOUT_MS = 30_000;
 export const HEIGHTS_AFTER_THAW = 2;

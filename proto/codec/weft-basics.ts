@@ -1,4 +1,5 @@
 /** What all of Weft's own formats share: sizes, limits of amounts, the head of sign bytes (docs/formats.md). */
+import { utf8ToBytes } from "../bytes.ts";
 import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 
@@ -8,15 +9,13 @@ export const BASIS_POINTS = 10_000;
 /** Amounts (nweft) and fee rates (nweft per byte) stay below this. */
 export const AMOUNT_LIMIT = 1n << 63n;
 
-const utf8 = new TextEncoder();
-
 /** lp(tag) ‖ lp(chain id), the head of all of Weft's sign bytes, and room for `restBytes` from `at` on. */
 export function startSignBytes(
   tag: Uint8Array,
   chainId: string,
   restBytes: number,
 ): { readonly out: Uint8Array; readonly at: number } {
-  const chain = utf8.encode(chainId);
+  const chain = utf8ToBytes(chainId);
   assert(tag.length <= 255 && chain.length <= 255, "lp() takes at most 255 bytes");
   const at = 2 + tag.length + chain.length;
   const out = new Uint8Array(at + restBytes);

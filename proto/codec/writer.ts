@@ -1,3 +1,4 @@
+import { IN_HEAP_BYTES_MAX } from "../bytes.ts";
 import { assert } from "../errors.ts";
 import { codecError } from "./errors.ts";
 
@@ -12,6 +13,11 @@ const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
 
 /** Share of a buffer that may stay unused behind what was written. */
 const UNUSED_SHARE_MAX = 0.125;
+/** Bytes of the writer that short messages share: a buffer for each costs more than they do. */
+const SHARED_BYTES = 2_048;
+/** Bytes of the slabs that messages above `IN_HEAP_BYTES_MAX` share, and of the largest that does: one that is kept keeps its slab. */
+const SLAB_BYTES = 4_096;
+const SLAB_MESSAGE_BYTES_MAX = 512;
 /** Strings up to this length are written character by character while they are ASCII. */
 const SHORT_STRING_MAX = 80;
 
@@ -41,6 +47,11 @@ export class Writer {
   /** Bytes written so far. */
   get length(): number {
     return this.#position;
+  }
+
+  /** Bytes that it can hold without growing. */
+  get capacity(): number {
+    return this.#buffer.length;
   }
 
   /**
@@ -327,11 +338,46 @@ export class Writer {
   }
 }
 
-/** Bytes of one message. `capacity` as for `Writer`. */
-export function encode<T>(encoder: MessageEncoder<T>, value: T, capacity?: number): Uint8Array {
-  const writer = new Writer(capacity);
-  encoder(writer, value);
-  return writer.finish();
+/** The one in which short messages are written; undefined while one is, for those inside of it. */
+let shared: Writer | undefined = new Writer(SHARED_BYTES);
+
+/**
+ * Bytes of one message. `capacity` as for `Writer`. The array may be a view of a buffer that other messages
+ * share: copy what goes to another thread by transfer.
+ */
+export function encode<T>(encoder: MessageEncoder<T>, value: T, capacity = 0): Uint8Array {
+  const writer = shared;
+  if (writer === undefined || capacity > SHARED_BYTES) {
+    const own = new Writer(capacity === 0 ? undefined : capacity);
+    encoder(own, value);
+    return own.finish();
+  }
+  shared = undefined;
+  try {
+    encoder(writer, value);
+    return kept(writer.written());
+  } finally {
+    writer.reset();
+    // One that has grown for a large message stays with nobody.
+    shared = writer.capacity > SHARED_BYTES ? new Writer(SHARED_BYTES) : writer;
+  }
+}
+
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
+/** A copy: of a short message in a slab that it shares with others, so that it costs no buffer of its own. */
+function kept(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  if (length <= IN_HEAP_BYTES_MAX || length > SLAB_MESSAGE_BYTES_MAX) return bytes.slice();
+  if (slabUsed + length > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const copy = slab.subarray(slabUsed, slabUsed + length);
+  copy.set(bytes);
+  slabUsed += length;
+  return copy;
 }
 
 /** Bytes of one message with its length in front (spec §2.10). */

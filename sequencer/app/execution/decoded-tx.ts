@@ -12,11 +12,10 @@ import {
   type SignedTx,
   txSignPrefix,
 } from "../../../proto/codec/weft-tx.ts";
-import { sha256, sha256Latin1OfPair } from "../../../proto/hash.ts";
+import { digestToBytes, sha256, sha256Latin1OfPair } from "../../../proto/hash.ts";
 import { type Failure, failure } from "../codes.ts";
 import { SENDERS_KEPT_MAX } from "../limits.ts";
 import type { Digest } from "../state-tree/node.ts";
-import { digestToBytes } from "../state-tree/proof.ts";
 import { actionProofs, actionRollup, actionSignatures, isStrictKind } from "./actions.ts";
 
 /**

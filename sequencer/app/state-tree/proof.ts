@@ -1,4 +1,5 @@
 import { EMPTY_BYTES } from "../../../proto/bytes.ts";
+import { digestToBytes } from "../../../proto/hash.ts";
 import type { Ics23Inner } from "./ics23.ts";
 import {
   type Digest,
@@ -96,10 +97,4 @@ function flipBit(path: Digest, depth: number): Digest {
   const at = depth >> 3;
   const flipped = path.charCodeAt(at) ^ (1 << (7 - (depth & 7)));
   return path.slice(0, at) + String.fromCharCode(flipped) + path.slice(at + 1);
-}
-
-export function digestToBytes(digest: Digest): Uint8Array {
-  const bytes = new Uint8Array(digest.length);
-  for (let i = 0; i < digest.length; i++) bytes[i] = digest.charCodeAt(i);
-  return bytes;
 }

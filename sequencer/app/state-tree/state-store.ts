@@ -1,6 +1,6 @@
 import { copyBytes, utf8ToBytes } from "../../../proto/bytes.ts";
 import { assert, WeftError } from "../../../proto/errors.ts";
-import { sha256Latin1 } from "../../../proto/hash.ts";
+import { digestToBytes, sha256Latin1 } from "../../../proto/hash.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import { RESIDENT_NODES_MAX, VALUE_CACHE_BYTES_MAX } from "../limits.ts";
 import { encodeCommitmentProof, type Ics23Existence } from "./ics23.ts";
@@ -17,7 +17,7 @@ import {
   type Stub,
 } from "./node.ts";
 import { countResident, decodePage, diffPages, type PageWrite, trimTree } from "./pages.ts";
-import { digestToBytes, type LeafProof, proveTree } from "./proof.ts";
+import { type LeafProof, proveTree } from "./proof.ts";
 import { type TreeChange, updateTree } from "./update.ts";
 import { ValueCache } from "./value-cache.ts";
 
