@@ -292,6 +292,8 @@ export function createFaults(
         due.pop();
         await crash(alpha);
       }
+      // Nor does a run that commits few come to where a validator is due.
+      if (validatorsKilled === 0) await loseValidator();
     },
     async report(held) {
       const heldIds = new Set(held.map(({ bundleId }) => toHex(bundleId)));

@@ -48,7 +48,7 @@ describe("fuzzing", () => {
   });
 
   test("a switch under mutated handshakes, packets and messages goes on with its honest peer", async () => {
-    const report = await fuzzSwitch({ connections: 24, seed: 1, isTimed: false });
+    const report = await fuzzSwitch({ connections: 48, seed: 1, isTimed: false });
     expect(report.faults).toEqual([]);
     expect(report.inputs).toBeGreaterThan(50);
   });
