@@ -1,5 +1,6 @@
 /** `npm run bench -- --vs cometbft`, from the options to what is printed. */
-import { loadNativeBatch } from "../../sequencer/node/signature-workers/native-batch.ts";
+import { openNativeBatch } from "../../sequencer/node/signature-workers/native-batch.ts";
+import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { NODE_CONFIG } from "../homes.ts";
 import { calibrate, type Calibration } from "../measure/calibration.ts";
 import { PAYLOAD_BYTES } from "../limits.ts";
@@ -109,7 +110,7 @@ export async function runCompare(
     cometbft: { version: binary.version, settings: COMETBFT_SETTINGS },
     weft: {
       settings: { ...NODE_CONFIG, ...config },
-      signatures: loadNativeBatch() === undefined ? "one by one" : "native",
+      signatures: openNativeBatch(NULL_LOGGER) === undefined ? "one by one" : "native",
     },
     calibrationBefore,
     calibrationAfter: calibrate(),

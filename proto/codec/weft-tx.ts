@@ -32,8 +32,7 @@ import { encode, varintSize, type Writer } from "./writer.ts";
 export const SALT_BYTES_MAX = 16;
 export const ROLLUP_NAME_LENGTH_MAX = 64;
 
-const utf8 = new TextEncoder();
-const SIGN_TAG = utf8.encode("weft/tx/v1");
+const SIGN_TAG = utf8ToBytes("weft/tx/v1");
 /** What a rollup may be called. */
 export const ROLLUP_NAME = /^[a-z0-9-]{1,64}$/;
 

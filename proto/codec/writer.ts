@@ -345,20 +345,20 @@ let shared: Writer | undefined = new Writer(SHARED_BYTES);
  * Bytes of one message. `capacity` as for `Writer`. The array may be a view of a buffer that other messages
  * share: copy what goes to another thread by transfer.
  */
-export function encode<T>(encoder: MessageEncoder<T>, value: T, capacity = 0): Uint8Array {
+export function encode<T>(encoder: MessageEncoder<T>, value: T, capacity?: number): Uint8Array {
   const writer = shared;
-  if (writer === undefined || capacity > SHARED_BYTES) {
-    const own = new Writer(capacity === 0 ? undefined : capacity);
+  if (writer === undefined || (capacity ?? 0) > SHARED_BYTES) {
+    const own = new Writer(capacity);
     encoder(own, value);
     return own.finish();
   }
   shared = undefined;
   try {
     encoder(writer, value);
-    return kept(writer.written());
+    // One that has grown belongs to its long message: what it wrote is not copied once more.
+    return writer.capacity > SHARED_BYTES ? writer.finish() : kept(writer.written());
   } finally {
     writer.reset();
-    // One that has grown for a large message stays with nobody.
     shared = writer.capacity > SHARED_BYTES ? new Writer(SHARED_BYTES) : writer;
   }
 }

@@ -36,7 +36,7 @@ import { createRememberingVerifier } from "./remembering-verifier.ts";
 import { openSealKeys, type SealKeys } from "./seal-keys.ts";
 import type { SealLanes } from "./seal-workers/open-seal-compute.ts";
 import { hasRemoteSigner } from "./validator-signer.ts";
-import { createWorkerVerifier } from "./signature-workers/worker-verifier.ts";
+import { createWorkerVerifier, type WorkerVerifier } from "./signature-workers/worker-verifier.ts";
 import { VERSION } from "./version.ts";
 
 /** Who checks signatures: votes and blocks have one lane, what is submitted another. */
@@ -54,17 +54,15 @@ export async function openSignatureLanes(
   config: Pick<Config, "signature_workers">,
   { logger }: { readonly logger: Logger },
 ): Promise<SignatureLanes> {
-  const stops: (() => Promise<void>)[] = [];
-  let isNative = false;
+  const threads: WorkerVerifier[] = [];
   const createLane = (onThread: boolean): SignatureVerifier => {
     if (!onThread) return createEd25519Verifier();
     const lane = createWorkerVerifier(logger.child({ module: "signatures" }));
-    stops.push(() => lane.stop());
-    isNative = lane.isNative;
+    threads.push(lane);
     return lane;
   };
   const stop = async (): Promise<void> => {
-    for (const one of stops.splice(0).toReversed()) await one();
+    for (const thread of threads.splice(0).toReversed()) await thread.stop();
   };
   const verifier = createLane(config.signature_workers >= 2);
   const incomingVerifier = createLane(config.signature_workers >= 1);
@@ -72,8 +70,8 @@ export async function openSignatureLanes(
     await runSignatureSelfTest(verifier);
     await runSignatureSelfTest(incomingVerifier);
     logger.info("checks signatures", {
-      threads: stops.length,
-      batches: isNative ? "native" : "one by one",
+      threads: threads.length,
+      batches: threads.some(({ isNative }) => isNative) ? "native" : "one by one",
     });
   } catch (error) {
     await stop();

@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { WeftError } from "../../../proto/errors.ts";
 import type { SignedItem } from "../../../proto/verify/ed25519.ts";
+import type { Logger } from "../../ports/logger.ts";
 import { NATIVE_BATCH_MIN } from "../limits.ts";
 import { isPackable, packItems } from "./packing.ts";
 
@@ -43,6 +44,17 @@ export function loadNativeBatch(file = MODULE_FILE): NativeBatch | undefined {
   }
   if (!isNativeBatch(loaded)) throw unusable(file, "it has no function areAllValid");
   return loaded;
+}
+
+/** As `loadNativeBatch`, and undefined, with a warning, where it does not load: that costs speed, not the node. */
+export function openNativeBatch(logger: Logger): NativeBatch | undefined {
+  try {
+    return loadNativeBatch();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.warn("signatures are checked one by one", { reason });
+    return undefined;
+  }
 }
 
 /** Whether `native` accepts all of them at once; false says nothing about any of them. */

@@ -19,7 +19,7 @@ import {
   SIGNATURES_CHECKED_HERE_MAX,
   SIGNATURE_BATCHES_ABROAD_MAX,
 } from "../limits.ts";
-import { areAcceptedAtOnce, loadNativeBatch, type NativeBatch } from "./native-batch.ts";
+import { areAcceptedAtOnce, openNativeBatch } from "./native-batch.ts";
 import { isPackable, packItems } from "./packing.ts";
 import type { WorkerData } from "./worker.ts";
 
@@ -42,17 +42,6 @@ function isLarge(item: SignedItem): boolean {
 const WORKER_FILE = import.meta.url.endsWith(".ts")
   ? new URL("../../../dist/sequencer/node/signature-workers/worker.js", import.meta.url)
   : new URL("./worker.js", import.meta.url);
-
-/** A module that does not load costs speed, not the node. */
-function openNativeBatch(logger: Logger): NativeBatch | undefined {
-  try {
-    return loadNativeBatch();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    logger.warn("signatures are checked one by one", { reason });
-    return undefined;
-  }
-}
 
 /**
  * Starts the thread. If it ever dies, checks go on here, on the main loop, and an error is logged.
