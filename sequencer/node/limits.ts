@@ -7,14 +7,14 @@ export const CONFIG_BYTES_MAX = 1 << 20;
 export const STATE_SYNC_FETCHERS_MAX = 16;
 /** Blocks that one commit gives up at most when old ones are pruned. */
 export const RETENTION_STEP_BLOCKS = 10;
-/** Signatures that cross to a worker in one message: about 4 ms of its time. */
+/** Signatures that cross to a worker in one message, and what they sign: about 4 ms of its time. */
 export const SIGNATURE_BATCH_MAX = 100;
-/** So many that come at once while the thread is idle are checked on the main loop: 0.6 ms at most. */
+export const SIGNATURE_BATCH_BYTES = 512 << 10;
+/** So many that come at once while the thread is idle are checked on the main loop: 0.8 ms at most. */
 export const SIGNATURES_CHECKED_HERE_MAX = 16;
-/** Fewer signatures than this cost a native batch more than one by one. */
-export const NATIVE_BATCH_MIN = 4;
-/** Larger messages are checked on the main loop: hashing them takes less than copying and collecting. */
-export const CARRIED_MESSAGE_BYTES_MAX = 16 << 10;
+export const SIGNATURES_CHECKED_HERE_BYTES_MAX = 16 << 10;
+/** Fewer signatures than this cost a native batch as much as one by one. */
+export const NATIVE_BATCH_MIN = 2;
 /** Messages a worker has at once: one to work on, one to go on with; the rest waits here. */
 export const SIGNATURE_BATCHES_ABROAD_MAX = 2;
 /** Applied blocks kept in memory, and their items' bytes; the oldest goes first. */

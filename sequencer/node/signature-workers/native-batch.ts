@@ -63,7 +63,7 @@ export function areAcceptedAtOnce(
   items: readonly SignedItem[],
 ): boolean {
   if (native === undefined || items.length < NATIVE_BATCH_MIN) return false;
-  return items.every(isPackable) && native.areAllValid(new Uint8Array(packItems(items)));
+  return items.every(isPackable) && native.areAllValid(packItems(items));
 }
 
 function isNativeBatch(loaded: unknown): loaded is NativeBatch {

@@ -1,7 +1,8 @@
 /**
  * A `SignatureVerifier` on a thread of its own: accepted or rejected, a signature costs the main loop
- * next to nothing. What is asked for within one turn crosses as one message. One verifier is one
- * lane; give votes and transactions one each, so that votes do not wait behind transactions.
+ * next to nothing. What is asked for within one turn crosses as one message, in a buffer that goes there
+ * and comes back. One verifier is one lane; give votes and transactions one each, so that votes do not
+ * wait behind transactions.
  */
 import { Worker } from "node:worker_threads";
 import {
@@ -14,13 +15,14 @@ import {
 } from "../../../proto/verify/ed25519.ts";
 import type { Logger } from "../../ports/logger.ts";
 import {
-  CARRIED_MESSAGE_BYTES_MAX,
+  SIGNATURE_BATCH_BYTES,
   SIGNATURE_BATCH_MAX,
-  SIGNATURES_CHECKED_HERE_MAX,
   SIGNATURE_BATCHES_ABROAD_MAX,
+  SIGNATURES_CHECKED_HERE_BYTES_MAX,
+  SIGNATURES_CHECKED_HERE_MAX,
 } from "../limits.ts";
 import { areAcceptedAtOnce, openNativeBatch } from "./native-batch.ts";
-import { isPackable, packItems } from "./packing.ts";
+import { isPackable, ITEM_HEAD_BYTES, packedLength, packItems } from "./packing.ts";
 import type { WorkerData } from "./worker.ts";
 
 export interface WorkerVerifier extends SignatureVerifier {
@@ -29,14 +31,16 @@ export interface WorkerVerifier extends SignatureVerifier {
   stop(): Promise<void>;
 }
 
+/** Of one batch at most, by count and by bytes, as long as it holds more than one item. */
 interface Request {
   readonly items: readonly SignedItem[];
+  /** Signed ones. */
+  readonly bytes: number;
   readonly resolve: (verdicts: readonly boolean[]) => void;
 }
 
-function isLarge(item: SignedItem): boolean {
-  return signedBytes(item) > CARRIED_MESSAGE_BYTES_MAX;
-}
+/** Holds every batch but one of a single larger message. */
+const CARRIER_BYTES = SIGNATURE_BATCH_BYTES + (SIGNATURE_BATCH_MAX + 1) * ITEM_HEAD_BYTES;
 
 /** Compiled code only: a worker cannot load TypeScript. */
 const WORKER_FILE = import.meta.url.endsWith(".ts")
@@ -57,19 +61,26 @@ export function createWorkerVerifier(
   const workerData: WorkerData = { isNative: native !== undefined };
   const worker = new Worker(WORKER_FILE, { workerData });
   onStarted(worker);
-  /** For what is not worth carrying over, and for everything should the thread end. */
+  /** For everything, should the thread end. */
   const local = createEd25519Verifier();
   /** Asked for, not sent; and sent, in order, not answered. */
   let waiting: Request[] = [];
   const abroad: (readonly Request[])[] = [];
+  /** What batches cross in, as many as are abroad at once; each is here or there. */
+  const carriers: ArrayBuffer[] = [];
   let isFlushDue = false;
   let isDead = false;
 
   function check(items: readonly SignedItem[]): Promise<readonly boolean[]> {
-    // To carry a large message over costs more than the check itself.
-    if (isDead || items.some(isLarge)) return local.verifyBatch(items);
+    const batches = batchesOf(items);
+    if (batches.length <= 1) return ask(items);
+    return Promise.all(batches.map(ask)).then((verdicts) => verdicts.flat());
+  }
+
+  function ask(items: readonly SignedItem[]): Promise<readonly boolean[]> {
+    if (isDead) return local.verifyBatch(items);
     return new Promise((resolve) => {
-      waiting.push({ items, resolve });
+      waiting.push({ items, bytes: bytesOf(items), resolve });
       if (isFlushDue) return;
       isFlushDue = true;
       queueMicrotask(flush);
@@ -82,16 +93,27 @@ export function createWorkerVerifier(
     while (waiting.length > 0 && abroad.length < SIGNATURE_BATCHES_ABROAD_MAX) {
       const batch = takeBatch();
       abroad.push(batch);
-      const buffer = packItems(batch.flatMap(({ items }) => items.filter(isPackable)));
-      worker.postMessage(buffer, [buffer]);
+      const packed = pack(batch.flatMap(({ items }) => items.filter(isPackable)));
+      worker.postMessage(packed, [packed.buffer]);
     }
+  }
+
+  function pack(items: readonly SignedItem[]): Uint8Array<ArrayBuffer> {
+    const length = packedLength(items);
+    // A single larger message: such a buffer is not kept.
+    if (length > CARRIER_BYTES) return packItems(items);
+    return packItems(items, carriers.pop() ?? new ArrayBuffer(CARRIER_BYTES));
   }
 
   /** So few that to wake the thread up, and to be woken by it, costs more than the checks. */
   function isFew(): boolean {
     let count = 0;
-    for (const { items } of waiting) count += items.length;
-    return count <= checkedHereMax;
+    let size = 0;
+    for (const { items, bytes } of waiting) {
+      count += items.length;
+      size += bytes;
+    }
+    return count <= checkedHereMax && size <= SIGNATURES_CHECKED_HERE_BYTES_MAX;
   }
 
   function settleHere(): void {
@@ -116,20 +138,23 @@ export function createWorkerVerifier(
 
   function takeBatch(): Request[] {
     let count = 0;
+    let size = 0;
     let requests = 0;
-    for (const { items } of waiting) {
-      if (requests > 0 && count + items.length > SIGNATURE_BATCH_MAX) break;
+    for (const { items, bytes } of waiting) {
       count += items.length;
+      size += bytes;
+      if (requests > 0 && isTooMuch(count, size)) break;
       requests += 1;
     }
     return waiting.splice(0, requests);
   }
 
-  worker.on("message", (verdicts: Uint8Array) => {
+  worker.on("message", (verdicts: Uint8Array<ArrayBuffer>) => {
     let at = 0;
     for (const { items, resolve } of abroad.shift() ?? []) {
       resolve(items.map((item) => isPackable(item) && verdicts[at++] === 1));
     }
+    if (verdicts.buffer.byteLength === CARRIER_BYTES) carriers.push(verdicts.buffer);
     flush();
   });
   const onEnd = (reason: string): void => {
@@ -162,4 +187,30 @@ export function createWorkerVerifier(
       await worker.terminate();
     },
   };
+}
+
+function isTooMuch(count: number, bytes: number): boolean {
+  return count > SIGNATURE_BATCH_MAX || bytes > SIGNATURE_BATCH_BYTES;
+}
+
+function bytesOf(items: readonly SignedItem[]): number {
+  return items.reduce((sum, item) => sum + signedBytes(item), 0);
+}
+
+/** `items` in their order, in lists of what one batch may hold; nearly always one list. */
+function batchesOf(items: readonly SignedItem[]): (readonly SignedItem[])[] {
+  if (!isTooMuch(items.length, bytesOf(items))) return [items];
+  const batches: SignedItem[][] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const last = batches.at(-1);
+    bytes += signedBytes(item);
+    if (last !== undefined && !isTooMuch(last.length + 1, bytes)) {
+      last.push(item);
+    } else {
+      batches.push([item]);
+      bytes = signedBytes(item);
+    }
+  }
+  return batches;
 }

@@ -13,17 +13,19 @@ export interface WorkerData {
   readonly isNative: boolean;
 }
 
-parentPort?.on("message", (buffer: ArrayBuffer) => {
-  const verdicts = verdictsOf(buffer);
+parentPort?.on("message", (packed: Uint8Array<ArrayBuffer>) => {
+  const verdicts = decide(packed);
   parentPort?.postMessage(verdicts, [verdicts.buffer]);
 });
 
-function verdictsOf(buffer: ArrayBuffer): Uint8Array<ArrayBuffer> {
-  const count = packedCount(buffer);
-  if (count >= NATIVE_BATCH_MIN && native?.areAllValid(new Uint8Array(buffer)) === true) {
-    return new Uint8Array(count).fill(1);
-  }
-  return Uint8Array.from(unpackItems(buffer), ({ publicKey, message, signature }) =>
-    verifyEd25519Sync(publicKey, message, signature) ? 1 : 0,
+/** 1 or 0 for each item, in the bytes that the items lay in. */
+function decide(packed: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const count = packedCount(packed);
+  const verdicts = packed.subarray(0, count);
+  if (count >= NATIVE_BATCH_MIN && native?.areAllValid(packed) === true) return verdicts.fill(1);
+  const decided = unpackItems(packed).map(({ publicKey, message, signature }) =>
+    verifyEd25519Sync(publicKey, message, signature),
   );
+  for (const [i, isValid] of decided.entries()) verdicts[i] = isValid ? 1 : 0;
+  return verdicts;
 }
