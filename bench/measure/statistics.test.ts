@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { quantiles, type SeenBlock, throughput } from "./statistics.ts";
+import { median, quantiles, type SeenBlock, throughput } from "./statistics.ts";
 
 describe("quantiles", () => {
   it("are values that were measured, by nearest rank", () => {
@@ -14,6 +14,15 @@ describe("quantiles", () => {
 
   it("order numbers as numbers", () => {
     expect(quantiles([9, 100, 20]).p50).toBe(20);
+  });
+});
+
+describe("median", () => {
+  it("is the middle value, of an even number of them the mean of two, of none zero", () => {
+    expect(median([30, 1, 2])).toBe(2);
+    expect(median([9, 100, 20, 10])).toBe(15);
+    expect(median([7])).toBe(7);
+    expect(median([])).toBe(0);
   });
 });
 

@@ -20,8 +20,11 @@ export function quantiles(values: readonly number[]): Quantiles {
   };
 }
 
+/** The middle value, or the mean of the two in the middle. Zero when there is none. */
 export function median(values: readonly number[]): number {
-  return quantiles(values).p50;
+  const sorted = Float64Array.from(values).sort();
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return ((low ?? 0) + (high ?? 0)) / 2;
 }
 
 function quantile(sorted: Float64Array, share: number): number {

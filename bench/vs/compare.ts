@@ -38,8 +38,8 @@ export interface CompareOptions {
   readonly scenarios: readonly Scenario[];
   readonly rounds: number;
   readonly windowMs: number;
-  /** Saturating load that each network takes before it is measured, all its interfaces together. */
-  readonly firstWarmupMs: number;
+  /** Saturating load that a network takes before it is measured, all its interfaces together. */
+  readonly firstWarmupMs: (subject: SubjectName) => number;
   /** Starts a network; called once for each that a scenario names. */
   readonly start: (subject: SubjectName) => Promise<ComparedNetwork>;
 }
@@ -74,7 +74,7 @@ export async function compare(
       );
       for (const scenario of warming.values()) {
         progress(`warming up ${scenario.name}`);
-        await measure(network, scenario, firstWarmupMs / warming.size);
+        await measure(network, scenario, firstWarmupMs(subject) / warming.size);
       }
       freeze(network);
     }
@@ -125,6 +125,8 @@ async function measure(
   });
   const signer = signerOf(scenario);
   try {
+    // While the network stands still: to sign takes all of the machine.
+    freeze(network);
     const perSecond = rate ?? readyPerSecond(scenario, network.validators.length);
     const source = createItemSource(
       signer,
@@ -132,6 +134,7 @@ async function measure(
       Math.max(1, Math.ceil(perSecond / 4 / payloadsPerItem)),
     );
     await source.fill(Math.ceil((perSecond * (warmupMs + windowMs)) / 1_000 / payloadsPerItem) + 2);
+    thaw(network);
     await Promise.race([untilCommitting(phase), network.failed]);
     const meter = createMeter([
       ...network.validators.map(({ name, pids }) => ({ name, pids })),

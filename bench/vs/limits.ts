@@ -19,7 +19,7 @@ export const OUTSTANDING_BATCHES = 400;
 export const OUTSTANDING_BYTES_MAX = 12 << 20;
 
 /** Windows of the short form and of the long one. */
-export const WINDOW_MS = 1_000;
+export const WINDOW_MS = 1_500;
 export const FULL_WINDOW_MS = 8_000;
 export const ROUNDS = 2;
 export const FULL_ROUNDS = 3;
@@ -31,10 +31,11 @@ export const WARMUP_MS = 500;
 export const LIGHT_WARMUP_MS = 300;
 /**
  * Load that is not reported, before the first round: a node that runs for days has its code compiled, one
- * that just started has not, and compiles while it is measured.
+ * that just started has not, and compiles while it is measured. CometBFT's was compiled before it started.
  */
-export const FIRST_WARMUP_MS = 8_000;
+export const FIRST_WARMUP_MS = 10_000;
 export const FULL_FIRST_WARMUP_MS = 60_000;
+export const COMPILED_FIRST_WARMUP_MS = 2_000;
 /** Time that a network gets after it stood still to commit a block again. */
 export const THAW_TIMEOUT_MS = 30_000;
 export const HEIGHTS_AFTER_THAW = 2;

@@ -13,6 +13,7 @@ import {
   startKvstoreNetwork,
 } from "./cometbft-network.ts";
 import {
+  COMPILED_FIRST_WARMUP_MS,
   FIRST_WARMUP_MS,
   FULL_FIRST_WARMUP_MS,
   FULL_ROUNDS,
@@ -89,7 +90,10 @@ export async function runCompare(
         scenarios: (isFull ? FULL : SHORT).filter(({ name }) => name.includes(run.only)),
         rounds,
         windowMs,
-        firstWarmupMs: isFull ? FULL_FIRST_WARMUP_MS : FIRST_WARMUP_MS,
+        firstWarmupMs(subject) {
+          if (subject === "cometbft+kvstore") return COMPILED_FIRST_WARMUP_MS;
+          return isFull ? FULL_FIRST_WARMUP_MS : FIRST_WARMUP_MS;
+        },
         start(subject) {
           const comet = { binary: binary.path, validators, isVerbose };
           if (subject === "cometbft+kvstore") return startKvstoreNetwork(comet);
