@@ -589,6 +589,7 @@ class Weft implements WeftApplication {
     const included = executed.txs.filter((tx) => tx !== undefined);
     if (executed.working.changesParams) this.#pool.reconsider();
     this.#pool.advance(included, executed.working.touchedAccounts(), executed.input.height);
+    this.#verified.forget(included);
     countBlock(executed, metrics);
     metrics.baseFee.set(Number(this.#committed.requireTerms().baseFeePerByte));
     const events = [executed.events, ...executed.results.map((result) => result.events)];

@@ -5,8 +5,10 @@ const SIGNATURE_BYTES = 64;
 /**
  * Decoded transactions whose signatures and proofs hold, by the bytes of their item, so that each is
  * verified once per node whatever comes first: CheckTx, a proposal, a block. An item ends with its
- * signature, which finds it; all bytes are compared. Bounded by bytes, in two generations: what is used
- * moves to the young one; when that is half of the bound, the old one is forgotten.
+ * signature, which finds it; all bytes are compared. What a block has taken is forgotten: nothing asks for
+ * it again that its fate does not answer first, and one that is kept weighs five times its bytes. Bounded by
+ * bytes, in two generations: what is used moves to the young one; when that is half of the bound, the old
+ * one is forgotten.
  */
 export class VerifiedTxs {
   readonly #generationBytesMax: number;
@@ -29,6 +31,17 @@ export class VerifiedTxs {
 
   add(tx: DecodedTx): void {
     this.#add(signatureOf(tx.item), tx);
+  }
+
+  /** These are in a block. */
+  forget(txs: readonly DecodedTx[]): void {
+    for (const { item } of txs) {
+      const key = signatureOf(item);
+      const young = this.#young.get(key);
+      if (young !== undefined) this.#youngBytes -= young.item.length;
+      this.#young.delete(key);
+      this.#old.delete(key);
+    }
   }
 
   #add(key: string, tx: DecodedTx): void {
