@@ -239,8 +239,11 @@ describe.each(["http", "ws"])("CosmJS over %s on a node of a running network", (
     const refused = await client.broadcastTxSync({ tx: utf8ToBytes("no transaction") });
     expect([refused.code, refused.codespace]).toEqual([1, "weft"]);
     expect(refused.log).toContain("not a canonical transaction item");
-    // Everything is in blocks, and what was refused is not kept.
-    expect(await client.numUnconfirmedTxs()).toEqual({ total: 0, totalBytes: 0 });
+    // Everything is in blocks (the pool of CometBFT is told a few milliseconds later), and what was refused is not kept.
+    await until("nothing waits", async () => {
+      const waiting = await client.numUnconfirmedTxs();
+      return waiting.total === 0 && waiting.totalBytes === 0;
+    });
   });
 });
 
