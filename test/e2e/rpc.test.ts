@@ -80,6 +80,15 @@ function first(): CommittedTx {
   return tx;
 }
 
+/** All of the node's pool, base64. */
+async function waitingTxs(): Promise<readonly string[]> {
+  const answer = await fetch(`${node.rpc}/unconfirmed_txs?limit=100`);
+  const { result } = (await answer.json()) as { result: { txs: readonly string[] | null } };
+  return result.txs ?? [];
+}
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
 async function transfer(amount: bigint): Promise<Uint8Array> {
   const action = { kind: "transfer", to: RECEIVER, amount } as const;
   return (await signAction(node.client, network.owner, action)).item;
@@ -239,7 +248,11 @@ describe.each(["http", "ws"])("CosmJS over %s on a node of a running network", (
     const refused = await client.broadcastTxSync({ tx: utf8ToBytes("no transaction") });
     expect([refused.code, refused.codespace]).toEqual([1, "weft"]);
     expect(refused.log).toContain("not a canonical transaction item");
-    // Everything is in blocks (the pool of CometBFT is told a few milliseconds later), and what was refused is not kept.
+    // Everything is in blocks, and what was refused is not kept.
+    expect(await waitingTxs()).not.toContain(base64(tx));
+    expect(await waitingTxs()).not.toContain(base64(other));
+    expect(await waitingTxs()).not.toContain(base64(utf8ToBytes("no transaction")));
+    // What validators owe to their keys waits like any transaction, for a block or two.
     await until("nothing waits", async () => {
       const waiting = await client.numUnconfirmedTxs();
       return waiting.total === 0 && waiting.totalBytes === 0;
