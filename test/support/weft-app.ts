@@ -40,6 +40,7 @@ import type {
   ValidatorUpdate,
 } from "../../sequencer/abci/application.ts";
 import { createApplication } from "../../sequencer/app/application.ts";
+import { type DecodedTx, decodeTx } from "../../sequencer/app/execution/decoded-tx.ts";
 import type { GenesisAppState } from "../../sequencer/app/genesis.ts";
 import { NULL_APP_METRICS } from "../../sequencer/app/metrics.ts";
 import type { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
@@ -100,6 +101,13 @@ export function signedItem(
   const fee = { maxFeePerByte, tipPerByte };
   const bodyBytes = encodeTxBody({ publicKey: key.publicKey, replay, fee, action });
   return encodeTxItem({ bodyBytes, signature: signEd25519(key, txSignBytes(chainId, bodyBytes)) });
+}
+
+/** An item taken apart, signed or not. */
+export function decodedTx(item: Uint8Array, chainId = CHAIN_ID): DecodedTx {
+  const decoded = decodeTx(chainId, item);
+  if ("code" in decoded) throw new Error(`${decoded.code}: ${decoded.reason}`);
+  return decoded.decoded;
 }
 
 export const nonce = (value: number | bigint): Replay => ({ kind: "nonce", value: BigInt(value) });

@@ -7,7 +7,7 @@ import { sha256 } from "../../../proto/hash.ts";
 import { bundleOf } from "../../../test/support/bundles.ts";
 import { createStakingContext } from "../../../test/support/staking-context.ts";
 import {
-  CHAIN_ID,
+  decodedTx,
   signedItem,
   transferTo,
   unordered,
@@ -16,7 +16,7 @@ import {
 import { event, plain } from "../abci-event.ts";
 import { BID_LOST, BID_WON } from "../auction/events.ts";
 import { type CodeName, failure } from "../codes.ts";
-import { decodeTx, type DecodedTx } from "../execution/decoded-tx.ts";
+import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { SEAL_EXPIRED, SEAL_OPENED } from "../seal/events.ts";
 import { numberKey, SEALED } from "../state/tables.ts";
 import { BundleGauges } from "./bundle-gauges.ts";
@@ -36,9 +36,7 @@ function counting() {
 }
 
 function txOf(action: Parameters<typeof signedItem>[2]): DecodedTx {
-  const found = decodeTx(CHAIN_ID, signedItem(wallet(0), unordered(60), action));
-  if ("code" in found) throw new Error(found.reason);
-  return found.decoded;
+  return decodedTx(signedItem(wallet(0), unordered(60), action));
 }
 
 const idOf = (n: number) => sha256(Uint8Array.of(n));

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { assert } from "../../../proto/errors.ts";
 import {
-  CHAIN_ID,
+  decodedTx,
   signedItem,
   transferTo,
   unordered,
   wallet,
 } from "../../../test/support/weft-app.ts";
-import { type DecodedTx, decodeTx } from "./decoded-tx.ts";
+import type { DecodedTx } from "./decoded-tx.ts";
 import { VerifiedTxs } from "./verified-txs.ts";
 
 /** All of one size: each pays another amount of as many bytes. */
@@ -17,10 +17,7 @@ assert(first !== undefined, "there is one");
 const SIZE = first.item.length;
 
 function transaction(amount: bigint): DecodedTx {
-  const item = signedItem(wallet(0), unordered(60), transferTo(wallet(1).address, amount));
-  const decoded = decodeTx(CHAIN_ID, item);
-  assert(!("code" in decoded), "the item is one");
-  return decoded.decoded;
+  return decodedTx(signedItem(wallet(0), unordered(60), transferTo(wallet(1).address, amount)));
 }
 
 function known(verified: VerifiedTxs): number {

@@ -1,18 +1,14 @@
 import { expect, test } from "vitest";
 import { dueKey } from "../../../mev/inclusion/keys.ts";
 import { Height, Round } from "../../../proto/brands.ts";
-import { dataFor, nonce, signedItem, wallet } from "../../../test/support/weft-app.ts";
-import { decodeTx } from "../execution/decoded-tx.ts";
+import { dataFor, decodedTx, nonce, signedItem, wallet } from "../../../test/support/weft-app.ts";
 import { NULL_INCLUSION_METRICS } from "./metrics.ts";
 import { OrderWatch } from "./order-watch.ts";
 
 const CHAIN = "order-watch";
 
 function txOf(at: number, rollup: string) {
-  const item = signedItem(wallet(at), nonce(0), dataFor(rollup, `${at}`));
-  const decoded = decodeTx(CHAIN, item);
-  if ("code" in decoded) throw new Error(decoded.code);
-  return decoded.decoded;
+  return decodedTx(signedItem(wallet(at), nonce(0), dataFor(rollup, `${at}`)), CHAIN);
 }
 
 function watched() {

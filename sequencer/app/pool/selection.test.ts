@@ -11,9 +11,9 @@ import {
   rollupIdOfName,
 } from "../../../proto/codec/weft-tx.ts";
 import { assert } from "../../../proto/errors.ts";
-import { CHAIN_ID, nonce, unordered, wallet } from "../../../test/support/weft-app.ts";
+import { decodedTx, nonce, unordered, wallet } from "../../../test/support/weft-app.ts";
 import { effectiveTip } from "../execution/base-fee.ts";
-import { type DecodedTx, decodeTx } from "../execution/decoded-tx.ts";
+import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { PoolAccount } from "./pool-account.ts";
 import { Selection } from "./selection.ts";
 
@@ -28,9 +28,7 @@ function transaction(sender: number, replay: Replay, tip: bigint, text = "x"): D
     fee: { maxFeePerByte: tip + BASE_FEE, tipPerByte: tip },
     action: rollupData(ALPHA, [utf8ToBytes(text)]),
   });
-  const decoded = decodeTx(CHAIN_ID, encodeTxItem({ bodyBytes, signature: new Uint8Array(64) }));
-  assert(!("code" in decoded), "the item is one");
-  return decoded.decoded;
+  return decodedTx(encodeTxItem({ bodyBytes, signature: new Uint8Array(64) }));
 }
 
 function selectionOf(txs: readonly DecodedTx[]): Selection {

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { encodeTxItem } from "../../../proto/codec/weft-block.ts";
 import { encodeTxBody, rollupData, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { assert } from "../../../proto/errors.ts";
-import { CHAIN_ID, nonce, wallet } from "../../../test/support/weft-app.ts";
-import { type DecodedTx, decodeTx } from "../execution/decoded-tx.ts";
+import { decodedTx, nonce, wallet } from "../../../test/support/weft-app.ts";
+import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { LISTED_BODIES_BYTES_MAX } from "../limits.ts";
 import { BodyStore } from "./body-store.ts";
 
@@ -18,9 +18,7 @@ function transaction(sender: number): DecodedTx {
     fee: { maxFeePerByte: 1n, tipPerByte: 0n },
     action: rollupData(rollupIdOfName("alpha"), [PAYLOAD]),
   });
-  const decoded = decodeTx(CHAIN_ID, encodeTxItem({ bodyBytes, signature: new Uint8Array(64) }));
-  assert(!("code" in decoded), "the item is one");
-  return decoded.decoded;
+  return decodedTx(encodeTxItem({ bodyBytes, signature: new Uint8Array(64) }));
 }
 
 const store = () => new BodyStore({ get: () => undefined });

@@ -31,11 +31,14 @@ export interface WorkerVerifier extends SignatureVerifier {
   stop(): Promise<void>;
 }
 
-/** Of one batch at most, by count and by bytes, as long as it holds more than one item. */
-interface Request {
+/** What crosses together: within the bounds of a batch, unless it is one item. */
+interface Batch {
   readonly items: readonly SignedItem[];
   /** Signed ones. */
   readonly bytes: number;
+}
+
+interface Request extends Batch {
   readonly resolve: (verdicts: readonly boolean[]) => void;
 }
 
@@ -73,14 +76,15 @@ export function createWorkerVerifier(
 
   function check(items: readonly SignedItem[]): Promise<readonly boolean[]> {
     const batches = batchesOf(items);
-    if (batches.length <= 1) return ask(items);
+    const [only] = batches;
+    if (only !== undefined && batches.length === 1) return ask(only);
     return Promise.all(batches.map(ask)).then((verdicts) => verdicts.flat());
   }
 
-  function ask(items: readonly SignedItem[]): Promise<readonly boolean[]> {
+  function ask({ items, bytes }: Batch): Promise<readonly boolean[]> {
     if (isDead) return local.verifyBatch(items);
     return new Promise((resolve) => {
-      waiting.push({ items, bytes: bytesOf(items), resolve });
+      waiting.push({ items, bytes, resolve });
       if (isFlushDue) return;
       isFlushDue = true;
       queueMicrotask(flush);
@@ -193,23 +197,19 @@ function isTooMuch(count: number, bytes: number): boolean {
   return count > SIGNATURE_BATCH_MAX || bytes > SIGNATURE_BATCH_BYTES;
 }
 
-function bytesOf(items: readonly SignedItem[]): number {
-  return items.reduce((sum, item) => sum + signedBytes(item), 0);
-}
-
 /** `items` in their order, in lists of what one batch may hold; nearly always one list. */
-function batchesOf(items: readonly SignedItem[]): (readonly SignedItem[])[] {
-  if (!isTooMuch(items.length, bytesOf(items))) return [items];
-  const batches: SignedItem[][] = [];
-  let bytes = 0;
+function batchesOf(items: readonly SignedItem[]): readonly Batch[] {
+  const bytes = items.reduce((sum, item) => sum + signedBytes(item), 0);
+  if (!isTooMuch(items.length, bytes)) return [{ items, bytes }];
+  const batches: { readonly items: SignedItem[]; bytes: number }[] = [];
   for (const item of items) {
+    const size = signedBytes(item);
     const last = batches.at(-1);
-    bytes += signedBytes(item);
-    if (last !== undefined && !isTooMuch(last.length + 1, bytes)) {
-      last.push(item);
+    if (last === undefined || isTooMuch(last.items.length + 1, last.bytes + size)) {
+      batches.push({ items: [item], bytes: size });
     } else {
-      batches.push([item]);
-      bytes = signedBytes(item);
+      last.items.push(item);
+      last.bytes += size;
     }
   }
   return batches;
