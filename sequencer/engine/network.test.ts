@@ -73,7 +73,7 @@ describe("four validators", () => {
   }
 
   async function closeNode(node: TestNode): Promise<void> {
-    gossip.detach(node.id);
+    await gossip.detach(node.id);
     await node.close();
   }
 

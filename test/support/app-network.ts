@@ -138,7 +138,7 @@ export async function startAppNetwork(
     gossip.attach(id, engine);
     nodes.push({ engine, application, blockStore, stateStore });
     closers.push(async () => {
-      gossip.detach(id);
+      await gossip.detach(id);
       await engine.stop();
       await privValidator.close();
     });

@@ -151,6 +151,8 @@ export class MemoryGossip {
   readonly #nodes = new Map<NodeId, Engine>();
   /** As of the last `pullStalled`. */
   readonly #stalls = new Map<NodeId, { readonly height: number; readonly turns: number }>();
+  /** The turn of `pull` under way. */
+  #turn: Promise<void> | undefined;
   readonly misbehaviour: string[] = [];
   /** True cuts the link, in one direction. */
   isCut: (from: NodeId, to: NodeId) => boolean = () => false;
@@ -161,8 +163,10 @@ export class MemoryGossip {
     this.#nodes.set(id, engine);
   }
 
-  detach(id: NodeId): void {
+  /** Resolves when no turn of `pull` reads of the node any more, so that its stores can be closed. */
+  async detach(id: NodeId): Promise<void> {
     this.#nodes.delete(id);
+    await this.#turn;
   }
 
   sink(id: NodeId): GossipSink {
@@ -183,8 +187,15 @@ export class MemoryGossip {
     };
   }
 
-  /** One turn of pulling for every pair of nodes. */
-  async pull(): Promise<void> {
+  /** One turn of pulling for every pair of nodes; the one under way, if there is one. */
+  pull(): Promise<void> {
+    this.#turn ??= this.#pullAll().finally(() => {
+      this.#turn = undefined;
+    });
+    return this.#turn;
+  }
+
+  async #pullAll(): Promise<void> {
     for (const from of this.#nodes) {
       for (const to of this.#nodes) await this.#pullPair(from, to);
     }

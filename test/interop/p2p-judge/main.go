@@ -1,11 +1,12 @@
 // A node of CometBFT's own p2p package with peer exchange and nothing else. Arguments: chain id, file of
-// the address book, and a peer to dial, if any. Its first line out is its address; it ends, and saves its
-// book, when standard input does. It dials nobody from the book.
+// the address book, and a peer to dial, if any. Its first line out is its address and how many its book
+// holds; for each line in, it says again how many. It ends, and saves its book, when standard input does. It
+// dials nobody from the book.
 package main
 
 import (
+	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 
@@ -54,8 +55,9 @@ func main() {
 		check(node.AddPersistentPeers(os.Args[3:]))
 		check(node.DialPeersAsync(os.Args[3:]))
 	}
-	_, err = io.ReadAll(os.Stdin)
-	check(err)
+	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
+		fmt.Println(book.Size())
+	}
 	check(node.Stop())
 	check(transport.Close())
 	book.Save()
