@@ -62,6 +62,15 @@ describe("lock checker", () => {
     expect(() => signed(1, PRECOMMIT, 0, NIL)).not.toThrow();
   });
 
+  test("a prevote that was lost unsent may be another one after the crash", () => {
+    const signed = checkerWith(1);
+    signed(0, PREVOTE, 0, 1);
+    signed(1, PREVOTE, 0, 2);
+    expect(() => signed(1, PRECOMMIT, 0, 2)).toThrow(/polka: .* without \+2\/3/);
+    signed(0, PREVOTE, 0, 2);
+    expect(() => signed(0, PRECOMMIT, 0, 2)).not.toThrow();
+  });
+
   test("byzantine validators may have prevoted anything", () => {
     const signed = checkerWith(1);
     for (const index of [0, 1]) signed(index, PREVOTE, 0, 1);

@@ -47,8 +47,8 @@ export class LockChecker {
     const voter = toHex(vote.validatorAddress);
     const block = toHex(vote.blockId.hash);
     const { round, type, height } = vote;
-    const key = `${voter}/${round}/${type}`;
-    // After a crash the same is signed again.
+    const key = `${voter}/${round}/${type}/${block}`;
+    // After a crash the same is signed again; or, where what was signed was lost unsent, something else.
     if (at.seen.has(key)) return;
     at.seen.add(key);
     const place = `at ${height}/${round}`;
