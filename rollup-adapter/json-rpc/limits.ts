@@ -43,5 +43,10 @@ export const RPC_REQUEST_TIMEOUT_MS = 30_000;
 export const RPC_TIMEOUT_CHECK_MS = 5_000;
 /** Time for which a client may leave an answer without reading any of it. */
 export const RPC_IDLE_TIMEOUT_MS = 30_000;
+/**
+ * How long a connection without a request is kept: longer than proxies and load balancers keep theirs (60 s), so
+ * that it is they who close it. A request that meets a closing connection is lost.
+ */
+export const RPC_KEEP_ALIVE_MS = 75_000;
 /** Senders whose token buckets are kept; the one that has been full the longest gives way. */
 export const BUCKETS_MAX = 10_000;

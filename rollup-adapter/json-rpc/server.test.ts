@@ -97,6 +97,12 @@ describe("what one address may hold", () => {
     expect((await post(server, "echo")).status).toBe(200);
   });
 
+  it("behavior: a connection is kept for longer than proxies keep theirs, so that no request meets its end", async () => {
+    const { server } = await start();
+    const answer = await post(server, "echo");
+    expect(answer.headers.get("keep-alive")).toBe("timeout=75");
+  });
+
   it("behavior: requests of one that wait keep nobody else from being answered", async () => {
     const { server, letGo } = await start({ requestsEachMax: 2, access: PROXIED });
     const from = (address: string) => ({ "x-forwarded-for": address });

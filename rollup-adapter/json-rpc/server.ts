@@ -17,6 +17,7 @@ import {
   RPC_HEADER_BYTES_MAX,
   RPC_HEADERS_TIMEOUT_MS,
   RPC_IDLE_TIMEOUT_MS,
+  RPC_KEEP_ALIVE_MS,
   RPC_REQUEST_TIMEOUT_MS,
   RPC_REQUESTS_EACH_MAX,
   RPC_REQUESTS_MAX,
@@ -104,6 +105,7 @@ export async function startRpcServer(
     maxHeaderSize: RPC_HEADER_BYTES_MAX,
     headersTimeout: RPC_HEADERS_TIMEOUT_MS,
     requestTimeout: RPC_REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: RPC_KEEP_ALIVE_MS,
     connectionsCheckingInterval: RPC_TIMEOUT_CHECK_MS,
   });
   /** Whose client waits for us, not we for it. */

@@ -75,6 +75,7 @@ export class HttpServer {
     );
     this.#server.maxConnections = options.connectionsMax;
     this.#server.timeout = IDLE_TIMEOUT_MS;
+    this.#server.keepAliveTimeout = IDLE_TIMEOUT_MS;
     this.#server.on("drop", () => deps.metrics.refused.inc({ reason: "connections" }));
     this.#server.on("connection", (socket) => this.#onConnection(socket));
     this.#server.on("upgrade", (request, socket: Socket, head) =>

@@ -36,7 +36,7 @@ export const READ_TIMEOUT_MS = 30_000;
 export const CLIENT_CLOSE_TIMEOUT_MS = 2_000;
 /** Time for a whole HTTP request (headers and body) to arrive. */
 export const REQUEST_TIMEOUT_MS = 10_000;
-/** Silence after which an HTTP connection is closed, an answer under way included. */
+/** Silence after which an HTTP connection is closed, between requests as well as in an answer under way. */
 export const IDLE_TIMEOUT_MS = 30_000;
 /** Time that a stop gives to answers under way. */
 export const STOP_TIMEOUT_MS = 3_000;
