@@ -41,6 +41,11 @@ export function digestToBytes(digest: string): Uint8Array {
   return bytes;
 }
 
+/** A digest as `sha256Latin1` gives it, of its bytes. */
+export function bytesToDigest({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
+}
+
 function concatDigest(algorithm: "sha256" | "sha512", chunks: readonly Uint8Array[]): string {
   let length = 0;
   for (const chunk of chunks) length += chunk.length;

@@ -298,6 +298,8 @@ export const dashboards = [
           gauge("weft_p2p_mempool_pending_txs"),
           "{{peer_id}}",
         ]),
+        panel("Compact parts", "ops", [sumBy("outcome", rate("weft_p2p_compact_parts_total")), "{{outcome}}"]),
+        panel("Spared by compact parts", "Bps", [rate("weft_p2p_compact_spared_bytes_total"), NODE]),
         panel("Dropped and refused", "ops", [sumBy("reason", rate("weft_p2p_dropped_total")), "{{reason}}"]),
         panel("Dials", "ops", [sumBy("outcome", rate("weft_p2p_dials_total")), "{{outcome}}"]),
         panel(

@@ -356,18 +356,23 @@ export function encodeBlock(block: Block): Uint8Array {
   return encode(writeBlock, block, blockSizeHint(block));
 }
 
-/**
- * Whether `encodeBlock(block)` gives exactly `bytes`, for a block that was decoded from them; told
- * without building them again, since nearly all of it are transactions that lie there as they are.
- */
-export function isCanonicalBlock(block: Block, bytes: Uint8Array): boolean {
+/** What `encodeBlock(block)` begins with: all before the tag of the first transaction. */
+export function bytesBeforeTxs(block: Block): Uint8Array {
   let dataBytes = 0;
   for (const tx of block.txs) dataBytes += 1 + varintSize(tx.length) + tx.length;
   const head = new Writer(1_024);
   head.message(1, block.header, writeHeader);
   head.varint((2 << 3) | 2);
   head.varint(dataBytes);
-  const before = head.finish();
+  return head.finish();
+}
+
+/**
+ * Whether `encodeBlock(block)` gives exactly `bytes`, for a block that was decoded from them; told
+ * without building them again, since nearly all of it are transactions that lie there as they are.
+ */
+export function isCanonicalBlock(block: Block, bytes: Uint8Array): boolean {
+  const before = bytesBeforeTxs(block);
   if (!bytesEqual(before, bytes.subarray(0, before.length))) return false;
   let at = before.length;
   const frame = new Writer(16);

@@ -4,6 +4,7 @@ import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { createLocalCompute } from "../../mev/seal/local-compute.ts";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, toHex } from "../../proto/bytes.ts";
+import { bytesToDigest } from "../../proto/hash.ts";
 import type { SealEvidence } from "../../proto/codec/seal-tx.ts";
 import { isMevAction, isSealAction } from "../../proto/codec/weft-tx.ts";
 import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
@@ -501,7 +502,7 @@ class Weft implements WeftApplication {
   }
 
   transactionStatus(id: Uint8Array): TransactionStatus {
-    const status = statusOf(this.#pool, this.#statuses, Buffer.from(id).toString("latin1"));
+    const status = statusOf(this.#pool, this.#statuses, bytesToDigest(id));
     if (status.state !== "committed") return status;
     const sealing = this.#sealProgress.get(toHex(id));
     if (sealing === undefined) return status;

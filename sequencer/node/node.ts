@@ -192,17 +192,6 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     // Peers.
     let hasEngineStarted = false;
     let blockSync: BlockSync | undefined;
-    const consensusReactor = createConsensusReactor({
-      consensus: engine,
-      blocks: disk.blockStore,
-      clock,
-      logger,
-      onPeerHeight: (peer, height) => {
-        blockSync?.peerHeightSeen(peer, height);
-        evidenceReactor.peerHeightSeen(peer);
-      },
-    });
-    gossip.attach(consensusReactor.gossip);
     const mempoolReactor = createMempoolReactor(
       { txBytesMax: config.mempool.max_tx_bytes, isBroadcasting: config.mempool.broadcast },
       {
@@ -213,6 +202,19 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         metrics: metrics.p2p,
       },
     );
+    const consensusReactor = createConsensusReactor({
+      consensus: engine,
+      blocks: disk.blockStore,
+      txs: mempoolReactor,
+      clock,
+      logger,
+      metrics: metrics.p2p,
+      onPeerHeight: (peer, height) => {
+        blockSync?.peerHeightSeen(peer, height);
+        evidenceReactor.peerHeightSeen(peer);
+      },
+    });
+    gossip.attach(consensusReactor.gossip);
     const blockSyncReactor = createBlockSyncReactor({
       blocks: disk.blockStore,
       clock,

@@ -37,6 +37,11 @@ export class Bits {
     return index < this.size && !this.has(index);
   }
 
+  clear(index: number): void {
+    if (index < 0 || index >= this.size) return;
+    this.#words[index >>> 5] = (this.#words[index >>> 5] ?? 0) & ~(1 << (index & 31));
+  }
+
   /** Ignored beyond `size`. */
   set(index: number): void {
     if (index < 0 || index >= this.size) return;

@@ -140,6 +140,16 @@ export const REPEAT_DELAY_MAX_MS = 30_000;
 export const BEHIND_GRACE_MS = 100;
 /** Parts of an own proposal that a peer may be sent before it reaches the height. */
 export const EARLY_PARTS_MAX = 1_601;
+/** Transactions of an own block from this many bytes on are named in its compact parts: of small ones the bytes cost less. */
+export const COMPACT_TX_BYTES_MIN = 1_024;
+/** How long this node has held a transaction before it counts on its peers to hold it too. */
+export const COMPACT_TX_AGE_MS = 100;
+/** A part is sent compactly when that spares so many bytes, and whole otherwise. */
+export const COMPACT_SPARED_BYTES_MIN = 4_096;
+/** A peer that lacked a transaction of a compact part is sent whole ones for this long. */
+export const COMPACT_PAUSE_MS = 5_000;
+/** Pieces of a compact part: transactions of the least size, and what stands between them. More: the peer is dropped. */
+export const COMPACT_PIECES_MAX = 160;
 /** Own votes of the next height that a peer may be sent before it reaches the height. */
 export const EARLY_VOTES_MAX = 8;
 

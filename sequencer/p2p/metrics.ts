@@ -47,6 +47,13 @@ export interface P2pMetrics {
   readonly pendingHandshakes: Gauge;
   /** weft_p2p_mempool_pending_txs{peer_id}: transactions waiting to be sent to a peer. */
   readonly mempoolPendingTxs: Gauge<"peer_id">;
+  /**
+   * weft_p2p_compact_parts_total{outcome}: parts of own blocks "sent" with names in place of transactions, and of
+   * those the ones that were "wanted" whole; parts of others "rebuilt", or "incomplete" for want of a transaction.
+   */
+  readonly compactParts: Counter<"outcome">;
+  /** weft_p2p_compact_spared_bytes_total: bytes by which compact parts were shorter than whole ones. */
+  readonly compactSparedBytes: Counter;
   /** weft_p2p_blocks_served_total{answer}: block requests of peers answered with a "block" or "none". */
   readonly blocksServed: Counter<"answer">;
   /** weft_p2p_chunks_served_total{answer}: requests of snapshot chunks answered with a "chunk" or "missing". */
@@ -67,6 +74,8 @@ export const NULL_P2P_METRICS: P2pMetrics = {
   addressBook: NULL_GAUGE,
   pendingHandshakes: NULL_GAUGE,
   mempoolPendingTxs: NULL_GAUGE,
+  compactParts: NULL_COUNTER,
+  compactSparedBytes: NULL_COUNTER,
   blocksServed: NULL_COUNTER,
   chunksServed: NULL_COUNTER,
 };

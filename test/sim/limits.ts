@@ -25,6 +25,9 @@ export const MEV_WINDOW_HEIGHTS = 12;
 /** Of so many seeds one is about bundles and inclusion lists: that with this remainder. */
 export const MEV_EVERY_SEEDS = 16;
 export const MEV_SEED_REMAINDER = 11;
+/** Of so many seeds one has large transactions, where the application is Weft's. */
+export const LADEN_EVERY_SEEDS = 16;
+export const LADEN_SEED_REMAINDER = 12;
 /** Of so many seeds one is about atomic execution beside that. */
 export const ATOMIC_EVERY_SEEDS = 16;
 export const ATOMIC_SEED_REMAINDER = 14;

@@ -2,8 +2,10 @@
 import { NodeId } from "../../proto/brands.ts";
 import type { NodeInfo } from "../../proto/messages.ts";
 
-/** Four consensus channels, mempool, block sync, state sync's two, and Weft's three. */
-const CHANNELS = Uint8Array.of(0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x60, 0x61, 0x70, 0x71, 0x72);
+/** Four consensus channels, mempool, block sync, state sync's two, and Weft's four. */
+const CHANNELS = Uint8Array.from([
+  0x20, 0x21, 0x22, 0x23, 0x30, 0x40, 0x60, 0x61, 0x70, 0x71, 0x72, 0x73,
+]);
 
 /** The id that peers know a node by. */
 function simNodeId(index: number): NodeId {

@@ -441,11 +441,25 @@ export class SimNode {
         },
       },
     );
+    const mempoolReactor = createMempoolReactor(
+      {},
+      {
+        checkTxs: createCheckTxs(engine, () => running.isStarted),
+        clock,
+        yieldToLoop,
+        logger,
+        metrics: NULL_P2P_METRICS,
+      },
+    );
+    const countCompactPart = (labels?: { readonly outcome: string }): void =>
+      count(`compact part ${labels?.outcome}`);
     const consensusReactor = createConsensusReactor({
       consensus: engine,
       blocks: blockStore,
+      txs: mempoolReactor,
       clock,
       logger,
+      metrics: { ...NULL_P2P_METRICS, compactParts: { inc: countCompactPart } },
       onPeerHeight: (peer, height) => running.blockSync?.peerHeightSeen(peer, height),
     });
     const blockSyncReactor = createBlockSyncReactor({
@@ -461,16 +475,6 @@ export class SimNode {
       metrics: NULL_P2P_METRICS,
     });
     gossip.attach(saboteur?.gossip(consensusReactor.gossip) ?? consensusReactor.gossip);
-    const mempoolReactor = createMempoolReactor(
-      {},
-      {
-        checkTxs: createCheckTxs(engine, () => running.isStarted),
-        clock,
-        yieldToLoop,
-        logger,
-        metrics: NULL_P2P_METRICS,
-      },
-    );
     const duties =
       sim.weft &&
       seal?.duties({

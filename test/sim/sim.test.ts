@@ -81,6 +81,14 @@ describe("simulator", { timeout: 120_000 }, () => {
     expect(failure).toBeUndefined();
   });
 
+  test("large transactions are named to who holds them, and sent to who does not", async () => {
+    const { failure, faults } = await simulate(44);
+    expect(failure).toBeUndefined();
+    for (const outcome of ["sent", "rebuilt", "incomplete", "wanted"]) {
+      expect(faults.get(`compact part ${outcome}`), outcome).toBeGreaterThan(0);
+    }
+  });
+
   test("a disk that only says that it has synced is found out", async () => {
     const { failure } = await simulate(1, {}, { doesDiskLie: true });
     expect(failure).toMatch(/^(log|signer) before send: node \d sends a vote/);

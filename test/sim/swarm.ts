@@ -4,6 +4,8 @@ import { drawPowerChanges, NO_CHANGES, type ChainPlan } from "./chain-plan.ts";
 import {
   ATOMIC_EVERY_SEEDS,
   ATOMIC_SEED_REMAINDER,
+  LADEN_EVERY_SEEDS,
+  LADEN_SEED_REMAINDER,
   LIVE_HEIGHTS,
   LIVENESS_BOUND_LIES_MS,
   LIVENESS_BOUND_MS,
@@ -234,9 +236,23 @@ export function drawSwarm(seed: number): SwarmOptions {
   const mayJoin = fullNodes > 0 && application === "weft" && options.blockSync !== undefined;
   const joining =
     mayJoin && random.chance(80) ? { ...options, snapshotInterval: 1 + random.below(4) } : options;
+  if (seed % LADEN_EVERY_SEEDS === LADEN_SEED_REMAINDER && application === "weft") {
+    return laden(joining);
+  }
   if (seed % ATOMIC_EVERY_SEEDS === ATOMIC_SEED_REMAINDER) return voting(random, joining);
   if (seed % MEV_EVERY_SEEDS === MEV_SEED_REMAINDER) return bundling(random, joining);
   return seed % SEALED_EVERY_SEEDS === SEALED_EVERY_SEEDS - 1 ? sealing(random, joining) : joining;
+}
+
+/** Large transactions, and blocks slow enough that they wait in pools: proposals name them (ADR 0028). */
+function laden(drawn: SwarmOptions): SwarmOptions {
+  return {
+    ...drawn,
+    txBytesMax: 60_000,
+    txEveryMs: 25,
+    timeoutCommitMs: 300,
+    skipTimeoutCommit: false,
+  };
 }
 
 const BUNDLING_MISBEHAVIOURS: readonly Misbehaviour[] = [

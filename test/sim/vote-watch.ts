@@ -4,6 +4,7 @@
  */
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { decodeConsensusMessage } from "../../proto/codec/consensus-messages.ts";
+import { isCompactPart } from "../../sequencer/p2p/compact-parts/messages.ts";
 import { SignedMsgType, type Vote } from "../../proto/types.ts";
 import type { PrivValidator } from "../../sequencer/engine/privval/priv-validator.ts";
 import { DATA_CHANNEL, VOTE_CHANNEL } from "../../sequencer/p2p/consensus/consensus-channels.ts";
@@ -72,7 +73,7 @@ export class VoteWatch {
     const checked = new WeakSet<Uint8Array>();
     return (channelId, message) => {
       const isWatched = channelId === VOTE_CHANNEL.id || channelId === DATA_CHANNEL.id;
-      if (!isWatched || checked.has(message)) return [message];
+      if (!isWatched || isCompactPart(message) || checked.has(message)) return [message];
       checked.add(message);
       try {
         const decoded = decodeConsensusMessage(message);

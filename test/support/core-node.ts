@@ -26,12 +26,14 @@ import type { ConsensusEffect } from "../../sequencer/consensus/effects.ts";
 import type { ConsensusInput } from "../../sequencer/consensus/inputs.ts";
 import type {
   BlockSource,
+  HeldTxs,
   RoundStepMessage,
 } from "../../sequencer/p2p/consensus/consensus-port.ts";
 import {
   type ConsensusReactor,
   createConsensusReactor,
 } from "../../sequencer/p2p/consensus/consensus-reactor.ts";
+import { NULL_P2P_METRICS, type P2pMetrics } from "../../sequencer/p2p/metrics.ts";
 import type { NodeKey } from "../../sequencer/p2p/node-key.ts";
 import type { Reactor } from "../../sequencer/p2p/reactor.ts";
 import type { SwitchOptions } from "../../sequencer/p2p/switch.ts";
@@ -92,8 +94,12 @@ export interface CoreNodeOptions {
   /** Which validator this node is; undefined for a full node. */
   readonly validatorIndex: number | undefined;
   readonly store?: TestStore;
-  /** Bytes of transactions in a block. */
+  /** Bytes of transactions in a block: a single random one, unless `blockTxs` makes them. */
   readonly blockBytes?: number;
+  readonly blockTxs?: (height: Height) => readonly Uint8Array[];
+  /** What the node holds of them before they come in a block; nothing when absent. */
+  readonly txs?: HeldTxs;
+  readonly metrics?: Partial<P2pMetrics>;
   /** Blocks are no longer begun after this height. */
   readonly stopAtHeight?: number;
   readonly timeoutCommitMs?: number;
@@ -298,7 +304,8 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
   const createBlock = (
     height: Height,
   ): { block: Block; blockId: BlockId; parts: readonly Part[] } => {
-    const txs = options.blockBytes === undefined ? [] : [randomBytes(options.blockBytes)];
+    const { blockBytes } = options;
+    const txs = options.blockTxs?.(height) ?? (blockBytes ? [randomBytes(blockBytes)] : []);
     const commit = store.blocks.at(-1)?.commit;
     const block: Block = {
       header: {
@@ -372,8 +379,10 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
       }),
     },
     blocks: store,
+    txs: options.txs ?? { held: () => undefined },
     clock,
     logger: NULL_LOGGER,
+    metrics: { ...NULL_P2P_METRICS, ...options.metrics },
   });
   const node = createTestNode(options.network, options.key, [reactor, ...(options.reactors ?? [])]);
   return {

@@ -130,22 +130,22 @@ async function startOurs(place: Place): Promise<KvNode> {
   });
   const { engine, application } = node;
   const { blockStore } = node.home;
+  const shared = { clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS };
+  const mempool = createMempoolReactor(
+    { txBytesMax: 1 << 20, isBroadcasting: true },
+    { checkTxs: (txs) => engine.checkTxs(txs), ...shared },
+  );
   const consensus = createConsensusReactor({
     consensus: engine,
     blocks: blockStore,
-    clock,
-    logger,
+    txs: mempool,
+    ...shared,
     onPeerHeight: (peer, height) => {
       blockSync.peerHeightSeen(peer, height);
       evidence.peerHeightSeen(peer);
     },
   });
   relay.attach(consensus.gossip);
-  const shared = { clock, yieldToLoop, logger, metrics: NULL_P2P_METRICS };
-  const mempool = createMempoolReactor(
-    { txBytesMax: 1 << 20, isBroadcasting: true },
-    { checkTxs: (txs) => engine.checkTxs(txs), ...shared },
-  );
   const blockSyncReactor = createBlockSyncReactor({ blocks: blockStore, ...shared });
   const evidence = createEvidenceReactor({
     evidence: engine,

@@ -9,6 +9,8 @@ import type { ConsensusMessage, VoteSetMaj23Message } from "../../../proto/messa
 import { type Part, type Proposal, SignedMsgType, type Vote } from "../../../proto/types.ts";
 import type { PartSetView, RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
 import { Step } from "../../consensus/step.ts";
+import { COMPACT_CHANNEL } from "../compact-parts/messages.ts";
+import type { CompactlySent } from "./compact-parts.ts";
 import { DATA_CHANNEL, STATE_CHANNEL, VOTE_CHANNEL } from "./consensus-channels.ts";
 import {
   PART_RELAY_DELAY_MS,
@@ -20,12 +22,13 @@ import {
 import type { ReceivedCounts } from "./peer-round.ts";
 import { PeerState } from "./peer-state.ts";
 import type { Peer } from "../reactor.ts";
+import { announcesLargeFrames } from "../transport.ts";
 
 /** Own messages of the next height, sent to a peer that is about to reach it. */
 interface Early {
   readonly height: Height;
   proposal: Proposal | undefined;
-  readonly parts: number[];
+  readonly parts: Set<number>;
   readonly votes: Vote[];
 }
 
@@ -35,6 +38,11 @@ export interface GossipPeer {
   readonly state: PeerState;
   /** Keeps messages of the next height until it gets there (see `engine/message-edge.ts`). */
   readonly keepsEarly: boolean;
+  /** Takes parts in which transactions are named (`compact-parts.ts`). */
+  readonly takesCompactParts: boolean;
+  compactlySent: CompactlySent | undefined;
+  /** When it last lacked a transaction of one. */
+  lackedAtMs: number | undefined;
   /** What it sent us since it connected. */
   readonly received: ReceivedCounts;
   /** Two or more heights behind and not yet level again: nothing is held back from it. */
@@ -53,11 +61,14 @@ export interface GossipPeer {
   voteLagMs: number;
 }
 
-export function createGossipPeer(peer: Peer, keepsEarly: boolean, nowMs: number): GossipPeer {
+export function createGossipPeer(peer: Peer, nowMs: number): GossipPeer {
   return {
     peer,
     state: new PeerState(),
-    keepsEarly,
+    keepsEarly: announcesLargeFrames(peer.nodeInfo),
+    takesCompactParts: peer.nodeInfo.channels.includes(COMPACT_CHANNEL.id),
+    compactlySent: undefined,
+    lackedAtMs: undefined,
     received: { votes: 0, blockParts: 0 },
     isLagging: false,
     early: undefined,

@@ -75,6 +75,19 @@ export interface BlockSource {
   extendedCommit(height: Height): Promise<ExtendedCommit | undefined>;
 }
 
+/** A transaction that came to this node by itself, not in a block. */
+export interface HeldTx {
+  readonly tx: Uint8Array;
+  /** When it was accepted, by the clock's monotonic time. */
+  readonly atMs: number;
+}
+
+/** Transactions that are passed on to peers, and so are likely to be with them too. */
+export interface HeldTxs {
+  /** `key`: SHA-256 as a latin1 string. */
+  held(key: string): HeldTx | undefined;
+}
+
 /**
  * What the engine tells the reactor. `origin` is the peer a message came from; undefined is this
  * node, whose messages go to every peer at once.

@@ -6,6 +6,7 @@ import {
   encodeConsensusMessage,
 } from "../../../proto/codec/consensus-messages.ts";
 import { RoundStep } from "../../../proto/messages.ts";
+import { sha256Latin1 } from "../../../proto/hash.ts";
 import { ZERO_TIME } from "../../../proto/types.ts";
 import {
   type CoreNode,
@@ -16,6 +17,7 @@ import {
 import { eventually } from "../../../test/support/loopback.ts";
 import { connectByHand, createTestNode, packet } from "../../../test/support/p2p.ts";
 import { P2pError } from "../errors.ts";
+import type { HeldTx, HeldTxs } from "./consensus-port.ts";
 import { createNodeKey } from "../node-key.ts";
 import type { Reactor } from "../reactor.ts";
 import {
@@ -91,6 +93,73 @@ describe("consensus reactor", () => {
     // Six votes of others a height and node.
     const votes = nodes.reduce((sum, { received }) => sum + received.vote, 0);
     expect(votes).toBeLessThan(20 * 4 * 6 * 2);
+  });
+
+  /** Ten transactions of 28 kB for each height, the same on every node that makes a block of it. */
+  const batchesOf = (height: number): Uint8Array[] =>
+    Array.from({ length: 10 }, (_, i) =>
+      Uint8Array.from({ length: 28_000 }, (_, at) => (height * 31 + i * 17 + at * 7) & 255),
+    );
+  /** The batches of the first heights, as a pool that has had them for a while; `lacks`: not those of this height. */
+  function heldBatches(lacks: (height: number) => boolean = () => false): HeldTxs {
+    const held = new Map<string, HeldTx>();
+    for (let height = 1; height <= 12; height++) {
+      if (lacks(height)) continue;
+      for (const tx of batchesOf(height)) held.set(sha256Latin1(tx), { tx, atMs: -1_000_000 });
+    }
+    return { held: (key) => held.get(key) };
+  }
+
+  /** Four nodes, of which the last lacks what `lacks` says, decide ten blocks; how many compact parts fared how. */
+  async function decideCompactly(
+    lacks: (height: number) => boolean,
+    options: Partial<CoreNodeOptions> = {},
+  ): Promise<{ readonly outcomes: Record<string, number>; readonly parts: number }> {
+    const validators = createTestValidators(4);
+    const outcomes: Record<string, number> = { sent: 0, wanted: 0, rebuilt: 0, incomplete: 0 };
+    const nodes: CoreNode[] = [];
+    for (let validatorIndex = 0; validatorIndex < 4; validatorIndex++) {
+      const inc = (labels?: { readonly outcome: string }): void => {
+        const outcome = labels?.outcome ?? "";
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      };
+      nodes.push(
+        await startNode({
+          validators,
+          validatorIndex,
+          stopAtHeight: 10,
+          blockTxs: batchesOf,
+          txs: heldBatches(validatorIndex === 3 ? lacks : undefined),
+          metrics: { compactParts: { inc } },
+          ...options,
+        }),
+      );
+    }
+    connectAll(nodes);
+    await eventually(() => nodes.every(({ store }) => store.blocks.length >= 10), "10 blocks");
+    expect(distinctBlocks(nodes, 10)).toBe(10);
+    for (const { store } of nodes) {
+      for (const { commit } of store.blocks) expect(commit.round).toBe(0);
+    }
+    return { outcomes, parts: nodes.reduce((sum, { received }) => sum + received.part, 0) };
+  }
+
+  test("peers that hold a block's transactions are sent their names", async () => {
+    const { outcomes, parts } = await decideCompactly(() => false);
+    // Five parts to three peers; a node that was not connected yet, or is behind, gets whole ones.
+    expect(outcomes["sent"]).toBeGreaterThan(100);
+    expect(outcomes["rebuilt"]).toBeGreaterThan(100);
+    expect(outcomes).toMatchObject({ wanted: 0, incomplete: 0 });
+    expect(parts).toBeGreaterThanOrEqual(150);
+  });
+
+  test("one that lacks some asks for the parts with them, and gets them at once", async () => {
+    const { outcomes } = await decideCompactly((height) => height % 2 === 0);
+    expect(outcomes["incomplete"]).toBeGreaterThan(0);
+    expect(outcomes["wanted"]).toBeGreaterThan(0);
+    expect(outcomes["wanted"]).toBeLessThanOrEqual(outcomes["incomplete"] ?? 0);
+    // From then on each of the three others sends it whole parts: no more than five of one proposal are in vain.
+    expect(outcomes["incomplete"]).toBeLessThanOrEqual(15);
   });
 
   test("nodes in a line reach each other through relays", async () => {

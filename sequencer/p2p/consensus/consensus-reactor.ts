@@ -3,7 +3,7 @@
  * what each peer is known to have, and sends what it lacks. It is driven by events; a slow timer
  * per node is the safety net for loss.
  */
-import type { Height, NodeId, Round } from "../../../proto/brands.ts";
+import type { Height, NodeId } from "../../../proto/brands.ts";
 import {
   decodeConsensusMessage,
   encodeConsensusMessage,
@@ -11,7 +11,7 @@ import {
 import { EMPTY_BIT_ARRAY } from "../../../proto/codec/types.ts";
 import { AssertionFailure, assertNever } from "../../../proto/errors.ts";
 import type { ConsensusMessage, VoteSetMaj23Message } from "../../../proto/messages.ts";
-import type { ConsensusParams, Part, Vote } from "../../../proto/types.ts";
+import type { ConsensusParams, Vote } from "../../../proto/types.ts";
 import {
   validateConsensusMessage,
   validateNewRoundStepHeight,
@@ -19,7 +19,14 @@ import {
 } from "../../../proto/validate-basic.ts";
 import type { Cancel, Clock } from "../../ports/clock.ts";
 import type { Logger } from "../../ports/logger.ts";
+import {
+  COMPACT_CHANNEL,
+  decodeCompactPart,
+  decodeWantedPart,
+  isCompactPart,
+} from "../compact-parts/messages.ts";
 import { catchUp, type CatchUpDependencies, isBehind, sendCommitMajority } from "./catch-up.ts";
+import { CompactParts } from "./compact-parts.ts";
 import {
   DATA_CHANNEL,
   STATE_CHANNEL,
@@ -33,31 +40,28 @@ import {
   pumpHeight,
   type ReceiptTimes,
   sendMajorities,
-  sendPart,
-  sendProposal,
-  sendVote,
 } from "./consensus-gossip.ts";
 import type {
   BlockSource,
   ConsensusGossip,
   ConsensusPort,
+  HeldTxs,
   RoundStepMessage,
   ValidBlockMessage,
 } from "./consensus-port.ts";
 import { P2pError, toPeersFault } from "../errors.ts";
 import {
-  EARLY_PARTS_MAX,
-  EARLY_VOTES_MAX,
   GOSSIP_INTERVAL_MS,
   MAJORITY_QUERY_INTERVAL_MS,
   REPEAT_DELAY_MAX_MS,
   REPEAT_DELAY_MS,
   VOTE_RELAY_DELAY_MS,
 } from "../limits.ts";
+import type { P2pMetrics } from "../metrics.ts";
 import { HeldNews } from "./held-news.ts";
+import { applyEarly, noteLack, sendOwnPart, sendOwnProposal, sendOwnVote } from "./own-messages.ts";
 import { describePeer, type PeerRound, type PeerRoundState } from "./peer-round.ts";
 import type { Peer, Reactor } from "../reactor.ts";
-import { announcesLargeFrames } from "../transport.ts";
 
 export interface ConsensusReactorDependencies {
   readonly consensus: ConsensusPort & {
@@ -69,8 +73,10 @@ export interface ConsensusReactorDependencies {
     };
   };
   readonly blocks: BlockSource;
+  readonly txs: HeldTxs;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: P2pMetrics;
   /** A peer announced another height than before: block sync may want to know. */
   readonly onPeerHeight?: (peer: NodeId, height: Height) => void;
 }
@@ -103,6 +109,7 @@ export function createConsensusReactor(
   let knownHeight = 0;
   const nowMs = (): number => clock.monotonicMs();
   const news = new HeldNews(targets, clock);
+  const compact = new CompactParts(dependencies.txs, dependencies.metrics, nowMs);
   const isSyncing = (): boolean => !isRunning || consensus.status().catchingUp;
   const catchUpDependencies = (): CatchUpDependencies => ({
     view: consensus.view(),
@@ -285,6 +292,26 @@ export function createConsensusReactor(
         assertNever(message, `consensus message on channel ${channelId}`);
     }
   };
+  const takeCompactPart = (target: GossipPeer, bytes: Uint8Array): void => {
+    const message = decodeCompactPart(bytes);
+    const { height, round } = message;
+    const { index } = message.part;
+    target.state.setHasPart(height, round, index, "confirmed");
+    const view = consensus.view();
+    const isMissing = height === view.height && view.proposalParts?.partAt(index) === undefined;
+    if (!isMissing && height !== view.height + 1) return;
+    const part = compact.rebuild(target.peer, message);
+    if (part === undefined) return;
+    const whole: ConsensusMessage = { kind: "blockPart", height, round, part };
+    validateConsensusMessage(whole);
+    handle(DATA_CHANNEL.id, target, whole);
+  };
+  const sendWanted = (target: GossipPeer, bytes: Uint8Array): void => {
+    const wanted = decodeWantedPart(bytes);
+    if (!compact.isGranted(target, wanted)) return;
+    noteLack(target, wanted);
+    schedulePump(target);
+  };
   const ensureVoteBits = (target: GossipPeer): void => {
     const view = consensus.view();
     target.state.ensureVoteBits(view.height, view.validators.validators.length);
@@ -314,13 +341,7 @@ export function createConsensusReactor(
       const bytes = encodeConsensusMessage({ kind: "proposal", proposal });
       for (const target of targets.values()) {
         news.goAlong(target);
-        const { state } = target;
-        if (state.height === proposal.height && state.round === proposal.round) {
-          if (!state.hasProposal) sendProposal(target, proposal, view, bytes);
-        } else if (isEarly(target, proposal.height, proposal.round)) {
-          const early = earlyOf(target, proposal.height);
-          if (target.peer.trySend(DATA_CHANNEL.id, bytes)) early.proposal = proposal;
-        }
+        sendOwnProposal(target, proposal, view, bytes);
       }
     },
     part(height, round, part, origin) {
@@ -328,17 +349,15 @@ export function createConsensusReactor(
         scheduleRelay();
         return;
       }
-      const header = consensus.view().proposalParts?.header;
-      const bytes = encodeConsensusMessage({ kind: "blockPart", height, round, part });
+      const { proposalBlock, proposalParts } = consensus.view();
+      const short = proposalBlock && compact.encode(proposalBlock, height, round, part);
+      let whole: Uint8Array | undefined;
+      const inFull = (): Uint8Array =>
+        (whole ??= encodeConsensusMessage({ kind: "blockPart", height, round, part }));
       for (const target of targets.values()) {
-        const { state } = target;
-        if (state.height === height && header !== undefined && state.wantsPartsOf(header)) {
-          if (state.parts?.known.isMissing(part.index)) {
-            sendPart(target, height, round, part, bytes);
-          }
-        } else if (isEarly(target, height, round)) {
-          sendPartEarly(target, height, part, bytes);
-        }
+        const bytes = short !== undefined && compact.isFor(target) ? short : inFull();
+        const isSent = sendOwnPart(target, proposalParts?.header, height, round, part, bytes);
+        if (isSent && bytes === short) compact.noteSent(target, height, round, part, bytes.length);
       }
     },
     vote(vote, origin) {
@@ -386,7 +405,7 @@ export function createConsensusReactor(
 
   return {
     name: "consensus",
-    channels: [STATE_CHANNEL, DATA_CHANNEL, VOTE_CHANNEL, VOTE_SET_BITS_CHANNEL],
+    channels: [STATE_CHANNEL, DATA_CHANNEL, VOTE_CHANNEL, VOTE_SET_BITS_CHANNEL, COMPACT_CHANNEL],
     gossip,
     start() {
       isRunning = true;
@@ -401,7 +420,7 @@ export function createConsensusReactor(
       wakes.clear();
     },
     addPeer(peer) {
-      targets.set(peer.id, createGossipPeer(peer, announcesLargeFrames(peer.nodeInfo), nowMs()));
+      targets.set(peer.id, createGossipPeer(peer, nowMs()));
       if (!isSyncing()) sendRoundStep(peer, consensus);
     },
     removePeer(peer) {
@@ -416,6 +435,14 @@ export function createConsensusReactor(
       const target = targets.get(peer.id);
       if (target === undefined || !isRunning) return;
       try {
+        if (target.takesCompactParts && channelId === COMPACT_CHANNEL.id) {
+          if (!isSyncing()) sendWanted(target, bytes);
+          return;
+        }
+        if (target.takesCompactParts && channelId === DATA_CHANNEL.id && isCompactPart(bytes)) {
+          if (!isSyncing()) takeCompactPart(target, bytes);
+          return;
+        }
         const message = decodeConsensusMessage(bytes);
         validateConsensusMessage(message);
         // A message on another channel than its own is ignored, as in CometBFT.
@@ -444,54 +471,6 @@ export function createConsensusReactor(
       return target && describePeer(target.state, target.received);
     },
   };
-}
-
-/** Whether a message of ours for round 0 of the next height is kept by a peer still at this one. */
-function isEarly(target: GossipPeer, height: Height, round: Round): boolean {
-  return target.keepsEarly && round === 0 && target.state.height === height - 1;
-}
-
-function earlyOf(target: GossipPeer, height: Height): NonNullable<GossipPeer["early"]> {
-  if (target.early?.height !== height) {
-    target.early = { height, proposal: undefined, parts: [], votes: [] };
-  }
-  return target.early;
-}
-
-function sendPartEarly(target: GossipPeer, height: Height, part: Part, bytes: Uint8Array): void {
-  const early = earlyOf(target, height);
-  if (early.proposal === undefined || early.parts.length >= EARLY_PARTS_MAX) return;
-  if (target.peer.trySend(DATA_CHANNEL.id, bytes)) early.parts.push(part.index);
-}
-
-/** Sends our vote to a peer that can use it. Returns whether it was queued. */
-function sendOwnVote(target: GossipPeer, vote: Vote, bytes: Uint8Array): boolean {
-  const { state } = target;
-  if (isEarly(target, vote.height, vote.round)) {
-    const early = earlyOf(target, vote.height);
-    if (early.votes.length >= EARLY_VOTES_MAX) return false;
-    if (!target.peer.trySend(VOTE_CHANNEL.id, bytes)) return false;
-    early.votes.push(vote);
-    return true;
-  }
-  // A peer tracks rounds up to the one after its own.
-  const isOfItsHeight = state.height === vote.height && vote.round <= state.round + 1;
-  const isOfItsLastCommit =
-    state.height === vote.height + 1 && state.lastCommitRound === vote.round;
-  return (isOfItsHeight || isOfItsLastCommit) && sendVote(target, vote, bytes);
-}
-
-/** The peer reached the height that we sent it messages of: it is assumed to have them. */
-function applyEarly(target: GossipPeer, validatorCount: number): void {
-  const { early, state } = target;
-  target.early = undefined;
-  if (early === undefined || early.height !== state.height || state.round !== 0) return;
-  if (early.proposal !== undefined) state.setHasProposal(early.proposal);
-  for (const index of early.parts) state.setHasPart(early.height, state.round, index, "assumed");
-  state.ensureVoteBits(early.height, validatorCount);
-  for (const vote of early.votes) {
-    state.setHasVote(vote.height, vote.round, vote.type, vote.validatorIndex, "assumed");
-  }
 }
 
 /** A peer two heights behind is lagging until it is level again. */

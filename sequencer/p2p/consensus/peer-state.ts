@@ -48,6 +48,11 @@ export class KnownBits {
     if (evidence === "confirmed") this.#confirmed.set(index);
   }
 
+  clear(index: number): void {
+    this.known.clear(index);
+    this.#confirmed.clear(index);
+  }
+
   reconcile(ours: Bits, theirs: Bits): void {
     this.known.reconcile(ours, theirs);
     this.#confirmed.reconcile(ours, theirs);
@@ -153,6 +158,12 @@ export class PeerState {
   setHasPart(height: Height, round: Round, index: number, evidence: Evidence): void {
     if (this.height !== height || this.round !== round) return;
     this.parts?.set(index, evidence);
+  }
+
+  /** The peer says that it could make nothing of what it was sent of a part. */
+  setLacksPart(height: Height, round: Round, index: number): void {
+    if (this.height !== height || this.round !== round) return;
+    this.parts?.clear(index);
   }
 
   /** Whether the peer collects the block of this header. */

@@ -34,6 +34,7 @@ import {
 } from "../limits.ts";
 import { LruSet } from "../lru-set.ts";
 import type { P2pMetrics } from "../metrics.ts";
+import type { HeldTxs } from "../consensus/consensus-port.ts";
 import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "../consensus/neighbours.ts";
 import type { ChannelDescriptor, Peer, Reactor } from "../reactor.ts";
 import { createPacer } from "./pacer.ts";
@@ -60,7 +61,7 @@ export interface MempoolReactorDependencies<R extends CheckResult> {
   readonly metrics: P2pMetrics;
 }
 
-export interface MempoolReactor<R extends CheckResult> extends Reactor {
+export interface MempoolReactor<R extends CheckResult> extends Reactor, HeldTxs {
   /**
    * A transaction of a client of ours: checked, and sent to every peer when the pool keeps it.
    * Rejects with `P2P_TX_INVALID` for an empty or oversized one. `tx` must not change afterwards.
@@ -332,6 +333,7 @@ export function createMempoolReactor<R extends CheckResult>(
         else void flushSubmissions();
       });
     },
+    held: (key) => own.get(key) ?? relayed.get(key),
     committed(txs) {
       for (const key of txHashes(txs)) {
         if (!seen.has(key)) seen.add(key);

@@ -3,13 +3,20 @@ import {
   decodeBodiesMessage,
   encodeBodiesMessage,
 } from "../../../sequencer/p2p/bodies/messages.ts";
+import {
+  decodeCompactPart,
+  decodeWantedPart,
+  encodeCompactPart,
+  encodeWantedPart,
+} from "../../../sequencer/p2p/compact-parts/messages.ts";
 import { createCipheriv } from "node:crypto";
 import { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import * as any from "../../support/arbitraries.ts";
 import * as fc from "fast-check";
-import { concatBytes } from "../../../proto/bytes.ts";
-import { NodeId } from "../../../proto/brands.ts";
+import { concatBytes, EMPTY_BYTES } from "../../../proto/bytes.ts";
+import { bytesToDigest } from "../../../proto/hash.ts";
+import { Height, NodeId, Round } from "../../../proto/brands.ts";
 import {
   encodeAuthSigMessage,
   encodeNodeInfo,
@@ -47,6 +54,23 @@ import { sampled } from "./chain.ts";
 
 const P2P = coded("P2P_");
 
+const compactParts = fc.record({
+  height: fc.nat().map(Height),
+  round: fc.nat().map(Round),
+  part: any.parts.map((part) => ({ ...part, bytes: EMPTY_BYTES })),
+  pieces: fc.array(
+    fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 40 }),
+      fc.record({
+        key: fc.uint8Array({ minLength: 32, maxLength: 32 }).map(bytesToDigest),
+        start: fc.nat(100),
+        end: fc.integer({ min: 101, max: 5_000 }),
+      }),
+    ),
+    { maxLength: 5 },
+  ),
+});
+
 export const P2P_TARGETS: readonly Target[] = [
   packetStream(),
   frames("frames of CometBFT", false),
@@ -79,6 +103,29 @@ export const P2P_TARGETS: readonly Target[] = [
           .map((items) => ({ kind: "bodies" as const, items })),
       ),
       encodeBodiesMessage,
+    ),
+    isRefusal: (error) => codec(error) || P2P(error),
+  }),
+  plainDecoder({
+    name: "compact part of a block",
+    covers: ["sequencer/p2p/compact-parts/messages.ts#decodeCompactPart"],
+    format: "protobuf",
+    decode: decodeCompactPart,
+    seeds: sampled(compactParts, encodeCompactPart),
+    isRefusal: (error) => codec(error) || P2P(error),
+  }),
+  plainDecoder({
+    name: "wanted part of a block",
+    covers: ["sequencer/p2p/compact-parts/messages.ts#decodeWantedPart"],
+    format: "protobuf",
+    decode: decodeWantedPart,
+    seeds: sampled(
+      fc.record({
+        height: fc.integer({ min: 1 }).map(Height),
+        round: fc.nat().map(Round),
+        index: fc.nat(1_600),
+      }),
+      encodeWantedPart,
     ),
     isRefusal: (error) => codec(error) || P2P(error),
   }),
