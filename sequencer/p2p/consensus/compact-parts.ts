@@ -4,6 +4,7 @@
  */
 import type { Height, Round } from "../../../proto/brands.ts";
 import type { Block, Part } from "../../../proto/types.ts";
+import type { RoundStateView } from "../../consensus/round-state.ts";
 import {
   compactPieces,
   rebuildPart,
@@ -23,11 +24,24 @@ import type { Peer } from "../reactor.ts";
 import type { GossipPeer } from "./consensus-gossip.ts";
 import type { HeldTxs } from "./consensus-port.ts";
 
-/** Which parts of a block a peer was sent compactly. */
-export interface CompactlySent {
+/** Compact parts from and to one peer. */
+export interface PeerCompactParts {
+  /** What it was sent of one block. */
+  sent: PartsOfRound | undefined;
+  /** What was taken from it while this node was in one round, for its height and the next. */
+  taken: TakenParts | undefined;
+  /** When it last lacked a transaction of one. */
+  lackedAtMs: number | undefined;
+}
+
+interface PartsOfRound {
   readonly height: Height;
   readonly round: Round;
   readonly indexes: Set<number>;
+}
+
+interface TakenParts extends PartsOfRound {
+  readonly nextIndexes: Set<number>;
 }
 
 export class CompactParts {
@@ -58,14 +72,27 @@ export class CompactParts {
   }
 
   /** Notes that `part` was queued for a peer as a message of `bytes` bytes. */
-  noteSent(target: GossipPeer, height: Height, round: Round, part: Part, bytes: number): void {
+  noteSent(to: PeerCompactParts, height: Height, round: Round, part: Part, bytes: number): void {
     this.#metrics.compactParts.inc({ outcome: "sent" });
     this.#metrics.compactSparedBytes.inc(undefined, part.bytes.length - bytes);
-    const before = target.compactlySent;
-    const isSame = before?.height === height && before.round === round;
-    const sent = isSame ? before : { height, round, indexes: new Set<number>() };
-    sent.indexes.add(part.index);
-    target.compactlySent = sent;
+    const isSame = to.sent?.height === height && to.sent.round === round;
+    if (!isSame) to.sent = { height, round, indexes: new Set() };
+    to.sent?.indexes.add(part.index);
+  }
+
+  /**
+   * Whether a compact part is worth rebuilding: this node lacks that part of its block, or may soon, and has not
+   * had it from this peer in this round. A short message must not make it hash 64 KiB again and again.
+   */
+  isOfUse(from: PeerCompactParts, { height, part }: CompactPart, view: RoundStateView): boolean {
+    const isNext = height === view.height + 1;
+    const isMissing = view.proposalParts?.partAt(part.index) === undefined;
+    if (!isNext && (height !== view.height || !isMissing)) return false;
+    const taken = takenOf(from, view);
+    const indexes = isNext ? taken.nextIndexes : taken.indexes;
+    if (indexes.has(part.index)) return false;
+    indexes.add(part.index);
+    return true;
   }
 
   /** The part that a peer has sent; undefined when we lack a transaction of it and have asked for it whole. */
@@ -78,19 +105,33 @@ export class CompactParts {
   }
 
   /** Whether a peer is to be sent compact parts now: not for a while after it could not use one. */
-  isFor({ takesCompactParts, lackedAtMs }: GossipPeer): boolean {
-    if (!takesCompactParts) return false;
+  isFor({ compactParts }: Pick<GossipPeer, "compactParts">): boolean {
+    if (compactParts === undefined) return false;
+    const { lackedAtMs } = compactParts;
     return lackedAtMs === undefined || this.#nowMs() - lackedAtMs >= COMPACT_PAUSE_MS;
   }
 
   /** Whether a peer may have a part whole: one that it was sent compactly, and once. */
-  isGranted(target: GossipPeer, { height, round, index }: WantedPart): boolean {
-    const sent = target.compactlySent;
+  isGranted(to: PeerCompactParts, { height, round, index }: WantedPart): boolean {
+    const { sent } = to;
     if (sent?.height !== height || sent.round !== round || !sent.indexes.delete(index)) {
       return false;
     }
-    target.lackedAtMs = this.#nowMs();
+    to.lackedAtMs = this.#nowMs();
     this.#metrics.compactParts.inc({ outcome: "wanted" });
     return true;
   }
+}
+
+/** What is kept of a peer that takes compact parts; undefined for one that does not. */
+export function peerCompactParts({ nodeInfo }: Peer): PeerCompactParts | undefined {
+  if (!nodeInfo.channels.includes(COMPACT_CHANNEL.id)) return undefined;
+  return { sent: undefined, taken: undefined, lackedAtMs: undefined };
+}
+
+/** What was taken of a peer in this node's round; nothing when the round is new. */
+function takenOf(from: PeerCompactParts, { height, round }: RoundStateView): TakenParts {
+  const { taken } = from;
+  if (taken?.height === height && taken.round === round) return taken;
+  return (from.taken = { height, round, indexes: new Set(), nextIndexes: new Set() });
 }

@@ -9,8 +9,7 @@ import type { ConsensusMessage, VoteSetMaj23Message } from "../../../proto/messa
 import { type Part, type Proposal, SignedMsgType, type Vote } from "../../../proto/types.ts";
 import type { PartSetView, RoundStateView, VoteSetView } from "../../consensus/round-state.ts";
 import { Step } from "../../consensus/step.ts";
-import { COMPACT_CHANNEL } from "../compact-parts/messages.ts";
-import type { CompactlySent } from "./compact-parts.ts";
+import { type PeerCompactParts, peerCompactParts } from "./compact-parts.ts";
 import { DATA_CHANNEL, STATE_CHANNEL, VOTE_CHANNEL } from "./consensus-channels.ts";
 import {
   PART_RELAY_DELAY_MS,
@@ -38,11 +37,8 @@ export interface GossipPeer {
   readonly state: PeerState;
   /** Keeps messages of the next height until it gets there (see `engine/message-edge.ts`). */
   readonly keepsEarly: boolean;
-  /** Takes parts in which transactions are named (`compact-parts.ts`). */
-  readonly takesCompactParts: boolean;
-  compactlySent: CompactlySent | undefined;
-  /** When it last lacked a transaction of one. */
-  lackedAtMs: number | undefined;
+  /** Undefined for a peer that takes no parts in which transactions are named. */
+  readonly compactParts: PeerCompactParts | undefined;
   /** What it sent us since it connected. */
   readonly received: ReceivedCounts;
   /** Two or more heights behind and not yet level again: nothing is held back from it. */
@@ -66,9 +62,7 @@ export function createGossipPeer(peer: Peer, nowMs: number): GossipPeer {
     peer,
     state: new PeerState(),
     keepsEarly: announcesLargeFrames(peer.nodeInfo),
-    takesCompactParts: peer.nodeInfo.channels.includes(COMPACT_CHANNEL.id),
-    compactlySent: undefined,
-    lackedAtMs: undefined,
+    compactParts: peerCompactParts(peer),
     received: { votes: 0, blockParts: 0 },
     isLagging: false,
     early: undefined,

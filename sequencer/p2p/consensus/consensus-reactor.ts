@@ -26,7 +26,7 @@ import {
   isCompactPart,
 } from "../compact-parts/messages.ts";
 import { catchUp, type CatchUpDependencies, isBehind, sendCommitMajority } from "./catch-up.ts";
-import { CompactParts } from "./compact-parts.ts";
+import { CompactParts, type PeerCompactParts } from "./compact-parts.ts";
 import {
   DATA_CHANNEL,
   STATE_CHANNEL,
@@ -292,23 +292,20 @@ export function createConsensusReactor(
         assertNever(message, `consensus message on channel ${channelId}`);
     }
   };
-  const takeCompactPart = (target: GossipPeer, bytes: Uint8Array): void => {
+  const takeCompactPart = (target: GossipPeer, from: PeerCompactParts, bytes: Uint8Array): void => {
     const message = decodeCompactPart(bytes);
     const { height, round } = message;
-    const { index } = message.part;
-    target.state.setHasPart(height, round, index, "confirmed");
-    const view = consensus.view();
-    const isMissing = height === view.height && view.proposalParts?.partAt(index) === undefined;
-    if (!isMissing && height !== view.height + 1) return;
+    target.state.setHasPart(height, round, message.part.index, "confirmed");
+    if (!compact.isOfUse(from, message, consensus.view())) return;
     const part = compact.rebuild(target.peer, message);
     if (part === undefined) return;
     const whole: ConsensusMessage = { kind: "blockPart", height, round, part };
     validateConsensusMessage(whole);
     handle(DATA_CHANNEL.id, target, whole);
   };
-  const sendWanted = (target: GossipPeer, bytes: Uint8Array): void => {
+  const sendWanted = (target: GossipPeer, to: PeerCompactParts, bytes: Uint8Array): void => {
     const wanted = decodeWantedPart(bytes);
-    if (!compact.isGranted(target, wanted)) return;
+    if (!compact.isGranted(to, wanted)) return;
     noteLack(target, wanted);
     schedulePump(target);
   };
@@ -350,14 +347,18 @@ export function createConsensusReactor(
         return;
       }
       const { proposalBlock, proposalParts } = consensus.view();
-      const short = proposalBlock && compact.encode(proposalBlock, height, round, part);
       let whole: Uint8Array | undefined;
       const inFull = (): Uint8Array =>
         (whole ??= encodeConsensusMessage({ kind: "blockPart", height, round, part }));
-      for (const target of targets.values()) {
+      const all = [...targets.values()];
+      const isOfUse = proposalBlock !== undefined && all.some((target) => compact.isFor(target));
+      const short = isOfUse ? compact.encode(proposalBlock, height, round, part) : undefined;
+      for (const target of all) {
         const bytes = short !== undefined && compact.isFor(target) ? short : inFull();
         const isSent = sendOwnPart(target, proposalParts?.header, height, round, part, bytes);
-        if (isSent && bytes === short) compact.noteSent(target, height, round, part, bytes.length);
+        if (isSent && bytes === short && target.compactParts !== undefined) {
+          compact.noteSent(target.compactParts, height, round, part, bytes.length);
+        }
       }
     },
     vote(vote, origin) {
@@ -435,12 +436,12 @@ export function createConsensusReactor(
       const target = targets.get(peer.id);
       if (target === undefined || !isRunning) return;
       try {
-        if (target.takesCompactParts && channelId === COMPACT_CHANNEL.id) {
-          if (!isSyncing()) sendWanted(target, bytes);
-          return;
-        }
-        if (target.takesCompactParts && channelId === DATA_CHANNEL.id && isCompactPart(bytes)) {
-          if (!isSyncing()) takeCompactPart(target, bytes);
+        const { compactParts } = target;
+        const isWanted = channelId === COMPACT_CHANNEL.id;
+        if (compactParts !== undefined && (isWanted || isCompactPart(bytes))) {
+          if (isSyncing()) return;
+          if (isWanted) sendWanted(target, compactParts, bytes);
+          else if (channelId === DATA_CHANNEL.id) takeCompactPart(target, compactParts, bytes);
           return;
         }
         const message = decodeConsensusMessage(bytes);
