@@ -76,14 +76,13 @@ export const P2P_SPECS: SpecsOf<P2pMetrics> = {
   compactParts: {
     type: "counter",
     name: "weft_p2p_compact_parts_total",
-    help: 'Parts of own blocks "sent" with names in place of transactions, and of those "wanted" whole; parts of others "rebuilt", or "incomplete"',
+    help: 'Own parts "sent" with transactions named, and "wanted" whole after that; others\' parts "rebuilt", or "incomplete"',
     labels: ["outcome"],
   },
   compactSparedBytes: {
     type: "counter",
     name: "weft_p2p_compact_spared_bytes_total",
     help: "Bytes by which compact parts were shorter than whole ones",
-    labels: [],
   },
   blocksServed: {
     type: "counter",

@@ -205,7 +205,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     const consensusReactor = createConsensusReactor({
       consensus: engine,
       blocks: disk.blockStore,
-      txs: mempoolReactor,
+      txs: config.mempool.broadcast ? mempoolReactor : undefined,
       clock,
       logger,
       metrics: metrics.p2p,

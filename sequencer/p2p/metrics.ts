@@ -47,10 +47,7 @@ export interface P2pMetrics {
   readonly pendingHandshakes: Gauge;
   /** weft_p2p_mempool_pending_txs{peer_id}: transactions waiting to be sent to a peer. */
   readonly mempoolPendingTxs: Gauge<"peer_id">;
-  /**
-   * weft_p2p_compact_parts_total{outcome}: parts of own blocks "sent" with names in place of transactions, and of
-   * those the ones that were "wanted" whole; parts of others "rebuilt", or "incomplete" for want of a transaction.
-   */
+  /** weft_p2p_compact_parts_total{outcome}: own parts "sent" with transactions named, and "wanted" whole after that; others' parts "rebuilt", or "incomplete". */
   readonly compactParts: Counter<"outcome">;
   /** weft_p2p_compact_spared_bytes_total: bytes by which compact parts were shorter than whole ones. */
   readonly compactSparedBytes: Counter;

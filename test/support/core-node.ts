@@ -379,7 +379,7 @@ export function createCoreNode(options: CoreNodeOptions): CoreNode {
       }),
     },
     blocks: store,
-    txs: options.txs ?? { held: () => undefined },
+    txs: options.txs,
     clock,
     logger: NULL_LOGGER,
     metrics: { ...NULL_P2P_METRICS, ...options.metrics },

@@ -73,7 +73,8 @@ export interface ConsensusReactorDependencies {
     };
   };
   readonly blocks: BlockSource;
-  readonly txs: HeldTxs;
+  /** Undefined where none are kept to be passed on: then no compact parts are taken or sent. */
+  readonly txs: HeldTxs | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: P2pMetrics;
@@ -93,6 +94,8 @@ export interface ConsensusReactor extends Reactor {
   peerState(id: NodeId): PeerRoundState | undefined;
 }
 
+const NOTHING_HELD: HeldTxs = { held: () => undefined };
+
 export function createConsensusReactor(
   dependencies: ConsensusReactorDependencies,
 ): ConsensusReactor {
@@ -109,7 +112,8 @@ export function createConsensusReactor(
   let knownHeight = 0;
   const nowMs = (): number => clock.monotonicMs();
   const news = new HeldNews(targets, clock);
-  const compact = new CompactParts(dependencies.txs, dependencies.metrics, nowMs);
+  const { txs = NOTHING_HELD } = dependencies;
+  const compact = new CompactParts(txs, dependencies.metrics, nowMs);
   const isSyncing = (): boolean => !isRunning || consensus.status().catchingUp;
   const catchUpDependencies = (): CatchUpDependencies => ({
     view: consensus.view(),
@@ -406,7 +410,13 @@ export function createConsensusReactor(
 
   return {
     name: "consensus",
-    channels: [STATE_CHANNEL, DATA_CHANNEL, VOTE_CHANNEL, VOTE_SET_BITS_CHANNEL, COMPACT_CHANNEL],
+    channels: [
+      STATE_CHANNEL,
+      DATA_CHANNEL,
+      VOTE_CHANNEL,
+      VOTE_SET_BITS_CHANNEL,
+      ...(dependencies.txs === undefined ? [] : [COMPACT_CHANNEL]),
+    ],
     gossip,
     start() {
       isRunning = true;
