@@ -59,7 +59,7 @@ import {
 } from "../limits.ts";
 import type { P2pMetrics } from "../metrics.ts";
 import { HeldNews } from "./held-news.ts";
-import { applyEarly, noteLack, sendOwnPart, sendOwnProposal, sendOwnVote } from "./own-messages.ts";
+import { applyEarly, noteLack, sendOwnPart, sendOwnProposal, sendOwnVote } from "./own-gossip.ts";
 import { describePeer, type PeerRound, type PeerRoundState } from "./peer-round.ts";
 import type { Peer, Reactor } from "../reactor.ts";
 
