@@ -356,14 +356,19 @@ export function encodeBlock(block: Block): Uint8Array {
   return encode(writeBlock, block, blockSizeHint(block));
 }
 
+/** Bytes of transactions inside a block, each with its tag and length. */
+export function txsBytes(txs: readonly Uint8Array[]): number {
+  let total = 0;
+  for (const tx of txs) total += 1 + varintSize(tx.length) + tx.length;
+  return total;
+}
+
 /** What `encodeBlock(block)` begins with: all before the tag of the first transaction. */
 export function bytesBeforeTxs(block: Block): Uint8Array {
-  let dataBytes = 0;
-  for (const tx of block.txs) dataBytes += 1 + varintSize(tx.length) + tx.length;
   const head = new Writer(1_024);
   head.message(1, block.header, writeHeader);
   head.varint((2 << 3) | 2);
-  head.varint(dataBytes);
+  head.varint(txsBytes(block.txs));
   return head.finish();
 }
 

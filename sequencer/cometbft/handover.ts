@@ -3,7 +3,7 @@
  * checks each at once, in this process, so that its answer has the code and the reason that it has under
  * the embedded engine; what it takes goes to CometBFT's pool, which passes it on to peers.
  */
-import { sha256 } from "../../proto/hash.ts";
+import { sha256Latin1 } from "../../proto/hash.ts";
 import type { CheckTxRequest, CheckTxResponse } from "../abci/application.ts";
 import { EMPTY_TX_RESULT } from "../abci/empty-result.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
@@ -68,7 +68,7 @@ export function createHandover(
   let retry: Cancel | undefined;
 
   function push(tx: Uint8Array, answer: CheckTxResponse): void {
-    const key = keyOf(tx);
+    const key = sha256Latin1(tx);
     if (taken.has(key)) return;
     taken.set(key, answer);
     queue.push({ tx, key });
@@ -137,7 +137,7 @@ export function createHandover(
     },
     async checkTx(request) {
       if (request.type === "new" && taken.size > 0) {
-        const key = keyOf(request.tx);
+        const key = sha256Latin1(request.tx);
         const answer = taken.get(key);
         if (answer !== undefined) {
           taken.delete(key);
@@ -160,8 +160,4 @@ export function createHandover(
       taken.clear();
     },
   };
-}
-
-function keyOf(tx: Uint8Array): string {
-  return Buffer.from(sha256(tx)).toString("latin1");
 }

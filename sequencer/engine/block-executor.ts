@@ -1,4 +1,5 @@
 /** Making, checking and applying blocks (spec/cometbft-v0.38.md §10). */
+import { txsBytes } from "../../proto/codec/block.ts";
 import type { Height } from "../../proto/brands.ts";
 import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { encodeEvidenceList } from "../../proto/codec/block.ts";
@@ -39,7 +40,6 @@ import {
   dataBytesMax,
   emptyCommit,
   makeBlock,
-  txsBytes,
   type CompleteBlock,
 } from "./make-block.ts";
 import type { EngineMetrics } from "./metrics.ts";

@@ -1,7 +1,6 @@
 /** Blocks from state (spec/cometbft-v0.38.md §10.1 to §10.3). */
 import { Height, Round } from "../../proto/brands.ts";
 import { encodeBlock } from "../../proto/codec/block.ts";
-import { varintSize } from "../../proto/codec/writer.ts";
 import {
   commitHash,
   consensusParamsHash,
@@ -95,11 +94,4 @@ export function dataBytesMax(
 ): number {
   const commitBytes = COMMIT_OVERHEAD_BYTES_MAX + COMMIT_SIG_BYTES_MAX * validatorCount;
   return blockBytesMax - BLOCK_OVERHEAD_BYTES_MAX - HEADER_BYTES_MAX - commitBytes - evidenceBytes;
-}
-
-/** Bytes of transactions inside a block, each with its tag and length. */
-export function txsBytes(txs: readonly Uint8Array[]): number {
-  let total = 0;
-  for (const tx of txs) total += 1 + varintSize(tx.length) + tx.length;
-  return total;
 }

@@ -1,3 +1,5 @@
+import { bytesToDigest } from "../../proto/hash.ts";
+
 /** Where transactions come from that others hold and this node does not. */
 export interface BodySource {
   /**
@@ -34,5 +36,5 @@ export function bodySources(sources: readonly BodySource[], idOf: HeldBodies["id
 }
 
 function textOf(id: Uint8Array | undefined): string {
-  return id === undefined ? "" : Buffer.from(id).toString("latin1");
+  return id === undefined ? "" : bytesToDigest(id);
 }

@@ -6,7 +6,7 @@ import { open, readFile, rename } from "node:fs/promises";
 import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
-import { txsBytes } from "../../sequencer/engine/make-block.ts";
+import { txsBytes } from "../../proto/codec/block.ts";
 import type { ConsensusParams } from "../../proto/types.ts";
 import type {
   Application,

@@ -1,3 +1,4 @@
+import { bytesToDigest } from "../../../proto/hash.ts";
 import { LISTING_KEY_TEXT, listingKey, parseDueKey } from "../../../mev/inclusion/keys.ts";
 import { fromHex, toHex } from "../../../proto/bytes.ts";
 import type { BodySource } from "../../ports/body-source.ts";
@@ -13,7 +14,6 @@ import type { TxAdmission } from "../pool/tx-admission.ts";
 import type { BodyStore } from "../proposal/body-store.ts";
 import type { CommittedState } from "../state/committed-state.ts";
 import { DUE, LISTINGS } from "../state/tables.ts";
-import type { Digest } from "../state-tree/node.ts";
 
 interface FetcherDependencies {
   readonly committed: CommittedState;
@@ -89,7 +89,7 @@ export class BodyFetcher {
     const { committed, bodies, clock, logger, metrics } = this.#dependencies;
     const due = committed.due().txs;
     const missing = (): readonly Uint8Array[] =>
-      due.map(({ id }) => id).filter((id) => bodies.find(digestOf(id)) === undefined);
+      due.map(({ id }) => id).filter((id) => bodies.find(bytesToDigest(id)) === undefined);
     const wanted = missing();
     if (wanted.length === 0) return;
     if (this.#source !== undefined) {
@@ -130,7 +130,7 @@ export class BodyFetcher {
     const listed = idsOfListings(committed.recordKeys(LISTINGS.prefix, "", {}));
     const due = committed.recordKeys(DUE.prefix, "", {}).map((key) => toHex(parseDueKey(key).id));
     const wanted = chooseWanted(due, listed, (id) => {
-      if (bodies.find(digestOf(fromHex(id))) !== undefined) return false;
+      if (bodies.find(bytesToDigest(fromHex(id))) !== undefined) return false;
       return (this.#tried.get(id)?.nextHeight ?? 0) <= height;
     });
     for (const id of wanted) {
@@ -172,8 +172,4 @@ export class BodyFetcher {
     }
     for (const look of this.#waiting) look();
   }
-}
-
-function digestOf(id: Uint8Array): Digest {
-  return Buffer.from(id).toString("latin1");
 }

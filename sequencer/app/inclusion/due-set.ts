@@ -1,3 +1,4 @@
+import { bytesToDigest } from "../../../proto/hash.ts";
 import type { DueTx } from "../../../mev/inclusion/keys.ts";
 import { dueNow } from "../../../mev/inclusion/obligations.ts";
 import type { TallyView } from "../../../mev/inclusion/tally.ts";
@@ -20,7 +21,7 @@ export function dueSetAt(tally: TallyView, height: number, roomBytes: number): D
   const txs = dueNow(tally, height, roomBytes);
   if (txs.length === 0) return NOTHING_DUE;
   const sizes = new Map<Digest, number>();
-  for (const { id, size } of txs) sizes.set(Buffer.from(id).toString("latin1"), size);
+  for (const { id, size } of txs) sizes.set(bytesToDigest(id), size);
   return { txs, has: (id, size) => sizes.get(id) === size };
 }
 

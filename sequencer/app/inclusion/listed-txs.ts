@@ -1,3 +1,4 @@
+import { bytesToDigest } from "../../../proto/hash.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { BodySource, HeldBodies } from "../../ports/body-source.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -51,7 +52,7 @@ export class ListedTxs {
     );
     this.held = {
       item: (id) => {
-        const item = bodies.find(Buffer.from(id).toString("latin1"))?.item;
+        const item = bodies.find(bytesToDigest(id))?.item;
         if (item !== undefined) metrics.bodiesServed.inc();
         return item;
       },

@@ -1,3 +1,4 @@
+import { bytesToDigest } from "../../../proto/hash.ts";
 import { listingKey } from "../../../mev/inclusion/keys.ts";
 import { chooseListed, chooseWithdrawn, type HeldTx } from "../../../mev/inclusion/lister.ts";
 import type { ListedTx } from "../../../proto/codec/weft-extension.ts";
@@ -68,7 +69,7 @@ export function ownLists(
   const kept = [...txs].filter(([one]) => isListed.has(listingKey(one))).map(([, tx]) => tx);
 
   const withdrawn = chooseWithdrawn(tally, address, height + EFFECT_BLOCKS, (due) => {
-    const id = Buffer.from(due.id).toString("latin1");
+    const id = bytesToDigest(due.id);
     if (isIncluded(id)) return true;
     const tx = bodies.find(id);
     if (tx === undefined) return false;

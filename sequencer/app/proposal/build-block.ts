@@ -1,3 +1,4 @@
+import { bytesToDigest } from "../../../proto/hash.ts";
 import {
   buildInjectedCommit,
   type ExtendedCommitVote,
@@ -165,7 +166,7 @@ async function buildBlock(
 
   /** Places something due, or what excuses it; the transaction, if that. One that is not here is left out: others will refuse the block. */
   function obey({ id, size }: DueTx): DecodedTx | undefined {
-    const tx = bodies.find(Buffer.from(id).toString("latin1"));
+    const tx = bodies.find(bytesToDigest(id));
     if (tx === undefined || tx.item.length !== size) return undefined;
     const fault = excuseFault(working, tx, terms, room);
     if (fault === undefined) return tryPlace(tx, true) ? tx : undefined;

@@ -42,13 +42,13 @@ test("a part is granted whole once, if it was sent compactly; whole ones follow 
   expect(compact.isGranted(peer, wanted)).toBe(false);
   compact.noteSent(peer, height, round, part, 100);
   expect(compact.isGranted(peer, { ...wanted, round: Round(1) })).toBe(false);
-  expect(compact.isFor({ compactParts: peer })).toBe(true);
+  expect(compact.isFor(peer)).toBe(true);
   expect(compact.isGranted(peer, wanted)).toBe(true);
   expect(compact.isGranted(peer, wanted)).toBe(false);
-  expect(compact.isFor({ compactParts: peer })).toBe(false);
+  expect(compact.isFor(peer)).toBe(false);
   clock.nowMs += COMPACT_PAUSE_MS;
-  expect(compact.isFor({ compactParts: peer })).toBe(true);
-  expect(compact.isFor({ compactParts: undefined })).toBe(false);
+  expect(compact.isFor(peer)).toBe(true);
+  expect(compact.isFor(undefined)).toBe(false);
 });
 
 test("a compact part is rebuilt once in a round, and only where it is missing or early", () => {

@@ -21,7 +21,6 @@ import {
 import { COMPACT_PAUSE_MS, COMPACT_TX_AGE_MS } from "../limits.ts";
 import type { P2pMetrics } from "../metrics.ts";
 import type { Peer } from "../reactor.ts";
-import type { GossipPeer } from "./consensus-gossip.ts";
 import type { HeldTxs } from "./consensus-port.ts";
 
 /** Compact parts from and to one peer. */
@@ -105,9 +104,9 @@ export class CompactParts {
   }
 
   /** Whether a peer is to be sent compact parts now: not for a while after it could not use one. */
-  isFor({ compactParts }: Pick<GossipPeer, "compactParts">): boolean {
-    if (compactParts === undefined) return false;
-    const { lackedAtMs } = compactParts;
+  isFor(to: PeerCompactParts | undefined): to is PeerCompactParts {
+    if (to === undefined) return false;
+    const { lackedAtMs } = to;
     return lackedAtMs === undefined || this.#nowMs() - lackedAtMs >= COMPACT_PAUSE_MS;
   }
 

@@ -113,7 +113,6 @@ describe("consensus reactor", () => {
   /** Four nodes, of which the last lacks what `lacks` says, decide ten blocks; how many compact parts fared how. */
   async function decideCompactly(
     lacks: (height: number) => boolean,
-    options: Partial<CoreNodeOptions> = {},
   ): Promise<{ readonly outcomes: Record<string, number>; readonly parts: number }> {
     const validators = createTestValidators(4);
     const outcomes: Record<string, number> = { sent: 0, wanted: 0, rebuilt: 0, incomplete: 0 };
@@ -131,7 +130,6 @@ describe("consensus reactor", () => {
           blockTxs: batchesOf,
           txs: heldBatches(validatorIndex === 3 ? lacks : undefined),
           metrics: { compactParts: { inc } },
-          ...options,
         }),
       );
     }

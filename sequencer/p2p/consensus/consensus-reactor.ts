@@ -355,13 +355,18 @@ export function createConsensusReactor(
       const inFull = (): Uint8Array =>
         (whole ??= encodeConsensusMessage({ kind: "blockPart", height, round, part }));
       const all = [...targets.values()];
-      const isOfUse = proposalBlock !== undefined && all.some((target) => compact.isFor(target));
-      const short = isOfUse ? compact.encode(proposalBlock, height, round, part) : undefined;
+      const isOfUse = all.some(({ compactParts }) => compact.isFor(compactParts));
+      const short =
+        isOfUse && proposalBlock !== undefined
+          ? compact.encode(proposalBlock, height, round, part)
+          : undefined;
+      const send = (target: GossipPeer, bytes: Uint8Array): boolean =>
+        sendOwnPart(target, proposalParts?.header, height, round, part, bytes);
       for (const target of all) {
-        const bytes = short !== undefined && compact.isFor(target) ? short : inFull();
-        const isSent = sendOwnPart(target, proposalParts?.header, height, round, part, bytes);
-        if (isSent && bytes === short && target.compactParts !== undefined) {
-          compact.noteSent(target.compactParts, height, round, part, bytes.length);
+        const { compactParts } = target;
+        if (short === undefined || !compact.isFor(compactParts)) send(target, inFull());
+        else if (send(target, short)) {
+          compact.noteSent(compactParts, height, round, part, short.length);
         }
       }
     },
