@@ -1,4 +1,5 @@
 /** Codecs, hashing, trees and signatures. */
+import { crc32c } from "@node-rs/crc32";
 import { randomBytes } from "node:crypto";
 import { laneOf } from "../../mev/lanes.ts";
 import { createManifestBuilder, rollupEntriesOf } from "../../mev/manifest.ts";
@@ -6,7 +7,6 @@ import { Height, Round } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
 import { encodeWalEntry } from "../../sequencer/engine/wal/wal-entry.ts";
-import { crc32c } from "../../sequencer/engine/wal/crc32c.ts";
 import { merkleRootOfHashes } from "../../proto/merkle.ts";
 import { splitIntoParts } from "../../proto/part-set.ts";
 import { voteSignBytes } from "../../proto/sign-bytes.ts";

@@ -2,10 +2,9 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { concatBytes, utf8ToBytes } from "../../../proto/bytes.ts";
+import { concatBytes, toHex, utf8ToBytes } from "../../../proto/bytes.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
-import { crc32c } from "./crc32c.ts";
 import { openLogFiles, type LogFilesOptions } from "./log-files.ts";
 import { frameRecord, scanFrames } from "./record-frames.ts";
 
@@ -38,9 +37,10 @@ describe("log files", () => {
     await log.close();
   }
 
-  test("crc32c: the check value of RFC 3720 and of 32 zero bytes", () => {
-    expect(crc32c(utf8ToBytes("123456789"))).toBe(0xe3069283);
-    expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
+  test("a record begins with its CRC-32C: the check values of RFC 3720 and of 32 zero bytes", () => {
+    const crcOf = (payload: Uint8Array): string => toHex(frameRecord(payload).subarray(0, 4));
+    expect(crcOf(utf8ToBytes("123456789"))).toBe("e3069283");
+    expect(crcOf(new Uint8Array(32))).toBe("8a9136aa");
   });
 
   test("what was synced is there after reopening, in order", async () => {

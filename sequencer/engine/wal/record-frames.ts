@@ -2,8 +2,8 @@
  * Framing of log records (spec/cometbft-v0.38.md §15.1): CRC-32C of the payload, 4 bytes big-endian;
  * payload length, 4 bytes big-endian; payload.
  */
+import { crc32c } from "@node-rs/crc32";
 import { WAL_PAYLOAD_BYTES_MAX } from "../limits.ts";
-import { crc32c } from "./crc32c.ts";
 import { WalError } from "./errors.ts";
 
 export const RECORD_HEADER_BYTES = 8;
