@@ -26,14 +26,14 @@ export const FULL_ROUNDS = 3;
 export const ROUNDS_MAX = 100;
 /** Blocks with payloads that a window lasts for in any case. */
 export const BLOCKS_MIN = 3;
-/** Load before each window. */
-export const WARMUP_MS = 500;
+/** Load before each window: longer than most transactions take to their block, so that as much is on its way when it begins as when it ends. */
+export const WARMUP_MS = 1_000;
 export const LIGHT_WARMUP_MS = 300;
 /**
  * Load that is not reported, before the first round: a node that runs for days has its code compiled, one
  * that just started has not, and compiles while it is measured. CometBFT's was compiled before it started.
  */
-export const FIRST_WARMUP_MS = 10_000;
+export const FIRST_WARMUP_MS = 8_000;
 export const FULL_FIRST_WARMUP_MS = 60_000;
 export const COMPILED_FIRST_WARMUP_MS = 2_000;
 /** Time that a network gets after it stood still to commit a block again. */
