@@ -166,6 +166,10 @@ export const TX_SUBMISSIONS_INTERVAL_MS = 5;
 export const TX_SUBMISSIONS_PER_TURN = 256;
 /** Bytes of transactions in one message, unless a single one is larger. */
 export const TX_BATCH_BYTES_MAX = 64 << 10;
+/** A transaction of so many bytes has a message of its own: its receiver keeps it where it came, without a copy. */
+export const TX_ALONE_BYTES_MIN = 8 << 10;
+/** Messages kept for the peers that have not had them yet; further ones are encoded anew for each. */
+export const TX_BATCHES_SHARED_MAX = 16;
 /** Messages of transactions waiting for one peer; more stay in the log until there is room. */
 export const TX_SEND_QUEUE_MESSAGES_MAX = 8;
 /** Transactions remembered by hash, so that none is checked twice. The oldest is forgotten. */

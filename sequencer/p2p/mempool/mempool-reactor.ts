@@ -18,7 +18,6 @@ import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import { P2pError, toPeersFault } from "../errors.ts";
 import {
-  TX_BATCH_BYTES_MAX,
   TX_BYTES_MAX,
   TX_CACHE_MAX,
   TX_CHECKS_BYTES_MAX,
@@ -38,6 +37,7 @@ import type { HeldTxs } from "../consensus/consensus-port.ts";
 import { decodeNeighbours, encodeNeighbours, NEIGHBOURS_CHANNEL } from "../consensus/neighbours.ts";
 import type { ChannelDescriptor, Peer, Reactor } from "../reactor.ts";
 import { createPacer } from "./pacer.ts";
+import { collect, type Decision, SharedBatches } from "./tx-batches.ts";
 import { type LoggedTx, TxLog } from "./tx-log.ts";
 
 export interface MempoolReactorOptions {
@@ -89,13 +89,6 @@ interface Target {
   checks: number;
 }
 
-/** A batch of consecutive entries without exceptions: the same bytes serve every peer. */
-interface SharedBatch {
-  readonly start: number;
-  readonly end: number;
-  readonly bytes: Uint8Array;
-}
-
 export function createMempoolReactor<R extends CheckResult>(
   options: MempoolReactorOptions,
   dependencies: MempoolReactorDependencies<R>,
@@ -122,7 +115,7 @@ export function createMempoolReactor<R extends CheckResult>(
   let checkBytes = 0;
   let areNeighboursDue = false;
   let relayTimer: Cancel | undefined;
-  let shared: SharedBatch | undefined;
+  const shared = new SharedBatches();
   let isStopped = false;
   const submissions: Submission<R>[] = [];
 
@@ -140,6 +133,7 @@ export function createMempoolReactor<R extends CheckResult>(
       task: () => {
         if (areNeighboursDue) sendNeighbours();
         for (const target of targets.values()) pump(target);
+        shared.forgetBefore(Math.min(...[...targets.values()].map(({ ownCursor }) => ownCursor)));
       },
       ...pacing,
     },
@@ -154,9 +148,10 @@ export function createMempoolReactor<R extends CheckResult>(
     target.ownCursor = Math.max(target.ownCursor, own.start);
     while (target.ownCursor < own.end && target.peer.sendRoom(channel.id) > 0) {
       const start = target.ownCursor;
-      if (shared?.start === start) {
-        if (!target.peer.trySend(channel.id, shared.bytes)) return;
-        target.ownCursor = shared.end;
+      const known = shared.from(start);
+      if (known !== undefined) {
+        if (!target.peer.trySend(channel.id, known.bytes)) return;
+        target.ownCursor = known.end;
         continue;
       }
       const batch = collect(own, start, (entry) =>
@@ -165,7 +160,7 @@ export function createMempoolReactor<R extends CheckResult>(
       target.ownCursor = batch.end;
       if (batch.txs.length === 0) continue;
       const bytes = encodeTxsMessage({ kind: "txs", txs: batch.txs });
-      if (!batch.hasExceptions) shared = { start, end: batch.end, bytes };
+      if (!batch.hasExceptions) shared.put(start, { end: batch.end, bytes });
       if (!target.peer.trySend(channel.id, bytes)) {
         target.ownCursor = start;
         return;
@@ -335,6 +330,8 @@ export function createMempoolReactor<R extends CheckResult>(
     },
     held: (key) => own.get(key) ?? relayed.get(key),
     committed(txs) {
+      // What lags behind is not to be sent what a block has.
+      shared.clear();
       for (const key of txHashes(txs)) {
         if (!seen.has(key)) seen.add(key);
         own.remove(key);
@@ -383,43 +380,6 @@ export function createMempoolReactor<R extends CheckResult>(
     },
   };
 }
-
-type Decision = "send" | "skip" | "wait";
-
-interface Batch {
-  readonly txs: readonly Uint8Array[];
-  /** Sequence number after the last entry looked at. */
-  readonly end: number;
-  /** An entry was left out, so that the batch is not for everybody. */
-  readonly hasExceptions: boolean;
-  /** The entry at `end` is to be sent later. */
-  readonly isWaiting: boolean;
-}
-
-/** The next entries of `log` from `start` on that fill one message. */
-function collect(log: TxLog, start: number, decide: (entry: LoggedTx) => Decision): Batch {
-  const txs: Uint8Array[] = [];
-  let bytes = 0;
-  let hasExceptions = false;
-  let end = start;
-  for (; end < log.end; end++) {
-    const entry = log.at(end);
-    if (entry === undefined || entry.isRemoved) continue;
-    const decision = decide(entry);
-    if (decision === "wait") return { txs, end, hasExceptions, isWaiting: true };
-    if (decision === "skip") {
-      hasExceptions = true;
-      continue;
-    }
-    if (txs.length > 0 && bytes + entry.tx.length > TX_BATCH_BYTES_MAX) break;
-    txs.push(entry.tx);
-    bytes += entry.tx.length + TX_FRAMING_BYTES_MAX;
-  }
-  return { txs, end, hasExceptions, isWaiting: false };
-}
-
-/** Tag and length of one transaction in a message, at most. */
-const TX_FRAMING_BYTES_MAX = 6;
 
 function invalid(expected: string): P2pError {
   return new P2pError("P2P_MESSAGE_INVALID", `expected ${expected}`);
