@@ -71,7 +71,20 @@ export interface FollowingHeader {
   readonly validatorSet: Uint8Array;
 }
 
-export const rollupBlock = canonicalCodec(v1.RollupBlock, toWireBlock, fromWireBlock);
+export const rollupBlock = canonicalCodec(v1.RollupBlock, toWireBlock, fromWireBlock, bytesOf);
+
+/** About the encoded length of a block, where it is large: its payloads, with what stands around each. */
+function bytesOf(block: RollupBlock): number {
+  let bytes = block.signedHeader.length + block.validatorSet.length + block.manifest.length;
+  for (const { slice } of [block, ...block.more]) {
+    if (slice.kind === "absence") continue;
+    for (const { payload } of slice.entries) bytes += payload.length + ENTRY_HEAD_BYTES;
+  }
+  return bytes;
+}
+
+/** Tags and lengths of an entry, its id, lane and place among its item's entries. */
+const ENTRY_HEAD_BYTES = 64;
 
 export function toWireBlock(value: RollupBlock): weft.rollup.v1.RollupBlock.$Properties {
   return {

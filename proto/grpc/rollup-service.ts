@@ -165,6 +165,7 @@ const submitRequest = messageCodec(
   v1.SubmitRequest,
   (value: SubmitRequest) => value,
   (wire) => ({ item: toBytes(wire.item) }),
+  ({ item }) => item.length,
 );
 
 const submitResponse = messageCodec(

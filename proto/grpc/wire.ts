@@ -31,22 +31,28 @@ export interface MessageCodec<T> {
   readonly decode: (bytes: Buffer) => T;
 }
 
+const WRITER_SLACK_BYTES = 64;
+/** Shorter messages are written where the writer begins by itself. */
+const POOLED_BYTES_MAX = 4_096;
+
 /** What the generated code offers for one message: `weft.rollup.v1.SubmitRequest` and the like. */
 interface GeneratedMessage<Properties, Instance> {
-  encode(value: Properties): { finish(): Uint8Array };
+  encode(value: Properties, writer: protobuf.Writer): protobuf.Writer;
   decode(bytes: Uint8Array): Instance;
 }
 
+/**
+ * @param bytesOf about how long a message is encoded, for kinds that may be large: a writer that starts small
+ *   doubles its buffer again and again
+ */
 export function messageCodec<T, Properties, Instance>(
   generated: GeneratedMessage<Properties, Instance>,
   toWire: (value: T) => Properties,
   fromWire: (message: Instance) => T,
+  bytesOf: (value: T) => number = () => 0,
 ): MessageCodec<T> {
   return {
-    encode: (value) => {
-      const bytes = generated.encode(toWire(value)).finish();
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    },
+    encode: (value) => encodeGenerated(generated, toWire(value), bytesOf(value)),
     decode: (bytes) => fromWire(decodeGenerated(generated, bytes)),
   };
 }
@@ -59,18 +65,34 @@ export function canonicalCodec<T, Properties, Instance>(
   generated: GeneratedMessage<Properties, Instance>,
   toWire: (value: T) => Properties,
   fromWire: (message: Instance) => T,
+  bytesOf?: (value: T) => number,
 ): MessageCodec<T> {
-  const codec = messageCodec(generated, toWire, fromWire);
+  const codec = messageCodec(generated, toWire, fromWire, bytesOf);
   return {
     encode: codec.encode,
     decode(bytes) {
       const value = codec.decode(bytes);
-      if (!codec.encode(value).equals(bytes)) {
+      if (!encodeGenerated(generated, toWire(value), bytes.length).equals(bytes)) {
         throw codecError("CODEC_NOT_CANONICAL", "the bytes are not those that the message has");
       }
       return value;
     },
   };
+}
+
+function encodeGenerated<Properties, Instance>(
+  generated: GeneratedMessage<Properties, Instance>,
+  message: Properties,
+  bytesExpected: number,
+): Buffer {
+  const writer = protobuf.Writer.create();
+  // The writer asks for room for the longest form of what it writes next.
+  const room = bytesExpected + WRITER_SLACK_BYTES;
+  if (room > POOLED_BYTES_MAX) writer.buf = Buffer.allocUnsafeSlow(room);
+  generated.encode(message, writer);
+  // A copy of its own for a message that leaves much of its buffer empty.
+  const bytes = writer.finish(writer.pos * 4 >= writer.buf.length * 3);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The generated code refuses with errors of all kinds, none of them ours. */

@@ -14,7 +14,8 @@ import {
   type OmittedBlock,
   type RollupBlock,
 } from "../../proto/grpc/rollup-block.ts";
-import { sha256 } from "../../proto/hash.ts";
+import { digestToBytes } from "../../proto/hash.ts";
+import { txHashes } from "../../proto/hashes.ts";
 import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
@@ -179,7 +180,7 @@ export function createRollupBlockSource(
     // A full block takes long enough to be noticed by consensus: others run in between.
     const slices = await application.blockSlices(block.txs, results);
     await yieldToLoop();
-    const hashes = block.txs.map(sha256);
+    const hashes = txHashes(block.txs).map(digestToBytes);
     await yieldToLoop();
     return {
       header: encodeHeader(block.header),
