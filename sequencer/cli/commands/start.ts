@@ -99,7 +99,8 @@ function statusLine(block: BlockSummary, isJson: boolean): string {
     `block ${block.height}`,
     `${block.txs} txs`,
     size,
-    block.intervalMs === undefined ? "- ms" : `${block.intervalMs} ms`,
+    // The first block has none before it.
+    ...(block.intervalMs === undefined ? [] : [`${block.intervalMs} ms`]),
     `round ${block.round}`,
     `peers ${block.peers}`,
     `pool ${block.pool}`,
