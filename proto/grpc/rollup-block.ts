@@ -75,7 +75,8 @@ export const rollupBlock = canonicalCodec(v1.RollupBlock, toWireBlock, fromWireB
 
 /** About the encoded length of a block, where it is large: its payloads, with what stands around each. */
 function bytesOf(block: RollupBlock): number {
-  let bytes = block.signedHeader.length + block.validatorSet.length + block.manifest.length;
+  const { signedHeader, validatorSet, manifest } = block;
+  let bytes = signedHeader.length + validatorSet.length + manifest.length + PROOFS_BYTES;
   for (const { slice } of [block, ...block.more]) {
     if (slice.kind === "absence") continue;
     for (const { payload } of slice.entries) bytes += payload.length + ENTRY_HEAD_BYTES;
@@ -85,6 +86,8 @@ function bytesOf(block: RollupBlock): number {
 
 /** Tags and lengths of an entry, its id, lane and place among its item's entries. */
 const ENTRY_HEAD_BYTES = 64;
+/** A slice's leaf and the proofs around it, of a block of any size. */
+const PROOFS_BYTES = 2_048;
 
 export function toWireBlock(value: RollupBlock): weft.rollup.v1.RollupBlock.$Properties {
   return {
