@@ -91,9 +91,13 @@ export interface LocalNetworkOptions {
   }) => void;
 }
 
-export interface LocalNetwork {
+/** Where the processes of a network have their folders and ports. */
+export interface NetworkPlaces {
   readonly validators: readonly ValidatorPlace[];
   readonly rollups: readonly RollupPlace[];
+}
+
+export interface LocalNetwork extends NetworkPlaces {
   /** Key file of the funded account. */
   readonly ownerKeyFile: string;
   readonly processes: ProcessGroup;
@@ -108,7 +112,7 @@ export async function prepareLocalNetwork(
 ): Promise<LocalNetwork> {
   const { root } = options;
   mkdirSync(join(root, "keys"), { recursive: true, mode: 0o700 });
-  const { validators, rollups } = places(options);
+  const { validators, rollups } = networkPlaces(options);
   const ownerKeyFile = accountKeyFile(root, "owner");
   const owner = readOrCreateKeyFile(ownerKeyFile);
   const gateways = rollups.map((place) => createGatewayKey(rollupHomeAt(place.home)));
@@ -181,7 +185,7 @@ export async function prepareLocalNetwork(
 }
 
 /** Refuses at once when a port that the network needs is taken, and says what may be done. */
-export async function checkPorts(network: LocalNetwork, root: string): Promise<void> {
+export async function checkPorts(network: NetworkPlaces, root: string): Promise<void> {
   const wanted = [
     ...network.validators.map((place) => ({
       name: place.name,
@@ -212,10 +216,12 @@ export async function checkPorts(network: LocalNetwork, root: string): Promise<v
 }
 
 /** Whether the first validator's RPC port is held by a node with that validator's key. */
-async function isOwnNetwork(network: LocalNetwork): Promise<boolean> {
+async function isOwnNetwork(network: NetworkPlaces): Promise<boolean> {
   const [first] = network.validators;
   if (first === undefined) return false;
-  const { id } = loadOrCreateNodeKey(homeAt(first.home).nodeKeyFile);
+  const { nodeKeyFile } = homeAt(first.home);
+  if (!existsSync(nodeKeyFile)) return false;
+  const { id } = loadOrCreateNodeKey(nodeKeyFile);
   try {
     const response = await fetch(`http://127.0.0.1:${first.rpcPort}/status`, {
       signal: AbortSignal.timeout(PORT_PROBE_MS),
@@ -246,10 +252,10 @@ export async function untilAnswers(
   }
 }
 
-function places(options: LocalNetworkOptions): {
-  readonly validators: readonly ValidatorPlace[];
-  readonly rollups: readonly RollupPlace[];
-} {
+/** Folders and ports of a network, whether it is there or not. */
+export function networkPlaces(
+  options: Pick<LocalNetworkOptions, "root" | "validators" | "rollups" | "ports">,
+): NetworkPlaces {
   const { root, validators: count, rollups: names, ports } = options;
   if (!isPortList(ports)) {
     return {

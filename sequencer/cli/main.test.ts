@@ -1,5 +1,7 @@
 import type { Command } from "commander";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
@@ -9,6 +11,7 @@ import { homeAt } from "../node/home.ts";
 import { exitCodeOf } from "./cli-error.ts";
 import { removeNetwork } from "./commands/dev.ts";
 import { ExitCode } from "./exit-codes.ts";
+import { PORT_OFFSET_MAX } from "./limits.ts";
 import { describeTimeout } from "./send-tx.ts";
 import { createProgram, withoutHelpOfNothing } from "./main.ts";
 import { portsFrom } from "./network-layout.ts";
@@ -197,3 +200,34 @@ test("a reset removes the network and nothing else", () => {
   expect(readdirSync(root)).toEqual(["config", "notes.txt"]);
   removeNetwork(join(root, "nowhere"));
 });
+
+test("weft dev that meets a taken port has written nothing, and with --reset removed nothing", async () => {
+  const root = mkdtempSync(join(tmpdir(), "weft-dev-"));
+  const { server: taken, port } = await takenPort(portsFrom(PORT_OFFSET_MAX).rpc);
+  const dev = (home: string, ...more: string[]) =>
+    program().parseAsync(
+      ["dev", "--home", home, "--port-offset", String(port - portsFrom(0).rpc), ...more],
+      { from: "user" },
+    );
+  await expect(dev(join(root, "new"))).rejects.toThrow(/ports are taken: .*validator-0/);
+  const genesis = join(root, "old", "validator-0", "config", "genesis.json");
+  mkdirSync(dirname(genesis), { recursive: true });
+  writeFileSync(genesis, "");
+  await expect(dev(join(root, "old"), "--reset")).rejects.toThrow(/ports are taken/);
+  expect([readdirSync(root), existsSync(genesis)]).toEqual([["old"], true]);
+  taken.close();
+  rmSync(root, { recursive: true });
+});
+
+/** A port of this machine up to `most` that somebody listens at. */
+async function takenPort(
+  most: number,
+): Promise<{ readonly server: Server; readonly port: number }> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  if (port <= most) return { server, port };
+  server.close();
+  return takenPort(most);
+}

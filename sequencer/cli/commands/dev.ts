@@ -18,6 +18,7 @@ import {
   checkPorts,
   EVM_DEV_ACCOUNTS,
   holdsNetwork,
+  networkPlaces,
   type LocalNetwork,
   prepareLocalNetwork,
   untilAnswers,
@@ -74,16 +75,22 @@ export function registerDev(program: Command, context: CommandContext): void {
 
 async function dev(options: DevOptions, context: CommandContext, isJson: boolean): Promise<void> {
   const root = resolve(options.home);
-  if (options.reset) removeNetwork(root);
   const stopped = untilStopped();
   let isReady = false;
+  const place = {
+    root,
+    validators: options.validators,
+    rollups: options.rollups,
+    ports: portsFrom(options.portOffset),
+  };
+  const isNew = options.reset || !holdsNetwork(root);
+  // Before anything is written or removed: whoever meets a taken port chooses others for the same folder.
+  if (isNew) await checkPorts(networkPlaces(place), root);
+  if (options.reset) removeNetwork(root);
   const network = await prepareLocalNetwork(
     {
-      root,
+      ...place,
       chainId: "weft-dev",
-      validators: options.validators,
-      rollups: options.rollups,
-      ports: portsFrom(options.portOffset),
       // So that a node can be tried that joins by state sync.
       config: {
         "storage.snapshot_interval": DEV_SNAPSHOT_INTERVAL,
@@ -103,7 +110,8 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
     },
     createSystemClock(),
   );
-  await checkPorts(network, root);
+  // Those of a network that is there are checked only when they are the ones that it has.
+  if (!isNew) await checkPorts(network, root);
   for (const i of network.validators.keys()) network.startValidator(i);
   for (const i of network.rollups.keys()) network.startRollup(i);
   // Whatever comes first: all is up, a process ended, or somebody wants to stop already.
