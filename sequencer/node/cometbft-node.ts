@@ -210,6 +210,7 @@ export async function createCometBftNode(
         view: () => (isUp && application.standstill() === undefined ? watch.place() : undefined),
         genesis,
         peers: () => watch.peers(),
+        lastBlockTime: () => application.read.lastBlock()?.time,
         onStalled: () => grpc?.setServing(false),
         clock,
         logger: cometLogger,

@@ -290,6 +290,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         view: () => (isCatchingUp() || isHalted() ? undefined : engine.view()),
         genesis,
         peers: () => peers.peers().length,
+        lastBlockTime: () => lastBlock?.header.time,
         // Whoever picks nodes by their health may find one that sees more.
         onStalled: () => grpc?.setServing(false),
         clock,

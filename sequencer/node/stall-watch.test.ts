@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Height, Round } from "../../proto/brands.ts";
-import type { Vote, VoteType } from "../../proto/types.ts";
+import type { Timestamp, Vote, VoteType } from "../../proto/types.ts";
 import { SignedMsgType } from "../../proto/types.ts";
 import { createValidatorSet } from "../../proto/validator-set.ts";
 import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
@@ -17,7 +17,7 @@ const validators = createValidatorSet(
 );
 
 /** A watch over a round whose state the test sets. */
-function watched() {
+function watched(lastBlockTime?: Timestamp) {
   const clock = createManualClock();
   const log: { readonly message: string; readonly fields: LogFields }[] = [];
   const write = (message: string, fields: LogFields = {}) => void log.push({ message, fields });
@@ -55,6 +55,7 @@ function watched() {
         })),
       },
       peers: () => state.peers,
+      lastBlockTime: () => lastBlockTime,
       onStalled: () => (state.stalled += 1),
       clock,
       logger,
@@ -91,6 +92,15 @@ describe("a chain that stands", () => {
     watch.progressed();
     expect(watch.stall()).toBeUndefined();
     expect(log.at(-1)).toMatchObject({ message: "blocks come again", fields: { seconds: 60 } });
+  });
+
+  test("does not begin anew with a restart: it is told since the last block, and not at once", async () => {
+    // Half an hour before this start.
+    const { watch, clock } = watched({ seconds: 1_699_998_200n, nanos: 0 });
+    await clock.advance(14_000);
+    expect(watch.description()).toBeUndefined();
+    await clock.advance(6_000);
+    expect(watch.description()).toMatch(/^no block since 2023-11-14T21:43:20Z \(1820 s\): /);
   });
 
   test("is told without blaming votes when all are there", async () => {

@@ -3,7 +3,7 @@
  * power stands still by design; its nodes must not look healthy while it does.
  */
 import { toHex } from "../../proto/bytes.ts";
-import { formatTime } from "../../proto/time.ts";
+import { formatTime, timeToMs } from "../../proto/time.ts";
 import {
   SignedMsgType,
   type Timestamp,
@@ -18,7 +18,7 @@ import { STALL_CHECK_MS, STALL_LOG_MS, STALL_NAMES_MAX } from "./limits.ts";
 
 /** Why no block comes, as far as this node sees it. */
 export interface Stall {
-  /** Wall time of the last block applied here, or of the start. */
+  /** When the last block was applied here, by wall time; its own time if that was before this start. */
   readonly since: Timestamp;
   readonly forMs: number;
   /** The height that is not decided, and where consensus is in it. */
@@ -64,6 +64,8 @@ export function createStallWatch(
       readonly validators: readonly Pick<GenesisValidator, "address" | "name">[];
     };
     readonly peers: () => number;
+    /** Of the block that this node begins after. */
+    readonly lastBlockTime: () => Timestamp | undefined;
     readonly onStalled: () => void;
     readonly clock: Clock;
     readonly logger: Logger;
@@ -77,10 +79,16 @@ export function createStallWatch(
   let loggedMs: number | undefined;
   let timer: Cancel | undefined;
 
+  /** A restart does not make the chain younger: what passed before it counts, by the wall clock. */
+  function sinceLastMs(): number {
+    const wallMs = timeToMs(clock.now()) - timeToMs(last.at);
+    return Math.max(wallMs, clock.monotonicMs() - last.monotonicMs);
+  }
+
   function progressed(): void {
     const now = clock.monotonicMs();
     if (loggedMs !== undefined) {
-      logger.info("blocks come again", { seconds: Math.round((now - last.monotonicMs) / 1_000) });
+      logger.info("blocks come again", { seconds: Math.round(sinceLastMs() / 1_000) });
       loggedMs = undefined;
     }
     last = { at: clock.now(), monotonicMs: now };
@@ -88,11 +96,11 @@ export function createStallWatch(
 
   function stall(): Stall | undefined {
     const view = deps.view();
-    const forMs = clock.monotonicMs() - last.monotonicMs;
-    if (view === undefined || forMs < options.afterMs) return undefined;
+    const waitedMs = clock.monotonicMs() - last.monotonicMs;
+    if (view === undefined || waitedMs < options.afterMs) return undefined;
     // The first round begins with the first transaction where empty blocks are off.
     if (view.round === 0 && view.step <= Step.NEW_ROUND) return undefined;
-    return { since: last.at, forMs, ...whatIsMissing(view, names) };
+    return { since: last.at, forMs: sinceLastMs(), ...whatIsMissing(view, names) };
   }
 
   function check(): void {
@@ -131,7 +139,7 @@ export function createStallWatch(
 
   return {
     start() {
-      progressed();
+      last = { at: deps.lastBlockTime() ?? clock.now(), monotonicMs: clock.monotonicMs() };
       timer = clock.after(STALL_CHECK_MS, check);
     },
     stop: () => timer?.cancel(),
