@@ -1,9 +1,10 @@
 /** A home whose node does not run: commands that read or mend its data hold the lock meanwhile. */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { type EngineHome, openEngineHome } from "../engine/engine-home.ts";
 import { type Home, homeAt } from "../node/home.ts";
-import { checkHomeEngine } from "../node/home-engine.ts";
+import { engineOfHome } from "../node/home-engine.ts";
 import { readPublicHalf } from "../ports/key-file.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { cliError } from "./cli-error.ts";
@@ -24,14 +25,14 @@ export async function withLockedHome<T>(
 
 /**
  * With the embedded engine's stores open.
- * @throws StoreError STORE_LOCKED while a node runs on the home; CONFIG_OTHER_ENGINE when the blocks are CometBFT's
+ * @throws StoreError STORE_LOCKED while a node runs on the home; CliError CONFIG when the blocks are CometBFT's
  */
 export async function withOpenHome<T>(
   root: string,
   task: (home: Home, stores: EngineHome) => Promise<T>,
 ): Promise<T> {
   const home = existingHome(root);
-  await checkHomeEngine(home, "embedded");
+  await checkIsEmbedded(home);
   const stores = await openEngineHome({
     dataDirectory: home.dataDir,
     privValidatorKeyPath: undefined,
@@ -41,6 +42,16 @@ export async function withOpenHome<T>(
   } finally {
     await stores.close();
   }
+}
+
+/** What reads the embedded engine's stores has nothing to say of CometBFT's. */
+async function checkIsEmbedded(home: Home): Promise<void> {
+  const owner = await engineOfHome(home);
+  if (owner === undefined || owner === "embedded") return;
+  throw cliError(
+    "CONFIG",
+    `the data in ${home.root} is of the engine ${owner}, and this command is for the embedded engine's alone; CometBFT's own program looks at its data, with --home ${join(home.root, "cometbft")}`,
+  );
 }
 
 /** Of the validator's key file, whose public half is enough; undefined when there is none. */

@@ -52,10 +52,21 @@ export async function loadGenesis(path: string): Promise<Genesis> {
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (isWeftError(cause)) throw cause;
-    throw refusal("", `cannot read ${path}: ${String(cause)}`, cause);
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const why = isMissing ? `${path} is missing` : `cannot read ${path}: ${String(cause)}`;
+    throw refusal("", `${why}; ${GENESIS_REMEDY}`, isMissing ? undefined : cause);
   }
-  return parseGenesis(text);
+  try {
+    return parseGenesis(text);
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    const said = `${cause.message} (${path}); ${GENESIS_REMEDY}`;
+    throw new EngineError(cause.info, said, { cause: cause.cause });
+  }
 }
+
+const GENESIS_REMEDY =
+  "take the network's, which is the same on all of its nodes; a new home is made with it by: weft init --genesis FILE";
 
 /** Writes the file at once and whole, synced. */
 export async function saveGenesis(path: string, genesis: Genesis): Promise<void> {

@@ -20,10 +20,10 @@ export async function lockHome(directory: string): Promise<HomeLock> {
     if (!(cause instanceof StoreError) || cause.code !== "STORE_LOCKED") throw cause;
     const pid = await readPid(pidPath);
     const holder = pid === undefined ? "another process" : `process ${pid}`;
+    // Without LevelDB's words, which say less.
     throw new StoreError(
       { code: "STORE_LOCKED", path: directory, pid },
       `${directory} is in use by ${holder}; one home serves one node: stop that one first, or use another home`,
-      { cause },
     );
   });
   await writeFile(pidPath, `${process.pid}\n`, { mode: 0o600 });
