@@ -33,7 +33,7 @@ export const LIGHT_WARMUP_MS = 300;
  * Load that is not reported, before the first round: a node that runs for days has its code compiled, one
  * that just started has not, and compiles while it is measured. CometBFT's was compiled before it started.
  */
-export const FIRST_WARMUP_MS = 8_000;
+export const FIRST_WARMUP_MS = 7_000;
 export const FULL_FIRST_WARMUP_MS = 60_000;
 export const COMPILED_FIRST_WARMUP_MS = 2_000;
 /** Time that a network gets after it stood still to commit a block again. */
