@@ -7,8 +7,9 @@ const root = new URL("../", import.meta.url);
 const entry = fileURLToPath(new URL("dist/sequencer/cli/main.js", root));
 const args = process.argv.slice(2);
 const isBuildWanted = args[0] === "--build";
-if (isBuildWanted || !existsSync(entry)) {
-  if (!existsSync(entry)) process.stderr.write("building, up to a minute this first time\n");
+const isBuilt = existsSync(entry);
+if (isBuildWanted || !isBuilt) {
+  if (!isBuilt) process.stderr.write("building, up to a minute this first time\n");
   const tsc = fileURLToPath(new URL("node_modules/typescript/bin/tsc", root));
   const { status } = spawnSync(process.execPath, [tsc, "-b", "sequencer/cli"], {
     cwd: fileURLToPath(root),

@@ -5,6 +5,7 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { formatTime, parseTime } from "../../proto/time.ts";
+import { isMissingFile } from "../../sequencer/ports/node-file-system.ts";
 import type { TrustedState } from "../client/header-chain.ts";
 import { replaceFile } from "../replace-file.ts";
 
@@ -42,7 +43,7 @@ export function createFileTrustStore(path: string): TrustStore {
       text = await readFile(path, "utf8");
     } catch (error) {
       // No file yet is how every rollup starts.
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+      if (isMissingFile(error)) return [];
       throw error;
     }
     return parse(path, text);

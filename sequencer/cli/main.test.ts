@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { WeftError } from "../../proto/errors.ts";
+import { listenAnywhere } from "../../test/support/loopback.ts";
 import { loadConfig } from "../node/config.ts";
 import { homeAt } from "../node/home.ts";
 import { exitCodeOf } from "./cli-error.ts";
@@ -223,11 +223,8 @@ test("weft dev that meets a taken port has written nothing, and with --reset rem
 async function takenPort(
   most: number,
 ): Promise<{ readonly server: Server; readonly port: number }> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  if (port <= most) return { server, port };
-  server.close();
+  const taken = await listenAnywhere();
+  if (taken.port <= most) return taken;
+  taken.server.close();
   return takenPort(most);
 }

@@ -1,7 +1,7 @@
 /** A home whose node does not run: commands that read or mend its data hold the lock meanwhile. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
+import { cometBftHomeAt } from "../cometbft/config-file.ts";
 import { type EngineHome, openEngineHome } from "../engine/engine-home.ts";
 import { type Home, homeAt } from "../node/home.ts";
 import { engineOfHome } from "../node/home-engine.ts";
@@ -50,7 +50,7 @@ async function checkIsEmbedded(home: Home): Promise<void> {
   if (owner === undefined || owner === "embedded") return;
   throw cliError(
     "CONFIG",
-    `the data in ${home.root} is of the engine ${owner}, and this command is for the embedded engine's alone; CometBFT's own program looks at its data, with --home ${join(home.root, "cometbft")}`,
+    `the data in ${home.root} is of the engine ${owner}, and this command is for the embedded engine's alone; CometBFT's own program looks at its data, with --home ${cometBftHomeAt(home).root}`,
   );
 }
 

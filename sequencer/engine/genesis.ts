@@ -18,6 +18,7 @@ import {
 import { formatTime } from "../../proto/time.ts";
 import type { ConsensusParams, PublicKey, Timestamp } from "../../proto/types.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
+import { isMissingFile } from "../ports/node-file-system.ts";
 import { DEFAULT_CONSENSUS_PARAMS, checkConsensusParams } from "./consensus-params.ts";
 import { EngineError } from "./errors.ts";
 import { CHAIN_ID_LENGTH_MAX, GENESIS_FILE_BYTES_MAX } from "./limits.ts";
@@ -52,7 +53,7 @@ export async function loadGenesis(path: string): Promise<Genesis> {
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (isWeftError(cause)) throw cause;
-    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const isMissing = isMissingFile(cause);
     const why = isMissing ? `${path} is missing` : `cannot read ${path}: ${String(cause)}`;
     throw refusal("", `${why}; ${GENESIS_REMEDY}`, isMissing ? undefined : cause);
   }

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { WeftError } from "../../proto/errors.ts";
 import { readSignState } from "../engine/privval/sign-state.ts";
 import { replaceFile, syncDirectory } from "../ports/file-system.ts";
-import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import { isMissingFile, NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import type { Home } from "./home.ts";
 
 export const ENGINES = ["embedded", "cometbft"] as const;
@@ -49,7 +49,7 @@ export async function engineOfHome(home: EngineHome): Promise<EngineName | undef
   try {
     text = (await readFile(home.engineFile, "utf8")).trim();
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (!isMissingFile(error)) throw error;
     // Homes of before there was a choice do not say it.
     return existsSync(join(home.dataDir, "blockstore.db")) ? "embedded" : undefined;
   }

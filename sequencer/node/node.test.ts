@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -7,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Height, Round } from "../../proto/brands.ts";
 import { createTestnet } from "../cli/testnet-files.ts";
+import { listenAnywhere } from "../../test/support/loopback.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
 import { loadConfig } from "./config.ts";
@@ -40,16 +40,6 @@ function create(settings: Readonly<Record<string, unknown>>): Promise<Node> {
     { home, config, onBlock: () => onBlock() },
     { clock: createSystemClock(), logger: NULL_LOGGER },
   );
-}
-
-async function listenAnywhere(): Promise<{ readonly server: Server; readonly port: number }> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
-  return { server, port: address.port };
 }
 
 describe("node", () => {

@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { NodeId } from "../../proto/brands.ts";
 import type { Logger } from "../ports/logger.ts";
+import { isMissingFile } from "../ports/node-file-system.ts";
 import { BANS_MAX } from "./limits.ts";
 import type { Ban } from "./peer-bans.ts";
 
@@ -12,8 +13,8 @@ export function readBansFile(path: string, logger: Logger): readonly Ban[] {
     if (!Array.isArray(document.bans)) throw new RangeError('expected {"bans": [...]}');
     return document.bans.slice(0, BANS_MAX).map((entry: unknown) => banOf(entry));
   } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    if (!isMissing) logger.warn("bans unreadable, begun anew", { path, error: String(error) });
+    if (!isMissingFile(error))
+      logger.warn("bans unreadable, begun anew", { path, error: String(error) });
     return [];
   }
 }

@@ -21,7 +21,7 @@ export const NODE_FILE_SYSTEM: FileSystem = {
     try {
       return await readFile(path);
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      if (isMissingFile(error)) return undefined;
       throw error;
     }
   },
@@ -32,6 +32,11 @@ export const NODE_FILE_SYSTEM: FileSystem = {
   remove: (path) => rm(path),
   sizeBytes: async (path) => (await stat(path)).size,
 };
+
+/** Whether a call of the file system failed because there is nothing at its path. */
+export function isMissingFile(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
 
 class HandleFile implements OpenFile {
   readonly #handle: FileHandle;

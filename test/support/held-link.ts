@@ -1,5 +1,6 @@
 /** A link through which bytes wait while it is held, as TCP makes them wait for a cable to be put back. */
 import { connect, createServer, type Socket } from "node:net";
+import { listenAnywhere } from "./loopback.ts";
 
 export interface HeldLink {
   /** What passes from here reaches the target. */
@@ -54,13 +55,9 @@ export async function startHeldLink(targetPort: number): Promise<HeldLink> {
     else from.resume();
   }
 
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
+  const { port } = await listenAnywhere(server);
   return {
-    port: address.port,
+    port,
     hold() {
       isHeld = true;
       for (const socket of sockets) socket.pause();

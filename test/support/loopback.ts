@@ -1,7 +1,19 @@
-/** Two connected TCP sockets on the loopback interface, for transport tests. */
+/** Sockets on the loopback interface, for tests. */
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 
+/** A server at a port that was free. */
+export async function listenAnywhere(
+  server: Server = createServer(),
+): Promise<{ readonly server: Server; readonly port: number }> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no TCP address");
+  return { server, port: address.port };
+}
+
+/** Two sockets that are connected. */
 export interface SocketPair {
   readonly dialed: Socket;
   readonly accepted: Socket;
@@ -9,12 +21,8 @@ export interface SocketPair {
 }
 
 export async function createSocketPair(): Promise<SocketPair> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
-  const dialed = connect(address.port, "127.0.0.1");
+  const { server, port } = await listenAnywhere();
+  const dialed = connect(port, "127.0.0.1");
   const accepted = await new Promise<Socket>((resolve) => server.once("connection", resolve));
   if (dialed.connecting) await once(dialed, "connect");
   for (const socket of [dialed, accepted]) socket.on("error", () => socket.destroy());

@@ -1,5 +1,6 @@
 /** A link that can go silent without closing, as a cut cable does: bytes vanish, sockets stay open. */
 import { connect, createServer, type Socket } from "node:net";
+import { listenAnywhere } from "./loopback.ts";
 
 export interface SilentProxy {
   readonly port: number;
@@ -33,13 +34,9 @@ export async function startSilentProxy(targetPort: number): Promise<SilentProxy>
       });
     }
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
+  const { port } = await listenAnywhere(server);
   return {
-    port: address.port,
+    port,
     silence: () => {
       isSilent = true;
     },

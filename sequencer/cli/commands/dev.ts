@@ -110,7 +110,7 @@ async function dev(options: DevOptions, context: CommandContext, isJson: boolean
     },
     createSystemClock(),
   );
-  // Those of a network that is there are checked only when they are the ones that it has.
+  // Of a network that is there it was just made sure that these are its ports.
   if (!isNew) await checkPorts(network, root);
   for (const i of network.validators.keys()) network.startValidator(i);
   for (const i of network.rollups.keys()) network.startRollup(i);

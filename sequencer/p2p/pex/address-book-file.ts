@@ -3,6 +3,7 @@ import { open, readFile, rename, stat } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { toHex } from "../../../proto/bytes.ts";
 import type { Logger } from "../../ports/logger.ts";
+import { isMissingFile } from "../../ports/node-file-system.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import type { AddressBook, KnownAddress } from "./address-book.ts";
 import { BOOK_FILE_BYTES_MAX, BOOK_SLICE } from "./limits.ts";
@@ -33,7 +34,7 @@ export async function readBookFile(path: string, logger: Logger): Promise<Stored
     const size = await stat(path).then(
       (found) => found.size,
       (error: unknown) => {
-        if (isMissing(error)) return undefined;
+        if (isMissingFile(error)) return undefined;
         throw error;
       },
     );
@@ -133,10 +134,6 @@ function timeToJson(ms: number): string {
 function timeOf(value: unknown): number {
   const ms = typeof value === "string" ? Date.parse(value) : Number.NaN;
   return Number.isFinite(ms) && ms > 0 ? ms : 0;
-}
-
-function isMissing(error: unknown): boolean {
-  return isRecord(error) && error["code"] === "ENOENT";
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
