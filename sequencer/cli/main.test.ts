@@ -89,6 +89,9 @@ describe("what is not quite right", () => {
     expect(await refusal(...register)).toMatch(/Bad_Name.* is no rollup's name/);
     const parameter = (...pairs: string[]) => refusal("testnet", "--param", ...pairs);
     expect(await parameter("epoch=7")).toMatch(/one of these names: .*epochLength/);
+    expect(await parameter("epoch_length=7")).toMatch(
+      /no epoch_length, did you mean epochLength\?/,
+    );
     expect(await parameter("epochLength=0")).toMatch(/epochLength: expected 1 to \d+ \(Blocks of/);
     expect(await parameter("epochLength=7", "epochLength=8")).toMatch(/epochLength is named twice/);
   });

@@ -7,6 +7,7 @@ import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { isWeftError } from "../../proto/errors.ts";
+import { VERSION } from "../node/version.ts";
 import { describeError, exitCodeOf } from "./cli-error.ts";
 import { registerAbci } from "./commands/abci.ts";
 import { registerConfig } from "./commands/config.ts";
@@ -34,6 +35,7 @@ import { toJson } from "./output.ts";
 export function createProgram(context: CommandContext): Command {
   const program = new Command("weft")
     .description("A shared, decentralized sequencer network: one BFT order for many rollups.")
+    .version(VERSION.weft, "--version", "print this program's version")
     .option("--json", "print one JSON object per result", false)
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(run with --help for the options)")

@@ -12,6 +12,7 @@ import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
 import { type EngineName, ENGINES } from "../node/home-engine.ts";
+import { nearestName } from "../node/nearest-name.ts";
 import { cliError } from "./cli-error.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -188,8 +189,11 @@ function addParam(pair: string, before: Partial<ParamsState> = {}): Partial<Para
   const [given = "", text = ""] = pair.split("=", 2);
   const name = PARAM_NAMES.find((known) => known === given);
   if (name === undefined) {
+    const nearest = nearestName(given, PARAM_NAMES);
     throw new InvalidArgumentError(
-      `expected name=value with one of these names: ${PARAM_NAMES.join(", ")}`,
+      nearest === undefined
+        ? `expected name=value with one of these names: ${PARAM_NAMES.join(", ")}`
+        : `there is no ${given}, did you mean ${nearest}?`,
     );
   }
   if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`${name} is named twice`);

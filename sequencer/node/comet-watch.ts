@@ -9,7 +9,7 @@ import { PEERS_POLL_MS, QUIET_MS, STATUS_POLL_MS } from "../cometbft/limits.ts";
 import { Step } from "../consensus/step.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { RoundPlace } from "./stall-watch.ts";
+import type { RoundPlace } from "./round-place.ts";
 
 export interface CometWatch {
   /** Asks once; then again and again, until `stop`. */
@@ -47,16 +47,10 @@ export function createCometWatch(deps: {
       peers = await chain.peerCount();
     }
     const isQuiet = !answer.isCatchingUp && now - progressedMs >= QUIET_MS;
-    place = isQuiet ? await currentPlace() : undefined;
+    place = isQuiet ? await readPlace(chain) : undefined;
     status = answer;
     deps.onStatus(answer);
     return answer;
-  }
-
-  async function currentPlace(): Promise<RoundPlace | undefined> {
-    const round = await chain.round();
-    const validators = await chain.validators(Height(round.height));
-    return validators && placeOf(round, validators);
   }
 
   function lookAgain(): void {
@@ -105,6 +99,15 @@ const UNDER_WAY: RoundPlace = {
   validators: NO_VALIDATORS,
   votes: () => undefined,
 };
+
+/** Where a node's consensus is, by its RPC; undefined when it does not tell its validators. */
+export async function readPlace(
+  chain: Pick<CometChain, "round" | "validators">,
+): Promise<RoundPlace | undefined> {
+  const round = await chain.round();
+  const validators = await chain.validators(Height(round.height));
+  return validators && placeOf(round, validators);
+}
 
 function placeOf(round: CometRound, validators: ValidatorSet): RoundPlace {
   return {

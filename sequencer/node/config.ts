@@ -7,12 +7,8 @@ import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { WeftError } from "../../proto/errors.ts";
 import { type Config, configSchema, parseDurationMs } from "./config-schema.ts";
-import {
-  CONFIG_BYTES_MAX,
-  KEY_DISTANCE_MAX,
-  STALL_AFTER_MS_MIN,
-  STALL_AFTER_ROUNDS,
-} from "./limits.ts";
+import { CONFIG_BYTES_MAX, STALL_AFTER_MS_MIN, STALL_AFTER_ROUNDS } from "./limits.ts";
+import { editDistance, nearestName } from "./nearest-name.ts";
 
 export type ConfigErrorInfo =
   /** The file cannot be read. */
@@ -210,7 +206,7 @@ function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
   if (issue.code === "unrecognized_keys") {
     const prefix = path === "" ? "" : `${path}.`;
     return issue.keys.map((key) => {
-      const nearest = nearestKey(`${prefix}${key}`);
+      const nearest = nearestName(`${prefix}${key}`, knownKeys(), keyDistance);
       const hint = nearest === undefined ? "" : `, did you mean ${nearest}?`;
       return { key: `${prefix}${key}`, text: `unknown key${hint}` };
     });
@@ -223,17 +219,11 @@ function describeIssue(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
   return [{ key: path, text: `${issue.message}${got}` }];
 }
 
-/** The known key that differs least from one that is not known; undefined when none is near. */
-function nearestKey(unknown: string): string | undefined {
-  let best: { readonly key: string; readonly distance: number } | undefined;
-  for (const key of knownKeys()) {
-    // A key without its section, or in the wrong one, is near to its namesake.
-    const isNamesake = key.slice(key.indexOf(".") + 1) === unknown.slice(unknown.indexOf(".") + 1);
-    const distance = isNamesake ? 0.5 : editDistance(key, unknown);
-    if (best === undefined || distance < best.distance) best = { key, distance };
-  }
-  const farthest = Math.min(KEY_DISTANCE_MAX, Math.floor(unknown.length / 3));
-  return best !== undefined && best.distance <= farthest ? best.key : undefined;
+/** A key without its section, or in the wrong one, is near to its namesake. */
+function keyDistance(known: string, unknown: string): number {
+  const isNamesake =
+    known.slice(known.indexOf(".") + 1) === unknown.slice(unknown.indexOf(".") + 1);
+  return isNamesake ? 0.5 : editDistance(known, unknown);
 }
 
 function knownKeys(): string[] {
@@ -242,18 +232,4 @@ function knownKeys(): string[] {
     const inner = Object.keys(sectionShape(schema));
     return inner.length === 0 ? [key] : inner.map((name) => `${key}.${name}`);
   });
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, same));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -32,8 +32,8 @@ export const STALL_LOG_MS = 30_000;
 export const STALL_NAMES_MAX = 10;
 /** Files of evidence that a node writes for its operator; faults of one validator come once a round at most. */
 export const FOUND_EVIDENCE_FILES_MAX = 64;
-/** Edits between an unknown key and the known one that is suggested. */
-export const KEY_DISTANCE_MAX = 4;
+/** Edits between an unknown name and the known one that is suggested. */
+export const NAME_DISTANCE_MAX = 4;
 /** CometBFT's pool has room for so many times what the application's takes: the application's decides. */
 export const COMETBFT_POOL_FACTOR = 2;
 /** Bytes of a call's body besides its transaction, in CometBFT's RPC. */

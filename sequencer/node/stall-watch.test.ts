@@ -112,6 +112,19 @@ describe("a chain that stands", () => {
     expect(watch.description()).toMatch(/height 8 is in round 4, step prevote$/);
   });
 
+  test("names those who prevoted and did not precommit, once precommits are what it waits for", async () => {
+    const { watch, clock, state } = watched();
+    state.prevotes = [0, 1, 2, 3];
+    state.precommits = [0, 2];
+    state.step = Step.PRECOMMIT;
+    await clock.advance(20_000);
+    expect(watch.description()).toMatch(
+      /step precommit, and waits .* 20 of 40, missing: validator-1, /,
+    );
+    state.precommits = [0, 1, 2];
+    expect(watch.description()).toMatch(/height 8 is in round 0, step precommit$/);
+  });
+
   test("is not one that has nothing to order: empty blocks are off", async () => {
     const { watch, clock, state, log } = watched();
     state.step = Step.NEW_ROUND;

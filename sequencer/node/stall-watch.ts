@@ -4,42 +4,25 @@
  */
 import { toHex } from "../../proto/bytes.ts";
 import { formatTime, timeToMs } from "../../proto/time.ts";
-import {
-  SignedMsgType,
-  type Timestamp,
-  type ValidatorSet,
-  type VoteType,
-} from "../../proto/types.ts";
+import type { Timestamp } from "../../proto/types.ts";
 import { Step } from "../consensus/step.ts";
 import type { GenesisValidator } from "../engine/genesis.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import { STALL_CHECK_MS, STALL_LOG_MS, STALL_NAMES_MAX } from "./limits.ts";
+import { STALL_CHECK_MS, STALL_LOG_MS } from "./limits.ts";
+import {
+  describeWait,
+  lacksVotes,
+  type RoundPlace,
+  type RoundWait,
+  waitAt,
+} from "./round-place.ts";
 
-/** Why no block comes, as far as this node sees it. */
-export interface Stall {
+/** Why no block comes, as far as this node sees it: the height that is not decided, and who is missing. */
+export interface Stall extends RoundWait {
   /** When the last block was applied here, by wall time; its own time if that was before this start. */
   readonly since: Timestamp;
   readonly forMs: number;
-  /** The height that is not decided, and where consensus is in it. */
-  readonly height: number;
-  readonly round: number;
-  readonly step: string;
-  /** Power whose votes of this round are here, of `powerTotal`; more than 2/3 is needed. */
-  readonly powerPresent: bigint;
-  readonly powerTotal: bigint;
-  /** Validators of whom no vote of this round is here: names, or addresses in hex. */
-  readonly missing: readonly string[];
-}
-
-/** Where consensus is: what is read of a `RoundStateView`, or of what CometBFT says. */
-export interface RoundPlace {
-  readonly height: number;
-  readonly round: number;
-  readonly step: Step;
-  readonly validators: Pick<ValidatorSet, "validators" | "totalVotingPower">;
-  /** Anything but undefined is a vote. */
-  votes(round: number, type: VoteType): { voteAt(index: number): unknown } | undefined;
 }
 
 export interface StallWatch {
@@ -100,7 +83,7 @@ export function createStallWatch(
     if (view === undefined || waitedMs < options.afterMs) return undefined;
     // The first round begins with the first transaction where empty blocks are off.
     if (view.round === 0 && view.step <= Step.NEW_ROUND) return undefined;
-    return { since: last.at, forMs: sinceLastMs(), ...whatIsMissing(view, names) };
+    return { since: last.at, forMs: sinceLastMs(), ...waitAt(view, names) };
   }
 
   function check(): void {
@@ -147,54 +130,9 @@ export function createStallWatch(
     stall,
     description() {
       const found = stall();
-      return found && describeStall(found);
+      if (found === undefined) return undefined;
+      const { since, forMs } = found;
+      return `no block since ${formatTime(since)} (${Math.round(forMs / 1_000)} s): ${describeWait(found)}`;
     },
   };
 }
-
-function describeStall(stall: Stall): string {
-  const { since, forMs, height, round, step, powerPresent, powerTotal, missing } = stall;
-  const where = `no block since ${formatTime(since)} (${Math.round(forMs / 1_000)} s): height ${height} is in round ${round}, step ${step}`;
-  if (!lacksVotes(stall)) return where;
-  return `${where}, and waits for the votes of more than 2/3 of the power; here are those of ${powerPresent} of ${powerTotal}, missing: ${missing.join(", ")}`;
-}
-
-function lacksVotes({ powerPresent, powerTotal }: Stall): boolean {
-  return powerPresent * 3n <= powerTotal * 2n;
-}
-
-function whatIsMissing(
-  view: RoundPlace,
-  names: ReadonlyMap<string, string>,
-): Omit<Stall, "since" | "forMs"> {
-  const { height, round, step } = view;
-  const { validators, totalVotingPower } = view.validators;
-  const sets = [SignedMsgType.PREVOTE, SignedMsgType.PRECOMMIT].map((t) => view.votes(round, t));
-  let powerPresent = 0n;
-  const missing: string[] = [];
-  for (const [index, { address, votingPower }] of validators.entries()) {
-    if (sets.some((set) => set?.voteAt(index) !== undefined)) powerPresent += votingPower;
-    else missing.push(names.get(toHex(address)) || toHex(address).toUpperCase());
-  }
-  const more = missing.length - STALL_NAMES_MAX;
-  if (more > 0) missing.splice(STALL_NAMES_MAX, more, `and ${more} more`);
-  return {
-    height,
-    round,
-    step: STEP_NAMES[step],
-    powerPresent,
-    powerTotal: totalVotingPower,
-    missing,
-  };
-}
-
-const STEP_NAMES: Readonly<Record<Step, string>> = {
-  [Step.NEW_HEIGHT]: "new height",
-  [Step.NEW_ROUND]: "new round",
-  [Step.PROPOSE]: "propose",
-  [Step.PREVOTE]: "prevote",
-  [Step.PREVOTE_WAIT]: "prevote wait",
-  [Step.PRECOMMIT]: "precommit",
-  [Step.PRECOMMIT_WAIT]: "precommit wait",
-  [Step.COMMIT]: "commit",
-};

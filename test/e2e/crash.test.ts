@@ -10,6 +10,7 @@ import { rollupData, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { ed25519Address } from "../../proto/verify/ed25519.ts";
 import { EVM_DEV_ACCOUNTS } from "../../sequencer/cli/local-network.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
+import { waitOfNode } from "../../sequencer/cli/wait-of-node.ts";
 import { homeAt } from "../../sequencer/node/home.ts";
 import {
   createTestNetwork,
@@ -229,6 +230,11 @@ describe(`a network whose nodes are killed at random moments, seed ${SEED}`, () 
       return now.every(({ time }) => Date.now() - time > 10 * interval + 2_000);
     });
     expect(await Promise.all(alive.map(height))).toEqual([stuck - 1, stuck - 1]);
+    for (const { rpc: url } of alive) {
+      expect(await waitOfNode(url)).toMatch(
+        new RegExp(`^height ${stuck} is in round .* missing: .*(${a.name}|${b.name})`),
+      );
+    }
     const start = performance.now();
     network.start(a.name, b.name);
     await untilHeight(network.validators, stuck + 3, RECOVERY_MS_MAX);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { describeOldHead, isHeadOld, type PulseSource, type RoundState } from "../chain-pulse.ts";
+import { describeOldHead, isHeadOld, type PulseSource } from "../chain-pulse.ts";
 import { callRpc } from "../clients.ts";
 import type { GlobalOptions } from "../context.ts";
 import { engineOfStatus } from "../engine-of-node.ts";
@@ -35,11 +35,8 @@ export function registerStatus(program: Command): void {
 async function attentionFor(status: PulseSource, rpc: string): Promise<string | undefined> {
   const now = Date.now();
   if (!isHeadOld(status, now)) return undefined;
-  // A node that tells no round state is old all the same.
-  const answer: { readonly round_state?: RoundState } = await callRpc(
-    rpc,
-    "consensus_state",
-    {},
-  ).catch(() => ({}));
-  return describeOldHead(status, answer.round_state, now);
+  // Loaded where a chain stands alone. A node that tells no round state is old all the same.
+  const { waitOfNode } = await import("../wait-of-node.ts");
+  const wait = await waitOfNode(rpc).catch(() => undefined);
+  return describeOldHead(status, wait, now);
 }
