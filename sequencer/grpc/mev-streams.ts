@@ -1,4 +1,4 @@
-/** StreamBundleStatus and StreamAuctions: small messages, one at a time, at the reader's pace. */
+/** StreamBundleStatus and StreamAuctions: small messages, at the reader's pace. */
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
@@ -12,18 +12,24 @@ import {
 } from "../../proto/grpc/mev-service.ts";
 import type { AbciEvent } from "../abci/application.ts";
 import { AUCTION_SETTLED } from "../app/auction/events.ts";
+import type { Clock } from "../ports/clock.ts";
 import { grpcError } from "./grpc-error.ts";
 import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import { checkHash } from "./mev-service.ts";
 import { createNews } from "./news.ts";
 import type { GrpcBlocks } from "./ports.ts";
+import { createUnread } from "./unread.ts";
 
 interface StreamDependencies {
   readonly blocks: GrpcBlocks;
-  readonly metrics: GrpcMetrics;
+  readonly metrics: Pick<GrpcMetrics, "slowReaders">;
+  readonly clock: Pick<Clock, "after" | "monotonicMs">;
   readonly stopped: AbortSignal;
 }
+
+/** What one message takes at most, roughly. */
+const MESSAGE_BYTES = 2 << 10;
 
 /** Looks again with each block: what a pool drops is told at the latest then. */
 export async function streamBundleStatus(
@@ -39,12 +45,12 @@ export async function streamBundleStatus(
   }
   for (const id of ids) checkHash("ids", id);
   const open = new Map(ids.map((id) => [toHex(id), { id, told: "" }]));
-  await withNews(call, deps, async () => {
+  await withNews(call, deps, async (send) => {
     for (const [name, { id, told }] of open) {
       const status = await deps.status(id);
       const { state, reason, height, dueHeight, atomic } = status;
       const now = JSON.stringify([state, reason, height, dueHeight, atomic]);
-      if (now !== told) await write(call, deps, status);
+      if (now !== told) await send(status);
       if (isEnd(status)) open.delete(name);
       else open.set(name, { id, told: now });
     }
@@ -64,7 +70,7 @@ export async function streamAuctions(
   if (group.length > 0) checkHash("group", group);
   const wanted = toHex(group);
   let last = blocks.height();
-  await withNews(call, deps, async () => {
+  await withNews(call, deps, async (send) => {
     while (last < blocks.height()) {
       const results = await blocks.results(Height(last + 1));
       last = Height(last + 1);
@@ -72,7 +78,7 @@ export async function streamAuctions(
       for (const settled of settledIn(results?.events ?? [])) {
         if (wanted !== "" && settled.group !== wanted) continue;
         const auction = deps.auction(settled.height, settled.group);
-        if (auction !== undefined) await write(call, deps, auction);
+        if (auction !== undefined) await send(auction);
       }
     }
     return false;
@@ -90,14 +96,28 @@ function settledIn(events: readonly AbciEvent[]) {
 /** Calls `look` now and whenever there may be something new, until it says that nothing more will come. */
 async function withNews<Request, Response>(
   call: ServerWritableStream<Request, Response>,
-  { blocks, stopped }: StreamDependencies,
-  look: () => Promise<boolean>,
+  { blocks, metrics, clock, stopped }: StreamDependencies,
+  look: (send: (message: Response) => Promise<void>) => Promise<boolean>,
 ): Promise<void> {
   const news = createNews(blocks, stopped);
+  const unread = createUnread<Request, Response>(call, stopped, clock);
+
+  /** Resolves when there is room for another message, or the call is over. */
+  async function send(message: Response): Promise<void> {
+    if (call.cancelled || stopped.aborted) return;
+    unread.write(message, MESSAGE_BYTES, blocks.height());
+    if (await unread.room()) return;
+    metrics.slowReaders.inc();
+    throw grpcError(
+      "GRPC_RESOURCE_EXHAUSTED",
+      `what was sent ${SLOW_READER_MS / 1_000} s ago has not been read; open the stream again`,
+    );
+  }
+
   call.on("cancelled", news.wake);
   try {
     while (!call.cancelled && !stopped.aborted) {
-      if (await look()) return;
+      if (await look(send)) return;
       await news.wait();
     }
     if (stopped.aborted)
@@ -105,29 +125,4 @@ async function withNews<Request, Response>(
   } finally {
     news.stop();
   }
-}
-
-/** Resolves when the reader has taken the message, or is gone. */
-async function write<Request, Response>(
-  call: ServerWritableStream<Request, Response>,
-  { metrics, stopped }: StreamDependencies,
-  message: Response,
-): Promise<void> {
-  if (call.cancelled || stopped.aborted) return;
-  const isTaken = await new Promise<boolean>((resolve) => {
-    const finish = (taken: boolean): void => {
-      clearTimeout(timer);
-      call.off("cancelled", gone);
-      stopped.removeEventListener("abort", gone);
-      resolve(taken);
-    };
-    const gone = (): void => finish(true);
-    const timer = setTimeout(() => finish(false), SLOW_READER_MS);
-    call.once("cancelled", gone);
-    stopped.addEventListener("abort", gone);
-    call.write(message, () => finish(true));
-  });
-  if (isTaken) return;
-  metrics.slowReaders.inc();
-  throw grpcError("GRPC_RESOURCE_EXHAUSTED", `nothing was read for ${SLOW_READER_MS / 1_000} s`);
 }

@@ -312,7 +312,7 @@ export function createGrpcServer(
     getPlans: unary("GetPlans", staking.getPlans),
   });
   const mev = createMevQueries(application, node.chainId, submit);
-  const ofStreams = { blocks, metrics, stopped: stopping.signal };
+  const ofStreams = { blocks, metrics, clock, stopped: stopping.signal };
   server.addService(MEV_SERVICE, {
     submitBundle: unary("SubmitBundle", mev.submit("bundle")),
     submitBid: unary("SubmitBid", mev.submit("bid")),
