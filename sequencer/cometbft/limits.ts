@@ -12,6 +12,8 @@ export const RECHECK_TIMEOUT_MS = 1_000;
 export const SOCKET_PATH_BYTES_MAX = 103;
 /** Last lines of a process that ended, for the message that says so. */
 export const TAIL_LINES_MAX = 20;
+/** They are said so long before its end at most. */
+export const LAST_WORDS_MS = 10_000;
 /** Lines kept of it, so that the reason of a panic is found above its goroutines. */
 export const KEPT_LINES_MAX = 400;
 /** Characters of one of them. */

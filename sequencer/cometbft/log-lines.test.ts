@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { TAIL_LINES_MAX } from "./limits.ts";
-import { consensusFailure, createLineJudge, readLogLine, reasonAndTail } from "./log-lines.ts";
+import { LAST_WORDS_MS, TAIL_LINES_MAX } from "./limits.ts";
+import { consensusFailure, createLineJudge, lastWords, readLogLine } from "./log-lines.ts";
 
 describe("lines of CometBFT's log", () => {
   it("behavior: level, message and fields become ours, its module is a part, its time goes", () => {
@@ -63,9 +63,12 @@ describe("lines of CometBFT's log", () => {
     const before = Array.from({ length: 50 }, (_, i) => `line ${i}`);
     const panic = [...before, "panic: state.AppHash does not match", "Did you reset?", ""];
     const frames = Array.from({ length: 100 }, (_, i) => `goroutine ${i} [running]:`);
-    expect(reasonAndTail([...panic, ...frames])).toEqual(panic.slice(50));
-    expect(reasonAndTail(panic)).toEqual(panic.slice(50));
-    expect(reasonAndTail(before)).toEqual(before.slice(-TAIL_LINES_MAX));
-    expect(reasonAndTail([])).toEqual([]);
+    const said = (lines: readonly string[], atMs = 0) => lines.map((text) => ({ text, atMs }));
+    expect(lastWords(said([...panic, ...frames]), 5)).toEqual(panic.slice(50));
+    expect(lastWords(said(panic), 5)).toEqual(panic.slice(50));
+    expect(lastWords(said(before), LAST_WORDS_MS)).toEqual(before.slice(-TAIL_LINES_MAX));
+    const end = LAST_WORDS_MS + 1;
+    expect(lastWords([...said(before), ...said(["killed"], end)], end)).toEqual(["killed"]);
+    expect(lastWords([], 0)).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 /** What CometBFT writes, one JSON object per line (`log_format = "json"`), as lines of our own log. */
 import type { Logger, LogFields } from "../ports/logger.ts";
-import { LOG_LINE_BYTES_MAX, TAIL_LINES_MAX } from "./limits.ts";
+import { LAST_WORDS_MS, LOG_LINE_BYTES_MAX, TAIL_LINES_MAX } from "./limits.ts";
 
 export interface CometLogLine {
   readonly level: "error" | "warn" | "info" | "debug";
@@ -71,15 +71,25 @@ export function consensusFailure(line: CometLogLine): string | undefined {
   return `CometBFT's consensus has stopped: ${typeof err === "string" ? err : JSON.stringify(line.fields)}`;
 }
 
-/** A line for people, of those that are kept to tell why a process ended. */
+/** A line for people. */
 export function plainText({ message, fields }: CometLogLine): string {
   const { text, part: _part, ...rest } = fields;
   if (typeof text === "string") return text;
   return Object.keys(rest).length === 0 ? message : `${message} ${JSON.stringify(rest)}`;
 }
 
-/** A panic says why in its first lines, and goroutines fill the rest: those are left out. */
-export function reasonAndTail(lines: readonly string[]): readonly string[] {
+/** A line that is kept to tell why a process ended. */
+export interface KeptLine {
+  readonly text: string;
+  readonly atMs: number;
+}
+
+/**
+ * What a process said last before it ended at `endMs`; what it said long before that is not why. A panic
+ * says why in its first lines, and goroutines fill the rest: those are left out.
+ */
+export function lastWords(kept: readonly KeptLine[], endMs: number): readonly string[] {
+  const lines = kept.flatMap(({ text, atMs }) => (endMs - atMs > LAST_WORDS_MS ? [] : [text]));
   const panic = lines.findLastIndex((line) => /\bpanic: /.test(line));
   const from = panic === -1 ? Math.max(0, lines.length - TAIL_LINES_MAX) : panic;
   const frames = lines.findIndex((line, at) => at > from && /\bgoroutine \d+/.test(line));

@@ -22,9 +22,10 @@ import {
   type CometLogLine,
   consensusFailure,
   createLineJudge,
+  type KeptLine,
+  lastWords,
   plainText,
   readLogLine,
-  reasonAndTail,
   relayLogLine,
 } from "./log-lines.ts";
 import type { CometBftMetrics } from "./metrics.ts";
@@ -101,7 +102,7 @@ export function createSupervisor(
       // A group of its own: Ctrl-C reaches this process alone, which stops what it has started in order.
       detached: true,
     });
-    const tail: string[] = [];
+    const tail: KeptLine[] = [];
     const judge = createLineJudge();
     const closed = [relay(child.stdout, tail, judge), relay(child.stderr, tail, judge)];
     const { pid } = child;
@@ -113,8 +114,9 @@ export function createSupervisor(
       });
       child.once("exit", (code, signal) => {
         const how = signal === null ? `exit code ${code ?? "?"}` : `signal ${signal}`;
+        const endMs = clock.monotonicMs();
         void Promise.all(closed).then(() => {
-          const lastLines = reasonAndTail(tail);
+          const lastLines = lastWords(tail, endMs);
           const said = lastLines.length === 0 ? "" : `; its last lines:\n${lastLines.join("\n")}`;
           const info = { code: "COMETBFT_ENDED", lastLines } as const;
           resolve(new CometBftError(info, `CometBFT ended with ${how}${said}`));
@@ -133,13 +135,16 @@ export function createSupervisor(
   /** Resolves when the stream is at its end. */
   function relay(
     stream: Readable,
-    tail: string[],
+    tail: KeptLine[],
     judge: (line: CometLogLine) => CometLogLine,
   ): Promise<void> {
     const lines = createInterface({ input: stream });
     lines.on("line", (text) => {
       const line = judge(readLogLine(text));
-      if (line.level !== "debug") tail.push(plainText(line).slice(0, TAIL_LINE_LENGTH_MAX));
+      if (line.level !== "debug") {
+        const text = plainText(line).slice(0, TAIL_LINE_LENGTH_MAX);
+        tail.push({ text, atMs: clock.monotonicMs() });
+      }
       if (tail.length > KEPT_LINES_MAX) tail.shift();
       // An end that was asked for closes listeners under their servers, which CometBFT calls errors.
       relayLogLine(isStopping ? { ...line, level: "debug" } : line, logger);
