@@ -212,6 +212,9 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     for await (const block of stream) {
       catchUp.waited();
       const verified = await verifyTimed(verifier, block);
+      if (!status.isStreaming) {
+        logger.info("blocks come and verify", { from: verified.header.height, head: height });
+      }
       status = { ...status, isStreaming: true };
       refusals = undefined;
       follows();
