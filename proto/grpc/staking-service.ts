@@ -58,23 +58,13 @@ import {
   SUPPLY_CODEC,
   type SupplyState,
 } from "../codec/weft-state.ts";
+import type { Page } from "./page.ts";
 import { anyBytes, recordMessage } from "./record-message.ts";
 import { type MessageCodec, type Method, method, UNARY } from "./wire.ts";
 
-/** Entries of one page, when nobody says otherwise and at most. */
-export const PAGE_ENTRIES = 50;
-export const PAGE_ENTRIES_MAX = 100;
 /** Entries that a client takes in one answer; whole sources of redelegations may exceed a page. */
 const ANSWER_ENTRIES_MAX = 10_000;
 const TOKEN_BYTES_MAX = 256;
-
-/** Which part of a list. */
-export interface Page {
-  /** `next` of the answer before; "" for the first page. */
-  readonly after: string;
-  /** 0: `PAGE_ENTRIES`. */
-  readonly limit: number;
-}
 
 export type StateRequest = object;
 export interface ListRequest {

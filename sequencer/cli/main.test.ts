@@ -17,15 +17,16 @@ import { createProgram, withoutHelpOfNothing } from "./main.ts";
 import { portsFrom } from "./network-layout.ts";
 import { parseRpcUrl } from "./options.ts";
 
-const program = () => createProgram({ entry: "/nowhere/main.js", environment: {} });
+const program = (args?: readonly string[]) =>
+  createProgram({ entry: "/nowhere/main.js", environment: {} }, args);
 
 function leaves(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 }
 
 describe("command line", () => {
-  test("every command has help that says what it does and shows every default", () => {
-    const commands = leaves(program());
+  test("every command has help that says what it does and shows every default", async () => {
+    const commands = leaves(await program());
     expect(commands.length).toBeGreaterThan(20);
     for (const command of commands) {
       expect(command.description(), command.name()).not.toBe("");
@@ -36,8 +37,8 @@ describe("command line", () => {
   });
 
   test("error: an unknown command or option is refused with a suggestion", async () => {
-    const refusal = (args: string[]) =>
-      program()
+    const refusal = async (args: string[]) =>
+      (await program(args))
         .configureOutput({ writeErr: () => {} })
         .parseAsync(args, { from: "user" });
     await expect(refusal(["stat"])).rejects.toThrow(/unknown command 'stat'/);
@@ -45,10 +46,20 @@ describe("command line", () => {
   });
 });
 
+test("a command is there alone when it is asked for, and all of them for help and for what is none", async () => {
+  const names = async (...args: string[]) =>
+    (await program(args)).commands.map((one) => one.name());
+  expect(await names("--json", "status")).toEqual(["status"]);
+  for (const args of [[], ["--help"], ["--help", "status"], ["help", "status"], ["stat"]]) {
+    expect((await names(...args)).length, args.join(" ")).toBeGreaterThan(15);
+  }
+  expect(await names("constructor")).toContain("status");
+});
+
 describe("what is not quite right", () => {
   const refusal = async (...args: string[]): Promise<string> => {
     let said = "";
-    const tested = program();
+    const tested = await program(args);
     const listenTo = (command: Command): void => {
       command.configureOutput({ writeErr: (text) => (said += text) });
       for (const inner of command.commands) listenTo(inner);
@@ -63,8 +74,8 @@ describe("what is not quite right", () => {
   test("help of a command that there is not is refused, help of one that there is is not", async () => {
     expect(await refusal("keys", "add", "--help")).toMatch(/unknown command 'add'/);
     const args = ["keys", "new", "--help"];
-    expect(withoutHelpOfNothing(program(), args)).toEqual(args);
-    expect(withoutHelpOfNothing(program(), ["--json", "dev", "-h"])).toContain("-h");
+    expect(withoutHelpOfNothing(await program(args), args)).toEqual(args);
+    expect(withoutHelpOfNothing(await program(), ["--json", "dev", "-h"])).toContain("-h");
   });
 
   test("an option that is far from all is answered with those that there are", async () => {
@@ -107,14 +118,14 @@ describe("what is not quite right", () => {
 
   test("options that mean nothing without another are not left out in silence", async () => {
     const submit = ["tx", "gov", "submit", "--title", "x", "--deposit", "1", "--from", "x"];
-    const propose = (...args: string[]) =>
-      program().parseAsync([...submit, ...args], { from: "user" });
+    const propose = async (...args: string[]) =>
+      (await program(submit)).parseAsync([...submit, ...args], { from: "user" });
     await expect(propose("--pay", "5")).rejects.toThrow(/--pay goes with --pay-to/);
     await expect(propose("--height", "5")).rejects.toThrow(/--height goes with --upgrade/);
     await expect(propose("--info", "x")).rejects.toThrow(/--info goes with --upgrade/);
     const edit = ["tx", "staking", "edit-validator", "ab".repeat(20), "--from", "x"];
-    const change = (...args: string[]) =>
-      program().parseAsync([...edit, ...args], { from: "user" });
+    const change = async (...args: string[]) =>
+      (await program(edit)).parseAsync([...edit, ...args], { from: "user" });
     await expect(change()).rejects.toThrow(/give --moniker, --rate-bps/);
     await expect(change("--website", "x")).rejects.toThrow(/go with --moniker/);
   });
@@ -163,12 +174,12 @@ test("homes are written for the engine and the ports that were asked for", async
   vi.spyOn(process.stdout, "write").mockReturnValue(true);
   try {
     const init = ["init", "--home", one, "--engine", "cometbft"];
-    await program().parseAsync(["node", "weft", ...init]);
+    await (await program()).parseAsync(["node", "weft", ...init]);
     const testnet = ["testnet", "--output", network, "--validators", "2", "--port-offset", "500"];
-    await program().parseAsync(["node", "weft", ...testnet]);
+    await (await program()).parseAsync(["node", "weft", ...testnet]);
     const joining = ["--genesis", join(one, "config", "genesis.json"), "--engine", "cometbft"];
     const joined = ["init", "--home", join(folder, "joined"), ...joining];
-    await program().parseAsync(["node", "weft", ...joined]);
+    await (await program()).parseAsync(["node", "weft", ...joined]);
   } finally {
     vi.restoreAllMocks();
   }
@@ -207,8 +218,8 @@ test("a reset removes the network and nothing else", () => {
 test("weft dev that meets a taken port has written nothing, and with --reset removed nothing", async () => {
   const root = mkdtempSync(join(tmpdir(), "weft-dev-"));
   const { server: taken, port } = await takenPort(portsFrom(PORT_OFFSET_MAX).rpc);
-  const dev = (home: string, ...more: string[]) =>
-    program().parseAsync(
+  const dev = async (home: string, ...more: string[]) =>
+    (await program()).parseAsync(
       ["dev", "--home", home, "--port-offset", String(port - portsFrom(0).rpc), ...more],
       { from: "user" },
     );

@@ -5,14 +5,14 @@ import { fromHex } from "../../proto/bytes.ts";
 import { snakeCase } from "../../proto/codec/record.ts";
 import { PARAM_NAMES, type ParamsState } from "../../proto/codec/weft-state.ts";
 import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
-import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/staking-service.ts";
+import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/page.ts";
 import type { GenesisAppState } from "../app/genesis.ts";
 import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "../app/params.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
-import { parseScalar } from "../node/config.ts";
 import { defaultHome } from "../node/home.ts";
 import { type EngineName, ENGINES } from "../node/home-engine.ts";
 import { nearestName } from "../node/nearest-name.ts";
+import { parseScalar } from "../node/scalar.ts";
 import { cliError } from "./cli-error.ts";
 import type { CommandContext } from "./context.ts";
 

@@ -3,6 +3,7 @@ import { Height } from "../../proto/brands.ts";
 import { fromHex, toHex } from "../../proto/bytes.ts";
 import { ProposalStatus, type TallyState } from "../../proto/codec/governance-state.ts";
 import { ADDRESS_BYTES } from "../../proto/limits.ts";
+import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/page.ts";
 import {
   type AccountListRequest,
   type AccountRequest,
@@ -10,9 +11,6 @@ import {
   type GetRewardsResponse,
   type GetTallyResponse,
   type ListRequest,
-  type Page,
-  PAGE_ENTRIES,
-  PAGE_ENTRIES_MAX,
   type ProposalInfo,
   type ProposalListRequest,
   type ProposalRequest,

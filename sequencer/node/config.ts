@@ -9,6 +9,7 @@ import { WeftError } from "../../proto/errors.ts";
 import { type Config, configSchema, parseDurationMs } from "./config-schema.ts";
 import { CONFIG_BYTES_MAX, STALL_AFTER_MS_MIN, STALL_AFTER_ROUNDS } from "./limits.ts";
 import { editDistance, nearestName } from "./nearest-name.ts";
+import { parseScalar } from "./scalar.ts";
 
 export type ConfigErrorInfo =
   /** The file cannot be read. */
@@ -163,20 +164,6 @@ function environmentOverrides(
       key: name.slice(5).toLowerCase().replace("__", "."),
       value: parseScalar(value ?? ""),
     }));
-}
-
-/** A value of the environment or of an argument: a number, a boolean, a list in JSON, or text. */
-export function parseScalar(text: string): unknown {
-  if (text === "true" || text === "false") return text === "true";
-  if (text.startsWith('["') || text === "[]") {
-    try {
-      return JSON.parse(text);
-    } catch {
-      // Text that looks like a list: the schema says what it should have been.
-      return text;
-    }
-  }
-  return /^\d+$/.test(text) ? Number(text) : text;
 }
 
 function setPath(target: Record<string, unknown>, path: string, value: unknown): void {

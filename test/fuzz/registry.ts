@@ -35,6 +35,9 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/cli/bundle-options.ts#*": "arguments that the operator types",
   "sequencer/cli/validator-keys.ts#readOrCreateValidatorKeys":
     "opens key files with their readers, which have targets",
+  "sequencer/cli/commit-file.ts#readCommit": "a file that the operator names",
+  "sequencer/cli/evidence-argument.ts#readEvidence":
+    "a file that the operator names; what it holds is read by evidenceFromJson, which has a target",
   "sequencer/node/comet-watch.ts#readPlace": "asks a CometChain, which reads the answers",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
   "mev/seal/share-evidence.ts#*": "canonical bytes by codecs that have targets, or undefined",

@@ -1,8 +1,7 @@
 /** `weft tx seal`, `self-reveal`, `commit`, `reveal`: data that nobody reads before its place is final. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
-import { z } from "zod";
 import { COMMIT_SALT_BYTES, commitHash } from "../../../mev/seal/commit.ts";
 import { encodeContent } from "../../../mev/seal/content.ts";
 import { createGroup } from "../../../mev/seal/group/group.ts";
@@ -129,7 +128,8 @@ function registerCommits(tx: Command): void {
       .command("reveal")
       .description("show the data of a commit; the bond comes back")
       .argument("<file>", "what weft tx commit wrote"),
-  ).action((path: string, options: TxOptions, command: Command) => {
+  ).action(async (path: string, options: TxOptions, command: Command) => {
+    const { readCommit } = await import("../commit-file.ts");
     const file = readCommit(path);
     const id = fromHex(file.id);
     return sendTx(options, command, async (_key, chainId, { client }) => {
@@ -153,30 +153,6 @@ function registerCommits(tx: Command): void {
 
 function isRefusal(error: unknown): boolean {
   return isWeftError(error) && error.code === "REJECTED";
-}
-
-const hexText = (bytes: number) =>
-  z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `expected ${bytes} bytes in hex`);
-const commitSchema = z.strictObject({
-  chain_id: z.string(),
-  id: hexText(32),
-  height: z.int().min(1).optional(),
-  salt: hexText(COMMIT_SALT_BYTES),
-  content: z.string().regex(/^(?:[0-9a-f]{2})+$/, "expected hex"),
-});
-
-function readCommit(path: string): z.infer<typeof commitSchema> {
-  const text = readFileSync(path, "utf8");
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw cliError("FILE", `${path} is no JSON; give the file that weft tx commit wrote`, cause);
-  }
-  const parsed = commitSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const why = z.prettifyError(parsed.error);
-  throw cliError("FILE", `${path} is not what weft tx commit wrote once a node took it: ${why}`);
 }
 
 function writeNew(path: string, text: string): void {

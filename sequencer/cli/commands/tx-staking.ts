@@ -1,12 +1,10 @@
 /** `weft tx staking ...`: what one does with stake, as a validator and as a delegator. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { z } from "zod";
-import { applicationKeySignBytes, type SubmitEvidence } from "../../../proto/codec/staking-tx.ts";
+import { applicationKeySignBytes } from "../../../proto/codec/staking-tx.ts";
 import { accountAddress, rollupIdOfName } from "../../../proto/codec/weft-tx.ts";
 import { MEV_SERVICE } from "../../../proto/grpc/mev-service.ts";
 import { signEd25519 } from "../../../proto/verify/ed25519.ts";
-import { evidenceFromJson } from "../../node/evidence-file.ts";
 import { homeAt } from "../../node/home.ts";
 import { readKeyFile, readPublicHalf } from "../../ports/key-file.ts";
 import { cliError } from "../cli-error.ts";
@@ -314,7 +312,8 @@ function registerRewardCommands(staking: Command): void {
       .command("submit-evidence")
       .description("report a fault with its proof; who reports first is rewarded")
       .argument("<file>", "JSON: see docs/formats.md, Evidence"),
-  ).action((path: string, options: TxOptions, command: Command) => {
+  ).action(async (path: string, options: TxOptions, command: Command) => {
+    const { readEvidence } = await import("../evidence-argument.ts");
     const evidence = readEvidence(path);
     return sendTx(options, command, () => ({ kind: "submitEvidence", evidence }));
   });
@@ -337,19 +336,4 @@ function keysOf(options: CreateOptions) {
     throw cliError("USAGE", "give --home, or both --consensus-key and --application-key-file");
   }
   return { consensusKey, applicationKey: readKeyFile(keyFile) };
-}
-
-function readEvidence(path: string): SubmitEvidence["evidence"] {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch (cause) {
-    throw cliError("FILE", `${path} is not a JSON file that can be read`, cause);
-  }
-  try {
-    return evidenceFromJson(json);
-  } catch (cause) {
-    if (!(cause instanceof z.ZodError)) throw cause;
-    throw cliError("USAGE", `${path}: ${z.prettifyError(cause)}`);
-  }
 }

@@ -19,9 +19,10 @@ import { loadKeyFile } from "../../../sequencer/engine/privval/key-file.ts";
 import { openSignStateFile } from "../../../sequencer/engine/privval/sign-state.ts";
 import { decodeWalEntry, encodeWalEntry } from "../../../sequencer/engine/wal/wal-entry.ts";
 import { frameRecord, scanFrames } from "../../../sequencer/engine/wal/record-frames.ts";
-import { loadConfig, parseScalar, renderConfig } from "../../../sequencer/node/config.ts";
+import { loadConfig, renderConfig } from "../../../sequencer/node/config.ts";
 import { parseDurationMs } from "../../../sequencer/node/config-schema.ts";
 import { evidenceFromJson, evidenceToJson } from "../../../sequencer/node/evidence-file.ts";
+import { parseScalar } from "../../../sequencer/node/scalar.ts";
 import { createNodeKey, loadOrCreateNodeKey } from "../../../sequencer/p2p/node-key.ts";
 import { readBansFile } from "../../../sequencer/p2p/peer-bans-file.ts";
 import { readBookFile } from "../../../sequencer/p2p/pex/address-book-file.ts";
@@ -405,7 +406,7 @@ export const FILE_TARGETS: readonly Target[] = [
       "proto/bytes.ts#fromHex",
       "proto/bytes.ts#fromBase64",
       "sequencer/node/config-schema.ts#parseDurationMs",
-      "sequencer/node/config.ts#parseScalar",
+      "sequencer/node/scalar.ts#parseScalar",
     ],
     format: "text",
     decode: (bytes) => {
