@@ -68,8 +68,8 @@ export function createIndexerService(deps: {
     if (committed === 0 || next > committed) return false;
     const indexed = await load(next);
     if (indexed === undefined) {
-      // Of the last block the results may be under way; of an earlier one they never come.
-      if (next === blocks.height()) return false;
+      // Of what was the last block, results may have come since; of an earlier one they never come.
+      if (next === committed) return false;
       logger.warn("no results are kept for a block, it is left out of the index", { height: next });
       await index.skipHeight(next);
     } else {
