@@ -34,8 +34,8 @@ export const BOTH_ENGINES: readonly string[] = [
   "state-sync",
 ];
 
-/** Of those, what runs on CometBFT by default too: about a minute. */
-export const COMETBFT_SLICE: readonly string[] = ["network", "bad-input", "pruning"];
+/** Of those, what runs on CometBFT by default too: a good minute. */
+export const COMETBFT_SLICE: readonly string[] = ["network", "bad-input", "pruning", "rpc"];
 
 /** Files that run on the embedded engine alone, or choose their engines themselves, and why. */
 export const ONE_ENGINE: Readonly<Record<string, string>> = {
