@@ -81,6 +81,7 @@ export async function runAbci(
     const checkTx = (request: CheckTxRequest) => application.checkTx(request);
     const submit = createDutySubmission({
       client,
+      chainId: genesis.chainId,
       checkTx: (tx) => checkTx({ tx, type: "new" }),
       logger,
     });

@@ -5,20 +5,26 @@ import { EMPTY_TX_RESULT } from "../abci/empty-result.ts";
 import { type Logger, NULL_LOGGER } from "../ports/logger.ts";
 import { createDutySubmission } from "./duty-submission.ts";
 
-test("behavior: a duty goes through the engine's RPC, and into the own pool while nobody answers there", async () => {
+test("behavior: a duty goes through the engine's RPC, and into the own pool while nobody of its chain answers there", async () => {
   const calls: unknown[] = [];
   const warnings: string[] = [];
   let isUp = true;
-  const logger: Logger = { ...NULL_LOGGER, warn: (message) => warnings.push(message) };
+  let network = "ours";
+  const logger: Logger = {
+    ...NULL_LOGGER,
+    warn: (_, fields) => warnings.push(String(fields?.["error"])),
+  };
   const submit = createDutySubmission({
     client: {
       name: "tcp://engine",
       async call(method, params) {
         if (!isUp) throw new Error("nobody is there");
+        if (method === "status") return parseJson(`{"node_info": {"network": "${network}"}}`);
         calls.push([method, params]);
         return parseJson('{"code": 4, "log": "no", "hash": "AB"}');
       },
     },
+    chainId: "ours",
     checkTx: async (tx) => {
       calls.push(["own pool", tx.length]);
       return { ...EMPTY_TX_RESULT, log: "kept" };
@@ -36,11 +42,20 @@ test("behavior: a duty goes through the engine's RPC, and into the own pool whil
   isUp = false;
   await submit(Uint8Array.of(5));
   expect(warnings).toHaveLength(2);
+  isUp = true;
+  await submit(Uint8Array.of(6));
+  network = "theirs";
+  expect(await submit(Uint8Array.of(7))).toMatchObject({ code: 0, log: "kept" });
+  expect(warnings.slice(2)).toEqual([
+    'Error: the node there is of chain "theirs", expected "ours"',
+  ]);
   expect(calls).toEqual([
     ["broadcast_tx_sync", { tx: "AQI=" }],
     ["own pool", 0],
     ["own pool", 1],
     ["broadcast_tx_sync", { tx: "BA==" }],
+    ["own pool", 1],
+    ["broadcast_tx_sync", { tx: "Bg==" }],
     ["own pool", 1],
   ]);
 });

@@ -393,7 +393,7 @@ export const configSchema = z
       .refine((v) => ENGINE_RPC.test(v), { error: ENGINE_RPC_WANTED })
       .default("tcp://127.0.0.1:26657")
       .describe(
-        "JSON-RPC of that CometBFT (weft abci): what a validator owes to keys of sealed transactions reaches its peers there. Where nobody answers, it waits for a proposal of this validator.",
+        "JSON-RPC of that CometBFT (weft abci): what a validator owes to keys of sealed transactions reaches its peers there. Where no node of this chain answers, it waits for a proposal of this validator.",
       ),
     priv_validator_laddr: signerAddress(
       "Where a remote signer (tmkms, horcrux, weft signer) connects, tcp:// or unix://; empty: the key file signs.",

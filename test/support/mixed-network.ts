@@ -330,7 +330,8 @@ async function prepareNode(
       logFormat: "json",
     });
   }
-  await configure(own);
+  // The default is a port that anything on this machine may have.
+  await configure({ ...own, engine_rpc: `tcp://127.0.0.1:${place.rpcPort}` });
   if (kind === "cometbft" && existsSync(home.validatorKeyFile)) {
     await (await openSignStateFile(home.validatorStateFile, true, NODE_FILE_SYSTEM)).close();
   }
