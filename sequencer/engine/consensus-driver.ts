@@ -242,6 +242,8 @@ export class ConsensusDriver {
     this.#deps.queue.wake();
     this.#deps.ownMessages?.giveUp();
     await this.#loop;
+    // What its last turn has asked for since.
+    this.#deps.ownMessages?.giveUp();
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
     await this.#deps.ownMessages?.idle();
   }

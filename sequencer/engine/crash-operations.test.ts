@@ -116,9 +116,10 @@ function recordingSigner(signed: Signed, before: Signed, faults: string[]) {
         await signer.settled();
         for (const message of fresh.splice(0, count)) keep(message);
       },
-      async remember(chainId, message): Promise<void> {
-        await signer.remember(chainId, message);
+      async remember(chainId, message): Promise<number | undefined> {
+        const known = await signer.remember(chainId, message);
         keep(message);
+        return known;
       },
     };
   };

@@ -1,10 +1,11 @@
 /** A signer that is away, slow or unwilling, under a whole engine. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { utf8ToBytes } from "../../proto/bytes.ts";
 import { sha256 } from "../../proto/hash.ts";
+import { SignedMsgType } from "../../proto/types.ts";
 import { testGenesis, testKeys } from "../../test/support/chain-builder.ts";
 import {
   createTestNode,
@@ -14,6 +15,7 @@ import {
 } from "../../test/support/engine-network.ts";
 import { passThrough } from "../../test/support/signers.ts";
 import { eventually } from "../../test/support/loopback.ts";
+import { type Logger, NULL_LOGGER } from "../ports/logger.ts";
 import { NULL_ENGINE_METRICS } from "./metrics.ts";
 import { PrivValidatorError } from "./privval/errors.ts";
 import type { PrivValidator } from "./privval/priv-validator.ts";
@@ -29,6 +31,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+const SEED = sha256(utf8ToBytes("key 0"));
 const unavailable = new PrivValidatorError({ code: "PRIVVAL_UNAVAILABLE" }, "nobody is there");
 
 /** A validator alone, so that the chain stands still without its signatures. */
@@ -44,7 +47,7 @@ async function startNode(wrapSigner: (signer: PrivValidator) => PrivValidator) {
   const created = await createTestNode(testNodeId(0), {
     directory,
     genesis: testGenesis(testKeys(1)),
-    seed: sha256(utf8ToBytes("key 0")),
+    seed: SEED,
     wrapSigner,
     metrics,
   });
@@ -125,4 +128,42 @@ test("a signer that refuses is not asked again, and the node goes on in the next
   await untilHeight(engine, 1);
   expect(missed).toEqual(["proposal refused"]);
   expect(engine.status().haltReason).toBeUndefined();
+});
+
+test("a signer's state from an earlier time is told of, and what the log knows is not signed again", async () => {
+  const genesis = testGenesis(testKeys(1));
+  const create = async (more: Partial<Parameters<typeof createTestNode>[1]>) =>
+    (node = await createTestNode(testNodeId(0), { directory, genesis, seed: SEED, ...more }));
+  let prevotes = 0;
+  const first = await create({
+    wrapSigner: (signer) => ({
+      ...passThrough(signer),
+      async signVote(chainId, vote, ...rest) {
+        if (vote.height === 3 && vote.type === SignedMsgType.PRECOMMIT) throw unavailable;
+        if (vote.height === 3) prevotes += 1;
+        return signer.signVote(chainId, vote, ...rest);
+      },
+    }),
+  });
+  await first.engine.start();
+  await eventually(
+    () => prevotes > 0 && first.engine.status().height === 2,
+    "it votes at height 3",
+  );
+  await first.close();
+  const statePath = join(directory, "data", "priv_validator_state.json");
+  const state: object = JSON.parse(await readFile(statePath, "utf8"));
+  await writeFile(statePath, JSON.stringify({ ...state, height: "1" }), { mode: 0o600 });
+
+  const warnings: unknown[] = [];
+  const logger: Logger = {
+    ...NULL_LOGGER,
+    child: () => logger,
+    warn: (_, fields) => warnings.push(fields),
+  };
+  const again = await create({ logger });
+  await again.engine.start();
+  expect(warnings).toEqual([{ stateHeight: 1, signedHeight: 3 }]);
+  expect(again.home.privValidator?.lastSigned.height).toBeGreaterThanOrEqual(3);
+  await untilHeight(again.engine, 4);
 });

@@ -139,8 +139,15 @@ class Signing implements OwnMessages {
     return this.#deps.privValidator.settled();
   }
 
-  remember(message: Vote | Proposal): Promise<void> {
-    return this.#deps.privValidator.remember(this.#chainId, message);
+  async remember(message: Vote | Proposal): Promise<void> {
+    const { privValidator, logger } = this.#deps;
+    const known = await privValidator.remember(this.#chainId, message);
+    // The guard may lack the last messages after a crash, and no more than those.
+    if (known === undefined || known + 1 >= message.height) return;
+    logger.warn(
+      "the signer's state is older than what the log says was signed here; the log's counts. Was data/priv_validator_state.json put back from a copy? Without the log this would sign twice",
+      { stateHeight: known, signedHeight: message.height },
+    );
   }
 
   async idle(): Promise<void> {

@@ -187,8 +187,8 @@ class SignerElsewhere implements RemoteSigner {
   }
 
   /** It remembers by itself what it answered. */
-  remember(): Promise<void> {
-    return Promise.resolve();
+  remember(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   async close(): Promise<void> {

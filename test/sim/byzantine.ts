@@ -118,7 +118,7 @@ export class Saboteur {
       signVote: async (_, vote) => this.#signVote(vote),
       signProposal: async (_, proposal) => this.#signProposal(proposal),
       settled: () => Promise.resolve(),
-      remember: () => Promise.resolve(),
+      remember: () => Promise.resolve(undefined),
     };
   }
 

@@ -39,7 +39,7 @@ const CARELESS: PrivValidator = {
   signVote: async (_, vote) => vote,
   signProposal: async (_, proposal) => proposal,
   settled: () => Promise.resolve(),
-  remember: () => Promise.resolve(),
+  remember: () => Promise.resolve(undefined),
 };
 
 describe("checkers", () => {

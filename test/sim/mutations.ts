@@ -154,7 +154,7 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: SIGNER,
-        find: "if (compareSteps({ height, round, step }, this.#last) > 0) {",
+        find: "if (isNews) {",
         replace: "if (false) {",
       },
     ],

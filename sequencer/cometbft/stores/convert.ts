@@ -69,7 +69,7 @@ export async function convertToComet(
   deps: {
     readonly verify: VerifySignature;
     /** Told of each message of ours in the log: the signer's state may be behind it after a crash. */
-    readonly remember?: (chainId: string, message: Vote | Proposal) => Promise<void>;
+    readonly remember?: (chainId: string, message: Vote | Proposal) => Promise<unknown>;
   },
 ): Promise<Conversion> {
   const { from, to, onProgress } = options;

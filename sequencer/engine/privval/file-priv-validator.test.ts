@@ -115,8 +115,8 @@ describe("file signer", () => {
     await elsewhere.close();
     await rm(statePath);
     const signer = await openSigner();
-    await signer.remember(CHAIN, kept);
-    await signer.remember(CHAIN, { ...kept, round: Round(1) });
+    expect(await signer.remember(CHAIN, kept)).toBe(0);
+    expect(await signer.remember(CHAIN, { ...kept, round: Round(1) })).toBeUndefined();
     await signer.close();
     const again = await openSigner(false);
     expect(again.lastSigned).toMatchObject({ height: 5, round: 3 });

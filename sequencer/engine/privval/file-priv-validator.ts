@@ -110,17 +110,20 @@ class KeyInFile implements FilePrivValidator {
     return this.#isSaved;
   }
 
-  remember(chainId: string, signed: Vote | Proposal): Promise<void> {
+  async remember(chainId: string, signed: Vote | Proposal): Promise<number | undefined> {
     const { height, round, signature } = signed;
     const isProposal = !("type" in signed);
     const step = isProposal ? SignStep.PROPOSE : voteStep(signed);
-    if (compareSteps({ height, round, step }, this.#last) > 0) {
+    const known = this.#last;
+    const isNews = compareSteps({ height, round, step }, known) > 0;
+    if (isNews) {
       const signBytes = isProposal
         ? proposalSignBytes(chainId, signed)
         : voteSignBytes(chainId, signed);
       this.#advance({ height, round, step, signed: { signature, signBytes } });
     }
-    return this.settled();
+    await this.settled();
+    return isNews ? known.height : undefined;
   }
 
   async close(): Promise<void> {

@@ -26,6 +26,7 @@ export interface PrivValidator {
   /**
    * Learns of a signature of its own that the log kept: the power may have gone before the guard had
    * it on disk. Durable when the promise resolves; nothing happens when it knows of a later one.
+   * @returns the height of what it knew last, if this is news to it
    */
-  remember(chainId: string, signed: Vote | Proposal): Promise<void>;
+  remember(chainId: string, signed: Vote | Proposal): Promise<number | undefined>;
 }
