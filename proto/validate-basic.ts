@@ -276,7 +276,11 @@ export function validateSignedHeader(signed: SignedHeader, chainId: string): voi
   const { header, commit } = signed;
   validateHeader(header);
   validateCommit(commit);
-  ensure(header.chainId === chainId, code, `header of chain ${JSON.stringify(header.chainId)}`);
+  ensure(
+    header.chainId === chainId,
+    code,
+    `header of chain ${JSON.stringify(header.chainId)}, expected ${JSON.stringify(chainId)}`,
+  );
   ensure(commit.height === header.height, code, "commit and header are of different heights");
   const isForHeader = bytesEqual(commit.blockId.hash, headerHash(header));
   ensure(isForHeader, code, "the commit is for another header");

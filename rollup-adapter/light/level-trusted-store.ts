@@ -7,10 +7,13 @@ import { isWeftError, WeftError } from "../../proto/errors.ts";
 import type { LightBlock } from "../../proto/types.ts";
 import { validateLightBlock } from "../../proto/validate-basic.ts";
 import type { TrustedStore } from "../../proto/verify/light/store.ts";
+import { isLevelLocked } from "../../sequencer/ports/level-locked.ts";
 
 export type TrustedStoreErrorInfo =
   /** The folder holds another chain. */
   | { readonly code: "TRUST_STORE_CHAIN"; readonly path: string }
+  /** Another process has the folder open. */
+  | { readonly code: "TRUST_STORE_LOCKED"; readonly path: string }
   /** What the folder holds is not what was written. */
   | { readonly code: "TRUST_STORE_INVALID"; readonly path: string };
 
@@ -23,24 +26,32 @@ const BLOCK_PREFIX = "block/";
 /** Above every digit. */
 const BLOCK_END = "block/~";
 
-/** Opens or makes the store in `folder`. @throws WeftError<TrustedStoreErrorInfo>, LEVEL_LOCKED */
+/** Opens or makes the store in `folder`. @throws WeftError<TrustedStoreErrorInfo> */
 export async function openLevelTrustedStore(
   folder: string,
   chainId: string,
 ): Promise<LevelTrustedStore> {
   const level = new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: "view" });
-  await level.open();
+  await level.open().catch((cause: unknown) => {
+    if (!isLevelLocked(cause)) throw cause;
+    throw new WeftError<TrustedStoreErrorInfo>(
+      { code: "TRUST_STORE_LOCKED", path: folder },
+      `${folder} is in use by another light client; stop that one, or name another folder`,
+      { cause },
+    );
+  });
   const chain = await level.get(CHAIN_KEY);
   const stored = chain === undefined ? chainId : new TextDecoder().decode(chain);
-  if (chain === undefined) {
-    await level.put(CHAIN_KEY, utf8ToBytes(chainId));
-  } else if (stored !== chainId) {
+  // A folder without headers is no chain's yet, whoever named one when nothing could be verified.
+  const [held] = await level.keys({ gt: BLOCK_PREFIX, lt: BLOCK_END, limit: 1 }).all();
+  if (stored !== chainId && held !== undefined) {
     await level.close();
     throw new WeftError<TrustedStoreErrorInfo>(
       { code: "TRUST_STORE_CHAIN", path: folder },
       `${folder} holds headers of chain ${stored}, not of ${chainId}; name another folder`,
     );
   }
+  if (chain === undefined || stored !== chainId) await level.put(CHAIN_KEY, utf8ToBytes(chainId));
 
   function read(bytes: Uint8Array | undefined): LightBlock | undefined {
     if (bytes === undefined) return undefined;

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { ClassicLevel } from "classic-level";
+import { isLevelLocked } from "../ports/level-locked.ts";
 import { StoreError } from "./errors.ts";
 import type { KeyValueRange, KeyValueStore, KeyValueWrite } from "./key-value-store.ts";
 
@@ -61,7 +62,7 @@ export async function openLevelKeyValueStore(directory: string): Promise<KeyValu
   try {
     await database.open();
   } catch (cause) {
-    if (isLocked(cause)) {
+    if (isLevelLocked(cause)) {
       throw new StoreError(
         { code: "STORE_LOCKED", path: directory, pid: undefined },
         `the database ${directory} is in use by another process; stop it, or use another home`,
@@ -71,12 +72,4 @@ export async function openLevelKeyValueStore(directory: string): Promise<KeyValu
     throw cause;
   }
   return createLevelKeyValueStore(database);
-}
-
-/** LevelDB's own lock (an OS lock: gone with the process) stands in the way. */
-function isLocked(error: unknown): boolean {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ("code" in at && at.code === "LEVEL_LOCKED") return true;
-  }
-  return false;
 }

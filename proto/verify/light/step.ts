@@ -117,7 +117,10 @@ export async function verifyOwnCommit(
 /** Verifies the header just below a trusted one, by its hash. */
 export function verifyBackwards(untrusted: Header, trusted: Header): StepVerdict {
   if (untrusted.chainId !== trusted.chainId) {
-    return invalid("LIGHT_INVALID_HEADER", `header of chain ${JSON.stringify(untrusted.chainId)}`);
+    return invalid(
+      "LIGHT_INVALID_HEADER",
+      `header of chain ${JSON.stringify(untrusted.chainId)}, expected ${JSON.stringify(trusted.chainId)}`,
+    );
   }
   if (compareTime(untrusted.time, trusted.time) >= 0) {
     return invalid("LIGHT_WRONG_TIME", "an earlier header has a later time");
