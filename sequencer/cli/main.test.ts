@@ -93,6 +93,13 @@ describe("what is not quite right", () => {
     expect(await refusal("dev", "--rollups", "A B")).toMatch(/"A B" is no rollup's name/);
     expect(await refusal("dev", "--rollups", "a", "a")).toMatch(/a is named twice/);
     expect(await refusal("init", "--chain-id", "x".repeat(51))).toMatch(/1 to 50 .*, got 51/);
+    expect(await refusal("init", "--genesis", "x", "--peers", "10.0.0.1:26656")).toMatch(
+      /--peers .*expected id@host:port/,
+    );
+    const proposal = ["tx", "gov", "submit", "--title", "x", "--deposit", "1", "--from", "x"];
+    expect(await refusal(...proposal, "--param", "epochLenght=7")).toMatch(
+      /no epochLenght, did you mean epochLength\?/,
+    );
     const rollup = ["rollup", "init", "ok", "--home", "x", "--sequencer-genesis", "x"];
     expect(await refusal(...rollup, "--fund", "nonsense")).toMatch(/0x and 40 hex digits/);
     expect(await refusal(...rollup, "--chain-id", "0")).toMatch(/from 1 to 2\^52/);
@@ -111,6 +118,7 @@ describe("what is not quite right", () => {
     const delegate = (amount: string) =>
       refusal("tx", "staking", "delegate", "ab".repeat(20), amount, "--from", "x");
     expect(await delegate("1.5")).toMatch(/expected whole nweft, digits only/);
+    expect(await delegate("9".repeat(20))).toMatch(/from 0 to 2\^63 - 1/);
     expect(await delegate("5WEFT")).toMatch(/1 WEFT is 1000000000 nweft/);
     const mistyped = "weft1qqqsyqcyq5rqwzqfpg9scrgwpugpzysn0zlgt8";
     expect(await refusal("query", "rewards", mistyped)).toMatch(/mistyped or cut off/);

@@ -152,7 +152,7 @@ export function parseAmount(text: string): bigint {
 
 /** An amount of money, which has neither unit nor point. */
 export function parseNweft(text: string): bigint {
-  if (/^\d{1,19}$/.test(text)) return parseAmount(text);
+  if (/^\d+$/.test(text)) return parseAmount(text);
   throw new InvalidArgumentError("expected whole nweft, digits only (1 WEFT is 1000000000 nweft)");
 }
 
@@ -255,6 +255,16 @@ export function parseEvmAddress(text: string): string {
     throw new InvalidArgumentError("expected an Ethereum address: 0x and 40 hex digits");
   }
   return text;
+}
+
+/** One more peer. */
+export function addPeer(text: string, before: readonly string[] = []): readonly string[] {
+  if (!/^[0-9a-f]{40}@[^\s@,]+:\d{1,5}$/.test(text)) {
+    throw new InvalidArgumentError(
+      "expected id@host:port, such as 0123456789abcdef0123456789abcdef01234567@10.0.0.1:26656; the id is in that node's status (node_info.id)",
+    );
+  }
+  return [...before, text];
 }
 
 export function parsePort(text: string): number {

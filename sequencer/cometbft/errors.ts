@@ -11,6 +11,8 @@ export type CometBftErrorInfo =
   | { readonly code: "COMETBFT_CONFIG_UNSUPPORTED"; readonly key: string }
   /** Every folder that could hold a Unix socket has too long a path. */
   | { readonly code: "COMETBFT_SOCKET_PATH"; readonly path: string }
+  /** The application is at a height, and CometBFT has no blocks here. */
+  | { readonly code: "COMETBFT_BLOCKS_MISSING"; readonly height: number }
   /** It ended although nobody asked for that. */
   | { readonly code: "COMETBFT_ENDED"; readonly lastLines: readonly string[] };
 

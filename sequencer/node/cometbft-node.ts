@@ -12,6 +12,7 @@ import { findCometBft } from "../cometbft/binary.ts";
 import { createCometBlockSource } from "../cometbft/block-source.ts";
 import { createCometChain, type CometStatus } from "../cometbft/chain-reader.ts";
 import { cometBftHomeAt, writeCometBftConfig } from "../cometbft/config-file.ts";
+import { CometBftError } from "../cometbft/errors.ts";
 import { createHandover } from "../cometbft/handover.ts";
 import { mergeMetricsPages, readMetricsPage } from "../cometbft/metrics-page.ts";
 import { observeApplication } from "../cometbft/observed-application.ts";
@@ -85,6 +86,7 @@ export async function createCometBftNode(
     closers.push(() => lock.release());
     const claim = await claimHome(home, owner, "cometbft");
     const cometHome = cometBftHomeAt(home);
+    const hasBlocks = existsSync(join(cometHome.dataDir, "blockstore.db"));
     const isSignedElsewhere = hasRemoteSigner(config);
     const signsHere = !isSignedElsewhere && holdsValidatorKey(home);
     if (signsHere) await checkSignerFiles();
@@ -94,7 +96,7 @@ export async function createCometBftNode(
       const signer = await openFilePrivValidator({
         keyPath: home.validatorKeyFile,
         statePath: home.validatorStateFile,
-        isFresh: !existsSync(join(cometHome.dataDir, "blockstore.db")),
+        isFresh: !hasBlocks,
       });
       await signer.close();
     }
@@ -130,6 +132,13 @@ export async function createCometBftNode(
     );
     const begun = application.read.chain();
     if (begun !== undefined) checkGenesis(genesis, begun);
+    const height = application.read.lastBlock()?.height ?? 0;
+    if (height > 0 && !hasBlocks) {
+      throw new CometBftError(
+        { code: "COMETBFT_BLOCKS_MISSING", height },
+        `the application of ${home.root} is at height ${height} and CometBFT has no blocks in ${cometHome.dataDir}: an application that ran under weft abci goes on there, or bring the data folder of its CometBFT here`,
+      );
+    }
 
     // The two sides of the socket, and what is read over CometBFT's own RPC, on a socket that no client has.
     const sockets = openSocketDirectory(join(home.cometbftDir, "run"));

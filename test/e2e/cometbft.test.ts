@@ -1,7 +1,7 @@
 /** A node whose engine is CometBFT, beside this process: what happens when either of the two ends, and what is refused. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -151,6 +151,15 @@ describe.skipIf(isCometBftAway)("a node on CometBFT", () => {
     const nowhere = await startToEnd([], { WEFT_COMETBFT: join(node.home, "nothing") });
     expect(nowhere.error).toContain("there is no program of that name");
     expect(nowhere.code).toBe(ExitCode.FILE);
+  });
+
+  it("error: an application that has blocks whose CometBFT is elsewhere", async () => {
+    const blocks = join(node.home, "cometbft", "data", "blockstore.db");
+    renameSync(blocks, `${blocks}.away`);
+    const ended = await startToEnd([]);
+    renameSync(`${blocks}.away`, blocks);
+    expect(ended.error).toMatch(/is at height \d+ and CometBFT has no blocks in .*cometbft\/data/);
+    expect(ended.code).toBe(ExitCode.FILE);
   });
 
   it("error: a first start that fails binds the home to no engine", async () => {

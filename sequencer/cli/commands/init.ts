@@ -12,6 +12,7 @@ import { createFollowerFiles } from "../follower-files.ts";
 import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX } from "../limits.ts";
 import { portsFrom, validatorPlaces } from "../network-layout.ts";
 import {
+  addPeer,
   amountOption,
   engineConfig,
   engineOption,
@@ -30,7 +31,7 @@ interface InitOptions {
   readonly portOffset: number;
   readonly engine?: EngineName;
   readonly genesis?: string;
-  readonly peers?: string[];
+  readonly peers?: readonly string[];
 }
 
 export function registerInit(program: Command, context: CommandContext): void {
@@ -58,7 +59,7 @@ export function registerInit(program: Command, context: CommandContext): void {
     )
     .addOption(engineOption())
     .option("--genesis <file>", "genesis.json of the network to join; the node follows it")
-    .option("--peers <id@host:port...>", "nodes of that network to connect to")
+    .option("--peers <id@host:port...>", "nodes of that network to connect to", addPeer)
     .action(async (options: InitOptions, command: Command) => {
       const result =
         options.genesis === undefined
