@@ -6,6 +6,8 @@ export function createEngineHealth(engine: {
   status(): Pick<ReturnType<Engine["status"]>, "height" | "catchingUp" | "haltReason">;
   /** Why no block comes; undefined while they do, or need not. */
   readonly stall?: () => string | undefined;
+  /** Why no block can be fetched, while it catches up; undefined while they can. */
+  readonly loneliness?: () => string | undefined;
   /** Why the chain stands on purpose; undefined while it does not. */
   readonly halt?: () => string | undefined;
   /** Whether an engine that is a process of its own answers. */
@@ -39,7 +41,10 @@ export function createEngineHealth(engine: {
         return { status: "starting", height, reason: "the engine ended, and starts again" };
       }
       if (!hasStarted) return { status: "starting", height, reason: "handshake and replay" };
-      if (catchingUp) return { status: "syncing", height, reason: "catching up with the chain" };
+      if (catchingUp) {
+        const reason = engine.loneliness?.() ?? "catching up with the chain";
+        return { status: "syncing", height, reason };
+      }
       const halt = engine.halt?.();
       if (halt !== undefined) return { status: "halted", height, reason: halt };
       const stall = engine.stall?.();

@@ -230,6 +230,7 @@ export async function createCometBftNode(
       isUp: () => isUp,
       isRestoring: () => config.statesync.enable && blocks.height() === 0,
       stall: () => stallWatch.description(),
+      loneliness: () => stallWatch.loneliness(),
       halt: () => application.standstill()?.reason,
     });
     const showHealth = (): void => grpc?.setServing(isServing(health.report()));

@@ -28,7 +28,7 @@ export const STALL_AFTER_ROUNDS = 3;
 /** Between two looks, and between two lines of the log. */
 export const STALL_CHECK_MS = 1_000;
 export const STALL_LOG_MS = 30_000;
-/** Validators named in one line. */
+/** Validators, or peers, named in one line. */
 export const STALL_NAMES_MAX = 10;
 /** Files of evidence that a node writes for its operator; faults of one validator come once a round at most. */
 export const FOUND_EVIDENCE_FILES_MAX = 64;

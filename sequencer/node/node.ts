@@ -290,6 +290,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         view: () => (isCatchingUp() || isHalted() ? undefined : engine.view()),
         genesis,
         peers: () => peers.peers().length,
+        unreached: () => peers.unreached(),
         lastBlockTime: () => lastBlock?.header.time,
         // Whoever picks nodes by their health may find one that sees more.
         onStalled: () => grpc?.setServing(false),
@@ -300,6 +301,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     const health = createEngineHealth({
       status: () => ({ ...engine.status(), catchingUp: isCatchingUp() }),
       stall: () => stallWatch.description(),
+      loneliness: () => stallWatch.loneliness(),
       halt: () => application.standstill()?.reason,
     });
 

@@ -6,6 +6,7 @@ import { createValidatorSet } from "../../proto/validator-set.ts";
 import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { createManualClock } from "../../test/support/manual-clock.ts";
 import { Step } from "../consensus/step.ts";
+import { parsePeerAddress } from "../p2p/address.ts";
 import type { LogFields, Logger } from "../ports/logger.ts";
 import { createStallWatch } from "./stall-watch.ts";
 
@@ -55,6 +56,12 @@ function watched(lastBlockTime?: Timestamp) {
         })),
       },
       peers: () => state.peers,
+      unreached: () => [
+        {
+          address: parsePeerAddress(`${"ab".repeat(20)}@10.0.0.1:26657`),
+          fault: 'expected network "ours", got "theirs"',
+        },
+      ],
       lastBlockTime: () => lastBlockTime,
       onStalled: () => (state.stalled += 1),
       clock,
@@ -141,6 +148,11 @@ describe("a chain that stands", () => {
     state.peers = 0;
     await clock.advance(20_000);
     expect(log[0]?.message).toMatch(/^no peer to fetch blocks from/);
+    const dial = `${"ab".repeat(20)}@10.0.0.1:26657: expected network "ours", got "theirs"`;
+    expect(log[0]?.fields["unreached"]).toEqual([dial]);
+    expect(watch.loneliness()).toMatch(/^no peer to fetch blocks from: check .*got "theirs"$/);
+    state.peers = 1;
+    expect(watch.loneliness()).toBeUndefined();
     // Consensus begins: the wait is counted from here.
     state.isFetching = false;
     await clock.advance(10_000);

@@ -7,9 +7,11 @@ import { formatTime, timeToMs } from "../../proto/time.ts";
 import type { Timestamp } from "../../proto/types.ts";
 import { Step } from "../consensus/step.ts";
 import type { GenesisValidator } from "../engine/genesis.ts";
+import { formatHostPort } from "../p2p/address.ts";
+import type { UnreachedPeer } from "../p2p/dialer.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import { STALL_CHECK_MS, STALL_LOG_MS } from "./limits.ts";
+import { STALL_CHECK_MS, STALL_LOG_MS, STALL_NAMES_MAX } from "./limits.ts";
 import {
   describeWait,
   lacksVotes,
@@ -34,6 +36,8 @@ export interface StallWatch {
   stall(): Stall | undefined;
   /** `stall` in one sentence for people. */
   description(): string | undefined;
+  /** Why no block can be fetched: there has been no peer for long. Undefined while there is one, or no need of one. */
+  loneliness(): string | undefined;
 }
 
 /** @param options.afterMs how long without a block counts as a stall */
@@ -47,6 +51,8 @@ export function createStallWatch(
       readonly validators: readonly Pick<GenesisValidator, "address" | "name">[];
     };
     readonly peers: () => number;
+    /** Peers that are dialed in vain, and why. */
+    readonly unreached?: () => readonly UnreachedPeer[];
     /** Of the block that this node begins after. */
     readonly lastBlockTime: () => Timestamp | undefined;
     readonly onStalled: () => void;
@@ -103,8 +109,16 @@ export function createStallWatch(
       loggedMs = now;
       logger.warn("no peer to fetch blocks from; check p2p.persistent_peers and the network", {
         seconds: Math.round((now - connectedMs) / 1_000),
+        unreached: whoIsUnreached(),
       });
     }
+  }
+
+  function whoIsUnreached(): readonly string[] {
+    const unreached = deps.unreached?.() ?? [];
+    return unreached
+      .slice(0, STALL_NAMES_MAX)
+      .map(({ address, fault }) => `${address.id}@${formatHostPort(address)}: ${fault}`);
   }
 
   function logStall(found: Stall): void {
@@ -128,6 +142,13 @@ export function createStallWatch(
     stop: () => timer?.cancel(),
     progressed,
     stall,
+    loneliness() {
+      const isAlone = deps.view() === undefined && deps.peers() === 0;
+      if (!isAlone || clock.monotonicMs() - connectedMs < options.afterMs) return undefined;
+      const faults = whoIsUnreached();
+      const why = faults.length === 0 ? "" : `; ${faults.join("; ")}`;
+      return `no peer to fetch blocks from: check p2p.persistent_peers and the network${why}`;
+    },
     description() {
       const found = stall();
       if (found === undefined) return undefined;

@@ -79,6 +79,23 @@ describe("dialer", () => {
     expect(calls.length).toBeGreaterThan(1);
   });
 
+  test("tells whom it cannot reach and why, until it has", async () => {
+    const { clock, calls, connected, dialer } = setup();
+    dialer.start();
+    await clock.advance(0);
+    expect(dialer.unreached()).toEqual([]);
+    calls[0]?.fail();
+    await clock.advance(100);
+    const [unreached] = dialer.unreached();
+    expect(unreached).toMatchObject({ address: peer, fault: expect.stringMatching(/refused/) });
+    calls[1]?.succeed();
+    expect(dialer.unreached()).toEqual([]);
+    // What was wrong before it was connected says nothing of why it is gone.
+    connected.clear();
+    dialer.lost(peer.id, 60_000);
+    expect(dialer.unreached()).toEqual([]);
+  });
+
   test("success ends the other attempts and the redials", async () => {
     const { clock, calls, dialer } = setup();
     dialer.start();

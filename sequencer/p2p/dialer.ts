@@ -12,7 +12,7 @@ import {
   HANDSHAKE_PATIENCE_MS,
   PERSISTENT_PEERS_MAX,
 } from "./limits.ts";
-import { P2pError } from "./errors.ts";
+import { P2pError, toP2pError } from "./errors.ts";
 import { redialDelayMs } from "./redial.ts";
 
 export interface DialerDependencies {
@@ -28,7 +28,7 @@ export interface DialerDependencies {
     address: PeerAddress,
     attempt: { readonly signal: AbortSignal; readonly onConnected: () => void },
   ) => Promise<void>;
-  readonly onFailure: (address: PeerAddress, attempt: number, error: unknown) => void;
+  readonly onFailure: (address: PeerAddress, attempt: number, fault: string) => void;
 }
 
 export interface Dialer {
@@ -45,6 +45,13 @@ export interface Dialer {
   isDialing(id: NodeId): boolean;
   /** Attempts under way, all peers. */
   readonly dialing: number;
+  /** Peers without a connection whose last attempt failed, and what it failed with. */
+  unreached(): readonly UnreachedPeer[];
+}
+
+export interface UnreachedPeer {
+  readonly address: PeerAddress;
+  readonly fault: string;
 }
 
 interface Attempt {
@@ -59,6 +66,8 @@ interface Watched {
   /** Attempts since the last connection that lasted. */
   tries: number;
   timer: Cancel | undefined;
+  /** What the last attempt failed with, since the peer was last connected. */
+  fault: string | undefined;
 }
 
 export function createDialer(
@@ -111,7 +120,9 @@ export function createDialer(
       })
       .catch((error: unknown) => {
         // Given up by us: there is nothing to tell.
-        if (!tried.abort.signal.aborted) dependencies.onFailure(one.address, number, error);
+        if (tried.abort.signal.aborted) return;
+        one.fault = toP2pError(error, "P2P_DIAL_FAILED", "dial failed").message;
+        dependencies.onFailure(one.address, number, one.fault);
       })
       .finally(() => one.attempts.delete(tried));
   };
@@ -133,7 +144,13 @@ export function createDialer(
           `expected at most ${PERSISTENT_PEERS_MAX} persistent peers; name fewer`,
         );
       }
-      const one: Watched = { address, attempts: new Set(), tries: 0, timer: undefined };
+      const one: Watched = {
+        address,
+        attempts: new Set(),
+        tries: 0,
+        timer: undefined,
+        fault: undefined,
+      };
       watched.set(address.id, one);
       schedule(one, 0);
     },
@@ -154,6 +171,7 @@ export function createDialer(
       if (one === undefined) return;
       one.timer?.cancel();
       one.timer = undefined;
+      one.fault = undefined;
       abandon(one, false);
     },
     lost(id, connectedMs) {
@@ -163,6 +181,10 @@ export function createDialer(
       if (connectedMs >= CONNECTION_STABLE_MS) one.tries = 0;
       schedule(one, redialDelayMs(one.tries, random(), options.delayMaxMs));
     },
+    unreached: () =>
+      [...watched.values()].flatMap(({ address, fault }) =>
+        fault === undefined || isConnected(address.id) ? [] : [{ address, fault }],
+      ),
     isDialing: (id) => (watched.get(id)?.attempts.size ?? 0) > 0,
     get dialing() {
       let count = 0;

@@ -13,7 +13,7 @@ import type { Logger } from "../ports/logger.ts";
 import { formatHostPort, parseHostPort, parsePeerAddress, type PeerAddress } from "./address.ts";
 import { createReceiveTurns } from "./conn/receive-turns.ts";
 import { createConnectionGuard } from "./connection-guard.ts";
-import { createDialer } from "./dialer.ts";
+import { createDialer, type UnreachedPeer } from "./dialer.ts";
 import { P2pError, toP2pError } from "./errors.ts";
 import {
   DIAL_TIMEOUT_MS,
@@ -123,6 +123,8 @@ export interface Switch {
   /** Limits do not apply to this peer from now on. */
   addUnconditionalPeer(id: NodeId): void;
   isConnectedOrDialing(id: NodeId): boolean;
+  /** Persistent peers without a connection whose last dial failed, and what with. */
+  unreached(): readonly UnreachedPeer[];
   /** Peers that may still be dialed, those being dialed counted. */
   outboundRoom(): number;
   /** Bans in force. */
@@ -421,11 +423,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       isConnected: (id) => peers.has(id),
       connect: dial,
       onFailure: (address, attempt, error) => {
-        logger.debug("Dial failed", {
-          peer: address.id,
-          attempt,
-          error: toP2pError(error, "P2P_DIAL_FAILED", "dial failed").message,
-        });
+        logger.debug("Dial failed", { peer: address.id, attempt, error });
       },
     },
   );
@@ -495,6 +493,7 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
     dialAddress,
     addPersistentPeer,
     addUnconditionalPeer: (id) => void unconditionalIds.add(id),
+    unreached: () => dialer.unreached(),
     isConnectedOrDialing: (id) => peers.has(id) || dialing.has(id) || dialer.isDialing(id),
     outboundRoom() {
       let taken = dialing.size;

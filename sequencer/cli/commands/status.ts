@@ -19,7 +19,7 @@ export function registerStatus(program: Command): void {
         callRpc(options.rpc, "status", {}),
         callRpc(options.rpc, "net_info", {}),
       ]);
-      const attention = await attentionFor(status, options.rpc);
+      const attention = isAlone(status, net) ? ALONE : await attentionFor(status, options.rpc);
       printResult(
         {
           engine: engineOfStatus(status),
@@ -30,6 +30,13 @@ export function registerStatus(program: Command): void {
         command.optsWithGlobals<GlobalOptions>().json,
       );
     });
+}
+
+const ALONE =
+  "it fetches blocks and has no peer: /readyz of its metrics port and its log say what became of each of p2p.persistent_peers";
+
+function isAlone(status: PulseSource, net: { readonly n_peers?: unknown }): boolean {
+  return status.sync_info?.catching_up === true && net.n_peers === "0";
 }
 
 async function attentionFor(status: PulseSource, rpc: string): Promise<string | undefined> {
