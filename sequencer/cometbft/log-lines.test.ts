@@ -43,6 +43,9 @@ describe("lines of CometBFT's log", () => {
       "warn",
     );
     expect(judged({ ...dial, err: "auth failure: secret conn failed" })).toBe("error");
+    const gone = { _msg: "Stopping peer for error", module: "p2p" };
+    expect(judged({ ...gone, err: "EOF" })).toBe("info");
+    expect(judged({ ...gone, err: "invalid packet" })).toBe("error");
   });
 
   it("behavior: a timeout of block sync is an error until the node has caught up", () => {

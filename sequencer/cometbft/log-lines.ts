@@ -52,6 +52,8 @@ export function createLineJudge(): (line: CometLogLine) => CometLogLine {
     // A peer that is not up yet, as in any network that starts; it is dialed again (reconnectToPeer).
     const isRefused = typeof err === "string" && err.endsWith("connect: connection refused");
     if (message === "Error dialing peer" && isRefused) return { ...line, level: "warn" };
+    // A peer that closed the connection, as each does that is stopped (p2p/conn, recvRoutine).
+    if (message === "Stopping peer for error" && err === "EOF") return { ...line, level: "info" };
     return line;
   };
 }

@@ -85,6 +85,16 @@ describe("block validation", () => {
     expect(await ruleOf(withHeader(changes))).toBe(rule);
   });
 
+  test("hashes of the first block point to genesis.json, later ones do not", async () => {
+    const [first] = CHAIN;
+    if (first === undefined) throw new Error("a chain has a first block");
+    const header = { ...first.block.header, appHash: OTHER_HASH };
+    const fault = await findBlockFault(first.stateBefore, { ...first.block, header }, { verifier });
+    expect(fault?.message).toMatch(/^expected \w*, got \w+; .*comes from genesis\.json/);
+    const later = await findBlockFault(STATE, withHeader({ appHash: OTHER_HASH }), { verifier });
+    expect(later?.message).not.toMatch(/genesis/);
+  });
+
   test("a transaction that the header does not name is refused", async () => {
     const txs = [...BLOCK.txs, utf8ToBytes("more")];
     expect(await ruleOf({ ...BLOCK, txs })).toBe("basic");

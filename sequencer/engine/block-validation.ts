@@ -88,13 +88,15 @@ function headerFault(state: ChainState, { header }: Block): BlockFault | undefin
   }
   const consensusHash = consensusParamsHash(state.consensusParams);
   const nextHash = validatorSetHash(state.nextValidators);
-  return (
+  const fault =
     hashFault("appHash", state.appHash, header.appHash) ??
     hashFault("consensusHash", consensusHash, header.consensusHash) ??
     hashFault("lastResultsHash", state.lastResultsHash, header.lastResultsHash) ??
     hashFault("validatorsHash", validatorSetHash(state.validators), header.validatorsHash) ??
-    hashFault("nextValidatorsHash", nextHash, header.nextValidatorsHash)
-  );
+    hashFault("nextValidatorsHash", nextHash, header.nextValidatorsHash);
+  if (fault === undefined || state.lastBlockHeight > 0) return fault;
+  const hint = "before the first block all of this comes from genesis.json: is it the network's?";
+  return { ...fault, message: `${fault.message}; ${hint}` };
 }
 
 async function lastCommitFault(
