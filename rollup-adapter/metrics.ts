@@ -334,7 +334,7 @@ const LIGHT_SPECS: SpecsOf<LightMetrics> = {
   providerFaults: {
     type: "counter",
     name: "weft_light_provider_faults_total",
-    help: "Providers that failed or lied, by what became of them (primary_replaced, witness_removed, witness_silent)",
+    help: "Providers that failed or lied, by what became of them (primary_replaced, primary_behind, witness_removed, witness_silent)",
     labels: ["kind"],
   },
   attacks: {

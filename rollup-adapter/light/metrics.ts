@@ -13,7 +13,7 @@ export interface LightMetrics {
   readonly blocksExamined: Counter;
   /** weft_light_witnesses: Witnesses that cross-check the primary. */
   readonly witnesses: Gauge;
-  /** weft_light_provider_faults_total: Providers that failed or lied, by what became of them (primary_replaced, witness_removed, witness_silent). */
+  /** weft_light_provider_faults_total: Providers that failed or lied, by what became of them (primary_replaced, primary_behind, witness_removed, witness_silent). */
   readonly providerFaults: Counter<"kind">;
   /** weft_light_attacks_total: Attacks detected: two verified headers that contradict each other. */
   readonly attacks: Counter;

@@ -104,6 +104,15 @@ export async function openLightClient(
   };
 }
 
+/** For people. */
+export function behindText({
+  primary,
+  height,
+  trustedHeight,
+}: Extract<LightClientEvent, { readonly kind: "primaryBehind" }>): string {
+  return `${primary} ends at height ${height}, far below the verified ${trustedHeight}: it is behind, or of a new chain of the same name; for that one name another folder and a new trusted header`;
+}
+
 function record(event: LightClientEvent, log: Logger, metrics: LightMetrics): void {
   switch (event.kind) {
     case "verified":
@@ -125,6 +134,11 @@ function record(event: LightClientEvent, log: Logger, metrics: LightMetrics): vo
       const { witness, reason, restMs } = event;
       metrics.providerFaults.inc({ kind: "witness_silent" });
       log.warn("witness did not answer", { witness, reason, restMs });
+      return;
+    }
+    case "primaryBehind": {
+      metrics.providerFaults.inc({ kind: "primary_behind" });
+      log.warn(behindText(event));
       return;
     }
     case "attack":

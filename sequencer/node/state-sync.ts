@@ -165,6 +165,7 @@ function logLightClient(logger: Logger, event: LightClientEvent): void {
       });
       return;
     case "primaryReplaced":
+    case "primaryBehind":
     case "witnessRemoved":
     case "witnessSilent":
       logger.warn("an RPC server is not relied upon", { ...event });

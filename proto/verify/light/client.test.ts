@@ -120,6 +120,27 @@ describe("verification", () => {
     expect(primary.asked.slice(before)).toEqual([28, 29]);
   });
 
+  test("a primary that ends far below what was verified is told of once, until it is ahead again", async () => {
+    const store = createMemoryTrustedStore();
+    const chainOf = (heights: number) => lightChain({ heights, validators: four });
+    const updates = async (heights: number, times: number) => {
+      const short = chainOf(heights);
+      const [primary, witness] = [chainProvider("primary", short), chainProvider("witness", short)];
+      const { client, events } = await start(short, primary, [witness], {}, store);
+      const reached: number[] = [];
+      for (let i = 0; i < times; i++) {
+        reached.push((await client.update()).signedHeader.header.height);
+      }
+      return { reached, events: events.filter(({ kind }) => kind === "primaryBehind") };
+    };
+    expect(await updates(60, 1)).toEqual({ reached: [60], events: [] });
+    expect((await updates(41, 1)).events).toEqual([]);
+    expect(await updates(40, 2)).toEqual({
+      reached: [60, 60],
+      events: [{ kind: "primaryBehind", primary: "primary", height: 40, trustedHeight: 60 }],
+    });
+  });
+
   test("an expired trusted header is refused with advice", async () => {
     const witness = chainProvider("witness", chain);
     const { client, clock } = await start(chain, chainProvider("primary", chain), [witness]);

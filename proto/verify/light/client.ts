@@ -21,6 +21,7 @@ import {
 } from "./detector.ts";
 import { type LightClientError, type LightClientErrorInfo, lightClientError } from "./errors.ts";
 import {
+  PRIMARY_BEHIND_HEIGHTS,
   BACKWARD_HEIGHTS_MAX,
   BLOCK_LAG_NANOS_DEFAULT,
   CLOCK_DRIFT_NANOS_DEFAULT,
@@ -75,6 +76,13 @@ export type LightClientEvent =
   | ProviderEvent
   /** A block was verified and stored. `blocks`: how many were looked at on the way. */
   | { readonly kind: "verified"; readonly height: number; readonly blocks: number }
+  /** The primary's chain ends far below what was verified. Told once, until a newer block is verified. */
+  | {
+      readonly kind: "primaryBehind";
+      readonly primary: string;
+      readonly height: number;
+      readonly trustedHeight: number;
+    }
   | { readonly kind: "attack"; readonly error: LightClientError };
 
 export interface LightClient {
@@ -116,6 +124,7 @@ class Client implements LightClient {
   #lastTurn: Promise<unknown> = Promise.resolve();
   readonly #waiting = new Map<Height | "latest", Promise<LightBlock>>();
   #attack: LightClientError | undefined;
+  #isBehindTold = false;
 
   constructor(options: LightClientOptions, dependencies: LightClientDependencies) {
     this.chainId = options.chainId;
@@ -159,7 +168,12 @@ class Client implements LightClient {
     return this.#inTurn("latest", async () => {
       const block = await this.#fetch("latest");
       const last = await this.latestTrusted();
-      return heightOf(block) > heightOf(last) ? this.#verify(block) : last;
+      if (heightOf(block) > heightOf(last)) {
+        this.#isBehindTold = false;
+        return this.#verify(block);
+      }
+      this.#tellIfBehind(heightOf(block), heightOf(last));
+      return last;
     });
   }
 
@@ -463,6 +477,13 @@ class Client implements LightClient {
     if (!isLightClientError(error) || error.code !== "LIGHT_ATTACK") return;
     this.#attack = error;
     this.#tell({ kind: "attack", error });
+  }
+
+  #tellIfBehind(height: Height, trustedHeight: Height): void {
+    if (this.#isBehindTold || height + PRIMARY_BEHIND_HEIGHTS > trustedHeight) return;
+    this.#isBehindTold = true;
+    const { name: primary } = this.#providers.primary;
+    this.#tell({ kind: "primaryBehind", primary, height, trustedHeight });
   }
 
   #tell(event: LightClientEvent): void {

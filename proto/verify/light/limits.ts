@@ -11,6 +11,8 @@ export const SEQUENTIAL_STRETCH_HEIGHTS = 1_000;
 /** A primary that lacks so few heights is asked again, so often, before another one is. */
 export const PRIMARY_LAG_HEIGHTS_MAX = 2;
 export const PRIMARY_POLLS_MAX = 3;
+/** A primary whose last block is so far below a verified one is told of: it stands, or is of another chain of that name. */
+export const PRIMARY_BEHIND_HEIGHTS = 20;
 /** A lagging witness or primary is asked again after this long, in ms. */
 export const WITNESS_POLL_MS = 500;
 /** A provider that did not answer rests this long at first, at most so long, in ms. */

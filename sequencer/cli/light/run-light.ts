@@ -10,7 +10,7 @@ import type { TrustLevel } from "../../../proto/verify/commit.ts";
 import { isLightClientError, type LightClientEvent } from "../../../proto/verify/light/client.ts";
 import { pause } from "../../../proto/verify/light/clock.ts";
 import type { LightClientError } from "../../../proto/verify/light/errors.ts";
-import { openLightClient } from "../../../rollup-adapter/light/open-light-client.ts";
+import { behindText, openLightClient } from "../../../rollup-adapter/light/open-light-client.ts";
 import { createVerifiedRpc } from "../../../rollup-adapter/light/verified-rpc.ts";
 import { createLightMetrics } from "../../../rollup-adapter/metrics.ts";
 import { queryKey } from "../../app/query.ts";
@@ -64,6 +64,8 @@ export async function runLight(
   const onEvent = (event: LightClientEvent): void => {
     if (event.kind === "verified") {
       health = { height: Math.max(health.height, event.height), problem: undefined };
+    } else if (event.kind === "primaryBehind") {
+      health = { ...health, problem: behindText(event) };
     } else if (event.kind === "attack") reportAttack(event.error);
   };
   const opened = await openLightClient(
