@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { validatorAddress } from "../../proto/validator-set.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
 import { createAbciServer } from "../abci/abci-server.ts";
 import { findCometBft } from "../cometbft/binary.ts";
@@ -13,6 +14,7 @@ import { createCometBlockSource } from "../cometbft/block-source.ts";
 import { createCometChain, type CometStatus } from "../cometbft/chain-reader.ts";
 import { cometBftHomeAt, writeCometBftConfig } from "../cometbft/config-file.ts";
 import { CometBftError } from "../cometbft/errors.ts";
+import { lastLoggedVote } from "../cometbft/stores/last-signed.ts";
 import { createHandover } from "../cometbft/handover.ts";
 import { mergeMetricsPages, readMetricsPage } from "../cometbft/metrics-page.ts";
 import { observeApplication } from "../cometbft/observed-application.ts";
@@ -20,6 +22,7 @@ import { openSocketDirectory } from "../cometbft/socket-directory.ts";
 import { createSupervisor } from "../cometbft/supervisor.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { checkGenesis } from "../engine/handshake.ts";
+import { PrivValidatorError } from "../engine/privval/errors.ts";
 import { openFilePrivValidator } from "../engine/privval/file-priv-validator.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
@@ -27,6 +30,7 @@ import { isServing } from "../metrics/health.ts";
 import { createCometBftNodeMetrics } from "../metrics/metrics.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { createCometRpcClient } from "../ports/comet-rpc/client.ts";
+import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { useBodySources } from "./body-sources.ts";
 import { createClosers } from "./closers.ts";
@@ -98,7 +102,20 @@ export async function createCometBftNode(
         statePath: home.validatorStateFile,
         isFresh: !hasBlocks,
       });
-      await signer.close();
+      try {
+        const log = join(cometHome.dataDir, "cs.wal");
+        if (!existsSync(log)) return;
+        const address = validatorAddress(await signer.publicKey());
+        const logged = await lastLoggedVote(log, address, NODE_FILE_SYSTEM);
+        const { height } = signer.lastSigned;
+        if (logged === undefined || height >= logged.height) return;
+        throw new PrivValidatorError(
+          { code: "PRIVVAL_STATE_FILE", path: home.validatorStateFile },
+          `the signer's state ${home.validatorStateFile} is at height ${height}, CometBFT's log says that this validator voted at height ${logged.height}: signing now could contradict that and be slashed. Restore the newest copy from this very machine; never one from a backup`,
+        );
+      } finally {
+        await signer.close();
+      }
     }
 
     const metrics = createCometBftNodeMetrics(metricsIdentity(home, config, genesis), {

@@ -1,7 +1,7 @@
 /** A node whose engine is CometBFT, beside this process: what happens when either of the two ends, and what is refused. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -151,6 +151,16 @@ describe.skipIf(isCometBftAway)("a node on CometBFT", () => {
     const nowhere = await startToEnd([], { WEFT_COMETBFT: join(node.home, "nothing") });
     expect(nowhere.error).toContain("there is no program of that name");
     expect(nowhere.code).toBe(ExitCode.FILE);
+  });
+
+  it("error: a signer's state from before what CometBFT's log says was signed", async () => {
+    const path = join(node.home, "data", "priv_validator_state.json");
+    const newest = readFileSync(path, "utf8");
+    writeFileSync(path, newest.replace(/"height": *"\d+"/, '"height": "1"'));
+    const ended = await startToEnd([]);
+    writeFileSync(path, newest);
+    expect(ended.error).toMatch(/state.json is at height 1, .* this validator voted at height \d+/);
+    expect(ended.code).toBe(ExitCode.KEY);
   });
 
   it("error: an application that has blocks whose CometBFT is elsewhere", async () => {

@@ -15,5 +15,7 @@ export const TEXT_BYTES_MAX = 256;
 export const COMET_LOG_PAYLOAD_BYTES_MAX = (1 << 20) + 24;
 /** An answer of the application, as stored. */
 export const RESPONSE_BYTES_MAX = 256 << 20;
+/** Newest files of CometBFT's log, 10 MB each, in which the last vote of its validator is looked for. */
+export const OWN_VOTE_FILES_MAX = 2;
 /** A record of CometBFT's log that ends a height is shorter than this. */
 export const MARKER_BYTES_MAX = 64;
