@@ -114,6 +114,21 @@ describe("what is not quite right", () => {
     expect(await parameter("epochLength=7", "epochLength=8")).toMatch(/epochLength is named twice/);
   });
 
+  test("base ports that meet are refused before anything is written", async () => {
+    const output = join(tmpdir(), "weft-testnet-nowhere");
+    const testnet = async (...ports: string[]) =>
+      (await program(["testnet"])).parseAsync(["testnet", "--output", output, ...ports], {
+        from: "user",
+      });
+    await expect(testnet("--base-rpc-port", "9090")).rejects.toThrow(
+      /^validator-0's rpc and validator-0's grpc would both have port 9090; /,
+    );
+    await expect(testnet("--base-metrics-port", "26667")).rejects.toThrow(
+      /validator-0's metrics and validator-1's rpc would both have port 26667/,
+    );
+    expect(existsSync(output)).toBe(false);
+  });
+
   test("an amount with a point or a unit, and an address with a typing error, are told what they are", async () => {
     const delegate = (amount: string) =>
       refusal("tx", "staking", "delegate", "ab".repeat(20), amount, "--from", "x");

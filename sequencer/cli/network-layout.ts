@@ -63,6 +63,26 @@ export function validatorPlaces(
   });
 }
 
+/** Two listeners of one host that would have the same port, as people say it; undefined when none would. */
+export function findSharedPort(
+  places: readonly ValidatorPlace[],
+  hosts?: readonly string[],
+): string | undefined {
+  const owners = new Map<string, string>();
+  for (const [i, place] of places.entries()) {
+    const { name, p2pPort: p2p, rpcPort: rpc, grpcPort: grpc, metricsPort: metrics } = place;
+    for (const [kind, port] of Object.entries({ p2p, rpc, grpc, metrics })) {
+      const key = `${hosts?.[i] ?? ""} ${port}`;
+      const other = owners.get(key);
+      if (port !== 0 && other !== undefined) {
+        return `${other} and ${name}'s ${kind} would both have port ${port}`;
+      }
+      owners.set(key, `${name}'s ${kind}`);
+    }
+  }
+  return undefined;
+}
+
 /** The documented ports, or others, each higher by `by`: for a second network on one machine. */
 export function portsFrom(by: number, base: BasePorts = DEFAULT_PORTS): BasePorts {
   return {

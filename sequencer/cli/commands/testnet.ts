@@ -15,7 +15,7 @@ import {
   TESTNET_POWER_MAX,
   TESTNET_VALIDATORS_MAX,
 } from "../limits.ts";
-import { DEFAULT_PORTS, portsFrom, validatorPlaces } from "../network-layout.ts";
+import { DEFAULT_PORTS, findSharedPort, portsFrom, validatorPlaces } from "../network-layout.ts";
 import type { EngineName } from "../../node/home-engine.ts";
 import {
   amountOption,
@@ -137,6 +137,10 @@ export function registerTestnet(program: Command): void {
           rollupRpc: DEFAULT_PORTS.rollupRpc,
         });
         const places = validatorPlaces(options.output, validators, ports, hosts);
+        const shared = findSharedPort(places, hosts);
+        if (shared !== undefined) {
+          throw cliError("USAGE", `${shared}; choose base ports that keep their distance`);
+        }
         const keyFile = accountKeyFile(options.output, "owner");
         mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
         const owner = readOrCreateKeyFile(keyFile);
