@@ -41,17 +41,21 @@ export async function openLevelTrustedStore(
     );
   });
   const chain = await level.get(CHAIN_KEY);
-  const stored = chain === undefined ? chainId : new TextDecoder().decode(chain);
+  const stored = chain && new TextDecoder().decode(chain);
   // A folder without headers is no chain's yet, whoever named one when nothing could be verified.
-  const [held] = await level.keys({ gt: BLOCK_PREFIX, lt: BLOCK_END, limit: 1 }).all();
-  if (stored !== chainId && held !== undefined) {
+  if (stored !== undefined && stored !== chainId && (await holdsHeaders())) {
     await level.close();
     throw new WeftError<TrustedStoreErrorInfo>(
       { code: "TRUST_STORE_CHAIN", path: folder },
       `${folder} holds headers of chain ${stored}, not of ${chainId}; name another folder`,
     );
   }
-  if (chain === undefined || stored !== chainId) await level.put(CHAIN_KEY, utf8ToBytes(chainId));
+  if (stored !== chainId) await level.put(CHAIN_KEY, utf8ToBytes(chainId));
+
+  async function holdsHeaders(): Promise<boolean> {
+    const keys = await level.keys({ gt: BLOCK_PREFIX, lt: BLOCK_END, limit: 1 }).all();
+    return keys.length > 0;
+  }
 
   function read(bytes: Uint8Array | undefined): LightBlock | undefined {
     if (bytes === undefined) return undefined;

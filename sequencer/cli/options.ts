@@ -11,6 +11,7 @@ import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "../app/params.ts";
 import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { defaultHome } from "../node/home.ts";
 import { type EngineName, ENGINES } from "../node/home-engine.ts";
+import { parsePeerAddress } from "../p2p/address.ts";
 import { nearestName } from "../node/nearest-name.ts";
 import { parseScalar } from "../node/scalar.ts";
 import { cliError } from "./cli-error.ts";
@@ -185,15 +186,20 @@ export function paramsOption(): Option {
   ).argParser(addParam);
 }
 
+/** A parameter of the chain; undefined of a name that is not known here. One that is nearly a known one is refused. */
+export function knownParam(given: string): (typeof PARAM_NAMES)[number] | undefined {
+  const known = PARAM_NAMES.find((name) => name === given);
+  const nearest = known === undefined ? nearestName(given, PARAM_NAMES) : undefined;
+  if (nearest === undefined) return known;
+  throw new InvalidArgumentError(`there is no ${given}, did you mean ${nearest}?`);
+}
+
 function addParam(pair: string, before: Partial<ParamsState> = {}): Partial<ParamsState> {
   const [given = "", text = ""] = pair.split("=", 2);
-  const name = PARAM_NAMES.find((known) => known === given);
+  const name = knownParam(given);
   if (name === undefined) {
-    const nearest = nearestName(given, PARAM_NAMES);
     throw new InvalidArgumentError(
-      nearest === undefined
-        ? `expected name=value with one of these names: ${PARAM_NAMES.join(", ")}`
-        : `there is no ${given}, did you mean ${nearest}?`,
+      `expected name=value with one of these names: ${PARAM_NAMES.join(", ")}`,
     );
   }
   if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`${name} is named twice`);
@@ -259,7 +265,9 @@ export function parseEvmAddress(text: string): string {
 
 /** One more peer. */
 export function addPeer(text: string, before: readonly string[] = []): readonly string[] {
-  if (!/^[0-9a-f]{40}@[^\s@,]+:\d{1,5}$/.test(text)) {
+  try {
+    parsePeerAddress(text);
+  } catch {
     throw new InvalidArgumentError(
       "expected id@host:port, such as 0123456789abcdef0123456789abcdef01234567@10.0.0.1:26656; the id is in that node's status (node_info.id)",
     );

@@ -142,8 +142,8 @@ export function createSupervisor(
     lines.on("line", (text) => {
       const line = judge(readLogLine(text));
       if (line.level !== "debug") {
-        const text = plainText(line).slice(0, TAIL_LINE_LENGTH_MAX);
-        tail.push({ text, atMs: clock.monotonicMs() });
+        const shown = plainText(line).slice(0, TAIL_LINE_LENGTH_MAX);
+        tail.push({ text: shown, atMs: clock.monotonicMs() });
       }
       if (tail.length > KEPT_LINES_MAX) tail.shift();
       // An end that was asked for closes listeners under their servers, which CometBFT calls errors.

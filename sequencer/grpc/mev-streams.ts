@@ -14,12 +14,11 @@ import type { AbciEvent } from "../abci/application.ts";
 import { AUCTION_SETTLED } from "../app/auction/events.ts";
 import type { Clock } from "../ports/clock.ts";
 import { grpcError } from "./grpc-error.ts";
-import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import { checkHash } from "./mev-service.ts";
 import { createNews } from "./news.ts";
 import type { GrpcBlocks } from "./ports.ts";
-import { createUnread } from "./unread.ts";
+import { createUnread, sendInTime } from "./unread.ts";
 
 interface StreamDependencies {
   readonly blocks: GrpcBlocks;
@@ -105,13 +104,7 @@ async function withNews<Request, Response>(
   /** Resolves when there is room for another message, or the call is over. */
   async function send(message: Response): Promise<void> {
     if (call.cancelled || stopped.aborted) return;
-    unread.write(message, MESSAGE_BYTES, blocks.height());
-    if (await unread.room()) return;
-    metrics.slowReaders.inc();
-    throw grpcError(
-      "GRPC_RESOURCE_EXHAUSTED",
-      `what was sent ${SLOW_READER_MS / 1_000} s ago has not been read; open the stream again`,
-    );
+    await sendInTime(unread, metrics, message, MESSAGE_BYTES, blocks.height());
   }
 
   call.on("cancelled", news.wake);

@@ -15,10 +15,9 @@ import type { Absence, Presence } from "../../proto/verify/manifest.ts";
 import type { ProposedBlock } from "../app/weft-application.ts";
 import type { Clock } from "../ports/clock.ts";
 import { grpcError } from "./grpc-error.ts";
-import { SLOW_READER_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication } from "./ports.ts";
-import { createUnread } from "./unread.ts";
+import { createUnread, sendInTime } from "./unread.ts";
 
 export async function streamProposedBlocks(
   call: ServerWritableStream<StreamProposedBlocksRequest, ProposedRollupBlock>,
@@ -65,14 +64,7 @@ export async function streamProposedBlocks(
         unsafe: true,
         entries: entriesOf(slice),
       };
-      unread.write(message, approximateBytes(message), block.height);
-      if (!(await unread.room())) {
-        metrics.slowReaders.inc();
-        throw grpcError(
-          "GRPC_RESOURCE_EXHAUSTED",
-          `what was sent ${SLOW_READER_MS / 1_000} s ago has not been read; open the stream again`,
-        );
-      }
+      await sendInTime(unread, metrics, message, approximateBytes(message), block.height);
     }
     if (stopped.aborted) {
       throw grpcError("GRPC_UNAVAILABLE", "the node is stopping; open the stream at another node");

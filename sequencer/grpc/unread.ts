@@ -1,7 +1,9 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Height } from "../../proto/brands.ts";
 import type { Clock } from "../ports/clock.ts";
+import { grpcError } from "./grpc-error.ts";
 import { SLOW_READER_MS, STREAM_UNREAD_BYTES_MAX, STREAM_UNREAD_MESSAGES_MAX } from "./limits.ts";
+import type { GrpcMetrics } from "./metrics.ts";
 
 /** What was written to a stream and its reader has not taken: bounded in messages and in bytes. */
 export interface Unread<Message> {
@@ -66,4 +68,22 @@ export function createUnread<Request, Message>(
     },
     firstUnread: (next) => waiting[0]?.height ?? next,
   };
+}
+
+/**
+ * Writes a message and resolves when there is room for another one, or the call is over.
+ * @throws GRPC_RESOURCE_EXHAUSTED when the reader is too slow
+ */
+export async function sendInTime<Message>(
+  unread: Unread<Message>,
+  { slowReaders }: Pick<GrpcMetrics, "slowReaders">,
+  ...written: Parameters<Unread<Message>["write"]>
+): Promise<void> {
+  unread.write(...written);
+  if (await unread.room()) return;
+  slowReaders.inc();
+  throw grpcError(
+    "GRPC_RESOURCE_EXHAUSTED",
+    `what was sent ${SLOW_READER_MS / 1_000} s ago has not been read; open the stream again`,
+  );
 }

@@ -6,24 +6,25 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { validatorAddress } from "../../proto/validator-set.ts";
 import { bytesEqual } from "../../proto/bytes.ts";
+import { validatorAddress } from "../../proto/validator-set.ts";
 import { createAbciServer } from "../abci/abci-server.ts";
 import { findCometBft } from "../cometbft/binary.ts";
 import { createCometBlockSource } from "../cometbft/block-source.ts";
 import { createCometChain, type CometStatus } from "../cometbft/chain-reader.ts";
 import { cometBftHomeAt, writeCometBftConfig } from "../cometbft/config-file.ts";
 import { CometBftError } from "../cometbft/errors.ts";
-import { lastLoggedVote } from "../cometbft/stores/last-signed.ts";
 import { createHandover } from "../cometbft/handover.ts";
 import { mergeMetricsPages, readMetricsPage } from "../cometbft/metrics-page.ts";
 import { observeApplication } from "../cometbft/observed-application.ts";
 import { openSocketDirectory } from "../cometbft/socket-directory.ts";
+import { lastLoggedVote } from "../cometbft/stores/last-signed.ts";
 import { createSupervisor } from "../cometbft/supervisor.ts";
 import { loadGenesis } from "../engine/genesis.ts";
 import { checkGenesis } from "../engine/handshake.ts";
 import { PrivValidatorError } from "../engine/privval/errors.ts";
 import { openFilePrivValidator } from "../engine/privval/file-priv-validator.ts";
+import { SIGN_STATE_REMEDY } from "../engine/privval/sign-state.ts";
 import { createGrpcServer } from "../grpc/server.ts";
 import { createEngineHealth } from "../metrics/engine-health.ts";
 import { isServing } from "../metrics/health.ts";
@@ -111,7 +112,7 @@ export async function createCometBftNode(
         if (logged === undefined || height >= logged.height) return;
         throw new PrivValidatorError(
           { code: "PRIVVAL_STATE_FILE", path: home.validatorStateFile },
-          `the signer's state ${home.validatorStateFile} is at height ${height}, CometBFT's log says that this validator voted at height ${logged.height}: signing now could contradict that and be slashed. Restore the newest copy from this very machine; never one from a backup`,
+          `the signer's state ${home.validatorStateFile} is at height ${height}, CometBFT's log says that this validator voted at height ${logged.height}: signing now could contradict that and be slashed. ${SIGN_STATE_REMEDY}`,
         );
       } finally {
         await signer.close();

@@ -7,7 +7,7 @@ import { formatTime, timeToMs } from "../../proto/time.ts";
 import type { Timestamp } from "../../proto/types.ts";
 import { Step } from "../consensus/step.ts";
 import type { GenesisValidator } from "../engine/genesis.ts";
-import { formatHostPort } from "../p2p/address.ts";
+import { formatPeerAddress } from "../p2p/address.ts";
 import type { UnreachedPeer } from "../p2p/dialer.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -105,7 +105,7 @@ export function createStallWatch(
       if (loggedMs === undefined) deps.onStalled();
       loggedMs = now;
       logStall(found);
-    } else if (now - connectedMs >= options.afterMs) {
+    } else if (isLonely()) {
       loggedMs = now;
       logger.warn("no peer to fetch blocks from; check p2p.persistent_peers and the network", {
         seconds: Math.round((now - connectedMs) / 1_000),
@@ -114,11 +114,16 @@ export function createStallWatch(
     }
   }
 
+  function isLonely(): boolean {
+    const isAlone = deps.view() === undefined && deps.peers() === 0;
+    return isAlone && clock.monotonicMs() - connectedMs >= options.afterMs;
+  }
+
   function whoIsUnreached(): readonly string[] {
     const unreached = deps.unreached?.() ?? [];
     return unreached
       .slice(0, STALL_NAMES_MAX)
-      .map(({ address, fault }) => `${address.id}@${formatHostPort(address)}: ${fault}`);
+      .map(({ address, fault }) => `${formatPeerAddress(address)}: ${fault}`);
   }
 
   function logStall(found: Stall): void {
@@ -143,8 +148,7 @@ export function createStallWatch(
     progressed,
     stall,
     loneliness() {
-      const isAlone = deps.view() === undefined && deps.peers() === 0;
-      if (!isAlone || clock.monotonicMs() - connectedMs < options.afterMs) return undefined;
+      if (!isLonely()) return undefined;
       const faults = whoIsUnreached();
       const why = faults.length === 0 ? "" : `; ${faults.join("; ")}`;
       return `no peer to fetch blocks from: check p2p.persistent_peers and the network${why}`;

@@ -6,7 +6,7 @@ import type { CheckTxResponse } from "../abci/application.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { GrpcBlocks } from "../grpc/ports.ts";
-import { formatHostPort, parsePeerAddress } from "../p2p/address.ts";
+import { formatPeerAddress, parsePeerAddress } from "../p2p/address.ts";
 import { P2pError } from "../p2p/errors.ts";
 import type { AddressBook } from "../p2p/pex/address-book.ts";
 import type { PexReactor } from "../p2p/pex/pex-reactor.ts";
@@ -140,7 +140,7 @@ function createDialing(
       for (const address of parsed) {
         if (isPrivate) book?.addPrivateId(address.id);
         if (isUnconditional) peers.addUnconditionalPeer(address.id);
-        if (isPersistent) peers.addPersistentPeer(`${address.id}@${formatHostPort(address)}`);
+        if (isPersistent) peers.addPersistentPeer(formatPeerAddress(address));
         // One that cannot be reached shows in the log and in the metric of dials.
         else peers.dialAddress(address).catch(() => {});
       }

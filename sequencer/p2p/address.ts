@@ -44,3 +44,7 @@ export function parsePeerAddress(text: string): PeerAddress {
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+export function formatPeerAddress(address: PeerAddress): string {
+  return `${address.id}@${formatHostPort(address)}`;
+}

@@ -12,6 +12,7 @@ import {
 } from "../../proto/json.ts";
 import type { AbciEvent } from "../abci/application.ts";
 import { Step } from "../consensus/step.ts";
+import { STEP_NAMES } from "../engine/consensus-metrics.ts";
 import type { EngineEvent } from "../engine/event-bus.ts";
 import type { Json } from "./amino-json.ts";
 import { hex, integer, omitEmpty, publicKey } from "./amino-json.ts";
@@ -31,19 +32,9 @@ export interface RoundHint {
   readonly proposerIndex: number;
 }
 
-const STEP_NAMES: Readonly<Record<number, string>> = {
-  [Step.NEW_HEIGHT]: "RoundStepNewHeight",
-  [Step.NEW_ROUND]: "RoundStepNewRound",
-  [Step.PROPOSE]: "RoundStepPropose",
-  [Step.PREVOTE]: "RoundStepPrevote",
-  [Step.PREVOTE_WAIT]: "RoundStepPrevoteWait",
-  [Step.PRECOMMIT]: "RoundStepPrecommit",
-  [Step.PRECOMMIT_WAIT]: "RoundStepPrecommitWait",
-  [Step.COMMIT]: "RoundStepCommit",
-};
-
 export function stepName(step: number): string {
-  return STEP_NAMES[step] ?? "RoundStepUnknown";
+  const names: Readonly<Record<number, string>> = STEP_NAMES;
+  return names[step] ?? "RoundStepUnknown";
 }
 
 /** `data` of a subscription's answer. */

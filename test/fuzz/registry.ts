@@ -39,6 +39,8 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   "sequencer/cli/evidence-argument.ts#readEvidence":
     "a file that the operator names; what it holds is read by evidenceFromJson, which has a target",
   "sequencer/node/comet-watch.ts#readPlace": "asks a CometChain, which reads the answers",
+  "sequencer/engine/wal/log-reader.ts#readLogFile":
+    "scanFrames, which has a target, of a whole file",
   "sequencer/app/staking/queue.ts#parseQueueKey": "keys that the rules of staking wrote",
   "mev/seal/share-evidence.ts#*": "canonical bytes by codecs that have targets, or undefined",
   "mev/inclusion/keys.ts#*": "keys of the state that the rules of inclusion wrote",

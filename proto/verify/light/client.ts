@@ -21,11 +21,11 @@ import {
 } from "./detector.ts";
 import { type LightClientError, type LightClientErrorInfo, lightClientError } from "./errors.ts";
 import {
-  PRIMARY_BEHIND_HEIGHTS,
   BACKWARD_HEIGHTS_MAX,
   BLOCK_LAG_NANOS_DEFAULT,
   CLOCK_DRIFT_NANOS_DEFAULT,
   LIGHT_WAITING_MAX,
+  PRIMARY_BEHIND_HEIGHTS,
   PRIMARY_LAG_HEIGHTS_MAX,
   PRIMARY_POLLS_MAX,
   SEQUENTIAL_STRETCH_HEIGHTS,

@@ -6,11 +6,10 @@ import {
   type ProposalContent,
   VoteOption,
 } from "../../../proto/codec/governance-tx.ts";
-import { PARAM_NAMES } from "../../../proto/codec/weft-state.ts";
-import { nearestName } from "../../node/nearest-name.ts";
 import { cliError } from "../cli-error.ts";
 import {
   addTxOptions,
+  knownParam,
   parseAccount,
   parseAmount,
   parseCount,
@@ -140,12 +139,8 @@ function addChange(
   const at = pair.indexOf("=");
   if (at < 1) throw new InvalidArgumentError("expected name=value, such as epochLength=300");
   const name = pair.slice(0, at);
-  const isKnown = PARAM_NAMES.some((known) => known === name);
-  const nearest = isKnown ? undefined : nearestName(name, PARAM_NAMES);
-  // A chain that is newer than this program may have others.
-  if (nearest !== undefined) {
-    throw new InvalidArgumentError(`there is no ${name}, did you mean ${nearest}?`);
-  }
+  // One that is not known here may be of a chain that is newer than this program.
+  knownParam(name);
   if (before.some((change) => change.name === name)) {
     throw new InvalidArgumentError(`${name} is named twice`);
   }

@@ -1,10 +1,8 @@
 /** What CometBFT's write-ahead log says that this node signed last (spec/cometbft-v0.38.md §15.1). */
-import { join } from "node:path";
 import { bytesEqual } from "../../../proto/bytes.ts";
 import { isCodecError } from "../../../proto/codec/errors.ts";
 import type { Vote } from "../../../proto/types.ts";
-import { logFileNames } from "../../engine/wal/log-reader.ts";
-import { scanFrames } from "../../engine/wal/record-frames.ts";
+import { logFileNames, readLogFile } from "../../engine/wal/log-reader.ts";
 import type { FileSystem } from "../../ports/file-system.ts";
 import { decodeCometLogMessage } from "./comet-log-message.ts";
 import { OWN_VOTE_FILES_MAX } from "./limits.ts";
@@ -20,8 +18,8 @@ export async function lastLoggedVote(
 ): Promise<Vote | undefined> {
   const names = await logFileNames(directory, fileSystem);
   for (const name of names.slice(-OWN_VOTE_FILES_MAX).toReversed()) {
-    const bytes = (await fileSystem.readFile(join(directory, name))) ?? new Uint8Array(0);
-    for (const payload of scanFrames(bytes).payloads.toReversed()) {
+    const { records } = await readLogFile(directory, name, fileSystem);
+    for (const { payload } of records.toReversed()) {
       const vote = ownVoteOf(payload);
       if (vote !== undefined && bytesEqual(vote.validatorAddress, validatorAddress)) return vote;
     }

@@ -19,6 +19,10 @@ export interface SignState {
   readonly signed: { readonly signature: Uint8Array; readonly signBytes: Uint8Array } | undefined;
 }
 
+/** What there is to do about a state that is not the newest. */
+export const SIGN_STATE_REMEDY =
+  "Restore the newest copy from this very machine; never one from a backup";
+
 const EMPTY_STATE: SignState = { height: 0, round: 0, step: SignStep.NONE, signed: undefined };
 
 export interface SignStateFile {
@@ -47,7 +51,7 @@ export async function openSignStateFile(
     if (loaded === undefined && !isFresh) {
       throw new PrivValidatorError(
         { code: "PRIVVAL_STATE_FILE", path },
-        `the signer's state ${path} is missing although this home holds blocks: signing now could contradict earlier votes and be slashed. Restore the newest copy from this very machine; never one from a backup`,
+        `the signer's state ${path} is missing although this home holds blocks: signing now could contradict earlier votes and be slashed. ${SIGN_STATE_REMEDY}`,
       );
     }
     const file = new DurableStateFile(path, fileSystem, directory, loaded ?? EMPTY_STATE);

@@ -38,15 +38,24 @@ export async function* readLogFiles(
   fileSystem: FileSystem,
 ): AsyncIterable<LogFile> {
   for (const name of await logFileNames(directory, fileSystem)) {
-    const path = join(directory, name);
-    const bytes = (await fileSystem.readFile(path)) ?? new Uint8Array(0);
-    const { payloads, end, goodBytes } = scanFrames(bytes);
-    let offset = 0;
-    const records = payloads.map((payload) => {
-      const record = { offset, payload };
-      offset += RECORD_HEADER_BYTES + payload.length;
-      return record;
-    });
-    yield { name, path, sizeBytes: bytes.length, records, end, goodBytes };
+    yield await readLogFile(directory, name, fileSystem);
   }
+}
+
+/** @param name one of `logFileNames` */
+export async function readLogFile(
+  directory: string,
+  name: string,
+  fileSystem: FileSystem,
+): Promise<LogFile> {
+  const path = join(directory, name);
+  const bytes = (await fileSystem.readFile(path)) ?? new Uint8Array(0);
+  const { payloads, end, goodBytes } = scanFrames(bytes);
+  let offset = 0;
+  const records = payloads.map((payload) => {
+    const record = { offset, payload };
+    offset += RECORD_HEADER_BYTES + payload.length;
+    return record;
+  });
+  return { name, path, sizeBytes: bytes.length, records, end, goodBytes };
 }
