@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { consensusParamsToJson } from "../../proto/json.ts";
 import { testGenesis, testKeys } from "../../test/support/chain-builder.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "./consensus-params.ts";
-import { genesisToJson, loadGenesis, parseGenesis, saveGenesis } from "./genesis.ts";
+import { genesisDigest, genesisToJson, loadGenesis, parseGenesis, saveGenesis } from "./genesis.ts";
 
 const MINIMAL = { chain_id: "weft-1", genesis_time: "2026-01-02T03:04:05.000000007Z" };
 const parse = (changes: Record<string, unknown>) =>
@@ -30,6 +30,17 @@ describe("genesis", () => {
     expect(parseGenesis(text).appState).toBe(appState);
     expect(parseGenesis(genesisToJson(parseGenesis(text))).appState).toBe(appState);
     expect(parse({ app_state: 5 }).appState).toBe("5");
+  });
+
+  test("the digest is of what the document says, not of how it is written", () => {
+    const genesis = testGenesis(testKeys(3), { appState: '{"a": 1,\n "b": "2"}' });
+    const again = parseGenesis(JSON.stringify(JSON.parse(genesisToJson(genesis))));
+    expect(again.appState).not.toBe(genesis.appState);
+    expect(genesisDigest(again)).toEqual(genesisDigest(genesis));
+    expect(genesisDigest({ ...genesis, appState: '{"a":1,"b":"3"}' })).not.toEqual(
+      genesisDigest(genesis),
+    );
+    expect(genesisDigest({ ...genesis, appState: "" })).toHaveLength(32);
   });
 
   test("written and read again, nothing changes", async () => {

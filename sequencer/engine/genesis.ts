@@ -5,8 +5,9 @@
 import { open, readFile, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Height } from "../../proto/brands.ts";
-import { bytesEqual } from "../../proto/bytes.ts";
+import { bytesEqual, utf8ToBytes } from "../../proto/bytes.ts";
 import { isWeftError } from "../../proto/errors.ts";
+import { sha256 } from "../../proto/hash.ts";
 import { parseJson, type JsonNode } from "../../proto/json-reader.ts";
 import {
   consensusParamsFromJson,
@@ -121,6 +122,16 @@ export function genesisToJson(genesis: Genesis): string {
   const text = JSON.stringify(doc, undefined, 2);
   if (genesis.appState === "") return `${text}\n`;
   return `${text.slice(0, text.lastIndexOf("\n"))},\n  "app_state": ${genesis.appState}\n}\n`;
+}
+
+/**
+ * SHA-256 of what the document says: the same for a file that was only formatted anew. It tells a home
+ * whether genesis.json is still the one its chain began with; no other node sees it.
+ */
+export function genesisDigest(genesis: Genesis): Uint8Array {
+  const { appState } = genesis;
+  const compact = appState === "" ? "" : JSON.stringify(JSON.parse(appState));
+  return sha256(utf8ToBytes(genesisToJson({ ...genesis, appState: compact })));
 }
 
 function readGenesis(doc: JsonNode, text: string): Genesis {

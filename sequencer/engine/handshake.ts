@@ -15,7 +15,7 @@ import type { BlockExecutor } from "./block-executor.ts";
 import { BLOCK_PROTOCOL, chainStateFromGenesis, nextHeight } from "./chain-state.ts";
 import { checkConsensusParams } from "./consensus-params.ts";
 import { EngineError } from "./errors.ts";
-import type { Genesis } from "./genesis.ts";
+import { genesisDigest, type Genesis } from "./genesis.ts";
 
 /** What RequestInfo carries (spec §0). */
 export const ABCI_VERSION = "2.0.0";
@@ -48,6 +48,7 @@ export async function handshake(
   );
   const stored = await deps.stateStore.load();
   checkSameChain(genesis, stored, deps.blockStore);
+  await checkSameGenesis(genesis, stored, deps.stateStore);
   const initial =
     info.lastBlockHeight === 0
       ? await initializeChain(genesis, info, stored, deps)
@@ -240,6 +241,26 @@ export function checkGenesis(
   throw refusal(
     `this data directory belongs to chain ${stored.chainId} (from height ${stored.initialHeight}), genesis.json to ${genesis.chainId} (from height ${genesis.initialHeight}): use the genesis of that chain, or another home`,
   );
+}
+
+/**
+ * Refuses a genesis.json that is not what the chain here began with; without a block yet, or in a home
+ * from before digests were kept, it takes the one that is there.
+ */
+async function checkSameGenesis(
+  genesis: Genesis,
+  stored: ChainState | undefined,
+  stateStore: StateStore,
+): Promise<void> {
+  const digest = genesisDigest(genesis);
+  const began = await stateStore.genesisDigest();
+  if (began !== undefined && bytesEqual(began, digest)) return;
+  if (began !== undefined && stored !== undefined && stored.lastBlockHeight > 0) {
+    throw refusal(
+      `genesis.json says something else than it did when this home's chain began (digest ${toHex(began)} then, ${toHex(digest)} now), and a change after the first block has no effect: put the network's back (/genesis of any of its nodes), or use another home`,
+    );
+  }
+  await stateStore.saveGenesisDigest(digest);
 }
 
 function refusal(reason: string): EngineError {

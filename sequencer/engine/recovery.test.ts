@@ -242,6 +242,22 @@ describe("what must not be", () => {
     expect(node.engine.status().haltReason).toBeUndefined();
   });
 
+  test("a genesis.json that was changed after the first block is refused", async () => {
+    await someBlocks();
+    const [validator] = GENESIS.validators;
+    if (validator === undefined) throw new Error("expected a validator");
+    const validators = [{ ...validator, power: validator.power + 1n }];
+    const changed = await createNode({ genesis: { ...GENESIS, validators } });
+    await expect(changed.engine.start()).rejects.toThrow(
+      /genesis\.json says something else than it did when this home's chain began/,
+    );
+    await closeNode(changed);
+    const node = await createNode();
+    const height = node.home.blockStore.height();
+    await node.engine.start();
+    await untilHeight(node.engine, height + 1);
+  });
+
   test("our own signature in a recent block stops the start when asked to look", async () => {
     await someBlocks();
     const node = await createNode({ engine: { doubleSignCheckHeight: 2 } });

@@ -18,6 +18,7 @@ import {
   decodeParamsEntry,
   decodeValidatorsEntry,
   encodeEntry,
+  GENESIS_KEY,
   PARAMS,
   PRUNED_KEY,
   readHeightBytes,
@@ -102,6 +103,10 @@ export function createStateStore(store: KeyValueStore): StateStore {
         ...sets.map((set, at) => inFull(VALIDATORS, last + at, () => encodeValidatorSet(set))),
       ]);
     },
+
+    genesisDigest: () => store.get(GENESIS_KEY),
+
+    saveGenesisDigest: (digest) => store.write([{ type: "put", key: GENESIS_KEY, value: digest }]),
 
     validators,
 

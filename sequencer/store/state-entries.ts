@@ -8,6 +8,8 @@ import { heightKey } from "./keys.ts";
 export const STATE_KEY = utf8ToBytes("Z");
 /** First height that was not pruned. */
 export const PRUNED_KEY = utf8ToBytes("Y");
+/** Digest of the genesis document that the chain began with. */
+export const GENESIS_KEY = utf8ToBytes("G");
 /** Validators by height: 8 bytes with the height of the last change, then the set if it is here. */
 export const VALIDATORS = "V";
 export const PARAMS = "N";

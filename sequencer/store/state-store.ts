@@ -20,6 +20,9 @@ export interface StateStore {
    * knows are filed in full. Durable when it resolves.
    */
   bootstrap(state: ChainState): Promise<void>;
+  /** Digest of the genesis document that the chain began with; undefined when none was saved. */
+  genesisDigest(): Promise<Uint8Array | undefined>;
+  saveGenesisDigest(digest: Uint8Array): Promise<void>;
   /** The set that decides `height`, priorities as of its round 0; undefined when unknown or pruned. */
   validators(height: Height): Promise<ValidatorSet | undefined>;
   /** Parameters in force at `height`. */
