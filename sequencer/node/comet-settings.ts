@@ -3,7 +3,7 @@ import type { CometBftConfigSource } from "../cometbft/config-source.ts";
 import { isCometBftError } from "../cometbft/errors.ts";
 import { HANDOVER_BATCH_MAX } from "../cometbft/limits.ts";
 import { COMETBFT_POOL_FACTOR, RPC_BODY_OVERHEAD_BYTES } from "./limits.ts";
-import { listenAddress } from "./config.ts";
+import { listenAddress } from "./listen-address.ts";
 import { type Config, splitList } from "./config-schema.ts";
 import { namingListenerOf } from "./listening.ts";
 

@@ -37,7 +37,7 @@ import { useBodySources } from "./body-sources.ts";
 import { createClosers } from "./closers.ts";
 import { cometBftLogLevel, cometBftSource, namingTakenPort } from "./comet-settings.ts";
 import { createCometWatch } from "./comet-watch.ts";
-import { listenAddress, stallAfterMs } from "./config.ts";
+import { stallAfterMs } from "./config.ts";
 import {
   createGrpcApplication,
   grpcNodeInfo,
@@ -46,6 +46,7 @@ import {
 } from "./grpc-ports.ts";
 import { createFoundEvidence } from "./found-evidence.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
+import { listenAddress } from "./listen-address.ts";
 import { freeLoopbackPort, listeningAt } from "./listening.ts";
 import { metricsIdentity, serveMetrics } from "./metrics-page.ts";
 import type { NodeDependencies, NodeOptions, RunningNode } from "./node.ts";

@@ -9,6 +9,7 @@ import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
 import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";
 import { ENGINES } from "./home-engine.ts";
 import { STATE_SYNC_FETCHERS_MAX } from "./limits.ts";
+import { meetAtAPort } from "./listen-address.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -439,6 +440,22 @@ export const configSchema = z
   .refine((c) => !c.statesync.enable || c.blocksync.enable, {
     path: ["blocksync", "enable"],
     error: "expected true with statesync.enable: the blocks after the snapshot come by it",
+  })
+  .superRefine((c, context) => {
+    const { prometheus, prometheus_listen_addr: metrics } = c.instrumentation;
+    const listeners: readonly (readonly [section: string, key: string, address: string])[] = [
+      ["p2p", "laddr", c.p2p.laddr],
+      ["rpc", "laddr", c.rpc.laddr],
+      ["grpc", "laddr", c.grpc.laddr],
+      ["instrumentation", "prometheus_listen_addr", prometheus ? metrics : ""],
+    ];
+    for (const [i, [section, key, address]] of listeners.entries()) {
+      const other = listeners.slice(0, i).find(([, , earlier]) => meetAtAPort(earlier, address));
+      if (other === undefined) continue;
+      const [otherSection, otherKey, otherAddress] = other;
+      const message = `${otherSection}.${otherKey} is ${otherAddress}: expected another port, or another address, for each listener`;
+      context.addIssue({ code: "custom", path: [section, key], message });
+    }
   });
 
 /** The whole configuration of a node, durations still as text. */

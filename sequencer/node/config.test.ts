@@ -2,7 +2,8 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { loadConfig, listenAddress, renderConfig } from "./config.ts";
+import { loadConfig, renderConfig } from "./config.ts";
+import { listenAddress } from "./listen-address.ts";
 
 function file(content: string): string {
   const path = join(mkdtempSync(join(tmpdir(), "weft-config-")), "config.toml");
@@ -46,6 +47,25 @@ describe("configuration", () => {
     expect(config.signature_workers).toBe(2);
     expect(config.rpc.cors_allowed_origins).toEqual(["https://a.example"]);
     expect(config.rpc.laddr).toBe("tcp://[::1]:1");
+  });
+
+  test("two listeners cannot have one port of one address", () => {
+    const meet = (overrides: Record<string, unknown>): (() => unknown) => {
+      return () => loadConfig(undefined, overrides, {});
+    };
+    expect(meet({ "grpc.laddr": "tcp://127.0.0.1:26657" })).toThrow(
+      /grpc\.laddr: rpc\.laddr is tcp:\/\/127\.0\.0\.1:26657: expected another port.* \(--set\)/,
+    );
+    expect(meet({ "instrumentation.prometheus_listen_addr": "127.0.0.1:26656" })).toThrow(
+      /instrumentation\.prometheus_listen_addr: p2p\.laddr is tcp:\/\/0\.0\.0\.0:26656/,
+    );
+    expect(meet({ "grpc.laddr": "tcp://127.0.0.2:26657" })).not.toThrow();
+    expect(meet({ "grpc.laddr": "127.0.0.1:0", "rpc.laddr": "127.0.0.1:0" })).not.toThrow();
+    const off = {
+      "instrumentation.prometheus": false,
+      "instrumentation.prometheus_listen_addr": "tcp://127.0.0.1:26657",
+    };
+    expect(meet(off)).not.toThrow();
   });
 
   test("a remote signer: one direction at a time, TCP or Unix", () => {

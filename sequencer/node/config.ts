@@ -74,15 +74,6 @@ export function stallAfterMs({ consensus }: Pick<Config, "consensus">): number {
   return Math.max(STALL_AFTER_MS_MIN, STALL_AFTER_ROUNDS * roundMs);
 }
 
-/** Host and port of a checked listen address; undefined when the listener is off. */
-export function listenAddress(text: string): { host: string; port: number } | undefined {
-  if (text === "") return undefined;
-  const bare = text.replace(/^tcp:\/\//, "");
-  const colon = bare.lastIndexOf(":");
-  const host = bare.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { host: host === "" ? "0.0.0.0" : host, port: Number(bare.slice(colon + 1)) };
-}
-
 /** `config.toml` with every key, its value and its meaning. */
 export function renderConfig(config: Config): string {
   const lines = [

@@ -3,7 +3,7 @@ import type { Genesis } from "../engine/genesis.ts";
 import { createMetricsServer, type MetricsServerDependencies } from "../metrics/http-server.ts";
 import type { NodeMetricsOptions } from "../metrics/metrics.ts";
 import type { Closers } from "./closers.ts";
-import { listenAddress } from "./config.ts";
+import { listenAddress } from "./listen-address.ts";
 import type { Config } from "./config-schema.ts";
 import type { Home } from "./home.ts";
 import { listeningAt } from "./listening.ts";

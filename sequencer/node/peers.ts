@@ -17,8 +17,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { type Config, splitList } from "./config-schema.ts";
-import { durationMs, listenAddress } from "./config.ts";
+import { durationMs } from "./config.ts";
 import type { Home } from "./home.ts";
+import { listenAddress } from "./listen-address.ts";
 import { VERSION } from "./version.ts";
 
 export function switchOptions(genesis: Genesis, config: Config): SwitchOptions {
