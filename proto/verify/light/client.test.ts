@@ -309,6 +309,28 @@ describe("providers", () => {
     expect(silent.asked.length).toBe(before + 1);
   });
 
+  test("the last witness is asked while it rests, and told of when a rest is over", async () => {
+    const witness = chainProvider("witness", chain);
+    const primary = chainProvider("primary", chain);
+    const { client, clock, events } = await start(chain, primary, [witness]);
+    witness.isDown = true;
+    const silences = () => events.filter((event) => event.kind === "witnessSilent");
+    for (const [pauseMs, told] of [
+      [0, 1],
+      [500, 1],
+      [500, 2],
+      [1_000, 2],
+      [1_000, 3],
+    ] as const) {
+      clock.move(pauseMs);
+      const before = witness.asked.length;
+      await failureOf(client.update());
+      expect(witness.asked.length).toBeGreaterThan(before);
+      expect(silences()).toHaveLength(told);
+    }
+    expect(silences()).toMatchObject([{ restMs: 1_000 }, { restMs: 2_000 }, { restMs: 4_000 }]);
+  });
+
   test("nothing is trusted that no witness confirms", async () => {
     const witness = chainProvider("witness", chain);
     const { client } = await start(chain, chainProvider("primary", chain), [witness]);

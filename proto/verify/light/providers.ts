@@ -19,7 +19,7 @@ export type ProviderEvent =
     }
   /** It lied or broke the format. */
   | { readonly kind: "witnessRemoved"; readonly witness: string; readonly reason: string }
-  /** It did not answer and rests for a while. */
+  /** It did not answer and rests for a while; it is asked meanwhile where nobody else is left, without further news. */
   | {
       readonly kind: "witnessSilent";
       readonly witness: string;
@@ -144,9 +144,12 @@ export class ProviderSet {
   }
 
   #rest(witness: LightBlockProvider, reason: string, leastMs = PROVIDER_REST_MS_FIRST): void {
-    const doubledMs = 2 * (this.#rests.get(witness)?.restMs ?? 0);
-    const restMs = Math.min(Math.max(doubledMs, leastMs), PROVIDER_REST_MS_MAX);
-    this.#rests.set(witness, { restMs, untilMs: timeToMs(this.#clock.now()) + restMs });
+    const nowMs = timeToMs(this.#clock.now());
+    const before = this.#rests.get(witness);
+    // It was asked because all rest: neither news nor a reason for a longer rest.
+    if (before !== undefined && nowMs < before.untilMs) return;
+    const restMs = Math.min(Math.max(2 * (before?.restMs ?? 0), leastMs), PROVIDER_REST_MS_MAX);
+    this.#rests.set(witness, { restMs, untilMs: nowMs + restMs });
     this.#onEvent({ kind: "witnessSilent", witness: witness.name, reason, restMs });
   }
 }

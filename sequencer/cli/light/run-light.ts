@@ -114,8 +114,9 @@ export async function runLight(
       } catch (error) {
         if (signal.aborted || isAttack(error)) return;
         if (!isWeftError(error)) throw error;
-        health = { ...health, problem: error.message };
-        logger.warn("no newer header verified", { reason: error.message });
+        const { message: reason } = error;
+        if (reason !== health.problem) logger.warn("no newer header verified", { reason });
+        health = { ...health, problem: reason };
       }
       // Only the end of the process cuts it short.
       await pause(clock, LIGHT_UPDATE_MS, signal).catch(() => undefined);
