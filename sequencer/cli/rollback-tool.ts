@@ -3,7 +3,7 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineHome } from "../engine/engine-home.ts";
 import { loadGenesis } from "../engine/genesis.ts";
-import { planRollback } from "../engine/rollback.ts";
+import { planRollback, unmarkEvidenceAbove } from "../engine/rollback.ts";
 import type { Home } from "../node/home.ts";
 import { openApplicationDisk } from "../node/rewind-application.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
@@ -17,7 +17,7 @@ export async function rollBack(root: string, isHard: boolean, isJson: boolean): 
 }
 
 async function rollBackHome(home: Home, stores: EngineHome, isHard: boolean) {
-  const { blockStore, stateStore } = stores;
+  const { blockStore, stateStore, evidenceStore } = stores;
   const { initialHeight } = await loadGenesis(home.genesisFile);
   const { target, state } = await planRollback(blockStore, stateStore);
   const application = await openApplicationDisk(home, { logger: NULL_LOGGER });
@@ -26,6 +26,7 @@ async function rollBackHome(home: Home, stores: EngineHome, isHard: boolean) {
     const rewind = await application.planRewind(target, blockStore, initialHeight);
     const log = setLogAside(home, target);
     await rewind.run();
+    await unmarkEvidenceAbove(target, blockStore, evidenceStore);
     if (state !== undefined) await stateStore.save(state);
     const removed = isHard && blockStore.height() > target ? blockStore.height() : undefined;
     if (removed !== undefined) await blockStore.removeLast();

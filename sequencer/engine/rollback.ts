@@ -6,8 +6,10 @@ import { Height } from "../../proto/brands.ts";
 import { assert } from "../../proto/errors.ts";
 import type { BlockStore } from "../store/block-store.ts";
 import type { ChainState } from "../store/chain-state.ts";
+import type { KeyValueStore } from "../store/key-value-store.ts";
 import type { StateStore } from "../store/state-store.ts";
 import { EngineError } from "./errors.ts";
+import { marksGone } from "./evidence/block-marks.ts";
 
 export interface RollbackPlan {
   /** Where state and application will stand. */
@@ -69,6 +71,20 @@ export async function planRollback(
     appHash: header.appHash,
   };
   return { target, state };
+}
+
+/**
+ * The block above `target` is executed again or decided anew: no block holds its evidence then. Before the
+ * state goes back; should it end there, the next start marks the evidence of its last block again.
+ */
+export async function unmarkEvidenceAbove(
+  target: Height,
+  blockStore: BlockStore,
+  evidenceStore: KeyValueStore,
+): Promise<void> {
+  const height = blockStore.height();
+  const block = height > target ? await blockStore.block(height) : undefined;
+  if (block !== undefined) await evidenceStore.write(marksGone(block.evidence));
 }
 
 function earlier(height: Height, most: number): Height {

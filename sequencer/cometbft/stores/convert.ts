@@ -23,7 +23,7 @@ import {
   copyEvidenceFromComet,
   copyEvidenceToComet,
   type EvidenceCount,
-  markPunished,
+  markEvidence,
 } from "./evidence.ts";
 import { heightAfter, type HeightUnderWay } from "./height-under-way.ts";
 import { logFromComet } from "./log-from-comet.ts";
@@ -135,12 +135,13 @@ export async function convertFromComet(
     );
     closers.push(() => blockStore.close());
     const last = lastHeight(state, await rangeOf(cometBlocks));
+    const applied = state?.lastBlockHeight ?? Height(0);
     const evidenceStore = await open(to, "evidence");
     const evidence = await copyEvidenceFromComet(await open(from, "evidence"), evidenceStore);
     await copyBlocksFromComet(
       cometBlocks,
       blockStore,
-      (block) => markPunished(block, evidenceStore),
+      (block) => markEvidence(block, applied, evidenceStore),
       (height, end) => onProgress("blocks", height, end),
     );
     await copyStatesFromComet(cometStates, await open(to, "state"), (height, end) =>

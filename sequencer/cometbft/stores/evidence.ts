@@ -2,18 +2,14 @@
  * Evidence between our pool and CometBFT's (`evidence/pool.go`): what waits goes on to wait, and what a
  * block held is not proposed again. Both name pieces by the same hash.
  */
+import type { Height } from "../../../proto/brands.ts";
 import { fromHex, toHex } from "../../../proto/bytes.ts";
 import { decodeEvidence, encodeEvidence } from "../../../proto/codec/block.ts";
 import { evidenceId } from "../../../proto/hashes.ts";
 import type { Block } from "../../../proto/types.ts";
-import {
-  COMMITTED,
-  committedKey,
-  PENDING,
-  pendingKey,
-  PUNISHED,
-} from "../../engine/evidence/evidence-keys.ts";
-import { evidenceHeight, offenceKey } from "../../engine/evidence/offence.ts";
+import { marksGone, marksOf } from "../../engine/evidence/block-marks.ts";
+import { COMMITTED, PENDING, pendingKey } from "../../engine/evidence/evidence-keys.ts";
+import { evidenceHeight } from "../../engine/evidence/offence.ts";
 import { heightKey } from "../../store/keys.ts";
 import type { KeyValueStore } from "../../store/key-value-store.ts";
 import { BulkWriter } from "./bulk-writer.ts";
@@ -75,17 +71,19 @@ export async function copyEvidenceFromComet(
   return { pending, committed };
 }
 
-/** Our pool also remembers the offences that blocks held, in whatever form: CometBFT's does not. */
-export async function markPunished(block: Block, to: KeyValueStore): Promise<void> {
-  if (block.evidence.length === 0) return;
-  const value = new Uint8Array(0);
-  await to.write(
-    block.evidence.flatMap((piece) => [
-      { type: "put" as const, key: committedKey(piece), value },
-      { type: "put" as const, key: offenceKey(PUNISHED, piece), value },
-    ]),
-    { sync: false },
-  );
+/**
+ * Our pool also remembers the offences that blocks held, in whatever form: CometBFT's does not. It marks a
+ * block before its state is stored: one that is applied at the next start shall have no marks yet.
+ * @param applied height of the state
+ */
+export async function markEvidence(
+  { header, evidence }: Block,
+  applied: Height,
+  to: KeyValueStore,
+): Promise<void> {
+  if (evidence.length === 0) return;
+  const writes = header.height <= applied ? marksOf(evidence) : marksGone(evidence);
+  await to.write(writes, { sync: false });
 }
 
 function decoded(key: Uint8Array, value: Uint8Array) {

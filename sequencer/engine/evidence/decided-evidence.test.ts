@@ -14,16 +14,23 @@ import {
   testGenesis,
   testKeys,
 } from "../../../test/support/chain-builder.ts";
-import { openEvidencePool, storeChain } from "../../../test/support/evidence-pool.ts";
+import {
+  openEvidencePool,
+  storeChain,
+  type StoredChain,
+} from "../../../test/support/evidence-pool.ts";
 import { KvApplication } from "../../../test/support/kv-application.ts";
+import { memoryStore } from "../../../test/support/memory-store.ts";
+import { markEvidence } from "../../cometbft/stores/evidence.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
-import type { BlockStore } from "../../store/block-store.ts";
+import type { KeyValueStore } from "../../store/key-value-store.ts";
 import { createApplicationGate } from "../../abci/application-gate.ts";
 import { createBlockExecutor, type BlockExecutor } from "../block-executor.ts";
 import { createEventBus } from "../event-bus.ts";
 import { completeBlock, makeBlock } from "../make-block.ts";
 import { NULL_ENGINE_METRICS } from "../metrics.ts";
+import { unmarkEvidenceAbove } from "../rollback.ts";
 import type { EvidencePool } from "./evidence-pool.ts";
 
 const KEYS = testKeys(4);
@@ -32,19 +39,25 @@ const BASE = Height(5);
 const LAST = builtAt(8);
 
 describe("a block with evidence about a height that the store does not hold", () => {
-  let blockStore: BlockStore;
+  let chain: StoredChain;
   let executor: BlockExecutor;
   let pool: EvidencePool;
+  let evidenceStore: KeyValueStore;
   let application: KvApplication;
 
   beforeEach(async () => {
-    const chain = await storeChain(CHAIN.slice(0, 8));
-    blockStore = chain.blockStore;
-    await blockStore.prune(BASE);
+    chain = await storeChain(CHAIN.slice(0, 8));
+    await chain.blockStore.prune(BASE);
     await chain.stateStore.prune(BASE);
-    pool = await openEvidencePool(chain);
+    evidenceStore = memoryStore();
+    pool = await openEvidencePool(chain, evidenceStore);
     application = await new KvApplication({ path: undefined }).load();
-    executor = createBlockExecutor(
+    executor = createExecutor();
+  });
+
+  /** Of a node that has just started: it remembers no verdict. */
+  function createExecutor(): BlockExecutor {
+    return createBlockExecutor(
       { blockTimeToleranceMs: 60_000 },
       {
         ...chain,
@@ -57,7 +70,7 @@ describe("a block with evidence about a height that the store does not hold", ()
         metrics: NULL_ENGINE_METRICS,
       },
     );
-  });
+  }
 
   test("is not prevoted, and is applied all the same once it is decided", async () => {
     const { block, blockId } = blockWith(doubleVote(3));
@@ -67,6 +80,28 @@ describe("a block with evidence about a height that the store does not hold", ()
     const next = await executor.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve());
     expect(next.lastBlockHeight).toBe(9);
     expect(await pool.add(next, doubleVote(3)), "it is in a block now").toEqual({ kind: "known" });
+  });
+
+  test("is applied again after a rollback, or when its state was not stored", async () => {
+    const { block, blockId, parts } = blockWith(doubleVote(6));
+    await chain.blockStore.save({ ...builtAt(9), block, blockId, parts });
+    await executor.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve());
+    const again = createExecutor();
+    await expect(
+      again.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve()),
+    ).rejects.toThrow(/is in an earlier block/);
+    await unmarkEvidenceAbove(Height(8), chain.blockStore, evidenceStore);
+    const last = createExecutor();
+    const next = await last.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve());
+    expect(await pool.add(next, doubleVote(6)), "it is in a block").toEqual({ kind: "known" });
+    // From CometBFT, which marks before it stores the state.
+    await markEvidence(block, Height(8), evidenceStore);
+    const switched = createExecutor();
+    await switched.applyBlock(LAST.stateAfter, block, blockId, Promise.resolve());
+    await markEvidence(block, Height(9), evidenceStore);
+    await expect(
+      createExecutor().applyBlock(LAST.stateAfter, block, blockId, Promise.resolve()),
+    ).rejects.toThrow(/is in an earlier block/);
   });
 
   test("stops the node when the evidence proves nothing, whoever judges", async () => {

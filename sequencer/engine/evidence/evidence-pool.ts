@@ -22,6 +22,7 @@ import type { KeyValueStore, KeyValueWrite } from "../../store/key-value-store.t
 import { heightKey } from "../../store/keys.ts";
 import type { StateStore } from "../../store/state-store.ts";
 import type { EngineMetrics } from "../metrics.ts";
+import { marksOf } from "./block-marks.ts";
 import { CONFLICTS_MAX, EVIDENCE_PRUNED_PER_BLOCK_MAX } from "./limits.ts";
 import { COMMITTED, committedKey, PENDING, pendingKey, PUNISHED } from "./evidence-keys.ts";
 import {
@@ -187,10 +188,8 @@ class Pool implements EvidencePool {
         if (!(await this.#isMarked(committedKey(piece)))) fresh += 1;
         const same = this.#list.sameOffence(piece);
         if (same !== undefined) removed.add(same);
-        const value = new Uint8Array(0);
-        writes.push({ type: "put", key: committedKey(piece), value });
-        writes.push({ type: "put", key: offenceKey(PUNISHED, piece), value });
       }
+      writes.push(...marksOf(committed));
       for (const piece of this.#list.all()) {
         if (!isExpired(state, piece.height, piece.evidence.timestamp)) continue;
         removed.add(piece);
