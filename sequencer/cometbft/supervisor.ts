@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { isWeftError } from "../../proto/errors.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import {
@@ -13,6 +14,7 @@ import {
   RESTART_MS_FIRST,
   RESTARTS_MAX,
   STABLE_MS,
+  STATUS_POLL_MS,
   STOP_GRACE_MS,
   TAIL_LINE_LENGTH_MAX,
   KEPT_LINES_MAX,
@@ -47,7 +49,10 @@ export interface SupervisorDependencies {
   readonly prepare: () => Promise<void>;
   /** Whether it answers; asked until it does. */
   readonly isReady: () => Promise<boolean>;
-  /** It answers, after the first start and after each further one. */
+  /**
+   * It answers, after the first start and after each further one. Called again when it rejects because an
+   * answer was late (COMET_RPC_UNREACHABLE); any other rejection ends the node.
+   */
   readonly onUp: () => Promise<void>;
   /** It ended, or is about to be ended. */
   readonly onDown: (reason: string) => void;
@@ -92,9 +97,12 @@ export function createSupervisor(
   /** The last resort of a process that ends without stopping anything. */
   const onExit = (): void => void run?.child.kill("SIGTERM");
 
-  async function launch(): Promise<Run> {
+  /** Undefined when it is not wanted any more. */
+  async function launch(): Promise<Run | undefined> {
     await untilNoOrphan(pidFile, homeDirectory, { clock, logger });
     await deps.prepare();
+    // `stop` saw no child to end; from here to the end of this function nothing else runs.
+    if (isStopping) return undefined;
     const child = spawn(binary, ["start", "--home", homeDirectory], {
       cwd: homeDirectory,
       env: environmentWithoutSettings(process.env),
@@ -129,6 +137,7 @@ export function createSupervisor(
       removePidFile(pidFile);
     });
     logger.info("CometBFT started", { pid, program: binary });
+    run = begun;
     return begun;
   }
 
@@ -174,9 +183,20 @@ export function createSupervisor(
     });
   }
 
-  async function up(): Promise<void> {
+  /** Tells that it answers, again where an answer is lost meanwhile; false when it has ended before that. */
+  async function up(begun: Run): Promise<boolean> {
     metrics.up.set(1);
-    await deps.onUp();
+    while (!begun.hasEnded && !isStopping) {
+      try {
+        await deps.onUp();
+        return !begun.hasEnded;
+      } catch (error) {
+        if (!isWeftError(error) || error.code !== "COMET_RPC_UNREACHABLE") throw error;
+        if (!isStopping) logger.warn("CometBFT answers late; asking again", { error: error.message });
+        await pause(STATUS_POLL_MS);
+      }
+    }
+    return false;
   }
 
   /** Starts it again after each end, for as long as that is of use. */
@@ -205,9 +225,10 @@ export function createSupervisor(
       await pause(waitMs);
       if (isStopping) return;
       metrics.restarts.inc();
-      current = await launch();
-      run = current;
-      if (await untilReady(current)) await up();
+      const next = await launch();
+      if (next === undefined) return;
+      current = next;
+      if (await untilReady(current)) await up(current);
     }
   }
 
@@ -215,11 +236,13 @@ export function createSupervisor(
     failed,
     pid: () => (run?.hasEnded === false ? run.child.pid : undefined),
     async start() {
-      const first = await launch();
-      run = first;
       process.once("exit", onExit);
-      if (!(await untilReady(first))) throw await first.ended;
-      await up();
+      const first = await launch();
+      if (first === undefined) {
+        const info = { code: "COMETBFT_ENDED", lastLines: [] } as const;
+        throw new CometBftError(info, "stopped before CometBFT was started");
+      }
+      if (!(await untilReady(first)) || !(await up(first))) throw await first.ended;
       supervise(first).catch((cause: unknown) => {
         const info = { code: "COMETBFT_ENDED", lastLines: [] } as const;
         fail(new CometBftError(info, "CometBFT could not be started again", { cause }));

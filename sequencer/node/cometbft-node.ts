@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesEqual } from "../../proto/bytes.ts";
+import { isWeftError } from "../../proto/errors.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
 import { createAbciServer } from "../abci/abci-server.ts";
 import { findCometBft } from "../cometbft/binary.ts";
@@ -255,6 +256,8 @@ export async function createCometBftNode(
     const showHealth = (): void => grpc?.setServing(isServing(health.report()));
 
     let isRoleChecked = false;
+    /** Why a validator of this chain may not run here. */
+    let roleFault: Error | undefined;
     function onStatus(status: CometStatus): void {
       blocks.rebase(status.earliestHeight);
       // While a snapshot is restored there is no state that could know a validator.
@@ -267,7 +270,13 @@ export async function createCometBftNode(
           blocks.height() === 0 &&
           genesis.validators.some((one) => bytesEqual(one.publicKey.bytes, publicKey.bytes));
         const role = { publicKey, isValidator: isInGenesis || status.votingPower > 0n };
-        checkRole(role, { application, logger }, home.applicationKeyFile);
+        try {
+          checkRole(role, { application, logger }, home.applicationKeyFile);
+        } catch (error) {
+          if (!isWeftError(error)) throw error;
+          roleFault = error;
+          end(error);
+        }
       }
       showHealth();
     }
@@ -302,6 +311,7 @@ export async function createCometBftNode(
         },
         async onUp() {
           const status = await watch.start();
+          if (roleFault !== undefined) throw roleFault;
           blocks.up(status.earliestHeight, status.height);
           isUp = true;
           handover.up(application.poolItems(config.mempool.size));
