@@ -84,15 +84,17 @@ export async function convertToComet(
     closers.push(() => blockStore.close());
     const state = await createStateStore(states).load();
     const last = lastHeight(state, blockStore);
-    await copyBlocksToComet(blockStore, await open(to, "blockstore"), (height, end) =>
-      onProgress("blocks", height, end),
+    await copyBlocksToComet(
+      blockStore,
+      await open(to, "blockstore", MOVED_TO_TABLES),
+      (height, end) => onProgress("blocks", height, end),
     );
-    await copyStatesToComet(states, await open(to, "state"), (height, end) =>
+    await copyStatesToComet(states, await open(to, "state", MOVED_TO_TABLES), (height, end) =>
       onProgress("states", height, end),
     );
     const evidence = await copyEvidenceToComet(
       await open(from, "evidence"),
-      await open(to, "evidence"),
+      await open(to, "evidence", MOVED_TO_TABLES),
     );
     const records = await loggedRecords(join(from, "cs.wal"), last, endInOurLog);
     const height = await underWay(options, state, blockStore, last);
@@ -244,15 +246,31 @@ function report(
   };
 }
 
-type OpenStore = (directory: string, name: string) => Promise<KeyValueStore>;
+type OpenStore = (
+  directory: string,
+  name: string,
+  options?: { readonly isMovedToTables: boolean },
+) => Promise<KeyValueStore>;
 type Closers = (() => Promise<void>)[];
+
+/**
+ * For a database that CometBFT opens next. Its manifest may name a later sequence than the first batches of
+ * its journal have (LevelDB notes the newest when it has written a table, and goes on with the journal
+ * meanwhile): LevelDB takes those batches all the same, CometBFT's goleveldb skips them without a word. Opened
+ * once more, all of the journal becomes a table.
+ */
+const MOVED_TO_TABLES = { isMovedToTables: true };
 
 /** What a task opened, and what it adds to the list, is closed behind it, the last first. */
 async function withOpened<T>(task: (open: OpenStore, closers: Closers) => Promise<T>): Promise<T> {
   const closers: Closers = [];
-  const open: OpenStore = async (directory, name) => {
-    const store = await openLevelKeyValueStore(join(directory, `${name}.db`));
-    closers.push(() => store.close());
+  const open: OpenStore = async (directory, name, options) => {
+    const path = join(directory, `${name}.db`);
+    const store = await openLevelKeyValueStore(path);
+    closers.push(async () => {
+      await store.close();
+      if (options?.isMovedToTables === true) await (await openLevelKeyValueStore(path)).close();
+    });
     return store;
   };
   try {
