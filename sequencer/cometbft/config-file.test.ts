@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "smol-toml";
@@ -105,6 +113,13 @@ describe("CometBFT's configuration", () => {
       rendered({ priv_validator_laddr: "tcp://127.0.0.1:1", priv_validator_signer_ids: id }),
     ).toThrow(/priv_validator_signer_ids cannot be had/);
   });
+
+  test("is refused for a home whose path CometBFT would read otherwise", () => {
+    const home = homeAt("/srv/we$ft");
+    const render = () =>
+      renderCometBftConfig(home, loadConfig(undefined, {}, {}), SETTINGS, { hasKeyFile: true });
+    expect(render).toThrow(/--home cannot be had .* takes what follows a \$ in \/srv\/we\$ft/);
+  });
 });
 
 describe("the file", () => {
@@ -126,6 +141,32 @@ describe("the file", () => {
     expect([before["moniker"], after["moniker"]]).toEqual(["weft", "b"]);
     expect(before["priv_validator_key_file"]).toBe(`${files.configDir}/priv_validator_key.json`);
     expect(after["priv_validator_key_file"]).toBe(home.validatorKeyFile);
+  });
+});
+
+describe("the key that CometBFT makes where it signs nothing", () => {
+  let root = "";
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), "weft-cometbft-"));
+  });
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  test("is set aside when its state is gone, and stays when it is there", async () => {
+    const home = homeAt(root);
+    const write = () => writeCometBftConfig(home, loadConfig(undefined, {}, {}), SETTINGS);
+    const { configDir, dataDir } = await write();
+    const [key, state] = [
+      join(configDir, "priv_validator_key.json"),
+      join(dataDir, "priv_validator_state.json"),
+    ];
+    writeFileSync(key, "key");
+    writeFileSync(state, "state");
+    await write();
+    expect(readFileSync(key, "utf8")).toBe("key");
+    rmSync(state);
+    await write();
+    expect(existsSync(key)).toBe(false);
+    expect(readFileSync(`${key}.unused`, "utf8")).toBe("key");
   });
 });
 

@@ -71,16 +71,42 @@ export async function writeCometBftConfig(
   settings: CometBftSettings,
 ): Promise<CometBftHome> {
   const files = cometBftHomeAt(home);
-  const text = renderCometBftConfig(home, config, settings, {
-    hasKeyFile: existsSync(home.validatorKeyFile),
-  });
+  const key = { hasKeyFile: existsSync(home.validatorKeyFile) };
+  const text = renderCometBftConfig(home, config, settings, key);
   for (const folder of [files.configDir, files.dataDir]) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
+  if (!signsWithFile(config, key)) await setAsideStatelessKey(files);
   const temporary = `${files.configFile}.new`;
   await writeFile(temporary, text, { mode: 0o600 });
   await rename(temporary, files.configFile);
   return files;
+}
+
+/**
+ * CometBFT refuses to start with a key whose state is gone, as it is when its data was put aside by a change
+ * of engine. The key is one that CometBFT made for itself: it makes another, which has signed nothing.
+ */
+async function setAsideStatelessKey(files: CometBftHome): Promise<void> {
+  const key = ownKeyFile(files);
+  if (!existsSync(key) || existsSync(ownStateFile(files))) return;
+  await rename(key, `${key}.unused`);
+}
+
+/** Whether CometBFT signs with the key file of the home; with none it has one of its own, which no chain knows. */
+function signsWithFile(
+  config: Pick<CometBftConfigSource, "priv_validator_laddr">,
+  { hasKeyFile }: { readonly hasKeyFile: boolean },
+): boolean {
+  return hasKeyFile && config.priv_validator_laddr === "";
+}
+
+function ownKeyFile({ configDir }: CometBftHome): string {
+  return path.join(configDir, "priv_validator_key.json");
+}
+
+function ownStateFile({ dataDir }: CometBftHome): string {
+  return path.join(dataDir, "priv_validator_state.json");
 }
 
 /**
@@ -91,12 +117,12 @@ export function renderCometBftConfig(
   home: SharedFiles,
   config: CometBftConfigSource,
   settings: CometBftSettings,
-  { hasKeyFile }: { readonly hasKeyFile: boolean },
+  key: { readonly hasKeyFile: boolean },
 ): string {
-  refuseUnsupported(config);
   const files = cometBftHomeAt(home);
+  refuseUnsupported(config, files);
   const { rpc, p2p, mempool, consensus, statesync, tx_index } = config;
-  const signsWithFile = hasKeyFile && config.priv_validator_laddr === "";
+  const isSigner = signsWithFile(config, key);
   const { prometheus } = settings;
   const sections: Readonly<Record<string, Readonly<Record<string, TomlValue>>>> = {
     "": {
@@ -112,12 +138,8 @@ export function renderCometBftConfig(
       log_format: settings.logFormat,
       genesis_file: home.genesisFile,
       node_key_file: home.nodeKeyFile,
-      priv_validator_key_file: signsWithFile
-        ? home.validatorKeyFile
-        : path.join(files.configDir, "priv_validator_key.json"),
-      priv_validator_state_file: signsWithFile
-        ? home.validatorStateFile
-        : path.join(files.dataDir, "priv_validator_state.json"),
+      priv_validator_key_file: isSigner ? home.validatorKeyFile : ownKeyFile(files),
+      priv_validator_state_file: isSigner ? home.validatorStateFile : ownStateFile(files),
       priv_validator_laddr: withScheme(config.priv_validator_laddr),
     },
     rpc: {
@@ -224,7 +246,7 @@ function tomlValue(value: TomlValue): string {
   return typeof value === "object" ? `[${value.map(tomlValue).join(", ")}]` : JSON.stringify(value);
 }
 
-function refuseUnsupported(config: CometBftConfigSource): void {
+function refuseUnsupported(config: CometBftConfigSource, { root }: CometBftHome): void {
   const refusals: readonly [key: string, isAsked: boolean, why: string][] = [
     [
       "priv_validator_dial_addr",
@@ -235,6 +257,11 @@ function refuseUnsupported(config: CometBftConfigSource): void {
       "priv_validator_signer_ids",
       config.priv_validator_laddr !== "" && config.priv_validator_signer_ids !== "",
       "CometBFT takes any signer that connects: use a Unix socket or a private network, and empty the key",
+    ],
+    [
+      "--home",
+      root.includes("$"),
+      `CometBFT takes what follows a $ in ${root} for a variable, and would run with its defaults: move the home to a path without it`,
     ],
   ];
   for (const [key, isAsked, why] of refusals) {

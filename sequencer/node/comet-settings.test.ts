@@ -5,8 +5,8 @@ import { cometBftSource, namingTakenPort } from "./comet-settings.ts";
 import { loadConfig } from "./config.ts";
 
 const SOCKET = "/run/weft/rpc.sock";
-const sourceOf = (overrides: Readonly<Record<string, unknown>> = {}) =>
-  cometBftSource(loadConfig(undefined, overrides, {}), SOCKET);
+const sourceOf = (overrides: Readonly<Record<string, unknown>> = {}, cometRoot = "/srv/é,/comet") =>
+  cometBftSource(loadConfig(undefined, overrides, {}), { rpcSocket: SOCKET, cometRoot });
 
 describe("what CometBFT is told", () => {
   it("behavior: its RPC listens on our socket too, and on that alone when ours is off", () => {
@@ -14,6 +14,10 @@ describe("what CometBFT is told", () => {
       `tcp://127.0.0.1:7,unix://${SOCKET}`,
     );
     expect(sourceOf({ "rpc.laddr": "" }).rpc.laddr).toBe(`unix://${SOCKET}`);
+  });
+
+  it("behavior: a socket in its home is named from there on, as every peer is told of it", () => {
+    expect(sourceOf({ "rpc.laddr": "" }, "/run").rpc.laddr).toBe("unix://weft/rpc.sock");
   });
 
   it("behavior: whatever transaction the application takes fits into a call, and its pool is the larger", () => {

@@ -1,4 +1,5 @@
 /** What CometBFT is told that differs from our configuration's own words. */
+import { relative } from "node:path";
 import type { CometBftConfigSource } from "../cometbft/config-source.ts";
 import { isCometBftError } from "../cometbft/errors.ts";
 import { HANDOVER_BATCH_MAX } from "../cometbft/limits.ts";
@@ -8,11 +9,18 @@ import { type Config, splitList } from "./config-schema.ts";
 import { namingListenerOf } from "./listening.ts";
 
 /**
- * The configuration as CometBFT shall have it. Its RPC listens on a socket of this process too. Its pool is
+ * The configuration as CometBFT shall have it. Its RPC listens on a socket of this process too, named from
+ * its home on: it tells each peer where its RPC listens, which nobody needs to know of this machine's folders,
+ * and takes neither a comma nor letters beyond ASCII there. Its pool is
  * larger than the application's, which decides what is kept and why something is refused; and it takes in
  * one call whatever the application takes.
  */
-export function cometBftSource(config: Config, rpcSocket: string): CometBftConfigSource {
+export function cometBftSource(
+  config: Config,
+  { rpcSocket, cometRoot }: { readonly rpcSocket: string; readonly cometRoot: string },
+): CometBftConfigSource {
+  const fromHome = relative(cometRoot, rpcSocket);
+  const socket = fromHome.startsWith("..") ? rpcSocket : fromHome;
   const { rpc, mempool, statesync } = config;
   const { max_request_batch_size: batch } = rpc;
   const base64Bytes = Math.ceil(mempool.max_tx_bytes / 3) * 4;
@@ -20,7 +28,7 @@ export function cometBftSource(config: Config, rpcSocket: string): CometBftConfi
     ...config,
     rpc: {
       ...rpc,
-      laddr: [rpc.laddr, `unix://${rpcSocket}`].filter(Boolean).join(","),
+      laddr: [rpc.laddr, `unix://${socket}`].filter(Boolean).join(","),
       // 0 lifts the limit.
       max_request_batch_size: batch === 0 ? 0 : Math.max(batch, HANDOVER_BATCH_MAX),
       max_body_bytes: Math.max(rpc.max_body_bytes, base64Bytes + RPC_BODY_OVERHEAD_BYTES),

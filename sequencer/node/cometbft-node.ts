@@ -170,7 +170,7 @@ export async function createCometBftNode(
     const cometLogger = logger.child({ module: "cometbft" });
     const blocks = createCometBlockSource({ chain, clock, logger: cometLogger });
     closers.push(() => blocks.stop());
-    const source = cometBftSource(config, rpcSocket);
+    const source = cometBftSource(config, { rpcSocket, cometRoot: cometHome.root });
     const handover = createHandover(
       { batchMax: source.rpc.max_request_batch_size },
       {
