@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { WeftError } from "../../proto/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
@@ -26,7 +26,7 @@ function supervised(deps: Partial<SupervisorDependencies>): Supervisor {
   const { onUp = () => Promise.resolve() } = deps;
   const binary = join(directory, "program");
   const mayEnd = join(directory, "may-end");
-  const script = `#!/bin/sh\n[ -e ${mayEnd} ] && exec sleep 600\nwhile [ ! -e ${mayEnd} ]; do sleep 0.01; done\nexit 3\n`;
+  const script = `#!/bin/sh\nmkdir ${join(directory, "first")} || exec sleep 600\nwhile [ ! -e ${mayEnd} ]; do sleep 0.01; done\nexit 3\n`;
   writeFileSync(binary, script, { mode: 0o755 });
   supervisor = createSupervisor(
     { binary, homeDirectory: directory, pidFile: join(directory, "pid") },
@@ -52,16 +52,16 @@ function supervised(deps: Partial<SupervisorDependencies>): Supervisor {
 describe("the supervisor", () => {
   test("starts nothing once it was stopped while a restart was prepared", async () => {
     let prepared = 0;
-    let stopped: Promise<void> | undefined;
+    let isStopped: (stop: Promise<void>) => void = () => {};
+    const stopped = new Promise<void>((resolve) => (isStopped = resolve));
     const made = supervised({
       async prepare() {
         prepared += 1;
-        if (prepared === 2) stopped = made.stop();
+        if (prepared === 2) isStopped(made.stop());
         await Promise.resolve();
       },
     });
     await made.start();
-    await vi.waitUntil(() => stopped !== undefined);
     await stopped;
     expect(made.pid()).toBeUndefined();
     expect(existsSync(join(directory, "pid"))).toBe(false);
@@ -69,19 +69,19 @@ describe("the supervisor", () => {
 
   test("asks again where an answer after a restart comes late", async () => {
     let ups = 0;
+    let isUp: (value: "up") => void = () => {};
+    const up = new Promise<"up">((resolve) => (isUp = resolve));
     const made = supervised({
       async onUp() {
         ups += 1;
         const info = { code: "COMET_RPC_UNREACHABLE", url: "" };
         if (ups === 2) throw new WeftError(info, "net_info: no answer in 5000 ms");
+        if (ups === 3) isUp("up");
         await Promise.resolve();
       },
     });
-    let failure: Error | undefined;
-    void made.failed.then((error) => (failure = error));
     await made.start();
-    await vi.waitUntil(() => ups === 3);
-    expect(failure).toBeUndefined();
+    expect(await Promise.race([up, made.failed])).toBe("up");
     expect(made.pid()).toBeDefined();
   });
 
