@@ -8,6 +8,8 @@ export function createEngineHealth(engine: {
   readonly stall?: () => string | undefined;
   /** Why no block can be fetched, while it catches up; undefined while they can. */
   readonly loneliness?: () => string | undefined;
+  /** Why the chain has not begun; undefined once it may. */
+  readonly waits?: () => string | undefined;
   /** Why the chain stands on purpose; undefined while it does not. */
   readonly halt?: () => string | undefined;
   /** Whether an engine that is a process of its own answers. */
@@ -33,6 +35,8 @@ export function createEngineHealth(engine: {
     report() {
       const { height, catchingUp, haltReason } = engine.status();
       if (haltReason !== undefined) return { status: "failed", height, reason: haltReason };
+      const waits = engine.waits?.();
+      if (waits !== undefined) return { status: "starting", height, reason: waits };
       const isSyncing = hasStarted && catchingUp && engine.isRestoring?.() === true;
       if (isSyncing || (!hasStarted && isRestoring)) {
         return { status: "syncing", height, reason: "restoring a snapshot of the state" };

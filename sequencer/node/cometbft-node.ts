@@ -46,6 +46,7 @@ import {
   refusedForSize,
 } from "./grpc-ports.ts";
 import { createFoundEvidence } from "./found-evidence.ts";
+import { genesisWait } from "./genesis-wait.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listenAddress } from "./listen-address.ts";
 import { freeLoopbackPort, listeningAt } from "./listening.ts";
@@ -252,6 +253,7 @@ export async function createCometBftNode(
       stall: () => stallWatch.description(),
       loneliness: () => stallWatch.loneliness(),
       halt: () => application.standstill()?.reason,
+      waits: () => genesisWait(genesis.genesisTime, clock),
     });
     const showHealth = (): void => grpc?.setServing(isServing(health.report()));
 

@@ -65,3 +65,5 @@ export const DUTY_RETRY_BLOCKS = 2;
 export const SEAL_SECRET_ERASE_BLOCKS = 1_000;
 /** Evidence that waits to be submitted; more is dropped. */
 export const EVIDENCE_REPORTS_MAX = 64;
+/** A node that waits for its genesis time looks at the clock after so long at the latest: clocks are set. */
+export const GENESIS_LOOK_MS = 60_000;

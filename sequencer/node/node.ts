@@ -38,6 +38,7 @@ import { useBodySources } from "./body-sources.ts";
 import { createClosers } from "./closers.ts";
 import { consensusOptions } from "./consensus-options.ts";
 import { createFoundEvidence } from "./found-evidence.ts";
+import { genesisWait, untilGenesis } from "./genesis-wait.ts";
 import type { Home } from "./home.ts";
 import { checkHomeEngine, claimHome } from "./home-engine.ts";
 import { listenAddress } from "./listen-address.ts";
@@ -173,7 +174,11 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
     const { application } = opened;
     checkUpgrade(application);
     const gossip = createGossipRelay();
-    const engine: Engine = createEngine(engineOptions(genesis, config, disk.walDirectory), {
+    // Block sync resumes it, at once where a validator is alone; where there is none, the genesis time does.
+    const startsSuspended =
+      config.blocksync.enable || genesisWait(genesis.genesisTime, clock) !== undefined;
+    const settings = { ...engineOptions(genesis, config, disk.walDirectory), startsSuspended };
+    const engine: Engine = createEngine(settings, {
       application: applicationMiddleware(application),
       blockStore: disk.blockStore,
       stateStore: disk.stateStore,
@@ -304,6 +309,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       stall: () => stallWatch.description(),
       loneliness: () => stallWatch.loneliness(),
       halt: () => application.standstill()?.reason,
+      waits: () => genesisWait(genesis.genesisTime, clock),
     });
 
     // Who asks from outside.
@@ -432,6 +438,15 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       await restore.done;
     }
 
+    async function waitForGenesis(): Promise<void> {
+      const reason = genesisWait(genesis.genesisTime, clock);
+      if (reason === undefined) return;
+      logger.info("genesis time is in the future; waiting until then", { reason });
+      const waiting = new AbortController();
+      closers.push(() => waiting.abort(new Error("the node was stopped before its genesis time")));
+      await untilGenesis(genesis.genesisTime, clock, waiting.signal);
+    }
+
     async function startAll(): Promise<void> {
       const { registry } = metrics;
       await serveMetrics(
@@ -493,7 +508,6 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         blockSyncReactor.attach(blockSync);
       }
       sealDuties.look();
-      stallWatch.start();
       consensusReactor.start();
       evidenceReactor.start();
       closers.push(
@@ -505,8 +519,12 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         stopper(() => stateSyncReactor.stop()),
         stopper(() => bodiesReactor.stop()),
       );
+      await waitForGenesis();
+      stallWatch.start();
       await startPeers();
-      if (blockSync !== undefined) {
+      if (blockSync === undefined) {
+        if (startsSuspended) await engine.syncTarget().resume();
+      } else {
         const follower = blockSync;
         closers.push(() => follower.stop());
         follower.start();
@@ -554,8 +572,6 @@ function engineOptions(genesis: Genesis, config: Config, walDirectory: string) {
     timeoutCommitMs: durationMs(config.consensus.timeout_commit),
     blockTimeToleranceMs: durationMs(config.consensus.block_time_tolerance),
     doubleSignCheckHeight: 0,
-    // Block sync begins; it hands over at once to a validator that is alone.
-    startsSuspended: config.blocksync.enable,
   } as const;
 }
 
