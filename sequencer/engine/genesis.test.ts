@@ -64,6 +64,31 @@ describe("genesis", () => {
     ["a long chain id", { chain_id: "x".repeat(51) }, /51 characters, at most 50/],
     ["no time", { genesis_time: undefined }, /must have a genesis_time/],
     ["a time that is none", { genesis_time: "yesterday" }, /genesis_time: .*RFC 3339/],
+    [
+      "a time that is not UTC's",
+      { genesis_time: "2026-01-02T03:04:05+02:00" },
+      /genesis_time: expected UTC, ending in Z, .* write 2026-01-02T01:04:05Z/,
+    ],
+    [
+      "a bare height",
+      { initial_height: 5 },
+      /initial_height: expected a decimal integer in quotes/,
+    ],
+    [
+      "a bare parameter",
+      { consensus_params: { block: { max_bytes: 4194304 } } },
+      /block\.max_bytes: expected a decimal integer in quotes, as CometBFT wants it, got 4194304/,
+    ],
+    [
+      "a bare power",
+      { validators: [validator({ power: 10 })] },
+      /validators\[0\]\.power: expected a decimal integer in quotes/,
+    ],
+    [
+      "a validator twice",
+      { validators: [validator({}), validator({})] },
+      /validators\[1\]: validator [0-9A-F]{40} is there twice/,
+    ],
     ["a height in words", { initial_height: "one" }, /expected a decimal integer, got "one"/],
     ["a negative height", { initial_height: "-1" }, /initial_height: expected a height >= 0/],
     ["validators that are no list", { validators: {} }, /validators: expected an array/],

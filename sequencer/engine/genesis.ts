@@ -147,6 +147,13 @@ function readGenesis(doc: JsonNode, text: string): Genesis {
   if (time.isAbsent) {
     throw refusal("genesis_time", "the genesis must have a genesis_time, the same on every node");
   }
+  if (time.text() !== "" && !time.text().endsWith("Z")) {
+    throw refusal(
+      "genesis_time",
+      `expected UTC, ending in Z, as CometBFT wants it, got ${time.text()}: write ${formatTime(time.time())}`,
+    );
+  }
+  for (const path of QUOTED_FIELDS) requireQuoted(doc, path);
   const initialHeight = doc.get("initial_height").height();
   const params = doc.get("consensus_params");
   const consensusParams = params.isAbsent
@@ -158,13 +165,49 @@ function readGenesis(doc: JsonNode, text: string): Genesis {
     chainId,
     initialHeight: initialHeight === 0 ? Height(1) : initialHeight,
     consensusParams,
-    validators: doc.get("validators").items().map(readValidator),
+    validators: readValidators(doc.get("validators")),
     appHash: doc.get("app_hash").hex(),
     appState: doc.get("app_state").isAbsent ? "" : (rawMember(text, "app_state") ?? ""),
   };
 }
 
+/** 64-bit integers, which CometBFT takes in quotes alone: a chain with one without could never run on it. */
+const QUOTED_FIELDS = [
+  "initial_height",
+  "consensus_params.block.max_bytes",
+  "consensus_params.block.max_gas",
+  "consensus_params.evidence.max_age_num_blocks",
+  "consensus_params.evidence.max_age_duration",
+  "consensus_params.evidence.max_bytes",
+  "consensus_params.version.app",
+  "consensus_params.abci.vote_extensions_enable_height",
+];
+
+/** @param path names from `node` on, with dots */
+function requireQuoted(node: JsonNode, path: string): void {
+  let at = node;
+  for (const name of path.split(".")) {
+    if (at.isAbsent) return;
+    at = at.get(name);
+  }
+  if (typeof at.raw === "number") throw at.error("a decimal integer in quotes, as CometBFT wants it");
+}
+
+function readValidators(nodes: JsonNode): readonly GenesisValidator[] {
+  const seen = new Set<string>();
+  return nodes.items().map((node) => {
+    const validator = readValidator(node);
+    const address = hexJson(validator.address);
+    if (seen.has(address)) {
+      throw refusal(node.path, `validator ${address} is there twice; leave one out`);
+    }
+    seen.add(address);
+    return validator;
+  });
+}
+
 function readValidator(node: JsonNode): GenesisValidator {
+  requireQuoted(node, "power");
   const publicKey = publicKeyFromJson(node.get("pub_key"));
   const power = node.get("power").bigint();
   if (power <= 0n) {
