@@ -1,4 +1,4 @@
-import { mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -317,6 +317,21 @@ describe("ABCI socket server", () => {
     expect((await client.ask(INFO)).kind).toBe("info");
     await server.stop();
     await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("error: a file in the place of the socket stays, and a path too long is not cut", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    const path = join(await temporaryFolder(), "notes.txt");
+    await writeFile(path, "precious");
+    await expect(serve(chain.app, `unix://${path}`)).rejects.toMatchObject({
+      info: { code: "ABCI_LISTEN_FAILED" },
+      message: expect.stringContaining("a file that is no socket stands there; move it away, or"),
+    });
+    expect(await readFile(path, "utf8")).toBe("precious");
+    await expect(serve(chain.app, `unix:///tmp/${"a".repeat(120)}`)).rejects.toMatchObject({
+      info: { code: "ABCI_LISTEN_FAILED" },
+      message: expect.stringContaining("its path has 125 bytes, a socket's at most 103; mend that"),
+    });
   });
 
   test("error: a socket whose folder is missing says so", async () => {

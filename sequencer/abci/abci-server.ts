@@ -2,7 +2,7 @@
  * The ABCI 2.0 socket server (spec/cometbft-v0.38.md §12.1): the application listens, CometBFT dials
  * four connections. Each is answered strictly in order; consensus calls run one at a time over all.
  */
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { AssertionFailure } from "../../proto/errors.ts";
@@ -63,8 +63,6 @@ export function createAbciServer(
   failed.catch(() => {});
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
-  // Accepting may fail for a while (no descriptors, no memory); the server goes on after it.
-  server.on("error", (error) => logger.warn("connection not accepted", { error: error.message }));
 
   function accept(socket: Socket): void {
     if (connections.size >= CONNECTIONS_MAX) {
@@ -100,6 +98,10 @@ export function createAbciServer(
           { cause },
         );
       }
+      // Accepting may fail for a while (no descriptors, no memory); the server goes on after it.
+      server.on("error", ({ message }) =>
+        logger.warn("connection not accepted", { error: message }),
+      );
       const taken = server.address();
       bound =
         wanted.kind === "unix" || taken === null || typeof taken === "string"
@@ -127,6 +129,12 @@ function whyNot(wanted: AbciAddress, cause: unknown): string {
   // The system's own word for a missing folder is that access is denied.
   const folder = wanted.kind === "unix" ? dirname(wanted.path) : undefined;
   if (folder !== undefined && !existsSync(folder)) return `there is no folder ${folder}; make it`;
+  if (
+    wanted.kind === "unix" &&
+    lstatSync(wanted.path, { throwIfNoEntry: false })?.isSocket() === false
+  ) {
+    return "a file that is no socket stands there; move it away";
+  }
   if (code === "EADDRINUSE") return "it is in use; stop what listens there";
   if (code === "EACCES") {
     return folder === undefined

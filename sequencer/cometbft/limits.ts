@@ -8,8 +8,6 @@ export const MEMPOOL_CACHE_MIN = 10_000;
 export const STATE_SYNC_WAIT_MS_MIN = 5_000;
 /** How long CometBFT lets the application check its mempool again after a block: its own default. */
 export const RECHECK_TIMEOUT_MS = 1_000;
-/** A path of a Unix socket must be shorter (`sun_path`: 108 on Linux, 104 on others, NUL included). */
-export const SOCKET_PATH_BYTES_MAX = 103;
 /** Last lines of a process that ended, for the message that says so. */
 export const TAIL_LINES_MAX = 20;
 /** They are said so long before its end at most. */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { SOCKET_PATH_BYTES_MAX } from "./limits.ts";
+import { SOCKET_PATH_BYTES_MAX } from "../ports/unix-socket.ts";
 import { openSocketDirectory } from "./socket-directory.ts";
 
 let root: string;

@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SOCKET_PATH_BYTES_MAX } from "../ports/unix-socket.ts";
 import { CometBftError } from "./errors.ts";
-import { SOCKET_PATH_BYTES_MAX } from "./limits.ts";
 
 export interface SocketDirectory {
   /** Path of a socket of that name. */

@@ -190,7 +190,8 @@ function requireQuoted(node: JsonNode, path: string): void {
     if (at.isAbsent) return;
     at = at.get(name);
   }
-  if (typeof at.raw === "number") throw at.error("a decimal integer in quotes, as CometBFT wants it");
+  if (typeof at.raw === "number")
+    throw at.error("a decimal integer in quotes, as CometBFT wants it");
 }
 
 function readValidators(nodes: JsonNode): readonly GenesisValidator[] {
