@@ -18,12 +18,12 @@ const refused = (text: string) =>
   );
 
 /** An application that refuses transactions beginning with 0xff, and a CometBFT that answers as told. */
-function createFixture(batchMax = 2) {
+function createFixture(batchMax = 2, bodyBytesMax = 1 << 20) {
   const checked: string[] = [];
   const batches: string[][] = [];
   let answer: () => unknown = () => new JsonNode({});
   const handover = createHandover(
-    { batchMax },
+    { batchMax, bodyBytesMax },
     {
       client: {
         async batch(_method, params) {
@@ -59,6 +59,19 @@ describe("handover of submitted transactions", () => {
     for (const n of [1, 2, 3]) expect((await handover.submit(tx(n)))?.code).toBe(0);
     await settled();
     expect(batches.flat()).toEqual(["01", "02", "03"]);
+  });
+
+  it("behavior: no request is larger than CometBFT takes, but for one transaction alone", async () => {
+    const { handover, batches, settled } = createFixture(64, 10_000);
+    const sized = (n: number, bytes: number): Uint8Array => new Uint8Array(bytes).fill(n);
+    handover.up([sized(1, 3_000), sized(2, 3_000), sized(3, 3_000), sized(4, 9_000), sized(5, 9)]);
+    await settled();
+    expect(batches.map((batch) => batch.map((hex) => hex.slice(0, 2)))).toEqual([
+      ["01", "02"],
+      ["03"],
+      ["04"],
+      ["05"],
+    ]);
   });
 
   it("behavior: CometBFT's question about one is answered once without another check", async () => {

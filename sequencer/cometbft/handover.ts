@@ -17,6 +17,8 @@ import {
   HANDOVER_BATCH_MAX,
   HANDOVER_BODY_BYTES_MAX,
   HANDOVER_BYTES_MAX,
+  HANDOVER_CALL_BYTES,
+  HANDOVER_FAILURES_TOLD,
   HANDOVER_QUEUE_MAX,
   HANDOVER_RETRY_MS,
 } from "./limits.ts";
@@ -46,8 +48,10 @@ const TAKEN: CheckTxResponse = EMPTY_TX_RESULT;
 
 export function createHandover(
   options: {
-    /** Calls of one request that CometBFT takes. */
+    /** Calls of one request that CometBFT takes; 0: as many as one likes. */
     readonly batchMax: number;
+    /** Bytes of one request that it takes: room for the largest transaction by itself. */
+    readonly bodyBytesMax: number;
   },
   deps: {
     readonly client: Pick<CometRpcClient, "batch">;
@@ -58,7 +62,11 @@ export function createHandover(
   },
 ): Handover {
   const { client, clock, logger, metrics } = deps;
-  const batchMax = Math.max(1, Math.min(options.batchMax, HANDOVER_BATCH_MAX));
+  const batchMax =
+    options.batchMax === 0 ? HANDOVER_BATCH_MAX : Math.min(options.batchMax, HANDOVER_BATCH_MAX);
+  const bodyBytesMax = Math.min(options.bodyBytesMax, HANDOVER_BODY_BYTES_MAX);
+  /** Requests in a row that had no answer. */
+  let failures = 0;
   const queue: Waiting[] = [];
   let queueBytes = 0;
   /** Taken, told to CometBFT or about to be, and not asked for yet. */
@@ -86,6 +94,7 @@ export function createHandover(
         const batch = nextBatch();
         const params = batch.map(({ tx }) => ({ tx: Buffer.from(tx).toString("base64") }));
         const answers = await client.batch("broadcast_tx_async", params);
+        failures = 0;
         queue.splice(0, batch.length);
         for (const [i, one] of batch.entries()) {
           queueBytes -= one.tx.length;
@@ -95,10 +104,14 @@ export function createHandover(
         metrics.handoverWaiting.set(queue.length);
       }
     } catch (error) {
-      logger.debug("transactions not handed over yet", {
-        waiting: queue.length,
-        error: String(error),
-      });
+      failures += 1;
+      logger[failures === HANDOVER_FAILURES_TOLD ? "warn" : "debug"](
+        "transactions not handed over yet",
+        {
+          waiting: queue.length,
+          error: String(error),
+        },
+      );
       if (isUp) retry = clock.after(HANDOVER_RETRY_MS, () => void send());
     } finally {
       isSending = false;
@@ -109,8 +122,8 @@ export function createHandover(
     let bytes = 0;
     let count = 0;
     for (const { tx } of queue) {
-      bytes += tx.length;
-      if (count > 0 && (count >= batchMax || bytes > HANDOVER_BODY_BYTES_MAX)) break;
+      bytes += Math.ceil(tx.length / 3) * 4 + HANDOVER_CALL_BYTES;
+      if (count > 0 && (count >= batchMax || bytes > bodyBytesMax)) break;
       count += 1;
     }
     return queue.slice(0, count);

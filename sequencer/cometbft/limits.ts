@@ -49,7 +49,11 @@ export const HANDOVER_QUEUE_MAX = 10_000;
 export const HANDOVER_BYTES_MAX = 64 << 20;
 /** Transactions of one call, and bytes of its body besides one transaction that is larger alone. */
 export const HANDOVER_BATCH_MAX = 64;
-export const HANDOVER_BODY_BYTES_MAX = 512 << 10;
+export const HANDOVER_BODY_BYTES_MAX = 768 << 10;
+/** Bytes of one call in a body besides its transaction in base64. */
+export const HANDOVER_CALL_BYTES = 128;
+/** Handovers that fail in a row before that is told as a warning. */
+export const HANDOVER_FAILURES_TOLD = 10;
 /** A handover that fails is tried again after so long. */
 export const HANDOVER_RETRY_MS = 200;
 /** Size and time of its page of metrics. */

@@ -173,7 +173,10 @@ export async function createCometBftNode(
     closers.push(() => blocks.stop());
     const source = cometBftSource(config, { rpcSocket, cometRoot: cometHome.root });
     const handover = createHandover(
-      { batchMax: source.rpc.max_request_batch_size },
+      {
+        batchMax: source.rpc.max_request_batch_size,
+        bodyBytesMax: source.rpc.max_body_bytes,
+      },
       {
         client,
         checkTx: (request) => application.checkTx(request),
