@@ -126,7 +126,19 @@ describe("CometBFT as a source of blocks", () => {
     for (let height = 1; height <= 3; height++) source.applied(applied(height));
     await settled();
     await settled();
-    for (const height of [1, 2, 3, 4]) await source.validators(Height(height));
+    for (const height of [1, 2, 3, 4]) await source.hashedValidators(Height(height));
     expect(asked.filter((call) => call.startsWith("validators"))).toHaveLength(1);
+  });
+
+  it("behavior: whose turn it is to propose is told of each height by itself", async () => {
+    const { source, settled } = createFixture();
+    source.up(Height(1), Height(0));
+    for (let height = 1; height <= 3; height++) source.applied(applied(height));
+    await settled();
+    for (const height of [2, 3]) {
+      await source.hashedValidators(Height(height));
+      const { validators } = at(height).stateBefore;
+      expect(await source.validators(Height(height))).toEqual(validators);
+    }
   });
 });

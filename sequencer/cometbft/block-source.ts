@@ -7,6 +7,7 @@ import { bytesEqual, toHex } from "../../proto/bytes.ts";
 import { assert } from "../../proto/errors.ts";
 import { headerHash } from "../../proto/hashes.ts";
 import type { Commit, Header, SignedHeader, ValidatorSet } from "../../proto/types.ts";
+import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import type { BlockOutcome } from "../abci/application.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -37,6 +38,7 @@ export interface CometBlockSource {
   header(height: Height): Promise<Header | undefined>;
   seenCommit(height: Height): Promise<Commit | undefined>;
   validators(height: Height): Promise<ValidatorSet | undefined>;
+  hashedValidators(height: Height): Promise<ValidatorSet | undefined>;
   results(height: Height): Promise<BlockOutcome | undefined>;
   /** Calls `listener` when a height can be read; heights may be left out while many come at once. */
   onBlock(listener: (height: Height) => void): () => void;
@@ -138,11 +140,13 @@ export function createCometBlockSource(deps: {
     return signed;
   }
 
-  async function validators(height: Height): Promise<ValidatorSet | undefined> {
+  /** Read once for as long as its hash stays the same, which says nothing of priorities. */
+  async function hashedValidators(height: Height): Promise<ValidatorSet | undefined> {
     const hash = await validatorsHash(height);
     const known = hash === undefined ? undefined : validatorSets.get(hash);
     if (known !== undefined) return known;
-    const set = await chain.validators(height);
+    const found = await chain.validators(height);
+    const set = found && hashedValidatorSet(found);
     if (set === undefined || hash === undefined) return set;
     validatorSets.set(hash, set);
     for (const oldest of validatorSets.keys()) {
@@ -193,7 +197,8 @@ export function createCometBlockSource(deps: {
     },
     header: async (height) => (await signedHeader(height))?.header,
     seenCommit: async (height) => (await signedHeader(height))?.commit,
-    validators,
+    validators: (height) => chain.validators(height),
+    hashedValidators,
     results: async (height) => recent.get(height)?.results ?? chain.results(height),
     onBlock(listener) {
       listeners.add(listener);

@@ -16,8 +16,10 @@ export interface GrpcBlocks {
   /** Of a stored block, without what it holds. */
   header(height: Height): Promise<Header | undefined>;
   seenCommit(height: Height): Promise<Commit | undefined>;
-  /** The set that decides `height`, up to the last height + 1. */
+  /** The set that decides `height`, up to the last height + 1, priorities as of its round 0. */
   validators(height: Height): Promise<ValidatorSet | undefined>;
+  /** The same as its hash says it (`hashedValidatorSet`). */
+  hashedValidators(height: Height): Promise<ValidatorSet | undefined>;
   results(height: Height): Promise<BlockOutcome | undefined>;
   /** Calls `listener` when `height` has risen; returns how to stop that. */
   onBlock(listener: (height: Height) => void): () => void;

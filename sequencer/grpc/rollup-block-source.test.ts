@@ -29,7 +29,7 @@ function createCountingSource() {
       return built?.block;
     },
     seenCommit: () => Promise.resolve(built?.seenCommit),
-    validators: () => Promise.resolve(built?.stateBefore.validators),
+    hashedValidators: () => Promise.resolve(built?.stateBefore.validators),
     results: () => Promise.resolve(built?.response),
   };
   const slices: Partial<BlockSlices> = {

@@ -16,7 +16,6 @@ import {
 } from "../../proto/grpc/rollup-block.ts";
 import { digestToBytes } from "../../proto/hash.ts";
 import { txHashes } from "../../proto/hashes.ts";
-import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import { merkleProofOfFirst } from "../../proto/merkle.ts";
 import type { MerkleProof } from "../../proto/types.ts";
 import type { Content, FillingBlock } from "../../proto/verify/fills.ts";
@@ -164,7 +163,7 @@ export function createRollupBlockSource(
     const [block, commit, validators, results] = await Promise.all([
       blocks.block(height),
       blocks.seenCommit(height),
-      blocks.validators(height),
+      blocks.hashedValidators(height),
       blocks.results(height),
     ]);
     if (
@@ -186,7 +185,7 @@ export function createRollupBlockSource(
       header: encodeHeader(block.header),
       isLastOfSet: !bytesEqual(block.header.validatorsHash, block.header.nextValidatorsHash),
       signedHeader: encodeSignedHeader({ header: block.header, commit }),
-      validatorSet: encodeValidatorSet(hashedValidatorSet(validators)),
+      validatorSet: encodeValidatorSet(validators),
       validatorsHash: block.header.validatorsHash,
       manifest,
       manifestProof: merkleProofOfFirst(hashes),

@@ -9,7 +9,6 @@ import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { assert } from "../../proto/errors.ts";
 import { headerUpdate } from "../../proto/grpc/header-update.ts";
 import { Level, type RollupBlock, rollupBlock } from "../../proto/grpc/rollup-block.ts";
-import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import { createLoads } from "./block-loads.ts";
 import { grpcError, prunedError } from "./grpc-error.ts";
 import { HEADER_LOADS_MAX, OMITTED_HEIGHTS } from "./limits.ts";
@@ -139,9 +138,9 @@ export function createHeaderContent(blocks: GrpcBlocks): (isSparse: boolean) => 
               continue;
             }
             const commit = await at(height, () => blocks.seenCommit(height));
-            const set = await at(height, () => blocks.validators(height));
+            const set = await at(height, () => blocks.hashedValidators(height));
             const signedHeader = encodeSignedHeader({ header, commit });
-            const validatorSet = encodeValidatorSet(hashedValidatorSet(set));
+            const validatorSet = encodeValidatorSet(set);
             const encode = (isSameSet: boolean): Buffer =>
               headerUpdate.encode({
                 height,

@@ -1,5 +1,6 @@
 /** What gRPC reads of a node, over a chain of `buildChain`. */
 import { Height } from "../../proto/brands.ts";
+import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import { blockSlices } from "../../sequencer/app/block-slices.ts";
 import type { GrpcApplication, GrpcBlocks } from "../../sequencer/grpc/ports.ts";
 import { type BuiltBlock, TEST_CHAIN_ID } from "./chain-builder.ts";
@@ -39,6 +40,10 @@ export function createChainBlocks(
       header: async (asked) => at(asked)?.block.header,
       seenCommit: async (asked) => at(asked)?.seenCommit,
       validators: async (asked) => at(asked)?.stateBefore.validators,
+      async hashedValidators(asked) {
+        const set = at(asked)?.stateBefore.validators;
+        return set && hashedValidatorSet(set);
+      },
       results: async (asked) => at(asked)?.response,
       onBlock(listener) {
         listeners.add(listener);

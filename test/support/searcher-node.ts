@@ -15,6 +15,7 @@ import { EMPTY_BYTES, fromHex, toHex } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import type { Block, BlockId, Commit } from "../../proto/types.ts";
 import { signEd25519 } from "../../proto/verify/ed25519.ts";
+import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import {
   createFailoverClient,
   createMevFailover,
@@ -115,6 +116,7 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
     header: async (height) => (decided[height - 1] === undefined ? undefined : headerAt(height)),
     seenCommit: async (height) => commitAt(height),
     validators: async () => chain.set,
+    hashedValidators: async () => hashedValidatorSet(chain.set),
     results: async (height) => decided[height - 1]?.response,
     onBlock(listener) {
       listeners.add(listener);
