@@ -37,6 +37,7 @@ import {
 import { syncDirectory } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { StoreError } from "../store/errors.ts";
+import { cliError } from "./cli-error.ts";
 import { existingHome, ownAddress, withLockedHome } from "./offline-home.ts";
 import { printResult } from "./output.ts";
 
@@ -112,6 +113,7 @@ async function convert(
   { from, to, onStep }: { from: EngineName; to: EngineName; onStep: () => void },
   environment: Environment,
 ): Promise<Conversion & { readonly index: string }> {
+  if (from === "cometbft") requireCometBlocks(home);
   const config = loadConfig(home.configFile, {}, environment);
   const temporary = temporaryFolder(home, to);
   rmSync(temporary, { recursive: true, force: true });
@@ -144,6 +146,16 @@ async function convert(
   return { ...conversion, index: await indexNote(home, to, environment) };
 }
 
+/** A home of `weft abci` has an application, and its CometBFT is elsewhere. */
+function requireCometBlocks(home: Home): void {
+  const { dataDir } = cometBftHomeAt(home);
+  if (existsSync(join(dataDir, "blockstore.db"))) return;
+  throw cliError(
+    "FILE",
+    `${home.root} is CometBFT's and there are no blocks in ${dataDir}: what ran under weft abci goes on there; to change its engine, stop both and bring the data folder of its CometBFT here first`,
+  );
+}
+
 /** What becomes of the index of transactions, with a command to copy where one is needed. */
 async function indexNote(home: Home, to: EngineName, environment: Environment): Promise<string> {
   if (to === "embedded") return "is made again from the blocks after the start";
@@ -152,7 +164,7 @@ async function indexNote(home: Home, to: EngineName, environment: Environment): 
     ({ path }) => path,
     () => "cometbft",
   );
-  return `begins anew: transactions of earlier blocks are found by height; to find them by hash, run before the start: ${program} reindex-event --home ${cometBftHomeAt(home).root}`;
+  return `begins anew: earlier blocks are read by height, and no search finds what is in them; for that, run before the start: ${program} reindex-event --home ${cometBftHomeAt(home).root}`;
 }
 
 /** CometBFT trusts the signer's state alone: what only the log knows is added to it. */

@@ -63,6 +63,18 @@ export function validatorPlaces(
   });
 }
 
+/**
+ * Where `weft abci` of a home listens, and where it finds its CometBFT: beside the RPC's port, as CometBFT's
+ * own ports are. @returns nothing where the RPC has any port, and so the defaults
+ */
+export function abciSettings(rpcPort: number): Readonly<Record<string, string>> {
+  if (rpcPort === 0) return {};
+  return {
+    proxy_app: `tcp://127.0.0.1:${offset(rpcPort, 1)}`,
+    engine_rpc: `tcp://127.0.0.1:${rpcPort}`,
+  };
+}
+
 /** Two listeners of one host that would have the same port, as people say it; undefined when none would. */
 export function findSharedPort(
   places: readonly ValidatorPlace[],

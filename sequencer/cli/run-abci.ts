@@ -12,7 +12,7 @@ import { loadConfig } from "../node/config.ts";
 import { growHeapBetweenCollections } from "../node/heap-growth.ts";
 import { createFoundEvidence } from "../node/found-evidence.ts";
 import { homeAt } from "../node/home.ts";
-import { checkHomeEngine } from "../node/home-engine.ts";
+import { checkHomeEngine, claimHome } from "../node/home-engine.ts";
 import { metricsIdentity, serveMetrics } from "../node/metrics-page.ts";
 import { checkUpgrade, openApplication, openSignatureLanes } from "../node/open-application.ts";
 import { createHeightRetention } from "../node/retention.ts";
@@ -49,7 +49,8 @@ export async function runAbci(
     const lock = await lockHome(home.dataDir);
     closers.push(() => lock.release());
     // The embedded engine's blocks are in this home: another engine would decide its heights anew.
-    await checkHomeEngine(home, "cometbft");
+    const owner = await checkHomeEngine(home, "cometbft");
+    const claim = await claimHome(home, owner, "cometbft");
     const lanes = await openSignatureLanes(config, { logger });
     closers.push(() => lanes.stop());
     const seal = openSealCompute({ logger });
@@ -119,7 +120,13 @@ export async function runAbci(
       { config, command: "weft abci" },
       { registry, health, clock, logger, closers },
     );
-    closers.push(() => server.stop());
+    const hasBlocks = (): boolean => application.read.lastBlock() !== undefined;
+    closers.push(
+      // The signer's state is CometBFT's own, wherever that runs.
+      () => claim.giveBack({ hasBlocks: hasBlocks(), isSignedElsewhere: false }),
+      () => server.stop(),
+    );
+    await claim.take();
     await server.start();
     const { height } = health();
     printResult({ address: server.address(), chainId: genesis.chainId, height }, isJson);

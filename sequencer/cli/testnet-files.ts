@@ -21,7 +21,12 @@ import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { cliError } from "./cli-error.ts";
 import { differencesFrom } from "./existing-network.ts";
 import { OPERATOR_BALANCE } from "./limits.ts";
-import { isLoopback, powerOfValidator, type ValidatorPlace } from "./network-layout.ts";
+import {
+  abciSettings,
+  isLoopback,
+  powerOfValidator,
+  type ValidatorPlace,
+} from "./network-layout.ts";
 
 /** Bytes of a block in the networks this command makes; a parameter of the chain. */
 const BLOCK_BYTES_MAX = 4n << 20n;
@@ -185,6 +190,7 @@ function nodeConfig(
     undefined,
     {
       moniker: place.name,
+      ...abciSettings(place.rpcPort),
       "rpc.laddr": `tcp://127.0.0.1:${place.rpcPort}`,
       "grpc.laddr": `tcp://127.0.0.1:${place.grpcPort}`,
       "p2p.laddr": `tcp://${isOneMachine ? "127.0.0.1" : "0.0.0.0"}:${place.p2pPort}`,

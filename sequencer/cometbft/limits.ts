@@ -16,7 +16,9 @@ export const LAST_WORDS_MS = 10_000;
 export const KEPT_LINES_MAX = 400;
 /** Characters of one of them. */
 export const TAIL_LINE_LENGTH_MAX = 500;
-/** Longer lines of its log are cut. */
+/** A line of its log is read as an entry up to this size: why consensus stopped may name a whole commit. */
+export const LOG_ENTRY_BYTES_MAX = 1 << 20;
+/** Longer texts in it, and lines that are no entry, are cut. */
 export const LOG_LINE_BYTES_MAX = 16 << 10;
 /** Restarts in a row; one that has served for STABLE_MS begins anew. */
 export const RESTARTS_MAX = 5;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LAST_WORDS_MS, TAIL_LINES_MAX } from "./limits.ts";
+import { LAST_WORDS_MS, LOG_LINE_BYTES_MAX, TAIL_LINES_MAX } from "./limits.ts";
 import { consensusFailure, createLineJudge, lastWords, readLogLine } from "./log-lines.ts";
 
 describe("lines of CometBFT's log", () => {
@@ -28,6 +28,14 @@ describe("lines of CometBFT's log", () => {
     );
     expect(consensusFailure(failed)).toContain("wrong app hash");
     expect(consensusFailure(readLogLine('{"_msg":"dial failed","level":"error"}'))).toBeUndefined();
+    // CometBFT prints a commit that has the wrong size, and the whole set beside it.
+    const long = readLogLine(
+      JSON.stringify({ err: `wrong size ${"v".repeat(100_000)}`, _msg: "CONSENSUS FAILURE!!!" }),
+    );
+    expect(consensusFailure(long)).toMatch(/wrong size v+$/);
+    expect(consensusFailure(long)?.length).toBeLessThan(20_000);
+    const huge = readLogLine(`{"_msg":"x","y":"${"z".repeat(2 << 20)}"}`);
+    expect(String(huge.fields["text"]).length).toBe(LOG_LINE_BYTES_MAX);
   });
 
   it("behavior: an error that asks nothing of an operator is none", () => {

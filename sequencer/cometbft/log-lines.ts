@@ -1,6 +1,11 @@
 /** What CometBFT writes, one JSON object per line (`log_format = "json"`), as lines of our own log. */
 import type { Logger, LogFields } from "../ports/logger.ts";
-import { LAST_WORDS_MS, LOG_LINE_BYTES_MAX, TAIL_LINES_MAX } from "./limits.ts";
+import {
+  LAST_WORDS_MS,
+  LOG_ENTRY_BYTES_MAX,
+  LOG_LINE_BYTES_MAX,
+  TAIL_LINES_MAX,
+} from "./limits.ts";
 
 export interface CometLogLine {
   readonly level: "error" | "warn" | "info" | "debug";
@@ -14,15 +19,25 @@ export interface CometLogLine {
  * writes nothing else beside its log.
  */
 export function readLogLine(line: string): CometLogLine {
-  const text = line.slice(0, LOG_LINE_BYTES_MAX);
-  const entry = parseObject(text);
-  if (entry === undefined) return { level: "error", message: "CometBFT says", fields: { text } };
+  const entry = line.length <= LOG_ENTRY_BYTES_MAX ? parseObject(line) : undefined;
+  if (entry === undefined) {
+    return { level: "error", message: "CometBFT says", fields: { text: shortened(line) } };
+  }
   const { _msg: message, level, module: part, ts: _time, ...rest } = entry;
   return {
     level: level === "error" || level === "debug" ? level : "info",
     message: typeof message === "string" && message !== "" ? message : "CometBFT says",
-    fields: part === undefined ? rest : { part, ...rest },
+    fields: Object.fromEntries(
+      Object.entries(part === undefined ? rest : { part, ...rest }).map(([name, value]) => [
+        name,
+        typeof value === "string" ? shortened(value) : value,
+      ]),
+    ),
   };
+}
+
+function shortened(text: string): string {
+  return text.slice(0, LOG_LINE_BYTES_MAX);
 }
 
 /**

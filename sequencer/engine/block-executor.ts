@@ -200,10 +200,12 @@ class Executor implements BlockExecutor {
   }
 
   timeFault(block: Block): string | undefined {
-    const { clock } = this.#deps;
-    const limit = addMs(clock.now(), this.#options.blockTimeToleranceMs);
+    const { blockTimeToleranceMs: toleranceMs } = this.#options;
+    // As CometBFT has it (`state/validation.go`): nothing is asked then.
+    if (toleranceMs === 0) return undefined;
+    const limit = addMs(this.#deps.clock.now(), toleranceMs);
     if (compareTime(block.header.time, limit) < 0) return undefined;
-    return `the block's time lies more than ${this.#options.blockTimeToleranceMs} ms ahead of our clock`;
+    return `the block's time lies more than ${toleranceMs} ms ahead of our clock`;
   }
 
   async processProposal(state: ChainState, block: Block, blockId: BlockId): Promise<Verdict> {

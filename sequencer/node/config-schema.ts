@@ -9,7 +9,6 @@ import { EXTENSION_BYTES_MAX } from "../../proto/codec/weft-extension.ts";
 import { SNAPSHOTS_KEPT_MAX } from "../app/limits.ts";
 import { ENGINES } from "./home-engine.ts";
 import { STATE_SYNC_FETCHERS_MAX } from "./limits.ts";
-import { meetAtAPort } from "./listen-address.ts";
 
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
@@ -110,7 +109,11 @@ const rpc = z.strictObject({
   max_subscription_clients: count(100, 10_000, "WebSocket clients with subscriptions."),
   max_subscriptions_per_client: count(5, 1_000, "Subscriptions of one client."),
   timeout_broadcast_tx_commit: duration("10s", "How long broadcast_tx_commit waits."),
-  max_request_batch_size: count(10, 10_000, "Requests in one batch; a longer one is refused."),
+  max_request_batch_size: count(
+    10,
+    10_000,
+    "Requests in one batch; a longer one is refused; 0: of any length. With engine = cometbft never less than 64.",
+  ),
   max_body_bytes: count(1_000_000, 100_000_000, "Largest request body."),
   max_header_bytes: count(1_048_576, 16_777_216, "Largest set of request headers."),
   experimental_close_on_slow_client: flag(
@@ -233,7 +236,10 @@ const consensus = z.strictObject({
     "0s",
     "With empty blocks on: the least time between them.",
   ),
-  block_time_tolerance: duration("60s", "How far ahead of the local clock a block's time may be."),
+  block_time_tolerance: duration(
+    "60s",
+    "How far ahead of the local clock a block's time may be; 0s: as far as it likes.",
+  ),
 });
 
 const blocksync = z.strictObject({
@@ -440,22 +446,6 @@ export const configSchema = z
   .refine((c) => !c.statesync.enable || c.blocksync.enable, {
     path: ["blocksync", "enable"],
     error: "expected true with statesync.enable: the blocks after the snapshot come by it",
-  })
-  .superRefine((c, context) => {
-    const { prometheus, prometheus_listen_addr: metrics } = c.instrumentation;
-    const listeners: readonly (readonly [section: string, key: string, address: string])[] = [
-      ["p2p", "laddr", c.p2p.laddr],
-      ["rpc", "laddr", c.rpc.laddr],
-      ["grpc", "laddr", c.grpc.laddr],
-      ["instrumentation", "prometheus_listen_addr", prometheus ? metrics : ""],
-    ];
-    for (const [i, [section, key, address]] of listeners.entries()) {
-      const other = listeners.slice(0, i).find(([, , earlier]) => meetAtAPort(earlier, address));
-      if (other === undefined) continue;
-      const [otherSection, otherKey, otherAddress] = other;
-      const message = `${otherSection}.${otherKey} is ${otherAddress}: expected another port, or another address, for each listener`;
-      context.addIssue({ code: "custom", path: [section, key], message });
-    }
   });
 
 /** The whole configuration of a node, durations still as text. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadConfig, renderConfig } from "./config.ts";
-import { listenAddress } from "./listen-address.ts";
+import { listenAddress, meetingListeners } from "./listen-address.ts";
 
 function file(content: string): string {
   const path = join(mkdtempSync(join(tmpdir(), "weft-config-")), "config.toml");
@@ -50,22 +50,22 @@ describe("configuration", () => {
   });
 
   test("two listeners cannot have one port of one address", () => {
-    const meet = (overrides: Record<string, unknown>): (() => unknown) => {
-      return () => loadConfig(undefined, overrides, {});
-    };
-    expect(meet({ "grpc.laddr": "tcp://127.0.0.1:26657" })).toThrow(
-      /grpc\.laddr: rpc\.laddr is tcp:\/\/127\.0\.0\.1:26657: expected another port.* \(--set\)/,
-    );
-    expect(meet({ "instrumentation.prometheus_listen_addr": "127.0.0.1:26656" })).toThrow(
-      /instrumentation\.prometheus_listen_addr: p2p\.laddr is tcp:\/\/0\.0\.0\.0:26656/,
-    );
-    expect(meet({ "grpc.laddr": "tcp://127.0.0.2:26657" })).not.toThrow();
-    expect(meet({ "grpc.laddr": "127.0.0.1:0", "rpc.laddr": "127.0.0.1:0" })).not.toThrow();
+    const meeting = (overrides: Record<string, unknown>) =>
+      meetingListeners(loadConfig(undefined, overrides, {}));
+    expect(meeting({})).toEqual([]);
+    expect(meeting({ "grpc.laddr": "tcp://127.0.0.1:26657" })).toEqual([
+      "grpc.laddr: tcp://127.0.0.1:26657 and rpc.laddr, tcp://127.0.0.1:26657, meet: expected a port of its own",
+    ]);
+    expect(meeting({ "instrumentation.prometheus_listen_addr": "127.0.0.1:26656" })).toEqual([
+      expect.stringMatching(/^instrumentation\..* and p2p\.laddr, tcp:\/\/0\.0\.0\.0:26656, meet/),
+    ]);
+    expect(meeting({ "grpc.laddr": "tcp://127.0.0.2:26657" })).toEqual([]);
+    expect(meeting({ "grpc.laddr": "127.0.0.1:0", "rpc.laddr": "127.0.0.1:0" })).toEqual([]);
     const off = {
       "instrumentation.prometheus": false,
       "instrumentation.prometheus_listen_addr": "tcp://127.0.0.1:26657",
     };
-    expect(meet(off)).not.toThrow();
+    expect(meeting(off)).toEqual([]);
   });
 
   test("a remote signer: one direction at a time, TCP or Unix", () => {

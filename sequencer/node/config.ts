@@ -48,15 +48,20 @@ export function loadConfig(
   const problems = parsed.error.issues.flatMap((issue) =>
     describeIssue(issue, raw).map(({ key, text }) => `${key}: ${text}${placeOf(key)}`),
   );
-  throw new WeftError<ConfigErrorInfo>(
-    { code: "CONFIG_INVALID", problems },
-    `the configuration has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`,
-  );
+  throw invalidConfig(problems);
 
   function placeOf(key: string): string {
     const source = sources.get(key) ?? path;
     return source === undefined ? "" : ` (${source})`;
   }
+}
+
+/** The error that names all of what is wrong with a configuration. */
+export function invalidConfig(problems: readonly string[]): WeftError<ConfigErrorInfo> {
+  return new WeftError(
+    { code: "CONFIG_INVALID", problems },
+    `the configuration has ${problems.length} problem(s):\n  ${problems.join("\n  ")}`,
+  );
 }
 
 /** A duration of a checked configuration in milliseconds. */

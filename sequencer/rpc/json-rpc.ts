@@ -97,13 +97,13 @@ export class Dispatcher {
 }
 
 /**
- * The requests in a body: one, or a batch.
+ * The requests in a body: one, or a batch of at most `batchMax` (0: of any length).
  * @throws RpcError `RPC_PARSE` when it is neither, `RPC_INVALID_REQUEST` when the batch is too long
  */
 export function parseRequests(text: string, batchMax: number): readonly Request[] {
   const value = parseJson(text);
   if (!Array.isArray(value)) return [toRequest(value)];
-  if (value.length > batchMax) {
+  if (batchMax > 0 && value.length > batchMax) {
     throw new RpcError(
       { code: "RPC_INVALID_REQUEST" },
       `batch request exceeds maximum (${batchMax}) allowed number of requests`,

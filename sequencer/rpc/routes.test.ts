@@ -141,6 +141,9 @@ describe("settings", () => {
     expect(JSON.parse((await postRpc(node, batch(3))).text)).toMatchObject({
       error: { data: "batch request exceeds maximum (2) allowed number of requests" },
     });
+    await node.stop();
+    node = await startTestNode({ batchRequestsMax: 0 });
+    expect(JSON.parse((await postRpc(node, batch(100))).text)).toHaveLength(100);
   });
 
   it("behavior: browsers are told the methods and headers that are set", async () => {

@@ -122,7 +122,9 @@ export function createStateStore(store: KeyValueStore): StateStore {
       read(heightKey(RESPONSE, height), decodeFinalizeBlockResponse),
 
     async prune(retainHeight) {
-      const from = (await read(PRUNED_KEY, readHeightBytes)) ?? 1;
+      const pruned = await read(PRUNED_KEY, readHeightBytes);
+      // A chain may begin far above 1.
+      const from = pruned ?? (await read(STATE_KEY, decodeChainState))?.initialHeight ?? 1;
       const to = Math.min(retainHeight, from + PRUNE_BLOCKS_PER_STEP_MAX);
       if (to <= from) return;
       // What the heights that stay refer to stays with them.

@@ -231,6 +231,20 @@ describe.each<[string, () => Promise<KeyValueStore>]>([
     await store.close();
   });
 
+  test("state store: a chain that begins far above 1 is pruned from there on", async () => {
+    const initialHeight = Height(1_000_000);
+    const store = createStateStore(await open());
+    const chain = buildChain(KEYS, 6, testGenesis(KEYS, { initialHeight }));
+    for (const { stateBefore, stateAfter, response } of chain) {
+      if (stateBefore.lastBlockHeight === 0) await store.save(stateBefore);
+      await store.save(stateAfter, response);
+    }
+    await store.prune(Height(initialHeight + 4));
+    expect(await store.finalizeBlockResponse(Height(initialHeight + 3))).toBeUndefined();
+    expect(await store.finalizeBlockResponse(Height(initialHeight + 4))).toBeDefined();
+    await store.close();
+  });
+
   test("state store: an answer of the application survives in every field", async () => {
     const store = createStateStore(await open());
     const event = {

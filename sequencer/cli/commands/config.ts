@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { loadConfig, renderConfig } from "../../node/config.ts";
+import { invalidConfig, loadConfig, renderConfig } from "../../node/config.ts";
 import { defaultHome, homeAt } from "../../node/home.ts";
+import { meetingListeners } from "../../node/listen-address.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { printResult } from "../output.ts";
 
@@ -21,7 +22,8 @@ export function registerConfig(program: Command, context: CommandContext): void 
     .description("check config.toml and the environment; names every problem")
     .option("--home <dir>", "home directory", defaultHome(context.environment))
     .action((options: { home: string }, command: Command) => {
-      loadHomeConfig(options.home, context);
+      const problems = meetingListeners(loadHomeConfig(options.home, context));
+      if (problems.length > 0) throw invalidConfig(problems);
       printResult(
         { valid: true, file: homeAt(options.home).configFile },
         command.optsWithGlobals<GlobalOptions>().json,

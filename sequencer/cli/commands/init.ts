@@ -10,7 +10,7 @@ import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { createFollowerFiles } from "../follower-files.ts";
 import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX } from "../limits.ts";
-import { portsFrom, validatorPlaces } from "../network-layout.ts";
+import { abciSettings, portsFrom, validatorPlaces } from "../network-layout.ts";
 import {
   addPeer,
   amountOption,
@@ -132,6 +132,7 @@ function listeners(portOffset: number): Readonly<Record<string, string>> {
   const { p2p, rpc, grpc, metrics } = portsFrom(portOffset);
   return {
     "p2p.laddr": `tcp://0.0.0.0:${p2p}`,
+    ...abciSettings(rpc),
     "rpc.laddr": `tcp://127.0.0.1:${rpc}`,
     "grpc.laddr": `tcp://127.0.0.1:${grpc}`,
     "instrumentation.prometheus_listen_addr": `tcp://127.0.0.1:${metrics}`,
