@@ -84,6 +84,7 @@ export class ConsensusDriver {
   readonly #tasks = new Set<Promise<void>>();
   /** Monotonic ms at which round 0 of this height starts. */
   #startTimeMs = 0;
+  #announcedStep: Step = Step.NEW_HEIGHT;
   #txsAnnouncedAt: number | undefined;
   #needsBlock = false;
 
@@ -403,7 +404,7 @@ export class ConsensusDriver {
         gossip.newValidBlock({ height, round, partSetHeader, parts, isCommit });
         if (!isCommit) {
           this.#consensusMetrics.quorumPrevoted(this.#deps.core.view);
-          events.publish({ kind: "ValidBlock", height, round });
+          events.publish({ kind: "ValidBlock", height, round, step: this.#announcedStep });
         }
         return;
       }
@@ -554,13 +555,14 @@ export class ConsensusDriver {
     ownMessages?.movedTo(height, round, step);
     this.#consensusMetrics.stepChanged(step, round);
     gossip.newRoundStep(this.#roundStep(height, round, step));
+    if (step === Step.PRECOMMIT && core.view.lockedRound === round) {
+      events.publish({ kind: "Polka", height, round, step: this.#announcedStep });
+      events.publish({ kind: "Lock", height, round, step: this.#announcedStep });
+    }
+    this.#announcedStep = step;
     events.publish({ kind: "NewRoundStep", height, round, step });
     if (step === Step.NEW_ROUND) {
       events.publish({ kind: "NewRound", height, round, proposer: core.view.proposer });
-    }
-    if (step === Step.PRECOMMIT && core.view.lockedRound === round) {
-      events.publish({ kind: "Polka", height, round });
-      events.publish({ kind: "Lock", height, round });
     }
   }
 

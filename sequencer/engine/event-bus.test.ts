@@ -7,6 +7,7 @@ const event = (height: number): EngineEvent => ({
   kind: "ValidBlock",
   height: Height(height),
   round: Round(0),
+  step: 4,
 });
 
 describe("event bus", () => {

@@ -62,6 +62,8 @@ export type EngineEvent =
       readonly kind: "ValidBlock" | "Lock" | "Polka";
       readonly height: Height;
       readonly round: Round;
+      /** The step in which it happened: the one before that to which it leads. */
+      readonly step: number;
     }
   /** Two proposals of a round's proposer for different blocks; no event of CometBFT. */
   | {

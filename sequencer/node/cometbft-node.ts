@@ -188,6 +188,7 @@ export async function createCometBftNode(
     /** Whether CometBFT answers. */
     let isUp = false;
     let haltReason: string | undefined;
+    let applicationFault: unknown;
     const notify = createNotifier({
       peers: () => watch.peers(),
       pool: () => application.poolSize().count,
@@ -209,7 +210,10 @@ export async function createCometBftNode(
             sealDuties.look();
             options.onBlock(notify(block));
           },
-          onFault: (error) => halt(`the application cannot go on: ${String(error)}`),
+          onFault(error) {
+            applicationFault ??= error;
+            halt(`the application cannot go on: ${String(error)}`);
+          },
         }),
         clock,
         logger,
@@ -415,7 +419,8 @@ export async function createCometBftNode(
       try {
         await supervisor.start();
       } catch (error) {
-        throw namingTakenPort(error, config);
+        // CometBFT ends with what the application says, and wraps it in words of its own.
+        throw applicationFault ?? namingTakenPort(error, config);
       }
       if (grpc !== undefined) {
         closers.push(() => grpc.stop());

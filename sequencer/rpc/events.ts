@@ -27,7 +27,6 @@ export type PublicEvent = Exclude<
 
 /** What an event needs of the round that it does not carry; read when it is published. */
 export interface RoundHint {
-  readonly step: number;
   /** Index of the proposer in the validator set. */
   readonly proposerIndex: number;
 }
@@ -102,7 +101,7 @@ export function eventToJson(event: PublicEvent, hint: RoundHint): Json {
       return tagged("RoundState", {
         height: integer(event.height),
         round: event.round,
-        step: stepName(event.kind === "NewRoundStep" ? event.step : hint.step),
+        step: stepName(event.step),
       });
     default:
       return assertNever(event, "event");

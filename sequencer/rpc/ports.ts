@@ -76,7 +76,13 @@ export interface RpcPeer {
     readonly connectedMs: number;
     readonly bytesSent: number;
     readonly bytesReceived: number;
-    readonly channels: readonly { readonly id: number; readonly sendQueueMessages: number }[];
+    readonly channels: readonly {
+      readonly id: number;
+      readonly priority: number;
+      readonly sendQueueMessagesMax: number;
+      readonly sendQueueMessages: number;
+      readonly recentlySentBytes: number;
+    }[];
   };
 }
 

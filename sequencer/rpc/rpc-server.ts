@@ -148,6 +148,6 @@ export function createRouteServer(
 /** What events do not say of the round they belong to, read at the moment they happen. */
 function roundHint(consensus: RpcConsensus): RoundHint {
   const view = consensus.roundState();
-  if (view === undefined) return { step: 0, proposerIndex: -1 };
-  return { step: view.step, proposerIndex: validatorIndex(view.validators, view.proposer) };
+  const isKnown = view !== undefined;
+  return { proposerIndex: isKnown ? validatorIndex(view.validators, view.proposer) : -1 };
 }

@@ -53,9 +53,7 @@ interface Subscription {
   readonly txHash: string | undefined;
 }
 
-/** Events that say less of their round than subscribers are told. */
-const HINTED: ReadonlySet<string> = new Set(["NewRound", "ValidBlock", "Lock", "Polka"]);
-const NO_HINT: RoundHint = { step: 0, proposerIndex: -1 };
+const NO_HINT: RoundHint = { proposerIndex: -1 };
 
 /** Words of `libs/pubsub`. */
 const OUT_OF_CAPACITY = "internal subscription event buffer is out of capacity";
@@ -167,7 +165,7 @@ export class SubscriptionHub {
       return;
     }
     // Events of transactions come by the thousand, and need nothing of the round.
-    const hint = HINTED.has(event.kind) ? this.#hint() : NO_HINT;
+    const hint = event.kind === "NewRound" ? this.#hint() : NO_HINT;
     this.#queue.push({ event, hint });
     if (this.#isDraining) return;
     this.#isDraining = true;

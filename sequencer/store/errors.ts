@@ -5,6 +5,8 @@ export type StoreErrorInfo =
   | { readonly code: "STORE_CORRUPTED"; readonly key: string }
   /** Heights must follow each other without gaps. */
   | { readonly code: "STORE_HEIGHT_GAP"; readonly expected: number; readonly got: number }
+  /** LevelDB cannot open the directory: no space, no permission, or what is in it is damaged. */
+  | { readonly code: "STORE_NOT_OPENED"; readonly path: string }
   /** Another process holds the directory's lock. */
   | { readonly code: "STORE_LOCKED"; readonly path: string; readonly pid: number | undefined };
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -69,6 +69,18 @@ describe("classic-level", () => {
     const again = await openLevelKeyValueStore(path);
     expect(text(await again.get(utf8ToBytes("k")))).toBe("v");
     await again.close();
+  });
+
+  test("error: a database that cannot be opened is named, with what is wrong and what to do", async () => {
+    const path = join(directory, "other");
+    await (await openLevelKeyValueStore(path)).close();
+    await writeFile(join(path, "CURRENT"), "MANIFEST-999999\n");
+    await expect(openLevelKeyValueStore(path)).rejects.toMatchObject({
+      code: "STORE_NOT_OPENED",
+      message: expect.stringMatching(
+        /^cannot open the database .*other: .*MANIFEST-999999.*; make/,
+      ),
+    });
   });
 
   test("a home serves one node at a time and says who holds it", async () => {

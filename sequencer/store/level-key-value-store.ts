@@ -51,7 +51,7 @@ function copyWrite(write: KeyValueWrite) {
 
 /**
  * Opens, or makes, a LevelDB directory.
- * @throws StoreError STORE_LOCKED when another process, or this one, has it open.
+ * @throws StoreError STORE_LOCKED when another process, or this one, has it open; STORE_NOT_OPENED
  */
 export async function openLevelKeyValueStore(directory: string): Promise<KeyValueStore> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -69,7 +69,12 @@ export async function openLevelKeyValueStore(directory: string): Promise<KeyValu
         { cause },
       );
     }
-    throw cause;
+    const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+    throw new StoreError(
+      { code: "STORE_NOT_OPENED", path: directory },
+      `cannot open the database ${directory}: ${reason instanceof Error ? reason.message : String(reason)}; make room on its disk, let this user write there, or, where it is damaged, restore the data directory or sync anew`,
+      { cause },
+    );
   }
   return createLevelKeyValueStore(database);
 }

@@ -134,7 +134,10 @@ function peerToJson(peer: RpcPeer, now: Timestamp): Json {
       RecvMonitor: flow(status.bytesReceived),
       Channels: status.channels.map((channel) => ({
         ID: channel.id,
+        SendQueueCapacity: integer(channel.sendQueueMessagesMax),
         SendQueueSize: integer(channel.sendQueueMessages),
+        Priority: integer(channel.priority),
+        RecentlySent: integer(channel.recentlySentBytes),
       })),
     },
     remote_ip: peer.remoteAddress.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"),
