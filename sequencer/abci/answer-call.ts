@@ -7,8 +7,9 @@ import { Height } from "../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../proto/bytes.ts";
 import { assertNever } from "../../proto/errors.ts";
 import { createApplicationGate } from "./application-gate.ts";
-import type { Application, QueryResponse, SnapshotApplication } from "./application.ts";
+import type { Application, SnapshotApplication } from "./application.ts";
 import { AbciError } from "./errors.ts";
+import { refusedQuery } from "./refused-query.ts";
 import type { AbciCall, AbciRequest, RefusableCall } from "./request-codec.ts";
 import type { AbciResponse } from "./response-codec.ts";
 
@@ -22,8 +23,6 @@ export type SocketApplication = Application & SnapshotApplication;
 export type AnswerCall = (request: AbciRequest) => Promise<AbciResponse>;
 
 const NO_INFO = { version: "", blockVersion: 0n, p2pVersion: 0n, abciVersion: "" };
-/** Code of queries that are refused before the application sees them. */
-const QUERY_REFUSED_CODE = 1;
 
 /** Names in metrics and logs: CometBFT's. */
 export const METHOD_NAMES: Readonly<Record<AbciCall, string>> = {
@@ -221,20 +220,6 @@ async function refusal(
     default:
       return assertNever(call, "refusable call");
   }
-}
-
-function refusedQuery(log: string, height: Height): QueryResponse {
-  return {
-    code: QUERY_REFUSED_CODE,
-    log,
-    info: "",
-    index: 0n,
-    key: EMPTY_BYTES,
-    value: EMPTY_BYTES,
-    proofOps: [],
-    height,
-    codespace: "abci",
-  };
 }
 
 function orderError(call: AbciCall, detail: string): AbciError {

@@ -132,6 +132,16 @@ describe("methods", () => {
   });
 });
 
+describe("a query of a height that no block can have", () => {
+  it("behavior: is answered with a code, as through CometBFT", async () => {
+    node = await startTestNode();
+    const answer = await (await fetch(`${node.url}/abci_query?path="/params"&height=-5`)).text();
+    expect(JSON.parse(answer)).toMatchObject({
+      result: { response: { code: 1, log: "expected a height, got -5", codespace: "abci" } },
+    });
+  });
+});
+
 describe("settings", () => {
   it("behavior: a batch may be as long as it is set", async () => {
     node = await startTestNode({ batchRequestsMax: 2 });

@@ -2,6 +2,7 @@
 import { Height } from "../../../proto/brands.ts";
 import type { Timestamp } from "../../../proto/types.ts";
 import { validatorAddress } from "../../../proto/validator-set.ts";
+import { refusedQuery } from "../../abci/refused-query.ts";
 import type { Json } from "../amino-json.ts";
 import { hex, integer, publicKey, RawJson, time } from "../amino-json.ts";
 import { infoToJson, queryResponseToJson } from "../abci-json.ts";
@@ -36,7 +37,9 @@ export function infoRoutes(env: RpcEnvironment): Readonly<Record<string, Route>>
       },
       async ({ path, data, height, prove }) => {
         if (height < 0n || height > BigInt(Number.MAX_SAFE_INTEGER)) {
-          throw methodFailure(`height must be greater than or equal to 0, but got ${height}`);
+          const { lastBlockHeight } = await env.app.info();
+          const response = refusedQuery(`expected a height, got ${height}`, lastBlockHeight);
+          return { response: queryResponseToJson(response) };
         }
         const request = { path, data, height: Height(Number(height)), prove };
         return { response: queryResponseToJson(await env.app.query(request)) };
