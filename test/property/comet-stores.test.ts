@@ -16,13 +16,8 @@ import { convertFromComet, convertToComet } from "../../sequencer/cometbft/store
 import { DEFAULT_CONSENSUS_TIMEOUTS } from "../../sequencer/consensus/options.ts";
 import { advanceChainState, nextHeight } from "../../sequencer/engine/chain-state.ts";
 import { type EngineHome, openEngineHome } from "../../sequencer/engine/engine-home.ts";
-import {
-  committedKey,
-  PENDING,
-  pendingKey,
-  PUNISHED,
-} from "../../sequencer/engine/evidence/evidence-keys.ts";
-import { offenceKey } from "../../sequencer/engine/evidence/offence.ts";
+import { marksOf } from "../../sequencer/engine/evidence/block-marks.ts";
+import { PENDING, pendingKey, PUNISHED } from "../../sequencer/engine/evidence/evidence-keys.ts";
 import { encodeEvidence } from "../../proto/codec/block.ts";
 import { completeBlock, emptyCommit, makeBlock } from "../../sequencer/engine/make-block.ts";
 import {
@@ -140,17 +135,12 @@ async function fill(dataDirectory: string, random: Random): Promise<void> {
       appHash: sha256(utf8ToBytes(`${height}`)),
     });
     await home.stateStore.saveFinalizeBlockResponse(height, response);
-    for (const piece of pieces) {
-      const value = new Uint8Array(0);
-      await home.evidenceStore.write([
-        { type: "put", key: committedKey(piece), value },
-        { type: "put", key: offenceKey(PUNISHED, piece), value },
-      ]);
-    }
     // A crash between storing the last block and applying it leaves the state one behind.
     if (i === BLOCKS - 1 && random.chance(30)) break;
     state = advanceChainState(state, blockId, block.header, response);
     await home.stateStore.save(state);
+    // Of a block that was applied, and of no other: its marks would speak against its own evidence.
+    await home.evidenceStore.write(marksOf(pieces));
   }
   const waiting = offence(state.lastBlockHeight, random);
   await home.evidenceStore.write([
