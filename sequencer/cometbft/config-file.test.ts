@@ -175,6 +175,7 @@ function differentFrom(name: string, value: unknown): unknown {
   const special: Readonly<Record<string, unknown>> = {
     "rpc.laddr": "tcp://127.0.0.1:1",
     "p2p.laddr": "tcp://127.0.0.1:2",
+    "p2p.external_address": "other.example:6",
     "statesync.rpc_servers": "127.0.0.1:3,127.0.0.1:4",
     "statesync.trust_hash": "ab".repeat(32),
     "tx_index.indexer": "null",

@@ -139,7 +139,13 @@ const grpc = z.strictObject({
 const p2p = z
   .strictObject({
     laddr: address("tcp://0.0.0.0:26656", "Where peers connect."),
-    external_address: text("", "host:port that others should dial; empty: the listen address."),
+    external_address: z
+      .string()
+      .refine((v) => v === "" || HOST_PORT.test(v.replace(/^tcp:\/\//, "")), {
+        error: "expected host:port, such as validator.example:26656 (empty: the listen address)",
+      })
+      .default("")
+      .describe("host:port that others should dial; empty: the listen address."),
     seeds: list(
       PEER,
       "<40 hex digits>@host:26656",

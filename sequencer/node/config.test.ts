@@ -68,6 +68,15 @@ describe("configuration", () => {
     expect(meeting(off)).toEqual([]);
   });
 
+  test("an address for others has a host and a port", () => {
+    const external = (address: string) =>
+      loadConfig(undefined, { "p2p.external_address": address }, {}).p2p.external_address;
+    for (const good of ["", "a.example:1", "tcp://10.0.0.1:26656", "[::1]:5"]) {
+      expect(external(good)).toBe(good);
+    }
+    expect(() => external("nohost")).toThrow(/p2p\.external_address: expected host:port/);
+  });
+
   test("a remote signer: one direction at a time, TCP or Unix", () => {
     const environment = { WEFT_PRIV_VALIDATOR_LADDR: "unix:///run/weft/signer.sock" };
     expect(loadConfig(undefined, {}, environment).priv_validator_laddr).toBe(
