@@ -76,12 +76,26 @@ export function updateValidatorSet(
 
 /** Advances the rotation by `times` proposers, at least one. */
 export function incrementProposerPriority(set: ValidatorSet, times: number): ValidatorSet {
+  const priorities = set.validators.map((validator) => validator.proposerPriority);
+  rescale(priorities, PRIORITY_WINDOW_FACTOR * set.totalVotingPower);
+  centre(priorities);
+  return rotate(set, priorities, times);
+}
+
+/**
+ * Goes on with what `incrementProposerPriority` gave: `times` more, to the same set that one call would have
+ * come to. Not what two calls come to, each of which scales and centres first.
+ */
+export function continueRotation(set: ValidatorSet, times: number): ValidatorSet {
+  const priorities = set.validators.map((validator) => validator.proposerPriority);
+  return rotate(set, priorities, times);
+}
+
+/** @param priorities are changed */
+function rotate(set: ValidatorSet, priorities: bigint[], times: number): ValidatorSet {
   assert(Number.isInteger(times) && times > 0, `the rotation advances by 1 or more, not ${times}`);
   const { totalVotingPower } = set;
   const powers = set.validators.map((validator) => validator.votingPower);
-  const priorities = set.validators.map((validator) => validator.proposerPriority);
-  rescale(priorities, PRIORITY_WINDOW_FACTOR * totalVotingPower);
-  centre(priorities);
   let proposerIndex = 0;
   for (let i = 0; i < times; i++) {
     for (let k = 0; k < priorities.length; k++) {

@@ -234,6 +234,13 @@ export function createVerifiedRpc(dependencies: VerifiedRpcDependencies): Verifi
         });
         blockId = header.lastBlockId;
       }
+      // The first block of a chain names none below it.
+      const missing = top - metas.length;
+      if (missing >= bottom && blockId.hash.length > 0) {
+        refuse(
+          `headers from ${bottom} to ${missing} are missing: it has pruned them, or hides them; ask for minHeight ${missing + 1} or above, or another primary`,
+        );
+      }
       const answered = { last_height: String(latest.height), block_metas: shown };
       return marked(answered, ["block_metas.block_size", "block_metas.num_txs"]);
     });

@@ -47,7 +47,11 @@ export async function withOpenHome<T>(
 /** What reads the embedded engine's stores has nothing to say of CometBFT's. */
 async function checkIsEmbedded(home: Home): Promise<void> {
   const owner = await engineOfHome(home);
-  if (owner === undefined || owner === "embedded") return;
+  if (owner === "embedded") return;
+  // Opening its stores would make them, and the home the embedded engine's.
+  if (owner === undefined) {
+    throw cliError("FILE", `${home.root} holds no blocks: no engine has run on it yet`);
+  }
   throw cliError(
     "CONFIG",
     `the data in ${home.root} is of the engine ${owner}, and this command is for the embedded engine's alone; CometBFT's own program looks at its data, with --home ${cometBftHomeAt(home).root}`,

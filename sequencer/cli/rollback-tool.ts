@@ -26,12 +26,13 @@ async function rollBackHome(home: Home, stores: EngineHome, isHard: boolean) {
     const rewind = await application.planRewind(target, blockStore, initialHeight);
     const log = setLogAside(home, target);
     await rewind.run();
+    // What tells of the block above goes before it: none of it may outlive a command that is ended half-way.
     await unmarkEvidenceAbove(target, blockStore, evidenceStore);
+    await removeSnapshotsAbove(home, target);
+    const hadIndex = removeIndex(home);
     if (state !== undefined) await stateStore.save(state);
     const removed = isHard && blockStore.height() > target ? blockStore.height() : undefined;
     if (removed !== undefined) await blockStore.removeLast();
-    await removeSnapshotsAbove(home, target);
-    const hadIndex = removeIndex(home);
     return {
       height: target,
       appHash: (state ?? (await stateStore.load()))?.appHash,

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { FileSystem } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { openBlockStore } from "../store/level-block-store.ts";
 import { openLevelKeyValueStore } from "../store/level-key-value-store.ts";
@@ -78,7 +79,7 @@ export async function openEngineHome(options: EngineHomeOptions): Promise<Engine
     if (privValidator !== undefined) closers.push(() => privValidator.close());
     return {
       blockStore,
-      stateStore: createStateStore(states),
+      stateStore: createStateStore(states, { yieldToLoop }),
       evidenceStore,
       privValidator,
       walDirectory: join(dataDirectory, "cs.wal"),

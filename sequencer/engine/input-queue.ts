@@ -8,7 +8,10 @@ import { OWN_INPUT_QUEUE_MAX, PEER_INPUT_QUEUE_MAX } from "./limits.ts";
 
 export class InputQueue {
   #own: ConsensusInput[] = [];
-  #peer: ConsensusInput[] = [];
+  #peer: { readonly input: ConsensusInput; readonly key: string | undefined }[] = [];
+  /** Keys of what waits, and of what was taken last, which the core may not have seen yet. */
+  readonly #keys = new Set<string>();
+  #takenKeys: readonly string[] = [];
   #wake: (() => void) | undefined;
 
   pushOwn(input: ConsensusInput): void {
@@ -17,25 +20,38 @@ export class InputQueue {
     this.wake();
   }
 
-  /** False when there is no room: the message is dropped, gossip brings it again. */
-  pushPeer(input: ConsensusInput): boolean {
+  /**
+   * False when there is no room: the message is dropped, gossip brings it again.
+   * @param key names all that the input says: `holds` tells of it until the core has taken it in
+   */
+  pushPeer(input: ConsensusInput, key?: string): boolean {
     if (this.#peer.length >= PEER_INPUT_QUEUE_MAX) return false;
-    this.#peer.push(input);
+    this.#peer.push({ input, key });
+    if (key !== undefined) this.#keys.add(key);
     this.wake();
     return true;
   }
 
-  /** Up to `countMax` inputs, in the order to handle them. */
+  /** Whether an input of this key is on its way to the core: another one would only take its place from others. */
+  holds(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  /** Up to `countMax` inputs, in the order to handle them; those taken before have been handled. */
   take(countMax: number): readonly ConsensusInput[] {
+    for (const key of this.#takenKeys) this.#keys.delete(key);
     const own = this.#own.splice(0, countMax);
-    const room = countMax - own.length;
-    return room === 0 ? own : [...own, ...this.#peer.splice(0, room)];
+    const peer = this.#peer.splice(0, countMax - own.length);
+    this.#takenKeys = peer.flatMap(({ key }) => (key === undefined ? [] : [key]));
+    return peer.length === 0 ? own : [...own, ...peer.map(({ input }) => input)];
   }
 
   /** Forgets what waits: it is of a height that was decided elsewhere. */
   clear(): void {
     this.#own = [];
     this.#peer = [];
+    this.#keys.clear();
+    this.#takenKeys = [];
   }
 
   /** Resolves when something waits, or when `wake` is called. */

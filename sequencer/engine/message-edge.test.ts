@@ -157,6 +157,30 @@ describe("message edge", () => {
     expect(drops).toEqual(["duplicate", "duplicate"]);
   });
 
+  test("a vote that waits for the core is not checked or queued again, whoever sends it", async () => {
+    const settled = async (): Promise<void> => {
+      await Promise.allSettled(checks);
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    edge.receiveVote(vote(0), PEER);
+    await settled();
+    edge.receiveVote(vote(0), OTHER);
+    await settled();
+    expect(queue.depths.peer).toBe(1);
+    // Taken, and not stepped yet: the driver syncs its log in between.
+    const [taken] = queue.take(1);
+    edge.receiveVote(vote(0), OTHER);
+    await settled();
+    expect(queue.depths.peer).toBe(0);
+    expect(checked).toBe(1);
+    expect(drops).toEqual(["duplicate", "duplicate"]);
+    if (taken !== undefined) core.step(taken);
+    expect(await queued()).toEqual([]);
+    // Another vote of the same validator is another matter.
+    edge.receiveVote(vote(0, { timestamp: { ...TIME, nanos: 5 } }), OTHER);
+    expect(await queued()).toEqual(["voteReceived"]);
+  });
+
   test("a second proposal for another block reaches the core, as evidence; one of each round", async () => {
     const found: string[] = [];
     const step = core.step.bind(core);
@@ -300,8 +324,16 @@ describe("message edge", () => {
 
   test("a full queue drops and counts", async () => {
     for (let i = 0; i < PEER_INPUT_QUEUE_MAX + 3; i++) {
-      edge.receiveMajorityClaim(Height(1), Round(0), SignedMsgType.PREVOTE, block.blockId, PEER);
+      edge.receiveMajorityClaim(Height(1), Round(i), SignedMsgType.PREVOTE, block.blockId, PEER);
     }
     expect(drops).toEqual(Array(3).fill("queueFull"));
+  });
+
+  test("a claim takes one place of the queue, however often its peer makes it", async () => {
+    const claim = (origin: NodeId) =>
+      edge.receiveMajorityClaim(Height(1), Round(0), SignedMsgType.PREVOTE, block.blockId, origin);
+    for (const origin of [PEER, PEER, OTHER, OTHER, PEER]) claim(origin);
+    expect(drops).toEqual(Array(3).fill("duplicate"));
+    expect(queue.depths.peer).toBe(2);
   });
 });

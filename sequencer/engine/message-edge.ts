@@ -21,7 +21,7 @@ import {
   type Vote,
   type VoteType,
 } from "../../proto/types.ts";
-import { blockIdsEqual } from "../../proto/validate-basic.ts";
+import { blockIdKey, blockIdsEqual } from "../../proto/validate-basic.ts";
 import type { SignatureVerifier, SignedItem } from "../../proto/verify/ed25519.ts";
 import type { RoundStateView } from "../consensus/round-state.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -108,9 +108,9 @@ export class MessageEdge {
     const proposer = view.validators.proposer;
     const message = proposalSignBytes(this.#chainId, proposal);
     const items = [signedItem(proposer, message, proposal.signature)];
-    const check = this.#check(items, origin, "proposal", async () => {
+    const check = this.#check(items, origin, "proposal", async (key) => {
       const signer = proposer.address;
-      if (this.#enqueue({ kind: "proposalReceived", proposal, origin, signer })) {
+      if (this.#enqueue({ kind: "proposalReceived", proposal, origin, signer }, key)) {
         this.#queuedProposal = { height, round };
         if (known !== undefined) this.#conflictChecked = { height, round };
       }
@@ -191,10 +191,10 @@ export class MessageEdge {
     }
     const items = this.#voteItems(vote, validator, isLate);
     if (items === undefined) return this.#drop("extensionForm");
-    void this.#check(items, origin, "vote", async () => {
+    void this.#check(items, origin, "vote", async (key) => {
       const isAccepted = items.length < 2 || isLate || (await this.#isExtensionAccepted(vote));
       if (!isAccepted) return this.#drop("extensionRefused");
-      this.#enqueue({ kind: "voteReceived", vote, origin });
+      this.#enqueue({ kind: "voteReceived", vote, origin }, key);
     });
   }
 
@@ -207,7 +207,9 @@ export class MessageEdge {
   ): void {
     if (!this.#deps.isRunning()) return this.#drop("notRunning");
     if (height !== this.#deps.view().height) return this.#drop("height");
-    this.#enqueue({ kind: "majorityClaimed", height, round, type, blockId, origin });
+    const key = `claim/${height}/${round}/${type}/${toHex(blockIdKey(blockId))}/${origin}`;
+    if (this.#deps.queue.holds(key)) return this.#drop("duplicate");
+    this.#enqueue({ kind: "majorityClaimed", height, round, type, blockId, origin }, key);
   }
 
   /** Admits what came too early. */
@@ -273,15 +275,18 @@ export class MessageEdge {
     return verdict.accept;
   }
 
-  /** Checks signatures, then goes on; undefined when the same check runs already or too many do. */
+  /**
+   * Checks signatures, then goes on; undefined when the same check runs already, what it found waits for the
+   * core, or too many run.
+   */
   #check(
     items: readonly SignedItem[],
     origin: NodeId,
     what: string,
-    onValid: () => Promise<void>,
+    onValid: (key: string) => Promise<void>,
   ): Promise<void> | undefined {
     const key = checkKey(items);
-    if (this.#pending.has(key)) {
+    if (this.#pending.has(key) || this.#deps.queue.holds(key)) {
       this.#drop("duplicate");
       return undefined;
     }
@@ -292,7 +297,7 @@ export class MessageEdge {
     }
     this.#pending.add(key);
     this.#checksOfPeer.set(origin, ofPeer + 1);
-    return this.#verify(items, origin, what, onValid)
+    return this.#verify(items, origin, what, () => onValid(key))
       .catch(this.#deps.onFatal)
       .finally(() => {
         this.#pending.delete(key);
@@ -320,8 +325,8 @@ export class MessageEdge {
     await onValid();
   }
 
-  #enqueue(input: Parameters<InputQueue["pushPeer"]>[0]): boolean {
-    const isQueued = this.#deps.queue.pushPeer(input);
+  #enqueue(input: Parameters<InputQueue["pushPeer"]>[0], key?: string): boolean {
+    const isQueued = this.#deps.queue.pushPeer(input, key);
     if (!isQueued) this.#drop("queueFull");
     return isQueued;
   }

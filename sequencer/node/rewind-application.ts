@@ -59,7 +59,9 @@ export async function openApplicationDisk(
         ({ version }) => version.height,
         () => Number.POSITIVE_INFINITY,
       );
-      if (height <= target) return { height, run: async () => {} };
+      // Height 0 is also what an interrupted restore leaves.
+      const firstNeeded = height === 0 ? initialHeight : height + 1;
+      if (height <= target && blocks.base() <= firstNeeded) return { height, run: async () => {} };
       const archive = await SnapshotArchive.open(home.snapshotsDir, NODE_FILE_SYSTEM);
       const snapshot = archive
         .list()
@@ -90,6 +92,13 @@ async function restore(
   // The hash after a block stands in the header above it.
   const above = await blocks.meta(Height(snapshot.height + 1));
   if (above === undefined) throw damaged(snapshot, "the block above it is missing");
+  const chunkAt = async (index: number): Promise<Uint8Array> => {
+    const chunk = await archive.chunk(snapshot.height, snapshot.format, index);
+    if (chunk === undefined) throw damaged(snapshot, `chunk ${index} is missing or damaged`);
+    return chunk;
+  };
+  // The state goes when all that replaces it was seen.
+  for (let index = 0; index < snapshot.chunks; index++) await chunkAt(index);
   await removeState(database);
   const store = await StateStore.open({}, { database, yieldToLoop });
   const target = new Restore(store, { database, logger, onChanged: async () => {} });
@@ -98,9 +107,7 @@ async function restore(
     throw damaged(snapshot, "it is not of a known form");
   }
   for (let index = 0; index < snapshot.chunks; index++) {
-    const chunk = await archive.chunk(snapshot.height, snapshot.format, index);
-    if (chunk === undefined) throw damaged(snapshot, `chunk ${index} is missing or damaged`);
-    const { result } = await target.apply({ index, chunk, sender: "" });
+    const { result } = await target.apply({ index, chunk: await chunkAt(index), sender: "" });
     if (result !== "accept") throw damaged(snapshot, `chunk ${index} was answered with ${result}`);
   }
 }

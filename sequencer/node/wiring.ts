@@ -2,7 +2,6 @@
 import { Height } from "../../proto/brands.ts";
 import { isWeftError } from "../../proto/errors.ts";
 import type { PublicKey } from "../../proto/types.ts";
-import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import type { CheckTxResponse } from "../abci/application.ts";
 import type { WeftApplication } from "../app/weft-application.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -164,10 +163,7 @@ export function createEngineBlocks(engine: Engine): GrpcBlocks {
       recent.get(height)?.block.header ?? (await blockStore.meta(height))?.header,
     seenCommit: (height) => blockStore.seenCommit(height),
     validators: (height) => stateStore.validators(height),
-    async hashedValidators(height) {
-      const set = await stateStore.validators(height);
-      return set && hashedValidatorSet(set);
-    },
+    hashedValidators: (height) => stateStore.hashedValidators(height),
     results: async (height) =>
       recent.get(height)?.results ?? (await stateStore.finalizeBlockResponse(height)),
     onBlock: (listener) =>

@@ -141,6 +141,11 @@ export class HttpServer {
       refuseUpgrade(socket, "404 Not Found");
       return;
     }
+    // `close` has told all that there were.
+    if (this.#abort.signal.aborted) {
+      refuseUpgrade(socket, "503 Service Unavailable");
+      return;
+    }
     const client = clientName(request);
     const { closesSlowClients: closesWhenSlow } = this.#options;
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {

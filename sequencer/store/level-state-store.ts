@@ -2,8 +2,9 @@ import { Height } from "../../proto/brands.ts";
 import { encodeConsensusParams, encodeValidatorSet } from "../../proto/codec/types.ts";
 import { assert } from "../../proto/errors.ts";
 import type { ValidatorSet } from "../../proto/types.ts";
-import { incrementProposerPriority } from "../../proto/validator-set.ts";
+import { hashedValidatorSet } from "../../proto/validator-set.ts";
 import type { FinalizeBlockResponse } from "../abci/application.ts";
+import type { YieldToLoop } from "../ports/yield-to-loop.ts";
 import { decodeChainState, encodeChainState } from "./chain-state-codec.ts";
 import type { ChainState } from "./chain-state.ts";
 import { StoreError } from "./errors.ts";
@@ -26,10 +27,19 @@ import {
   STATE_KEY,
   VALIDATORS,
 } from "./state-entries.ts";
+import { Rotations } from "./rotations.ts";
 import type { StateStore } from "./state-store.ts";
 
-/** A state store on a key-value store. Takes the key-value store over: `close` closes it. */
-export function createStateStore(store: KeyValueStore): StateStore {
+/**
+ * A state store on a key-value store. Takes the key-value store over: `close` closes it.
+ * @param yieldToLoop between the pieces of a long rotation
+ */
+export function createStateStore(
+  store: KeyValueStore,
+  { yieldToLoop }: { readonly yieldToLoop?: YieldToLoop } = {},
+): StateStore {
+  const rotations = new Rotations(yieldToLoop);
+
   async function read<T>(
     key: Uint8Array,
     decoder: (bytes: Uint8Array) => T,
@@ -48,13 +58,16 @@ export function createStateStore(store: KeyValueStore): StateStore {
     }
   }
 
-  async function validators(height: Height): Promise<ValidatorSet | undefined> {
+  /** The set of `height` as it is stored, at its last change or a checkpoint. */
+  async function storedSet(
+    height: Height,
+  ): Promise<{ readonly storedAt: Height; readonly set: ValidatorSet } | undefined> {
     const entry = await read(heightKey(VALIDATORS, height), decodeValidatorsEntry);
     if (entry === undefined) return undefined;
-    if (entry.set !== undefined) return entry.set;
-    const base = await read(heightKey(VALIDATORS, entry.storedAt), decodeValidatorsEntry);
-    if (base?.set === undefined) return undefined;
-    return incrementProposerPriority(base.set, height - entry.storedAt);
+    const { storedAt } = entry;
+    const set =
+      entry.set ?? (await read(heightKey(VALIDATORS, storedAt), decodeValidatorsEntry))?.set;
+    return set && { storedAt, set };
   }
 
   return {
@@ -108,7 +121,15 @@ export function createStateStore(store: KeyValueStore): StateStore {
 
     saveGenesisDigest: (digest) => store.write([{ type: "put", key: GENESIS_KEY, value: digest }]),
 
-    validators,
+    async validators(height) {
+      const stored = await storedSet(height);
+      return stored && rotations.advance(stored.set, stored.storedAt, height);
+    },
+
+    async hashedValidators(height) {
+      const stored = await storedSet(height);
+      return stored && hashedValidatorSet(stored.set);
+    },
 
     async consensusParams(height) {
       const entry = await read(heightKey(PARAMS, height), decodeParamsEntry);

@@ -25,6 +25,8 @@ export interface StateStore {
   saveGenesisDigest(digest: Uint8Array): Promise<void>;
   /** The set that decides `height`, priorities as of its round 0; undefined when unknown or pruned. */
   validators(height: Height): Promise<ValidatorSet | undefined>;
+  /** The same as its hash says it (`hashedValidatorSet`), without working out whose turn it is. */
+  hashedValidators(height: Height): Promise<ValidatorSet | undefined>;
   /** Parameters in force at `height`. */
   consensusParams(height: Height): Promise<ConsensusParams | undefined>;
   /** The answer alone. Durable when it resolves. */

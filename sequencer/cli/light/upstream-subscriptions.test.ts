@@ -62,6 +62,17 @@ describe("subscriptions at the primary", () => {
     await expect(upstream.unsubscribe("one", NEW_BLOCK)).rejects.toThrow("not found");
   });
 
+  test("a client that goes and comes at once keeps what it came for, and leaves nothing behind", async () => {
+    const { node: at, subscriptions: upstream } = await start();
+    const again = recorder();
+    await upstream.subscribe("one", NEW_BLOCK, recorder());
+    upstream.dropClient("one");
+    await upstream.subscribe("one", NEW_BLOCK, again);
+    await at.chain.commitBlock([]);
+    await eventually(() => again.events.length === 1, "the new one is told");
+    await upstream.unsubscribe("one", NEW_BLOCK);
+  });
+
   test("what the primary refuses, and its end, reach the client in words", async () => {
     const { node: at, subscriptions: upstream } = await start();
     const sink = recorder();

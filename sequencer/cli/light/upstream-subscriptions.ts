@@ -41,8 +41,12 @@ export class UpstreamSubscriptions implements SubscriptionKeeper {
       if (this.#clients.size >= SUBSCRIPTION_CLIENTS_MAX) {
         throw methodFailure(`max_subscription_clients ${SUBSCRIPTION_CLIENTS_MAX} reached`);
       }
-      upstream = new UpstreamClient(this.#address(), () => this.#clients.delete(client));
-      this.#clients.set(client, upstream);
+      const made = new UpstreamClient(this.#address(), () => {
+        // Its end may come after another has taken its place.
+        if (this.#clients.get(client) === made) this.#clients.delete(client);
+      });
+      this.#clients.set(client, made);
+      upstream = made;
     }
     await upstream.subscribe(query, sink);
   }

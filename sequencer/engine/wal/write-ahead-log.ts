@@ -51,15 +51,21 @@ function createLog(
   // One buffer for all records: blocks pass through here, and `append` copies.
   const writer = new Writer(RECORD_BYTES_FIRST);
 
-  /** Records after the marker, newest file first; undefined when it is nowhere. */
-  async function payloadsAfter(height: Height): Promise<Uint8Array[][] | undefined> {
-    const newer: Uint8Array[][] = [];
+  /**
+   * Looks for the marker, newest file first, and shows the records after it in each file. Heights only rise:
+   * where a lower one ended, the marker is in no older file, and what those hold is nobody's concern.
+   */
+  async function findEnd(
+    height: Height,
+    onAfter: (payloads: Uint8Array[]) => void = () => {},
+  ): Promise<boolean> {
     for await (const payloads of files.filesNewestFirst()) {
       const at = payloads.findLastIndex((payload) => endHeightOf(payload) === height);
-      newer.push(payloads.slice(at + 1));
-      if (at !== -1) return newer;
+      onAfter(payloads.slice(at + 1));
+      if (at !== -1) return true;
+      if (payloads.some((payload) => (endHeightOf(payload) ?? height) < height)) return false;
     }
-    return undefined;
+    return false;
   }
   return {
     append(entry) {
@@ -74,10 +80,11 @@ function createLog(
         deps.metrics.walFsyncSeconds.observe((deps.clock.monotonicMs() - started) / 1_000);
       }
     },
-    hasEndHeight: async (height) => (await payloadsAfter(height)) !== undefined,
+    hasEndHeight: (height) => findEnd(height),
     async entriesAfter(height) {
-      const newestFirst = await payloadsAfter(height);
-      return newestFirst?.toReversed().flat().map(decodeWalEntry);
+      const newestFirst: Uint8Array[][] = [];
+      const isThere = await findEnd(height, (payloads) => newestFirst.push(payloads));
+      return isThere ? newestFirst.toReversed().flat().map(decodeWalEntry) : undefined;
     },
     close: () => files.close(),
   };

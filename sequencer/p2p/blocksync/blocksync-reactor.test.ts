@@ -148,6 +148,8 @@ describe("the wire", () => {
     expect(reactor.requestStatus(ID)).toBe(true);
     expect(lastSent()).toBe("2200");
     expect(reactor.requestBlock(ID, Height(1))).toBe(true);
+    // It is owed: one request, one answer.
+    expect(reactor.requestBlock(ID, Height(1))).toBe(true);
     expect(lastSent()).toBe("0a020801");
   });
 

@@ -224,7 +224,10 @@ export function createBlockSyncReactor(dependencies: {
     },
     requestBlock(id, height) {
       const target = targets.get(id);
-      if (target === undefined || target.owed.size >= BLOCKS_OWED_PER_PEER_MAX) return false;
+      if (target === undefined) return false;
+      // It owes that answer: a second request would bring a second one, which nobody asked for by then.
+      if (target.owed.has(height)) return true;
+      if (target.owed.size >= BLOCKS_OWED_PER_PEER_MAX) return false;
       const bytes = encodeBlockSyncMessage({ kind: "blockRequest", height });
       if (!target.peer.trySend(BLOCK_SYNC_CHANNEL.id, bytes)) return false;
       target.owed.add(height);

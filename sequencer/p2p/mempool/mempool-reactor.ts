@@ -18,6 +18,7 @@ import type { Logger } from "../../ports/logger.ts";
 import type { YieldToLoop } from "../../ports/yield-to-loop.ts";
 import { P2pError, toPeersFault } from "../errors.ts";
 import {
+  TX_BATCH_BYTES_MAX,
   TX_BYTES_MAX,
   TX_CACHE_MAX,
   TX_CHECKS_BYTES_MAX,
@@ -111,6 +112,8 @@ export function createMempoolReactor<R extends CheckResult>(
     // Go's cap: a message with one transaction of the largest size.
     receiveMessageBytesMax: txBytesMax + 16,
   };
+  /** A peer with our settings takes no larger message. */
+  const batchBytesMax = Math.min(TX_BATCH_BYTES_MAX, txBytesMax);
   let checks = 0;
   let checkBytes = 0;
   let areNeighboursDue = false;
@@ -154,7 +157,7 @@ export function createMempoolReactor<R extends CheckResult>(
         target.ownCursor = known.end;
         continue;
       }
-      const batch = collect(own, start, (entry) =>
+      const batch = collect(own, start, batchBytesMax, (entry) =>
         entry.senders?.has(target.peer.id) === true ? "skip" : "send",
       );
       target.ownCursor = batch.end;
@@ -172,7 +175,9 @@ export function createMempoolReactor<R extends CheckResult>(
     target.relayCursor = Math.max(target.relayCursor, relayed.start);
     while (target.relayCursor < relayed.end && target.peer.sendRoom(channel.id) > 0) {
       const start = target.relayCursor;
-      const batch = collect(relayed, start, (entry) => decideRelay(entry, target, nowMs));
+      const batch = collect(relayed, start, batchBytesMax, (entry) =>
+        decideRelay(entry, target, nowMs),
+      );
       target.relayCursor = batch.end;
       if (batch.txs.length > 0) {
         const bytes = encodeTxsMessage({ kind: "txs", txs: batch.txs });

@@ -19,10 +19,10 @@ function logOf(...sizes: readonly number[]): TxLog {
 }
 
 /** Sizes of the transactions of each message, from the log's start to its end. */
-function messages(log: TxLog): number[][] {
+function messages(log: TxLog, bytesMax = TX_BATCH_BYTES_MAX): number[][] {
   const sizes: number[][] = [];
   for (let at = log.start; at < log.end; ) {
-    const batch = collect(log, at, () => "send");
+    const batch = collect(log, at, bytesMax, () => "send");
     sizes.push(batch.txs.map(({ length }) => length));
     at = batch.end;
   }
@@ -35,6 +35,16 @@ describe("messages of transactions", () => {
     const perMessage = Math.floor(TX_BATCH_BYTES_MAX / (each + 6));
     const sizes = messages(logOf(...Array.from({ length: perMessage + 1 }, () => each)));
     expect(sizes.map(({ length }) => length)).toEqual([perMessage, 1]);
+  });
+
+  test("no message is larger than a peer takes, but for one alone", () => {
+    expect(messages(logOf(4_000, 4_000, 4_000, 9_000, 10), 10_000)).toEqual([
+      [4_000, 4_000],
+      [4_000],
+      [9_000],
+      [10],
+    ]);
+    expect(messages(logOf(10, 12_000, 10), 10_000)).toEqual([[10], [12_000], [10]]);
   });
 
   test("a large one has a message of its own, and the order stays", () => {
@@ -51,9 +61,13 @@ describe("messages of transactions", () => {
 
   test("says where it had to wait, and whether it left something out", () => {
     const log = logOf(10, 20, 30);
-    const waiting = collect(log, 0, ({ key }) => (key === "1" ? "wait" : "send"));
+    const waiting = collect(log, 0, TX_BATCH_BYTES_MAX, ({ key }) =>
+      key === "1" ? "wait" : "send",
+    );
     expect(waiting).toMatchObject({ end: 1, isWaiting: true, hasExceptions: false });
-    const skipping = collect(log, 0, ({ key }) => (key === "1" ? "skip" : "send"));
+    const skipping = collect(log, 0, TX_BATCH_BYTES_MAX, ({ key }) =>
+      key === "1" ? "skip" : "send",
+    );
     expect(skipping).toMatchObject({ end: 3, isWaiting: false, hasExceptions: true });
     expect(skipping.txs.map(({ length }) => length)).toEqual([10, 30]);
   });

@@ -1,5 +1,5 @@
 /** Which transactions of a log go into one message, and messages that several peers are sent. */
-import { TX_ALONE_BYTES_MIN, TX_BATCH_BYTES_MAX, TX_BATCHES_SHARED_MAX } from "../limits.ts";
+import { TX_ALONE_BYTES_MIN, TX_BATCHES_SHARED_MAX } from "../limits.ts";
 import type { LoggedTx, TxLog } from "./tx-log.ts";
 
 export type Decision = "send" | "skip" | "wait";
@@ -17,8 +17,13 @@ export interface Batch {
 /** Tag and length of one transaction in a message, at most. */
 const TX_FRAMING_BYTES_MAX = 6;
 
-/** The next entries of `log` from `start` on that fill one message. */
-export function collect(log: TxLog, start: number, decide: (entry: LoggedTx) => Decision): Batch {
+/** The next entries of `log` from `start` on that fill one message of at most `bytesMax`, or one alone. */
+export function collect(
+  log: TxLog,
+  start: number,
+  bytesMax: number,
+  decide: (entry: LoggedTx) => Decision,
+): Batch {
   const txs: Uint8Array[] = [];
   let bytes = 0;
   let hasExceptions = false;
@@ -34,7 +39,8 @@ export function collect(log: TxLog, start: number, decide: (entry: LoggedTx) => 
     }
     const { length } = entry.tx;
     const isAlone = length >= TX_ALONE_BYTES_MIN;
-    if (txs.length > 0 && (isAlone || bytes + length > TX_BATCH_BYTES_MAX)) break;
+    const isFull = bytes + length + TX_FRAMING_BYTES_MAX > bytesMax;
+    if (txs.length > 0 && (isAlone || isFull)) break;
     txs.push(entry.tx);
     bytes += length + TX_FRAMING_BYTES_MAX;
     if (isAlone) {

@@ -18,6 +18,8 @@ export const ENSURE_PEERS_INTERVAL_MS = 30_000;
 export const ENSURE_PEERS_ALONE_INTERVAL_MS = 5_000;
 /** A peer that asks for addresses again sooner is banned; the first two requests are free. */
 export const PEX_REQUEST_INTERVAL_MS = 10_000;
+/** One peer is asked no sooner than this: what a link delays unevenly must not look too soon. */
+export const PEX_ASK_INTERVAL_MS = 15_000;
 /** Below so many addresses, peers and seeds are asked for more. */
 export const ADDRESSES_WANTED = 1_000;
 

@@ -249,6 +249,25 @@ describe("having peers", () => {
     expect(saves.length).toBe(2);
   });
 
+  test("a seed that stays connected is asked no sooner than it would take either", async () => {
+    const seed = far(1);
+    const { clock, connect, receive, reactor } = setup({ seeds: [seed] });
+    const asked: number[] = [];
+    reactor.start();
+    const peer = connect(seed, true);
+    for (let i = 0; i < 300; i++) {
+      await clock.advance(1_000);
+      if (peer.sent.length > asked.length) {
+        asked.push(clock.monotonicMs());
+        receive(peer, answer());
+      }
+    }
+    const gaps = asked.slice(1).map((atMs, i) => atMs - (asked[i] ?? 0));
+    expect(asked.length).toBeGreaterThan(5);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(PEX_REQUEST_INTERVAL_MS);
+    await reactor.stop();
+  });
+
   test("somebody is asked for more, no peer sooner than it would take", async () => {
     const { clock, connect, receive, reactor } = setup();
     const asked: number[] = [];

@@ -24,6 +24,7 @@ import {
   ENSURE_PEERS_INTERVAL_MS,
   GOOD_AFTER_MS,
   PEX_MESSAGE_BYTES_MAX,
+  PEX_ASK_INTERVAL_MS,
   PEX_REQUEST_INTERVAL_MS,
   PEX_SEND_QUEUE_MESSAGES_MAX,
   SEED_HANG_UP_MS,
@@ -82,6 +83,8 @@ interface PexPeer {
   lastRequestMs: number;
   /** We asked and have no answer. */
   isAsked: boolean;
+  /** When it was last asked; undefined before the first time. */
+  askedMs: number | undefined;
   timer: Cancel | undefined;
 }
 
@@ -105,8 +108,12 @@ export function createPexReactor(options: PexOptions, dependencies: PexDependenc
   let isRunning = false;
 
   const ask = (one: PexPeer): void => {
+    const now = clock.monotonicMs();
+    // However often somebody is to be asked: it bans, as CometBFT does, who asks sooner.
+    if (one.askedMs !== undefined && now - one.askedMs < PEX_ASK_INTERVAL_MS) return;
     if (one.isAsked || !one.peer.trySend(PEX_CHANNEL.id, request)) return;
     one.isAsked = true;
+    one.askedMs = now;
   };
   const tell = (peer: Peer, addresses: readonly NetAddress[]): void => {
     const message = encodePexMessage({
@@ -321,6 +328,7 @@ export function createPexReactor(options: PexOptions, dependencies: PexDependenc
         requests: 0,
         lastRequestMs: 0,
         isAsked: false,
+        askedMs: undefined,
         timer: undefined,
       };
       peers.set(peer.id, one);
