@@ -70,7 +70,7 @@ describe("subscriptions at the primary", () => {
     await upstream.subscribe("one", NEW_BLOCK, again);
     await at.chain.commitBlock([]);
     await eventually(() => again.events.length === 1, "the new one is told");
-    await upstream.unsubscribe("one", NEW_BLOCK);
+    await expect(upstream.unsubscribe("one", NEW_BLOCK)).resolves.toBeUndefined();
   });
 
   test("what the primary refuses, and its end, reach the client in words", async () => {
