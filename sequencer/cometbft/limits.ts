@@ -27,8 +27,11 @@ export const STABLE_MS = 60_000;
 export const RESTART_MS_FIRST = 1_000;
 /** Between two looks whether a process that is no child of ours is gone. */
 export const ORPHAN_POLL_MS = 100;
-/** How long one that was left by a crash of ours may take to end by itself, as it does. */
-export const ORPHAN_GRACE_MS = 15_000;
+/**
+ * How long one that was left by a crash of ours may take to end by itself, as it does within two seconds; as long
+ * again when it was told to, and it is killed: its disk is good at any moment, and a validator waits for it.
+ */
+export const ORPHAN_GRACE_MS = 5_000;
 /** How long CometBFT may take to stop before it is killed; its disk is good at any moment. */
 export const STOP_GRACE_MS = 8_000;
 /** Between two looks at its RPC while it starts. */

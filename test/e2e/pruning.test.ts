@@ -1,6 +1,6 @@
 /** A node that keeps few blocks: what it still serves, and what it says of the rest. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Height, RollupId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { rollupIdOfName } from "../../proto/codec/weft-tx.ts";
@@ -37,6 +37,9 @@ beforeAll(async () => {
   genesis.consensus_params.evidence["max_age_duration"] = "1";
   writeFileSync(genesisFile, JSON.stringify(genesis));
   await network.startAll();
+});
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") process.stderr.write(await network.report());
 });
 afterAll(() => network.close());
 
