@@ -192,8 +192,8 @@ export function createSupervisor(
         return !begun.hasEnded;
       } catch (error) {
         if (!isWeftError(error) || error.code !== "COMET_RPC_UNREACHABLE") throw error;
-        if (!isStopping)
-          logger.warn("CometBFT answers late; asking again", { error: error.message });
+        if (isStopping) return false;
+        logger.warn("CometBFT answers late; asking again", { error: error.message });
         await pause(STATUS_POLL_MS);
       }
     }

@@ -190,8 +190,9 @@ function requireQuoted(node: JsonNode, path: string): void {
     if (at.isAbsent) return;
     at = at.get(name);
   }
-  if (typeof at.raw === "number")
+  if (typeof at.raw === "number") {
     throw at.error("a decimal integer in quotes, as CometBFT wants it");
+  }
 }
 
 function readValidators(nodes: JsonNode): readonly GenesisValidator[] {

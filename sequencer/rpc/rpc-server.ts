@@ -148,6 +148,5 @@ export function createRouteServer(
 /** What events do not say of the round they belong to, read at the moment they happen. */
 function roundHint(consensus: RpcConsensus): RoundHint {
   const view = consensus.roundState();
-  const isKnown = view !== undefined;
-  return { proposerIndex: isKnown ? validatorIndex(view.validators, view.proposer) : -1 };
+  return { proposerIndex: view ? validatorIndex(view.validators, view.proposer) : -1 };
 }

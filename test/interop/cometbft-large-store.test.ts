@@ -2,7 +2,7 @@
  * CometBFT's own reading of databases that a conversion made, large enough that LevelDB wrote tables behind
  * its journal while the journal went on.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,12 +11,13 @@ import type { Height } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
 import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { convertToComet } from "../../sequencer/cometbft/stores/convert.ts";
-import { DEFAULT_CONSENSUS_TIMEOUTS } from "../../sequencer/consensus/options.ts";
 import { openEngineHome } from "../../sequencer/engine/engine-home.ts";
 import { saveGenesis } from "../../sequencer/engine/genesis.ts";
 import { createCometRpcClient } from "../../sequencer/ports/comet-rpc/client.ts";
 import { buildChain, testGenesis, testKeys } from "../support/chain-builder.ts";
+import { type RunningChild, startChild } from "../support/child-process.ts";
 import { cometBft, isCometBftAway } from "../support/cometbft.ts";
+import { conversionOptions } from "../support/conversion.ts";
 import { until } from "../support/local-network.ts";
 
 const KEYS = testKeys(4);
@@ -26,17 +27,13 @@ const TX_BYTES = 8_000;
 
 describe.skipIf(isCometBftAway)("a large store, as CometBFT reads it", () => {
   let root: string;
-  let child: ChildProcess | undefined;
+  let child: RunningChild | undefined;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "weft-large-"));
   });
   afterEach(async () => {
-    const running = child;
-    if (running !== undefined && running.exitCode === null) {
-      const exited = new Promise((resolve) => running.on("exit", resolve));
-      running.kill("SIGKILL");
-      await exited;
-    }
+    child?.signal("SIGKILL");
+    await child?.ended;
     rmSync(root, { recursive: true, force: true });
   });
 
@@ -60,33 +57,15 @@ describe.skipIf(isCometBftAway)("a large store, as CometBFT reads it", () => {
     execFileSync(program, ["init", "--home", home], { stdio: "ignore" });
     rmSync(join(home, "data"), { recursive: true });
     await convertToComet(
-      {
-        consensus: {
-          ownAddress: undefined,
-          timeouts: DEFAULT_CONSENSUS_TIMEOUTS,
-          createEmptyBlocks: true,
-          createEmptyBlocksIntervalMs: 0,
-          skipTimeoutCommit: false,
-        },
-        now: GENESIS.genesisTime,
-        onProgress: () => undefined,
-        from: ours,
-        to: join(home, "data"),
-      },
+      { ...conversionOptions(), from: ours, to: join(home, "data") },
       { verify: verifyEd25519Sync },
     );
     await saveGenesis(join(home, "config", "genesis.json"), GENESIS);
 
     const socket = join(root, "rpc.sock");
-    child = spawn(program, ["inspect", "--home", home, "--rpc.laddr", `unix://${socket}`], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let log = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on("data", (chunk: Buffer) => {
-        log += chunk.toString();
-      });
-    }
+    const args = ["inspect", "--home", home, "--rpc.laddr", `unix://${socket}`];
+    const running = startChild(program, args, { logFile: join(root, "log") });
+    child = running;
     const client = createCometRpcClient(`unix://${socket}`);
     const answers = async (): Promise<boolean> =>
       client.call("commit", { height: "1" }).then(
@@ -94,7 +73,7 @@ describe.skipIf(isCometBftAway)("a large store, as CometBFT reads it", () => {
         () => false,
       );
     await until("CometBFT answers", answers, 60_000).catch((cause: unknown) => {
-      throw new Error(log.slice(-3_000), { cause });
+      throw new Error(running.tail(), { cause });
     });
     const missing: Height[] = [];
     for (const { block, blockId } of chain) {

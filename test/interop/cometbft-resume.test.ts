@@ -2,7 +2,7 @@
  * CometBFT itself on what our conversions make: the height that it had locked when it was killed goes
  * from its log into ours and back, and must end with the block that was locked.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -15,9 +15,10 @@ import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { decodeCometLogMessage } from "../../sequencer/cometbft/stores/comet-log-message.ts";
 import { convertFromComet, convertToComet } from "../../sequencer/cometbft/stores/convert.ts";
 import { endInCometLog, recordsAfterEnd } from "../../sequencer/cometbft/stores/log-tail.ts";
-import { DEFAULT_CONSENSUS_TIMEOUTS } from "../../sequencer/consensus/options.ts";
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
+import { type RunningChild, startChild } from "../support/child-process.ts";
 import { cometBft, isCometBftAway } from "../support/cometbft.ts";
+import { conversionOptions } from "../support/conversion.ts";
 import { until } from "../support/local-network.ts";
 
 const CAPTURED = fileURLToPath(new URL("cometbft-home/", import.meta.url));
@@ -26,17 +27,13 @@ const UNDER_WAY = 9;
 
 describe.skipIf(isCometBftAway)("CometBFT on converted data", () => {
   let root: string;
-  let child: ChildProcess | undefined;
+  let child: RunningChild | undefined;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), "weft-resume-"));
   });
   afterEach(async () => {
-    const running = child;
-    if (running !== undefined && running.exitCode === null) {
-      const exited = new Promise((resolve) => running.on("exit", resolve));
-      running.kill("SIGKILL");
-      await exited;
-    }
+    child?.signal("SIGKILL");
+    await child?.ended;
     rmSync(root, { recursive: true, force: true });
   });
 
@@ -54,26 +51,22 @@ describe.skipIf(isCometBftAway)("CometBFT on converted data", () => {
     cpSync(join(CAPTURED, "data", state), join(home, "data", state));
     setPlaces(home);
 
-    child = spawn(program, ["node", "--home", home, "--proxy_app", "kvstore"], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let log = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on("data", (chunk: Buffer) => {
-        log += chunk.toString();
-      });
-    }
+    const logFile = join(root, "log");
+    const args = ["node", "--home", home, "--proxy_app", "kvstore"];
+    const running = startChild(program, args, { logFile });
+    child = running;
     await until(
       "CometBFT decides further heights",
       async () => Number((await ask<Status>(home, "status")).sync_info.latest_block_height) > 10,
       60_000,
     ).catch((cause: unknown) => {
-      throw new Error(log.slice(-3_000), { cause });
+      throw new Error(running.tail(), { cause });
     });
     const { block_id: decided } = await ask<Block>(home, `block?height=${UNDER_WAY}`);
     expect(decided.hash.toLowerCase()).toBe(await lockedHash());
     const { block: old } = await ask<Block>(home, "block?height=3");
     expect(old.header.chain_id).toBe("captured");
+    const log = readFileSync(logFile, "utf8");
     expect(log).toContain("Replay: Vote");
     expect(log).not.toMatch(/panic|CONSENSUS FAILURE|corrupt/i);
   }, 120_000);
@@ -81,17 +74,7 @@ describe.skipIf(isCometBftAway)("CometBFT on converted data", () => {
   /** CometBFT's data as ours, and that as CometBFT's. */
   async function convertThere(from: string, to: string): Promise<void> {
     rmSync(to, { recursive: true });
-    const common = {
-      consensus: {
-        ownAddress: undefined,
-        timeouts: DEFAULT_CONSENSUS_TIMEOUTS,
-        createEmptyBlocks: true,
-        createEmptyBlocksIntervalMs: 0,
-        skipTimeoutCommit: false,
-      },
-      now: { seconds: 1_700_000_000n, nanos: 0 },
-      onProgress: () => undefined,
-    };
+    const common = conversionOptions();
     const ours = join(root, "ours");
     const deps = { verify: verifyEd25519Sync };
     await convertFromComet({ ...common, from, to: ours }, deps);

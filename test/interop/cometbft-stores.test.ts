@@ -19,7 +19,6 @@ import {
 } from "../../sequencer/cometbft/stores/convert.ts";
 import { heightAfter, replayHeight } from "../../sequencer/cometbft/stores/height-under-way.ts";
 import { endInCometLog, recordsAfterEnd } from "../../sequencer/cometbft/stores/log-tail.ts";
-import { DEFAULT_CONSENSUS_TIMEOUTS } from "../../sequencer/consensus/options.ts";
 import { openEngineHome } from "../../sequencer/engine/engine-home.ts";
 import { parseGenesis } from "../../sequencer/engine/genesis.ts";
 import { openSignStateFile } from "../../sequencer/engine/privval/sign-state.ts";
@@ -29,6 +28,7 @@ import { decodeWalEntry, endHeightOf } from "../../sequencer/engine/wal/wal-entr
 import { NODE_FILE_SYSTEM } from "../../sequencer/ports/node-file-system.ts";
 import { checkStores } from "../../sequencer/store/check-stores.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
+import { conversionOptions } from "../support/conversion.ts";
 
 const CAPTURED = fileURLToPath(new URL("cometbft-home/", import.meta.url));
 const verifier = createEd25519Verifier();
@@ -51,17 +51,9 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function options(from: string, to: string): ConversionOptions {
   return {
+    ...conversionOptions(ownAddress),
     from,
     to: join(root, to),
-    consensus: {
-      ownAddress,
-      timeouts: DEFAULT_CONSENSUS_TIMEOUTS,
-      createEmptyBlocks: true,
-      createEmptyBlocksIntervalMs: 0,
-      skipTimeoutCommit: false,
-    },
-    now: { seconds: 1_700_000_000n, nanos: 0 },
-    onProgress: () => undefined,
   };
 }
 

@@ -13,7 +13,6 @@ import { addMs } from "../../proto/time.ts";
 import { type Evidence, SignedMsgType, type ValidatorSet } from "../../proto/types.ts";
 import { verifyEd25519Sync } from "../../proto/verify/ed25519.ts";
 import { convertFromComet, convertToComet } from "../../sequencer/cometbft/stores/convert.ts";
-import { DEFAULT_CONSENSUS_TIMEOUTS } from "../../sequencer/consensus/options.ts";
 import { advanceChainState, nextHeight } from "../../sequencer/engine/chain-state.ts";
 import { type EngineHome, openEngineHome } from "../../sequencer/engine/engine-home.ts";
 import { marksOf } from "../../sequencer/engine/evidence/block-marks.ts";
@@ -31,6 +30,7 @@ import {
   withoutExtensions,
 } from "../support/chain-builder.ts";
 import { Random } from "../support/random.ts";
+import { conversionOptions } from "../support/conversion.ts";
 
 /** `WEFT_SEED=123` runs one seed again, `WEFT_SEEDS=500` runs more of them. */
 const SEED = process.env["WEFT_SEED"];
@@ -55,17 +55,7 @@ test("behavior: stores that go to CometBFT and back say what they said", {
     );
     if (ours === undefined || comet === undefined || back === undefined) throw new Error("names");
     await fill(ours, new Random(seed * 6_151));
-    const common = {
-      consensus: {
-        ownAddress: undefined,
-        timeouts: DEFAULT_CONSENSUS_TIMEOUTS,
-        createEmptyBlocks: true,
-        createEmptyBlocksIntervalMs: 0,
-        skipTimeoutCommit: false,
-      },
-      now: TEST_GENESIS_TIME,
-      onProgress: () => undefined,
-    };
+    const common = conversionOptions();
     const deps = { verify: verifyEd25519Sync };
     const there = await convertToComet({ ...common, from: ours, to: comet }, deps);
     expect(await convertFromComet({ ...common, from: comet, to: back }, deps)).toEqual(there);
