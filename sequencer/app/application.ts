@@ -1,4 +1,3 @@
-import { LANES } from "../../mev/lanes.ts";
 import type { SealCompute } from "../../mev/seal/compute.ts";
 import { createSealArithmetic } from "../../mev/seal/arithmetic.ts";
 import { createLocalCompute } from "../../mev/seal/local-compute.ts";
@@ -61,6 +60,7 @@ import {
 } from "./limits.ts";
 import { idsOf, ListedTxs } from "./inclusion/listed-txs.ts";
 import { Pool } from "./pool/pool.ts";
+import { drawItems } from "./pool/selection.ts";
 import { recordBlock, recordDrop, statusOf, TxAdmission } from "./pool/tx-admission.ts";
 import { TxStatuses } from "./pool/tx-statuses.ts";
 import { BodyStore } from "./proposal/body-store.ts";
@@ -141,6 +141,7 @@ class Weft implements WeftApplication {
   readonly #watch: ShareWatch;
   readonly #proposedListeners = new Set<(block: ProposedBlock) => void>();
   #shareFaultFound: (evidence: SealEvidence) => void = () => {};
+  #poolDropped: (item: Uint8Array) => void = () => {};
   readonly #verified = new VerifiedTxs(VERIFIED_BYTES_MAX);
   readonly #kept: KeptWork;
   readonly #statuses = new TxStatuses(STATUSES_MAX);
@@ -198,6 +199,7 @@ class Weft implements WeftApplication {
       onDropped: (tx, why) => {
         recordDrop(this.#statuses, tx, why);
         this.#bundleGauges.dropped(tx, why);
+        this.#poolDropped(tx.item);
       },
     });
     const bodies = new BodyStore(this.#pool);
@@ -522,6 +524,10 @@ class Weft implements WeftApplication {
     this.#shareFaultFound = listener;
   }
 
+  onPoolDropped(listener: (item: Uint8Array) => void): void {
+    this.#poolDropped = listener;
+  }
+
   onProposed(listener: (block: ProposedBlock) => void): () => void {
     this.#proposedListeners.add(listener);
     return () => this.#proposedListeners.delete(listener);
@@ -536,16 +542,7 @@ class Weft implements WeftApplication {
   poolItems(limit: number): readonly Uint8Array[] {
     // Before InitChain, or while a snapshot is restored instead of it, no transaction has been taken.
     if (this.#committed.terms === undefined) return [];
-    const selection = this.#pool.select();
-    const items: Uint8Array[] = [];
-    for (const lane of LANES) {
-      for (let entry = selection.next(lane); entry !== undefined; entry = selection.next(lane)) {
-        if (items.length >= limit) return items;
-        items.push(entry.tx.item);
-        selection.take();
-      }
-    }
-    return items;
+    return drawItems(this.#pool.select(), limit);
   }
 
   /** In a later turn of the loop: whoever looks at a proposal must not hold up the vote on it. */

@@ -132,6 +132,8 @@ export interface WeftApplication extends Application, SnapshotApplication {
   poolSize(): { readonly count: number; readonly bytes: number };
   /** Is given proof of each fault in shares of others that this node finds; one listener. */
   onShareFault(listener: (evidence: SealEvidence) => void): void;
+  /** Is given each transaction, as it came, that leaves the pool without a block; one listener. */
+  onPoolDropped(listener: (item: Uint8Array) => void): void;
   /**
    * Shows each proposal that this node has accepted, its own too, after its verdict and never before it. Returns
    * how to stop that.

@@ -20,7 +20,7 @@ test("a head of a minute ago is old, one of a moment ago is not, and block sync 
 
 test("the sentence names the age, and what consensus waits for", () => {
   expect(describeOldHead(status(), "height 8 is in round 1, step prevote", NOW)).toBe(
-    "no block for 75 s: the chain stands, or this node is cut off from it; height 8 is in round 1, step prevote",
+    "no block for 75 s: the chain stands, this node is cut off from it, or it failed (its /readyz and log say so); height 8 is in round 1, step prevote",
   );
-  expect(describeOldHead(status(), undefined, NOW)).toMatch(/cut off from it$/);
+  expect(describeOldHead(status(), undefined, NOW)).toMatch(/\(its \/readyz and log say so\)$/);
 });

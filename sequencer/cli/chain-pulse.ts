@@ -32,6 +32,6 @@ export function describeOldHead(
   nowMs: number,
 ): string {
   const seconds = Math.round((headAgeMs(status, nowMs) ?? 0) / 1_000);
-  const head = `no block for ${seconds} s: the chain stands, or this node is cut off from it`;
+  const head = `no block for ${seconds} s: the chain stands, this node is cut off from it, or it failed (its /readyz and log say so)`;
   return wait === undefined ? head : `${head}; ${wait}`;
 }

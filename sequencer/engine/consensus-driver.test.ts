@@ -21,7 +21,7 @@ import {
 } from "../../test/support/chain-builder.ts";
 import { createManualClock } from "../../test/support/manual-clock.ts";
 import { createConsensusCore } from "../consensus/core.ts";
-import type { ConsensusInput } from "../consensus/inputs.ts";
+
 import { DEFAULT_CONSENSUS_TIMEOUTS } from "../consensus/options.ts";
 import { Step } from "../consensus/step.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -35,7 +35,7 @@ import { ConsensusDriver } from "./consensus-driver.ts";
 import { createEventBus } from "./event-bus.ts";
 import { NULL_GOSSIP_SINK } from "./gossip-sink.ts";
 import { heightContext } from "./height-context.ts";
-import { InputQueue } from "./input-queue.ts";
+import { InputQueue, type PeerInput } from "./input-queue.ts";
 import { NULL_ENGINE_METRICS } from "./metrics.ts";
 import { loadLoggedHeight } from "./replay.ts";
 import { openWriteAheadLog, type WriteAheadLog } from "./wal/write-ahead-log.ts";
@@ -139,7 +139,7 @@ test("a height that its last precommit started is replayed as it was", async () 
   // The next height waits for a minute, unless all precommits are in.
   const { blockId, parts, stateAfter } = built;
   const [height, round] = [Height(1), Round(0)];
-  const precommits = KEYS.map((key): ConsensusInput => {
+  const precommits = KEYS.map((key): PeerInput => {
     const timestamp = { seconds: 1_700_000_009n, nanos: 0 };
     const vote = { type: SignedMsgType.PRECOMMIT, height, round, blockId, timestamp };
     return {
@@ -197,7 +197,7 @@ test("a wait for votes ends when all votes are in, and not before", async () => 
   const { built, core, queue, driver } = setup({ timeoutCommitMs: 0, clock });
   const [height, round] = [Height(1), Round(0)];
   const timestamp = { seconds: 1_700_000_009n, nanos: 0 };
-  const vote = (i: number, type: VoteType, blockId: BlockId): ConsensusInput => {
+  const vote = (i: number, type: VoteType, blockId: BlockId): PeerInput => {
     const key = KEYS[i];
     if (key === undefined) throw new Error("there are four");
     const unsigned = { type, height, round, blockId, timestamp };

@@ -1,7 +1,7 @@
 /** Limits of the engine. */
 
-/** Peer messages that wait for the loop; a further one is dropped and counted. */
-export const PEER_INPUT_QUEUE_MAX = 1_000;
+/** Peer messages that wait for the loop, half of them of one peer; a further one is dropped and counted. */
+export const PEER_INPUT_QUEUE_MAX = 2_000;
 /** Own answers and timeouts that wait for the loop; more is a bug and halts the engine. */
 export const OWN_INPUT_QUEUE_MAX = 4_000;
 /** Inputs written to the log, synced and stepped as one batch. */

@@ -322,11 +322,26 @@ describe("message edge", () => {
     expect((await queued()).length).toBe(NEXT_HEIGHT_INPUTS_PER_PEER_MAX);
   });
 
-  test("a full queue drops and counts", async () => {
-    for (let i = 0; i < PEER_INPUT_QUEUE_MAX + 3; i++) {
-      edge.receiveMajorityClaim(Height(1), Round(i), SignedMsgType.PREVOTE, block.blockId, PEER);
-    }
+  test("a full share of the queue drops and counts, and leaves room for every other peer", async () => {
+    const claims = (origin: NodeId, count: number) => {
+      for (let i = 0; i < count; i++) {
+        edge.receiveMajorityClaim(
+          Height(1),
+          Round(i),
+          SignedMsgType.PREVOTE,
+          block.blockId,
+          origin,
+        );
+      }
+    };
+    claims(PEER, PEER_INPUT_QUEUE_MAX / 2 + 3);
     expect(drops).toEqual(Array(3).fill("queueFull"));
+    claims(OTHER, PEER_INPUT_QUEUE_MAX / 4);
+    expect(drops).toHaveLength(3);
+    // What was taken makes room.
+    expect(queue.take(PEER_INPUT_QUEUE_MAX / 2)).toHaveLength(PEER_INPUT_QUEUE_MAX / 2);
+    claims(PEER, PEER_INPUT_QUEUE_MAX / 4);
+    expect(drops.slice(3).filter((reason) => reason !== "duplicate")).toEqual([]);
   });
 
   test("a claim takes one place of the queue, however often its peer makes it", async () => {

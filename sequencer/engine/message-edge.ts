@@ -28,7 +28,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { ChainState } from "../store/chain-state.ts";
 import type { BlockExecutor } from "./block-executor.ts";
 import { nextHeightRules } from "./chain-state.ts";
-import type { InputQueue } from "./input-queue.ts";
+import type { InputQueue, PeerInput } from "./input-queue.ts";
 import {
   NEXT_HEIGHT_INPUTS_MAX,
   NEXT_HEIGHT_INPUTS_PER_PEER_MAX,
@@ -325,7 +325,7 @@ export class MessageEdge {
     await onValid();
   }
 
-  #enqueue(input: Parameters<InputQueue["pushPeer"]>[0], key?: string): boolean {
+  #enqueue(input: PeerInput, key?: string): boolean {
     const isQueued = this.#deps.queue.pushPeer(input, key);
     if (!isQueued) this.#drop("queueFull");
     return isQueued;

@@ -208,6 +208,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
         metrics: metrics.p2p,
       },
     );
+    application.onPoolDropped((item) => mempoolReactor.dropped(item));
     const consensusReactor = createConsensusReactor({
       consensus: engine,
       blocks: disk.blockStore,
@@ -289,7 +290,8 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       clock,
     });
     const isCatchingUp = () => engine.status().catchingUp || syncState.isBehind();
-    const isHalted = () => application.standstill()?.kind === "halted";
+    const isHalted = () =>
+      application.standstill()?.kind === "halted" || engine.status().haltReason !== undefined;
     const stallWatch = createStallWatch(
       { afterMs: stallAfterMs(config) },
       {
@@ -482,7 +484,7 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
             const needed = upgradeNeeded(application);
             if (needed !== undefined) clock.after(UPGRADE_GRACE_MS, () => end(needed));
             grpc?.setServing(isServing(health.report()));
-            mempoolReactor.committed(event.block.txs);
+            mempoolReactor.committed(event.block.txs, event.result.txResults);
             sealDuties.look();
             options.onBlock(notify(appliedBlock(event.block, event.result)));
           }),

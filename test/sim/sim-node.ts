@@ -451,6 +451,7 @@ export class SimNode {
         metrics: NULL_P2P_METRICS,
       },
     );
+    sim.weft?.onPoolDropped((item) => mempoolReactor.dropped(item));
     const countCompactPart = (labels?: { readonly outcome: string }): void =>
       count(`compact part ${labels?.outcome}`);
     const consensusReactor = createConsensusReactor({
@@ -528,7 +529,7 @@ export class SimNode {
         scheduler.note(
           `${this.name} decided ${event.block.header.height} ${toHex(event.blockId.hash)}`,
         );
-        mempoolReactor.committed(event.block.txs);
+        mempoolReactor.committed(event.block.txs, event.result.txResults);
         duties?.look();
         if (this.isByzantine) return;
         this.#world.seal?.decided(event.block);

@@ -173,7 +173,7 @@ async function startOurs(place: Place): Promise<KvNode> {
   );
   await engine.start();
   engine.events.on((event) => {
-    if (event.kind === "NewBlock") mempool.committed(event.block.txs);
+    if (event.kind === "NewBlock") mempool.committed(event.block.txs, event.result.txResults);
   });
   const blockSync = createBlockSync(
     { returnDistance: 10, expectedPeers: place.peers.length },

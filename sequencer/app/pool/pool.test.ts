@@ -91,9 +91,12 @@ describe("pool", () => {
   test("behavior: flushed, it is empty, says so of each, and takes transactions again", async () => {
     const chain = await TestChain.start({ validators: 1 });
     const first = item(0, 0, 2n);
-    for (const tx of [first, item(0, 1, 2n), item(1, 0, 2n)])
-      expect(await chain.submit(tx)).toBe(0);
+    const all = [first, item(0, 1, 2n), item(1, 0, 2n)];
+    const told: string[] = [];
+    chain.app.onPoolDropped((tx) => told.push(toHex(tx)));
+    for (const tx of all) expect(await chain.submit(tx)).toBe(0);
     expect(chain.app.flushPool()).toBe(3);
+    expect(told).toEqual(all.map(toHex));
     expect(chain.app.poolSize()).toEqual({ count: 0, bytes: 0 });
     expect(chain.app.transactionStatus(idOf(first))).toMatchObject({ state: "evicted" });
     expect(await chain.submit(first)).toBe(0);

@@ -1,4 +1,4 @@
-import type { Lane } from "../../../mev/lanes.ts";
+import { type Lane, LANES } from "../../../mev/lanes.ts";
 import type { DecodedTx } from "../execution/decoded-tx.ts";
 import type { PoolAccount, PoolEntry } from "./pool-account.ts";
 import { PriceHeap } from "./price-heap.ts";
@@ -101,6 +101,19 @@ export class Selection {
     if (tip < 0n) return undefined;
     return { price: Number(tip), tip, entry, account, position };
   }
+}
+
+/** Up to `limit` items, in the order in which a proposal would take them. */
+export function drawItems(selection: Selection, limit: number): readonly Uint8Array[] {
+  const items: Uint8Array[] = [];
+  for (const lane of LANES) {
+    for (let entry = selection.next(lane); entry !== undefined; entry = selection.next(lane)) {
+      if (items.length >= limit) return items;
+      items.push(entry.tx.item);
+      selection.take();
+    }
+  }
+  return items;
 }
 
 /** The order of `comparePriced` in mev/ordering/priority.ts, on what is compared fastest. */

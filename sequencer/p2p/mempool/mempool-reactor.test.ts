@@ -136,7 +136,7 @@ describe("mempool reactor", () => {
     await a.mempool.submit(first);
     await a.mempool.submit(second);
     await eventually(() => b.checked.length === 2, "the middle has both");
-    b.mempool.committed([first]);
+    b.mempool.committed([first], [{ code: 0 }]);
     await eventually(() => c.checked.length === 1, "the far end has one");
     expect(c.checked).toEqual([toHex(second)]);
   });
@@ -155,6 +155,24 @@ describe("mempool reactor", () => {
     await expect(a.mempool.submit(new Uint8Array(0))).rejects.toMatchObject({
       code: "P2P_TX_INVALID",
     });
+  });
+
+  test("what left the pool without a block, or failed in one, is taken and sent again; what a block has is not", async () => {
+    const [a, b] = await mesh(2);
+    if (!a || !b) throw new Error("two nodes");
+    const [dropped, failed, applied] = [tx(), tx(), tx()];
+    const all = [dropped, failed, applied];
+    for (const bytes of all) await a.mempool.submit(bytes);
+    await eventually(() => b.checked.length === 3, "b was asked about all");
+    for (const { mempool } of [a, b]) {
+      mempool.dropped(dropped);
+      mempool.committed([failed, applied], [{ code: 7 }, { code: 0 }]);
+    }
+    for (const bytes of all) await a.mempool.submit(bytes);
+    const last = tx();
+    await a.mempool.submit(last);
+    await eventually(() => b.checked.includes(toHex(last)), "b was asked about the last");
+    expect(b.checked.slice(3)).toEqual([dropped, failed, last].map(toHex));
   });
 
   test("a flood of submissions in one turn waits in the pool's line, in order, not in ours", async () => {

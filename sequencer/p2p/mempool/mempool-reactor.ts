@@ -68,8 +68,13 @@ export interface MempoolReactor<R extends CheckResult> extends Reactor, HeldTxs 
    * Rejects with `P2P_TX_INVALID` for an empty or oversized one. `tx` must not change afterwards.
    */
   submit(tx: Uint8Array): Promise<R>;
-  /** These transactions are in a block: nobody needs them from us any more. */
-  committed(txs: readonly Uint8Array[]): void;
+  /**
+   * These transactions are in a block: nobody needs them from us any more.
+   * @param results of them; what failed may come again (CometBFT: it leaves the cache)
+   */
+  committed(txs: readonly Uint8Array[], results: readonly CheckResult[]): void;
+  /** The pool let go of this transaction without a block: it may come again, and is sent again then. */
+  dropped(tx: Uint8Array): void;
   stop(): void;
 }
 
@@ -334,14 +339,21 @@ export function createMempoolReactor<R extends CheckResult>(
       });
     },
     held: (key) => own.get(key) ?? relayed.get(key),
-    committed(txs) {
+    committed(txs, results) {
       // What lags behind is not to be sent what a block has.
       shared.clear();
-      for (const key of txHashes(txs)) {
-        if (!seen.has(key)) seen.add(key);
+      for (const [i, key] of txHashes(txs).entries()) {
+        if (results[i]?.code !== 0) seen.delete(key);
+        else if (!seen.has(key)) seen.add(key);
         own.remove(key);
         relayed.remove(key);
       }
+    },
+    dropped(tx) {
+      const key = sha256Latin1(tx);
+      seen.delete(key);
+      own.remove(key);
+      relayed.remove(key);
     },
     stop() {
       isStopped = true;
