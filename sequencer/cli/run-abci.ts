@@ -44,6 +44,7 @@ export async function runAbci(
   });
   growHeapBetweenCollections();
   const clock = createSystemClock();
+  const stopped = untilStopped();
   const closers = createClosers(logger);
   try {
     const lock = await lockHome(home.dataDir);
@@ -130,7 +131,7 @@ export async function runAbci(
     await server.start();
     const { height } = health();
     printResult({ address: server.address(), chainId: genesis.chainId, height }, isJson);
-    const reason = await Promise.race([untilStopped(), server.failed]);
+    const reason = await Promise.race([stopped, server.failed]);
     logger.info("stopping", { reason });
   } finally {
     await stopInTime(() => closers.closeAll());

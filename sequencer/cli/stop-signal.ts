@@ -27,6 +27,15 @@ export async function untilStopped(): Promise<string> {
   });
 }
 
+/** What is being opened; the process ends at the first of `untilStopped`, for nothing runs yet that has to be stopped. */
+export async function unlessStopped<T>(stopped: Promise<string>, opening: Promise<T>): Promise<T> {
+  let isOpen = false;
+  void stopped.then(() => {
+    if (!isOpen) process.exit(ExitCode.OK);
+  });
+  return await opening.finally(() => (isOpen = true));
+}
+
 /** Runs a graceful stop; ends the process when it takes too long, for its disk is good at any moment. */
 export async function stopInTime(stop: () => Promise<void>): Promise<void> {
   const timer = setTimeout(() => {

@@ -417,7 +417,10 @@ export async function createCometBftNode(
       );
       await claim.take();
       try {
-        await supervisor.start();
+        await closers.wait(
+          () => supervisor.start(),
+          () => supervisor.stop(),
+        );
       } catch (error) {
         // CometBFT ends with what the application says, and wraps it in words of its own.
         throw applicationFault ?? namingTakenPort(error, config);

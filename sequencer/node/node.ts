@@ -436,8 +436,10 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
           metrics: metrics.stateSync,
         },
       );
-      closers.push(() => restore.stop());
-      await restore.done;
+      await closers.wait(
+        () => restore.done,
+        () => restore.stop(),
+      );
     }
 
     async function waitForGenesis(): Promise<void> {
@@ -445,8 +447,10 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
       if (reason === undefined) return;
       logger.info("genesis time is in the future; waiting until then", { reason });
       const waiting = new AbortController();
-      closers.push(() => waiting.abort(new Error("the node was stopped before its genesis time")));
-      await untilGenesis(genesis.genesisTime, clock, waiting.signal);
+      await closers.wait(
+        () => untilGenesis(genesis.genesisTime, clock, waiting.signal),
+        () => waiting.abort(new Error("the node was stopped before its genesis time")),
+      );
     }
 
     async function startAll(): Promise<void> {

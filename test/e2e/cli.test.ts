@@ -83,8 +83,7 @@ async function settings(over: Readonly<Record<string, string>> = {}): Promise<st
   return ["--set", ...Object.entries(all).map(([key, value]) => `${key}=${value}`)];
 }
 
-/** Runs a node until it has said `count` lines, then stops it. */
-async function runNode(root: string, count: number, ...args: readonly string[]) {
+async function startNode(root: string, ...args: readonly string[]) {
   const child = spawn(process.execPath, [
     ENTRY,
     ...args,
@@ -94,6 +93,12 @@ async function runNode(root: string, count: number, ...args: readonly string[]) 
     ...(await settings()),
   ]);
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  return { child, exited };
+}
+
+/** Runs a node until it has said `count` lines, then stops it. */
+async function runNode(root: string, count: number, ...args: readonly string[]) {
+  const { child, exited } = await startNode(root, ...args);
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(line);
@@ -567,5 +572,21 @@ describe("--json", () => {
     expect(code).toBe(ExitCode.OK);
     const heights = lines.map((line) => (JSON.parse(line) as { height: number }).height);
     expect(heights.slice(0, 3)).toEqual([1, 2, 3]);
+  });
+
+  it("stops in order while it still starts, and leaves a home without blocks to either engine", async () => {
+    cpSync(pristine, home, { recursive: true });
+    const genesis = JSON.parse(readFileSync(inConfig("genesis.json"), "utf8")) as object;
+    const later = new Date(Date.now() + 3_600_000).toISOString();
+    writeFileSync(inConfig("genesis.json"), JSON.stringify({ ...genesis, genesis_time: later }));
+    const { child, exited } = await startNode(home);
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stderr })) {
+      lines.push(line);
+      if (/genesis time is in the future/i.test(line)) child.kill("SIGTERM");
+    }
+    expect(await exited, lines.join("\n")).toBe(ExitCode.OK);
+    expect(lines.at(-1)).toContain("stopped");
+    expect(readFileSync(inData("engine"), "utf8")).toBe("none\n");
   });
 });

@@ -22,7 +22,7 @@ import {
   settingsOption,
 } from "../options.ts";
 import { toJson } from "../output.ts";
-import { stopInTime, untilStopped } from "../stop-signal.ts";
+import { stopInTime, unlessStopped, untilStopped } from "../stop-signal.ts";
 
 export function registerStart(program: Command, context: CommandContext): void {
   program
@@ -47,20 +47,21 @@ export function registerStart(program: Command, context: CommandContext): void {
         format: isJsonLog ? "json" : "plain",
       });
       growHeapBetweenCollections();
+      const stopped = untilStopped();
       const parts = { clock: createSystemClock(), logger };
       const onBlock = (block: BlockSummary): void => {
         process.stdout.write(`${statusLine(block, isJsonLog)}\n`);
       };
       if (config.engine === "embedded") {
         const { createNode } = await import("../../node/node.ts");
-        const node = await createNode({ home, config, onBlock }, parts);
-        await runUntil(node, logger);
+        const node = await unlessStopped(stopped, createNode({ home, config, onBlock }, parts));
+        await runUntil(stopped, node, logger);
         return;
       }
       const { createCometBftNode } = await import("../../node/cometbft-node.ts");
       const { environment } = context;
-      const node = await createCometBftNode({ home, config, onBlock, environment }, parts);
-      await runUntil(node, logger);
+      const creating = createCometBftNode({ home, config, onBlock, environment }, parts);
+      await runUntil(stopped, await unlessStopped(stopped, creating), logger);
     });
 }
 
@@ -71,10 +72,16 @@ interface StartOptions {
   readonly set: readonly string[];
 }
 
-/** Starts a node, and stops it when it is told to or cannot go on; that error ends the command. */
-async function runUntil(node: RunningNode, logger: Logger): Promise<void> {
-  await node.start().catch(throwPlainly);
-  const reason = await Promise.race([untilStopped(), node.failed]);
+/** Starts a node, and stops it when it is told to, also while it starts, or cannot go on; that error ends the command. */
+async function runUntil(
+  stopped: Promise<string>,
+  node: RunningNode,
+  logger: Logger,
+): Promise<void> {
+  const running = node.start().then(() => node.failed, throwPlainly);
+  // Of a start that is cut short nobody needs to hear.
+  running.catch(() => {});
+  const reason = await Promise.race([stopped, running]);
   logger.info("stopping", { reason: reason instanceof Error ? reason.message : reason });
   await stopInTime(() => node.stop());
   if (reason instanceof Error) {

@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { NULL_LOGGER } from "../ports/logger.ts";
+import { createClosers } from "./closers.ts";
+
+/** A start of three steps, the second of which waits until it is ended. */
+function start() {
+  const closers = createClosers(NULL_LOGGER);
+  const done: string[] = [];
+  const step = (name: string) => closers.push(() => void done.push(`closed ${name}`));
+  let endWait: (error: Error) => void = () => {};
+  const waited = new Promise<void>((_, reject) => (endWait = reject));
+  const started = closers.guard(async () => {
+    step("first");
+    await closers.wait(
+      () => waited,
+      () => {
+        done.push("ended the wait");
+        endWait(new Error("ended"));
+      },
+    );
+    step("second");
+  });
+  return { closers, started, done };
+}
+
+test("what is stopped while it starts ends its wait, starts no more, and closes what it had", async () => {
+  const { closers, started, done } = start();
+  const failed = expect(started).rejects.toThrow("ended");
+  await closers.closeAll();
+  await failed;
+  expect(done).toEqual(["ended the wait", "closed first"]);
+});
+
+test("a start goes no further than its next step once it is stopped, which is closed too", async () => {
+  const closers = createClosers(NULL_LOGGER);
+  const done: string[] = [];
+  let goOn: () => void = () => {};
+  const replayed = new Promise<void>((resolve) => (goOn = resolve));
+  const started = closers.guard(async () => {
+    await replayed;
+    closers.push(() => void done.push("closed"));
+    done.push("started");
+  });
+  const failed = expect(started).rejects.toThrow("the node was stopped while it started");
+  const stopped = closers.closeAll();
+  expect(done).toEqual([]);
+  goOn();
+  await stopped;
+  await failed;
+  expect(done).toEqual(["closed"]);
+});
+
+test("in the reverse order, whatever fails on the way; a wait that is over is not ended", async () => {
+  const closers = createClosers(NULL_LOGGER);
+  const done: string[] = [];
+  await closers.guard(async () => {
+    closers.push(() => void done.push("first"));
+    await closers.wait(
+      async () => {},
+      () => void done.push("ended the wait"),
+    );
+    closers.push(() => Promise.reject(new Error("the second fails")));
+    closers.push(() => void done.push("third"));
+  });
+  await expect(closers.closeAll()).rejects.toThrow("the second fails");
+  expect(done).toEqual(["third", "first"]);
+});
