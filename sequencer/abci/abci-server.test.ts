@@ -1,3 +1,4 @@
+import { Height } from "../../proto/brands.ts";
 import { mkdtemp, rename, rm, stat, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -166,6 +167,45 @@ describe("ABCI socket server", () => {
       }),
     );
     expect(most).toBe(1);
+  });
+
+  test("an engine that comes while the Commit of one that died is under way is told the height after it", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    let lastBlockHeight = Height(10);
+    let begin: () => void = () => {};
+    let end: () => void = () => {};
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const server = await serve(
+      withCalls(chain.app, {
+        info: async (request) => ({ ...(await chain.app.info(request)), lastBlockHeight }),
+        finalizeBlock: async () => ({
+          events: [],
+          txResults: [],
+          validatorUpdates: [],
+          consensusParamUpdates: undefined,
+          appHash: new Uint8Array(32),
+        }),
+        async commit() {
+          begin();
+          await ended;
+          lastBlockHeight = Height(11);
+          return { retainHeight: Height(0) };
+        },
+      }),
+    );
+    const first = await dial(server);
+    expect(await first.ask({ finalizeBlock: { height: 11 } })).toMatchObject({
+      kind: "finalizeBlock",
+    });
+    first.send({ commit: {} });
+    await begun;
+    first.destroy();
+    const [second, third] = [await dial(server), await dial(server)];
+    const info = second.ask(INFO);
+    for (let i = 0; i < 5; i++) await third.ask(echo("the server had time to answer"));
+    end();
+    expect(await info).toMatchObject({ value: { lastBlockHeight: "11" } });
   });
 
   test("error: what the application throws is answered as an exception, and the connection closed", async () => {

@@ -50,6 +50,8 @@ export function createAnswerCall(application: SocketApplication): AnswerCall {
   /** What InitChain said, until a block is committed. */
   let initialHeight: Height | undefined;
   let finalizedHeight: Height | undefined;
+  /** Settles with the last Commit; never rejects. */
+  let committing: Promise<void> = Promise.resolve();
 
   /** The height that the next block must have; undefined before the chain has begun. */
   async function nextHeight(): Promise<Height | undefined> {
@@ -82,6 +84,8 @@ export function createAnswerCall(application: SocketApplication): AnswerCall {
       case "refused":
         return refusal(request.call, request.reason, application);
       case "info":
+        // Another engine may ask after one that died before its answer: it must not replay what is being committed.
+        await committing;
         return { kind, response: await application.info(request.request) };
       case "query":
         return { kind, response: await application.query(request.request) };
@@ -151,7 +155,12 @@ export function createAnswerCall(application: SocketApplication): AnswerCall {
           throw orderError(kind, "no block was finalized since the last commit");
         }
         finalizedHeight = undefined;
-        return { kind, response: await gate.commit() };
+        const commit = gate.commit();
+        committing = commit.then(
+          () => {},
+          () => {},
+        );
+        return { kind, response: await commit };
       }
       default:
         return assertNever(kind, "request");

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "../../test/support/loopback.ts";
+import { createManualClock } from "../../test/support/manual-clock.ts";
 import { Height, NodeId, Round } from "../../proto/brands.ts";
 import { EMPTY_BYTES, utf8ToBytes } from "../../proto/bytes.ts";
 import { encodePrivvalFrame } from "../../proto/codec/privval-messages.ts";
@@ -33,9 +34,11 @@ import {
 import { createKeyFile } from "../engine/privval/key-file.ts";
 import { createNodeKey, type NodeKey } from "../p2p/node-key.ts";
 import { NULL_LOGGER } from "../ports/logger.ts";
+import type { Clock } from "../ports/clock.ts";
 import { createSystemClock } from "../ports/system-clock.ts";
 import type { SignerAddress } from "./address.ts";
 import { parseSignerAddress } from "./address.ts";
+import { SIGNER_IDLE_MS } from "./limits.ts";
 import { NULL_REMOTE_SIGNER_METRICS, NULL_SIGNER_PROCESS_METRICS } from "./metrics.ts";
 import { openRemoteSigner, type RemoteSignerOptions } from "./remote-signer.ts";
 import { createSignerService, type SignerServiceOptions } from "./signer-service.ts";
@@ -57,7 +60,7 @@ afterEach(async () => {
 });
 
 /** The node's end; what it refused is recorded. */
-async function openNode(options: Partial<RemoteSignerOptions> = {}) {
+async function openNode(options: Partial<RemoteSignerOptions> = {}, nodeClock: Clock = clock) {
   const refusals: string[] = [];
   const metrics = {
     ...NULL_REMOTE_SIGNER_METRICS,
@@ -77,7 +80,7 @@ async function openNode(options: Partial<RemoteSignerOptions> = {}) {
     {
       connectionKey: nodeKey,
       verifySignature: verifyEd25519Sync,
-      clock,
+      clock: nodeClock,
       logger: NULL_LOGGER,
       metrics,
     },
@@ -370,6 +373,21 @@ describe("connections that are no signer", () => {
     await eventually(() => mute.destroyed, "the silent signer is dropped");
     await openService(key, { connect: [remote.address] });
     expect((await remote.signVote(CHAIN, unsignedVote(), false)).signature.length).toBe(64);
+  });
+
+  test("a signer with nothing to sign hears from its node before it takes the silence for a broken link", async () => {
+    const ofNode = createManualClock();
+    const { remote } = await openNode({ address: unixAddress(), timeoutMs: 60_000 }, ofNode);
+    const publicKey = await (await openKey()).publicKey();
+    let pings = 0;
+    await fakeSigner(remote.address, (request) => {
+      if (request.kind === "publicKeyRequest") return { kind: "publicKeyResponse", publicKey };
+      if (request.kind === "pingRequest") pings += 1;
+      return { kind: "pingResponse" };
+    });
+    await remote.untilReady();
+    await ofNode.advance(SIGNER_IDLE_MS - 1_000);
+    await eventually(() => pings === 1, "a ping");
   });
 
   test("an answer that does not verify is not used", async () => {

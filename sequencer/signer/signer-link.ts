@@ -7,7 +7,7 @@ import type { PrivvalMessage } from "../../proto/messages.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { SignerError, toSignerError } from "./errors.ts";
-import { CANDIDATES_MAX, HANDSHAKE_TIMEOUT_MS } from "./limits.ts";
+import { CANDIDATES_MAX, HANDSHAKE_TIMEOUT_MS, SIGNER_IDLE_MS } from "./limits.ts";
 import type { MessageStream } from "./message-stream.ts";
 import type { RemoteSignerMetrics } from "./metrics.ts";
 
@@ -247,9 +247,12 @@ export class SignerLink {
     });
   }
 
-  /** Two thirds of the time for an answer after the last one (spec §15.3). */
+  /**
+   * Two thirds of the time for an answer after the last one (spec §15.3), or before our signer takes the silence
+   * for a broken link.
+   */
   #schedulePing(exchange: Exchange): void {
-    const intervalMs = (this.#options.timeoutMs * 2) / 3;
+    const intervalMs = Math.min((this.#options.timeoutMs * 2) / 3, SIGNER_IDLE_MS / 2);
     const dueMs = exchange.lastAnswerMs + intervalMs - this.#deps.clock.monotonicMs();
     this.#pingTimer = this.#deps.clock.after(Math.max(dueMs, 1), () => {
       if (this.#current !== exchange) return;

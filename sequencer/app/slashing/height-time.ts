@@ -24,7 +24,8 @@ export function recordHeightTime(ctx: StakingContext): void {
 /** Block time of the height or a little later; undefined: further back than evidence reaches. */
 export function latestTimeOf(reader: StakingReader, height: number): number | undefined {
   const number = Math.ceil(height / HEIGHT_TIME_STRIDE);
-  if (number * HEIGHT_TIME_STRIDE > reader.height) return reader.nowSeconds;
+  // The reader's own height leaves its time, which is now, in its block; whoever looks before that has none yet.
+  if (number * HEIGHT_TIME_STRIDE >= reader.height) return reader.nowSeconds;
   return reader.records.get(HEIGHT_TIMES, numberKey(number))?.seconds;
 }
 
