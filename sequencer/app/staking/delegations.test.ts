@@ -103,6 +103,23 @@ test("behavior: what cannot be delegated is refused, and why", () => {
   expect(fault(two.address, 1n)).toBe("STAKE_WORTHLESS");
 });
 
+test("behavior: shares that outgrow their record are not sold, however little is left for them", () => {
+  const { ctx, two } = twoValidators();
+  const buy = () =>
+    delegateFault(ctx, ALICE, { kind: "delegate", validator: two.address, amount: ONE });
+  // Each time all but 1 nweft is slashed, and ONE nweft buy ONE times the shares there are.
+  let rounds = 0;
+  for (; buy() === undefined; rounds++) {
+    put(ctx, ALICE, two.address, ONE);
+    const state = ctx.records.get(VALIDATORS, two.validator);
+    if (state === undefined) throw new Error("the validator is there");
+    expect(() => VALIDATORS.encode(state)).not.toThrow();
+    cutTokens(ctx, two.validator, state.tokens - 1n);
+  }
+  expect(rounds).toBeGreaterThan(1);
+  expect(buy()?.code).toBe("STAKE_WORTHLESS");
+});
+
 test("behavior: stake of a validator of the set waits the whole time", () => {
   const { ctx, one } = twoValidators();
   put(ctx, ALICE, one.address, 3n * ONE);

@@ -34,6 +34,7 @@ import {
 } from "../state/tables.ts";
 import type { Pool, StakingContext, StakingReader } from "./context.ts";
 import { accountAttribute, numberAttribute, validatorAttribute } from "./events.ts";
+import { VALIDATOR_SHARES_MAX } from "./limits.ts";
 import { enqueue } from "./queue.ts";
 import { isWorthless, sharesOf, sharesToRemove, tokensOf } from "./shares.ts";
 import { countIncoming, dequeueUnlessShared, hasIncoming, leavingTerms } from "./unbonding.ts";
@@ -345,7 +346,12 @@ function receiverFault(
   if (state.tombstoned) return failure("VALIDATOR_TOMBSTONED", validator);
   if (amount < 1n) return failure("STAKE_AMOUNT", `expected at least 1 nweft, got ${amount}`);
   if (isWorthless(state)) return failure("STAKE_WORTHLESS", validator);
-  if (sharesOf(state, amount) > 0n) return undefined;
+  const bought = sharesOf(state, amount);
+  if (state.shares + bought > VALIDATOR_SHARES_MAX) {
+    const reason = `${validator}: too little was left for its shares to be divided any more`;
+    return failure("STAKE_WORTHLESS", reason);
+  }
+  if (bought > 0n) return undefined;
   return failure("STAKE_AMOUNT", `${amount} nweft do not buy the smallest share of ${validator}`);
 }
 

@@ -18,3 +18,8 @@ export const POWER_CHANGES_KEPT = 1_024;
  * had their turn. The state knows the last two keys, and evidence of what one signed has to come into a block.
  */
 export const APPLICATION_KEY_PAUSE_BLOCKS_MIN = 10;
+/**
+ * Decimal shares of one validator. Where hardly a token is left for them, new stake buys more than any record can
+ * hold: beyond this a validator takes none. All nweft at the first rate are below 2^144.
+ */
+export const VALIDATOR_SHARES_MAX: bigint = 2n ** 200n;
