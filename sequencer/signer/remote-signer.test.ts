@@ -387,7 +387,8 @@ describe("connections that are no signer", () => {
     });
     await remote.untilReady();
     await ofNode.advance(SIGNER_IDLE_MS - 1_000);
-    await eventually(() => pings === 1, "a ping");
+    await eventually(() => pings > 0, "a ping");
+    expect(pings).toBe(1);
   });
 
   test("an answer that does not verify is not used", async () => {
