@@ -56,6 +56,7 @@ export const dashboards = [
           [gauge("weft_evidence_pending"), `${NODE} waiting`],
           [gauge("weft_evidence_pending_bytes"), `${NODE} waiting, bytes`],
           [rate("weft_evidence_total", "outcome"), "{{outcome}}/s"],
+          [gauge("weft_app_misbehavior_total"), `${NODE} validators named by blocks since its start, {{type}}`],
         ),
         panel(
           "Power",

@@ -20,6 +20,7 @@ import { toHex, utf8ToBytes } from "../../proto/bytes.ts";
 import { PLAIN_POLICY } from "../../proto/codec/rollup-policy.ts";
 import { rollupDataEntries, rollupIdOfName } from "../../proto/codec/weft-tx.ts";
 import { decodeItem } from "../../proto/codec/weft-block.ts";
+import type { Misbehavior } from "../abci/application.ts";
 import { yieldToLoop } from "../ports/yield-to-loop.ts";
 import { blockSlices } from "./block-slices.ts";
 import { CODES } from "./codes.ts";
@@ -49,6 +50,35 @@ describe("application", () => {
         })
       ).lastBlockHeight,
     ).toBe(2);
+  });
+
+  test("behavior: whom the evidence of blocks names is counted when they are committed", async () => {
+    const chain = await TestChain.start();
+    const named = (type: Misbehavior["type"], node: number): Misbehavior => ({
+      type,
+      validator: { address: chain.node(node).consensusAddress, power: 10n },
+      height: Height(1),
+      time: chain.time(1),
+      totalVotingPower: 40n,
+    });
+    await chain.step();
+    await chain.step(1, [named("duplicateVote", 2), named("lightClientAttack", 3)]);
+    const request = chain.processRequest(await chain.prepare(0, [named("duplicateVote", 3)]), 0, [
+      named("duplicateVote", 3),
+    ]);
+    const counted = () => [...chain.node(0).watch.misbehavior];
+    await chain.app.processProposal(request);
+    await chain.app.finalizeBlock(finalize(request));
+    await chain.app.finalizeBlock(finalize(request));
+    expect(counted()).toEqual([
+      ["duplicateVote", 1],
+      ["lightClientAttack", 1],
+    ]);
+    await chain.app.commit();
+    expect(counted()).toEqual([
+      ["duplicateVote", 2],
+      ["lightClientAttack", 1],
+    ]);
   });
 
   test("behavior: a transfer moves its amount and its fee, and nothing else", async () => {

@@ -41,6 +41,8 @@ export interface AppMetrics
   readonly laneBytes: Counter<"lane">;
   /** `weft_app_failed_actions_total`: items in committed blocks whose action failed, by `code`. */
   readonly failedActions: Counter<"code">;
+  /** `weft_app_misbehavior_total`: validators that evidence in committed blocks names, by `type` ("duplicateVote", "lightClientAttack"). */
+  readonly misbehavior: Counter<"type">;
   /** `weft_app_base_fee_nweft_per_byte`: base fee of the next block. */
   readonly baseFee: Gauge;
   /** `weft_app_phase_seconds`: duration of an ABCI call, by `phase` (prepare, process, finalize, commit). */
@@ -112,6 +114,7 @@ export const NULL_APP_METRICS: AppMetrics = {
   blockItemBytes: NULL_COUNTER,
   laneBytes: NULL_COUNTER,
   failedActions: NULL_COUNTER,
+  misbehavior: NULL_COUNTER,
   baseFee: NULL_GAUGE,
   phaseSeconds: NULL_HISTOGRAM,
   proposalsRejected: NULL_COUNTER,

@@ -79,6 +79,12 @@ export const APP_SPECS: SpecsOf<AppMetrics> = {
     help: "Items in committed blocks whose action failed, by code",
     labels: ["code"],
   },
+  misbehavior: {
+    type: "counter",
+    name: "weft_app_misbehavior_total",
+    help: 'Validators that evidence in committed blocks names, by type ("duplicateVote", "lightClientAttack")',
+    labels: ["type"],
+  },
   baseFee: {
     type: "gauge",
     name: "weft_app_base_fee_nweft_per_byte",

@@ -100,12 +100,15 @@ function doubleSignerAt(index: number): TestValidator {
   return node;
 }
 
-/** Pieces that blocks held, as the nodes' metrics count them. */
-function committed(): Promise<readonly number[]> {
+/** Pieces that blocks held, as the nodes' engines and applications count them. */
+async function committed(): Promise<readonly number[]> {
   return Promise.all(
-    network.validators.map(({ metrics }) =>
-      metric(metrics, "weft_evidence_total", 'outcome="committed"'),
-    ),
+    network.validators.map(async ({ name, metrics }) => {
+      const pieces = await metric(metrics, "weft_evidence_total", 'outcome="committed"');
+      const told = await metric(metrics, "weft_app_misbehavior_total", 'type="duplicateVote"');
+      expect(told, name).toBe(pieces);
+      return pieces;
+    }),
   );
 }
 

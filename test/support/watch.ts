@@ -19,6 +19,8 @@ export interface Watch {
   signatures: number;
   /** Own proposals that gave way to the minimal block. */
   fallbacks: number;
+  /** Validators that evidence in its blocks names, as it counts them, by type. */
+  readonly misbehavior: Map<string, number>;
   /** Says that every signature is bad, this many batches from now, for one batch or `failsFor`. */
   failAfter?: number;
   failsFor?: number;
@@ -29,7 +31,7 @@ export interface Watch {
 }
 
 export function newWatch(): Watch {
-  return { openedItems: 0, combined: 0, signatures: 0, fallbacks: 0 };
+  return { openedItems: 0, combined: 0, signatures: 0, fallbacks: 0, misbehavior: new Map() };
 }
 
 /** The arithmetic of sealed transactions, counted. */

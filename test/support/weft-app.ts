@@ -238,7 +238,14 @@ export async function startNode(
       nextSigner: nextKey && signerOf(nextKey),
       clock: createSystemClock(),
       logger: NULL_LOGGER,
-      metrics: { ...NULL_APP_METRICS, fallbackProposals: { inc: () => watch.fallbacks++ } },
+      metrics: {
+        ...NULL_APP_METRICS,
+        fallbackProposals: { inc: () => watch.fallbacks++ },
+        misbehavior: {
+          inc: ({ type } = { type: "" }) =>
+            watch.misbehavior.set(type, (watch.misbehavior.get(type) ?? 0) + 1),
+        },
+      },
       yieldToLoop,
     },
   );

@@ -2,10 +2,20 @@ import { codeName } from "../codes.ts";
 import type { AppMetrics } from "../metrics.ts";
 import type { ExecutedBlock } from "./execute-block.ts";
 
-/** Counts what a committed block holds, by lane, and whose action failed. */
+/** Counts what a committed block holds, by lane, whose action failed, and whom its evidence names. */
 export function countBlock(
-  { txs, lanes, results }: Pick<ExecutedBlock, "txs" | "lanes" | "results">,
-  metrics: Pick<AppMetrics, "blockItems" | "blockItemBytes" | "laneBytes" | "failedActions">,
+  {
+    input,
+    txs,
+    lanes,
+    results,
+  }: Pick<ExecutedBlock, "txs" | "lanes" | "results"> & {
+    readonly input: Pick<ExecutedBlock["input"], "misbehavior">;
+  },
+  metrics: Pick<
+    AppMetrics,
+    "blockItems" | "blockItemBytes" | "laneBytes" | "failedActions" | "misbehavior"
+  >,
 ): void {
   const ofLanes = new Map<number, { count: number; bytes: number }>();
   let total = 0;
@@ -27,4 +37,5 @@ export function countBlock(
   for (const { code } of results) {
     if (code !== 0) metrics.failedActions.inc({ code: codeName(code) ?? code.toString() });
   }
+  for (const { type } of input.misbehavior) metrics.misbehavior.inc({ type });
 }
