@@ -42,6 +42,7 @@ function options() {
     version: "1.2.3",
     network: "weft-test",
     moniker: "m",
+    genesisTime: { seconds: 1_700_000_000n, nanos: 500_000_000 },
     poolTransactionsMax: 5_000,
     poolBytesMax: 1 << 26,
     hasProcessMetrics: false,
@@ -98,6 +99,7 @@ describe("node metrics", () => {
     expect(text).toContain("\ncometbft_consensus_height 4");
     expect(text).toContain('weft_node_info{version="1.2.3",network="weft-test",moniker="m"} 1');
     expect(text).toContain("\ncometbft_blocksync_syncing 1");
+    expect(text).toContain("\nweft_node_genesis_time_seconds 1700000000.5");
     expect(text).toContain("\nweft_node_ready 0");
     expect(text).toContain("\nweft_pool_transactions_max 5000");
     expect(Number(/^weft_node_disk_free_bytes (\S+)$/m.exec(text)?.[1])).toBeGreaterThan(0);

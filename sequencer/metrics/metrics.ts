@@ -1,4 +1,6 @@
 /** All metrics of a node, made once. Each node has its own registry: several may share a process. */
+import { timeToMs } from "../../proto/time.ts";
+import type { Timestamp } from "../../proto/types.ts";
 import type { AbciMetrics } from "../abci/metrics.ts";
 import type { AppMetrics } from "../app/metrics.ts";
 import type { CometBftMetrics } from "../cometbft/metrics.ts";
@@ -29,6 +31,8 @@ export interface NodeMetricsOptions {
   readonly version: string;
   readonly network: string;
   readonly moniker: string;
+  /** When the chain begins. */
+  readonly genesisTime: Timestamp;
   /** What the pool takes at most, from the configuration. */
   readonly poolTransactionsMax: number;
   readonly poolBytesMax: number;
@@ -122,6 +126,7 @@ function createProcessMetrics(
   );
   const { version, network, moniker } = options;
   process.info.set(1, { version, network, moniker });
+  process.genesisTime.set(timeToMs(options.genesisTime) / 1_000);
   process.poolTransactionsMax.set(options.poolTransactionsMax);
   process.poolBytesMax.set(options.poolBytesMax);
   return { registry, process };

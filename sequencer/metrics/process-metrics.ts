@@ -7,6 +7,8 @@ import type { SpecsOf } from "../ports/prometheus.ts";
 export interface ProcessMetrics {
   /** weft_node_info: Constant 1 with the node's version, network and moniker. */
   readonly info: Gauge<"version" | "network" | "moniker">;
+  /** weft_node_genesis_time_seconds: When the chain begins, in seconds since 1970: its genesis time. */
+  readonly genesisTime: Gauge;
   /** weft_node_ready: 1 when /readyz answers 200. */
   readonly ready: Gauge;
   /** cometbft_blocksync_syncing: 1 while the node catches up with the chain. */
@@ -38,6 +40,11 @@ export function processSpecs(options: ProcessMetricsOptions): SpecsOf<ProcessMet
       name: "weft_node_info",
       help: "Constant 1 with the node's version, network and moniker",
       labels: ["version", "network", "moniker"],
+    },
+    genesisTime: {
+      type: "gauge",
+      name: "weft_node_genesis_time_seconds",
+      help: "When the chain begins, in seconds since 1970: its genesis time",
     },
     ready: {
       type: "gauge",

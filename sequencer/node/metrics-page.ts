@@ -16,6 +16,7 @@ export function metricsIdentity(home: Home, config: Config, genesis: Genesis): N
     version: VERSION.weft,
     network: genesis.chainId,
     moniker: config.moniker,
+    genesisTime: genesis.genesisTime,
     poolTransactionsMax: config.mempool.size,
     poolBytesMax: config.mempool.max_txs_bytes,
   };

@@ -67,6 +67,7 @@ const registry = createNodeMetrics(
     version: "0",
     network: "n",
     moniker: "m",
+    genesisTime: { seconds: 0n, nanos: 0 },
     poolTransactionsMax: 1,
     poolBytesMax: 1,
   },
