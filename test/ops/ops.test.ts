@@ -120,6 +120,15 @@ function declaredMetrics(): readonly Declared[] {
   });
 }
 
+/** Expressions of alerts, each on one line. */
+function alertExpressions(): readonly { readonly name: string; readonly expr: string }[] {
+  const alert = /- alert: (\w+)\n\s+expr: (?:>-\n)?((?:.*\n)+?)\s+(?:for|labels):/g;
+  return [...ALERTS.matchAll(alert)].map((match) => ({
+    name: match[1] ?? "",
+    expr: (match[2] ?? "").trim().replace(/\s*\n\s*/g, " "),
+  }));
+}
+
 function dashboardFiles(): readonly { readonly file: string; readonly json: Dashboard }[] {
   const folder = `${ROOT}ops/grafana/dashboards`;
   return readdirSync(folder).map((file) => ({
@@ -240,6 +249,25 @@ describe("alerts", () => {
       expect(ALERT_TESTS).toContain(`- name: "${name} fires"`);
       expect(ALERT_TESTS).toContain(`- name: "${name}: `);
       expect(ALERTS).toContain(`runbook: ops/runbook.md#${name.toLowerCase()}\n`);
+    }
+  });
+
+  it("see the first event of a counter with labels, which increase() does not", () => {
+    const labelled = new Set(
+      SPECS.filter(({ type, labels = [] }) => type === "counter" && labels.length > 0).map(
+        ({ name }) => name,
+      ),
+    );
+    const increases = alertExpressions().flatMap(({ name, expr }) =>
+      [...expr.matchAll(/increase\((\w+)(?:\{[^}]*\})?\[(\w+)\]\)/g)]
+        .filter(([, counter = ""]) => labelled.has(counter))
+        .map(([, counter, window]) => ({ name, expr, counter, window })),
+    );
+    expect(increases.length).toBeGreaterThan(10);
+    for (const { name, expr, counter, window } of increases) {
+      expect(expr, name).toContain(
+        ` unless ${counter} offset ${window} unless on (job, instance) up offset ${window} == 0)`,
+      );
     }
   });
 
