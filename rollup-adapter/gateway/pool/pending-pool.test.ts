@@ -20,6 +20,7 @@ import { NULL_GATEWAY_METRICS } from "../metrics.ts";
 import { createKeptTransactions } from "./kept-transactions.ts";
 import { createQuota } from "../quota.ts";
 import { PendingPool, type PoolQuota } from "./pending-pool.ts";
+import type { PoolChain } from "./pool-chain.ts";
 
 let directory = "";
 let executor: EvmExecutor;
@@ -38,6 +39,7 @@ function start(
   clock: ManualClock = createManualClock(),
   quota?: PoolQuota,
   queuedMax?: number,
+  chain: PoolChain = createPoolChain(executor, clock),
 ) {
   const store = createMemoryJournalStore(records);
   const state = { isAway: false, isFull: false, behind: undefined as string | undefined };
@@ -47,7 +49,7 @@ function start(
   const submitted: Uint8Array[] = [];
   const kept = createKeptTransactions(journal);
   const pool = new PendingPool({
-    chain: createPoolChain(executor, clock),
+    chain,
     submit: (raw) => {
       if (state.isAway) return Promise.reject(new Error("the sequencer is away"));
       submitted.push(raw);
@@ -115,6 +117,42 @@ describe("what a wallet was told is accepted", () => {
       })
       .toEqual([second]);
     next.pool.close();
+  });
+});
+
+describe("blocks that are executed while a transaction is checked", () => {
+  it("behavior: are known where it is posted, or refused", async () => {
+    const chain = createPoolChain(executor, createManualClock());
+    /** Payloads of blocks that come between the reading of an account and its use. */
+    let meanwhile: Uint8Array[] = [];
+    let height = 0;
+    const overtaken: PoolChain = {
+      ...chain,
+      async next() {
+        const payload = meanwhile.shift();
+        if (payload !== undefined) await execute(executor, ++height, [payload]);
+        return chain.next();
+      },
+    };
+    const { pool, submitted } = start(new Map(), undefined, undefined, undefined, overtaken);
+    const raws = await Promise.all([0, 1, 2, 3].map((nonce) => signed(ALICE, { nonce })));
+    const [first, second, third, fourth] = raws;
+    if (!first || !second || !third || !fourth) throw new Error("few");
+    await pool.add(first);
+    meanwhile = [first];
+    await pool.add(second);
+    expect(submitted).toEqual([first, second]);
+    await pool.add(third);
+    // One more while it is looked at again.
+    meanwhile = [second, third];
+    await pool.add(fourth);
+    await expect.poll(() => submitted).toEqual([first, second, third, fourth]);
+    await execute(executor, ++height, [fourth]);
+    meanwhile = [await signed(ALICE, { nonce: 4 })];
+    await expect(pool.add(await signed(ALICE, { nonce: 4, value: 7n }))).rejects.toThrow(
+      "nonce too low: next nonce 5, tx nonce 4",
+    );
+    pool.close();
   });
 });
 

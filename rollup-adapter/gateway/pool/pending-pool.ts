@@ -123,6 +123,8 @@ export class PendingPool {
   readonly #queued = new Set<Entry>();
   #queuedBytes = 0;
   readonly #queuedMax: number;
+  /** How many blocks were told of. */
+  #blocks = 0;
   readonly #stop: () => void;
 
   constructor(dependencies: {
@@ -198,13 +200,20 @@ export class PendingPool {
     const { decoded } = payload;
     const key = toHex(decoded.hash);
     if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
-    const account = await this.#chain.account(decoded.sender);
+    let blocks = this.#blocks;
+    let account = await this.#chain.account(decoded.sender);
     if (decoded.transaction.nonce < account.nonce && (await this.#chain.isIncluded(decoded.hash))) {
       return decoded.hash;
     }
     await this.#check(decoded, account);
     await this.#checkDelegated(decoded);
     const cost = await this.#orderCost(requester, decoded.raw.length);
+    if (blocks !== this.#blocks) {
+      // It may have executed the predecessor, or spent the money.
+      blocks = this.#blocks;
+      account = await this.#chain.account(decoded.sender);
+      await this.#check(decoded, account);
+    }
     // Checked once more after waiting: two calls may have brought the same bytes.
     if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
     this.#checkPlace(decoded, account);
@@ -213,6 +222,8 @@ export class PendingPool {
     this.#queue(entry);
     const isKept = this.#keep(key, entry);
     for (const listener of this.#listeners) listener(entry);
+    // A block that came while the account was read has not found this one to post: those after it do.
+    if (blocks !== this.#blocks) void this.#tryToCatchUp(decoded.sender.toString());
     // Side by side: the journal has it before the wallet is told.
     entry.isAccepted = Promise.all([this.#postReady(decoded.sender, account.nonce, entry), isKept]);
     try {
@@ -505,6 +516,7 @@ export class PendingPool {
   }
 
   #onBlock({ included, skipped, isComplete }: PoolBlock): void {
+    this.#blocks += 1;
     const touched = new Set<string>(isComplete ? [] : this.#bySender.keys());
     for (const { hash, sender } of included) {
       const entry = this.#byHash.get(toHex(hash));
