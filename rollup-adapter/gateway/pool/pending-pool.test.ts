@@ -20,7 +20,7 @@ import { NULL_GATEWAY_METRICS } from "../metrics.ts";
 import { createKeptTransactions } from "./kept-transactions.ts";
 import { createQuota } from "../quota.ts";
 import { PendingPool, type PoolQuota } from "./pending-pool.ts";
-import type { PoolChain } from "./pool-chain.ts";
+import type { PoolBlock, PoolChain } from "./pool-chain.ts";
 
 let directory = "";
 let executor: EvmExecutor;
@@ -42,7 +42,13 @@ function start(
   chain: PoolChain = createPoolChain(executor, clock),
 ) {
   const store = createMemoryJournalStore(records);
-  const state = { isAway: false, isFull: false, behind: undefined as string | undefined };
+  const state = {
+    isAway: false,
+    /** What happens before somebody is told so. */
+    onAway: (): Promise<unknown> => Promise.resolve(),
+    isFull: false,
+    behind: undefined as string | undefined,
+  };
   const write: JournalStore["write"] = (operations, isSynced) =>
     state.isFull ? Promise.reject(new Error("ENOSPC")) : store.write(operations, isSynced);
   const journal = createJournal({ ...store, write }, NULL_GATEWAY_METRICS);
@@ -50,10 +56,12 @@ function start(
   const kept = createKeptTransactions(journal);
   const pool = new PendingPool({
     chain,
-    submit: (raw) => {
-      if (state.isAway) return Promise.reject(new Error("the sequencer is away"));
+    submit: async (raw) => {
+      if (state.isAway) {
+        await state.onAway();
+        throw new Error("the sequencer is away");
+      }
       submitted.push(raw);
-      return Promise.resolve();
     },
     clock,
     logger: NULL_LOGGER,
@@ -156,6 +164,46 @@ describe("blocks that are executed while a transaction is checked", () => {
   });
 });
 
+describe("a transaction that a block had no room for while its replacement was submitted", () => {
+  it("behavior: is posted again once that one is refused", async () => {
+    const clock = createManualClock();
+    const chain = createPoolChain(executor, clock);
+    let tell: (block: PoolBlock) => void = () => {};
+    let asked: Promise<unknown> = Promise.resolve();
+    const told: PoolChain = {
+      ...chain,
+      account(sender) {
+        const account = chain.account(sender);
+        asked = account;
+        return account;
+      },
+      onBlock(listener) {
+        tell = listener;
+        return () => {};
+      },
+    };
+    const { pool, submitted, state } = start(new Map(), clock, undefined, undefined, told);
+    const first = await signed(ALICE, { nonce: 0 });
+    await pool.add(first);
+    const full = { included: [], isComplete: true };
+    const why = "BLOCK_GAS_EXHAUSTED";
+    state.isAway = true;
+    state.onAway = () => {
+      tell({ ...full, skipped: [{ payload: first, reason: why }] });
+      return asked;
+    };
+    const instead = await signed(ALICE, { nonce: 0, maxFeePerGas: 4_000_000_000n });
+    await expect(pool.add(instead)).rejects.toThrow("is away");
+    state.isAway = false;
+    await clock.advance(POST_RETRY_MS);
+    await expect.poll(() => submitted).toEqual([first, first]);
+    // And when a block skips it later, with nothing in its way.
+    tell({ ...full, skipped: [{ payload: first, reason: why }] });
+    await expect.poll(() => submitted).toEqual([first, first, first]);
+    pool.close();
+  });
+});
+
 describe("a node that stood for an hour", () => {
   it("behavior: has kept what it accepted, also what waits for its predecessor", async () => {
     const records = new Map<string, Uint8Array>();
@@ -226,6 +274,41 @@ describe("what a stranger can make the gateway pay for", () => {
     const sixth = await signed(ALICE, { nonce: 0, maxFeePerGas: 64_000_000_000n });
     await expect(pool.add(sixth)).rejects.toThrow("4 of this nonce were replaced already");
     expect(submitted.length).toBe(5);
+    pool.close();
+  });
+
+  it("behavior: a replacement that the sequencer refuses leaves what it was to replace in its place", async () => {
+    const { pool, submitted, state } = start(new Map());
+    const [first, second] = [await signed(ALICE, { nonce: 0 }), await signed(ALICE, { nonce: 1 })];
+    const hash = await pool.add(first);
+    await pool.add(second);
+    const instead = await signed(ALICE, { nonce: 0, maxFeePerGas: 4_000_000_000n });
+    state.isAway = true;
+    await expect(pool.add(instead)).rejects.toThrow("is away");
+    state.isAway = false;
+    const { sender } = pool.get(hash) ?? {};
+    expect(sender && pool.nextNonce(sender, 0n)).toBe(2n);
+    await expect(pool.add(await signed(ALICE, { nonce: 0, value: 7n }))).rejects.toThrow(
+      "replacement transaction underpriced",
+    );
+    expect(submitted).toEqual([first, second]);
+    pool.close();
+  });
+
+  it("behavior: what was replaced waits no longer than its nonce", async () => {
+    const { pool, submitted } = start(new Map(), undefined, undefined, 2);
+    const first = await signed(ALICE, { nonce: 0 });
+    const second = await signed(ALICE, { nonce: 1 });
+    const instead = await signed(ALICE, { nonce: 1, maxFeePerGas: 4_000_000_000n });
+    await pool.add(second);
+    await pool.add(instead);
+    await expect(pool.add(await signed(BOB, { nonce: 1 }))).rejects.toThrow("wait for their");
+    await pool.add(first);
+    expect(submitted).toEqual([first, instead]);
+    await execute(executor, 1, [first, instead]);
+    await expect.poll(() => pool.size).toBe(0);
+    await pool.add(await signed(BOB, { nonce: 1 }));
+    await pool.add(await signed(BOB, { nonce: 2 }));
     pool.close();
   });
 

@@ -9,7 +9,6 @@ import type { TypedTransaction } from "@ethereumjs/tx";
 import type { Address } from "@ethereumjs/util";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { copyBytes, toHex } from "../../../proto/bytes.ts";
-import { isWeftError } from "../../../proto/errors.ts";
 import { timeToMs } from "../../../proto/time.ts";
 import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
@@ -28,12 +27,13 @@ import { GATHERED_TOO_MUCH } from "../../driver/second-gatherer.ts";
 import type { EngineSkipReason } from "../../engine-api/selection.ts";
 import type { EvmMetrics } from "../../evm/metrics.ts";
 import { LruMap } from "../../evm/lru.ts";
-import type { DecodedTransaction, SkipReason } from "../../evm/payload.ts";
+import type { DecodedTransaction } from "../../evm/payload.ts";
 import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
 import { LOST_KEPT } from "../status/limits.ts";
 import type { Quota } from "../quota.ts";
 import type { KeptTransactions } from "./kept-transactions.ts";
 import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "./pool-chain.ts";
+import { reasonOf, rejected, undecodable } from "./refusals.ts";
 
 /**
  * Has the sequencer order one payload of this rollup; resolves when it has taken it, throws with a
@@ -72,6 +72,8 @@ interface Entry extends PendingTransaction {
   readonly cost: bigint;
   /** How many of its nonce it has replaced. */
   readonly replaced: number;
+  /** The one that it has replaced, or that one's when that has gone: pending, too, for whichever comes first is executed. */
+  older: Entry | undefined;
   /** Posted at least once; false while its predecessors are missing. */
   isPosted: boolean;
   /** A block skipped it because its predecessor had not come. */
@@ -196,7 +198,7 @@ export class PendingPool {
    */
   async add(raw: Uint8Array, requester?: string): Promise<Uint8Array> {
     const payload = this.#chain.decoder.decode(copyBytes(raw));
-    if (payload.kind === "skip") throw undecodable(payload.reason, this.#chain);
+    if (payload.kind === "skip") throw undecodable(payload.reason, this.#chain.common);
     const { decoded } = payload;
     const key = toHex(decoded.hash);
     if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
@@ -422,6 +424,7 @@ export class PendingPool {
       addedMs,
       cost: maxCost(decoded.transaction, this.#chain.common),
       replaced: rival === undefined ? 0 : rival.replaced + 1,
+      older: rival,
       isPosted: false,
       isEarly: false,
       isRepeat: false,
@@ -455,11 +458,21 @@ export class PendingPool {
     this.#unqueue(entry);
     this.#kept?.remove(toHex(entry.hash));
     if (entry.requester !== undefined) this.#quota?.of.release(entry.requester);
+    this.#takeOut(entry);
+    this.#metrics.pendingTransactions.set(this.#byHash.size);
+  }
+
+  /** The one that it had replaced has its place again. */
+  #takeOut(entry: Entry): void {
+    const { nonce, older } = entry;
     const sender = entry.sender.toString();
     const entries = this.#bySender.get(sender);
-    if (entries?.get(entry.nonce) === entry) entries.delete(entry.nonce);
+    const newest = entries?.get(nonce);
+    if (newest !== entry) {
+      for (const one of sameNonce(newest)) if (one.older === entry) one.older = older;
+    } else if (older !== undefined) entries?.set(nonce, older);
+    else entries?.delete(nonce);
     if (entries?.size === 0) this.#bySender.delete(sender);
-    this.#metrics.pendingTransactions.set(this.#byHash.size);
   }
 
   /** Posts what is next in line for `sender`; fails when `awaited` is among it and refused. */
@@ -505,12 +518,14 @@ export class PendingPool {
         entry.isPosted = false;
         this.#logger.warn("an accepted transaction could not be submitted yet", {
           hash: toHex(entry.hash),
-          reason: reason(cause),
+          reason: reasonOf(cause),
         });
         this.#tryLater(entry.sender);
         return;
       }
       this.#remove(entry);
+      // While this one stood in its place, a block may have skipped it.
+      if (entry.older?.isPosted === false) this.#tryLater(entry.sender);
       throw rejected(cause);
     }
   }
@@ -531,8 +546,8 @@ export class PendingPool {
         entry.isPosted = false;
         entry.isRepeat = true;
         entry.isEarly = why === "NONCE_TOO_HIGH";
-        touched.add(entry.sender.toString());
       } else this.#lost(entry, why);
+      touched.add(entry.sender.toString());
     }
     this.#expire();
     for (const sender of touched) void this.#tryToCatchUp(sender);
@@ -567,7 +582,10 @@ export class PendingPool {
     const [first] = entries?.values() ?? [];
     if (entries === undefined || first === undefined) return;
     const account = await this.#chain.account(first.sender);
-    for (const entry of entries.values()) if (entry.nonce < account.nonce) this.#remove(entry);
+    for (const newest of entries.values()) {
+      if (newest.nonce >= account.nonce) continue;
+      for (const entry of sameNonce(newest)) this.#remove(entry);
+    }
     await this.#postReady(first.sender, account.nonce);
   }
 
@@ -578,11 +596,11 @@ export class PendingPool {
 
   #lost(entry: Entry, why: unknown): void {
     this.#remove(entry);
-    this.#lostReasons.set(toHex(entry.hash), reason(why));
+    this.#lostReasons.set(toHex(entry.hash), reasonOf(why));
     this.#metrics.rpcDropped.inc({ what: "pending_transaction" });
     this.#logger.warn("pending transaction was not included", {
       hash: toHex(entry.hash),
-      reason: reason(why),
+      reason: reasonOf(why),
     });
   }
 
@@ -595,29 +613,7 @@ export class PendingPool {
   }
 }
 
-/** What geth says to payloads that are no transaction of this chain. */
-const UNDECODABLE_WORDS: Readonly<Partial<Record<SkipReason, string>>> = {
-  TOO_LARGE: "oversized data",
-  WRONG_CHAIN_ID: "invalid sender: invalid chain id for signer",
-  UNPROTECTED: "only replay-protected (EIP-155) transactions allowed over RPC",
-  BLOB_FORBIDDEN: "transaction type not supported",
-  TYPE_FORBIDDEN: "transaction type not supported",
-  BAD_SIGNATURE: "invalid sender: the signature recovers no address",
-  INVALID_FIELDS: "invalid transaction: its fields contradict the rules of its type",
-};
-
-function undecodable(why: SkipReason, chain: PoolChain): RpcError {
-  const words = UNDECODABLE_WORDS[why] ?? "invalid transaction: not the canonical encoding of one";
-  return serverError(why === "WRONG_CHAIN_ID" ? `${words}: want ${chain.common.chainId()}` : words);
-}
-
-function rejected(cause: unknown): RpcError {
-  // What a node says of a failed call has its address in it.
-  const isAway = isWeftError(cause) && cause.code === "SEQUENCER_CALL_FAILED";
-  const why = isAway ? "the sequencer cannot be reached; try again later" : reason(cause);
-  return new RpcError(RPC_CODE.TRANSACTION_REJECTED, `transaction rejected: ${why}`);
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** From the newest on. */
+function* sameNonce(newest: Entry | undefined): Generator<Entry> {
+  for (let entry = newest; entry !== undefined; entry = entry.older) yield entry;
 }
