@@ -11,7 +11,7 @@ import {
 } from "../../../test/support/evm-rollup.ts";
 import { NULL_LOGGER } from "../../../sequencer/ports/logger.ts";
 import type { EvmExecutor } from "../../evm/executor.ts";
-import { POST_RETRY_MS } from "../../evm/limits.ts";
+import { POST_RETRY_MS, RESUBMISSIONS_MAX } from "../../evm/limits.ts";
 import { NULL_EVM_METRICS } from "../../evm/metrics.ts";
 import { createPoolChain } from "../../evm/rpc/pool-chain.ts";
 import { createMemoryJournalStore, type JournalStore } from "../journal/journal-store.ts";
@@ -75,6 +75,26 @@ function start(
     await pool.restore({ kept, reconciled: Promise.resolve(), isSubmitted });
   };
   return { pool, submitted, state, clock, journal, restore };
+}
+
+/** The executor's state, and blocks that a test tells of; `asked`: the account that was asked for last. */
+function toldByHand(clock: ManualClock) {
+  const chain = createPoolChain(executor, clock);
+  let listener: (block: PoolBlock) => void = () => {};
+  let asked: Promise<unknown> = Promise.resolve();
+  const told: PoolChain = {
+    ...chain,
+    account(sender) {
+      const account = chain.account(sender);
+      asked = account;
+      return account;
+    },
+    onBlock(listen) {
+      listener = listen;
+      return () => {};
+    },
+  };
+  return { chain: told, tell: (block: PoolBlock) => listener(block), asked: () => asked };
 }
 
 describe("what a wallet was told is accepted", () => {
@@ -167,22 +187,8 @@ describe("blocks that are executed while a transaction is checked", () => {
 describe("a transaction that a block had no room for while its replacement was submitted", () => {
   it("behavior: is posted again once that one is refused", async () => {
     const clock = createManualClock();
-    const chain = createPoolChain(executor, clock);
-    let tell: (block: PoolBlock) => void = () => {};
-    let asked: Promise<unknown> = Promise.resolve();
-    const told: PoolChain = {
-      ...chain,
-      account(sender) {
-        const account = chain.account(sender);
-        asked = account;
-        return account;
-      },
-      onBlock(listener) {
-        tell = listener;
-        return () => {};
-      },
-    };
-    const { pool, submitted, state } = start(new Map(), clock, undefined, undefined, told);
+    const { chain, tell, asked } = toldByHand(clock);
+    const { pool, submitted, state } = start(new Map(), clock, undefined, undefined, chain);
     const first = await signed(ALICE, { nonce: 0 });
     await pool.add(first);
     const full = { included: [], isComplete: true };
@@ -190,7 +196,7 @@ describe("a transaction that a block had no room for while its replacement was s
     state.isAway = true;
     state.onAway = () => {
       tell({ ...full, skipped: [{ payload: first, reason: why }] });
-      return asked;
+      return asked();
     };
     const instead = await signed(ALICE, { nonce: 0, maxFeePerGas: 4_000_000_000n });
     await expect(pool.add(instead)).rejects.toThrow("is away");
@@ -200,6 +206,31 @@ describe("a transaction that a block had no room for while its replacement was s
     // And when a block skips it later, with nothing in its way.
     tell({ ...full, skipped: [{ payload: first, reason: why }] });
     await expect.poll(() => submitted).toEqual([first, first, first]);
+    pool.close();
+  });
+});
+
+describe("a block whose answer was lost", () => {
+  it("behavior: what it skipped is posted again, what is on its way and what waits is not", async () => {
+    const clock = createManualClock();
+    const { chain, tell, asked } = toldByHand(clock);
+    const raws = await Promise.all([0, 1, 2, 3].map((nonce) => signed(ALICE, { nonce })));
+    const [first, second, third, fourth] = raws;
+    if (!first || !second || !third || !fourth) throw new Error("few");
+    const { pool, submitted, restore } = start(new Map(), clock, undefined, undefined, chain);
+    await restore((raw) => Buffer.from(raw).equals(third));
+    for (const raw of raws) await pool.add(raw);
+    await execute(executor, 1, [first]);
+    const lost = { included: [], skipped: [], isComplete: false, waiting: [fourth] };
+    for (let times = 1; times <= RESUBMISSIONS_MAX; times++) {
+      tell(lost);
+      await expect.poll(() => submitted).toEqual([...raws, ...Array(times).fill(second)]);
+    }
+    expect(pool.size).toBe(3);
+    // As often as after a block that says why.
+    tell(lost);
+    await asked();
+    expect(submitted.length).toBe(raws.length + RESUBMISSIONS_MAX);
     pool.close();
   });
 });

@@ -112,6 +112,8 @@ export class PendingPool {
   readonly #kept: KeptTransactions | undefined;
   readonly #quota: PoolQuota | undefined;
   readonly #catchingUp: () => string | undefined;
+  /** Whether a submission that may still be ordered carries a payload; until `restore` says, none is known to. */
+  #isSubmitted: Restoring["isSubmitted"] = () => false;
   /** By hash, in order of arrival. */
   readonly #byHash = new Map<string, Entry>();
   /** By sender and nonce: the newest of that nonce. */
@@ -282,6 +284,7 @@ export class PendingPool {
    * nor on its way is posted as soon as that is known.
    */
   async restore({ kept, reconciled, isSubmitted }: Restoring): Promise<void> {
+    this.#isSubmitted = isSubmitted;
     // Their age begins anew: what a long stop has made old is not given up before anybody looked what became of it.
     const addedMs = this.#clock.monotonicMs();
     for (const { raw, requester } of await kept.load()) {
@@ -530,8 +533,9 @@ export class PendingPool {
     }
   }
 
-  #onBlock({ included, skipped, isComplete }: PoolBlock): void {
+  #onBlock({ included, skipped, isComplete, waiting = [] }: PoolBlock): void {
     this.#blocks += 1;
+    if (!isComplete) this.#postUntold(waiting);
     const touched = new Set<string>(isComplete ? [] : this.#bySender.keys());
     for (const { hash, sender } of included) {
       const entry = this.#byHash.get(toHex(hash));
@@ -542,15 +546,22 @@ export class PendingPool {
       const entry = this.#byHash.get(toHex(keccak_256(payload)));
       if (entry === undefined) continue;
       if (WORTH_ANOTHER_TRY.has(why) && entry.resubmissions < RESUBMISSIONS_MAX) {
-        entry.resubmissions += 1;
-        entry.isPosted = false;
-        entry.isRepeat = true;
-        entry.isEarly = why === "NONCE_TOO_HIGH";
+        again(entry, why === "NONCE_TOO_HIGH");
       } else this.#lost(entry, why);
       touched.add(entry.sender.toString());
     }
     this.#expire();
     for (const sender of touched) void this.#tryToCatchUp(sender);
+  }
+
+  /** After a block that was not told whole: what no submission carries may have been skipped there. */
+  #postUntold(waiting: readonly Uint8Array[]): void {
+    const later = new Set(waiting.map((raw) => toHex(keccak_256(raw))));
+    for (const [hash, entry] of this.#byHash) {
+      if (!entry.isPosted || later.has(hash) || this.#isSubmitted(entry.raw)) continue;
+      // Executed, it goes when the state is asked, before anything is posted.
+      if (entry.resubmissions < RESUBMISSIONS_MAX) again(entry, false);
+    }
   }
 
   /** Once for all of its transactions; what is too old by then is given up. */
@@ -611,6 +622,14 @@ export class PendingPool {
       this.#lost(entry, "not seen in a block in time");
     }
   }
+}
+
+/** Its place was in vain: it is to be posted once more. */
+function again(entry: Entry, isEarly: boolean): void {
+  entry.resubmissions += 1;
+  entry.isPosted = false;
+  entry.isRepeat = true;
+  entry.isEarly = isEarly;
 }
 
 /** From the newest on. */

@@ -23,6 +23,8 @@ export interface PoolBlock {
   readonly skipped: readonly { readonly payload: Uint8Array; readonly reason: string }[];
   /** Whether these are all of the block. */
   readonly isComplete: boolean;
+  /** Where they are not: payloads that were ordered and that a later block tells of; left out: none. */
+  readonly waiting?: readonly Uint8Array[];
 }
 
 export interface PoolChain {

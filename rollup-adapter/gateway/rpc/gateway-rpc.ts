@@ -168,6 +168,8 @@ export async function startGatewayRpc(
             reason === undefined ? [] : [{ payload, reason }],
           ),
           isComplete,
+          // The feed takes them to be gathered still.
+          waiting: isComplete ? [] : payloads,
         });
       },
       async close() {
