@@ -1,7 +1,12 @@
-import { describe, expect, test } from "vitest";
-import { Height } from "../../proto/brands.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { Height, RollupId } from "../../proto/brands.ts";
+import { toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
+import { BETA, buildSealedChain, SEALED_CHAIN_HEIGHT } from "../../test/support/sealed-chain.ts";
+import { startStreamNode } from "../../test/support/stream-node.ts";
 import { createFailoverClient, type SubmitNode } from "./failover-client.ts";
+import { createGrpcSequencerClient } from "./grpc-sequencer-client.ts";
+import type { RollupBlock } from "./rollup-block.ts";
 
 interface FakeNode extends SubmitNode {
   state: "up" | "down" | "behind";
@@ -78,5 +83,70 @@ describe("several nodes as one", () => {
     b.state = "down";
     await expect(client.submit(new Uint8Array(1))).rejects.toThrow(/is down/);
     await expect(createFailoverClient([]).chainInfo()).rejects.toThrow(/at least one/);
+  });
+});
+
+describe("what blocks hold of a rollup", () => {
+  const rollupId = RollupId(toHex(BETA));
+  const recorded: RollupBlock[] = [];
+  beforeAll(async () => {
+    const { address, stop } = await startStreamNode(buildSealedChain());
+    const client = createGrpcSequencerClient(address);
+    const { signal } = new AbortController();
+    const untilHeight = Height(SEALED_CHAIN_HEIGHT);
+    const fromHeight = Height(1);
+    const request = { rollupId, fromHeight, untilHeight, level: "committed", signal } as const;
+    for await (const block of client.blocks(request)) recorded.push(block);
+    client.close();
+    await stop();
+  });
+
+  /** Sends those of the blocks, then ends its stream, or fails; `asked`: how often. */
+  function streaming(isSent: (height: number) => boolean, failure?: string) {
+    const node = {
+      ...fakeNode(1),
+      asked: 0,
+      async *blocks({ fromHeight }: { readonly fromHeight: Height }) {
+        node.asked += 1;
+        for (const block of recorded) {
+          if (block.height >= fromHeight && isSent(block.height)) yield block;
+        }
+        if (failure !== undefined) throw new WeftError({ code: failure }, failure);
+      },
+    };
+    return node;
+  }
+
+  test.each([
+    ["is cut off, and silent then", (height: number) => height < 4, "SEQUENCER_STREAM_SILENT"],
+    ["sends what is no block", (height: number) => height < 4, "STREAM_MALFORMED"],
+    ["ends its stream early", (height: number) => height < 4, undefined],
+    ["leaves a block out", (height: number) => height !== 4, undefined],
+    ["begins later", (height: number) => height > 4, undefined],
+    ["has nothing", () => false, undefined],
+  ])(
+    "comes from another node when one %s, which is not asked again",
+    async (_, isSent, failure) => {
+      const [bad, good] = [streaming(isSent, failure), streaming(() => true)];
+      const whole = await createFailoverClient([good]).ordered(rollupId, 2, 8);
+      expect(whole).not.toEqual([]);
+      const client = createFailoverClient([bad, good]);
+      expect(await client.ordered(rollupId, 2, 8)).toEqual(whole);
+      expect(await client.ordered(rollupId, 2, 8)).toEqual(whole);
+      expect(bad.asked).toBe(1);
+    },
+  );
+
+  test("error: no node has all of it; what is no fault of a node", async () => {
+    const half = streaming((height) => height < 4);
+    await expect(createFailoverClient([half, half]).ordered(rollupId, 2, 8)).rejects.toMatchObject({
+      code: "STREAM_INCOMPLETE",
+      message: "expected blocks 2 to 8, block 4 did not come",
+    });
+    const [ours, other] = [streaming(() => true, "OURS"), streaming(() => true)];
+    await expect(
+      createFailoverClient([ours, other]).ordered(rollupId, 2, SEALED_CHAIN_HEIGHT + 1),
+    ).rejects.toMatchObject({ code: "OURS" });
+    expect(other.asked).toBe(0);
   });
 });

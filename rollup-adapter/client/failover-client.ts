@@ -1,9 +1,14 @@
 /** Several sequencer nodes as one, for calls that any of them can answer. */
 import { Height, type RollupId } from "../../proto/brands.ts";
-import { isWeftError } from "../../proto/errors.ts";
+import { WeftError } from "../../proto/errors.ts";
 import type { DeliveredEntry } from "../../proto/verify/manifest.ts";
+import { isOfNode } from "./failover-stream.ts";
 import type { MevClient } from "./mev-client.ts";
 import type { SequencerClient } from "./sequencer-client.ts";
+
+export type OrderedErrorInfo =
+  /** A node's stream leaves a block out, or ends before the last one that was asked for. */
+  { readonly code: "STREAM_INCOMPLETE" };
 
 /** An entry of a rollup in a block. */
 export interface OrderedPlace {
@@ -63,21 +68,27 @@ async function ordered(
   if (last < first) return places;
   const abort = new AbortController();
   const { signal } = abort;
+  let next = first;
   try {
     const fromHeight = Height(first);
     const blocks = client.blocks({ rollupId, fromHeight, level: "committed", signal });
     for await (const { height, slice } of blocks) {
+      if (height !== next) break;
       if (slice.slice.kind === "presence") {
         for (const [position, entry] of slice.slice.entries.entries()) {
           places.push({ height, position, entry });
         }
       }
-      if (height >= last) break;
+      if (height === last) return places;
+      next += 1;
     }
   } finally {
     abort.abort();
   }
-  return places;
+  throw new WeftError<OrderedErrorInfo>(
+    { code: "STREAM_INCOMPLETE" },
+    `expected blocks ${first} to ${last}, block ${next} did not come`,
+  );
 }
 
 /** The same for bundles and bids: what one node has not heard of, another may have. */
@@ -114,7 +125,7 @@ function createFailover<Client>(clients: readonly Client[]) {
         if (isGood(answer)) return answer;
         fallback ??= { answer };
       } catch (error) {
-        if (!isWeftError(error) || error.code !== "SEQUENCER_CALL_FAILED") throw error;
+        if (!isOfNode(error)) throw error;
         failure = error;
       }
       // Unless another call has gone on already.

@@ -82,7 +82,7 @@ export async function* failoverBlocks(
 }
 
 /** A node that fails is left for another; anything else is not the nodes' to mend. */
-function isOfNode(error: unknown): boolean {
+export function isOfNode(error: unknown): boolean {
   return (
     isWeftError(error) && (error.code.startsWith("SEQUENCER_") || error.code.startsWith("STREAM_"))
   );
