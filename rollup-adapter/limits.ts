@@ -38,7 +38,10 @@ export const RETRY_MS_MAX = 5_000;
 export const CALL_TIMEOUT_MS = 10_000;
 /** A stream that is silent this long is opened anew, in ms. */
 export const STREAM_SILENCE_MS = 30_000;
-/** Heights that a rollup may be behind the sequencer's head and still be at it: further behind, it is catching up. */
+/**
+ * Heights that a rollup may be behind the sequencer's head and still be at it: further behind, it is catching up. So may
+ * a node be behind a height that was verified: further behind, another one is asked.
+ */
 export const BEHIND_BLOCKS_MAX = 10;
 /** A block that is executed at this age, by its own verified time, is the head's, in ms. */
 export const FRESH_BLOCK_MS = 10_000;

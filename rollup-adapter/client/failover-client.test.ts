@@ -4,6 +4,7 @@ import { toHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { BETA, buildSealedChain, SEALED_CHAIN_HEIGHT } from "../../test/support/sealed-chain.ts";
 import { startStreamNode } from "../../test/support/stream-node.ts";
+import { BEHIND_BLOCKS_MAX } from "../limits.ts";
 import { createFailoverClient, type SubmitNode } from "./failover-client.ts";
 import { createGrpcSequencerClient } from "./grpc-sequencer-client.ts";
 import type { RollupBlock } from "./rollup-block.ts";
@@ -74,6 +75,17 @@ describe("several nodes as one", () => {
     expect((await client.chainInfo()).height).toBe(2);
     b.state = "down";
     expect((await client.chainInfo()).height).toBe(1);
+  });
+
+  test("a node that has stayed below what is verified is left, though it says that it is up", async () => {
+    const [a, b] = [fakeNode(100), fakeNode(1_000)];
+    const client = createFailoverClient([a, b]);
+    expect((await client.chainInfo(100 + BEHIND_BLOCKS_MAX)).height).toBe(100);
+    expect((await client.chainInfo(101 + BEHIND_BLOCKS_MAX)).height).toBe(1_000);
+    await client.submit(new Uint8Array(1));
+    expect([a.submissions, b.submissions]).toEqual([0, 1]);
+    b.state = "down";
+    expect((await client.chainInfo(1_000)).height).toBe(100);
   });
 
   test("error: none answers", async () => {

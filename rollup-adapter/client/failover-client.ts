@@ -2,9 +2,10 @@
 import { Height, type RollupId } from "../../proto/brands.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { DeliveredEntry } from "../../proto/verify/manifest.ts";
+import { BEHIND_BLOCKS_MAX } from "../limits.ts";
 import { isOfNode } from "./failover-stream.ts";
 import type { MevClient } from "./mev-client.ts";
-import type { SequencerClient } from "./sequencer-client.ts";
+import type { ChainInfo, SequencerClient } from "./sequencer-client.ts";
 
 export type OrderedErrorInfo =
   /** A node's stream leaves a block out, or ends before the last one that was asked for. */
@@ -21,8 +22,13 @@ export interface OrderedPlace {
 export interface SubmitClient
   extends Pick<
     SequencerClient,
-    "chainInfo" | "entryProof" | "rollup" | "sealKey" | "submit" | "transactionStatus"
+    "entryProof" | "rollup" | "sealKey" | "submit" | "transactionStatus"
   > {
+  /**
+   * Of a node that is up with the chain, if there is one. A node that has lost its peers does not know that it is not:
+   * `verified`, the last height that is known from blocks, tells.
+   */
+  chainInfo(verified?: number): Promise<ChainInfo>;
   /** What blocks `first` to `last` hold of the rollup, in order, as one node tells: not verified. */
   ordered(rollupId: RollupId, first: number, last: number): Promise<readonly OrderedPlace[]>;
 }
@@ -42,10 +48,10 @@ export type SubmitNode = Pick<
 export function createFailoverClient(clients: readonly SubmitNode[]): SubmitClient {
   const first = createFailover(clients);
   return {
-    chainInfo: () =>
+    chainInfo: (verified = 0) =>
       first(
         (client) => client.chainInfo(),
-        (info) => !info.isCatchingUp,
+        (info) => !info.isCatchingUp && info.height >= verified - BEHIND_BLOCKS_MAX,
       ),
     rollup: (key) => first((client) => client.rollup(key)),
     sealKey: (number) => first((client) => client.sealKey(number)),

@@ -6,8 +6,19 @@ import { rollupDataEntries, rollupIdOfName, txId } from "../../proto/codec/weft-
 import type { Sealed } from "../../proto/codec/seal-tx.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import {
+  createFailoverClient,
+  type SubmitClient,
+  type SubmitNode,
+} from "../client/failover-client.ts";
 import type { ChainInfo, SubmitOutcome } from "../client/sequencer-client.ts";
-import { SEAL_TRIES_MAX, SEALED_BATCH_BYTES_MAX } from "../limits.ts";
+import {
+  BEHIND_BLOCKS_MAX,
+  CHAIN_INFO_AGE_MS,
+  RESEND_BLOCKS,
+  SEAL_TRIES_MAX,
+  SEALED_BATCH_BYTES_MAX,
+} from "../limits.ts";
 import { NULL_GATEWAY_METRICS } from "./metrics.ts";
 import type { Sealer, SealerErrorInfo, SealingKey } from "./sealer.ts";
 import { createSubmitter, type Submitter } from "./submitter.ts";
@@ -28,12 +39,15 @@ const CODE_KEY_OLD = 221;
 const stops: Submitter[] = [];
 afterEach(() => {
   for (const submitter of stops.splice(0)) submitter.stop();
+  vi.restoreAllMocks();
 });
 
 /** A sequencer that takes all, unless `codeOf` says otherwise; `sealing`: the key that the gateway knows. */
 function createFixture(options: {
   readonly sealing?: { key: SealingKey | string };
   readonly codeOf?: (count: number) => number;
+  /** Left out: one that takes all. */
+  readonly client?: SubmitClient;
 }) {
   const items: { readonly id: Uint8Array; readonly action: ReturnType<typeof actionOf> }[] = [];
   const { sealing } = options;
@@ -61,7 +75,7 @@ function createFixture(options: {
   const submitter = createSubmitter(
     { rollupId: ROLLUP, coalesceMs: 0, expiryBlocks: 60, tipPerByte: 0n },
     {
-      client: {
+      client: options.client ?? {
         chainInfo: () => Promise.resolve(CHAIN),
         ordered: () => Promise.resolve([]),
         submit(item): Promise<SubmitOutcome> {
@@ -87,7 +101,7 @@ function createFixture(options: {
 }
 
 function unused(): never {
-  throw new Error("wallets' transactions are no bundles");
+  throw new Error("not asked for here");
 }
 
 function actionOf(item: Uint8Array) {
@@ -140,6 +154,38 @@ describe("a gateway on a chain that is faster than it asks", () => {
       ),
     );
     expect(submitter.pendingCount()).toBe(0);
+  });
+});
+
+describe("a node that is cut off from its peers", () => {
+  it("behavior: what it took is sent to one that is up, as it was", async () => {
+    const now = vi.spyOn(performance, "now");
+    const sent: { readonly node: string; readonly item: string }[] = [];
+    let head = 10;
+    const nodeAt = (node: string, height: () => number): SubmitNode => ({
+      chainInfo: () => Promise.resolve({ ...CHAIN, height: Height(height()) }),
+      submit(item) {
+        sent.push({ node, item: toHex(item) });
+        const bytes = new Uint8Array(32);
+        const taken = { id: bytes, hash: bytes, code: 0, codespace: "", reason: "" };
+        return Promise.resolve({ ...taken, isDuplicate: false });
+      },
+      blocks: unused,
+      entryProof: unused,
+      rollup: unused,
+      sealKey: unused,
+      transactionStatus: unused,
+    });
+    const nodes = [nodeAt("cut off", () => 10), nodeAt("up", () => head)];
+    const { submitter } = createFixture({ client: createFailoverClient(nodes) });
+    await submitter.submit(payload);
+    for (; head <= 10 + BEHIND_BLOCKS_MAX + RESEND_BLOCKS; head++) {
+      now.mockReturnValue(head * CHAIN_INFO_AGE_MS * 2);
+      submitter.blockOrdered(block(head));
+    }
+    await vi.waitFor(() => expect(sent.at(-1)?.node).toBe("up"));
+    expect(sent[0]?.node).toBe("cut off");
+    expect(new Set(sent.map(({ item }) => item)).size).toBe(1);
   });
 });
 

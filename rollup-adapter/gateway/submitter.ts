@@ -121,7 +121,7 @@ export function createSubmitter(
   let flushTimer: NodeJS.Timeout | undefined;
   let isFlushing = false;
   let isStopped = false;
-  let info: ChainInfo | undefined;
+  let info: Promise<ChainInfo> | undefined;
   let infoMs = Number.NEGATIVE_INFINITY;
   /** Last block of which it is known what it holds of the rollup: never the node's word alone. */
   let height = 0;
@@ -134,10 +134,16 @@ export function createSubmitter(
   /** Height and base fee of at most CHAIN_INFO_AGE_MS ago: the fee and the expiry leave room. */
   async function currentInfo(isFresh: boolean): Promise<ChainInfo> {
     if (isFresh || info === undefined || performance.now() > infoMs + CHAIN_INFO_AGE_MS) {
-      info = await client.chainInfo();
       infoMs = performance.now();
+      const asked = client.chainInfo(height);
+      info = asked;
+      // Asked again by the next one.
+      asked.catch(() => {
+        if (info === asked) info = undefined;
+      });
     }
-    return info.height >= height ? info : { ...info, height: Height(height) };
+    const told = await info;
+    return told.height >= height ? told : { ...told, height: Height(height) };
   }
 
   function enqueue(entry: Entry): void {
@@ -305,6 +311,8 @@ export function createSubmitter(
     if (isAwaited) batch.state = "sending";
     let refusal: Error | undefined;
     try {
+      // The node that took it may be cut off: then it goes to another.
+      await currentInfo(false);
       refusal = refusalOf(await client.submit(batch.item), signer.payer);
       metrics.submissions.inc({ result: "sent_again" });
     } catch (cause) {
