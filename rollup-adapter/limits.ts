@@ -38,6 +38,8 @@ export const RETRY_MS_MAX = 5_000;
 export const CALL_TIMEOUT_MS = 10_000;
 /** A stream that is silent this long is opened anew, in ms. */
 export const STREAM_SILENCE_MS = 30_000;
+/** Times in a row that this is borne of a node which says that its chain grows; then it is another's turn. */
+export const STREAM_SILENCES_MAX = 10;
 /**
  * Heights that a rollup may be behind the sequencer's head and still be at it: further behind, it is catching up. So may
  * a node be behind a height that was verified: further behind, another one is asked.

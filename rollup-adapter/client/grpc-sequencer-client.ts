@@ -2,7 +2,6 @@
 import {
   type CallOptions,
   type ChannelOptions,
-  type ClientReadableStream,
   Client,
   credentials,
   type ServiceError,
@@ -19,6 +18,7 @@ import { SealingState } from "../../proto/grpc/seal-key.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { CALL_TIMEOUT_MS, STREAM_MESSAGE_BYTES_MAX, STREAM_SILENCE_MS } from "../limits.ts";
 import { describeNoAnswer } from "./no-answer.ts";
+import { watchSilence } from "./stream-silence.ts";
 import { type HeaderUpdate, readHeaderUpdate } from "./header-follower.ts";
 import { readRollupBlock, type RollupBlock } from "./rollup-block.ts";
 import type {
@@ -232,6 +232,7 @@ function streamBlocks(
       omitEmpty: omitsEmpty,
     },
     read: (bytes) => readRollupBlock(bytes, form),
+    fromHeight: request.fromHeight,
     // A stream of filled blocks may rightly wait for openings, and one of few blocks for them, while the chain goes on.
     mayBeSilent: level === Level.FILLED || omitsEmpty,
     signal: request.signal,
@@ -253,6 +254,7 @@ function streamHeaders(
       sparseCommits: hasSparseCommits,
     },
     read: (bytes) => readHeaderUpdate(bytes, hasSparseCommits),
+    fromHeight,
     mayBeSilent: hasSparseCommits,
     signal,
   });
@@ -271,15 +273,17 @@ interface ReadStream<Request, Message> {
   readonly request: Request;
   /** A message that is none is a fault of the node's and not of the call. */
   readonly read: (bytes: Buffer) => Message;
-  /** Whether silence is no fault while the chain grows. */
+  /** First height wanted; 0: the next one. */
+  readonly fromHeight: Height;
+  /** Whether silence is no fault while the chain grows to where the next message must have come. */
   readonly mayBeSilent: boolean;
   readonly signal: AbortSignal;
 }
 
-async function* streamRead<Request, Message>(
+async function* streamRead<Request, Message extends { readonly height: Height }>(
   client: Client,
   address: string,
-  { method, request, read, mayBeSilent, signal }: ReadStream<Request, Message>,
+  { method, request, read, fromHeight, mayBeSilent, signal }: ReadStream<Request, Message>,
 ): AsyncGenerator<Message> {
   const stream = client.makeServerStreamRequest(
     method.path,
@@ -291,14 +295,17 @@ async function* streamRead<Request, Message>(
   signal.addEventListener("abort", cancel);
   const height = async (): Promise<number> =>
     (await unary(client, address, ROLLUP_SERVICE.getChainInfo, {})).height;
-  const silence = watchSilence(stream, mayBeSilent ? height : undefined);
+  let next: number = fromHeight;
+  const silence = watchSilence(cancel, mayBeSilent ? { height, next: () => next } : undefined);
   try {
     for await (const message of stream as AsyncIterable<Buffer>) {
       // While the reader works on a block, silence is not the node's.
       silence.stop();
       // Several come in one read: what is left of them when its reader ends is not for it.
       if (signal.aborted) return;
-      yield read(message);
+      const block = read(message);
+      next = block.height + 1;
+      yield block;
       silence.start();
     }
   } catch (cause) {
@@ -306,7 +313,7 @@ async function* streamRead<Request, Message>(
     if (silence.isSilent()) {
       throw new WeftError<SequencerClientErrorInfo>(
         { code: "SEQUENCER_STREAM_SILENT" },
-        `${address} sent nothing for ${STREAM_SILENCE_MS / 1_000} s; opening the stream anew`,
+        `${address} sent nothing for ${STREAM_SILENCE_MS / 1_000} s or longer; opening the stream anew`,
         { cause },
       );
     }
@@ -316,39 +323,6 @@ async function* streamRead<Request, Message>(
     signal.removeEventListener("abort", cancel);
     stream.cancel();
   }
-}
-
-/** Cancels a stream that has been silent too long: a node that hangs looks like one that is idle. */
-function watchSilence(
-  stream: ClientReadableStream<unknown>,
-  height: (() => Promise<number>) | undefined,
-) {
-  let isSilent = false;
-  let isStopped = false;
-  let lastHeight = 0;
-  let timer: NodeJS.Timeout | undefined;
-  const start = (): void => {
-    isStopped = false;
-    timer = setTimeout(() => void silent(), STREAM_SILENCE_MS);
-  };
-  /** Silence is not a fault of a node whose chain has grown since. */
-  async function silent(): Promise<void> {
-    const before = lastHeight;
-    lastHeight = (await height?.().catch(() => 0)) ?? 0;
-    if (isStopped) return;
-    if (lastHeight > before) {
-      start();
-      return;
-    }
-    isSilent = true;
-    stream.cancel();
-  }
-  const stop = (): void => {
-    isStopped = true;
-    clearTimeout(timer);
-  };
-  start();
-  return { start, stop, isSilent: () => isSilent };
 }
 
 function callFailed(address: string, path: string, error: ServiceError) {
