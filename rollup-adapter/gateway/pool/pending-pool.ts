@@ -12,7 +12,7 @@ import { copyBytes, toHex } from "../../../proto/bytes.ts";
 import { timeToMs } from "../../../proto/time.ts";
 import type { Cancel, Clock } from "../../../sequencer/ports/clock.ts";
 import type { Logger } from "../../../sequencer/ports/logger.ts";
-import { maxCost, maxFeePerGas, roomObjection } from "../../evm/admission.ts";
+import { maxCost, maxFeePerGas } from "../../evm/admission.ts";
 import {
   PENDING_AGE_MS,
   PENDING_BYTES_MAX,
@@ -32,8 +32,8 @@ import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/e
 import { LOST_KEPT } from "../status/limits.ts";
 import type { Quota } from "../quota.ts";
 import type { KeptTransactions } from "./kept-transactions.ts";
-import type { NextBlockTerms, PoolAccount, PoolBlock, PoolChain } from "./pool-chain.ts";
-import { reasonOf, rejected, undecodable } from "./refusals.ts";
+import type { PoolAccount, PoolBlock, PoolChain } from "./pool-chain.ts";
+import { reasonOf, rejected, senderRefusal, undecodable } from "./refusals.ts";
 
 /**
  * Has the sequencer order one payload of this rollup; resolves when it has taken it, throws with a
@@ -314,35 +314,9 @@ export class PendingPool {
   async #check(decoded: DecodedTransaction, account: PoolAccount): Promise<void> {
     this.#checkFresh();
     const { transaction, sender } = decoded;
-    const { common } = this.#chain;
-    const next: NextBlockTerms = await this.#chain.next();
-    const room = {
-      gasLimit: next.gasLimit,
-      gasLeft: next.gasLimit,
-      blobGasLeft: 0n,
-      baseFeePerGas: next.baseFeePerGas,
-      blobBaseFee: 0n,
-    };
-    const { nonce } = transaction;
-    if (nonce < account.nonce) {
-      throw serverError(`nonce too low: next nonce ${account.nonce}, tx nonce ${nonce}`);
-    }
-    const objection = roomObjection(transaction, room, common);
-    if (objection === "INTRINSIC_GAS_TOO_LOW") {
-      throw serverError(`intrinsic gas too low: gas ${transaction.gasLimit}`);
-    }
-    if (objection === "FEE_BELOW_BASE_FEE") {
-      throw serverError(
-        `max fee per gas less than block base fee: address ${sender.toString()}, maxFeePerGas: ${maxFeePerGas(transaction)}, baseFee: ${next.baseFeePerGas}`,
-      );
-    }
-    if (objection !== undefined) throw serverError("exceeds block gas limit");
-    const cost = maxCost(transaction, common);
-    if (account.balance < cost) {
-      throw serverError(
-        `insufficient funds for gas * price + value: balance ${account.balance}, tx cost ${cost}, overshot ${cost - account.balance}`,
-      );
-    }
+    const terms = { account, next: await this.#chain.next(), common: this.#chain.common };
+    const refusal = senderRefusal(transaction, sender, terms);
+    if (refusal !== undefined) throw refusal;
   }
 
   /** Against an old state used nonces look unused: the order of such a transaction would be paid for, and the block skip it. */
