@@ -1,12 +1,12 @@
 // The row of the node's dashboard about atomic execution.
-import { gauge, increase, mean, NODE, panel, quantile, sumBy } from "./panels.mjs";
+import { events, gauge, increase, mean, NODE, panel, quantile, sumBy } from "./panels.mjs";
 
 export const ATOMIC_ROW = [
   "Atomic execution",
   panel(
     "Atomic bundles by what became of them",
     "short",
-    [sumBy("instance, result", increase("weft_atomic_decisions_total")), `${NODE} {{result}}`],
+    [sumBy("instance, result", events("weft_atomic_decisions_total")), `${NODE} {{result}}`],
     [gauge("weft_atomic_open"), `${NODE} wait`],
   ),
   panel(
@@ -18,11 +18,11 @@ export const ATOMIC_ROW = [
   panel(
     "Votes and reports of executors",
     "short",
-    [sumBy("instance, verdict", increase("weft_atomic_votes_total")), `${NODE} {{verdict}}`],
+    [sumBy("instance, verdict", events("weft_atomic_votes_total")), `${NODE} {{verdict}}`],
     [increase("weft_atomic_reports_total"), `${NODE} reports`],
   ),
   panel("Executors slashed and jailed", "short", [
-    sumBy("fault, rollup", increase("weft_atomic_executor_faults_total")),
+    sumBy("fault, rollup", events("weft_atomic_executor_faults_total")),
     "{{fault}} {{rollup}}",
   ]),
 ];

@@ -1,10 +1,10 @@
 // The row of the node's dashboard about auctions and what ordering earns.
-import { gauge, increase, mean, NODE, panel, quantile, rate, sumBy } from "./panels.mjs";
+import { events, gauge, increase, mean, NODE, panel, quantile, rate, sumBy } from "./panels.mjs";
 
 export const AUCTION_ROW = [
   "Auctions and revenue",
   panel("Bids by result", "short", [
-    sumBy("instance, result", increase("weft_mev_auction_bids_total")),
+    sumBy("instance, result", events("weft_mev_auction_bids_total")),
     `${NODE} {{result}}`,
   ]),
   panel(

@@ -1,10 +1,10 @@
 // The row of the node's dashboard about bundles.
-import { increase, NODE, panel, sumBy } from "./panels.mjs";
+import { events, NODE, panel, sumBy } from "./panels.mjs";
 
 export const BUNDLE_ROW = [
   "Bundles",
   panel("What bundles and bids came to", "short", [
-    sumBy("instance, state", increase("weft_mev_bundle_state_total")),
+    sumBy("instance, state", events("weft_mev_bundle_state_total")),
     `${NODE} {{state}}`,
   ]),
 ];

@@ -1,5 +1,5 @@
 // The row of a rollup's dashboard about its driver.
-import { gauge, increase, NODE, panel, quantile, rate, stat, sumBy } from "./panels.mjs";
+import { events, gauge, increase, NODE, panel, quantile, rate, stat, sumBy } from "./panels.mjs";
 
 export const DRIVER_ROW = [
   "Driver",
@@ -22,18 +22,18 @@ export const DRIVER_ROW = [
   panel(
     "Atomic bundles",
     "short",
-    [sumBy("verdict", increase("weft_rollup_atomic_prepared_total")), "prepared, {{verdict}}"],
-    [sumBy("outcome", increase("weft_rollup_atomic_decided_total")), "decided, {{outcome}}"],
+    [sumBy("verdict", events("weft_rollup_atomic_prepared_total")), "prepared, {{verdict}}"],
+    [sumBy("outcome", events("weft_rollup_atomic_decided_total")), "decided, {{outcome}}"],
   ),
   panel(
     "Votes and reports",
     "short",
     [
-      sumBy("kind, result", increase("weft_rollup_atomic_statements_total")),
+      sumBy("kind, result", events("weft_rollup_atomic_statements_total")),
       "{{kind}} {{result}}",
     ],
     [gauge("weft_rollup_atomic_pending"), `${NODE} wait`],
   ),
-  panel("Refused blocks", "ops", [sumBy("code", rate("weft_rollup_refused_total")), "{{code}}"]),
+  panel("Refused blocks", "short", [sumBy("code", events("weft_rollup_refused_total")), "{{code}}"]),
   panel("Stream restarts", "ops", [rate("weft_rollup_stream_restarts_total"), NODE]),
 ];

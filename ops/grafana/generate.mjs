@@ -2,10 +2,11 @@
 // each; the JSON files are what Grafana provisions. test/ops checks that both agree.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
+import { events, gauge, increase, mean, NODE, panel, quantile, rate, stat, sumBy, table } from "./panels.mjs";
 import { ATOMIC_ROW } from "./atomic-row.mjs";
 import { AUCTION_ROW } from "./auction-row.mjs";
 import { BUNDLE_ROW } from "./bundle-row.mjs";
+import { COMETBFT_ROW } from "./cometbft-row.mjs";
 import { DRIVER_ROW } from "./driver-row.mjs";
 import { ENGINE_API_ROW } from "./engine-api-row.mjs";
 import { INCLUSION_ROW } from "./inclusion-row.mjs";
@@ -55,8 +56,11 @@ export const dashboards = [
           "short",
           [gauge("weft_evidence_pending"), `${NODE} waiting`],
           [gauge("weft_evidence_pending_bytes"), `${NODE} waiting, bytes`],
-          [rate("weft_evidence_total", "outcome"), "{{outcome}}/s"],
-          [gauge("weft_app_misbehavior_total"), `${NODE} validators named by blocks since its start, {{type}}`],
+          [sumBy("instance, outcome", events("weft_evidence_total")), `${NODE} {{outcome}}`],
+          [
+            sumBy("instance, type", events("weft_app_misbehavior_total")),
+            `${NODE} validators that blocks name, {{type}}`,
+          ],
         ),
         panel(
           "Power",
@@ -121,9 +125,9 @@ export const dashboards = [
         panel(
           "Slashes",
           "short",
-          [sumBy("instance, reason", increase("weft_staking_slashes_total")), `${NODE} {{reason}}`],
+          [sumBy("instance, reason", events("weft_staking_slashes_total")), `${NODE} {{reason}}`],
           [
-            sumBy("instance, reason", increase("weft_staking_slashed_nweft_total")),
+            sumBy("instance, reason", events("weft_staking_slashed_nweft_total")),
             `${NODE} {{reason}}, nweft`,
           ],
         ),
@@ -148,57 +152,24 @@ export const dashboards = [
       BUNDLE_ROW,
       AUCTION_ROW,
       ATOMIC_ROW,
-      [
-        "Application under CometBFT",
-        panel(
-          "CometBFT process",
-          "short",
-          [gauge("weft_cometbft_up"), `${NODE} up`],
-          [increase("weft_cometbft_restarts_total"), `${NODE} restarts`],
-        ),
-        panel(
-          "Transactions handed to CometBFT",
-          "short",
-          [gauge("weft_cometbft_handover_waiting"), `${NODE} waiting`],
-          [increase("weft_cometbft_handover_refused_total"), `${NODE} refused`],
-        ),
-        panel("ABCI connections", "short", [gauge("weft_abci_connections"), NODE]),
-        panel("ABCI calls", "ops", [
-          sumBy("instance, method", rate("weft_abci_call_seconds_count")),
-          `${NODE} {{method}}`,
-        ]),
-        panel("ABCI calls (p95)", "s", [
-          quantile(0.95, "weft_abci_call_seconds", "instance, method"),
-          `${NODE} {{method}}`,
-        ]),
-        panel(
-          "ABCI bytes",
-          "Bps",
-          [rate("weft_abci_received_bytes_total"), `${NODE} received`],
-          [rate("weft_abci_sent_bytes_total"), `${NODE} sent`],
-        ),
-        panel(
-          "ABCI faults",
-          "ops",
-          [rate("weft_abci_exceptions_total"), `${NODE} exception {{method}}`],
-          [rate("weft_abci_connections_refused_total"), `${NODE} connection refused`],
-          [rate("weft_abci_pauses_total"), `${NODE} pause`],
-        ),
-      ],
+      COMETBFT_ROW,
       [
         "Engine",
-        panel("Block processing (p95)", "ms", [
-          quantile(0.95, "cometbft_state_block_processing_time"),
-          NODE,
-        ]),
+        // CometBFT's own buckets end at 91 ms; its mean knows no such end.
+        panel(
+          "Block processing (mean, p95)",
+          "ms",
+          [mean("cometbft_state_block_processing_time"), `${NODE} mean`],
+          [quantile(0.95, "cometbft_state_block_processing_time"), `${NODE} p95`],
+        ),
         panel("Steps of applying a block (p95)", "s", [
           quantile(0.95, "weft_engine_apply_step_seconds", "step"),
           "{{step}}",
         ]),
         panel("Log sync (p99)", "s", [quantile(0.99, "weft_engine_wal_fsync_seconds"), NODE]),
         panel("Signing (p95)", "s", [quantile(0.95, "weft_engine_sign_seconds", "kind"), "{{kind}}"]),
-        panel("Own signatures missed", "ops", [
-          sumBy("instance, kind, reason", rate("weft_engine_signatures_missed_total")),
+        panel("Own signatures missed", "short", [
+          sumBy("instance, kind, reason", events("weft_engine_signatures_missed_total")),
           `${NODE} {{kind}} {{reason}}`,
         ]),
         panel(
@@ -263,9 +234,12 @@ export const dashboards = [
         panel("ABCI calls (p95)", "s", [quantile(0.95, "weft_app_phase_seconds", "phase"), "{{phase}}"]),
         panel(
           "Refused and replaced proposals",
-          "ops",
-          [rate("weft_app_proposals_rejected_total"), `${NODE} refused`],
-          [rate("weft_app_fallback_proposals_total"), `${NODE} own, gave way to {{step}}`],
+          "short",
+          [increase("weft_app_proposals_rejected_total"), `${NODE} refused`],
+          [
+            sumBy("instance, step", events("weft_app_fallback_proposals_total")),
+            `${NODE} own, gave way to {{step}}`,
+          ],
         ),
         panel("Unusable extensions by validator", "ops", [
           sumBy("validator", rate("weft_app_extension_blanks_total")),
@@ -307,7 +281,7 @@ export const dashboards = [
           "Banned peers",
           "short",
           [gauge("weft_p2p_banned_peers"), `${NODE} banned`],
-          [sumBy("code", rate("weft_p2p_bans_total")), "{{code}} per second"],
+          [sumBy("code", events("weft_p2p_bans_total")), "for {{code}}"],
         ),
         panel("Known addresses", "short", [gauge("weft_p2p_address_book_addresses"), `${NODE} {{kind}}`]),
         panel("Strangers in the handshake", "short", [gauge("weft_p2p_pending_handshakes"), NODE]),
@@ -342,7 +316,7 @@ export const dashboards = [
       [
         "Snapshots and state sync",
         panel("Newest snapshot", "short", [gauge("weft_app_snapshot_height"), NODE]),
-        panel("Snapshots due", "ops", [sumBy("outcome", rate("weft_app_snapshots_total")), "{{outcome}}"]),
+        panel("Snapshots due", "short", [sumBy("outcome", events("weft_app_snapshots_total")), "{{outcome}}"]),
         panel("Time of a snapshot (p95)", "s", [quantile(0.95, "weft_app_snapshot_seconds"), NODE]),
         panel("Chunks served", "ops", [sumBy("answer", rate("weft_p2p_chunks_served_total")), "{{answer}}"]),
         panel(
@@ -515,7 +489,7 @@ export const dashboards = [
           [rate("weft_gateway_journal_failures_total"), `${NODE} journal not written`],
         ),
         panel("Bundles, bids and cancellations of searchers", "short", [
-          sumBy("instance, result", increase("weft_gateway_bundles_total")),
+          sumBy("instance, result", events("weft_gateway_bundles_total")),
           `${NODE} {{result}}`,
         ]),
         panel("Size of a submission (p95)", "bytes", [quantile(0.95, "weft_gateway_batch_bytes"), NODE]),
@@ -527,7 +501,7 @@ export const dashboards = [
         ),
         panel("Journal: records", "ops", [rate("weft_gateway_journal_writes_total"), NODE]),
         panel("Taken up from the journal at a start", "short", [
-          sumBy("instance, what", increase("weft_gateway_recovered_total")),
+          sumBy("instance, what", events("weft_gateway_recovered_total")),
           `${NODE} {{what}}`,
         ]),
       ],

@@ -1,5 +1,5 @@
 // The row of the node's dashboard about lanes, refused proposals and inclusion lists.
-import { gauge, increase, mean, NODE, panel, quantile, rate, sumBy } from "./panels.mjs";
+import { events, gauge, increase, mean, NODE, panel, quantile, rate, sumBy } from "./panels.mjs";
 
 export const INCLUSION_ROW = [
   "Lanes and inclusion lists",
@@ -7,8 +7,8 @@ export const INCLUSION_ROW = [
     sumBy("lane", rate("weft_mev_lane_bytes_total")),
     "lane {{lane}}",
   ]),
-  panel("Refused proposals by check and proposer", "ops", [
-    sumBy("check, proposer", rate("weft_mev_proposals_refused_total")),
+  panel("Refused proposals by check and proposer", "short", [
+    sumBy("check, proposer", events("weft_mev_proposals_refused_total")),
     "{{check}} {{proposer}}",
   ]),
   panel(
@@ -23,7 +23,7 @@ export const INCLUSION_ROW = [
     [increase("weft_mev_obligations_armed_total"), `${NODE} armed`],
     [increase("weft_mev_obligations_met_total"), `${NODE} included`],
     [
-      sumBy("instance, code", increase("weft_mev_obligations_excused_total")),
+      sumBy("instance, code", events("weft_mev_obligations_excused_total")),
       `${NODE} excused, {{code}}`,
     ],
     [increase("weft_mev_obligations_withdrawn_total"), `${NODE} withdrawn by a validator`],

@@ -1,5 +1,5 @@
 // The row of the node's dashboard about sealed transactions.
-import { gauge, increase, mean, NODE, panel, quantile, sumBy } from "./panels.mjs";
+import { events, gauge, increase, mean, NODE, panel, quantile, sumBy } from "./panels.mjs";
 
 export const SEALED_ROW = [
   "Sealed transactions",
@@ -25,7 +25,7 @@ export const SEALED_ROW = [
     [gauge("weft_seal_pending_commits"), `${NODE} commits`],
   ),
   panel("Settled", "short", [
-    sumBy("instance, kind, outcome", increase("weft_seal_resolved_total")),
+    sumBy("instance, kind, outcome", events("weft_seal_resolved_total")),
     `${NODE} {{kind}} {{outcome}}`,
   ]),
   panel(
@@ -35,7 +35,7 @@ export const SEALED_ROW = [
     [quantile(0.95, "weft_seal_reveal_blocks"), `${NODE} p95`],
   ),
   panel("Votes without their shares, by validator", "short", [
-    `max by (validator) (${increase("weft_seal_missing_shares_total")})`,
+    `max by (validator) (${events("weft_seal_missing_shares_total")})`,
     "{{validator}}",
   ]),
   panel(
@@ -43,17 +43,17 @@ export const SEALED_ROW = [
     "short",
     [increase("weft_seal_disputes_total"), `${NODE} disputed`],
     [
-      sumBy("instance, code", increase("weft_seal_parts_rejected_total")),
+      sumBy("instance, code", events("weft_seal_parts_rejected_total")),
       `${NODE} shares refused, {{code}}`,
     ],
     [increase("weft_seal_parts_unwatched_total"), `${NODE} not looked at`],
     [
-      sumBy("instance, kind", increase("weft_seal_evidence_found_total")),
+      sumBy("instance, kind", events("weft_seal_evidence_found_total")),
       `${NODE} proof of {{kind}}`,
     ],
   ),
   panel("Opened ahead of their block, or for it", "short", [
-    sumBy("instance, when", increase("weft_seal_opened_items_total")),
+    sumBy("instance, when", events("weft_seal_opened_items_total")),
     `${NODE} {{when}}`,
   ]),
   panel("Arithmetic (p95)", "s", [

@@ -1,9 +1,10 @@
 /** Metrics, dashboards, alerts and runbook must agree; promtool judges the rules. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, type TestContext } from "vitest";
 import { createAdapterMetrics } from "../../rollup-adapter/metrics.ts";
 import { ABCI_SPECS } from "../../sequencer/metrics/abci-specs.ts";
 import { COMETBFT_SPECS } from "../../sequencer/metrics/cometbft-specs.ts";
@@ -129,6 +130,20 @@ function alertExpressions(): readonly { readonly name: string; readonly expr: st
   }));
 }
 
+/** Each increase of a counter with labels: it is absent before its first event, and 1 or more from then on. */
+function labelledIncreases(
+  expression: string,
+): readonly { readonly counter: string; readonly window: string }[] {
+  const labelled = new Set(
+    SPECS.filter(({ type, labels = [] }) => type === "counter" && labels.length > 0).map(
+      ({ name }) => name,
+    ),
+  );
+  return [...expression.matchAll(/increase\((\w+)(?:\{[^}]*\})?\[([$\w]+)\]\)/g)]
+    .map((match) => ({ counter: match[1] ?? "", window: match[2] ?? "" }))
+    .filter(({ counter }) => labelled.has(counter));
+}
+
 function dashboardFiles(): readonly { readonly file: string; readonly json: Dashboard }[] {
   const folder = `${ROOT}ops/grafana/dashboards`;
   return readdirSync(folder).map((file) => ({
@@ -237,6 +252,42 @@ describe("dashboards", () => {
   });
 });
 
+describe("dashboards' expressions", () => {
+  const expressions = dashboardFiles().flatMap(({ json }) =>
+    json.panels.flatMap((panel) => (panel.targets ?? []).map(({ expr }) => expr)),
+  );
+
+  it("see the first event of a counter with labels, which increase() does not", () => {
+    const increases = expressions.flatMap((expr) =>
+      labelledIncreases(expr).map((found) => ({ expr, ...found })),
+    );
+    expect(increases.length).toBeGreaterThan(10);
+    const at = '{job=~"$job",instance=~"$instance"}';
+    for (const { expr, counter, window } of increases) {
+      expect(expr).toContain(
+        ` unless ${counter}${at} offset ${window} unless on (job, instance) up${at} offset ${window} == 0)`,
+      );
+    }
+  });
+
+  it("pass promtool", (context) => {
+    skipWithoutPromtool(context);
+    const folder = mkdtempSync(join(tmpdir(), "weft-ops-"));
+    try {
+      const rules = expressions.map((expr, i) => ({
+        record: `panel:${i}`,
+        expr: expr.replaceAll("$__rate_interval", "1m"),
+      }));
+      // JSON is YAML.
+      const file = join(folder, "panels.yml");
+      writeFileSync(file, JSON.stringify({ groups: [{ name: "panels", rules }] }));
+      expect(promtool("check", "rules", file)).toContain(`${rules.length} rules found`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
 describe("alerts", () => {
   it("have a unit test that fires and one that does not, and a paragraph in the runbook", () => {
     expect(ALERT_NAMES.length).toBeGreaterThan(30);
@@ -253,15 +304,8 @@ describe("alerts", () => {
   });
 
   it("see the first event of a counter with labels, which increase() does not", () => {
-    const labelled = new Set(
-      SPECS.filter(({ type, labels = [] }) => type === "counter" && labels.length > 0).map(
-        ({ name }) => name,
-      ),
-    );
     const increases = alertExpressions().flatMap(({ name, expr }) =>
-      [...expr.matchAll(/increase\((\w+)(?:\{[^}]*\})?\[(\w+)\]\)/g)]
-        .filter(([, counter = ""]) => labelled.has(counter))
-        .map(([, counter, window]) => ({ name, expr, counter, window })),
+      labelledIncreases(expr).map((found) => ({ name, expr, ...found })),
     );
     expect(increases.length).toBeGreaterThan(10);
     for (const { name, expr, counter, window } of increases) {
@@ -272,19 +316,25 @@ describe("alerts", () => {
   });
 
   it("pass promtool: rules, their unit tests, and the scrape configuration", (context) => {
-    if (!hasPromtool()) {
-      const message = "promtool is missing; install the Debian package prometheus";
-      if (process.env["CI"] !== undefined) throw new Error(message);
-      context.skip(message);
-    }
-    const folder = fileURLToPath(new URL("prometheus/", OPS));
-    const promtool = (...args: readonly string[]) =>
-      execFileSync("promtool", args, { cwd: folder, encoding: "utf8", stdio: "pipe" });
+    skipWithoutPromtool(context);
     expect(promtool("check", "rules", "alerts.yml")).toContain(`${ALERT_NAMES.length} rules found`);
     expect(promtool("test", "rules", "alerts.test.yml")).toContain("SUCCESS");
     expect(promtool("check", "config", "prometheus.yml")).toContain("is valid");
   });
 });
+
+/** What it prints; throws when it finds a fault. */
+function promtool(...args: readonly string[]): string {
+  const cwd = fileURLToPath(new URL("prometheus/", OPS));
+  return execFileSync("promtool", args, { cwd, encoding: "utf8", stdio: "pipe" });
+}
+
+function skipWithoutPromtool(context: TestContext): void {
+  if (hasPromtool()) return;
+  const message = "promtool is missing; install the Debian package prometheus";
+  if (process.env["CI"] !== undefined) throw new Error(message);
+  context.skip(message);
+}
 
 function hasPromtool(): boolean {
   const folders = (process.env["PATH"] ?? "").split(":");
