@@ -75,6 +75,8 @@ export interface MixedNode {
   /** `<id>@127.0.0.1:<port>`, not through any link. */
   readonly peerAddress: string;
   readonly rpc: string;
+  /** Metrics of Weft's process: of a CometBFT node, of its application. */
+  readonly metrics: string;
   /** gRPC's host and port; a CometBFT node has none here. */
   readonly grpc: string | undefined;
   /** Upper-case hex of the consensus address; undefined for a follower. */
@@ -360,6 +362,7 @@ async function prepareNode(
     home: place.home,
     peerAddress: `${loadOrCreateNodeKey(home.nodeKeyFile).id}@127.0.0.1:${place.p2pPort}`,
     rpc: `http://127.0.0.1:${place.rpcPort}`,
+    metrics: `http://127.0.0.1:${place.metricsPort}/metrics`,
     grpc: kind === "weft" ? `127.0.0.1:${place.grpcPort}` : undefined,
     validatorAddress: existsSync(home.validatorKeyFile)
       ? toHex(ed25519Address(readOrCreateKeyFile(home.validatorKeyFile).publicKey)).toUpperCase()

@@ -9,7 +9,7 @@ import { compareChains } from "../../support/chain-comparison.ts";
 import { isCometBftAway } from "../../support/cometbft.ts";
 import { DOUBLE_SIGNER, provokeEvidence, shareKeys } from "../../support/double-signer.ts";
 import type { OffenceOrder } from "../../support/double-signing.ts";
-import { rpc, until, validatorAt } from "../../support/local-network.ts";
+import { metric, rpc, until, validatorAt } from "../../support/local-network.ts";
 import {
   createMixedNetwork,
   type EngineKind,
@@ -127,6 +127,10 @@ describe.skipIf(isCometBftAway)("a TypeScript validator that signs twice", () =>
       }
       expect(told).toEqual([...new Set(told)]);
       expect(told.length).toBeGreaterThan(1);
+      for (const { name, metrics } of network.validators) {
+        const counted = await metric(metrics, "weft_app_misbehavior_total", 'type="duplicateVote"');
+        expect(counted, name).toBe(told.length);
+      }
     },
     TIMEOUT_MS,
   );
