@@ -18,6 +18,7 @@ import {
 } from "@ethereumjs/util";
 import { type VM, createVM } from "@ethereumjs/vm";
 import type { Pacer } from "./pacer.ts";
+import { pacedPrecompiles } from "./precompiles/paced.ts";
 import type { StateDb } from "./state-db.ts";
 
 /** Hash of the rollup block with this number; absent when there is none (BLOCKHASH then is zero). */
@@ -198,6 +199,7 @@ export async function createMachine(options: {
     stateManager: state,
     blockchain,
     params: {},
+    customPrecompiles: pacedPrecompiles(common, pacer),
     customOpcodes: [
       {
         opcode: JUMPDEST,

@@ -141,7 +141,7 @@ function rollupDocument(options: RollupFilesOptions): RollupConfigDocument {
   const genesis: EvmGenesisDocument = {
     rollup: options.name,
     chainId: options.evmChainId.toString(),
-    // What an EVM in JavaScript can execute between two blocks even when the code is hostile.
+    // What people do with so much an EVM in JavaScript executes between two blocks; hostile code takes it longer.
     gasLimit: EVM_GAS_LIMIT,
     timestamp: sequencerGenesis.genesisTime.seconds.toString(),
     ...(options.atomic === true ? { atomic: true } : {}),
