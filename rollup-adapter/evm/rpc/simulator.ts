@@ -25,6 +25,9 @@ import { bytesToHex } from "../../json-rpc/hex.ts";
 import { type BlockOverrides, type StateOverrides, applyStateOverrides } from "./overrides.ts";
 import type { CallRequest } from "./params.ts";
 
+/** What it needs of the chain. */
+export type SimulatedChain = Pick<EvmChain, "common" | "db" | "blockHash">;
+
 export interface SimulationPlace {
   readonly stateRoot: Uint8Array;
   /** Of the block that the message pretends to be in. */
@@ -57,18 +60,18 @@ const ESTIMATE_ERROR_NUMERATOR = 15n;
 const ESTIMATE_ERROR_DENOMINATOR = 1_000n;
 
 export class Simulator {
-  readonly #chain: EvmChain;
+  readonly #chain: SimulatedChain;
   #running = 0;
   readonly #queue: (() => void)[] = [];
 
-  constructor(chain: EvmChain) {
+  constructor(chain: SimulatedChain) {
     this.#chain = chain;
   }
 
   /** What the message returns. Throws REVERTED with what the contract said. */
   async call(request: CallRequest, place: SimulationPlace): Promise<Uint8Array> {
     return this.#simulate(place, async (machine, environment) => {
-      await checkFunds(machine, request);
+      await checkPayment(machine, request, environment);
       const gas = request.gas ?? SIMULATION_GAS_MAX;
       const run = await this.#run(machine, request, capGas(gas), environment, place);
       if (run.error !== undefined) throw executionError(run.error, run.returnValue);
@@ -79,7 +82,7 @@ export class Simulator {
   /** Least gas limit with which the message succeeds, to within 1.5 %. */
   async estimateGas(request: CallRequest, place: SimulationPlace): Promise<bigint> {
     return this.#simulate(place, async (machine, environment) => {
-      await checkFunds(machine, request);
+      await checkPayment(machine, request, environment);
       const allowance = await gasAllowance(machine, request);
       const attempt = (gas: bigint): Promise<Run> =>
         this.#run(machine, request, gas, environment, place);
@@ -119,7 +122,7 @@ export class Simulator {
   /** Addresses and slots that the message touches, and its gas. */
   async accessList(request: CallRequest, place: SimulationPlace): Promise<AccessListResult> {
     return this.#simulate(place, async (machine, environment) => {
-      await checkFunds(machine, request);
+      await checkPayment(machine, request, environment);
       const gas = capGas(request.gas ?? environment.gasLimit);
       const run = await this.#run(machine, request, gas, environment, place);
       if (run.error !== undefined) throw executionError(run.error, run.returnValue);
@@ -131,14 +134,15 @@ export class Simulator {
     place: SimulationPlace,
     work: (machine: Machine, environment: BlockEnvironment) => Promise<T>,
   ): Promise<T> {
+    // What a simulation writes goes into a store of its own, which nobody keeps.
+    const db = new StateDb((key) => this.#chain.db.lookup(key));
     await this.#enter();
     try {
       const pacer = createDeadlinePacer();
       const { common } = this.#chain;
       const machine = await createMachine({
         common,
-        // What a simulation writes goes into a store of its own, which nobody keeps.
-        db: new StateDb((key) => this.#chain.db.lookup(key)),
+        db,
         root: place.stateRoot,
         blockHashes: (number) => this.#chain.blockHash(number),
         pacer,
@@ -149,6 +153,9 @@ export class Simulator {
       }
       const environment = { ...place.environment, ...place.blockOverrides };
       return await work(machine, environment);
+    } catch (cause) {
+      // A failed read may look like any other error once it has passed through the library.
+      throw db.failure ?? cause;
     } finally {
       this.#leave();
     }
@@ -170,6 +177,10 @@ export class Simulator {
       return code.length > 0 && !isDelegation(code)
         ? await this.#runMessage(machine, request, gas, from, block)
         : await this.#runTransaction(machine, request, gas, from, block);
+    } catch (cause) {
+      // Neither memory nor stack says anything about the message; what else the library throws does.
+      if (cause instanceof RpcError || cause instanceof RangeError) throw cause;
+      throw serverError(firstLine(cause));
     } finally {
       await machine.state.revert();
     }
@@ -183,12 +194,7 @@ export class Simulator {
     block: Block,
   ): Promise<Run> {
     const nonce = (await state.getAccount(from))?.nonce ?? 0n;
-    let transaction: TypedTransaction;
-    try {
-      transaction = this.#unsigned(request, gas, nonce);
-    } catch (cause) {
-      throw serverError(`invalid transaction: ${firstLine(cause)}`);
-    }
+    const transaction = this.#unsigned(request, gas, nonce);
     transaction.getSenderAddress = () => from;
     if (gas < minimumGasLimit(transaction, this.#chain.common)) {
       return failedRun(OUT_OF_GAS);
@@ -229,7 +235,7 @@ export class Simulator {
       value: request.value,
       data: request.data,
       gasLimit: gas - intrinsic,
-      gasPrice: request.gasPrice ?? request.maxFeePerGas ?? 0n,
+      gasPrice: priceOf(request),
       skipBalance: true,
     });
     return {
@@ -261,15 +267,19 @@ export class Simulator {
         : { type: 1, gasPrice: request.gasPrice }),
       ...(hasAuthorizations ? { authorizationList: request.authorizationList } : {}),
     };
-    return createTx(data as Parameters<typeof createTx>[0], {
-      ...evmOptions(common),
-      freeze: false,
-    });
+    try {
+      return createTx(data as Parameters<typeof createTx>[0], {
+        ...evmOptions(common),
+        freeze: false,
+      });
+    } catch (cause) {
+      throw serverError(`invalid transaction: ${firstLine(cause)}`);
+    }
   }
 
   #draft(request: CallRequest, environment: BlockEnvironment, parentHash: Uint8Array): Block {
     // A message that names no price pays none, so the base fee must not stand in its way.
-    const isPriced = (request.gasPrice ?? request.maxFeePerGas ?? 0n) > 0n;
+    const isPriced = priceOf(request) > 0n;
     return createBlock(
       {
         header: {
@@ -331,19 +341,36 @@ async function balanceOf({ state }: Machine, request: CallRequest): Promise<bigi
   return ((await state.getAccount(from)) ?? new Account()).balance;
 }
 
-async function checkFunds(machine: Machine, request: CallRequest): Promise<void> {
+/** Most that the message pays for a unit of gas; 0 when it names no price. */
+function priceOf({ gasPrice, maxFeePerGas }: CallRequest): bigint {
+  return gasPrice ?? maxFeePerGas ?? 0n;
+}
+
+/** Refuses in geth's words a price below the block's, and a value that the sender lacks. */
+async function checkPayment(
+  machine: Machine,
+  request: CallRequest,
+  { baseFeePerGas }: BlockEnvironment,
+): Promise<void> {
+  const address = (request.from ?? createZeroAddress()).toString();
+  const price = priceOf(request);
+  if (price > 0n && price < baseFeePerGas) {
+    throw serverError(
+      `max fee per gas less than block base fee: address ${address}, maxFeePerGas: ${price}, baseFee: ${baseFeePerGas}`,
+    );
+  }
   if (request.value === 0n) return;
   const balance = await balanceOf(machine, request);
   if (balance < request.value) {
     throw serverError(
-      `insufficient funds for gas * price + value: address ${(request.from ?? createZeroAddress()).toString()} have ${balance} want ${request.value}`,
+      `insufficient funds for gas * price + value: address ${address} have ${balance} want ${request.value}`,
     );
   }
 }
 
 /** Gas that the sender can pay for at the price it named; absent when it named none. */
 async function gasAllowance(machine: Machine, request: CallRequest): Promise<bigint | undefined> {
-  const price = request.maxFeePerGas ?? request.gasPrice ?? 0n;
+  const price = priceOf(request);
   if (price === 0n) return undefined;
   return ((await balanceOf(machine, request)) - request.value) / price;
 }
