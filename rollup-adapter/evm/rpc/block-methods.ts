@@ -1,5 +1,7 @@
 /** Methods about the chain and its blocks. */
 import type { EvmChain } from "../executor.ts";
+import { EXECUTION_SLICE_MS } from "../limits.ts";
+import { mapPaced } from "../pacer.ts";
 import type { StoredBlock } from "../records.ts";
 import { feeHistory } from "./fees.ts";
 import type { Json, Method } from "../../json-rpc/method.ts";
@@ -83,7 +85,10 @@ function noUncle(index: unknown): Json {
 }
 
 /** What the next block would hold if it were made now; its hash and roots are not known. */
-function formatPendingBlock({ chain, clock, pool }: MethodDependencies, isFull: boolean): Json {
+async function formatPendingBlock(
+  { chain, clock, pool }: MethodDependencies,
+  isFull: boolean,
+): Promise<Json> {
   const next = chain.nextEnvironment(clock.now().seconds);
   const head: EvmChain["head"] = () => chain.head();
   const zeros = (length: number): string => `0x${"00".repeat(length)}`;
@@ -108,11 +113,12 @@ function formatPendingBlock({ chain, clock, pool }: MethodDependencies, isFull: 
     baseFeePerGas: quantity(next.baseFeePerGas),
     size: "0x0",
     uncles: [],
-    transactions: pool
-      .all()
-      .map(({ transaction, hash, sender }) =>
+    transactions: await mapPaced(
+      pool.posted(next.gasLimit),
+      EXECUTION_SLICE_MS,
+      ({ transaction, hash, sender }) =>
         isFull ? formatPending(transaction, hash, sender.bytes) : bytesToHex(hash),
-      ),
+    ),
     withdrawals: [],
   };
 }

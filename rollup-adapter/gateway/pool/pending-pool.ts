@@ -175,8 +175,17 @@ export class PendingPool {
     return this.#byHash.get(toHex(hash));
   }
 
-  all(): readonly PendingTransaction[] {
-    return [...this.#byHash.values()];
+  /** Those that were posted, in order of arrival: as many as a block of so much gas has room for. */
+  posted(gasLimit: bigint): readonly PendingTransaction[] {
+    const found: PendingTransaction[] = [];
+    let gas = 0n;
+    for (const entry of this.#byHash.values()) {
+      if (!entry.isPosted) continue;
+      gas += entry.transaction.gasLimit;
+      if (gas > gasLimit) break;
+      found.push(entry);
+    }
+    return found;
   }
 
   /** The nonce after the sender's unbroken run of pending ones. */
