@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { AtomicOutcome, Verdict } from "../../proto/codec/atomic-tx.ts";
-import { Height } from "../../proto/brands.ts";
+import { Height, RollupId } from "../../proto/brands.ts";
 import { WeftError } from "../../proto/errors.ts";
 import { EXECUTION_SERVICE } from "../../proto/grpc/execution-service.ts";
 import type {
@@ -101,17 +101,41 @@ test("behavior: an executor of level 0 answers UNIMPLEMENTED, also one that neve
   const { prepareBundle: _, decideBundle: __, ...older } = EXECUTION_SERVICE;
   const server = new Server();
   server.addService(older, {});
+  const { client } = await clientOf(server);
+  await expect(client.prepareBundle?.(prepare)).rejects.toMatchObject({
+    code: "EXECUTION_ATOMIC_UNSUPPORTED",
+  });
+});
+
+test("behavior: what serves no executor's calls is none for now, which ends no driver", async () => {
+  const { client, address } = await clientOf(new Server());
+  const init = {
+    rollupId: RollupId("ab".repeat(32)),
+    sequencerChainId: "test-network",
+    sequencerStartHeight: Height(1),
+  };
+  for (const call of [() => client.init(init), () => client.getStatus()]) {
+    await expect(call()).rejects.toMatchObject({
+      code: "EXECUTION_CLOSED",
+      message: expect.stringMatching(
+        new RegExp(`^what answers at ${address} is no executor \\(.*\\); is the address right`),
+      ),
+    });
+  }
+});
+
+/** Of whatever `server` serves. */
+async function clientOf(server: Server) {
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     );
   });
-  const client = createGrpcExecutor(`127.0.0.1:${port}`);
+  const address = `127.0.0.1:${port}`;
+  const client = createGrpcExecutor(address);
   cleanups.push(
     () => server.forceShutdown(),
     () => client.close(),
   );
-  await expect(client.prepareBundle?.(prepare)).rejects.toMatchObject({
-    code: "EXECUTION_ATOMIC_UNSUPPORTED",
-  });
-});
+  return { client, address };
+}

@@ -97,7 +97,7 @@ export function createGrpcExecutor(address: string): Executor & { close(): void 
     "grpc.max_reconnect_backoff_ms": 2_000,
   });
   const call = <Request, Response>(method: Method<Request, Response>, request: Request) =>
-    unary(client, method, request);
+    unary({ client, address }, method, request);
   return {
     init: (request) => call(EXECUTION_SERVICE.init, request),
     executeBlock: (request) => call(EXECUTION_SERVICE.executeBlock, request),
@@ -176,7 +176,7 @@ function toStatus(error: unknown) {
 }
 
 function unary<Request, Response>(
-  client: Client,
+  { client, address }: { readonly client: Client; readonly address: string },
   method: Method<Request, Response>,
   request: Request,
 ): Promise<Response> {
@@ -188,24 +188,39 @@ function unary<Request, Response>(
       request,
       { deadline: Date.now() + EXECUTE_TIMEOUT_MS },
       (error, response) => {
-        if (error !== null) reject(fromStatus(error));
+        if (error !== null) reject(fromStatus(error, address, method.path));
         else if (response !== undefined) resolve(response);
       },
     );
   });
 }
 
+/** Calls that executors of level 0 do not serve. */
+const LEVEL_1_PATHS: ReadonlySet<string> = new Set([
+  EXECUTION_SERVICE.prepareBundle.path,
+  EXECUTION_SERVICE.decideBundle.path,
+]);
+
 /** The executor's own error again; what carries no known code is a failure of the connection. */
-function fromStatus(error: ServiceError): WeftError<ExecutionErrorInfo> {
+function fromStatus(
+  error: ServiceError,
+  address: string,
+  path: string,
+): WeftError<ExecutionErrorInfo> {
   const text = (key: string): string => String(error.metadata.get(key)[0] ?? "");
   const heightOf = (key: string): Height => Height(Number(text(key)) || 0);
   const code = text(EXECUTION_ERROR_METADATA.code);
+  // Who never heard of a method says so in gRPC's own words: an executor of level 0, or a proxy without its executor.
+  const isUnserved = error.code === status.UNIMPLEMENTED && !isExecutionCode(code);
+  if (isUnserved && !LEVEL_1_PATHS.has(path)) {
+    return new WeftError<ExecutionErrorInfo>(
+      { code: "EXECUTION_CLOSED" },
+      `what answers at ${address} is no executor (${error.details}); is the address right?`,
+      { cause: error },
+    );
+  }
   const info: ExecutionErrorInfo = !isExecutionCode(code)
-    ? // An executor that never heard of a method says so in gRPC's own words.
-      {
-        code:
-          error.code === status.UNIMPLEMENTED ? "EXECUTION_ATOMIC_UNSUPPORTED" : "EXECUTION_CLOSED",
-      }
+    ? { code: isUnserved ? "EXECUTION_ATOMIC_UNSUPPORTED" : "EXECUTION_CLOSED" }
     : code === "EXECUTION_HEIGHT_GAP"
       ? {
           code,
