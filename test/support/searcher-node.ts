@@ -25,6 +25,7 @@ import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequ
 import { createEvmRollup } from "../../rollup-adapter/evm/evm-rollup.ts";
 import { NULL_EVM_METRICS } from "../../rollup-adapter/evm/metrics.ts";
 import { createBundleGateway } from "../../rollup-adapter/gateway/bundles/bundle-gateway.ts";
+import { OPEN_ACCESS } from "../../rollup-adapter/json-rpc/access.ts";
 import {
   createRateLimit,
   type RateLimitOptions,
@@ -57,6 +58,8 @@ export interface SearcherNodeOptions extends SealedChainOptions {
   readonly spendMax?: bigint;
   readonly cancelNonce?: bigint;
   readonly rate?: RateLimitOptions;
+  /** Believed from X-Forwarded-For. */
+  readonly proxyHops?: number;
   /** The rollup is executed by another process, and the JSON-RPC stands in front of its own. */
   readonly isElsewhere?: boolean;
 }
@@ -182,7 +185,7 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
       {
         dataDirectory: join(folder, "evm"),
         genesis: testGenesis({ rollup: OWN_ROLLUP }),
-        rpc: { port: 0 },
+        rpc: { port: 0, access: { ...OPEN_ACCESS, proxyHops: options.proxyHops ?? 0 } },
       },
       {
         submit: notTried,

@@ -371,6 +371,22 @@ describe("who asks", () => {
     expect(codes).toEqual([undefined, undefined, "RATE_LIMITED", "RATE_LIMITED"]);
   });
 
+  it("behavior: addresses of one IPv6 network are limited as one", async () => {
+    const node = await start({ rate: { perSecond: 0.001, burst: 1 }, proxyHops: 1 });
+    const answers: unknown[] = [];
+    for (const address of ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"]) {
+      const response = await fetch(node.url, {
+        method: "POST",
+        headers: { "x-forwarded-for": address },
+        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "weft_getMevParams", params: [] }),
+      });
+      answers.push(await response.json());
+    }
+    const refused = { error: expect.objectContaining({ message: expect.stringMatching(/slow/) }) };
+    const taken = { result: expect.anything() };
+    expect(answers).toMatchObject([taken, refused, taken]);
+  });
+
   it("behavior: without a key nothing is sent, least of all in the clear", async () => {
     const node = await start({ seal: { isOpen: false } });
     await node.step();

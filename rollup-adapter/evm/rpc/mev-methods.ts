@@ -40,6 +40,7 @@ import {
   rollupParam,
   windowParam,
 } from "./mev-params.ts";
+import { networkOf } from "../../json-rpc/access.ts";
 import { bytesParam, hashParam, indexParam, listParam } from "../../json-rpc/params.ts";
 import { heightForBlock } from "./places.ts";
 import { signerOf } from "./requester.ts";
@@ -284,7 +285,8 @@ export const MEV_METHODS = [
 /** Takes its tokens: first of the address, because a signature is work. */
 function requester(context: RequestContext, limit: RateLimit): Uint8Array {
   const slow = "too many requests; slow down and try again";
-  if (!limit.take([`address ${context.address}`])) throw bundleError("RATE_LIMITED", slow);
+  if (!limit.take([`address ${networkOf(context.address)}`]))
+    throw bundleError("RATE_LIMITED", slow);
   const signer = signerOf(context);
   if (signer.length > 0 && !limit.take([`signer ${Buffer.from(signer).toString("hex")}`])) {
     throw bundleError("RATE_LIMITED", slow);
