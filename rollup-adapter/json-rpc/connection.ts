@@ -16,6 +16,7 @@ import type { JsonRpcMetrics } from "./metrics.ts";
 import type { Share } from "./share.ts";
 
 const POLICY_VIOLATION = 1008;
+const TRY_AGAIN_LATER = 1013;
 
 export function serveConnection(
   socket: WebSocket,
@@ -50,6 +51,7 @@ export function serveConnection(
     dependencies.subscriptions,
     subscriptions,
     send,
+    () => socket.close(TRY_AGAIN_LATER, "a subscription was lost"),
     () => socket.readyState === socket.OPEN,
     () => {
       const taken = subscriptionShare.take(requester, { isExempt });
@@ -106,6 +108,7 @@ function subscriptionMethods(
   kinds: SubscriptionKinds,
   subscriptions: Map<string, () => void>,
   send: (text: string) => void,
+  lose: () => void,
   isOpen: () => boolean,
   takeShare: () => () => void,
 ): Map<string, Method> {
@@ -127,7 +130,7 @@ function subscriptionMethods(
     };
     starting += 1;
     try {
-      const stop = await subscribe(options, notify);
+      const stop = await subscribe(options, notify, lose);
       const end = (): void => {
         stop();
         release();

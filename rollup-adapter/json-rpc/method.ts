@@ -27,11 +27,13 @@ export type MethodTable = ReadonlyMap<string, Method>;
 
 /**
  * One kind of eth_subscribe: checks its options, and tells `notify` of every event until the function that it returns is called.
+ * `lose` says that no event will be told of any more: the caller's connection ends, so that it asks anew.
  * @throws RpcError
  */
 export type Subscribe = (
   options: unknown,
   notify: (result: Json) => void,
+  lose: () => void,
 ) => (() => void) | Promise<() => void>;
 
 /** By the name that callers give. */

@@ -8,7 +8,7 @@ import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { type AccessOptions, OPEN_ACCESS } from "./access.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { Method } from "./method.ts";
+import type { Method, Subscribe } from "./method.ts";
 import { NULL_JSON_RPC_METRICS } from "./metrics.ts";
 import { type RpcServer, type RpcServerOptions, startRpcServer } from "./server.ts";
 import { createUnreadAnswers } from "./unread-answers.ts";
@@ -23,6 +23,8 @@ const PROXIED: AccessOptions = { ...OPEN_ACCESS, proxyHops: 1 };
 
 async function start(options: Partial<RpcServerOptions> = {}) {
   const dropped: string[] = [];
+  /** What ends each of them. */
+  const subscribed: (() => void)[] = [];
   const metrics = {
     ...NULL_JSON_RPC_METRICS,
     rpcDropped: { inc: (labels?: { what: string }) => void dropped.push(labels?.what ?? "") },
@@ -40,7 +42,15 @@ async function start(options: Partial<RpcServerOptions> = {}) {
     { port: 0, ...options },
     {
       dispatcher: new Dispatcher({ methods, logger: NULL_LOGGER, metrics }),
-      subscriptions: new Map([["ticks", () => () => {}]]),
+      subscriptions: new Map<string, Subscribe>([
+        [
+          "ticks",
+          (_, __, lose) => {
+            subscribed.push(lose);
+            return () => {};
+          },
+        ],
+      ]),
       readiness: () => Promise.resolve({ isReady: true }),
       healthFacts: () => ({}),
       clock: createSystemClock(),
@@ -49,7 +59,7 @@ async function start(options: Partial<RpcServerOptions> = {}) {
     },
   );
   open.push(server);
-  return { server, dropped, letGo: () => let_go(), calls: () => calls };
+  return { server, dropped, subscribed, letGo: () => let_go(), calls: () => calls };
 }
 
 function post(
@@ -245,5 +255,22 @@ describe("what a stranger sends", () => {
     const text = await (await fetch(`http://127.0.0.1:${address.port}`)).text();
     expect(text).toHaveLength(16 << 20);
     expect(cut).toBe(2);
+  });
+});
+
+describe("a subscription", () => {
+  it("behavior: that is lost ends its connection, whose owner asks anew", async () => {
+    const { server, subscribed } = await start();
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}`);
+    open.push({ close: () => socket.terminate() });
+    await once(socket, "open");
+    socket.send(
+      JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_subscribe", params: ["ticks"] }),
+    );
+    await once(socket, "message");
+    const [lose] = subscribed;
+    lose?.();
+    const [code] = await once(socket, "close");
+    expect(code).toBe(1_013);
   });
 });

@@ -27,6 +27,8 @@ export interface UpstreamSubscriptions {
 interface Subscription {
   readonly params: readonly unknown[];
   readonly notify: (result: Json) => void;
+  /** Told when the executor, asked again, does not take it any more. */
+  readonly lose: () => void;
   /** Told once whether the executor takes it; undefined from then on. */
   settle: ((error: Error | undefined) => void) | undefined;
   /** At the executor; undefined while it is not subscribed. */
@@ -66,6 +68,8 @@ export function createUpstreamSubscriptions(
     if (socket !== undefined || retry !== undefined || isClosed) return;
     const opened = new WebSocket(url, { maxPayload: UPSTREAM_ANSWER_BYTES_MAX });
     socket = opened;
+    // Whoever takes the connection and never answers would be waited for without end.
+    beat = clock.after(UPSTREAM_TIMEOUT_MS, () => opened.terminate());
     let isSilent = false;
     opened.on("pong", () => {
       isSilent = false;
@@ -82,6 +86,7 @@ export function createUpstreamSubscriptions(
         beat = watch();
       });
     opened.on("open", () => {
+      beat?.cancel();
       beat = watch();
       pauseMs = UPSTREAM_RECONNECT_MS_FIRST;
       for (const subscription of subscriptions) ask(subscription);
@@ -143,7 +148,11 @@ export function createUpstreamSubscriptions(
       } else send("eth_unsubscribe", [id]); // ended while it was asked for
     } catch (cause) {
       error = cause instanceof Error ? cause : new Error(String(cause));
-      subscriptions.delete(subscription);
+      const wasTaken = subscription.settle === undefined;
+      if (subscriptions.delete(subscription) && wasTaken) {
+        logger.debug("the executor takes a subscription no more", { error: error.message });
+        subscription.lose();
+      }
     }
     subscription.settle?.(error);
   }
@@ -157,7 +166,7 @@ export function createUpstreamSubscriptions(
   }
 
   return {
-    kind: (name) => async (options, notify) => {
+    kind: (name) => async (options, notify, lose) => {
       if (subscriptions.size >= UPSTREAM_SUBSCRIPTIONS_MAX) {
         throw limitExceeded(`${UPSTREAM_SUBSCRIPTIONS_MAX} subscriptions are kept already`);
       }
@@ -165,7 +174,7 @@ export function createUpstreamSubscriptions(
       if (JSON.stringify(params).length > UPSTREAM_OPTIONS_BYTES_MAX) {
         throw invalidParams(`options: expected at most ${UPSTREAM_OPTIONS_BYTES_MAX} bytes`);
       }
-      const subscription: Subscription = { params, notify, settle: undefined, id: undefined };
+      const subscription: Subscription = { params, notify, lose, settle: undefined, id: undefined };
       subscriptions.add(subscription);
       const timeout = clock.after(UPSTREAM_TIMEOUT_MS, () => subscription.settle?.(away()));
       try {

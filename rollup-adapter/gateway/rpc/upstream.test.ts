@@ -10,6 +10,8 @@ import {
   UPSTREAM_FILTERS_MAX,
   UPSTREAM_OPTIONS_BYTES_MAX,
   UPSTREAM_PING_MS,
+  UPSTREAM_RECONNECT_MS_FIRST,
+  UPSTREAM_RECONNECT_MS_MAX,
   UPSTREAM_TIMEOUT_MS,
 } from "./limits.ts";
 import { createGatewayMethods, type GatewayMethodDependencies } from "./methods.ts";
@@ -118,19 +120,92 @@ describe("subscriptions at the executor", () => {
     open.push(subscriptions);
     const heads = subscriptions.kind("newHeads");
     await expect(
-      heads({ address: "0x".padEnd(UPSTREAM_OPTIONS_BYTES_MAX, "0") }, () => {}),
+      heads({ address: "0x".padEnd(UPSTREAM_OPTIONS_BYTES_MAX, "0") }, unused, unused),
     ).rejects.toThrow("expected at most");
-    const first = Promise.resolve(heads(undefined, () => {}));
+    const first = Promise.resolve(heads(undefined, unused, unused));
     await expect.poll(() => connections).toBe(1);
     await clock.advance(UPSTREAM_TIMEOUT_MS);
     await expect(first).rejects.toMatchObject({ code: RPC_CODE.RESOURCE_UNAVAILABLE });
+    await clock.advance(2 * UPSTREAM_PING_MS);
     await expect
       .poll(async () => {
-        const again = Promise.resolve(heads(undefined, () => {}));
-        again.catch(() => undefined);
-        await clock.advance(UPSTREAM_PING_MS);
+        Promise.resolve(heads(undefined, unused, unused)).catch(() => undefined);
+        await clock.advance(UPSTREAM_RECONNECT_MS_MAX);
         return connections;
       })
       .toBeGreaterThan(1);
   });
+
+  it("behavior: come back when a connection that was taken and never answered is given up", async () => {
+    const { http, port } = await listen((_, response) => response.end());
+    const server = new WebSocketServer({ noServer: true });
+    answerCalls(server, () => ({ result: "0x1" }));
+    let isFrozen = true;
+    let asked = 0;
+    http.on("upgrade", (request, socket, head) => {
+      asked += 1;
+      if (isFrozen) open.push({ close: () => socket.destroy() });
+      else server.handleUpgrade(request, socket, head, (one) => server.emit("connection", one));
+    });
+    const { subscribe, clock } = subscriptionsAt(port);
+    const first = subscribe();
+    await expect.poll(() => asked).toBe(1);
+    await clock.advance(UPSTREAM_TIMEOUT_MS);
+    expect(await first).toBe("away");
+    isFrozen = false;
+    await expect
+      .poll(async () => {
+        const again = subscribe();
+        await clock.advance(UPSTREAM_RECONNECT_MS_MAX);
+        return again;
+      })
+      .toBe("taken");
+  });
+
+  it("error: end their connection when the executor, begun anew, refuses them", async () => {
+    const { http, port } = await listen((_, response) => response.end());
+    const server = new WebSocketServer({ server: http });
+    let answer: object = { result: "0x1" };
+    answerCalls(server, () => answer);
+    const { subscribe, clock, lost } = subscriptionsAt(port);
+    expect(await subscribe()).toBe("taken");
+    answer = { error: { code: -32_601, message: "no such subscription" } };
+    for (const one of server.clients) one.terminate();
+    await expect
+      .poll(async () => {
+        await clock.advance(UPSTREAM_RECONNECT_MS_FIRST);
+        return lost();
+      })
+      .toBe(1);
+    // One that is refused at once has its answer.
+    expect(await subscribe()).toBe("away");
+    expect(lost()).toBe(1);
+  });
 });
+
+function answerCalls(server: WebSocketServer, answer: () => object): void {
+  server.on("connection", (one) => {
+    open.push({ close: () => one.terminate() });
+    one.on("message", (data: Buffer) => {
+      const { id } = JSON.parse(data.toString("utf8")) as { readonly id: number };
+      one.send(JSON.stringify({ jsonrpc: "2.0", id, ...answer() }));
+    });
+  });
+}
+
+function subscriptionsAt(port: number) {
+  const clock = createManualClock();
+  const subscriptions = createUpstreamSubscriptions(`ws://127.0.0.1:${port}`, {
+    clock,
+    logger: NULL_LOGGER,
+  });
+  open.push(subscriptions);
+  let lost = 0;
+  const heads = subscriptions.kind("newHeads");
+  const subscribe = (): Promise<string> =>
+    Promise.resolve(heads(undefined, unused, () => (lost += 1))).then(
+      () => "taken",
+      () => "away",
+    );
+  return { subscribe, clock, lost: () => lost };
+}
