@@ -6,8 +6,16 @@ export const REQUEST_BYTES_MAX = 8 << 20;
 export const RESPONSE_BYTES_MAX = 64 << 20;
 /** Submissions of one stream whose answers its reader has not taken; the stream is paused above. */
 export const SUBMISSIONS_IN_FLIGHT_MAX = 256;
-/** A reader that has not taken for so long what it was sent is ended with RESOURCE_EXHAUSTED and the resume height. */
+/**
+ * A reader that has not taken for so long what it was sent is ended with RESOURCE_EXHAUSTED and the resume height, which
+ * come behind what it has not read.
+ */
 export const SLOW_READER_MS = 30_000;
+/**
+ * A call whose caller has for so long taken none of its answers is reset, with all that waits, and its slot is free. Longer
+ * than SLOW_READER_MS: a reader that reads on meanwhile is told its resume height.
+ */
+export const UNREAD_ANSWER_MS = 40_000;
 /**
  * Messages, and their bytes, that one stream has written and its reader not taken: then it waits. A larger message goes
  * alone. What waits is what all readers of a height share, so that it is held once for those who stand at the same one.

@@ -33,6 +33,8 @@ export interface GrpcMetrics {
   readonly proposedBlocks: Counter;
   /** weft_grpc_slow_readers_total: streams dropped because the reader did not keep up. */
   readonly slowReaders: Counter;
+  /** weft_grpc_unread_calls_total: calls reset because none of the answer was taken for too long. */
+  readonly unreadCalls: Counter;
   /** weft_grpc_submissions_total{result}: submitted transactions, accepted, duplicate or refused. */
   readonly submissions: Counter<"result">;
 }
@@ -50,5 +52,6 @@ export const NULL_GRPC_METRICS: GrpcMetrics = {
   loopLag: NULL_HISTOGRAM,
   proposedBlocks: NULL_COUNTER,
   slowReaders: NULL_COUNTER,
+  unreadCalls: NULL_COUNTER,
   submissions: NULL_COUNTER,
 };

@@ -88,6 +88,7 @@ import { createStreamSlots } from "./stream-slots.ts";
 import { createStakingQueries } from "./staking-service.ts";
 import { eagerAnswers } from "./eager-answers.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
+import { createUnreadAnswers } from "./unread-answers.ts";
 
 export type GrpcServerErrorInfo =
   /** The address cannot be listened on. */
@@ -124,13 +125,14 @@ export function createGrpcServer(
   deps: GrpcServerDependencies,
 ): GrpcServer {
   const { node, blocks, application, clock, logger, metrics } = deps;
+  const unread = createUnreadAnswers({ clock, metrics });
   const server = new Server({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": RESPONSE_BYTES_MAX,
     "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION_MAX,
     "grpc.keepalive_time_ms": 20_000,
     "grpc.keepalive_timeout_ms": 10_000,
-    interceptors: [eagerAnswers],
+    interceptors: [unread.interceptor, eagerAnswers],
   });
   const health = new HealthImplementation({
     "": "NOT_SERVING",
@@ -399,6 +401,7 @@ export function createGrpcServer(
         });
       });
       streams.stop();
+      unread.stop();
     },
   };
 }

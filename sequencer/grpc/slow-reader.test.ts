@@ -1,11 +1,11 @@
 /** A reader that opens a stream over a real connection, and does not read. */
-import { connect, type IncomingHttpHeaders } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { expect, it, vi } from "vitest";
 import { Height } from "../../proto/brands.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
-import { ROLLUP_SERVICE, type StreamBlocksRequest } from "../../proto/grpc/rollup-service.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { buildChain, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
+import { openDeafCall } from "../../test/support/deaf-caller.ts";
 import { range } from "../../test/support/local-network.ts";
 import { createManualClock } from "../../test/support/manual-clock.ts";
 import { ALPHA, dataItem, withManifest } from "../../test/support/sealed-chain.ts";
@@ -26,7 +26,7 @@ it("behavior: a reader that does not read is dropped with the height to go on fr
   const request = { rollupId: ALPHA, fromHeight: Height(1), level: Level.COMMITTED };
   const untilEnd = { ...request, untilHeight: Height(HEIGHTS) };
   try {
-    const reader = openDeafReader(address, untilEnd);
+    const reader = openDeafCall(address, STREAM_BLOCKS, untilEnd);
     // As many as may wait unread.
     const unread = STREAM_UNREAD_MESSAGES_MAX * ITEM_BYTES;
     await vi.waitFor(() => expect(counted.bytes).toBeGreaterThan(unread));
@@ -57,36 +57,3 @@ it("behavior: a reader that does not read is dropped with the height to go on fr
     await node.stop();
   }
 });
-
-/** A client that opens a stream and takes nothing of it until it is told to. */
-function openDeafReader(address: string, request: StreamBlocksRequest) {
-  const session = connect(`http://${address}`);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": ROLLUP_SERVICE.streamBlocks.path,
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  const body = ROLLUP_SERVICE.streamBlocks.requestSerialize(request);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(body.length, 1);
-  stream.end(Buffer.concat([head, body]));
-  let trailers: IncomingHttpHeaders = {};
-  stream.on("trailers", (headers: IncomingHttpHeaders) => (trailers = headers));
-  return {
-    /** Takes all that was sent, and how it ended. */
-    async readAll() {
-      const chunks: Buffer[] = [];
-      for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-      session.close();
-      const all = Buffer.concat(chunks);
-      const messages: Buffer[] = [];
-      for (let at = 0; at + 5 <= all.length; ) {
-        const end = at + 5 + all.readUInt32BE(at + 1);
-        messages.push(all.subarray(at + 5, end));
-        at = end;
-      }
-      return { messages, trailers };
-    },
-  };
-}

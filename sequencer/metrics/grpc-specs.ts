@@ -65,6 +65,11 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
     name: "weft_grpc_slow_readers_total",
     help: "Streams dropped because the reader did not keep up",
   },
+  unreadCalls: {
+    type: "counter",
+    name: "weft_grpc_unread_calls_total",
+    help: "Calls reset because none of the answer was taken for too long",
+  },
   submissions: {
     type: "counter",
     name: "weft_grpc_submissions_total",

@@ -38,6 +38,7 @@ export async function startStreamNode(
     bytes: 0,
     waiting: 0,
     slow: 0,
+    unreadCalls: 0,
   };
   const metrics: GrpcMetrics = {
     ...NULL_GRPC_METRICS,
@@ -45,6 +46,7 @@ export async function startStreamNode(
     streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
     waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
     slowReaders: { inc: () => (counted.slow += 1) },
+    unreadCalls: { inc: () => (counted.unreadCalls += 1) },
     streamBytes: { inc: (_, by = 1) => (counted.bytes += by) },
     streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
   };
