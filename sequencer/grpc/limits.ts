@@ -17,6 +17,12 @@ export const SLOW_READER_MS = 30_000;
  */
 export const UNREAD_ANSWER_MS = 40_000;
 /**
+ * Bytes of answers that callers have not taken, in all and of one address, each exceeded by one answer at most: beyond them
+ * calls are refused with RESOURCE_EXHAUSTED before they cost anything, and messages of open streams wait.
+ */
+export const UNREAD_BYTES_MAX = 512 << 20;
+export const UNREAD_BYTES_OF_PEER_MAX = 64 << 20;
+/**
  * Messages, and their bytes, that one stream has written and its reader not taken: then it waits. A larger message goes
  * alone. What waits is what all readers of a height share, so that it is held once for those who stand at the same one.
  */
@@ -69,7 +75,10 @@ export const STREAM_ROLLUPS_MAX = 32;
 export const OMITTED_HEIGHTS = 32;
 /** Headers that are read at once for streams of headers; further ones wait. */
 export const HEADER_LOADS_MAX = 4;
-/** Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on. */
+/**
+ * Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on. While it is
+ * put together it counts with so many bytes as one that is not read.
+ */
 export const RANGE_BLOCKS_MAX = 64;
 export const RANGE_BYTES_MAX = 4 << 20;
 /** HTTP/2 streams of one connection. */

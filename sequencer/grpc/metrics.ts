@@ -33,6 +33,8 @@ export interface GrpcMetrics {
   readonly proposedBlocks: Counter;
   /** weft_grpc_slow_readers_total: streams dropped because the reader did not keep up. */
   readonly slowReaders: Counter;
+  /** weft_grpc_unread_bytes: bytes of answers that callers have not taken. */
+  readonly unreadBytes: Gauge;
   /** weft_grpc_unread_calls_total: calls reset because none of the answer was taken for too long. */
   readonly unreadCalls: Counter;
   /** weft_grpc_submissions_total{result}: submitted transactions, accepted, duplicate or refused. */
@@ -52,6 +54,7 @@ export const NULL_GRPC_METRICS: GrpcMetrics = {
   loopLag: NULL_HISTOGRAM,
   proposedBlocks: NULL_COUNTER,
   slowReaders: NULL_COUNTER,
+  unreadBytes: NULL_GAUGE,
   unreadCalls: NULL_COUNTER,
   submissions: NULL_COUNTER,
 };

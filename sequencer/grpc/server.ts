@@ -71,10 +71,13 @@ import { createGetBodies } from "./body-service.ts";
 import { bundleStatus } from "./bundle-status.ts";
 import { grpcError, statusOf } from "./grpc-error.ts";
 import {
+  RANGE_BYTES_MAX,
   REQUEST_BYTES_MAX,
   RESPONSE_BYTES_MAX,
   STOP_GRACE_MS,
   STREAMS_PER_CONNECTION_MAX,
+  UNREAD_BYTES_MAX,
+  UNREAD_BYTES_OF_PEER_MAX,
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
@@ -88,7 +91,7 @@ import { createStreamSlots } from "./stream-slots.ts";
 import { createStakingQueries } from "./staking-service.ts";
 import { eagerAnswers } from "./eager-answers.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
-import { createUnreadAnswers } from "./unread-answers.ts";
+import { addressOf, createUnreadAnswers, type UnreadLimits } from "./unread-answers.ts";
 
 export type GrpcServerErrorInfo =
   /** The address cannot be listened on. */
@@ -101,6 +104,8 @@ export interface GrpcServerOptions {
   /** Streams at once, in all and of one address. */
   readonly streamsMax: number;
   readonly streamsOfPeerMax: number;
+  /** What callers may leave unread; by `limits.ts` when left out. */
+  readonly unread?: UnreadLimits;
 }
 
 export interface GrpcServerDependencies {
@@ -125,7 +130,8 @@ export function createGrpcServer(
   deps: GrpcServerDependencies,
 ): GrpcServer {
   const { node, blocks, application, clock, logger, metrics } = deps;
-  const unread = createUnreadAnswers({ clock, metrics });
+  const unreadLimits = { bytesMax: UNREAD_BYTES_MAX, bytesOfPeerMax: UNREAD_BYTES_OF_PEER_MAX };
+  const unread = createUnreadAnswers(options.unread ?? unreadLimits, { clock, metrics });
   const server = new Server({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": RESPONSE_BYTES_MAX,
@@ -158,20 +164,34 @@ export function createGrpcServer(
     metrics,
   );
 
-  /** A unary method from a function of the request, and of the caller's address, that returns or throws. */
+  /**
+   * A unary method from a function of the request, and of the caller's address, that returns or throws.
+   * @param bytesAhead of an answer that is put together bit by bit
+   */
   function unary<Request, Response>(
     method: string,
     handle: (request: Request, caller: string) => Response | Promise<Response>,
+    bytesAhead = 0,
   ): handleUnaryCall<Request, Response> {
     return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
       const start = clock.monotonicMs();
+      const caller = addressOf(call);
       const finish = (code: status): void => {
         metrics.calls.inc({ method, status: status[code] });
         metrics.callSeconds.observe((clock.monotonicMs() - start) / 1_000, { method });
       };
       void (async () => {
         try {
-          callback(null, await handle(call.request, callerOf(call)));
+          const release = unread.reserve(caller, bytesAhead);
+          let answer: Response;
+          try {
+            answer = await handle(call.request, caller);
+          } finally {
+            release();
+          }
+          // Others' answers may have come before it.
+          unread.check(caller);
+          callback(null, answer);
           finish(status.OK);
         } catch (error) {
           callback(answerFor(method, error));
@@ -179,11 +199,6 @@ export function createGrpcServer(
         }
       })();
     };
-  }
-
-  /** Its address without the port, of which it has as many as it likes. */
-  function callerOf(call: Pick<ServerUnaryCall<unknown, unknown>, "getPeer">): string {
-    return call.getPeer().replace(/:\d+$/, "");
   }
 
   /** Every failure ends as a status; what nobody foresaw is logged where an operator looks. */
@@ -204,8 +219,10 @@ export function createGrpcServer(
       void (async () => {
         let code: status = status.OK;
         try {
+          const caller = addressOf(call);
+          unread.check(caller);
           // What was sent and not read keeps its slot until the stream is closed.
-          call.once("close", slots.take(callerOf(call)));
+          call.once("close", slots.take(caller));
           await serve(call);
           call.end();
         } catch (error) {
@@ -247,9 +264,15 @@ export function createGrpcServer(
     {
       submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
       submitStream: (call: Parameters<typeof submitStream>[0]) => {
-        submitStream(call, submit, (error) => {
+        const end = (error: unknown): void => {
           call.emit("error", answerFor("SubmitStream", error));
-        });
+        };
+        try {
+          unread.check(addressOf(call));
+          submitStream(call, submit, end);
+        } catch (error) {
+          end(error);
+        }
       },
       getTransactionStatus: unary("GetTransactionStatus", ({ id }: { readonly id: Uint8Array }) =>
         transactionStatus(application, id),
@@ -278,11 +301,15 @@ export function createGrpcServer(
         if (filled !== undefined) return filled.message;
         throw notFilled(height);
       }),
-      getBlocks: unary("GetBlocks", (request: GetBlocksRequest) => {
-        checkRollupId(request.rollupId);
-        if (request.level !== Level.UNSPECIFIED) checkLevel(request.level);
-        return queries.getBlocks(request);
-      }),
+      getBlocks: unary(
+        "GetBlocks",
+        (request: GetBlocksRequest) => {
+          checkRollupId(request.rollupId);
+          if (request.level !== Level.UNSPECIFIED) checkLevel(request.level);
+          return queries.getBlocks(request);
+        },
+        RANGE_BYTES_MAX,
+      ),
       getEntryProof: unary("GetEntryProof", (request: GetEntryProofRequest) => {
         checkRollupId(request.rollupId);
         return queries.getEntryProof(request);

@@ -65,6 +65,11 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
     name: "weft_grpc_slow_readers_total",
     help: "Streams dropped because the reader did not keep up",
   },
+  unreadBytes: {
+    type: "gauge",
+    name: "weft_grpc_unread_bytes",
+    help: "Bytes of answers that callers have not taken",
+  },
   unreadCalls: {
     type: "counter",
     name: "weft_grpc_unread_calls_total",

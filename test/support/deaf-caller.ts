@@ -1,11 +1,12 @@
 /** A client that calls a method over a real connection and takes nothing of the answer until it is told to. */
-import { connect, type IncomingHttpHeaders } from "node:http2";
+import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import type { Method } from "../../proto/grpc/wire.ts";
 
 export function openDeafCall<Request>(
   address: string,
   method: Pick<Method<Request, unknown>, "path" | "requestSerialize">,
   request: Request,
+  headers: OutgoingHttpHeaders = {},
 ) {
   const session = connect(`http://${address}`);
   const stream = session.request({
@@ -13,6 +14,7 @@ export function openDeafCall<Request>(
     ":path": method.path,
     "content-type": "application/grpc",
     te: "trailers",
+    ...headers,
   });
   // A stream that is reset ends with an error.
   stream.on("error", () => {});

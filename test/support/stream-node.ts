@@ -5,6 +5,7 @@ import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { type GrpcMetrics, NULL_GRPC_METRICS } from "../../sequencer/grpc/metrics.ts";
 import { createGrpcServer } from "../../sequencer/grpc/server.ts";
+import type { UnreadLimits } from "../../sequencer/grpc/unread-answers.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
@@ -19,6 +20,7 @@ export interface StreamNodeOptions {
   readonly ofPeerMax?: number;
   /** The server's; the system's when left out. */
   readonly clock?: Clock;
+  readonly unread?: { readonly unread: UnreadLimits };
 }
 
 export async function startStreamNode(
@@ -28,6 +30,7 @@ export async function startStreamNode(
     base = 1,
     ofPeerMax = 100,
     clock = createSystemClock(),
+    unread,
   }: StreamNodeOptions = {},
 ) {
   const node = createChainBlocks(chain, height);
@@ -39,6 +42,7 @@ export async function startStreamNode(
     waiting: 0,
     slow: 0,
     unreadCalls: 0,
+    unreadBytes: 0,
   };
   const metrics: GrpcMetrics = {
     ...NULL_GRPC_METRICS,
@@ -46,12 +50,13 @@ export async function startStreamNode(
     streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
     waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
     slowReaders: { inc: () => (counted.slow += 1) },
+    unreadBytes: { ...NULL_GRPC_METRICS.streams, set: (bytes) => (counted.unreadBytes = bytes) },
     unreadCalls: { inc: () => (counted.unreadCalls += 1) },
     streamBytes: { inc: (_, by = 1) => (counted.bytes += by) },
     streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
   };
   const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 100, streamsOfPeerMax: ofPeerMax },
+    { host: "127.0.0.1", port: 0, streamsMax: 100, streamsOfPeerMax: ofPeerMax, ...unread },
     {
       node: {
         chainId: TEST_CHAIN_ID,
