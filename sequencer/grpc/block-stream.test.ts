@@ -148,6 +148,21 @@ describe("a stream that ends", () => {
     ]);
   });
 
+  it("behavior: with the height to go on from, when a block cannot be read for now", async () => {
+    const node = await startStreamNode(chain.slice(0, 3), { height: 4 });
+    cleanups.push(() => node.stop());
+    const fromEnd = await readAll(node.client, request({ fromHeight: Height(4) }));
+    expect([fromEnd.code, fromEnd.trailers]).toMatchObject([
+      status.UNAVAILABLE,
+      { "weft-resume": "4" },
+    ]);
+    const end = await readAll(node.client, request());
+    expect(end.blocks.map(({ height }) => height)).toEqual([1, 2, 3]);
+    expect(end.code).toBe(status.UNAVAILABLE);
+    // What it has had before may not have left for sure.
+    expect(["1", "2", "3", "4"]).toContain(end.trailers["weft-resume"]);
+  });
+
   it("attack: one address cannot take all streams", async () => {
     const { client, counted } = await startNode({ ofPeerMax: 2 });
     const open = [1, 2].map(() => readAll(client, request()));

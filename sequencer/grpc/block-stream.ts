@@ -16,7 +16,7 @@ import {
   type EncodedBlock,
   type SentBefore,
 } from "./encoded-blocks.ts";
-import { grpcError } from "./grpc-error.ts";
+import { endOfStream, grpcError } from "./grpc-error.ts";
 import { toWrite } from "./frames.ts";
 import {
   BYTES_PER_TURN,
@@ -264,7 +264,7 @@ export function createBlockStreams({
           isLoading = false;
           setWaitsForFilling(outcome.kind === "filling");
           if (outcome.kind === "failure") {
-            finish(outcome.error);
+            finish(endOfStream(outcome.error, unread.firstUnread(next)));
           } else if (outcome.kind === "message") {
             wake();
           } else if (outcome.hasMissed() || call.cancelled || stopped.aborted) {

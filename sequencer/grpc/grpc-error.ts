@@ -48,6 +48,16 @@ export function prunedError(height: Height, earliest: Height): WeftError<GrpcErr
   );
 }
 
+/** Why a stream ends; of what passes, with the height that it goes on from. */
+export function endOfStream(error: unknown, resume: Height): unknown {
+  if (!isWeftError(error) || error.code !== "GRPC_UNAVAILABLE") return error;
+  return new WeftError<GrpcErrorInfo>(
+    { code: "GRPC_UNAVAILABLE", trailers: { "weft-resume": String(resume) } },
+    error.message,
+    { cause: error },
+  );
+}
+
 /** The status a caller gets; anything unforeseen is INTERNAL without its details. */
 export function statusOf(error: unknown): StatusObject {
   const metadata = new Metadata();

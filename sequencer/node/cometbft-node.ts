@@ -40,6 +40,7 @@ import { cometBftLogLevel, cometBftSource, namingTakenPort } from "./comet-setti
 import { createCometWatch } from "./comet-watch.ts";
 import { stallAfterMs } from "./config.ts";
 import {
+  createCometGrpcBlocks,
   createGrpcApplication,
   grpcNodeInfo,
   refusedForNow,
@@ -378,7 +379,7 @@ export async function createCometBftNode(
             },
             {
               node: grpcNodeInfo(genesis, isCatchingUp),
-              blocks,
+              blocks: createCometGrpcBlocks(blocks),
               application: createGrpcApplication(application, submitTx),
               clock,
               logger: logger.child({ module: "grpc" }),
