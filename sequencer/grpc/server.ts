@@ -84,6 +84,7 @@ import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
 import { checkHash, createMevQueries } from "./mev-service.ts";
 import { streamAuctions, streamBundleStatus } from "./mev-streams.ts";
 import { streamProposedBlocks } from "./proposed-stream.ts";
+import { checkReadable, markingUnreadable } from "./received-requests.ts";
 import { checkLevel, checkRollupId, checkRollupIds } from "./request-checks.ts";
 import { createRollupBlockSource } from "./rollup-block-source.ts";
 import { blockContent, createHeaderContent } from "./stream-content.ts";
@@ -182,6 +183,7 @@ export function createGrpcServer(
       };
       void (async () => {
         try {
+          checkReadable(call.request);
           const release = unread.reserve(caller, bytesAhead);
           let answer: Response;
           try {
@@ -219,6 +221,7 @@ export function createGrpcServer(
       void (async () => {
         let code: status = status.OK;
         try {
+          checkReadable(call.request);
           const caller = addressOf(call);
           unread.check(caller);
           // What was sent and not read keeps its slot until the stream is closed.
@@ -256,11 +259,11 @@ export function createGrpcServer(
   // Their messages come encoded.
   const encoded = { responseSerialize: (bytes: Buffer) => bytes };
   server.addService(
-    {
+    markingUnreadable({
       ...ROLLUP_SERVICE,
       streamBlocks: { ...ROLLUP_SERVICE.streamBlocks, ...encoded },
       streamHeaders: { ...ROLLUP_SERVICE.streamHeaders, ...encoded },
-    },
+    }),
     {
       submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
       submitStream: (call: Parameters<typeof submitStream>[0]) => {
@@ -321,7 +324,7 @@ export function createGrpcServer(
     },
   );
   const staking = createStakingQueries(application.read);
-  server.addService(STAKING_SERVICE, {
+  server.addService(markingUnreadable(STAKING_SERVICE), {
     getValidators: unary("GetValidators", staking.getValidators),
     getValidator: unary("GetValidator", staking.getValidator),
     getValidatorDelegations: unary("GetValidatorDelegations", staking.getValidatorDelegations),
@@ -342,7 +345,7 @@ export function createGrpcServer(
   });
   const mev = createMevQueries(application, node.chainId, submit);
   const ofStreams = { blocks, metrics, clock, stopped: stopping.signal };
-  server.addService(MEV_SERVICE, {
+  server.addService(markingUnreadable(MEV_SERVICE), {
     submitBundle: unary("SubmitBundle", mev.submit("bundle")),
     submitBid: unary("SubmitBid", mev.submit("bid")),
     cancelBundles: unary("CancelBundles", mev.submit("cancellation")),

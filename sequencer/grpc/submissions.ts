@@ -6,6 +6,7 @@ import { CODES } from "../app/codes.ts";
 import { SUBMISSIONS_IN_FLIGHT_MAX } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication } from "./ports.ts";
+import { checkReadable } from "./received-requests.ts";
 
 export type Submit = (item: Uint8Array) => Promise<SubmitResponse>;
 
@@ -61,11 +62,15 @@ export function submitStream(
       settle();
     }
   };
+  const submitted = async (request: SubmitRequest): Promise<SubmitResponse> => {
+    checkReadable(request);
+    return submit(request.item);
+  };
   call.on("data", (request: SubmitRequest) => {
     if (isOver) return;
     inFlight += 1;
     if (inFlight >= SUBMISSIONS_IN_FLIGHT_MAX) call.pause();
-    const response = submit(request.item);
+    const response = submitted(request);
     // `answer` awaits it in its turn; this keeps a failure from counting as unhandled meanwhile.
     response.catch(() => {});
     tail = tail.then(() => answer(response));

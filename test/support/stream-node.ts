@@ -43,9 +43,11 @@ export async function startStreamNode(
     slow: 0,
     unreadCalls: 0,
     unreadBytes: 0,
+    calls: [] as unknown[],
   };
   const metrics: GrpcMetrics = {
     ...NULL_GRPC_METRICS,
+    calls: { inc: (of) => counted.calls.push(of) },
     encodeSeconds: { observe: () => (counted.encoded += 1) },
     streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
     waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
