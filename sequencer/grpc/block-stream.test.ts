@@ -26,6 +26,7 @@ afterEach(async () => {
 });
 
 const chain = buildSealedChain();
+const READERS = 40;
 
 async function startNode(options: StreamNodeOptions = {}) {
   const started = await startStreamNode(chain, options);
@@ -61,6 +62,32 @@ describe("readers of one node", () => {
     }
     expect(counted.encoded).toBe(SEALED_CHAIN_HEIGHT);
     await vi.waitFor(() => expect(counted.open).toBe(0));
+  });
+
+  it("behavior: have messages of their own made one after the other, not all in one turn of the loop", async () => {
+    const { node, client, counted } = await startNode({ height: 1 });
+    let sinceYield = 0;
+    let most = 0;
+    const blockSlices = node.application.blockSlices.bind(node.application);
+    vi.spyOn(node.application, "blockSlices").mockImplementation(async (txs, outcome) => {
+      const slices = await blockSlices(txs, outcome);
+      const slice: typeof slices.slice = (rollupId) => {
+        most = Math.max(most, (sinceYield += 1));
+        setImmediate(() => (sinceYield = 0));
+        return slices.slice(rollupId);
+      };
+      return { ...slices, slice };
+    });
+    const until = { fromHeight: Height(2), untilHeight: Height(2) };
+    const ends = Array.from({ length: READERS }, (_, i) =>
+      readAll(client, request({ rollupId: new Uint8Array(32).fill(i), ...until })),
+    );
+    await vi.waitFor(() => expect(counted.open).toBe(READERS));
+    node.grow(2);
+    for (const { code, blocks } of await Promise.all(ends)) {
+      expect([code, blocks.length]).toEqual([status.OK, 1]);
+    }
+    expect(most).toBeLessThan(READERS / 4);
   });
 
   it("behavior: get the validator set first and where it changes, wherever they begin", async () => {

@@ -46,6 +46,8 @@ export interface BlockStreams {
     call: BlockStreamCall<Request>,
     content: StreamContent,
   ): Promise<void>;
+  /** Resolves when it is the turn of a reader who waited for this block to be read. */
+  turn(height: Height): Promise<void>;
   stop(): void;
 }
 
@@ -68,9 +70,9 @@ export function createBlockStreams({
   readonly lag?: LoopLag;
   readonly stopped: AbortSignal;
 }): BlockStreams {
-  const encoded = createEncodedBlocks({ blocks, clock, metrics });
-  const written = createWritten();
   const turns = createReaderTurns(clock, () => lag.lagMs());
+  const encoded = createEncodedBlocks({ blocks, clock, metrics, turns });
+  const written = createWritten();
   /** Woken by the next block. */
   let waiting: (() => void)[] = [];
   let toldMs = Number.NEGATIVE_INFINITY;
@@ -307,6 +309,7 @@ export function createBlockStreams({
         stopped.addEventListener("abort", wake);
         wake();
       }),
+    turn: (height) => turns.turn(height + NEW_HEIGHTS > blocks.height() ? "live" : "history"),
     stop() {
       off();
       telling?.cancel();

@@ -14,10 +14,12 @@ import {
   COMPRESSION_LEVEL,
   ENCODED_BLOCKS_MAX,
   ENCODED_BYTES_MAX,
+  NEW_HEIGHTS,
   OMITTED_HEIGHTS,
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcBlocks } from "./ports.ts";
+import type { ReaderTurns } from "./reader-turns.ts";
 import type { MessageUp, Missing, StreamContent, StreamMessage } from "./stream-content.ts";
 
 /** One message, whoever reads it. */
@@ -77,7 +79,9 @@ export function createEncodedBlocks({
   blocks,
   clock,
   metrics,
+  turns,
 }: {
+  readonly turns: Pick<ReaderTurns, "turn">;
   readonly blocks: Pick<GrpcBlocks, "height">;
   readonly clock: Clock;
   readonly metrics: GrpcMetrics;
@@ -195,6 +199,8 @@ export function createEncodedBlocks({
       return known(entry, variantOf(entry.built, before));
     },
     async load(key, before) {
+      // What is not at hand yet is waited for in the source, which takes a turn of its own then.
+      await turns.turn(key.last + NEW_HEIGHTS > blocks.height() ? "live" : "history");
       const entry = entryOf(key);
       const built = await build(entry, key);
       if (typeof built === "string") return built;

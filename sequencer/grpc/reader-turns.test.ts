@@ -77,3 +77,24 @@ it("behavior: nothing is served any more after a stop", async () => {
   });
   expect(step).not.toHaveBeenCalled();
 });
+
+it("behavior: what goes on at a turn counts as its step", async () => {
+  const { clock, pauses, pass } = createStepClock();
+  const turns = createReaderTurns(clock, () => 0);
+  const inARow: number[] = [];
+  let sinceYield = 0;
+  const work = async (): Promise<void> => {
+    await turns.turn("live");
+    // As what it asks for is at hand.
+    await Promise.resolve();
+    inARow.push((sinceYield += 1));
+    setImmediate(() => (sinceYield = 0));
+    pass(1);
+  };
+  await Promise.all(Array.from({ length: 40 }, work));
+  // The next one's turn may have been asked for before this one's mark is taken away.
+  expect(Math.max(...inARow)).toBeLessThanOrEqual(2);
+  expect(pauses.length).toBeGreaterThanOrEqual(40 / TURNS_SLICE_MS - 1);
+  expect(new Set(pauses)).toEqual(new Set([TURNS_PAUSE_MS]));
+  turns.stop();
+});

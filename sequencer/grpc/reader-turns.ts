@@ -12,9 +12,14 @@ import {
   TURNS_SLICE_MS,
 } from "./limits.ts";
 
+/** Of readers of new blocks, or of others. */
+export type TurnKind = "live" | "history";
+
 export interface ReaderTurns {
   /** Calls `step` when it is its turn; a step is short and does not throw. */
-  add(step: () => void, kind: "live" | "history"): void;
+  add(step: () => void, kind: TurnKind): void;
+  /** Resolves when it is the caller's turn: what it does until it waits again for something is its step. */
+  turn(kind: TurnKind): Promise<void>;
   stop(): void;
 }
 
@@ -22,11 +27,13 @@ export function createReaderTurns(clock: Clock, lagMs: () => number): ReaderTurn
   const live = createQueue();
   const history = createQueue();
   let liveInARow = 0;
+  /** Of the slice that goes on when what a step has resolved has been done. */
+  let goesOnUntilMs: number | undefined;
   let immediate: NodeJS.Immediate | undefined;
   let pause: Cancel | undefined;
   let isStopped = false;
 
-  function next(): (() => void) | undefined {
+  function next(): Step | undefined {
     const isLive =
       live.size() > 0 && (liveInARow < LIVE_TURNS_IN_A_ROW_MAX || history.size() === 0);
     liveInARow = isLive ? liveInARow + 1 : 0;
@@ -35,13 +42,18 @@ export function createReaderTurns(clock: Clock, lagMs: () => number): ReaderTurn
 
   function slice(): void {
     immediate = undefined;
-    const endMs = clock.monotonicMs() + TURNS_SLICE_MS;
-    for (let step = next(); step !== undefined; step = next()) {
-      step();
-      if (clock.monotonicMs() < endMs) continue;
-      pauseFor(lagMs() > LOOP_LATE_MS ? TURNS_LATE_PAUSE_MS : TURNS_PAUSE_MS);
+    const endMs = goesOnUntilMs ?? clock.monotonicMs() + TURNS_SLICE_MS;
+    goesOnUntilMs = undefined;
+    while (clock.monotonicMs() < endMs) {
+      const step = next();
+      if (step === undefined) return;
+      step.take();
+      if (!step.isAsync) continue;
+      goesOnUntilMs = endMs;
+      immediate = setImmediate(slice);
       return;
     }
+    pauseFor(lagMs() > LOOP_LATE_MS ? TURNS_LATE_PAUSE_MS : TURNS_PAUSE_MS);
   }
 
   /** What else the loop has to do comes first, also what comes meanwhile. */
@@ -58,11 +70,14 @@ export function createReaderTurns(clock: Clock, lagMs: () => number): ReaderTurn
     immediate = setImmediate(slice);
   }
 
+  function add(step: Step, kind: TurnKind): void {
+    (kind === "live" ? live : history).add(step);
+    schedule();
+  }
+
   return {
-    add(step, kind) {
-      (kind === "live" ? live : history).add(step);
-      schedule();
-    },
+    add: (take, kind) => add({ take, isAsync: false }, kind),
+    turn: (kind) => new Promise((take) => add({ take, isAsync: true }, kind)),
     stop() {
       isStopped = true;
       clearImmediate(immediate);
@@ -71,16 +86,22 @@ export function createReaderTurns(clock: Clock, lagMs: () => number): ReaderTurn
   };
 }
 
+interface Step {
+  readonly take: () => void;
+  /** Most of it is done by what waits for it. */
+  readonly isAsync: boolean;
+}
+
 /** First in, first out, without moving what waits. */
 function createQueue() {
-  let steps: (() => void)[] = [];
+  let steps: Step[] = [];
   let taken = 0;
   return {
     size: () => steps.length - taken,
-    add(step: () => void): void {
+    add(step: Step): void {
       steps.push(step);
     },
-    take(): (() => void) | undefined {
+    take(): Step | undefined {
       const step = steps[taken];
       if (step === undefined) return undefined;
       taken += 1;

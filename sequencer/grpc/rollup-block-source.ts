@@ -80,17 +80,23 @@ export interface FillingUp {
   complete(): Promise<BuiltRollupBlock | undefined>;
 }
 
-export interface RollupBlockSource {
+/** Blocks of rollups for whoever asks. */
+export interface RollupBlockReads {
   /** The block at level COMMITTED, validator set included. @throws GRPC_OUT_OF_RANGE, GRPC_UNAVAILABLE */
   build(height: Height, rollupId: Uint8Array): Promise<BuiltRollupBlock>;
-  /** What signs and orders the block, for proofs of single things in it. @throws as `build` */
-  proofs(height: Height): Promise<BlockProofs>;
-  /** The item at `index` of the block; undefined when it has fewer. @throws as `build` */
-  item(height: Height, index: number): Promise<Uint8Array | undefined>;
   /** The block at level FILLED, when it gets there. */
   fillUp(height: Height, rollupId: Uint8Array): FillingUp;
   /** Blocks from `from` on that hold nothing for the rollups, up to the one that ends them. */
   passEmpty(from: Height, last: Height, rollupIds: readonly Uint8Array[]): EmptyRun;
+}
+
+export interface RollupBlockSource extends RollupBlockReads {
+  /** What signs and orders the block, for proofs of single things in it. @throws as `build` */
+  proofs(height: Height): Promise<BlockProofs>;
+  /** The item at `index` of the block; undefined when it has fewer. @throws as `build` */
+  item(height: Height, index: number): Promise<Uint8Array | undefined>;
+  /** For many who wait for one block: when it has been read they go on one after the other, each when `turn` resolves. */
+  inTurns(turn: (height: Height) => Promise<void>): RollupBlockReads;
 }
 
 /** Blocks without anything for the rollups of a stream, and the block of the message that shows them. */
@@ -212,6 +218,7 @@ export function createRollupBlockSource(
 
   /** What the blocks `filledBy` say of the sealed entries of the block at `height`. */
   async function fillingOf(
+    partsOf: PartsOf,
     { slices }: SharedParts,
     height: Height,
     rollupId: Uint8Array,
@@ -221,7 +228,7 @@ export function createRollupBlockSource(
     const contents: Content[] = [];
     let order: readonly number[] = [];
     for (const at of filledBy) {
-      const later = await shared(at);
+      const later = await partsOf(at);
       const slice = later.slices.slice(rollupId);
       assert(slice.kind === "presence", "a block that fills an entry of a rollup has its leaf");
       const { manifest, manifestProof } = later;
@@ -234,7 +241,7 @@ export function createRollupBlockSource(
     return { blocks: filled, contents, order };
   }
 
-  function fillUp(height: Height, rollupId: Uint8Array): FillingUp {
+  function fillUp(partsOf: PartsOf, height: Height, rollupId: Uint8Array): FillingUp {
     // Blocks are read again at the end rather than held while a reader waits.
     let waiting: Set<number> | undefined;
     let below: Uint8Array | undefined;
@@ -244,14 +251,14 @@ export function createRollupBlockSource(
     return {
       async complete() {
         if (waiting === undefined) {
-          const { slices, validatorsHash } = await shared(height);
+          const { slices, validatorsHash } = await partsOf(height);
           waiting = hiddenPositions(slices.slice(rollupId));
           below = validatorsHash;
         }
         while (waiting.size > 0) {
           if (last >= blocks.height()) return undefined;
           const at = Height(last + 1);
-          const { slices, signedHeader, validatorSet, validatorsHash } = await shared(at);
+          const { slices, signedHeader, validatorSet, validatorsHash } = await partsOf(at);
           const isSameSet = below !== undefined && bytesEqual(below, validatorsHash);
           headers.push({ signedHeader, validatorSet: isSameSet ? EMPTY_BYTES : validatorSet });
           const fills = slices.fills(rollupId, height);
@@ -259,17 +266,25 @@ export function createRollupBlockSource(
           if (fills.length > 0) filledBy.push(at);
           [below, last] = [validatorsHash, at];
         }
-        const parts = await shared(height);
+        const parts = await partsOf(height);
         const block = { ...message(parts, height, rollupId), level: Level.FILLED };
         const { validatorsHash } = parts;
         if (filledBy.length === 0) return { message: block, validatorsHash };
-        const filling = { headers, ...(await fillingOf(parts, height, rollupId, filledBy)) };
+        const filling = {
+          headers,
+          ...(await fillingOf(partsOf, parts, height, rollupId, filledBy)),
+        };
         return { message: { ...block, filling }, validatorsHash };
       },
     };
   }
 
-  function passEmpty(from: Height, last: Height, rollupIds: readonly Uint8Array[]): EmptyRun {
+  function passEmpty(
+    partsOf: PartsOf,
+    from: Height,
+    last: Height,
+    rollupIds: readonly Uint8Array[],
+  ): EmptyRun {
     const omitted: OmittedBlock[] = [];
     return {
       async complete() {
@@ -277,7 +292,7 @@ export function createRollupBlockSource(
           const height = Height(from + omitted.length);
           if (height > blocks.height()) return undefined;
           if (height === last) return { omitted, height };
-          const parts = await shared(height);
+          const parts = await partsOf(height);
           const absences = parts.isLastOfSet ? undefined : absencesOf(parts, rollupIds);
           if (absences === undefined) return { omitted, height };
           const { header, manifest, manifestProof } = parts;
@@ -288,20 +303,35 @@ export function createRollupBlockSource(
     };
   }
 
+  function readsOf(partsOf: PartsOf): RollupBlockReads {
+    return {
+      async build(height, rollupId) {
+        const parts = await partsOf(height);
+        return {
+          message: message(parts, height, rollupId),
+          validatorsHash: parts.validatorsHash,
+        };
+      },
+      fillUp: (height, rollupId) => fillUp(partsOf, height, rollupId),
+      passEmpty: (from, last, rollupIds) => passEmpty(partsOf, from, last, rollupIds),
+    };
+  }
+
   return {
-    async build(height, rollupId) {
-      const parts = await shared(height);
-      return {
-        message: message(parts, height, rollupId),
-        validatorsHash: parts.validatorsHash,
-      };
-    },
+    ...readsOf(shared),
     proofs: (height) => shared(height),
     item: async (height, index) => (await shared(height)).items[index],
-    fillUp,
-    passEmpty,
+    inTurns: (turn) =>
+      readsOf(async (height) => {
+        const isAtHand = (cache.get(height)?.bytes ?? 0) > 0;
+        const parts = await shared(height);
+        if (!isAtHand) await turn(height);
+        return parts;
+      }),
   };
 }
+
+type PartsOf = (height: Height) => Promise<SharedParts>;
 
 /** Undefined when the block holds something for one of them. */
 function absencesOf(

@@ -160,6 +160,7 @@ export function createGrpcServer(
     metrics,
     stopped: stopping.signal,
   });
+  const sourceInTurns = source.inTurns((height) => streams.turn(height));
   const slots = createStreamSlots(
     { max: options.streamsMax, maxPerPeer: options.streamsOfPeerMax },
     metrics,
@@ -244,7 +245,7 @@ export function createGrpcServer(
     const rollupIds = [rollupId, ...moreRollupIds];
     checkRollupIds(rollupIds);
     checkLevel(level);
-    await streams.serve(call, blockContent(source, rollupIds, level, omitEmpty));
+    await streams.serve(call, blockContent(sourceInTurns, rollupIds, level, omitEmpty));
   }
 
   async function openHeaderStream(call: BlockStreamCall<StreamHeadersRequest>): Promise<void> {

@@ -18,7 +18,7 @@ import {
   type EmptyRun,
   type FillingUp,
   lastHeaderOf,
-  type RollupBlockSource,
+  type RollupBlockReads,
   withoutHeaders,
   withoutValidatorSet,
 } from "./rollup-block-source.ts";
@@ -54,7 +54,7 @@ export interface StreamMessage {
 
 /** @param rollupIds at least one, ascending */
 export function blockContent(
-  source: Pick<RollupBlockSource, "build" | "fillUp" | "passEmpty">,
+  source: RollupBlockReads,
   rollupIds: readonly Uint8Array[],
   level: Level,
   omitsEmpty: boolean,
