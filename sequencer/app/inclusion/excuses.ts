@@ -14,12 +14,15 @@ import type { WorkingState } from "../state/working-state.ts";
 /** Faults that pass: what has one is due again later. All others are for good. */
 const PASSING: ReadonlySet<CodeName> = new Set<CodeName>([
   "SEAL_FULL",
+  "SEAL_LANE_OFF",
+  "SEAL_COMMITS_FULL",
   "UNORDERED_FULL",
   "BUNDLE_EARLY",
   "BID_EARLY",
   "BID_TOO_MANY",
   "NONCE_GAP",
   "ATOMIC_FULL",
+  "ATOMIC_SENDER",
   "ATOMIC_ROLLUP",
 ]);
 
