@@ -36,6 +36,8 @@ export const LISTINGS_OPEN_MAX = 128;
 export const LISTING_KEY_BYTES = 36;
 /** Escrow that an account may have asked back, in requests. */
 export const WITHDRAWALS_MAX = 16;
+/** Blocks whose deposits may stand in an account's escrow beside what backs every bid that waits. */
+export const DEPOSITS_MAX = 64;
 /** Shuffled entries of one rollup in one block. */
 export const SHUFFLED_MAX = SEALED_ITEMS_MAX + 10_000;
 
@@ -89,10 +91,18 @@ export interface EscrowState {
   readonly balance: bigint;
   /** Ascending by height. */
   readonly withdrawals: readonly EscrowWithdrawal[];
+  /** What is left of deposits that do not back bids of earlier blocks (docs/adr/0029); ascending by height. */
+  readonly deposits: readonly EscrowDeposit[];
 }
 
 export interface EscrowWithdrawal {
   /** Block that pays it. */
+  readonly height: Height;
+  readonly amount: bigint;
+}
+
+export interface EscrowDeposit {
+  /** Block that took it. */
   readonly height: Height;
   readonly amount: bigint;
 }
@@ -231,23 +241,28 @@ export const CANCEL_NONCE_CODEC: RecordCodec<CancelNonceState> = defineRecord<Ca
   value: [1, positiveAmount],
 });
 
-const withdrawalList = list(
-  defineRecord<EscrowWithdrawal>({ height: [1, height], amount: [2, positiveAmount] }),
-  WITHDRAWALS_MAX,
-);
+/** Amounts by height, each once. */
+function byHeight(countMax: number): FieldKind<readonly EscrowWithdrawal[]> {
+  const amountsAt = list(
+    defineRecord<EscrowWithdrawal>({ height: [1, height], amount: [2, positiveAmount] }),
+    countMax,
+  );
+  return {
+    ...amountsAt,
+    check: (name, values) => {
+      amountsAt.check?.(name, values);
+      checkAscending(name, values, (a, b) => a.height - b.height);
+    },
+  };
+}
 
 /** By height, each once. */
-export const withdrawals: FieldKind<readonly EscrowWithdrawal[]> = {
-  ...withdrawalList,
-  check: (name, values) => {
-    withdrawalList.check?.(name, values);
-    checkAscending(name, values, (a, b) => a.height - b.height);
-  },
-};
+export const withdrawals: FieldKind<readonly EscrowWithdrawal[]> = byHeight(WITHDRAWALS_MAX);
 
 export const ESCROW_CODEC: RecordCodec<EscrowState> = defineRecord<EscrowState>({
   balance: [1, amount],
   withdrawals: [2, withdrawals],
+  deposits: [3, byHeight(DEPOSITS_MAX)],
 });
 
 const AUCTION_LEG = defineRecord<AuctionLeg>({ rollupId: [1, hash], contentHash: [2, hash] });

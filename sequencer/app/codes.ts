@@ -279,8 +279,8 @@ export const CODES = {
 
   /** The balance, or the escrow, is below the amount. */
   ESCROW_FUNDS: { number: 290, message: "there is less than the amount" },
-  /** As many requests of the account wait as may. */
-  ESCROW_FULL: { number: 291, message: "too many requests for escrow wait" },
+  /** As many requests of the account wait as may, or deposits that bids which wait came before. */
+  ESCROW_FULL: { number: 291, message: "too many requests for escrow, or deposits, wait" },
 
   /** A leader or members that a policy may not name together, or its own rollup. */
   POLICY_GROUP: { number: 295, message: "the policy's auction group cannot be that" },

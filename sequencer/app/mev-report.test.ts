@@ -38,6 +38,7 @@ describe("queries of bundles and auctions", () => {
     expect(escrow.json).toEqual({
       balance: "700",
       withdrawals: [{ height: height + 64, amount: "200" }],
+      deposits: [],
       free: "500",
     });
     const key = await ask(chain, `/mev/bundle_key/${account}/${toHex(keyOf("a"))}`, true);

@@ -7,7 +7,12 @@ import type { RollupState } from "../../proto/codec/weft-state.ts";
 import { assert } from "../../proto/errors.ts";
 import { sha256 } from "../../proto/hash.ts";
 import { onBidResolved } from "../../sequencer/app/auction/bids.ts";
-import { depositEscrow, payEscrow } from "../../sequencer/app/auction/escrow.ts";
+import {
+  backingOf,
+  depositEscrow,
+  escrowOf,
+  payEscrow,
+} from "../../sequencer/app/auction/escrow.ts";
 import {
   forgetResults,
   recordAuctions,
@@ -60,6 +65,8 @@ export class AuctionWorld {
   #serial = 0;
   /** Of all blocks before. */
   #feesBefore: ReadonlyMap<string, bigint> = new Map();
+  /** What backed bids of a block when somebody last looked, by its height and the account. */
+  readonly #backings = new Map<string, bigint>();
   /** Bids that no block has resolved. */
   readonly waiting = new Set<PlacedBid>();
 
@@ -134,6 +141,7 @@ export class AuctionWorld {
     this.#entries = 0;
     this.#index = 0;
     this.checkMoney();
+    this.#checkBackings();
     ctx.advance();
   }
 
@@ -143,6 +151,24 @@ export class AuctionWorld {
     const fees = new Map([...all].map(([id, sum]) => [id, sum - (this.#feesBefore.get(id) ?? 0n)]));
     this.#feesBefore = all;
     return fees;
+  }
+
+  /** Fails if what backs bids that wait has grown since their block, or deposits are more than there is. */
+  #checkBackings(): void {
+    const { ctx } = this;
+    const heights = new Set(ctx.records.keys(AUCTIONS).map((key) => Number(key.split("/")[0])));
+    for (const bidder of this.#bidders) {
+      const escrow = escrowOf(ctx, bidder);
+      const deposited = escrow.deposits.reduce((sum, { amount }) => sum + amount, 0n);
+      assert(deposited <= escrow.balance, "what is left of deposits is part of the balance");
+      for (const height of heights) {
+        const key = `${height}/${bidder}`;
+        const backing = backingOf(escrow, height);
+        const before = this.#backings.get(key);
+        assert(before === undefined || backing <= before, `what backs bids of ${height} has grown`);
+        this.#backings.set(key, backing);
+      }
+    }
   }
 
   /** Fails unless pools are what records say of them. */

@@ -56,6 +56,7 @@ function ascending<Value>(
     .map((list) => list.sort(compare));
 }
 
+const byHeight = ascending(fc.record({ height, amount: positive }), (a, b) => a.height - b.height);
 const byRollup = (a: { readonly rollupId: Uint8Array }, b: { readonly rollupId: Uint8Array }) =>
   compareBytes(a.rollupId, b.rollupId);
 const hashes = (min: number) => ascending(hash, compareBytes, { min });
@@ -208,10 +209,8 @@ export const MEV_CODECS: readonly CodecSample[] = [
       ESCROW_CODEC,
       fc.record({
         balance: amount,
-        withdrawals: ascending(
-          fc.record({ height, amount: positive }),
-          (a, b) => a.height - b.height,
-        ),
+        withdrawals: byHeight,
+        deposits: byHeight,
       }),
     ),
     sample(

@@ -20,6 +20,7 @@ import {
   nonce,
   signedItem,
   START_BALANCE,
+  type TestChain,
   wallet,
 } from "../../../test/support/weft-app.ts";
 import { CODES } from "../codes.ts";
@@ -47,6 +48,12 @@ const codesOf = ({ txs, response }: DecidedBlock): readonly number[] =>
   response.txResults.flatMap(({ code }, at) =>
     decodeItem(txs[at] ?? EMPTY_BYTES).kind === "tx" ? [code] : [],
   );
+
+async function submitDeposit(chain: TestChain, sender: number, amount: bigint): Promise<void> {
+  const { nonce: next } = chain.app.read.pendingAccount(wallet(sender).address);
+  const item = signedItem(wallet(sender), nonce(next), { kind: "depositEscrow", amount });
+  expect(await chain.submit(item)).toBe(0);
+}
 
 const both = (text: string): BidOffer["tops"] => ({ alpha: text, beta: text });
 
@@ -130,6 +137,38 @@ describe("the path of a bid", () => {
     expect(balanceOf(chain, 0) + escrow(sealed, 0)).toBeGreaterThan(START_BALANCE - 1_000_000n);
     giveBack();
     await expectSupply(chain);
+  });
+
+  test("attack: who sees all bids of the block cannot choose by a deposit which of its own count", async () => {
+    const sealed = await start();
+    const { chain } = sealed;
+    await fundBidders(sealed, [3], ESCROW);
+    const honest = await submitBid(sealed, 0, { amount: 450_000_000n, tops: { alpha: "honest" } });
+    const level = (sender: number) =>
+      submitBid(sealed, sender, { amount: ESCROW + BigInt(sender), tops: { alpha: `${sender}` } });
+    const [low, high, backed] = [await level(1), await level(2), await level(3)];
+    // In the block of the bids itself nobody can read them yet.
+    await submitDeposit(chain, 3, 3n);
+    await chain.step(0);
+    await submitDeposit(chain, 1, 1n);
+    await chain.step(0);
+    await submitDeposit(chain, 2, 1_000n);
+    const settled = await chain.step(0);
+    expect(eventsOf(settled, "deposit_escrow")).toHaveLength(1);
+    const bids = eventsOf(settled, "bid_").map(({ id, type, reason }) => [id, reason ?? type]);
+    expect(Object.fromEntries(bids)).toEqual({
+      [low.id]: "UNBACKED",
+      [high.id]: "UNBACKED",
+      [backed.id]: "bid_won",
+      [honest.id]: "OUTBID",
+    });
+    await expectSupply(chain);
+    expect((await chain.replay()).read.appHash()).toEqual(chain.app.read.appHash());
+    // From the next block on it backs bids, whatever waited when it came.
+    const bid = await submitBid(sealed, 2, { amount: ESCROW + 2n, tops: { alpha: "again" } });
+    await chain.step(0);
+    await chain.step(0);
+    expect(eventsOf(await chain.step(0), "bid_won")).toMatchObject([{ id: bid.id }]);
   });
 
   test("behavior: its sender may open it by itself, and the auction is settled with that block", async () => {

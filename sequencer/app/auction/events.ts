@@ -19,7 +19,7 @@ export type BidLoss =
   | "OUTBID"
   /** It offers less than the reserves of its rollups. */
   | "RESERVE_NOT_MET"
-  /** The escrow of its account does not cover it beside earlier ones: its bond is lost. */
+  /** What the escrow of its account held at the end of its block does not cover it beside earlier ones: its bond is lost. */
   | "UNBACKED";
 
 /** Of an auction: the block of its bids, and its group, in hex. */

@@ -77,7 +77,8 @@ export const BID_RULES: ActionRules<Bid> = {
 };
 
 export const DEPOSIT_ESCROW_RULES: ActionRules<DepositEscrow> = {
-  fault: (_state, _tx, action, _terms, balance) => depositEscrowFault(action, balance),
+  fault: ({ staking }, { sender }, action, _terms, balance) =>
+    depositEscrowFault(staking, sender, action, balance),
   run: (state, { sender }, action) => depositEscrow(state, sender, action),
   value: ({ amount }) => amount,
 };

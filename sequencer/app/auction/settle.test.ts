@@ -12,7 +12,7 @@ import {
   rollupOf,
   type SellerTerms,
 } from "../../../test/support/auction-world.ts";
-import { AUCTION_RESULTS, AUCTIONS, heightKey } from "../state/tables.ts";
+import { AUCTION_RESULTS, AUCTIONS, ESCROW, heightKey } from "../state/tables.ts";
 import { escrowOf } from "./escrow.ts";
 
 const [ALICE, BOB, CAROL] = ["a1", "b2", "c3"].map((byte) => byte.repeat(20)) as [
@@ -174,6 +174,63 @@ describe("the settlement of an auction", () => {
     expect(one.ctx.balance(ALICE)).toBe(200n);
   });
 
+  test("attack: money that is put in when all bids of a block are open backs none of them", () => {
+    const one = world();
+    const honest = one.bid({ bidder: ALICE, group: "solo", amount: 900n, wants: ["solo"] });
+    const levels = [950n, 1_500n].map((amount) =>
+      one.bid({ bidder: BOB, group: "solo", amount, wants: ["solo"] }),
+    );
+    const shill = one.bid({ bidder: CAROL, group: "solo", amount: 1_001n, wants: ["solo"] });
+    one.endBlock();
+    one.deposit(BOB, 10_000n);
+    one.endBlock();
+    one.deposit(CAROL, 1n);
+    for (const bid of [honest, ...levels, shill]) one.resolve(bid, "opened");
+    one.endBlock();
+    expect(eventsOf(one, "bid_won")).toMatchObject([{ amount: "950", price: "900" }]);
+    expect(eventsOf(one, "bid_lost").map(({ reason }) => reason)).toEqual([
+      "UNBACKED",
+      "UNBACKED",
+      "OUTBID",
+    ]);
+  });
+
+  test("attack: what an auction of one's own rollup took is not put back in time for the next one", () => {
+    const one = world();
+    const own = one.bid({ bidder: BOB, group: "solo", amount: 1_000n, wants: ["solo"] });
+    const push = one.bid({ bidder: CAROL, group: "solo", amount: 999n, wants: ["solo"] });
+    one.endBlock();
+    const late = one.bid({ bidder: BOB, group: "alpha", amount: 990n, wants: ["alpha"] });
+    const honest = one.bid({ bidder: ALICE, group: "alpha", amount: 90n, wants: ["alpha"] });
+    one.endBlock();
+    for (const bid of [own, push]) one.resolve(bid, "opened");
+    one.endBlock();
+    expect(escrowOf(one.ctx, BOB).balance).toBe(1n);
+    one.deposit(BOB, 999n);
+    for (const bid of [late, honest]) one.resolve(bid, "opened");
+    one.endBlock();
+    expect(fillsOf(one, late)[0]).toBe(LOST);
+    expect(fillsOf(one, honest)[0]).toBe(OPENED);
+  });
+
+  test("behavior: bids of a later block, settled first, leave an earlier one what was there for it", () => {
+    const one = world();
+    const early = one.bid({ bidder: ALICE, group: "alpha", amount: 1_000n, wants: ["alpha"] });
+    const slow = one.bid({ bidder: BOB, group: "alpha", amount: 20n, wants: ["beta"] });
+    one.endBlock();
+    one.deposit(ALICE, 500n);
+    const later = one.bid({ bidder: ALICE, group: "alpha", amount: 500n, wants: ["alpha"] });
+    one.endBlock();
+    one.resolve(early, "opened");
+    one.endBlock();
+    one.resolve(later, "opened");
+    one.endBlock();
+    one.resolve(slow, "opened");
+    one.endBlock();
+    for (const bid of [early, later]) expect(fillsOf(one, bid)[0]).toBe(OPENED);
+    expect(one.ctx.records.get(ESCROW, ALICE)).toBeUndefined();
+  });
+
   test("behavior: waits for its last bid, and what is opened meanwhile is remembered", () => {
     const one = world();
     const early = one.bid({ bidder: ALICE, group: "alpha", amount: 90n, wants: ["alpha"] });
@@ -216,6 +273,58 @@ describe("the settlement of an auction", () => {
     expect(resultOf(one, bid.height, "solo")).toBeDefined();
     one.endBlock();
     expect(one.ctx.records.keys(AUCTION_RESULTS)).toEqual([]);
+  });
+
+  test("property: who has what all of its bids take is paid from it, in whatever order they are settled", () => {
+    const command = fc.oneof(
+      fc.record({
+        kind: fc.constant("deposit" as const),
+        amount: fc.bigInt({ min: 1n, max: 99n }),
+      }),
+      fc.record({
+        kind: fc.constant("bid" as const),
+        group: fc.constantFrom("alpha", "beta", "gamma"),
+        amount: fc.bigInt({ min: 1n, max: 150n }),
+      }),
+      fc.record({ kind: fc.constant("resolve" as const), at: fc.nat() }),
+      fc.record({ kind: fc.constant("endBlock" as const) }),
+    );
+    fc.assert(
+      fc.property(fc.array(command, { minLength: 20, maxLength: 60 }), (commands) => {
+        const one = new AuctionWorld({ alpha: {}, beta: {}, gamma: {} });
+        one.deposit(ALICE, 100n);
+        // Of the bids that are not settled; one of an auction may wait for another.
+        const unsettled = new Map<string, bigint>();
+        const endBlock = (): void => {
+          one.endBlock();
+          for (const { id } of eventsOf(one, "bid_won")) unsettled.delete(id ?? "");
+          for (const { id } of eventsOf(one, "bid_lost")) unsettled.delete(id ?? "");
+        };
+        for (const step of commands) {
+          if (step.kind === "deposit") one.deposit(ALICE, step.amount);
+          if (step.kind === "endBlock") endBlock();
+          if (step.kind === "bid") {
+            const { amount, group } = step;
+            const promised = [...unsettled.values()].reduce((sum, other) => sum + other, amount);
+            if (promised > escrowOf(one.ctx, ALICE).balance) continue;
+            const bid = one.bid({ bidder: ALICE, group, amount, wants: [group] });
+            unsettled.set(toHex(bid.item.id), amount);
+          }
+          if (step.kind === "resolve") {
+            const open = [...one.waiting].filter(({ height }) => height < one.ctx.height);
+            const bid = open[step.at % Math.max(open.length, 1)];
+            if (bid !== undefined) one.resolve(bid, "opened");
+          }
+        }
+        endBlock();
+        for (const bid of one.waiting) one.resolve(bid, "opened");
+        endBlock();
+        expect(unsettled.size).toBe(0);
+        const reasons = eventsOf(one, "bid_lost").map(({ reason }) => reason);
+        expect(reasons).not.toContain("UNBACKED");
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("property: in which blocks bids are resolved, and by whom they are opened, changes nothing of the outcome", () => {

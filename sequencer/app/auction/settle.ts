@@ -22,7 +22,7 @@ import { creditPenalty, creditRevenue } from "../distribution/mev-revenue.ts";
 import type { FillOpener } from "../seal/fills.ts";
 import type { StakingContext } from "../staking/context.ts";
 import { AUCTION_RESULTS, AUCTIONS, heightKey } from "../state/tables.ts";
-import { escrowOf, takeEscrow } from "./escrow.ts";
+import { backingOf, escrowOf, takeEscrow } from "./escrow.ts";
 import { type BidLoss, lostEvent, openedEvent, settledEvent, wonEvent } from "./events.ts";
 import { AUCTION_RESULTS_KEPT } from "./limits.ts";
 
@@ -134,10 +134,13 @@ function settle(ctx: StakingContext, auction: Auction): void {
   );
 }
 
-/** Opened bids that count, in order of the batch: they offer the reserves, and escrow backs all of an account's. */
+/**
+ * Opened bids that count, in order of the batch: they offer the reserves, and what escrow held when their block ended
+ * backs all of an account's.
+ */
 function validBids(
   ctx: StakingContext,
-  { bids, members }: Auction,
+  { bids, members, height }: Auction,
   losses: Map<AuctionBidState, BidLoss>,
 ): readonly Candidate[] {
   const promised = new Map<string, bigint>();
@@ -157,7 +160,7 @@ function validBids(
     }
     const sender = toHex(bid.sender);
     const all = (promised.get(sender) ?? 0n) + amount;
-    if (all > escrowOf(ctx, sender).balance) {
+    if (all > backingOf(escrowOf(ctx, sender), height)) {
       losses.set(bid, "UNBACKED");
       continue;
     }
@@ -197,10 +200,10 @@ function settleDeposits(
 /** Out of the winner's escrow to the rollups whose tops it gets. */
 function payForTops(
   ctx: StakingContext,
-  { members, proposer }: Auction,
+  { members, proposer, height }: Auction,
   winner: AuctionWinner,
 ): void {
-  takeEscrow(ctx, toHex(winner.bidder), winner.price);
+  takeEscrow(ctx, toHex(winner.bidder), winner.price, height);
   for (const [at, rollupId] of winner.rollupIds.entries()) {
     const member = members.find((one) => bytesEqual(one.rollupId, rollupId));
     assert(member !== undefined, "a valid bid is for members of the group");

@@ -82,7 +82,8 @@ type Told = Pick<SealProgress, "state" | "reason" | "price">;
 const LOSSES: Readonly<Record<string, string>> = {
   OUTBID: "OUTBID: other bids are worth more together",
   RESERVE_NOT_MET: "RESERVE_NOT_MET: it offers less than the reserves of its rollups",
-  UNBACKED: "UNBACKED: the escrow of its account does not cover it; its bond is lost",
+  UNBACKED:
+    "UNBACKED: what the escrow of its account held at its block does not cover it; its bond is lost",
 };
 
 /** What each event says. */
