@@ -44,6 +44,8 @@ export const EXECUTED_BLOCKS_MAX = 4;
 export const MANIFEST_ITEM_BYTES_MAX = 64;
 /** Transactions in a row that do not fit before PrepareProposal calls the block full. */
 export const PREPARE_MISFITS_MAX = 64;
+/** Times that PrepareProposal draws for lane CONTROL; each after the first runs what is chosen from the block's begin. */
+export const CONTROL_DRAWS_MAX = 3;
 /** Labels of `weft_app_extension_blanks_total`; validators above share the last one. */
 export const VALIDATOR_LABELS_MAX = 200;
 /** Rollups that have a label of their own in metrics. */

@@ -5,16 +5,13 @@ import {
   type InjectedLists,
 } from "../../../mev/injected-commit.ts";
 import {
-  type ControlKey,
   createLaneRules,
   itemBlockBytes,
   Lane,
   laneBytesMax,
-  type LaneParams,
   type LaneRules,
   type LaneUse,
   laneUse,
-  orderControl,
 } from "../../../mev/lanes.ts";
 import type { DueTx } from "../../../mev/inclusion/keys.ts";
 import { createManifestBuilder, type ManifestBuilder } from "../../../mev/manifest.ts";
@@ -37,6 +34,7 @@ import type { DecodedTx } from "../execution/decoded-tx.ts";
 import { excuse } from "../inclusion/inclusion.ts";
 import { excuseFault, excuseItem } from "../inclusion/excuses.ts";
 import {
+  CONTROL_DRAWS_MAX,
   FILLS_PER_SLICE,
   MANIFEST_ITEM_BYTES_MAX,
   PREPARE_MISFITS_MAX,
@@ -58,6 +56,7 @@ import type { CommittedState } from "../state/committed-state.ts";
 import { WorkingState } from "../state/working-state.ts";
 import type { BodyStore } from "./body-store.ts";
 import { buildOpenings } from "./build-openings.ts";
+import { ControlDraw } from "./control-draw.ts";
 import type { KeptWork } from "./kept-work.ts";
 import { isOfShares, sealTermsAt } from "./seal-terms.ts";
 import type { ShareWatch } from "./share-watch.ts";
@@ -117,10 +116,84 @@ export async function beginProposal(
 
 async function buildBlock(
   request: BuildRequest,
-  { committed, pool, bodies, kept, yieldToLoop }: BuildDependencies,
+  dependencies: BuildDependencies,
   system: SystemItems,
   content: BlockContent,
 ): Promise<readonly Uint8Array[]> {
+  const { committed, pool, yieldToLoop } = dependencies;
+  const due = committed.due();
+  const selection = pool.select();
+  let attempt = beginAttempt(request, dependencies, system);
+  if (content !== "obligated") {
+    const control = drawControl(selection, committed, attempt.bytesLeft());
+    for (let draws = 0; draws < CONTROL_DRAWS_MAX && control.draw(); draws++) {
+      if (draws > 0) {
+        await yieldToLoop();
+        attempt = beginAttempt(request, dependencies, system);
+      }
+      for (const [at, tx] of control.chosen().entries()) {
+        if (!attempt.tryTx(tx)) control.refuse(tx);
+        if (isCostly(tx) || at % TXS_PER_SLICE === TXS_PER_SLICE - 1) await yieldToLoop();
+      }
+    }
+  }
+  for (const one of due.txs) {
+    const tx = attempt.obey(one);
+    if (tx === undefined) continue;
+    selection.placed(tx);
+    if (isCostly(tx)) await yieldToLoop();
+  }
+  for (const lane of content === "full" ? PRICED_LANES : []) {
+    let misfits = 0;
+    let tried = 0;
+    for (;;) {
+      if (++tried % TXS_PER_SLICE === 0) await yieldToLoop();
+      const tx = selection.next(lane)?.tx;
+      if (tx === undefined || misfits >= PREPARE_MISFITS_MAX) break;
+      if (itemBlockBytes(tx.item.length) > attempt.bytesLeft()) {
+        misfits++;
+        continue;
+      }
+      if (!attempt.tryTx(tx)) continue;
+      selection.take();
+      misfits = 0;
+    }
+  }
+  return attempt.finish(yieldToLoop);
+}
+
+/** Draws for lane CONTROL, which leaves room for what is due. */
+function drawControl(
+  selection: Selection,
+  committed: CommittedState,
+  bytesLeft: number,
+): ControlDraw {
+  const { chain, params } = committed.requireTerms();
+  const lanes = laneParams(params, chain.blockBytesMax);
+  let room = bytesLeft;
+  for (const { size } of committed.due().txs) room -= itemBlockBytes(size);
+  room = Math.min(room, laneBytesMax(lanes, Lane.CONTROL) ?? 0);
+  return new ControlDraw(selection, room, lanes.controlPerSignerMax);
+}
+
+/** A block under way, on a state of its own. */
+interface Attempt {
+  /** Bytes that items may still take, framing included. */
+  bytesLeft(): number;
+  /** Takes the transaction, which is not due, as the next item; whether it may stand there. */
+  tryTx(tx: DecodedTx): boolean;
+  /** Takes something due, or what excuses it; returns the transaction, if that. One that is not here is left out: others will refuse the block. */
+  obey(due: DueTx): DecodedTx | undefined;
+  /** All items, when nothing more comes. */
+  finish(yieldToLoop: YieldToLoop): Promise<readonly Uint8Array[]>;
+}
+
+/** With nothing but what only a proposer makes. */
+function beginAttempt(
+  request: BuildRequest,
+  { committed, bodies, kept }: BuildDependencies,
+  system: SystemItems,
+): Attempt {
   const { chain, params, baseFeePerByte, lastBlock } = committed.requireTerms();
   const lanes = laneParams(params, chain.blockBytesMax);
   const rules = createLaneRules(lanes, lastBlock === undefined);
@@ -137,17 +210,15 @@ async function buildBlock(
   const manifest = createManifestBuilder(kept.listRoots);
   const chosen: Uint8Array[] = [];
   const due = committed.due();
-  const isDue = (tx: DecodedTx): boolean => due.has(tx.idKey, tx.item.length);
 
-  /** Whether the transaction, which is not due, went into the block. */
   function tryTx(tx: DecodedTx): boolean {
-    if (isDue(tx) || room.fault(tx) !== undefined) return false;
+    if (due.has(tx.idKey, tx.item.length) || room.fault(tx) !== undefined) return false;
     if (validityFault(working, tx, terms) !== undefined) return false;
     if (wouldShowForNothing(working, tx, terms)) return false;
     return tryPlace(tx, false);
   }
 
-  /** The same, of one without a fault. */
+  /** As `tryTx`, of one without a fault. */
   function tryPlace(tx: DecodedTx, isObligated: boolean): boolean {
     if (rules.take(tx.laneUse(isObligated)) !== undefined) return false;
     const applied = applyTx(working, tx, terms);
@@ -164,7 +235,6 @@ async function buildBlock(
     bytesLeft -= itemBlockBytes(item.length);
   }
 
-  /** Places something due, or what excuses it; the transaction, if that. One that is not here is left out: others will refuse the block. */
   function obey({ id, size }: DueTx): DecodedTx | undefined {
     const tx = bodies.find(bytesToDigest(id));
     if (tx === undefined || tx.item.length !== size) return undefined;
@@ -177,39 +247,12 @@ async function buildBlock(
     return undefined;
   }
 
-  const selection = pool.select();
-  if (content !== "obligated") {
-    let reserved = 0;
-    for (const { size } of due.txs) reserved += itemBlockBytes(size);
-    for (const tx of drawControl(selection, lanes, bytesLeft - reserved)) {
-      tryTx(tx);
-      if (isCostly(tx)) await yieldToLoop();
-    }
+  async function finish(yieldToLoop: YieldToLoop): Promise<readonly Uint8Array[]> {
+    const first = await finishManifest(working, manifest, yieldToLoop);
+    return [first, ...system.items.map(({ bytes }) => bytes), ...chosen];
   }
-  for (const one of due.txs) {
-    const tx = obey(one);
-    if (tx === undefined) continue;
-    selection.placed(tx);
-    if (isCostly(tx)) await yieldToLoop();
-  }
-  for (const lane of content === "full" ? PRICED_LANES : []) {
-    let misfits = 0;
-    let tried = 0;
-    for (;;) {
-      if (++tried % TXS_PER_SLICE === 0) await yieldToLoop();
-      const tx = selection.next(lane)?.tx;
-      if (tx === undefined || misfits >= PREPARE_MISFITS_MAX) break;
-      if (itemBlockBytes(tx.item.length) > bytesLeft) {
-        misfits++;
-        continue;
-      }
-      if (!tryTx(tx)) continue;
-      selection.take();
-      misfits = 0;
-    }
-  }
-  const first = await finishManifest(working, manifest, yieldToLoop);
-  return [first, ...system.items.map(({ bytes }) => bytes), ...chosen];
+
+  return { bytesLeft: () => bytesLeft, tryTx, obey, finish };
 }
 
 /** What only a proposer makes, in the order of the block, without the manifest. */
@@ -255,39 +298,6 @@ function wouldShowForNothing(working: WorkingState, tx: DecodedTx, terms: TxTerm
 
 /** Lanes of pending transactions that the price orders, in the order of the block. */
 const PRICED_LANES: readonly Lane[] = [Lane.SEALED, Lane.ATOMIC, Lane.DEFAULT];
-
-/**
- * CONTROL transactions that the lane has room for, best price first; in canonical order, whatever they pay.
- * One that turns out not to be valid leaves its room empty.
- */
-function drawControl(
-  selection: Selection,
-  params: LaneParams,
-  bytesLeft: number,
-): readonly DecodedTx[] {
-  let room = Math.min(bytesLeft, laneBytesMax(params, Lane.CONTROL) ?? 0);
-  let misfits = 0;
-  const drawn: { readonly tx: DecodedTx; readonly control: ControlKey }[] = [];
-  const ofSigner = new Map<string, number>();
-  while (misfits < PREPARE_MISFITS_MAX) {
-    const tx = selection.next(Lane.CONTROL)?.tx;
-    const control = tx?.laneUse(false).control;
-    if (tx === undefined || control === undefined) break;
-    const signed = ofSigner.get(tx.sender) ?? 0;
-    if (signed >= params.controlPerSignerMax) continue;
-    const bytes = itemBlockBytes(tx.item.length);
-    if (bytes > room) {
-      misfits++;
-      continue;
-    }
-    ofSigner.set(tx.sender, signed + 1);
-    drawn.push({ tx, control });
-    selection.take();
-    room -= bytes;
-    misfits = 0;
-  }
-  return orderControl(drawn, params.controlPerSignerMax).map(({ tx }) => tx);
-}
 
 /** None at the initial height. */
 async function systemItems(
