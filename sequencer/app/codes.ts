@@ -233,6 +233,8 @@ export const CODES = {
   SEAL_REVEAL_SIZE: { number: 245, message: "the content is longer than its commit allows" },
   /** Salt and content do not have the commit's hash. */
   SEAL_REVEAL_HASH: { number: 246, message: "this is not what was committed to" },
+  /** A key is in force and the lane is open, so that there is no need to commit. */
+  SEAL_LANE_OPEN: { number: 247, message: "no commits are taken while a key is in force" },
 
   /** No key generation of that number is under way, or not in the phase that this belongs to. */
   SEAL_GENERATION_NONE: { number: 250, message: "no such key generation is under way" },

@@ -8,6 +8,7 @@ export const BOTH_ENGINES: readonly string[] = [
   "atomic-swap",
   "bad-input",
   "cli",
+  "commits",
   "crash",
   "evm-crash",
   "gateway",

@@ -6,6 +6,7 @@ import { Height } from "../../../../proto/brands.ts";
 import { utf8ToBytes } from "../../../../proto/bytes.ts";
 import { payloadHash, rollupData, rollupIdOfName } from "../../../../proto/codec/weft-tx.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
+import { startSealedChain } from "../../../../test/support/sealed-app.ts";
 import {
   CHAIN_ID,
   dataFor,
@@ -20,6 +21,7 @@ import {
 } from "../../../../test/support/weft-app.ts";
 import { CODES } from "../../codes.ts";
 import { readFillsEvents } from "../fills.ts";
+import { oldestUnresolved } from "../reader.ts";
 
 const ALPHA = rollupIdOfName(ROLLUPS[0]);
 const SALT = new Uint8Array(32).fill(3);
@@ -97,6 +99,40 @@ describe("commit and reveal on a chain", () => {
     expect(block.response.txResults[2]?.code).toBe(CODES.SEAL_REVEAL_SENDER.number);
     expect(fillsOf(block)).toEqual([]);
     expect(chain.app.read.supply().sealed).toBe(BOND + 256n * MAX_FEE);
+  });
+
+  test("attack: while a key is in force nobody holds up a rollup with commits", async () => {
+    const { chain } = await startSealedChain();
+    await chain.step(0);
+    const commit = commitItem();
+    expect(await chain.submit(commit)).toBe(CODES.SEAL_LANE_OPEN.number);
+    // A proposer that takes one all the same: it pays, has no place, and hides nothing.
+    const [manifest, injected] = await chain.prepare(0);
+    const txs = [manifest, injected, commit].filter((item) => item !== undefined);
+    const block = await chain.decide(txs);
+    expect(block.response.txResults[2]?.code).toBe(CODES.SEAL_LANE_OPEN.number);
+    expect(block.response.txResults[2]?.events.map(({ type }) => type)).not.toContain(
+      "seal_committed",
+    );
+    expect(chain.app.read.supply().sealed).toBe(0n);
+    expect(oldestUnresolved(chain.app.read.staking())).toBeUndefined();
+  });
+
+  test("behavior: a commit from before the key is revealed under it, and no other is taken then", async () => {
+    const first = Height(3);
+    const { chain } = await startSealedChain({
+      params: { seal_commit_bond: BOND.toString() },
+      seal: { activeKey: 0, nextKey: 1, nextKeyHeight: first, lastGeneration: 1 },
+    });
+    const commit = commitItem();
+    expect(await chain.submit(commit)).toBe(0);
+    const ordered = await chain.step(0);
+    await chain.stepTo(first, 0);
+    expect(await chain.submit(commitItem(1))).toBe(CODES.SEAL_LANE_OPEN.number);
+    expect(await chain.submit(revealItem(ordered.height, idOf(commit)))).toBe(0);
+    expect(fillsOf(await chain.step(0)).map(({ fill }) => fill.status)).toEqual([
+      FillStatus.OPENED,
+    ]);
   });
 });
 

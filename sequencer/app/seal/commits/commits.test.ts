@@ -3,12 +3,14 @@ import { commitHash } from "../../../../mev/seal/commit.ts";
 import { encodeContent } from "../../../../mev/seal/content.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { compareBytes, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../../../proto/bytes.ts";
+import type { SealState } from "../../../../proto/codec/seal-state.ts";
 import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
 import { payloadHash, rollupData } from "../../../../proto/codec/weft-tx.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { StakeWorld, testAccount } from "../../../../test/support/stake-world.ts";
-import { SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
+import { SEAL, SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
+import { NO_SEAL_STATE } from "../reader.ts";
 import {
   commitBond,
   placeCommit,
@@ -187,6 +189,24 @@ test("a commit above its last height, or one more than a block holds, fails", ()
   expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)?.code).toBe("SEAL_COMMITS_FULL");
   endBlock();
   expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)).toBeUndefined();
+});
+
+test("a commit is refused while a key is in force and the lane is open", () => {
+  const { ctx } = world;
+  const terms = { held: 0n, balance: 0n };
+  const faultWith = (state: Partial<SealState>) => {
+    ctx.records.set(SEAL, "", { ...NO_SEAL_STATE, ...state });
+    return sealCommitFault(ctx, commitOf(ALICE), terms);
+  };
+  expect(faultWith({ activeKey: 1, isOpen: false })).toBeUndefined();
+  expect(faultWith({ activeKey: 1, isOpen: true })).toMatchObject({
+    code: "SEAL_LANE_OPEN",
+    reason: expect.stringContaining("key 1 is in force: send it sealed"),
+  });
+  const next = { isOpen: true, nextKey: 2, nextKeyHeight: Height(ctx.height + 1) };
+  expect(faultWith(next), "before the first key").toBeUndefined();
+  world.nextBlock();
+  expect(faultWith(next)?.code).toBe("SEAL_LANE_OPEN");
 });
 
 function commitOf(sender: string, content = CONTENT): SealCommit {

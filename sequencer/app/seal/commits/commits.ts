@@ -19,8 +19,9 @@ import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
 import { committedEvent, revealedEvent, voidEvent } from "../events.ts";
 import { openedFills, unopenedFills } from "../fills.ts";
-import { timeFault } from "../items/inclusion.ts";
+import { keyFault, timeFault } from "../items/inclusion.ts";
 import { protectedBlocks } from "../items/room.ts";
+import { keyInForce } from "../reader.ts";
 import { BOND_DOUBLINGS_MAX, COMMITS_PER_BLOCK_MAX } from "./limits.ts";
 
 /** nweft that a commit of the account holds until it is revealed. */
@@ -45,14 +46,24 @@ export function sealCommitFault(
   action: SealCommit,
   { held, balance }: { readonly held: bigint; readonly balance: bigint },
 ): Failure | undefined {
-  const late = timeFault(action, reader.height);
-  if (late !== undefined) return late;
+  const closed = timeFault(action, reader.height) ?? openLaneFault(reader);
+  if (closed !== undefined) return closed;
   const commits = batchAt(reader, reader.height)?.items.length ?? 0;
   if (commits >= COMMITS_PER_BLOCK_MAX) {
     return failure("SEAL_COMMITS_FULL", `at most ${COMMITS_PER_BLOCK_MAX}`);
   }
   if (balance >= held) return undefined;
   return failure("SEAL_COMMIT_FUNDS", `${balance} nweft are left, ${held} are held`);
+}
+
+/**
+ * Commits stand in for sealed items while blocks take none. Beside those they would be the cheaper way to hold
+ * up a rollup's filled stream, and their senders would choose last whether to show what they hold.
+ */
+function openLaneFault(reader: StakingReader): Failure | undefined {
+  const key = keyInForce(reader, reader.height);
+  if (keyFault(reader, key, reader.height) !== undefined) return undefined;
+  return failure("SEAL_LANE_OPEN", `key ${key} is in force: send it sealed, as weft tx seal does`);
 }
 
 /** Holds bond and fee; the place follows (`placeCommit`). */
