@@ -11,6 +11,8 @@ import { sha256 } from "../../proto/hash.ts";
 import { FillStatus } from "../../proto/verify/manifest.ts";
 import {
   commitBond,
+  drawRevealFee,
+  heldForReveal,
   placeCommit,
   reveal,
   revealFault,
@@ -40,6 +42,8 @@ type Step =
       readonly by: number;
       readonly content: number;
     }
+  /** A reveal, by whom, whose fee takes so many nweft of what is held for it. */
+  | { readonly kind: "draw"; readonly commit: number; readonly by: number; readonly nweft: number }
   | { readonly kind: "block" }
   | { readonly kind: "window"; readonly blocks: number };
 
@@ -58,6 +62,15 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
       content: pick,
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("draw"),
+      commit: fc.nat(20),
+      by: pick,
+      nweft: fc.nat(4_000),
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("block") }) },
   {
     weight: 1,
@@ -72,7 +85,7 @@ interface Commit {
   readonly id: Uint8Array;
   readonly account: number;
   readonly content: number;
-  readonly held: bigint;
+  held: bigint;
   readonly bond: bigint;
   status: FillStatus | undefined;
 }
@@ -152,6 +165,31 @@ test("behavior: every commit ends opened, invalid or void, and nweft neither com
             reveal(ctx, sender, action);
             one.status = step.content === 0 ? FillStatus.OPENED : FillStatus.INVALID;
             lapsed[step.by] = Math.max(0, (lapsed[step.by] ?? 0) - 1);
+            return;
+          }
+          case "draw": {
+            const one = commits[step.commit];
+            const sender = ACCOUNTS[step.by] ?? "";
+            const { height = 1, id = SALT } = one ?? {};
+            const content = SALT;
+            const action = {
+              kind: "reveal",
+              height: Height(height),
+              id,
+              salt: SALT,
+              content,
+            } as const;
+            const isWaiting =
+              one !== undefined &&
+              one.status === undefined &&
+              one.height < ctx.height &&
+              one.account === step.by;
+            const held = heldForReveal(ctx, sender, action);
+            assert(held === (isWaiting ? one.held - one.bond : 0n), `${held} are held`);
+            if (!isWaiting) return;
+            const nweft = BigInt(step.nweft) < held ? BigInt(step.nweft) : held;
+            drawRevealFee(ctx, sender, action, nweft);
+            one.held -= nweft;
             return;
           }
           case "block":

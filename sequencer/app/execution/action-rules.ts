@@ -26,6 +26,13 @@ export type ActionKind = Action["kind"];
 /** Actions by kind; of several kinds, their union. */
 export type ActionOf<Kind extends ActionKind> = { [K in Kind]: Extract<Action, { kind: K }> }[Kind];
 
+/** nweft that the state holds for the fee of a transaction, in so far as its account's balance does not cover it. */
+export interface FeeHold {
+  /** The same for all transactions that draw on the same hold. */
+  readonly key: string;
+  readonly amount: bigint;
+}
+
 /** All that is to say about actions of one kind. */
 export interface ActionRules<A> {
   /**
@@ -84,6 +91,10 @@ export interface ActionRules<A> {
   ) => void;
   /** nweft that it takes from the account beside the fee; the pool keeps them free. */
   readonly value: (action: A, params: ParamsState) => bigint;
+  /** What is held for its fee; absent: never anything. */
+  readonly feeHold?: (state: ActionReader, tx: DecodedTx, action: A) => FeeHold | undefined;
+  /** Gives the account so much of its `feeHold`, before the fee is taken. */
+  readonly drawFeeHold?: (state: WorkingState, tx: DecodedTx, action: A, amount: bigint) => void;
   /** Id of the rollup whose lane quota and data it is about, 64 lower-case hex characters. */
   readonly rollup?: (action: A) => string;
   /** Signatures beside the transaction's own that prove what it says; one that does not hold: no such item. */

@@ -2,6 +2,7 @@ import type { SealProof } from "../../../mev/seal/compute.ts";
 import type { SignatureCheck } from "../../../mev/signatures.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import type { Action, TxBody } from "../../../proto/codec/weft-tx.ts";
+import { assert } from "../../../proto/errors.ts";
 import type { AbciEvent } from "../../abci/application.ts";
 import type { Failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
@@ -10,6 +11,7 @@ import type {
   ActionOf,
   ActionReader,
   ActionRules,
+  FeeHold,
   RulesOf,
   TxTerms,
 } from "./action-rules.ts";
@@ -99,6 +101,20 @@ export function placeAction(
 /** nweft that the action takes from the account beside the fee. */
 export function actionValue(action: Action, params: ParamsState): bigint {
   return rulesOf(action.kind).value(action, params);
+}
+
+/** What the state holds for the transaction's fee (`ActionRules.feeHold`). */
+export function feeHoldOf(state: ActionReader, tx: DecodedTx): FeeHold | undefined {
+  const { action } = tx.tx.body;
+  return rulesOf(action.kind).feeHold?.(state, tx, action);
+}
+
+/** Gives the account so much of what `feeHoldOf` found. */
+export function drawFeeHold(state: WorkingState, tx: DecodedTx, amount: bigint): void {
+  const { action } = tx.tx.body;
+  const { drawFeeHold: draw } = rulesOf(action.kind);
+  assert(draw !== undefined, `something is held for the fee of a ${action.kind}`);
+  draw(state, tx, action, amount);
 }
 
 /** Id of the rollup that the action is about, in hex; empty if none. */

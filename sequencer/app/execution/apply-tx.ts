@@ -2,7 +2,14 @@ import type { AccountState } from "../../../proto/codec/weft-state.ts";
 import { type Failure, failure } from "../codes.ts";
 import type { WorkingState } from "../state/working-state.ts";
 import type { Digest } from "../state-tree/node.ts";
-import { actionFault, costlyActionFault, isDuty, runAction } from "./actions.ts";
+import {
+  actionFault,
+  costlyActionFault,
+  drawFeeHold,
+  feeHoldOf,
+  isDuty,
+  runAction,
+} from "./actions.ts";
 import type { ActionReader, TxTerms } from "./action-rules.ts";
 import { txFee } from "./base-fee.ts";
 import type { DecodedTx } from "./decoded-tx.ts";
@@ -63,14 +70,14 @@ export function admissionFault(
     );
   }
   const cost = txFee(tx, baseFeePerByte);
-  if (account.balance < cost) {
-    return failure(
-      "INSUFFICIENT_FUNDS",
-      `the fee is ${cost} nweft, the balance ${account.balance}`,
-    );
-  }
-  return undefined;
+  if (account.balance >= cost) return undefined;
+  const { amount: held } = feeHoldOf(state, tx) ?? NOTHING_HELD;
+  if (account.balance + held >= cost) return undefined;
+  const has = `the balance ${account.balance}${held > 0n ? `, ${held} are held for it` : ""}`;
+  return failure("INSUFFICIENT_FUNDS", `the fee is ${cost} nweft, ${has}`);
 }
+
+const NOTHING_HELD = { amount: 0n };
 
 /** Whether it pays nothing: it offers nothing, and is a duty of the validator whose application key sends it. */
 export function isFree(state: ActionReader, tx: DecodedTx): boolean {
@@ -79,13 +86,15 @@ export function isFree(state: ActionReader, tx: DecodedTx): boolean {
 }
 
 /**
- * Applies a transaction whose `validityFault` is undefined: takes the fee, uses up the nonce or
- * remembers the id, then runs the action, which happens wholly or not at all.
+ * Applies a transaction whose `validityFault` is undefined: takes the fee, out of what is held for it where the
+ * balance does not suffice, uses up the nonce or remembers the id, then runs the action, which happens wholly
+ * or not at all.
  */
 export function applyTx(state: WorkingState, tx: DecodedTx, terms: TxTerms): AppliedTx {
   const { replay } = tx.tx.body;
   const account = state.account(tx.sender);
   const fee = txFee(tx, terms.baseFeePerByte);
+  if (account.balance < fee) drawFeeHold(state, tx, fee - account.balance);
   account.balance -= fee;
   state.addFee(fee);
   if (replay.kind === "nonce") account.nonce += 1n;

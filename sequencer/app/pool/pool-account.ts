@@ -9,6 +9,8 @@ export interface PoolEntry {
   readonly cost: bigint;
   /** A duty of a validator, for which it pays nothing. */
   readonly isFree: boolean;
+  /** The state held something for its fee when it came. */
+  readonly hasHold: boolean;
   /** Order of arrival. */
   readonly arrival: number;
   /** Height of the last committed block when it came. */
@@ -22,6 +24,8 @@ export class PoolAccount {
   /** Ascending by nonce, each nonce once. */
   readonly ordered: PoolEntry[] = [];
   readonly unordered = new Set<PoolEntry>();
+  /** Those for whose fee something was held. */
+  readonly holding = new Set<PoolEntry>();
   /** Sum of the costs. */
   cost = 0n;
   /** How many are free. */
@@ -39,6 +43,7 @@ export class PoolAccount {
   add(entry: PoolEntry): void {
     this.cost += entry.cost;
     if (entry.isFree) this.freeCount++;
+    if (entry.hasHold) this.holding.add(entry);
     if (entry.nonce === undefined) this.unordered.add(entry);
     else this.ordered.splice(this.positionOf(entry.nonce), 0, entry);
   }
@@ -46,6 +51,7 @@ export class PoolAccount {
   remove(entry: PoolEntry): void {
     this.cost -= entry.cost;
     if (entry.isFree) this.freeCount--;
+    this.holding.delete(entry);
     if (entry.nonce === undefined) this.unordered.delete(entry);
     else this.ordered.splice(this.positionOf(entry.nonce), 1);
   }

@@ -8,6 +8,7 @@ import {
   actionValue,
   canBeLate,
   costlyActionFault,
+  feeHoldOf,
   lateFault,
   voidFault,
 } from "../execution/actions.ts";
@@ -336,13 +337,33 @@ export class Pool {
       return failure("POOL_ACCOUNT_FULL", `at most ${POOL_FREE_PER_ACCOUNT_MAX} free ones`);
     }
     const cost = this.#costOf(tx);
-    const freed = this.#allReplacedBy(tx).reduce((sum, one) => sum + one.cost, 0n);
-    const pending = (account?.cost ?? 0n) - freed;
-    if (balance >= pending + cost) return undefined;
+    const freed = this.#allReplacedBy(tx);
+    const pending = freed.reduce((sum, one) => sum - one.cost, account?.cost ?? 0n);
+    const missing = pending + cost - balance;
+    if (missing <= 0n || missing <= this.#heldWith(tx, account, freed)) return undefined;
     return failure(
       "INSUFFICIENT_FUNDS",
       `the balance is ${balance} nweft; pending transactions may take ${pending}, this one ${cost}`,
     );
+  }
+
+  /** nweft that the state holds for the fees of what its account would have pending with this transaction. */
+  #heldWith(tx: DecodedTx, account: PoolAccount | undefined, freed: readonly PoolEntry[]): bigint {
+    const counted = new Set<string>();
+    let sum = this.#heldFor(tx, counted);
+    for (const entry of account?.holding ?? NONE) {
+      if (!freed.includes(entry)) sum += this.#heldFor(entry.tx, counted);
+    }
+    return sum;
+  }
+
+  /** nweft of the fee for which something is held that is not `counted` yet. */
+  #heldFor(tx: DecodedTx, counted: Set<string>): bigint {
+    const hold = feeHoldOf(this.#committed, tx);
+    if (hold === undefined || counted.has(hold.key)) return 0n;
+    counted.add(hold.key);
+    const fee = maxFee(tx);
+    return hold.amount < fee ? hold.amount : fee;
   }
 
   /** Of the same nonce, and an older version of the same bundle. */
@@ -370,6 +391,7 @@ export class Pool {
       nonce: replay.kind === "nonce" ? replay.value : undefined,
       cost: this.#costOf(tx),
       isFree: isFree(this.#committed, tx),
+      hasHold: feeHoldOf(this.#committed, tx) !== undefined,
       arrival: this.#arrivals++,
       addedHeight: this.#committed.requireTerms().lastBlock?.height ?? 0,
       addedMs: this.#nowMs(),
@@ -519,9 +541,16 @@ export class Pool {
     }
     if (this.#bundles.waitingOf(address) > 0) this.#dropVoid(account);
     if (account.cost <= balance) return;
-    const lastFirst = [...account.unordered, ...account.ordered].reverse();
-    for (const entry of lastFirst) {
-      if (account.cost <= balance) break;
+    // The last ones go, from the first one on that it cannot pay.
+    const entries = [...account.unordered, ...account.ordered];
+    const counted = new Set<string>();
+    let left = balance;
+    const firstUnpaid = entries.findIndex((entry) => {
+      left -= entry.cost - (entry.hasHold ? this.#heldFor(entry.tx, counted) : 0n);
+      return left < 0n;
+    });
+    if (firstUnpaid < 0) return;
+    for (const entry of entries.slice(firstUnpaid).reverse()) {
       const detail = `the balance is ${balance} nweft, ${account.cost} are pending`;
       this.#drop(entry, failure("INSUFFICIENT_FUNDS", detail));
     }

@@ -38,7 +38,16 @@ function selectionOf(txs: readonly DecodedTx[]): Selection {
     if (account === undefined) accounts.set(tx.sender, (account = new PoolAccount()));
     const { replay } = tx.tx.body;
     const value = replay.kind === "nonce" ? replay.value : undefined;
-    account.add({ tx, nonce: value, cost: 0n, isFree: false, arrival, addedHeight: 0, addedMs: 0 });
+    account.add({
+      tx,
+      nonce: value,
+      cost: 0n,
+      isFree: false,
+      hasHold: false,
+      arrival,
+      addedHeight: 0,
+      addedMs: 0,
+    });
   }
   return new Selection({
     accounts: [...accounts.values()].map((account) => [account, 0n]),
@@ -144,6 +153,15 @@ describe("behavior: what is not drawn", () => {
 
 function accountWith(tx: DecodedTx): PoolAccount {
   const account = new PoolAccount();
-  account.add({ tx, nonce: 0n, cost: 0n, isFree: false, arrival: 0, addedHeight: 0, addedMs: 0 });
+  account.add({
+    tx,
+    nonce: 0n,
+    cost: 0n,
+    isFree: false,
+    hasHold: false,
+    arrival: 0,
+    addedHeight: 0,
+    addedMs: 0,
+  });
   return account;
 }

@@ -1,11 +1,18 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { commitHash } from "../../../../mev/seal/commit.ts";
 import { encodeContent } from "../../../../mev/seal/content.ts";
+import { itemBlockBytes } from "../../../../mev/lanes.ts";
 import { Height } from "../../../../proto/brands.ts";
 import { compareBytes, EMPTY_BYTES, fromHex, toHex, utf8ToBytes } from "../../../../proto/bytes.ts";
 import type { SealState } from "../../../../proto/codec/seal-state.ts";
-import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
-import { payloadHash, rollupData } from "../../../../proto/codec/weft-tx.ts";
+import { type Reveal, SEAL_BUCKETS, type SealCommit } from "../../../../proto/codec/seal-tx.ts";
+import { encodeTxItem } from "../../../../proto/codec/weft-block.ts";
+import {
+  encodeTxBody,
+  payloadHash,
+  rollupData,
+  type TxBody,
+} from "../../../../proto/codec/weft-tx.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
 import { StakeWorld, testAccount } from "../../../../test/support/stake-world.ts";
@@ -13,8 +20,11 @@ import { SEAL, SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
 import { NO_SEAL_STATE } from "../reader.ts";
 import {
   commitBond,
+  drawRevealFee,
+  heldForReveal,
   placeCommit,
   reveal,
+  revealBytes,
   revealFault,
   revealFee,
   sealCommit,
@@ -28,6 +38,8 @@ const BOB = testAccount("bob");
 const ROLLUPS = [sha256(utf8ToBytes("one")), sha256(utf8ToBytes("two"))].sort(compareBytes);
 const BOND = 1_000n;
 const MAX_FEE = 3n;
+/** Of a commit with a bucket of 256. */
+const REVEAL_BYTES = 512n;
 const WINDOW = 16;
 const SALT = new Uint8Array(32).fill(7);
 const CONTENT = encodeContent(
@@ -47,7 +59,7 @@ beforeEach(() => {
 describe("a commit", () => {
   test("holds bond and fee of the reveal, and its sender alone gets them back", () => {
     const { height, id } = commit(ALICE);
-    const held = BOND + 256n * MAX_FEE;
+    const held = BOND + REVEAL_BYTES * MAX_FEE;
     expect(world.ctx.pool("sealed")).toBe(held);
     world.nextBlock();
     expect(faultOf(BOB, revealOf(height, id))).toBe("SEAL_REVEAL_SENDER");
@@ -136,7 +148,7 @@ describe("a commit", () => {
     ]);
     expect(faultOf(ALICE, revealOf(late.height, late.id))).toBe("SEAL_COMMIT_UNKNOWN");
     expect(world.ctx.burned, "the bond").toBe(BOND);
-    expect(world.ctx.balance(ALICE) - before, "the fee").toBe(256n * MAX_FEE);
+    expect(world.ctx.balance(ALICE) - before, "the fee").toBe(REVEAL_BYTES * MAX_FEE);
     expect(world.ctx.pool("sealed")).toBe(0n);
     expect(world.ctx.records.keys(SEAL_COMMITS)).toEqual([]);
   });
@@ -150,6 +162,67 @@ describe("a commit", () => {
     expect(state()?.revealHeight).toBe(height + 4);
     for (let i = 0; i <= 4; i++) endBlock();
     expect(ctx.records.keys(SEAL_COMMITS)).toEqual([]);
+  });
+});
+
+describe("what is held for the fee of a reveal", () => {
+  const held = REVEAL_BYTES * MAX_FEE;
+
+  test("is there for its sender's reveals of it, from the block after its own on", () => {
+    const { height, id } = commit(ALICE);
+    const good = revealOf(height, id);
+    expect(heldForReveal(world.ctx, ALICE, good)).toBe(0n);
+    world.nextBlock();
+    expect(heldForReveal(world.ctx, ALICE, good)).toBe(held);
+    expect(heldForReveal(world.ctx, ALICE, { ...good, content: SALT })).toBe(held);
+    expect(heldForReveal(world.ctx, BOB, good)).toBe(0n);
+    expect(heldForReveal(world.ctx, ALICE, { ...good, id: SALT })).toBe(0n);
+    show(ALICE, good);
+    expect(heldForReveal(world.ctx, ALICE, good)).toBe(0n);
+  });
+
+  test("goes back less what was drawn, with the reveal and without it", () => {
+    const { height, id } = commit(ALICE);
+    const late = commit(ALICE, { name: "late" });
+    world.nextBlock();
+    const before = world.ctx.balance(ALICE);
+    drawRevealFee(world.ctx, ALICE, revealOf(height, id), held - 1n);
+    drawRevealFee(world.ctx, ALICE, revealOf(late.height, late.id), held);
+    expect(heldForReveal(world.ctx, ALICE, revealOf(height, id))).toBe(1n);
+    expect(heldForReveal(world.ctx, ALICE, revealOf(late.height, late.id))).toBe(0n);
+    expect(world.ctx.balance(ALICE) - before).toBe(2n * held - 1n);
+    expect(() => drawRevealFee(world.ctx, ALICE, revealOf(height, id), 2n)).toThrow("2 of the 1");
+    show(ALICE, revealOf(height, id));
+    for (let i = 0; i <= WINDOW; i++) endBlock();
+    expect(world.ctx.burned, "of the other one").toBe(BOND);
+    expect(world.ctx.balance(ALICE) - before).toBe(2n * held + BOND);
+    expect(world.ctx.pool("sealed")).toBe(0n);
+    world.ctx.checkSupply();
+  });
+
+  test("covers any reveal that the bucket allows, framing in the block included", () => {
+    const wide = (1n << 63n) - 1n;
+    for (const bucket of SEAL_BUCKETS) {
+      const body: TxBody = {
+        publicKey: SALT,
+        replay: {
+          kind: "unordered",
+          expiryHeight: Height(Number.MAX_SAFE_INTEGER),
+          salt: new Uint8Array(16),
+        },
+        fee: { maxFeePerByte: wide, tipPerByte: wide },
+        action: {
+          kind: "reveal",
+          height: Height(Number.MAX_SAFE_INTEGER),
+          id: SALT,
+          salt: SALT,
+          content: new Uint8Array(bucket),
+        },
+      };
+      const signature = new Uint8Array(64);
+      const item = encodeTxItem({ bodyBytes: encodeTxBody(body), signature });
+      expect(itemBlockBytes(item.length), `${bucket}`).toBeLessThanOrEqual(revealBytes({ bucket }));
+    }
   });
 });
 

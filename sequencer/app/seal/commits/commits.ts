@@ -14,6 +14,7 @@ import type {
 } from "../../../../proto/codec/seal-state.ts";
 import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
+import { assert } from "../../../../proto/errors.ts";
 import { type Failure, failure } from "../../codes.ts";
 import type { StakingContext, StakingReader } from "../../staking/context.ts";
 import { numberKey, SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
@@ -22,7 +23,7 @@ import { openedFills, unopenedFills } from "../fills.ts";
 import { keyFault, timeFault } from "../items/inclusion.ts";
 import { protectedBlocks } from "../items/room.ts";
 import { keyInForce } from "../reader.ts";
-import { BOND_DOUBLINGS_MAX, COMMITS_PER_BLOCK_MAX } from "./limits.ts";
+import { BOND_DOUBLINGS_MAX, COMMITS_PER_BLOCK_MAX, REVEAL_OVERHEAD_BYTES } from "./limits.ts";
 
 /** nweft that a commit of the account holds until it is revealed. */
 export function commitBond(reader: StakingReader, sender: string): bigint {
@@ -30,9 +31,14 @@ export function commitBond(reader: StakingReader, sender: string): bigint {
   return reader.params.sealCommitBond << BigInt(Math.min(count, BOND_DOUBLINGS_MAX));
 }
 
-/** nweft that it holds for the bytes of the reveal: what these cost at most. */
-export function revealFee({ bucket }: Pick<SealCommit, "bucket">, maxFeePerByte: bigint): bigint {
-  return BigInt(bucket) * maxFeePerByte;
+/** Bytes of a block that the reveal takes at most. */
+export function revealBytes({ bucket }: Pick<SealCommit, "bucket">): number {
+  return bucket + REVEAL_OVERHEAD_BYTES;
+}
+
+/** nweft that it holds for the reveal: what that costs at most, at the max fee of the commit. */
+export function revealFee(action: Pick<SealCommit, "bucket">, maxFeePerByte: bigint): bigint {
+  return BigInt(revealBytes(action)) * maxFeePerByte;
 }
 
 /** Last height that may reveal a commit of the block under way. */
@@ -112,7 +118,7 @@ export function revealFault(
   sender: string,
   { height, id, salt, content }: Reveal,
 ): Failure | undefined {
-  const item = height < reader.height ? committedItem(reader, height, id) : undefined;
+  const item = revealable(reader, height, id);
   if (item === undefined) {
     return failure(
       "SEAL_COMMIT_UNKNOWN",
@@ -132,9 +138,37 @@ export function revealFault(
       );
 }
 
+/** nweft that the account's waiting commit holds for the fee of this reveal, whatever that shows; 0: none waits. */
+export function heldForReveal(
+  reader: StakingReader,
+  sender: string,
+  { height, id }: Reveal,
+): bigint {
+  const item = revealable(reader, height, id);
+  return item !== undefined && toHex(item.sender) === sender ? item.fee : 0n;
+}
+
+/** Gives the account so much of that, to pay the fee with. */
+export function drawRevealFee(
+  ctx: StakingContext,
+  sender: string,
+  { height, id }: Reveal,
+  amount: bigint,
+): void {
+  const batch = batchAt(ctx, height);
+  assert(batch !== undefined, "a commit of that block waits");
+  const items = batch.items.map((item) => {
+    if (!bytesEqual(item.id, id)) return item;
+    assert(amount <= item.fee, `${amount} of the ${item.fee} nweft that are held`);
+    return { ...item, fee: item.fee - amount };
+  });
+  setBatch(ctx, height, { ...batch, items });
+  ctx.pay("sealed", sender, amount);
+}
+
 /**
- * Shows the content to the rollups of its place, pays back bond and fee, of which the reveal's own has just
- * been paid, and forgives one commit that lapsed. Content that is none was settled all the same.
+ * Shows the content to the rollups of its place, pays back the bond and what is left of what was held for the
+ * reveal's fee, and forgives one commit that lapsed. Content that is none was settled all the same.
  */
 export function reveal(ctx: StakingContext, sender: string, { height, id, content }: Reveal): void {
   const item = committedItem(ctx, height, id);
@@ -157,7 +191,7 @@ export function reveal(ctx: StakingContext, sender: string, { height, id, conten
 
 /**
  * After the last item of a block: commits whose time is over are void. The bond is burned, never paid to
- * who might have kept the reveal out of blocks; the fee of the reveal, which nobody used, goes back.
+ * who might have kept the reveal out of blocks; what is left of what was held for the fee goes back.
  */
 export function voidCommits(ctx: StakingContext): void {
   for (const key of ctx.records.keys(SEAL_COMMITS)) {
@@ -183,6 +217,15 @@ export function committedItem(
   id: Uint8Array,
 ): CommittedItemState | undefined {
   return batchAt(reader, height)?.items.find((item) => bytesEqual(item.id, id));
+}
+
+/** The same, if the block under way may reveal it. */
+function revealable(
+  reader: Pick<StakingReader, "height" | "records">,
+  height: number,
+  id: Uint8Array,
+): CommittedItemState | undefined {
+  return height < reader.height ? committedItem(reader, height, id) : undefined;
 }
 
 function batchAt(

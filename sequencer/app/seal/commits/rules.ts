@@ -1,9 +1,12 @@
 /** Actions 17 and 71: where the rules of commit and reveal meet the transaction. */
+import { toHex } from "../../../../proto/bytes.ts";
 import type { Reveal, SealCommit } from "../../../../proto/codec/seal-tx.ts";
 import { type ActionRules, noValue } from "../../execution/action-rules.ts";
 import { pastFault, rollupsFault } from "../items/inclusion.ts";
 import {
   commitBond,
+  drawRevealFee,
+  heldForReveal,
   placeCommit,
   reveal,
   revealFault,
@@ -37,5 +40,10 @@ export const SEAL_COMMIT_RULES: ActionRules<SealCommit> = {
 export const REVEAL_RULES: ActionRules<Reveal> = {
   fault: (state, { sender }, action) => revealFault(state.staking, sender, action),
   run: (state, { sender }, action) => reveal(state, sender, action),
+  feeHold(state, { sender }, action) {
+    const amount = heldForReveal(state.staking, sender, action);
+    return amount === 0n ? undefined : { key: `${action.height}/${toHex(action.id)}`, amount };
+  },
+  drawFeeHold: (state, { sender }, action, amount) => drawRevealFee(state, sender, action, amount),
   value: noValue,
 };
