@@ -223,7 +223,7 @@ export const CODES = {
 
   /** What is left after the fee does not cover the bond of a commit and the fee of its reveal. */
   SEAL_COMMIT_FUNDS: { number: 240, message: "the balance does not cover what a commit holds" },
-  /** The block holds as many commits as it may. */
+  /** The block holds as many commits, of all or of the account, as blocks after it have room to reveal. */
   SEAL_COMMITS_FULL: { number: 242, message: "the block is full of commits" },
   /** No such commit waits: it is revealed, void, or never was. */
   SEAL_COMMIT_UNKNOWN: { number: 243, message: "no such commit waits to be revealed" },
@@ -235,6 +235,8 @@ export const CODES = {
   SEAL_REVEAL_HASH: { number: 246, message: "this is not what was committed to" },
   /** A key is in force and the lane is open, so that there is no need to commit. */
   SEAL_LANE_OPEN: { number: 247, message: "no commits are taken while a key is in force" },
+  /** No block has room for a reveal of its bucket. */
+  SEAL_COMMIT_SIZE: { number: 248, message: "the commit is for more than a block could show" },
 
   /** No key generation of that number is under way, or not in the phase that this belongs to. */
   SEAL_GENERATION_NONE: { number: 250, message: "no such key generation is under way" },

@@ -53,6 +53,7 @@ export class GenesisLedger implements StakingContext {
   readonly params: ParamsState;
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  readonly blockBytesMax: number;
   readonly setSizeMax: number;
   readonly records = new Records(NO_RECORDS);
   readonly arithmetic: SealArithmetic = createSealArithmetic();
@@ -68,6 +69,7 @@ export class GenesisLedger implements StakingContext {
     this.nowSeconds = nowSeconds;
     this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;
     this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
+    this.blockBytesMax = chain.blockBytesMax;
     this.setSizeMax = chain.setSizeMax;
   }
 

@@ -21,6 +21,7 @@ import {
   sealCommitFault,
   voidCommits,
 } from "../../sequencer/app/seal/commits/commits.ts";
+import { commitsPerSenderMax } from "../../sequencer/app/seal/commits/room.ts";
 import { SEAL_COMMITS } from "../../sequencer/app/state/tables.ts";
 import { StakeWorld, testAccount } from "../support/stake-world.ts";
 
@@ -128,9 +129,14 @@ test("behavior: every commit ends opened, invalid or void, and nweft neither com
             const doublings = Math.min(lapsed[step.account] ?? 0, 10);
             assert(bond === 10_000n << BigInt(doublings), `${doublings} doublings, not ${bond}`);
             const held = bond + revealFee(action, 7n);
-            const fault = sealCommitFault(ctx, action, { held, balance: ctx.balance(sender) });
-            const isAffordable = ctx.balance(sender) >= held;
-            assert((fault === undefined) === isAffordable, `a commit: ${fault?.reason ?? "taken"}`);
+            const balance = ctx.balance(sender);
+            const fault = sealCommitFault(ctx, action, { sender, held, balance });
+            const own = commits.filter(
+              (one) => one.height === ctx.height && one.account === step.account,
+            );
+            // Two accounts do not fill the block.
+            const isTaken = balance >= held && own.length < commitsPerSenderMax(ctx);
+            assert((fault === undefined) === isTaken, `a commit: ${fault?.reason ?? "taken"}`);
             if (fault !== undefined) return;
             sealCommit(ctx, sender, action, 7n);
             const id = sha256(utf8ToBytes(`commit ${commits.length}`));

@@ -20,6 +20,8 @@ export interface StakingContextOptions {
   /** Default: 1,000 blocks and one hour. */
   readonly evidenceMaxAgeBlocks?: number;
   readonly evidenceMaxAgeSeconds?: number;
+  /** Default: 4 MiB. */
+  readonly blockBytesMax?: number;
   /** nweft by account, 40 lower-case hex characters. */
   readonly balances?: Readonly<Record<string, bigint>>;
   /** Address of the owner by rollup id. */
@@ -82,6 +84,7 @@ class MemoryContext implements TestStakingContext {
   bids = new BlockBids();
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  readonly blockBytesMax: number;
   readonly setSizeMax = 1_000;
   params: ParamsState;
   height: number;
@@ -98,6 +101,7 @@ class MemoryContext implements TestStakingContext {
     this.height = height;
     this.nowSeconds = nowSeconds;
     this.evidenceMaxAgeBlocks = options.evidenceMaxAgeBlocks ?? 1_000;
+    this.blockBytesMax = options.blockBytesMax ?? 4 << 20;
     this.evidenceMaxAgeSeconds = options.evidenceMaxAgeSeconds ?? 3_600;
     for (const [address, amount] of Object.entries(balances ?? {})) this.mint(address, amount);
   }

@@ -38,6 +38,8 @@ export interface StakingReader {
   /** Age of evidence, of the consensus parameters; it is too old when both are exceeded. */
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  /** `block.max_bytes` of the consensus parameters. */
+  readonly blockBytesMax: number;
   /** Most validators of a set that this chain's blocks have room for. */
   readonly setSizeMax: number;
   readonly records: Records;

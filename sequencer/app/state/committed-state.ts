@@ -189,6 +189,7 @@ export class CommittedState implements RecordBase {
       params,
       evidenceMaxAgeBlocks: chain.evidenceMaxAgeBlocks,
       evidenceMaxAgeSeconds: chain.evidenceMaxAgeSeconds,
+      blockBytesMax: chain.blockBytesMax,
       setSizeMax: chain.setSizeMax,
       // Nothing is ever set in them.
       records: new Records(this),

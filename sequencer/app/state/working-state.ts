@@ -67,6 +67,7 @@ export class WorkingState implements StakingContext {
   readonly params: ParamsState;
   readonly evidenceMaxAgeBlocks: number;
   readonly evidenceMaxAgeSeconds: number;
+  readonly blockBytesMax: number;
   readonly setSizeMax: number;
   readonly records: Records;
   readonly arithmetic: SealArithmetic;
@@ -98,6 +99,7 @@ export class WorkingState implements StakingContext {
     this.chainId = chain.chainId;
     this.evidenceMaxAgeBlocks = chain.evidenceMaxAgeBlocks;
     this.evidenceMaxAgeSeconds = chain.evidenceMaxAgeSeconds;
+    this.blockBytesMax = chain.blockBytesMax;
     this.setSizeMax = chain.setSizeMax;
     this.records = new Records(committed);
     this.arithmetic = committed.arithmetic;

@@ -15,6 +15,7 @@ import {
 } from "../../../../proto/codec/weft-tx.ts";
 import { sha256 } from "../../../../proto/hash.ts";
 import { FillStatus } from "../../../../proto/verify/manifest.ts";
+import type { StakingContextOptions } from "../../../../test/support/staking-context.ts";
 import { StakeWorld, testAccount } from "../../../../test/support/stake-world.ts";
 import { SEAL, SEAL_COMMITS, SEAL_UNREVEALED } from "../../state/tables.ts";
 import { NO_SEAL_STATE } from "../reader.ts";
@@ -24,7 +25,6 @@ import {
   heldForReveal,
   placeCommit,
   reveal,
-  revealBytes,
   revealFault,
   revealFee,
   sealCommit,
@@ -32,6 +32,7 @@ import {
   voidCommits,
 } from "./commits.ts";
 import { COMMITS_PER_BLOCK_MAX } from "./limits.ts";
+import { revealBytes, revealRoomBytes } from "./room.ts";
 
 const ALICE = testAccount("alice");
 const BOB = testAccount("bob");
@@ -49,11 +50,7 @@ const CONTENT = encodeContent(
 let world: StakeWorld;
 
 beforeEach(() => {
-  world = new StakeWorld({ params: { sealCommitBond: BOND, sealRevealBlocks: WINDOW } });
-  world.addValidator("v", 5_000_000n);
-  world.start();
-  world.fund(ALICE, 10_000_000n);
-  world.fund(BOB, 10_000_000n);
+  world = newWorld();
 });
 
 describe("a commit", () => {
@@ -247,29 +244,85 @@ describe("the bond", () => {
   test("is refused to an account that cannot pay it with the fee", () => {
     const held = BOND + revealFee({ bucket: 256 }, MAX_FEE);
     const action = commitOf(ALICE);
-    expect(sealCommitFault(world.ctx, action, { held, balance: held })).toBeUndefined();
-    const fault = sealCommitFault(world.ctx, action, { held, balance: held - 1n });
+    const terms = { sender: ALICE, held, balance: held };
+    expect(sealCommitFault(world.ctx, action, terms)).toBeUndefined();
+    const fault = sealCommitFault(world.ctx, action, { ...terms, balance: held - 1n });
     expect(fault?.code).toBe("SEAL_COMMIT_FUNDS");
   });
 });
 
-test("a commit above its last height, or one more than a block holds, fails", () => {
-  const terms = { held: 0n, balance: 0n };
+test("a commit above its last height fails", () => {
   const late = { ...commitOf(ALICE), maxHeight: Height(world.ctx.height - 1) };
-  expect(sealCommitFault(world.ctx, late, terms)?.code).toBe("SEAL_TOO_LATE");
-  world.ctx.setParams({ sealCommitBond: 0n });
-  for (let i = 0; i < COMMITS_PER_BLOCK_MAX; i++) commit(ALICE, { name: `${i}` });
-  expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)?.code).toBe("SEAL_COMMITS_FULL");
-  endBlock();
-  expect(sealCommitFault(world.ctx, commitOf(ALICE), terms)).toBeUndefined();
+  expect(sealCommitFault(world.ctx, late, NOTHING)?.code).toBe("SEAL_TOO_LATE");
+});
+
+describe("a block takes commits", () => {
+  const at = (account: number) => testAccount(`account ${account}`);
+  const fillWith = (count: number, perAccount: number) => {
+    for (let i = 0; i < count; i++) {
+      const sender = at(Math.floor(i / perAccount));
+      world.fund(sender, 10_000n);
+      commit(sender, { name: `${i}` });
+    }
+  };
+  const faultOfNext = (bucket = 256, sender = BOB) =>
+    sealCommitFault(world.ctx, { ...commitOf(sender), bucket }, { ...NOTHING, sender });
+
+  test("as far as half of CONTROL has room for their reveals", () => {
+    const room = revealRoomBytes(world.ctx);
+    expect(room, "a twentieth of 4 MiB").toBe(Math.floor((4 << 20) / 40));
+    const count = Math.floor(room / revealBytes({ bucket: 256 }));
+    expect(faultOfNext(65_536)).toBeUndefined();
+    fillWith(count - 1, 4);
+    expect(faultOfNext(512)).toBeUndefined();
+    expect(faultOfNext(1_024)).toMatchObject({
+      code: "SEAL_COMMITS_FULL",
+      reason: expect.stringContaining("its reveal may take 1280 bytes, 921 are left"),
+    });
+    commit(BOB, { name: "last" });
+    expect(faultOfNext()?.code).toBe("SEAL_COMMITS_FULL");
+    endBlock();
+    expect(faultOfNext(65_536), "the next block has room of its own").toBeUndefined();
+  });
+
+  test("of one account, as far as half of what CONTROL takes of it", () => {
+    for (let i = 0; i < 4; i++) commit(ALICE, { name: `${i}` });
+    expect(faultOfNext(256, ALICE)).toMatchObject({
+      code: "SEAL_COMMITS_FULL",
+      reason: expect.stringContaining("at most 4 of one account"),
+    });
+    expect(faultOfNext(256, BOB)).toBeUndefined();
+    world.ctx.setParams({ controlPerSignerMax: 1 });
+    endBlock();
+    expect(faultOfNext(256, ALICE)).toBeUndefined();
+    commit(ALICE, { name: "one" });
+    expect(faultOfNext(256, ALICE)?.reason).toContain("at most 1 of one account");
+  });
+
+  test("up to a number, however large it is", () => {
+    world = newWorld({ blockBytesMax: 64 << 20 });
+    world.ctx.setParams({ sealCommitBond: 0n });
+    fillWith(COMMITS_PER_BLOCK_MAX - 1, 4);
+    expect(faultOfNext()).toBeUndefined();
+    commit(BOB);
+    expect(faultOfNext(256, ALICE)?.reason).toContain("at most 1000");
+  });
+
+  test("for no more than one block could reveal", () => {
+    world = newWorld({ blockBytesMax: 1_200_000 });
+    expect(revealRoomBytes(world.ctx)).toBe(30_000);
+    expect(faultOfNext(16_384)).toBeUndefined();
+    const { code, reason } = faultOfNext(32_768) ?? {};
+    expect(code).toBe("SEAL_COMMIT_SIZE");
+    expect(reason).toContain("may take 33024 bytes, a block has 30000 for reveals");
+  });
 });
 
 test("a commit is refused while a key is in force and the lane is open", () => {
   const { ctx } = world;
-  const terms = { held: 0n, balance: 0n };
   const faultWith = (state: Partial<SealState>) => {
     ctx.records.set(SEAL, "", { ...NO_SEAL_STATE, ...state });
-    return sealCommitFault(ctx, commitOf(ALICE), terms);
+    return sealCommitFault(ctx, commitOf(ALICE), NOTHING);
   };
   expect(faultWith({ activeKey: 1, isOpen: false })).toBeUndefined();
   expect(faultWith({ activeKey: 1, isOpen: true })).toMatchObject({
@@ -281,6 +334,19 @@ test("a commit is refused while a key is in force and the lane is open", () => {
   world.nextBlock();
   expect(faultWith(next)?.code).toBe("SEAL_LANE_OPEN");
 });
+
+/** Terms of a commit whose money nobody asks about. */
+const NOTHING = { sender: ALICE, held: 0n, balance: 0n };
+
+function newWorld(options: StakingContextOptions = {}): StakeWorld {
+  const params = { sealCommitBond: BOND, sealRevealBlocks: WINDOW };
+  const made = new StakeWorld({ ...options, params });
+  made.addValidator("v", 5_000_000n);
+  made.start();
+  made.fund(ALICE, 10_000_000n);
+  made.fund(BOB, 10_000_000n);
+  return made;
+}
 
 function commitOf(sender: string, content = CONTENT): SealCommit {
   return {
@@ -300,7 +366,8 @@ function commit(
   const action = commitOf(sender, content);
   const id = sha256(utf8ToBytes(name));
   const held = commitBond(ctx, sender) + revealFee(action, MAX_FEE);
-  expect(sealCommitFault(ctx, action, { held, balance: ctx.balance(sender) })).toBeUndefined();
+  const terms = { sender, held, balance: ctx.balance(sender) };
+  expect(sealCommitFault(ctx, action, terms)).toBeUndefined();
   sealCommit(ctx, sender, action, MAX_FEE);
   const places = ROLLUPS.map((rollupId, i) => ({ rollupId, position: i + 3 }));
   placeCommit(ctx, { id, sender, action, maxFeePerByte: MAX_FEE, places });

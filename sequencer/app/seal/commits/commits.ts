@@ -23,17 +23,13 @@ import { openedFills, unopenedFills } from "../fills.ts";
 import { keyFault, timeFault } from "../items/inclusion.ts";
 import { protectedBlocks } from "../items/room.ts";
 import { keyInForce } from "../reader.ts";
-import { BOND_DOUBLINGS_MAX, COMMITS_PER_BLOCK_MAX, REVEAL_OVERHEAD_BYTES } from "./limits.ts";
+import { BOND_DOUBLINGS_MAX } from "./limits.ts";
+import { revealBytes, roomFault } from "./room.ts";
 
 /** nweft that a commit of the account holds until it is revealed. */
 export function commitBond(reader: StakingReader, sender: string): bigint {
   const { count } = reader.records.get(SEAL_UNREVEALED, sender) ?? { count: 0 };
   return reader.params.sealCommitBond << BigInt(Math.min(count, BOND_DOUBLINGS_MAX));
-}
-
-/** Bytes of a block that the reveal takes at most. */
-export function revealBytes({ bucket }: Pick<SealCommit, "bucket">): number {
-  return bucket + REVEAL_OVERHEAD_BYTES;
 }
 
 /** nweft that it holds for the reveal: what that costs at most, at the max fee of the commit. */
@@ -46,18 +42,25 @@ export function revealHeight(reader: StakingReader): Height {
   return Height(reader.height + protectedBlocks(reader, reader.params.sealRevealBlocks));
 }
 
-/** Why the commit fails, or undefined. `held`: `commitBond` and `revealFee`; `balance`: after the fee. */
+/** What a commit is judged by beside the action. */
+export interface CommitTerms {
+  readonly sender: string;
+  /** `commitBond` and `revealFee`. */
+  readonly held: bigint;
+  /** After the fee. */
+  readonly balance: bigint;
+}
+
+/** Why the commit fails, or undefined. */
 export function sealCommitFault(
   reader: StakingReader,
   action: SealCommit,
-  { held, balance }: { readonly held: bigint; readonly balance: bigint },
+  { sender, held, balance }: CommitTerms,
 ): Failure | undefined {
   const closed = timeFault(action, reader.height) ?? openLaneFault(reader);
   if (closed !== undefined) return closed;
-  const commits = batchAt(reader, reader.height)?.items.length ?? 0;
-  if (commits >= COMMITS_PER_BLOCK_MAX) {
-    return failure("SEAL_COMMITS_FULL", `at most ${COMMITS_PER_BLOCK_MAX}`);
-  }
+  const full = roomFault(reader, sender, action, batchAt(reader, reader.height)?.items ?? []);
+  if (full !== undefined) return full;
   if (balance >= held) return undefined;
   return failure("SEAL_COMMIT_FUNDS", `${balance} nweft are left, ${held} are held`);
 }

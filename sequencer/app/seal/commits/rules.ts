@@ -18,7 +18,8 @@ import {
 export const SEAL_COMMIT_RULES: ActionRules<SealCommit> = {
   fault(state, { sender, tx }, action, _terms, balance) {
     const held = commitBond(state.staking, sender) + revealFee(action, tx.body.fee.maxFeePerByte);
-    return rollupsFault(state, action) ?? sealCommitFault(state.staking, action, { held, balance });
+    const commit = { sender, held, balance };
+    return rollupsFault(state, action) ?? sealCommitFault(state.staking, action, commit);
   },
   late: (_state, action, height) => pastFault(action, height),
   run(state, { sender, tx }, action) {
