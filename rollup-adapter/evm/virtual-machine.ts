@@ -18,6 +18,7 @@ import {
 } from "@ethereumjs/util";
 import { type VM, createVM } from "@ethereumjs/vm";
 import type { Pacer } from "./pacer.ts";
+import { createBls } from "./precompiles/bls12-381.ts";
 import { pacedPrecompiles } from "./precompiles/paced.ts";
 import type { StateDb } from "./state-db.ts";
 
@@ -199,6 +200,7 @@ export async function createMachine(options: {
     stateManager: state,
     blockchain,
     params: {},
+    bls: createBls(),
     customPrecompiles: pacedPrecompiles(common, pacer),
     customOpcodes: [
       {
