@@ -114,6 +114,7 @@ describe("additions", () => {
         expect(ours.addG1(one)).toEqual(library.addG1(one));
         expect(ours.addG2(two)).toEqual(library.addG2(two));
       }),
+      { numRuns: 40 },
     );
   });
 

@@ -10,8 +10,8 @@ import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { assert } from "../../../proto/errors.ts";
 
 const COORDINATE_BYTES = 64;
-const G1_BYTES = 2 * COORDINATE_BYTES;
-const G2_BYTES = 4 * COORDINATE_BYTES;
+export const G1_BYTES = 2 * COORDINATE_BYTES;
+export const G2_BYTES = 4 * COORDINATE_BYTES;
 
 /** The library's, with additions of our own. */
 export function createBls(): EVMBLSInterface {
@@ -28,22 +28,22 @@ export function createBls(): EVMBLSInterface {
 }
 
 /** The sum of two points on the curve; what is infinity reads and is written as zeros. */
-function addG1(input: Uint8Array): Uint8Array {
+export function addG1(input: Uint8Array): Uint8Array {
   const { x, y } = g1At(input, 0).add(g1At(input, G1_BYTES)).toAffine();
   return encoded([x, y]);
 }
 
-function addG2(input: Uint8Array): Uint8Array {
+export function addG2(input: Uint8Array): Uint8Array {
   const { x, y } = g2At(input, 0).add(g2At(input, G2_BYTES)).toAffine();
   return encoded([x.c0, x.c1, y.c0, y.c1]);
 }
 
-function g1At(bytes: Uint8Array, at: number): WeierstrassPoint<bigint> {
+export function g1At(bytes: Uint8Array, at: number): WeierstrassPoint<bigint> {
   const [x, y] = [elementAt(bytes, at), elementAt(bytes, at + COORDINATE_BYTES)];
   return pointOnCurve(bls12_381.G1.Point, x, y);
 }
 
-function g2At(bytes: Uint8Array, at: number): WeierstrassPoint<Fp2> {
+export function g2At(bytes: Uint8Array, at: number): WeierstrassPoint<Fp2> {
   const coordinateAt = (start: number): Fp2 => ({
     c0: elementAt(bytes, start),
     c1: elementAt(bytes, start + COORDINATE_BYTES),
