@@ -39,7 +39,9 @@ export const CALL_TIMEOUT_MS = 10_000;
 /** A stream that is silent this long is opened anew, in ms. */
 export const STREAM_SILENCE_MS = 30_000;
 /** Times in a row that this is borne of a node which says that its chain grows; then it is another's turn. */
-export const STREAM_SILENCES_MAX = 10;
+export const STREAM_SILENCES_MAX = 20;
+/** The same where its chain is above all that the block waits for: a large one may still be on its way. */
+export const STREAM_SILENCES_FAR_MAX = 3;
 /**
  * Heights that a rollup may be behind the sequencer's head and still be at it: further behind, it is catching up. So may
  * a node be behind a height that was verified: further behind, another one is asked.

@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { HEADERS_AHEAD_MAX, STREAM_SILENCE_MS, STREAM_SILENCES_MAX } from "../limits.ts";
+import {
+  HEADERS_AHEAD_MAX,
+  STREAM_SILENCE_MS,
+  STREAM_SILENCES_FAR_MAX,
+  STREAM_SILENCES_MAX,
+} from "../limits.ts";
 import { watchSilence } from "./stream-silence.ts";
 
 beforeEach(() => {
@@ -42,27 +47,31 @@ it("ends a stream whose node hangs, has gone, or stands", async () => {
 });
 
 it("ends a stream whose node only says that its chain grows", async () => {
+  const from = (first: number) => Array.from({ length: 100 }, (_, i) => first + i);
+  expect(await watched(100, from(100)).borne()).toBe(STREAM_SILENCES_MAX);
+  // Far above what is waited for there is the time of a slow link alone.
   const top = 100 + HEADERS_AHEAD_MAX;
-  expect(await watched(100, [top - 1, top, top + 1, top + 2]).borne()).toBe(2);
-  expect(await watched(100, [1_000_000, 1_000_001]).borne()).toBe(0);
-  const slowly = Array.from({ length: 100 }, (_, i) => 100 + i);
-  expect(await watched(100, slowly).borne()).toBe(STREAM_SILENCES_MAX);
+  expect(await watched(100, from(1_000_000)).borne()).toBe(STREAM_SILENCES_FAR_MAX);
+  expect(await watched(100, from(top)).borne()).toBe(STREAM_SILENCES_FAR_MAX);
+  expect(await watched(100, from(top - 9)).borne()).toBe(10);
   // One that begins with the next block begins where the node says first.
   const head = 1_000_000;
-  const heights = [head, head + HEADERS_AHEAD_MAX, head + HEADERS_AHEAD_MAX + 1];
-  expect(await watched(0, heights).borne()).toBe(2);
+  expect(await watched(0, from(head)).borne()).toBe(STREAM_SILENCES_MAX);
+  const far = head + HEADERS_AHEAD_MAX;
+  expect(await watched(0, [head, far, far + 1, far + 2, far + 3]).borne()).toBe(3);
 });
 
 it("counts from the block that came last, and not while its reader works", async () => {
   const top = 100 + HEADERS_AHEAD_MAX;
-  const { silence, cancel, place, borne } = watched(100, [top, top + 1, top + 2]);
+  const told = Array.from({ length: 10 }, (_, i) => top + i);
+  const { silence, cancel, place, borne } = watched(100, told);
   await vi.advanceTimersByTimeAsync(STREAM_SILENCE_MS);
   silence.stop();
-  place.next = 102;
+  place.next = 105;
   await vi.advanceTimersByTimeAsync(10 * STREAM_SILENCE_MS);
   expect(cancel).not.toHaveBeenCalled();
   silence.start();
-  expect(await borne()).toBe(2);
+  expect(await borne()).toBe(5);
 });
 
 it("bears it as often again once a block has come", async () => {

@@ -1,5 +1,10 @@
 /** Ends a stream that has been silent too long: a node that hangs looks like one that is idle. */
-import { HEADERS_AHEAD_MAX, STREAM_SILENCE_MS, STREAM_SILENCES_MAX } from "../limits.ts";
+import {
+  HEADERS_AHEAD_MAX,
+  STREAM_SILENCE_MS,
+  STREAM_SILENCES_FAR_MAX,
+  STREAM_SILENCES_MAX,
+} from "../limits.ts";
 
 /** The chain above a stream whose next message may have to wait for it. */
 export interface ChainAbove {
@@ -37,8 +42,9 @@ export function watchSilence(cancel: () => void, chain?: ChainAbove): Silence {
   }
 
   /**
-   * No fault of a node whose chain has grown since, unless it has grown beyond all that a block waits for: what comes
-   * with more headers nobody takes. A height is soon said, so that this is not borne for ever.
+   * No fault of a node whose chain has grown since. Once it has grown beyond all that a block waits for (what comes with
+   * more headers nobody takes), there is but the time that a slow link needs; and a height is soon said, so that neither
+   * is borne for ever.
    */
   async function silent(): Promise<void> {
     const waited = timer;
@@ -48,7 +54,8 @@ export function watchSilence(cancel: () => void, chain?: ChainAbove): Silence {
     if (firstHeight === 0) firstHeight = lastHeight;
     silences += 1;
     const most = (chain?.next() || firstHeight) + HEADERS_AHEAD_MAX;
-    if (lastHeight > before && lastHeight <= most && silences <= STREAM_SILENCES_MAX) {
+    const borne = lastHeight > most ? STREAM_SILENCES_FAR_MAX : STREAM_SILENCES_MAX;
+    if (lastHeight > before && silences <= borne) {
       start();
       return;
     }

@@ -44,7 +44,6 @@ export async function runAbci(
   });
   growHeapBetweenCollections();
   const clock = createSystemClock();
-  const stopped = untilStopped();
   const closers = createClosers(logger);
   try {
     const lock = await lockHome(home.dataDir);
@@ -127,6 +126,8 @@ export async function runAbci(
       () => claim.giveBack({ hasBlocks: hasBlocks(), isSignedElsewhere: false }),
       () => server.stop(),
     );
+    // Until now there was nothing to stop in order.
+    const stopped = untilStopped();
     await claim.take();
     await server.start();
     const { height } = health();

@@ -12,16 +12,16 @@ export const SUBMISSIONS_IN_FLIGHT_MAX = 256;
  */
 export const SLOW_READER_MS = 30_000;
 /**
- * A call whose caller has for so long taken none of its answers is reset, with all that waits, and its slot is free. Longer
- * than SLOW_READER_MS: a reader that reads on meanwhile is told its resume height.
+ * A call whose caller has for so long taken none of its answers is reset, with all that waits, and its slot is free: longer
+ * than SLOW_READER_MS, so that a reader that reads on meanwhile is told its resume height. Whether a message was taken shows
+ * at its end, so that each byte that waits gives it more time, as over a link of half a megabit.
  */
 export const UNREAD_ANSWER_MS = 40_000;
-/**
- * Bytes of answers that callers have not taken, in all and of one address, each exceeded by one answer at most: beyond them
- * calls are refused with RESOURCE_EXHAUSTED before they cost anything, and messages of open streams wait.
- */
-export const UNREAD_BYTES_MAX = 512 << 20;
-export const UNREAD_BYTES_OF_PEER_MAX = 64 << 20;
+export const UNREAD_BYTES_PER_SECOND_MIN = 64 << 10;
+/** How often late calls are looked for, while any has something unread. */
+export const UNREAD_LOOK_MS = 5_000;
+/** Answers that one connection has not taken: beyond it GetBlock and GetBlocks are refused, one answer more at most. */
+export const UNREAD_BYTES_OF_CONNECTION_MAX = 64 << 20;
 /**
  * Messages, and their bytes, that one stream has written and its reader not taken: then it waits. A larger message goes
  * alone. What waits is what all readers of a height share, so that it is held once for those who stand at the same one.
@@ -76,8 +76,7 @@ export const OMITTED_HEIGHTS = 32;
 /** Headers that are read at once for streams of headers; further ones wait. */
 export const HEADER_LOADS_MAX = 4;
 /**
- * Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on. While it is
- * put together it counts with so many bytes as one that is not read.
+ * Blocks of one GetBlocks, and their bytes, unless the first one alone has more. The answer says where to go on.
  */
 export const RANGE_BLOCKS_MAX = 64;
 export const RANGE_BYTES_MAX = 4 << 20;

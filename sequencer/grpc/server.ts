@@ -71,13 +71,11 @@ import { createGetBodies } from "./body-service.ts";
 import { bundleStatus } from "./bundle-status.ts";
 import { grpcError, statusOf } from "./grpc-error.ts";
 import {
-  RANGE_BYTES_MAX,
   REQUEST_BYTES_MAX,
   RESPONSE_BYTES_MAX,
   STOP_GRACE_MS,
   STREAMS_PER_CONNECTION_MAX,
-  UNREAD_BYTES_MAX,
-  UNREAD_BYTES_OF_PEER_MAX,
+  UNREAD_BYTES_OF_CONNECTION_MAX,
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
@@ -92,7 +90,7 @@ import { createStreamSlots } from "./stream-slots.ts";
 import { createStakingQueries } from "./staking-service.ts";
 import { eagerAnswers } from "./eager-answers.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
-import { addressOf, createUnreadAnswers, type UnreadLimits } from "./unread-answers.ts";
+import { createUnreadAnswers } from "./unread-answers.ts";
 
 export type GrpcServerErrorInfo =
   /** The address cannot be listened on. */
@@ -105,8 +103,8 @@ export interface GrpcServerOptions {
   /** Streams at once, in all and of one address. */
   readonly streamsMax: number;
   readonly streamsOfPeerMax: number;
-  /** What callers may leave unread; by `limits.ts` when left out. */
-  readonly unread?: UnreadLimits;
+  /** What one connection may leave unread before it is given no more blocks; by `limits.ts` when left out. */
+  readonly unreadBytesMax?: number;
 }
 
 export interface GrpcServerDependencies {
@@ -131,8 +129,8 @@ export function createGrpcServer(
   deps: GrpcServerDependencies,
 ): GrpcServer {
   const { node, blocks, application, clock, logger, metrics } = deps;
-  const unreadLimits = { bytesMax: UNREAD_BYTES_MAX, bytesOfPeerMax: UNREAD_BYTES_OF_PEER_MAX };
-  const unread = createUnreadAnswers(options.unread ?? unreadLimits, { clock, metrics });
+  const { unreadBytesMax: bytesMax = UNREAD_BYTES_OF_CONNECTION_MAX } = options;
+  const unread = createUnreadAnswers({ bytesMax }, { clock, metrics });
   const server = new Server({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": RESPONSE_BYTES_MAX,
@@ -168,16 +166,15 @@ export function createGrpcServer(
 
   /**
    * A unary method from a function of the request, and of the caller's address, that returns or throws.
-   * @param bytesAhead of an answer that is put together bit by bit
+   * @param hasBlocks whether its answers are large, and given only to who has read those before
    */
   function unary<Request, Response>(
     method: string,
     handle: (request: Request, caller: string) => Response | Promise<Response>,
-    bytesAhead = 0,
+    hasBlocks = false,
   ): handleUnaryCall<Request, Response> {
     return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
       const start = clock.monotonicMs();
-      const caller = addressOf(call);
       const finish = (code: status): void => {
         metrics.calls.inc({ method, status: status[code] });
         metrics.callSeconds.observe((clock.monotonicMs() - start) / 1_000, { method });
@@ -185,15 +182,10 @@ export function createGrpcServer(
       void (async () => {
         try {
           checkReadable(call.request);
-          const release = unread.reserve(caller, bytesAhead);
-          let answer: Response;
-          try {
-            answer = await handle(call.request, caller);
-          } finally {
-            release();
-          }
+          if (hasBlocks) unread.check(call);
+          const answer = await handle(call.request, callerOf(call));
           // Others' answers may have come before it.
-          unread.check(caller);
+          if (hasBlocks) unread.check(call);
           callback(null, answer);
           finish(status.OK);
         } catch (error) {
@@ -202,6 +194,11 @@ export function createGrpcServer(
         }
       })();
     };
+  }
+
+  /** Its address without the port, of which it has as many as it likes. */
+  function callerOf(call: Pick<ServerUnaryCall<unknown, unknown>, "getPeer">): string {
+    return call.getPeer().replace(/:\d+$/, "");
   }
 
   /** Every failure ends as a status; what nobody foresaw is logged where an operator looks. */
@@ -223,10 +220,8 @@ export function createGrpcServer(
         let code: status = status.OK;
         try {
           checkReadable(call.request);
-          const caller = addressOf(call);
-          unread.check(caller);
           // What was sent and not read keeps its slot until the stream is closed.
-          call.once("close", slots.take(caller));
+          call.once("close", slots.take(callerOf(call)));
           await serve(call);
           call.end();
         } catch (error) {
@@ -268,15 +263,9 @@ export function createGrpcServer(
     {
       submit: unary("Submit", ({ item }: { readonly item: Uint8Array }) => submit(item)),
       submitStream: (call: Parameters<typeof submitStream>[0]) => {
-        const end = (error: unknown): void => {
+        submitStream(call, submit, (error) => {
           call.emit("error", answerFor("SubmitStream", error));
-        };
-        try {
-          unread.check(addressOf(call));
-          submitStream(call, submit, end);
-        } catch (error) {
-          end(error);
-        }
+        });
       },
       getTransactionStatus: unary("GetTransactionStatus", ({ id }: { readonly id: Uint8Array }) =>
         transactionStatus(application, id),
@@ -296,15 +285,19 @@ export function createGrpcServer(
       ),
       streamBlocks: streaming("StreamBlocks", openBlockStream),
       streamHeaders: streaming("StreamHeaders", openHeaderStream),
-      getBlock: unary("GetBlock", async ({ rollupId, height, level }: GetBlockRequest) => {
-        checkRollupId(rollupId);
-        if (level !== Level.UNSPECIFIED) checkLevel(level);
-        checkHeight(blocks, height);
-        if (level !== Level.FILLED) return (await source.build(height, rollupId)).message;
-        const filled = await source.fillUp(height, rollupId).complete();
-        if (filled !== undefined) return filled.message;
-        throw notFilled(height);
-      }),
+      getBlock: unary(
+        "GetBlock",
+        async ({ rollupId, height, level }: GetBlockRequest) => {
+          checkRollupId(rollupId);
+          if (level !== Level.UNSPECIFIED) checkLevel(level);
+          checkHeight(blocks, height);
+          if (level !== Level.FILLED) return (await source.build(height, rollupId)).message;
+          const filled = await source.fillUp(height, rollupId).complete();
+          if (filled !== undefined) return filled.message;
+          throw notFilled(height);
+        },
+        true,
+      ),
       getBlocks: unary(
         "GetBlocks",
         (request: GetBlocksRequest) => {
@@ -312,7 +305,7 @@ export function createGrpcServer(
           if (request.level !== Level.UNSPECIFIED) checkLevel(request.level);
           return queries.getBlocks(request);
         },
-        RANGE_BYTES_MAX,
+        true,
       ),
       getEntryProof: unary("GetEntryProof", (request: GetEntryProofRequest) => {
         checkRollupId(request.rollupId);

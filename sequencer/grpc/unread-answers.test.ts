@@ -8,11 +8,16 @@ import { Level } from "../../proto/grpc/rollup-block.ts";
 import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { buildChain, testGenesis, testKeys } from "../../test/support/chain-builder.ts";
-import { openDeafCall } from "../../test/support/deaf-caller.ts";
+import { openDeafCall, openDeafConnection } from "../../test/support/deaf-caller.ts";
 import { createManualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { ALPHA, dataItem, withManifest } from "../../test/support/sealed-chain.ts";
 import { startStreamNode, STREAM_BLOCKS } from "../../test/support/stream-node.ts";
-import { SLOW_READER_MS, UNREAD_ANSWER_MS } from "./limits.ts";
+import {
+  SLOW_READER_MS,
+  UNREAD_ANSWER_MS,
+  UNREAD_BYTES_PER_SECOND_MIN,
+  UNREAD_LOOK_MS,
+} from "./limits.ts";
 import { NULL_GRPC_METRICS } from "./metrics.ts";
 import { createUnreadAnswers } from "./unread-answers.ts";
 
@@ -43,6 +48,14 @@ beforeEach(() => {
 
 afterEach(() => node.stop());
 
+/** Of a call with a message of that size: its time, and the next look. */
+const RESET_MS =
+  UNREAD_LOOK_MS *
+  (Math.floor(
+    (UNREAD_ANSWER_MS + (ITEM_BYTES * 1_000) / UNREAD_BYTES_PER_SECOND_MIN) / UNREAD_LOOK_MS,
+  ) +
+    1);
+
 describe("behavior: a call is reset when none of its answer is taken", () => {
   beforeEach(async () => {
     node = await startStreamNode(chain, { clock });
@@ -51,9 +64,9 @@ describe("behavior: a call is reset when none of its answer is taken", () => {
   it("whose answer is one message", async () => {
     const call = openDeafCall(node.address, getBlock, block(1));
     await call.answered;
-    await clock.advance(UNREAD_ANSWER_MS - 1);
+    await clock.advance(RESET_MS - UNREAD_LOOK_MS);
     expect(node.counted.unreadCalls).toBe(0);
-    await clock.advance(1);
+    await clock.advance(UNREAD_LOOK_MS);
     expect(node.counted.unreadCalls).toBe(1);
     expect(await call.closed).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     await vi.waitFor(() => expect(node.counted.unreadBytes).toBe(0));
@@ -64,7 +77,7 @@ describe("behavior: a call is reset when none of its answer is taken", () => {
     await call.answered;
     await clock.advance(SLOW_READER_MS);
     expect(node.counted.open).toBe(1);
-    await clock.advance(UNREAD_ANSWER_MS - SLOW_READER_MS);
+    await clock.advance(RESET_MS - SLOW_READER_MS);
     expect(await call.closed).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     await vi.waitFor(() => expect(node.counted.open).toBe(0));
   });
@@ -72,60 +85,40 @@ describe("behavior: a call is reset when none of its answer is taken", () => {
   it("and not when it has been taken", async () => {
     const call = openDeafCall(node.address, getBlock, block(1));
     await call.answered;
-    await clock.advance(UNREAD_ANSWER_MS - 1);
+    await clock.advance(UNREAD_ANSWER_MS);
     const { messages } = await call.readAll();
     expect(messages).toHaveLength(1);
-    await clock.advance(UNREAD_ANSWER_MS);
+    await clock.advance(RESET_MS);
     expect(node.counted.unreadCalls).toBe(0);
     expect(await call.closed).toBe(constants.NGHTTP2_NO_ERROR);
   });
 });
 
-describe("behavior: what is unread is bounded", () => {
-  const ABOVE = 1 << 30;
+describe("behavior: who leaves too much unread on a connection is given no more blocks on it", () => {
+  const range = { ...block(1), fromHeight: Height(1), toHeight: Height(2) };
 
-  it.each([
-    ["of one address", { bytesMax: ABOVE, bytesOfPeerMax: ITEM_BYTES }],
-    ["in all", { bytesMax: ITEM_BYTES, bytesOfPeerMax: ABOVE }],
-  ])(
-    "%s: further calls are refused before they cost anything, until it is read",
-    async (_, unread) => {
-      node = await startStreamNode(chain, { clock, unread: { unread } });
-      const call = openDeafCall(node.address, getBlock, block(1));
-      await call.answered;
-      expect(node.counted.unreadBytes).toBeGreaterThan(ITEM_BYTES);
-      expect(await codeOf(getBlock, block(2))).toBe(status.RESOURCE_EXHAUSTED);
-      expect(node.node.reads.has(2)).toBe(false);
-      await call.readAll();
-      await vi.waitFor(() => expect(node.counted.unreadBytes).toBe(0));
-      expect(await codeOf(getBlock, block(2))).toBe(status.OK);
-    },
-  );
-
-  it("also while an answer of many blocks is put together", async () => {
-    const unread = { bytesMax: ABOVE, bytesOfPeerMax: ITEM_BYTES };
-    node = await startStreamNode(chain, { clock, unread: { unread } });
-    const request = { ...block(1), fromHeight: Height(1), toHeight: Height(2) };
-    const codes = [codeOf(getBlocks, request), codeOf(getBlocks, request)];
-    expect(await Promise.all(codes)).toEqual([status.OK, status.RESOURCE_EXHAUSTED]);
-    expect(await codeOf(getBlocks, request)).toBe(status.OK);
-    await vi.waitFor(() => expect(node.counted.unreadBytes).toBe(0));
+  beforeEach(async () => {
+    node = await startStreamNode(chain, { clock, unreadBytesMax: ITEM_BYTES });
   });
 
-  it("also by streams, whose messages wait, with the status behind them", async () => {
-    const unread = { bytesMax: ABOVE, bytesOfPeerMax: ITEM_BYTES };
-    node = await startStreamNode(chain, { clock, unread: { unread } });
-    // Both are let in; the first one's message fills what there is.
-    const calls = [1, 2].map((height) =>
-      openDeafCall(node.address, STREAM_BLOCKS, blocksOf(height)),
-    );
-    await Promise.all([calls[0]?.answered, vi.waitFor(() => expect(node.counted.open).toBe(2))]);
-    await vi.waitFor(() => expect(node.counted.bytes).toBeGreaterThan(2 * ITEM_BYTES));
-    expect(node.counted.unreadBytes).toBeLessThan(2 * ITEM_BYTES);
-    const ends = await Promise.all(calls.map((call) => call.readAll()));
-    expect(ends.map(({ messages }) => messages.length)).toEqual([1, 1]);
-    expect(ends.map(({ trailers }) => Number(trailers["grpc-status"]))).toEqual([0, 0]);
+  it("until it has read; its other calls, and other connections, are not concerned", async () => {
+    const deaf = openDeafConnection(node.address);
+    const call = deaf.call(getBlock, block(1));
+    await call.answered;
+    expect(node.counted.unreadBytes).toBeGreaterThan(ITEM_BYTES);
+    for (const refused of [deaf.call(getBlock, block(2)), deaf.call(getBlocks, range)]) {
+      expect((await refused.readAll()).trailers["grpc-status"]).toBe(
+        `${status.RESOURCE_EXHAUSTED}`,
+      );
+    }
+    expect(node.node.reads.has(2)).toBe(false);
+    const set = await deaf.call(ROLLUP_SERVICE.getValidatorSet, { height: Height(1) }).readAll();
+    expect(set.trailers["grpc-status"]).toBe(`${status.OK}`);
+    expect(await codeOf(getBlock, block(2))).toBe(status.OK);
+    await call.readAll();
     await vi.waitFor(() => expect(node.counted.unreadBytes).toBe(0));
+    expect((await deaf.call(getBlock, block(2)).readAll()).messages).toHaveLength(1);
+    deaf.close();
   });
 
   function codeOf<Request, Response>(
@@ -152,7 +145,7 @@ it("behavior: what comes after a deadline has passed is not handed over", () => 
     }
   }
   const { interceptor } = createUnreadAnswers(
-    { bytesMax: 1, bytesOfPeerMax: 1 },
+    { bytesMax: 1 },
     { clock, metrics: NULL_GRPC_METRICS },
   );
   const call = interceptor(

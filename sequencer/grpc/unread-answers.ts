@@ -1,7 +1,7 @@
 /**
  * What callers were answered and have not taken. gRPC hands an answer to HTTP/2, which holds it, a status behind it, and the
- * call for as long as its caller does not read. Here these bytes are counted, in all and for each address. Above the limits
- * calls are refused and messages of streams wait; a call of which nothing is taken for too long is reset.
+ * call for as long as its caller does not read. Here these bytes are counted for each connection: with too many of them it
+ * is given no more blocks, and a call of which nothing is taken for too long is reset.
  */
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { Duplex } from "node:stream";
@@ -13,31 +13,20 @@ import {
 import { assert } from "../../proto/errors.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import { grpcError } from "./grpc-error.ts";
-import { UNREAD_ANSWER_MS } from "./limits.ts";
+import { UNREAD_ANSWER_MS, UNREAD_BYTES_PER_SECOND_MIN, UNREAD_LOOK_MS } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
-
-export interface UnreadLimits {
-  readonly bytesMax: number;
-  readonly bytesOfPeerMax: number;
-}
 
 export interface UnreadAnswers {
   /** The first one of a server, so that it has what HTTP/2 is given. */
   readonly interceptor: ServerInterceptor;
-  /** @throws GRPC_RESOURCE_EXHAUSTED when too much is unread, in all or of this address */
-  check(address: string): void;
-  /** As `check`; and counts an answer that is being made as unread, until what it returns is called, once. */
-  reserve(address: string, bytes: number): () => void;
+  /** @throws GRPC_RESOURCE_EXHAUSTED when too much is unread of the connection that the call came by */
+  check(call: Pick<ServerInterceptingCallInterface, "getPeer">): void;
   stop(): void;
 }
 
-/** Without the port, of which a caller has as many as it likes. */
-export function addressOf(call: Pick<ServerInterceptingCallInterface, "getPeer">): string {
-  return call.getPeer().replace(/:\d+$/, "");
-}
-
+/** @param bytesMax of one connection, exceeded by one answer at most */
 export function createUnreadAnswers(
-  { bytesMax, bytesOfPeerMax }: UnreadLimits,
+  { bytesMax }: { readonly bytesMax: number },
   {
     clock,
     metrics,
@@ -46,109 +35,51 @@ export function createUnreadAnswers(
     readonly metrics: Pick<GrpcMetrics, "unreadBytes" | "unreadCalls">;
   },
 ): UnreadAnswers {
-  const peers = new Map<string, Peer>();
-  let allBytes = 0;
-  /** Calls with unread answers, and since when none was taken: the one that has waited the longest first. */
+  /** Bytes by address and port: connections with something unread. */
+  const connections = new Map<string, number>();
+  /** Calls with something unread, and since when none of it was taken. */
   const waiting = new Map<CountedCall, number>();
+  let allBytes = 0;
   let timer: Cancel | undefined;
 
-  const isFull = (): boolean => allBytes >= bytesMax;
-  const bytesOf = (address: string): number => peers.get(address)?.bytes ?? 0;
-  const hasRoom = (address: string): boolean => !isFull() && bytesOf(address) < bytesOfPeerMax;
-
-  function check(address: string): void {
-    if (isFull()) {
-      throw grpcError(
-        "GRPC_RESOURCE_EXHAUSTED",
-        `of this node's answers ${allBytes} bytes have not been read; try another node`,
-      );
-    }
-    const bytes = bytesOf(address);
-    if (bytes >= bytesOfPeerMax) {
-      throw grpcError(
-        "GRPC_RESOURCE_EXHAUSTED",
-        `of the answers to this address ${bytes} bytes have not been read; read them first`,
-      );
-    }
-  }
-
-  function peerOf(address: string): Peer {
-    const peer = peers.get(address) ?? { address, bytes: 0, held: new Set() };
-    peers.set(address, peer);
-    return peer;
-  }
-
-  function add(peer: Peer, bytes: number): void {
-    peer.bytes += bytes;
+  function count(peer: string, bytes: number): void {
+    const left = (connections.get(peer) ?? 0) + bytes;
+    if (left === 0) connections.delete(peer);
+    else connections.set(peer, left);
     allBytes += bytes;
     metrics.unreadBytes.set(allBytes);
   }
 
-  function release(peer: Peer, bytes: number): void {
-    const wasFull = isFull();
-    add(peer, -bytes);
-    for (const one of wasFull ? peers.values() : [peer]) {
-      sendHeld(one);
-      forget(one);
+  function moved(call: CountedCall): void {
+    if (call.unreadBytes() === 0) {
+      waiting.delete(call);
+      return;
     }
-  }
-
-  /** One message of each call after the other. */
-  function sendHeld(peer: Peer): void {
-    for (const call of peer.held) {
-      if (!hasRoom(peer.address)) return;
-      peer.held.delete(call);
-      if (call.sendHeld()) peer.held.add(call);
-    }
-  }
-
-  function forget(peer: Peer): void {
-    if (peer.bytes === 0 && peer.held.size === 0) peers.delete(peer.address);
-  }
-
-  function moved(call: CountedCall, isWaiting: boolean): void {
-    waiting.delete(call);
-    if (!isWaiting) return;
     waiting.set(call, clock.monotonicMs());
-    timer ??= clock.after(UNREAD_ANSWER_MS, resetLate);
+    timer ??= clock.after(UNREAD_LOOK_MS, resetLate);
   }
 
   function resetLate(): void {
     timer = undefined;
+    const nowMs = clock.monotonicMs();
     for (const [call, sinceMs] of waiting) {
-      const leftMs = sinceMs + UNREAD_ANSWER_MS - clock.monotonicMs();
-      if (leftMs > 0) {
-        timer = clock.after(leftMs, resetLate);
-        return;
-      }
+      if (nowMs - sinceMs < takingMs(call.unreadBytes())) continue;
       waiting.delete(call);
       metrics.unreadCalls.inc();
       call.reset();
     }
+    if (waiting.size > 0) timer = clock.after(UNREAD_LOOK_MS, resetLate);
   }
 
-  const book: Book = {
-    hasRoom,
-    add: (address, bytes) => add(peerOf(address), bytes),
-    release: (address, bytes) => release(peerOf(address), bytes),
-    hold: (address, call) => peerOf(address).held.add(call),
-    letGo(address, call) {
-      const peer = peerOf(address);
-      peer.held.delete(call);
-      forget(peer);
-    },
-    moved,
-  };
   return {
-    // The handler of a single answer asks whether there is room for it.
-    interceptor: ({ responseStream }, call) => new CountedCall(call, book, responseStream),
-    check,
-    reserve(address, bytes) {
-      check(address);
-      if (bytes === 0) return () => {};
-      const peer = peerOf(address);
-      add(peer, bytes);
-      return () => release(peer, bytes);
+    interceptor: (_, call) => new CountedCall(call, { count, moved }),
+    check(call) {
+      const bytes = connections.get(call.getPeer()) ?? 0;
+      if (bytes < bytesMax) return;
+      throw grpcError(
+        "GRPC_RESOURCE_EXHAUSTED",
+        `of the answers to this connection ${bytes} bytes have not been read; read them first`,
+      );
     },
     stop() {
       timer?.cancel();
@@ -156,44 +87,36 @@ export function createUnreadAnswers(
   };
 }
 
-interface Peer {
-  readonly address: string;
-  bytes: number;
-  /** Calls with messages for which there is no room. */
-  readonly held: Set<CountedCall>;
+/** That a message was taken shows when all of it was: a large one may be on its way over a slow link. */
+function takingMs(bytes: number): number {
+  return UNREAD_ANSWER_MS + (bytes * 1_000) / UNREAD_BYTES_PER_SECOND_MIN;
 }
 
 /** What a call tells of itself. */
 interface Book {
-  hasRoom(address: string): boolean;
-  add(address: string, bytes: number): void;
-  release(address: string, bytes: number): void;
-  hold(address: string, call: CountedCall): void;
-  letGo(address: string, call: CountedCall): void;
+  /** So many bytes more, or fewer, are unread of the connection with that address and port. */
+  count(peer: string, bytes: number): void;
   /** Something is unread from now on, or was taken. */
-  moved(call: CountedCall, isWaiting: boolean): void;
+  moved(call: CountedCall): void;
 }
 
-type Status = Parameters<ServerInterceptingCall["sendStatus"]>[0];
-
-/** Hands over what there is room for, and knows what of it was not taken. */
+/** Knows what of its answers was handed over and not taken. */
 class CountedCall extends ServerInterceptingCall {
   readonly #stream: ServerHttp2Stream;
   readonly #book: Book;
-  readonly #canWait: boolean;
-  readonly #address: string;
+  readonly #peer: string;
   #unreadBytes = 0;
-  #held: (() => void)[] = [];
-  /** Comes behind what is held. */
-  #status: Status | undefined;
   #isWatched = false;
 
-  constructor(call: ServerInterceptingCallInterface, book: Book, canWait: boolean) {
+  constructor(call: ServerInterceptingCallInterface, book: Book) {
     super(call);
     this.#stream = streamOf(call);
     this.#book = book;
-    this.#canWait = canWait;
-    this.#address = addressOf(call);
+    this.#peer = call.getPeer();
+  }
+
+  unreadBytes(): number {
+    return this.#unreadBytes;
   }
 
   /** A gRPC client reads this code as RESOURCE_EXHAUSTED. */
@@ -201,73 +124,32 @@ class CountedCall extends ServerInterceptingCall {
     this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
-  /** There is room for a message; false when no further one waits. */
-  sendHeld(): boolean {
-    this.#held.shift()?.();
-    if (this.#held.length > 0) return true;
-    if (this.#status !== undefined) super.sendStatus(this.#status);
-    return false;
-  }
-
   override sendMessage(message: unknown, goOn: () => void): void {
-    const wasWaiting = this.#isWaiting();
-    const isFirst = this.#held.length === 0;
-    if (!this.#canWait || (isFirst && this.#book.hasRoom(this.#address))) {
-      this.#handOver(message, goOn);
-    } else if (this.#watch()) {
-      this.#held.push(() => this.#handOver(message, goOn));
-      if (isFirst) this.#book.hold(this.#address, this);
-    }
-    if (!wasWaiting && this.#isWaiting()) this.#book.moved(this, true);
-  }
-
-  override sendStatus(status: Status): void {
-    if (this.#held.length === 0) super.sendStatus(status);
-    else this.#status = status;
-  }
-
-  #handOver(message: unknown, goOn: () => void): void {
+    const stream = this.#stream;
     // Its deadline has passed: gRPC has ended the answer.
-    if (this.#stream.writableEnded) return;
-    const heldBytes = this.#stream.writableLength;
+    if (stream.writableEnded) return;
+    const heldBytes = stream.writableLength;
     let bytes = 0;
     super.sendMessage(message, () => {
       this.#taken(bytes);
       goOn();
     });
-    bytes = this.#stream.writableLength - heldBytes;
+    bytes = stream.writableLength - heldBytes;
     // None: the call is over, or the message too large.
-    if (bytes === 0 || !this.#watch()) return;
+    if (bytes === 0 || stream.closed || stream.destroyed) return;
+    if (!this.#isWatched) stream.once("close", () => this.#taken(this.#unreadBytes));
+    this.#isWatched = true;
+    const wasTaken = this.#unreadBytes === 0;
     this.#unreadBytes += bytes;
-    this.#book.add(this.#address, bytes);
+    this.#book.count(this.#peer, bytes);
+    if (wasTaken) this.#book.moved(this);
   }
 
   #taken(bytes: number): void {
     if (bytes === 0 || this.#unreadBytes === 0) return;
     this.#unreadBytes -= bytes;
-    this.#book.release(this.#address, bytes);
-    this.#book.moved(this, this.#isWaiting());
-  }
-
-  #isWaiting(): boolean {
-    return this.#unreadBytes > 0 || this.#held.length > 0;
-  }
-
-  /** Sees to it that the end of the call is noticed; false when that is past. */
-  #watch(): boolean {
-    if (this.#stream.closed || this.#stream.destroyed) return false;
-    if (!this.#isWatched) this.#stream.once("close", () => this.#close());
-    this.#isWatched = true;
-    return true;
-  }
-
-  #close(): void {
-    this.#held = [];
-    this.#status = undefined;
-    this.#book.letGo(this.#address, this);
-    this.#book.release(this.#address, this.#unreadBytes);
-    this.#unreadBytes = 0;
-    this.#book.moved(this, false);
+    this.#book.count(this.#peer, -bytes);
+    this.#book.moved(this);
   }
 }
 

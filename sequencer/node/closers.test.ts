@@ -48,6 +48,22 @@ test("a start goes no further than its next step once it is stopped, which is cl
   expect(done).toEqual(["closed"]);
 });
 
+test("whoever stops a start is told what could not be closed, each of them", async () => {
+  const closers = createClosers(NULL_LOGGER);
+  const started = closers.guard(async () => {
+    closers.push(() => Promise.reject(new Error("the lock stays")));
+    await new Promise(setImmediate);
+    closers.push(() => {});
+  });
+  const ends = await Promise.allSettled([started, closers.closeAll(), closers.closeAll()]);
+  const reasons = ends.map((end) => (end.status === "rejected" ? String(end.reason) : "none"));
+  expect(reasons).toEqual([
+    "Error: the node was stopped while it started",
+    "Error: the lock stays",
+    "Error: the lock stays",
+  ]);
+});
+
 test("in the reverse order, whatever fails on the way; a wait that is over is not ended", async () => {
   const closers = createClosers(NULL_LOGGER);
   const done: string[] = [];

@@ -24,6 +24,7 @@ export function createClosers(logger: Logger): Closers {
   const closers: Close[] = [];
   let endWait: Close | undefined;
   let isClosing = false;
+  let closing: Promise<void> | undefined;
   /** Settles with the last task; never rejects. */
   let guarded: Promise<unknown> = Promise.resolve();
 
@@ -48,6 +49,8 @@ export function createClosers(logger: Logger): Closers {
     try {
       return await task();
     } catch (failure) {
+      // Whoever closes everything waits for this, and is told what could not be closed.
+      if (isClosing) throw failure;
       await closeOpened().catch((error: unknown) => {
         logger.error("could not close everything", { error: String(error) });
       });
@@ -69,9 +72,10 @@ export function createClosers(logger: Logger): Closers {
         endWait = undefined;
       }
     },
-    async closeAll() {
+    closeAll() {
       isClosing = true;
-      await close([async () => endWait?.(), async () => void (await guarded), closeOpened]);
+      closing ??= close([async () => endWait?.(), async () => void (await guarded), closeOpened]);
+      return closing;
     },
     guard(task) {
       const run = closeOnFailure(task);

@@ -1,20 +1,36 @@
-/** A client that calls a method over a real connection and takes nothing of the answer until it is told to. */
-import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+/** A client that calls methods over a real connection and takes nothing of the answers until it is told to. */
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import type { Method } from "../../proto/grpc/wire.ts";
 
-export function openDeafCall<Request>(
-  address: string,
-  method: Pick<Method<Request, unknown>, "path" | "requestSerialize">,
-  request: Request,
-  headers: OutgoingHttpHeaders = {},
-) {
+/** Bytes that may be on their way to all calls of a connection: what one does not read holds up no other. */
+const CONNECTION_WINDOW_BYTES = 1 << 20;
+
+type Called<Request> = Pick<Method<Request, unknown>, "path" | "requestSerialize">;
+
+/** One call on a connection of its own, which ends with it. */
+export function openDeafCall<Request>(address: string, method: Called<Request>, request: Request) {
   const session = connect(`http://${address}`);
+  const call = callOn(session, method, request);
+  void call.closed.then(() => session.close());
+  return call;
+}
+
+/** A connection for several calls. */
+export function openDeafConnection(address: string) {
+  const session = connect(`http://${address}`);
+  session.once("connect", () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+  return {
+    call: <Request>(method: Called<Request>, request: Request) => callOn(session, method, request),
+    close: () => session.close(),
+  };
+}
+
+function callOn<Request>(session: ClientHttp2Session, method: Called<Request>, request: Request) {
   const stream = session.request({
     ":method": "POST",
     ":path": method.path,
     "content-type": "application/grpc",
     te: "trailers",
-    ...headers,
   });
   // A stream that is reset ends with an error.
   stream.on("error", () => {});
@@ -23,16 +39,15 @@ export function openDeafCall<Request>(
   head.writeUInt32BE(body.length, 1);
   stream.end(Buffer.concat([head, body]));
   let trailers: IncomingHttpHeaders = {};
+  // Without a message they come first.
+  stream.once("response", (headers: IncomingHttpHeaders) => (trailers = headers));
   stream.on("trailers", (headers: IncomingHttpHeaders) => (trailers = headers));
   return {
     /** Resolves when the answer begins. */
     answered: new Promise<void>((resolve) => void stream.once("response", () => resolve())),
     /** The code that the node has ended the HTTP/2 stream with. */
     closed: new Promise<number>((resolve) => {
-      stream.once("close", () => {
-        resolve(stream.rstCode);
-        session.close();
-      });
+      stream.once("close", () => resolve(stream.rstCode ?? 0));
     }),
     /** Takes all that was sent, and how it ended. */
     async readAll() {

@@ -5,7 +5,6 @@ import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import type { Method } from "../../proto/grpc/wire.ts";
 import { type GrpcMetrics, NULL_GRPC_METRICS } from "../../sequencer/grpc/metrics.ts";
 import { createGrpcServer } from "../../sequencer/grpc/server.ts";
-import type { UnreadLimits } from "../../sequencer/grpc/unread-answers.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
@@ -20,7 +19,8 @@ export interface StreamNodeOptions {
   readonly ofPeerMax?: number;
   /** The server's; the system's when left out. */
   readonly clock?: Clock;
-  readonly unread?: { readonly unread: UnreadLimits };
+  /** As the server's option. */
+  readonly unreadBytesMax?: number;
 }
 
 export async function startStreamNode(
@@ -30,7 +30,7 @@ export async function startStreamNode(
     base = 1,
     ofPeerMax = 100,
     clock = createSystemClock(),
-    unread,
+    unreadBytesMax,
   }: StreamNodeOptions = {},
 ) {
   const node = createChainBlocks(chain, height);
@@ -58,7 +58,13 @@ export async function startStreamNode(
     streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
   };
   const server = createGrpcServer(
-    { host: "127.0.0.1", port: 0, streamsMax: 100, streamsOfPeerMax: ofPeerMax, ...unread },
+    {
+      host: "127.0.0.1",
+      port: 0,
+      streamsMax: 100,
+      streamsOfPeerMax: ofPeerMax,
+      ...(unreadBytesMax === undefined ? {} : { unreadBytesMax }),
+    },
     {
       node: {
         chainId: TEST_CHAIN_ID,

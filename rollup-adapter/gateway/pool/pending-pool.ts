@@ -215,16 +215,15 @@ export class PendingPool {
     if (this.#byHash.has(key)) return this.#repeated(key, decoded.hash);
     let blocks = this.#blocks;
     let account = await this.#chain.account(decoded.sender);
-    if (decoded.transaction.nonce < account.nonce && (await this.#chain.isIncluded(decoded.hash))) {
-      return decoded.hash;
-    }
+    if (await this.#isExecuted(decoded, account)) return decoded.hash;
     await this.#check(decoded, account);
     await this.#checkDelegated(decoded);
     const cost = await this.#orderCost(requester, decoded.raw.length);
-    if (blocks !== this.#blocks) {
-      // It may have executed the predecessor, or spent the money.
+    while (blocks !== this.#blocks) {
+      // A block that came meanwhile may have executed it, or its predecessor, or spent the money.
       blocks = this.#blocks;
       account = await this.#chain.account(decoded.sender);
+      if (await this.#isExecuted(decoded, account)) return decoded.hash;
       await this.#check(decoded, account);
     }
     // Checked once more after waiting: two calls may have brought the same bytes.
@@ -235,8 +234,6 @@ export class PendingPool {
     this.#queue(entry);
     const isKept = this.#keep(key, entry);
     for (const listener of this.#listeners) listener(entry);
-    // A block that came while the account was read has not found this one to post: those after it do.
-    if (blocks !== this.#blocks) void this.#tryToCatchUp(decoded.sender.toString());
     // Side by side: the journal has it before the wallet is told.
     entry.isAccepted = Promise.all([this.#postReady(decoded.sender, account.nonce, entry), isKept]);
     try {
@@ -318,6 +315,13 @@ export class PendingPool {
   /** Whether its sender could pay for it now, and its nonce is not used; throws what geth would say. Nothing is kept. */
   async checkSender(decoded: DecodedTransaction): Promise<void> {
     await this.#check(decoded, await this.#chain.account(decoded.sender));
+  }
+
+  async #isExecuted(
+    { transaction, hash }: DecodedTransaction,
+    { nonce }: PoolAccount,
+  ): Promise<boolean> {
+    return transaction.nonce < nonce && (await this.#chain.isIncluded(hash));
   }
 
   async #check(decoded: DecodedTransaction, account: PoolAccount): Promise<void> {

@@ -15,6 +15,8 @@ interface PoolNode extends TestNode {
   readonly mempool: MempoolReactor<{ readonly code: number }>;
   /** Every transaction that the pool was asked about, in order. */
   readonly checked: string[];
+  /** Called with each of them, before the pool answers. */
+  onCheck: (tx: string) => void;
 }
 
 const running: PoolNode[] = [];
@@ -30,12 +32,14 @@ async function startNode(
   options: { readonly isComet?: boolean; readonly relayDelayMs?: number } = {},
 ): Promise<PoolNode> {
   const checked: string[] = [];
+  const pool: Pick<PoolNode, "onCheck"> = { onCheck: () => {} };
   const mempool = createMempoolReactor(
     { relayDelayMs: options.relayDelayMs ?? 500 },
     {
       checkTxs: async (txs) =>
         txs.map((tx) => {
           checked.push(toHex(tx));
+          pool.onCheck(toHex(tx));
           return { code: tx[0] === 0xff ? 1 : 0 };
         }),
       clock: createSystemClock(),
@@ -46,9 +50,10 @@ async function startNode(
   );
   const channels = options.isComet === true ? mempool.channels.slice(0, 1) : mempool.channels;
   const node = createTestNode({}, createNodeKey(), [{ ...mempool, channels }]);
-  running.push({ ...node, mempool, checked });
+  const started = Object.assign(pool, { ...node, mempool, checked });
+  running.push(started);
   await node.network.start();
-  return { ...node, mempool, checked };
+  return started;
 }
 
 async function connect(...pairs: readonly (readonly [PoolNode, PoolNode])[]): Promise<void> {
@@ -173,6 +178,27 @@ describe("mempool reactor", () => {
     await a.mempool.submit(last);
     await eventually(() => b.checked.includes(toHex(last)), "b was asked about the last");
     expect(b.checked.slice(3)).toEqual([dropped, failed, last].map(toHex));
+  });
+
+  test("what leaves the pool while its check is under way is not passed on, and is taken when it comes again", async () => {
+    const [a, b, c] = await Promise.all([1, 2, 3].map(() => startNode({ relayDelayMs: 30 })));
+    if (!a || !b || !c) throw new Error("three nodes");
+    await connect([a, b], [b, c]);
+    const [driven, other] = [tx(), tx()];
+    // As one that pays more, in the same message, drives it out.
+    b.onCheck = (text) => {
+      if (text === toHex(driven)) b.mempool.dropped(driven);
+    };
+    await a.mempool.submit(driven);
+    await eventually(() => b.checked.length === 1, "b was asked");
+    await a.mempool.submit(other);
+    await eventually(() => c.checked.length === 1, "c has the other one");
+    expect(c.checked).toEqual([toHex(other)]);
+    b.onCheck = () => {};
+    a.mempool.dropped(driven);
+    await a.mempool.submit(driven);
+    await eventually(() => c.checked.length === 2, "c has both");
+    expect(b.checked).toEqual([driven, other, driven].map(toHex));
   });
 
   test("a flood of submissions in one turn waits in the pool's line, in order, not in ours", async () => {

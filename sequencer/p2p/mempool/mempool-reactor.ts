@@ -282,6 +282,8 @@ export function createMempoolReactor<R extends CheckResult>(
     for (const [i, tx] of txs.entries()) {
       const key = keys[i] ?? "";
       if (results[i]?.code === 0) {
+        // One that came after it, or a block, may have driven it out meanwhile (`dropped`).
+        if (!seen.has(key)) continue;
         log({ tx, key, origin, atMs, senders: undefined, isRemoved: false });
       } else {
         seen.delete(key);

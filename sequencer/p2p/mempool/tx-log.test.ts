@@ -25,6 +25,16 @@ describe("transaction log", () => {
     expect([log.count, log.bytes]).toEqual([3, 95]);
   });
 
+  test("holds one entry of a key, and lets go of all, whatever was pushed twice", () => {
+    const log = new TxLog({ countMax: 3, bytesMax: 100 });
+    for (const name of ["a", "a", "b", "a"]) expect(log.push(entry(name))).toBe(0);
+    expect([log.count, log.bytes]).toEqual([2, 20]);
+    for (const name of ["c", "d", "e", "f"]) log.push(entry(name));
+    expect([log.count, log.bytes]).toEqual([3, 30]);
+    for (const name of ["d", "e", "f"]) log.remove(name);
+    expect([log.count, log.bytes, log.end - log.start]).toEqual([0, 0, 0]);
+  });
+
   test("does not grow with removed entries, whatever their order", () => {
     const log = new TxLog({ countMax: 100, bytesMax: 1_000_000 });
     log.push(entry("stays"));

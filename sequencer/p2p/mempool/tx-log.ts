@@ -54,8 +54,9 @@ export class TxLog {
     return this.#entries[sequence - this.#base];
   }
 
-  /** Adds an entry, pushing out the oldest ones when full. Returns how many. */
+  /** Adds an entry, in the place of one with its key, pushing out the oldest ones when full. Returns how many. */
   push(entry: LoggedTx): number {
+    this.remove(entry.key);
     this.#entries.push(entry);
     this.#byKey.set(entry.key, entry);
     this.#bytes += entry.tx.length;
