@@ -19,7 +19,7 @@ import { homeAt } from "../../sequencer/node/home.ts";
 import { readKeyFile } from "../../sequencer/ports/key-file.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
-import { rpc } from "./local-network.ts";
+import { rpc, until } from "./local-network.ts";
 import { type CommittedTx, sendOne } from "./traffic.ts";
 
 /** A node that answers JSON-RPC. */
@@ -131,10 +131,14 @@ export async function eventsAt(node: RpcNode, height: number): Promise<readonly 
     readonly attributes: readonly { readonly key: string; readonly value: string }[];
   }
   // Go says null for none.
-  const results = await rpc<{
-    finalize_block_events: readonly Told[] | null;
-    txs_results: readonly { readonly events: readonly Told[] | null }[] | null;
-  }>(node, "block_results", { height: String(height) });
+  interface Results {
+    readonly finalize_block_events: readonly Told[] | null;
+    readonly txs_results: readonly { readonly events: readonly Told[] | null }[] | null;
+  }
+  // CometBFT tells the height of a block that it has stored and not executed yet.
+  const results = await until(`results of ${height}`, () =>
+    rpc<Results>(node, "block_results", { height: String(height) }),
+  );
   const told = [
     ...(results.finalize_block_events ?? []),
     ...(results.txs_results ?? []).flatMap(({ events }) => events ?? []),
