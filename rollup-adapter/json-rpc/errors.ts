@@ -40,6 +40,13 @@ export function serverError(message: string): RpcError {
   return new RpcError(RPC_CODE.SERVER, message);
 }
 
+/** geth's answer to a price below the block's; both in wei for a unit of gas. */
+export function feeBelowBaseFee(address: string, maxFeePerGas: bigint, baseFee: bigint): RpcError {
+  return serverError(
+    `max fee per gas less than block base fee: address ${address}, maxFeePerGas: ${maxFeePerGas}, baseFee: ${baseFee}`,
+  );
+}
+
 export function limitExceeded(message: string): RpcError {
   return new RpcError(RPC_CODE.LIMIT_EXCEEDED, message);
 }

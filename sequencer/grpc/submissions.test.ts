@@ -3,6 +3,7 @@ import { type ClientHttp2Stream, connect } from "node:http2";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
+import { streamOfCall } from "../../test/support/deaf-caller.ts";
 import { eventually } from "../../test/support/loopback.ts";
 import { SUBMISSIONS_IN_FLIGHT_MAX } from "./limits.ts";
 import { NULL_GRPC_METRICS } from "./metrics.ts";
@@ -98,7 +99,6 @@ function frame(item: Uint8Array): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** A stream of plain HTTP/2, because a gRPC client reads ahead whatever its owner does. */
 async function withStream(
   serve: (call: Call) => void,
   use: (stream: ClientHttp2Stream) => Promise<void>,
@@ -113,13 +113,7 @@ async function withStream(
     });
   });
   const session = connect(`http://127.0.0.1:${port}`);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": method.path,
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stream.on("error", () => {});
+  const stream = streamOfCall(session, method.path);
   try {
     await use(stream);
   } finally {

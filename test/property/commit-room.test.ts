@@ -30,6 +30,8 @@ const blocksArbitrary = fc
 const NOTHING: Wanted = { bucket: 256, delay: 0 };
 const blockBytesArbitrary = fc.constantFrom(65_536, 1 << 20, 2_000_000, 4 << 20, 16 << 20);
 const windowArbitrary = fc.constantFrom(4, 16, 40);
+/** Of which one block's are less than one apart. */
+const pricesArbitrary = fc.array(fc.double({ min: 0, max: 0.5, noNaN: true }), { minLength: 1 });
 
 interface Waiting {
   readonly bytes: number;
@@ -95,7 +97,7 @@ test("behavior: a reveal that pays more than those placed after it is never left
       blocksArbitrary,
       blockBytesArbitrary,
       windowArbitrary,
-      fc.array(fc.double({ min: 0, max: 0.5, noNaN: true }), { minLength: 1 }),
+      pricesArbitrary,
       (blocks, blockBytesMax, window, prices) => {
         let next = 0;
         const { leftOver } = run(
@@ -116,7 +118,7 @@ test("attack: a reveal is not left over where all that were placed before it wai
       blocksArbitrary,
       blockBytesArbitrary,
       windowArbitrary,
-      fc.array(fc.double({ min: 0, max: 0.5, noNaN: true }), { minLength: 1 }),
+      pricesArbitrary,
       (blocks, blockBytesMax, window, prices) => {
         // Of a window of blocks all are shown with those of the last one, which pay least, but more than later ones.
         const left = (height: number) => window - 1 - (height % window);

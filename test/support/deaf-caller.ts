@@ -1,5 +1,10 @@
 /** A client that calls methods over a real connection and takes nothing of the answers until it is told to. */
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type IncomingHttpHeaders,
+} from "node:http2";
 import type { Method } from "../../proto/grpc/wire.ts";
 
 /** Bytes that may be on their way to all calls of a connection: what one does not read holds up no other. */
@@ -25,15 +30,21 @@ export function openDeafConnection(address: string) {
   };
 }
 
-function callOn<Request>(session: ClientHttp2Session, method: Called<Request>, request: Request) {
+/** The stream of a call, as plain HTTP/2: a gRPC client reads ahead whatever its owner does. */
+export function streamOfCall(session: ClientHttp2Session, path: string): ClientHttp2Stream {
   const stream = session.request({
     ":method": "POST",
-    ":path": method.path,
+    ":path": path,
     "content-type": "application/grpc",
     te: "trailers",
   });
   // A stream that is reset ends with an error.
   stream.on("error", () => {});
+  return stream;
+}
+
+function callOn<Request>(session: ClientHttp2Session, method: Called<Request>, request: Request) {
+  const stream = streamOfCall(session, method.path);
   const body = method.requestSerialize(request);
   const head = Buffer.alloc(5);
   head.writeUInt32BE(body.length, 1);

@@ -20,7 +20,13 @@ import {
 import { type Pacer, createPacer } from "../pacer.ts";
 import { StateDb } from "../state-db.ts";
 import { type Machine, createMachine } from "../virtual-machine.ts";
-import { RPC_CODE, RpcError, limitExceeded, serverError } from "../../json-rpc/errors.ts";
+import {
+  RPC_CODE,
+  RpcError,
+  feeBelowBaseFee,
+  limitExceeded,
+  serverError,
+} from "../../json-rpc/errors.ts";
 import { bytesToHex } from "../../json-rpc/hex.ts";
 import { type BlockOverrides, type StateOverrides, applyStateOverrides } from "./overrides.ts";
 import type { CallRequest } from "./params.ts";
@@ -355,9 +361,7 @@ async function checkPayment(
   const address = (request.from ?? createZeroAddress()).toString();
   const price = priceOf(request);
   if (price > 0n && price < baseFeePerGas) {
-    throw serverError(
-      `max fee per gas less than block base fee: address ${address}, maxFeePerGas: ${price}, baseFee: ${baseFeePerGas}`,
-    );
+    throw feeBelowBaseFee(address, price, baseFeePerGas);
   }
   if (request.value === 0n) return;
   const balance = await balanceOf(machine, request);

@@ -5,7 +5,7 @@ import type { Address } from "@ethereumjs/util";
 import { isWeftError } from "../../../proto/errors.ts";
 import { maxCost, maxFeePerGas, roomObjection } from "../../evm/admission.ts";
 import type { SkipReason } from "../../evm/payload.ts";
-import { RPC_CODE, RpcError, serverError } from "../../json-rpc/errors.ts";
+import { feeBelowBaseFee, RPC_CODE, RpcError, serverError } from "../../json-rpc/errors.ts";
 import type { NextBlockTerms, PoolAccount } from "./pool-chain.ts";
 
 /** What geth says to payloads that are no transaction of this chain. */
@@ -45,9 +45,7 @@ export function senderRefusal(
     return serverError(`intrinsic gas too low: gas ${transaction.gasLimit}`);
   }
   if (objection === "FEE_BELOW_BASE_FEE") {
-    return serverError(
-      `max fee per gas less than block base fee: address ${sender.toString()}, maxFeePerGas: ${maxFeePerGas(transaction)}, baseFee: ${baseFeePerGas}`,
-    );
+    return feeBelowBaseFee(sender.toString(), maxFeePerGas(transaction), baseFeePerGas);
   }
   if (objection !== undefined) return serverError("exceeds block gas limit");
   const cost = maxCost(transaction, common);
