@@ -1,17 +1,16 @@
 import * as fc from "fast-check";
-import { type ExecResult, getActivePrecompiles, type PrecompileInput } from "@ethereumjs/evm";
-import { createAddressFromString, hexToBytes, KECCAK256_RLP } from "@ethereumjs/util";
+import { createAddressFromString, hexToBytes } from "@ethereumjs/util";
 import { expect, test } from "vitest";
-import { assert } from "../../../proto/errors.ts";
+import { comparePrecompiles, due, machineOf } from "../../../test/support/evm-precompiles.ts";
 import { createEvmCommon, EVM_HARDFORKS } from "../genesis.ts";
 import type { Pacer } from "../pacer.ts";
-import { StateDb } from "../state-db.ts";
-import { createMachine } from "../virtual-machine.ts";
-import { pacedPrecompiles } from "./paced.ts";
 
 const MODEXP = "0x0000000000000000000000000000000000000005";
 const BLAKE2F = "0x0000000000000000000000000000000000000009";
 const COMMONS = EVM_HARDFORKS.map((hardfork) => createEvmCommon({ chainId: 7n, hardfork }));
+const PRAGUE = createEvmCommon({ chainId: 7n, hardfork: "prague" });
+
+const compared = await Promise.all(COMMONS.map(comparePrecompiles));
 
 /** Always due; counts the rests. */
 function createCounter(): Pacer & { readonly rests: () => number } {
@@ -26,30 +25,10 @@ function createCounter(): Pacer & { readonly rests: () => number } {
   };
 }
 
-async function machineOf(pacer: Pacer) {
-  const [common] = COMMONS;
-  assert(common !== undefined, "there are hardforks");
-  const db = new StateDb(() => undefined);
-  return createMachine({ common, db, root: KECCAK256_RLP, blockHashes: () => undefined, pacer });
-}
-
 /** What ours and the library's make of it, in every hardfork. */
 async function outcomes(address: string, data: Uint8Array, gasLimit: bigint) {
-  const ours: unknown[] = [];
-  const library: unknown[] = [];
-  for (const common of COMMONS) {
-    const input = { data, gasLimit, common } as PrecompileInput;
-    const theirs = getActivePrecompiles(common).get(address.slice(2));
-    const paced = pacedPrecompiles(common, createCounter()).find((one) => one.address === address);
-    assert(theirs !== undefined && paced !== undefined, "both have it");
-    ours.push(plain(await paced.function(input)));
-    library.push(plain(await theirs(input)));
-  }
-  return { ours, library };
-}
-
-function plain({ executionGasUsed, returnValue, exceptionError }: ExecResult) {
-  return { executionGasUsed, returnValue, error: exceptionError?.error };
+  const all = await Promise.all(compared.map((compare) => compare(address, data, gasLimit)));
+  return { ours: all.map(({ ours }) => ours), library: all.map(({ library }) => library) };
 }
 
 function word(value: bigint | number): Uint8Array {
@@ -133,7 +112,7 @@ test("BLAKE2F has the library's results and gas", async () => {
 
 test("behavior: an exponent of 200 KB takes time in proportion, and lets others run", async () => {
   const counter = createCounter();
-  const { vm } = await machineOf(counter);
+  const { vm } = await machineOf(PRAGUE, counter);
   const prime = (1n << 61n) - 1n;
   const exponent = new Uint8Array(200_000).fill(0xa5);
   const shorter = BigInt(`0x${"a5".repeat(exponent.length)}`) % (prime - 1n); // Fermat
@@ -148,10 +127,10 @@ test("behavior: an exponent of 200 KB takes time in proportion, and lets others 
 
 test("behavior: BLAKE2F lets others run, which may end it", async () => {
   let rests = 0;
-  const { vm } = await machineOf({
-    isDue: () => true,
-    rest: () => (++rests < 100 ? Promise.resolve() : Promise.reject(new Error("took too long"))),
-  });
+  const { vm } = await machineOf(
+    PRAGUE,
+    due(() => (++rests < 100 ? Promise.resolve() : Promise.reject(new Error("took too long")))),
+  );
   const data = Buffer.concat([u32(1_000_000), new Uint8Array(209)]);
   const to = createAddressFromString(BLAKE2F);
   await expect(vm.evm.runCall({ to, data, gasLimit: 10n ** 7n })).rejects.toThrow("took too long");
