@@ -215,10 +215,27 @@ describe("validity without state", () => {
         [{ signatures: [] }, /no signatures/],
       ]),
     ).toEqual([]);
-    const none = { height: Height(0), round: Round(0), blockId: NIL_BLOCK_ID, signatures: [] };
+    const none: Commit = {
+      height: Height(0),
+      round: Round(0),
+      blockId: NIL_BLOCK_ID,
+      signatures: [],
+    };
     expect(() => {
       validateCommit(none);
     }).not.toThrow();
+    // Go decodes none of these, whatever the height.
+    const partSetHeader = { total: 1, hash: bytes(33) };
+    expect(
+      mistakes(validateCommit, none, [
+        [{ blockId: { ...NIL_BLOCK_ID, hash: bytes(33) } }, /33 bytes/],
+        [{ signatures: [{ ...absent, blockIdFlag: BlockIdFlag.UNKNOWN }] }, /without a block id/],
+        [{ signatures: [{ ...sig, signature: EMPTY_BYTES }] }, /signature of 0 bytes/],
+      ]),
+    ).toEqual([]);
+    expect(
+      mistakes(validateCommit, lastCommit, [[{ blockId: { ...blockId, partSetHeader } }, /33/]]),
+    ).toEqual([]);
   });
 
   test("extended commits: extensions exactly where they are enabled", () => {

@@ -142,13 +142,12 @@ export function validateCommitSig(sig: CommitSig): void {
 
 export function validateCommit(commit: Commit): void {
   validateCommitFrame(commit, commit.signatures.length, "INVALID_COMMIT");
-  if (commit.height >= 1) for (const sig of commit.signatures) validateCommitSig(sig);
+  for (const sig of commit.signatures) validateCommitSig(sig);
 }
 
 export function validateExtendedCommit(commit: ExtendedCommit): void {
   const code = "INVALID_EXTENDED_COMMIT";
   validateCommitFrame(commit, commit.extendedSignatures.length, code);
-  if (commit.height < 1) return;
   for (const sig of commit.extendedSignatures) validateExtendedCommitSig(sig);
 }
 
@@ -352,11 +351,13 @@ export function validateNewRoundStepHeight(
   ensure(isFirst || lastCommitRound >= 0, code, "no last commit after the first height");
 }
 
+/** What Go checks while it decodes, at every height, and what it asks of a commit of a block. */
 function validateCommitFrame(
   commit: Pick<Commit, "height" | "round" | "blockId">,
   signatureCount: number,
   code: InvalidCode,
 ): void {
+  validateBlockId(commit.blockId);
   ensure(commit.round >= 0, code, "round is negative");
   if (commit.height < 1) return;
   ensure(!isNilBlockId(commit.blockId), code, "a commit cannot be for nil");

@@ -12,6 +12,7 @@ import {
 } from "../limits.ts";
 import {
   NIL_BLOCK_ID,
+  ZERO_TIME,
   type Block,
   type BlockMeta,
   type Commit,
@@ -22,7 +23,6 @@ import {
   type LightBlock,
   type LightClientAttackEvidence,
   type SignedHeader,
-  type Timestamp,
   type Validator,
   type ValidatorSet,
   type Vote,
@@ -43,8 +43,6 @@ import {
 } from "./types.ts";
 import { readCommit, readVote, writeCommit, writeVote } from "./votes.ts";
 import { encode, varintSize, Writer } from "./writer.ts";
-
-const EPOCH: Timestamp = { seconds: 0n, nanos: 0 };
 
 export function writeVersion(writer: Writer, version: ConsensusVersion): void {
   writer.uint64(1, version.block);
@@ -82,7 +80,7 @@ export function readHeader(reader: Reader): Header {
   let version: ConsensusVersion = { block: 0n, app: 0n };
   let chainId = "";
   let height = Height(0);
-  let time = EPOCH;
+  let time = ZERO_TIME;
   let lastBlockId = NIL_BLOCK_ID;
   // Fields 6 to 14, in order.
   const hashes: Uint8Array[] = [];
@@ -149,7 +147,7 @@ function readDuplicateVoteEvidence(reader: Reader): DuplicateVoteEvidence {
   let voteA: Vote | undefined;
   let voteB: Vote | undefined;
   let [totalVotingPower, validatorPower] = [0n, 0n];
-  let timestamp = EPOCH;
+  let timestamp = ZERO_TIME;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -171,8 +169,14 @@ function readDuplicateVoteEvidence(reader: Reader): DuplicateVoteEvidence {
         reader.unknown();
     }
   }
-  if (voteA === undefined || voteB === undefined) throw reader.missing("vote of duplicate votes");
-  return { kind: "duplicateVote", voteA, voteB, totalVotingPower, validatorPower, timestamp };
+  return {
+    kind: "duplicateVote",
+    voteA: reader.required(voteA, "vote of duplicate votes"),
+    voteB: reader.required(voteB, "vote of duplicate votes"),
+    totalVotingPower,
+    validatorPower,
+    timestamp,
+  };
 }
 
 export function writeLightClientAttackEvidence(
@@ -193,7 +197,7 @@ function readLightClientAttackEvidence(reader: Reader): LightClientAttackEvidenc
   let commonHeight = Height(0);
   const byzantineValidators: Validator[] = [];
   let totalVotingPower = 0n;
-  let timestamp = EPOCH;
+  let timestamp = ZERO_TIME;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -218,10 +222,9 @@ function readLightClientAttackEvidence(reader: Reader): LightClientAttackEvidenc
         reader.unknown();
     }
   }
-  if (conflictingBlock === undefined) throw reader.missing("conflicting block of evidence");
   return {
     kind: "lightClientAttack",
-    conflictingBlock,
+    conflictingBlock: reader.required(conflictingBlock, "conflicting block of evidence"),
     commonHeight,
     byzantineValidators,
     totalVotingPower,
@@ -246,8 +249,8 @@ export function writeEvidence(writer: Writer, evidence: Evidence): void {
 export function readEvidence(reader: Reader): Evidence {
   let evidence: Evidence | undefined;
   while (reader.next()) {
-    if (reader.field === 1) evidence = reader.oneofMessage(readDuplicateVoteEvidence);
-    else if (reader.field === 2) evidence = reader.oneofMessage(readLightClientAttackEvidence);
+    if (reader.field === 1) evidence = reader.oneofMessage(readDuplicateVoteEvidence, 2);
+    else if (reader.field === 2) evidence = reader.oneofMessage(readLightClientAttackEvidence, 2);
     else reader.unknown();
   }
   if (evidence === undefined) throw reader.missing("evidence of a known kind");
@@ -421,9 +424,10 @@ export function readSignedHeader(reader: Reader): SignedHeader {
     else if (reader.field === 2) commit = reader.message(readCommit);
     else reader.unknown();
   }
-  if (header === undefined) throw reader.missing("header of a signed header");
-  if (commit === undefined) throw reader.missing("commit of a signed header");
-  return { header, commit };
+  return {
+    header: reader.required(header, "header of a signed header"),
+    commit: reader.required(commit, "commit of a signed header"),
+  };
 }
 
 export function encodeSignedHeader(signed: SignedHeader): Uint8Array {
@@ -447,9 +451,10 @@ export function readLightBlock(reader: Reader): LightBlock {
     else if (reader.field === 2) validatorSet = reader.message(readValidatorSet);
     else reader.unknown();
   }
-  if (signedHeader === undefined) throw reader.missing("signed header of a light block");
-  if (validatorSet === undefined) throw reader.missing("validator set of a light block");
-  return { signedHeader, validatorSet };
+  return {
+    signedHeader: reader.required(signedHeader, "signed header of a light block"),
+    validatorSet: reader.required(validatorSet, "validator set of a light block"),
+  };
 }
 
 export function encodeLightBlock(block: LightBlock): Uint8Array {

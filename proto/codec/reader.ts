@@ -1,5 +1,6 @@
+import { EMPTY_BYTES } from "../bytes.ts";
 import { assert } from "../errors.ts";
-import { codecError } from "./errors.ts";
+import { codecError, type CodecErrorCode } from "./errors.ts";
 import { varintSize } from "./writer.ts";
 
 const VARINT = 0;
@@ -52,6 +53,8 @@ export class Reader {
   #start: number;
   #lastField = 0;
   #mayRepeat = false;
+  /** Whether a later member of a oneof takes the place of what is read: nobody looks at it. */
+  #isReplaced = false;
   /** Embedded messages of the message being read that occur more than once, by field. */
   #merged: Map<number, unknown> | undefined;
   /** The varint just read, as unsigned 32-bit halves. */
@@ -91,8 +94,8 @@ export class Reader {
 
   uintElement(): number {
     this.#varintField();
-    if (this.#high > 0x1f_ffff) throw this.#outOfRange("a safe integer");
-    return this.#high * TWO_32 + this.#low;
+    const value = this.#high * TWO_32 + this.#low;
+    return this.#high > 0x1f_ffff ? this.#unsafe() : value;
   }
 
   /** An int64 that must be a safe integer. */
@@ -103,8 +106,7 @@ export class Reader {
   intElement(): number {
     this.#varintField();
     const value = (this.#high | 0) * TWO_32 + this.#low;
-    if (!Number.isSafeInteger(value)) throw this.#outOfRange("a safe integer");
-    return value;
+    return Number.isSafeInteger(value) ? value : this.#unsafe();
   }
 
   uint32(): number {
@@ -226,6 +228,7 @@ export class Reader {
     const joined = this.strict ? undefined : this.#joinedOccurrences();
     if (joined !== undefined) {
       const reader = new Reader(joined, "lenient");
+      reader.#isReplaced = this.#isReplaced;
       const value = decode(reader);
       assert(!reader.next(), "a message decoder reads its message to the end");
       this.#merged ??= new Map();
@@ -241,9 +244,20 @@ export class Reader {
     return this.#nested(start, this.#position, decode);
   }
 
-  /** A oneof member: a later one replaces it, nothing merges. */
-  oneofMessage<T>(decode: MessageDecoder<T>): T {
-    return this.messageLast(decode);
+  /**
+   * A oneof member: a later one replaces it, nothing merges.
+   *
+   * @param lastMember the members are the fields from 1 to it. Of one that is replaced only the wire format counts, and
+   * its value is none: a block that relies on it has to mean the same here. Left out: such a one is judged as any other.
+   */
+  oneofMessage<T>(decode: MessageDecoder<T>, lastMember = 0): T {
+    const start = this.#delimitedStart();
+    const end = this.#position;
+    const wasReplaced = this.#isReplaced;
+    this.#isReplaced ||= !this.strict && this.#occursLater(1, lastMember);
+    const value = this.#nested(start, end, decode);
+    this.#isReplaced = wasReplaced;
+    return value;
   }
 
   /** One element of a repeated embedded message. */
@@ -280,6 +294,28 @@ export class Reader {
       throw codecError("CODEC_UNKNOWN_FIELD", `field ${this.field} is not part of the message`);
     }
     this.#skip();
+  }
+
+  /**
+   * Refuses the value at hand, or what the message came to in its end. In lenient mode not where a later occurrence
+   * replaces it: Go judges a message when it has read all of it. The caller goes on with any value then.
+   *
+   * @throws CodecError
+   */
+  refuse(code: CodecErrorCode, message: string, cause?: unknown): void {
+    const isReplaced =
+      this.#isReplaced || (!this.strict && this.#occursLater(this.field, this.field));
+    if (!isReplaced) throw codecError(code, message, cause);
+  }
+
+  /**
+   * An embedded message or oneof that must be there, unless it is part of what is replaced: nobody looks at that.
+   *
+   * @throws CodecError CODEC_MISSING_FIELD
+   */
+  required<T>(value: T | undefined, what: string): T {
+    if (value === undefined && !this.#isReplaced) throw this.missing(what);
+    return value as T;
   }
 
   /** The error for an embedded message or oneof that must be there. */
@@ -374,10 +410,9 @@ export class Reader {
     const start = this.#delimitedStart();
     const length = this.#position - start;
     if (length > lengthMax) {
-      throw codecError(
-        "CODEC_TOO_LARGE",
-        `field ${this.field}: ${length} bytes, at most ${lengthMax} are allowed`,
-      );
+      const allowed = `at most ${lengthMax} are allowed`;
+      this.refuse("CODEC_TOO_LARGE", `field ${this.field}: ${length} bytes, ${allowed}`);
+      return EMPTY_BYTES;
     }
     return this.#buffer.subarray(start, this.#position);
   }
@@ -386,7 +421,8 @@ export class Reader {
     try {
       return utf8.decode(bytes);
     } catch (cause) {
-      throw codecError("CODEC_UTF8", `field ${this.field} is not UTF-8`, cause);
+      this.refuse("CODEC_UTF8", `field ${this.field} is not UTF-8`, cause);
+      return "";
     }
   }
 
@@ -455,6 +491,25 @@ export class Reader {
     return joined;
   }
 
+  /**
+   * Whether a field with a number from `first` to `last` follows in this message. Moves nothing; who asks again at each of
+   * many occurrences is answered at the next one, so that all answers together take one walk for each number.
+   */
+  #occursLater(first: number, last: number): boolean {
+    const { field } = this;
+    const [position, wireType] = [this.#position, this.#wireType];
+    let isFound = false;
+    while (!isFound && this.#position < this.#end) {
+      this.#tag();
+      isFound = this.field >= first && this.field <= last;
+      if (!isFound) this.#skip();
+    }
+    this.field = field;
+    this.#position = position;
+    this.#wireType = wireType;
+    return isFound;
+  }
+
   /** Moves to the value of the next delimited occurrence of `field`; false at the message's end. */
   #toOccurrence(field: number): boolean {
     while (this.#position < this.#end) {
@@ -505,6 +560,11 @@ export class Reader {
 
   #explicitZero(): Error {
     return codecError("CODEC_EXPLICIT_ZERO", `field ${this.field}: zero must be left out`);
+  }
+
+  #unsafe(): number {
+    this.refuse("CODEC_OUT_OF_RANGE", `field ${this.field}: the number is not a safe integer`);
+    return 0;
   }
 
   #outOfRange(type: string): Error {

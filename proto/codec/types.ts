@@ -36,6 +36,7 @@ const EPOCH: Timestamp = { seconds: 0n, nanos: 0 };
 /** Go's limits of a Timestamp: years 1 to 9999. */
 export const SECONDS_MIN = -62_135_596_800n;
 export const SECONDS_MAX = 253_402_300_799n;
+const ANY_LENGTH = Number.MAX_SAFE_INTEGER;
 const NANOS_PER_SECOND = 1_000_000_000n;
 /** Words of the longest bit array, one bit for each vote. */
 const BIT_ARRAY_WORDS_MAX = Math.ceil(VOTES_MAX / 64);
@@ -47,7 +48,8 @@ const EMPTY_PART_SET_HEADER: PartSetHeader = NIL_BLOCK_ID.partSetHeader;
 export function readHeight(reader: Reader): Height {
   const value = reader.int();
   if (value < 0) {
-    throw codecError("CODEC_OUT_OF_RANGE", `field ${reader.field}: height ${value} is negative`);
+    reader.refuse("CODEC_OUT_OF_RANGE", `field ${reader.field}: height ${value} is negative`);
+    return Height(0);
   }
   return Height(value);
 }
@@ -56,7 +58,8 @@ export function readHeight(reader: Reader): Height {
 export function readRound(reader: Reader): Round {
   const value = reader.int32();
   if (value < -1) {
-    throw codecError("CODEC_OUT_OF_RANGE", `field ${reader.field}: round ${value} is below -1`);
+    reader.refuse("CODEC_OUT_OF_RANGE", `field ${reader.field}: round ${value} is below -1`);
+    return Round(0);
   }
   return Round(value);
 }
@@ -65,14 +68,19 @@ export function readRound(reader: Reader): Round {
 export function readCount(reader: Reader): number {
   const value = reader.int();
   if (value < 0) {
-    throw codecError("CODEC_OUT_OF_RANGE", `field ${reader.field}: ${value} is negative`);
+    reader.refuse("CODEC_OUT_OF_RANGE", `field ${reader.field}: ${value} is negative`);
+    return 0;
   }
   return value;
 }
 
 export function voteType(value: number): VoteType {
-  if (value === SignedMsgType.PREVOTE || value === SignedMsgType.PRECOMMIT) return value;
+  if (isVoteType(value)) return value;
   throw codecError("CODEC_OUT_OF_RANGE", `expected a vote type (1 or 2), got ${value}`);
+}
+
+export function isVoteType(value: number): value is VoteType {
+  return value === SignedMsgType.PREVOTE || value === SignedMsgType.PRECOMMIT;
 }
 
 export function writeTimestamp(writer: Writer, time: Timestamp): void {
@@ -234,15 +242,18 @@ export function readPublicKey(reader: Reader): PublicKey {
     if (key !== undefined && reader.strict) {
       throw codecError("CODEC_FIELD_ORDER", "a public key of two types");
     }
-    if (reader.field === 1) key = { type: "ed25519", bytes: reader.bytesElementCopy(32) };
-    else if (reader.field === 2) key = { type: "secp256k1", bytes: reader.bytesElementCopy(33) };
+    // A view of any length: only the last one is looked at.
+    if (reader.field === 1) key = { type: "ed25519", bytes: reader.bytesElement(ANY_LENGTH) };
+    else if (reader.field === 2)
+      key = { type: "secp256k1", bytes: reader.bytesElement(ANY_LENGTH) };
     else reader.unknown();
   }
-  if (key === undefined) throw reader.missing("a public key of a known type");
-  if (key.bytes.length !== (key.type === "ed25519" ? 32 : 33)) {
-    throw codecError("CODEC_OUT_OF_RANGE", `${key.type} key of ${key.bytes.length} bytes`);
+  if (key === undefined) return reader.required<PublicKey>(key, "a public key of a known type");
+  const { type, bytes } = key;
+  if (bytes.length !== (type === "ed25519" ? 32 : 33)) {
+    reader.refuse("CODEC_OUT_OF_RANGE", `${type} key of ${bytes.length} bytes`);
   }
-  return key;
+  return { type, bytes: bytes.slice() };
 }
 
 export function writeValidator(writer: Writer, validator: Validator): void {
@@ -274,8 +285,12 @@ export function readValidator(reader: Reader): Validator {
         reader.unknown();
     }
   }
-  if (publicKey === undefined) throw reader.missing("public key of a validator");
-  return { address, publicKey, votingPower, proposerPriority };
+  return {
+    address,
+    publicKey: reader.required(publicKey, "public key of a validator"),
+    votingPower,
+    proposerPriority,
+  };
 }
 
 /** The leaf of validators_hash (spec §5.2): key and power only. */
@@ -315,8 +330,11 @@ export function readValidatorSet(reader: Reader): ValidatorSet {
         reader.unknown();
     }
   }
-  if (proposer === undefined) throw reader.missing("proposer of a validator set");
-  return { validators, proposer, totalVotingPower };
+  return {
+    validators,
+    proposer: reader.required(proposer, "proposer of a validator set"),
+    totalVotingPower,
+  };
 }
 
 export function encodeValidatorSet(set: ValidatorSet): Uint8Array {

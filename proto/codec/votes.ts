@@ -6,29 +6,27 @@ import {
   BlockIdFlag,
   NIL_BLOCK_ID,
   SignedMsgType,
+  ZERO_TIME,
   type Commit,
   type CommitSig,
   type ExtendedCommit,
   type ExtendedCommitSig,
   type Proposal,
-  type Timestamp,
   type Vote,
   type VoteType,
 } from "../types.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import {
+  isVoteType,
   readBlockId,
   readHeight,
   readRound,
   readTimestamp,
-  voteType,
   writeBlockId,
   writeTimestamp,
 } from "./types.ts";
 import { encode, type Writer } from "./writer.ts";
-
-const EPOCH: Timestamp = { seconds: 0n, nanos: 0 };
 
 export function writeVote(writer: Writer, vote: Vote): void {
   writer.int32(1, vote.type);
@@ -44,11 +42,11 @@ export function writeVote(writer: Writer, vote: Vote): void {
 }
 
 export function readVote(reader: Reader): Vote {
-  let type: VoteType | undefined;
+  let type = 0;
   let height = Height(0);
   let round = Round(0);
   let blockId = NIL_BLOCK_ID;
-  let timestamp: Timestamp | undefined;
+  let timestamp = ZERO_TIME;
   let validatorAddress = EMPTY_BYTES;
   let validatorIndex = 0;
   let signature = EMPTY_BYTES;
@@ -57,7 +55,7 @@ export function readVote(reader: Reader): Vote {
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        type = voteType(reader.int32());
+        type = reader.int32();
         break;
       case 2:
         height = readHeight(reader);
@@ -90,13 +88,12 @@ export function readVote(reader: Reader): Vote {
         reader.unknown();
     }
   }
-  if (type === undefined) throw reader.missing("type of a vote");
   return {
-    type,
+    type: voteTypeAtEnd(reader, type),
     height,
     round,
     blockId,
-    timestamp: timestamp ?? EPOCH,
+    timestamp,
     validatorAddress,
     validatorIndex,
     signature,
@@ -128,7 +125,7 @@ export function readProposal(reader: Reader): Proposal {
   let height = Height(0);
   let [round, polRound] = [Round(0), Round(0)];
   let blockId = NIL_BLOCK_ID;
-  let timestamp = EPOCH;
+  let timestamp = ZERO_TIME;
   let signature = EMPTY_BYTES;
   while (reader.next()) {
     switch (reader.field) {
@@ -179,15 +176,14 @@ export function writeCommitSig(writer: Writer, sig: CommitSig): void {
 }
 
 export function readCommitSig(reader: Reader): CommitSig {
-  let flag: BlockIdFlag = BlockIdFlag.UNKNOWN;
+  let flag = 0;
   let validatorAddress = EMPTY_BYTES;
-  let timestamp = EPOCH;
+  let timestamp = ZERO_TIME;
   let signature = EMPTY_BYTES;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        // Go keeps the low byte of the enum.
-        flag = blockIdFlagOf(reader.int32() & 0xff);
+        flag = reader.int32();
         break;
       case 2:
         validatorAddress = reader.bytesCopy(SHORT_BYTES_MAX);
@@ -202,7 +198,7 @@ export function readCommitSig(reader: Reader): CommitSig {
         reader.unknown();
     }
   }
-  return { blockIdFlag: flag, validatorAddress, timestamp, signature };
+  return { blockIdFlag: flagAtEnd(reader, flag), validatorAddress, timestamp, signature };
 }
 
 export function writeCommit(writer: Writer, commit: Commit): void {
@@ -296,17 +292,16 @@ function writeExtendedCommitSig(writer: Writer, sig: ExtendedCommitSig): void {
 }
 
 function readExtendedCommitSig(reader: Reader): ExtendedCommitSig {
-  let flag: BlockIdFlag = BlockIdFlag.UNKNOWN;
+  let flag = 0;
   let validatorAddress = EMPTY_BYTES;
-  let timestamp = EPOCH;
+  let timestamp = ZERO_TIME;
   let signature = EMPTY_BYTES;
   let extension = EMPTY_BYTES;
   let extensionSignature = EMPTY_BYTES;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
-        // Go keeps the low byte of the enum.
-        flag = blockIdFlagOf(reader.int32() & 0xff);
+        flag = reader.int32();
         break;
       case 2:
         validatorAddress = reader.bytesCopy(SHORT_BYTES_MAX);
@@ -328,7 +323,7 @@ function readExtendedCommitSig(reader: Reader): ExtendedCommitSig {
     }
   }
   return {
-    blockIdFlag: flag,
+    blockIdFlag: flagAtEnd(reader, flag),
     validatorAddress,
     timestamp,
     signature,
@@ -341,22 +336,39 @@ function readExtendedCommitSig(reader: Reader): ExtendedCommitSig {
 export function readIndex(reader: Reader): number {
   const value = reader.int32();
   if (value < 0) {
-    throw codecError("CODEC_OUT_OF_RANGE", `field ${reader.field}: index ${value} is negative`);
+    reader.refuse("CODEC_OUT_OF_RANGE", `field ${reader.field}: index ${value} is negative`);
+    return 0;
   }
   return value;
 }
 
 /** @throws CodecError CODEC_OUT_OF_RANGE */
 export function blockIdFlagOf(value: number): BlockIdFlag {
-  switch (value) {
-    case BlockIdFlag.UNKNOWN:
-    case BlockIdFlag.ABSENT:
-    case BlockIdFlag.COMMIT:
-    case BlockIdFlag.NIL:
-      return value;
-    default:
-      throw codecError("CODEC_OUT_OF_RANGE", `expected a block id flag (0 to 3), got ${value}`);
-  }
+  if (isBlockIdFlag(value)) return value;
+  throw codecError("CODEC_OUT_OF_RANGE", unknownFlag(value));
+}
+
+/** Looked at when the entry has been read: earlier occurrences do not count. */
+function flagAtEnd(reader: Reader, value: number): BlockIdFlag {
+  // Go keeps the low byte of the enum.
+  const flag = value & 0xff;
+  if (isBlockIdFlag(flag)) return flag;
+  reader.refuse("CODEC_OUT_OF_RANGE", unknownFlag(flag));
+  return BlockIdFlag.UNKNOWN;
+}
+
+function isBlockIdFlag(value: number): value is BlockIdFlag {
+  return value >= BlockIdFlag.UNKNOWN && value <= BlockIdFlag.NIL;
+}
+
+function unknownFlag(value: number): string {
+  return `expected a block id flag (0 to 3), got ${value}`;
+}
+
+function voteTypeAtEnd(reader: Reader, value: number): VoteType {
+  if (isVoteType(value)) return value;
+  reader.refuse("CODEC_OUT_OF_RANGE", `expected a vote type (1 or 2), got ${value}`);
+  return SignedMsgType.PREVOTE;
 }
 
 function checkVoteCount(count: number): void {
