@@ -83,6 +83,14 @@ describe("switch", () => {
     expect(areConnected(...nodes)).toBe(true);
   });
 
+  test("announces where it listens with its protocol, as CometBFT does, or what is to be dialed", async () => {
+    const a = await start();
+    const bound = a.network.listenAddress();
+    expect(a.network.nodeInfo().listenAddress).toBe(`tcp://${bound}`);
+    const b = await start({ externalAddress: "node.example:26656" });
+    expect(b.network.nodeInfo().listenAddress).toBe("node.example:26656");
+  });
+
   test("a persistent peer that restarts is found again", async () => {
     const a = await start();
     const key = createNodeKey();

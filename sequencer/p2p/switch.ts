@@ -177,8 +177,8 @@ export function createSwitch(options: SwitchOptions, dependencies: SwitchDepende
       app: options.appVersion ?? 0n,
     },
     nodeId: nodeKey.id,
-    listenAddress:
-      options.externalAddress ?? (boundAddress === undefined ? "0.0.0.0:0" : boundAddress),
+    // As CometBFT writes it: who reads it over RPC may want an address with its protocol.
+    listenAddress: options.externalAddress ?? `tcp://${boundAddress ?? "0.0.0.0:0"}`,
     network: options.network,
     version: options.version ?? SOFTWARE_VERSION,
     channels: Uint8Array.from([
