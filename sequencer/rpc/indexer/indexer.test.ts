@@ -80,6 +80,10 @@ describe("index", () => {
     expect(await index.txByHash(new Uint8Array(32))).toBeUndefined();
     expect(await found(setup, "tx.height > 0")).toEqual(["1/0", "1/1", "1/2", "3/0"]);
     expect(await found(setup, "tx.height = 3")).toEqual(["3/0"]);
+    expect(await found(setup, "tx.height = '3'")).toEqual(["3/0"]);
+    expect(await found(setup, "tx.height = '3' AND transfer.sender = 'a'")).toEqual(["3/0"]);
+    expect(await found(setup, "tx.height = '3 '")).toEqual([]);
+    expect(await index.searchBlocks(parseQuery("block.height = '2'"))).toEqual([2]);
     expect(await found(setup, "tx.height >= 1.5 AND tx.height < 4")).toEqual(["3/0"]);
     expect(await found(setup, "transfer.sender = 'a'")).toEqual(["1/0", "1/1", "1/2", "3/0"]);
     expect(await found(setup, "transfer.sender = 'a' AND tx.height > 1")).toEqual(["3/0"]);

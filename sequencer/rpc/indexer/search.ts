@@ -168,8 +168,8 @@ function heightRange(query: Query, tag: string, within: HeightRange): HeightRang
   for (const condition of query.conditions) {
     if (condition.tag !== tag) continue;
     if (condition.operator === "exists") continue;
-    if (condition.operator === "contains" || condition.type !== "number") return NOTHING;
-    const bound = Number(condition.text);
+    const bound = condition.operator === "contains" ? undefined : heightBound(condition);
+    if (condition.operator === "contains" || bound === undefined) return NOTHING;
     switch (condition.operator) {
       case "=":
         min = Math.max(min, Math.ceil(bound));
@@ -192,6 +192,18 @@ function heightRange(query: Query, tag: string, within: HeightRange): HeightRang
     }
   }
   return { min, max };
+}
+
+/** A number, quoted or not: `tx.height='186'` is what clients of CometBFT send for one height. */
+function heightBound({
+  type,
+  text,
+}: {
+  readonly type: "string" | "number" | "time" | "date";
+  readonly text: string;
+}): number | undefined {
+  const isNumber = type === "number" || (type === "string" && /^\d+(\.\d+)?$/.test(text));
+  return isNumber ? Number(text) : undefined;
 }
 
 const NOTHING: HeightRange = { min: 1, max: 0 };
