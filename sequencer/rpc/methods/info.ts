@@ -121,11 +121,21 @@ function peerToJson(peer: RpcPeer, now: Timestamp): Json {
   const status = peer.status();
   const nanos = BigInt(Math.max(0, Math.round(status.connectedMs))) * 1_000_000n;
   const start = now.seconds * 1_000_000_000n + BigInt(now.nanos) - nanos;
+  // Rates are not sampled. What Go's monitor says before its first sample stands for that: a typed
+  // client, as tendermint-rs is, reads no peer at all where a field is missing.
   const flow = (total: number): Json => ({
     Start: time({ seconds: start / 1_000_000_000n, nanos: Number(start % 1_000_000_000n) }),
     Bytes: integer(total),
+    Samples: "0",
+    InstRate: "0",
+    CurRate: "0",
     AvgRate: integer(Math.round((total * 1_000) / Math.max(1, status.connectedMs))),
+    PeakRate: "0",
+    BytesRem: "0",
     Duration: integer(nanos),
+    Idle: "0",
+    TimeRem: "0",
+    Progress: 0,
     Active: true,
   });
   return {
