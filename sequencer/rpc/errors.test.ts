@@ -57,6 +57,14 @@ describe("refusals", () => {
     }
   });
 
+  it("behavior: a large id is written digit by digit, as Go writes what its float64 holds", async () => {
+    const { text } = await postRpc(
+      node,
+      '{"jsonrpc":"2.0","id":1234567890123456789,"method":"health","params":{}}',
+    );
+    expect(text).toBe('{"jsonrpc":"2.0","id":1234567890123456768,"result":{}}');
+  });
+
   it("behavior: missing params are defaults, where CometBFT fails", async () => {
     const { status, text } = await postRpc(node, { jsonrpc: "2.0", id: 1, method: "block" });
     expect(status).toBe(200);

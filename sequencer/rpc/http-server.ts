@@ -48,7 +48,7 @@ export interface HttpServerDependencies {
 }
 
 /** What a URI call's answer has for an id. */
-const URI_ID = -1;
+const URI_ID = -1n;
 const CACHE_ONE_DAY = "public, max-age=86400";
 
 export class HttpServer {

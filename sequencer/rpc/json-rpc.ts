@@ -13,7 +13,7 @@ import { isCacheable } from "./routes.ts";
 import type { Logger } from "../ports/logger.ts";
 
 /** Absent only when the request was not understood; CometBFT then leaves `id` out. */
-export type RequestId = string | number | undefined;
+export type RequestId = string | bigint | undefined;
 
 /** A call; one without an id is a notification and gets no answer. */
 export interface Request {
@@ -126,8 +126,10 @@ export function errorText(id: RequestId, error: unknown): string {
   return `{"jsonrpc":"2.0",${idText(id)}"error":${JSON.stringify(errorToJson(error))}}`;
 }
 
-function idText(id: RequestId): string {
-  return id === undefined ? "" : `"id":${JSON.stringify(id)},`;
+/** The member `id` of an answer with its comma, or nothing. */
+export function idText(id: RequestId): string {
+  if (id === undefined) return "";
+  return `"id":${typeof id === "string" ? JSON.stringify(id) : id.toString()},`;
 }
 
 function parseJson(text: string): unknown {
@@ -150,27 +152,42 @@ function toRequest(value: unknown): Request {
   if (typeof value !== "object" || Array.isArray(value)) {
     throw parseFailure(`json: cannot unmarshal ${jsonType(value)} into a JSON-RPC request`);
   }
-  const fields = value as { readonly [key: string]: unknown };
+  const fields = fieldsOf(value);
   for (const name of ["jsonrpc", "method"]) {
-    const field = fields[name];
+    const field = fields.get(name);
     if (field !== undefined && field !== null && typeof field !== "string") {
       throw parseFailure(
         `json: cannot unmarshal ${jsonType(field)} into Go struct field .${name} of type string`,
       );
     }
   }
-  const method = fields["method"];
+  const method = fields.get("method");
   return {
-    id: toId(fields["id"]),
+    id: toId(fields.get("id")),
     method: typeof method === "string" ? method : "",
-    params: fields["params"],
+    params: fields.get("params"),
   };
 }
+
+/** By name in small letters: Go reads the members of a request whatever their case, the last wins. */
+function fieldsOf(value: object): ReadonlyMap<string, unknown> {
+  return new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field]));
+}
+
+/** A Go `int`, and what a number that it cannot hold becomes there. */
+const INT_MIN = -(2n ** 63n);
+const INT_MAX = 2n ** 63n - 1n;
 
 function toId(id: unknown): RequestId {
   if (id === undefined || id === null) return undefined;
   if (typeof id === "string") return id;
-  // Decimals are cut off, as in Go.
-  if (typeof id === "number") return Math.trunc(id);
+  // Go reads a float64 and cuts decimals off; no exponent comes back.
+  if (typeof id === "number" && Number.isFinite(id)) {
+    const integer = BigInt(Math.trunc(id));
+    return integer < INT_MIN || integer > INT_MAX ? INT_MIN : integer;
+  }
+  if (typeof id === "number") {
+    throw parseFailure("json: cannot unmarshal number into Go struct field .id of type float64");
+  }
   throw parseFailure(`json-rpc ID (${JSON.stringify(id)}) is of unknown type (${jsonType(id)})`);
 }

@@ -5,7 +5,7 @@ import type { WebSocket } from "ws";
 import type { Clock } from "../ports/clock.ts";
 import { RpcError } from "./errors.ts";
 import type { Dispatcher, Request, RequestId } from "./json-rpc.ts";
-import { errorText, parseRequest } from "./json-rpc.ts";
+import { errorText, idText, parseRequest } from "./json-rpc.ts";
 import {
   CLIENT_BUFFER_BYTES_MAX,
   CLIENT_CLOSE_TIMEOUT_MS,
@@ -108,7 +108,7 @@ export class WebSocketClient {
   }
 
   #sink(id: RequestId, query: string): EventSink<JsonEvent> {
-    const start = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"query":${JSON.stringify(query)}`;
+    const start = `{"jsonrpc":"2.0",${idText(id)}"result":{"query":${JSON.stringify(query)}`;
     return {
       deliver: (event) => {
         // Not even written for a client that has no room for it.
