@@ -164,12 +164,9 @@ export class HttpServer {
     for (const [name, value] of corsHeaders({ origins, methods, headers }, request.headers)) {
       response.setHeader(name, value);
     }
-    if (request.method === "OPTIONS") {
+    // What a browser asks before a call. Beyond that the method makes no difference, as in CometBFT.
+    if (request.method === "OPTIONS" && origins.length > 0) {
       send(response, 204, "", {});
-      return;
-    }
-    if (!["GET", "POST", "HEAD"].includes(request.method ?? "")) {
-      send(response, 405, "method not allowed\n", { "Content-Type": TEXT, Allow: "GET, POST" });
       return;
     }
     const connection = new AbortController();
@@ -190,7 +187,12 @@ export class HttpServer {
       return;
     }
     const path = pathOf(request);
-    if (path !== "/") await this.#onUri(path, body, request, response, context);
+    const clean = cleanPath(path);
+    if (path !== clean) {
+      const query = queryOf(request);
+      const location = query === "" ? clean : `${clean}?${query}`;
+      send(response, 307, "Temporary Redirect\n", { "Content-Type": TEXT, Location: location });
+    } else if (path !== "/") await this.#onUri(path, body, request, response, context);
     else if (body === "") this.#onList(request, response);
     else await this.#onJson(body, response, context);
   }
@@ -292,13 +294,41 @@ function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
 
 /** Arguments of a URI call; a form in the body adds to the query, as Go's FormValue does. */
 function uriQuery(request: IncomingMessage, body: string): URLSearchParams {
-  const query = new URLSearchParams((request.url ?? "").split("?", 2)[1] ?? "");
+  const query = readQuery(queryOf(request));
   if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true) {
-    for (const [name, value] of new URLSearchParams(body)) {
-      if (!query.has(name)) query.set(name, value);
+    for (const [name, value] of readQuery(body)) {
+      if ((query.get(name) ?? "") === "") query.set(name, value);
     }
   }
   return query;
+}
+
+/** The pairs of a query without those that Go cannot read, which leaves them out and goes on. */
+function readQuery(text: string): URLSearchParams {
+  const pairs = text.split("&").filter((pair) => !/;|%(?![0-9a-f]{2})/i.test(pair));
+  return new URLSearchParams(pairs.join("&"));
+}
+
+/** What stands after the first question mark; a value may hold further ones. */
+function queryOf(request: IncomingMessage): string {
+  const url = request.url ?? "";
+  const at = url.indexOf("?");
+  return at < 0 ? "" : url.slice(at + 1);
+}
+
+/**
+ * A path without empty, `.` and `..` segments: `//block` is where a client ends up whose base
+ * address has a slash at its end, and Go's router sends it on.
+ */
+function cleanPath(path: string): string {
+  const kept: string[] = [];
+  const segments = path.split("/").slice(1);
+  for (const segment of segments) {
+    if (segment === "..") kept.pop();
+    else if (segment !== "" && segment !== ".") kept.push(segment);
+  }
+  const isFolder = kept.length > 0 && path.endsWith("/");
+  return `/${kept.join("/")}${isFolder ? "/" : ""}`;
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -157,6 +157,7 @@ function fromJson(kind: ParamKind, value: unknown, fail: Fail): unknown {
 
 function fromUriText(kind: ParamKind, text: string): unknown {
   const isInteger = kind === "int64" || kind === "int" || kind === "uint";
+  if (text === "null") return undefined;
   if (isInteger && /^-?[0-9]+$/.test(text)) return integerFromText(kind, text, uriFailure);
   const isBytes = kind === "bytes" || kind === "hex";
   if (/^0x/i.test(text)) {
@@ -176,7 +177,7 @@ function fromUriText(kind: ParamKind, text: string): unknown {
   try {
     value = JSON.parse(text);
   } catch {
-    throw uriFailure(`invalid character '${firstRune(text)}' looking for beginning of value`);
+    throw uriFailure(syntaxFault(text));
   }
   if (value === null) return undefined;
   // A quoted string stands for its own bytes here, not for base64 or hex.
@@ -206,7 +207,29 @@ function integerFromText(kind: "int64" | "int" | "uint", text: string, fail: Fai
     throw fail(`json: cannot unmarshal number ${trimmed} into Go value of type ${kind}`);
   }
   if (trimmed === "") throw fail("unexpected end of JSON input");
-  throw fail(`invalid character '${firstRune(trimmed)}' looking for beginning of value`);
+  throw fail(syntaxFault(trimmed));
+}
+
+/** What Go says of a text that is no JSON value, where it stumbles over its beginning. */
+function syntaxFault(text: string): string {
+  const number = /^-?(?:0|[1-9][0-9]*)/.exec(text)?.[0];
+  const rest = text.slice(number?.length);
+  if (number !== undefined && /^[^.eE]/.test(rest)) {
+    return `invalid character ${quoteRune(rest)} after top-level value`;
+  }
+  const literal = ["true", "false", "null"].find((word) => word[0] === text[0]) ?? "";
+  const at = Array.from(literal).findIndex((letter, i) => letter !== text[i]);
+  if (at >= 0 && at < text.length) {
+    const got = quoteRune(text.slice(at));
+    return `invalid character ${got} in literal ${literal} (expecting '${literal[at]}')`;
+  }
+  return `invalid character ${quoteRune(text)} looking for beginning of value`;
+}
+
+/** The first character of a text as Go quotes it. */
+function quoteRune(text: string): string {
+  const rune = String.fromCodePoint(text.codePointAt(0) ?? 0);
+  return rune === "'" ? "'\\''" : `'${rune}'`;
 }
 
 function bytesFromBase64(text: string, fail: Fail): Uint8Array {
@@ -243,8 +266,4 @@ export function jsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
   return typeof value;
-}
-
-function firstRune(text: string): string {
-  return String.fromCodePoint(text.codePointAt(0) ?? 0);
 }

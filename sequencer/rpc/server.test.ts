@@ -68,7 +68,48 @@ describe("rpc server", () => {
     }
     expect((await fetch(`${node.url}/nope`)).status).toBe(404);
     expect((await fetch(`${node.url}/websocket`)).status).toBe(400);
-    expect((await fetch(node.url, { method: "DELETE" })).status).toBe(405);
+  });
+
+  it("behavior: any HTTP method calls, as with CometBFT", async () => {
+    node = await startTestNode();
+    for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
+      const answer = await (await fetch(`${node.url}/health`, { method })).text();
+      expect(answer, method).toBe('{"jsonrpc":"2.0","id":-1,"result":{}}');
+    }
+    const body = '{"jsonrpc":"2.0","id":1,"method":"health"}';
+    const put = await (await fetch(node.url, { method: "PUT", body })).text();
+    expect(put).toBe('{"jsonrpc":"2.0","id":1,"result":{}}');
+  });
+
+  it("behavior: a base address with a slash at its end leads to the method all the same", async () => {
+    node = await startTestNode();
+    for (let i = 0; i < 2; i++) await node.chain.commitBlock([]);
+    for (const path of ["//header?height=1", "/./header?height=1", "/a/..//header?height=1"]) {
+      // Node's fetch cleans paths itself, beyond the first slash.
+      const { socket, seen } = await rawConnection(
+        `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      );
+      await once(socket, "close");
+      expect(seen(), path).toContain("307 Temporary Redirect");
+      expect(seen(), path).toMatch(/\r\nLocation: \/header\?height=1\r\n/);
+    }
+    const header = await (await fetch(`${node.url}//header?height=1`)).text();
+    expect(header).toContain('"height":"1"');
+    expect((await fetch(`${node.url}/header/`)).status).toBe(404);
+  });
+
+  it("behavior: pairs of a query that cannot be read are left out, null is no argument", async () => {
+    node = await startTestNode();
+    for (let i = 0; i < 2; i++) await node.chain.commitBlock([]);
+    for (const query of ["height=%zz", "height=1;2", "height=null", "height="]) {
+      const answer = await (await fetch(`${node.url}/header?${query}`)).text();
+      expect(answer, query).toContain('"height":"2"');
+    }
+    const form = await fetch(`${node.url}/header?height=`, {
+      method: "POST",
+      body: new URLSearchParams({ height: "1" }),
+    });
+    expect(await form.text()).toContain('"height":"1"');
   });
 
   it("behavior: marks what no later block changes as cacheable, and nothing else", async () => {
