@@ -4,7 +4,7 @@
  */
 import type { Json } from "./amino-json.ts";
 import { RawJson } from "./amino-json.ts";
-import { errorToJson, RpcError } from "./errors.ts";
+import { errorToJson, methodFailure, RpcError } from "./errors.ts";
 import type { RpcMetrics } from "./metrics.ts";
 import { isShallowJson } from "../../proto/json-reader.ts";
 import { argsFromJson, jsonType } from "./params.ts";
@@ -58,9 +58,15 @@ export class Dispatcher {
       this.#metrics.requests.inc({ method: "unknown", outcome: "error" });
       return this.fail(request.id, new RpcError({ code: "RPC_METHOD_NOT_FOUND" }, ""));
     }
-    return this.call(request.id, request.method, route, context, () =>
-      argsFromJson(route.params, request.params),
-    );
+    return this.call(request.id, request.method, route, context, () => {
+      try {
+        return argsFromJson(route.params, request.params);
+      } catch (error) {
+        // Over a WebSocket CometBFT calls them an internal error.
+        if (context.sink === undefined || !(error instanceof RpcError)) throw error;
+        throw methodFailure(error.message, error);
+      }
+    });
   }
 
   /** Calls a method with arguments read by `args`. Never rejects. */

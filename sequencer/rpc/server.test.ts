@@ -322,6 +322,21 @@ describe("websocket", () => {
     });
   });
 
+  it("behavior: over a WebSocket a call may be binary, and bad arguments are an internal error", async () => {
+    node = await startTestNode();
+    const { socket, messages, call } = await openClient();
+    socket.send(Buffer.from('{"jsonrpc":"2.0","id":"binary","method":"health"}'));
+    await eventually(() => messages.length === 1, "an answer");
+    expect(messages).toEqual([{ jsonrpc: "2.0", id: "binary", result: {} }]);
+    expect(await call("header", { height: 1 })).toMatchObject({
+      error: {
+        code: -32603,
+        message: "Internal error",
+        data: 'error converting json params to arguments: invalid 64-bit integer encoding "1", expected string',
+      },
+    });
+  });
+
   it("behavior: a message beyond the limit closes the connection", async () => {
     node = await startTestNode();
     const { socket } = await openClient();

@@ -61,7 +61,8 @@ export class WebSocketClient {
     this.#deps = deps;
     this.#onGone = onGone;
     this.#lastHeardMs = deps.clock.monotonicMs();
-    socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
+    // Text or binary: some libraries send one for the other, and Go reads both.
+    socket.on("message", (data: Buffer) => this.#onMessage(data));
     socket.on("pong", () => this.#heard());
     socket.on("ping", () => this.#heard());
     socket.on("error", () => this.#socket.terminate());
@@ -78,12 +79,10 @@ export class WebSocketClient {
     this.#deps.clock.after(CLIENT_CLOSE_TIMEOUT_MS, () => this.#socket.terminate());
   }
 
-  #onMessage(data: Buffer, isBinary: boolean): void {
+  #onMessage(data: Buffer): void {
     this.#heard();
     let request: Request;
     try {
-      if (isBinary)
-        throw new RpcError({ code: "RPC_PARSE" }, "expected a text message, got binary");
       request = parseRequest(data.toString("utf8"));
     } catch (error) {
       this.#send(errorText(undefined, error));
