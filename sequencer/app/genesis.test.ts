@@ -198,7 +198,7 @@ describe("genesis", () => {
       /supply/,
     );
     refuses({ validators, rollups: [{ name: "UPPER", owner_key: KEY }] }, /name/);
-    refuses({ validators, params: { unordered_window: 5 } }, /unorderedWindow: expected 10 to/);
+    refuses({ validators, params: { unordered_window: 5 } }, /unordered_window: expected 10 to/);
     refuses(
       { validators, params: { sealed_share_bps: 5_000, atomic_share_bps: 5_000 } },
       /lane shares/,
@@ -209,16 +209,27 @@ describe("genesis", () => {
     );
     refuses(
       { validators, params: { obligated_share_bps: 499 } },
-      /obligatedShareBps: expected 500/,
+      /obligated_share_bps: expected 500/,
     );
     refuses(
       { validators, params: { fee_rollup_bps: 9_000, fee_community_bps: 900 } },
       /fee shares/,
     );
     refuses({ validators, params: { validators_max: 151 } }, /150 validators/);
-    refuses({ validators, params: { candidates_max: 99 } }, /candidatesMax 99 is below/);
-    refuses({ validators, params: { unbonding_seconds: 172_800 } }, /unbondingSeconds 172800/);
-    refuses({ validators, params: { epochLength: 5 } }, /epochLength/);
+    refuses(
+      { validators, params: { candidates_max: 99 } },
+      /candidates_max 99 is below validators_max/,
+    );
+    refuses({ validators, params: { unbonding_seconds: 172_800 } }, /unbonding_seconds 172800/);
+    refuses(
+      { validators, params: { epochLength: 5 } },
+      /params\.epochLength is epoch_length in genesis\.json/,
+    );
+    refuses(
+      { validators, params: { epoch_length: 0 } },
+      /epoch_length: expected 1 to 20000, got 0 \(a parameter that is left out has its default\)/,
+    );
+    expect(() => genesisState(new Uint8Array(0), context)).toThrow(/is missing: weft init/);
     const [only] = validators;
     refuses(
       { validators: [{ ...only, commission: { rate_bps: 500, max_rate_bps: 400 } }] },

@@ -201,8 +201,11 @@ export function genesisState(
   appState: Uint8Array,
   context: GenesisContext,
 ): ReadonlyMap<string, Uint8Array> {
-  const parsed = genesisAppStateSchema.safeParse(parseJson(appState));
-  if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
+  const json = parseJson(appState);
+  const parsed = genesisAppStateSchema.safeParse(json);
+  if (!parsed.success) {
+    throw invalid([z.prettifyError(parsed.error), ...misspelledParams(json)].join("\n"));
+  }
   const { accounts, validators, delegations, rollups, params } = parsed.data;
   const state = new Map<string, Uint8Array>();
   const put = (key: string, value: Uint8Array): void => {
@@ -262,8 +265,33 @@ function applyDefaults(given: z.output<typeof paramsSchema>, chain: ChainState):
     ...Object.fromEntries(overridden),
   };
   const faults = paramFaults(params, chain);
-  if (faults.length > 0) throw invalid(`params: ${faults.join("; ")}`);
+  if (faults.length > 0) {
+    const listed = faults.map(namedAsInGenesis).join("; ");
+    throw invalid(`params: ${listed} (a parameter that is left out has its default)`);
+  }
   return params;
+}
+
+const GENESIS_NAMES: ReadonlyMap<string, string> = new Map(
+  PARAM_NAMES.map((name) => [name, snakeCase(name)]),
+);
+
+/** Parameters have other names everywhere else: `epochLength` is `epoch_length` here. */
+function namedAsInGenesis(fault: string): string {
+  return fault.replace(/[a-z]+(?:[A-Z][a-z]*)+/g, (word) => GENESIS_NAMES.get(word) ?? word);
+}
+
+/** What to write for parameters with the names that commands take. */
+function misspelledParams(json: unknown): readonly string[] {
+  if (typeof json !== "object" || json === null || !("params" in json)) return [];
+  const { params } = json;
+  if (typeof params !== "object" || params === null) return [];
+  return Object.keys(params).flatMap((name) => {
+    const known = GENESIS_NAMES.get(name);
+    return known === undefined || known === name
+      ? []
+      : [`params.${name} is ${known} in genesis.json`];
+  });
 }
 
 function genesisPolicy(name: string, policy: z.output<typeof policySchema>): RollupPolicy {
@@ -374,6 +402,9 @@ function withDelegations(
 }
 
 function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.length === 0) {
+    throw invalid("it is missing: weft init and weft testnet write one with its validators");
+  }
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
