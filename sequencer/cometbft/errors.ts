@@ -13,6 +13,8 @@ export type CometBftErrorInfo =
   | { readonly code: "COMETBFT_SOCKET_PATH"; readonly path: string }
   /** The application is at a height, and CometBFT has no blocks here. */
   | { readonly code: "COMETBFT_BLOCKS_MISSING"; readonly height: number }
+  /** The servers of state sync have another header at the trusted height. */
+  | { readonly code: "COMETBFT_TRUST_CONFLICT"; readonly height: number }
   /** It ended although nobody asked for that. */
   | { readonly code: "COMETBFT_ENDED"; readonly lastLines: readonly string[] };
 

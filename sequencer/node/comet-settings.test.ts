@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { exitCodeOf } from "../cli/cli-error.ts";
+import { ExitCode } from "../cli/exit-codes.ts";
 import { CometBftError } from "../cometbft/errors.ts";
 import { HANDOVER_BATCH_MAX } from "../cometbft/limits.ts";
-import { cometBftSource, namingTakenPort } from "./comet-settings.ts";
+import { cometBftSource, namingTakenPort, namingTrustConflict } from "./comet-settings.ts";
 import { loadConfig } from "./config.ts";
 
 const SOCKET = "/run/weft/rpc.sock";
@@ -64,5 +66,30 @@ describe("the end of a CometBFT that cannot have a port", () => {
       const error = ended(line);
       expect(namingTakenPort(error, config)).toBe(error);
     }
+  });
+});
+
+describe("the end of a CometBFT that was told another trusted hash", () => {
+  const config = loadConfig(undefined, { "statesync.trust_height": 10 }, {});
+  const ended = (line: string) =>
+    new CometBftError({ code: "COMETBFT_ENDED", lastLines: ["before", line] }, "CometBFT ended");
+
+  it("behavior: is what the embedded engine says of it, and ends with its exit code", () => {
+    const error = namingTrustConflict(
+      ended(
+        "ERROR: failed to start node: failed to start state sync: failed to set up light client state provider: expected header's hash ABAB, but got 402B",
+      ),
+      config,
+    );
+    expect(error).toMatchObject({
+      code: "COMETBFT_TRUST_CONFLICT",
+      message: expect.stringMatching(/^expected header 10 with hash ABAB, .* have 402B; check/),
+    });
+    expect(exitCodeOf(error)).toBe(ExitCode.VERIFICATION);
+  });
+
+  it("behavior: any other end stays as it is", () => {
+    const error = ended("panic: expected header's hash");
+    expect(namingTrustConflict(error, config)).toBe(error);
   });
 });

@@ -1,7 +1,7 @@
 /** What CometBFT is told that differs from our configuration's own words. */
 import { relative } from "node:path";
 import type { CometBftConfigSource } from "../cometbft/config-source.ts";
-import { isCometBftError } from "../cometbft/errors.ts";
+import { CometBftError, isCometBftError } from "../cometbft/errors.ts";
 import { HANDOVER_BATCH_MAX } from "../cometbft/limits.ts";
 import { COMETBFT_POOL_FACTOR, RPC_BODY_OVERHEAD_BYTES } from "./limits.ts";
 import { listenAddress } from "./listen-address.ts";
@@ -78,4 +78,21 @@ export function namingTakenPort(error: unknown, config: Config): unknown {
     return namingListenerOf(key, address, cause);
   }
   return error;
+}
+
+const OTHER_HASH = /light client state provider: expected header's hash (\w+), but got (\w+)/;
+
+/** The error of a CometBFT whose trusted hash is another than the servers have; any other as it came. */
+export function namingTrustConflict(error: unknown, config: Config): unknown {
+  if (!isCometBftError(error) || error.info.code !== "COMETBFT_ENDED") return error;
+  const match = error.info.lastLines
+    .map((line) => OTHER_HASH.exec(line))
+    .find((one) => one !== null);
+  if (match === undefined || match === null) return error;
+  const height = config.statesync.trust_height;
+  return new CometBftError(
+    { code: "COMETBFT_TRUST_CONFLICT", height },
+    `expected header ${height} with hash ${match[1]}, the servers of statesync.rpc_servers have ${match[2]}; check statesync.trust_height and statesync.trust_hash`,
+    { cause: error },
+  );
 }

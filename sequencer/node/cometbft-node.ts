@@ -36,7 +36,12 @@ import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { useBodySources } from "./body-sources.ts";
 import { createClosers } from "./closers.ts";
-import { cometBftLogLevel, cometBftSource, namingTakenPort } from "./comet-settings.ts";
+import {
+  cometBftLogLevel,
+  cometBftSource,
+  namingTakenPort,
+  namingTrustConflict,
+} from "./comet-settings.ts";
 import { createCometWatch } from "./comet-watch.ts";
 import { stallAfterMs } from "./config.ts";
 import {
@@ -424,7 +429,7 @@ export async function createCometBftNode(
         );
       } catch (error) {
         // CometBFT ends with what the application says, and wraps it in words of its own.
-        throw applicationFault ?? namingTakenPort(error, config);
+        throw applicationFault ?? namingTrustConflict(namingTakenPort(error, config), config);
       }
       if (grpc !== undefined) {
         closers.push(() => grpc.stop());
