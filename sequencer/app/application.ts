@@ -485,6 +485,7 @@ class Weft implements WeftApplication {
   async loadSnapshotChunk(request: LoadSnapshotChunkRequest): Promise<Uint8Array> {
     const { height, format, chunk } = request;
     const bytes = await this.#dependencies.snapshotArchive?.chunk(height, format, chunk);
+    if (bytes !== undefined) this.#snapshots?.served(height);
     return bytes ?? EMPTY_BYTES;
   }
 

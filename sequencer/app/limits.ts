@@ -60,6 +60,10 @@ export const SNAPSHOT_CHUNKS_MAX = 32_768;
 export const SNAPSHOTS_KEPT_MAX = 100;
 /** Entries of a snapshot that is taken between two turns of the event loop: about 2 ms. */
 export const SNAPSHOT_ENTRIES_PER_SLICE = 250;
+/** A snapshot of which a chunk was asked for this recently is being fetched. */
+export const SNAPSHOT_FETCH_PAUSE_MS = 60_000;
+/** How long a snapshot that is being fetched outlives its place among those that are kept; one at a time. */
+export const SNAPSHOT_FETCH_MS_MAX = 600_000;
 /** Bytes of chunks that are put into the state tree at once: each time, pages all over it are written. */
 export const RESTORE_BATCH_BYTES = 8 << 20;
 /** Proposals that wait for something; a further one displaces the smallest deposit of those that gather theirs, or is refused. */

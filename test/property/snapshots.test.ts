@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { MemoryLevel } from "memory-level";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Height } from "../../proto/brands.ts";
 import { assert } from "../../proto/errors.ts";
 import type { Snapshot } from "../../sequencer/abci/application.ts";
 import { SnapshotArchive } from "../../sequencer/app/snapshots/snapshot-archive.ts";
@@ -114,4 +115,27 @@ describe("snapshots", () => {
       { numRuns: 12 },
     );
   }, 60_000);
+
+  test("behavior: one that a peer fetches from the application outlives its place", async () => {
+    const archive = await SnapshotArchive.open(join(directory, "fetched"), NODE_FILE_SYSTEM);
+    const chain = await TestChain.start({
+      validators: VALIDATORS,
+      wallets: WALLETS,
+      archive,
+      snapshotsKept: 2,
+    });
+    const step = async (height: number): Promise<void> => {
+      await chain.step(0);
+      await snapshotOf(chain.app, height);
+    };
+    await step(1);
+    const [{ format } = { format: 0 }] = archive.list();
+    const bytes = await chain.app.loadSnapshotChunk({ height: Height(1), format, chunk: 0 });
+    expect(bytes.length).toBeGreaterThan(0);
+    await step(2);
+    await step(3);
+    await vi.waitFor(() => expect(archive.list().map(({ height }) => height)).toEqual([3, 2, 1]));
+    await step(4);
+    await vi.waitFor(() => expect(archive.list().map(({ height }) => height)).toEqual([4, 3, 1]));
+  });
 });

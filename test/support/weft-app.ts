@@ -158,6 +158,8 @@ export interface ChainOptions {
   readonly ticketSecretOf?: (node: number) => TicketSecretOf;
   /** Where the first node keeps its snapshots, one of every height. */
   readonly archive?: SnapshotArchive;
+  /** How many of them; 100 by default. */
+  readonly snapshotsKept?: number;
 }
 
 export function idOf(item: Uint8Array): Uint8Array {
@@ -336,6 +338,7 @@ export class TestChain {
           options.pool,
           watch,
           n === 0 ? options.archive : undefined,
+          { snapshots: { interval: 1, keepRecent: options.snapshotsKept ?? 100 } },
         ),
         level,
         watch,

@@ -90,9 +90,10 @@ export class SnapshotArchive {
     for (const name of this.#written.splice(0)) await this.#remove(name);
   }
 
-  /** Keeps the newest `count`. */
-  async keepNewest(count: number): Promise<void> {
+  /** Keeps the newest `count`, and the one of height `spared`. */
+  async keepNewest(count: number, spared?: Height): Promise<void> {
     for (const snapshot of this.list().slice(count)) {
+      if (snapshot.height === spared) continue;
       this.#kept.delete(snapshot.height);
       // First the file that makes it a snapshot.
       const names = filesOf(snapshot);

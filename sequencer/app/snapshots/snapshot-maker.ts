@@ -8,6 +8,8 @@ import {
   SNAPSHOT_CHUNK_BYTES_MAX,
   SNAPSHOT_CHUNKS_MAX,
   SNAPSHOT_ENTRIES_PER_SLICE,
+  SNAPSHOT_FETCH_MS_MAX,
+  SNAPSHOT_FETCH_PAUSE_MS,
 } from "../limits.ts";
 import type { AppMetrics } from "../metrics.ts";
 import type { StateStore } from "../state-tree/state-store.ts";
@@ -17,7 +19,7 @@ import type { SnapshotArchive } from "./snapshot-archive.ts";
 export interface SnapshotMakerOptions {
   /** A snapshot is taken at multiples of this height; 0: never. */
   readonly interval: number;
-  /** Snapshots that are kept; the oldest goes first. */
+  /** Snapshots that are kept; the oldest goes first, but not while somebody fetches it. */
   readonly keepRecent: number;
 }
 
@@ -32,6 +34,10 @@ export class SnapshotMaker {
   };
   #underWay: Promise<void> | undefined;
   #isStopped = false;
+  /** When a chunk of a snapshot was last served, by height. */
+  readonly #servedMs = new Map<Height, number>();
+  /** Since when a snapshot is not among the newest any more, by height. */
+  readonly #overdueMs = new Map<Height, number>();
 
   constructor(
     options: SnapshotMakerOptions,
@@ -81,6 +87,11 @@ export class SnapshotMaker {
       });
   }
 
+  /** A chunk of the snapshot of `height` was handed out: whoever takes it will want the others. */
+  served(height: Height): void {
+    this.#servedMs.set(height, this.#deps.clock.monotonicMs());
+  }
+
   /** Gives up a snapshot under way; resolves when nothing is read or written any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -121,12 +132,31 @@ export class SnapshotMaker {
     const last = builder.finish();
     if (last !== undefined) await file(last);
     const snapshot = await this.#archive.finish(height, hashes);
-    await this.#archive.keepNewest(this.#options.keepRecent);
+    await this.#archive.keepNewest(this.#options.keepRecent, this.#fetched());
     const seconds = (clock.monotonicMs() - startMs) / 1_000;
     metrics.snapshots.inc({ outcome: "taken" });
     metrics.snapshotSeconds.observe(seconds);
     this.#tell();
     logger.info("snapshot taken", { height, chunks: snapshot.chunks, bytes, seconds });
+  }
+
+  /** A snapshot whose time has come while a peer fetches it; the oldest, whose own time is bounded. */
+  #fetched(): Height | undefined {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const kept = this.#archive.list().map(({ height }) => height);
+    for (const times of [this.#servedMs, this.#overdueMs]) {
+      for (const height of times.keys()) if (!kept.includes(height)) times.delete(height);
+    }
+    const overdue = kept.slice(this.#options.keepRecent);
+    for (const height of overdue) {
+      if (!this.#overdueMs.has(height)) this.#overdueMs.set(height, nowMs);
+    }
+    return overdue.findLast((height) => {
+      const servedMs = this.#servedMs.get(height) ?? -Infinity;
+      const overdueMs = this.#overdueMs.get(height) ?? nowMs;
+      const isWanted = nowMs - servedMs <= SNAPSHOT_FETCH_PAUSE_MS;
+      return isWanted && nowMs - overdueMs <= SNAPSHOT_FETCH_MS_MAX;
+    });
   }
 
   #tell(): void {

@@ -7,12 +7,13 @@ import { Height } from "../../../proto/brands.ts";
 import { joinBytes, toHex, utf8ToBytes } from "../../../proto/bytes.ts";
 import { encodeLastBlock } from "../../../proto/codec/weft-state.ts";
 import { sha256 } from "../../../proto/hash.ts";
+import { createManualClock } from "../../../test/support/manual-clock.ts";
 import type { Snapshot } from "../../abci/application.ts";
 import { NULL_LOGGER } from "../../ports/logger.ts";
 import { NODE_FILE_SYSTEM } from "../../ports/node-file-system.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { yieldToLoop } from "../../ports/yield-to-loop.ts";
-import { SNAPSHOT_CHUNK_BYTES } from "../limits.ts";
+import { SNAPSHOT_CHUNK_BYTES, SNAPSHOT_FETCH_MS_MAX, SNAPSHOT_FETCH_PAUSE_MS } from "../limits.ts";
 import { NULL_APP_METRICS } from "../metrics.ts";
 import { type KeyValueStore, openKeyValueStore } from "../state-tree/key-value-store.ts";
 import { StateStore } from "../state-tree/state-store.ts";
@@ -215,6 +216,34 @@ describe("taking snapshots", () => {
     }
     expect(archive.list().map(({ height }) => height)).toEqual([12, 9]);
     expect(await archive.chunk(Height(6), 1, 0)).toBeUndefined();
+  });
+
+  test("behavior: one that somebody fetches outlives its place, for a while and alone", async () => {
+    const archive = await openArchive(newDirectory());
+    const clock = createManualClock();
+    const maker = new SnapshotMaker({ interval: 1, keepRecent: 2 }, archive, { ...DEPS, clock });
+    const { store } = await stateAt(1);
+    let height = 0;
+    const takeOne = async (): Promise<readonly number[]> => {
+      maker.committed(Height(++height), store);
+      await maker.settled();
+      return archive.list().map((snapshot) => snapshot.height);
+    };
+    await takeOne();
+    await takeOne();
+    for (const fetched of [1, 2]) maker.served(Height(fetched));
+    expect(await takeOne(), "the oldest is being fetched").toEqual([3, 2, 1]);
+    expect(await takeOne(), "one at a time").toEqual([4, 3, 1]);
+    await clock.advance(SNAPSHOT_FETCH_PAUSE_MS);
+    expect(await takeOne(), "it may have been the network").toEqual([5, 4, 1]);
+    for (let ms = 0; ms <= SNAPSHOT_FETCH_MS_MAX; ms += SNAPSHOT_FETCH_PAUSE_MS) {
+      maker.served(Height(1));
+      await clock.advance(SNAPSHOT_FETCH_PAUSE_MS);
+    }
+    expect(await takeOne(), "its time is over").toEqual([6, 5]);
+    maker.served(Height(5));
+    await clock.advance(SNAPSHOT_FETCH_PAUSE_MS + 1);
+    expect(await takeOne(), "nobody asks any more").toEqual([7, 6]);
   });
 
   test("behavior: what a crash left unfinished is removed at the next start, what is whole stays", async () => {
