@@ -88,6 +88,8 @@ export async function runStreams(
     rollups: names,
     config: {
       "consensus.timeout_commit": "500ms",
+      "grpc.max_open_connections": options.readers + 100,
+      "grpc.max_open_connections_per_peer": options.readers + 100,
       "grpc.max_streams": options.readers + 100,
       "grpc.max_streams_per_peer": options.readers + 100,
       ...options.config,

@@ -14,6 +14,12 @@ export const STREAM_PANELS = [
     [sumBy("instance, reason", rate("weft_grpc_streams_refused_total")), `${NODE} refused ({{reason}})/s`],
   ),
   panel("Block streams: bytes", "Bps", [rate("weft_grpc_stream_bytes_total"), NODE]),
+  panel(
+    "gRPC connections",
+    "short",
+    [gauge("weft_grpc_connections"), `${NODE} open`],
+    [sumBy("instance, reason", rate("weft_grpc_connections_refused_total")), `${NODE} refused ({{reason}})/s`],
+  ),
   panel("gRPC answers not taken", "bytes", [gauge("weft_grpc_unread_bytes"), NODE]),
   panel(
     "Block streams: work",

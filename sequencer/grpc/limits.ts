@@ -80,6 +80,11 @@ export const HEADER_LOADS_MAX = 4;
  */
 export const RANGE_BLOCKS_MAX = 64;
 export const RANGE_BYTES_MAX = 4 << 20;
+/** Connections at once, in all and of one address: a further one is closed. */
+export const CONNECTIONS_MAX = 2_000;
+export const CONNECTIONS_OF_PEER_MAX = 400;
+/** Connections that are not accepted are logged so often at most, with how many there were. */
+export const CONNECTION_LOG_MS = 30_000;
 /** HTTP/2 streams of one connection. */
 export const STREAMS_PER_CONNECTION_MAX = 1_000;
 /** Time streams get to end when the server stops. */

@@ -13,6 +13,10 @@ export interface GrpcMetrics {
   readonly calls: Counter<"method" | "status">;
   /** weft_grpc_call_seconds{method}: duration of unary calls. */
   readonly callSeconds: Histogram<"method">;
+  /** weft_grpc_connections: connections that are open. */
+  readonly connections: Gauge;
+  /** weft_grpc_connections_refused_total{reason}: connections closed at once: too many in all, or of one address. */
+  readonly connectionsRefused: Counter<"reason">;
   /** weft_grpc_streams: block streams that are open. */
   readonly streams: Gauge;
   /** weft_grpc_streams_waiting: streams at level FILLED whose next block has sealed entries to be opened. */
@@ -44,6 +48,8 @@ export interface GrpcMetrics {
 export const NULL_GRPC_METRICS: GrpcMetrics = {
   calls: NULL_COUNTER,
   callSeconds: NULL_HISTOGRAM,
+  connections: NULL_GAUGE,
+  connectionsRefused: NULL_COUNTER,
   streams: NULL_GAUGE,
   waitingStreams: NULL_GAUGE,
   streamBlocks: NULL_COUNTER,

@@ -20,7 +20,6 @@ import { encodeValidatorSet } from "../../proto/codec/types.ts";
 import { ROLLUP_DATA_ENTRIES_MAX } from "../../proto/codec/rollup-data.ts";
 import { EXECUTOR_KEYS_MAX } from "../../proto/codec/rollup-policy.ts";
 import { rollupIdOfName, SALT_BYTES_MAX } from "../../proto/codec/weft-tx.ts";
-import { WeftError } from "../../proto/errors.ts";
 import type { StreamHeadersRequest } from "../../proto/grpc/header-update.ts";
 import { Level } from "../../proto/grpc/rollup-block.ts";
 import {
@@ -71,12 +70,15 @@ import { createGetBodies } from "./body-service.ts";
 import { bundleStatus } from "./bundle-status.ts";
 import { grpcError, statusOf } from "./grpc-error.ts";
 import {
+  CONNECTIONS_MAX,
+  CONNECTIONS_OF_PEER_MAX,
   REQUEST_BYTES_MAX,
   RESPONSE_BYTES_MAX,
   STOP_GRACE_MS,
   STREAMS_PER_CONNECTION_MAX,
   UNREAD_BYTES_OF_CONNECTION_MAX,
 } from "./limits.ts";
+import { createListener } from "./listener.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 import type { GrpcApplication, GrpcBlocks, GrpcNodeInfo } from "./ports.ts";
 import { checkHash, createMevQueries } from "./mev-service.ts";
@@ -92,10 +94,6 @@ import { eagerAnswers } from "./eager-answers.ts";
 import { createSubmit, submitStream } from "./submissions.ts";
 import { createUnreadAnswers } from "./unread-answers.ts";
 
-export type GrpcServerErrorInfo =
-  /** The address cannot be listened on. */
-  { readonly code: "GRPC_LISTEN_FAILED"; readonly address: string };
-
 export interface GrpcServerOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -103,6 +101,9 @@ export interface GrpcServerOptions {
   /** Streams at once, in all and of one address. */
   readonly streamsMax: number;
   readonly streamsOfPeerMax: number;
+  /** Connections at once, in all and of one address; by `limits.ts` when left out. */
+  readonly connectionsMax?: number;
+  readonly connectionsOfPeerMax?: number;
   /** What one connection may leave unread before it is given no more blocks; by `limits.ts` when left out. */
   readonly unreadBytesMax?: number;
 }
@@ -117,7 +118,7 @@ export interface GrpcServerDependencies {
 }
 
 export interface GrpcServer {
-  /** Resolves with the port. @throws WeftError<GrpcServerErrorInfo> */
+  /** Resolves with the port. @throws WeftError<GrpcListenErrorInfo> */
   start(): Promise<number>;
   /** What the health service says; NOT_SERVING while the node catches up. */
   setServing(isServing: boolean): void;
@@ -139,6 +140,16 @@ export function createGrpcServer(
     "grpc.keepalive_timeout_ms": 10_000,
     interceptors: [unread.interceptor, eagerAnswers],
   });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener = createListener(
+    {
+      host: options.host,
+      port: options.port,
+      connectionsMax: options.connectionsMax ?? CONNECTIONS_MAX,
+      connectionsOfPeerMax: options.connectionsOfPeerMax ?? CONNECTIONS_OF_PEER_MAX,
+    },
+    { take: (socket) => injector.injectConnection(socket), clock, logger, metrics },
+  );
   const health = new HealthImplementation({
     "": "NOT_SERVING",
     [ROLLUP_SERVICE_NAME]: "NOT_SERVING",
@@ -390,23 +401,7 @@ export function createGrpcServer(
 
   return {
     async start() {
-      const host = options.host.includes(":") ? `[${options.host}]` : options.host;
-      const address = `${host}:${options.port}`;
-      return await new Promise<number>((resolve, reject) => {
-        server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-          if (error === null) {
-            resolve(port);
-            return;
-          }
-          reject(
-            new WeftError<GrpcServerErrorInfo>(
-              { code: "GRPC_LISTEN_FAILED", address },
-              `cannot listen for gRPC on ${address}; is another node running? Set grpc.laddr to a free port`,
-              { cause: error },
-            ),
-          );
-        });
-      });
+      return await listener.start();
     },
     setServing(isServing) {
       const serving = isServing ? "SERVING" : "NOT_SERVING";
@@ -417,6 +412,7 @@ export function createGrpcServer(
     },
     async stop() {
       stopping.abort();
+      listener.stop();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => server.forceShutdown(), STOP_GRACE_MS);
         server.tryShutdown(() => {
@@ -424,6 +420,7 @@ export function createGrpcServer(
           resolve();
         });
       });
+      listener.destroy();
       streams.stop();
       unread.stop();
     },

@@ -16,6 +16,13 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
     labels: ["method"],
     buckets: SECONDS_BUCKETS,
   },
+  connections: { type: "gauge", name: "weft_grpc_connections", help: "Connections that are open" },
+  connectionsRefused: {
+    type: "counter",
+    name: "weft_grpc_connections_refused_total",
+    help: "Connections closed at once: too many in all, or of one address",
+    labels: ["reason"],
+  },
   streams: { type: "gauge", name: "weft_grpc_streams", help: "Block streams that are open" },
   waitingStreams: {
     type: "gauge",

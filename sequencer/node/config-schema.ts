@@ -128,6 +128,12 @@ const grpc = z.strictObject({
     "tcp://127.0.0.1:9090",
     "weft.rollup.v1 for rollups and gateways, with health and reflection.",
   ),
+  max_open_connections: count(2_000, 100_000, "Connections at once; a further one is closed."),
+  max_open_connections_per_peer: count(
+    400,
+    100_000,
+    "Connections of one address at once, so that none takes all; more where many readers come through one proxy.",
+  ),
   max_streams: count(1_000, 100_000, "Streams at once; a further one gets RESOURCE_EXHAUSTED."),
   max_streams_per_peer: count(
     200,

@@ -394,6 +394,8 @@ export async function createNode(options: NodeOptions, deps: NodeDependencies): 
               ...grpcAddress,
               streamsMax: config.grpc.max_streams,
               streamsOfPeerMax: config.grpc.max_streams_per_peer,
+              connectionsMax: config.grpc.max_open_connections,
+              connectionsOfPeerMax: config.grpc.max_open_connections_per_peer,
             },
             {
               node: grpcNodeInfo(genesis, isCatchingUp),

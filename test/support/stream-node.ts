@@ -7,7 +7,7 @@ import { type GrpcMetrics, NULL_GRPC_METRICS } from "../../sequencer/grpc/metric
 import { createGrpcServer } from "../../sequencer/grpc/server.ts";
 import type { Clock } from "../../sequencer/ports/clock.ts";
 import { createSystemClock } from "../../sequencer/ports/system-clock.ts";
-import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
+import { type Logger, NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { createChainBlocks } from "./chain-blocks.ts";
 import { type BuiltBlock, TEST_CHAIN_ID } from "./chain-builder.ts";
 
@@ -21,6 +21,9 @@ export interface StreamNodeOptions {
   readonly clock?: Clock;
   /** As the server's option. */
   readonly unreadBytesMax?: number;
+  readonly connectionsMax?: number;
+  readonly connectionsOfPeerMax?: number;
+  readonly logger?: Logger;
 }
 
 export async function startStreamNode(
@@ -30,12 +33,15 @@ export async function startStreamNode(
     base = 1,
     ofPeerMax = 100,
     clock = createSystemClock(),
-    unreadBytesMax,
+    logger = NULL_LOGGER,
+    ...limits
   }: StreamNodeOptions = {},
 ) {
   const node = createChainBlocks(chain, height);
   const counted = {
     encoded: 0,
+    connections: 0,
+    connectionsRefused: [] as string[],
     open: 0,
     refused: [] as string[],
     bytes: 0,
@@ -49,13 +55,15 @@ export async function startStreamNode(
     ...NULL_GRPC_METRICS,
     calls: { inc: (of) => counted.calls.push(of) },
     encodeSeconds: { observe: () => (counted.encoded += 1) },
+    connections: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.connections = open) },
+    connectionsRefused: { inc: (by) => counted.connectionsRefused.push(reasonOf(by)) },
     streams: { ...NULL_GRPC_METRICS.streams, set: (open) => (counted.open = open) },
     waitingStreams: { ...NULL_GRPC_METRICS.streams, set: (count) => (counted.waiting = count) },
     slowReaders: { inc: () => (counted.slow += 1) },
     unreadBytes: { ...NULL_GRPC_METRICS.streams, set: (bytes) => (counted.unreadBytes = bytes) },
     unreadCalls: { inc: () => (counted.unreadCalls += 1) },
     streamBytes: { inc: (_, by = 1) => (counted.bytes += by) },
-    streamsRefused: { inc: (by) => counted.refused.push(typeof by === "object" ? by.reason : "") },
+    streamsRefused: { inc: (by) => counted.refused.push(reasonOf(by)) },
   };
   const server = createGrpcServer(
     {
@@ -63,7 +71,7 @@ export async function startStreamNode(
       port: 0,
       streamsMax: 100,
       streamsOfPeerMax: ofPeerMax,
-      ...(unreadBytesMax === undefined ? {} : { unreadBytesMax }),
+      ...limits,
     },
     {
       node: {
@@ -75,7 +83,7 @@ export async function startStreamNode(
       blocks: { ...node.blocks, base: () => Height(base) },
       application: node.application,
       clock,
-      logger: NULL_LOGGER,
+      logger,
       metrics,
     },
   );
@@ -92,6 +100,10 @@ export async function startStreamNode(
       await server.stop();
     },
   };
+}
+
+function reasonOf(labels: { readonly reason: string } | undefined): string {
+  return labels?.reason ?? "";
 }
 
 export interface StreamEnd<Message> {
