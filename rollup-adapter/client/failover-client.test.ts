@@ -5,13 +5,37 @@ import { WeftError } from "../../proto/errors.ts";
 import { BETA, buildSealedChain, SEALED_CHAIN_HEIGHT } from "../../test/support/sealed-chain.ts";
 import { startStreamNode } from "../../test/support/stream-node.ts";
 import { BEHIND_BLOCKS_MAX } from "../limits.ts";
-import { createFailoverClient, type SubmitNode } from "./failover-client.ts";
+import { createFailoverClient, createMevFailover, type SubmitNode } from "./failover-client.ts";
 import { createGrpcSequencerClient } from "./grpc-sequencer-client.ts";
+import type { BundleOutcome, MevClient } from "./mev-client.ts";
+import { createNodeTurn } from "./node-turn.ts";
 import type { RollupBlock } from "./rollup-block.ts";
 
 interface FakeNode extends SubmitNode {
   state: "up" | "down" | "behind";
   submissions: number;
+  /** How often it was asked for its height. */
+  asked: number;
+}
+
+/** Takes bundles, and no more. */
+function fakeMev(name: string, taken: string[]): MevClient {
+  const bytes = new Uint8Array(0);
+  const unused = () => Promise.reject(new Error("not asked for here"));
+  return {
+    submitBundle(): Promise<BundleOutcome> {
+      taken.push(name);
+      const outcome = { id: bytes, hash: bytes, code: 0, codespace: "", reason: "" };
+      return Promise.resolve({ ...outcome, isDuplicate: false, bundleId: bytes });
+    },
+    submitBid: unused,
+    cancelBundles: unused,
+    bundleStatus: unused,
+    auction: unused,
+    mevParams: unused,
+    inclusionTally: unused,
+    revenue: unused,
+  };
 }
 
 function fakeNode(height: number): FakeNode {
@@ -27,6 +51,7 @@ function fakeNode(height: number): FakeNode {
   const node: FakeNode = {
     state: "up",
     submissions: 0,
+    asked: 0,
     rollup: () => Promise.reject(new Error("not asked for here")),
     entryProof: () => Promise.reject(new Error("not asked for here")),
     transactionStatus: () => Promise.reject(new Error("not asked for here")),
@@ -34,8 +59,9 @@ function fakeNode(height: number): FakeNode {
       throw new Error("not asked for here");
     },
     sealKey: () => Promise.reject(new Error("not asked for here")),
-    chainInfo: () =>
-      answer({
+    chainInfo() {
+      node.asked += 1;
+      return answer({
         chainId: "test",
         height: Height(height),
         initialHeight: Height(1),
@@ -44,7 +70,8 @@ function fakeNode(height: number): FakeNode {
         unorderedWindow: 600,
         itemBytesMax: 1_000,
         isCatchingUp: node.state === "behind",
-      }),
+      });
+    },
     submit: async () => {
       const bytes = new Uint8Array(0);
       await answer(undefined);
@@ -86,6 +113,53 @@ describe("several nodes as one", () => {
     expect([a.submissions, b.submissions]).toEqual([0, 1]);
     b.state = "down";
     expect((await client.chainInfo(1_000)).height).toBe(100);
+  });
+
+  test("whatever is asked for: bundles too leave a node that has stayed below what is verified", async () => {
+    const nodes = [fakeNode(100), fakeNode(1_000)];
+    const turn = createNodeTurn(nodes);
+    const client = createFailoverClient(nodes, turn);
+    const taken: string[] = [];
+    const mev = createMevFailover([fakeMev("cut off", taken), fakeMev("up", taken)], turn);
+    const submitAll = async () => {
+      await mev.submitBundle(new Uint8Array(1));
+      await client.submit(new Uint8Array(1));
+    };
+    turn.verified(100 + BEHIND_BLOCKS_MAX);
+    await submitAll();
+    turn.verified(101 + BEHIND_BLOCKS_MAX);
+    await submitAll();
+    expect(taken).toEqual(["cut off", "up"]);
+    expect(nodes.map(({ submissions }) => submissions)).toEqual([1, 1]);
+  });
+
+  test("a node is asked for its height when the one that it told is too old, once for many calls", async () => {
+    const nodes = [fakeNode(1_000), fakeNode(1_000)];
+    const turn = createNodeTurn(nodes);
+    const client = createFailoverClient(nodes, turn);
+    const submit = () => client.submit(new Uint8Array(1));
+    await submit();
+    expect(nodes[0]?.asked).toBe(0);
+    turn.verified(900);
+    await Promise.all([submit(), submit(), submit()]);
+    turn.verified(1_000);
+    await submit();
+    expect(nodes[0]?.asked).toBe(1);
+    expect(nodes[1]?.asked).toBe(0);
+  });
+
+  test("all nodes are below what is verified: the first one has it", async () => {
+    const [a, b] = [fakeNode(100), fakeNode(101)];
+    const turn = createNodeTurn([a, b]);
+    const client = createFailoverClient([a, b], turn);
+    turn.verified(1_000);
+    await client.submit(new Uint8Array(1));
+    expect([a.submissions, b.submissions]).toEqual([1, 0]);
+    b.state = "down";
+    await client.submit(new Uint8Array(1));
+    expect(a.submissions).toBe(2);
+    a.state = "down";
+    await expect(client.submit(new Uint8Array(1))).rejects.toThrow(/is down/);
   });
 
   test("error: none answers", async () => {

@@ -2,9 +2,9 @@
 import { Height, type RollupId } from "../../proto/brands.ts";
 import { WeftError } from "../../proto/errors.ts";
 import type { DeliveredEntry } from "../../proto/verify/manifest.ts";
-import { BEHIND_BLOCKS_MAX } from "../limits.ts";
 import { isOfNode } from "./failover-stream.ts";
 import type { MevClient } from "./mev-client.ts";
+import { createNodeTurn, type NodeTurn } from "./node-turn.ts";
 import type { ChainInfo, SequencerClient } from "./sequencer-client.ts";
 
 export type OrderedErrorInfo =
@@ -24,10 +24,7 @@ export interface SubmitClient
     SequencerClient,
     "entryProof" | "rollup" | "sealKey" | "submit" | "transactionStatus"
   > {
-  /**
-   * Of a node that is up with the chain, if there is one. A node that has lost its peers does not know that it is not:
-   * `verified`, the last height that is known from blocks, tells.
-   */
+  /** Of a node that is up with the chain, if there is one. `verified`: the last height that is known from blocks. */
   chainInfo(verified?: number): Promise<ChainInfo>;
   /** What blocks `first` to `last` hold of the rollup, in order, as one node tells: not verified. */
   ordered(rollupId: RollupId, first: number, last: number): Promise<readonly OrderedPlace[]>;
@@ -43,16 +40,22 @@ export type SubmitNode = Pick<
  * Stays with one node as long as it answers and is up with the chain, else goes on to the next. A
  * submission that is sent to a second node after the first did not answer is the same transaction there.
  *
+ * @param turn shared with others that ask the same nodes, and told of verified blocks
  * @throws the failure of the last node, when none answers
  */
-export function createFailoverClient(clients: readonly SubmitNode[]): SubmitClient {
-  const first = createFailover(clients);
+export function createFailoverClient(
+  clients: readonly SubmitNode[],
+  turn: NodeTurn = createNodeTurn(clients),
+): SubmitClient {
+  const first = createFailover(clients, turn);
   return {
-    chainInfo: (verified = 0) =>
-      first(
+    chainInfo(verified = 0) {
+      turn.verified(verified);
+      return first(
         (client) => client.chainInfo(),
-        (info) => !info.isCatchingUp && info.height >= verified - BEHIND_BLOCKS_MAX,
-      ),
+        (info, at) => turn.isGood(at, info),
+      );
+    },
     rollup: (key) => first((client) => client.rollup(key)),
     sealKey: (number) => first((client) => client.sealKey(number)),
     submit: (item) => first((client) => client.submit(item)),
@@ -97,9 +100,13 @@ async function ordered(
   );
 }
 
-/** The same for bundles and bids: what one node has not heard of, another may have. */
-export function createMevFailover(clients: readonly MevClient[]): MevClient {
-  const first = createFailover(clients);
+/**
+ * The same for bundles and bids: what one node has not heard of, another may have.
+ *
+ * @param clients of the nodes of `turn`, in their order
+ */
+export function createMevFailover(clients: readonly MevClient[], turn: NodeTurn): MevClient {
+  const first = createFailover(clients, turn);
   return {
     submitBundle: (item) => first((client) => client.submitBundle(item)),
     submitBid: (item) => first((client) => client.submitBid(item)),
@@ -112,32 +119,43 @@ export function createMevFailover(clients: readonly MevClient[]): MevClient {
   };
 }
 
-/** Asks one after the other until one answers, and its answer is good; the next call begins with that one. */
-function createFailover<Client>(clients: readonly Client[]) {
-  let current = 0;
-
+/**
+ * Asks one after the other until one answers, and its answer is good; the next call begins with that one. Those that are
+ * not up with the chain are asked when no other answers.
+ *
+ * @param isGood whether the answer is that of a node that is up with the chain; left out: the node is asked for its height
+ */
+function createFailover<Client>(clients: readonly Client[], turn: NodeTurn) {
   return async function first<T>(
     call: (client: Client) => Promise<T>,
-    isGood: (answer: T) => boolean = () => true,
+    isGood?: (answer: T, at: number) => boolean,
   ): Promise<T> {
-    let fallback: { readonly answer: T } | undefined;
+    const behind: (() => Promise<T>)[] = [];
     let failure: unknown = new RangeError("expected at least one sequencer node");
     for (let i = 0; i < clients.length; i++) {
-      const at = current;
+      const at = turn.current();
       const client = clients[at];
       if (client === undefined) break;
       try {
-        const answer = await call(client);
-        if (isGood(answer)) return answer;
-        fallback ??= { answer };
+        if (isGood !== undefined || (await turn.isUp(at))) {
+          const answer = await call(client);
+          if (isGood?.(answer, at) ?? true) return answer;
+          behind.push(() => Promise.resolve(answer));
+        } else behind.push(() => call(client));
       } catch (error) {
         if (!isOfNode(error)) throw error;
         failure = error;
       }
-      // Unless another call has gone on already.
-      if (current === at) current = (at + 1) % clients.length;
+      turn.passOn(at);
     }
-    if (fallback !== undefined) return fallback.answer;
+    for (const ask of behind) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isOfNode(error)) throw error;
+        failure = error;
+      }
+    }
     throw failure;
   };
 }

@@ -7,9 +7,11 @@ import { type Action, decodeTxBody } from "../../proto/codec/weft-tx.ts";
 import { generateEd25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { NULL_LOGGER } from "../../sequencer/ports/logger.ts";
 import { signerOf } from "../../test/support/traffic.ts";
+import { createFailoverClient } from "../client/failover-client.ts";
+import { createNodeTurn } from "../client/node-turn.ts";
 import type { SubmitOutcome, TransactionState } from "../client/sequencer-client.ts";
 import { createMemoryJournalStore } from "../gateway/journal/journal-store.ts";
-import { STATEMENT_EXPIRY_BLOCKS, STATEMENT_RESEND_BLOCKS } from "../limits.ts";
+import { BEHIND_BLOCKS_MAX, STATEMENT_EXPIRY_BLOCKS, STATEMENT_RESEND_BLOCKS } from "../limits.ts";
 import { NULL_DRIVER_METRICS } from "./metrics.ts";
 import { createVoter, type DueReport, type VoterClient } from "./voter.ts";
 
@@ -93,18 +95,18 @@ function world() {
         sealing: undefined,
       }),
   };
-  const open = () =>
+  const open = (asked = client) =>
     createVoter(
       { rollupId: RollupId("ab".repeat(32)), tipPerByte: 0n },
       {
-        client,
+        client: asked,
         key,
         store: createMemoryJournalStore(disk),
         logger: NULL_LOGGER,
         metrics: NULL_DRIVER_METRICS,
       },
     );
-  return { node, disk, open };
+  return { node, client, disk, open };
 }
 
 /** What was submitted, taken apart. */
@@ -169,6 +171,30 @@ test("behavior: sends the same bytes after a restart, new ones of the same conte
   expect(node.submitted[2]).not.toEqual(node.submitted[0]);
   expect(actions(node.submitted)[2]).toEqual(actions(node.submitted)[0]);
   await second.stop();
+});
+
+test("behavior: leaves a node that is cut off with a vote in its pool", async () => {
+  const [cutOff, up] = [world(), world()];
+  const unused = () => {
+    throw new Error("not asked for here");
+  };
+  const more = { blocks: unused, entryProof: unused, rollup: unused, sealKey: unused };
+  const nodes = [cutOff, up].map(({ client }) => ({ ...client, ...more }));
+  const turn = createNodeTurn(nodes);
+  const voter = await cutOff.open(createFailoverClient(nodes, turn));
+  await voter.vote({ bundleId, height: Height(10), content: YES });
+  await settle();
+  up.node.state = "unknown";
+  for (let height = 11; height <= 11 + BEHIND_BLOCKS_MAX; height++) {
+    up.node.height = height;
+    expect(up.node.submitted, `at height ${height}`).toEqual([]);
+    turn.verified(height);
+    voter.blockExecuted(Height(height));
+    await settle();
+  }
+  expect(up.node.submitted).toEqual(cutOff.node.submitted);
+  expect(cutOff.node.submitted).toHaveLength(1);
+  await voter.stop();
 });
 
 test("error: never says two things about one bundle, also after a restart", async () => {

@@ -6,6 +6,7 @@ import type { Logger } from "../../sequencer/ports/logger.ts";
 import type { FilledBlock } from "../client/block-verifier.ts";
 import { createFailoverClient, type SubmitClient } from "../client/failover-client.ts";
 import { createGrpcSequencerClient } from "../client/grpc-sequencer-client.ts";
+import { createNodeTurn, type NodeTurn } from "../client/node-turn.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { TxSigner } from "../client/signed-tx.ts";
 import type { ExecuteBlockResponse } from "../execution.ts";
@@ -43,6 +44,8 @@ export interface OrderGateway {
   readonly clients: readonly SequencerClient[];
   /** All of them as one. */
   readonly client: SubmitClient;
+  /** Whose turn it is, for further clients of the same nodes. */
+  readonly turn: NodeTurn;
   /** What the order of something costs. */
   readonly price: OrderPrice;
   /** Seals, whether or not wallets' transactions are sealed. */
@@ -77,7 +80,8 @@ export async function openOrderGateway(
   const clients = config.sequencer.nodes.map((node) =>
     opened.keep(createGrpcSequencerClient(node)),
   );
-  const client = createFailoverClient(clients);
+  const turn = createNodeTurn(clients);
+  const client = createFailoverClient(clients, turn);
   const sealer = createSealer({ keys: () => client.sealKey() });
   const submitter = createSubmitter(
     {
@@ -100,6 +104,7 @@ export async function openOrderGateway(
   return {
     clients,
     client,
+    turn,
     price,
     sealer,
     submitter,
@@ -118,6 +123,7 @@ export async function openOrderGateway(
     },
     status: { rollupId, placements, submitter, client },
     blockExecuted(block, answer) {
+      turn.verified(block.header.height);
       placements.blockExecuted(block, answer);
       submitter.blockOrdered({
         height: block.header.height,

@@ -20,7 +20,7 @@ import type { OrderGateway, OrderGatewayOptions } from "./order-gateway.ts";
 export interface SearchersDependencies {
   /** The account that pays. */
   readonly key: TxSigner;
-  readonly order: Pick<OrderGateway, "client" | "price" | "sealer">;
+  readonly order: Pick<OrderGateway, "client" | "price" | "sealer" | "turn">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
@@ -51,7 +51,7 @@ export async function openSearchers(
     },
     {
       client,
-      mev: createMevFailover(mevClients),
+      mev: createMevFailover(mevClients, order.turn),
       isRollup: (id) => isRegistered(client, id),
       key,
       sealer,

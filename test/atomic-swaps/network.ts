@@ -15,6 +15,7 @@ import {
   createMevFailover,
   createFailoverClient,
 } from "../../rollup-adapter/client/failover-client.ts";
+import { createNodeTurn } from "../../rollup-adapter/client/node-turn.ts";
 import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
 import type { MevClient } from "../../rollup-adapter/client/mev-client.ts";
 import type { VoterClient } from "../../rollup-adapter/driver/voter.ts";
@@ -105,12 +106,14 @@ export async function createSwapNetwork(
   const network = (): SwapNetwork => {
     const [alpha, beta] = rollups;
     if (alpha === undefined || beta === undefined) throw new Error("there are two rollups");
+    const clients = sequencer.validators.map(({ client }) => client);
+    const turn = createNodeTurn(clients);
     return {
       sequencer,
       rollups: [alpha, beta],
       traders,
-      client: createFailoverClient(sequencer.validators.map(({ client }) => client)),
-      mev: createMevFailover(mevClients),
+      client: createFailoverClient(clients, turn),
+      mev: createMevFailover(mevClients, turn),
       deaths,
       commit,
       close,

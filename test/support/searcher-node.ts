@@ -20,6 +20,7 @@ import {
   createFailoverClient,
   createMevFailover,
 } from "../../rollup-adapter/client/failover-client.ts";
+import { createNodeTurn } from "../../rollup-adapter/client/node-turn.ts";
 import { createGrpcMevClient } from "../../rollup-adapter/client/grpc-mev-client.ts";
 import { createGrpcSequencerClient } from "../../rollup-adapter/client/grpc-sequencer-client.ts";
 import { createEvmRollup } from "../../rollup-adapter/evm/evm-rollup.ts";
@@ -148,7 +149,8 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
   async function startGateway() {
     const client = createGrpcSequencerClient(grpc);
     const mev = createGrpcMevClient(grpc);
-    const submit = createFailoverClient([client]);
+    const turn = createNodeTurn([client]);
+    const submit = createFailoverClient([client], turn);
     const sequences = await openSequences(await openSequenceStore(join(folder, "bundles")));
     const { key } = wallet(GATEWAY_WALLET);
     const sealKey = () => client.sealKey();
@@ -160,7 +162,7 @@ export async function startSearcherNode(options: SearcherNodeOptions = {}): Prom
       },
       {
         client: submit,
-        mev: createMevFailover([mev]),
+        mev: createMevFailover([mev], turn),
         isRollup: async (id) =>
           await client.rollup(id).then(
             () => true,
