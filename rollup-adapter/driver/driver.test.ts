@@ -122,6 +122,10 @@ interface TestExecutor extends Executor {
   boundTo: string | undefined;
   /** Hashes of blocks that were labelled. */
   readonly labelled: string[];
+  /** It keeps no answers. */
+  isForgetful: boolean;
+  /** The next call of it is carried out, and its answer lost. */
+  losing: "executeBlock" | "setFinality" | undefined;
 }
 
 /** What an executor had taken before the driver's start: one rollup block, which nobody labelled. */
@@ -130,28 +134,36 @@ interface Before {
   readonly blockHash: Uint8Array;
 }
 
-/** Executes nothing, counts heights. */
-function executor(before?: Before): TestExecutor {
+/** Executes nothing, counts heights; `isBlock`: says that each made a block. */
+function executor(before?: Before, isBlock = false): TestExecutor {
   let next = (before?.height ?? 0) + 1;
   const executed = { number: Height(0), hash: new Uint8Array(32) };
   const head = { number: 1, hash: new Uint8Array(32).fill(1) };
   const self: TestExecutor = {
     boundTo: undefined,
     labelled: [],
+    isForgetful: false,
+    losing: undefined,
     init(request) {
       self.boundTo = request.sequencerChainId;
       return Promise.resolve({ nextSequencerHeight: Height(next) } as Awaited<
         ReturnType<Executor["init"]>
       >);
     },
-    executeBlock(request) {
-      next = request.sequencerHeight + 1;
-      return Promise.resolve({ outcome: "none", ...executed } as unknown as Awaited<
-        ReturnType<Executor["executeBlock"]>
-      >);
+    executeBlock({ sequencerHeight: height }) {
+      if (height < next && self.isForgetful) {
+        return Promise.reject(
+          new WeftError({ code: "EXECUTION_HEIGHT_FORGOTTEN", height }, "too long ago"),
+        );
+      }
+      next = Math.max(next, height + 1);
+      if (lose("executeBlock")) return Promise.reject(new Error("the answer was lost"));
+      const answer = { ...executed, outcome: isBlock ? "block" : "none", number: height };
+      return Promise.resolve(answer as unknown as Awaited<ReturnType<Executor["executeBlock"]>>);
     },
     setFinality: ({ safeHash, finalizedHash }) => {
       self.labelled.push(`${safeHash[0]} ${finalizedHash[0]}`);
+      if (lose("setFinality")) return Promise.reject(new Error("the answer was lost"));
       return Promise.resolve({} as Awaited<ReturnType<Executor["setFinality"]>>);
     },
     getStatus: () =>
@@ -161,6 +173,12 @@ function executor(before?: Before): TestExecutor {
       } as unknown as Awaited<ReturnType<Executor["getStatus"]>>),
   };
   return self;
+
+  function lose(call: TestExecutor["losing"]): boolean {
+    if (self.losing !== call) return false;
+    self.losing = undefined;
+    return true;
+  }
 }
 
 function drive(
@@ -168,8 +186,9 @@ function drive(
   from: TrustedState = trust,
   before?: Before,
   clock: ManualClock = createManualClock(),
+  target = executor(before),
 ) {
-  const target = executor(before);
+  const told: number[] = [];
   const driver: Driver = createDriver(
     { rollupId: RollupId(toHex(ROLLUP)), startHeight: Height(1), trust: from },
     {
@@ -180,14 +199,14 @@ function drive(
       clock,
       logger: NULL_LOGGER,
       metrics: createAdapterMetrics(createPrometheusRegistry()).driver,
-      onExecuted: () => {},
+      onExecuted: ({ header }, { number }) => told.push(header.height, number),
     },
   );
   const ended = driver.run().then(
     () => "stopped",
     (error: unknown) => error,
   );
-  return { driver, clock, target, ended };
+  return { driver, clock, target, told, ended };
 }
 
 /** Lets timers fire until the driver has ended or `isDone`. */
@@ -198,6 +217,34 @@ async function until(clock: ManualClock, isDone: () => boolean): Promise<void> {
   }
   expect(isDone()).toBe(true);
 }
+
+describe("an answer that is lost", () => {
+  test.each(["executeBlock", "setFinality"] as const)(
+    "behavior: is asked for again, so that each height is told once (%s)",
+    async (call) => {
+      const target = executor(undefined, true);
+      target.losing = call;
+      const clock = createManualClock();
+      const { driver, told, ended } = drive([node({})], trust, undefined, clock, target);
+      await until(clock, () => driver.status().sequencerHeight === 3);
+      expect(told).toEqual([1, 1, 2, 2, 3, 3]);
+      await driver.stop();
+      expect(await ended).toBe("stopped");
+    },
+  );
+
+  test("behavior: is given up when the executor has forgotten it", async () => {
+    const target = executor(undefined, true);
+    target.losing = "executeBlock";
+    target.isForgetful = true;
+    const clock = createManualClock();
+    const { driver, told, ended } = drive([node({})], trust, undefined, clock, target);
+    await until(clock, () => driver.status().sequencerHeight === 3);
+    expect(told).toEqual([2, 2, 3, 3]);
+    await driver.stop();
+    expect(await ended).toBe("stopped");
+  });
+});
 
 describe("a driver", () => {
   test("follows once a block has verified, and says since when the sequencer is silent", async () => {

@@ -132,6 +132,8 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   let running: Promise<void> | undefined;
   let saved = 0;
   let atomicLevel: AtomicLevel = 0;
+  /** Handed to the executor, and not told of yet: if a failure came in between, its answer is asked for again. */
+  let untold: FilledBlock | undefined;
   const catchUp = createCatchUp({ clients, chainId: options.trust.chainId }, { clock, metrics });
   const atomic = createAtomicSteps(options, { executor, voter: deps.voter, logger, metrics });
 
@@ -197,6 +199,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     ({ atomicLevel } = initialized);
     catchUp.resumed(Height(next - 1));
     await atomic.resume();
+    await tellUntold(next);
     const before = await executor.getStatus();
     sayAhead(next, height);
     const trusted = await trustBelow(next);
@@ -292,8 +295,30 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     }
   }
 
+  /** The stream goes on above what the executor has taken; what became of it there must not go unheard. */
+  async function tellUntold(next: Height): Promise<void> {
+    const block = untold;
+    // Not taken, or lost since: the stream brings it again.
+    if (block === undefined || block.header.height >= next) return;
+    try {
+      await executed(block);
+    } catch (error) {
+      if (!isForgotten(error)) throw error;
+      untold = undefined;
+      logger.warn("what became of a block's payloads is not known: the executor has forgotten it", {
+        height: block.header.height,
+      });
+    }
+  }
+
   async function execute(block: FilledBlock): Promise<void> {
     await atomic.before(block, atomicLevel);
+    untold = block;
+    await executed(block);
+  }
+
+  /** Asked again, the executor answers as it did. */
+  async function executed(block: FilledBlock): Promise<void> {
     const result = await executor.executeBlock({
       sequencerBlockHash: block.hash,
       sequencerHeight: block.header.height,
@@ -313,6 +338,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     metrics.payloads.inc(undefined, block.payloads.length);
     metrics.bundleLegs.inc(undefined, block.legs.length);
     metrics.blockLagSeconds.set((timeToMs(clock.now()) - timeToMs(block.header.time)) / 1_000);
+    untold = undefined;
     deps.onExecuted(block, result);
     await saveTrust(block.trusted, false);
   }
@@ -374,6 +400,10 @@ function isFatal(error: unknown): boolean {
   if (!isWeftError(error)) return false;
   const fatal = [FATAL_EXECUTION, FATAL_DRIVER, FATAL_ATOMIC];
   return fatal.some((codes) => codes.has(error.code));
+}
+
+function isForgotten(error: unknown): boolean {
+  return isWeftError(error) && error.code === "EXECUTION_HEIGHT_FORGOTTEN";
 }
 
 /** Nothing answers as a node of the network does: it is away, or the address is none of a node. */

@@ -62,6 +62,30 @@ describe("what became of payloads", () => {
     ]);
   });
 
+  it("behavior: does not take the outcome of payloads that it has not seen for that of others", () => {
+    const feed = createExecutionFeed();
+    feed.executed(bytes(1), GATHERED, 7);
+    // Height 8 ended the block of payload 1 and brought payload 2; nobody heard of its answer.
+    const settled = feed.executed(bytes(3), block(0, { index: 0, reason: "UNDECODABLE" }), 9);
+    expect([settled.isComplete, settled.payloads]).toEqual([false, []]);
+    expect(told(feed.executed([], block(1), 10))).toEqual([[3, undefined]]);
+  });
+
+  it("behavior: knows of such a gap also when the next answers are of no block", () => {
+    const feed = createExecutionFeed();
+    feed.executed(bytes(1), GATHERED, 7);
+    feed.executed(bytes(3), GATHERED, 9);
+    const settled = feed.executed([], block(1, { index: 1, reason: "UNDECODABLE" }), 10);
+    expect([settled.isComplete, settled.payloads]).toEqual([false, []]);
+    expect(feed.executed(bytes(4), block(1), 11).isComplete).toBe(true);
+  });
+
+  it("behavior: an executor that makes a block of each request tells of that request, whatever came before", () => {
+    const feed = createExecutionFeed();
+    feed.executed(bytes(1), block(1), 7);
+    expect(told(feed.executed(bytes(3), block(1), 9))).toEqual([[3, undefined]]);
+  });
+
   it("behavior: finds its way back to an executor that gathers after what it has not seen", () => {
     const feed = createExecutionFeed();
     expect(feed.executed(bytes(9), block(5), 3).isComplete).toBe(false);

@@ -13,7 +13,7 @@ export interface ExecutedPayload {
 export interface ExecutionFeed {
   /**
    * What this answer settles, in the order of execution. `isComplete` is false where payloads were executed that this
-   * process has not seen being fed: after a start, for what an executor had gathered before.
+   * process has not seen being fed: after a start, for what an executor had gathered before, and where heights are missing.
    * @param height of the sequencer block; one that was fed before is fed again by a driver whose executor has lost what it
    * had gathered
    */
@@ -32,9 +32,19 @@ interface Gathered {
 
 export function createExecutionFeed(): ExecutionFeed {
   let gathered: readonly Gathered[] = [];
+  /** It is an executor that gathers. */
+  let gathers = false;
+  let lastHeight: number | undefined;
+  /** Heights were missing since the last block: what they brought is not among what is gathered. */
+  let hasGap = false;
 
   return {
     executed(payloads, { outcome, included, skipped }, height) {
+      if (lastHeight !== undefined && height !== undefined && height > lastHeight + 1) {
+        hasGap = gathers;
+      }
+      lastHeight = height;
+      gathers ||= outcome === "gathered";
       const isOld = (one: Gathered): boolean =>
         height === undefined || one.height === undefined || one.height < height;
       const before = gathered.every(isOld) ? gathered : gathered.filter(isOld);
@@ -47,8 +57,9 @@ export function createExecutionFeed(): ExecutionFeed {
       const count = included + skipped.length;
       const earlier = before.flatMap((one) => one.payloads);
       const all = [...earlier, ...payloads];
-      const isComplete = count === earlier.length || count === all.length;
-      const isWithRequest = count === all.length && count !== earlier.length;
+      const isComplete = !hasGap && (count === earlier.length || count === all.length);
+      const isWithRequest = isComplete && count !== earlier.length;
+      hasGap = false;
       // An executor that answers for something else than it was seen to be fed is taken to gather still.
       gathered = isWithRequest ? [] : [request];
       if (!isComplete) return { payloads: [], isComplete };
