@@ -1,6 +1,7 @@
 import { ServerInterceptingCall } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
-import { EagerCall } from "./eager-answers.ts";
+import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
+import { EagerCall, eagerAnswers } from "./eager-answers.ts";
 import { ANSWERS_UNDER_WAY_MAX } from "./limits.ts";
 
 /** Below the one under test; its messages leave when the test says so. */
@@ -38,4 +39,10 @@ test("asks for answers until so many are under way, and goes on as they leave", 
   below.leave[1]?.();
   expect(asked).toBe(ANSWERS_UNDER_WAY_MAX);
   expect(below.sent).toEqual(below.sent.map((_, i) => `answer ${i}`));
+});
+
+test("stands in the way of no other method's messages", () => {
+  const below = new HeldCall();
+  expect(eagerAnswers(ROLLUP_SERVICE.submitStream, below)).toBeInstanceOf(EagerCall);
+  expect(eagerAnswers(ROLLUP_SERVICE.streamBlocks, below)).toBe(below);
 });

@@ -7,10 +7,11 @@ import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
 import { ROLLUP_SERVICE } from "../../proto/grpc/rollup-service.ts";
 import { ANSWERS_UNDER_WAY_MAX } from "./limits.ts";
 
-export const eagerAnswers: ServerInterceptor = ({ path }, call) =>
-  path === ROLLUP_SERVICE.submitStream.path
-    ? new EagerCall(call)
-    : new ServerInterceptingCall(call);
+export const eagerAnswers: ServerInterceptor = ({ path }, call) => {
+  if (path === ROLLUP_SERVICE.submitStream.path) return new EagerCall(call);
+  // One around it would cost each message of each reader.
+  return call instanceof ServerInterceptingCall ? call : new ServerInterceptingCall(call);
+};
 
 /** Asks for the next message while some have not left. */
 export class EagerCall extends ServerInterceptingCall {

@@ -35,46 +35,54 @@ export function createUnreadAnswers(
     readonly metrics: Pick<GrpcMetrics, "unreadBytes" | "unreadCalls">;
   },
 ): UnreadAnswers {
-  /** Bytes by address and port: connections with something unread. */
-  const connections = new Map<string, number>();
-  /** Calls with something unread, and since when none of it was taken. */
-  const waiting = new Map<CountedCall, number>();
+  /** By address and port, while a call on it has answered. */
+  const connections = new Map<string, Connection>();
+  /** Calls that have had something unread since they were looked at. */
+  const watched = new Set<CountedCall>();
   let allBytes = 0;
   let timer: Cancel | undefined;
-
-  function count(peer: string, bytes: number): void {
-    const left = (connections.get(peer) ?? 0) + bytes;
-    if (left === 0) connections.delete(peer);
-    else connections.set(peer, left);
-    allBytes += bytes;
-    metrics.unreadBytes.set(allBytes);
-  }
-
-  function moved(call: CountedCall): void {
-    if (call.unreadBytes() === 0) {
-      waiting.delete(call);
-      return;
-    }
-    waiting.set(call, clock.monotonicMs());
-    timer ??= clock.after(UNREAD_LOOK_MS, resetLate);
-  }
 
   function resetLate(): void {
     timer = undefined;
     const nowMs = clock.monotonicMs();
-    for (const [call, sinceMs] of waiting) {
-      if (nowMs - sinceMs < takingMs(call.unreadBytes())) continue;
-      waiting.delete(call);
+    for (const call of watched) {
+      const { bytes, sinceMs } = call.unread;
+      if (bytes > 0 && nowMs - sinceMs < takingMs(bytes)) continue;
+      watched.delete(call);
+      call.unread.isWatched = false;
+      if (bytes === 0) continue;
       metrics.unreadCalls.inc();
       call.reset();
     }
-    if (waiting.size > 0) timer = clock.after(UNREAD_LOOK_MS, resetLate);
+    if (watched.size > 0) timer = clock.after(UNREAD_LOOK_MS, resetLate);
   }
 
+  const book: Book = {
+    nowMs: () => clock.monotonicMs(),
+    open(peer) {
+      const connection = connections.get(peer) ?? { bytes: 0, calls: 0 };
+      connection.calls += 1;
+      connections.set(peer, connection);
+      return connection;
+    },
+    close(peer, connection) {
+      connection.calls -= 1;
+      if (connection.calls === 0) connections.delete(peer);
+    },
+    count(bytes) {
+      allBytes += bytes;
+      metrics.unreadBytes.set(allBytes);
+    },
+    watch(call) {
+      watched.add(call);
+      timer ??= clock.after(UNREAD_LOOK_MS, resetLate);
+    },
+  };
+
   return {
-    interceptor: (_, call) => new CountedCall(call, { count, moved }),
+    interceptor: (_, call) => new CountedCall(call, book),
     check(call) {
-      const bytes = connections.get(call.getPeer()) ?? 0;
+      const bytes = connections.get(call.getPeer())?.bytes ?? 0;
       if (bytes < bytesMax) return;
       throw grpcError(
         "GRPC_RESOURCE_EXHAUSTED",
@@ -92,31 +100,38 @@ function takingMs(bytes: number): number {
   return UNREAD_ANSWER_MS + (bytes * 1_000) / UNREAD_BYTES_PER_SECOND_MIN;
 }
 
-/** What a call tells of itself. */
+/** What all calls of a connection have unread, and how many of them have answered. */
+interface Connection {
+  bytes: number;
+  calls: number;
+}
+
+/** What a call tells of itself: little for each message, which a node sends by the thousand. */
 interface Book {
-  /** So many bytes more, or fewer, are unread of the connection with that address and port. */
-  count(peer: string, bytes: number): void;
-  /** Something is unread from now on, or was taken. */
-  moved(call: CountedCall): void;
+  nowMs(): number;
+  /** It begins to answer, to this address and port. */
+  open(peer: string): Connection;
+  close(peer: string, connection: Connection): void;
+  /** So many bytes more, or fewer, are unread. */
+  count(bytes: number): void;
+  /** It has something unread, and is to be looked at. */
+  watch(call: CountedCall): void;
 }
 
 /** Knows what of its answers was handed over and not taken. */
 class CountedCall extends ServerInterceptingCall {
+  /** `sinceMs`: when something of it was taken last, or came to be unread. */
+  readonly unread = { bytes: 0, sinceMs: 0, isWatched: false };
   readonly #stream: ServerHttp2Stream;
   readonly #book: Book;
   readonly #peer: string;
-  #unreadBytes = 0;
-  #isWatched = false;
+  #connection: Connection | undefined;
 
   constructor(call: ServerInterceptingCallInterface, book: Book) {
     super(call);
     this.#stream = streamOf(call);
     this.#book = book;
     this.#peer = call.getPeer();
-  }
-
-  unreadBytes(): number {
-    return this.#unreadBytes;
   }
 
   /** A gRPC client reads this code as RESOURCE_EXHAUSTED. */
@@ -131,25 +146,42 @@ class CountedCall extends ServerInterceptingCall {
     const heldBytes = stream.writableLength;
     let bytes = 0;
     super.sendMessage(message, () => {
-      this.#taken(bytes);
+      if (bytes > 0) this.#taken(bytes);
       goOn();
     });
     bytes = stream.writableLength - heldBytes;
     // None: the call is over, or the message too large.
     if (bytes === 0 || stream.closed || stream.destroyed) return;
-    if (!this.#isWatched) stream.once("close", () => this.#taken(this.#unreadBytes));
-    this.#isWatched = true;
-    const wasTaken = this.#unreadBytes === 0;
-    this.#unreadBytes += bytes;
-    this.#book.count(this.#peer, bytes);
-    if (wasTaken) this.#book.moved(this);
+    const { unread } = this;
+    if (unread.bytes === 0) unread.sinceMs = this.#book.nowMs();
+    unread.bytes += bytes;
+    this.#opened().bytes += bytes;
+    this.#book.count(bytes);
+    if (unread.isWatched) return;
+    unread.isWatched = true;
+    this.#book.watch(this);
   }
 
+  #opened(): Connection {
+    if (this.#connection === undefined) {
+      const connection = this.#book.open(this.#peer);
+      this.#connection = connection;
+      this.#stream.once("close", () => {
+        this.#taken(this.unread.bytes);
+        this.#book.close(this.#peer, connection);
+      });
+    }
+    return this.#connection;
+  }
+
+  /** Nothing is left of a call that is over, whatever is said to be taken later. */
   #taken(bytes: number): void {
-    if (bytes === 0 || this.#unreadBytes === 0) return;
-    this.#unreadBytes -= bytes;
-    this.#book.count(this.#peer, -bytes);
-    this.#book.moved(this);
+    const { unread } = this;
+    if (unread.bytes === 0) return;
+    unread.bytes -= bytes;
+    if (unread.bytes > 0) unread.sinceMs = this.#book.nowMs();
+    if (this.#connection !== undefined) this.#connection.bytes -= bytes;
+    this.#book.count(-bytes);
   }
 }
 
