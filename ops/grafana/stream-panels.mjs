@@ -10,7 +10,7 @@ export const STREAM_PANELS = [
     [rate("weft_grpc_stream_blocks_total"), `${NODE} blocks/s`],
     [rate("weft_grpc_proposed_blocks_total"), `${NODE} proposals/s`],
     [rate("weft_grpc_slow_readers_total"), `${NODE} slow readers dropped/s`],
-    [rate("weft_grpc_unread_calls_total"), `${NODE} unread calls reset/s`],
+    [sumBy("instance, reason", rate("weft_grpc_unread_calls_total")), `${NODE} unread calls reset ({{reason}})/s`],
     [sumBy("instance, reason", rate("weft_grpc_streams_refused_total")), `${NODE} refused ({{reason}})/s`],
   ),
   panel("Block streams: bytes", "Bps", [rate("weft_grpc_stream_bytes_total"), NODE]),

@@ -23,6 +23,12 @@ export const UNREAD_LOOK_MS = 5_000;
 /** Answers that one connection has not taken: beyond it GetBlock and GetBlocks are refused, one answer more at most. */
 export const UNREAD_BYTES_OF_CONNECTION_MAX = 64 << 20;
 /**
+ * Answers that no connection has taken, beside what all streams may have of them: beyond it calls are reset, those first of
+ * which nothing was taken for the longest, until that share of all is left.
+ */
+export const UNREAD_BYTES_MAX = 512 << 20;
+export const UNREAD_KEPT_SHARE = 7 / 8;
+/**
  * Messages, and their bytes, that one stream has written and its reader not taken: then it waits. A larger message goes
  * alone. What waits is what all readers of a height share, so that it is held once for those who stand at the same one.
  */

@@ -39,8 +39,8 @@ export interface GrpcMetrics {
   readonly slowReaders: Counter;
   /** weft_grpc_unread_bytes: bytes of answers that callers have not taken. */
   readonly unreadBytes: Gauge;
-  /** weft_grpc_unread_calls_total: calls reset because none of the answer was taken for too long. */
-  readonly unreadCalls: Counter;
+  /** weft_grpc_unread_calls_total{reason}: calls reset because their answers were not taken: for too long, or while all had too much. */
+  readonly unreadCalls: Counter<"reason">;
   /** weft_grpc_submissions_total{result}: submitted transactions, accepted, duplicate or refused. */
   readonly submissions: Counter<"result">;
 }

@@ -75,7 +75,9 @@ import {
   REQUEST_BYTES_MAX,
   RESPONSE_BYTES_MAX,
   STOP_GRACE_MS,
+  STREAM_UNREAD_BYTES_MAX,
   STREAMS_PER_CONNECTION_MAX,
+  UNREAD_BYTES_MAX,
   UNREAD_BYTES_OF_CONNECTION_MAX,
 } from "./limits.ts";
 import { createListener } from "./listener.ts";
@@ -106,6 +108,8 @@ export interface GrpcServerOptions {
   readonly connectionsOfPeerMax?: number;
   /** What one connection may leave unread before it is given no more blocks; by `limits.ts` when left out. */
   readonly unreadBytesMax?: number;
+  /** What all of them may leave unread before calls are reset. */
+  readonly allUnreadBytesMax?: number;
 }
 
 export interface GrpcServerDependencies {
@@ -130,8 +134,12 @@ export function createGrpcServer(
   deps: GrpcServerDependencies,
 ): GrpcServer {
   const { node, blocks, application, clock, logger, metrics } = deps;
-  const { unreadBytesMax: bytesMax = UNREAD_BYTES_OF_CONNECTION_MAX } = options;
-  const unread = createUnreadAnswers({ bytesMax }, { clock, metrics });
+  const {
+    unreadBytesMax: bytesMax = UNREAD_BYTES_OF_CONNECTION_MAX,
+    allUnreadBytesMax: allBytesMax = UNREAD_BYTES_MAX +
+      options.streamsMax * STREAM_UNREAD_BYTES_MAX,
+  } = options;
+  const unread = createUnreadAnswers({ bytesMax, allBytesMax }, { clock, metrics });
   const server = new Server({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": RESPONSE_BYTES_MAX,

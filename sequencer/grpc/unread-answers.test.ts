@@ -133,6 +133,31 @@ describe("behavior: who leaves too much unread on a connection is given no more 
   }
 });
 
+describe("behavior: when all connections together leave too much unread", () => {
+  beforeEach(async () => {
+    node = await startStreamNode(chain, { clock, allUnreadBytesMax: 2.5 * ITEM_BYTES });
+  });
+
+  it("those calls are reset of which nothing was taken for the longest", async () => {
+    const calls = [];
+    for (let i = 0; i < 2; i++) {
+      const call = openDeafCall(node.address, getBlock, block(1));
+      await call.answered;
+      calls.push(call);
+      await clock.advance(1);
+    }
+    expect(node.counted.unreadCalls).toBe(0);
+    const last = openDeafCall(node.address, getBlock, block(1));
+    await last.answered;
+    expect(await calls[0]?.closed).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(node.counted.unreadBytes).toBeLessThan(2.5 * ITEM_BYTES);
+    expect(node.counted.unreadCalls).toBe(1);
+    expect((await last.readAll()).messages).toHaveLength(1);
+    expect((await calls[1]?.readAll())?.messages).toHaveLength(1);
+    await vi.waitFor(() => expect(node.counted.unreadBytes).toBe(0));
+  });
+});
+
 it("behavior: what comes after a deadline has passed is not handed over", () => {
   const stream = Object.assign(new PassThrough(), { session: undefined, close: () => {} });
   const sent: unknown[] = [];
@@ -145,7 +170,7 @@ it("behavior: what comes after a deadline has passed is not handed over", () => 
     }
   }
   const { interceptor } = createUnreadAnswers(
-    { bytesMax: 1 },
+    { bytesMax: 1, allBytesMax: 1 },
     { clock, metrics: NULL_GRPC_METRICS },
   );
   const call = interceptor(

@@ -1,7 +1,8 @@
 /**
  * What callers were answered and have not taken. gRPC hands an answer to HTTP/2, which holds it, a status behind it, and the
  * call for as long as its caller does not read. Here these bytes are counted for each connection: with too many of them it
- * is given no more blocks, and a call of which nothing is taken for too long is reset.
+ * is given no more blocks, and a call of which nothing is taken for too long is reset. So are calls, those first of which
+ * nothing was taken for the longest, when all connections together have too many.
  */
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { Duplex } from "node:stream";
@@ -13,7 +14,12 @@ import {
 import { assert } from "../../proto/errors.ts";
 import type { Cancel, Clock } from "../ports/clock.ts";
 import { grpcError } from "./grpc-error.ts";
-import { UNREAD_ANSWER_MS, UNREAD_BYTES_PER_SECOND_MIN, UNREAD_LOOK_MS } from "./limits.ts";
+import {
+  UNREAD_ANSWER_MS,
+  UNREAD_BYTES_PER_SECOND_MIN,
+  UNREAD_KEPT_SHARE,
+  UNREAD_LOOK_MS,
+} from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
 
 export interface UnreadAnswers {
@@ -24,9 +30,15 @@ export interface UnreadAnswers {
   stop(): void;
 }
 
-/** @param bytesMax of one connection, exceeded by one answer at most */
+export interface UnreadLimits {
+  /** Of one connection, exceeded by one answer at most. */
+  readonly bytesMax: number;
+  /** Of all of them, exceeded by one answer at most. */
+  readonly allBytesMax: number;
+}
+
 export function createUnreadAnswers(
-  { bytesMax }: { readonly bytesMax: number },
+  { bytesMax, allBytesMax }: UnreadLimits,
   {
     clock,
     metrics,
@@ -50,11 +62,24 @@ export function createUnreadAnswers(
       if (bytes > 0 && nowMs - sinceMs < takingMs(bytes)) continue;
       watched.delete(call);
       call.unread.isWatched = false;
-      if (bytes === 0) continue;
-      metrics.unreadCalls.inc();
-      call.reset();
+      if (bytes > 0) reset(call, "late");
     }
     if (watched.size > 0) timer = clock.after(UNREAD_LOOK_MS, resetLate);
+  }
+
+  /** More than is needed for the moment, so that they are not put in order for every answer. */
+  function makeRoom(newest: CountedCall): void {
+    const calls = [...watched].filter((call) => call !== newest && call.unread.bytes > 0);
+    calls.sort((a, b) => a.unread.sinceMs - b.unread.sinceMs);
+    for (const call of calls) {
+      if (allBytes <= allBytesMax * UNREAD_KEPT_SHARE) return;
+      reset(call, "room");
+    }
+  }
+
+  function reset(call: CountedCall, reason: "late" | "room"): void {
+    metrics.unreadCalls.inc({ reason });
+    call.reset();
   }
 
   const book: Book = {
@@ -76,6 +101,9 @@ export function createUnreadAnswers(
     watch(call) {
       watched.add(call);
       timer ??= clock.after(UNREAD_LOOK_MS, resetLate);
+    },
+    added(call) {
+      if (allBytes > allBytesMax) makeRoom(call);
     },
   };
 
@@ -116,6 +144,8 @@ interface Book {
   count(bytes: number): void;
   /** It has something unread, and is to be looked at. */
   watch(call: CountedCall): void;
+  /** An answer of it came to be unread. */
+  added(call: CountedCall): void;
 }
 
 /** Knows what of its answers was handed over and not taken. */
@@ -136,6 +166,8 @@ class CountedCall extends ServerInterceptingCall {
 
   /** A gRPC client reads this code as RESOURCE_EXHAUSTED. */
   reset(): void {
+    // What HTTP/2 held goes with it.
+    this.#taken(this.unread.bytes);
     this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
@@ -157,9 +189,11 @@ class CountedCall extends ServerInterceptingCall {
     unread.bytes += bytes;
     this.#opened().bytes += bytes;
     this.#book.count(bytes);
-    if (unread.isWatched) return;
-    unread.isWatched = true;
-    this.#book.watch(this);
+    if (!unread.isWatched) {
+      unread.isWatched = true;
+      this.#book.watch(this);
+    }
+    this.#book.added(this);
   }
 
   #opened(): Connection {

@@ -80,7 +80,8 @@ export const GRPC_SPECS: SpecsOf<GrpcMetrics> = {
   unreadCalls: {
     type: "counter",
     name: "weft_grpc_unread_calls_total",
-    help: "Calls reset because none of the answer was taken for too long",
+    help: "Calls reset because their answers were not taken: for too long, or while all had too much",
+    labels: ["reason"],
   },
   submissions: {
     type: "counter",

@@ -21,6 +21,7 @@ export interface StreamNodeOptions {
   readonly clock?: Clock;
   /** As the server's option. */
   readonly unreadBytesMax?: number;
+  readonly allUnreadBytesMax?: number;
   readonly connectionsMax?: number;
   readonly connectionsOfPeerMax?: number;
   readonly logger?: Logger;
