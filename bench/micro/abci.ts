@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EMPTY_BYTES } from "../../proto/bytes.ts";
 import { encode, encodeDelimited, type Writer } from "../../proto/codec/writer.ts";
+import { HASH_BYTES } from "../../proto/limits.ts";
 import { createAbciServer } from "../../sequencer/abci/abci-server.ts";
 import type { SocketApplication } from "../../sequencer/abci/answer-call.ts";
 import { EMPTY_TX_RESULT } from "../../sequencer/abci/empty-result.ts";
@@ -37,6 +38,7 @@ export async function abciCases(): Promise<AbciCases> {
     (writer: Writer, items: readonly Uint8Array[]) =>
       writer.message(20, items, (w, list) => {
         for (const tx of list) w.bytesElement(1, tx);
+        w.bytes(4, new Uint8Array(HASH_BYTES));
         w.int(5, 7);
       }),
     txs,

@@ -71,6 +71,7 @@ function withCalls(app: SocketApplication, calls: Partial<SocketApplication>): S
 }
 
 const INFO: AbciObject = { info: { version: "0.38.25" } };
+const HASH = new Uint8Array(32);
 const FLUSH: AbciObject = { flush: {} };
 const echo = (message: string): AbciObject => ({ echo: { message } });
 const item = (salt: string) =>
@@ -195,7 +196,7 @@ describe("ABCI socket server", () => {
       }),
     );
     const first = await dial(server);
-    expect(await first.ask({ finalizeBlock: { height: 11 } })).toMatchObject({
+    expect(await first.ask({ finalizeBlock: { height: 11, hash: HASH } })).toMatchObject({
       kind: "finalizeBlock",
     });
     first.send({ commit: {} });
@@ -252,8 +253,8 @@ describe("ABCI socket server", () => {
     const server = await serve(chain.app);
     for (const request of [
       { commit: {} },
-      { finalizeBlock: { height: 7 } },
-      { processProposal: { height: 2 } },
+      { finalizeBlock: { height: 7, hash: HASH } },
+      { processProposal: { height: 2, hash: HASH } },
     ]) {
       const client = await dial(server);
       const answer = await client.ask(request);
@@ -277,6 +278,35 @@ describe("ABCI socket server", () => {
     expect(await client.ask({ offerSnapshot: { snapshot: { height } } })).toMatchObject({
       value: { result: "REJECT" },
     });
+  });
+
+  test("a block's hash of another length is refused, and leaves the other blocks of its height alone", async () => {
+    const chain = await TestChain.start({ validators: 1 });
+    await chain.step();
+    const server = await serve(chain.app);
+    const engine = await connectApplication(server.address());
+    closers.push(() => engine.destroy());
+    const block = chain.processRequest(await chain.prepare(0));
+    const { hash, height } = block;
+    const voteExtension = await engine.extendVote(block);
+    const { consensusAddress: validatorAddress } = chain.node(0);
+    const vote = { hash, height, validatorAddress, voteExtension };
+    for (const odd of [new Uint8Array(0), hash.subarray(1), Buffer.concat([hash, hash])]) {
+      const { accept } = await engine.processProposal({ ...block, hash: odd });
+      expect(accept, `${odd.length} bytes`).toBe(false);
+      expect((await engine.verifyVoteExtension({ ...vote, hash: odd })).accept).toBe(false);
+      for (const call of ["extendVote", "finalizeBlock"] as const) {
+        const alone = await connectApplication(server.address());
+        const decidedLastCommit = block.proposedLastCommit;
+        await expect(alone[call]({ ...block, decidedLastCommit, hash: odd })).rejects.toThrow(
+          `hash of a block: expected 32 bytes, got ${odd.length}`,
+        );
+        alone.destroy();
+      }
+      expect((await engine.processProposal(block)).accept).toBe(true);
+      expect((await engine.verifyVoteExtension(vote)).accept).toBe(true);
+      expect(await engine.extendVote(block)).toEqual(voteExtension);
+    }
   });
 
   test("a connection with too much under way is not read until there is room", async () => {
@@ -432,7 +462,7 @@ describe("ABCI socket server", () => {
     const server = await serve(withCalls(chain.app, { processProposal }));
     const client = await dial(server);
     const txs = Array.from({ length: 20_000 }, (_, i) => new Uint8Array(1_000).fill(i));
-    const answer = await client.ask({ processProposal: { txs, height: 2 } });
+    const answer = await client.ask({ processProposal: { txs, height: 2, hash: HASH } });
     expect(answer).toMatchObject({ kind: "processProposal", value: { status: "REJECT" } });
     expect(seen).toEqual([20_000, 20_000_000]);
     expect((await client.ask(echo("still here"))).kind).toBe("echo");

@@ -226,6 +226,8 @@ async function refusal(
       return { kind: "loadSnapshotChunk", chunk: EMPTY_BYTES };
     case "processProposal":
       return { kind: "processProposal", accept: false };
+    case "verifyVoteExtension":
+      return { kind: "verifyVoteExtension", accept: false };
     default:
       return assertNever(call, "refusable call");
   }

@@ -5,6 +5,7 @@
  *
  * What somebody far away may choose (a query's height, the number of a chunk, the items of a proposal)
  * never fails here: an exception would end the engine, so such a request is answered with a refusal.
+ * A block's hash is held to its length here, before the application makes anything of it.
  */
 import { Height, Round } from "../../proto/brands.ts";
 import { EMPTY_BYTES } from "../../proto/bytes.ts";
@@ -18,7 +19,7 @@ import {
   readTimestamp,
 } from "../../proto/codec/types.ts";
 import { blockIdFlagOf } from "../../proto/codec/votes.ts";
-import { BLOCK_TXS_MAX, VOTES_MAX } from "../../proto/limits.ts";
+import { BLOCK_TXS_MAX, HASH_BYTES, VOTES_MAX } from "../../proto/limits.ts";
 import { BlockIdFlag, ZERO_TIME, type ConsensusParams, type Timestamp } from "../../proto/types.ts";
 import type {
   AbciValidator,
@@ -67,7 +68,12 @@ export type AbciRequest =
   | { readonly kind: "refused"; readonly call: RefusableCall; readonly reason: string };
 
 export type AbciCall = Exclude<AbciRequest["kind"], "refused">;
-export type RefusableCall = "query" | "offerSnapshot" | "loadSnapshotChunk" | "processProposal";
+export type RefusableCall =
+  | "query"
+  | "offerSnapshot"
+  | "loadSnapshotChunk"
+  | "processProposal"
+  | "verifyVoteExtension";
 
 /**
  * Reads one request without its length. Bytes in requests are views into `bytes`.
@@ -109,7 +115,7 @@ const CALLS: readonly (((reader: Reader) => AbciRequest) | undefined)[] = [
   (r) => ({ kind: "prepareProposal", request: readPrepareProposal(r) }),
   readProcessProposal,
   (r) => ({ kind: "extendVote", request: readExtendVote(r) }),
-  (r) => ({ kind: "verifyVoteExtension", request: readVerifyVoteExtension(r) }),
+  readVerifyVoteExtension,
   (r) => ({ kind: "finalizeBlock", request: readFinalizeBlock(r) }),
 ];
 
@@ -418,12 +424,13 @@ function readProcessProposal(reader: Reader): AbciRequest {
   if (hasTooManyTxs) {
     return refused("processProposal", `a block of more than ${BLOCK_TXS_MAX} items`);
   }
+  if (rest.hash.length !== HASH_BYTES) return refused("processProposal", wrongHash(rest.hash));
   return { kind: "processProposal", request: { ...rest, proposedLastCommit: commit } };
 }
 
 function readFinalizeBlock(reader: Reader): FinalizeBlockRequest {
   const { block, commit } = readBlockRequest(reader);
-  const { hasTooManyTxs: _, ...rest } = checked(block);
+  const { hasTooManyTxs: _, ...rest } = checkedHash(checked(block));
   return { ...rest, decidedLastCommit: commit };
 }
 
@@ -448,7 +455,7 @@ function readExtendVote(reader: Reader): ExtendVoteRequest {
     else if (reader.field === 5) proposedLastCommit = reader.message(readCommitInfo);
     else reader.unknown();
   }
-  const { hasTooManyTxs: _, ...rest } = checked(block);
+  const { hasTooManyTxs: _, ...rest } = checkedHash(checked(block));
   return { ...rest, proposedLastCommit };
 }
 
@@ -457,7 +464,12 @@ function checked(block: BlockFields): BlockFields {
   throw codecError("CODEC_TOO_MANY", `more than ${BLOCK_TXS_MAX} items`);
 }
 
-function readVerifyVoteExtension(reader: Reader): VerifyVoteExtensionRequest {
+function checkedHash(block: BlockFields): BlockFields {
+  if (block.hash.length === HASH_BYTES) return block;
+  throw codecError("CODEC_LENGTH", wrongHash(block.hash));
+}
+
+function readVerifyVoteExtension(reader: Reader): AbciRequest {
   let [hash, validatorAddress, voteExtension] = [EMPTY_BYTES, EMPTY_BYTES, EMPTY_BYTES];
   let height = Height(0);
   while (reader.next()) {
@@ -467,7 +479,9 @@ function readVerifyVoteExtension(reader: Reader): VerifyVoteExtensionRequest {
     else if (reader.field === 4) voteExtension = readBytes(reader);
     else reader.unknown();
   }
-  return { hash, validatorAddress, height, voteExtension };
+  if (hash.length !== HASH_BYTES) return refused("verifyVoteExtension", wrongHash(hash));
+  const request = { hash, validatorAddress, height, voteExtension };
+  return { kind: "verifyVoteExtension", request };
 }
 
 const NO_VALIDATOR: AbciValidator = { address: EMPTY_BYTES, power: 0n };
@@ -566,6 +580,10 @@ function push<T>(into: T[], countMax: number, value: T): void {
 
 function refused(call: RefusableCall, reason: string): AbciRequest {
   return { kind: "refused", call, reason };
+}
+
+function wrongHash(hash: Uint8Array): string {
+  return `hash of a block: expected ${HASH_BYTES} bytes, got ${hash.length}`;
 }
 
 function outOfRange(what: string, expected: string, got: number): Error {

@@ -1,5 +1,5 @@
 import { MemoryLevel } from "memory-level";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   CHAIN_ID,
   dataFor,
@@ -255,6 +255,33 @@ describe("application", () => {
     await chain.step();
     await chain.step();
     expect(await chain.node(1).level.keys({ gte: "x", lt: "y" }).all()).toHaveLength(0);
+  });
+
+  test("behavior: an extension that a block's own bytes prevent costs no other block its vote", async () => {
+    const chain = await TestChain.start();
+    const request = chain.processRequest(await chain.prepare(0));
+    const { app } = chain.node(1);
+    const odd = { ...request, hash: new Uint8Array(0) };
+    await app.processProposal(odd);
+    await expect(app.extendVote(odd)).rejects.toThrow(/block hash: expected 32 bytes/);
+    expect(await app.processProposal(request)).toEqual({ accept: true });
+    expect((await app.extendVote(request)).length).toBeGreaterThan(0);
+  });
+
+  test("error: after an extension that could not be stored none is made", async () => {
+    const chain = await TestChain.start();
+    const request = chain.processRequest(await chain.prepare(0));
+    const { app, level } = chain.node(1);
+    const batch = vi.spyOn(level, "batch").mockImplementationOnce(() => {
+      throw new Error("disk full");
+    });
+    await app.processProposal(request);
+    await expect(app.extendVote(request)).rejects.toThrow("disk full");
+    expect(batch).toHaveBeenCalledTimes(1);
+    const other = { ...request, hash: request.hash.toReversed() };
+    await expect(app.processProposal(other)).rejects.toThrow("disk full");
+    await expect(app.extendVote(other)).rejects.toThrow("disk full");
+    expect(batch).toHaveBeenCalledTimes(1);
   });
 
   test("behavior: says why a node must not start as a validator", async () => {

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import type { Arbitrary } from "fast-check";
 import { Height, Round } from "../../proto/brands.ts";
+import { HASH_BYTES } from "../../proto/limits.ts";
 import { BlockIdFlag } from "../../proto/types.ts";
 import type {
   AbciEvent,
@@ -36,6 +37,9 @@ import * as any from "./arbitraries.ts";
 
 const bytes: Arbitrary<Uint8Array> = fc
   .uint8Array({ maxLength: 40 })
+  .map((value) => new Uint8Array(value));
+const blockHash: Arbitrary<Uint8Array> = fc
+  .uint8Array({ minLength: HASH_BYTES, maxLength: HASH_BYTES })
   .map((value) => new Uint8Array(value));
 const text = fc.string({ unit: "grapheme", maxLength: 20 });
 const height = fc.nat({ max: Number.MAX_SAFE_INTEGER - 3 }).map(Height);
@@ -158,19 +162,19 @@ export const abciCases = {
     some(bytes),
   ),
   processProposal: pair<ProcessProposalRequest, Verdict>(
-    fc.record({ ...context, hash: bytes, proposedLastCommit: commitInfos }),
+    fc.record({ ...context, hash: blockHash, proposedLastCommit: commitInfos }),
     verdicts,
   ),
   extendVote: pair<ExtendVoteRequest, Uint8Array>(
-    fc.record({ ...context, hash: bytes, proposedLastCommit: commitInfos }),
+    fc.record({ ...context, hash: blockHash, proposedLastCommit: commitInfos }),
     bytes,
   ),
   verifyVoteExtension: pair<VerifyVoteExtensionRequest, Verdict>(
-    fc.record({ hash: bytes, validatorAddress: bytes, height, voteExtension: bytes }),
+    fc.record({ hash: blockHash, validatorAddress: bytes, height, voteExtension: bytes }),
     verdicts,
   ),
   finalizeBlock: pair<FinalizeBlockRequest, FinalizeBlockResponse>(
-    fc.record({ ...context, hash: bytes, decidedLastCommit: commitInfos }),
+    fc.record({ ...context, hash: blockHash, decidedLastCommit: commitInfos }),
     fc.record({
       events: some(events),
       txResults: some(results),

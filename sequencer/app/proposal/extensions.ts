@@ -15,6 +15,7 @@ import type { VerifySignatures } from "../../../mev/signatures.ts";
 import { Height } from "../../../proto/brands.ts";
 import { bytesEqual, EMPTY_BYTES, fromHex, toHex } from "../../../proto/bytes.ts";
 import type { Shares } from "../../../proto/codec/seal-block.ts";
+import { isCodecError } from "../../../proto/codec/errors.ts";
 import { assert } from "../../../proto/errors.ts";
 import type { Verdict, VerifyVoteExtensionRequest } from "../../abci/application.ts";
 import type { Logger } from "../../ports/logger.ts";
@@ -67,7 +68,7 @@ export class Extensions {
   readonly #ownShares: OwnShares;
   /** Answers being made, by height and block. */
   readonly #underWay = new Map<string, Promise<Uint8Array>>();
-  /** Why one could not be made; from then on none is. */
+  /** Why one could not be stored, or what broke; from then on none is made. */
   #failure: { readonly cause: unknown } | undefined;
 
   constructor(dependencies: ExtensionDependencies) {
@@ -111,12 +112,14 @@ export class Extensions {
 
   /**
    * Begins to make the answer for a block that was accepted: the disk is done before it is asked for.
-   * @throws what an answer before it failed with
+   * @throws what an answer before it failed with, unless that came of its own block's bytes
    */
   prepare(height: Height, blockHash: Uint8Array, included: IncludedIds): void {
     if (this.#failure !== undefined) throw this.#failure.cause;
     if (this.#voterAt(height) === undefined) return;
     this.extend(height, blockHash, included).catch((cause: unknown) => {
+      // What one block's bytes bring comes again when its vote is asked for, and is nobody else's.
+      if (isCodecError(cause)) return;
       this.#failure ??= { cause };
     });
   }
