@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isShallowJson, parseJson } from "./json-reader.ts";
+import { isShallowJson, JsonNode, parseJson } from "./json-reader.ts";
 import { JSON_DEPTH_MAX } from "./limits.ts";
 
 const nested = (depth: number, open = "[", close = "]"): string =>
@@ -23,6 +23,25 @@ describe("reading JSON from elsewhere", () => {
     expect(isShallowJson(`"${"[".repeat(500)}"`)).toBe(true);
     expect(isShallowJson(`{"a\\"${"{".repeat(500)}":"\\\\"}`)).toBe(true);
     expect(isShallowJson(`["\\\\",${nested(200)}]`)).toBe(false);
+  });
+
+  test("integers are held to what Go's types of them take", () => {
+    const node = (value: unknown) => new JsonNode(value);
+    for (const value of [-(1n << 63n), (1n << 63n) - 1n]) {
+      expect(node(String(value)).bigint()).toBe(value);
+    }
+    for (const value of [-(1n << 63n) - 1n, 1n << 63n]) {
+      expect(() => node(String(value)).bigint(), String(value)).toThrow("-2^63 to 2^63 - 1");
+    }
+    for (const value of [0n, (1n << 64n) - 1n]) {
+      expect(node(String(value)).unsigned()).toBe(value);
+    }
+    for (const value of ["-1", "-0", String(1n << 64n), -1]) {
+      expect(() => node(value).unsigned(), String(value)).toThrow("0 to 2^64 - 1");
+    }
+    expect(node(undefined).unsigned()).toBe(0n);
+    expect(node(7).count(7)).toBe(7);
+    expect(() => node(8).count(7)).toThrow("an integer of 7 at most, got 8");
   });
 
   test("what is wrong is told without repeating all of it", () => {

@@ -74,11 +74,21 @@ export class JsonNode {
 
   /** An int64 as a decimal string, or as a number that is a safe integer. Absent is 0. */
   bigint(): bigint {
-    const value = this.#value;
-    if (this.isAbsent) return 0n;
-    if (typeof value === "string" && /^-?(0|[1-9]\d{0,19})$/.test(value)) return BigInt(value);
-    if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
-    throw this.error("a decimal integer");
+    const value = this.#decimal();
+    if (BigInt.asIntN(64, value) !== value) {
+      throw this.error("a decimal integer from -2^63 to 2^63 - 1");
+    }
+    return value;
+  }
+
+  /** A uint64, written as `bigint` is. Absent is 0. */
+  unsigned(): bigint {
+    const value = this.#decimal();
+    // Go reads no sign there, not even that of "-0".
+    if (BigInt.asUintN(64, value) !== value || String(this.#value).startsWith("-")) {
+      throw this.error("a decimal integer from 0 to 2^64 - 1");
+    }
+    return value;
   }
 
   /** As `bigint`, where a safe integer is wanted. */
@@ -100,10 +110,11 @@ export class JsonNode {
     return Round(value);
   }
 
-  /** A count or index >= 0. */
-  count(): number {
+  /** A count or index >= 0, of `max` at most. */
+  count(max = Number.MAX_SAFE_INTEGER): number {
     const value = this.integer();
     if (value < 0) throw this.error("an integer >= 0");
+    if (value > max) throw this.error(`an integer of ${max} at most`);
     return value;
   }
 
@@ -131,6 +142,14 @@ export class JsonNode {
     const got = describe(this.#value);
     const info = { code: "JSON_SHAPE", path: this.path } as const;
     return new WeftError(info, `${this.path}: expected ${expected}, got ${got}`, { cause });
+  }
+
+  #decimal(): bigint {
+    const value = this.#value;
+    if (this.isAbsent) return 0n;
+    if (typeof value === "string" && /^-?(0|[1-9]\d{0,19})$/.test(value)) return BigInt(value);
+    if (typeof value === "number" && Number.isSafeInteger(value)) return BigInt(value);
+    throw this.error("a decimal integer");
   }
 
   #bytes(read: (text: string) => Uint8Array, expected: string): Uint8Array {

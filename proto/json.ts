@@ -44,6 +44,9 @@ const KEY_TAGS = {
   secp256k1: "tendermint/PubKeySecp256k1",
 } as const;
 
+/** Most that Go's types of some fields hold. */
+const [INT32_MAX, UINT32_MAX] = [0x7fff_ffff, 0xffff_ffff];
+
 /** Hashes and addresses: upper-case hex. */
 export function hexJson(bytes: Uint8Array): string {
   return toHex(bytes).toUpperCase();
@@ -79,7 +82,7 @@ export function blockIdFromJson(node: JsonNode): BlockId {
   const parts = node.getAny("parts", "part_set_header");
   return {
     hash: node.get("hash").hex(),
-    partSetHeader: { total: parts.get("total").count(), hash: parts.get("hash").hex() },
+    partSetHeader: { total: parts.get("total").count(UINT32_MAX), hash: parts.get("hash").hex() },
   };
 }
 
@@ -109,7 +112,7 @@ export function headerToJson(header: Header): Json {
 export function headerFromJson(node: JsonNode): Header {
   const version = node.get("version");
   return {
-    version: { block: version.get("block").bigint(), app: version.get("app").bigint() },
+    version: { block: version.get("block").unsigned(), app: version.get("app").unsigned() },
     chainId: node.get("chain_id").string(),
     height: node.get("height").height(),
     time: node.get("time").time(),
@@ -276,7 +279,7 @@ export function voteFromJson(node: JsonNode): Vote {
     blockId: blockIdFromJson(node.get("block_id")),
     timestamp: node.get("timestamp").time(),
     validatorAddress: node.get("validator_address").hex(),
-    validatorIndex: node.get("validator_index").count(),
+    validatorIndex: node.get("validator_index").count(INT32_MAX),
     signature: node.get("signature").base64(),
     extension: node.get("extension").base64(),
     extensionSignature: node.get("extension_signature").base64(),
@@ -377,7 +380,7 @@ export function consensusParamsFromJson(node: JsonNode): ConsensusParams {
       maxBytes: evidence.get("max_bytes").bigint(),
     },
     validator: { publicKeyTypes: types.map((type) => type.string()) },
-    version: { app: version.isAbsent ? 0n : version.getAny("app", "app_version").bigint() },
+    version: { app: version.isAbsent ? 0n : version.getAny("app", "app_version").unsigned() },
     abci: { voteExtensionsEnableHeight: enableHeight.height() },
   };
 }

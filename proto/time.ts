@@ -8,11 +8,11 @@ const SECONDS_PER_DAY = 86_400;
 /** Days from 0000-03-01 to 1970-01-01. */
 const EPOCH_DAYS = 719_468;
 const RFC3339 =
-  /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
+  /^(\d{4})-(\d{2})-(\d{2})T(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
 
 /** Why a time was refused. */
 export type TimeErrorCode =
-  /** The text is not RFC 3339 with at most nine digits of a second. */
+  /** The text is no RFC 3339 as Go reads it. */
   | "TIME_FORMAT"
   /** A commit names a validator that its set does not have. */
   | "TIME_UNKNOWN_VALIDATOR";
@@ -76,12 +76,15 @@ export function formatTime(time: Timestamp): string {
   return `${date}T${clock}${fraction}Z`;
 }
 
-/** Reads RFC 3339 with up to nine digits of a second and any offset. Throws TIME_FORMAT. */
+/**
+ * Reads RFC 3339 with any offset, as Go's `time.Parse` does: what is finer than a nanosecond is cut off,
+ * a comma may stand for the point and one digit for the hour. Throws TIME_FORMAT.
+ */
 export function parseTime(text: string): Timestamp {
   const match = RFC3339.exec(text);
   if (match === null) throw badFormat(text);
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number);
-  const nanos = Number((match[7] ?? "").padEnd(9, "0"));
+  const nanos = Number((match[7] ?? "").slice(0, 9).padEnd(9, "0"));
   const [offsetHours, offsetMinutes] = [Number(match[9] ?? 0), Number(match[10] ?? 0)];
   if (year === undefined || month === undefined || day === undefined) throw badFormat(text);
   if (hour === undefined || minute === undefined || second === undefined) throw badFormat(text);

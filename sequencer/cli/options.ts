@@ -6,9 +6,9 @@ import { snakeCase } from "../../proto/codec/record.ts";
 import { PARAM_NAMES, type ParamsState } from "../../proto/codec/weft-state.ts";
 import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
 import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/page.ts";
+import { CHAIN_ID_BYTES_MAX } from "../../proto/limits.ts";
 import type { GenesisAppState } from "../app/genesis.ts";
 import { DEFAULT_PARAMS, PARAM_BOUNDS, paramFaults } from "../app/params.ts";
-import { CHAIN_ID_LENGTH_MAX } from "../engine/limits.ts";
 import { defaultHome } from "../node/home.ts";
 import { type EngineName, ENGINES } from "../node/home-engine.ts";
 import { parsePeerAddress } from "../p2p/address.ts";
@@ -247,9 +247,9 @@ export function rollupNamesOption(flags: string, description: string, defaults: 
 }
 
 export function parseChainId(text: string): string {
-  if (text.length === 0 || text.length > CHAIN_ID_LENGTH_MAX || !/^[\x21-\x7e]+$/.test(text)) {
+  if (text.length === 0 || text.length > CHAIN_ID_BYTES_MAX || !/^[\x21-\x7e]+$/.test(text)) {
     throw new InvalidArgumentError(
-      `expected 1 to ${CHAIN_ID_LENGTH_MAX} printable ASCII characters without spaces, got ${text.length}`,
+      `expected 1 to ${CHAIN_ID_BYTES_MAX} printable ASCII characters without spaces, got ${text.length}`,
     );
   }
   return text;

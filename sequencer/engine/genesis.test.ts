@@ -59,10 +59,27 @@ describe("genesis", () => {
     await rm(directory, { recursive: true });
   });
 
+  test("what CometBFT takes at its limits is taken", () => {
+    const chainId = "é".repeat(25);
+    expect(parse({ chain_id: chainId }).chainId).toBe(chainId);
+    const { version } = parse(
+      withParam("version", "app", String((1n << 64n) - 1n)),
+    ).consensusParams;
+    expect(version.app).toBe((1n << 64n) - 1n);
+    const { evidence } = parse(
+      withParam("evidence", "max_age_duration", String((1n << 63n) - 1n)),
+    ).consensusParams;
+    expect(evidence.maxAgeDurationNanos).toBe((1n << 63n) - 1n);
+    const { genesisTime } = parse({ genesis_time: "2026-01-02T03:04:05,0000000079Z" });
+    expect(genesisTime).toEqual({ seconds: 1_767_323_045n, nanos: 7 });
+  });
+
   test.each<[string, Record<string, unknown>, RegExp]>([
     ["no chain id", { chain_id: "" }, /chain_id: the genesis must have a non-empty chain_id/],
-    ["a long chain id", { chain_id: "x".repeat(51) }, /51 characters, at most 50/],
+    ["a long chain id", { chain_id: "x".repeat(51) }, /51 bytes, at most 50/],
+    ["a chain id of many bytes", { chain_id: "é".repeat(26) }, /52 bytes, at most 50/],
     ["no time", { genesis_time: undefined }, /must have a genesis_time/],
+    ["Go's zero time", { genesis_time: "0001-01-01T00:00:00Z" }, /must have a genesis_time/],
     ["a time that is none", { genesis_time: "yesterday" }, /genesis_time: .*RFC 3339/],
     [
       "a time that is not UTC's",
@@ -88,6 +105,26 @@ describe("genesis", () => {
       "a validator twice",
       { validators: [validator({}), validator({})] },
       /validators\[1\]: validator [0-9A-F]{40} is there twice/,
+    ],
+    [
+      "a power that is no int64",
+      { validators: [validator({ power: "9223372036854775808" })] },
+      /validators\[0\]\.power: expected a decimal integer from -2\^63 to 2\^63 - 1/,
+    ],
+    [
+      "a duration that is no int64",
+      withParam("evidence", "max_age_duration", "9223372036854775808"),
+      /evidence\.max_age_duration: expected a decimal integer from -2\^63 to 2\^63 - 1/,
+    ],
+    [
+      "a version below 0",
+      withParam("version", "app", "-1"),
+      /version\.app: expected a decimal integer from 0 to 2\^64 - 1, got "-1"/,
+    ],
+    [
+      "a version that is no uint64",
+      withParam("version", "app", "18446744073709551616"),
+      /version\.app: expected a decimal integer from 0 to 2\^64 - 1/,
     ],
     ["a height in words", { initial_height: "one" }, /expected a decimal integer, got "one"/],
     ["a negative height", { initial_height: "-1" }, /initial_height: expected a height >= 0/],
@@ -121,6 +158,13 @@ describe("genesis", () => {
     expect(() => parse(changes)).toThrow(message);
   });
 });
+
+/** CometBFT's parameters, with one value of another text. */
+function withParam(group: string, name: string, value: string): Record<string, unknown> {
+  const params: object = Object(consensusParamsToJson(DEFAULT_CONSENSUS_PARAMS));
+  const before: object = Object(Reflect.get(params, group));
+  return { consensus_params: { ...params, [group]: { ...before, [name]: value } } };
+}
 
 function validator(changes: Record<string, unknown>): Record<string, unknown> {
   const [key] = testKeys(1);

@@ -16,13 +16,14 @@ import {
   publicKeyFromJson,
   publicKeyToJson,
 } from "../../proto/json.ts";
-import { formatTime } from "../../proto/time.ts";
+import { CHAIN_ID_BYTES_MAX } from "../../proto/limits.ts";
+import { formatTime, isZeroTime } from "../../proto/time.ts";
 import type { ConsensusParams, PublicKey, Timestamp } from "../../proto/types.ts";
 import { validatorAddress } from "../../proto/validator-set.ts";
 import { isMissingFile } from "../ports/node-file-system.ts";
 import { DEFAULT_CONSENSUS_PARAMS, checkConsensusParams } from "./consensus-params.ts";
 import { EngineError } from "./errors.ts";
-import { CHAIN_ID_LENGTH_MAX, GENESIS_FILE_BYTES_MAX } from "./limits.ts";
+import { GENESIS_FILE_BYTES_MAX } from "./limits.ts";
 import { rawMember } from "./raw-json.ts";
 
 export interface GenesisValidator {
@@ -137,22 +138,24 @@ export function genesisDigest(genesis: Genesis): Uint8Array {
 function readGenesis(doc: JsonNode, text: string): Genesis {
   const chainId = doc.get("chain_id").text();
   if (chainId === "") throw refusal("chain_id", "the genesis must have a non-empty chain_id");
-  if (chainId.length > CHAIN_ID_LENGTH_MAX) {
+  const { length: chainIdBytes } = utf8ToBytes(chainId);
+  if (chainIdBytes > CHAIN_ID_BYTES_MAX) {
     throw refusal(
       "chain_id",
-      `chain_id has ${chainId.length} characters, at most ${CHAIN_ID_LENGTH_MAX} are allowed`,
+      `chain_id has ${chainIdBytes} bytes, at most ${CHAIN_ID_BYTES_MAX} are allowed`,
     );
   }
   const time = doc.get("genesis_time");
-  if (time.isAbsent) {
-    throw refusal("genesis_time", "the genesis must have a genesis_time, the same on every node");
-  }
+  if (time.isAbsent) throw noTime();
   if (time.text() !== "" && !time.text().endsWith("Z")) {
     throw refusal(
       "genesis_time",
       `expected UTC, ending in Z, as CometBFT wants it, got ${time.text()}: write ${formatTime(time.time())}`,
     );
   }
+  const genesisTime = time.time();
+  // Go's zero time: CometBFT takes its own clock for that, too.
+  if (isZeroTime(genesisTime)) throw noTime();
   for (const path of QUOTED_FIELDS) requireQuoted(doc, path);
   const initialHeight = doc.get("initial_height").height();
   const params = doc.get("consensus_params");
@@ -161,7 +164,7 @@ function readGenesis(doc: JsonNode, text: string): Genesis {
     : consensusParamsFromJson(params);
   checkConsensusParams(consensusParams);
   return {
-    genesisTime: time.time(),
+    genesisTime,
     chainId,
     initialHeight: initialHeight === 0 ? Height(1) : initialHeight,
     consensusParams,
@@ -227,6 +230,10 @@ function readValidator(node: JsonNode): GenesisValidator {
     );
   }
   return { address, publicKey, power, name: node.get("name").text() };
+}
+
+function noTime(): EngineError {
+  return refusal("genesis_time", "the genesis must have a genesis_time, the same on every node");
 }
 
 function refusal(field: string, detail: string, cause?: unknown): EngineError {

@@ -26,8 +26,6 @@ export const WAL_FILE_BYTES_MAX = 10 << 20;
 export const WAL_TOTAL_BYTES_MAX = 1 << 30;
 /** Blocks whose LastCommit check is remembered. */
 export const VALIDATED_BLOCKS_MAX = 16;
-/** Length of a chain id (spec §20). */
-export const CHAIN_ID_LENGTH_MAX = 50;
 /** genesis.json is read whole. */
 export const GENESIS_FILE_BYTES_MAX = 100 << 20;
 /** Characters of a reason that is logged and stored. */
