@@ -562,6 +562,10 @@ export class SimNode {
     if (!this.isByzantine) {
       const { lastBlockHeight, appHash } = engine.chainState();
       this.#world.agreement.restarted(this.name, lastBlockHeight, appHash);
+      // A block that was applied in a replay is told of by nobody, and all nodes may have lost power at it.
+      const { seal } = this.#world;
+      const last = seal === undefined ? undefined : await blockStore.block(lastBlockHeight);
+      if (last !== undefined) seal?.decided(last);
     }
     if (blockSync !== undefined) {
       running.blockSync = createBlockSync(
