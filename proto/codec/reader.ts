@@ -82,8 +82,8 @@ export class Reader {
         );
       }
       this.#lastField = this.field;
-      this.#mayRepeat = false;
     }
+    this.#mayRepeat = false;
     return true;
   }
 
@@ -254,7 +254,7 @@ export class Reader {
     const start = this.#delimitedStart();
     const end = this.#position;
     const wasReplaced = this.#isReplaced;
-    this.#isReplaced ||= !this.strict && this.#occursLater(1, lastMember);
+    this.#isReplaced ||= !this.strict && lastMember > 0 && this.#occursLater(1, lastMember);
     const value = this.#nested(start, end, decode);
     this.#isReplaced = wasReplaced;
     return value;
@@ -298,13 +298,14 @@ export class Reader {
 
   /**
    * Refuses the value at hand, or what the message came to in its end. In lenient mode not where a later occurrence
-   * replaces it: Go judges a message when it has read all of it. The caller goes on with any value then.
+   * replaces it (that of a repeated field does not): Go judges a message when it has read all of it. The caller goes on with any value then.
    *
    * @throws CodecError
    */
   refuse(code: CodecErrorCode, message: string, cause?: unknown): void {
     const isReplaced =
-      this.#isReplaced || (!this.strict && this.#occursLater(this.field, this.field));
+      this.#isReplaced ||
+      (!this.strict && !this.#mayRepeat && this.#occursLater(this.field, this.field));
     if (!isReplaced) throw codecError(code, message, cause);
   }
 

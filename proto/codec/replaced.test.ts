@@ -1,12 +1,19 @@
 /** What of a message counts: as Go reads it, who judges what is left when all of it has been read. */
 import { describe, expect, test } from "vitest";
 import { concatBytes, EMPTY_BYTES, fromHex } from "../bytes.ts";
+import { SHORT_BYTES_MAX } from "../limits.ts";
 import { BlockIdFlag, ZERO_TIME } from "../types.ts";
 import { decodeEvidence, decodeHeader, encodeHeader } from "./block.ts";
 import { decodeConsensusMessage } from "./consensus-messages.ts";
 import { isCodecError } from "./errors.ts";
 import { decode } from "./reader.ts";
-import { readHeight, readPublicKey } from "./types.ts";
+import { decodePacket, decodePexMessage } from "./p2p-messages.ts";
+import {
+  decodeBlockSyncMessage,
+  decodeStateSyncMessage,
+  decodeTxsMessage,
+} from "./sync-messages.ts";
+import { readHeight, readMerkleProof, readPublicKey } from "./types.ts";
 import { decodeCommit, decodeVote, encodeVote } from "./votes.ts";
 import { Writer } from "./writer.ts";
 
@@ -98,6 +105,31 @@ describe("an occurrence that another one replaces", () => {
     const one = concatBytes(fromHex("18ffffffffffffffffff01"), gap);
     const bytes = concatBytes(...Array.from({ length: 500 }, () => one), fromHex("1805"));
     expect(decodeHeader(bytes).height).toBe(5);
+  });
+
+  test("costs time linear in the bytes as a member of any oneof", () => {
+    const members = new Uint8Array(1 << 20);
+    // Field 4 of all of these: a vote set's proof of lock, a request for a status, a chunk; 2 and 1 of addresses, transactions.
+    for (const [tag, read] of [
+      [0x22, decodeConsensusMessage],
+      [0x22, decodeBlockSyncMessage],
+      [0x22, decodeStateSyncMessage],
+      [0x0a, decodePexMessage],
+      [0x0a, (bytes: Uint8Array) => decodePacket(bytes, 1_024)],
+      [0x0a, decodeTxsMessage],
+      [0x0a, decodeEvidence],
+    ] as const) {
+      const bytes = members.map((_, i) => (i % 2 === 0 ? tag : 0));
+      expect(["accepted", "CODEC_OUT_OF_RANGE", "CODEC_MISSING_FIELD"]).toContain(
+        refusal(() => read(bytes)),
+      );
+    }
+  });
+
+  test("does not replace an element of a list", () => {
+    const long = delimited(4, new Uint8Array(SHORT_BYTES_MAX + 1));
+    const proof = concatBytes(long, delimited(4, new Uint8Array(32)));
+    expect(refusal(() => decode(readMerkleProof, proof, "lenient"))).toBe("CODEC_TOO_LARGE");
   });
 
   test("strict readers refuse at once", () => {
