@@ -12,6 +12,7 @@ import { describeError, exitCodeOf } from "./cli-error.ts";
 import type { CommandContext } from "./context.ts";
 import { ExitCode, isExitName } from "./exit-codes.ts";
 import { toJson } from "./output.ts";
+import { guardStandardStreams } from "./standard-streams.ts";
 
 type Register = (program: Command, context: CommandContext) => void;
 
@@ -86,13 +87,22 @@ export function withoutHelpOfNothing(program: Command, args: readonly string[]):
   return [...args];
 }
 
+/** The words that name a command, after the program's own: "rollup start". */
+function wordsOf(command: Command): string {
+  const outer = command.parent;
+  if (outer === null) return "";
+  return `${wordsOf(outer)} ${command.name()}`.trim();
+}
+
 async function main(): Promise<void> {
   const context: CommandContext = {
     entry: fileURLToPath(import.meta.url),
     environment: process.env,
   };
   const given = process.argv.slice(2);
+  const guard = guardStandardStreams(process, (code) => process.exit(code ?? process.exitCode));
   const program = await createProgram(context, given);
+  program.hook("preAction", (_program, command) => guard.runs(wordsOf(command)));
   try {
     const args = withoutHelpOfNothing(program, given);
     await program.parseAsync(args, { from: "user" });

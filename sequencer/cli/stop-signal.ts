@@ -4,8 +4,8 @@ import { STOP_TIMEOUT_MS } from "./limits.ts";
 import { SUPERVISED } from "./process-group.ts";
 
 /**
- * Resolves on the first SIGINT or SIGTERM, or when the supervising process is gone. The second
- * signal ends the process at once.
+ * Resolves on the first SIGINT, SIGTERM or SIGHUP, or when the supervising process is gone. A second
+ * SIGINT or SIGTERM ends the process at once.
  */
 export async function untilStopped(): Promise<string> {
   return await new Promise((resolve) => {
@@ -17,6 +17,8 @@ export async function untilStopped(): Promise<string> {
     };
     process.on("SIGINT", () => stop("SIGINT"));
     process.on("SIGTERM", () => stop("SIGTERM"));
+    // Of a terminal that is closed it may come twice, from the kernel and from the shell: nobody is impatient.
+    process.on("SIGHUP", () => reason ?? stop("SIGHUP"));
     if (process.env[SUPERVISED] === "1") {
       process.stdin.resume();
       // It is listened to, but must not keep the process alive when all else has stopped or failed.

@@ -1,5 +1,5 @@
-import { type Logger as PinoLogger, pino, stdSerializers } from "pino";
-import pretty from "pino-pretty";
+import { type DestinationStream, type Logger as PinoLogger, pino, stdSerializers } from "pino";
+import { prettyFactory } from "pino-pretty";
 import type { LogFields, Logger } from "./logger.ts";
 
 export interface LoggerOptions {
@@ -19,18 +19,34 @@ export function createPinoLogger(options: LoggerOptions): Logger {
     serializers: { error: stdSerializers.err },
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  if (options.format === "json") {
-    return wrap(pino(base, pino.destination({ dest: 2, sync: true })));
-  }
-  const stream = pretty({
-    destination: 2,
-    sync: true,
+  const output = standardError();
+  if (options.format === "json") return wrap(pino(base, output));
+  const pretty = prettyFactory({
     colorize: process.stderr.isTTY,
     translateTime: "SYS:HH:MM:ss.l",
     singleLine: true,
     ignore: "pid,hostname",
   });
-  return wrap(pino({ ...base, formatters: {} }, stream));
+  const lines = { write: (line: string): void => output.write(pretty(line)) };
+  return wrap(pino({ ...base, formatters: {} }, lines));
+}
+
+/**
+ * Lines that cannot be written are lost: neither a full disk nor a reader that is gone may end a node.
+ * Once there is room again the next line is written.
+ */
+function standardError(): DestinationStream {
+  let destination = open();
+  return { write: (line) => void destination.write(line) };
+
+  function open() {
+    const opened = pino.destination({ dest: 2, sync: true });
+    opened.on("error", (error: NodeJS.ErrnoException) => {
+      // It would keep what it could not write, without end. After EPIPE it drops all lines by itself.
+      if (error.code !== "EPIPE") destination = open();
+    });
+    return opened;
+  }
 }
 
 function wrap(logger: PinoLogger): Logger {
