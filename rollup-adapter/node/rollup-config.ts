@@ -4,6 +4,7 @@ import { z } from "zod";
 import { Height } from "../../proto/brands.ts";
 import { fromHex } from "../../proto/bytes.ts";
 import { WeftError } from "../../proto/errors.ts";
+import { isHostPort } from "../../proto/host-port.ts";
 import type { TrustedState } from "../client/header-chain.ts";
 import { GATEWAY_SECTION, RPC_SECTION } from "../gateway/gateway-config.ts";
 
@@ -11,7 +12,7 @@ export type RollupConfigErrorInfo =
   /** The file cannot be read or is not a configuration; the message names every problem. */
   { readonly code: "CONFIG_ROLLUP_INVALID"; readonly path: string };
 
-const hostPort = z.string().regex(/^[^\s:]+:\d{1,5}$/, "expected host:port");
+const hostPort = z.string().refine(isHostPort, "expected host:port, of IPv6 [host]:port");
 const hash = z.string().regex(/^[0-9a-fA-F]{64}$/, "expected 32 bytes in hex");
 
 const url = (scheme: string) =>

@@ -5,6 +5,7 @@ import { fromHex } from "../../proto/bytes.ts";
 import { snakeCase } from "../../proto/codec/record.ts";
 import { PARAM_NAMES, type ParamsState } from "../../proto/codec/weft-state.ts";
 import { accountAddress, ROLLUP_NAME } from "../../proto/codec/weft-tx.ts";
+import { isHostPort } from "../../proto/host-port.ts";
 import { type Page, PAGE_ENTRIES, PAGE_ENTRIES_MAX } from "../../proto/grpc/page.ts";
 import { CHAIN_ID_BYTES_MAX } from "../../proto/limits.ts";
 import type { GenesisAppState } from "../app/genesis.ts";
@@ -136,11 +137,8 @@ export function addTxOptions(command: Command): Command {
 }
 
 export function parseHostPort(text: string): string {
-  const port = Number(text.slice(text.lastIndexOf(":") + 1));
-  if (!/^[^\s:]+:\d{1,5}$/.test(text) || port < 1 || port > 65_535) {
-    throw new InvalidArgumentError("expected host:port, such as 127.0.0.1:9090");
-  }
-  return text;
+  if (isHostPort(text)) return text;
+  throw new InvalidArgumentError("expected host:port, such as 127.0.0.1:9090 or [::1]:9090");
 }
 
 /** A whole number from 0 to 2^63 - 1. */
