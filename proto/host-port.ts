@@ -1,6 +1,6 @@
 /** Addresses that gRPC calls: `host:port` and, of IPv6, `[host]:port`. */
 
-const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|[^\s:[\]/@]+):(\d{1,5})$/;
+const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|[^\s:[\]/@,]+):(\d{1,5})$/;
 
 /** Whether the text names a host and a port above 0 of it. */
 export function isHostPort(text: string): boolean {

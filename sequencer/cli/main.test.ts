@@ -129,6 +129,31 @@ describe("what is not quite right", () => {
     expect(existsSync(output)).toBe(false);
   });
 
+  test("hosts that peers cannot dial are refused by name before anything is written", async () => {
+    const output = mkdtempSync(join(tmpdir(), "weft-hosts-"));
+    const network = join(output, "network");
+    const testnet = async (...hosts: string[]) =>
+      (await program(["testnet"])).parseAsync(
+        ["testnet", "--output", network, "--validators", "2", "--hosts", ...hosts],
+        { from: "user" },
+      );
+    await expect(testnet("[::1]", "::1")).rejects.toThrow(/^--hosts: "::1" .*such as \[::1\]/);
+    await expect(testnet("10.0.0.1", "a,b")).rejects.toThrow(/^--hosts: "a,b"/);
+    expect(existsSync(network)).toBe(false);
+    vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    await testnet("[::1]", "[2001:db8::1]").finally(() => vi.restoreAllMocks());
+    const p2p = (name: string) => loadConfig(homeAt(join(network, name)).configFile, {}, {}).p2p;
+    expect(p2p("validator-0").laddr).toBe("tcp://[::1]:26656");
+    expect(p2p("validator-1").laddr).toBe("tcp://[::]:26656");
+    expect(p2p("validator-0").persistent_peers).toMatch(/@\[2001:db8::1\]:26656$/);
+    // A home that is gone is named, and its address is not missed among the peers of the other.
+    rmSync(join(network, "validator-1"), { recursive: true });
+    await expect(testnet("[::1]", "[2001:db8::1]")).rejects.toThrow(
+      /asked for:\n  no home of validator-1\n/,
+    );
+    rmSync(output, { recursive: true });
+  });
+
   test("an amount with a point or a unit, and an address with a typing error, are told what they are", async () => {
     const delegate = (amount: string) =>
       refusal("tx", "staking", "delegate", "ab".repeat(20), amount, "--from", "x");

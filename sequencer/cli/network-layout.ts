@@ -107,7 +107,7 @@ export function portsFrom(by: number, base: BasePorts = DEFAULT_PORTS): BasePort
 }
 
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
+  return host === "localhost" || host === "[::1]" || host.startsWith("127.");
 }
 
 export function rollupPlaces(

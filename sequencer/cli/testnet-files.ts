@@ -106,7 +106,12 @@ export async function createTestnet(
 async function missingHomes(options: TestnetOptions): Promise<string[]> {
   const isThere = ({ home }: ValidatorPlace) => existsSync(homeAt(home).genesisFile);
   const there = options.validators.filter(isThere);
-  const differences = await differencesFrom({ ...options, validators: there });
+  // Who is missing stands among the peers of those who are there.
+  const differences = await differencesFrom({
+    ...options,
+    validators: there,
+    comparesHosts: false,
+  });
   const missing = options.validators.filter((place) => !isThere(place));
   return [
     ...differences.filter((text) => !text.startsWith("validators: ")),
@@ -186,6 +191,9 @@ function nodeConfig(
   extra: Readonly<Record<string, unknown>>,
 ) {
   const isOneMachine = isLoopback(host);
+  const isV6 = host.startsWith("[");
+  const own = isV6 ? "[::1]" : "127.0.0.1";
+  const everywhere = isV6 ? "[::]" : "0.0.0.0";
   return loadConfig(
     undefined,
     {
@@ -193,7 +201,7 @@ function nodeConfig(
       ...abciSettings(place.rpcPort),
       "rpc.laddr": `tcp://127.0.0.1:${place.rpcPort}`,
       "grpc.laddr": `tcp://127.0.0.1:${place.grpcPort}`,
-      "p2p.laddr": `tcp://${isOneMachine ? "127.0.0.1" : "0.0.0.0"}:${place.p2pPort}`,
+      "p2p.laddr": `tcp://${isOneMachine ? own : everywhere}:${place.p2pPort}`,
       "p2p.persistent_peers": peers,
       // One machine: the default pace per peer would be the bottleneck, not the protection.
       ...(isOneMachine

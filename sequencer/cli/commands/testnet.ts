@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
+import { isHostPort } from "../../../proto/host-port.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "../../engine/consensus-params.ts";
 import { readOrCreateKeyFile } from "../../ports/key-file.ts";
@@ -120,6 +121,13 @@ export function registerTestnet(program: Command): void {
           throw cliError(
             "USAGE",
             `--hosts names ${hosts.length}, but there are ${validators} validators: name one host for each`,
+          );
+        }
+        const bad = hosts?.find((host) => !isHostPort(`${host}:1`));
+        if (bad !== undefined) {
+          throw cliError(
+            "USAGE",
+            `--hosts: ${JSON.stringify(bad)} is no host as peers dial it: expected a name, an IPv4 address or an IPv6 address in brackets, such as [::1]`,
           );
         }
         const { powers } = options;
