@@ -36,6 +36,7 @@ import {
 } from "../node/home-engine.ts";
 import { syncDirectory } from "../ports/file-system.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import { shellWord } from "../ports/shell-word.ts";
 import { StoreError } from "../store/errors.ts";
 import { cliError } from "./cli-error.ts";
 import { existingHome, ownAddress, withLockedHome } from "./offline-home.ts";
@@ -102,7 +103,7 @@ export async function switchEngine(
       ...conversion,
       retired: retiredFolders(home),
       pruned,
-      next: `weft start --home ${home.root} --engine ${to}; engine = "${to}" in ${home.configFile} keeps it`,
+      next: `weft start --home ${shellWord(home.root)} --engine ${to}; engine = "${to}" in ${home.configFile} keeps it`,
     };
   });
   printResult(report, isJson);
@@ -164,7 +165,7 @@ async function indexNote(home: Home, to: EngineName, environment: Environment): 
     ({ path }) => path,
     () => "cometbft",
   );
-  return `begins anew: earlier blocks are read by height, and no search finds what is in them; for that, run before the start: ${program} reindex-event --home ${cometBftHomeAt(home).root}`;
+  return `begins anew: earlier blocks are read by height, and no search finds what is in them; for that, run before the start: ${shellWord(program)} reindex-event --home ${shellWord(cometBftHomeAt(home).root)}`;
 }
 
 /** CometBFT trusts the signer's state alone: what only the log knows is added to it. */

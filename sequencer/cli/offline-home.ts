@@ -6,6 +6,7 @@ import { type EngineHome, openEngineHome } from "../engine/engine-home.ts";
 import { type Home, homeAt } from "../node/home.ts";
 import { engineOfHome } from "../node/home-engine.ts";
 import { readPublicHalf } from "../ports/key-file.ts";
+import { shellWord } from "../ports/shell-word.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { cliError } from "./cli-error.ts";
 
@@ -54,7 +55,7 @@ async function checkIsEmbedded(home: Home): Promise<void> {
   }
   throw cliError(
     "CONFIG",
-    `the data in ${home.root} is of the engine ${owner}, and this command is for the embedded engine's alone; CometBFT's own program looks at its data, with --home ${cometBftHomeAt(home).root}`,
+    `the data in ${home.root} is of the engine ${owner}, and this command is for the embedded engine's alone; CometBFT's own program looks at its data, with --home ${shellWord(cometBftHomeAt(home).root)}`,
   );
 }
 

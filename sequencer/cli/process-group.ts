@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { shellWord } from "../ports/shell-word.ts";
 
 /** Set for a child that must not outlive the process that started it. */
 export const SUPERVISED = "WEFT_SUPERVISED";
@@ -91,7 +92,11 @@ export function createProcessGroup(
               reason: `${reason}\n${tail.join("\n")}`,
               exitCode: code ?? undefined,
             });
-            onEnded({ name: spec.name, reason, restart: `weft ${spec.args.join(" ")}` });
+            onEnded({
+              name: spec.name,
+              reason,
+              restart: `weft ${spec.args.map(shellWord).join(" ")}`,
+            });
           }
           resolve();
         });

@@ -10,6 +10,7 @@ import { WeftError } from "../../proto/errors.ts";
 import { readSignState } from "../engine/privval/sign-state.ts";
 import { replaceFile, syncDirectory } from "../ports/file-system.ts";
 import { isMissingFile, NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
+import { shellWord } from "../ports/shell-word.ts";
 import type { Home } from "./home.ts";
 
 export const ENGINES = ["embedded", "cometbft"] as const;
@@ -42,7 +43,7 @@ export async function engineOfHome(home: EngineHome): Promise<EngineName | undef
   if (unfinished !== undefined) {
     throw new WeftError<HomeEngineErrorInfo>(
       { code: "CONFIG_SWITCH_UNFINISHED", engine: unfinished.to },
-      `the change of ${home.root} to the engine ${unfinished.to} was interrupted; nothing is lost: finish it by: weft engine switch --to ${unfinished.to} --home ${home.root}`,
+      `the change of ${home.root} to the engine ${unfinished.to} was interrupted; nothing is lost: finish it by: weft engine switch --to ${unfinished.to} --home ${shellWord(home.root)}`,
     );
   }
   let text: string;
@@ -112,7 +113,7 @@ export async function checkHomeEngine(
   if (owner === undefined || owner === engine) return owner;
   throw new WeftError<HomeEngineErrorInfo>(
     { code: "CONFIG_OTHER_ENGINE", engine: owner },
-    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with it, by "weft start --home ${home.root} --engine ${owner}" or engine = "${owner}" in config.toml; or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${home.root}`,
+    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with it, by "weft start --home ${shellWord(home.root)} --engine ${owner}" or engine = "${owner}" in config.toml; or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${shellWord(home.root)}`,
   );
 }
 

@@ -13,6 +13,7 @@ import {
   ed25519KeyPairFromPrivateKey,
   generateEd25519KeyPair,
 } from "../../proto/verify/ed25519.ts";
+import { shellWord } from "./shell-word.ts";
 
 export type KeyFileErrorInfo =
   /** No such file. */
@@ -52,7 +53,7 @@ export function readKeyFileIfAny(
     const mode = file.mode.toString(8).padStart(4, "0");
     throw new KeyFileError(
       { code: "KEY_FILE_MODE", path, mode },
-      `${path} may be read by others (mode ${mode}); run: chmod 600 ${path}`,
+      `${path} may be read by others (mode ${mode}); run: chmod 600 ${shellWord(path)}`,
     );
   }
   return parsed(path, file.text, (json) => {

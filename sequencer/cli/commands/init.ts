@@ -5,6 +5,7 @@ import { formatAddress } from "../../../proto/address.ts";
 import { accountAddress } from "../../../proto/codec/weft-tx.ts";
 import { readOrCreateKeyFile } from "../../ports/key-file.ts";
 import type { EngineName } from "../../node/home-engine.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
@@ -92,7 +93,7 @@ async function createValidator(options: InitOptions) {
     chainId: options.chainId,
     account: { address: formatAddress(accountAddress(owner.publicKey)), keyFile },
     ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
-    next: `weft start --home ${options.home}`,
+    next: `weft start --home ${shellWord(options.home)}`,
   };
 }
 
@@ -116,7 +117,7 @@ async function join(options: InitOptions, genesisFile: string, command: Command)
       ...(options.portOffset === 0 ? {} : listeners(options.portOffset)),
     },
   });
-  const start = `weft start --home ${options.home}`;
+  const start = `weft start --home ${shellWord(options.home)}`;
   return {
     home: options.home,
     chainId: genesis.chainId,

@@ -11,6 +11,7 @@ import {
 } from "../../../proto/verify/ed25519.ts";
 import { homeAt } from "../../node/home.ts";
 import { readKeyFile, writeKeyFile } from "../../ports/key-file.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { homeOption } from "../options.ts";
@@ -64,8 +65,8 @@ export function registerKeys(program: Command, context: CommandContext): void {
           files: [home.validatorKeyFile, home.applicationKeyFile, home.validatorStateFile],
           ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
           next: [
-            `weft start --home ${options.home}   (if it runs, restart it; wait until it has caught up)`,
-            `weft tx staking create-validator --home ${options.home} --amount <nweft> --moniker <name> --from <operator's key file>`,
+            `weft start --home ${shellWord(options.home)}   (if it runs, restart it; wait until it has caught up)`,
+            `weft tx staking create-validator --home ${shellWord(options.home)} --amount <nweft> --moniker <name> --from <operator's key file>`,
           ],
         },
         command.optsWithGlobals<GlobalOptions>().json,

@@ -21,6 +21,7 @@ import {
   rollupHomeAt,
 } from "../rollup-files.ts";
 import { registerConformance } from "./rollup-conformance.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 
 export function registerRollup(program: Command): void {
   const rollup = program.command("rollup").description("run a rollup that Weft sequences");
@@ -189,17 +190,17 @@ export function registerRollup(program: Command): void {
                 }),
             ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
             next: [
-              `weft tx register-rollup ${name}${executor === undefined ? "" : ` --executor-key ${toHex(executor)} --executor-quorum 1`} --from OWNER_KEY --node ${options.sequencer}`,
+              `weft tx register-rollup ${name}${executor === undefined ? "" : ` --executor-key ${toHex(executor)} --executor-quorum 1`} --from OWNER_KEY --node ${shellWord(options.sequencer)}`,
               ...(payer === undefined
                 ? []
                 : [
-                    `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${options.sequencer}`,
+                    `weft tx transfer ${payer} 100000000000 --from OWNER_KEY --node ${shellWord(options.sequencer)}`,
                   ]),
               ...(executor === undefined
                 ? []
                 : executorSteps(executor, home.root, { name, ...options })),
               ...client,
-              `weft rollup start --home ${home.root}`,
+              `weft rollup start --home ${shellWord(home.root)}`,
             ],
           },
           command.optsWithGlobals<GlobalOptions>().json,
@@ -235,10 +236,10 @@ function executorSteps(
   root: string,
   { name, sequencer }: { readonly name: string; readonly sequencer: string },
 ): readonly string[] {
-  const node = `--node ${sequencer}`;
+  const node = `--node ${shellWord(sequencer)}`;
   return [
     `weft tx transfer ${formatAddress(accountAddress(key))} 10000000000 --from OWNER_KEY ${node}`,
-    `weft tx executor bond ${name} 1000000000 --from ${root}/config/executor_key.json ${node}`,
+    `weft tx executor bond ${name} 1000000000 --from ${shellWord(`${root}/config/executor_key.json`)} ${node}`,
   ];
 }
 

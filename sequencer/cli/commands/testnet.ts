@@ -7,6 +7,7 @@ import { isHostPort } from "../../../proto/host-port.ts";
 import type { ParamsState } from "../../../proto/codec/weft-state.ts";
 import { DEFAULT_CONSENSUS_PARAMS } from "../../engine/consensus-params.ts";
 import { readOrCreateKeyFile } from "../../ports/key-file.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 import { createSystemClock } from "../../ports/system-clock.ts";
 import { cliError } from "../cli-error.ts";
 import type { GlobalOptions } from "../context.ts";
@@ -174,8 +175,8 @@ export function registerTestnet(program: Command): void {
             ...(isUnchanged ? { unchanged: ALREADY_THERE } : {}),
             next: places.map(({ home }, i) =>
               hosts === undefined
-                ? `weft start --home ${home}`
-                : `copy ${home} to ${hosts[i]}, for its user alone, and there: weft start --home ${home}`,
+                ? `weft start --home ${shellWord(home)}`
+                : `copy ${home} to ${hosts[i]}, for its user alone, and there: weft start --home ${shellWord(home)}`,
             ),
           },
           command.optsWithGlobals<GlobalOptions>().json,

@@ -36,6 +36,7 @@ import {
 import { cliError } from "../cli-error.ts";
 import { addTxOptions, parseAmount, parseCount, parseNweft, parseRollupName } from "../options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 
 export function registerMevTx(tx: Command): void {
   registerBundle(tx);
@@ -260,7 +261,7 @@ function registerBid(tx: Command): void {
       },
       ({ id }, status) => {
         const { node } = options;
-        const more = { ask: `weft query bundle ${id} --node ${node}` };
+        const more = { ask: `weft query bundle ${id} --node ${shellWord(node)}` };
         return status?.sealing?.state === "opened" ? more : { ...more, seed: toHex(seed) };
       },
     );

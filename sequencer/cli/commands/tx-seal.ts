@@ -18,6 +18,7 @@ import { cliError } from "../cli-error.ts";
 import { addTxOptions, parseCount, parseHexBytes } from "../options.ts";
 import { addPayloadOptions, type PayloadOptions, payloadsOf } from "../payload-options.ts";
 import { sendTx, type TxOptions } from "../send-tx.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 
 export function registerSealTx(tx: Command): void {
   addPayloadOptions(
@@ -111,7 +112,9 @@ function registerCommits(tx: Command): void {
           const at = status === undefined ? {} : { height: status.height };
           writeFileSync(options.out, toText({ chain_id: chainId, id, ...at, ...file }));
           const { out, from, node } = options;
-          return { reveal: `weft tx reveal ${out} --from ${from} --node ${node}` };
+          return {
+            reveal: `weft tx reveal ${shellWord(out)} --from ${shellWord(from)} --node ${shellWord(node)}`,
+          };
         },
       );
       try {

@@ -7,6 +7,7 @@ import { MEV_SERVICE } from "../../../proto/grpc/mev-service.ts";
 import { signEd25519 } from "../../../proto/verify/ed25519.ts";
 import { homeAt } from "../../node/home.ts";
 import { readKeyFile, readPublicHalf } from "../../ports/key-file.ts";
+import { shellWord } from "../../ports/shell-word.ts";
 import { cliError } from "../cli-error.ts";
 import { withCaller } from "../clients.ts";
 import {
@@ -327,7 +328,7 @@ function keysOf(options: CreateOptions) {
   if (home !== undefined && !isWhole && !existsSync(home.validatorKeyFile)) {
     throw cliError(
       "KEY",
-      `${home.root} has no validator's keys: expected config/priv_validator_key.json and config/application_key.json; make them with "weft keys validator --home ${options.home}", restart its node, then try again`,
+      `${home.root} has no validator's keys: expected config/priv_validator_key.json and config/application_key.json; make them with "weft keys validator --home ${shellWord(home.root)}", restart its node, then try again`,
     );
   }
   const consensusKey =
