@@ -36,6 +36,19 @@ async function signSomething(): Promise<void> {
 }
 
 describe("the engine of a home", () => {
+  it("behavior: a home that ran under weft abci is told where its blocks have to come from", async () => {
+    await setEngineOfHome(home, "cometbft");
+    const blocks = join(home.root, "cometbft", "data");
+    const refusal = async () => checkHomeEngine(home, "embedded");
+    await expect(refusal()).rejects.toThrow(
+      `goes on there, by "weft abci --home ${home.root}"; to change its engine, stop both, bring the data folder of its CometBFT to ${blocks}, then: weft engine switch --to embedded --home ${home.root}`,
+    );
+    mkdirSync(join(blocks, "blockstore.db"), { recursive: true });
+    await expect(refusal()).rejects.toThrow(
+      `by "weft start --home ${home.root} --engine cometbft"`,
+    );
+  });
+
   it("behavior: a new home is whose runs first, and stays that engine's", async () => {
     expect(await engineOfHome(home)).toBeUndefined();
     const first = await claim("cometbft");

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeftError } from "../../proto/errors.ts";
+import { cometBftHomeAt } from "../cometbft/config-file.ts";
 import { readSignState } from "../engine/privval/sign-state.ts";
 import { replaceFile, syncDirectory } from "../ports/file-system.ts";
 import { isMissingFile, NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
@@ -111,9 +112,18 @@ export async function checkHomeEngine(
 ): Promise<EngineName | undefined> {
   const owner = await engineOfHome(home);
   if (owner === undefined || owner === engine) return owner;
+  const root = shellWord(home.root);
+  const blocks = cometBftHomeAt(home).dataDir;
+  if (owner === "cometbft" && !existsSync(join(blocks, "blockstore.db"))) {
+    // Neither to start with CometBFT nor to change the engine can do without them.
+    throw new WeftError<HomeEngineErrorInfo>(
+      { code: "CONFIG_OTHER_ENGINE", engine: owner },
+      `the data in ${home.root} is of the engine cometbft, not of ${engine}, and there are no blocks in ${blocks}: what ran under weft abci goes on there, by "weft abci --home ${root}"; to change its engine, stop both, bring the data folder of its CometBFT to ${blocks}, then: weft engine switch --to ${engine} --home ${root}`,
+    );
+  }
   throw new WeftError<HomeEngineErrorInfo>(
     { code: "CONFIG_OTHER_ENGINE", engine: owner },
-    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with it, by "weft start --home ${shellWord(home.root)} --engine ${owner}" or engine = "${owner}" in config.toml; or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${shellWord(home.root)}`,
+    `the data in ${home.root} is of the engine ${owner}, not of ${engine}: go on with it, by "weft start --home ${root} --engine ${owner}" or engine = "${owner}" in config.toml; or change the engine, with height, keys and double-sign protection kept, by: weft engine switch --to ${engine} --home ${root}`,
   );
 }
 
