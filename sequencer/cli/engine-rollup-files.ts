@@ -1,6 +1,6 @@
 /** What a rollup on an OP Stack execution client needs beside rollup.json: its genesis, the shared secret, how to run it. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
 import { readSecret } from "../../rollup-adapter/engine-api/jwt.ts";
@@ -10,6 +10,7 @@ import { createOpGenesis } from "../../rollup-adapter/engine-api/op-genesis.ts";
 import type { EngineSection } from "../../rollup-adapter/node/rollup-config.ts";
 import type { Genesis } from "../engine/genesis.ts";
 import { cliError } from "./cli-error.ts";
+import { makeFolder } from "./make-folder.ts";
 import type { RollupHome } from "./rollup-files.ts";
 
 export interface EngineRollupOptions {
@@ -80,7 +81,7 @@ export function writeEngineFiles(
   const folder = dirname(home.configFile);
   const genesisFile = join(folder, "genesis.json");
   const jwtFile = resolve(folder, section.jwt_file);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   if (section.jwt_file === "jwt.hex" && !existsSync(jwtFile)) {
     writeFileSync(jwtFile, `${toHex(randomBytes(JWT_SECRET_BYTES))}\n`, { mode: 0o600 });
   }

@@ -1,5 +1,5 @@
 /** Writes the home of a node that joins a network: its genesis, a configuration, no validator's keys. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import type { NodeId } from "../../proto/brands.ts";
 import { nodeIdOfPublicKey } from "../../proto/verify/ed25519.ts";
 import { type Genesis, loadGenesis, saveGenesis } from "../engine/genesis.ts";
@@ -7,6 +7,7 @@ import { loadConfig, renderConfig } from "../node/config.ts";
 import { homeAt } from "../node/home.ts";
 import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { cliError } from "./cli-error.ts";
+import { makeFolder } from "./make-folder.ts";
 
 export interface FollowerFilesOptions {
   readonly home: string;
@@ -34,8 +35,8 @@ export async function createFollowerFiles(
   const genesis = await loadGenesis(options.genesisFile);
   // Checked before anything is written.
   const config = renderConfig(loadConfig(undefined, options.config, {}));
-  mkdirSync(home.configDir, { recursive: true, mode: 0o700 });
-  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(home.configDir);
+  makeFolder(home.dataDir);
   const { publicKey } = loadOrCreateNodeKey(home.nodeKeyFile);
   writeFileSync(home.configFile, config);
   // Last: a genesis file says that the home is complete.

@@ -2,7 +2,7 @@
  * A whole network as processes of this machine: validators and EVM rollups, their files made when
  * missing. `weft dev`, the benchmark and the end-to-end tests run it.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { GROUP_ROLLUPS_MAX } from "../../proto/codec/mev-tx.ts";
@@ -15,6 +15,7 @@ import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import type { Clock } from "../ports/clock.ts";
 import { cliError } from "./cli-error.ts";
 import { PORT_PROBE_MS, PORTS_SHOWN_MAX } from "./limits.ts";
+import { makeFolder } from "./make-folder.ts";
 import {
   type BasePorts,
   type RollupPlace,
@@ -111,7 +112,7 @@ export async function prepareLocalNetwork(
   clock: Clock,
 ): Promise<LocalNetwork> {
   const { root } = options;
-  mkdirSync(join(root, "keys"), { recursive: true, mode: 0o700 });
+  makeFolder(join(root, "keys"));
   const { validators, rollups } = networkPlaces(options);
   const ownerKeyFile = accountKeyFile(root, "owner");
   const owner = readOrCreateKeyFile(ownerKeyFile);

@@ -1,5 +1,5 @@
 /** Writes the home of an EVM rollup node: rollup.json and the gateway's key. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toHex } from "../../proto/bytes.ts";
 import { createValidatorSet, validatorSetHash } from "../../proto/validator-set.ts";
@@ -8,6 +8,7 @@ import type { RollupConfigDocument } from "../../rollup-adapter/node/rollup-conf
 import type { Genesis } from "../engine/genesis.ts";
 import { readOrCreateKeyFile } from "../ports/key-file.ts";
 import { cliError } from "./cli-error.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /** Beside rollup.json. */
 const EXECUTOR_KEY_FILE = "executor_key.json";
@@ -53,7 +54,7 @@ export interface RollupFilesOptions {
 
 /** Makes the folders and the key that votes about legs of atomic bundles; returns its public key (32 bytes). */
 export function createExecutorKey(home: RollupHome): Uint8Array {
-  mkdirSync(join(home.root, "config"), { recursive: true, mode: 0o700 });
+  makeFolder(join(home.root, "config"));
   return readOrCreateKeyFile(join(home.root, "config", EXECUTOR_KEY_FILE)).publicKey;
 }
 
@@ -64,8 +65,8 @@ export function createGatewayKey(home: RollupHome): Uint8Array {
 }
 
 function makeFolders(home: RollupHome): void {
-  mkdirSync(join(home.root, "config"), { recursive: true, mode: 0o700 });
-  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(join(home.root, "config"));
+  makeFolder(home.dataDir);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The process of `weft signer`. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { NodeId } from "../../proto/brands.ts";
 import { toHex } from "../../proto/bytes.ts";
@@ -17,6 +17,7 @@ import { createSignerService } from "../signer/signer-service.ts";
 import { lockHome } from "../store/home-lock.ts";
 import { cliError } from "./cli-error.ts";
 import type { SignerCommandOptions } from "./commands/signer.ts";
+import { makeFolder } from "./make-folder.ts";
 import { printResult } from "./output.ts";
 import { stopInTime, untilStopped } from "./stop-signal.ts";
 
@@ -38,7 +39,7 @@ export async function runSigner(options: SignerCommandOptions, isJson: boolean):
   }
   checkState(options);
   const stateDirectory = dirname(options.stateFile);
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  makeFolder(stateDirectory);
   const closers: (() => Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).toReversed()) await close();

@@ -2,7 +2,7 @@
  * Writes the home directories of a whole network: keys, one genesis, one configuration each. Used by
  * `weft init`, `weft testnet`, `weft dev`, the benchmark and the tests.
  */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatAddress } from "../../proto/address.ts";
 import { Height } from "../../proto/brands.ts";
@@ -21,6 +21,7 @@ import { loadOrCreateNodeKey } from "../p2p/node-key.ts";
 import { cliError } from "./cli-error.ts";
 import { differencesFrom } from "./existing-network.ts";
 import { OPERATOR_BALANCE } from "./limits.ts";
+import { makeFolder } from "./make-folder.ts";
 import {
   abciSettings,
   isLoopback,
@@ -126,8 +127,8 @@ interface ValidatorKeys {
 }
 
 function createKeys(home: Home): ValidatorKeys {
-  mkdirSync(home.configDir, { recursive: true, mode: 0o700 });
-  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(home.configDir);
+  makeFolder(home.dataDir);
   return {
     consensus: readOrCreateKeyFile(home.validatorKeyFile),
     application: readOrCreateKeyFile(home.applicationKeyFile),

@@ -1,5 +1,5 @@
 /** Makes a validator of a home that only follows: its keys, and the signer's state that belongs to them. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Ed25519KeyPair } from "../../proto/verify/ed25519.ts";
 import { openSignStateFile, readSignState } from "../engine/privval/sign-state.ts";
 import type { Home } from "../node/home.ts";
@@ -7,6 +7,7 @@ import { holdsValidatorKey } from "../node/validator-role.ts";
 import { readKeyFile, readOrCreateKeyFile, readPublicHalf } from "../ports/key-file.ts";
 import { NODE_FILE_SYSTEM } from "../ports/node-file-system.ts";
 import { cliError } from "./cli-error.ts";
+import { makeFolder } from "./make-folder.ts";
 
 export interface ValidatorKeys {
   /** ed25519, 32 bytes. */
@@ -39,7 +40,7 @@ export async function readOrCreateValidatorKeys(home: Home): Promise<ValidatorKe
 }
 
 async function createConsensusKey(home: Home): Promise<void> {
-  mkdirSync(home.dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(home.dataDir);
   const path = home.validatorStateFile;
   const before = await readSignState(path, NODE_FILE_SYSTEM);
   // An empty state alone is what a crash below leaves. More is of a key that is gone, which throws.

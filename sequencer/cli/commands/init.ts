@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
@@ -11,6 +10,7 @@ import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
 import { createFollowerFiles } from "../follower-files.ts";
 import { GENESIS_BALANCE_DEFAULT, PORT_OFFSET_MAX } from "../limits.ts";
+import { makeFolder } from "../make-folder.ts";
 import { abciSettings, portsFrom, validatorPlaces } from "../network-layout.ts";
 import {
   addPeer,
@@ -77,7 +77,7 @@ async function createValidator(options: InitOptions) {
   const [place] = validatorPlaces(options.home, 1, portsFrom(options.portOffset));
   if (place === undefined) throw new RangeError("expected one place");
   const keyFile = accountKeyFile(options.home, "owner");
-  mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(keyFile));
   const owner = readOrCreateKeyFile(keyFile);
   const { isUnchanged } = await createTestnet({
     chainId: options.chainId,

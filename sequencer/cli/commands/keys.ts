@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
@@ -14,6 +14,7 @@ import { readKeyFile, writeKeyFile } from "../../ports/key-file.ts";
 import { shellWord } from "../../ports/shell-word.ts";
 import { cliError } from "../cli-error.ts";
 import type { CommandContext, GlobalOptions } from "../context.ts";
+import { makeFolder } from "../make-folder.ts";
 import { homeOption } from "../options.ts";
 import { ALREADY_THERE, printResult } from "../output.ts";
 import { readOrCreateValidatorKeys } from "../validator-keys.ts";
@@ -83,7 +84,7 @@ export function registerKeys(program: Command, context: CommandContext): void {
     .addOption(homeOption(context))
     .action((options: { home: string }, command: Command) => {
       const folder = join(options.home, "keys");
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
       const files = readdirSync(folder)
         .filter((name) => name.endsWith(".json"))
         .sort();
@@ -96,7 +97,7 @@ export function registerKeys(program: Command, context: CommandContext): void {
 
 function keyPath(home: string, name: string): string {
   const folder = join(home, "keys");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   return join(folder, `${name}.json`);
 }
 

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatAddress } from "../../../proto/address.ts";
@@ -17,6 +16,7 @@ import {
   TESTNET_POWER_MAX,
   TESTNET_VALIDATORS_MAX,
 } from "../limits.ts";
+import { makeFolder } from "../make-folder.ts";
 import { DEFAULT_PORTS, findSharedPort, portsFrom, validatorPlaces } from "../network-layout.ts";
 import type { EngineName } from "../../node/home-engine.ts";
 import {
@@ -151,7 +151,7 @@ export function registerTestnet(program: Command): void {
           throw cliError("USAGE", `${shared}; choose base ports that keep their distance`);
         }
         const keyFile = accountKeyFile(options.output, "owner");
-        mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
+        makeFolder(dirname(keyFile));
         const owner = readOrCreateKeyFile(keyFile);
         const { isUnchanged } = await createTestnet({
           chainId: options.chainId,
