@@ -61,4 +61,5 @@ export const ONE_ENGINE: Readonly<Record<string, string>> = {
   "staking-slash":
     "has a validator of the embedded engine sign twice; test/interop has the same before CometBFT's validators",
   cometbft: "is about CometBFT as the engine",
+  unheard: "is about what the command line writes, which is the same code with either engine",
 };
