@@ -86,7 +86,7 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     changes: { ...PLAIN, diskErrorPer100k: 2_000, syncMsMax: 60, slowSyncPercent: 0 },
   },
   {
-    seed: 10,
+    seed: 39,
     mutation: "extension-failure-forgotten",
     fault: "a node whose disk failed while a vote extension was made ahead of its time went on",
     changes: { ...PLAIN, diskErrorPer100k: 2_000, syncMsMax: 60, slowSyncPercent: 0 },
