@@ -22,15 +22,23 @@ export function addPayloadOptions(command: Command): Command {
 
 /**
  * At least one payload: those in hex, then the files.
- * @throws WeftError<CliErrorInfo> USAGE
+ * @throws WeftError<CliErrorInfo> USAGE, FILE
  */
 export function payloadsOf(
   hex: readonly Uint8Array[],
   { file = [] }: PayloadOptions,
 ): readonly Uint8Array[] {
-  const payloads = [...hex, ...file.map((path) => new Uint8Array(readFileSync(path)))];
+  const payloads = [...hex, ...file.map(readPayloadFile)];
   if (payloads.length === 0) throw cliError("USAGE", "nothing to submit: give hex or --file");
   return payloads;
+}
+
+function readPayloadFile(path: string): Uint8Array {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (cause) {
+    throw cliError("FILE", `cannot read --file ${path}: give a file with one payload`, cause);
+  }
 }
 
 function appendHex(text: string, previous: Uint8Array[]): Uint8Array[] {

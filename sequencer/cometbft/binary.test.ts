@@ -80,6 +80,8 @@ describe("the CometBFT binary", () => {
       code: "COMETBFT_UNUSABLE",
       message: expect.stringMatching(/did not say a version: hello.*unset WEFT_COMETBFT/),
     });
+    const mute = findCometBft({ environment: { WEFT_COMETBFT: program("mute", "") } });
+    await expect(mute).rejects.toThrow(/did not say a version: it said nothing; expected/);
   });
 
   test("that hangs is ended, and named", async () => {

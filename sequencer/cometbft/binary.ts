@@ -127,12 +127,12 @@ function versionOf(file: string, timeoutMs: number): Promise<string> {
       const fault =
         error?.killed === true && error.signal === "SIGKILL"
           ? `did not answer within ${timeoutMs / 1_000} s and was ended: is it a cometbft?`
-          : `did not say a version: ${said.trim()}`;
+          : `did not say a version: ${said.trim() === "" ? "it said nothing" : said.trim()}`;
       reject(
         new CometBftError(
           { code: "COMETBFT_UNUSABLE", path: file },
           `"${file} version" ${fault}; expected ${COMETBFT_VERSION}; ${HOW_TO_GET}`,
-          { cause: error },
+          error === null ? undefined : { cause: error },
         ),
       );
     });
