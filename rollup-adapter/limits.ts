@@ -34,6 +34,8 @@ export const SEAL_TRIES_MAX = 4;
 /** First and longest pause before a connection or a call is tried again, in ms. */
 export const RETRY_MS_FIRST = 50;
 export const RETRY_MS_MAX = 5_000;
+/** Times in a row that an executor is asked again for an answer that was lost, before the driver goes on without it. */
+export const RETELLS_MAX = 10;
 /** A unary call that has no answer by then has failed, in ms. */
 export const CALL_TIMEOUT_MS = 10_000;
 /** A stream that is silent this long is opened anew, in ms. */

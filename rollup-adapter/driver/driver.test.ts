@@ -26,6 +26,7 @@ import type { TrustedState } from "../client/header-chain.ts";
 import { decodeRollupBlock, type RollupBlock } from "../client/rollup-block.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { Executor } from "../execution.ts";
+import { RETELLS_MAX } from "../limits.ts";
 import { createAdapterMetrics } from "../metrics.ts";
 import { readiness } from "../node/readiness.ts";
 import { createDriver, type Driver } from "./driver.ts";
@@ -210,9 +211,9 @@ function drive(
 }
 
 /** Lets timers fire until the driver has ended or `isDone`. */
-async function until(clock: ManualClock, isDone: () => boolean): Promise<void> {
+async function until(clock: ManualClock, isDone: () => boolean, stepMs = 20): Promise<void> {
   for (let i = 0; i < 500 && !isDone(); i++) {
-    await clock.advance(20);
+    await clock.advance(stepMs);
     await new Promise((resolve) => setImmediate(resolve));
   }
   expect(isDone()).toBe(true);
@@ -232,6 +233,61 @@ describe("an answer that is lost", () => {
       expect(await ended).toBe("stopped");
     },
   );
+
+  test("behavior: of an executor that another driver fed on meanwhile is told, and its labels stay", async () => {
+    const fed = executor(undefined, true);
+    let finalized = 0;
+    let isLost = false;
+    const target: TestExecutor = {
+      ...fed,
+      executeBlock: async (request) => {
+        const answer = await fed.executeBlock(request);
+        if (isLost) return { ...answer, hash: new Uint8Array(32).fill(request.sequencerHeight) };
+        isLost = true;
+        await fed.executeBlock({ ...request, sequencerHeight: Height(2) });
+        finalized = 2;
+        throw new Error("the answer was lost");
+      },
+      setFinality: (request) => {
+        const [height = 0] = request.finalizedHash;
+        if (height < finalized) {
+          return Promise.reject(
+            new WeftError({ code: "EXECUTION_FINALITY_REGRESSION" }, "labels never move back"),
+          );
+        }
+        finalized = height;
+        return fed.setFinality(request);
+      },
+    };
+    const clock = createManualClock();
+    const { driver, told, ended } = drive([node({})], trust, undefined, clock, target);
+    await until(clock, () => driver.status().sequencerHeight === 3);
+    expect(told).toEqual([1, 1, 3, 3]);
+    expect(target.labelled).toEqual(["3 3"]);
+    await driver.stop();
+    expect(await ended).toBe("stopped");
+  });
+
+  test("behavior: is given up after so many attempts, and the stream goes on", async () => {
+    const fed = executor(undefined, true);
+    let asked = 0;
+    const target: TestExecutor = {
+      ...fed,
+      executeBlock: async (request) => {
+        const answer = await fed.executeBlock(request);
+        if (request.sequencerHeight !== 1) return answer;
+        asked += 1;
+        throw new Error("an answer that is lost each time");
+      },
+    };
+    const clock = createManualClock();
+    const { driver, told, ended } = drive([node({})], trust, undefined, clock, target);
+    await until(clock, () => driver.status().sequencerHeight === 3, 1_000);
+    expect(told).toEqual([2, 2, 3, 3]);
+    expect(asked).toBe(1 + RETELLS_MAX);
+    await driver.stop();
+    expect(await ended).toBe("stopped");
+  });
 
   test("behavior: is given up when the executor has forgotten it", async () => {
     const target = executor(undefined, true);

@@ -20,7 +20,7 @@ import type { TrustedState } from "../client/header-chain.ts";
 import type { VerifyErrorInfo } from "../client/verify-error.ts";
 import type { SequencerClient } from "../client/sequencer-client.ts";
 import type { AtomicLevel, ExecuteBlockResponse, Executor, ExecutorStatus } from "../execution.ts";
-import { RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
+import { RETELLS_MAX, RETRY_MS_FIRST, RETRY_MS_MAX, TRUST_SAVE_BLOCKS } from "../limits.ts";
 import { type AtomicStepsErrorInfo, createAtomicSteps } from "./atomic-steps.ts";
 import { type CatchingUp, createCatchUp } from "./catch-up.ts";
 import type { DriverMetrics } from "./metrics.ts";
@@ -134,6 +134,8 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
   let atomicLevel: AtomicLevel = 0;
   /** Handed to the executor, and not told of yet: if a failure came in between, its answer is asked for again. */
   let untold: FilledBlock | undefined;
+  /** Times that asking for it again has failed. */
+  let untoldFailures = 0;
   const catchUp = createCatchUp({ clients, chainId: options.trust.chainId }, { clock, metrics });
   const atomic = createAtomicSteps(options, { executor, voter: deps.voter, logger, metrics });
 
@@ -257,7 +259,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       );
     }
     if (finalized.number >= head.number) return;
-    await executor.setFinality({ safeHash: head.hash, finalizedHash: head.hash });
+    await label(head.hash);
   }
 
   /** The newest stored trust below `next`, or the configured one when the executor's data is older than all of it. */
@@ -301,24 +303,46 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
     // Not taken, or lost since: the stream brings it again.
     if (block === undefined || block.header.height >= next) return;
     try {
-      await executed(block);
+      await executed(block, labelUnlessFurther);
     } catch (error) {
-      if (!isForgotten(error)) throw error;
+      // What failed came after it was told.
+      if (untold === undefined || isFatal(error)) throw error;
+      // Nothing that may never mend is worth all blocks that come after it.
+      if (!isForgotten(error) && ++untoldFailures < RETELLS_MAX) throw error;
       untold = undefined;
-      logger.warn("what became of a block's payloads is not known: the executor has forgotten it", {
-        height: block.header.height,
-      });
+      logger.warn(
+        "what became of a block's payloads is not known: the executor does not answer for it",
+        {
+          height: block.header.height,
+          error: error instanceof Error ? error.message : String(error),
+        },
+      );
     }
   }
 
   async function execute(block: FilledBlock): Promise<void> {
     await atomic.before(block, atomicLevel);
     untold = block;
-    await executed(block);
+    untoldFailures = 0;
+    await executed(block, label);
+  }
+
+  /** Final by more than 2/3 of the stake, sealed entries included: both labels move at once. */
+  async function label(hash: Uint8Array): Promise<void> {
+    await executor.setFinality({ safeHash: hash, finalizedHash: hash });
+  }
+
+  /** Another driver of the executor may have gone on above the block meanwhile, and labels never move back. */
+  async function labelUnlessFurther(hash: Uint8Array): Promise<void> {
+    try {
+      await label(hash);
+    } catch (error) {
+      if (!isWeftError(error) || error.code !== "EXECUTION_FINALITY_REGRESSION") throw error;
+    }
   }
 
   /** Asked again, the executor answers as it did. */
-  async function executed(block: FilledBlock): Promise<void> {
+  async function executed(block: FilledBlock, labels: typeof label): Promise<void> {
     const result = await executor.executeBlock({
       sequencerBlockHash: block.hash,
       sequencerHeight: block.header.height,
@@ -326,10 +350,7 @@ export function createDriver(options: DriverOptions, deps: DriverDependencies): 
       payloads: block.payloads,
       legs: block.legs,
     });
-    if (result.outcome === "block") {
-      // Final by more than 2/3 of the stake, sealed entries included: both labels move at once.
-      await executor.setFinality({ safeHash: result.hash, finalizedHash: result.hash });
-    }
+    if (result.outcome === "block") await labels(result.hash);
     await atomic.after(block, result);
     status = { ...status, sequencerHeight: block.header.height, lastError: undefined };
     progress = { at: clock.now(), monotonicMs: clock.monotonicMs() };
