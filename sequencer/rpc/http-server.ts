@@ -292,8 +292,8 @@ function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
   });
 }
 
-/** Arguments of a URI call; a form in the body adds to the query, as Go's FormValue does. */
-function uriQuery(request: IncomingMessage, body: string): URLSearchParams {
+/** Arguments of a URI call; a form in the body gives those that the query does not, as with Go's FormValue. */
+function uriQuery(request: IncomingMessage, body: string): ReadonlyMap<string, string> {
   const query = readQuery(queryOf(request));
   if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true) {
     for (const [name, value] of readQuery(body)) {
@@ -303,10 +303,15 @@ function uriQuery(request: IncomingMessage, body: string): URLSearchParams {
   return query;
 }
 
-/** The pairs of a query without those that Go cannot read, which leaves them out and goes on. */
-function readQuery(text: string): URLSearchParams {
+/** The first value of each name, without pairs that Go cannot read, which leaves them out and goes on. */
+function readQuery(text: string): Map<string, string> {
   const pairs = text.split("&").filter((pair) => !/;|%(?![0-9a-f]{2})/i.test(pair));
-  return new URLSearchParams(pairs.join("&"));
+  // A look-up in URLSearchParams compares the name with all others.
+  const values = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(pairs.join("&"))) {
+    if (!values.has(name)) values.set(name, value);
+  }
+  return values;
 }
 
 /** What stands after the first question mark; a value may hold further ones. */

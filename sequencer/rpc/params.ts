@@ -80,7 +80,7 @@ export function argsFromJson(spec: ParamSpec, params: unknown): Values {
  * Arguments from the query of a URI: bare integers, `"quoted strings"`, `0x` hex, true and false.
  * @throws RpcError `RPC_INVALID_PARAMS`
  */
-export function argsFromUri(spec: ParamSpec, query: URLSearchParams): Values {
+export function argsFromUri(spec: ParamSpec, query: ReadonlyMap<string, string>): Values {
   return fill(spec, (name, { kind }) => {
     const text = query.get(name) ?? "";
     return text === "" ? undefined : fromUriText(kind, text);

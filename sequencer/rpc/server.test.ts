@@ -112,6 +112,21 @@ describe("rpc server", () => {
     expect(await form.text()).toContain('"height":"1"');
   });
 
+  it("behavior: of a name that is given twice the first counts, however many names there are", async () => {
+    node = await startTestNode();
+    for (let i = 0; i < 3; i++) await node.chain.commitBlock([]);
+    const heightOf = async (query: string, form: readonly string[]) => {
+      const headers = { "content-type": "application/x-www-form-urlencoded" };
+      const body = form.join("&");
+      const response = await fetch(`${node.url}/header${query}`, { method: "POST", headers, body });
+      return /"height":"(\d+)"/.exec(await response.text())?.[1];
+    };
+    expect(await heightOf("?height=1&height=2", ["height=3"])).toBe("1");
+    expect(await heightOf("", ["height=1", "height=2"])).toBe("1");
+    const names = Array.from({ length: 190_000 }, (_, i) => i.toString(36));
+    expect(await heightOf("?height=", [...names, "height=1"])).toBe("1");
+  });
+
   it("behavior: marks what no later block changes as cacheable, and nothing else", async () => {
     node = await startTestNode();
     for (let i = 0; i < 2; i++) await node.chain.commitBlock([]);

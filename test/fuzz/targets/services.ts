@@ -298,7 +298,7 @@ export const SERVICE_TARGETS: readonly Target[] = [
     name: "URI arguments",
     covers: ["sequencer/rpc/params.ts#argsFromUri"],
     format: "text",
-    decode: (bytes) => argsFromUri(ARGS, new URLSearchParams(toText(bytes))),
+    decode: (bytes) => argsFromUri(ARGS, new Map(new URLSearchParams(toText(bytes)))),
     seeds: () =>
       [
         "height=5&prove=true",
