@@ -190,7 +190,9 @@ export class HttpServer {
     const clean = cleanPath(path);
     if (path !== clean) {
       const query = queryOf(request);
-      const location = query === "" ? clean : `${clean}?${query}`;
+      // A browser takes a backslash for a slash, and `/\host` for another host's address.
+      const to = clean.replaceAll("\\", "%5C");
+      const location = query === "" ? to : `${to}?${query}`;
       send(response, 307, "Temporary Redirect\n", { "Content-Type": TEXT, Location: location });
     } else if (path !== "/") await this.#onUri(path, body, request, response, context);
     else if (body === "") this.#onList(request, response);
@@ -233,7 +235,7 @@ export class HttpServer {
     context: CallContext,
   ): Promise<void> {
     const method = path.slice(1);
-    const known = this.#deps.routes.get(method);
+    const known = path.startsWith("/") ? this.#deps.routes.get(method) : undefined;
     if (path === "/websocket") {
       send(response, 400, "Bad Request\n", { "Content-Type": TEXT });
       return;
@@ -326,6 +328,8 @@ function queryOf(request: IncomingMessage): string {
  * address has a slash at its end, and Go's router sends it on.
  */
 function cleanPath(path: string): string {
+  // `*` is the server itself, and no path.
+  if (!path.startsWith("/")) return path;
   const kept: string[] = [];
   const segments = path.split("/").slice(1);
   for (const segment of segments) {
@@ -336,8 +340,11 @@ function cleanPath(path: string): string {
   return `/${kept.join("/")}${isFolder ? "/" : ""}`;
 }
 
+/** Without scheme and host, which stand before it in what is sent by way of a proxy. */
 function pathOf(request: IncomingMessage): string {
-  return (request.url ?? "/").split("?", 1)[0] ?? "/";
+  const [target = ""] = (request.url ?? "").split("?", 1);
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, "");
+  return path === "" ? "/" : path;
 }
 
 function clientName(request: IncomingMessage): string {

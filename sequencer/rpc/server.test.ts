@@ -57,6 +57,15 @@ async function rawConnection(
   return { socket, seen: () => seen };
 }
 
+/** The answer to a target as it stands: Node's fetch cleans paths itself, beyond the first slash. */
+async function rawGet(target: string): Promise<string> {
+  const { socket, seen } = await rawConnection(
+    `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  );
+  await once(socket, "close");
+  return seen();
+}
+
 describe("rpc server", () => {
   it("behavior: lists its methods at /", async () => {
     node = await startTestNode();
@@ -84,18 +93,35 @@ describe("rpc server", () => {
   it("behavior: a base address with a slash at its end leads to the method all the same", async () => {
     node = await startTestNode();
     for (let i = 0; i < 2; i++) await node.chain.commitBlock([]);
-    for (const path of ["//header?height=1", "/./header?height=1", "/a/..//header?height=1"]) {
-      // Node's fetch cleans paths itself, beyond the first slash.
-      const { socket, seen } = await rawConnection(
-        `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
-      );
-      await once(socket, "close");
-      expect(seen(), path).toContain("307 Temporary Redirect");
-      expect(seen(), path).toMatch(/\r\nLocation: \/header\?height=1\r\n/);
+    for (const path of [
+      "//header?height=1",
+      "/./header?height=1",
+      "/a/..//header?height=1",
+      "http://x//header?height=1",
+    ]) {
+      const answer = await rawGet(path);
+      expect(answer, path).toContain("307 Temporary Redirect");
+      expect(answer, path).toMatch(/\r\nLocation: \/header\?height=1\r\n/);
     }
+    expect(await rawGet("//\\x.example/?a=\\")).toMatch(/\r\nLocation: \/%5Cx.example\/\?a=\\\r\n/);
     const header = await (await fetch(`${node.url}//header?height=1`)).text();
     expect(header).toContain('"height":"1"');
     expect((await fetch(`${node.url}/header/`)).status).toBe(404);
+  });
+
+  it("behavior: an address with scheme and host, as proxies send it, is served by its path", async () => {
+    node = await startTestNode();
+    await node.chain.commitBlock([]);
+    for (const target of ["http://x/header?height=1", "HTTPS://x:1/header?height=1"]) {
+      expect(await rawGet(target), target).toContain('"height":"1"');
+    }
+    for (const target of ["http://x", "http://x/", "http://x?a=http://y/z"]) {
+      expect(await rawGet(target), target).toContain("text/html");
+    }
+    for (const target of ["http://x/y", "/http://x/header", "*", "*header"]) {
+      expect(await rawGet(target), target).not.toContain("200 OK");
+    }
+    expect(await rawGet("*")).toContain("404 Not Found");
   });
 
   it("behavior: pairs of a query that cannot be read are left out, null is no argument", async () => {
