@@ -80,7 +80,7 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     },
   },
   {
-    seed: 19,
+    seed: 11,
     mutation: "signs-after-halt",
     fault: "a node that halted made the signature that it was preparing",
     changes: { ...PLAIN, diskErrorPer100k: 2_000, syncMsMax: 60, slowSyncPercent: 0 },
