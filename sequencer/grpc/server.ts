@@ -139,7 +139,10 @@ export function createGrpcServer(
     allUnreadBytesMax: allBytesMax = UNREAD_BYTES_MAX +
       options.streamsMax * STREAM_UNREAD_BYTES_MAX,
   } = options;
-  const unread = createUnreadAnswers({ bytesMax, allBytesMax }, { clock, metrics });
+  const unread = createUnreadAnswers(
+    { bytesMax, allBytesMax },
+    { clock, metrics, outgoing: (peer) => listener.outgoing(peer) },
+  );
   const server = new Server({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": RESPONSE_BYTES_MAX,
@@ -422,7 +425,11 @@ export function createGrpcServer(
       stopping.abort();
       listener.stop();
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(() => server.forceShutdown(), STOP_GRACE_MS);
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+          // Sessions wait for what was sent to be taken.
+          listener.destroy();
+        }, STOP_GRACE_MS);
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();

@@ -12,6 +12,7 @@ import { openDeafCall, openDeafConnection } from "../../test/support/deaf-caller
 import { createManualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { ALPHA, dataItem, withManifest } from "../../test/support/sealed-chain.ts";
 import { startStreamNode, STREAM_BLOCKS } from "../../test/support/stream-node.ts";
+import { openStuckCalls } from "../../test/support/stuck-caller.ts";
 import {
   SLOW_READER_MS,
   UNREAD_ANSWER_MS,
@@ -158,6 +159,50 @@ describe("behavior: when all connections together leave too much unread", () => 
   });
 });
 
+describe("behavior: what is on its way to a socket that is not read", () => {
+  /** More than the system takes of a connection. */
+  const STUCK_CALLS = 100;
+  const STUCK_BYTES = STUCK_CALLS * ITEM_BYTES;
+
+  it("counts for calls that are reset too, until the connection is closed", async () => {
+    node = await startStreamNode(chain, { clock });
+    const socket = openStuckCalls(node.address, getBlock, block(1), STUCK_CALLS);
+    await vi.waitFor(() => expect(node.counted.unreadBytes).toBeGreaterThan(STUCK_BYTES));
+    const startMs = clock.monotonicMs();
+    await vi.waitFor(async () => {
+      await clock.advance(UNREAD_LOOK_MS);
+      await new Promise(setImmediate);
+      expect(node.counted.unreadBytes).toBe(0);
+    });
+    expect(clock.monotonicMs() - startMs).toBeGreaterThan(UNREAD_ANSWER_MS);
+    await vi.waitFor(() => expect(node.counted.connections).toBe(0));
+    socket.destroy();
+  });
+
+  it("is let go of with its connection when there is too much of all", async () => {
+    node = await startStreamNode(chain, { clock, allUnreadBytesMax: 1.5 * STUCK_BYTES });
+    const first = openStuckCalls(node.address, getBlock, block(1), STUCK_CALLS);
+    await vi.waitFor(() => expect(node.counted.unreadBytes).toBeGreaterThan(STUCK_BYTES));
+    await clock.advance(1);
+    const second = openStuckCalls(node.address, getBlock, block(1), STUCK_CALLS);
+    await vi.waitFor(() => expect(node.counted.unreadCalls).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(node.counted.connections).toBe(1));
+    await vi.waitFor(() => expect(node.counted.unreadBytes).toBeGreaterThan(STUCK_BYTES));
+    expect(node.counted.unreadBytes).toBeLessThan(1.5 * STUCK_BYTES);
+    first.destroy();
+    second.destroy();
+  });
+});
+
+it("behavior: a node stops though somebody does not read", async () => {
+  node = await startStreamNode(chain, { clock });
+  const socket = openStuckCalls(node.address, getBlock, block(1), 0);
+  await vi.waitFor(() => expect(node.counted.connections).toBe(1));
+  await node.stop();
+  await vi.waitFor(() => expect(node.counted.connections).toBe(0));
+  socket.destroy();
+});
+
 it("behavior: what comes after a deadline has passed is not handed over", () => {
   const stream = Object.assign(new PassThrough(), { session: undefined, close: () => {} });
   const sent: unknown[] = [];
@@ -171,7 +216,7 @@ it("behavior: what comes after a deadline has passed is not handed over", () => 
   }
   const { interceptor } = createUnreadAnswers(
     { bytesMax: 1, allBytesMax: 1 },
-    { clock, metrics: NULL_GRPC_METRICS },
+    { clock, metrics: NULL_GRPC_METRICS, outgoing: () => undefined },
   );
   const call = interceptor(
     STREAM_BLOCKS,

@@ -2,7 +2,8 @@
  * What callers were answered and have not taken. gRPC hands an answer to HTTP/2, which holds it, a status behind it, and the
  * call for as long as its caller does not read. Here these bytes are counted for each connection: with too many of them it
  * is given no more blocks, and a call of which nothing is taken for too long is reset. So are calls, those first of which
- * nothing was taken for the longest, when all connections together have too many.
+ * nothing was taken for the longest, when all connections together have too many. What was written to the socket already is
+ * held there even for calls that were reset, and counted until it is gone; to be rid of it the connection is closed.
  */
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { Duplex } from "node:stream";
@@ -21,6 +22,7 @@ import {
   UNREAD_LOOK_MS,
 } from "./limits.ts";
 import type { GrpcMetrics } from "./metrics.ts";
+import type { Outgoing } from "./outgoing.ts";
 
 export interface UnreadAnswers {
   /** The first one of a server, so that it has what HTTP/2 is given. */
@@ -42,14 +44,17 @@ export function createUnreadAnswers(
   {
     clock,
     metrics,
+    outgoing,
   }: {
+    /** Of the connection from this address and port. */
+    readonly outgoing: (peer: string) => Outgoing | undefined;
     readonly clock: Pick<Clock, "after" | "monotonicMs">;
     readonly metrics: Pick<GrpcMetrics, "unreadBytes" | "unreadCalls">;
   },
 ): UnreadAnswers {
   /** By address and port, while a call on it has answered. */
   const connections = new Map<string, Connection>();
-  /** Calls that have had something unread since they were looked at. */
+  /** Calls that have had something unread since they were looked at, or still have. */
   const watched = new Set<CountedCall>();
   let allBytes = 0;
   let timer: Cancel | undefined;
@@ -59,10 +64,8 @@ export function createUnreadAnswers(
     const nowMs = clock.monotonicMs();
     for (const call of watched) {
       const { bytes, sinceMs } = call.unread;
-      if (bytes > 0 && nowMs - sinceMs < takingMs(bytes)) continue;
-      watched.delete(call);
-      call.unread.isWatched = false;
-      if (bytes > 0) reset(call, "late");
+      if (bytes > 0 && nowMs - sinceMs >= takingMs(bytes)) reset(call, "late");
+      if (call.unread.bytes === 0) forget(call);
     }
     if (watched.size > 0) timer = clock.after(UNREAD_LOOK_MS, resetLate);
   }
@@ -73,26 +76,37 @@ export function createUnreadAnswers(
     calls.sort((a, b) => a.unread.sinceMs - b.unread.sinceMs);
     for (const call of calls) {
       if (allBytes <= allBytesMax * UNREAD_KEPT_SHARE) return;
-      reset(call, "room");
+      // It may have gone with another one of its connection.
+      if (call.unread.bytes > 0) reset(call, "room");
+      if (call.unread.bytes > 0) call.closeConnection();
+      forget(call);
     }
   }
 
+  function forget(call: CountedCall): void {
+    watched.delete(call);
+    call.unread.isWatched = false;
+  }
+
   function reset(call: CountedCall, reason: "late" | "room"): void {
-    metrics.unreadCalls.inc({ reason });
-    call.reset();
+    if (call.reset()) metrics.unreadCalls.inc({ reason });
   }
 
   const book: Book = {
     nowMs: () => clock.monotonicMs(),
-    open(peer) {
-      const connection = connections.get(peer) ?? { bytes: 0, calls: 0 };
-      connection.calls += 1;
+    open(peer, call) {
+      const connection = connections.get(peer) ?? {
+        bytes: 0,
+        calls: new Set<CountedCall>(),
+        outgoing: outgoing(peer),
+      };
+      connection.calls.add(call);
       connections.set(peer, connection);
       return connection;
     },
-    close(peer, connection) {
-      connection.calls -= 1;
-      if (connection.calls === 0) connections.delete(peer);
+    close(peer, call, { calls }) {
+      calls.delete(call);
+      if (calls.size === 0) connections.delete(peer);
     },
     count(bytes) {
       allBytes += bytes;
@@ -128,18 +142,19 @@ function takingMs(bytes: number): number {
   return UNREAD_ANSWER_MS + (bytes * 1_000) / UNREAD_BYTES_PER_SECOND_MIN;
 }
 
-/** What all calls of a connection have unread, and how many of them have answered. */
+/** What all calls of a connection have unread, and which of them have answered. */
 interface Connection {
   bytes: number;
-  calls: number;
+  readonly calls: Set<CountedCall>;
+  readonly outgoing: Outgoing | undefined;
 }
 
 /** What a call tells of itself: little for each message, which a node sends by the thousand. */
 interface Book {
   nowMs(): number;
   /** It begins to answer, to this address and port. */
-  open(peer: string): Connection;
-  close(peer: string, connection: Connection): void;
+  open(peer: string, call: CountedCall): Connection;
+  close(peer: string, call: CountedCall, connection: Connection): void;
   /** So many bytes more, or fewer, are unread. */
   count(bytes: number): void;
   /** It has something unread, and is to be looked at. */
@@ -156,6 +171,7 @@ class CountedCall extends ServerInterceptingCall {
   readonly #book: Book;
   readonly #peer: string;
   #connection: Connection | undefined;
+  #isReset = false;
 
   constructor(call: ServerInterceptingCallInterface, book: Book) {
     super(call);
@@ -164,11 +180,28 @@ class CountedCall extends ServerInterceptingCall {
     this.#peer = call.getPeer();
   }
 
-  /** A gRPC client reads this code as RESOURCE_EXHAUSTED. */
-  reset(): void {
-    // What HTTP/2 held goes with it.
-    this.#taken(this.unread.bytes);
-    this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  /** A gRPC client reads this code as RESOURCE_EXHAUSTED. @returns false when it was reset before */
+  reset(): boolean {
+    const isFirst = !this.#isReset;
+    this.#isReset = true;
+    // HTTP/2 writes what it may before it lets go of the rest.
+    if (isFirst) this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!this.#isStuck()) this.#taken(this.unread.bytes);
+    return isFirst;
+  }
+
+  /** All its calls end. */
+  closeConnection(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    // First, so that HTTP/2 writes no more: to a closed socket it would without end.
+    this.#stream.session?.destroy();
+    connection.outgoing?.destroy();
+    for (const call of connection.calls) call.#taken(call.unread.bytes);
+  }
+
+  #isStuck(): boolean {
+    return (this.#connection?.outgoing?.waitingBytes() ?? 0) > 0;
   }
 
   override sendMessage(message: unknown, goOn: () => void): void {
@@ -198,20 +231,26 @@ class CountedCall extends ServerInterceptingCall {
 
   #opened(): Connection {
     if (this.#connection === undefined) {
-      const connection = this.#book.open(this.#peer);
+      const connection = this.#book.open(this.#peer, this);
       this.#connection = connection;
+      const { session } = this.#stream;
       this.#stream.once("close", () => {
+        // A session that has ended leaves its socket open until all was taken.
+        if (this.unread.bytes > 0 && session?.destroyed === true && this.#isStuck()) {
+          connection.outgoing?.destroy();
+        }
         this.#taken(this.unread.bytes);
-        this.#book.close(this.#peer, connection);
+        this.#book.close(this.#peer, this, connection);
       });
     }
     return this.#connection;
   }
 
   /** Nothing is left of a call that is over, whatever is said to be taken later. */
-  #taken(bytes: number): void {
+  #taken(given: number): void {
     const { unread } = this;
-    if (unread.bytes === 0) return;
+    const bytes = Math.min(given, unread.bytes);
+    if (bytes === 0) return;
     unread.bytes -= bytes;
     if (unread.bytes > 0) unread.sinceMs = this.#book.nowMs();
     if (this.#connection !== undefined) this.#connection.bytes -= bytes;
