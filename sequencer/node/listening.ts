@@ -92,8 +92,6 @@ export function listenFault(error: unknown): string | undefined {
     if (typeof code !== "string") continue;
     const isListen = !("syscall" in e) || e.syscall === "listen" || e.syscall === "bind";
     if (Object.hasOwn(REASONS, code) && isListen) return code;
-    // gRPC tells no system code.
-    if (code === "GRPC_LISTEN_FAILED") return "EADDRINUSE";
   }
   return undefined;
 }
