@@ -76,11 +76,22 @@ export function readCount(reader: Reader): number {
 
 export function voteType(value: number): VoteType {
   if (isVoteType(value)) return value;
-  throw codecError("CODEC_OUT_OF_RANGE", `expected a vote type (1 or 2), got ${value}`);
+  throw codecError("CODEC_OUT_OF_RANGE", unknownVoteType(value));
 }
 
-export function isVoteType(value: number): value is VoteType {
+/** As `voteType`, of a message that has been read: earlier occurrences of the field do not count. */
+export function voteTypeAtEnd(reader: Reader, value: number): VoteType {
+  if (isVoteType(value)) return value;
+  reader.refuse("CODEC_OUT_OF_RANGE", unknownVoteType(value));
+  return SignedMsgType.PREVOTE;
+}
+
+function isVoteType(value: number): value is VoteType {
   return value === SignedMsgType.PREVOTE || value === SignedMsgType.PRECOMMIT;
+}
+
+function unknownVoteType(value: number): string {
+  return `expected a vote type (1 or 2), got ${value}`;
 }
 
 export function writeTimestamp(writer: Writer, time: Timestamp): void {

@@ -13,16 +13,15 @@ import {
   type ExtendedCommitSig,
   type Proposal,
   type Vote,
-  type VoteType,
 } from "../types.ts";
 import { codecError } from "./errors.ts";
 import { decode, type Reader } from "./reader.ts";
 import {
-  isVoteType,
   readBlockId,
   readHeight,
   readRound,
   readTimestamp,
+  voteTypeAtEnd,
   writeBlockId,
   writeTimestamp,
 } from "./types.ts";
@@ -363,12 +362,6 @@ function isBlockIdFlag(value: number): value is BlockIdFlag {
 
 function unknownFlag(value: number): string {
   return `expected a block id flag (0 to 3), got ${value}`;
-}
-
-function voteTypeAtEnd(reader: Reader, value: number): VoteType {
-  if (isVoteType(value)) return value;
-  reader.refuse("CODEC_OUT_OF_RANGE", `expected a vote type (1 or 2), got ${value}`);
-  return SignedMsgType.PREVOTE;
 }
 
 function checkVoteCount(count: number): void {
