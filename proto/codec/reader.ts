@@ -298,7 +298,8 @@ export class Reader {
 
   /**
    * Refuses the value at hand, or what the message came to in its end. In lenient mode not where a later occurrence
-   * replaces it (that of a repeated field does not): Go judges a message when it has read all of it. The caller goes on with any value then.
+   * replaces it (that of a repeated field does not): Go judges a message when it has read all of it. The caller goes
+   * on with any value then.
    *
    * @throws CodecError
    */

@@ -62,9 +62,8 @@ const CODES: Readonly<Record<string, string>> = {
 
 /** The error of a CometBFT that cannot have one of its addresses, with the listener's key; any other as it came. */
 export function namingTakenPort(error: unknown, config: Config): unknown {
-  if (!isCometBftError(error) || error.info.code !== "COMETBFT_ENDED") return error;
-  const match = error.info.lastLines.map((line) => TAKEN.exec(line)).find((one) => one !== null);
-  if (match === undefined || match === null) return error;
+  const match = saidAtItsEnd(error, TAKEN);
+  if (match === undefined) return error;
   const [, port, why] = match;
   for (const [key, address] of [
     ["p2p.laddr", config.p2p.laddr],
@@ -84,15 +83,22 @@ const OTHER_HASH = /light client state provider: expected header's hash (\w+), b
 
 /** The error of a CometBFT whose trusted hash is another than the servers have; any other as it came. */
 export function namingTrustConflict(error: unknown, config: Config): unknown {
-  if (!isCometBftError(error) || error.info.code !== "COMETBFT_ENDED") return error;
-  const match = error.info.lastLines
-    .map((line) => OTHER_HASH.exec(line))
-    .find((one) => one !== null);
-  if (match === undefined || match === null) return error;
+  const match = saidAtItsEnd(error, OTHER_HASH);
+  if (match === undefined) return error;
   const height = config.statesync.trust_height;
   return new CometBftError(
     { code: "COMETBFT_TRUST_CONFLICT", height },
     `expected header ${height} with hash ${match[1]}, the servers of statesync.rpc_servers have ${match[2]}; check statesync.trust_height and statesync.trust_hash`,
     { cause: error },
   );
+}
+
+/** The first of the last lines of a CometBFT that ended, to which the pattern fits. */
+function saidAtItsEnd(error: unknown, pattern: RegExp): RegExpExecArray | undefined {
+  if (!isCometBftError(error) || error.info.code !== "COMETBFT_ENDED") return undefined;
+  for (const line of error.info.lastLines) {
+    const match = pattern.exec(line);
+    if (match !== null) return match;
+  }
+  return undefined;
 }

@@ -168,8 +168,9 @@ function heightRange(query: Query, tag: string, within: HeightRange): HeightRang
   for (const condition of query.conditions) {
     if (condition.tag !== tag) continue;
     if (condition.operator === "exists") continue;
-    const bound = condition.operator === "contains" ? undefined : heightBound(condition);
-    if (condition.operator === "contains" || bound === undefined) return NOTHING;
+    if (condition.operator === "contains") return NOTHING;
+    const bound = heightBound(condition);
+    if (bound === undefined) return NOTHING;
     switch (condition.operator) {
       case "=":
         min = Math.max(min, Math.ceil(bound));
